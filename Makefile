@@ -1,0 +1,45 @@
+# Everything here works on a machine with only a Rust toolchain, make and sh:
+# scripts/setup.sh installs what is missing and says so.
+
+# Mesa's drivers complain on standard error without a run-time directory, which
+# a session without a login, such as a container's, does not have.
+ifeq ($(XDG_RUNTIME_DIR),)
+export XDG_RUNTIME_DIR := $(CURDIR)/target/run
+make_run_dir = mkdir -p -m 700 "$$XDG_RUNTIME_DIR"
+endif
+
+.PHONY: help fmt setup demo test bench clean
+.NOTPARALLEL:
+
+help:
+	@echo 'make demo    set up, then run the demo'
+	@echo 'make test    set up, then formatting, lints, docs and all tests'
+	@echo 'make bench   set up, then time ResNet-50 at batch sizes 1 and 8'
+	@echo 'make setup   build, and install a software Vulkan driver if there is no GPU'
+	@echo 'make clean   remove what was built and drawn'
+
+fmt:
+	@sh scripts/setup.sh --lint
+	cargo fmt --check
+
+setup:
+	@sh scripts/setup.sh
+	@$(make_run_dir)
+
+demo: setup
+	cargo run --release --locked -- demo
+
+# Every step uses the release profile: clippy and rustdoc then share one set of
+# checked dependencies, and the tests share the demo's build.
+test: fmt setup
+	cargo clippy --release --locked --all-targets -- -D warnings
+	cargo clippy --release --locked --lib --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
+	cargo test --release --locked
+
+bench: setup
+	cargo run --release --locked -- bench resnet50 --batch 1,8
+
+clean:
+	cargo clean
+	rm -rf out target/run

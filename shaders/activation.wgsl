@@ -1,0 +1,28 @@
+// Activation: y = f(x), element by element.
+//
+// One invocation computes one texel (four elements) in whatever layout x has: y has the same.
+// x, y: [rows][width] texels.
+
+override ACTIVATION: u32 = 0u;
+
+struct Params { rows: u32, width: u32, lo: f32, hi: f32, alpha: f32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.width + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.rows * params.width { return; }
+    let row = i / params.width;
+    let column = i % params.width;
+    store_y(row, column, activate(ACTIVATION, load_x(row, column), params.lo, params.hi, params.alpha));
+}

@@ -1,0 +1,31 @@
+// Batch norm that follows no convolution: y = f(x * scale[c] + shift[c]).
+//
+// One invocation computes one texel (four channels of a pixel).
+// x, y: channels last, [rows][width] texels. scale_shift: C/4 texels of scales, then C/4 of shifts.
+
+override ACTIVATION: u32 = 0u;
+
+struct Params { rows: u32, width: u32, c4: u32, lo: f32, hi: f32, alpha: f32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> scale_shift: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.width + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.rows * params.width { return; }
+    let row = i / params.width;
+    let column = i % params.width;
+    let c = column % params.c4;
+    let value = load_x(row, column) * scale_shift[c] + scale_shift[params.c4 + c];
+    store_y(row, column, activate(ACTIVATION, value, params.lo, params.hi, params.alpha));
+}

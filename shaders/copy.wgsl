@@ -1,0 +1,25 @@
+// A copy from one place to another, buffer or texture, in the same order.
+//
+// One invocation copies one texel. x, y: [rows][width] texels.
+
+struct Params { rows: u32, width: u32, c: u32, h: u32, w: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.width + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.rows * params.width { return; }
+    let row = i / params.width;
+    let column = i % params.width;
+    store_y(row, column, load_x(row, column));
+}

@@ -1,0 +1,136 @@
+// The implicit GEMM of gemm.wgsl for Mesa's llvmpipe: y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o]).
+//
+// A workgroup is one subgroup of 8 lanes and computes PIXELS pixels x 32 channels: lane l owns channels 4l..4l+3 of the
+// block and a sum for each pixel. Each lane loads another pixel's texel; shuffles with constant lanes spread them.
+// x, w, residual (and y, unless it is a buffer) are storage textures: a texel outside reads as 0, which is all the zero
+// padding there is (`Context::new` checks that on the device), and a store outside is dropped.
+//
+// x: row n*H + y, column x*C/4 + c/4. w: row (block, tap row, segment), column k*32 + 8*(k within the texel) + lane, so that
+// it streams; or the rows of a second tensor (W_ROWS). A tap row is read in `segments` runs of `run` texels: one run of
+// kernel_w * C/4 neighbours where they follow each other, one a tap where dilation or groups part them.
+//
+// Measured by ../docs/benchmarks.md (llvmpipe 22.3, 2 cores). What lost there: both operands in buffers (half as fast),
+// workgroup memory (a twentieth), 32 pixels (same speed, twice the compilation), Winograd (no gain).
+
+const PIXELS: u32 = 16u;
+const GROUPS: u32 = (PIXELS + 7u) / 8u;
+override W_ROWS: bool = false;
+override RESIDUAL: bool = false;
+override ACTIVATION: u32 = 0u;
+
+struct Params {
+    pixels: u32, out_w: u32, out_hw: u32, out4: u32,
+    in_h: i32, in4: i32, stride_y: i32, stride_x: i32,
+    pad_top: i32, pad_left: i32, dilation_y: i32, kernel_h: i32,
+    segments: i32, step: i32, run: i32, group_out: u32,
+    group_in: u32, blocks: u32, tiles: u32, blocks_first: u32,
+    lo: f32, hi: f32, alpha: f32, per_out_hw: f32,
+    per_out_w: f32, pad_a: u32, pad_b: u32, pad_c: u32,
+    batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var residual: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.out4 + column] = value; }
+
+// a / b through the reciprocal: there are no vector instructions for integer division. Exact below 2^24.
+fn divide(a: u32, b: u32, per_b: f32) -> u32 {
+    let guess = u32(f32(a) * per_b);
+    let rest = i32(a) - i32(guess * b);
+    return guess + select(0u, 1u, rest >= i32(b)) - select(0u, 1u, rest < 0);
+}
+
+@compute @workgroup_size(8)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let id = linear(group, groups);
+    let per_matrix = params.blocks * params.tiles;
+    let matrix = id / per_matrix;
+    let within = id % per_matrix;
+    // Which one runs fastest decides what stays in the cache: the weights of a block, or the pixels of a tile.
+    let by_block = params.blocks_first != 0u;
+    let fast = select(params.tiles, params.blocks, by_block);
+    let block = select(within / fast, within % fast, by_block);
+    let tile = select(within % fast, within / fast, by_block);
+    if matrix >= params.batch.x * params.batch.y * params.batch.z * params.batch.w { return; }
+    var rest = matrix;
+    var x_matrix = 0u;
+    var w_matrix = 0u;
+    for (var d = 4u; d > 0u; d--) {
+        x_matrix += rest % params.batch[d - 1u] * params.x_batch[d - 1u];
+        w_matrix += rest % params.batch[d - 1u] * params.w_batch[d - 1u];
+        rest /= params.batch[d - 1u];
+    }
+
+    let first_c = i32(block * 32u / params.group_out * params.group_in / 4u);
+    var out_row: array<u32, GROUPS>;
+    var out_x: array<u32, GROUPS>;
+    var image: array<i32, GROUPS>;
+    var base_y: array<i32, GROUPS>;
+    var base: array<i32, GROUPS>;
+    for (var g = 0u; g < GROUPS; g++) {
+        let p = tile * PIXELS + 8u * g + lane;
+        let n = divide(p, params.out_hw, params.per_out_hw);
+        let at = p - n * params.out_hw;
+        let oy = divide(at, params.out_w, params.per_out_w);
+        out_x[g] = at - oy * params.out_w;
+        out_row[g] = divide(p, params.out_w, params.per_out_w);
+        image[g] = select(-1, i32(n + x_matrix) * params.in_h, p < params.pixels);
+        base_y[g] = i32(oy) * params.stride_y - params.pad_top;
+        base[g] = (i32(out_x[g]) * params.stride_x - params.pad_left) * params.in4 + first_c;
+    }
+
+    var sums: array<vec4<f32>, PIXELS>;
+    for (var tap = 0; tap < params.kernel_h; tap++) {
+        var row: array<i32, GROUPS>;
+        for (var g = 0u; g < GROUPS; g++) {
+            let iy = base_y[g] + tap * params.dilation_y;
+            row[g] = select(-1, image[g] + iy, image[g] >= 0 && iy >= 0 && iy < params.in_h);
+        }
+        for (var segment = 0; segment < params.segments; segment++) {
+            let start = segment * params.step;
+            let w_row = (i32(block) * params.kernel_h + tap) * params.segments + segment;
+            for (var k = 0; k < params.run; k++) {
+                var v: array<vec4<f32>, GROUPS>;
+                for (var g = 0u; g < GROUPS; g++) {
+                    v[g] = textureLoad(x, vec2<i32>(base[g] + start + k, row[g]));
+                }
+                var at = vec2<i32>(32 * k + i32(lane), w_row);
+                var next = vec2<i32>(8, 0);
+                if W_ROWS {
+                    at = vec2<i32>(i32(block * 8u + lane), i32(w_matrix) + 4 * (start + k));
+                    next = vec2<i32>(0, 1);
+                }
+                let w0 = textureLoad(w, at);
+                let w1 = textureLoad(w, at + next);
+                let w2 = textureLoad(w, at + 2 * next);
+                let w3 = textureLoad(w, at + 3 * next);
+                for (var p = 0u; p < PIXELS; p++) {
+                    let s = subgroupShuffle(v[p / 8u], p % 8u);
+                    sums[p] = sums[p] + w0 * s.x + w1 * s.y + w2 * s.z + w3 * s.w;
+                }
+            }
+        }
+    }
+
+    let o = block * 8u + lane;
+    let b = bias[o];
+    for (var p = 0u; p < PIXELS; p++) {
+        let q = tile * PIXELS + p;
+        let to_row = subgroupShuffle(out_row[p / 8u], p % 8u) + matrix * params.pixels;
+        let column = subgroupShuffle(out_x[p / 8u], p % 8u) * params.out4 + o;
+        if o < params.out4 && q < params.pixels {
+            var sum = sums[p] + b;
+            if RESIDUAL { sum += textureLoad(residual, vec2<u32>(column, to_row)); }
+            store_y(to_row, column, activate(ACTIVATION, sum, params.lo, params.hi, params.alpha));
+        }
+    }
+}

@@ -1,0 +1,32 @@
+// From row-major to texels of four channels: NCHW to channels last, or the last dimension padded (h = w = 1).
+//
+// One invocation gathers one texel; the channels that pad the last one are 0.
+// x: row-major. y: row n*H + y, column x*C/4 + c/4.
+
+struct Params { rows: u32, width: u32, c: u32, h: u32, w: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.rows * params.width { return; }
+    let row = i / params.width;
+    let column = i % params.width;
+    let c4 = (params.c + 3u) / 4u;
+    let c = 4u * (column % c4);
+    let at = row % params.h * params.w + column / c4;
+    let plane = params.h * params.w;
+    let first = (row / params.h * params.c + c) * plane + at;
+    var value = vec4<f32>();
+    for (var j = 0u; j < min(4u, params.c - c); j++) { value[j] = x[first + j * plane]; }
+    store_y(row, column, value);
+}

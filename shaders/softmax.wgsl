@@ -1,0 +1,49 @@
+// Softmax along one axis: y[i] = exp(x[i] - max) / sum_j exp(x[j] - max).
+//
+// One workgroup computes one line along the axis; each invocation strides over it, workgroup memory joins them.
+// x, y: row-major; a line's elements are `stride` apart.
+
+override LANES: u32 = 64u;
+
+struct Params { lines: u32, length: u32, stride: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+var<workgroup> partial: array<f32, LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let line = min(linear(group, groups), params.lines - 1u);
+    let first = line / params.stride * params.stride * params.length + line % params.stride;
+
+    var largest = -3.4028235e38;
+    for (var i = lane; i < params.length; i += LANES) { largest = max(largest, x[first + i * params.stride]); }
+    partial[lane] = largest;
+    workgroupBarrier();
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+        if lane < half { partial[lane] = max(partial[lane], partial[lane + half]); }
+        workgroupBarrier();
+    }
+    largest = partial[0];
+    workgroupBarrier();
+
+    var sum = 0.0;
+    for (var i = lane; i < params.length; i += LANES) { sum += exp(x[first + i * params.stride] - largest); }
+    partial[lane] = sum;
+    workgroupBarrier();
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+        if lane < half { partial[lane] += partial[lane + half]; }
+        workgroupBarrier();
+    }
+    let total = partial[0];
+    for (var i = lane; i < params.length; i += LANES) {
+        let at = first + i * params.stride;
+        y[at] = exp(x[at] - largest) / total;
+    }
+}

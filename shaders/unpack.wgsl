@@ -1,0 +1,30 @@
+// From texels of four channels to row-major: channels last to NCHW, or the padding of the last dimension dropped (h = w = 1).
+//
+// One invocation scatters one texel. x: row n*H + y, column x*C/4 + c/4. y: row-major.
+
+struct Params { rows: u32, width: u32, c: u32, h: u32, w: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.width + column]; }
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.rows * params.width { return; }
+    let row = i / params.width;
+    let column = i % params.width;
+    let c4 = (params.c + 3u) / 4u;
+    let c = 4u * (column % c4);
+    let at = row % params.h * params.w + column / c4;
+    let plane = params.h * params.w;
+    let first = (row / params.h * params.c + c) * plane + at;
+    let value = load_x(row, column);
+    for (var j = 0u; j < min(4u, params.c - c); j++) { y[first + j * plane] = value[j]; }
+}

@@ -1,0 +1,121 @@
+//! Errors: what was wrong, where, what was wanted and what came.
+
+use crate::Shape;
+use std::fmt;
+
+/// The result of everything here that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why something can't be done, and at which node of the graph.
+#[derive(Debug)]
+pub struct Error {
+    /// The operation and the name of the node, where the error belongs to one.
+    pub at: Option<(&'static str, String)>,
+    /// What was wrong.
+    pub kind: ErrorKind,
+}
+
+/// What was wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A tensor, an attribute or an argument isn't what the operation takes.
+    #[error("{argument}: wanted {wanted}, got {got}")]
+    Argument {
+        /// Which one.
+        argument: String,
+        /// What would have served.
+        wanted: String,
+        /// What came.
+        got: String,
+    },
+    /// The device can't hold or bind something this large.
+    #[error("{what} needs {need}, the device's {limit} is {have}")]
+    Limit {
+        /// What was to be created.
+        what: String,
+        /// The limit's name in WebGPU.
+        limit: &'static str,
+        /// How much is needed.
+        need: u64,
+        /// How much there is.
+        have: u64,
+    },
+    /// A correct request that this crate doesn't serve.
+    #[error("not supported: {0}")]
+    Unsupported(String),
+    /// A file can't be read or written, or isn't what its name says.
+    #[error("{path}: {problem}")]
+    File {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// No adapter fits.
+    #[error("no GPU adapter{wanted}: {hint}")]
+    NoAdapter {
+        /// What was asked for (empty, or beginning with a space).
+        wanted: String,
+        /// What there is, or how to get one.
+        hint: String,
+    },
+    /// wgpu refused something, or the device is lost.
+    #[error("the device: {0}")]
+    Device(String),
+}
+
+impl ErrorKind {
+    /// A shape, attribute or argument that isn't what the operation takes.
+    pub fn argument(argument: impl Into<String>, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
+        ErrorKind::Argument { argument: argument.into(), wanted: wanted.to_string(), got: got.to_string() }
+    }
+
+    /// A file that can't be used.
+    pub fn file(path: &std::path::Path, problem: impl fmt::Display) -> Self {
+        ErrorKind::File { path: path.display().to_string(), problem: problem.to_string() }
+    }
+
+    /// This error, at a node of the graph.
+    pub fn at(self, op: &'static str, node: impl Into<String>) -> Error {
+        Error { at: Some((op, node.into())), kind: self }
+    }
+}
+
+/// Checks that an operation got as many inputs as it takes.
+pub(crate) fn expect_inputs<const N: usize>(inputs: &[Shape]) -> Result<&[Shape; N], ErrorKind> {
+    inputs.try_into().map_err(|_| ErrorKind::argument("inputs", N, inputs.len()))
+}
+
+/// Checks a tensor's rank.
+pub(crate) fn expect_rank(argument: &str, shape: &Shape, rank: usize) -> Result<(), ErrorKind> {
+    if shape.len() == rank {
+        return Ok(());
+    }
+    Err(ErrorKind::argument(argument, format_args!("{rank} dimensions"), shape))
+}
+
+impl Error {
+    /// The same error, at a node of the graph.
+    #[must_use]
+    pub fn node(self, op: &'static str, node: impl Into<String>) -> Error {
+        self.kind.at(op, node)
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Self {
+        Error { at: None, kind }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((op, name)) = &self.at {
+            write!(f, "{op} \"{name}\": ")?;
+        }
+        fmt::Display::fmt(&self.kind, f)
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,285 @@
+//! A device to run on, ours or the host's.
+
+use super::pipeline::{Kind, Pipeline};
+use crate::error::{ErrorKind, Result};
+use crate::kernel::{Caps, Shader};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A device to run on, with what is known of it and the pipelines compiled so far. Cheap to clone.
+#[derive(Clone)]
+pub struct Context(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    caps: Caps,
+    pub(crate) pipelines: Mutex<HashMap<(Shader, Vec<Kind>), Arc<Pipeline>>>,
+    /// GPU objects created so far.
+    pub(crate) created: AtomicUsize,
+    #[cfg(not(target_arch = "wasm32"))]
+    waiter: Mutex<Option<std::sync::mpsc::Sender<wgpu::SubmissionIndex>>>,
+}
+
+/// Which adapter to take.
+#[derive(Clone, Debug, Default)]
+pub struct ContextOptions {
+    adapter: Option<String>,
+    backends: Option<wgpu::Backends>,
+    portable: bool,
+}
+
+impl ContextOptions {
+    /// Whichever adapter wgpu prefers: the fastest.
+    pub fn new() -> ContextOptions {
+        ContextOptions::default()
+    }
+
+    /// What the environment variables `WGPU_ADAPTER_NAME` and `WGPU_BACKEND` say, wgpu's own.
+    pub fn from_env() -> ContextOptions {
+        ContextOptions {
+            adapter: std::env::var("WGPU_ADAPTER_NAME").ok(),
+            backends: wgpu::Backends::from_env(),
+            portable: false,
+        }
+    }
+
+    /// Only an adapter whose name contains this, upper or lower case.
+    #[must_use]
+    pub fn adapter(self, name: impl Into<String>) -> ContextOptions {
+        ContextOptions { adapter: Some(name.into()), ..self }
+    }
+
+    /// Only these backends.
+    #[must_use]
+    pub fn backends(self, backends: wgpu::Backends) -> ContextOptions {
+        ContextOptions { backends: Some(backends), ..self }
+    }
+
+    /// The kernels that every WebGPU device runs, even where better ones suit this one.
+    #[must_use]
+    pub fn portable(self) -> ContextOptions {
+        ContextOptions { portable: true, ..self }
+    }
+
+    fn instance(&self) -> wgpu::Instance {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = self.backends.unwrap_or(wgpu::Backends::all());
+        wgpu::Instance::new(descriptor)
+    }
+
+    async fn request(&self) -> Result<wgpu::Adapter> {
+        let instance = self.instance();
+        let wanted = || {
+            let name = self.adapter.as_ref().map(|name| format!(" whose name contains \"{name}\""));
+            let backends = self.backends.map(|backends| format!(" for {backends:?}"));
+            name.unwrap_or_default() + &backends.unwrap_or_default()
+        };
+        if let Some(name) = &self.adapter {
+            let adapters = instance.enumerate_adapters(self.backends.unwrap_or(wgpu::Backends::all())).await;
+            let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+            let found = adapters.into_iter().find(|a| a.get_info().name.to_lowercase().contains(&name.to_lowercase()));
+            let hint = if names.is_empty() { INSTALL.into() } else { format!("there is {}", names.join(", ")) };
+            return found.ok_or_else(|| ErrorKind::NoAdapter { wanted: wanted(), hint }.into());
+        }
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter = instance.request_adapter(&options).await;
+        adapter.map_err(|_| ErrorKind::NoAdapter { wanted: wanted(), hint: INSTALL.into() }.into())
+    }
+}
+
+const INSTALL: &str =
+    "install a Vulkan driver; a software one is Mesa's llvmpipe (Debian: mesa-vulkan-drivers and libvulkan1)";
+
+/// All adapters that wgpu sees, for [`ContextOptions::adapter`] to choose from.
+pub async fn adapters(options: &ContextOptions) -> Vec<wgpu::Adapter> {
+    options.instance().enumerate_adapters(options.backends.unwrap_or(wgpu::Backends::all())).await
+}
+
+impl Context {
+    /// A context of its own, on the adapter that wgpu prefers.
+    pub async fn new() -> Result<Context> {
+        Context::with(&ContextOptions::new()).await
+    }
+
+    /// A context of its own, on the adapter that the options name.
+    ///
+    /// On llvmpipe this compiles and runs one small convolution, to see that the driver does what the kernels that suit it
+    /// rely on; if it doesn't, the portable ones serve.
+    pub async fn with(options: &ContextOptions) -> Result<Context> {
+        let adapter = options.request().await?;
+        let features = adapter.features() & Context::optional_features();
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("shadernet"),
+            required_features: features,
+            required_limits: adapter.limits(),
+            ..Default::default()
+        };
+        let (device, queue) =
+            adapter.request_device(&descriptor).await.map_err(|error| ErrorKind::Device(error.to_string()))?;
+        let portable = Context::from_wgpu(&adapter, &device, &queue)?;
+        if options.portable {
+            return Ok(portable);
+        }
+        portable.with_lanes().await
+    }
+
+    /// A context on the host's device: nothing is submitted, polled, logged or read from the environment behind the host's
+    /// back. [`Context::optional_features`] are used as far as the device has them.
+    pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Context> {
+        let limits = device.limits();
+        let caps = Caps {
+            max_binding: limits.max_storage_buffer_binding_size,
+            max_buffer: limits.max_buffer_size,
+            max_workgroups: limits.max_compute_workgroups_per_dimension,
+            max_texture: limits.max_texture_dimension_2d,
+            max_workgroup_memory: limits.max_compute_workgroup_storage_size,
+            max_invocations: limits.max_compute_invocations_per_workgroup,
+            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            uniform_alignment: limits.min_uniform_buffer_offset_alignment,
+            lanes: None,
+        };
+        let least = Caps::portable();
+        for (limit, have, need) in [
+            ("max_compute_workgroup_storage_size", caps.max_workgroup_memory, least.max_workgroup_memory),
+            ("max_compute_invocations_per_workgroup", caps.max_invocations, least.max_invocations),
+            ("max_storage_buffers_per_shader_stage", caps.max_storage_buffers, 5),
+        ] {
+            if have < need {
+                let (need, have) = (need.into(), have.into());
+                return Err(ErrorKind::Limit { what: "the portable kernels".into(), limit, need, have }.into());
+            }
+        }
+        Ok(Context::build(device, queue, adapter.get_info(), caps))
+    }
+
+    /// The features that are of use where an adapter has them: subgroups, for llvmpipe's kernels.
+    pub fn optional_features() -> wgpu::Features {
+        wgpu::Features::SUBGROUP
+    }
+
+    /// The same device with the kernels that suit llvmpipe, if it is one and passes the check that a kernel computes what it
+    /// should; otherwise this context. Submits to the queue and waits: that is why [`Context::from_wgpu`] doesn't.
+    pub async fn with_lanes(self) -> Result<Context> {
+        let info = &self.0.info;
+        let known = info.device_type == wgpu::DeviceType::Cpu
+            && info.name.contains("llvmpipe")
+            && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8)
+            && self.0.device.features().contains(wgpu::Features::SUBGROUP)
+            && self.0.device.limits().max_storage_textures_per_shader_stage >= 4;
+        if !known {
+            return Ok(self);
+        }
+        let caps = Caps { lanes: Some(8), ..self.0.caps.clone() };
+        let lanes = Context::build(&self.0.device, &self.0.queue, info.clone(), caps);
+        match crate::session::check::convolution(&lanes).await {
+            Ok(true) => Ok(lanes),
+            Ok(false) => {
+                log::warn!(
+                    "{}: the kernels for llvmpipe compute wrong results here, the portable ones serve",
+                    info.name
+                );
+                Ok(self)
+            }
+            Err(error) => {
+                log::warn!("{}: the kernels for llvmpipe don't run here ({error}), the portable ones serve", info.name);
+                Ok(self)
+            }
+        }
+    }
+
+    fn build(device: &wgpu::Device, queue: &wgpu::Queue, info: wgpu::AdapterInfo, caps: Caps) -> Context {
+        Context(Arc::new(Inner {
+            device: device.clone(),
+            queue: queue.clone(),
+            info,
+            caps,
+            pipelines: Mutex::default(),
+            created: AtomicUsize::new(0),
+            #[cfg(not(target_arch = "wasm32"))]
+            waiter: Mutex::default(),
+        }))
+    }
+
+    /// What the choice of kernels depends on.
+    pub fn caps(&self) -> &Caps {
+        &self.0.caps
+    }
+
+    /// The adapter.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.0.info
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.0.device
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.0.queue
+    }
+
+    /// How many buffers, textures, pipelines and bind groups were created here so far: a steady state creates none.
+    pub fn created(&self) -> usize {
+        self.0.created.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(&self, objects: usize) {
+        self.0.created.fetch_add(objects, Ordering::Relaxed);
+    }
+
+    /// Runs what creates GPU objects, and returns what wgpu has to say against it. Native errors are known at once; on the
+    /// web they surface at the next submission.
+    pub(crate) fn checked<T>(&self, create: impl FnOnce() -> T) -> Result<T> {
+        use futures::FutureExt;
+        let device = &self.0.device;
+        let scopes = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal]
+            .map(|filter| device.push_error_scope(filter));
+        let value = create();
+        let mut error = None;
+        for scope in scopes.into_iter().rev() {
+            error = scope.pop().now_or_never().flatten().or(error);
+        }
+        error.map_or(Ok(value), |error| Err(ErrorKind::Device(error.to_string()).into()))
+    }
+
+    /// Sees to it that the callbacks of a submission are called, without blocking this thread: on native a thread of this
+    /// context waits for it, in a browser nothing needs to.
+    pub(crate) fn wait_in_background(&self, submission: wgpu::SubmissionIndex) {
+        #[cfg(target_arch = "wasm32")]
+        drop(submission);
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let mut waiter = self.0.waiter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let sender = waiter.get_or_insert_with(|| {
+                let (sender, receiver) = std::sync::mpsc::channel();
+                let device = self.0.device.clone();
+                std::thread::spawn(move || {
+                    for index in receiver {
+                        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
+                        if let Err(error) = device.poll(wait) {
+                            log::error!("waiting for the device: {error}");
+                        }
+                    }
+                });
+                sender
+            });
+            if sender.send(submission).is_err() {
+                log::error!("the thread that waits for the device is gone");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Context({}, {:?})", self.0.info.name, self.0.info.backend)
+    }
+}

@@ -1,0 +1,107 @@
+//! Device memory: slots, weights, parameters.
+
+use super::context::Context;
+use super::pipeline::Kind;
+use crate::error::Result;
+use crate::kernel::{Packed, Place};
+use crate::plan::memory::SlotKind;
+
+/// A piece of device memory that can be bound.
+pub(crate) enum Memory {
+    Buffer(wgpu::Buffer),
+    Texture(wgpu::TextureView),
+}
+
+impl Memory {
+    /// Memory for intermediate values.
+    pub(crate) fn slot(context: &Context, kind: SlotKind) -> Result<Memory> {
+        match kind {
+            SlotKind::Buffer(bytes) => {
+                buffer(context, "activations", bytes, wgpu::BufferUsages::STORAGE).map(Memory::Buffer)
+            }
+            SlotKind::Texture(width, height) => {
+                texture(context, "activations", width, height, wgpu::TextureUsages::empty())
+                    .map(|(_, view)| Memory::Texture(view))
+            }
+        }
+    }
+
+    /// Weights, packed and uploaded.
+    pub(crate) fn weight(context: &Context, packed: &Packed) -> Result<Memory> {
+        let values = (packed.values)();
+        let bytes: &[u8] = bytemuck::cast_slice(&values);
+        match packed.place {
+            Place::Buffer => upload(context, "weights", bytes, wgpu::BufferUsages::STORAGE).map(Memory::Buffer),
+            Place::Texture => {
+                let (height, width) = (packed.texels.0 as u32, packed.texels.1 as u32);
+                let (texture, view) = texture(context, "weights", width, height, wgpu::TextureUsages::COPY_DST)?;
+                let layout =
+                    wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * width), rows_per_image: None };
+                let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
+                context.checked(|| context.queue().write_texture(texture.as_image_copy(), bytes, layout, size))?;
+                Ok(Memory::Texture(view))
+            }
+        }
+    }
+
+    /// What it is to a pipeline.
+    pub(crate) fn kind(place: Place, write: bool) -> Kind {
+        match (place, write) {
+            (Place::Buffer, false) => Kind::Read,
+            (Place::Buffer, true) => Kind::Write,
+            (Place::Texture, false) => Kind::TextureRead,
+            (Place::Texture, true) => Kind::TextureWrite,
+        }
+    }
+
+    /// Its first `bytes` bytes as a binding.
+    pub(crate) fn binding(&self, bytes: u64) -> wgpu::BindingResource<'_> {
+        match self {
+            Memory::Buffer(buffer) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset: 0,
+                size: wgpu::BufferSize::new(bytes),
+            }),
+            Memory::Texture(view) => wgpu::BindingResource::TextureView(view),
+        }
+    }
+}
+
+/// A buffer.
+pub(crate) fn buffer(context: &Context, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+    context.count(1);
+    let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
+    context.checked(|| context.device().create_buffer(&descriptor))
+}
+
+/// A buffer with contents.
+pub(crate) fn upload(context: &Context, label: &str, bytes: &[u8], usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+    use wgpu::util::DeviceExt;
+    context.count(1);
+    let descriptor = wgpu::util::BufferInitDescriptor { label: Some(label), contents: bytes, usage };
+    context.checked(|| context.device().create_buffer_init(&descriptor))
+}
+
+fn texture(
+    context: &Context,
+    label: &str,
+    width: u32,
+    height: u32,
+    usage: wgpu::TextureUsages,
+) -> Result<(wgpu::Texture, wgpu::TextureView)> {
+    context.count(1);
+    context.checked(|| {
+        let texture = context.device().create_texture(&wgpu::TextureDescriptor {
+            label: Some(label),
+            size: wgpu::Extent3d { width, height, depth_or_array_layers: 1 },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: wgpu::TextureFormat::Rgba32Float,
+            usage: usage | wgpu::TextureUsages::STORAGE_BINDING,
+            view_formats: &[],
+        });
+        let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+        (texture, view)
+    })
+}

@@ -1,0 +1,129 @@
+//! Pipelines: compiled once for each shader, in parallel, and kept by the context.
+
+use super::context::Context;
+use crate::error::Result;
+use crate::kernel::Shader;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+/// What a binding is to the pipeline's layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Read,
+    Write,
+    TextureRead,
+    TextureWrite,
+}
+
+/// A pipeline and its bind group layout.
+pub(crate) struct Pipeline {
+    pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) layout: wgpu::BindGroupLayout,
+}
+
+/// The pipelines for these shaders, compiled where they aren't there yet, by as many threads as there are processors.
+pub(crate) fn pipelines(context: &Context, wanted: &[(Shader, Vec<Kind>)]) -> Result<Vec<Arc<Pipeline>>> {
+    let mut cache = context.0.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut missing: Vec<&(Shader, Vec<Kind>)> = Vec::new();
+    for key in wanted {
+        if !cache.contains_key(key) && !missing.contains(&key) {
+            missing.push(key);
+        }
+    }
+    let made = parallel(&missing, |(shader, kinds)| compile(context, shader, kinds));
+    let made: HashMap<_, _> = missing
+        .into_iter()
+        .zip(made)
+        .map(|(key, pipeline)| Ok((key.clone(), Arc::new(pipeline?))))
+        .collect::<Result<_>>()?;
+    cache.extend(made);
+    Ok(wanted.iter().map(|key| cache[key].clone()).collect())
+}
+
+fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipeline> {
+    let label = Some(shader.name());
+    let device = context.device();
+    let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+    let texture = |access| wgpu::BindingType::StorageTexture {
+        access,
+        format: wgpu::TextureFormat::Rgba32Float,
+        view_dimension: wgpu::TextureViewDimension::D2,
+    };
+    let types = kinds.iter().map(|kind| match kind {
+        Kind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
+        Kind::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
+        Kind::TextureRead => texture(wgpu::StorageTextureAccess::ReadOnly),
+        Kind::TextureWrite => texture(wgpu::StorageTextureAccess::WriteOnly),
+    });
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = std::iter::once(buffer(wgpu::BufferBindingType::Uniform))
+        .chain(types)
+        .enumerate()
+        .map(|(i, ty)| wgpu::BindGroupLayoutEntry {
+            binding: i as u32,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty,
+            count: None,
+        })
+        .collect();
+    context.count(1);
+    context.checked(|| {
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+        let source = wgpu::ShaderSource::Wgsl(shader.wgsl().into());
+        let module = wgpu::ShaderModuleDescriptor { label, source };
+        let module = if shader.is_ours() && !cfg!(debug_assertions) {
+            // SAFETY: the shaders of this crate test every index that their parameters don't bound, the tests run them with
+            // the checks too (debug builds), and their loops end. The checks cost up to two thirds of a kernel's time
+            // where they stop the driver from unrolling.
+            unsafe { device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }
+        } else {
+            device.create_shader_module(module)
+        };
+        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label,
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout),
+            module: &module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &shader.overrides(),
+                // Every shader writes its workgroup memory before it reads it.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        Pipeline { pipeline, layout }
+    })
+}
+
+/// `f` of each item, in order, computed by as many threads as there are processors.
+pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = if cfg!(target_arch = "wasm32") {
+        1
+    } else {
+        std::thread::available_parallelism().map_or(1, usize::from).min(items.len())
+    };
+    if threads <= 1 {
+        return items.iter().map(f).collect();
+    }
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let results: Vec<Mutex<Option<R>>> = items.iter().map(|_| Mutex::new(None)).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let i = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    let Some(item) = items.get(i) else { break };
+                    let result = f(item);
+                    *results[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+                }
+            });
+        }
+    });
+    let take = |slot: Mutex<Option<R>>| slot.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    results.into_iter().map(|slot| take(slot).expect("every item was taken by a thread")).collect()
+}

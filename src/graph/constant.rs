@@ -1,0 +1,77 @@
+//! A constant tensor: weights, with values that are produced when they are wanted.
+
+use crate::Shape;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A constant tensor of `f32`s. Cheap to clone: it holds the way to its values, not a copy of them.
+#[derive(Clone)]
+pub struct Constant {
+    id: u64,
+    name: String,
+    shape: Shape,
+    values: Arc<dyn Fn() -> Vec<f32> + Send + Sync>,
+}
+
+impl Constant {
+    /// A constant with these values, row-major.
+    ///
+    /// # Panics
+    /// If there are not as many values as the shape has elements.
+    pub fn new(name: impl Into<String>, shape: impl Into<Shape>, values: Vec<f32>) -> Constant {
+        let shape = shape.into();
+        assert_eq!(values.len(), shape.elements(), "the values of a constant of shape {shape}");
+        Constant::lazy(name, shape, move || values.clone())
+    }
+
+    /// A constant whose values `make` produces, whenever they are wanted: as many as the shape has elements.
+    pub fn lazy(
+        name: impl Into<String>,
+        shape: impl Into<Shape>,
+        make: impl Fn() -> Vec<f32> + Send + Sync + 'static,
+    ) -> Constant {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Constant { id, name: name.into(), shape: shape.into(), values: Arc::new(make) }
+    }
+
+    /// The same values under another shape, with as many elements.
+    ///
+    /// # Panics
+    /// If it has another number of elements.
+    #[must_use]
+    pub fn reshaped(&self, shape: impl Into<Shape>) -> Constant {
+        let shape = shape.into();
+        assert_eq!(shape.elements(), self.shape.elements(), "{shape} for the values of {self:?}");
+        Constant { shape, ..self.clone() }
+    }
+
+    /// A number that no constant with other values has in this process.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The name that the weights file gives it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its shape.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    /// Its values, row-major.
+    pub fn values(&self) -> Vec<f32> {
+        let values = (self.values)();
+        assert_eq!(values.len(), self.shape.elements(), "the values of {self:?}");
+        values
+    }
+}
+
+impl fmt::Debug for Constant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Constant({} {})", self.name, self.shape)
+    }
+}

@@ -1,0 +1,85 @@
+//! The pass that asks each operation whether it takes in the one after it.
+
+use super::op::Op;
+use super::{Graph, Node, Source, Value};
+use crate::Shape;
+use std::collections::{HashMap, HashSet};
+
+impl Graph {
+    /// This graph without what its outputs don't need, and with neighbours fused where an operation says that it can.
+    /// Values keep their identity.
+    #[must_use]
+    pub fn fused(&self) -> Graph {
+        let outputs: Vec<Value> = self.outputs.iter().map(|&(_, value)| value).collect();
+        let mut nodes: Vec<Option<Node>> = self.nodes.iter().cloned().map(Some).collect();
+        let mut made_by: HashMap<Value, usize> = HashMap::new();
+        let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
+        let mut needed: HashSet<Value> = outputs.iter().copied().collect();
+        for i in (0..nodes.len()).rev() {
+            let node = nodes[i].as_ref().expect("nothing is fused yet");
+            if node.outputs.iter().any(|v| needed.contains(v)) {
+                needed.extend(&node.inputs);
+            } else {
+                nodes[i] = None;
+            }
+        }
+        for (i, node) in nodes.iter().enumerate().filter_map(|(i, n)| Some((i, n.as_ref()?))) {
+            made_by.extend(node.outputs.iter().map(|&v| (v, i)));
+            for &value in &node.inputs {
+                readers.entry(value).or_default().push(i);
+            }
+        }
+
+        // An operation can't see from `next` alone whether an addition broadcasts, say. What the fused one would give must
+        // be what was there, for a batch of 1 as for others.
+        let shapes: Vec<Vec<Shape>> = [1, 2].iter().filter_map(|&batch| self.shapes(batch).ok()).collect();
+
+        // A fused node takes the later one's place, where all its inputs exist; it may go on fusing there.
+        // Of two producers that could take the same reader, the later one comes to its turn last and finds the
+        // reader taken; so each reader is offered to its latest producer first.
+        for i in 0..nodes.len() {
+            let Some(next) = &nodes[i] else { continue };
+            let mut producers: Vec<(usize, usize)> = next
+                .inputs
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| readers[value].len() == 1 && !outputs.contains(value))
+                .filter_map(|(position, value)| Some((*made_by.get(value)?, position)))
+                .collect();
+            producers.sort_by_key(|&(producer, _)| std::cmp::Reverse(producer));
+            for (producer, position) in producers {
+                let Some(first) = nodes[producer].as_ref().filter(|node| node.outputs.len() == 1) else { continue };
+                let next = nodes[i].as_ref().expect("it is being looked at");
+                let Some(op) = first.op.fuse(&*next.op, position) else { continue };
+                let mut inputs = first.inputs.clone();
+                inputs.extend(next.inputs.iter().enumerate().filter(|(p, _)| *p != position).map(|(_, &v)| v));
+                if !shapes.iter().all(|shapes| gives(&*op, &inputs, &next.outputs, shapes)) {
+                    continue;
+                }
+                let fused = Node { name: first.name.clone(), op: op.into(), inputs, outputs: next.outputs.clone() };
+                for value in &first.inputs {
+                    for reader in readers.get_mut(value).expect("it is read").iter_mut().filter(|r| **r == producer) {
+                        *reader = i;
+                    }
+                }
+                nodes[i] = Some(fused);
+                nodes[producer] = None;
+                break;
+            }
+        }
+
+        let mut graph = Graph { nodes: nodes.into_iter().flatten().collect(), ..self.clone() };
+        for (i, node) in graph.nodes.iter().enumerate() {
+            for value in &node.outputs {
+                graph.sources[value.0 as usize] = Source::Node(i);
+            }
+        }
+        graph
+    }
+}
+
+/// Whether an operation takes these inputs and gives outputs of the shapes that these have.
+fn gives(op: &dyn Op, inputs: &[Value], outputs: &[Value], shapes: &[Shape]) -> bool {
+    let of = |values: &[Value]| values.iter().map(|v| shapes[v.0 as usize].clone()).collect::<Vec<_>>();
+    op.output_shapes(&of(inputs)).is_ok_and(|given| given == of(outputs))
+}

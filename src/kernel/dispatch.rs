@@ -1,0 +1,102 @@
+//! A dispatch and a kernel: what an operation lowers to.
+
+use super::{Layout, Place, Shader};
+use std::fmt;
+use std::sync::Arc;
+
+/// One dispatch of a compute shader, as plain data. Binding 0 is the uniform `params`, then come `bindings` in order.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The shader.
+    pub shader: Shader,
+    /// The bytes of the shader's `Params`.
+    pub params: Vec<u8>,
+    /// What is bound, from binding 1 on.
+    pub bindings: Vec<Binding>,
+    /// The number of workgroups. Shaders number them linearly, so that no dimension limits a problem's size.
+    pub workgroups: [u32; 3],
+}
+
+impl Dispatch {
+    /// A dispatch of `workgroups` workgroups, folded into the dimensions that a device allows.
+    pub fn new(shader: Shader, params: &impl bytemuck::Pod, bindings: Vec<Binding>, workgroups: usize) -> Dispatch {
+        // Half of WebGPU's default limit a row keeps both dimensions within it up to 2^31 workgroups.
+        const ROW: usize = 32_768;
+        let grid = if workgroups <= 65_535 { [workgroups, 1] } else { [ROW, workgroups.div_ceil(ROW)] };
+        Dispatch {
+            shader,
+            params: bytemuck::bytes_of(params).to_vec(),
+            bindings,
+            workgroups: [grid[0] as u32, grid[1] as u32, 1],
+        }
+    }
+}
+
+/// What a shader's binding is bound to.
+#[derive(Clone, Debug)]
+pub enum Binding {
+    /// An input of the operation, read only.
+    Input(usize),
+    /// An output of the operation, written only.
+    Output(usize),
+    /// Weights, packed once at load.
+    Weight(Packed),
+}
+
+/// Weights in the form that a kernel reads, made once and shared by all the sessions of a model.
+#[derive(Clone)]
+pub struct Packed {
+    /// Names the content: two `Packed` with the same key hold the same bytes.
+    pub key: String,
+    /// Buffer or texture.
+    pub place: Place,
+    /// (rows, texels in a row) of `vec4`s.
+    pub texels: (usize, usize),
+    /// Makes the content, row by row.
+    pub values: Arc<dyn Fn() -> Vec<f32> + Send + Sync>,
+}
+
+impl Packed {
+    /// The bytes on the device.
+    pub fn bytes(&self) -> u64 {
+        (self.texels.0 * self.texels.1 * 16) as u64
+    }
+}
+
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Packed({}, {:?}, {:?})", self.key, self.place, self.texels)
+    }
+}
+
+/// One way to compute an operation: the layouts that it reads and writes, and its dispatches.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// How good it is on this device: the planner takes the lowest rank, then the fewest converted bytes.
+    pub rank: u8,
+    /// The layout that each input must have.
+    pub reads: Vec<Layout>,
+    /// The layout of each output.
+    pub writes: Vec<Layout>,
+    /// What to dispatch, in order. None at all: the output is the first input under another shape.
+    pub dispatches: Vec<Dispatch>,
+}
+
+impl Kernel {
+    /// A kernel of one dispatch and one output.
+    pub fn new(reads: Vec<Layout>, writes: Layout, dispatch: Dispatch) -> Kernel {
+        Kernel { rank: 0, reads, writes: vec![writes], dispatches: vec![dispatch] }
+    }
+
+    /// The output is the input's bytes.
+    pub fn view(reads: Layout, writes: Layout) -> Kernel {
+        Kernel { rank: 0, reads: vec![reads], writes: vec![writes], dispatches: Vec::new() }
+    }
+
+    /// The same kernel with another rank.
+    #[must_use]
+    pub fn rank(mut self, rank: u8) -> Kernel {
+        self.rank = rank;
+        self
+    }
+}

@@ -1,0 +1,114 @@
+//! How a value lies in memory: the planner's decision, never visible at the API (which speaks NCHW).
+
+use crate::Shape;
+
+/// The order of a value's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Row-major, one `f32` after the other: what the API takes and gives.
+    Rows,
+    /// Row-major, the last dimension in `vec4`s (the last one padded).
+    Packed,
+    /// `[N, C, H, W]` as N, H, W, C, the channels in `vec4`s (the last one padded): every convolution's order.
+    Channels,
+}
+
+/// Where a value lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A storage buffer.
+    Buffer,
+    /// An `rgba32float` storage texture.
+    Texture,
+}
+
+/// The order and the place of a value. The padding lanes of a `vec4` hold finite numbers that nobody may rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// The order of the elements.
+    pub order: Order,
+    /// Where they are.
+    pub place: Place,
+}
+
+impl Layout {
+    /// Row-major in a buffer.
+    pub const ROWS: Layout = Layout { order: Order::Rows, place: Place::Buffer };
+
+    /// Channels last, in `place`.
+    pub const fn channels(place: Place) -> Layout {
+        Layout { order: Order::Channels, place }
+    }
+
+    /// Row-major with the last dimension in `vec4`s, in `place`.
+    pub const fn packed(place: Place) -> Layout {
+        Layout { order: Order::Packed, place }
+    }
+
+    /// The value as an image of `vec4` texels: (rows, texels in a row). `Rows` counts four elements a texel.
+    pub fn texels(self, shape: &Shape) -> (usize, usize) {
+        match self.order {
+            Order::Rows => (1, shape.elements().div_ceil(4)),
+            Order::Packed => {
+                let last = shape.last().copied().unwrap_or(1);
+                (shape.elements() / last.max(1), last.div_ceil(4))
+            }
+            Order::Channels => {
+                let Image { n, c, h, w } = Image::of(shape);
+                (n * h, w * c.div_ceil(4))
+            }
+        }
+    }
+
+    /// The bytes that the value takes.
+    pub fn bytes(self, shape: &Shape) -> u64 {
+        let (rows, width) = self.texels(shape);
+        (rows * width * 16) as u64
+    }
+
+    /// Whether a value laid out like this has the very bytes that it would have in `other`.
+    pub fn same_bytes(self, other: Layout, shape: &Shape) -> bool {
+        if self.place != other.place {
+            return false;
+        }
+        let last = shape.last().copied().unwrap_or(1);
+        let Image { c, h, w, .. } = Image::of(shape);
+        let flat_image = h * w == 1;
+        match (self.order, other.order) {
+            (a, b) if a == b => true,
+            (Order::Rows, Order::Packed) | (Order::Packed, Order::Rows) => last % 4 == 0,
+            (Order::Rows, Order::Channels) | (Order::Channels, Order::Rows) => flat_image && c % 4 == 0,
+            _ => shape.len() == 2,
+        }
+    }
+}
+
+/// A shape read as a batch of images: `[N, C, H, W]`; `[N, C, L]` has a height of 1, `[N, C]` one pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// Images in the batch.
+    pub n: usize,
+    /// Channels.
+    pub c: usize,
+    /// Height.
+    pub h: usize,
+    /// Width.
+    pub w: usize,
+}
+
+impl Image {
+    /// Reads a shape as a batch of images; more than four dimensions, or fewer than two, are one row of pixels.
+    pub fn of(shape: &Shape) -> Image {
+        match shape[..] {
+            [n, c, h, w] => Image { n, c, h, w },
+            [n, c, w] => Image { n, c, h: 1, w },
+            [n, c] => Image { n, c, h: 1, w: 1 },
+            _ => Image { n: 1, c: 1, h: 1, w: shape.elements() },
+        }
+    }
+
+    /// The `vec4`s that hold the channels of a pixel.
+    pub fn c4(&self) -> usize {
+        self.c.div_ceil(4)
+    }
+}

@@ -1,0 +1,11 @@
+//! Kernels as plain data: what would be dispatched, without a device.
+
+pub mod caps;
+pub mod dispatch;
+pub mod layout;
+pub mod shader;
+
+pub use caps::Caps;
+pub use dispatch::{Binding, Dispatch, Kernel, Packed};
+pub use layout::{Layout, Order, Place};
+pub use shader::Shader;

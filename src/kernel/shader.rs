@@ -1,0 +1,145 @@
+//! A shader: a file of `shaders/` and the values of its declared constants. The only code that touches WGSL text.
+
+use std::fmt;
+
+/// A WGSL file and the values of its constants: the identity of a pipeline.
+///
+/// A file in `shaders/` is valid WGSL as it stands. A variant is the same file with other values of the
+/// constants that it declares: of an `override` ([`Shader::set`]), of a module-scope `const`, where WGSL wants a
+/// constant ([`Shader::tile`]), or with a tensor in a storage texture instead of a buffer ([`Shader::texture`]).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Shader {
+    name: &'static str,
+    source: &'static str,
+    library: &'static [&'static str],
+    overrides: Vec<(&'static str, u32)>,
+    consts: Vec<(&'static str, u32)>,
+    textures: Vec<&'static str>,
+    ours: bool,
+}
+
+/// A [`Shader`] from a file of `shaders/` and the files of `shaders/lib/` whose functions it calls.
+macro_rules! shader {
+    ($name:literal $(, $lib:literal)*) => {
+        $crate::kernel::Shader::ours(
+            $name,
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name, ".wgsl")),
+            &[$(include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/", $lib, ".wgsl"))),*],
+        )
+    };
+}
+
+pub(crate) use shader;
+
+impl Shader {
+    /// A shader whose entry point is `main`; `library` holds WGSL text with functions that it calls. wgpu guards its memory
+    /// accesses and loops.
+    pub const fn new(name: &'static str, source: &'static str, library: &'static [&'static str]) -> Shader {
+        Shader { name, source, library, overrides: Vec::new(), consts: Vec::new(), textures: Vec::new(), ours: false }
+    }
+
+    pub(crate) const fn ours(name: &'static str, source: &'static str, library: &'static [&'static str]) -> Shader {
+        let mut shader = Shader::new(name, source, library);
+        shader.ours = true;
+        shader
+    }
+
+    /// Whether it is one of this crate's, which guard themselves.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.ours
+    }
+
+    /// Gives the `override` of that name a value.
+    #[must_use]
+    pub fn set(mut self, name: &'static str, value: impl Into<u32>) -> Shader {
+        self.overrides.push((name, value.into()));
+        self
+    }
+
+    /// Gives the module-scope `const NAME: u32` a value: for sizes of function-local arrays, which can't be overrides.
+    #[must_use]
+    pub fn tile(mut self, name: &'static str, value: u32) -> Shader {
+        self.consts.push((name, value));
+        self
+    }
+
+    /// Puts the tensor of that binding (`array<vec4<f32>>` in the file) into an `rgba32float` storage texture, if `yes`.
+    /// The file reads or writes it only through its one-line function `load_NAME` or `store_NAME`.
+    #[must_use]
+    pub fn texture(mut self, name: &'static str, yes: bool) -> Shader {
+        if yes {
+            self.textures.push(name);
+        }
+        self
+    }
+
+    /// The file's name, without ending.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The values of the overrides, for the pipeline.
+    pub fn overrides(&self) -> Vec<(&'static str, f64)> {
+        self.overrides.iter().map(|&(name, value)| (name, f64::from(value))).collect()
+    }
+
+    /// The WGSL text, specialised.
+    ///
+    /// # Panics
+    /// If the file lacks a constant or a binding that this shader names: a mistake in the crate, found by
+    /// `tests/shaders.rs` for every shader of every network.
+    pub fn wgsl(&self) -> String {
+        let mut lines: Vec<String> = self.source.lines().map(str::to_owned).collect();
+        let mut rewrite = |start: &str, new: &dyn Fn(&str) -> String| {
+            let line = lines.iter_mut().find(|line| line.contains(start));
+            let line = line.unwrap_or_else(|| panic!("shaders/{}.wgsl has no `{start}`", self.name));
+            *line = new(line);
+        };
+        for (name, value) in &self.consts {
+            rewrite(&format!("const {name}: u32 ="), &|_| format!("const {name}: u32 = {value}u;"));
+        }
+        for name in &self.textures {
+            let declared = |access: &str| format!("var<storage, {access}> {name}: array<vec4<f32>>;");
+            if self.source.contains(&declared("read")) {
+                rewrite(&declared("read"), &|line| {
+                    let texture = format!("var {name}: texture_storage_2d<rgba32float, read>;");
+                    line.replace(&declared("read"), &texture)
+                });
+                rewrite(&format!("fn load_{name}("), &|_| {
+                    format!(
+                        "fn load_{name}(row: u32, column: u32) -> vec4<f32> {{ return textureLoad({name}, vec2<u32>(column, row)); }}"
+                    )
+                });
+            } else {
+                rewrite(&declared("read_write"), &|line| {
+                    let texture = format!("var {name}: texture_storage_2d<rgba32float, write>;");
+                    line.replace(&declared("read_write"), &texture)
+                });
+                rewrite(&format!("fn store_{name}("), &|_| {
+                    format!(
+                        "fn store_{name}(row: u32, column: u32, value: vec4<f32>) {{ textureStore({name}, vec2<u32>(column, row), value); }}"
+                    )
+                });
+            }
+        }
+        let mut text = lines.join("\n");
+        for part in self.library {
+            text.push('\n');
+            text.push_str(part);
+        }
+        text
+    }
+}
+
+impl fmt::Display for Shader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)?;
+        for (name, value) in self.consts.iter().chain(&self.overrides) {
+            write!(f, " {name}={value}")?;
+        }
+        if !self.textures.is_empty() {
+            write!(f, " textures={}", self.textures.join("+"))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,184 @@
+//! The networks, each as its paper has it, with the names of torchvision's state dicts.
+
+mod alexnet;
+mod digits;
+mod mobilenet_v2;
+mod resnet;
+mod upscale;
+mod vgg;
+
+pub use alexnet::{alexnet, alexnet_original};
+pub use digits::{digits, digits_weights};
+pub use mobilenet_v2::mobilenet_v2;
+pub use resnet::{resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_32x4d};
+pub use upscale::{upscale, upscale_weights};
+pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn};
+
+use crate::error::{ErrorKind, Result};
+use crate::ops::{BatchNorm2d, Conv2d, PaddingMode};
+use crate::shape::{BATCH, Shape};
+use crate::{Graph, Value, Weights};
+
+/// A network of this crate: its name, what it takes and how it is built.
+#[derive(Clone, Copy)]
+pub struct Model {
+    /// The name, torchvision's where it has the network.
+    pub name: &'static str,
+    /// The input for one image, `[channels, height, width]`.
+    pub input: [usize; 3],
+    /// What a picture goes through to become the input.
+    pub preprocess: Preprocess,
+    /// Adds the network to a graph: its input's value to its output's.
+    pub build: fn(&mut Graph, Value, &Weights) -> Result<Value>,
+    /// Weights that the crate ships.
+    pub weights: Option<fn() -> Result<Weights>>,
+}
+
+/// What a picture goes through to become a network's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preprocess {
+    /// torchvision's for ImageNet: the shorter side to 256 (bilinear), the middle 224x224, RGB less its mean over its deviation.
+    ImageNet,
+    /// Grey, 8x8, in 0..1.
+    Digit,
+    /// RGB in 0..1, of any size.
+    Picture,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Model({})", self.name)
+    }
+}
+
+impl Model {
+    /// The network as a graph with the input `"image"` and one output: `"logits"`, or `"image"` for one that makes pictures.
+    /// `size` is the `[height, width]` of the input, if not the usual.
+    pub fn graph(&self, weights: &Weights, size: Option<[usize; 2]>) -> Result<Graph> {
+        let [channels, height, width] = self.input;
+        let [height, width] = size.unwrap_or([height, width]);
+        let mut graph = Graph::new();
+        let x = graph.input("image", [BATCH, channels, height, width]);
+        let y = (self.build)(&mut graph, x, weights)?;
+        graph.output(if self.preprocess == Preprocess::Picture { "image" } else { "logits" }, y);
+        Ok(graph)
+    }
+
+    /// The network of that name.
+    pub fn find(name: &str) -> Result<Model> {
+        let names = || all().iter().map(|model| model.name).collect::<Vec<_>>().join(", ");
+        let found = all().iter().find(|model| model.name == name);
+        found.copied().ok_or_else(|| ErrorKind::argument("model", format_args!("one of {}", names()), name).into())
+    }
+}
+
+/// All networks of this crate.
+pub fn all() -> &'static [Model] {
+    const fn imagenet(name: &'static str, build: fn(&mut Graph, Value, &Weights) -> Result<Value>) -> Model {
+        Model { name, input: [3, 224, 224], preprocess: Preprocess::ImageNet, build, weights: None }
+    }
+    const ALL: &[Model] = &[
+        Model {
+            name: "digits",
+            input: [1, 8, 8],
+            preprocess: Preprocess::Digit,
+            build: digits,
+            weights: Some(digits_weights),
+        },
+        Model {
+            name: "upscale",
+            input: [3, 128, 192],
+            preprocess: Preprocess::Picture,
+            build: upscale,
+            weights: Some(upscale_weights),
+        },
+        imagenet("alexnet_original", alexnet_original),
+        imagenet("alexnet", alexnet),
+        imagenet("vgg11", vgg11),
+        imagenet("vgg11_bn", vgg11_bn),
+        imagenet("vgg13", vgg13),
+        imagenet("vgg13_bn", vgg13_bn),
+        imagenet("vgg16", vgg16),
+        imagenet("vgg16_bn", vgg16_bn),
+        imagenet("vgg19", vgg19),
+        imagenet("vgg19_bn", vgg19_bn),
+        imagenet("resnet18", resnet18),
+        imagenet("resnet34", resnet34),
+        imagenet("resnet50", resnet50),
+        imagenet("resnet101", resnet101),
+        imagenet("resnet152", resnet152),
+        imagenet("resnext50_32x4d", resnext50_32x4d),
+        imagenet("mobilenet_v2", mobilenet_v2),
+    ];
+    ALL
+}
+
+/// A convolution as papers write it: a square kernel, to `out` channels.
+#[derive(Clone, Copy)]
+struct Conv {
+    out: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    padding_mode: PaddingMode,
+    groups: usize,
+    bias: bool,
+}
+
+impl Conv {
+    /// Stride 1, no padding, one group, no bias.
+    const fn new(out: usize, kernel: usize) -> Conv {
+        Conv { out, kernel, stride: 1, padding: 0, padding_mode: PaddingMode::Zeros, groups: 1, bias: false }
+    }
+
+    /// Padded with zeros so that stride 1 keeps the size.
+    const fn same(out: usize, kernel: usize) -> Conv {
+        Conv { padding: kernel / 2, ..Conv::new(out, kernel) }
+    }
+}
+
+/// Adds layers with weights to a graph, under the names of those weights.
+struct Layers<'a> {
+    graph: &'a mut Graph,
+    weights: &'a Weights,
+}
+
+impl Layers<'_> {
+    /// Channels of an image.
+    fn channels(&self, x: Value) -> Result<usize> {
+        Ok(self.shape(x)?.get(1).copied().unwrap_or(1))
+    }
+
+    fn shape(&self, x: Value) -> Result<Shape> {
+        self.graph.shape(x, 1)
+    }
+
+    fn conv(&mut self, x: Value, name: &str, conv: Conv) -> Result<Value> {
+        let Conv { out, kernel, stride, padding, padding_mode, groups, bias } = conv;
+        let channels = self.channels(x)?;
+        let weight = self.weights.get(&format!("{name}.weight"), [out, channels / groups, kernel, kernel])?;
+        let bias = bias.then(|| self.weights.get(&format!("{name}.bias"), [out])).transpose()?;
+        let conv = Conv2d::new(weight, bias).stride(stride).padding(padding).padding_mode(padding_mode).groups(groups);
+        let y = self.graph.conv2d(x, conv)?;
+        self.graph.rename(y, name);
+        Ok(y)
+    }
+
+    fn batch_norm(&mut self, x: Value, name: &str) -> Result<Value> {
+        let channels = self.channels(x)?;
+        let get = |part: &str| self.weights.get(&format!("{name}.{part}"), [channels]);
+        let norm = BatchNorm2d::new(get("weight")?, get("bias")?, get("running_mean")?, get("running_var")?);
+        let y = self.graph.batch_norm(x, norm)?;
+        self.graph.rename(y, name);
+        Ok(y)
+    }
+
+    fn linear(&mut self, x: Value, name: &str, out: usize) -> Result<Value> {
+        let features = self.shape(x)?.last().copied().unwrap_or(1);
+        let weight = self.weights.get(&format!("{name}.weight"), [out, features])?;
+        let bias = self.weights.get(&format!("{name}.bias"), [out])?;
+        let y = self.graph.linear(x, weight, Some(bias))?;
+        self.graph.rename(y, name);
+        Ok(y)
+    }
+}

@@ -1,0 +1,130 @@
+//! Activations: `y = f(x)` for each element, by PyTorch's definitions.
+
+use super::image_places;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Io, Op};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// An activation function. As an operation it stands alone; most operations take one in as their last act.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Activation {
+    /// `max(x, 0)`
+    Relu,
+    /// `min(max(x, 0), 6)`
+    Relu6,
+    /// `x` where positive, else `slope * x`
+    LeakyRelu(f32),
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// The hyperbolic tangent
+    Tanh,
+    /// `x * sigmoid(x)`, also called Swish
+    Silu,
+    /// `x * relu6(x + 3) / 6`
+    Hardswish,
+    /// `x * Φ(x)`, through the error function
+    Gelu,
+    /// GELU by its tanh approximation
+    GeluTanh,
+}
+
+/// What `activate` of `shaders/lib/activation.wgsl` takes beside `x`: part of the `Params` of kernels that end with it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+pub(crate) struct ActivationParams {
+    lo: f32,
+    hi: f32,
+    alpha: f32,
+}
+
+impl ActivationParams {
+    pub(crate) fn of(activation: Option<Activation>) -> ActivationParams {
+        let (lo, hi) = match activation {
+            Some(Activation::Relu) => (0.0, f32::INFINITY),
+            Some(Activation::Relu6) => (0.0, 6.0),
+            _ => (f32::NEG_INFINITY, f32::INFINITY),
+        };
+        let alpha = if let Some(Activation::LeakyRelu(slope)) = activation { slope } else { 0.0 };
+        ActivationParams { lo, hi, alpha }
+    }
+}
+
+/// The `code` of `shaders/lib/activation.wgsl`. What is a clamp shares one code, so that it shares pipelines.
+pub(crate) fn code(activation: Option<Activation>) -> u32 {
+    match activation {
+        None | Some(Activation::Relu | Activation::Relu6) => 0,
+        Some(Activation::LeakyRelu(_)) => 1,
+        Some(Activation::Sigmoid) => 2,
+        Some(Activation::Tanh) => 3,
+        Some(Activation::Silu) => 4,
+        Some(Activation::Hardswish) => 5,
+        Some(Activation::Gelu) => 6,
+        Some(Activation::GeluTanh) => 7,
+    }
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    width: u32,
+    activation: ActivationParams,
+}
+
+impl Op for Activation {
+    fn name(&self) -> &'static str {
+        match self {
+            Activation::Relu => "relu",
+            Activation::Relu6 => "relu6",
+            Activation::LeakyRelu(_) => "leaky_relu",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Tanh => "tanh",
+            Activation::Silu => "silu",
+            Activation::Hardswish => "hardswish",
+            Activation::Gelu => "gelu",
+            Activation::GeluTanh => "gelu_tanh",
+        }
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let shape = &io.outputs[0];
+        let mut layouts: Vec<Layout> = image_places(caps).iter().map(|&place| Layout::channels(place)).collect();
+        layouts.extend([Layout::ROWS, Layout::packed(Place::Buffer)]);
+        Ok(layouts
+            .into_iter()
+            .map(|layout| {
+                let (rows, width) = layout.texels(shape);
+                let texture = layout.place == Place::Texture;
+                let shader = shader!("activation", "activation", "index")
+                    .set("ACTIVATION", code(Some(*self)))
+                    .texture("x", texture)
+                    .texture("y", texture);
+                let params =
+                    Params { rows: rows as u32, width: width as u32, activation: ActivationParams::of(Some(*self)) };
+                let bindings = vec![Binding::Input(0), Binding::Output(0)];
+                Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
+            })
+            .collect())
+    }
+}
+
+impl Graph {
+    /// Adds an [`Activation`].
+    pub fn activation(&mut self, x: Value, activation: Activation) -> Result<Value> {
+        self.push(activation, &[x])
+    }
+
+    /// Adds [`Activation::Relu`].
+    pub fn relu(&mut self, x: Value) -> Result<Value> {
+        self.push(Activation::Relu, &[x])
+    }
+}

@@ -1,0 +1,136 @@
+//! Batch norm with running statistics. A convolution before it takes it in; standing alone it is one pass.
+
+use super::activation::{Activation, ActivationParams, code};
+use super::image_places;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::layout::Image;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// `torch.nn.BatchNorm2d` in inference: `y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]`,
+/// for `[N, C]`, `[N, C, L]` or `[N, C, H, W]`.
+#[derive(Clone, Debug)]
+pub struct BatchNorm2d {
+    weight: Constant,
+    bias: Constant,
+    mean: Constant,
+    var: Constant,
+    eps: f64,
+    activation: Option<Activation>,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    width: u32,
+    c4: u32,
+    activation: ActivationParams,
+}
+
+impl BatchNorm2d {
+    /// A batch norm with scale, shift, running mean and variance, all `[C]`, and PyTorch's epsilon, 1e-5.
+    pub fn new(weight: Constant, bias: Constant, running_mean: Constant, running_var: Constant) -> BatchNorm2d {
+        BatchNorm2d { weight, bias, mean: running_mean, var: running_var, eps: 1e-5, activation: None }
+    }
+
+    /// Another epsilon.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> BatchNorm2d {
+        BatchNorm2d { eps, ..self }
+    }
+
+    pub(crate) fn activation(&self) -> Option<Activation> {
+        self.activation
+    }
+
+    /// For each channel what `x` is multiplied by, and what is added.
+    pub(crate) fn scale_shift(&self) -> Vec<(f64, f64)> {
+        let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.mean, &self.var].map(Constant::values);
+        (0..weight.len())
+            .map(|c| {
+                let scale = f64::from(weight[c]) / (f64::from(var[c]) + self.eps).sqrt();
+                (scale, f64::from(bias[c]) - f64::from(mean[c]) * scale)
+            })
+            .collect()
+    }
+
+    /// A row of scales and a row of shifts.
+    fn pack(&self, c4: usize) -> Packed {
+        let norm = self.clone();
+        let values = move || {
+            let mut values = vec![0.0; 8 * c4];
+            for (c, (scale, shift)) in norm.scale_shift().into_iter().enumerate() {
+                (values[c], values[4 * c4 + c]) = (scale as f32, shift as f32);
+            }
+            values
+        };
+        let ids = [&self.weight, &self.bias, &self.mean, &self.var].map(Constant::id);
+        let key = format!("batch norm {ids:?} {:e}", self.eps);
+        Packed { key, place: Place::Buffer, texels: (2, c4), values: std::sync::Arc::new(values) }
+    }
+}
+
+impl Op for BatchNorm2d {
+    fn name(&self) -> &'static str {
+        "batch_norm"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        if !(2..=4).contains(&x.len()) {
+            return Err(ErrorKind::argument("input", "2 to 4 dimensions, channels second", x));
+        }
+        let channels = Shape::from([x[1]]);
+        for (name, it) in
+            [("weight", &self.weight), ("bias", &self.bias), ("running_mean", &self.mean), ("running_var", &self.var)]
+        {
+            if *it.shape() != channels {
+                return Err(ErrorKind::argument(name, &channels, it.shape()));
+            }
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let image = Image::of(&io.inputs[0]);
+        Ok(image_places(caps)
+            .iter()
+            .map(|&place| {
+                let layout = Layout::channels(place);
+                let (rows, width) = layout.texels(&io.inputs[0]);
+                let (rows, width, c4) = (rows as u32, width as u32, image.c4() as u32);
+                let params = Params { rows, width, c4, activation: ActivationParams::of(self.activation) };
+                let texture = place == Place::Texture;
+                let shader = shader!("batch_norm", "activation", "index")
+                    .set("ACTIVATION", code(self.activation))
+                    .texture("x", texture)
+                    .texture("y", texture);
+                let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(image.c4())), Binding::Output(0)];
+                let workgroups = (rows as usize * width as usize).div_ceil(64);
+                Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, workgroups))
+            })
+            .collect())
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        let weights = self.weight.shape().elements() as u64;
+        Cost { parameters: 2 * weights, ..Cost::default() }
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        let &activation = next.downcast_ref::<Activation>().filter(|_| self.activation.is_none())?;
+        Some(Box::new(BatchNorm2d { activation: Some(activation), ..self.clone() }))
+    }
+}
+
+impl Graph {
+    /// Adds a [`BatchNorm2d`].
+    pub fn batch_norm(&mut self, x: Value, norm: BatchNorm2d) -> Result<Value> {
+        self.push(norm, &[x])
+    }
+}

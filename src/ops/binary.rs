@@ -1,0 +1,143 @@
+//! Elementwise addition, subtraction, multiplication and division, with broadcasting.
+
+use super::activation::{Activation, ActivationParams, code};
+use super::image_places;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Io, Op};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Place};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// Which operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryKind {
+    /// `a + b`
+    Add,
+    /// `a - b`
+    Sub,
+    /// `a * b`
+    Mul,
+    /// `a / b`
+    Div,
+}
+
+/// `y = a ∘ b`, element by element, broadcast as in NumPy: aligned at the last dimension, sizes of 1 repeated.
+#[derive(Clone, Debug)]
+pub struct Binary {
+    kind: BinaryKind,
+    activation: Option<Activation>,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    width: u32,
+    activation: ActivationParams,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct BroadcastParams {
+    sizes: [u32; 8],
+    a: [u32; 8],
+    b: [u32; 8],
+    count: u32,
+    activation: ActivationParams,
+}
+
+impl Binary {
+    /// An operation of that kind.
+    pub fn new(kind: BinaryKind) -> Binary {
+        Binary { kind, activation: None }
+    }
+
+    pub(crate) fn is_sum(&self) -> bool {
+        self.kind == BinaryKind::Add
+    }
+
+    pub(crate) fn activation(&self) -> Option<Activation> {
+        self.activation
+    }
+}
+
+/// Sizes or strides as a shader takes them: eight, the missing outer ones filled in.
+pub(crate) fn eight(values: &[usize], fill: u32) -> Result<[u32; 8], ErrorKind> {
+    let mut all = [fill; 8];
+    let from = 8usize.checked_sub(values.len()).ok_or_else(|| {
+        ErrorKind::Unsupported(format!("a tensor of {} dimensions where 8 are the most", values.len()))
+    })?;
+    all[from..].iter_mut().zip(values).for_each(|(to, &value)| *to = value as u32);
+    Ok(all)
+}
+
+impl Op for Binary {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            BinaryKind::Add => "add",
+            BinaryKind::Sub => "sub",
+            BinaryKind::Mul => "mul",
+            BinaryKind::Div => "div",
+        }
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [a, b] = expect_inputs::<2>(inputs)?;
+        let shape = a
+            .broadcast(b)
+            .ok_or_else(|| ErrorKind::argument("b", format_args!("a shape that broadcasts with a's {a}"), b))?;
+        eight(&shape, 1)?;
+        Ok(vec![shape])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (a, b, y) = (&io.inputs[0], &io.inputs[1], &io.outputs[0]);
+        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        let activation = ActivationParams::of(self.activation);
+        let finish = |shader: crate::kernel::Shader| {
+            shader.set("KIND", self.kind as u32).set("ACTIVATION", code(self.activation))
+        };
+        if a != b {
+            let params = BroadcastParams {
+                sizes: eight(y, 1)?,
+                a: eight(&a.broadcast_strides(y), 0)?,
+                b: eight(&b.broadcast_strides(y), 0)?,
+                count: y.elements() as u32,
+                activation,
+            };
+            let shader = finish(shader!("broadcast", "activation", "index"));
+            let dispatch = Dispatch::new(shader, &params, bindings, y.elements().div_ceil(64));
+            return Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)]);
+        }
+        let mut layouts: Vec<Layout> = image_places(caps).iter().map(|&place| Layout::channels(place)).collect();
+        layouts.extend([Layout::ROWS, Layout::packed(Place::Buffer)]);
+        // 0 / 0 in the padding of a texel would be NaN, and padding must be finite.
+        layouts.retain(|layout| self.kind != BinaryKind::Div || layout.order == Order::Rows);
+        Ok(layouts
+            .into_iter()
+            .map(|layout| {
+                let (rows, width) = layout.texels(y);
+                let params = Params { rows: rows as u32, width: width as u32, activation };
+                let shader =
+                    ["a", "b", "y"].iter().fold(finish(shader!("binary", "activation", "index")), |shader, name| {
+                        shader.texture(name, layout.place == Place::Texture)
+                    });
+                let dispatch = Dispatch::new(shader, &params, bindings.clone(), (rows * width).div_ceil(64));
+                Kernel::new(vec![layout; 2], layout, dispatch)
+            })
+            .collect())
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        let &activation = next.downcast_ref::<Activation>().filter(|_| self.activation.is_none())?;
+        Some(Box::new(Binary { activation: Some(activation), ..self.clone() }))
+    }
+}
+
+impl Graph {
+    /// Adds a [`Binary`] addition.
+    pub fn sum(&mut self, a: Value, b: Value) -> Result<Value> {
+        self.push(Binary::new(BinaryKind::Add), &[a, b])
+    }
+}

@@ -1,0 +1,67 @@
+//! Concatenation along an axis.
+
+use super::strided::strided;
+use crate::error::{ErrorKind, Result};
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::{Caps, Kernel, Layout};
+use crate::{Graph, Shape, Value};
+
+/// `torch.cat`: tensors that agree in all sizes but that of `axis`, one after the other along it.
+#[derive(Clone, Debug)]
+pub struct Concat {
+    axis: usize,
+}
+
+impl Concat {
+    /// Concatenation along `axis`.
+    pub fn new(axis: usize) -> Concat {
+        Concat { axis }
+    }
+}
+
+impl Op for Concat {
+    fn name(&self) -> &'static str {
+        "concat"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let Some(first) = inputs.first() else { return Err(ErrorKind::argument("inputs", "at least one", 0)) };
+        if self.axis >= first.len() {
+            return Err(ErrorKind::argument("axis", format_args!("a dimension of {first}"), self.axis));
+        }
+        let mut sizes = first.to_vec();
+        sizes[self.axis] = 0;
+        for (i, x) in inputs.iter().enumerate() {
+            let fits = x.len() == first.len() && (0..x.len()).all(|d| d == self.axis || x[d] == first[d]);
+            if !fits {
+                let wanted = format!("{first} but for dimension {}", self.axis);
+                return Err(ErrorKind::argument(format!("input {i}"), wanted, x));
+            }
+            sizes[self.axis] += x[self.axis];
+        }
+        Ok(vec![sizes.into()])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let strides = io.outputs[0].strides();
+        let mut first = 0;
+        let mut dispatches = Vec::new();
+        for (i, x) in io.inputs.iter().enumerate() {
+            dispatches.push(strided(i, x, &x.strides(), &strides, first)?);
+            first += x[self.axis] * strides[self.axis];
+        }
+        let reads = vec![Layout::ROWS; io.inputs.len()];
+        Ok(vec![Kernel { rank: 0, reads, writes: vec![Layout::ROWS], dispatches }])
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+impl Graph {
+    /// Adds a [`Concat`].
+    pub fn concat(&mut self, inputs: &[Value], axis: usize) -> Result<Value> {
+        self.push(Concat::new(axis), inputs)
+    }
+}

@@ -1,0 +1,38 @@
+//! Conversion between layouts: what the planner puts before a kernel whose input lies otherwise.
+
+use crate::Shape;
+use crate::kernel::layout::Image;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Dispatch, Layout, Order, Place};
+use bytemuck::{Pod, Zeroable};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    width: u32,
+    c: u32,
+    h: u32,
+    w: u32,
+}
+
+/// A dispatch that writes input 0, which lies as `from`, to output 0 as `to`. Between two orders of `vec4`s there is none:
+/// the way goes through rows.
+pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatch> {
+    let (name, vec4s) = match (from.order, to.order) {
+        (a, b) if a == b => (shader!("copy", "index"), to),
+        (Order::Rows, _) => (shader!("pack", "index"), to),
+        (_, Order::Rows) => (shader!("unpack", "index"), from),
+        _ => return None,
+    };
+    let (rows, width) = vec4s.texels(shape);
+    let image = match vec4s.order {
+        Order::Channels => Image::of(shape),
+        _ => Image { n: rows, c: shape.last().copied().unwrap_or(1), h: 1, w: 1 },
+    };
+    let params =
+        Params { rows: rows as u32, width: width as u32, c: image.c as u32, h: image.h as u32, w: image.w as u32 };
+    let shader = name.texture("x", from.place == Place::Texture).texture("y", to.place == Place::Texture);
+    let bindings = vec![Binding::Input(0), Binding::Output(0)];
+    Some(Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
+}

@@ -1,0 +1,104 @@
+//! Depthwise convolution: one filter a channel, a sliding window in registers.
+
+use super::activation::{Activation, ActivationParams, code};
+use super::window::Window;
+use crate::graph::constant::Constant;
+use crate::kernel::layout::Image;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use bytemuck::{Pod, Zeroable};
+
+/// A convolution of as many groups as channels, in and out.
+pub(crate) struct Depthwise<'a> {
+    pub(crate) x: Image,
+    pub(crate) y: Image,
+    pub(crate) window: Window,
+    pub(crate) weight: &'a Constant,
+    pub(crate) bias: Option<&'a Constant>,
+    pub(crate) residual: bool,
+    pub(crate) activation: Option<Activation>,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    in_h: u32,
+    in_w: u32,
+    out_h: u32,
+    out_w: u32,
+    c4: u32,
+    tiles_x: u32,
+    tiles_y: u32,
+    count: u32,
+    before: [u32; 2],
+    activation: ActivationParams,
+}
+
+impl Depthwise<'_> {
+    /// The kernel that keeps everything in `place`.
+    pub(crate) fn kernel(&self, place: Place, caps: &Caps) -> Kernel {
+        let texture = place == Place::Texture;
+        let Window { size, stride, dilation, before } = self.window;
+        // Neighbouring outputs share what they read, as far as registers go; on llvmpipe a tile is 4x2 pixels.
+        let small = self.window.reach(0).max(self.window.reach(1)) <= 5;
+        let tile: [usize; 2] = if small { [2, if self.y.w % 4 == 0 || self.y.w > 7 { 4 } else { 7 }] } else { [1, 1] };
+        let tiles = [self.y.h.div_ceil(tile[0]), self.y.w.div_ceil(tile[1])];
+        let c4 = self.x.c4();
+        let count = self.x.n * tiles[0] * tiles[1] * c4;
+        let params = Params {
+            in_h: self.x.h as u32,
+            in_w: self.x.w as u32,
+            out_h: self.y.h as u32,
+            out_w: self.y.w as u32,
+            c4: c4 as u32,
+            tiles_x: tiles[1] as u32,
+            tiles_y: tiles[0] as u32,
+            count: count as u32,
+            before: before.map(|v| v as u32),
+            activation: ActivationParams::of(self.activation),
+        };
+        let lanes = if caps.lanes.is_some() { 8 } else { 64 };
+        let mut shader = shader!("depthwise", "activation", "index");
+        for (name, value) in [
+            ("TILE_Y", tile[0]),
+            ("TILE_X", tile[1]),
+            ("KERNEL_Y", size[0]),
+            ("KERNEL_X", size[1]),
+            ("STRIDE_Y", stride[0]),
+            ("STRIDE_X", stride[1]),
+            ("DILATION_Y", dilation[0]),
+            ("DILATION_X", dilation[1]),
+        ] {
+            shader = shader.tile(name, value as u32);
+        }
+        let shader = ["x", "w", "residual", "y"].iter().fold(shader, |shader, name| shader.texture(name, texture));
+        let shader =
+            shader.set("LANES", lanes as u32).set("RESIDUAL", self.residual).set("ACTIVATION", code(self.activation));
+        let residual = Binding::Input(usize::from(self.residual));
+        let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(place)), residual, Binding::Output(0)];
+        let reads = vec![Layout::channels(place); 1 + usize::from(self.residual)];
+        Kernel::new(reads, Layout::channels(place), Dispatch::new(shader, &params, bindings, count.div_ceil(lanes)))
+    }
+
+    /// Rows of `c4` texels: the taps, then the bias.
+    fn pack(&self, place: Place) -> Packed {
+        let (weight, bias, channels) = (self.weight.clone(), self.bias.cloned(), self.x.c);
+        let taps = self.window.size[0] * self.window.size[1];
+        let width = self.x.c4();
+        let key = format!("depthwise {} {:?} {place:?}", weight.id(), bias.as_ref().map(Constant::id));
+        let values = move || {
+            let from = weight.values();
+            let mut to = vec![0.0; (taps + 1) * width * 4];
+            for (c, filter) in from.chunks_exact(taps).enumerate() {
+                for (tap, &value) in filter.iter().enumerate() {
+                    to[tap * width * 4 + c] = value;
+                }
+            }
+            if let Some(bias) = &bias {
+                to[taps * width * 4..][..channels].copy_from_slice(&bias.values());
+            }
+            to
+        };
+        Packed { key, place, texels: (taps + 1, width), values: std::sync::Arc::new(values) }
+    }
+}

@@ -1,0 +1,112 @@
+//! A linear layer.
+
+use super::gemm::{Gemm, Operand};
+use super::window::Window;
+use super::{Activation, Binary, Conv2d};
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::layout::Image;
+use crate::kernel::{Caps, Kernel, Layout};
+use crate::{Graph, Shape, Value};
+
+/// `torch.nn.Linear`: `y = x weightᵀ + bias` over the last dimension, weight `[out, in]`.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    weight: Constant,
+    bias: Option<Constant>,
+    residual: bool,
+    activation: Option<Activation>,
+}
+
+impl Linear {
+    /// A linear layer with weights `[out, in]` and bias `[out]`.
+    pub fn new(weight: Constant, bias: Option<Constant>) -> Linear {
+        Linear { weight, bias, residual: false, activation: None }
+    }
+
+    /// The convolution that does the same to an image before it is flattened: the weights lie alike.
+    pub(crate) fn as_conv2d(&self, c: usize, h: usize, w: usize) -> Option<Conv2d> {
+        let &[out, features] = &self.weight.shape()[..] else { return None };
+        if features != c * h * w || self.residual {
+            return None;
+        }
+        let conv = Conv2d::new(self.weight.reshaped([out, c, h, w]), self.bias.clone());
+        Some(conv.with_activation(self.activation))
+    }
+}
+
+impl Op for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let wanted = 1 + usize::from(self.residual);
+        if inputs.len() != wanted {
+            return Err(ErrorKind::argument("inputs", wanted, inputs.len()));
+        }
+        let &[out, features] = &self.weight.shape()[..] else {
+            return Err(ErrorKind::argument("weight", "[out, in]", self.weight.shape()));
+        };
+        let x = &inputs[0];
+        if x.last() != Some(&features) {
+            return Err(ErrorKind::argument("input", format_args!("[.., {features}]"), x));
+        }
+        if let Some(bias) = self.bias.as_ref().filter(|bias| bias.shape()[..] != [out]) {
+            return Err(ErrorKind::argument("bias", Shape::from([out]), bias.shape()));
+        }
+        let mut sizes = x.to_vec();
+        sizes[x.len() - 1] = out;
+        let output = Shape::from(sizes);
+        if self.residual && inputs[1] != output {
+            return Err(ErrorKind::argument("residual", output, &inputs[1]));
+        }
+        Ok(vec![output])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let rows = |shape: &Shape| {
+            let c = shape[shape.len() - 1];
+            Image { n: shape.elements() / c.max(1), c, h: 1, w: 1 }
+        };
+        let gemm = Gemm {
+            x: rows(&io.inputs[0]),
+            y: rows(&io.outputs[0]),
+            // For two dimensions both are the same, and convolutions and pooling come before.
+            layout: if io.inputs[0].len() == 2 { Layout::channels } else { Layout::packed },
+            window: Window::PIXEL,
+            groups: 1,
+            w: Operand::Weight(&self.weight),
+            bias: self.bias.as_ref(),
+            residual: self.residual,
+            activation: self.activation,
+        };
+        gemm.kernels(caps)
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        let weights = self.weight.shape().elements() as u64;
+        let bias = self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
+        let rows = (io.outputs[0].elements() / self.weight.shape()[0]) as u64;
+        Cost { weights, parameters: weights + bias, macs: weights * rows, activations: true }
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        if self.activation.is_some() {
+            return None;
+        }
+        if let Some(&activation) = next.downcast_ref::<Activation>() {
+            return Some(Box::new(Linear { activation: Some(activation), ..self.clone() }));
+        }
+        let add = next.downcast_ref::<Binary>().filter(|add| add.is_sum() && !self.residual)?;
+        Some(Box::new(Linear { residual: true, activation: add.activation(), ..self.clone() }))
+    }
+}
+
+impl Graph {
+    /// Adds a [`Linear`].
+    pub fn linear(&mut self, x: Value, weight: Constant, bias: Option<Constant>) -> Result<Value> {
+        self.push(Linear::new(weight, bias), &[x])
+    }
+}

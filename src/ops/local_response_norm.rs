@@ -1,0 +1,95 @@
+//! Local response normalisation, AlexNet's.
+
+use super::image_places;
+use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::layout::Image;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// `torch.nn.LocalResponseNorm`: `y = x / (k + alpha / size * sum x²)^beta`, the sum over `size` channels around each one.
+/// (The AlexNet paper's alpha isn't divided by the size.)
+#[derive(Clone, Debug)]
+pub struct LocalResponseNorm {
+    size: usize,
+    alpha: f32,
+    beta: f32,
+    k: f32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    width: u32,
+    channels: u32,
+    size: u32,
+    alpha: f32,
+    beta: f32,
+    k: f32,
+}
+
+impl LocalResponseNorm {
+    /// A normalisation over `size` channels, with PyTorch's defaults: alpha 1e-4, beta 0.75, k 1.
+    pub fn new(size: usize) -> LocalResponseNorm {
+        LocalResponseNorm { size, alpha: 1e-4, beta: 0.75, k: 1.0 }
+    }
+
+    /// Other factors.
+    #[must_use]
+    pub fn factors(self, alpha: f32, beta: f32, k: f32) -> LocalResponseNorm {
+        LocalResponseNorm { alpha, beta, k, ..self }
+    }
+}
+
+impl Op for LocalResponseNorm {
+    fn name(&self) -> &'static str {
+        "local_response_norm"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        expect_rank("input", x, 4)?;
+        if self.size == 0 {
+            return Err(ErrorKind::argument("size", "1 or more", 0));
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let image = Image::of(&io.inputs[0]);
+        Ok(image_places(caps)
+            .iter()
+            .map(|&place| {
+                let layout = Layout::channels(place);
+                let (rows, width) = layout.texels(&io.inputs[0]);
+                let params = Params {
+                    rows: rows as u32,
+                    width: width as u32,
+                    channels: image.c as u32,
+                    size: self.size as u32,
+                    alpha: self.alpha / self.size as f32,
+                    beta: self.beta,
+                    k: self.k,
+                };
+                let texture = place == Place::Texture;
+                let shader = shader!("local_response_norm", "index").texture("x", texture).texture("y", texture);
+                let bindings = vec![Binding::Input(0), Binding::Output(0)];
+                Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
+            })
+            .collect())
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost::default()
+    }
+}
+
+impl Graph {
+    /// Adds a [`LocalResponseNorm`].
+    pub fn local_response_norm(&mut self, x: Value, norm: LocalResponseNorm) -> Result<Value> {
+        self.push(norm, &[x])
+    }
+}

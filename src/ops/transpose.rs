@@ -1,0 +1,54 @@
+//! Transposition: any permutation of the dimensions.
+
+use super::strided::strided;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Io, Op};
+use crate::kernel::{Caps, Kernel, Layout};
+use crate::{Graph, Shape, Value};
+
+/// `torch.permute`: dimension `i` of the output is dimension `order[i]` of the input.
+#[derive(Clone, Debug)]
+pub struct Transpose {
+    order: Vec<usize>,
+}
+
+impl Transpose {
+    /// A permutation of the dimensions.
+    pub fn new(order: impl Into<Vec<usize>>) -> Transpose {
+        Transpose { order: order.into() }
+    }
+}
+
+impl Op for Transpose {
+    fn name(&self) -> &'static str {
+        "transpose"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        let mut sorted = self.order.clone();
+        sorted.sort_unstable();
+        if !sorted.iter().copied().eq(0..x.len()) {
+            let wanted = format!("a permutation of the {} dimensions of {x}", x.len());
+            return Err(ErrorKind::argument("order", wanted, format_args!("{:?}", self.order)));
+        }
+        Ok(vec![self.order.iter().map(|&d| x[d]).collect::<Vec<_>>().into()])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let strides: Vec<usize> = self.order.iter().map(|&d| x.strides()[d]).collect();
+        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided(0, y, &strides, &y.strides(), 0)?)])
+    }
+
+    fn cost(&self, _io: &Io) -> crate::Cost {
+        crate::Cost { activations: true, ..Default::default() }
+    }
+}
+
+impl Graph {
+    /// Adds a [`Transpose`].
+    pub fn transpose(&mut self, x: Value, order: impl Into<Vec<usize>>) -> Result<Value> {
+        self.push(Transpose::new(order), &[x])
+    }
+}

@@ -1,0 +1,143 @@
+//! A frame: buffers for one run's inputs and outputs, with the staging that host memory needs.
+
+use super::Session;
+use crate::error::{ErrorKind, Result};
+use crate::gpu::Context;
+use crate::gpu::memory::buffer;
+use crate::plan::Port;
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::Poll;
+
+/// Bind groups for a set of input and output buffers: see [`Session::bind`].
+pub struct Bound {
+    /// Of the dispatches that touch them, in order.
+    pub(super) groups: Vec<wgpu::BindGroup>,
+}
+
+/// Buffers of one frame in flight. Between uses the upload buffers are mapped and the download buffers are not.
+pub(super) struct Frame {
+    uploads: Vec<wgpu::Buffer>,
+    inputs: Vec<wgpu::Buffer>,
+    outputs: Vec<wgpu::Buffer>,
+    downloads: Vec<wgpu::Buffer>,
+    bound: Bound,
+}
+
+/// A submitted frame: a future of its outputs.
+///
+/// Awaiting it starts a thread, once a context, that waits for the device; [`Pending::wait`] waits on the caller's.
+#[must_use = "the outputs are there when this has been awaited"]
+pub struct Pending {
+    context: Context,
+    submission: Option<wgpu::SubmissionIndex>,
+    outputs: BoxFuture<'static, Result<Vec<Vec<f32>>>>,
+}
+
+impl Frame {
+    pub(super) fn new(session: &Session) -> Result<Frame> {
+        use wgpu::BufferUsages as Usage;
+        let context = &session.context;
+        let each = |ports: &[Port], label: &str, usage: Usage| -> Result<Vec<wgpu::Buffer>> {
+            ports.iter().map(|port| buffer(context, label, port.bytes(), usage)).collect()
+        };
+        let (ins, outs) = (&session.plan.inputs, &session.plan.outputs);
+        let inputs = each(ins, "input", Usage::STORAGE | Usage::COPY_DST)?;
+        let outputs = each(outs, "output", Usage::STORAGE | Usage::COPY_SRC)?;
+        let bound = session.bind(&whole(&inputs), &whole(&outputs))?;
+        let uploads = ins
+            .iter()
+            .map(|port| {
+                context.count(1);
+                let descriptor = wgpu::BufferDescriptor {
+                    label: Some("upload"),
+                    size: port.bytes(),
+                    usage: Usage::MAP_WRITE | Usage::COPY_SRC,
+                    mapped_at_creation: true,
+                };
+                context.checked(|| context.device().create_buffer(&descriptor))
+            })
+            .collect::<Result<_>>()?;
+        let downloads = each(outs, "download", Usage::COPY_DST | Usage::MAP_READ)?;
+        Ok(Frame { uploads, inputs, outputs, downloads, bound })
+    }
+
+    pub(super) fn submit<T: AsRef<[f32]>>(self, session: &Session, inputs: &[T]) -> Result<Pending> {
+        let context = session.context.clone();
+        let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for ((upload, buffer), values) in self.uploads.iter().zip(&self.inputs).zip(inputs) {
+            let bytes: &[u8] = bytemuck::cast_slice(values.as_ref());
+            let mut view = upload.get_mapped_range_mut(..bytes.len() as u64).map_err(lost)?;
+            view.copy_from_slice(bytes);
+            drop(view);
+            upload.unmap();
+            encoder.copy_buffer_to_buffer(upload, 0, buffer, 0, None);
+        }
+        session.encode(&mut encoder, &self.bound);
+        for (output, download) in self.outputs.iter().zip(&self.downloads) {
+            encoder.copy_buffer_to_buffer(output, 0, download, 0, None);
+        }
+        let submission = context.queue().submit([encoder.finish()]);
+
+        let map = |buffer: &wgpu::Buffer, mode: wgpu::MapMode| {
+            let (sender, receiver) = oneshot::channel();
+            buffer.map_async(mode, .., move |result| {
+                // Nobody listens any more if the caller dropped the frame.
+                let _unheard = sender.send(result);
+            });
+            receiver
+        };
+        let downloads = self.downloads.iter().map(|buffer| map(buffer, wgpu::MapMode::Read));
+        let uploads = self.uploads.iter().map(|buffer| map(buffer, wgpu::MapMode::Write));
+        let mapped: Vec<_> = downloads.chain(uploads).collect();
+        let elements: Vec<usize> = session.plan.outputs.iter().map(|port| port.shape.elements()).collect();
+        let idle = session.idle.clone();
+        let outputs = Box::pin(async move {
+            for mapping in mapped {
+                mapping.await.map_err(lost)?.map_err(lost)?;
+            }
+            let mut outputs = Vec::with_capacity(elements.len());
+            for (download, elements) in self.downloads.iter().zip(elements) {
+                let view = download.get_mapped_range(..4 * elements as u64).map_err(lost)?;
+                outputs.push(bytemuck::pod_collect_to_vec(&view));
+                drop(view);
+                download.unmap();
+            }
+            idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self);
+            Ok(outputs)
+        });
+        Ok(Pending { context, submission: Some(submission), outputs })
+    }
+}
+
+/// A mapping fails when the device is lost.
+fn lost(error: impl std::fmt::Display) -> crate::Error {
+    ErrorKind::Device(error.to_string()).into()
+}
+
+impl Pending {
+    /// Blocks this thread until the outputs are there.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn wait(mut self) -> Result<Vec<Vec<f32>>> {
+        let wait = wgpu::PollType::Wait { submission_index: self.submission.take(), timeout: None };
+        self.context.device().poll(wait).map_err(lost)?;
+        pollster::block_on(self.outputs)
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Vec<Vec<f32>>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        if let Some(submission) = self.submission.take() {
+            self.context.wait_in_background(submission);
+        }
+        self.outputs.as_mut().poll(cx)
+    }
+}
+
+fn whole(buffers: &[wgpu::Buffer]) -> Vec<wgpu::BufferBinding<'_>> {
+    buffers.iter().map(wgpu::Buffer::as_entire_buffer_binding).collect()
+}

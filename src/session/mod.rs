@@ -1,0 +1,277 @@
+//! A model and its sessions: plans made resident on a device.
+
+pub(crate) mod check;
+mod frame;
+mod model;
+
+pub use frame::{Bound, Pending};
+pub use model::Model;
+
+use crate::error::{ErrorKind, Result};
+use crate::gpu::Context;
+use crate::gpu::memory::{Memory, upload};
+use crate::gpu::pipeline::{Kind, Pipeline, pipelines};
+use crate::kernel::Place;
+use crate::plan::memory::SlotKind;
+use crate::plan::{Plan, Port, Resource};
+use frame::Frame;
+use futures::{Stream, StreamExt};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+/// A plan made resident: memory, pipelines and bind groups, made once. Running it creates nothing.
+///
+/// [`Session::run`] takes and gives host memory. [`Session::bind`] and [`Session::encode`] are what it is made of: they
+/// record the network into the host's own encoder, between the host's own buffers.
+pub struct Session {
+    context: Context,
+    plan: Plan,
+    dispatches: Vec<Resident>,
+    slots: Vec<Memory>,
+    weights: HashMap<String, Arc<Memory>>,
+    params: wgpu::Buffer,
+    /// Frames that nobody is using: as many as were ever in flight at once.
+    idle: Arc<Mutex<Vec<Frame>>>,
+}
+
+/// A dispatch, made resident.
+struct Resident {
+    pipeline: Arc<Pipeline>,
+    /// None if it touches inputs or outputs: then a [`Bound`] has it.
+    group: Option<wgpu::BindGroup>,
+    workgroups: [u32; 3],
+    /// The step of the plan that it belongs to, and its number there.
+    at: (usize, usize),
+    /// Its parameters: offset and length.
+    params: (u64, u64),
+}
+
+impl Session {
+    /// Makes a plan resident, with the weights that it needs.
+    fn new(context: &Context, plan: Plan, weights: HashMap<String, Arc<Memory>>) -> Result<Session> {
+        let mut params = Vec::new();
+        let mut wanted = Vec::new();
+        let mut places = Vec::new();
+        for (i, step) in plan.steps.iter().enumerate() {
+            for (j, (dispatch, resources)) in step.dispatches.iter().enumerate() {
+                params.resize(params.len().next_multiple_of(context.caps().uniform_alignment as usize), 0);
+                places.push(((i, j), (params.len() as u64, dispatch.params.len() as u64), dispatch.workgroups));
+                params.extend(&dispatch.params);
+                wanted.push((dispatch.shader.clone(), resources.iter().map(|r| kind(&plan, r)).collect()));
+            }
+        }
+        params.resize(params.len().next_multiple_of(16).max(16), 0);
+        let slots = plan.slots.iter().map(|&slot| Memory::slot(context, slot)).collect::<Result<_>>()?;
+        let params = upload(context, "params", &params, wgpu::BufferUsages::UNIFORM)?;
+        let mut session = Session {
+            context: context.clone(),
+            plan,
+            dispatches: Vec::new(),
+            slots,
+            weights,
+            params,
+            idle: Arc::default(),
+        };
+        for ((at, params, workgroups), pipeline) in places.into_iter().zip(pipelines(context, &wanted)?) {
+            let mut resident = Resident { pipeline, group: None, workgroups, at, params };
+            if !session.touches_ports(&resident) {
+                resident.group = Some(session.group(&resident, &[], &[])?);
+            }
+            session.dispatches.push(resident);
+        }
+        Ok(session)
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The inputs, with their shapes.
+    pub fn inputs(&self) -> &[Port] {
+        &self.plan.inputs
+    }
+
+    /// The outputs, with their shapes.
+    pub fn outputs(&self) -> &[Port] {
+        &self.plan.outputs
+    }
+
+    /// Where it runs.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Runs one frame: row-major inputs in the order of [`Session::inputs`], likewise outputs. Several may run at once.
+    pub async fn run<T: AsRef<[f32]>>(&self, inputs: &[T]) -> Result<Vec<Vec<f32>>> {
+        self.submit(inputs)?.await
+    }
+
+    /// Runs one frame and blocks this thread until its outputs are there.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run_blocking<T: AsRef<[f32]>>(&self, inputs: &[T]) -> Result<Vec<Vec<f32>>> {
+        self.submit(inputs)?.wait()
+    }
+
+    /// Submits one frame and returns at once; the outputs are there when what it returns has been awaited.
+    pub fn submit<T: AsRef<[f32]>>(&self, inputs: &[T]) -> Result<Pending> {
+        if inputs.len() != self.inputs().len() {
+            return Err(ErrorKind::argument("inputs", self.inputs().len(), inputs.len()).into());
+        }
+        for (port, input) in self.inputs().iter().zip(inputs) {
+            let (wanted, got) = (port.shape.elements(), input.as_ref().len());
+            if wanted != got {
+                let wanted = format!("{wanted} values for {}", port.shape);
+                return Err(ErrorKind::argument(format!("input \"{}\"", port.name), wanted, got).into());
+            }
+        }
+        let idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
+        let frame = idle.map_or_else(|| Frame::new(self), Ok)?;
+        frame.submit(self, inputs)
+    }
+
+    /// Runs frame after frame with up to `in_flight` of them submitted at once: outputs come in the order of the inputs.
+    ///
+    /// While the device computes one frame the host prepares the next: more frames in flight give a higher throughput, and
+    /// each waits longer.
+    pub fn stream<'a, F, T>(
+        &'a self,
+        frames: impl Stream<Item = F> + 'a,
+        in_flight: usize,
+    ) -> impl Stream<Item = Result<Vec<Vec<f32>>>> + 'a
+    where
+        F: AsRef<[T]> + 'a,
+        T: AsRef<[f32]> + 'a,
+    {
+        frames
+            .map(|frame| {
+                let pending = self.submit(frame.as_ref());
+                async { pending?.await }
+            })
+            .buffered(in_flight.max(1))
+    }
+
+    /// Binds the caller's buffers as inputs and outputs, once for all the frames that use them.
+    ///
+    /// Each holds its tensor as row-major `f32`s, is as large as [`Port::bytes`] says, and has `STORAGE` usage.
+    pub fn bind(&self, inputs: &[wgpu::BufferBinding], outputs: &[wgpu::BufferBinding]) -> Result<Bound> {
+        self.check_ports("inputs", &self.plan.inputs, inputs)?;
+        self.check_ports("outputs", &self.plan.outputs, outputs)?;
+        if let Some((port, _)) =
+            self.plan.outputs.iter().zip(outputs).find(|(_, o)| inputs.iter().any(|i| i.buffer == o.buffer))
+        {
+            let argument = format!("output \"{}\"", port.name);
+            return Err(ErrorKind::argument(argument, "a buffer that isn't an input too", "an input's").into());
+        }
+        let touching = self.dispatches.iter().filter(|resident| resident.group.is_none());
+        Ok(Bound { groups: touching.map(|resident| self.group(resident, inputs, outputs)).collect::<Result<_>>()? })
+    }
+
+    fn check_ports(&self, what: &str, ports: &[Port], bindings: &[wgpu::BufferBinding]) -> Result<()> {
+        if ports.len() != bindings.len() {
+            return Err(ErrorKind::argument(what, format_args!("{} buffers", ports.len()), bindings.len()).into());
+        }
+        let alignment = u64::from(self.context.device().limits().min_storage_buffer_offset_alignment);
+        for (port, binding) in ports.iter().zip(bindings) {
+            let argument = || format!("the buffer of \"{}\"", port.name);
+            let wrong = |wanted: &dyn std::fmt::Display, got: &dyn std::fmt::Display| {
+                Err(ErrorKind::argument(argument(), wanted, got).into())
+            };
+            let size = binding.size.map_or(binding.buffer.size().saturating_sub(binding.offset), wgpu::BufferSize::get);
+            if size < port.bytes() || binding.offset + size > binding.buffer.size() {
+                return wrong(&format_args!("at least {} bytes", port.bytes()), &size);
+            }
+            if binding.offset % alignment != 0 {
+                return wrong(&format_args!("an offset that is a multiple of {alignment}"), &binding.offset);
+            }
+            if !binding.buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
+                return wrong(&"usage STORAGE", &format_args!("{:?}", binding.buffer.usage()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Records one frame into an encoder, between bound buffers. It allocates, creates, submits and waits for nothing.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, bound: &Bound) {
+        let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        let mut ports = bound.groups.iter();
+        for resident in &self.dispatches {
+            let group = resident.group.as_ref().or_else(|| ports.next());
+            let [x, y, z] = resident.workgroups;
+            pass.set_pipeline(&resident.pipeline.pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        }
+    }
+
+    fn resources(&self, resident: &Resident) -> &[Resource] {
+        &self.plan.steps[resident.at.0].dispatches[resident.at.1].1
+    }
+
+    fn touches_ports(&self, resident: &Resident) -> bool {
+        self.resources(resident).iter().any(|r| matches!(r, Resource::Input(_) | Resource::Output { .. }))
+    }
+
+    fn group(
+        &self,
+        resident: &Resident,
+        inputs: &[wgpu::BufferBinding],
+        outputs: &[wgpu::BufferBinding],
+    ) -> Result<wgpu::BindGroup> {
+        let port = |binding: &wgpu::BufferBinding<'_>, port: &Port| {
+            let (buffer, offset) = (binding.buffer.clone(), binding.offset);
+            (buffer, offset, wgpu::BufferSize::new(port.bytes()))
+        };
+        let bound: Vec<Option<(wgpu::Buffer, u64, Option<wgpu::BufferSize>)>> = self
+            .resources(resident)
+            .iter()
+            .map(|resource| match *resource {
+                Resource::Input(i) => Some(port(&inputs[i], &self.plan.inputs[i])),
+                Resource::Output { output, .. } => Some(port(&outputs[output], &self.plan.outputs[output])),
+                _ => None,
+            })
+            .collect();
+        let params = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &self.params,
+            offset: resident.params.0,
+            size: wgpu::BufferSize::new(resident.params.1),
+        });
+        let resources = self.resources(resident).iter().zip(&bound).map(|(resource, bound)| match (resource, bound) {
+            (_, Some((buffer, offset, size))) => {
+                wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: *offset, size: *size })
+            }
+            (Resource::Weight(packed), _) => self.weights[&packed.key].binding(packed.bytes()),
+            (Resource::Slot { slot, bytes, .. }, _) => self.slots[*slot].binding(*bytes),
+            (Resource::Input(_) | Resource::Output { .. }, None) => unreachable!("inputs and outputs are bound above"),
+        });
+        let entries: Vec<wgpu::BindGroupEntry> = std::iter::once(params)
+            .chain(resources)
+            .enumerate()
+            .map(|(i, resource)| wgpu::BindGroupEntry { binding: i as u32, resource })
+            .collect();
+        let label = Some(self.plan.steps[resident.at.0].node.as_str());
+        let descriptor = wgpu::BindGroupDescriptor { label, layout: &resident.pipeline.layout, entries: &entries };
+        self.context.count(1);
+        self.context.checked(|| self.context.device().create_bind_group(&descriptor))
+    }
+}
+
+/// What a resource is to a pipeline.
+fn kind(plan: &Plan, resource: &Resource) -> Kind {
+    match resource {
+        Resource::Input(_) => Kind::Read,
+        Resource::Output { write, .. } => Memory::kind(Place::Buffer, *write),
+        Resource::Weight(packed) => Memory::kind(packed.place, false),
+        Resource::Slot { slot, write, .. } => match plan.slots[*slot] {
+            SlotKind::Buffer(_) => Memory::kind(Place::Buffer, *write),
+            SlotKind::Texture(..) => Memory::kind(Place::Texture, *write),
+        },
+    }
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Session(batch {}, {} steps)", self.plan.batch, self.plan.steps.len())
+    }
+}

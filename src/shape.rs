@@ -1,0 +1,100 @@
+//! The shape of a tensor: its sizes, outermost first, stored row-major.
+
+use std::fmt;
+use std::ops::Deref;
+
+/// The size of a graph input's first dimension that stands for the batch of the
+/// [`Session`](crate::Session): a graph is built once, for any batch.
+pub const BATCH: usize = usize::MAX;
+
+/// The sizes of a tensor, outermost dimension first. Images are `[N, C, H, W]`.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Shape(Vec<usize>);
+
+impl Shape {
+    /// The number of elements: the product of the sizes (1 for a scalar).
+    pub fn elements(&self) -> usize {
+        self.0.iter().product()
+    }
+
+    /// The distance, in elements, between neighbours along each dimension.
+    pub fn strides(&self) -> Vec<usize> {
+        let mut strides = vec![1; self.len()];
+        for i in (1..self.len()).rev() {
+            strides[i - 1] = strides[i] * self[i];
+        }
+        strides
+    }
+
+    /// The shape that two operands of an elementwise operation give, by the rule that NumPy, PyTorch
+    /// and ONNX share: aligned at the last dimension, a size of 1 is repeated. `None` if they don't fit.
+    pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
+        let rank = self.len().max(other.len());
+        let size = |s: &Shape, i: usize| (i + s.len()).checked_sub(rank).map_or(1, |i| s[i]);
+        (0..rank)
+            .map(|i| match (size(self, i), size(other, i)) {
+                (a, b) if a == b => Some(a),
+                (1, b) => Some(b),
+                (a, 1) => Some(a),
+                _ => None,
+            })
+            .collect::<Option<Vec<_>>>()
+            .map(Shape)
+    }
+
+    /// The strides with which this shape is read as the wider shape `to`: 0 where a size of 1 is repeated.
+    pub fn broadcast_strides(&self, to: &Shape) -> Vec<usize> {
+        let strides = self.strides();
+        let missing = to.len() - self.len();
+        (0..to.len()).map(|i| if i < missing || self[i - missing] == 1 { 0 } else { strides[i - missing] }).collect()
+    }
+
+    /// With every [`BATCH`] replaced by `batch`.
+    pub fn with_batch(&self, batch: usize) -> Shape {
+        Shape(self.0.iter().map(|&size| if size == BATCH { batch } else { size }).collect())
+    }
+}
+
+impl Deref for Shape {
+    type Target = [usize];
+    fn deref(&self) -> &[usize] {
+        &self.0
+    }
+}
+
+impl<T: Into<Vec<usize>>> From<T> for Shape {
+    fn from(sizes: T) -> Self {
+        Shape(sizes.into())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (i, &size) in self.0.iter().enumerate() {
+            f.write_str(if i == 0 { "" } else { ", " })?;
+            if size == BATCH { f.write_str("batch")? } else { write!(f, "{size}")? }
+        }
+        f.write_str("]")
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broadcasting_follows_numpy() {
+        let shape = |sizes: &[usize]| Shape::from(sizes);
+        assert_eq!(shape(&[2, 1, 3]).broadcast(&shape(&[4, 1])), Some(shape(&[2, 4, 3])));
+        assert_eq!(shape(&[]).broadcast(&shape(&[5])), Some(shape(&[5])));
+        assert_eq!(shape(&[2, 3]).broadcast(&shape(&[2, 4])), None);
+        assert_eq!(shape(&[4, 1]).broadcast_strides(&shape(&[2, 4, 3])), [0, 1, 0]);
+    }
+}

@@ -1,0 +1,99 @@
+"""Golden logits of classic networks with seeded weights (see seeded.py).
+
+    pip install torch torchvision safetensors numpy
+    python tests/goldens/generate.py
+
+PyTorch runs each network in float64 on the float32 weights and input, so that
+the golden logits, stored as float32, carry next to no error of their own.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from torchvision.models import get_model
+
+import seeded
+
+NETWORKS = {
+    "alexnet": (2, 3, 64, 64),
+    "alexnet_original": (1, 3, 224, 224),
+    **{f"vgg{depth}{bn}": (2, 3, 32, 32) for depth in (11, 13, 16, 19) for bn in ("", "_bn")},
+    **{f"resnet{depth}": (2, 3, 64, 64) for depth in (18, 34, 50, 101, 152)},
+    "resnext50_32x4d": (2, 3, 64, 64),
+    "mobilenet_v2": (2, 3, 64, 64),
+}
+
+
+class AlexNetOriginal(nn.Module):
+    """The network of the paper: wider than torchvision's, normalised, in two groups."""
+
+    def __init__(self):
+        super().__init__()
+
+        def normalise():
+            # The paper's alpha is 1e-4 for each element; PyTorch divides its alpha by the size.
+            return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)
+
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 96, 11, stride=4, padding=2),
+            nn.ReLU(),
+            normalise(),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(96, 256, 5, padding=2, groups=2),
+            nn.ReLU(),
+            normalise(),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(256, 384, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(384, 384, 3, padding=1, groups=2),
+            nn.ReLU(),
+            nn.Conv2d(384, 256, 3, padding=1, groups=2),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Dropout(),
+            nn.Linear(9216, 4096),
+            nn.ReLU(),
+            nn.Dropout(),
+            nn.Linear(4096, 4096),
+            nn.ReLU(),
+            nn.Linear(4096, 1000),
+        )
+
+    def forward(self, x):
+        return self.classifier(self.features(x).flatten(1))
+
+
+def build(name):
+    """The network with seeded weights, in float64 and eval mode."""
+    with torch.device("meta"):  # neither allocates nor initialises what is replaced anyway
+        model = AlexNetOriginal() if name == "alexnet_original" else get_model(name, weights=None)
+    state = {
+        key: torch.from_numpy(seeded.tensor(key, tuple(value.shape))).double()
+        for key, value in model.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    # Not strict: eval mode has no use for num_batches_tracked, which stays a meta tensor.
+    missing, unexpected = model.load_state_dict(state, strict=False, assign=True)
+    assert not unexpected and all(key.endswith("num_batches_tracked") for key in missing)
+    return model.eval()
+
+
+def main():
+    torch.set_num_threads(1)
+    goldens = {}
+    for name, shape in NETWORKS.items():
+        image = torch.from_numpy(seeded.tensor("input", shape)).double()
+        with torch.no_grad():
+            logits = build(name)(image)
+        assert logits.isfinite().all()
+        goldens[name] = logits.float()
+        print(f"{name:17} largest |logit| {logits.abs().max():.6g}", flush=True)
+    save_file(goldens, Path(__file__).with_name("networks.safetensors"))
+
+
+if __name__ == "__main__":
+    main()
