@@ -21,7 +21,7 @@ use crate::{Graph, Value, Weights};
 
 /// A network of this crate: its name, what it takes and how it is built.
 #[derive(Clone, Copy)]
-pub struct Model {
+pub struct Network {
     /// The name, torchvision's where it has the network.
     pub name: &'static str,
     /// The input for one image, `[channels, height, width]`.
@@ -45,13 +45,13 @@ pub enum Preprocess {
     Picture,
 }
 
-impl std::fmt::Debug for Model {
+impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Model({})", self.name)
+        write!(f, "Network({})", self.name)
     }
 }
 
-impl Model {
+impl Network {
     /// The network as a graph with the input `"image"` and one output: `"logits"`, or `"image"` for one that makes pictures.
     /// `size` is the `[height, width]` of the input, if not the usual.
     pub fn graph(&self, weights: &Weights, size: Option<[usize; 2]>) -> Result<Graph> {
@@ -63,29 +63,29 @@ impl Model {
         graph.output(if self.preprocess == Preprocess::Picture { "image" } else { "logits" }, y);
         Ok(graph)
     }
+}
 
-    /// The network of that name.
-    pub fn find(name: &str) -> Result<Model> {
-        let names = || all().iter().map(|model| model.name).collect::<Vec<_>>().join(", ");
-        let found = all().iter().find(|model| model.name == name);
-        found.copied().ok_or_else(|| ErrorKind::argument("model", format_args!("one of {}", names()), name).into())
-    }
+/// The network of that name.
+pub fn find(name: &str) -> Result<Network> {
+    let names = || all().iter().map(|network| network.name).collect::<Vec<_>>().join(", ");
+    let found = all().iter().find(|network| network.name == name);
+    found.copied().ok_or_else(|| ErrorKind::argument("model", format_args!("one of {}", names()), name).into())
 }
 
 /// All networks of this crate.
-pub fn all() -> &'static [Model] {
-    const fn imagenet(name: &'static str, build: fn(&mut Graph, Value, &Weights) -> Result<Value>) -> Model {
-        Model { name, input: [3, 224, 224], preprocess: Preprocess::ImageNet, build, weights: None }
+pub fn all() -> &'static [Network] {
+    const fn imagenet(name: &'static str, build: fn(&mut Graph, Value, &Weights) -> Result<Value>) -> Network {
+        Network { name, input: [3, 224, 224], preprocess: Preprocess::ImageNet, build, weights: None }
     }
-    const ALL: &[Model] = &[
-        Model {
+    const ALL: &[Network] = &[
+        Network {
             name: "digits",
             input: [1, 8, 8],
             preprocess: Preprocess::Digit,
             build: digits,
             weights: Some(digits_weights),
         },
-        Model {
+        Network {
             name: "upscale",
             input: [3, 128, 192],
             preprocess: Preprocess::Picture,

@@ -290,6 +290,7 @@ impl Planner<'_> {
             let kernel = kernels
                 .into_iter()
                 .enumerate()
+                .filter(|(_, kernel)| self.fits(&kernel.reads, &inputs) && self.fits(&kernel.writes, &outputs))
                 .min_by_key(|(i, kernel)| (kernel.rank, self.converted(kernel, &node.inputs, &node.outputs), *i))
                 .map(|(_, kernel)| kernel)
                 .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
@@ -381,6 +382,14 @@ impl Planner<'_> {
             need.first = need.first.min(last);
             need.last = need.last.min(last);
         }
+    }
+
+    /// Whether the device has textures as large as these layouts need.
+    fn fits(&self, layouts: &[Layout], shapes: &[Shape]) -> bool {
+        layouts.iter().zip(shapes).filter(|(layout, _)| layout.place == Place::Texture).all(|(layout, shape)| {
+            let (rows, width) = layout.texels(shape);
+            rows.max(width) <= self.caps.max_texture as usize
+        })
     }
 
     /// The bytes that conversions before and after a kernel would move.
