@@ -1,4 +1,57 @@
-//! shadernet
+#![doc = include_str!("../README.md")]
+//!
+//! # A guided tour
+//!
+//! **Build a graph.** [`Graph::input`] with [`BATCH`] as its first size, a method an operation, [`Graph::output`]. Shapes are
+//! checked as you go; an error names the operation, the argument, what was wanted and what came.
+//!
+//! ```
+//! use shadernet::ops::{Conv2d, Pool2d, PoolKind};
+//! use shadernet::{BATCH, Graph, Weights};
+//!
+//! let weights = Weights::seeded(0); // or Weights::open("model.safetensors")?
+//! let mut graph = Graph::new();
+//! let x = graph.input("image", [BATCH, 3, 32, 32]);
+//! let conv = Conv2d::new(weights.get("conv.weight", [16, 3, 3, 3])?, None).padding(1);
+//! let x = graph.conv2d(x, conv)?;
+//! let x = graph.relu(x)?;
+//! let x = graph.pool2d(x, Pool2d::new(PoolKind::Max, 2))?;
+//! graph.output("features", x);
+//! assert_eq!(graph.shape(x, 8)?.to_string(), "[8, 16, 16, 16]");
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+//!
+//! **Or take one that is there.** [`models`] has the networks of the field, with torchvision's names, so that its weights load
+//! unchanged. [`measure::Summary`] says what a network costs, without a GPU.
+//!
+//! **See what would run.** A [`Plan`] is plain data, made without a GPU: which shaders, which constants, how much memory.
+//!
+//! ```
+//! use shadernet::{Plan, Weights, kernel::Caps, models};
+//!
+//! let graph = models::find("resnet50")?.graph(&Weights::seeded(0), None)?;
+//! let plan = Plan::new(&graph.fused(), 1, &Caps::portable())?;
+//! assert_eq!(plan.steps.len(), 56);
+//! println!("{plan}"); // one line a dispatch
+//! # Ok::<(), shadernet::Error>(())
+//! ```
+//!
+//! **Run it.** A [`Context`] is a device, a [`Model`] a network on it, a [`Session`] one batch size. [`Session::run`] is async
+//! and takes host memory; [`Session::run_blocking`] blocks; [`Session::stream`] keeps several frames in flight, in order.
+//!
+//! **Run it inside your renderer.** [`Context::from_wgpu`] takes your device; [`Session::bind`] your buffers;
+//! [`Session::encode`] records into your encoder, and you submit. [`wgpu`] is re-exported: the major version must be yours.
+//!
+//! **Write an operation.** Implement [`Op`] for a struct of attributes, with a [`kernel::Shader`] of your own, and hand it to
+//! [`Graph::add`]: nothing distinguishes it from those in [`ops`].
+//!
+//! # Features
+//!
+//! * `cli` (default): the `shadernet` command. Implies `image`.
+//! * `image`: reading and writing of PNG and JPEG ([`import::image`]).
+//!
+//! Without default features the crate is the library alone: wgpu, safetensors, no command and no image crates.
+
 pub mod error;
 pub mod gpu;
 pub mod graph;

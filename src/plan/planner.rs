@@ -1,0 +1,307 @@
+//! From a graph to a plan: which kernel, in which layout, in which memory.
+
+use super::memory::{self, Need, SlotKind};
+use super::{Plan, PlannedValue, Port, Resource, Step};
+use crate::error::{ErrorKind, Result};
+use crate::graph::op::Io;
+use crate::graph::{Graph, Node, Source, Value};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::ops::convert::convert;
+use crate::{Constant, Shape};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+impl Plan {
+    /// Plans a graph as it stands for a batch on such a device. [`Graph::fused`] comes first, once for all batches: a
+    /// [`Model`](crate::Model) does that.
+    pub fn new(graph: &Graph, batch: usize, caps: &Caps) -> Result<Plan> {
+        if graph.outputs().is_empty() {
+            return Err(ErrorKind::argument("outputs", "at least one", 0).into());
+        }
+        let shapes = graph.shapes(batch)?;
+        let mut planner = Planner {
+            graph,
+            caps,
+            shapes: &shapes,
+            held: HashMap::new(),
+            needs: Vec::new(),
+            steps: Vec::new(),
+            written: vec![false; graph.outputs().len()],
+        };
+        for (i, input) in graph.inputs().iter().enumerate() {
+            planner.hold(input.value, Layout::ROWS, Home::Input(i));
+        }
+        for node in graph.nodes() {
+            planner.node(node)?;
+        }
+        planner.remaining_outputs();
+
+        let (slot_of, slots) = memory::assign(&planner.needs);
+        let resource = |Use { home, write, bytes }| match home {
+            Home::Input(input) => Resource::Input(input),
+            Home::Output(output) => Resource::Output { output, write },
+            Home::Weight(packed) => Resource::Weight(packed),
+            Home::Slot(need) => Resource::Slot { slot: slot_of[need], bytes, write },
+        };
+        let steps = planner.steps.into_iter().map(|step| {
+            let bound = |(dispatch, uses): (Dispatch, Vec<Use>)| (dispatch, uses.into_iter().map(resource).collect());
+            Step { op: step.op, node: step.node, dispatches: step.dispatches.into_iter().map(bound).collect() }
+        });
+        let port = |name: &str, value: Value| Port { name: name.into(), shape: shapes[value.0 as usize].clone() };
+        let plan = Plan {
+            batch,
+            inputs: graph.inputs().iter().map(|input| port(&input.name, input.value)).collect(),
+            outputs: graph.outputs().iter().map(|(name, value)| port(name, *value)).collect(),
+            steps: steps.collect(),
+            values: planner
+                .needs
+                .iter()
+                .zip(&slot_of)
+                .map(|(need, &slot)| PlannedValue { slot, bytes: need.kind.bytes(), alive: (need.first, need.last) })
+                .collect(),
+            slots,
+        };
+        plan.check_limits(caps)?;
+        Ok(plan)
+    }
+}
+
+/// Where a value is.
+#[derive(Clone, Debug)]
+enum Home {
+    Input(usize),
+    Output(usize),
+    Weight(Packed),
+    /// An index into the needs: which slot that is, is known at the end.
+    Slot(usize),
+}
+
+/// A value in one layout.
+#[derive(Clone, Debug)]
+struct Held {
+    layout: Layout,
+    home: Home,
+}
+
+/// What a binding will be bound to.
+struct Use {
+    home: Home,
+    write: bool,
+    bytes: u64,
+}
+
+struct PlannedStep {
+    op: &'static str,
+    node: String,
+    dispatches: Vec<(Dispatch, Vec<Use>)>,
+}
+
+struct Planner<'a> {
+    graph: &'a Graph,
+    caps: &'a Caps,
+    shapes: &'a [Shape],
+    /// Each value in the layouts that it exists in so far.
+    held: HashMap<Value, Vec<Held>>,
+    needs: Vec<Need>,
+    steps: Vec<PlannedStep>,
+    /// Which outputs have been written.
+    written: Vec<bool>,
+}
+
+impl Planner<'_> {
+    fn node(&mut self, node: &Node) -> Result<()> {
+        let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
+        let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));
+        let io = Io { inputs: &inputs, outputs: &outputs };
+        let kernels = node.op.kernels(&io, self.caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        node.inputs.iter().for_each(|&value| self.hold_constant(value));
+        let kernel = kernels
+            .into_iter()
+            .enumerate()
+            .filter(|(_, kernel)| self.fits(&kernel.reads, &inputs) && self.fits(&kernel.writes, &outputs))
+            .min_by_key(|(i, kernel)| (kernel.rank, self.converted(kernel, node), *i))
+            .map(|(_, kernel)| kernel)
+            .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
+
+        let mut step = PlannedStep { op: node.op.name(), node: node.name.clone(), dispatches: Vec::new() };
+        let reads: Vec<Home> = node
+            .inputs
+            .iter()
+            .zip(&kernel.reads)
+            .map(|(&value, &layout)| self.read(value, layout, &mut step).home)
+            .collect();
+        if kernel.dispatches.is_empty() {
+            self.hold(node.outputs[0], kernel.writes[0], reads[0].clone());
+        } else {
+            let writes: Vec<Home> =
+                node.outputs.iter().zip(&kernel.writes).map(|(&value, &layout)| self.write(value, layout)).collect();
+            for dispatch in kernel.dispatches {
+                let bound = |binding: &Binding| match binding {
+                    Binding::Input(i) => self.used(&reads[*i], false, node.inputs[*i], kernel.reads[*i]),
+                    Binding::Output(i) => self.used(&writes[*i], true, node.outputs[*i], kernel.writes[*i]),
+                    Binding::Weight(packed) => {
+                        Use { home: Home::Weight(packed.clone()), write: false, bytes: packed.bytes() }
+                    }
+                };
+                let uses = dispatch.bindings.iter().map(bound).collect();
+                step.dispatches.push((dispatch, uses));
+            }
+        }
+        for &value in &node.outputs {
+            self.write_outputs(value, &mut step);
+        }
+        // A view computes nothing: no step.
+        if !step.dispatches.is_empty() {
+            self.steps.push(step);
+        }
+        Ok(())
+    }
+
+    fn shape(&self, value: Value) -> &Shape {
+        &self.shapes[value.0 as usize]
+    }
+
+    fn hold(&mut self, value: Value, layout: Layout, home: Home) {
+        self.held.entry(value).or_default().push(Held { layout, home });
+    }
+
+    /// A constant that is read like any other value is a weight in rows.
+    fn hold_constant(&mut self, value: Value) {
+        if let (Source::Constant(constant), None) = (self.graph.source(value), self.held.get(&value)) {
+            self.hold(value, Layout::ROWS, Home::Weight(as_rows(constant)));
+        }
+    }
+
+    fn find(&self, value: Value, layout: Layout) -> Option<&Held> {
+        let same = |held: &&Held| held.layout.same_bytes(layout, self.shape(value));
+        self.held.get(&value)?.iter().find(same)
+    }
+
+    fn used(&self, home: &Home, write: bool, value: Value, layout: Layout) -> Use {
+        Use { home: home.clone(), write, bytes: layout.bytes(self.shape(value)).max(16) }
+    }
+
+    /// Whether the device has textures as large as these layouts need.
+    fn fits(&self, layouts: &[Layout], shapes: &[Shape]) -> bool {
+        layouts.iter().zip(shapes).filter(|(layout, _)| layout.place == Place::Texture).all(|(layout, shape)| {
+            let (rows, width) = layout.texels(shape);
+            rows.max(width) <= self.caps.max_texture as usize
+        })
+    }
+
+    /// The bytes that conversions before and after a kernel would move.
+    fn converted(&self, kernel: &Kernel, node: &Node) -> u64 {
+        let before =
+            node.inputs.iter().zip(&kernel.reads).filter(|&(&value, &layout)| self.find(value, layout).is_none());
+        let after = node.outputs.iter().zip(&kernel.writes).filter(|&(value, layout)| {
+            self.outputs(*value).next().is_some() && !layout.same_bytes(Layout::ROWS, self.shape(*value))
+        });
+        before.chain(after).map(|(&value, layout)| layout.bytes(self.shape(value))).sum()
+    }
+
+    /// The outputs of the graph that this value is.
+    fn outputs(&self, value: Value) -> impl Iterator<Item = usize> + use<'_> {
+        self.graph.outputs().iter().enumerate().filter(move |(_, (_, v))| *v == value).map(|(i, _)| i)
+    }
+
+    /// A place for a value that the step being planned writes: the caller's, if it is an output and lies right.
+    fn write(&mut self, value: Value, layout: Layout) -> Home {
+        let output = self.outputs(value).next().filter(|_| layout.same_bytes(Layout::ROWS, self.shape(value)));
+        let home = match output {
+            Some(output) => {
+                self.written[output] = true;
+                Home::Output(output)
+            }
+            None => self.need(value, layout),
+        };
+        self.hold(value, layout, home.clone());
+        home
+    }
+
+    /// Memory for a value that the step being planned writes.
+    fn need(&mut self, value: Value, layout: Layout) -> Home {
+        let (rows, width) = layout.texels(self.shape(value));
+        let kind = match layout.place {
+            Place::Buffer => SlotKind::Buffer(layout.bytes(self.shape(value)).max(16)),
+            Place::Texture => SlotKind::Texture(width as u32, rows as u32),
+        };
+        let step = self.steps.len();
+        self.needs.push(Need { kind, first: step, last: step });
+        Home::Slot(self.needs.len() - 1)
+    }
+
+    /// The value in a layout, for the step being planned, which converts it if it isn't there yet.
+    fn read(&mut self, value: Value, layout: Layout, step: &mut PlannedStep) -> Held {
+        let held = match self.find(value, layout) {
+            Some(held) => held.clone(),
+            None => {
+                let one_way = |held: &&Held| convert(self.shape(value), held.layout, layout).is_some();
+                let start = match self.held[&value].iter().find(one_way) {
+                    Some(held) => held.clone(),
+                    // Between two orders of texels the way goes through rows.
+                    None => self.read(value, Layout::ROWS, step),
+                };
+                let start = self.touch(start);
+                let home = self.need(value, layout);
+                self.convert(value, &start, Held { layout, home: home.clone() }, step);
+                self.hold(value, layout, home.clone());
+                Held { layout, home }
+            }
+        };
+        self.touch(held)
+    }
+
+    /// Notes that the step being planned uses it.
+    fn touch(&mut self, held: Held) -> Held {
+        if let Home::Slot(need) = held.home {
+            self.needs[need].last = self.steps.len();
+        }
+        held
+    }
+
+    fn convert(&self, value: Value, from: &Held, to: Held, step: &mut PlannedStep) {
+        let dispatch = convert(self.shape(value), from.layout, to.layout);
+        let dispatch = dispatch.expect("rows lead to every layout and back, and so does each layout to itself");
+        let uses = vec![self.used(&from.home, false, value, from.layout), self.used(&to.home, true, value, to.layout)];
+        step.dispatches.push((dispatch, uses));
+    }
+
+    /// Writes the outputs that a value is, as far as no kernel wrote them in place: in another layout, or asked for twice.
+    fn write_outputs(&mut self, value: Value, step: &mut PlannedStep) {
+        let missing: Vec<usize> = self.outputs(value).filter(|&output| !self.written[output]).collect();
+        for output in missing {
+            let to = Held { layout: Layout::ROWS, home: Home::Output(output) };
+            let held = &self.held[&value];
+            let one_way = held.iter().find(|held| convert(self.shape(value), held.layout, Layout::ROWS).is_some());
+            let from = one_way.unwrap_or(&held[0]).clone();
+            let from = self.touch(from);
+            self.convert(value, &from, to, step);
+            self.written[output] = true;
+        }
+    }
+
+    /// Outputs that are inputs or constants themselves.
+    fn remaining_outputs(&mut self) {
+        for (name, value) in self.graph.outputs() {
+            self.hold_constant(*value);
+            let mut step = PlannedStep { op: "output", node: name.clone(), dispatches: Vec::new() };
+            self.write_outputs(*value, &mut step);
+            if !step.dispatches.is_empty() {
+                self.steps.push(step);
+            }
+        }
+    }
+}
+
+/// A constant, as the values that operations read.
+fn as_rows(constant: &Constant) -> Packed {
+    let texels = constant.shape().elements().div_ceil(4).max(1);
+    let key = format!("rows {}", constant.id());
+    let constant = constant.clone();
+    let values = move || {
+        let mut values = constant.values();
+        values.resize(texels * 4, 0.0);
+        values
+    };
+    Packed { key, place: Place::Buffer, texels: (1, texels), values: Arc::new(values) }
+}
