@@ -1,0 +1,127 @@
+//! The GEMM of Mesa's llvmpipe: storage textures, subgroup shuffles, no workgroup memory.
+
+use super::{Gemm, Operand};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Place};
+use crate::ops::activation::ActivationParams;
+use crate::ops::window::Window;
+use bytemuck::{Pod, Zeroable};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct LanesParams {
+    pixels: u32,
+    out_w: u32,
+    out_hw: u32,
+    out4: u32,
+    in_h: u32,
+    in4: u32,
+    stride: [u32; 2],
+    before: [u32; 2],
+    dilation_y: u32,
+    kernel_h: u32,
+    segments: u32,
+    step: u32,
+    run: u32,
+    group_out: u32,
+    group_in: u32,
+    blocks: u32,
+    tiles: u32,
+    blocks_first: u32,
+    activation: ActivationParams,
+    per_out_hw: f32,
+    per_out_w: f32,
+    pad: [u32; 3],
+    batch: [[u32; 4]; 3],
+}
+
+impl Gemm<'_> {
+    /// llvmpipe's kernel, writing to a texture or a buffer; none where a texture would be too large.
+    pub(super) fn lanes(&self, caps: &Caps) -> Vec<Kernel> {
+        const BLOCK: usize = 32;
+        let limit = caps.max_texture as usize;
+        let out4 = self.y.c4();
+        // The shader divides pixel numbers in f32.
+        if caps.lanes != Some(8) || self.pixels() >= 1 << 24 {
+            return Vec::new();
+        }
+        let Window { size, stride, dilation, before } = self.window;
+        let span4 = self.span4(BLOCK);
+        let blocks = self.y.c.div_ceil(BLOCK);
+        // The runs of neighbouring texels that a tap row is read in.
+        let longest = limit / 32;
+        let neighbours = self.groups == 1 && dilation[1] == 1;
+        let (segments, step, run, span4) = if neighbours && size[1] * span4 <= longest {
+            (1, 0, size[1] * span4, span4)
+        } else if span4 <= longest {
+            (size[1], dilation[1] * self.x.c4(), span4, span4)
+        } else if size[1] == 1 {
+            let pieces = span4.div_ceil(longest);
+            let run = span4.div_ceil(pieces);
+            (pieces, run, run, run * pieces)
+        } else {
+            return Vec::new();
+        };
+        let (w, w_bytes) = match self.w {
+            Operand::Weight(w) => {
+                let packed = self.pack(w, BLOCK, span4, 0..blocks, Place::Texture, 32 * run);
+                if packed.texels.0 > limit {
+                    return Vec::new();
+                }
+                let bytes = packed.bytes();
+                (Binding::Weight(packed), bytes)
+            }
+            // A row of k that isn't there would not read as zero, as it does in packed weights.
+            Operand::Input { rows, .. } if rows % 4 != 0 => return Vec::new(),
+            Operand::Input { rows, .. } => (Binding::Input(1), (rows * out4 * 16) as u64),
+        };
+        let pixels = self.pixels();
+        // Few variants: each costs the driver 0.2 s to compile. 13 wastes less of a 7x7 image than 16.
+        let tile = match pixels {
+            1 => 1,
+            2..=4 => 4,
+            _ if pixels.div_ceil(16) * 16 > pixels.div_ceil(13) * 13 + pixels / 8 => 13,
+            _ => 16,
+        };
+        let tiles = pixels.div_ceil(tile);
+        let params = LanesParams {
+            pixels: pixels as u32,
+            out_w: self.y.w as u32,
+            out_hw: (self.y.h * self.y.w) as u32,
+            out4: out4 as u32,
+            in_h: self.x.h as u32,
+            in4: self.x.c4() as u32,
+            stride: stride.map(|v| v as u32),
+            before: before.map(|v| v as u32),
+            dilation_y: dilation[0] as u32,
+            kernel_h: size[0] as u32,
+            segments: segments as u32,
+            step: step as u32,
+            run: run as u32,
+            group_out: (self.y.c / self.groups) as u32,
+            group_in: (self.x.c / self.groups) as u32,
+            blocks: blocks as u32,
+            tiles: tiles as u32,
+            // Small weights stay in the cache for all pixels; large ones are passed over once.
+            blocks_first: u32::from(w_bytes < 300 << 10),
+            activation: ActivationParams::of(self.activation),
+            per_out_hw: 1.0 / (self.y.h * self.y.w) as f32,
+            per_out_w: 1.0 / self.y.w as f32,
+            pad: [0; 3],
+            batch: self.matrices(),
+        };
+        [Place::Texture, Place::Buffer]
+            .into_iter()
+            .map(|place| {
+                let shader = self
+                    .shader(shader!("gemm_lanes", "activation", "index"))
+                    .tile("PIXELS", tile as u32)
+                    .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
+                    .texture("y", place == Place::Texture);
+                let bindings = self.bindings(w.clone(), self.bias());
+                let dispatch = Dispatch::new(shader, &params, bindings, self.products() * blocks * tiles);
+                Kernel::new(self.reads(Place::Texture), (self.layout)(place), dispatch)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,150 @@
+//! The implicit GEMM that convolution, linear layers and matrix products lower to: choice of kernel, packing of weights.
+
+mod lanes;
+mod tiled;
+
+use super::activation::{Activation, code};
+use super::window::Window;
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
+use crate::kernel::layout::Image;
+use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place, Shader};
+
+/// `y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o])`, where p counts pixels (or rows) and k the taps of the
+/// kernel and the channels under them.
+pub(crate) struct Gemm<'a> {
+    /// The input; the rows of a matrix are images of one pixel.
+    pub(crate) x: Image,
+    /// The output.
+    pub(crate) y: Image,
+    /// The layout family of input 0 and the output: `Channels`, or `Packed` for matrices.
+    pub(crate) layout: fn(Place) -> Layout,
+    /// Sizes and placement of the kernel: all as `[vertical, horizontal]`.
+    pub(crate) window: Window,
+    /// Groups of channels.
+    pub(crate) groups: usize,
+    /// The weights.
+    pub(crate) w: Operand<'a>,
+    /// The bias.
+    pub(crate) bias: Option<&'a Constant>,
+    /// Input 1 is added before the activation.
+    pub(crate) residual: bool,
+    /// The activation.
+    pub(crate) activation: Option<Activation>,
+}
+
+/// The second operand.
+pub(crate) enum Operand<'a> {
+    /// Weights `[out, in / groups, kernel height, kernel width]` (or `[out, in]`), packed at load.
+    Weight(&'a Constant),
+    /// Input 1, as `[k][o]` rows, and the batch of products: sizes, and rows that x and w move along each.
+    Input { rows: usize, batch: [u32; 4], x_batch: [u32; 4], w_batch: [u32; 4] },
+}
+
+impl Gemm<'_> {
+    /// The kernels, best first.
+    pub(crate) fn kernels(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let mut kernels = self.lanes(caps);
+        let rank = if kernels.is_empty() { 0 } else { 1 };
+        let portable = [self.gemv(caps)?, self.gemm(caps, false)?, self.gemm(caps, true)?];
+        kernels.extend(portable.into_iter().flatten().map(|kernel| kernel.rank(rank)));
+        Ok(kernels)
+    }
+
+    fn pixels(&self) -> usize {
+        self.y.n * self.y.h * self.y.w
+    }
+
+    fn matrices(&self) -> [[u32; 4]; 3] {
+        match self.w {
+            Operand::Weight(_) => [[1; 4], [0; 4], [0; 4]],
+            Operand::Input { batch, x_batch, w_batch, .. } => [batch, x_batch, w_batch],
+        }
+    }
+
+    fn products(&self) -> usize {
+        self.matrices()[0].iter().product::<u32>() as usize
+    }
+
+    /// The texels of input channels that a block of `block` output channels reads at most.
+    fn span4(&self, block: usize) -> usize {
+        let (group_out, group_in) = (self.y.c / self.groups, self.x.c / self.groups);
+        (0..self.y.c.div_ceil(block))
+            .map(|b| {
+                let last = ((b + 1) * block).min(self.y.c) - 1;
+                ((last / group_out + 1) * group_in).div_ceil(4) - b * block / group_out * group_in / 4
+            })
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn reads(&self, place: Place) -> Vec<Layout> {
+        let mut reads = vec![(self.layout)(place)];
+        if self.residual || matches!(self.w, Operand::Input { .. }) {
+            reads.push((self.layout)(place));
+        }
+        reads
+    }
+
+    /// x, w, bias, residual (x again where there is none), y.
+    fn bindings(&self, w: Binding, bias: Packed) -> Vec<Binding> {
+        let residual = Binding::Input(usize::from(self.residual));
+        vec![Binding::Input(0), w, Binding::Weight(bias), residual, Binding::Output(0)]
+    }
+
+    fn bias(&self) -> Packed {
+        let padded = self.y.c.next_multiple_of(64);
+        let bias = self.bias.cloned();
+        Packed {
+            key: format!("bias {:?} {padded}", bias.as_ref().map(Constant::id)),
+            place: Place::Buffer,
+            texels: (1, padded / 4),
+            values: std::sync::Arc::new(move || {
+                let mut values = bias.as_ref().map_or_else(Vec::new, Constant::values);
+                values.resize(padded, 0.0);
+                values
+            }),
+        }
+    }
+
+    fn shader(&self, shader: Shader) -> Shader {
+        shader.set("RESIDUAL", self.residual).set("ACTIVATION", code(self.activation))
+    }
+
+    /// The weights of some blocks of output channels, as [block][tap][k texel][4][lane] texels: each holds four output
+    /// channels at one k. What a block doesn't reach (other groups, padding) is 0.
+    fn pack(
+        &self,
+        w: &Constant,
+        block: usize,
+        span4: usize,
+        blocks: std::ops::Range<usize>,
+        place: Place,
+        row: usize,
+    ) -> Packed {
+        let taps = self.window.size[0] * self.window.size[1];
+        let texels = blocks.len() * taps * span4 * block;
+        let (group_out, group_in, outputs) = (self.y.c / self.groups, self.x.c / self.groups, self.y.c);
+        let key = format!("weight {} {block} {span4} {blocks:?} {place:?} {row}", w.id());
+        let w = w.clone();
+        let values = move || {
+            let from = w.values();
+            let mut to = vec![0.0; texels * 4];
+            for (i, b) in blocks.clone().enumerate() {
+                let first = b * block / group_out * group_in / 4 * 4;
+                for o in b * block..((b + 1) * block).min(outputs) {
+                    let shift = o / group_out * group_in - first;
+                    let row = &from[o * group_in * taps..][..group_in * taps];
+                    for (c, under) in row.chunks_exact(taps).enumerate() {
+                        for (tap, &value) in under.iter().enumerate() {
+                            let k = (i * taps + tap) * span4 * 4 + shift + c;
+                            to[k * block + o - b * block] = value;
+                        }
+                    }
+                }
+            }
+            to
+        };
+        Packed { key, place, texels: (texels / row, row), values: std::sync::Arc::new(values) }
+    }
+}
