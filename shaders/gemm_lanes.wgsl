@@ -24,8 +24,7 @@ struct Params {
     pad_top: i32, pad_left: i32, dilation_y: i32, kernel_h: i32,
     segments: i32, step: i32, run: i32, group_out: u32,
     group_in: u32, blocks: u32, tiles: u32, blocks_first: u32,
-    lo: f32, hi: f32, alpha: f32, per_out_hw: f32,
-    per_out_w: f32, pad_a: u32, pad_b: u32, pad_c: u32,
+    lo: f32, hi: f32, alpha: f32, pad: u32,
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
 }
 
@@ -38,13 +37,6 @@ struct Params {
 
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.out4 + column] = value; }
 
-// a / b through the reciprocal: there are no vector instructions for integer division. Exact below 2^24.
-fn divide(a: u32, b: u32, per_b: f32) -> u32 {
-    let guess = u32(f32(a) * per_b);
-    let rest = i32(a) - i32(guess * b);
-    return guess + select(0u, 1u, rest >= i32(b)) - select(0u, 1u, rest < 0);
-}
-
 @compute @workgroup_size(8)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -53,24 +45,28 @@ fn main(
 ) {
     let id = linear(group, groups);
     let per_matrix = params.blocks * params.tiles;
-    let matrix = id / per_matrix;
-    let within = id % per_matrix;
+    let matrix = divide(id, per_matrix);
+    if matrix >= params.batch.x * params.batch.y * params.batch.z * params.batch.w { return; }
+    let within = id - matrix * per_matrix;
     // Which one runs fastest decides what stays in the cache: the weights of a block, or the pixels of a tile.
     let by_block = params.blocks_first != 0u;
-    let fast = select(params.tiles, params.blocks, by_block);
-    let block = select(within / fast, within % fast, by_block);
-    let tile = select(within % fast, within / fast, by_block);
-    if matrix >= params.batch.x * params.batch.y * params.batch.z * params.batch.w { return; }
-    var rest = matrix;
+    let runs = select(params.tiles, params.blocks, by_block);
+    let slow = divide(within, runs);
+    let fast = within - slow * runs;
+    let block = select(slow, fast, by_block);
+    let tile = select(fast, slow, by_block);
     var x_matrix = 0u;
     var w_matrix = 0u;
-    for (var d = 4u; d > 0u; d--) {
-        x_matrix += rest % params.batch[d - 1u] * params.x_batch[d - 1u];
-        w_matrix += rest % params.batch[d - 1u] * params.w_batch[d - 1u];
-        rest /= params.batch[d - 1u];
+    if W_ROWS {
+        var rest = matrix;
+        for (var d = 4u; d > 0u; d--) {
+            x_matrix += rest % params.batch[d - 1u] * params.x_batch[d - 1u];
+            w_matrix += rest % params.batch[d - 1u] * params.w_batch[d - 1u];
+            rest /= params.batch[d - 1u];
+        }
     }
 
-    let first_c = i32(block * 32u / params.group_out * params.group_in / 4u);
+    let first_c = i32(divide(block * 32u, params.group_out) * params.group_in / 4u);
     var out_row: array<u32, GROUPS>;
     var out_x: array<u32, GROUPS>;
     var image: array<i32, GROUPS>;
@@ -78,11 +74,11 @@ fn main(
     var base: array<i32, GROUPS>;
     for (var g = 0u; g < GROUPS; g++) {
         let p = tile * PIXELS + 8u * g + lane;
-        let n = divide(p, params.out_hw, params.per_out_hw);
+        let n = divide(p, params.out_hw);
         let at = p - n * params.out_hw;
-        let oy = divide(at, params.out_w, params.per_out_w);
+        let oy = divide(at, params.out_w);
         out_x[g] = at - oy * params.out_w;
-        out_row[g] = divide(p, params.out_w, params.per_out_w);
+        out_row[g] = divide(p, params.out_w);
         image[g] = select(-1, i32(n + x_matrix) * params.in_h, p < params.pixels);
         base_y[g] = i32(oy) * params.stride_y - params.pad_top;
         base[g] = (i32(out_x[g]) * params.stride_x - params.pad_left) * params.in4 + first_c;

@@ -4,3 +4,11 @@
 fn linear(group: vec3<u32>, groups: vec3<u32>) -> u32 {
     return group.y * groups.x + group.x;
 }
+
+// a / b through the reciprocal: llvmpipe has no vector instruction for integer division. Exact for
+// a < 2^24, and up to 2^31 where the quotient is below 2^22.
+fn divide(a: u32, b: u32) -> u32 {
+    let guess = u32(f32(a) * (1.0 / f32(b)));
+    let rest = i32(a) - i32(guess * b);
+    return guess + select(0u, 1u, rest >= i32(b)) - select(0u, 1u, rest < 0);
+}

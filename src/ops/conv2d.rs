@@ -186,21 +186,19 @@ impl Op for Conv2d {
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
         if self.groups == x.c && x.c == y.c && self.groups > 1 {
+            let depthwise = Depthwise {
+                x,
+                y,
+                window: self.window(),
+                weight: &self.weight,
+                bias: self.bias.as_ref(),
+                residual: self.residual,
+                activation: self.activation,
+            };
             return Ok(image_places(caps)
                 .iter()
                 .enumerate()
-                .map(|(rank, &place)| {
-                    let depthwise = Depthwise {
-                        x,
-                        y,
-                        window: self.window(),
-                        weight: &self.weight,
-                        bias: self.bias.as_ref(),
-                        residual: self.residual,
-                        activation: self.activation,
-                    };
-                    depthwise.kernel(place, caps).rank(rank as u8)
-                })
+                .filter_map(|(rank, &place)| Some(depthwise.kernel(place, caps)?.rank(rank as u8)))
                 .collect());
         }
         let gemm = Gemm {

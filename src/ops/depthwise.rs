@@ -35,9 +35,13 @@ struct Params {
 }
 
 impl Depthwise<'_> {
-    /// The kernel that keeps everything in `place`.
-    pub(crate) fn kernel(&self, place: Place, caps: &Caps) -> Kernel {
+    /// The kernel that keeps everything in `place`, if it can.
+    pub(crate) fn kernel(&self, place: Place, caps: &Caps) -> Option<Kernel> {
         let texture = place == Place::Texture;
+        // With textures the shader divides pixel numbers in f32.
+        if texture && self.y.n * self.y.h * self.y.w >= 1 << 24 {
+            return None;
+        }
         let Window { size, stride, dilation, before } = self.window;
         // Neighbouring outputs share what they read, as far as registers go; on llvmpipe a tile is 4x2 pixels.
         let small = self.window.reach(0).max(self.window.reach(1)) <= 5;
@@ -72,12 +76,16 @@ impl Depthwise<'_> {
             shader = shader.tile(name, value as u32);
         }
         let shader = ["x", "w", "residual", "y"].iter().fold(shader, |shader, name| shader.texture(name, texture));
-        let shader =
-            shader.set("LANES", lanes as u32).set("RESIDUAL", self.residual).set("ACTIVATION", code(self.activation));
+        let shader = shader
+            .set("TEXTURE", texture)
+            .set("LANES", lanes as u32)
+            .set("RESIDUAL", self.residual)
+            .set("ACTIVATION", code(self.activation));
         let residual = Binding::Input(usize::from(self.residual));
         let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(place)), residual, Binding::Output(0)];
         let reads = vec![Layout::channels(place); 1 + usize::from(self.residual)];
-        Kernel::new(reads, Layout::channels(place), Dispatch::new(shader, &params, bindings, count.div_ceil(lanes)))
+        let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(lanes));
+        Some(Kernel::new(reads, Layout::channels(place), dispatch))
     }
 
     /// Rows of `c4` texels: the taps, then the bias.

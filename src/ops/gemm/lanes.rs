@@ -29,9 +29,7 @@ struct LanesParams {
     tiles: u32,
     blocks_first: u32,
     activation: ActivationParams,
-    per_out_hw: f32,
-    per_out_w: f32,
-    pad: [u32; 3],
+    pad: u32,
     batch: [[u32; 4]; 3],
 }
 
@@ -105,9 +103,7 @@ impl Gemm<'_> {
             // Small weights stay in the cache for all pixels; large ones are passed over once.
             blocks_first: u32::from(w_bytes < 300 << 10),
             activation: ActivationParams::of(self.activation),
-            per_out_hw: 1.0 / (self.y.h * self.y.w) as f32,
-            per_out_w: 1.0 / self.y.w as f32,
-            pad: [0; 3],
+            pad: 0,
             batch: self.matrices(),
         };
         [Place::Texture, Place::Buffer]
