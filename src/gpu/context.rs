@@ -1,8 +1,8 @@
 //! A device to run on, ours or the host's.
 
-use super::pipeline::{Kind, Pipeline};
+use super::pipeline::{self, Pipeline};
 use crate::error::{ErrorKind, Result};
-use crate::kernel::{Caps, Shader};
+use crate::kernel::Caps;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ pub(crate) struct Inner {
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     caps: Caps,
-    pub(crate) pipelines: Mutex<HashMap<(Shader, Vec<Kind>), Arc<Pipeline>>>,
+    pub(crate) pipelines: Mutex<HashMap<pipeline::Key, Arc<Pipeline>>>,
     /// GPU objects created so far.
     pub(crate) created: AtomicUsize,
     #[cfg(not(target_arch = "wasm32"))]

@@ -16,6 +16,9 @@ pub(crate) enum Kind {
     TextureWrite,
 }
 
+/// What makes a pipeline what it is.
+pub(crate) type Key = (Shader, Vec<Kind>);
+
 /// A pipeline and its bind group layout.
 pub(crate) struct Pipeline {
     pub(crate) pipeline: wgpu::ComputePipeline,
@@ -23,9 +26,9 @@ pub(crate) struct Pipeline {
 }
 
 /// The pipelines for these shaders, compiled where they aren't there yet, by as many threads as there are processors.
-pub(crate) fn pipelines(context: &Context, wanted: &[(Shader, Vec<Kind>)]) -> Result<Vec<Arc<Pipeline>>> {
+pub(crate) fn pipelines(context: &Context, wanted: &[Key]) -> Result<Vec<Arc<Pipeline>>> {
     let mut cache = context.0.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut missing: Vec<&(Shader, Vec<Kind>)> = Vec::new();
+    let mut missing: Vec<&Key> = Vec::new();
     for key in wanted {
         if !cache.contains_key(key) && !missing.contains(&key) {
             missing.push(key);

@@ -45,7 +45,11 @@ impl Depthwise<'_> {
         let Window { size, stride, dilation, before } = self.window;
         // Neighbouring outputs share what they read, as far as registers go; on llvmpipe a tile is 4x2 pixels.
         let small = self.window.reach(0).max(self.window.reach(1)) <= 5;
-        let tile: [usize; 2] = if small { [2, if self.y.w % 4 == 0 || self.y.w > 7 { 4 } else { 7 }] } else { [1, 1] };
+        let tile = match self.y.w {
+            _ if !small => [1, 1],
+            5..=7 => [2, 7],
+            _ => [2, 4],
+        };
         let tiles = [self.y.h.div_ceil(tile[0]), self.y.w.div_ceil(tile[1])];
         let c4 = self.x.c4();
         let count = self.x.n * tiles[0] * tiles[1] * c4;
