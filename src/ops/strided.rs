@@ -14,6 +14,7 @@ struct Params {
     y: [u32; 8],
     count: u32,
     first: u32,
+    pad: [u32; 2],
 }
 
 /// `y[first + sum_d i_d ys_d] = x[sum_d i_d xs_d]` for each index within `sizes`: row-major tensors in buffers.
@@ -31,6 +32,7 @@ pub(crate) fn strided(
         y: eight(y_strides, 0)?,
         count: count as u32,
         first: first as u32,
+        pad: [0; 2],
     };
     let bindings = vec![Binding::Input(input), Binding::Output(0)];
     Ok(Dispatch::new(shader!("strided", "index"), &params, bindings, count.div_ceil(64)))
