@@ -1,5 +1,6 @@
 //! Concatenation along an axis.
 
+use super::binary::eight;
 use super::strided::strided;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op};
@@ -29,6 +30,7 @@ impl Op for Concat {
         if self.axis >= first.len() {
             return Err(ErrorKind::argument("axis", format_args!("a dimension of {first}"), self.axis));
         }
+        eight(first, 1)?;
         let mut sizes = first.to_vec();
         sizes[self.axis] = 0;
         for (i, x) in inputs.iter().enumerate() {

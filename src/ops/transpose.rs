@@ -1,5 +1,6 @@
 //! Transposition: any permutation of the dimensions.
 
+use super::binary::eight;
 use super::strided::strided;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Io, Op};
@@ -32,6 +33,7 @@ impl Op for Transpose {
             let wanted = format!("a permutation of the {} dimensions of {x}", x.len());
             return Err(ErrorKind::argument("order", wanted, format_args!("{:?}", self.order)));
         }
+        eight(x, 1)?;
         Ok(vec![self.order.iter().map(|&d| x[d]).collect::<Vec<_>>().into()])
     }
 
