@@ -29,7 +29,8 @@ fn window(o: u32, size: u32, stride: u32, dilation: u32, before: u32, length: u3
     let first = i32(o * stride) - i32(before);
     let end = first + i32((size - 1u) * dilation) + 1;
     // Padding counts as far as it was asked for; what only ceil_mode reaches does not.
-    return vec3<i32>(first, end, min(end, i32(length + before)) - first);
+    let counted = min(end, i32(length + before)) - first;
+    return vec3<i32>(first, end, (counted + i32(dilation) - 1) / i32(dilation));
 }
 
 @compute @workgroup_size(64)
