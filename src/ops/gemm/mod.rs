@@ -125,7 +125,8 @@ impl Gemm<'_> {
         let taps = self.window.size[0] * self.window.size[1];
         let texels = blocks.len() * taps * span4 * block;
         let (group_out, group_in, outputs) = (self.y.c / self.groups, self.x.c / self.groups, self.y.c);
-        let key = format!("weight {} {block} {span4} {blocks:?} {place:?} {row}", w.id());
+        let of = (w.id(), taps, group_out, group_in);
+        let key = format!("weight {of:?} {block} {span4} {blocks:?} {place:?} {row}");
         let w = w.clone();
         let values = move || {
             let from = w.values();
