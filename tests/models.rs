@@ -1,0 +1,238 @@
+//! The networks against PyTorch: golden logits with seeded weights, the networks that the crate ships, parameter counts.
+
+use pollster::block_on;
+use safetensors::SafeTensors;
+use shadernet::models::{Model as Network, Preprocess, all};
+use shadernet::{Context, ContextOptions, Io, Model, Node, Shape, Weights, seeded_input};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+const NETWORKS: &[u8] = include_bytes!("goldens/networks.safetensors");
+const DIGITS: &[u8] = include_bytes!("../assets/digits/test.safetensors");
+const UPSCALE: &[u8] = include_bytes!("../assets/upscale/golden.safetensors");
+
+/// A context for the options that the environment names, made once; where there is none, that is a failure.
+fn context(portable: bool) -> &'static Context {
+    static CONTEXTS: [OnceLock<Context>; 2] = [const { OnceLock::new() }; 2];
+    CONTEXTS[usize::from(portable)].get_or_init(|| {
+        let options = ContextOptions::from_env();
+        let options = if portable { options.portable() } else { options };
+        block_on(Context::with(&options)).unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
+    })
+}
+
+/// One network at a time: the large ones take more than a gigabyte while their weights are packed.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn floats(file: &[u8], name: &str) -> (Shape, Vec<f32>) {
+    let file = SafeTensors::deserialize(file).expect("the file is whole");
+    let tensor = file.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(tensor.dtype(), safetensors::Dtype::F32, "{name}");
+    let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    (tensor.shape().into(), values.collect())
+}
+
+fn bytes(file: &[u8], name: &str) -> Vec<usize> {
+    let file = SafeTensors::deserialize(file).expect("the file is whole");
+    let tensor = file.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert_eq!(tensor.dtype(), safetensors::Dtype::U8, "{name}");
+    tensor.data().iter().map(|&byte| byte.into()).collect()
+}
+
+fn largest(values: &[f32]) -> f32 {
+    values.iter().fold(0.0, |most, value| most.max(value.abs()))
+}
+
+/// The largest difference, NaN if there is one.
+fn distance(got: &[f32], want: &[f32]) -> f32 {
+    assert_eq!(got.len(), want.len());
+    let differences = got.iter().zip(want).map(|(got, want)| (got - want).abs());
+    differences.fold(0.0, |most, difference| if difference > most || difference.is_nan() { difference } else { most })
+}
+
+fn network(name: &str) -> Network {
+    Network::find(name).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The input of `tests/goldens/generate.py`.
+fn golden_input(name: &str) -> Shape {
+    match name {
+        "alexnet_original" => [1, 3, 224, 224].into(),
+        _ if name.starts_with("vgg") => [2, 3, 32, 32].into(),
+        _ => [2, 3, 64, 64].into(),
+    }
+}
+
+fn check_logits(name: &str, portable: bool) {
+    let _alone = alone();
+    let shape = golden_input(name);
+    let graph = network(name).graph(&Weights::seeded(0), Some([shape[2], shape[3]])).expect("seeded weights fit");
+    let session = Model::new(context(portable), &graph).and_then(|model| model.session(shape[0]));
+    let session = session.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let outputs = session.run_blocking(&[seeded_input(0, &shape)]).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let (of, want) = floats(NETWORKS, name);
+    assert_eq!(session.outputs()[0].shape, of, "{name}");
+    let error = distance(&outputs[0], &want) / largest(&want);
+    println!("{name}: {error:.2e} of the largest logit");
+    assert!(error <= 2e-5, "{name}: off by {error:e} of the largest logit");
+}
+
+macro_rules! logits {
+    ($($name:ident)*) => {
+        $(#[test]
+        fn $name() {
+            check_logits(stringify!($name), false);
+        })*
+
+        /// The networks whose logits are compared.
+        const COMPARED: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+/// Each network by the kernels that the adapter gets by default.
+mod logits {
+    use super::check_logits;
+
+    logits! {
+        alexnet alexnet_original
+        vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn
+        resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d
+        mobilenet_v2
+    }
+
+    #[test]
+    fn of_every_network_with_a_golden() {
+        let networks = super::all().iter().filter(|model| model.preprocess == super::Preprocess::ImageNet);
+        let mut networks: Vec<&str> = networks.map(|model| model.name).collect();
+        let file = safetensors::SafeTensors::deserialize(super::NETWORKS).expect("the file is whole");
+        let mut goldens: Vec<String> = file.names().into_iter().map(|name| name.to_string()).collect();
+        let mut compared = COMPARED.to_vec();
+        networks.sort_unstable();
+        goldens.sort_unstable();
+        compared.sort_unstable();
+        assert_eq!(networks, goldens);
+        assert_eq!(networks, compared);
+    }
+
+    #[test]
+    fn resnet18_portable() {
+        check_logits("resnet18", true);
+    }
+
+    #[test]
+    fn mobilenet_v2_portable() {
+        check_logits("mobilenet_v2", true);
+    }
+}
+
+fn argmax(logits: &[f32]) -> usize {
+    (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).expect("there are logits")
+}
+
+#[test]
+fn digits_are_read_as_pytorch_reads_them() {
+    let model = network("digits");
+    let weights = (model.weights.expect("the crate ships them"))().expect("they are whole");
+    let graph = model.graph(&weights, None).expect("they fit");
+    let (shape, images) = floats(DIGITS, "images");
+    let (_, want) = floats(DIGITS, "logits");
+    let (predicted, labels) = (bytes(DIGITS, "predicted"), bytes(DIGITS, "labels"));
+    assert_eq!(shape[..], [360, 1, 8, 8]);
+    for portable in [false, true] {
+        // Batches that leave a smaller one at the end.
+        let model = Model::new(context(portable), &graph).expect("the graph has an output");
+        let mut logits = Vec::new();
+        for images in images.chunks(64 * 100) {
+            let session = model.session(images.len() / 64).unwrap_or_else(|error| panic!("{error}"));
+            logits.extend(session.run_blocking(&[images]).unwrap_or_else(|error| panic!("{error}")).swap_remove(0));
+        }
+        let error = distance(&logits, &want);
+        assert!(error <= 1e-4 * largest(&want), "logits off by {error}, the largest is {}", largest(&want));
+        let read: Vec<usize> = logits.chunks(10).map(argmax).collect();
+        assert_eq!(read, predicted);
+        let right = read.iter().zip(&labels).filter(|(read, label)| read == label).count();
+        assert!(right * 100 >= labels.len() * 97, "{right} of {} digits are right", labels.len());
+    }
+}
+
+#[test]
+fn upscale_makes_what_pytorch_makes() {
+    let model = network("upscale");
+    let weights = (model.weights.expect("the crate ships them"))().expect("they are whole");
+    let (shape, input) = floats(UPSCALE, "input");
+    let (of, want) = floats(UPSCALE, "output");
+    let graph = model.graph(&weights, Some([shape[2], shape[3]])).expect("they fit");
+    for portable in [false, true] {
+        let model = Model::new(context(portable), &graph).expect("the graph has an output");
+        let session = model.session(1).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(session.outputs()[0].shape, of);
+        let got = session.run_blocking(&[&input]).unwrap_or_else(|error| panic!("{error}")).swap_remove(0);
+        let error = distance(&got, &want);
+        assert!(error <= 1e-5, "off by {error}, in pictures of 0..1");
+    }
+}
+
+#[test]
+fn seeded_values_are_pytorchs() {
+    let checks: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("goldens/seeded.json")).expect("seeded.json is JSON");
+    assert_eq!(checks.len(), 2);
+    for check in checks {
+        let seed = check["seed"].as_u64().expect("a seed");
+        let sizes = check["shape"].as_array().expect("a shape").iter();
+        let shape: Vec<usize> = sizes.map(|size| size.as_u64().expect("a size") as usize).collect();
+        let values = match check["name"].as_str().expect("a name") {
+            "input" => seeded_input(seed, &shape.into()),
+            name => Weights::seeded(seed).get(name, shape).expect("any name serves").values(),
+        };
+        let want = check["first"].as_array().expect("values").iter();
+        let want: Vec<f32> = want.map(|value| value.as_f64().expect("a number") as f32).collect();
+        assert_eq!(values[..want.len()], want, "{check}");
+    }
+}
+
+/// The sums of what the operations of a network cost at its usual size, batch 1: weights, parameters, multiply-accumulates.
+fn costs(name: &str) -> (u64, u64, u64) {
+    let graph = network(name).graph(&Weights::seeded(0), None).expect("seeded weights fit");
+    let mut sums = (0, 0, 0);
+    let add = |node: &Node, io: &Io| {
+        let cost = node.op.cost(io);
+        sums = (sums.0 + cost.weights, sums.1 + cost.parameters, sums.2 + cost.macs);
+        Ok(())
+    };
+    graph.visit(1, add).expect("batch 1 serves");
+    sums
+}
+
+#[test]
+fn parameters_are_torchvisions() {
+    let torchvision = [
+        ("alexnet", 61_100_840),
+        ("vgg11", 132_863_336),
+        ("vgg11_bn", 132_868_840),
+        ("vgg13", 133_047_848),
+        ("vgg13_bn", 133_053_736),
+        ("vgg16", 138_357_544),
+        ("vgg16_bn", 138_365_992),
+        ("vgg19", 143_667_240),
+        ("vgg19_bn", 143_678_248),
+        ("resnet18", 11_689_512),
+        ("resnet34", 21_797_672),
+        ("resnet50", 25_557_032),
+        ("resnet101", 44_549_160),
+        ("resnet152", 60_192_808),
+        ("resnext50_32x4d", 25_028_904),
+        ("mobilenet_v2", 3_504_872),
+    ];
+    for (name, parameters) in torchvision {
+        assert_eq!(costs(name).1, parameters, "{name}");
+    }
+}
+
+#[test]
+fn the_first_alexnet_has_the_lectures_weights_and_products() {
+    let (weights, _, macs) = costs("alexnet_original");
+    assert_eq!((weights, macs), (60_954_656, 724_406_816));
+}

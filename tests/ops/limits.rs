@@ -1,0 +1,76 @@
+//! Problems beyond a device's limits: split where that is possible, refused by the limit's name where it is not.
+
+use crate::harness::{constant, random, tiers};
+use crate::reference;
+use pollster::block_on;
+use shadernet::{Context, ContextOptions, ErrorKind, Graph, Model, Session};
+
+/// A context on the same adapter, whose device binds at most that many bytes of storage.
+fn limited(max_binding: u64) -> Context {
+    let wanted = tiers()[0].context.info();
+    let adapters = block_on(shadernet::gpu::adapters(&ContextOptions::from_env()));
+    let same = |adapter: &&wgpu::Adapter| {
+        let info = adapter.get_info();
+        info.name == wanted.name && info.backend == wanted.backend
+    };
+    let adapter = adapters.iter().find(same).expect("it was there a moment ago");
+    let required_limits = wgpu::Limits { max_storage_buffer_binding_size: max_binding, ..wgpu::Limits::default() };
+    let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
+    let (device, queue) = block_on(adapter.request_device(&descriptor)).expect("a device with lower limits");
+    Context::from_wgpu(adapter, &device, &queue).expect("it has what the portable kernels need")
+}
+
+fn linear(context: &Context, rows: usize, features: usize, out: usize) -> shadernet::Result<Session> {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [rows, features]);
+    let weight = random(2, [out, features]);
+    let y = graph.linear(x, constant(&weight), Some(constant(&random(3, [out]))))?;
+    graph.output("y", y);
+    Model::new(context, &graph)?.session(1)
+}
+
+const LIMIT: u64 = 64 << 10;
+
+#[test]
+fn weights_larger_than_a_binding_are_split() {
+    let context = limited(LIMIT);
+    assert_eq!(context.caps().max_binding, LIMIT);
+    let (features, out) = (100, 400);
+    assert!((4 * features * out) as u64 > 2 * LIMIT, "the weights should exceed the limit several times");
+    // Few rows and many: each has a kernel of its own.
+    for rows in [3, 20] {
+        let session = linear(&context, rows, features, out).unwrap_or_else(|error| panic!("{error}"));
+        let plan = session.plan();
+        assert_eq!(plan.steps.len(), 1, "{plan}");
+        assert!(plan.dispatches() > 2, "{plan}");
+        let x = random(1, [rows, features]);
+        let got = session.run_blocking(&[&x.data]).unwrap_or_else(|error| panic!("{error}"));
+        let want = reference::linear(&x, &random(2, [out, features]), Some(&random(3, [out])));
+        for (i, (got, want)) in got[0].iter().zip(&want.data).enumerate() {
+            assert!((got - want).abs() < 1e-5, "{rows} rows, element {i}: got {got}, wanted {want}\n{plan}");
+        }
+    }
+}
+
+#[test]
+fn a_block_of_weights_larger_than_a_binding_is_refused() {
+    let context = limited(LIMIT);
+    let created = context.created();
+    let error = linear(&context, 3, 300, 10).expect_err("64 outputs of 300 features don't fit");
+    assert_eq!(error.at.as_ref().expect("it names its node").0, "linear");
+    match error.kind {
+        ErrorKind::Limit { limit, need, have, .. } => {
+            assert_eq!((limit, need, have), ("max_storage_buffer_binding_size", 64 * 300 * 4, LIMIT));
+        }
+        other => panic!("{other}"),
+    }
+    assert_eq!(context.created(), created, "it is known before anything is created");
+}
+
+#[test]
+fn values_larger_than_a_binding_are_refused() {
+    let context = limited(LIMIT);
+    let error = linear(&context, 3000, 10, 10).expect_err("its input is of 120,000 bytes");
+    let ErrorKind::Limit { limit, need, .. } = error.kind else { panic!("{error}") };
+    assert_eq!((limit, need), ("max_storage_buffer_binding_size", 120_000));
+}

@@ -1,0 +1,154 @@
+use crate::harness::{Tolerance, as_image, check, constant, graph, outliers, random, refused};
+use crate::reference::{self, Tensor};
+use shadernet::ops::{Activation, Linear};
+use shadernet::{BATCH, Constant, Graph, Model};
+
+struct Case {
+    name: &'static str,
+    x: &'static [usize],
+    out: usize,
+}
+
+impl Case {
+    fn terms(&self) -> usize {
+        self.x[self.x.len() - 1]
+    }
+
+    fn weight(&self) -> Tensor {
+        random(2, [self.out, self.terms()])
+    }
+
+    fn bias(&self) -> Tensor {
+        random(3, [self.out])
+    }
+
+    fn op(&self) -> Linear {
+        Linear::new(constant(&self.weight()), Some(constant(&self.bias())))
+    }
+
+    fn reference(&self, x: &Tensor) -> Tensor {
+        reference::linear(x, &self.weight(), Some(&self.bias()))
+    }
+
+    fn check(&self) {
+        let x = random(1, self.x);
+        let graph = graph(&[&x], |graph, x| graph.push(self.op(), x));
+        check(self.name, &graph, &[&x], &self.reference(&x), Tolerance::Reduction(self.terms()));
+    }
+}
+
+#[test]
+fn sizes() {
+    let cases = [
+        Case { name: "one of everything", x: &[1, 1], out: 1 },
+        Case { name: "one row", x: &[1, 7], out: 5 },
+        Case { name: "four rows", x: &[4, 64], out: 63 },
+        Case { name: "five rows", x: &[5, 65], out: 65 },
+        Case { name: "eight rows", x: &[8, 12], out: 64 },
+        Case { name: "nine rows", x: &[9, 13], out: 33 },
+        Case { name: "seventy rows", x: &[70, 31], out: 130 },
+        Case { name: "many terms, large weights", x: &[3, 1027], out: 101 },
+        Case { name: "more terms than a row of a texture", x: &[2, 2500], out: 37 },
+        Case { name: "rank 1", x: &[6], out: 3 },
+        Case { name: "rank 3", x: &[2, 3, 7], out: 5 },
+        Case { name: "rank 4", x: &[2, 3, 5, 6], out: 9 },
+    ];
+    cases.iter().for_each(Case::check);
+}
+
+#[test]
+fn outliers_and_no_bias() {
+    for x in [[3, 50], [11, 50]] {
+        let x = outliers(1, x);
+        let weight = outliers(2, [17, 50]);
+        let graph = graph(&[&x], |graph, x| graph.linear(x[0], constant(&weight), None));
+        check("outliers", &graph, &[&x], &reference::linear(&x, &weight, None), Tolerance::Reduction(50));
+    }
+}
+
+#[test]
+fn takes_in_residual_and_activation() {
+    for case in [Case { name: "few rows", x: &[3, 10], out: 7 }, Case { name: "rank 3", x: &[2, 6, 10], out: 7 }] {
+        let x = random(1, case.x);
+        let y = case.reference(&x);
+        let residual = random(4, y.shape.clone());
+        let graph = graph(&[&x, &residual], |graph, x| {
+            let y = graph.push(case.op(), &x[..1])?;
+            let y = graph.sum(x[1], y)?;
+            graph.activation(y, Activation::LeakyRelu(0.3))
+        });
+        assert_eq!(graph.fused().nodes().len(), 1, "{}", case.name);
+        let expected = reference::leaky_relu(&reference::add(&y, &residual), 0.3);
+        check(case.name, &graph, &[&x, &residual], &expected, Tolerance::Reduction(case.terms()));
+    }
+}
+
+#[test]
+fn after_flatten_it_is_a_convolution() {
+    let weight = random(2, [11, 45]);
+    let bias = random(3, [11]);
+    for images in [1, 4, 5, 9, 70] {
+        let x = random(1, [images, 5, 3, 3]);
+        let build = |image: bool, residual: bool| {
+            graph(&[&x], |graph, x| {
+                let x = if image { as_image(graph, x[0])? } else { x[0] };
+                let x = graph.flatten(x)?;
+                let y = graph.linear(x, constant(&weight), Some(constant(&bias)))?;
+                let y = if residual { graph.sum(y, y)? } else { y };
+                graph.relu(y)
+            })
+        };
+        let flat = Tensor::new([images, 45], x.data.clone());
+        let y = reference::linear(&flat, &weight, Some(&bias));
+        assert_eq!(build(false, false).fused().nodes().len(), 1, "flatten, linear and ReLU fuse");
+        for image in [false, true] {
+            let case = format!("{images} images");
+            check(&case, &build(image, false), &[&x], &reference::relu(&y), Tolerance::Reduction(45));
+        }
+        let doubled = reference::relu(&reference::add(&y, &y));
+        check("doubled after it", &build(false, true), &[&x], &doubled, Tolerance::Reduction(45));
+    }
+}
+
+#[test]
+fn a_residual_after_flatten_stays_apart() {
+    let (x, weight, residual) = (random(1, [2, 5, 3, 3]), random(2, [11, 45]), random(3, [2, 11]));
+    let graph = graph(&[&x, &residual], |graph, x| {
+        let flat = graph.flatten(x[0])?;
+        let y = graph.linear(flat, constant(&weight), None)?;
+        graph.sum(y, x[1])
+    });
+    let y = reference::linear(&Tensor::new([2, 45], x.data.clone()), &weight, None);
+    check("residual", &graph, &[&x, &residual], &reference::add(&y, &residual), Tolerance::Reduction(45));
+}
+
+#[test]
+fn one_graph_serves_any_batch() {
+    let weight = random(2, [6, 20]);
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 5, 2, 2]);
+    let x = graph.flatten(x).expect("an image");
+    let y = graph.linear(x, constant(&weight), None).expect("20 features");
+    graph.output("y", y);
+    for tier in crate::harness::tiers() {
+        let model = Model::new(&tier.context, &graph).expect("the graph has an output");
+        for batch in [1, 3, 10] {
+            let x = random(1, [batch, 20]);
+            let got = model.session(batch).and_then(|session| session.run_blocking(&[&x.data])).expect("it runs");
+            let want = reference::linear(&x, &weight, None);
+            assert_eq!(got[0].len(), want.data.len());
+            for (got, want) in got[0].iter().zip(&want.data) {
+                assert!((got - want).abs() < 1e-5, "{}, batch {batch}: got {got}, wanted {want}", tier.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_it_refuses() {
+    let weight = |shape: &[usize]| Constant::new("w", shape, vec![0.0; shape.iter().product()]);
+    assert!(refused(&[&[2, 5]], Linear::new(weight(&[3, 4]), None)).contains("[.., 4]"));
+    assert!(refused(&[&[2, 4]], Linear::new(weight(&[3, 4, 1]), None)).contains("[out, in]"));
+    assert!(refused(&[&[2, 4]], Linear::new(weight(&[3, 4]), Some(weight(&[4])))).contains("bias"));
+    assert!(refused(&[], Linear::new(weight(&[3, 4]), None)).contains("inputs"));
+}

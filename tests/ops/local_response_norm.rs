@@ -1,0 +1,46 @@
+use crate::harness::{Tolerance, as_image, check, graph, outliers, random, refused};
+use crate::reference;
+use shadernet::ops::LocalResponseNorm;
+
+#[test]
+fn sizes() {
+    let cases = [
+        (1, [1, 1, 1, 1]),
+        (1, [2, 5, 3, 3]),
+        (2, [2, 5, 3, 3]),
+        (3, [1, 6, 2, 7]),
+        (4, [1, 7, 3, 3]),
+        (5, [2, 7, 5, 5]),
+        (5, [1, 96, 3, 4]),
+        (5, [1, 2, 3, 3]),
+        (9, [1, 8, 3, 3]),
+        (30, [1, 13, 2, 2]),
+    ];
+    for (size, shape) in cases {
+        let x = random(1, shape);
+        let graph = graph(&[&x], |graph, x| graph.local_response_norm(x[0], LocalResponseNorm::new(size)));
+        let expected = reference::local_response_norm(&x, size, 1e-4, 0.75, 1.0);
+        check(&format!("{size} of {shape:?}"), &graph, &[&x], &expected, Tolerance::Transcendental);
+    }
+}
+
+#[test]
+fn factors() {
+    let (alpha, beta, k) = (0.3, 0.6, 2.0);
+    for x in [random(1, [2, 7, 5, 5]), outliers(1, [2, 7, 5, 5])] {
+        let norm = LocalResponseNorm::new(5).factors(alpha, beta, k);
+        let graph = graph(&[&x], |graph, x| {
+            let x = as_image(graph, x[0])?;
+            let y = graph.local_response_norm(x, norm)?;
+            as_image(graph, y)
+        });
+        let expected = reference::local_response_norm(&x, 5, f64::from(alpha), f64::from(beta), f64::from(k));
+        check("strong", &graph, &[&x], &expected, Tolerance::Transcendental);
+    }
+}
+
+#[test]
+fn what_it_refuses() {
+    assert!(refused(&[&[1, 4, 2, 2]], LocalResponseNorm::new(0)).contains("1 or more"));
+    assert!(refused(&[&[4, 2, 2]], LocalResponseNorm::new(5)).contains("4 dimensions"));
+}

@@ -1,0 +1,64 @@
+use crate::harness::{Tolerance, check, graph, outliers, random, refused};
+use crate::reference;
+use shadernet::ops::{Activation, MatMul};
+
+#[test]
+fn sizes() {
+    let cases: [(&str, &[usize], &[usize]); 14] = [
+        ("one of everything", &[1, 1], &[1, 1]),
+        ("odd sizes", &[3, 5], &[5, 7]),
+        ("four of k", &[3, 4], &[4, 8]),
+        ("65 rows, 63 columns", &[65, 12], &[12, 63]),
+        ("64 rows, 64 columns", &[64, 8], &[8, 64]),
+        ("17 rows, 33 columns, odd k", &[17, 67], &[67, 33]),
+        ("a row by a column", &[1, 101], &[101, 1]),
+        ("a column by a row", &[30, 1], &[1, 30]),
+        ("batch", &[4, 3, 8], &[4, 8, 5]),
+        ("batch broadcast both ways", &[2, 1, 3, 4], &[5, 4, 6]),
+        ("batch broadcast both ways, odd k", &[2, 1, 3, 5], &[1, 3, 5, 6]),
+        ("a matrix for all", &[2, 3, 5, 4], &[4, 2]),
+        ("rank 4, several tiles", &[2, 2, 20, 8], &[2, 2, 8, 40]),
+        ("rank 6", &[2, 1, 2, 1, 3, 4], &[1, 3, 1, 2, 4, 5]),
+    ];
+    for (name, a, b) in cases {
+        let (a, b) = (random(1, a), random(2, b));
+        let k = a.shape[a.shape.len() - 1];
+        let graph = graph(&[&a, &b], |graph, x| graph.matmul(x[0], x[1]));
+        check(name, &graph, &[&a, &b], &reference::matmul(&a, &b), Tolerance::Reduction(k));
+    }
+}
+
+#[test]
+fn outliers_and_activation() {
+    for k in [16, 19] {
+        let (a, b) = (outliers(1, [2, 9, k]), outliers(2, [2, k, 10]));
+        let graph = graph(&[&a, &b], |graph, x| {
+            let y = graph.matmul(x[0], x[1])?;
+            graph.activation(y, Activation::LeakyRelu(0.5))
+        });
+        assert_eq!(graph.fused().nodes().len(), 1);
+        let expected = reference::leaky_relu(&reference::matmul(&a, &b), 0.5);
+        check("outliers", &graph, &[&a, &b], &expected, Tolerance::Reduction(k));
+    }
+}
+
+#[test]
+fn of_computed_values() {
+    // An attention's product: what comes before and after lies otherwise.
+    let (q, k) = (random(1, [2, 5, 8]), random(2, [2, 7, 8]));
+    let graph = graph(&[&q, &k], |graph, x| {
+        let k = graph.transpose(x[1], [0, 2, 1])?;
+        let scores = graph.matmul(x[0], k)?;
+        graph.softmax(scores, 2)
+    });
+    let scores = reference::matmul(&q, &reference::transpose(&k, &[0, 2, 1]));
+    check("attention", &graph, &[&q, &k], &reference::softmax(&scores, 2), Tolerance::Transcendental);
+}
+
+#[test]
+fn what_it_refuses() {
+    assert!(refused(&[&[3, 4], &[5, 6]], MatMul::new()).contains("[.., 4, N]"));
+    assert!(refused(&[&[2, 3, 4], &[3, 4, 6]], MatMul::new()).contains("broadcast"));
+    assert!(refused(&[&[4], &[4, 6]], MatMul::new()).contains("2 to 6 dimensions"));
+    assert!(refused(&[&[3, 4]], MatMul::new()).contains("inputs"));
+}

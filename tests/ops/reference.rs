@@ -1,0 +1,323 @@
+//! What each operation gives: plain loops over row-major values, summed in f64, never optimised.
+//!
+//! Shapes and attributes mean what they mean in PyTorch; spatial attributes are `[vertical, horizontal]`. `goldens.rs` checks
+//! these functions against PyTorch itself.
+
+use shadernet::ops::PaddingMode;
+
+/// A row-major tensor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    pub shape: Vec<usize>,
+    pub data: Vec<f32>,
+}
+
+impl Tensor {
+    pub fn new(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Tensor {
+        let shape = shape.into();
+        assert_eq!(data.len(), shape.iter().product::<usize>(), "values for {shape:?}");
+        Tensor { shape, data }
+    }
+
+    /// The tensor whose element at each index is `f` of that index.
+    pub fn build(shape: impl Into<Vec<usize>>, f: impl Fn(&[usize]) -> f64) -> Tensor {
+        let shape = shape.into();
+        let mut index = vec![0; shape.len()];
+        let mut data = Vec::new();
+        for _ in 0..shape.iter().product() {
+            data.push(f(&index) as f32);
+            for d in (0..shape.len()).rev() {
+                index[d] += 1;
+                if index[d] < shape[d] {
+                    break;
+                }
+                index[d] = 0;
+            }
+        }
+        Tensor { shape, data }
+    }
+
+    pub fn at(&self, index: &[usize]) -> f64 {
+        assert_eq!(index.len(), self.shape.len());
+        f64::from(self.data[index.iter().zip(&self.shape).fold(0, |flat, (&i, &size)| flat * size + i)])
+    }
+
+    pub fn dims<const N: usize>(&self) -> [usize; N] {
+        self.shape[..].try_into().unwrap_or_else(|_| panic!("{:?} hasn't {N} dimensions", self.shape))
+    }
+
+    fn map(&self, f: impl Fn(f64) -> f64) -> Tensor {
+        Tensor { shape: self.shape.clone(), data: self.data.iter().map(|&x| f(f64::from(x)) as f32).collect() }
+    }
+
+    /// The element that NumPy's broadcasting repeats at an index of a wider shape.
+    fn broadcast_at(&self, index: &[usize]) -> f64 {
+        let own = &index[index.len() - self.shape.len()..];
+        self.at(&own.iter().zip(&self.shape).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect::<Vec<_>>())
+    }
+}
+
+/// The shape that NumPy's broadcasting gives.
+fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
+    let size = |shape: &[usize], from_end: usize| shape.iter().rev().nth(from_end).copied().unwrap_or(1);
+    (0..a.len().max(b.len())).rev().map(|i| if size(a, i) == 1 { size(b, i) } else { size(a, i) }).collect()
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Conv {
+    pub stride: [usize; 2],
+    /// `[top, bottom, left, right]`
+    pub padding: [usize; 4],
+    pub dilation: [usize; 2],
+    pub groups: usize,
+    pub mode: PaddingMode,
+}
+
+pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Tensor {
+    let x = pad2d(x, conv.padding, conv.mode);
+    let ([n, _, h, w], [out, channels, kh, kw]) = (x.dims(), weight.dims());
+    let size = |size: usize, k: usize, axis: usize| (size - conv.dilation[axis] * (k - 1) - 1) / conv.stride[axis] + 1;
+    Tensor::build([n, out, size(h, kh, 0), size(w, kw, 1)], |i| {
+        let first = i[1] / (out / conv.groups) * channels;
+        let mut sum = bias.map_or(0.0, |bias| bias.at(&[i[1]]));
+        for (c, ky, kx) in triples(channels, kh, kw) {
+            let at = [i[2] * conv.stride[0] + ky * conv.dilation[0], i[3] * conv.stride[1] + kx * conv.dilation[1]];
+            sum += x.at(&[i[0], first + c, at[0], at[1]]) * weight.at(&[i[1], c, ky, kx]);
+        }
+        sum
+    })
+}
+
+fn triples(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
+}
+
+pub fn pad2d(x: &Tensor, [top, bottom, left, right]: [usize; 4], mode: PaddingMode) -> Tensor {
+    let [n, c, h, w] = x.dims();
+    let source = |i: usize, before: usize, size: usize| {
+        let (i, size) = (i as isize - before as isize, size as isize);
+        match mode {
+            PaddingMode::Zeros => Some(i).filter(|i| (0..size).contains(i)),
+            PaddingMode::Reflect if i < 0 => Some(-i),
+            PaddingMode::Reflect if i >= size => Some(2 * (size - 1) - i),
+            PaddingMode::Reflect => Some(i),
+            PaddingMode::Replicate => Some(i.clamp(0, size - 1)),
+            PaddingMode::Circular => Some(i.rem_euclid(size)),
+        }
+    };
+    Tensor::build([n, c, top + h + bottom, left + w + right], |i| match (source(i[2], top, h), source(i[3], left, w)) {
+        (Some(y), Some(z)) => x.at(&[i[0], i[1], y as usize, z as usize]),
+        _ => 0.0,
+    })
+}
+
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let [out, features] = weight.dims();
+    let shape = [&x.shape[..x.shape.len() - 1], &[out]].concat();
+    Tensor::build(shape, |i| {
+        let (outer, o) = (&i[..i.len() - 1], i[i.len() - 1]);
+        let mut sum = bias.map_or(0.0, |bias| bias.at(&[o]));
+        for k in 0..features {
+            sum += x.at(&[outer, &[k]].concat()) * weight.at(&[o, k]);
+        }
+        sum
+    })
+}
+
+pub fn matmul(a: &Tensor, b: &Tensor) -> Tensor {
+    let split = |shape: &[usize]| (shape[..shape.len() - 2].to_vec(), shape[shape.len() - 2], shape[shape.len() - 1]);
+    let ((a_outer, m, inner), (b_outer, _, n)) = (split(&a.shape), split(&b.shape));
+    Tensor::build([&broadcast(&a_outer, &b_outer)[..], &[m, n]].concat(), |i| {
+        let (outer, row, column) = split(i);
+        let mut sum = 0.0;
+        for k in 0..inner {
+            sum += a.broadcast_at(&[&outer[..], &[row, k]].concat())
+                * b.broadcast_at(&[&outer[..], &[k, column]].concat());
+        }
+        sum
+    })
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Pool {
+    pub max: bool,
+    pub size: [usize; 2],
+    pub stride: [usize; 2],
+    pub padding: [usize; 2],
+    pub dilation: [usize; 2],
+    pub ceil_mode: bool,
+    pub count_include_pad: bool,
+}
+
+pub fn pool2d(x: &Tensor, pool: &Pool) -> Tensor {
+    let [n, c, h, w] = x.dims();
+    let outputs = |axis: usize, size: usize| {
+        let (pad, stride) = (pool.padding[axis], pool.stride[axis]);
+        let room = size + 2 * pad - pool.dilation[axis] * (pool.size[axis] - 1) - 1;
+        let ceil = room.div_ceil(stride) + 1;
+        // A last window that would begin beyond the image and the padding before it is left out.
+        if pool.ceil_mode && (ceil - 1) * stride < size + pad { ceil } else { room / stride + 1 }
+    };
+    Tensor::build([n, c, outputs(0, h), outputs(1, w)], |i| {
+        let (mut largest, mut sum, mut inside, mut padded) = (f64::NEG_INFINITY, 0.0, 0, 0);
+        for (_, ky, kx) in triples(1, pool.size[0], pool.size[1]) {
+            // From the top left corner of the padding.
+            let y = i[2] * pool.stride[0] + ky * pool.dilation[0];
+            let z = i[3] * pool.stride[1] + kx * pool.dilation[1];
+            let [top, left] = pool.padding;
+            padded += i32::from(y < h + 2 * top && z < w + 2 * left);
+            if (top..h + top).contains(&y) && (left..w + left).contains(&z) {
+                let value = x.at(&[i[0], i[1], y - top, z - left]);
+                (largest, sum, inside) = (largest.max(value), sum + value, inside + 1);
+            }
+        }
+        let count = if pool.count_include_pad { padded } else { inside };
+        if pool.max { largest } else { sum / f64::from(count) }
+    })
+}
+
+pub fn adaptive_pool2d(x: &Tensor, max: bool, size: [usize; 2]) -> Tensor {
+    let [n, c, h, w] = x.dims();
+    let window = |i: usize, input: usize, output: usize| i * input / output..((i + 1) * input).div_ceil(output);
+    Tensor::build([n, c, size[0], size[1]], |i| {
+        let (mut largest, mut sum, mut count) = (f64::NEG_INFINITY, 0.0, 0);
+        for y in window(i[2], h, size[0]) {
+            for z in window(i[3], w, size[1]) {
+                let value = x.at(&[i[0], i[1], y, z]);
+                (largest, sum, count) = (largest.max(value), sum + value, count + 1);
+            }
+        }
+        if max { largest } else { sum / f64::from(count) }
+    })
+}
+
+/// `parameters`: weight, bias, running mean, running variance.
+pub fn batch_norm(x: &Tensor, parameters: [&Tensor; 4], eps: f64) -> Tensor {
+    Tensor::build(x.shape.clone(), |i| {
+        let [weight, bias, mean, var] = parameters.map(|parameter| parameter.at(&[i[1]]));
+        (x.at(i) - mean) / (var + eps).sqrt() * weight + bias
+    })
+}
+
+pub fn local_response_norm(x: &Tensor, size: usize, alpha: f64, beta: f64, k: f64) -> Tensor {
+    let channels = x.shape[1];
+    Tensor::build(x.shape.clone(), |i| {
+        let mut sum = 0.0;
+        // Of an even size, the greater half comes before.
+        for c in i[1].saturating_sub(size / 2)..channels.min(i[1] + (size - 1) / 2 + 1) {
+            sum += x.at(&[i[0], c, i[2], i[3]]).powi(2);
+        }
+        x.at(i) / (k + alpha * sum / size as f64).powf(beta)
+    })
+}
+
+pub fn softmax(x: &Tensor, axis: usize) -> Tensor {
+    Tensor::build(x.shape.clone(), |i| {
+        let line: Vec<f64> = (0..x.shape[axis]).map(|j| x.at(&[&i[..axis], &[j], &i[axis + 1..]].concat())).collect();
+        let largest = line.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (x.at(i) - largest).exp() / line.iter().map(|value| (value - largest).exp()).sum::<f64>()
+    })
+}
+
+pub fn concat(inputs: &[&Tensor], axis: usize) -> Tensor {
+    let mut shape = inputs[0].shape.clone();
+    shape[axis] = inputs.iter().map(|x| x.shape[axis]).sum();
+    Tensor::build(shape, |i| {
+        let mut at = i.to_vec();
+        for x in inputs {
+            if at[axis] < x.shape[axis] {
+                return x.at(&at);
+            }
+            at[axis] -= x.shape[axis];
+        }
+        unreachable!("the sizes add up")
+    })
+}
+
+pub fn transpose(x: &Tensor, order: &[usize]) -> Tensor {
+    Tensor::build(order.iter().map(|&d| x.shape[d]).collect::<Vec<_>>(), |i| {
+        let mut from = i.to_vec();
+        for (&d, &at) in order.iter().zip(i) {
+            from[d] = at;
+        }
+        x.at(&from)
+    })
+}
+
+pub fn pixel_shuffle(x: &Tensor, factor: usize) -> Tensor {
+    let [n, c, h, w] = x.dims();
+    Tensor::build([n, c / (factor * factor), h * factor, w * factor], |i| {
+        let channel = i[1] * factor * factor + i[2] % factor * factor + i[3] % factor;
+        x.at(&[i[0], channel, i[2] / factor, i[3] / factor])
+    })
+}
+
+fn binary(a: &Tensor, b: &Tensor, f: impl Fn(f64, f64) -> f64) -> Tensor {
+    Tensor::build(broadcast(&a.shape, &b.shape), |i| f(a.broadcast_at(i), b.broadcast_at(i)))
+}
+
+pub fn add(a: &Tensor, b: &Tensor) -> Tensor {
+    binary(a, b, |a, b| a + b)
+}
+
+pub fn sub(a: &Tensor, b: &Tensor) -> Tensor {
+    binary(a, b, |a, b| a - b)
+}
+
+pub fn mul(a: &Tensor, b: &Tensor) -> Tensor {
+    binary(a, b, |a, b| a * b)
+}
+
+pub fn div(a: &Tensor, b: &Tensor) -> Tensor {
+    binary(a, b, |a, b| a / b)
+}
+
+pub fn relu(x: &Tensor) -> Tensor {
+    x.map(|x| x.max(0.0))
+}
+
+pub fn relu6(x: &Tensor) -> Tensor {
+    x.map(|x| x.clamp(0.0, 6.0))
+}
+
+pub fn leaky_relu(x: &Tensor, slope: f64) -> Tensor {
+    x.map(|x| if x < 0.0 { slope * x } else { x })
+}
+
+pub fn sigmoid(x: &Tensor) -> Tensor {
+    x.map(|x| 1.0 / (1.0 + (-x).exp()))
+}
+
+pub fn tanh(x: &Tensor) -> Tensor {
+    x.map(f64::tanh)
+}
+
+pub fn silu(x: &Tensor) -> Tensor {
+    x.map(|x| x / (1.0 + (-x).exp()))
+}
+
+pub fn hardswish(x: &Tensor) -> Tensor {
+    x.map(|x| x * (x + 3.0).clamp(0.0, 6.0) / 6.0)
+}
+
+pub fn gelu(x: &Tensor) -> Tensor {
+    x.map(|x| 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)))
+}
+
+pub fn gelu_tanh(x: &Tensor) -> Tensor {
+    let inner = |x: f64| (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+    x.map(|x| 0.5 * x * (1.0 + inner(x).tanh()))
+}
+
+/// `2 / sqrt(π) exp(-x²) sum_n 2^n x^(2n+1) / (1 · 3 · … · (2n+1))`: all terms have one sign, so that none cancels another.
+fn erf(x: f64) -> f64 {
+    if x.abs() > 6.0 {
+        return x.signum();
+    }
+    let (mut term, mut sum) = (x, x);
+    for n in 1..200 {
+        term *= 2.0 * x * x / f64::from(2 * n + 1);
+        sum += term;
+    }
+    sum * (-x * x).exp() * 2.0 / std::f64::consts::PI.sqrt()
+}
