@@ -56,7 +56,9 @@ impl Graph {
                 if !shapes.iter().all(|shapes| gives(&*op, &inputs, &next.outputs, shapes)) {
                     continue;
                 }
-                let fused = Node { name: first.name.clone(), op: op.into(), inputs, outputs: next.outputs.clone() };
+                // A flatten that a linear layer takes in has no name that anybody knows.
+                let name = if op.name() == next.op.name() { &next.name } else { &first.name };
+                let fused = Node { name: name.clone(), op: op.into(), inputs, outputs: next.outputs.clone() };
                 for value in &first.inputs {
                     for reader in readers.get_mut(value).expect("it is read").iter_mut().filter(|r| **r == producer) {
                         *reader = i;
