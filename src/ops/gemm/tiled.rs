@@ -142,10 +142,10 @@ impl Gemm<'_> {
 /// Blocks of 64 output channels in runs whose weights one binding can hold: (first, count).
 fn chunks(caps: &Caps, k: usize, blocks: usize) -> Result<impl Iterator<Item = (usize, usize)>, ErrorKind> {
     let bytes = k as u64 * 64 * 4;
-    let have = caps.max_binding.min(caps.max_buffer);
+    let limits = [(caps.max_binding, "max_storage_buffer_binding_size"), (caps.max_buffer, "max_buffer_size")];
+    let (have, limit) = limits.into_iter().min().expect("there are two");
     let per_chunk = (have / bytes) as usize;
     if per_chunk == 0 {
-        let limit = "max_storage_buffer_binding_size";
         return Err(ErrorKind::Limit { what: "the weights of 64 outputs".into(), limit, need: bytes, have });
     }
     Ok((0..blocks).step_by(per_chunk).map(move |first| (first, per_chunk.min(blocks - first))))
