@@ -20,7 +20,7 @@ pub(crate) struct Inner {
     /// GPU objects created so far.
     pub(crate) created: AtomicUsize,
     #[cfg(not(target_arch = "wasm32"))]
-    waiter: Mutex<Option<std::sync::mpsc::Sender<wgpu::SubmissionIndex>>>,
+    waiter: std::sync::OnceLock<super::waiter::Waiter>,
 }
 
 /// Which adapter to take.
@@ -202,7 +202,7 @@ impl Context {
             pipelines: Mutex::default(),
             created: AtomicUsize::new(0),
             #[cfg(not(target_arch = "wasm32"))]
-            waiter: Mutex::default(),
+            waiter: std::sync::OnceLock::new(),
         }))
     }
 
@@ -256,25 +256,7 @@ impl Context {
         #[cfg(target_arch = "wasm32")]
         drop(submission);
         #[cfg(not(target_arch = "wasm32"))]
-        {
-            let mut waiter = self.0.waiter.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let sender = waiter.get_or_insert_with(|| {
-                let (sender, receiver) = std::sync::mpsc::channel();
-                let device = self.0.device.clone();
-                std::thread::spawn(move || {
-                    for index in receiver {
-                        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
-                        if let Err(error) = device.poll(wait) {
-                            log::error!("waiting for the device: {error}");
-                        }
-                    }
-                });
-                sender
-            });
-            if sender.send(submission).is_err() {
-                log::error!("the thread that waits for the device is gone");
-            }
-        }
+        self.0.waiter.get_or_init(|| super::waiter::Waiter::start(self.0.device.clone())).wait(submission);
     }
 }
 

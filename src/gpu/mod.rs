@@ -3,5 +3,7 @@
 pub mod context;
 pub(crate) mod memory;
 pub(crate) mod pipeline;
+#[cfg(not(target_arch = "wasm32"))]
+mod waiter;
 
 pub use context::{Context, ContextOptions, adapters};

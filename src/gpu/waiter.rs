@@ -1,0 +1,42 @@
+//! A thread that waits for submissions, so that awaiting a frame blocks no thread of the caller's.
+
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+/// The thread. It runs until this is dropped, which waits for what was submitted.
+pub(super) struct Waiter(Option<(Sender<wgpu::SubmissionIndex>, JoinHandle<()>)>);
+
+impl Waiter {
+    pub(super) fn start(device: wgpu::Device) -> Waiter {
+        let (sender, receiver) = channel();
+        let thread = std::thread::spawn(move || {
+            for submission in receiver {
+                let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
+                if let Err(error) = device.poll(wait) {
+                    log::error!("waiting for the device: {error}");
+                }
+            }
+        });
+        Waiter(Some((sender, thread)))
+    }
+
+    /// Has the thread wait for a submission, which calls the callbacks that are due by then.
+    pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) {
+        if self.0.as_ref().is_none_or(|(sender, _)| sender.send(submission).is_err()) {
+            log::error!("the thread that waits for the device is gone");
+        }
+    }
+}
+
+impl Drop for Waiter {
+    /// Waits for the thread to end: it may hold the last reference to the device, and a driver that is unloaded by one thread
+    /// while another leaves `main` crashes (Mesa's queues have an exit handler).
+    fn drop(&mut self) {
+        let Some((sender, thread)) = self.0.take() else { return };
+        drop(sender);
+        // A callback may have dropped the last context here.
+        if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+            log::error!("the thread that waits for the device panicked");
+        }
+    }
+}
