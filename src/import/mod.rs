@@ -1,5 +1,7 @@
 //! Files to graphs and tensors: host memory only, no GPU.
 
+#[cfg(feature = "image")]
+pub mod image;
 pub mod npy;
 pub mod weights;
 
@@ -7,7 +9,7 @@ use crate::error::{ErrorKind, Result};
 use std::path::Path;
 
 /// Writes a file under a name beside its own first, so that no half-written one is ever found.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
