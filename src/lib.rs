@@ -57,6 +57,7 @@ pub mod gpu;
 pub mod graph;
 pub mod import;
 pub mod kernel;
+pub mod measure;
 pub mod models;
 pub mod ops;
 pub mod plan;
