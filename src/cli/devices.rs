@@ -1,0 +1,73 @@
+//! `shadernet devices`: the adapters, and what matters of them.
+
+use super::{DeviceArgs, Result, driver, profile};
+use shadernet::gpu::adapters;
+use shadernet::{Context, wgpu};
+use std::io::Write;
+
+pub(super) fn devices(device: &DeviceArgs, out: &mut dyn Write) -> Result {
+    let taken = device.context()?;
+    let mut marked = false;
+    for adapter in pollster::block_on(adapters(&device.options())) {
+        let info = adapter.get_info();
+        let is_taken = !marked && info == *taken.info();
+        marked |= is_taken;
+        let profile = if is_taken { Ok(profile(taken.caps())) } else { would_get(&adapter) };
+        writeln!(out, "{} {}", if is_taken { "*" } else { " " }, info.name)?;
+        let mut line = |what: &str, value: String| writeln!(out, "    {what:<23} {value}");
+        line("type", device_type(info.device_type).into())?;
+        line("backend", info.backend.to_string())?;
+        line("driver", driver(&info))?;
+        line("kernel profile", profile.map_or_else(|error| format!("none: {error}"), str::to_owned))?;
+        let has = |feature| adapter.features().contains(feature);
+        let yes = |feature| String::from(if has(feature) { "yes" } else { "no" });
+        let lanes = match (info.subgroup_min_size, info.subgroup_max_size) {
+            _ if !has(wgpu::Features::SUBGROUP) => "no".into(),
+            (min, max) if min == max => format!("{min} lanes"),
+            (min, max) => format!("{min} to {max} lanes"),
+        };
+        line("subgroups", lanes)?;
+        line("f16", yes(wgpu::Features::SHADER_F16))?;
+        line("timestamps", yes(wgpu::Features::TIMESTAMP_QUERY))?;
+        let limits = adapter.limits();
+        line("max buffer", bytes(limits.max_buffer_size))?;
+        line("max storage binding", bytes(limits.max_storage_buffer_binding_size))?;
+        line("max workgroup memory", bytes(limits.max_compute_workgroup_storage_size.into()))?;
+        line("max workgroup size", format!("{} invocations", limits.max_compute_invocations_per_workgroup))?;
+        line("max texture", format!("{0} x {0}", limits.max_texture_dimension_2d))?;
+    }
+    Ok(())
+}
+
+/// The profile of kernels that an adapter would get if it were taken.
+fn would_get(adapter: &wgpu::Adapter) -> Result<&'static str> {
+    let descriptor = wgpu::DeviceDescriptor {
+        required_features: adapter.features() & Context::optional_features(),
+        required_limits: adapter.limits(),
+        ..Default::default()
+    };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
+    let context = pollster::block_on(Context::from_wgpu(adapter, &device, &queue)?.with_lanes())?;
+    Ok(profile(context.caps()))
+}
+
+fn device_type(of: wgpu::DeviceType) -> &'static str {
+    match of {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "CPU",
+        wgpu::DeviceType::Other => "other",
+    }
+}
+
+fn bytes(count: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(shift, _)| count >= 1 << shift) {
+        Some((shift, unit)) => {
+            let rounded = format!("{:.2}", count as f64 / f64::from(1 << shift));
+            format!("{} {unit}", rounded.trim_end_matches('0').trim_end_matches('.'))
+        }
+        None => format!("{count} B"),
+    }
+}

@@ -1,0 +1,240 @@
+//! The `shadernet` command: a file a subcommand. What several of them say or ask is here.
+
+mod bench;
+mod demo;
+mod devices;
+mod run;
+mod summary;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use comfy_table::{CellAlignment, Table, presets};
+use indicatif::ProgressBar;
+use shadernet::kernel::Caps;
+use shadernet::{Context, ContextOptions, ErrorKind, Weights, models, wgpu};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Beside the library's errors there are those of standard output.
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Neural-network inference as WGSL compute shaders, on any Vulkan, Metal or DX12 GPU.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the adapters and what matters of them; the one that is taken is marked with *
+    Devices,
+    /// Run a network on an image or a .npy file
+    Run(run::RunArgs),
+    /// Print what a network costs, layer by layer: parameters, multiply-accumulates, activations. Needs no GPU
+    Summary(summary::SummaryArgs),
+    /// Measure latency and throughput
+    Bench(bench::BenchArgs),
+    /// Read handwritten digits, double a photograph, measure three networks
+    Demo,
+}
+
+/// Which adapter to take.
+#[derive(Args)]
+struct DeviceArgs {
+    /// Take the adapter whose name contains this [default: $WGPU_ADAPTER_NAME, or the fastest]
+    #[arg(long, global = true, help_heading = "Device", value_name = "NAME")]
+    adapter: Option<String>,
+    /// Take an adapter of this backend [default: $WGPU_BACKEND, or any]
+    #[arg(long, global = true, help_heading = "Device", value_name = "NAME")]
+    backend: Option<Backend>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Backend {
+    Vulkan,
+    Metal,
+    Dx12,
+}
+
+impl DeviceArgs {
+    fn options(&self) -> ContextOptions {
+        let mut options = ContextOptions::from_env();
+        if let Some(name) = &self.adapter {
+            options = options.adapter(name);
+        }
+        match self.backend {
+            Some(Backend::Vulkan) => options.backends(wgpu::Backends::VULKAN),
+            Some(Backend::Metal) => options.backends(wgpu::Backends::METAL),
+            Some(Backend::Dx12) => options.backends(wgpu::Backends::DX12),
+            None => options,
+        }
+    }
+
+    fn context(&self) -> Result<Context> {
+        Ok(pollster::block_on(Context::with(&self.options()))?)
+    }
+}
+
+/// Which network to build, with which weights.
+#[derive(Args)]
+struct ModelArgs {
+    #[arg(help = model_help())]
+    model: String,
+    /// A safetensors file with PyTorch's names
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Make the weights up from this number [default: 0, for networks without weights of their own]
+    #[arg(long, value_name = "S", conflicts_with = "weights")]
+    seed: Option<u64>,
+}
+
+/// The help of the argument that names a network.
+fn model_help() -> String {
+    let names: Vec<&str> = models::all().iter().map(|network| network.name).collect();
+    let lines: Vec<String> = names.chunks(6).map(|names| names.join(", ")).collect();
+    format!("The network:\n{}", lines.join(",\n"))
+}
+
+impl ModelArgs {
+    fn open(&self) -> Result<(models::Network, Weights)> {
+        let network = models::find(&self.model)?;
+        let weights = match (&self.weights, self.seed, network.weights) {
+            (Some(path), ..) => Weights::open(path)?,
+            (None, None, Some(shipped)) => shipped()?,
+            (None, seed, _) => Weights::seeded(seed.unwrap_or(0)),
+        };
+        Ok((network, weights))
+    }
+
+    /// Says so if the weights are made up.
+    fn note_seeded(&self, weights: &Weights, out: &mut dyn Write) -> Result {
+        if weights.is_seeded() {
+            let seed = self.seed.unwrap_or(0);
+            writeln!(out, "weights of {}: made up from seed {seed} (--weights FILE loads trained ones)", self.model)?;
+        }
+        Ok(())
+    }
+}
+
+/// Parses the arguments, runs the subcommand and tells how it went.
+pub(crate) fn main() -> ExitCode {
+    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
+    let mut out = std::io::stdout().lock();
+    let Err(error) = run(&Cli::parse(), &mut out).and_then(|()| Ok(out.flush()?)) else { return ExitCode::SUCCESS };
+    let of = match error.downcast_ref::<std::io::Error>() {
+        // Whoever reads has seen enough: `shadernet summary resnet50 | head`.
+        Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
+        // The library's errors name their files.
+        Some(_) => "standard output: ",
+        None => "",
+    };
+    // A driver's message may have several lines.
+    let lines = error.to_string();
+    say(&format!("error: {of}{}", lines.split_whitespace().collect::<Vec<_>>().join(" ")));
+    ExitCode::FAILURE
+}
+
+fn run(cli: &Cli, out: &mut dyn Write) -> Result {
+    match &cli.command {
+        Command::Devices => devices::devices(&cli.device, out),
+        Command::Run(args) => run::run(args, &cli.device, out),
+        Command::Summary(args) => summary::summary(args, out),
+        Command::Bench(args) => bench::bench(args, &cli.device, out),
+        Command::Demo => demo::demo(&cli.device, out),
+    }
+}
+
+/// A line on standard error.
+fn say(line: &str) {
+    // There is nobody to tell when standard error is closed.
+    let _unheard = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What is going on, on standard error as long as it lasts: nothing if that isn't a terminal.
+struct Progress(ProgressBar);
+
+impl Progress {
+    fn new() -> Progress {
+        let bar = ProgressBar::new_spinner();
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Progress(bar)
+    }
+
+    fn stage(&self, what: &str) {
+        self.0.set_message(what.to_owned());
+    }
+
+    /// Says it even if standard error isn't a terminal.
+    fn announce(&self, what: &str) {
+        self.stage(what);
+        if !std::io::stderr().is_terminal() {
+            say(what);
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// The largest batch and the longest side of an image that the command takes: beyond what any device holds, and small enough
+/// that no product of sizes overflows.
+const MOST_BATCH: usize = 1 << 16;
+const MOST_SIDE: usize = 1 << 14;
+
+/// Checks an argument's number.
+fn within(argument: &str, value: usize, most: usize) -> Result<usize> {
+    if (1..=most).contains(&value) {
+        return Ok(value);
+    }
+    Err(ErrorKind::argument(argument, format_args!("1 to {most}"), value).into())
+}
+
+/// `224x320`: height and width.
+fn parse_size(text: &str) -> std::result::Result<[usize; 2], String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=MOST_SIDE).contains(side));
+    let sides = text.split_once('x').and_then(|(height, width)| Some([side(height)?, side(width)?]));
+    sides.ok_or_else(|| format!("wanted HEIGHTxWIDTH, each 1 to {MOST_SIDE}"))
+}
+
+/// An adapter in a line.
+fn adapter_line(context: &Context) -> String {
+    let info = context.info();
+    let (driver, profile) = (driver(info), profile(context.caps()));
+    format!("adapter: {}, {}, {driver}; kernel profile: {profile}", info.name, info.backend)
+}
+
+/// The driver and its version.
+fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+}
+
+/// Which of the two profiles of kernels a device gets.
+fn profile(caps: &Caps) -> &'static str {
+    if caps.lanes.is_some() { "llvmpipe" } else { "portable" }
+}
+
+/// A table whose columns after the first `left` ones are numbers.
+fn table(header: &[&str], left: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(header);
+    for column in table.column_iter_mut().skip(left) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+/// 1234567 as 1,234,567.
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();
+    groups.join(",")
+}

@@ -1,0 +1,143 @@
+//! `shadernet run`: a network on an image or an array.
+
+use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, within};
+use shadernet::import::{image, npy};
+use shadernet::models::{Network, Preprocess};
+use shadernet::plan::Port;
+use shadernet::{ErrorKind, Model, Shape};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+#[derive(clap::Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// A PNG or JPEG image, or a .npy file of float32: [N, C, H, W], or [C, H, W] for one image. NAME=FILE names the input
+    #[arg(long, value_name = "[NAME=]FILE", required = true)]
+    input: Vec<String>,
+    /// Write each output as DIR/NAME.npy, and as DIR/NAME.png if it is a picture
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Print the best classes with their probabilities [default: 5, without --output]
+    #[arg(long, value_name = "K")]
+    top: Option<usize>,
+    /// Run a single image this many times in one batch [default: as many images as there are]
+    #[arg(long, value_name = "N")]
+    batch: Option<usize>,
+}
+
+pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
+    let batch = args.batch.map(|batch| within("--batch", batch, MOST_BATCH)).transpose()?;
+    let top = args.top.map(|top| within("--top", top, usize::from(u16::MAX))).transpose()?;
+    let (network, weights) = args.model.open()?;
+    let classifies = network.preprocess != Preprocess::Picture;
+    if top.is_some() && !classifies {
+        return Err(ErrorKind::argument("--top", "a network that classifies", network.name).into());
+    }
+    let (name, path) = input_file(&args.input)?;
+    let (shape, values) = read(path, &network)?;
+    let batch = match (batch, shape[0]) {
+        (None, images) => images,
+        (Some(batch), images) if images == 1 || images == batch => batch,
+        (Some(batch), images) => {
+            let wanted = format!("{images}, as many images as {} has", path.display());
+            return Err(ErrorKind::argument("--batch", wanted, batch).into());
+        }
+    };
+    let graph = network.graph(&weights, Some([shape[2], shape[3]]))?;
+    let input = &graph.inputs()[0].name;
+    if let Some(name) = name.filter(|name| name != input) {
+        return Err(ErrorKind::argument("--input", format_args!("\"{input}\""), format_args!("\"{name}\"")).into());
+    }
+    let session = Model::new(&device.context()?, &graph)?.session(batch)?;
+    let outputs = session.run_blocking(&[values.repeat(batch / shape[0])])?;
+
+    args.model.note_seeded(&weights, out)?;
+    let outputs: Vec<(&Port, &[f32])> = session.outputs().iter().zip(outputs.iter().map(Vec::as_slice)).collect();
+    if let Some(dir) = &args.output {
+        write_files(dir, &outputs, !classifies, out)?;
+    } else if top.is_none() {
+        for (port, _) in &outputs {
+            writeln!(out, "{} {}", port.name, port.shape)?;
+        }
+    }
+    let top = top.or((args.output.is_none() && classifies).then_some(5));
+    if let Some(top) = top {
+        let class = if network.preprocess == Preprocess::Digit { "digit" } else { "class" };
+        write_top(outputs[0].1, batch, top, class, out)?;
+    }
+    Ok(())
+}
+
+/// The file of the network's one input, and the input's name where it was given.
+fn input_file(given: &[String]) -> shadernet::Result<(Option<&str>, &Path)> {
+    let [text] = given else {
+        return Err(ErrorKind::argument("--input", "one", given.len()).into());
+    };
+    Ok(match text.split_once('=') {
+        // A file's name may have such a sign too.
+        Some((name, path)) if !Path::new(text).exists() => (Some(name), Path::new(path)),
+        _ => (None, Path::new(text)),
+    })
+}
+
+/// Reads images for a network: `[N, C, H, W]`.
+fn read(path: &Path, network: &Network) -> shadernet::Result<(Shape, Vec<f32>)> {
+    if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy")) {
+        return image::load(path, network);
+    }
+    let (shape, values) = npy::read(path)?;
+    let channels = network.input[0];
+    let images = match shape[..] {
+        [c, h, w] => Shape::from([1, c, h, w]),
+        _ => shape.clone(),
+    };
+    if images.len() != 4 || images[1] != channels || images.elements() == 0 {
+        let problem = format!("wanted an array [N, {channels}, H, W], got {shape}");
+        return Err(ErrorKind::file(path, problem).into());
+    }
+    if let Some(position) = values.iter().position(|value| !value.is_finite()) {
+        let index: Vec<usize> =
+            shape.iter().zip(shape.strides()).map(|(size, stride)| position / stride % size).collect();
+        let problem = format!("wanted finite numbers, got {} at {index:?}", values[position]);
+        return Err(ErrorKind::file(path, problem).into());
+    }
+    Ok((images, values))
+}
+
+fn write_files(dir: &Path, outputs: &[(&Port, &[f32])], pictures: bool, out: &mut dyn Write) -> Result {
+    std::fs::create_dir_all(dir).map_err(|error| ErrorKind::file(dir, error))?;
+    for (port, values) in outputs {
+        let path = |extension: &str| dir.join(format!("{}.{extension}", port.name.replace('/', "_")));
+        npy::write(&path("npy"), &port.shape, values)?;
+        writeln!(out, "{}: {} {}", path("npy").display(), port.name, port.shape)?;
+        if pictures {
+            image::save(&path("png"), &port.shape, values)?;
+            writeln!(out, "{}: {} x {} pixels", path("png").display(), port.shape[3], port.shape[2])?;
+        }
+    }
+    Ok(())
+}
+
+/// The best classes of each image of a batch.
+fn write_top(logits: &[f32], batch: usize, top: usize, class: &str, out: &mut dyn Write) -> Result {
+    for (i, logits) in logits.chunks_exact(logits.len() / batch).enumerate() {
+        if batch > 1 {
+            writeln!(out, "image {i}")?;
+        }
+        for (index, probability) in ranked(logits).into_iter().take(top) {
+            writeln!(out, "{class} {index:<4} {:6.2} %", 100.0 * probability)?;
+        }
+    }
+    Ok(())
+}
+
+/// The classes with their probabilities, the best first.
+pub(super) fn ranked(logits: &[f32]) -> Vec<(usize, f64)> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let exponentials: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - most).exp()).collect();
+    let sum: f64 = exponentials.iter().sum();
+    let mut classes: Vec<(usize, f64)> = exponentials.into_iter().map(|e| e / sum).enumerate().collect();
+    classes.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    classes
+}
