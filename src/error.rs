@@ -30,7 +30,7 @@ pub enum ErrorKind {
         got: String,
     },
     /// The device can't hold or bind something this large.
-    #[error("{what} needs {need}, the device's {limit} is {have}")]
+    #[error("{what} needs {need}{unit}, the device's {limit} is {have}", unit = unit(limit))]
     Limit {
         /// What was to be created.
         what: String,
@@ -63,6 +63,11 @@ pub enum ErrorKind {
     /// wgpu refused something, or the device is lost.
     #[error("the device: {0}")]
     Device(String),
+}
+
+/// Limits whose name ends like this are in bytes, the others count.
+fn unit(limit: &str) -> &'static str {
+    if limit.ends_with("size") { " bytes" } else { "" }
 }
 
 impl ErrorKind {

@@ -71,25 +71,29 @@ impl ContextOptions {
     }
 
     async fn request(&self) -> Result<wgpu::Adapter> {
-        let instance = self.instance();
-        let wanted = || {
+        let backends = self.backends.unwrap_or(wgpu::Backends::all());
+        let error = |there: &[String]| {
             let name = self.adapter.as_ref().map(|name| format!(" whose name contains \"{name}\""));
-            let backends = self.backends.map(|backends| format!(" for {backends:?}"));
-            name.unwrap_or_default() + &backends.unwrap_or_default()
+            let of = self.backends.map(|backends| format!(" of {backends:?}"));
+            let hint = match (there, backends.contains(wgpu::Backends::VULKAN)) {
+                ([], true) => INSTALL.into(),
+                ([], false) => "there is vulkan, and metal on macOS, dx12 on Windows".into(),
+                _ => format!("there is {}", there.join(", ")),
+            };
+            ErrorKind::NoAdapter { wanted: name.unwrap_or_default() + &of.unwrap_or_default(), hint }.into()
         };
+        let instance = self.instance();
         if let Some(name) = &self.adapter {
-            let adapters = instance.enumerate_adapters(self.backends.unwrap_or(wgpu::Backends::all())).await;
+            let adapters = instance.enumerate_adapters(backends).await;
             let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-            let found = adapters.into_iter().find(|a| a.get_info().name.to_lowercase().contains(&name.to_lowercase()));
-            let hint = if names.is_empty() { INSTALL.into() } else { format!("there is {}", names.join(", ")) };
-            return found.ok_or_else(|| ErrorKind::NoAdapter { wanted: wanted(), hint }.into());
+            let found = names.iter().position(|found| found.to_lowercase().contains(&name.to_lowercase()));
+            return found.and_then(|i| adapters.into_iter().nth(i)).ok_or_else(|| error(&names));
         }
         let options = wgpu::RequestAdapterOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
-        let adapter = instance.request_adapter(&options).await;
-        adapter.map_err(|_| ErrorKind::NoAdapter { wanted: wanted(), hint: INSTALL.into() }.into())
+        instance.request_adapter(&options).await.map_err(|_| error(&[]))
     }
 }
 

@@ -48,6 +48,9 @@ impl Weights {
     pub fn open(path: impl AsRef<Path>) -> Result<Weights> {
         let path = path.as_ref();
         let failed = |problem: &dyn std::fmt::Display| ErrorKind::file(path, problem);
+        if path.is_dir() {
+            return Err(failed(&"a folder, not a file").into());
+        }
         let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
         // SAFETY: whoever truncates or rewrites the file while it is mapped makes this process fail or read other numbers, as
         // with every mapped file; the numbers are only numbers, and no index is taken from the file after it was checked.

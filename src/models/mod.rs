@@ -159,26 +159,30 @@ impl Layers<'_> {
         let weight = self.weights.get(&format!("{name}.weight"), [out, channels / groups, kernel, kernel])?;
         let bias = bias.then(|| self.weights.get(&format!("{name}.bias"), [out])).transpose()?;
         let conv = Conv2d::new(weight, bias).stride(stride).padding(padding).padding_mode(padding_mode).groups(groups);
-        let y = self.graph.conv2d(x, conv)?;
-        self.graph.rename(y, name);
-        Ok(y)
+        self.named(name, |graph| graph.conv2d(x, conv))
     }
 
     fn batch_norm(&mut self, x: Value, name: &str) -> Result<Value> {
         let channels = self.channels(x)?;
         let get = |part: &str| self.weights.get(&format!("{name}.{part}"), [channels]);
         let norm = BatchNorm2d::new(get("weight")?, get("bias")?, get("running_mean")?, get("running_var")?);
-        let y = self.graph.batch_norm(x, norm)?;
-        self.graph.rename(y, name);
-        Ok(y)
+        self.named(name, |graph| graph.batch_norm(x, norm))
+    }
+
+    /// Adds a node under a name, which an error has too.
+    fn named(&mut self, name: &str, add: impl FnOnce(&mut Graph) -> Result<Value>) -> Result<Value> {
+        let value = add(self.graph).map_err(|error| match error.at {
+            Some((op, _)) => error.kind.at(op, name),
+            None => error,
+        })?;
+        self.graph.rename(value, name);
+        Ok(value)
     }
 
     fn linear(&mut self, x: Value, name: &str, out: usize) -> Result<Value> {
         let features = self.shape(x)?.last().copied().unwrap_or(1);
         let weight = self.weights.get(&format!("{name}.weight"), [out, features])?;
         let bias = self.weights.get(&format!("{name}.bias"), [out])?;
-        let y = self.graph.linear(x, weight, Some(bias))?;
-        self.graph.rename(y, name);
-        Ok(y)
+        self.named(name, |graph| graph.linear(x, weight, Some(bias)))
     }
 }

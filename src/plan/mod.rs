@@ -109,8 +109,10 @@ impl Plan {
     }
 
     fn check_limits(&self, caps: &Caps) -> Result<()> {
-        for port in self.inputs.iter().chain(&self.outputs) {
-            check_binding(&format!("\"{}\"", port.name), port.bytes(), caps)?;
+        for (kind, ports) in [("input", &self.inputs), ("output", &self.outputs)] {
+            for port in ports {
+                check_binding(&format!("{kind} \"{}\"", port.name), port.bytes(), caps)?;
+            }
         }
         for step in &self.steps {
             let at = |kind: ErrorKind| Error::from(kind).node(step.op, &step.node);

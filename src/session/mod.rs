@@ -132,8 +132,8 @@ impl Session {
 
     /// Runs frame after frame with up to `in_flight` of them submitted at once: outputs come in the order of the inputs.
     ///
-    /// While the device computes one frame the host prepares the next: more frames in flight give a higher throughput, and
-    /// each waits longer.
+    /// While the device computes one frame the host prepares the next: on a GPU more frames in flight give a higher
+    /// throughput, and each waits longer. Where the device is the processor itself they only wait longer.
     pub fn stream<'a, F, T>(
         &'a self,
         frames: impl Stream<Item = F> + 'a,
