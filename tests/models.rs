@@ -2,7 +2,7 @@
 
 use pollster::block_on;
 use safetensors::SafeTensors;
-use shadernet::models::{Model as Network, Preprocess, all};
+use shadernet::models::{Network, Preprocess, all, find};
 use shadernet::{Context, ContextOptions, Io, Model, Node, Shape, Weights, seeded_input};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -53,7 +53,7 @@ fn distance(got: &[f32], want: &[f32]) -> f32 {
 }
 
 fn network(name: &str) -> Network {
-    Network::find(name).unwrap_or_else(|error| panic!("{error}"))
+    find(name).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// The input of `tests/goldens/generate.py`.
