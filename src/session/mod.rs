@@ -153,15 +153,17 @@ impl Session {
 
     /// Binds the caller's buffers as inputs and outputs, once for all the frames that use them.
     ///
-    /// Each holds its tensor as row-major `f32`s, is as large as [`Port::bytes`] says, and has `STORAGE` usage.
+    /// Each holds its tensor as row-major `f32`s, is as large as [`Port::bytes`] says, and has `STORAGE` usage. An output's
+    /// buffer is bound to nothing else: one dispatch may read an output and write another.
     pub fn bind(&self, inputs: &[wgpu::BufferBinding], outputs: &[wgpu::BufferBinding]) -> Result<Bound> {
         self.check_ports("inputs", &self.plan.inputs, inputs)?;
         self.check_ports("outputs", &self.plan.outputs, outputs)?;
-        if let Some((port, _)) =
-            self.plan.outputs.iter().zip(outputs).find(|(_, o)| inputs.iter().any(|i| i.buffer == o.buffer))
-        {
-            let argument = format!("output \"{}\"", port.name);
-            return Err(ErrorKind::argument(argument, "a buffer that isn't an input too", "an input's").into());
+        for (i, (port, output)) in self.plan.outputs.iter().zip(outputs).enumerate() {
+            if inputs.iter().chain(&outputs[..i]).any(|other| other.buffer == output.buffer) {
+                let argument = format!("output \"{}\"", port.name);
+                let wanted = "a buffer that isn't an input or another output too";
+                return Err(ErrorKind::argument(argument, wanted, "the same buffer").into());
+            }
         }
         let touching = self.dispatches.iter().filter(|resident| resident.group.is_none());
         Ok(Bound { groups: touching.map(|resident| self.group(resident, inputs, outputs)).collect::<Result<_>>()? })

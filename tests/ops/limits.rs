@@ -5,8 +5,8 @@ use crate::reference;
 use pollster::block_on;
 use shadernet::{Context, ContextOptions, ErrorKind, Graph, Model, Session};
 
-/// A context on the same adapter, whose device binds at most that many bytes of storage.
-fn limited(max_binding: u64) -> Context {
+/// A context on the same adapter, whose device has such limits.
+fn with(required_limits: wgpu::Limits) -> shadernet::Result<Context> {
     let wanted = tiers()[0].context.info();
     let adapters = block_on(shadernet::gpu::adapters(&ContextOptions::from_env()));
     let same = |adapter: &&wgpu::Adapter| {
@@ -14,10 +14,15 @@ fn limited(max_binding: u64) -> Context {
         info.name == wanted.name && info.backend == wanted.backend
     };
     let adapter = adapters.iter().find(same).expect("it was there a moment ago");
-    let required_limits = wgpu::Limits { max_storage_buffer_binding_size: max_binding, ..wgpu::Limits::default() };
     let descriptor = wgpu::DeviceDescriptor { required_limits, ..Default::default() };
     let (device, queue) = block_on(adapter.request_device(&descriptor)).expect("a device with lower limits");
-    Context::from_wgpu(adapter, &device, &queue).expect("it has what the portable kernels need")
+    Context::from_wgpu(adapter, &device, &queue)
+}
+
+/// One whose device binds at most that many bytes of storage.
+fn limited(max_binding: u64) -> Context {
+    let limits = wgpu::Limits { max_storage_buffer_binding_size: max_binding, ..wgpu::Limits::default() };
+    with(limits).expect("it has what the portable kernels need")
 }
 
 fn linear(context: &Context, rows: usize, features: usize, out: usize) -> shadernet::Result<Session> {
@@ -73,4 +78,19 @@ fn values_larger_than_a_binding_are_refused() {
     let error = linear(&context, 3000, 10, 10).expect_err("its input is of 120,000 bytes");
     let ErrorKind::Limit { limit, need, .. } = error.kind else { panic!("{error}") };
     assert_eq!((limit, need), ("max_storage_buffer_binding_size", 120_000));
+}
+
+#[test]
+fn a_device_below_webgpus_defaults_is_refused() {
+    let refused = |limits| match with(limits).expect_err("the portable kernels need more").kind {
+        ErrorKind::Limit { limit, need, have, .. } => (limit, need, have),
+        other => panic!("{other}"),
+    };
+    let default = wgpu::Limits::default;
+    let small = wgpu::Limits { max_compute_invocations_per_workgroup: 128, ..default() };
+    assert_eq!(refused(small), ("max_compute_invocations_per_workgroup", 256, 128));
+    let small = wgpu::Limits { max_compute_workgroup_storage_size: 8192, ..default() };
+    assert_eq!(refused(small), ("max_compute_workgroup_storage_size", 16_384, 8192));
+    let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..default() };
+    assert_eq!(refused(few), ("max_storage_buffers_per_shader_stage", 5, 4));
 }

@@ -1,0 +1,106 @@
+//! The rules of the house that a compiler doesn't know: nothing is forgotten, nothing is created where it isn't counted, no
+//! file outgrows its reader.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The files under a folder whose names end so, with their text, by their path from the root of the repository.
+fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    let entries = std::fs::read_dir(root(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    for entry in entries {
+        let entry = entry.expect("it can be listed");
+        let path = format!("{folder}/{}", entry.file_name().to_str().expect("a name in ASCII"));
+        if entry.path().is_dir() {
+            files.extend(self::files(&path, extension));
+        } else if path.ends_with(extension) {
+            let text = std::fs::read_to_string(entry.path()).unwrap_or_else(|error| panic!("{path}: {error}"));
+            files.push((path, text));
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The file's name without folder and ending.
+fn stem(path: &str) -> String {
+    Path::new(path).file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned()
+}
+
+#[test]
+fn every_shader_is_named_by_an_operation() {
+    let ops = files("src/ops", ".rs");
+    let shaders = files("shaders", ".wgsl");
+    for (path, _) in &shaders {
+        let name = stem(path);
+        let named =
+            if path.starts_with("shaders/lib/") { format!(", \"{name}\"") } else { format!("shader!(\"{name}\"") };
+        let uses = ops.iter().flat_map(|(_, text)| text.lines()).filter(|line| line.contains("shader!("));
+        assert!(uses.filter(|line| line.contains(&named)).count() > 0, "no operation names {path}");
+    }
+}
+
+#[test]
+fn every_operation_has_a_test() {
+    let implementing = |(_, text): &(String, String)| text.contains("impl Op for");
+    let ops: BTreeSet<String> =
+        files("src/ops", ".rs").into_iter().filter(implementing).map(|(path, _)| stem(&path)).collect();
+    assert!(ops.contains("conv2d"), "{ops:?}");
+    let main = std::fs::read_to_string(root("tests/ops/main.rs")).expect("it is there");
+    let tested = files("tests/ops", ".rs");
+    for op in &ops {
+        assert!(main.contains(&format!("\nmod {op};\n")), "tests/ops/main.rs lacks `mod {op};`");
+        let file = tested.iter().find(|(path, _)| stem(path) == *op);
+        let (_, text) = file.unwrap_or_else(|| panic!("there is no tests/ops/{op}.rs"));
+        assert!(text.contains("#[test]") && text.contains("check("), "tests/ops/{op}.rs checks nothing");
+        assert!(
+            text.contains("reference::") || text.contains("Tensor::new"),
+            "tests/ops/{op}.rs compares with nothing"
+        );
+    }
+    // And a test of what is no more is gone too.
+    for (path, _) in &tested {
+        let name = stem(path);
+        let own = ["main", "harness", "reference", "goldens", "limits"].contains(&name.as_str());
+        assert!(own || ops.contains(&name), "{path} tests no file of src/ops");
+    }
+}
+
+/// What makes a GPU object that [`shadernet::Context::created`] counts.
+const CREATE: [&str; 5] =
+    [".create_buffer(", ".create_buffer_init(", ".create_texture(", ".create_bind_group(", ".create_compute_pipeline("];
+
+#[test]
+fn every_gpu_object_is_counted() {
+    let mut found = 0;
+    for (path, text) in files("src", ".rs") {
+        // Function by function: whatever creates also counts.
+        for function in text.split("fn ").skip(1) {
+            let creates = CREATE.iter().map(|create| function.matches(create).count()).sum::<usize>();
+            if creates == 0 {
+                continue;
+            }
+            found += creates;
+            let name = function.split('(').next().unwrap_or_default();
+            assert!(path.starts_with("src/gpu/") || path.starts_with("src/session/"), "{path} creates in `{name}`");
+            let counts = function.matches("count(").count();
+            assert!(counts >= creates, "{path}: `{name}` creates {creates} objects and counts {counts}");
+            assert!(!["encode", "submit", "run", "run_blocking"].contains(&name), "{path}: `{name}` creates");
+        }
+    }
+    assert!(found >= 5, "the names of wgpu's functions have changed: {found} are left");
+}
+
+#[test]
+fn no_file_outgrows_its_reader() {
+    for (folder, extension, most) in [("src", ".rs", 500), ("shaders", ".wgsl", 200)] {
+        for (path, text) in files(folder, extension) {
+            let lines = text.lines().count();
+            assert!(lines <= most, "{path} has {lines} lines, {most} are the most");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! What the planner decides, without a GPU: how many steps, in which memory, within which limits.
+
+use shadernet::kernel::{Caps, Layout, Place};
+use shadernet::models::{all, find};
+use shadernet::ops::{BatchNorm2d, Conv2d, Pad2d, PaddingMode, Pool2d, PoolKind};
+use shadernet::plan::memory::SlotKind;
+use shadernet::plan::{PlannedValue, Resource};
+use shadernet::{BATCH, Constant, ErrorKind, Graph, Plan, Weights};
+
+fn caps() -> [(&'static str, Caps); 2] {
+    [("portable", Caps::portable()), ("llvmpipe", Caps::llvmpipe())]
+}
+
+fn graph(name: &str) -> Graph {
+    let graph = find(name).and_then(|network| network.graph(&Weights::seeded(0), None));
+    graph.unwrap_or_else(|error| panic!("{name}: {error}")).fused()
+}
+
+fn plan(graph: &Graph, batch: usize, caps: &Caps) -> Plan {
+    Plan::new(graph, batch, caps).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Every network of the crate, at batch 1 and 3, on both profiles.
+fn each_plan(mut f: impl FnMut(&str, &Plan)) {
+    for network in all() {
+        let graph = graph(network.name);
+        for batch in [1, 3] {
+            for (profile, caps) in caps() {
+                f(&format!("{}, batch {batch}, {profile}", network.name), &plan(&graph, batch, &caps));
+            }
+        }
+    }
+}
+
+fn zeros(shape: impl Into<shadernet::Shape>) -> Constant {
+    let shape = shape.into();
+    Constant::lazy("zeros", shape.clone(), move || vec![0.0; shape.elements()])
+}
+
+#[test]
+fn as_few_steps_as_a_network_needs() {
+    // ResNet-50: 53 convolutions with all that follows them, two pools, a linear layer.
+    for (name, most) in [("resnet50", 56), ("mobilenet_v2", 54)] {
+        for (profile, caps) in caps() {
+            let plan = plan(&graph(name), 1, &caps);
+            assert!(
+                plan.steps.len() <= most,
+                "{name}, {profile}: {} steps instead of {most}\n{plan}",
+                plan.steps.len()
+            );
+        }
+    }
+}
+
+#[test]
+fn no_two_living_values_share_memory() {
+    each_plan(|which, plan| {
+        for (i, a) in plan.values.iter().enumerate() {
+            assert!(a.alive.0 <= a.alive.1, "{which}: {a:?}");
+            assert!(a.bytes <= plan.slots[a.slot].bytes(), "{which}: {a:?} in {:?}", plan.slots[a.slot]);
+            for b in &plan.values[..i] {
+                let together = a.alive.0 <= b.alive.1 && b.alive.0 <= a.alive.1;
+                assert!(a.slot != b.slot || !together, "{which}: {a:?} and {b:?}\n{plan}");
+            }
+        }
+    });
+}
+
+/// What runs agrees with what the lifetimes say: lifetimes that are too short would share memory wrongly and look right.
+#[test]
+fn what_is_read_was_written_and_lives() {
+    each_plan(|which, plan| {
+        let living = |slot: usize, step: usize| {
+            plan.values.iter().position(|v| v.slot == slot && (v.alive.0..=v.alive.1).contains(&step))
+        };
+        // What each slot holds.
+        let mut holds: Vec<Option<usize>> = vec![None; plan.slots.len()];
+        let mut used: Vec<Option<(usize, usize)>> = vec![None; plan.values.len()];
+        for (i, step) in plan.steps.iter().enumerate() {
+            for (_, resources) in &step.dispatches {
+                for resource in resources {
+                    let Resource::Slot { slot, bytes, write } = resource else { continue };
+                    let value =
+                        living(*slot, i).unwrap_or_else(|| panic!("{which}: nothing lives in slot {slot}, step {i}"));
+                    assert!(
+                        *bytes <= plan.slots[*slot].bytes(),
+                        "{which}: step {i} binds {bytes} bytes of slot {slot}"
+                    );
+                    if *write {
+                        holds[*slot] = Some(value);
+                    } else {
+                        assert_eq!(holds[*slot], Some(value), "{which}: slot {slot} in step {i}\n{plan}");
+                    }
+                    let (first, _) = used[value].unwrap_or((i, i));
+                    used[value] = Some((first, i));
+                }
+            }
+        }
+        let lives: Vec<_> = plan.values.iter().map(|PlannedValue { alive, .. }| Some(*alive)).collect();
+        assert_eq!(used, lives, "{which}: from the first to the last use of each value\n{plan}");
+    });
+}
+
+#[test]
+fn no_dispatch_reads_what_it_writes() {
+    // WebGPU forbids it for buffers and textures alike.
+    each_plan(|which, plan| {
+        for step in &plan.steps {
+            for (dispatch, resources) in &step.dispatches {
+                assert_eq!(dispatch.bindings.len(), resources.len(), "{which}: {}", dispatch.shader);
+                let place = |resource: &Resource| match resource {
+                    Resource::Slot { slot, write, .. } => Some((("slot", *slot), *write)),
+                    Resource::Output { output, write } => Some((("output", *output), *write)),
+                    Resource::Input(input) => Some((("input", *input), false)),
+                    Resource::Weight(_) => None,
+                };
+                let places: Vec<_> = resources.iter().filter_map(place).collect();
+                let written: Vec<_> = places.iter().filter(|(_, write)| *write).collect();
+                assert_eq!(written.len(), 1, "{which}: {} writes one thing", dispatch.shader);
+                let (target, _) = written[0];
+                let clash = places.iter().any(|(place, write)| !write && place == target);
+                assert!(!clash, "{which}: {} {} reads and writes {target:?}\n{plan}", step.node, dispatch.shader);
+            }
+        }
+    });
+}
+
+#[test]
+fn memory_is_used_again() {
+    each_plan(|which, plan| {
+        // The shallow ones have no two values of one size that don't meet, which is what textures need.
+        let deep = !["digits", "upscale", "alexnet"].iter().any(|name| which.starts_with(name));
+        let (peak, total) = (plan.peak_bytes(), plan.total_bytes());
+        assert!(peak < total || (!deep && peak == total), "{which}: {peak} bytes instead of {total}\n{plan}");
+    });
+    let plan = plan(&graph("resnet152"), 1, &Caps::portable());
+    assert!(plan.peak_bytes() * 10 < plan.total_bytes(), "of 152 layers few live at once\n{plan}");
+}
+
+#[test]
+fn no_batch_is_an_error() {
+    let graph = graph("digits");
+    for batch in [0, BATCH] {
+        let error = Plan::new(&graph, batch, &Caps::portable()).expect_err("a batch is 1 or more");
+        assert!(matches!(&error.kind, ErrorKind::Argument { argument, .. } if argument == "batch"), "{error}");
+    }
+}
+
+#[test]
+fn no_output_is_an_error() {
+    let mut graph = Graph::new();
+    graph.input("x", [BATCH, 4]);
+    let error = Plan::new(&graph, 1, &Caps::portable()).expect_err("there is nothing to compute");
+    assert!(matches!(&error.kind, ErrorKind::Argument { argument, .. } if argument == "outputs"), "{error}");
+}
+
+#[test]
+fn limits_are_named_before_anything_is_created() {
+    let limit = |graph: &Graph, caps: &Caps| {
+        let error = Plan::new(graph, 1, caps).expect_err("it shouldn't fit");
+        match &error.kind {
+            ErrorKind::Limit { limit, need, have, .. } => {
+                assert!(need > have, "{error}");
+                let text = error.to_string();
+                assert!(text.contains(limit) && text.contains(&need.to_string()), "{text}");
+                (error.at.clone().map_or(String::new(), |(_, node)| node), *limit)
+            }
+            _ => panic!("{error}"),
+        }
+    };
+    let digits = graph("digits");
+    let tiny = Caps { max_binding: 64, ..Caps::portable() };
+    assert_eq!(limit(&digits, &tiny).1, "max_storage_buffer_binding_size");
+
+    // AlexNet's first linear layer: a block of 64 outputs of 9216 features takes 2.25 MiB.
+    let alexnet = graph("alexnet");
+    let two = Caps { max_binding: 2 << 20, ..Caps::portable() };
+    assert_eq!(limit(&alexnet, &two), ("classifier.1".into(), "max_storage_buffer_binding_size"));
+    let two = Caps { max_buffer: 2 << 20, ..Caps::portable() };
+    assert_eq!(limit(&alexnet, &two), ("classifier.1".into(), "max_buffer_size"));
+    let three = Caps { max_binding: 3 << 20, ..Caps::portable() };
+    let split = plan(&alexnet, 1, &three);
+    assert_eq!(split.steps.len(), plan(&alexnet, 1, &Caps::portable()).steps.len());
+    assert!(split.dispatches() > 64, "4096 outputs, 64 at a time\n{split}");
+
+    // An activation that no binding holds; and too many workgroups, which no real device should have.
+    let mut large = Graph::new();
+    let x = large.input("x", [1, 4, 1000, 1000]);
+    let y = large.push(Pad2d::new([1; 4], PaddingMode::Zeros), &[x]).expect("an image");
+    large.output("y", y);
+    let small = Caps { max_binding: 15 << 20, ..Caps::portable() };
+    assert_eq!(limit(&large, &small).1, "max_storage_buffer_binding_size");
+    let few = Caps { max_workgroups: 100, ..Caps::portable() };
+    assert_eq!(limit(&large, &few).1, "max_compute_workgroups_per_dimension");
+}
+
+#[test]
+fn textures_are_only_as_large_as_the_device_has_them() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [1, 8, 300, 300]);
+    let y = graph.pool2d(x, Pool2d::new(PoolKind::Max, 3).padding(1).stride(1)).expect("an image");
+    let y = graph.conv2d(y, Conv2d::new(zeros([8, 8, 3, 3]), None).padding(1)).expect("8 channels");
+    let y = graph.conv2d(y, Conv2d::new(zeros([8, 1, 3, 3]), None).padding(1).groups(8)).expect("8 channels");
+    graph.output("y", y);
+    let textures = |plan: &Plan| plan.slots.iter().filter(|slot| matches!(slot, SlotKind::Texture(..))).count();
+    let fits = plan(&graph, 1, &Caps::llvmpipe());
+    assert!(textures(&fits) > 0, "llvmpipe is best with textures\n{fits}");
+    let small = Caps { max_texture: 599, ..Caps::llvmpipe() };
+    let buffers = plan(&graph, 1, &small);
+    assert_eq!(textures(&buffers), 0, "a row takes 600 texels\n{buffers}");
+}
+
+#[test]
+fn a_chain_of_images_is_converted_at_its_ends_only() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 16, 9, 9]);
+    let mut y = x;
+    for _ in 0..4 {
+        y = graph.conv2d(y, Conv2d::new(zeros([16, 16, 3, 3]), None).padding(1)).expect("16 channels");
+        y = graph.pool2d(y, Pool2d::new(PoolKind::Average, 3).stride(1).padding(1)).expect("an image");
+    }
+    graph.output("y", y);
+    for (profile, caps) in caps() {
+        let plan = plan(&graph.fused(), 2, &caps);
+        let converts = |name: &&str| ["pack", "unpack", "copy"].contains(name);
+        let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
+        let conversions: Vec<&str> = dispatches.map(|(dispatch, _)| dispatch.shader.name()).filter(converts).collect();
+        assert_eq!(conversions, ["pack", "unpack"], "{profile}\n{plan}");
+    }
+}
+
+#[test]
+fn what_no_output_needs_is_not_planned() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 3, 8, 8]);
+    let conv = |graph: &mut Graph, x| graph.conv2d(x, Conv2d::new(zeros([3, 3, 3, 3]), None).padding(1)).expect("fits");
+    let y = conv(&mut graph, x);
+    let unused = conv(&mut graph, y);
+    conv(&mut graph, unused);
+    graph.output("y", y);
+    assert_eq!(graph.fused().nodes().len(), 1);
+    assert_eq!(plan(&graph.fused(), 1, &Caps::portable()).steps.len(), 1);
+}
+
+#[test]
+fn fusion_keeps_every_shape() {
+    // A batch norm whose channels aren't the convolution's can't be built; a fused node must give what was there.
+    for network in all() {
+        let graph = network.graph(&Weights::seeded(0), None).unwrap_or_else(|error| panic!("{error}"));
+        let fused = graph.fused();
+        assert!(fused.nodes().len() < graph.nodes().len(), "{} has something to fuse", network.name);
+        for batch in [1, 3] {
+            for (name, value) in graph.outputs() {
+                let [before, after] = [&graph, &fused].map(|graph| graph.shape(*value, batch).expect("any batch"));
+                assert_eq!(before, after, "{} {name}", network.name);
+            }
+        }
+        let alone = fused.nodes().iter().find(|node| node.op.downcast_ref::<BatchNorm2d>().is_some());
+        assert!(alone.is_none(), "{}: {alone:?} follows a convolution", network.name);
+    }
+}
+
+#[test]
+fn layouts_say_how_much_memory_they_take() {
+    let image = [2, 5, 3, 7].into();
+    let channels = Layout::channels(Place::Texture);
+    assert_eq!((channels.texels(&image), channels.bytes(&image)), ((6, 14), 6 * 14 * 16));
+    assert_eq!(Layout::packed(Place::Buffer).texels(&image), (30, 2));
+    assert_eq!(Layout::ROWS.bytes(&image), (2usize * 5 * 3 * 7).next_multiple_of(4) as u64 * 4);
+    let same = |a: Layout, b: Layout, shape: &[usize]| {
+        assert_eq!(a.same_bytes(b, &shape.into()), b.same_bytes(a, &shape.into()), "{a:?} and {b:?}");
+        a.same_bytes(b, &shape.into())
+    };
+    let (packed, channels) = (Layout::packed(Place::Buffer), Layout::channels(Place::Buffer));
+    assert!(same(Layout::ROWS, packed, &[3, 8]) && !same(Layout::ROWS, packed, &[3, 7]));
+    assert!(same(Layout::ROWS, channels, &[3, 8, 1, 1]) && !same(Layout::ROWS, channels, &[3, 7, 1, 1]));
+    assert!(!same(Layout::ROWS, channels, &[3, 8, 1, 2]));
+    assert!(same(packed, channels, &[3, 7]) && !same(packed, channels, &[3, 8, 8]));
+    assert!(!same(channels, Layout::channels(Place::Texture), &[3, 8]));
+}
+
+/// The plan of ResNet-18 as it is printed: what changes in it is to be seen in review. `UPDATE_GOLDENS=1` rewrites it.
+#[test]
+fn the_plan_of_resnet18() {
+    let got = plan(&graph("resnet18"), 1, &Caps::portable()).to_string();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/plan_resnet18.txt");
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(path, &got).expect("the repository can be written");
+    }
+    let want = std::fs::read_to_string(path).expect("tests/goldens/plan_resnet18.txt is in the repository");
+    for (i, (got, want)) in got.lines().zip(want.lines()).enumerate() {
+        assert_eq!(got, want, "line {} of the plan; UPDATE_GOLDENS=1 accepts it", i + 1);
+    }
+    assert_eq!(got.lines().count(), want.lines().count());
+}
