@@ -1,9 +1,10 @@
 //! 2-D convolution, with all that it takes in: batch norm, bias, residual addition, activation.
 
 use super::depthwise::Depthwise;
+use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
 use super::window::Window;
-use super::{Activation, BatchNorm2d, Binary, image_places};
+use super::{BatchNorm2d, image_places};
 use crate::error::{ErrorKind, Result, expect_rank};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
@@ -42,9 +43,8 @@ pub struct Conv2d {
     dilation: [usize; 2],
     groups: usize,
     padding_mode: PaddingMode,
-    // What came after and was taken in.
-    residual: bool,
-    activation: Option<Activation>,
+    /// What came after and was taken in.
+    epilogue: Epilogue,
 }
 
 impl Conv2d {
@@ -58,8 +58,7 @@ impl Conv2d {
             dilation: [1; 2],
             groups: 1,
             padding_mode: PaddingMode::Zeros,
-            residual: false,
-            activation: None,
+            epilogue: Epilogue::default(),
         }
     }
 
@@ -111,8 +110,8 @@ impl Conv2d {
         Conv2d { groups, ..self }
     }
 
-    pub(crate) fn with_activation(self, activation: Option<Activation>) -> Conv2d {
-        Conv2d { activation, ..self }
+    pub(crate) fn with_epilogue(self, epilogue: Epilogue) -> Conv2d {
+        Conv2d { epilogue, ..self }
     }
 
     fn window(&self) -> Window {
@@ -154,9 +153,10 @@ impl Op for Conv2d {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-        let wanted = 1 + usize::from(self.residual);
-        if inputs.len() != wanted {
-            return Err(ErrorKind::argument("inputs", wanted, inputs.len()));
+        self.epilogue.expect_inputs(inputs)?;
+        if self.padding_mode != PaddingMode::Zeros && self.padding != [0; 4] {
+            let wanted = "zeros (Graph::conv2d adds an operation that pads otherwise)";
+            return Err(ErrorKind::argument("padding_mode", wanted, format_args!("{:?}", self.padding_mode)));
         }
         expect_rank("input", &inputs[0], 4)?;
         expect_rank("weight", self.weight.shape(), 4)?;
@@ -176,11 +176,7 @@ impl Op for Conv2d {
         let [top, bottom, left, right] = self.padding;
         let h = self.window().output(0, h, top + bottom)?;
         let w = self.window().output(1, w, left + right)?;
-        let output = Shape::from([n, out, h, w]);
-        if self.residual && inputs[1] != output {
-            return Err(ErrorKind::argument("residual", output, &inputs[1]));
-        }
-        Ok(vec![output])
+        self.epilogue.output(inputs, [n, out, h, w].into())
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
@@ -192,8 +188,7 @@ impl Op for Conv2d {
                 window: self.window(),
                 weight: &self.weight,
                 bias: self.bias.as_ref(),
-                residual: self.residual,
-                activation: self.activation,
+                epilogue: self.epilogue,
             };
             return Ok(image_places(caps)
                 .iter()
@@ -209,8 +204,7 @@ impl Op for Conv2d {
             groups: self.groups,
             w: Operand::Weight(&self.weight),
             bias: self.bias.as_ref(),
-            residual: self.residual,
-            activation: self.activation,
+            epilogue: self.epilogue,
         };
         gemm.kernels(caps)
     }
@@ -223,20 +217,13 @@ impl Op for Conv2d {
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
-        if self.activation.is_some() {
-            return None;
+        if let Some(epilogue) = self.epilogue.with(next) {
+            return Some(Box::new(Conv2d { epilogue, ..self.clone() }));
         }
-        if let Some(&activation) = next.downcast_ref::<Activation>() {
-            return Some(Box::new(Conv2d { activation: Some(activation), ..self.clone() }));
-        }
-        if self.residual {
-            return None;
-        }
-        if let Some(norm) = next.downcast_ref::<BatchNorm2d>() {
-            return Some(Box::new(Conv2d { activation: norm.activation(), ..self.normalised(norm) }));
-        }
-        let add = next.downcast_ref::<Binary>().filter(|add| add.is_sum())?;
-        Some(Box::new(Conv2d { residual: true, activation: add.activation(), ..self.clone() }))
+        let unfinished = !self.epilogue.residual && self.epilogue.activation.is_none();
+        let norm = next.downcast_ref::<BatchNorm2d>().filter(|_| unfinished)?;
+        let epilogue = Epilogue { residual: false, activation: norm.activation() };
+        Some(Box::new(self.normalised(norm).with_epilogue(epilogue)))
     }
 }
 

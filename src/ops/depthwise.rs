@@ -1,6 +1,7 @@
 //! Depthwise convolution: one filter a channel, a sliding window in registers.
 
-use super::activation::{Activation, ActivationParams, code};
+use super::activation::ActivationParams;
+use super::epilogue::Epilogue;
 use super::window::Window;
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
@@ -15,8 +16,7 @@ pub(crate) struct Depthwise<'a> {
     pub(crate) window: Window,
     pub(crate) weight: &'a Constant,
     pub(crate) bias: Option<&'a Constant>,
-    pub(crate) residual: bool,
-    pub(crate) activation: Option<Activation>,
+    pub(crate) epilogue: Epilogue,
 }
 
 #[repr(C)]
@@ -63,7 +63,7 @@ impl Depthwise<'_> {
             tiles_y: tiles[0] as u32,
             count: count as u32,
             before: before.map(|v| v as u32),
-            activation: ActivationParams::of(self.activation),
+            activation: ActivationParams::of(self.epilogue.activation),
         };
         let lanes = if caps.lanes.is_some() { 8 } else { 64 };
         let mut shader = shader!("depthwise", "activation", "index");
@@ -80,14 +80,10 @@ impl Depthwise<'_> {
             shader = shader.tile(name, value as u32);
         }
         let shader = ["x", "w", "residual", "y"].iter().fold(shader, |shader, name| shader.texture(name, texture));
-        let shader = shader
-            .set("TEXTURE", texture)
-            .set("LANES", lanes as u32)
-            .set("RESIDUAL", self.residual)
-            .set("ACTIVATION", code(self.activation));
-        let residual = Binding::Input(usize::from(self.residual));
-        let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(place)), residual, Binding::Output(0)];
-        let reads = vec![Layout::channels(place); 1 + usize::from(self.residual)];
+        let shader = self.epilogue.of(shader.set("TEXTURE", texture).set("LANES", lanes as u32));
+        let weight = Binding::Weight(self.pack(place));
+        let bindings = vec![Binding::Input(0), weight, self.epilogue.binding(), Binding::Output(0)];
+        let reads = vec![Layout::channels(place); self.epilogue.inputs()];
         let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(lanes));
         Some(Kernel::new(reads, Layout::channels(place), dispatch))
     }

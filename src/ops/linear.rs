@@ -1,8 +1,9 @@
 //! A linear layer.
 
+use super::Conv2d;
+use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
 use super::window::Window;
-use super::{Activation, Binary, Conv2d};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
@@ -15,24 +16,23 @@ use crate::{Graph, Shape, Value};
 pub struct Linear {
     weight: Constant,
     bias: Option<Constant>,
-    residual: bool,
-    activation: Option<Activation>,
+    epilogue: Epilogue,
 }
 
 impl Linear {
     /// A linear layer with weights `[out, in]` and bias `[out]`.
     pub fn new(weight: Constant, bias: Option<Constant>) -> Linear {
-        Linear { weight, bias, residual: false, activation: None }
+        Linear { weight, bias, epilogue: Epilogue::default() }
     }
 
     /// The convolution that does the same to an image before it is flattened: the weights lie alike.
     pub(crate) fn as_conv2d(&self, c: usize, h: usize, w: usize) -> Option<Conv2d> {
         let &[out, features] = &self.weight.shape()[..] else { return None };
-        if features != c * h * w || self.residual {
+        if features != c * h * w || self.epilogue.residual {
             return None;
         }
         let conv = Conv2d::new(self.weight.reshaped([out, c, h, w]), self.bias.clone());
-        Some(conv.with_activation(self.activation))
+        Some(conv.with_epilogue(self.epilogue))
     }
 }
 
@@ -42,10 +42,7 @@ impl Op for Linear {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-        let wanted = 1 + usize::from(self.residual);
-        if inputs.len() != wanted {
-            return Err(ErrorKind::argument("inputs", wanted, inputs.len()));
-        }
+        self.epilogue.expect_inputs(inputs)?;
         let &[out, features] = &self.weight.shape()[..] else {
             return Err(ErrorKind::argument("weight", "[out, in]", self.weight.shape()));
         };
@@ -58,11 +55,7 @@ impl Op for Linear {
         }
         let mut sizes = x.to_vec();
         sizes[x.len() - 1] = out;
-        let output = Shape::from(sizes);
-        if self.residual && inputs[1] != output {
-            return Err(ErrorKind::argument("residual", output, &inputs[1]));
-        }
-        Ok(vec![output])
+        self.epilogue.output(inputs, sizes.into())
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
@@ -79,8 +72,7 @@ impl Op for Linear {
             groups: 1,
             w: Operand::Weight(&self.weight),
             bias: self.bias.as_ref(),
-            residual: self.residual,
-            activation: self.activation,
+            epilogue: self.epilogue,
         };
         gemm.kernels(caps)
     }
@@ -93,14 +85,8 @@ impl Op for Linear {
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
-        if self.activation.is_some() {
-            return None;
-        }
-        if let Some(&activation) = next.downcast_ref::<Activation>() {
-            return Some(Box::new(Linear { activation: Some(activation), ..self.clone() }));
-        }
-        let add = next.downcast_ref::<Binary>().filter(|add| add.is_sum() && !self.residual)?;
-        Some(Box::new(Linear { residual: true, activation: add.activation(), ..self.clone() }))
+        let epilogue = self.epilogue.with(next)?;
+        Some(Box::new(Linear { epilogue, ..self.clone() }))
     }
 }
 

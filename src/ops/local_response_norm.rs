@@ -1,11 +1,11 @@
 //! Local response normalisation, AlexNet's.
 
-use super::image_places;
+use super::image_kernels;
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Caps, Kernel, Layout, Place};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -60,26 +60,17 @@ impl Op for LocalResponseNorm {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let image = Image::of(&io.inputs[0]);
-        Ok(image_places(caps)
-            .iter()
-            .map(|&place| {
-                let layout = Layout::channels(place);
-                let (rows, width) = layout.texels(&io.inputs[0]);
-                let params = Params {
-                    rows: rows as u32,
-                    width: width as u32,
-                    channels: image.c as u32,
-                    size: self.size as u32,
-                    alpha: self.alpha / self.size as f32,
-                    beta: self.beta,
-                    k: self.k,
-                };
-                let texture = place == Place::Texture;
-                let shader = shader!("local_response_norm", "index").texture("x", texture).texture("y", texture);
-                let bindings = vec![Binding::Input(0), Binding::Output(0)];
-                Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
-            })
-            .collect())
+        let (rows, width) = Layout::channels(Place::Buffer).texels(&io.inputs[0]);
+        let params = Params {
+            rows: rows as u32,
+            width: width as u32,
+            channels: image.c as u32,
+            size: self.size as u32,
+            alpha: self.alpha / self.size as f32,
+            beta: self.beta,
+            k: self.k,
+        };
+        Ok(image_kernels(caps, &shader!("local_response_norm", "index"), &params, rows * width))
     }
 
     fn cost(&self, _io: &Io) -> Cost {

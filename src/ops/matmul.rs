@@ -1,6 +1,7 @@
 //! Matrix product of two computed tensors.
 
 use super::Activation;
+use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
 use super::window::Window;
 use crate::error::{ErrorKind, Result, expect_inputs};
@@ -71,8 +72,7 @@ impl Op for MatMul {
                 w_batch: four(&batch(b).broadcast_strides(&outer), k, 0),
             },
             bias: None,
-            residual: false,
-            activation: self.activation,
+            epilogue: Epilogue { residual: false, activation: self.activation },
         };
         gemm.kernels(caps)
     }

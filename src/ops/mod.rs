@@ -7,6 +7,7 @@ mod concat;
 mod conv2d;
 pub(crate) mod convert;
 mod depthwise;
+mod epilogue;
 mod gemm;
 mod linear;
 mod local_response_norm;
@@ -35,9 +36,21 @@ pub use reshape::{Flatten, Reshape};
 pub use softmax::Softmax;
 pub use transpose::Transpose;
 
-use crate::kernel::{Caps, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 
 /// Where images may live on such a device, the best place first.
 pub(crate) fn image_places(caps: &Caps) -> &'static [Place] {
     if caps.lanes.is_some() { &[Place::Texture, Place::Buffer] } else { &[Place::Buffer] }
+}
+
+/// The kernels of an operation from one batch of images to another, where each invocation computes one of `count` texels:
+/// one in each place, with the shader's `x` and `y` there.
+pub(crate) fn image_kernels(caps: &Caps, shader: &Shader, params: &impl bytemuck::Pod, count: usize) -> Vec<Kernel> {
+    let kernel = |&place: &Place| {
+        let texture = place == Place::Texture;
+        let shader = shader.clone().texture("x", texture).texture("y", texture);
+        let dispatch = Dispatch::new(shader, params, vec![Binding::Input(0), Binding::Output(0)], count.div_ceil(64));
+        Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
+    };
+    image_places(caps).iter().map(kernel).collect()
 }

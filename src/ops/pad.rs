@@ -1,11 +1,11 @@
 //! Padding of images as an operation of its own.
 
-use super::{PaddingMode, image_places};
+use super::{PaddingMode, image_kernels};
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Caps, Kernel};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -71,17 +71,7 @@ impl Op for Pad2d {
             top: self.padding[0] as u32,
             left: self.padding[2] as u32,
         };
-        Ok(image_places(caps)
-            .iter()
-            .map(|&place| {
-                let texture = place == Place::Texture;
-                let shader =
-                    shader!("pad", "index").set("MODE", self.mode as u32).texture("x", texture).texture("y", texture);
-                let bindings = vec![Binding::Input(0), Binding::Output(0)];
-                let layout = Layout::channels(place);
-                Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, count.div_ceil(64)))
-            })
-            .collect())
+        Ok(image_kernels(caps, &shader!("pad", "index").set("MODE", self.mode as u32), &params, count))
     }
 
     fn cost(&self, _io: &Io) -> Cost {

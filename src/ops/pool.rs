@@ -1,12 +1,12 @@
 //! Pooling: max and average, by windows, adaptive and global.
 
-use super::image_places;
+use super::image_kernels;
 use super::window::Window;
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Caps, Kernel};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -165,21 +165,11 @@ impl Op for Pool2d {
             dilation: window.dilation.map(|v| v as u32),
             before: window.before.map(|v| v as u32),
         };
-        Ok(image_places(caps)
-            .iter()
-            .map(|&place| {
-                let texture = place == Place::Texture;
-                let shader = shader!("pool", "index")
-                    .set("AVERAGE", self.kind == PoolKind::Average)
-                    .set("ADAPTIVE", adaptive)
-                    .set("COUNT_INCLUDE_PAD", self.count_include_pad)
-                    .texture("x", texture)
-                    .texture("y", texture);
-                let bindings = vec![Binding::Input(0), Binding::Output(0)];
-                let layout = Layout::channels(place);
-                Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, count.div_ceil(64)))
-            })
-            .collect())
+        let shader = shader!("pool", "index")
+            .set("AVERAGE", self.kind == PoolKind::Average)
+            .set("ADAPTIVE", adaptive)
+            .set("COUNT_INCLUDE_PAD", self.count_include_pad);
+        Ok(image_kernels(caps, &shader, &params, count))
     }
 
     fn cost(&self, _io: &Io) -> Cost {

@@ -102,7 +102,7 @@ impl Gemm<'_> {
             tiles: tiles as u32,
             // Small weights stay in the cache for all pixels; large ones are passed over once.
             blocks_first: u32::from(w_bytes < 300 << 10),
-            activation: ActivationParams::of(self.activation),
+            activation: ActivationParams::of(self.epilogue.activation),
             pad: 0,
             batch: self.matrices(),
         };
@@ -110,7 +110,8 @@ impl Gemm<'_> {
             .into_iter()
             .map(|place| {
                 let shader = self
-                    .shader(shader!("gemm_lanes", "activation", "index"))
+                    .epilogue
+                    .of(shader!("gemm_lanes", "activation", "index"))
                     .tile("PIXELS", tile as u32)
                     .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
                     .texture("y", place == Place::Texture);

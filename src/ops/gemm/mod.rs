@@ -3,12 +3,12 @@
 mod lanes;
 mod tiled;
 
-use super::activation::{Activation, code};
+use super::epilogue::Epilogue;
 use super::window::Window;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
-use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place, Shader};
+use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place};
 
 /// `y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o])`, where p counts pixels (or rows) and k the taps of the
 /// kernel and the channels under them.
@@ -27,10 +27,8 @@ pub(crate) struct Gemm<'a> {
     pub(crate) w: Operand<'a>,
     /// The bias.
     pub(crate) bias: Option<&'a Constant>,
-    /// Input 1 is added before the activation.
-    pub(crate) residual: bool,
-    /// The activation.
-    pub(crate) activation: Option<Activation>,
+    /// The end.
+    pub(crate) epilogue: Epilogue,
 }
 
 /// The second operand.
@@ -80,7 +78,7 @@ impl Gemm<'_> {
 
     fn reads(&self, place: Place) -> Vec<Layout> {
         let mut reads = vec![(self.layout)(place)];
-        if self.residual || matches!(self.w, Operand::Input { .. }) {
+        if self.epilogue.residual || matches!(self.w, Operand::Input { .. }) {
             reads.push((self.layout)(place));
         }
         reads
@@ -88,8 +86,7 @@ impl Gemm<'_> {
 
     /// x, w, bias, residual (x again where there is none), y.
     fn bindings(&self, w: Binding, bias: Packed) -> Vec<Binding> {
-        let residual = Binding::Input(usize::from(self.residual));
-        vec![Binding::Input(0), w, Binding::Weight(bias), residual, Binding::Output(0)]
+        vec![Binding::Input(0), w, Binding::Weight(bias), self.epilogue.binding(), Binding::Output(0)]
     }
 
     fn bias(&self) -> Packed {
@@ -105,10 +102,6 @@ impl Gemm<'_> {
                 values
             }),
         }
-    }
-
-    fn shader(&self, shader: Shader) -> Shader {
-        shader.set("RESIDUAL", self.residual).set("ACTIVATION", code(self.activation))
     }
 
     /// The weights of some blocks of output channels, as [block][tap][k texel][4][lane] texels: each holds four output

@@ -54,7 +54,7 @@ impl Gemm<'_> {
         if rows && !worth_it {
             return Ok(None);
         }
-        let shader = self.shader(shader!("gemm", "activation", "index")).set("X_ROWS", rows);
+        let shader = self.epilogue.of(shader!("gemm", "activation", "index")).set("X_ROWS", rows);
         let Window { size, stride, dilation, before } = self.window;
         let span4 = self.span4(BLOCK);
         let k = size[0] * size[1] * span4 * 4;
@@ -79,7 +79,7 @@ impl Gemm<'_> {
                 first_block: first_block as u32,
                 blocks: blocks as u32,
                 w_rows: if let Operand::Input { rows, .. } = self.w { rows as u32 } else { 0 },
-                activation: ActivationParams::of(self.activation),
+                activation: ActivationParams::of(self.epilogue.activation),
                 pad: [0; 3],
                 batch: self.matrices(),
             };
@@ -114,7 +114,7 @@ impl Gemm<'_> {
             return Ok(None);
         }
         let k = self.x.h * self.x.w * self.x.c4() * 4;
-        let shader = self.shader(shader!("gemv", "activation", "index"));
+        let shader = self.epilogue.of(shader!("gemv", "activation", "index"));
         let dispatches = chunks(caps, k, self.y.c.div_ceil(BLOCK))?
             .map(|(first, count)| {
                 let params = GemvParams {
@@ -123,7 +123,7 @@ impl Gemm<'_> {
                     first_block: first as u32,
                     blocks: count as u32,
                     rows: self.y.n as u32,
-                    activation: ActivationParams::of(self.activation),
+                    activation: ActivationParams::of(self.epilogue.activation),
                 };
                 let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Place::Buffer, 16 * k);
                 let bindings = self.bindings(Binding::Weight(w), self.bias());

@@ -1,0 +1,61 @@
+//! What a kernel does with its sums at the end: an addition, an activation. Most operations take in both.
+
+use super::{Activation, Binary};
+use crate::Shape;
+use crate::error::{ErrorKind, Result};
+use crate::graph::op::Op;
+use crate::kernel::{Binding, Shader};
+
+/// The end of a fused operation: `f(y + residual)`. The residual is its last input.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Epilogue {
+    /// Whether input 1 is added.
+    pub(crate) residual: bool,
+    /// The activation, after that.
+    pub(crate) activation: Option<Activation>,
+}
+
+impl Epilogue {
+    /// This end with the operation after it, if that can be taken in.
+    pub(crate) fn with(self, next: &dyn Op) -> Option<Epilogue> {
+        if self.activation.is_some() {
+            return None;
+        }
+        if let Some(&activation) = next.downcast_ref::<Activation>() {
+            return Some(Epilogue { activation: Some(activation), ..self });
+        }
+        let add = next.downcast_ref::<Binary>().filter(|add| add.is_sum() && !self.residual)?;
+        Some(Epilogue { residual: true, activation: add.activation() })
+    }
+
+    /// The inputs of an operation that reads one tensor beside the residual.
+    pub(crate) fn inputs(self) -> usize {
+        1 + usize::from(self.residual)
+    }
+
+    /// Checks the number of inputs.
+    pub(crate) fn expect_inputs(self, inputs: &[Shape]) -> Result<(), ErrorKind> {
+        if inputs.len() == self.inputs() {
+            return Ok(());
+        }
+        Err(ErrorKind::argument("inputs", self.inputs(), inputs.len()))
+    }
+
+    /// The output shapes, if the residual has the output's shape.
+    pub(crate) fn output(self, inputs: &[Shape], output: Shape) -> Result<Vec<Shape>, ErrorKind> {
+        if self.residual && inputs[1] != output {
+            return Err(ErrorKind::argument("residual", output, &inputs[1]));
+        }
+        Ok(vec![output])
+    }
+
+    /// The residual's binding. Where there is none, input 0 stands there: something must be bound.
+    pub(crate) fn binding(self) -> Binding {
+        Binding::Input(usize::from(self.residual))
+    }
+
+    /// A shader that ends with it.
+    pub(crate) fn of(self, shader: Shader) -> Shader {
+        shader.set("RESIDUAL", self.residual).set("ACTIVATION", super::activation::code(self.activation))
+    }
+}
