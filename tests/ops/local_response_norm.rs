@@ -1,6 +1,6 @@
 use crate::harness::{Tolerance, as_image, check, graph, outliers, random, refused};
 use crate::reference;
-use shadernet::ops::LocalResponseNorm;
+use shadernet::ops::{Activation, LocalResponseNorm};
 
 #[test]
 fn sizes() {
@@ -37,6 +37,20 @@ fn factors() {
         let expected = reference::local_response_norm(&x, 5, f64::from(alpha), f64::from(beta), f64::from(k));
         check("strong", &graph, &[&x], &expected, Tolerance::Transcendental);
     }
+}
+
+#[test]
+fn what_pads_a_texel_is_nothing_to_it() {
+    // After a sigmoid the padding of five channels to eight holds 0.5.
+    let x = random(1, [2, 5, 3, 4]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.activation(x, Activation::Sigmoid)?;
+        let y = graph.local_response_norm(y, LocalResponseNorm::new(5).factors(2.0, 0.75, 1.0))?;
+        as_image(graph, y)
+    });
+    let expected = reference::local_response_norm(&reference::sigmoid(&x), 5, 2.0, 0.75, 1.0);
+    check("after a sigmoid", &graph, &[&x], &expected, Tolerance::Transcendental);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-use crate::harness::{Tolerance, check, graph, outliers, random, refused};
+use crate::harness::{Tolerance, check, constant, graph, outliers, random, refused};
 use crate::reference;
 use shadernet::ops::{Activation, MatMul};
 
@@ -53,6 +53,19 @@ fn of_computed_values() {
     });
     let scores = reference::matmul(&q, &reference::transpose(&k, &[0, 2, 1]));
     check("attention", &graph, &[&q, &k], &reference::softmax(&scores, 2), Tolerance::Transcendental);
+}
+
+#[test]
+fn what_pads_a_texel_is_nothing_to_it() {
+    // After a sigmoid the padding of five columns to eight holds 0.5.
+    let (a, b, weight) = (random(1, [2, 3, 4]), random(2, [2, 5, 6]), random(3, [5, 4]));
+    let graph = graph(&[&a, &b], |graph, x| {
+        let y = graph.linear(x[0], constant(&weight), None)?;
+        let y = graph.activation(y, Activation::Sigmoid)?;
+        graph.matmul(y, x[1])
+    });
+    let y = reference::sigmoid(&reference::linear(&a, &weight, None));
+    check("after a sigmoid", &graph, &[&a, &b], &reference::matmul(&y, &b), Tolerance::Transcendental);
 }
 
 #[test]
