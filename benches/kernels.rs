@@ -66,7 +66,7 @@ fn report(context: &Context, filter: &str, name: &str, graph: &Graph) -> Result<
     let frame = || -> Result<f64> {
         let start = Instant::now();
         let mut encoder = context.device().create_command_encoder(&Default::default());
-        session.encode(&mut encoder, &bound);
+        session.encode(&mut encoder, &bound)?;
         context.queue().submit([encoder.finish()]);
         let waited = context.device().poll(wgpu::PollType::wait_indefinitely());
         waited.map_err(|error| shadernet::ErrorKind::Device(error.to_string()))?;

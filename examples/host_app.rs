@@ -26,7 +26,7 @@ fn main() -> Result<()> {
         let grey = vec![0.25 * (frame + 1) as f32; session.inputs()[0].shape.elements()];
         queue.write_buffer(&picture, 0, bytemuck::cast_slice(&grey));
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        session.encode(&mut encoder, &bound);
+        session.encode(&mut encoder, &bound)?;
         encoder.copy_buffer_to_buffer(&larger, 0, &download, 0, None);
         queue.submit([encoder.finish()]);
 

@@ -35,6 +35,8 @@ fn main(
             sums += select(vec4<f32>(), vec4<f32>(value * value), counts);
         }
     }
-    let value = load_x(row, column);
-    store_y(row, column, value * pow(params.k + params.alpha * sums, vec4<f32>(-params.beta)));
+    let value = load_x(row, column) * pow(params.k + params.alpha * sums, vec4<f32>(-params.beta));
+    // With k = 0 the padding would be 0 times infinity.
+    let real = vec4<u32>(0u, 1u, 2u, 3u) + 4u * (column % c4) < vec4<u32>(params.channels);
+    store_y(row, column, select(vec4<f32>(), value, real));
 }

@@ -183,6 +183,10 @@ fn limits_are_named_before_anything_is_created() {
     assert_eq!(split.steps.len(), plan(&alexnet, 1, &Caps::portable()).steps.len());
     assert!(split.dispatches() > 64, "4096 outputs, 64 at a time\n{split}");
 
+    // A convolution binds x, weights, bias, residual and y.
+    let four = Caps { max_storage_buffers: 4, ..Caps::portable() };
+    assert_eq!(limit(&digits, &four).1, "max_storage_buffers_per_shader_stage");
+
     // An activation that no binding holds; and too many workgroups, which no real device should have.
     let mut large = Graph::new();
     let x = large.input("x", [1, 4, 1000, 1000]);

@@ -245,7 +245,7 @@ impl Buffers {
             queue.write_buffer(buffer, self.shift, bytemuck::cast_slice(values));
         }
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        session.encode(&mut encoder, bound);
+        session.encode(&mut encoder, bound).expect("it is this session's");
         let downloads: Vec<wgpu::Buffer> = session
             .outputs()
             .iter()
@@ -293,7 +293,7 @@ fn a_host_lends_its_buffers_and_encoder() {
             for (buffer, values) in buffers.inputs.iter().zip(frame(20 + buffers.shift)) {
                 context.queue().write_buffer(buffer, buffers.shift, bytemuck::cast_slice(&values));
             }
-            session.encode(&mut encoder, bound);
+            session.encode(&mut encoder, bound).expect("it is this session's");
         }
         // Nothing has run yet: the host submits.
         context.queue().submit([encoder.finish()]);
@@ -303,6 +303,19 @@ fn a_host_lends_its_buffers_and_encoder() {
             assert_eq!(buffers.run(&session, bound, &inputs), expected);
         }
     }
+}
+
+#[test]
+fn buffers_that_another_session_bound_are_refused() {
+    let _alone = alone();
+    let context = context();
+    let model = Model::new(&context, &digits()).expect("it has an output");
+    let [one, other] = [model.session(1), model.session(1)].map(|session| session.expect("it fits"));
+    let bound = Buffers::new(&one, 0).bind(&one).expect("they serve");
+    let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let error = other.encode(&mut encoder, &bound).expect_err("they are the first session's");
+    assert_eq!(argument(&error), "bound");
+    one.encode(&mut encoder, &bound).expect("it is this session's");
 }
 
 #[test]

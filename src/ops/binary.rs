@@ -136,8 +136,23 @@ impl Op for Binary {
 }
 
 impl Graph {
-    /// Adds a [`Binary`] addition.
+    /// Adds `a + b`.
     pub fn sum(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Add), &[a, b])
+    }
+
+    /// Adds `a - b`.
+    pub fn difference(&mut self, a: Value, b: Value) -> Result<Value> {
+        self.push(Binary::new(BinaryKind::Sub), &[a, b])
+    }
+
+    /// Adds `a * b`, element by element.
+    pub fn product(&mut self, a: Value, b: Value) -> Result<Value> {
+        self.push(Binary::new(BinaryKind::Mul), &[a, b])
+    }
+
+    /// Adds `a / b`, element by element.
+    pub fn quotient(&mut self, a: Value, b: Value) -> Result<Value> {
+        self.push(Binary::new(BinaryKind::Div), &[a, b])
     }
 }

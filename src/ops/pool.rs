@@ -13,7 +13,7 @@ use bytemuck::{Pod, Zeroable};
 /// What is made of the pixels in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PoolKind {
-    /// The largest; padding doesn't count.
+    /// The largest; padding doesn't count. (Where a dilated window holds nothing but padding: the lowest finite number.)
     Max,
     /// The mean.
     Average,

@@ -125,6 +125,21 @@ impl Plan {
                         have: caps.max_workgroups.into(),
                     }));
                 }
+                let textures = |slot: usize| matches!(self.slots[slot], SlotKind::Texture(..));
+                let buffers = resources.iter().filter(|resource| match resource {
+                    Resource::Slot { slot, .. } => !textures(*slot),
+                    Resource::Weight(packed) => packed.place == Place::Buffer,
+                    Resource::Input(_) | Resource::Output { .. } => true,
+                });
+                let buffers = buffers.count() as u64;
+                if buffers > caps.max_storage_buffers.into() {
+                    return Err(at(ErrorKind::Limit {
+                        what: "a dispatch".into(),
+                        limit: "max_storage_buffers_per_shader_stage",
+                        need: buffers,
+                        have: caps.max_storage_buffers.into(),
+                    }));
+                }
                 for resource in resources {
                     match resource {
                         Resource::Slot { slot, bytes, .. } if matches!(self.slots[*slot], SlotKind::Buffer(_)) => {

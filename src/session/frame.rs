@@ -13,6 +13,8 @@ use std::task::Poll;
 
 /// Bind groups for a set of input and output buffers: see [`Session::bind`].
 pub struct Bound {
+    /// The session that bound them.
+    pub(super) session: u64,
     /// Of the dispatches that touch them, in order.
     pub(super) groups: Vec<wgpu::BindGroup>,
 }
@@ -75,7 +77,7 @@ impl Frame {
             upload.unmap();
             encoder.copy_buffer_to_buffer(upload, 0, buffer, 0, None);
         }
-        session.encode(&mut encoder, &self.bound);
+        session.encode(&mut encoder, &self.bound)?;
         for (output, download) in self.outputs.iter().zip(&self.downloads) {
             encoder.copy_buffer_to_buffer(output, 0, download, 0, None);
         }

@@ -17,6 +17,7 @@ use crate::plan::{Plan, Port, Resource};
 use frame::Frame;
 use futures::{Stream, StreamExt};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// A plan made resident: memory, pipelines and bind groups, made once. Running it creates nothing.
@@ -30,6 +31,8 @@ pub struct Session {
     slots: Vec<Memory>,
     weights: HashMap<String, Arc<Memory>>,
     params: wgpu::Buffer,
+    /// What tells its bind groups from those of other sessions.
+    id: u64,
     /// Frames that nobody is using: as many as were ever in flight at once.
     idle: Arc<Mutex<Vec<Frame>>>,
 }
@@ -63,7 +66,9 @@ impl Session {
         params.resize(params.len().next_multiple_of(16).max(16), 0);
         let slots = plan.slots.iter().map(|&slot| Memory::slot(context, slot)).collect::<Result<_>>()?;
         let params = upload(context, "params", &params, wgpu::BufferUsages::UNIFORM)?;
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut session = Session {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             context: context.clone(),
             plan,
             dispatches: Vec::new(),
@@ -166,7 +171,8 @@ impl Session {
             }
         }
         let touching = self.dispatches.iter().filter(|resident| resident.group.is_none());
-        Ok(Bound { groups: touching.map(|resident| self.group(resident, inputs, outputs)).collect::<Result<_>>()? })
+        let groups = touching.map(|resident| self.group(resident, inputs, outputs)).collect::<Result<_>>()?;
+        Ok(Bound { session: self.id, groups })
     }
 
     fn check_ports(&self, what: &str, ports: &[Port], bindings: &[wgpu::BufferBinding]) -> Result<()> {
@@ -194,7 +200,12 @@ impl Session {
     }
 
     /// Records one frame into an encoder, between bound buffers. It allocates, creates, submits and waits for nothing.
-    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, bound: &Bound) {
+    ///
+    /// An error, before anything is recorded, if the buffers were bound by another session.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, bound: &Bound) -> Result<()> {
+        if bound.session != self.id {
+            return Err(ErrorKind::argument("bound", "what this session has bound", "another session's").into());
+        }
         let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
         let mut pass = encoder.begin_compute_pass(&descriptor);
         let mut ports = bound.groups.iter();
@@ -205,6 +216,7 @@ impl Session {
             pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(x, y, z);
         }
+        Ok(())
     }
 
     fn resources(&self, resident: &Resident) -> &[Resource] {

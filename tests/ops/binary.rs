@@ -56,7 +56,7 @@ fn takes_in_an_activation() {
     for b in [&[2, 5, 3, 3][..], &[5, 1, 1]] {
         let (a, b) = (random(1, [2, 5, 3, 3]), divisor(b));
         let graph = graph(&[&a, &b], |graph, x| {
-            let y = graph.push(Binary::new(BinaryKind::Sub), x)?;
+            let y = graph.difference(x[0], x[1])?;
             graph.activation(y, Activation::LeakyRelu(0.25))
         });
         assert_eq!(graph.fused().nodes().len(), 1);
@@ -70,11 +70,13 @@ fn with_itself_and_after_other_operations() {
     let a = random(1, [2, 5, 3, 3]);
     let doubled = graph(&[&a], |graph, x| graph.sum(x[0], x[0]));
     check("a + a", &doubled, &[&a], &reference::add(&a, &a), Tolerance::Exact);
+    let squared = graph(&[&a], |graph, x| graph.product(x[0], x[0]));
+    check("a * a", &squared, &[&a], &reference::mul(&a, &a), Tolerance::Elementwise);
     // In a texel's padding are zeros, and 0 / 0 must not reach what comes after.
     let b = divisor(&[2, 5, 3, 3]);
     let between = graph(&[&a, &b], |graph, x| {
         let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
-        let y = graph.push(Binary::new(BinaryKind::Div), &[a, b])?;
+        let y = graph.quotient(a, b)?;
         as_image(graph, y)
     });
     check("between images", &between, &[&a, &b], &reference::div(&a, &b), Tolerance::Elementwise);

@@ -1,6 +1,7 @@
 use crate::harness::{Tolerance, as_image, check, graph, outliers, random, refused};
-use crate::reference;
-use shadernet::ops::{Activation, LocalResponseNorm};
+use crate::reference::{self, Conv, Tensor};
+use shadernet::Constant;
+use shadernet::ops::{Activation, Conv2d, LocalResponseNorm, PaddingMode};
 
 #[test]
 fn sizes() {
@@ -51,6 +52,23 @@ fn what_pads_a_texel_is_nothing_to_it() {
     });
     let expected = reference::local_response_norm(&reference::sigmoid(&x), 5, 2.0, 0.75, 1.0);
     check("after a sigmoid", &graph, &[&x], &expected, Tolerance::Transcendental);
+}
+
+#[test]
+fn without_a_constant_the_padding_stays_finite() {
+    // 0 / 0 in the padding of five channels to eight would spoil the sums of the convolution.
+    let x = reference::sigmoid(&random(1, [1, 5, 2, 3]));
+    let ones = Tensor::new([3, 5, 1, 1], vec![1.0; 15]);
+    let weight = Constant::new("ones", ones.shape.clone(), ones.data.clone());
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.local_response_norm(x, LocalResponseNorm::new(1).factors(1.0, 0.75, 0.0))?;
+        graph.conv2d(y, Conv2d::new(weight, None))
+    });
+    let normed = reference::local_response_norm(&x, 1, 1.0, 0.75, 0.0);
+    let pixel = Conv { stride: [1; 2], padding: [0; 4], dilation: [1; 2], groups: 1, mode: PaddingMode::Zeros };
+    let expected = reference::conv2d(&normed, &ones, None, &pixel);
+    check("k = 0", &graph, &[&x], &expected, Tolerance::Transcendental);
 }
 
 #[test]
