@@ -12,9 +12,9 @@ pub const BATCH: usize = usize::MAX;
 pub struct Shape(Vec<usize>);
 
 impl Shape {
-    /// The number of elements: the product of the sizes (1 for a scalar).
+    /// The number of elements: the product of the sizes (1 for a scalar; `usize::MAX` if it is beyond that).
     pub fn elements(&self) -> usize {
-        self.0.iter().product()
+        self.0.iter().fold(1, |product, &size| product.saturating_mul(size))
     }
 
     /// The distance, in elements, between neighbours along each dimension.

@@ -108,12 +108,24 @@ impl Graph {
     /// Adds an operation under a name and returns its outputs; an error if it doesn't take such inputs.
     pub fn add(&mut self, name: impl Into<String>, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
         let (name, op): (String, Arc<dyn Op>) = (name.into(), Arc::new(op));
+        let at = |kind: ErrorKind| kind.at(op.name(), &name);
+        self.check_own(inputs).map_err(at)?;
         let shapes: Vec<Shape> = inputs.iter().map(|&v| self.shapes[v.0 as usize].clone()).collect();
-        let outputs = op.output_shapes(&shapes).map_err(|kind| kind.at(op.name(), &name))?;
+        check_elements(&shapes).map_err(at)?;
+        let outputs = op.output_shapes(&shapes).map_err(at)?;
+        check_elements(&outputs).map_err(at)?;
         let node = self.nodes.len();
         let outputs = outputs.into_iter().map(|shape| self.value(Source::Node(node), shape)).collect::<Vec<_>>();
         self.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone() });
         Ok(outputs)
+    }
+
+    /// Checks that values are of this graph, as far as their numbers tell.
+    fn check_own(&self, values: &[Value]) -> Result<(), ErrorKind> {
+        match values.iter().find(|value| value.0 as usize >= self.shapes.len()) {
+            None => Ok(()),
+            Some(_) => Err(ErrorKind::argument("inputs", "values of this graph", "another graph's")),
+        }
     }
 
     /// Adds an operation of one output, under a name of the graph's choice.
@@ -124,13 +136,14 @@ impl Graph {
 
     /// Renames the node that gives `value`.
     pub fn rename(&mut self, value: Value, name: impl Into<String>) {
-        if let Source::Node(node) = self.sources[value.0 as usize] {
+        if let Some(&Source::Node(node)) = self.sources.get(value.0 as usize) {
             self.nodes[node].name = name.into();
         }
     }
 
     /// The shape of a value when the batch is `batch`.
     pub fn shape(&self, value: Value, batch: usize) -> Result<Shape> {
+        self.check_own(&[value])?;
         Ok(self.shapes(batch)?[value.0 as usize].clone())
     }
 
@@ -139,6 +152,7 @@ impl Graph {
         if batch == 0 || batch == BATCH {
             return Err(ErrorKind::argument("batch", "1 or more", 0).into());
         }
+        self.outputs.iter().try_for_each(|(_, value)| self.check_own(&[*value]))?;
         let mut shapes = self.shapes.clone();
         for input in &self.inputs {
             shapes[input.value.0 as usize] = input.shape.with_batch(batch);
@@ -177,5 +191,40 @@ impl Graph {
 
     pub(crate) fn source(&self, value: Value) -> &Source {
         &self.sources[value.0 as usize]
+    }
+}
+
+/// Checks that no tensor is empty: there would be nothing to bind.
+fn check_elements(shapes: &[Shape]) -> Result<(), ErrorKind> {
+    match shapes.iter().find(|shape| shape.elements() == 0) {
+        None => Ok(()),
+        Some(shape) => Err(ErrorKind::Unsupported(format!("a tensor without elements, {shape}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Weights;
+    use crate::ops::Activation;
+
+    #[test]
+    fn values_of_another_graph_and_empty_tensors_are_refused() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [BATCH, 3]);
+        let y = graph.relu(x).unwrap();
+        let mut other = Graph::new();
+        assert!(other.relu(y).unwrap_err().to_string().contains("another graph's"));
+        other.output("y", y);
+        assert!(other.shape(y, 1).is_err() && other.shapes(1).is_err());
+        other.rename(y, "nobody");
+
+        let empty = graph.input("empty", [BATCH, 0]);
+        let error = graph.activation(empty, Activation::Tanh).unwrap_err().to_string();
+        assert!(error.contains("without elements, [1, 0]"), "{error}");
+        let none = Weights::seeded(0).get("none", [0, 3]).unwrap();
+        assert!(graph.linear(y, none, None).is_err());
+        // More elements than a machine word counts are refused by the limits, not by a panic.
+        assert!(graph.shape(y, usize::MAX / 2).unwrap().elements() == usize::MAX);
     }
 }

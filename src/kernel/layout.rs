@@ -55,7 +55,7 @@ impl Layout {
             }
             Order::Channels => {
                 let Image { n, c, h, w } = Image::of(shape);
-                (n * h, w * c.div_ceil(4))
+                (n.saturating_mul(h), w.saturating_mul(c.div_ceil(4)))
             }
         }
     }
@@ -63,7 +63,7 @@ impl Layout {
     /// The bytes that the value takes.
     pub fn bytes(self, shape: &Shape) -> u64 {
         let (rows, width) = self.texels(shape);
-        (rows * width * 16) as u64
+        16u64.saturating_mul(rows as u64).saturating_mul(width as u64)
     }
 
     /// Whether a value laid out like this has the very bytes that it would have in `other`.

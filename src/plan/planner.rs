@@ -19,6 +19,14 @@ impl Plan {
             return Err(ErrorKind::argument("outputs", "at least one", 0).into());
         }
         let shapes = graph.shapes(batch)?;
+        // Before anything is computed from sizes that no device holds.
+        graph.inputs().iter().try_for_each(|input| {
+            super::check_binding(
+                &format!("input \"{}\"", input.name),
+                Layout::ROWS.bytes(&shapes[input.value.0 as usize]),
+                caps,
+            )
+        })?;
         let mut planner = Planner {
             graph,
             caps,
