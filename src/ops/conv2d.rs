@@ -181,7 +181,9 @@ impl Op for Conv2d {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
-        if self.groups == x.c && x.c == y.c && self.groups > 1 {
+        // The depthwise kernel holds all taps in registers.
+        let few_taps = self.weight.shape()[2] * self.weight.shape()[3] <= 49;
+        if self.groups == x.c && x.c == y.c && self.groups > 1 && few_taps {
             let depthwise = Depthwise {
                 x,
                 y,

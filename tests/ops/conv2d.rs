@@ -185,6 +185,8 @@ fn depthwise() {
         Case { kernel: [5; 2], padding: [2; 4], stride: [2; 2], ..each("5x5, stride 2", [1, 6, 8, 9]) },
         Case { kernel: [7, 2], padding: [3, 3, 1, 0], stride: [1, 2], ..each("7x2, stride 1x2", [1, 3, 8, 9]) },
         Case { kernel: [4; 2], padding: [0; 4], ..each("as large as the image", [3, 10, 4, 4]) },
+        // More taps than registers: computed as any grouped convolution.
+        Case { kernel: [9; 2], padding: [4; 4], ..each("9x9", [1, 5, 10, 9]) },
     ];
     cases.iter().for_each(Case::check);
 }
