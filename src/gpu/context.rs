@@ -28,7 +28,7 @@ pub(crate) struct Inner {
 pub struct ContextOptions {
     adapter: Option<String>,
     backends: Option<wgpu::Backends>,
-    portable: bool,
+    pub(crate) portable: bool,
 }
 
 impl ContextOptions {
@@ -106,31 +106,18 @@ pub async fn adapters(options: &ContextOptions) -> Vec<wgpu::Adapter> {
 }
 
 impl Context {
-    /// A context of its own, on the adapter that wgpu prefers.
-    pub async fn new() -> Result<Context> {
-        Context::with(&ContextOptions::new()).await
-    }
-
-    /// A context of its own, on the adapter that the options name.
-    ///
-    /// On llvmpipe this compiles and runs one small convolution, to see that the driver does what the kernels that suit it
-    /// rely on; if it doesn't, the portable ones serve.
-    pub async fn with(options: &ContextOptions) -> Result<Context> {
+    /// A context of its own, with the portable kernels: see [`Context::with`].
+    pub(crate) async fn open(options: &ContextOptions) -> Result<Context> {
         let adapter = options.request().await?;
-        let features = adapter.features() & Context::optional_features();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadernet"),
-            required_features: features,
+            required_features: adapter.features() & Context::optional_features(),
             required_limits: adapter.limits(),
             ..Default::default()
         };
-        let (device, queue) =
-            adapter.request_device(&descriptor).await.map_err(|error| ErrorKind::Device(error.to_string()))?;
-        let portable = Context::from_wgpu(&adapter, &device, &queue)?;
-        if options.portable {
-            return Ok(portable);
-        }
-        portable.with_lanes().await
+        let opened = adapter.request_device(&descriptor).await;
+        let (device, queue) = opened.map_err(|error| ErrorKind::Device(error.to_string()))?;
+        Context::from_wgpu(&adapter, &device, &queue)
     }
 
     /// A context on the host's device: nothing is submitted, polled, logged or read from the environment behind the host's
@@ -167,34 +154,16 @@ impl Context {
         wgpu::Features::SUBGROUP
     }
 
-    /// The same device with the kernels that suit llvmpipe, if it is one and passes the check that a kernel computes what it
-    /// should; otherwise this context. Submits to the queue and waits: that is why [`Context::from_wgpu`] doesn't.
-    pub async fn with_lanes(self) -> Result<Context> {
+    /// The same device with the kernels that suit llvmpipe, if it is one: whether it runs them is to be seen.
+    pub(crate) fn unchecked_lanes(&self) -> Option<Context> {
         let info = &self.0.info;
         let known = info.device_type == wgpu::DeviceType::Cpu
             && info.name.contains("llvmpipe")
             && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8)
             && self.0.device.features().contains(wgpu::Features::SUBGROUP)
             && self.0.device.limits().max_storage_textures_per_shader_stage >= 4;
-        if !known {
-            return Ok(self);
-        }
         let caps = Caps { lanes: Some(8), ..self.0.caps.clone() };
-        let lanes = Context::build(&self.0.device, &self.0.queue, info.clone(), caps);
-        match crate::session::check::convolution(&lanes).await {
-            Ok(true) => Ok(lanes),
-            Ok(false) => {
-                log::warn!(
-                    "{}: the kernels for llvmpipe compute wrong results here, the portable ones serve",
-                    info.name
-                );
-                Ok(self)
-            }
-            Err(error) => {
-                log::warn!("{}: the kernels for llvmpipe don't run here ({error}), the portable ones serve", info.name);
-                Ok(self)
-            }
-        }
+        known.then(|| Context::build(&self.0.device, &self.0.queue, info.clone(), caps))
     }
 
     fn build(device: &wgpu::Device, queue: &wgpu::Queue, info: wgpu::AdapterInfo, caps: Caps) -> Context {

@@ -1,9 +1,8 @@
-//! Files to graphs and tensors: host memory only, no GPU.
+//! Files to tensors and back: host memory only, no GPU.
 
 #[cfg(feature = "image")]
 pub mod image;
 pub mod npy;
-pub mod weights;
 
 use crate::error::{ErrorKind, Result};
 use std::path::Path;

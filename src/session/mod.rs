@@ -1,6 +1,6 @@
 //! A model and its sessions: plans made resident on a device.
 
-pub(crate) mod check;
+mod check;
 mod frame;
 mod model;
 
