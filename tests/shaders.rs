@@ -4,7 +4,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
 use shadernet::kernel::{Caps, Dispatch, Place, Shader};
 use shadernet::models::all;
-use shadernet::ops::{Activation, BatchNorm2d, Binary, BinaryKind, PaddingMode};
+use shadernet::ops::{Activation, BatchNorm2d, Binary, BinaryKind, LayerNorm, PaddingMode};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
 use shadernet::{Constant, Graph, Result, Weights};
@@ -190,6 +190,7 @@ fn other_operations() -> Result<Graph> {
     let y = graph.transpose(x, [0, 2, 1])?;
     let y = graph.matmul(x, y)?;
     let y = graph.linear(y, constant(&[5, 6]), None)?;
+    let y = graph.layer_norm(y, LayerNorm::new([5], Some(constant(&[5])), None))?;
     let y = graph.softmax(y, 2)?;
     graph.output("y", y);
     // An output that is an input is copied.

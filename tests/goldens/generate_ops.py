@@ -153,14 +153,18 @@ def shuffles():
         case(f"pixel_shuffle_{factor}", "pixel_shuffle", F.pixel_shuffle, {"upscale_factor": factor}, input=x)
 
 
+def save(name):
+    here = Path(__file__).parent
+    save_file({key: tensor.clone() for key, tensor in TENSORS.items()}, here / f"{name}.safetensors")
+    (here / f"{name}.json").write_text("[\n" + ",\n".join("  " + json.dumps(case) for case in CASES) + "\n]\n")
+    print(f"{len(CASES)} cases")
+
+
 def main():
     torch.manual_seed(0)
     for cases in (convolutions, products, poolings, normalisations, activations, shuffles):
         cases()
-    here = Path(__file__).parent
-    save_file({key: tensor.clone() for key, tensor in TENSORS.items()}, here / "ops.safetensors")
-    (here / "ops.json").write_text("[\n" + ",\n".join("  " + json.dumps(case) for case in CASES) + "\n]\n")
-    print(f"{len(CASES)} cases")
+    save("ops")
 
 
 if __name__ == "__main__":

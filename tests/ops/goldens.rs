@@ -1,4 +1,4 @@
-//! The reference against PyTorch: every case of `tests/goldens/ops.json`, which says how its attributes are written.
+//! The reference against PyTorch: every case of `tests/goldens/*.json`, whose generators say how attributes are written.
 
 use crate::reference::{self, Conv, Pool, Tensor};
 use safetensors::SafeTensors;
@@ -6,8 +6,11 @@ use serde_json::Value;
 use shadernet::ops::PaddingMode;
 use std::collections::BTreeSet;
 
-const CASES: &str = include_str!("../goldens/ops.json");
-const TENSORS: &[u8] = include_bytes!("../goldens/ops.safetensors");
+/// Cases, how many they are, and their tensors.
+const GOLDENS: [(&str, usize, &[u8]); 2] = [
+    (include_str!("../goldens/ops.json"), 56, include_bytes!("../goldens/ops.safetensors")),
+    (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
+];
 
 fn tensor(file: &SafeTensors, key: &Value) -> Tensor {
     let view = file.tensor(key.as_str().expect("a key")).unwrap_or_else(|error| panic!("{key}: {error}"));
@@ -29,15 +32,17 @@ impl Attributes<'_> {
         self.case["attributes"].get(name).unwrap_or_else(|| panic!("{} lacks {name}", self.case["name"]))
     }
 
-    fn sizes<const N: usize>(&mut self, name: &str) -> [usize; N] {
-        let sizes: Vec<usize> = self
-            .get(name)
+    fn list(&mut self, name: &str) -> Vec<usize> {
+        self.get(name)
             .as_array()
             .expect("a list")
             .iter()
             .map(|v| usize::try_from(v.as_u64().expect("a size")).expect("a small one"))
-            .collect();
-        sizes.try_into().unwrap_or_else(|sizes| panic!("{name} is {sizes:?}"))
+            .collect()
+    }
+
+    fn sizes<const N: usize>(&mut self, name: &str) -> [usize; N] {
+        self.list(name).try_into().unwrap_or_else(|sizes| panic!("{name} is {sizes:?}"))
     }
 
     fn size(&mut self, name: &str) -> usize {
@@ -104,6 +109,19 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
             let [alpha, beta, k] = ["alpha", "beta", "k"].map(|name| attributes.number(name));
             reference::local_response_norm(x, attributes.size("size"), alpha, beta, k)
         }
+        "layer_norm" => {
+            let dimensions = attributes.list("normalized_shape").len();
+            reference::layer_norm(x, dimensions, inputs.get(1), inputs.get(2), attributes.number("eps"))
+        }
+        "rms_norm" => {
+            let dimensions = attributes.list("normalized_shape").len();
+            reference::rms_norm(x, dimensions, inputs.get(1), attributes.number("eps"))
+        }
+        "group_norm" => {
+            let groups = attributes.size("num_groups");
+            reference::group_norm(x, groups, inputs.get(1), inputs.get(2), attributes.number("eps"))
+        }
+        "instance_norm" => reference::instance_norm(x, inputs.get(1), inputs.get(2), attributes.number("eps")),
         "softmax" => {
             let axis = attributes.get("dim").as_i64().expect("an axis");
             let rank = x.shape.len() as i64;
@@ -128,9 +146,15 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
 
 #[test]
 fn the_reference_agrees_with_pytorch() {
-    let file = SafeTensors::deserialize(TENSORS).expect("ops.safetensors is whole");
-    let cases: Vec<Value> = serde_json::from_str(CASES).expect("ops.json is JSON");
-    assert_eq!(cases.len(), 56, "generate_ops.py makes 56 cases");
+    for (cases, count, tensors) in GOLDENS {
+        agrees(cases, count, tensors);
+    }
+}
+
+fn agrees(cases: &str, count: usize, tensors: &[u8]) {
+    let file = SafeTensors::deserialize(tensors).expect("the tensors are whole");
+    let cases: Vec<Value> = serde_json::from_str(cases).expect("the cases are JSON");
+    assert_eq!(cases.len(), count, "as many cases as the generator makes");
     let mut used = BTreeSet::new();
     for case in &cases {
         let name = &case["name"];
@@ -151,5 +175,5 @@ fn the_reference_agrees_with_pytorch() {
         }
     }
     let stored: BTreeSet<String> = file.names().into_iter().map(|name| name.to_string()).collect();
-    assert_eq!(used, stored, "the tensors of ops.safetensors");
+    assert_eq!(used, stored, "the tensors of the cases");
 }

@@ -82,6 +82,13 @@ pub fn outliers(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor {
     tensor
 }
 
+/// Numbers that deviate by about 1 from a mean of 10,000: what a sum of squares less the square of the sum can't tell apart.
+pub fn far_from_zero(shape: impl Into<Vec<usize>>) -> Tensor {
+    let mut tensor = random(1, shape);
+    tensor.data.iter_mut().for_each(|value| *value = 1e4 + 2.0 * *value);
+    tensor
+}
+
 pub fn constant(tensor: &Tensor) -> Constant {
     Constant::new("constant", tensor.shape.clone(), tensor.data.clone())
 }

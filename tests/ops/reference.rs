@@ -211,6 +211,49 @@ pub fn local_response_norm(x: &Tensor, size: usize, alpha: f64, beta: f64, k: f6
     })
 }
 
+/// Lines of `length` elements, each brought to variance 1, and where it is `centred` to mean 0; then times a weight, plus a bias,
+/// which `affine` gives for an element's number.
+fn normalise(x: &Tensor, length: usize, centred: bool, eps: f64, affine: impl Fn(usize) -> [f64; 2]) -> Tensor {
+    let mut data = Vec::new();
+    for line in x.data.chunks_exact(length) {
+        let over = |f: &dyn Fn(f64) -> f64| line.iter().map(|&x| f(f64::from(x))).sum::<f64>() / length as f64;
+        let mean = if centred { over(&|x| x) } else { 0.0 };
+        let var = over(&|x| (x - mean).powi(2));
+        for &x in line {
+            let [weight, bias] = affine(data.len());
+            data.push(((f64::from(x) - mean) / (var + eps).sqrt() * weight + bias) as f32);
+        }
+    }
+    Tensor::new(x.shape.clone(), data)
+}
+
+/// Weight and bias number `i`, or those that change nothing.
+fn affine(weight: Option<&Tensor>, bias: Option<&Tensor>, i: usize) -> [f64; 2] {
+    let get = |tensor: Option<&Tensor>, otherwise| tensor.map_or(otherwise, |tensor| f64::from(tensor.data[i]));
+    [get(weight, 1.0), get(bias, 0.0)]
+}
+
+/// Over the last `dimensions`.
+pub fn layer_norm(x: &Tensor, dimensions: usize, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Tensor {
+    let length = x.shape[x.shape.len() - dimensions..].iter().product();
+    normalise(x, length, true, eps, |i| affine(weight, bias, i % length))
+}
+
+/// Over the last `dimensions`.
+pub fn rms_norm(x: &Tensor, dimensions: usize, weight: Option<&Tensor>, eps: f64) -> Tensor {
+    let length = x.shape[x.shape.len() - dimensions..].iter().product();
+    normalise(x, length, false, eps, |i| affine(weight, None, i % length))
+}
+
+pub fn group_norm(x: &Tensor, groups: usize, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Tensor {
+    let (channels, spatial) = (x.shape[1], x.shape[2..].iter().product::<usize>());
+    normalise(x, channels / groups * spatial, true, eps, |i| affine(weight, bias, i / spatial % channels))
+}
+
+pub fn instance_norm(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Tensor {
+    group_norm(x, x.shape[1], weight, bias, eps)
+}
+
 pub fn softmax(x: &Tensor, axis: usize) -> Tensor {
     Tensor::build(x.shape.clone(), |i| {
         let line: Vec<f64> = (0..x.shape[axis]).map(|j| x.at(&[&i[..axis], &[j], &i[axis + 1..]].concat())).collect();

@@ -1,0 +1,68 @@
+//! Group norm.
+
+use super::norm::{Lines, Norm};
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::{Caps, Kernel};
+use crate::{Graph, Shape, Value};
+
+/// `torch.nn.GroupNorm`: `y = (x - mean) / sqrt(var + eps) * weight[c] + bias[c]` for `[N, C, *]`, mean and (biased)
+/// variance over each of `num_groups` groups of consecutive channels of an image.
+#[derive(Clone, Debug)]
+pub struct GroupNorm {
+    num_groups: usize,
+    norm: Norm,
+}
+
+impl GroupNorm {
+    /// A group norm with weight and bias `[C]`, if any, and PyTorch's epsilon, 1e-5.
+    pub fn new(num_groups: usize, weight: Option<Constant>, bias: Option<Constant>) -> GroupNorm {
+        GroupNorm { num_groups, norm: Norm::new(weight, bias) }
+    }
+
+    /// Another epsilon.
+    #[must_use]
+    pub fn eps(mut self, eps: f64) -> GroupNorm {
+        self.norm.eps = eps;
+        self
+    }
+}
+
+impl Op for GroupNorm {
+    fn name(&self) -> &'static str {
+        "group_norm"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        let &[_, channels, ..] = &x[..] else {
+            return Err(ErrorKind::argument("input", "2 dimensions or more, channels second", x));
+        };
+        if self.num_groups == 0 || channels % self.num_groups != 0 {
+            return Err(ErrorKind::argument("num_groups", format_args!("a divisor of {channels}"), self.num_groups));
+        }
+        self.norm.expect_affine(&[channels].into())?;
+        Ok(vec![x.clone()])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(self.norm.kernels(io, Lines::groups(&io.inputs[0], self.num_groups)))
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        self.norm.cost()
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        let norm = self.norm.with(next)?;
+        Some(Box::new(GroupNorm { norm, ..self.clone() }))
+    }
+}
+
+impl Graph {
+    /// Adds a [`GroupNorm`].
+    pub fn group_norm(&mut self, x: Value, norm: GroupNorm) -> Result<Value> {
+        self.push(norm, &[x])
+    }
+}

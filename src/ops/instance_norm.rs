@@ -1,0 +1,62 @@
+//! Instance norm: group norm with as many groups as channels.
+
+use super::norm::{Lines, Norm};
+use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::{Caps, Kernel};
+use crate::{Graph, Shape, Value};
+
+/// `torch.nn.InstanceNorm2d`: `y = (x - mean) / sqrt(var + eps) * weight[c] + bias[c]` for `[N, C, H, W]`, mean and
+/// (biased) variance over each channel of an image.
+#[derive(Clone, Debug)]
+pub struct InstanceNorm2d {
+    norm: Norm,
+}
+
+impl InstanceNorm2d {
+    /// An instance norm with weight and bias `[C]`, if any (by default, PyTorch's has none), and PyTorch's epsilon, 1e-5.
+    pub fn new(weight: Option<Constant>, bias: Option<Constant>) -> InstanceNorm2d {
+        InstanceNorm2d { norm: Norm::new(weight, bias) }
+    }
+
+    /// Another epsilon.
+    #[must_use]
+    pub fn eps(mut self, eps: f64) -> InstanceNorm2d {
+        self.norm.eps = eps;
+        self
+    }
+}
+
+impl Op for InstanceNorm2d {
+    fn name(&self) -> &'static str {
+        "instance_norm"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        expect_rank("input", x, 4)?;
+        self.norm.expect_affine(&[x[1]].into())?;
+        Ok(vec![x.clone()])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let x = &io.inputs[0];
+        Ok(self.norm.kernels(io, Lines::groups(x, x[1])))
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        self.norm.cost()
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        Some(Box::new(InstanceNorm2d { norm: self.norm.with(next)? }))
+    }
+}
+
+impl Graph {
+    /// Adds an [`InstanceNorm2d`].
+    pub fn instance_norm(&mut self, x: Value, norm: InstanceNorm2d) -> Result<Value> {
+        self.push(norm, &[x])
+    }
+}

@@ -1,0 +1,63 @@
+//! Layer norm.
+
+use super::norm::{Lines, Norm, expect_trailing};
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::{Caps, Kernel};
+use crate::{Graph, Shape, Value};
+
+/// `torch.nn.LayerNorm`: `y = (x - mean) / sqrt(var + eps) * weight + bias`, mean and (biased) variance over the last
+/// dimensions, those of `normalized_shape`.
+#[derive(Clone, Debug)]
+pub struct LayerNorm {
+    normalized_shape: Shape,
+    norm: Norm,
+}
+
+impl LayerNorm {
+    /// A layer norm with weight and bias of the normalised shape, if any, and PyTorch's epsilon, 1e-5.
+    pub fn new(normalized_shape: impl Into<Shape>, weight: Option<Constant>, bias: Option<Constant>) -> LayerNorm {
+        LayerNorm { normalized_shape: normalized_shape.into(), norm: Norm::new(weight, bias) }
+    }
+
+    /// Another epsilon.
+    #[must_use]
+    pub fn eps(mut self, eps: f64) -> LayerNorm {
+        self.norm.eps = eps;
+        self
+    }
+}
+
+impl Op for LayerNorm {
+    fn name(&self) -> &'static str {
+        "layer_norm"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        expect_trailing(x, &self.normalized_shape)?;
+        self.norm.expect_affine(&self.normalized_shape)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(self.norm.kernels(io, Lines::trailing(&self.normalized_shape)))
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        self.norm.cost()
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        let norm = self.norm.with(next)?;
+        Some(Box::new(LayerNorm { norm, ..self.clone() }))
+    }
+}
+
+impl Graph {
+    /// Adds a [`LayerNorm`].
+    pub fn layer_norm(&mut self, x: Value, norm: LayerNorm) -> Result<Value> {
+        self.push(norm, &[x])
+    }
+}

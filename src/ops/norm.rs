@@ -1,0 +1,137 @@
+//! What layer, RMS, group and instance norm have in common: lines of consecutive elements, normalised one by one.
+
+use super::activation::{Activation, ActivationParams, code};
+use crate::Shape;
+use crate::error::ErrorKind;
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Dispatch, Kernel, Layout, Packed, Place};
+use bytemuck::{Pod, Zeroable};
+
+/// What is done to each line: `f((x - mean) / sqrt(var + eps) * weight + bias)`.
+#[derive(Clone, Debug)]
+pub(crate) struct Norm {
+    pub(crate) weight: Option<Constant>,
+    pub(crate) bias: Option<Constant>,
+    pub(crate) eps: f64,
+    /// Whether the mean is subtracted; RMS norm takes it for 0.
+    pub(crate) centred: bool,
+    pub(crate) activation: Option<Activation>,
+}
+
+/// How weight and bias lie along the lines: one of each for `spatial` consecutive elements, anew after `groups` lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lines {
+    pub(crate) length: usize,
+    pub(crate) groups: usize,
+    pub(crate) spatial: usize,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    lines: u32,
+    length: u32,
+    groups: u32,
+    spatial: u32,
+    eps: f32,
+    activation: ActivationParams,
+}
+
+/// That the input ends with the dimensions over which a layer or RMS norm goes.
+pub(crate) fn expect_trailing(x: &Shape, normalized_shape: &Shape) -> Result<(), ErrorKind> {
+    if normalized_shape.is_empty() {
+        return Err(ErrorKind::argument("normalized_shape", "1 dimension or more", normalized_shape));
+    }
+    if x.ends_with(normalized_shape) {
+        return Ok(());
+    }
+    Err(ErrorKind::argument("normalized_shape", format_args!("the last dimensions of {x}"), normalized_shape))
+}
+
+impl Lines {
+    /// Lines of `normalized_shape`, with a weight and a bias for each element.
+    pub(crate) fn trailing(normalized_shape: &Shape) -> Lines {
+        Lines { length: normalized_shape.elements(), groups: 1, spatial: 1 }
+    }
+
+    /// `groups` lines an image `[N, C, ..]`, with a weight and a bias for each channel.
+    pub(crate) fn groups(x: &Shape, groups: usize) -> Lines {
+        let spatial = x[2..].iter().product();
+        Lines { length: x[1] / groups * spatial, groups, spatial }
+    }
+}
+
+impl Norm {
+    /// A norm with PyTorch's epsilon, 1e-5.
+    pub(crate) fn new(weight: Option<Constant>, bias: Option<Constant>) -> Norm {
+        Norm { weight, bias, eps: 1e-5, centred: true, activation: None }
+    }
+
+    /// Checks the shape of weight and bias.
+    pub(crate) fn expect_affine(&self, shape: &Shape) -> Result<(), ErrorKind> {
+        for (name, constant) in [("weight", &self.weight), ("bias", &self.bias)] {
+            if let Some(constant) = constant.as_ref().filter(|constant| constant.shape() != shape) {
+                return Err(ErrorKind::argument(name, shape, constant.shape()));
+            }
+        }
+        Ok(())
+    }
+
+    fn affine(&self) -> impl Iterator<Item = &Constant> {
+        self.weight.iter().chain(&self.bias)
+    }
+
+    /// Pairs of a weight and a bias; a single one, which changes nothing, where there are none.
+    fn pack(&self) -> Packed {
+        let count = self.affine().next().map_or(1, |constant| constant.shape().elements());
+        let norm = self.clone();
+        let values = move || {
+            let mut values = vec![0.0; count.div_ceil(2) * 4];
+            let all = |constant: &Option<Constant>, otherwise| {
+                constant.as_ref().map_or_else(|| vec![otherwise; count], Constant::values)
+            };
+            let pairs = all(&norm.weight, 1.0).into_iter().zip(all(&norm.bias, 0.0));
+            for (to, (weight, bias)) in values.chunks_exact_mut(2).zip(pairs) {
+                to.copy_from_slice(&[weight, bias]);
+            }
+            values
+        };
+        let ids = [&self.weight, &self.bias].map(|constant| constant.as_ref().map(Constant::id));
+        let (key, texels) = (format!("norm {ids:?}"), (1, count.div_ceil(2)));
+        Packed { key, place: Place::Buffer, texels, values: std::sync::Arc::new(values) }
+    }
+
+    pub(crate) fn kernels(&self, io: &Io, lines: Lines) -> Vec<Kernel> {
+        let count = io.inputs[0].elements() / lines.length;
+        // Without weight and bias, the single pair serves whole lines.
+        let plain = Lines { groups: 1, spatial: lines.length, ..lines };
+        let Lines { length, groups, spatial } = if self.affine().next().is_some() { lines } else { plain };
+        let params = Params {
+            lines: count as u32,
+            length: length as u32,
+            groups: groups as u32,
+            spatial: spatial as u32,
+            eps: self.eps as f32,
+            activation: ActivationParams::of(self.activation),
+        };
+        let shader = shader!("norm", "activation", "index")
+            .set("LANES", if length > 1024 { 256u32 } else { 64 })
+            .set("CENTRED", self.centred)
+            .set("ACTIVATION", code(self.activation));
+        let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];
+        vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, count))]
+    }
+
+    pub(crate) fn cost(&self) -> Cost {
+        let parameters = self.affine().map(|constant| constant.shape().elements() as u64).sum();
+        Cost { parameters, ..Cost::default() }
+    }
+
+    /// This norm with the operation after it, if that is an activation.
+    pub(crate) fn with(&self, next: &dyn Op) -> Option<Norm> {
+        let &activation = next.downcast_ref::<Activation>().filter(|_| self.activation.is_none())?;
+        Some(Norm { activation: Some(activation), ..self.clone() })
+    }
+}

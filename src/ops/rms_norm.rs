@@ -1,0 +1,64 @@
+//! RMS norm: layer norm without a mean.
+
+use super::norm::{Lines, Norm, expect_trailing};
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::{Caps, Kernel};
+use crate::{Graph, Shape, Value};
+
+/// `torch.nn.RMSNorm`: `y = x / sqrt(mean(x²) + eps) * weight`, the mean over the last dimensions, those of
+/// `normalized_shape`.
+#[derive(Clone, Debug)]
+pub struct RmsNorm {
+    normalized_shape: Shape,
+    norm: Norm,
+}
+
+impl RmsNorm {
+    /// An RMS norm with a weight of the normalised shape, if any, and PyTorch's epsilon: `f32::EPSILON`.
+    pub fn new(normalized_shape: impl Into<Shape>, weight: Option<Constant>) -> RmsNorm {
+        let norm = Norm { centred: false, ..Norm::new(weight, None) };
+        RmsNorm { normalized_shape: normalized_shape.into(), norm }.eps(f32::EPSILON.into())
+    }
+
+    /// Another epsilon.
+    #[must_use]
+    pub fn eps(mut self, eps: f64) -> RmsNorm {
+        self.norm.eps = eps;
+        self
+    }
+}
+
+impl Op for RmsNorm {
+    fn name(&self) -> &'static str {
+        "rms_norm"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        expect_trailing(x, &self.normalized_shape)?;
+        self.norm.expect_affine(&self.normalized_shape)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(self.norm.kernels(io, Lines::trailing(&self.normalized_shape)))
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        self.norm.cost()
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        let norm = self.norm.with(next)?;
+        Some(Box::new(RmsNorm { norm, ..self.clone() }))
+    }
+}
+
+impl Graph {
+    /// Adds an [`RmsNorm`].
+    pub fn rms_norm(&mut self, x: Value, norm: RmsNorm) -> Result<Value> {
+        self.push(norm, &[x])
+    }
+}
