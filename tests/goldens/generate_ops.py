@@ -143,6 +143,16 @@ def activations():
         ("hardswish", "hardswish", F.hardswish, {}),
         ("gelu", "gelu", F.gelu, {"approximate": "none"}),
         ("gelu_tanh", "gelu", F.gelu, {"approximate": "tanh"}),
+        ("elu", "elu", F.elu, {"alpha": 1.0}),
+        ("elu_alpha", "elu", F.elu, {"alpha": 1.5}),
+        ("selu", "selu", F.selu, {}),
+        ("celu", "celu", F.celu, {"alpha": 1.0}),
+        ("celu_alpha", "celu", F.celu, {"alpha": 1.5}),
+        ("hardsigmoid", "hardsigmoid", F.hardsigmoid, {}),
+        ("mish", "mish", F.mish, {}),
+        ("softplus", "softplus", F.softplus, {"beta": 1.0, "threshold": 20.0}),
+        ("softplus_beta", "softplus", F.softplus, {"beta": 0.5, "threshold": 20.0}),
+        ("softsign", "softsign", F.softsign, {}),
     ):
         case(name, op, compute, attributes, input=x.clone())
 
