@@ -125,9 +125,10 @@ def normalisations():
     case("local_response_norm_strong", "local_response_norm", lrn, defaults | {"alpha": 0.3, "k": 2.0}, input=x)
     case("local_response_norm_even", "local_response_norm", lrn, defaults | {"size": 4, "alpha": 0.3}, input=x)
 
-    case("softmax", "softmax", F.softmax, {"dim": 1}, input=3 * x)
-    case("softmax_last", "softmax", F.softmax, {"dim": -1}, input=3 * x)
-    case("softmax_large", "softmax", F.softmax, {"dim": 1}, input=500 * x)  # overflows unless shifted by the maximum
+    for op, compute in (("softmax", F.softmax), ("log_softmax", F.log_softmax)):
+        case(op, op, compute, {"dim": 1}, input=3 * x)
+        case(f"{op}_last", op, compute, {"dim": -1}, input=3 * x)
+        case(f"{op}_large", op, compute, {"dim": 1}, input=500 * x)  # overflows unless shifted by the maximum
 
 
 def activations():

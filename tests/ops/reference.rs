@@ -212,10 +212,19 @@ pub fn local_response_norm(x: &Tensor, size: usize, alpha: f64, beta: f64, k: f6
 }
 
 pub fn softmax(x: &Tensor, axis: usize) -> Tensor {
+    over_lines(x, axis, |shifted, sum| shifted.exp() / sum)
+}
+
+pub fn log_softmax(x: &Tensor, axis: usize) -> Tensor {
+    over_lines(x, axis, |shifted, sum| shifted - sum.ln())
+}
+
+/// `f` of each element less its line's largest, and of the sum of the line's exponentials.
+fn over_lines(x: &Tensor, axis: usize, f: impl Fn(f64, f64) -> f64) -> Tensor {
     Tensor::build(x.shape.clone(), |i| {
         let line: Vec<f64> = (0..x.shape[axis]).map(|j| x.at(&[&i[..axis], &[j], &i[axis + 1..]].concat())).collect();
         let largest = line.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        (x.at(i) - largest).exp() / line.iter().map(|value| (value - largest).exp()).sum::<f64>()
+        f(x.at(i) - largest, line.iter().map(|value| (value - largest).exp()).sum())
     })
 }
 
