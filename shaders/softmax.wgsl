@@ -1,9 +1,11 @@
-// Softmax along one axis: y[i] = exp(x[i] - max) / sum_j exp(x[j] - max).
+// Softmax along one axis: y[i] = exp(x[i] - max) / sum_j exp(x[j] - max); or, if LOG, its logarithm, with nothing divided:
+// y[i] = x[i] - max - log(sum_j exp(x[j] - max)), finite where the quotient underflows.
 //
 // One workgroup computes one line along the axis; each invocation strides over it, workgroup memory joins them.
 // x, y: row-major; a line's elements are `stride` apart.
 
 override LANES: u32 = 64u;
+override LOG: bool = false;
 
 struct Params { lines: u32, length: u32, stride: u32 }
 
@@ -44,6 +46,10 @@ fn main(
     let total = partial[0];
     for (var i = lane; i < params.length; i += LANES) {
         let at = first + i * params.stride;
-        y[at] = exp(x[at] - largest) / total;
+        if LOG {
+            y[at] = x[at] - largest - log(total);
+        } else {
+            y[at] = exp(x[at] - largest) / total;
+        }
     }
 }

@@ -192,6 +192,7 @@ fn other_operations() -> Result<Graph> {
     let y = graph.linear(y, constant(&[5, 6]), None)?;
     let y = graph.layer_norm(y, LayerNorm::new([5], Some(constant(&[5])), None))?;
     let y = graph.softmax(y, 2)?;
+    let y = graph.log_softmax(y, 2)?;
     graph.output("y", y);
     // An output that is an input is copied.
     graph.output("x", graph.inputs()[0].value);

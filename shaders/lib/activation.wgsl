@@ -1,7 +1,8 @@
 // The end of every kernel that can end a fused step: the activation, applied to four values.
 //
 // code: 0 clamp to [lo, hi] (none, ReLU, ReLU6) · 1 leaky ReLU, slope alpha · 2 sigmoid · 3 tanh · 4 SiLU
-//       5 Hardswish · 6 GELU (erf) · 7 GELU (tanh). Definitions: PyTorch's. `src/ops/activation.rs` chooses.
+//       5 Hardswish · 6 GELU (erf) · 7 GELU (tanh) · 8 ELU, alpha · 9 SELU · 10 CELU, alpha · 11 hard sigmoid · 12 Mish
+//       13 softplus, beta is alpha · 14 softsign. Definitions: PyTorch's. `src/ops/activation.rs` chooses.
 
 fn activate(code: u32, x: vec4<f32>, lo: f32, hi: f32, alpha: f32) -> vec4<f32> {
     switch code {
@@ -12,7 +13,14 @@ fn activate(code: u32, x: vec4<f32>, lo: f32, hi: f32, alpha: f32) -> vec4<f32> 
         case 4u: { return x * sigmoid(x); }
         case 5u: { return x * clamp(x + 3.0, vec4<f32>(), vec4<f32>(6.0)) / 6.0; }
         case 6u: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
-        default: { return 0.5 * x * (1.0 + tanh_bounded(0.79788456 * (x + 0.044715 * x * x * x))); }
+        case 7u: { return 0.5 * x * (1.0 + tanh_bounded(0.79788456 * (x + 0.044715 * x * x * x))); }
+        case 8u: { return elu(x, alpha, 1.0); }
+        case 9u: { return 1.05070099 * elu(x, 1.67326324, 1.0); }
+        case 10u: { return elu(x, alpha, 1.0 / alpha); }
+        case 11u: { return clamp(x + 3.0, vec4<f32>(), vec4<f32>(6.0)) / 6.0; }
+        case 12u: { return mish(x); }
+        case 13u: { return softplus(alpha * x) / alpha; }
+        default: { return x / (1.0 + abs(x)); }
     }
 }
 
@@ -31,4 +39,41 @@ fn erf(x: vec4<f32>) -> vec4<f32> {
     let t = 1.0 / (1.0 + 0.3275911 * abs(x));
     let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
     return sign(x) * (1.0 - p * exp(-x * x));
+}
+
+fn elu(x: vec4<f32>, alpha: f32, rate: f32) -> vec4<f32> {
+    return select(alpha * expm1(rate * min(x, vec4<f32>())), x, x >= vec4<f32>());
+}
+
+// exp(x) - 1 cancels near 0: there, Taylor's polynomial, whose relative error is at most 3e-7 down to x = -0.5.
+fn expm1(x: vec4<f32>) -> vec4<f32> {
+    let p = 1.0 / 24.0 + x * (1.0 / 120.0 + x * (1.0 / 720.0 + x / 5040.0));
+    let near = x * (1.0 + x * (1.0 / 2.0 + x * (1.0 / 6.0 + x * p)));
+    return select(exp(clamp(x, vec4<f32>(-87.0), vec4<f32>(87.0))) - 1.0, near, abs(x) <= vec4<f32>(0.5));
+}
+
+// exp(-|x|) never overflows, whatever x.
+fn softplus(x: vec4<f32>) -> vec4<f32> {
+    return max(x, vec4<f32>()) + log1p(exp_minus_abs(x));
+}
+
+// tanh(log(1 + e)) is (e² + 2e) / (e² + 2e + 2) for e = exp(x): for positive x, both divided by e².
+fn mish(x: vec4<f32>) -> vec4<f32> {
+    let e = exp_minus_abs(x);
+    let positive = x >= vec4<f32>();
+    let p = select(e * (e + 2.0), 1.0 + 2.0 * e, positive);
+    return x * p / (p + select(vec4<f32>(2.0), 2.0 * e * e, positive));
+}
+
+fn exp_minus_abs(x: vec4<f32>) -> vec4<f32> {
+    return exp(-min(abs(x), vec4<f32>(87.0)));
+}
+
+// log(1 + x) = 2 artanh(x / (x + 2)) for x in [0, 1]: relative error at most 2e-8 and roundings, where log itself would lose
+// a small x in the 1.
+fn log1p(x: vec4<f32>) -> vec4<f32> {
+    let s = x / (x + 2.0);
+    let q = s * s;
+    let p = 1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q / 13.0));
+    return 2.0 * s * (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * p)));
 }

@@ -30,6 +30,21 @@ pub enum Activation {
     Gelu,
     /// GELU by its tanh approximation
     GeluTanh,
+    /// `x` where positive, else `alpha * (exp(x) - 1)`; PyTorch's default is an `alpha` of 1
+    Elu(f32),
+    /// `scale * elu(x)`, with the two constants of Klambauer et al., <https://arxiv.org/abs/1706.02515>
+    Selu,
+    /// `x` where positive, else `alpha * (exp(x / alpha) - 1)`; PyTorch's default is an `alpha` of 1, and 0 is refused
+    Celu(f32),
+    /// `relu6(x + 3) / 6`
+    Hardsigmoid,
+    /// `x * tanh(softplus(x))`
+    Mish,
+    /// `log(1 + exp(beta * x)) / beta`; PyTorch's default is a `beta` of 1, and 0 is refused. Where `beta * x` is
+    /// beyond PyTorch's default `threshold` of 20, this rounds to `x` in f32 anyway.
+    Softplus(f32),
+    /// `x / (1 + |x|)`
+    Softsign,
 }
 
 /// What `activate` of `shaders/lib/activation.wgsl` takes beside `x`: part of the `Params` of kernels that end with it.
@@ -48,7 +63,15 @@ impl ActivationParams {
             Some(Activation::Relu6) => (0.0, 6.0),
             _ => (f32::NEG_INFINITY, f32::INFINITY),
         };
-        let alpha = if let Some(Activation::LeakyRelu(slope)) = activation { slope } else { 0.0 };
+        let alpha = match activation {
+            Some(
+                Activation::LeakyRelu(alpha)
+                | Activation::Elu(alpha)
+                | Activation::Celu(alpha)
+                | Activation::Softplus(alpha),
+            ) => alpha,
+            _ => 0.0,
+        };
         ActivationParams { lo, hi, alpha }
     }
 }
@@ -64,6 +87,13 @@ pub(crate) fn code(activation: Option<Activation>) -> u32 {
         Some(Activation::Hardswish) => 5,
         Some(Activation::Gelu) => 6,
         Some(Activation::GeluTanh) => 7,
+        Some(Activation::Elu(_)) => 8,
+        Some(Activation::Selu) => 9,
+        Some(Activation::Celu(_)) => 10,
+        Some(Activation::Hardsigmoid) => 11,
+        Some(Activation::Mish) => 12,
+        Some(Activation::Softplus(_)) => 13,
+        Some(Activation::Softsign) => 14,
     }
 }
 
@@ -87,12 +117,27 @@ impl Op for Activation {
             Activation::Hardswish => "hardswish",
             Activation::Gelu => "gelu",
             Activation::GeluTanh => "gelu_tanh",
+            Activation::Elu(_) => "elu",
+            Activation::Selu => "selu",
+            Activation::Celu(_) => "celu",
+            Activation::Hardsigmoid => "hardsigmoid",
+            Activation::Mish => "mish",
+            Activation::Softplus(_) => "softplus",
+            Activation::Softsign => "softsign",
         }
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x] = expect_inputs::<1>(inputs)?;
-        Ok(vec![x.clone()])
+        let divisor = match *self {
+            Activation::Celu(alpha) => Some(("alpha", alpha)),
+            Activation::Softplus(beta) => Some(("beta", beta)),
+            _ => None,
+        };
+        match divisor {
+            Some((name, 0.0)) => Err(ErrorKind::argument(name, "a number other than 0", 0)),
+            _ => Ok(vec![x.clone()]),
+        }
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {

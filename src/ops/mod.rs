@@ -42,7 +42,7 @@ pub use pixel_shuffle::PixelShuffle;
 pub use pool::{Pool2d, PoolKind};
 pub use reshape::{Flatten, Reshape};
 pub use rms_norm::RmsNorm;
-pub use softmax::Softmax;
+pub use softmax::{LogSoftmax, Softmax};
 pub use transpose::Transpose;
 
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};

@@ -1,7 +1,7 @@
-//! Softmax over an axis.
+//! Softmax and its logarithm over an axis.
 
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Io, Op};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{Graph, Shape, Value};
@@ -10,6 +10,12 @@ use bytemuck::{Pod, Zeroable};
 /// `torch.softmax`: `y = exp(x - max) / sum(exp(x - max))` over one axis.
 #[derive(Clone, Debug)]
 pub struct Softmax {
+    axis: usize,
+}
+
+/// `torch.log_softmax`: `y = x - max - log(sum(exp(x - max)))` over one axis, finite where the logarithm of a softmax is not.
+#[derive(Clone, Debug)]
+pub struct LogSoftmax {
     axis: usize,
 }
 
@@ -28,31 +34,56 @@ impl Softmax {
     }
 }
 
+impl LogSoftmax {
+    /// A log-softmax over `axis`.
+    pub fn new(axis: usize) -> LogSoftmax {
+        LogSoftmax { axis }
+    }
+}
+
+fn output_shapes(inputs: &[Shape], axis: usize) -> Result<Vec<Shape>, ErrorKind> {
+    let [x] = expect_inputs::<1>(inputs)?;
+    if axis >= x.len() {
+        return Err(ErrorKind::argument("axis", format_args!("a dimension of {x}"), axis));
+    }
+    Ok(vec![x.clone()])
+}
+
+fn kernel(io: &Io, axis: usize, log: bool) -> Kernel {
+    let x = &io.inputs[0];
+    let (length, stride) = (x[axis], x.strides()[axis]);
+    let lines = x.elements() / length.max(1);
+    let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32 };
+    let bindings = vec![Binding::Input(0), Binding::Output(0)];
+    let shader = shader!("softmax", "index").set("LOG", log);
+    Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, lines))
+}
+
 impl Op for Softmax {
     fn name(&self) -> &'static str {
         "softmax"
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-        let [x] = expect_inputs::<1>(inputs)?;
-        if self.axis >= x.len() {
-            return Err(ErrorKind::argument("axis", format_args!("a dimension of {x}"), self.axis));
-        }
-        Ok(vec![x.clone()])
+        output_shapes(inputs, self.axis)
     }
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let x = &io.inputs[0];
-        let (length, stride) = (x[self.axis], x.strides()[self.axis]);
-        let lines = x.elements() / length.max(1);
-        let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32 };
-        let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader!("softmax", "index"), &params, bindings, lines);
-        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
+        Ok(vec![kernel(io, self.axis, false)])
+    }
+}
+
+impl Op for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log_softmax"
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::default()
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        output_shapes(inputs, self.axis)
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(vec![kernel(io, self.axis, true)])
     }
 }
 
@@ -60,5 +91,10 @@ impl Graph {
     /// Adds a [`Softmax`].
     pub fn softmax(&mut self, x: Value, axis: usize) -> Result<Value> {
         self.push(Softmax::new(axis), &[x])
+    }
+
+    /// Adds a [`LogSoftmax`].
+    pub fn log_softmax(&mut self, x: Value, axis: usize) -> Result<Value> {
+        self.push(LogSoftmax::new(axis), &[x])
     }
 }

@@ -125,9 +125,10 @@ def normalisations():
     case("local_response_norm_strong", "local_response_norm", lrn, defaults | {"alpha": 0.3, "k": 2.0}, input=x)
     case("local_response_norm_even", "local_response_norm", lrn, defaults | {"size": 4, "alpha": 0.3}, input=x)
 
-    case("softmax", "softmax", F.softmax, {"dim": 1}, input=3 * x)
-    case("softmax_last", "softmax", F.softmax, {"dim": -1}, input=3 * x)
-    case("softmax_large", "softmax", F.softmax, {"dim": 1}, input=500 * x)  # overflows unless shifted by the maximum
+    for op, compute in (("softmax", F.softmax), ("log_softmax", F.log_softmax)):
+        case(op, op, compute, {"dim": 1}, input=3 * x)
+        case(f"{op}_last", op, compute, {"dim": -1}, input=3 * x)
+        case(f"{op}_large", op, compute, {"dim": 1}, input=500 * x)  # overflows unless shifted by the maximum
 
 
 def activations():
@@ -143,6 +144,16 @@ def activations():
         ("hardswish", "hardswish", F.hardswish, {}),
         ("gelu", "gelu", F.gelu, {"approximate": "none"}),
         ("gelu_tanh", "gelu", F.gelu, {"approximate": "tanh"}),
+        ("elu", "elu", F.elu, {"alpha": 1.0}),
+        ("elu_alpha", "elu", F.elu, {"alpha": 1.5}),
+        ("selu", "selu", F.selu, {}),
+        ("celu", "celu", F.celu, {"alpha": 1.0}),
+        ("celu_alpha", "celu", F.celu, {"alpha": 1.5}),
+        ("hardsigmoid", "hardsigmoid", F.hardsigmoid, {}),
+        ("mish", "mish", F.mish, {}),
+        ("softplus", "softplus", F.softplus, {"beta": 1.0, "threshold": 20.0}),
+        ("softplus_beta", "softplus", F.softplus, {"beta": 0.5, "threshold": 20.0}),
+        ("softsign", "softsign", F.softsign, {}),
     ):
         case(name, op, compute, attributes, input=x.clone())
 

@@ -1,3 +1,4 @@
+use crate::activation::ALL;
 use crate::harness::{Tolerance, as_image, check, constant, graph, outliers, random, refused};
 use crate::reference::{self, Conv, Tensor};
 use shadernet::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind};
@@ -263,21 +264,9 @@ fn takes_in_batch_norm_residual_and_activation() {
 
 #[test]
 fn takes_in_every_activation() {
-    type Reference = fn(&Tensor) -> Tensor;
-    let activations: [(Activation, Reference); 9] = [
-        (Activation::Relu, reference::relu),
-        (Activation::Relu6, reference::relu6),
-        (Activation::LeakyRelu(0.2), |x| reference::leaky_relu(x, 0.2)),
-        (Activation::Sigmoid, reference::sigmoid),
-        (Activation::Tanh, reference::tanh),
-        (Activation::Silu, reference::silu),
-        (Activation::Hardswish, reference::hardswish),
-        (Activation::Gelu, reference::gelu),
-        (Activation::GeluTanh, reference::gelu_tanh),
-    ];
-    for (i, (activation, reference)) in activations.into_iter().enumerate() {
-        // The clamps and the slope, which have parameters, in every family; the others in the first.
-        for case in &FAMILIES[..if i < 3 { 4 } else { 1 }] {
+    for (i, (activation, reference, _)) in ALL.into_iter().enumerate() {
+        // Those with parameters in every family; the others in the first.
+        for case in &FAMILIES[..if i < 6 { 4 } else { 1 }] {
             let mut x = random(1, case.x);
             x.data.iter_mut().for_each(|value| *value *= 4.0);
             let graph = graph(&[&x], |graph, x| {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.
 const GOLDENS: [(&str, usize, &[u8]); 2] = [
-    (include_str!("../goldens/ops.json"), 56, include_bytes!("../goldens/ops.safetensors")),
+    (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
 ];
 
@@ -122,10 +122,11 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
             reference::group_norm(x, groups, inputs.get(1), inputs.get(2), attributes.number("eps"))
         }
         "instance_norm" => reference::instance_norm(x, inputs.get(1), inputs.get(2), attributes.number("eps")),
-        "softmax" => {
+        "softmax" | "log_softmax" => {
             let axis = attributes.get("dim").as_i64().expect("an axis");
             let rank = x.shape.len() as i64;
-            reference::softmax(x, usize::try_from(axis.rem_euclid(rank)).expect("it is positive"))
+            let axis = usize::try_from(axis.rem_euclid(rank)).expect("it is positive");
+            if op == "softmax" { reference::softmax(x, axis) } else { reference::log_softmax(x, axis) }
         }
         "relu" => reference::relu(x),
         "relu6" => reference::relu6(x),
@@ -139,6 +140,13 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
             Some("tanh") => reference::gelu_tanh(x),
             other => panic!("approximate {other:?}"),
         },
+        "elu" => reference::elu(x, attributes.number("alpha")),
+        "selu" => reference::selu(x),
+        "celu" => reference::celu(x, attributes.number("alpha")),
+        "hardsigmoid" => reference::hardsigmoid(x),
+        "mish" => reference::mish(x),
+        "softplus" => reference::softplus(x, attributes.number("beta"), attributes.number("threshold")),
+        "softsign" => reference::softsign(x),
         "pixel_shuffle" => reference::pixel_shuffle(x, attributes.size("upscale_factor")),
         _ => panic!("the reference has no {op}"),
     }

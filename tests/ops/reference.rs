@@ -255,10 +255,19 @@ pub fn instance_norm(x: &Tensor, weight: Option<&Tensor>, bias: Option<&Tensor>,
 }
 
 pub fn softmax(x: &Tensor, axis: usize) -> Tensor {
+    over_lines(x, axis, |shifted, sum| shifted.exp() / sum)
+}
+
+pub fn log_softmax(x: &Tensor, axis: usize) -> Tensor {
+    over_lines(x, axis, |shifted, sum| shifted - sum.ln())
+}
+
+/// `f` of each element less its line's largest, and of the sum of the line's exponentials.
+fn over_lines(x: &Tensor, axis: usize, f: impl Fn(f64, f64) -> f64) -> Tensor {
     Tensor::build(x.shape.clone(), |i| {
         let line: Vec<f64> = (0..x.shape[axis]).map(|j| x.at(&[&i[..axis], &[j], &i[axis + 1..]].concat())).collect();
         let largest = line.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        (x.at(i) - largest).exp() / line.iter().map(|value| (value - largest).exp()).sum::<f64>()
+        f(x.at(i) - largest, line.iter().map(|value| (value - largest).exp()).sum())
     })
 }
 
@@ -350,6 +359,35 @@ pub fn gelu(x: &Tensor) -> Tensor {
 pub fn gelu_tanh(x: &Tensor) -> Tensor {
     let inner = |x: f64| (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
     x.map(|x| 0.5 * x * (1.0 + inner(x).tanh()))
+}
+
+pub fn elu(x: &Tensor, alpha: f64) -> Tensor {
+    x.map(|x| if x < 0.0 { alpha * x.exp_m1() } else { x })
+}
+
+pub fn selu(x: &Tensor) -> Tensor {
+    let (alpha, scale) = (1.673_263_242_354_377_2, 1.050_700_987_355_480_5);
+    x.map(|x| scale * if x < 0.0 { alpha * x.exp_m1() } else { x })
+}
+
+pub fn celu(x: &Tensor, alpha: f64) -> Tensor {
+    x.map(|x| if x < 0.0 { alpha * (x / alpha).exp_m1() } else { x })
+}
+
+pub fn hardsigmoid(x: &Tensor) -> Tensor {
+    x.map(|x| (x + 3.0).clamp(0.0, 6.0) / 6.0)
+}
+
+pub fn mish(x: &Tensor) -> Tensor {
+    x.map(|x| x * (x.max(0.0) + (-x.abs()).exp().ln_1p()).tanh())
+}
+
+pub fn softplus(x: &Tensor, beta: f64, threshold: f64) -> Tensor {
+    x.map(|x| if beta * x > threshold { x } else { (beta * x).exp().ln_1p() / beta })
+}
+
+pub fn softsign(x: &Tensor) -> Tensor {
+    x.map(|x| x / (1.0 + x.abs()))
 }
 
 /// `2 / sqrt(π) exp(-x²) sum_n 2^n x^(2n+1) / (1 · 3 · … · (2n+1))`: all terms have one sign, so that none cancels another.

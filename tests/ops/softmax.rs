@@ -1,6 +1,14 @@
 use crate::harness::{Tolerance, as_image, check, graph, random, refused};
 use crate::reference::{self, Tensor};
-use shadernet::ops::Softmax;
+use shadernet::ops::{LogSoftmax, Softmax};
+
+/// Checks both operations.
+fn check_both(case: &str, x: &Tensor, axis: usize) {
+    let softmax = graph(&[x], |graph, x| graph.softmax(x[0], axis));
+    check(case, &softmax, &[x], &reference::softmax(x, axis), Tolerance::Transcendental);
+    let log_softmax = graph(&[x], |graph, x| graph.log_softmax(x[0], axis));
+    check(case, &log_softmax, &[x], &reference::log_softmax(x, axis), Tolerance::Transcendental);
+}
 
 fn scaled(by: f32, shape: &[usize]) -> Tensor {
     let mut x = random(1, shape);
@@ -24,9 +32,7 @@ fn over_each_axis() {
     ];
     for (shape, axis) in cases {
         let x = scaled(5.0, shape);
-        let graph = graph(&[&x], |graph, x| graph.softmax(x[0], axis));
-        let case = format!("axis {axis} of {shape:?}");
-        check(&case, &graph, &[&x], &reference::softmax(&x, axis), Tolerance::Transcendental);
+        check_both(&format!("axis {axis} of {shape:?}"), &x, axis);
     }
 }
 
@@ -36,21 +42,18 @@ fn large_values() {
     for shift in [0.0, 500.0, -500.0] {
         let mut x = scaled(500.0, &[4, 9]);
         x.data.iter_mut().for_each(|value| *value += shift);
-        let graph = graph(&[&x], |graph, x| graph.softmax(x[0], 1));
-        check(&format!("±500 {shift:+}"), &graph, &[&x], &reference::softmax(&x, 1), Tolerance::Transcendental);
+        check_both(&format!("±500 {shift:+}"), &x, 1);
     }
-    let equal = Tensor::new([2, 3], vec![-500.0; 6]);
-    let graph = graph(&[&equal], |graph, x| graph.softmax(x[0], 1));
-    let third = Tensor::new([2, 3], vec![1.0 / 3.0; 6]);
-    check("all the same", &graph, &[&equal], &third, Tolerance::Transcendental);
+    for value in [-500.0, 500.0, -88.0, 88.0, 0.0, 1e-30] {
+        check_both(&format!("all {value}"), &Tensor::new([2, 3], vec![value; 6]), 1);
+    }
+    check_both("corners", &Tensor::new([1, 8], vec![500.0, -500.0, 88.0, -88.0, 0.0, -0.0, 1e-30, -1e-30]), 1);
 }
 
 #[test]
 fn more_workgroups_than_a_dimension_has() {
     // One workgroup a line, and WebGPU's limit is 65,535 in each dimension of a dispatch.
-    let x = scaled(3.0, &[70_000, 3]);
-    let graph = graph(&[&x], |graph, x| graph.softmax(x[0], 1));
-    check("70,000 lines", &graph, &[&x], &reference::softmax(&x, 1), Tolerance::Transcendental);
+    check_both("70,000 lines", &scaled(3.0, &[70_000, 3]), 1);
 }
 
 #[test]
@@ -68,4 +71,6 @@ fn of_an_image() {
 fn what_it_refuses() {
     assert!(refused(&[&[2, 3]], Softmax::new(2)).contains("a dimension of [2, 3]"));
     assert!(refused(&[], Softmax::new(0)).contains("inputs"));
+    assert!(refused(&[&[2, 3]], LogSoftmax::new(2)).contains("a dimension of [2, 3]"));
+    assert!(refused(&[], LogSoftmax::new(0)).contains("inputs"));
 }
