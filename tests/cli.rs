@@ -277,6 +277,15 @@ fn torchvisions_weights_load_unchanged() {
 }
 
 #[test]
+fn the_portable_kernels_can_be_asked_for() {
+    let devices = prints(&["devices", "--portable"]);
+    let taken = devices.split_once("* ").expect("one is taken").1;
+    let profile = taken.lines().find(|line| line.contains("kernel profile")).expect("it has a profile");
+    assert!(profile.ends_with(" portable"), "{devices}");
+    assert!(prints(&["run", "digits", "--portable", "--input", SEVEN, "--top", "1"]).starts_with("digit 7 "));
+}
+
+#[test]
 fn bench_measures_each_batch_with_each_number_of_frames_in_flight() {
     let folder = Folder::new("bench");
     let (path, frames) = (folder.path("bench.json"), ["--frames", "5", "--json"]);

@@ -52,6 +52,9 @@ struct DeviceArgs {
     /// Take an adapter of this backend [default: $WGPU_BACKEND, or any]
     #[arg(long, global = true, help_heading = "Device", value_name = "NAME")]
     backend: Option<Backend>,
+    /// Use the kernels that every GPU runs, even where others suit the adapter better
+    #[arg(long, global = true, help_heading = "Device")]
+    portable: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -66,6 +69,9 @@ impl DeviceArgs {
         let mut options = ContextOptions::from_env();
         if let Some(name) = &self.adapter {
             options = options.adapter(name);
+        }
+        if self.portable {
+            options = options.portable();
         }
         match self.backend {
             Some(Backend::Vulkan) => options.backends(wgpu::Backends::VULKAN),
