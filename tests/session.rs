@@ -491,7 +491,7 @@ fn an_operation_of_ones_own_runs_among_the_others() {
 #[test]
 fn an_operation_whose_shader_is_wrong_is_an_error() {
     #[derive(Debug)]
-    struct Wrong;
+    struct Wrong(&'static str);
 
     impl Op for Wrong {
         fn name(&self) -> &'static str {
@@ -503,20 +503,29 @@ fn an_operation_whose_shader_is_wrong_is_an_error() {
         }
 
         fn kernels(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-            let shader = Shader::new("wrong", "@compute @workgroup_size(1) fn main() { nonsense(); }", &[]);
+            let shader = Shader::new("wrong", self.0, &[]);
             let dispatch = Dispatch::new(shader, &[0u32; 4], vec![Binding::Input(0), Binding::Output(0)], 1);
             Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
         }
     }
 
+    // What isn't WGSL; and what wants 32 bytes of parameters where the dispatch has 16.
+    const NONSENSE: &str = "@compute @workgroup_size(1) fn main() { nonsense(); }";
+    const GREEDY: &str = "
+@group(0) @binding(0) var<uniform> params: array<vec4<u32>, 2>;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1) fn main() { y[0] = x[params[1].x]; }";
     let _alone = alone();
-    let mut graph = Graph::new();
-    let x = graph.input("x", [BATCH, 4]);
-    let y = graph.push(Wrong, &[x]).expect("any shape serves");
-    graph.output("y", y);
-    let error = Model::new(&context(), &graph).and_then(|model| model.session(1)).expect_err("it doesn't compile");
-    assert!(matches!(error.kind, ErrorKind::Device(_)), "{error}");
-    assert!(error.to_string().contains("nonsense"), "{error}");
+    for (shader, said) in [(NONSENSE, "nonsense"), (GREEDY, "32")] {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [BATCH, 4]);
+        let y = graph.push(Wrong(shader), &[x]).expect("any shape serves");
+        graph.output("y", y);
+        let error = Model::new(&context(), &graph).and_then(|model| model.session(1)).expect_err("it doesn't compile");
+        assert!(matches!(error.kind, ErrorKind::Device(_)), "{error}");
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }
 
 #[test]

@@ -10,6 +10,8 @@ use std::sync::Mutex;
 /// What a binding is to the pipeline's layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
+    /// A uniform of so many bytes: a shader that wants more is refused when it is compiled, not when it is dispatched.
+    Params(u64),
     Read,
     Write,
     TextureRead,
@@ -48,19 +50,24 @@ fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipelin
     let label = Some(shader.name());
     let device = context.device();
     let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+    let params = |bytes| wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Uniform,
+        has_dynamic_offset: false,
+        min_binding_size: wgpu::BufferSize::new(bytes),
+    };
     let texture = |access| wgpu::BindingType::StorageTexture {
         access,
         format: wgpu::TextureFormat::Rgba32Float,
         view_dimension: wgpu::TextureViewDimension::D2,
     };
-    let types = kinds.iter().map(|kind| match kind {
+    let types = kinds.iter().map(|&kind| match kind {
+        Kind::Params(bytes) => params(bytes),
         Kind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
         Kind::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
         Kind::TextureRead => texture(wgpu::StorageTextureAccess::ReadOnly),
         Kind::TextureWrite => texture(wgpu::StorageTextureAccess::WriteOnly),
     });
-    let entries: Vec<wgpu::BindGroupLayoutEntry> = std::iter::once(buffer(wgpu::BufferBindingType::Uniform))
-        .chain(types)
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = types
         .enumerate()
         .map(|(i, ty)| wgpu::BindGroupLayoutEntry {
             binding: i as u32,

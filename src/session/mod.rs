@@ -60,7 +60,9 @@ impl Session {
                 params.resize(params.len().next_multiple_of(context.caps().uniform_alignment as usize), 0);
                 places.push(((i, j), (params.len() as u64, dispatch.params.len() as u64), dispatch.workgroups));
                 params.extend(&dispatch.params);
-                wanted.push((dispatch.shader.clone(), resources.iter().map(|r| kind(&plan, r)).collect()));
+                let uniform = Kind::Params(dispatch.params.len() as u64);
+                let kinds = std::iter::once(uniform).chain(resources.iter().map(|r| kind(&plan, r)));
+                wanted.push((dispatch.shader.clone(), kinds.collect()));
             }
         }
         params.resize(params.len().next_multiple_of(16).max(16), 0);
