@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let context = pollster::block_on(Context::new())?;
     let session = Model::new(&context, &network.graph(&weights, None)?)?.session(1)?;
-    let logits = session.run_blocking(&[pixels])?.remove(0);
+    let logits = session.run_blocking(&[pixels])?.remove(0).into_f32()?;
 
     let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).ok_or("no classes")?;
     let sum: f32 = logits.iter().map(|logit| (logit - logits[best]).exp()).sum();

@@ -13,7 +13,7 @@ fn main() -> Result<()> {
 
     let context = pollster::block_on(Context::new())?;
     let session = Model::new(&context, &graph)?.session(1)?;
-    let outputs = session.run_blocking(&[[1.0, 1.0, 1.0]])?;
+    let outputs = session.run_blocking(&[[1.0f32, 1.0, 1.0]])?;
     println!("{:?} computed {:?}", context.info().name, outputs[0]);
     Ok(())
 }

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let graph = network.graph(&models::upscale_weights()?, Some([shape[2], shape[3]]))?;
     let context = pollster::block_on(Context::new())?;
     let session = Model::new(&context, &graph)?.session(1)?;
-    let larger = session.run_blocking(&[pixels])?.remove(0);
+    let larger = session.run_blocking(&[pixels])?.remove(0).into_f32()?;
 
     import::image::save(Path::new(&to), &session.outputs()[0].shape, &larger)?;
     println!("{from} {shape} is {to} {} now", session.outputs()[0].shape);

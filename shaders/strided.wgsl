@@ -1,12 +1,13 @@
 // Strided copy: y[first + sum_d i_d ys_d] = x[sum_d i_d xs_d]: transposition and concatenation.
 //
-// One invocation copies one element, in the order of the given sizes (at most 8 dimensions, outermost first).
+// One invocation copies one element, in the order of the given sizes (at most 8 dimensions, outermost first). The elements
+// are any four bytes.
 
 struct Params { sizes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>, y: array<vec4<u32>, 2>, count: u32, first: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read_write> y: array<u32>;
 
 @compute @workgroup_size(64)
 fn main(

@@ -52,6 +52,7 @@
 //!
 //! Without default features the crate is the library alone: wgpu, safetensors, no command and no image crates.
 
+pub mod dtype;
 pub mod error;
 pub mod gpu;
 pub mod graph;
@@ -65,11 +66,12 @@ pub mod session;
 mod shape;
 mod weights;
 
+pub use dtype::{DType, Data, Elements};
 pub use error::{Error, ErrorKind, Result};
 pub use gpu::{Context, ContextOptions};
 pub use graph::constant::Constant;
 pub use graph::op::{Cost, Io, Op};
-pub use graph::{Graph, Node, Value};
+pub use graph::{Graph, Node, State, Value};
 pub use plan::Plan;
 pub use session::{Bound, Model, Pending, Session};
 pub use shape::{BATCH, Shape};

@@ -4,8 +4,9 @@ use crate::error::{ErrorKind, Result};
 use crate::{Constant, Shape};
 use memmap2::Mmap;
 use safetensors::{Dtype, SafeTensors};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// Where the weights of a network come from: a safetensors file with PyTorch's state-dict names, or a seed.
 ///
@@ -19,6 +20,8 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Weights {
     source: Source,
+    /// What was asked for so far: whoever asks again gets the very same constant, which a device holds only once.
+    given: Arc<Mutex<HashMap<(String, Shape), Constant>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +69,7 @@ impl Weights {
     fn checked(path: &Path, bytes: Bytes) -> Result<Weights> {
         SafeTensors::deserialize(bytes.as_slice())
             .map_err(|error| ErrorKind::file(path, format_args!("not a whole safetensors file: {error}")))?;
-        Ok(Weights { source: Source::File { path: path.to_owned(), bytes: Arc::new(bytes) } })
+        Ok(Weights { source: Source::File { path: path.to_owned(), bytes: Arc::new(bytes) }, given: Arc::default() })
     }
 
     /// Weights made up from a seed and each tensor's name, the same on every machine: for networks without a weights file,
@@ -75,7 +78,7 @@ impl Weights {
     /// Weights of two dimensions or more are uniform with He's bound, `sqrt(6 / fan_in)`; scales of batch norm lie in
     /// 0.5..1.5, running variances in 1..2, running means in ±0.2, biases in ±0.1.
     pub fn seeded(seed: u64) -> Weights {
-        Weights { source: Source::Seed(seed) }
+        Weights { source: Source::Seed(seed), given: Arc::default() }
     }
 
     /// Whether they are made up.
@@ -85,7 +88,17 @@ impl Weights {
 
     /// A tensor of that name and shape. A file's may be f32, f16 or bf16.
     pub fn get(&self, name: &str, shape: impl Into<Shape>) -> Result<Constant> {
-        let shape = shape.into();
+        let key = (name.to_owned(), shape.into());
+        let mut given = self.given.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(constant) = given.get(&key) {
+            return Ok(constant.clone());
+        }
+        let constant = self.read(name, key.1.clone())?;
+        given.insert(key, constant.clone());
+        Ok(constant)
+    }
+
+    fn read(&self, name: &str, shape: Shape) -> Result<Constant> {
         match &self.source {
             &Source::Seed(seed) => {
                 let (of, name) = (shape.clone(), name.to_owned());

@@ -111,6 +111,7 @@ fn no_dispatch_reads_what_it_writes() {
                 let place = |resource: &Resource| match resource {
                     Resource::Slot { slot, write, .. } => Some((("slot", *slot), *write)),
                     Resource::Output { output, write } => Some((("output", *output), *write)),
+                    Resource::State { state, write } => Some((("state", *state), *write)),
                     Resource::Input(input) => Some((("input", *input), false)),
                     Resource::Weight(_) => None,
                 };

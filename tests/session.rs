@@ -56,7 +56,8 @@ fn two_in_three_out() -> Graph {
 }
 
 fn run(session: &Session, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
-    session.run_blocking(inputs).unwrap_or_else(|error| panic!("{error}"))
+    let outputs = session.run_blocking(inputs).unwrap_or_else(|error| panic!("{error}"));
+    outputs.into_iter().map(|output| output.into_f32().expect("its outputs are f32s")).collect()
 }
 
 fn argument(error: &shadernet::Error) -> &str {

@@ -7,7 +7,7 @@ use shadernet::models::all;
 use shadernet::ops::{Activation, BatchNorm2d, Binary, BinaryKind, LayerNorm, PaddingMode};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
-use shadernet::{Constant, Graph, Result, Weights};
+use shadernet::{Constant, DType, Graph, Result, Weights};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -103,7 +103,7 @@ fn planned(plan: &Plan, resources: &[Resource]) -> Vec<Bound> {
             SlotKind::Texture(..) => at(Place::Texture, *write),
         },
         Resource::Input(_) => at(Place::Buffer, false),
-        Resource::Output { write, .. } => at(Place::Buffer, *write),
+        Resource::Output { write, .. } | Resource::State { write, .. } => at(Place::Buffer, *write),
         Resource::Weight(packed) => at(packed.place, false),
     });
     std::iter::once(Bound::Uniform).chain(bound).collect()
@@ -193,6 +193,9 @@ fn other_operations() -> Result<Graph> {
     let y = graph.layer_norm(y, LayerNorm::new([5], Some(constant(&[5])), None))?;
     let y = graph.softmax(y, 2)?;
     let y = graph.log_softmax(y, 2)?;
+    let position = graph.typed_input("position", DType::I32, [1]);
+    let cache = graph.state("cache", [2, 64, 5]);
+    let y = graph.append(cache, y, position)?;
     graph.output("y", y);
     // An output that is an input is copied.
     graph.output("x", graph.inputs()[0].value);

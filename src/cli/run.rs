@@ -4,7 +4,7 @@ use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, within};
 use shadernet::import::{image, npy};
 use shadernet::models::{Network, Preprocess};
 use shadernet::plan::Port;
-use shadernet::{ErrorKind, Model, Shape};
+use shadernet::{Data, ErrorKind, Model, Shape};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -51,9 +51,10 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     }
     let session = Model::new(&device.context()?, &graph)?.session(batch)?;
     let outputs = session.run_blocking(&[values.repeat(batch / shape[0])])?;
+    let outputs = outputs.iter().map(Data::f32).collect::<shadernet::Result<Vec<_>>>()?;
 
     args.model.note_seeded(&weights, out)?;
-    let outputs: Vec<(&Port, &[f32])> = session.outputs().iter().zip(outputs.iter().map(Vec::as_slice)).collect();
+    let outputs: Vec<(&Port, &[f32])> = session.outputs().iter().zip(outputs).collect();
     if let Some(dir) = &args.output {
         write_files(dir, &outputs, !classifies, out)?;
     } else if top.is_none() {

@@ -1,17 +1,19 @@
 //! A constant tensor: weights, with values that are produced when they are wanted.
 
-use crate::Shape;
+use crate::dtype::Elements;
+use crate::{DType, Data, Shape};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A constant tensor of `f32`s. Cheap to clone: it holds the way to its values, not a copy of them.
+/// A constant tensor. Cheap to clone: it holds the way to its values, not a copy of them.
 #[derive(Clone)]
 pub struct Constant {
     id: u64,
     name: String,
     shape: Shape,
-    values: Arc<dyn Fn() -> Vec<f32> + Send + Sync>,
+    dtype: DType,
+    values: Arc<dyn Fn() -> Data + Send + Sync>,
 }
 
 impl Constant {
@@ -25,15 +27,29 @@ impl Constant {
         Constant::lazy(name, shape, move || values.clone())
     }
 
+    /// A constant with these integers, row-major.
+    ///
+    /// # Panics
+    /// If there are not as many values as the shape has elements.
+    pub fn integers(name: impl Into<String>, shape: impl Into<Shape>, values: Vec<i32>) -> Constant {
+        let shape = shape.into();
+        assert_eq!(values.len(), shape.elements(), "the values of a constant of shape {shape}");
+        Constant::of(name.into(), shape, DType::I32, Arc::new(move || Data::I32(values.clone())))
+    }
+
     /// A constant whose values `make` produces, whenever they are wanted: as many as the shape has elements.
     pub fn lazy(
         name: impl Into<String>,
         shape: impl Into<Shape>,
         make: impl Fn() -> Vec<f32> + Send + Sync + 'static,
     ) -> Constant {
+        Constant::of(name.into(), shape.into(), DType::F32, Arc::new(move || Data::F32(make())))
+    }
+
+    fn of(name: String, shape: Shape, dtype: DType, values: Arc<dyn Fn() -> Data + Send + Sync>) -> Constant {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Constant { id, name: name.into(), shape: shape.into(), values: Arc::new(make) }
+        Constant { id, name, shape, dtype, values }
     }
 
     /// The same values under another shape, with as many elements.
@@ -62,11 +78,24 @@ impl Constant {
         &self.shape
     }
 
+    /// The type of its elements.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// Its values, row-major.
+    pub fn data(&self) -> Data {
+        let data = (self.values)();
+        assert_eq!(data.view().elements(), self.shape.elements(), "the values of {self:?}");
+        data
+    }
+
+    /// Its values, row-major, as `f32`s: what weights are.
     pub fn values(&self) -> Vec<f32> {
-        let values = (self.values)();
-        assert_eq!(values.len(), self.shape.elements(), "the values of {self:?}");
-        values
+        match self.data() {
+            Data::F32(values) => values,
+            other => other.to_f32(),
+        }
     }
 }
 

@@ -17,7 +17,9 @@ impl Graph {
         let mut needed: HashSet<Value> = outputs.iter().copied().collect();
         for i in (0..nodes.len()).rev() {
             let node = nodes[i].as_ref().expect("nothing is fused yet");
-            if node.outputs.iter().any(|v| needed.contains(v)) {
+            // Whoever updates a state is needed, since the next frame reads it.
+            let updates = node.inputs.first().is_some_and(|&v| matches!(self.source(v), Source::State(_)));
+            if updates || node.outputs.iter().any(|v| needed.contains(v)) {
                 needed.extend(&node.inputs);
             } else {
                 nodes[i] = None;
@@ -33,6 +35,10 @@ impl Graph {
         // An operation can't see from `next` alone whether an addition broadcasts, say. What the fused one would give must
         // be what was there, for a batch of 1 as for others.
         let shapes: Vec<Vec<Shape>> = [1, 2].iter().filter_map(|&batch| self.shapes(batch).ok()).collect();
+        let gives_types = |op: &dyn Op, inputs: &[Value], outputs: &[Value]| {
+            let of = |values: &[Value]| values.iter().map(|&v| self.dtype(v)).collect::<Vec<_>>();
+            op.output_dtypes(&of(inputs)).is_ok_and(|given| given.iter().zip(of(outputs)).all(|(a, b)| *a == b))
+        };
 
         // A fused node takes the later one's place, where all its inputs exist; it may go on fusing there.
         // Of two producers that could take the same reader, the later one comes to its turn last and finds the
@@ -53,7 +59,8 @@ impl Graph {
                 let Some(op) = first.op.fuse(&*next.op, position) else { continue };
                 let mut inputs = first.inputs.clone();
                 inputs.extend(next.inputs.iter().enumerate().filter(|(p, _)| *p != position).map(|(_, &v)| v));
-                if !shapes.iter().all(|shapes| gives(&*op, &inputs, &next.outputs, shapes)) {
+                let typed = gives_types(&*op, &inputs, &next.outputs);
+                if !typed || !shapes.iter().all(|shapes| gives(&*op, &inputs, &next.outputs, shapes)) {
                     continue;
                 }
                 // A flatten that a linear layer takes in has no name that anybody knows.

@@ -4,6 +4,7 @@ pub mod constant;
 pub mod fuse;
 pub mod op;
 
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shape::{BATCH, Shape};
 use constant::Constant;
@@ -21,6 +22,8 @@ pub(crate) enum Source {
     Input,
     /// A constant.
     Constant(Constant),
+    /// The state of that index.
+    State(usize),
     /// An output of the node of that index.
     Node(usize),
 }
@@ -38,13 +41,20 @@ pub struct Node {
     pub outputs: Vec<Value>,
 }
 
-/// An input of a graph.
+/// Memory of a [`Graph`] that outlives a frame, such as the keys and values of the tokens so far: zeros at first, then what
+/// [`Graph::update`] left there.
+#[derive(Debug)]
+pub struct State(Value);
+
+/// An input or a state of a graph.
 #[derive(Clone, Debug)]
 pub struct Input {
     /// Its name.
     pub name: String,
     /// Its shape; a first size of [`BATCH`] is the session's batch.
     pub shape: Shape,
+    /// The type of its elements.
+    pub dtype: DType,
     /// Its value.
     pub value: Value,
 }
@@ -70,7 +80,9 @@ pub struct Graph {
     sources: Vec<Source>,
     /// For a batch of 1.
     shapes: Vec<Shape>,
+    dtypes: Vec<DType>,
     inputs: Vec<Input>,
+    states: Vec<Input>,
     outputs: Vec<(String, Value)>,
 }
 
@@ -80,18 +92,53 @@ impl Graph {
         Graph::default()
     }
 
-    fn value(&mut self, source: Source, shape: Shape) -> Value {
+    fn value(&mut self, source: Source, shape: Shape, dtype: DType) -> Value {
         self.sources.push(source);
         self.shapes.push(shape);
+        self.dtypes.push(dtype);
         Value(self.sources.len() as u32 - 1)
     }
 
-    /// An input; [`BATCH`] as its first size stands for the session's batch.
+    /// An input of `f32`s; [`BATCH`] as its first size stands for the session's batch.
     pub fn input(&mut self, name: impl Into<String>, shape: impl Into<Shape>) -> Value {
+        self.typed_input(name, DType::F32, shape)
+    }
+
+    /// An input of another element type.
+    pub fn typed_input(&mut self, name: impl Into<String>, dtype: DType, shape: impl Into<Shape>) -> Value {
         let shape = shape.into();
-        let value = self.value(Source::Input, shape.with_batch(1));
-        self.inputs.push(Input { name: name.into(), shape, value });
+        let value = self.value(Source::Input, shape.with_batch(1), dtype);
+        self.inputs.push(Input { name: name.into(), shape, dtype, value });
         value
+    }
+
+    /// Memory of `f32`s that outlives a frame; [`BATCH`] as its first size stands for the session's batch.
+    pub fn state(&mut self, name: impl Into<String>, shape: impl Into<Shape>) -> State {
+        let shape = shape.into();
+        let value = self.value(Source::State(self.states.len()), shape.with_batch(1), DType::F32);
+        self.states.push(Input { name: name.into(), shape, dtype: DType::F32, value });
+        State(value)
+    }
+
+    /// Adds an operation that changes a state in place, under the state's name. The state is the operation's first input, its
+    /// only output what the state then holds. No dispatch may bind both: the first input's old values stay where the operation
+    /// doesn't write.
+    pub fn update(&mut self, state: State, op: impl Op, inputs: &[Value]) -> Result<Value> {
+        let State(value) = state;
+        let &Source::State(index) = &self.sources[value.0 as usize] else {
+            return Err(ErrorKind::argument("state", "a state of this graph", "another graph's").at(op.name(), ""));
+        };
+        let (name, wanted, kind) = (self.states[index].name.clone(), self.shapes[value.0 as usize].clone(), op.name());
+        let outputs = self.add(&name, op, &[&[value], inputs].concat())?;
+        let [updated] = outputs[..] else {
+            return Err(ErrorKind::argument("outputs", "the state", outputs.len()).at(kind, name));
+        };
+        let (shape, dtype) = (&self.shapes[updated.0 as usize], self.dtype(updated));
+        if *shape != wanted || dtype != DType::F32 {
+            let got = format!("{dtype} {shape}");
+            return Err(ErrorKind::argument("output", format_args!("the state's f32 {wanted}"), got).at(kind, name));
+        }
+        Ok(updated)
     }
 
     /// Makes a value an output, under a name.
@@ -101,8 +148,8 @@ impl Graph {
 
     /// A constant as a value that operations read like any other.
     pub fn constant(&mut self, constant: Constant) -> Value {
-        let shape = constant.shape().clone();
-        self.value(Source::Constant(constant), shape)
+        let (shape, dtype) = (constant.shape().clone(), constant.dtype());
+        self.value(Source::Constant(constant), shape, dtype)
     }
 
     /// Adds an operation under a name and returns its outputs; an error if it doesn't take such inputs.
@@ -114,8 +161,13 @@ impl Graph {
         check_elements(&shapes).map_err(at)?;
         let outputs = op.output_shapes(&shapes).map_err(at)?;
         check_elements(&outputs).map_err(at)?;
+        let dtypes: Vec<DType> = inputs.iter().map(|&v| self.dtypes[v.0 as usize]).collect();
+        let dtypes = op.output_dtypes(&dtypes).map_err(at)?;
+        let last = dtypes.last().copied().unwrap_or_default();
+        let dtypes = dtypes.into_iter().chain(std::iter::repeat(last));
         let node = self.nodes.len();
-        let outputs = outputs.into_iter().map(|shape| self.value(Source::Node(node), shape)).collect::<Vec<_>>();
+        let typed = outputs.into_iter().zip(dtypes);
+        let outputs: Vec<Value> = typed.map(|(shape, dtype)| self.value(Source::Node(node), shape, dtype)).collect();
         self.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone() });
         Ok(outputs)
     }
@@ -147,6 +199,11 @@ impl Graph {
         Ok(self.shapes(batch)?[value.0 as usize].clone())
     }
 
+    /// The type of a value's elements; `f32` for a value of another graph.
+    pub fn dtype(&self, value: Value) -> DType {
+        self.dtypes.get(value.0 as usize).copied().unwrap_or_default()
+    }
+
     /// The shapes of all values when the batch is `batch`, by the index of the value.
     pub(crate) fn shapes(&self, batch: usize) -> Result<Vec<Shape>> {
         if batch == 0 || batch == BATCH {
@@ -154,7 +211,7 @@ impl Graph {
         }
         self.outputs.iter().try_for_each(|(_, value)| self.check_own(&[*value]))?;
         let mut shapes = self.shapes.clone();
-        for input in &self.inputs {
+        for input in self.inputs.iter().chain(&self.states) {
             shapes[input.value.0 as usize] = input.shape.with_batch(batch);
         }
         for node in &self.nodes {
@@ -171,7 +228,15 @@ impl Graph {
     pub fn visit(&self, batch: usize, mut f: impl FnMut(&Node, &Io) -> Result<(), Error>) -> Result<()> {
         let shapes = self.shapes(batch)?;
         let of = |values: &[Value]| values.iter().map(|v| shapes[v.0 as usize].clone()).collect::<Vec<_>>();
-        self.nodes.iter().try_for_each(|node| f(node, &Io { inputs: &of(&node.inputs), outputs: &of(&node.outputs) }))
+        self.nodes.iter().try_for_each(|node| {
+            let dtypes = self.input_dtypes(node);
+            f(node, &Io { inputs: &of(&node.inputs), outputs: &of(&node.outputs), dtypes: &dtypes })
+        })
+    }
+
+    /// The element types of a node's inputs.
+    pub(crate) fn input_dtypes(&self, node: &Node) -> Vec<DType> {
+        node.inputs.iter().map(|&value| self.dtype(value)).collect()
     }
 
     /// The nodes, in an order in which they can run.
@@ -182,6 +247,11 @@ impl Graph {
     /// The inputs, in the order of their creation.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
+    }
+
+    /// The states, in the order of their creation.
+    pub fn states(&self) -> &[Input] {
+        &self.states
     }
 
     /// The outputs, in the order in which they were named.

@@ -1,8 +1,8 @@
 //! What an operation is.
 
-use crate::Shape;
 use crate::error::{ErrorKind, Result};
 use crate::kernel::{Caps, Kernel};
+use crate::{DType, Shape};
 use std::any::Any;
 use std::fmt::Debug;
 
@@ -16,6 +16,20 @@ pub trait Op: Any + Debug + Send + Sync {
 
     /// The shapes of the outputs. The only place where shapes and attributes are checked.
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind>;
+
+    /// The element types of the outputs: one for each, or one for all. An operation that doesn't say computes `f32`s from
+    /// `f32`s.
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        expect_dtypes(inputs, |_| DType::F32)?;
+        Ok(vec![DType::F32])
+    }
+
+    /// The least and the greatest integer that input `position` may hold, if it holds integers that are places in something
+    /// of these shapes. A session checks what it is given; on the device nothing is checked, and places that don't exist are
+    /// read and written as some that do.
+    fn range(&self, _position: usize, _io: &Io) -> Option<[i32; 2]> {
+        None
+    }
 
     /// The ways to compute it on such a device, at least one.
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind>;
@@ -39,6 +53,21 @@ impl dyn Op {
     }
 }
 
+/// Checks the element type of each input.
+pub(crate) fn expect_dtypes(inputs: &[DType], wanted: impl Fn(usize) -> DType) -> Result<(), ErrorKind> {
+    match (0..inputs.len()).find(|&i| inputs[i] != wanted(i)) {
+        None => Ok(()),
+        Some(i) => Err(ErrorKind::argument(format!("the elements of input {i}"), wanted(i), inputs[i])),
+    }
+}
+
+/// The element type that all inputs have, for operations that only move elements.
+pub(crate) fn same_dtype(inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+    let first = inputs.first().copied().unwrap_or_default();
+    expect_dtypes(inputs, |_| first)?;
+    Ok(vec![first])
+}
+
 /// The shapes of a node's inputs and outputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Io<'a> {
@@ -46,6 +75,8 @@ pub struct Io<'a> {
     pub inputs: &'a [Shape],
     /// One shape an output.
     pub outputs: &'a [Shape],
+    /// One element type an input.
+    pub dtypes: &'a [DType],
 }
 
 /// What one operation costs.

@@ -52,7 +52,7 @@ pub struct Packed {
     pub place: Place,
     /// (rows, texels in a row) of `vec4`s.
     pub texels: (usize, usize),
-    /// Makes the content, row by row.
+    /// Makes the content, row by row: `f32`s, or the bits of something else.
     pub values: Arc<dyn Fn() -> Vec<f32> + Send + Sync>,
 }
 

@@ -1,7 +1,8 @@
 //! How long a frame takes and how many pass in a second.
 
 use crate::error::{ErrorKind, Result};
-use crate::{Model, Session, seeded_input};
+use crate::plan::Port;
+use crate::{DType, Data, Model, Session, seeded_input};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Bench {
     session: Session,
-    inputs: Vec<Vec<f32>>,
+    inputs: Vec<Data>,
     first: Duration,
 }
 
@@ -68,7 +69,7 @@ impl Bench {
         let session = model.session(batch)?;
         let created = start.elapsed();
         // After the session, which refuses a batch that the device can't hold.
-        let inputs = session.inputs().iter().map(|port| seeded_input(0, &port.shape)).collect::<Vec<_>>();
+        let inputs = session.inputs().iter().map(made_up).collect::<Vec<_>>();
         let start = Instant::now();
         session.run_blocking(&inputs)?;
         Ok(Bench { first: created + start.elapsed(), session, inputs })
@@ -129,6 +130,20 @@ impl Latency {
     fn of(sorted: &[Duration]) -> Option<Latency> {
         let rank = |percent: usize| sorted.get((sorted.len() * percent).div_ceil(100).checked_sub(1)?).copied();
         Some(Latency { p50: rank(50)?, p90: rank(90)?, p99: rank(99)?, min: *sorted.first()? })
+    }
+}
+
+/// Values for an input: places that exist where it wants places.
+fn made_up(port: &Port) -> Data {
+    let values = seeded_input(0, &port.shape);
+    match port.dtype {
+        DType::F32 => Data::F32(values),
+        DType::I32 => {
+            let [least, greatest] = port.range.as_ref().map_or([0.0; 2], |(range, _)| range.map(f64::from));
+            let within = |value: f32| least + (greatest - least) * (f64::from(value) + 1.0) / 2.0;
+            Data::I32(values.into_iter().map(|value| within(value) as i32).collect())
+        }
+        DType::Bool => Data::Bool(values.iter().map(|&value| value > 0.0).collect()),
     }
 }
 

@@ -3,9 +3,9 @@
 use super::binary::eight;
 use super::strided::strided;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
-use crate::{Graph, Shape, Value};
+use crate::{DType, Graph, Shape, Value};
 
 /// `torch.cat`: tensors that agree in all sizes but that of `axis`, one after the other along it.
 #[derive(Clone, Debug)]
@@ -42,6 +42,10 @@ impl Op for Concat {
             sizes[self.axis] += x[self.axis];
         }
         Ok(vec![sizes.into()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        same_dtype(inputs)
     }
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {

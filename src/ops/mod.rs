@@ -1,6 +1,7 @@
 //! The operations: one file each, with attributes, shape rule, kernel choice and the method of `Graph` that adds it.
 
 mod activation;
+mod append;
 mod batch_norm;
 mod binary;
 mod concat;
@@ -27,6 +28,7 @@ mod transpose;
 mod window;
 
 pub use activation::Activation;
+pub use append::Append;
 pub use batch_norm::BatchNorm2d;
 pub use binary::{Binary, BinaryKind};
 pub use concat::Concat;

@@ -2,10 +2,10 @@
 
 use super::{Conv2d, Linear, image_places};
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Io, Op};
+use crate::graph::op::{Io, Op, same_dtype};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout};
-use crate::{Graph, Shape, Value};
+use crate::{DType, Graph, Shape, Value};
 
 /// `torch.reshape`. One size may be `-1`: what is left; a size of `0` is the input's at that place, as in ONNX (so that
 /// a shape can leave the batch open).
@@ -54,6 +54,10 @@ impl Op for Reshape {
         Ok(vec![shape])
     }
 
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        same_dtype(inputs)
+    }
+
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         Ok(views(io, caps))
     }
@@ -74,6 +78,10 @@ impl Op for Flatten {
             return Err(ErrorKind::argument("input", "at least one dimension", x));
         }
         Ok(vec![[x[0], x[1..].iter().product()].into()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        same_dtype(inputs)
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
@@ -116,7 +124,7 @@ impl Op for FlattenLinear {
         let conv =
             self.conv(&io.inputs[0]).ok_or_else(|| ErrorKind::argument("input", "a batch of images", &io.inputs[0]))?;
         let outputs = conv.output_shapes(io.inputs)?;
-        conv.kernels(&Io { inputs: io.inputs, outputs: &outputs }, caps)
+        conv.kernels(&Io { outputs: &outputs, ..*io }, caps)
     }
 
     fn cost(&self, io: &Io) -> crate::Cost {

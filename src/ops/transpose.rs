@@ -3,9 +3,9 @@
 use super::binary::eight;
 use super::strided::strided;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Io, Op};
+use crate::graph::op::{Io, Op, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
-use crate::{Graph, Shape, Value};
+use crate::{DType, Graph, Shape, Value};
 
 /// `torch.permute`: dimension `i` of the output is dimension `order[i]` of the input.
 #[derive(Clone, Debug)]
@@ -35,6 +35,10 @@ impl Op for Transpose {
         }
         eight(x, 1)?;
         Ok(vec![self.order.iter().map(|&d| x[d]).collect::<Vec<_>>().into()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        same_dtype(inputs)
     }
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {

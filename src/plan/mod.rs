@@ -3,6 +3,7 @@
 pub mod memory;
 mod planner;
 
+use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::{Caps, Dispatch, Layout, Packed, Place};
 use crate::shape::Shape;
@@ -21,6 +22,8 @@ pub struct Plan {
     pub inputs: Vec<Port>,
     /// The graph's outputs, row-major in buffers.
     pub outputs: Vec<Port>,
+    /// What outlives a frame, row-major in buffers.
+    pub states: Vec<Port>,
     /// One step an operation of the fused graph, as far as it computes anything.
     pub steps: Vec<Step>,
     /// The memory of what lies between.
@@ -29,17 +32,21 @@ pub struct Plan {
     pub values: Vec<PlannedValue>,
 }
 
-/// An input or an output.
-#[derive(Clone, Debug)]
+/// An input, an output or a state.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Port {
     /// Its name.
     pub name: String,
     /// Its shape.
     pub shape: Shape,
+    /// The type of its elements.
+    pub dtype: DType,
+    /// Of an input that holds places in something: the least, the greatest, and which operation says so.
+    pub range: Option<([i32; 2], String)>,
 }
 
 impl Port {
-    /// The bytes of a buffer that can be bound to it: its `f32`s, rounded up to 16 bytes.
+    /// The bytes of a buffer that can be bound to it: its elements, rounded up to 16 bytes.
     pub fn bytes(&self) -> u64 {
         Layout::ROWS.bytes(&self.shape).max(16)
     }
@@ -77,6 +84,13 @@ pub enum Resource {
         /// Whether it is written.
         write: bool,
     },
+    /// What outlives a frame.
+    State {
+        /// Which one.
+        state: usize,
+        /// Whether it is written.
+        write: bool,
+    },
     /// Weights.
     Weight(Packed),
 }
@@ -109,7 +123,7 @@ impl Plan {
     }
 
     fn check_limits(&self, caps: &Caps) -> Result<()> {
-        for (kind, ports) in [("input", &self.inputs), ("output", &self.outputs)] {
+        for (kind, ports) in [("input", &self.inputs), ("output", &self.outputs), ("state", &self.states)] {
             for port in ports {
                 check_binding(&format!("{kind} \"{}\"", port.name), port.bytes(), caps)?;
             }
@@ -129,7 +143,7 @@ impl Plan {
                 let buffers = resources.iter().filter(|resource| match resource {
                     Resource::Slot { slot, .. } => !textures(*slot),
                     Resource::Weight(packed) => packed.place == Place::Buffer,
-                    Resource::Input(_) | Resource::Output { .. } => true,
+                    Resource::Input(_) | Resource::Output { .. } | Resource::State { .. } => true,
                 });
                 let buffers = buffers.count() as u64;
                 if buffers > caps.max_storage_buffers.into() {
@@ -190,6 +204,9 @@ impl fmt::Display for Plan {
                         Resource::Input(i) => write!(f, " in{i}")?,
                         Resource::Output { output, write } => {
                             write!(f, " {}out{output}", if *write { "->" } else { "" })?;
+                        }
+                        Resource::State { state, write } => {
+                            write!(f, " {}state{state}", if *write { "->" } else { "" })?;
                         }
                         Resource::Weight(_) => f.write_str(" w")?,
                     }

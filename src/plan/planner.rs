@@ -7,7 +7,7 @@ use crate::graph::op::Io;
 use crate::graph::{Graph, Node, Source, Value};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::ops::convert::convert;
-use crate::{Constant, Shape};
+use crate::{Constant, DType, Data, Shape};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -35,9 +35,13 @@ impl Plan {
             needs: Vec::new(),
             steps: Vec::new(),
             written: vec![false; graph.outputs().len()],
+            ranges: HashMap::new(),
         };
         for (i, input) in graph.inputs().iter().enumerate() {
             planner.hold(input.value, Layout::ROWS, Home::Input(i));
+        }
+        for (i, state) in graph.states().iter().enumerate() {
+            planner.hold(state.value, Layout::ROWS, Home::State(i));
         }
         for node in graph.nodes() {
             planner.node(node)?;
@@ -48,6 +52,7 @@ impl Plan {
         let resource = |Use { home, write, bytes }| match home {
             Home::Input(input) => Resource::Input(input),
             Home::Output(output) => Resource::Output { output, write },
+            Home::State(state) => Resource::State { state, write },
             Home::Weight(packed) => Resource::Weight(packed),
             Home::Slot(need) => Resource::Slot { slot: slot_of[need], bytes, write },
         };
@@ -55,11 +60,17 @@ impl Plan {
             let bound = |(dispatch, uses): (Dispatch, Vec<Use>)| (dispatch, uses.into_iter().map(resource).collect());
             Step { op: step.op, node: step.node, dispatches: step.dispatches.into_iter().map(bound).collect() }
         });
-        let port = |name: &str, value: Value| Port { name: name.into(), shape: shapes[value.0 as usize].clone() };
+        let port = |name: &str, value: Value| Port {
+            name: name.into(),
+            shape: shapes[value.0 as usize].clone(),
+            dtype: graph.dtype(value),
+            range: planner.ranges.get(&value).cloned(),
+        };
         let plan = Plan {
             batch,
             inputs: graph.inputs().iter().map(|input| port(&input.name, input.value)).collect(),
             outputs: graph.outputs().iter().map(|(name, value)| port(name, *value)).collect(),
+            states: graph.states().iter().map(|state| port(&state.name, state.value)).collect(),
             steps: steps.collect(),
             values: planner
                 .needs
@@ -79,6 +90,7 @@ impl Plan {
 enum Home {
     Input(usize),
     Output(usize),
+    State(usize),
     Weight(Packed),
     /// An index into the needs: which slot that is, is known at the end.
     Slot(usize),
@@ -114,19 +126,27 @@ struct Planner<'a> {
     steps: Vec<PlannedStep>,
     /// Which outputs have been written.
     written: Vec<bool>,
+    /// What inputs may hold.
+    ranges: HashMap<Value, ([i32; 2], String)>,
 }
 
 impl Planner<'_> {
     fn node(&mut self, node: &Node) -> Result<()> {
         let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
         let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));
-        let io = Io { inputs: &inputs, outputs: &outputs };
+        let dtypes = self.graph.input_dtypes(node);
+        let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &dtypes };
+        for (position, &value) in node.inputs.iter().enumerate() {
+            if let Some(range) = node.op.range(position, &io) {
+                self.narrow(value, range, node);
+            }
+        }
         let kernels = node.op.kernels(&io, self.caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
         node.inputs.iter().for_each(|&value| self.hold_constant(value));
         let kernel = kernels
             .into_iter()
             .enumerate()
-            .filter(|(_, kernel)| self.fits(&kernel.reads, &inputs) && self.fits(&kernel.writes, &outputs))
+            .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
             .min_by_key(|(i, kernel)| (kernel.rank, self.converted(kernel, node), *i))
             .map(|(_, kernel)| kernel)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
@@ -141,8 +161,16 @@ impl Planner<'_> {
         if kernel.dispatches.is_empty() {
             self.hold(node.outputs[0], kernel.writes[0], reads[0].clone());
         } else {
-            let writes: Vec<Home> =
-                node.outputs.iter().zip(&kernel.writes).map(|(&value, &layout)| self.write(value, layout)).collect();
+            let writes: Vec<Home> = match reads.first() {
+                // What reads a state first updates it: see `Graph::update`.
+                Some(state @ Home::State(_)) if self.is_state(node.inputs[0]) => {
+                    self.hold(node.outputs[0], Layout::ROWS, state.clone());
+                    vec![state.clone()]
+                }
+                _ => {
+                    node.outputs.iter().zip(&kernel.writes).map(|(&value, &layout)| self.write(value, layout)).collect()
+                }
+            };
             for dispatch in kernel.dispatches {
                 let bound = |binding: &Binding| match binding {
                     Binding::Input(i) => self.used(&reads[*i], false, node.inputs[*i], kernel.reads[*i]),
@@ -169,6 +197,19 @@ impl Planner<'_> {
         &self.shapes[value.0 as usize]
     }
 
+    fn is_state(&self, value: Value) -> bool {
+        matches!(self.graph.source(value), Source::State(_))
+    }
+
+    /// Notes what a node says of the integers that it reads.
+    fn narrow(&mut self, value: Value, [least, greatest]: [i32; 2], node: &Node) {
+        let of = format!("{} \"{}\"", node.op.name(), node.name);
+        let known = self.ranges.entry(value).or_insert(([i32::MIN, i32::MAX], String::new()));
+        if least > known.0[0] || greatest < known.0[1] {
+            *known = ([least.max(known.0[0]), greatest.min(known.0[1])], of);
+        }
+    }
+
     fn hold(&mut self, value: Value, layout: Layout, home: Home) {
         self.held.entry(value).or_default().push(Held { layout, home });
     }
@@ -189,11 +230,13 @@ impl Planner<'_> {
         Use { home: home.clone(), write, bytes: layout.bytes(self.shape(value)).max(16) }
     }
 
-    /// Whether the device has textures as large as these layouts need.
-    fn fits(&self, layouts: &[Layout], shapes: &[Shape]) -> bool {
-        layouts.iter().zip(shapes).filter(|(layout, _)| layout.place == Place::Texture).all(|(layout, shape)| {
-            let (rows, width) = layout.texels(shape);
-            rows.max(width) <= self.caps.max_texture as usize
+    /// Whether values can lie so: the device has textures as large as these layouts need, and only `f32`s are ever converted
+    /// from rows to something else.
+    fn fits(&self, layouts: &[Layout], values: &[Value]) -> bool {
+        layouts.iter().zip(values).all(|(&layout, &value)| {
+            let (rows, width) = layout.texels(self.shape(value));
+            (layout.place == Place::Buffer || rows.max(width) <= self.caps.max_texture as usize)
+                && (layout == Layout::ROWS || self.graph.dtype(value) == DType::F32)
         })
     }
 
@@ -307,7 +350,12 @@ fn as_rows(constant: &Constant) -> Packed {
     let key = format!("rows {}", constant.id());
     let constant = constant.clone();
     let values = move || {
-        let mut values = constant.values();
+        let mut values = match constant.data() {
+            Data::F32(values) => values,
+            // The bits, which is what a buffer holds.
+            Data::I32(values) => values.into_iter().map(|value| f32::from_bits(value as u32)).collect(),
+            Data::Bool(values) => values.into_iter().map(|value| f32::from_bits(value.into())).collect(),
+        };
         values.resize(texels * 4, 0.0);
         values
     };

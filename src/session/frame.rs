@@ -1,6 +1,7 @@
 //! A frame: buffers for one run's inputs and outputs, with the staging that host memory needs.
 
 use super::Session;
+use crate::dtype::{Data, Elements};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::buffer;
@@ -35,7 +36,7 @@ pub(super) struct Frame {
 pub struct Pending {
     context: Context,
     submission: Option<wgpu::SubmissionIndex>,
-    outputs: BoxFuture<'static, Result<Vec<Vec<f32>>>>,
+    outputs: BoxFuture<'static, Result<Vec<Data>>>,
 }
 
 impl Frame {
@@ -66,13 +67,14 @@ impl Frame {
         Ok(Frame { uploads, inputs, outputs, downloads, bound })
     }
 
-    pub(super) fn submit<T: AsRef<[f32]>>(self, session: &Session, inputs: &[T]) -> Result<Pending> {
+    pub(super) fn submit<T: Elements>(self, session: &Session, inputs: &[T]) -> Result<Pending> {
         let context = session.context.clone();
         let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         for ((upload, buffer), values) in self.uploads.iter().zip(&self.inputs).zip(inputs) {
-            let bytes: &[u8] = bytemuck::cast_slice(values.as_ref());
+            let values = values.view();
+            let bytes = values.words();
             let mut view = upload.get_mapped_range_mut(..bytes.len() as u64).map_err(lost)?;
-            view.copy_from_slice(bytes);
+            view.copy_from_slice(&bytes);
             drop(view);
             upload.unmap();
             encoder.copy_buffer_to_buffer(upload, 0, buffer, 0, None);
@@ -94,16 +96,17 @@ impl Frame {
         let downloads = self.downloads.iter().map(|buffer| map(buffer, wgpu::MapMode::Read));
         let uploads = self.uploads.iter().map(|buffer| map(buffer, wgpu::MapMode::Write));
         let mapped: Vec<_> = downloads.chain(uploads).collect();
-        let elements: Vec<usize> = session.plan.outputs.iter().map(|port| port.shape.elements()).collect();
+        let ports = session.plan.outputs.iter().map(|port| (port.shape.elements(), port.dtype));
+        let ports: Vec<_> = ports.collect();
         let idle = session.idle.clone();
         let outputs = Box::pin(async move {
             for mapping in mapped {
                 mapping.await.map_err(lost)?.map_err(lost)?;
             }
-            let mut outputs = Vec::with_capacity(elements.len());
-            for (download, elements) in self.downloads.iter().zip(elements) {
+            let mut outputs = Vec::with_capacity(ports.len());
+            for (download, (elements, dtype)) in self.downloads.iter().zip(ports) {
                 let view = download.get_mapped_range(..4 * elements as u64).map_err(lost)?;
-                outputs.push(bytemuck::pod_collect_to_vec(&view));
+                outputs.push(Data::from_device(dtype, &view));
                 drop(view);
                 download.unmap();
             }
@@ -122,7 +125,7 @@ fn lost(error: impl std::fmt::Display) -> crate::Error {
 impl Pending {
     /// Blocks this thread until the outputs are there.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn wait(mut self) -> Result<Vec<Vec<f32>>> {
+    pub fn wait(mut self) -> Result<Vec<Data>> {
         let wait = wgpu::PollType::Wait { submission_index: self.submission.take(), timeout: None };
         self.context.device().poll(wait).map_err(lost)?;
         pollster::block_on(self.outputs)
@@ -130,7 +133,7 @@ impl Pending {
 }
 
 impl Future for Pending {
-    type Output = Result<Vec<Vec<f32>>>;
+    type Output = Result<Vec<Data>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         if let Some(submission) = self.submission.take() {

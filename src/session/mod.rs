@@ -7,6 +7,7 @@ mod model;
 pub use frame::{Bound, Pending};
 pub use model::Model;
 
+use crate::dtype::{Data, Elements, View};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::{Memory, upload};
@@ -29,6 +30,8 @@ pub struct Session {
     plan: Plan,
     dispatches: Vec<Resident>,
     slots: Vec<Memory>,
+    /// What outlives a frame: shared with the sessions that go on from here.
+    states: Arc<Vec<Memory>>,
     weights: HashMap<String, Arc<Memory>>,
     params: wgpu::Buffer,
     /// What tells its bind groups from those of other sessions.
@@ -50,8 +53,13 @@ struct Resident {
 }
 
 impl Session {
-    /// Makes a plan resident, with the weights that it needs.
-    fn new(context: &Context, plan: Plan, weights: HashMap<String, Arc<Memory>>) -> Result<Session> {
+    /// Makes a plan resident, with the weights that it needs, and the states of another session or zeros.
+    fn new(
+        context: &Context,
+        plan: Plan,
+        weights: HashMap<String, Arc<Memory>>,
+        states: Option<Arc<Vec<Memory>>>,
+    ) -> Result<Session> {
         let mut params = Vec::new();
         let mut wanted = Vec::new();
         let mut places = Vec::new();
@@ -67,6 +75,13 @@ impl Session {
         }
         params.resize(params.len().next_multiple_of(16).max(16), 0);
         let slots = plan.slots.iter().map(|&slot| Memory::slot(context, slot)).collect::<Result<_>>()?;
+        let states = match states {
+            Some(states) => states,
+            None => {
+                let zeros = |port: &Port| Memory::slot(context, SlotKind::Buffer(port.bytes()));
+                Arc::new(plan.states.iter().map(zeros).collect::<Result<_>>()?)
+            }
+        };
         let params = upload(context, "params", &params, wgpu::BufferUsages::UNIFORM)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut session = Session {
@@ -75,6 +90,7 @@ impl Session {
             plan,
             dispatches: Vec::new(),
             slots,
+            states,
             weights,
             params,
             idle: Arc::default(),
@@ -110,27 +126,23 @@ impl Session {
     }
 
     /// Runs one frame: row-major inputs in the order of [`Session::inputs`], likewise outputs. Several may run at once.
-    pub async fn run<T: AsRef<[f32]>>(&self, inputs: &[T]) -> Result<Vec<Vec<f32>>> {
+    pub async fn run<T: Elements>(&self, inputs: &[T]) -> Result<Vec<Data>> {
         self.submit(inputs)?.await
     }
 
     /// Runs one frame and blocks this thread until its outputs are there.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn run_blocking<T: AsRef<[f32]>>(&self, inputs: &[T]) -> Result<Vec<Vec<f32>>> {
+    pub fn run_blocking<T: Elements>(&self, inputs: &[T]) -> Result<Vec<Data>> {
         self.submit(inputs)?.wait()
     }
 
     /// Submits one frame and returns at once; the outputs are there when what it returns has been awaited.
-    pub fn submit<T: AsRef<[f32]>>(&self, inputs: &[T]) -> Result<Pending> {
+    pub fn submit<T: Elements>(&self, inputs: &[T]) -> Result<Pending> {
         if inputs.len() != self.inputs().len() {
             return Err(ErrorKind::argument("inputs", self.inputs().len(), inputs.len()).into());
         }
         for (port, input) in self.inputs().iter().zip(inputs) {
-            let (wanted, got) = (port.shape.elements(), input.as_ref().len());
-            if wanted != got {
-                let wanted = format!("{wanted} values for {}", port.shape);
-                return Err(ErrorKind::argument(format!("input \"{}\"", port.name), wanted, got).into());
-            }
+            check_input(port, input.view())?;
         }
         let idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
         let frame = idle.map_or_else(|| Frame::new(self), Ok)?;
@@ -145,10 +157,10 @@ impl Session {
         &'a self,
         frames: impl Stream<Item = F> + 'a,
         in_flight: usize,
-    ) -> impl Stream<Item = Result<Vec<Vec<f32>>>> + 'a
+    ) -> impl Stream<Item = Result<Vec<Data>>> + 'a
     where
         F: AsRef<[T]> + 'a,
-        T: AsRef<[f32]> + 'a,
+        T: Elements + 'a,
     {
         frames
             .map(|frame| {
@@ -160,7 +172,7 @@ impl Session {
 
     /// Binds the caller's buffers as inputs and outputs, once for all the frames that use them.
     ///
-    /// Each holds its tensor as row-major `f32`s, is as large as [`Port::bytes`] says, and has `STORAGE` usage. An output's
+    /// Each holds its tensor row-major, four bytes an element (`true` is a `u32` of 1), is as large as [`Port::bytes`] says, and has `STORAGE` usage. An output's
     /// buffer is bound to nothing else: one dispatch may read an output and write another.
     pub fn bind(&self, inputs: &[wgpu::BufferBinding], outputs: &[wgpu::BufferBinding]) -> Result<Bound> {
         self.check_ports("inputs", &self.plan.inputs, inputs)?;
@@ -257,6 +269,7 @@ impl Session {
             (_, Some((buffer, offset, size))) => {
                 wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: *offset, size: *size })
             }
+            (Resource::State { state, .. }, _) => self.states[*state].binding(self.plan.states[*state].bytes()),
             (Resource::Weight(packed), _) => self.weights[&packed.key].binding(packed.bytes()),
             (Resource::Slot { slot, bytes, .. }, _) => self.slots[*slot].binding(*bytes),
             (Resource::Input(_) | Resource::Output { .. }, None) => unreachable!("inputs and outputs are bound above"),
@@ -273,11 +286,29 @@ impl Session {
     }
 }
 
+/// Checks what an input is to hold, before anything is uploaded.
+fn check_input(port: &Port, values: View<'_>) -> Result<()> {
+    let wrong =
+        |wanted: String, got: String| Err(ErrorKind::argument(format!("input \"{}\"", port.name), wanted, got).into());
+    if values.dtype() != port.dtype {
+        return wrong(port.dtype.to_string(), values.dtype().to_string());
+    }
+    let (wanted, got) = (port.shape.elements(), values.elements());
+    if wanted != got {
+        return wrong(format!("{wanted} values for {}", port.shape), got.to_string());
+    }
+    let (Some(([least, greatest], of)), View::I32(values)) = (&port.range, values) else { return Ok(()) };
+    match values.iter().find(|value| !(*least..=*greatest).contains(*value)) {
+        Some(value) => wrong(format!("{least} to {greatest} for {of}"), value.to_string()),
+        None => Ok(()),
+    }
+}
+
 /// What a resource is to a pipeline.
 fn kind(plan: &Plan, resource: &Resource) -> Kind {
     match resource {
         Resource::Input(_) => Kind::Read,
-        Resource::Output { write, .. } => Memory::kind(Place::Buffer, *write),
+        Resource::Output { write, .. } | Resource::State { write, .. } => Memory::kind(Place::Buffer, *write),
         Resource::Weight(packed) => Memory::kind(packed.place, false),
         Resource::Slot { slot, write, .. } => match plan.slots[*slot] {
             SlotKind::Buffer(_) => Memory::kind(Place::Buffer, *write),

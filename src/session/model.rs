@@ -7,7 +7,7 @@ use crate::gpu::Context;
 use crate::gpu::memory::Memory;
 use crate::gpu::pipeline::parallel;
 use crate::kernel::Packed;
-use crate::plan::{Plan, Resource};
+use crate::plan::{Plan, Port, Resource};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex};
 pub struct Model {
     context: Context,
     graph: Graph,
-    weights: Mutex<HashMap<String, Arc<Memory>>>,
+    weights: Arc<Mutex<HashMap<String, Arc<Memory>>>>,
 }
 
 impl Model {
@@ -32,14 +32,46 @@ impl Model {
         if graph.outputs().is_empty() {
             return Err(ErrorKind::argument("outputs of the graph", "at least one (Graph::output)", 0).into());
         }
-        Ok(Model { context: context.clone(), graph: graph.fused(), weights: Mutex::default() })
+        Ok(Model { context: context.clone(), graph: graph.fused(), weights: Arc::default() })
     }
 
     /// A session for a batch: plans, compiles what isn't compiled yet, uploads what isn't there yet.
     pub fn session(&self, batch: usize) -> Result<Session> {
+        self.make(batch, None)
+    }
+
+    /// A session that goes on from the states of another, which goes on from its: both use the same memory. The other one may
+    /// be of another model: one graph for many tokens at once and one for single ones.
+    ///
+    /// An error if the states' names and shapes differ.
+    pub fn session_sharing(&self, batch: usize, other: &Session) -> Result<Session> {
+        self.make(batch, Some(other))
+    }
+
+    fn make(&self, batch: usize, other: Option<&Session>) -> Result<Session> {
         let plan = Plan::new(&self.graph, batch, self.context.caps())?;
+        if let Some(other) = other {
+            if self.context.device() != other.context.device() {
+                return Err(ErrorKind::argument("other", "a session on the same device", "another device's").into());
+            }
+            let list = |states: &[Port]| {
+                let each = states.iter().map(|state| format!("{} {}", state.name, state.shape));
+                each.collect::<Vec<_>>().join(", ")
+            };
+            if plan.states != other.plan.states {
+                let (wanted, got) = (list(&plan.states), list(&other.plan.states));
+                return Err(ErrorKind::argument("the states of the other session", wanted, got).into());
+            }
+        }
         let weights = self.weights(&plan)?;
-        Session::new(&self.context, plan, weights)
+        Session::new(&self.context, plan, weights, other.map(|other| other.states.clone()))
+    }
+
+    /// Another graph on the same device that shares the weights uploaded so far, and shares those that it uploads: as far as
+    /// both graphs were built with the same [`Constant`](crate::Constant)s, such as those that one
+    /// [`Weights`](crate::Weights) gave.
+    pub fn with_graph(&self, graph: &Graph) -> Result<Model> {
+        Ok(Model { weights: self.weights.clone(), ..Model::new(&self.context, graph)? })
     }
 
     /// The weights that a plan needs, packed by all processors and uploaded unless an earlier session did.

@@ -3,9 +3,10 @@
 
 use crate::reference::Tensor;
 use pollster::block_on;
+use shadernet::graph::Input;
 use shadernet::kernel::{Caps, Kernel, Place};
 use shadernet::ops::{BatchNorm2d, Pad2d, PaddingMode};
-use shadernet::{Constant, Context, ContextOptions, ErrorKind, Graph, Io, Model, Op, Shape, Value};
+use shadernet::{Constant, Context, ContextOptions, DType, Data, ErrorKind, Graph, Io, Model, Op, Shape, Value};
 use std::fmt::Write;
 use std::sync::{Arc, OnceLock};
 
@@ -97,11 +98,23 @@ pub fn constant(tensor: &Tensor) -> Constant {
 pub fn graph(inputs: &[&Tensor], build: impl FnOnce(&mut Graph, &[Value]) -> shadernet::Result<Value>) -> Graph {
     let mut graph = Graph::new();
     let names = ["a", "b", "c", "d"];
-    let values: Vec<Value> =
-        inputs.iter().zip(names).map(|(input, name)| graph.input(name, input.shape.clone())).collect();
+    let values: Vec<Value> = inputs
+        .iter()
+        .zip(names)
+        .map(|(input, name)| graph.typed_input(name, input.dtype, input.shape.clone()))
+        .collect();
     let y = build(&mut graph, &values).unwrap_or_else(|error| panic!("{error}"));
     graph.output("y", y);
     graph
+}
+
+/// The values as a session takes them.
+fn data(tensor: &Tensor) -> Data {
+    match tensor.dtype {
+        DType::F32 => Data::F32(tensor.data.clone()),
+        DType::I32 => Data::I32(tensor.data.iter().map(|&value| value as i32).collect()),
+        DType::Bool => Data::Bool(tensor.data.iter().map(|&value| value != 0.0).collect()),
+    }
 }
 
 /// The value itself, as an operation on images leaves it: channels last.
@@ -141,6 +154,10 @@ impl Op for Only {
         self.op.output_shapes(inputs)
     }
 
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        self.op.output_dtypes(inputs)
+    }
+
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         Ok(vec![self.op.kernels(io, caps)?.swap_remove(self.kernel)])
     }
@@ -173,8 +190,8 @@ fn variants(graph: &Graph, caps: &Caps) -> Vec<(Kernel, Graph)> {
     assert!(!kernels.is_empty(), "{} has no kernel that fits", node.op.name());
     let only = |kernel: usize| {
         let mut graph = Graph::new();
-        let values: Vec<Value> =
-            fused.inputs().iter().map(|input| graph.input(input.name.clone(), input.shape.clone())).collect();
+        let own = |input: &Input| graph.typed_input(input.name.clone(), input.dtype, input.shape.clone());
+        let values: Vec<Value> = fused.inputs().iter().map(own).collect();
         let of = |value: &Value| values[inputs.iter().position(|input| input == value).expect("it is one of them")];
         let read: Vec<Value> = node.inputs.iter().map(of).collect();
         let y = graph.push(Only { op: node.op.clone(), kernel }, &read).unwrap_or_else(|error| panic!("{error}"));
@@ -224,16 +241,18 @@ fn check_on(
 ) {
     let op = graph.nodes().iter().map(|node| node.op.name()).collect::<Vec<_>>().join(", ");
     let place = format!("{op}, case \"{case}\", tier {}, {kernel}", tier.name);
-    let inputs: Vec<&[f32]> = inputs.iter().map(|input| &input.data[..]).collect();
+    let inputs: Vec<Data> = inputs.iter().map(|input| data(input)).collect();
     let session = Model::new(&tier.context, graph).and_then(|model| model.session(1));
     let session = session.unwrap_or_else(|error| panic!("{place}: {error}"));
     assert_eq!(session.outputs()[0].shape[..], expected.shape, "{place}: the output's shape");
+    assert_eq!(session.outputs()[0].dtype, expected.dtype, "{place}: the output's elements");
     let outputs = session.run_blocking(&inputs).unwrap_or_else(|error| panic!("{place}: {error}"));
+    let got = outputs[0].to_f32();
     let largest = expected.data.iter().fold(0.0, |most: f64, &value| most.max(f64::from(value).abs()));
     let allowed = tolerance.relative() * largest;
     let off = |got: f32, want: f32| (f64::from(got) - f64::from(want)).abs();
     let bad = |&(_, (&got, &want)): &(usize, (&f32, &f32))| got != want && (off(got, want) > allowed || got.is_nan());
-    let pairs = || outputs[0].iter().zip(&expected.data).enumerate();
+    let pairs = || got.iter().zip(&expected.data).enumerate();
     if let Some((i, (got, want))) = pairs().find(bad) {
         let strides = Shape::from(expected.shape.clone()).strides();
         let index: Vec<usize> = strides.iter().zip(&expected.shape).map(|(stride, size)| i / stride % size).collect();

@@ -1,7 +1,7 @@
 use crate::harness::{Tolerance, as_image, check, constant, far_from_zero, graph, outliers, random, refused};
 use crate::reference::{self, Tensor};
 use shadernet::ops::{Activation, LayerNorm};
-use shadernet::{Constant, Io, Op};
+use shadernet::{Constant, DType, Io, Op};
 
 fn check_all(case: &str, x: &Tensor, dimensions: usize, eps: f64) {
     let over = &x.shape[x.shape.len() - dimensions..];
@@ -86,7 +86,7 @@ fn of_an_image() {
 #[test]
 fn counts_its_parameters() {
     let shape = [2, 3, 5].into();
-    let io = Io { inputs: std::slice::from_ref(&shape), outputs: std::slice::from_ref(&shape) };
+    let io = Io { inputs: std::slice::from_ref(&shape), outputs: std::slice::from_ref(&shape), dtypes: &[DType::F32] };
     let ones = || Some(Constant::new("c", [3, 5], vec![1.0; 15]));
     let parameters = |weight, bias| LayerNorm::new([3, 5], weight, bias).cost(&io).parameters;
     assert_eq!([parameters(ones(), ones()), parameters(ones(), None), parameters(None, None)], [30, 15, 0]);

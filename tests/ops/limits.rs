@@ -51,7 +51,7 @@ fn weights_larger_than_a_binding_are_split() {
         let x = random(1, [rows, features]);
         let got = session.run_blocking(&[&x.data]).unwrap_or_else(|error| panic!("{error}"));
         let want = reference::linear(&x, &random(2, [out, features]), Some(&random(3, [out])));
-        for (i, (got, want)) in got[0].iter().zip(&want.data).enumerate() {
+        for (i, (got, want)) in got[0].to_f32().iter().zip(&want.data).enumerate() {
             assert!((got - want).abs() < 1e-5, "{rows} rows, element {i}: got {got}, wanted {want}\n{plan}");
         }
     }

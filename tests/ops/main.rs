@@ -8,6 +8,7 @@ mod harness;
 mod reference;
 
 mod activation;
+mod append;
 mod batch_norm;
 mod binary;
 mod concat;

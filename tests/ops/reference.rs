@@ -3,20 +3,28 @@
 //! Shapes and attributes mean what they mean in PyTorch; spatial attributes are `[vertical, horizontal]`. `goldens.rs` checks
 //! these functions against PyTorch itself.
 
+use shadernet::DType;
 use shadernet::ops::PaddingMode;
 
 /// A row-major tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     pub shape: Vec<usize>,
+    /// Integers and truth values too: they are small.
     pub data: Vec<f32>,
+    pub dtype: DType,
 }
 
 impl Tensor {
     pub fn new(shape: impl Into<Vec<usize>>, data: Vec<f32>) -> Tensor {
         let shape = shape.into();
         assert_eq!(data.len(), shape.iter().product::<usize>(), "values for {shape:?}");
-        Tensor { shape, data }
+        Tensor { shape, data, dtype: DType::F32 }
+    }
+
+    /// The same numbers, as elements of another type.
+    pub fn of(self, dtype: DType) -> Tensor {
+        Tensor { dtype, ..self }
     }
 
     /// The tensor whose element at each index is `f` of that index.
@@ -34,7 +42,7 @@ impl Tensor {
                 index[d] = 0;
             }
         }
-        Tensor { shape, data }
+        Tensor::new(shape, data)
     }
 
     pub fn at(&self, index: &[usize]) -> f64 {
@@ -47,7 +55,7 @@ impl Tensor {
     }
 
     fn map(&self, f: impl Fn(f64) -> f64) -> Tensor {
-        Tensor { shape: self.shape.clone(), data: self.data.iter().map(|&x| f(f64::from(x)) as f32).collect() }
+        Tensor::new(self.shape.clone(), self.data.iter().map(|&x| f(f64::from(x)) as f32).collect())
     }
 
     /// The element that NumPy's broadcasting repeats at an index of a wider shape.

@@ -1,5 +1,6 @@
 use crate::harness::{Tolerance, as_image, check, graph, random, refused};
-use crate::reference;
+use crate::reference::{self, Tensor};
+use shadernet::DType;
 use shadernet::ops::Transpose;
 
 #[test]
@@ -40,4 +41,13 @@ fn what_it_refuses() {
         assert!(refused(&[&[2, 3]], Transpose::new(order)).contains("a permutation of the 2 dimensions"), "{order:?}");
     }
     assert!(refused(&[&[1; 9]], Transpose::new([8, 0, 1, 2, 3, 4, 5, 6, 7])).contains("9 dimensions"));
+}
+
+#[test]
+fn integers_and_truth_values() {
+    for dtype in [DType::I32, DType::Bool] {
+        let x = Tensor::build([2, 3], |i| ((i[0] + 2 * i[1]) % 2) as f64).of(dtype);
+        let graph = graph(&[&x], |graph, x| graph.transpose(x[0], [1, 0]));
+        check("of other types", &graph, &[&x], &reference::transpose(&x, &[1, 0]).of(dtype), Tolerance::Exact);
+    }
 }

@@ -1,0 +1,28 @@
+// Appending to a cache, in place: cache[n, position[n] + i] = rows[n, i]. What would lie beyond the capacity is dropped.
+//
+// One invocation copies one element. rows: [n][length][width], cache: [n][capacity][width], position: one, or one for each n.
+
+struct Params { count: u32, length: u32, capacity: u32, width: u32, positions: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> rows: array<f32>;
+@group(0) @binding(2) var<storage, read> position: array<i32>;
+@group(0) @binding(3) var<storage, read_write> cache: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    let column = i % params.width;
+    let row = i / params.width;
+    let n = row / params.length;
+    // A negative position is a large one here: dropped too.
+    let at = u32(position[min(n, params.positions - 1u)]);
+    let to = at + row % params.length;
+    if at >= params.capacity || to >= params.capacity { return; }
+    cache[(n * params.capacity + to) * params.width + column] = rows[i];
+}

@@ -1,0 +1,200 @@
+//! What a tensor's elements are, and their values in host memory.
+
+use crate::error::{ErrorKind, Result};
+use std::borrow::Cow;
+use std::fmt;
+
+/// The type of a tensor's elements. Each takes four bytes on the device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DType {
+    /// 32-bit floating point: what networks compute with.
+    #[default]
+    F32,
+    /// 32-bit signed integers: indices and positions.
+    I32,
+    /// True or false: what comparisons give. On the device a `u32` of 1 or 0.
+    Bool,
+}
+
+impl fmt::Display for DType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DType::F32 => "f32",
+            DType::I32 => "i32",
+            DType::Bool => "bool",
+        })
+    }
+}
+
+/// The values of a tensor in host memory, row-major: what a [`Session`](crate::Session) gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// Of a tensor of [`DType::F32`].
+    F32(Vec<f32>),
+    /// Of a tensor of [`DType::I32`].
+    I32(Vec<i32>),
+    /// Of a tensor of [`DType::Bool`].
+    Bool(Vec<bool>),
+}
+
+/// Borrowed [`Data`].
+#[derive(Clone, Copy, Debug)]
+pub enum View<'a> {
+    /// Of a tensor of [`DType::F32`].
+    F32(&'a [f32]),
+    /// Of a tensor of [`DType::I32`].
+    I32(&'a [i32]),
+    /// Of a tensor of [`DType::Bool`].
+    Bool(&'a [bool]),
+}
+
+/// Values in host memory, row-major: what a [`Session`](crate::Session) takes. Slices, arrays and vectors of `f32`, `i32` and
+/// `bool` are, [`Data`] is (for inputs of several types), and so is what refers to one.
+pub trait Elements {
+    /// The values.
+    fn view(&self) -> View<'_>;
+}
+
+/// A type of element in host memory.
+pub trait Element: Sized {
+    /// A slice of them as a view.
+    fn view(values: &[Self]) -> View<'_>;
+}
+
+macro_rules! element {
+    ($type:ty, $variant:ident, $borrow:ident, $take:ident) => {
+        impl Element for $type {
+            fn view(values: &[Self]) -> View<'_> {
+                View::$variant(values)
+            }
+        }
+
+        impl Data {
+            #[doc = concat!("The values, if they are `", stringify!($type), "`; otherwise an error.")]
+            pub fn $borrow(&self) -> Result<&[$type]> {
+                match self {
+                    Data::$variant(values) => Ok(values),
+                    other => Err(ErrorKind::argument("data", stringify!($type), other.dtype()).into()),
+                }
+            }
+
+            #[doc = concat!("The values, if they are `", stringify!($type), "`; otherwise an error.")]
+            pub fn $take(self) -> Result<Vec<$type>> {
+                match self {
+                    Data::$variant(values) => Ok(values),
+                    other => Err(ErrorKind::argument("data", stringify!($type), other.dtype()).into()),
+                }
+            }
+        }
+
+        impl From<Vec<$type>> for Data {
+            fn from(values: Vec<$type>) -> Data {
+                Data::$variant(values)
+            }
+        }
+
+        impl<const N: usize> PartialEq<[$type; N]> for Data {
+            fn eq(&self, other: &[$type; N]) -> bool {
+                matches!(self, Data::$variant(values) if values == other)
+            }
+        }
+
+        impl PartialEq<Vec<$type>> for Data {
+            fn eq(&self, other: &Vec<$type>) -> bool {
+                matches!(self, Data::$variant(values) if values == other)
+            }
+        }
+    };
+}
+
+element!(f32, F32, f32, into_f32);
+element!(i32, I32, i32, into_i32);
+element!(bool, Bool, bool, into_bool);
+
+impl<T: Element> Elements for [T] {
+    fn view(&self) -> View<'_> {
+        T::view(self)
+    }
+}
+
+impl<T: Element, const N: usize> Elements for [T; N] {
+    fn view(&self) -> View<'_> {
+        T::view(self)
+    }
+}
+
+impl<T: Element> Elements for Vec<T> {
+    fn view(&self) -> View<'_> {
+        T::view(self)
+    }
+}
+
+impl<T: Elements + ?Sized> Elements for &T {
+    fn view(&self) -> View<'_> {
+        (*self).view()
+    }
+}
+
+impl Elements for Data {
+    fn view(&self) -> View<'_> {
+        match self {
+            Data::F32(values) => View::F32(values),
+            Data::I32(values) => View::I32(values),
+            Data::Bool(values) => View::Bool(values),
+        }
+    }
+}
+
+impl Data {
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.view().dtype()
+    }
+
+    /// The values as `f32`s, whatever they are: integers are rounded to the nearest, true is 1.
+    pub fn to_f32(&self) -> Vec<f32> {
+        match self {
+            Data::F32(values) => values.clone(),
+            Data::I32(values) => values.iter().map(|&value| value as f32).collect(),
+            Data::Bool(values) => values.iter().map(|&value| f32::from(value)).collect(),
+        }
+    }
+
+    /// From what the device holds.
+    pub(crate) fn from_device(dtype: DType, bytes: &[u8]) -> Data {
+        match dtype {
+            DType::F32 => Data::F32(bytemuck::pod_collect_to_vec(bytes)),
+            DType::I32 => Data::I32(bytemuck::pod_collect_to_vec(bytes)),
+            DType::Bool => Data::Bool(bytes.chunks_exact(4).map(|word| word != [0; 4]).collect()),
+        }
+    }
+}
+
+impl View<'_> {
+    /// The type of the elements.
+    pub fn dtype(self) -> DType {
+        match self {
+            View::F32(_) => DType::F32,
+            View::I32(_) => DType::I32,
+            View::Bool(_) => DType::Bool,
+        }
+    }
+
+    /// How many there are.
+    pub fn elements(self) -> usize {
+        match self {
+            View::F32(values) => values.len(),
+            View::I32(values) => values.len(),
+            View::Bool(values) => values.len(),
+        }
+    }
+
+    /// As the device holds them.
+    pub(crate) fn words(&self) -> Cow<'_, [u8]> {
+        match self {
+            View::F32(values) => Cow::Borrowed(bytemuck::cast_slice(values)),
+            View::I32(values) => Cow::Borrowed(bytemuck::cast_slice(values)),
+            View::Bool(values) => Cow::Owned(values.iter().flat_map(|&value| u32::from(value).to_le_bytes()).collect()),
+        }
+    }
+}

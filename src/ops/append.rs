@@ -1,0 +1,90 @@
+//! Appending to a cache: how the keys and values of new tokens join those of the tokens before.
+
+use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::graph::op::{Io, Op, expect_dtypes};
+use crate::graph::{Graph, State, Value};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Shape};
+use bytemuck::{Pod, Zeroable};
+
+/// Writes rows into a cache, in place: `cache[n, position[n] + i] = rows[n, i]`.
+///
+/// Inputs: the cache, a [`State`] `[N, capacity, width]`; rows `[N, L, width]`; the position, `i32`s `[1]` or `[N]`: how many
+/// rows the cache holds already. The output is the cache with the rows in it.
+///
+/// A session refuses a position from which the rows would reach beyond the capacity. Where the position comes from a buffer
+/// of the host, which nobody checks, such rows are dropped.
+#[derive(Clone, Copy, Debug)]
+pub struct Append;
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    count: u32,
+    length: u32,
+    capacity: u32,
+    width: u32,
+    positions: u32,
+}
+
+impl Op for Append {
+    fn name(&self) -> &'static str {
+        "append"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [cache, rows, position] = expect_inputs::<3>(inputs)?;
+        expect_rank("cache", cache, 3)?;
+        let [n, capacity, width] = [cache[0], cache[1], cache[2]];
+        if rows.len() != 3 || rows[0] != n || rows[2] != width {
+            return Err(ErrorKind::argument("rows", format_args!("[{n}, L, {width}] for the cache's {cache}"), rows));
+        }
+        if rows[1] > capacity {
+            let wanted = format_args!("at most {capacity} rows, the cache's capacity");
+            return Err(ErrorKind::argument("rows", wanted, rows[1]));
+        }
+        expect_positions(position, n)?;
+        Ok(vec![cache.clone()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        expect_dtypes(inputs, |i| if i == 2 { DType::I32 } else { DType::F32 })?;
+        Ok(vec![DType::F32])
+    }
+
+    fn range(&self, input: usize, io: &Io) -> Option<[i32; 2]> {
+        let last = io.inputs[0][1] - io.inputs[1][1];
+        (input == 2).then(|| [0, i32::try_from(last).unwrap_or(i32::MAX)])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (cache, rows) = (&io.inputs[0], &io.inputs[1]);
+        let params = Params {
+            count: rows.elements() as u32,
+            length: rows[1] as u32,
+            capacity: cache[1] as u32,
+            width: cache[2] as u32,
+            positions: io.inputs[2][0] as u32,
+        };
+        let bindings = vec![Binding::Input(1), Binding::Input(2), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader!("append", "index"), &params, bindings, rows.elements().div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+    }
+}
+
+/// Checks a position: one for all sequences or one for each.
+pub(crate) fn expect_positions(position: &Shape, n: usize) -> Result<(), ErrorKind> {
+    if position[..] == [1] || position[..] == [n] {
+        return Ok(());
+    }
+    let wanted = if n == 1 { "[1]".to_owned() } else { format!("[1] or [{n}]") };
+    Err(ErrorKind::argument("position", wanted, position))
+}
+
+impl Graph {
+    /// Appends rows to a cache with [`Append`]. Whoever reads the result sees all the rows so far.
+    pub fn append(&mut self, cache: State, rows: Value, position: Value) -> Result<Value> {
+        self.update(cache, Append, &[rows, position])
+    }
+}

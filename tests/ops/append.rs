@@ -1,0 +1,111 @@
+use crate::harness::{constant, random, refused, tiers};
+use crate::reference::Tensor;
+use shadernet::ops::Append;
+use shadernet::{BATCH, DType, Data, Graph, Model};
+
+/// Rows after rows, each call at its positions.
+fn check(case: &str, cache: [usize; 3], calls: &[(usize, Vec<i32>)]) {
+    let [n, capacity, width] = cache;
+    for tier in tiers() {
+        let mut expected = Tensor::new(cache, vec![0.0; n * capacity * width]);
+        let mut before = None;
+        for (i, (length, positions)) in calls.iter().enumerate() {
+            let mut graph = Graph::new();
+            let rows = graph.input("rows", [BATCH, *length, width]);
+            let position = graph.typed_input("position", DType::I32, [if positions.len() == 1 { 1 } else { BATCH }]);
+            let state = graph.state("cache", [BATCH, capacity, width]);
+            let all = graph.append(state, rows, position).unwrap_or_else(|error| panic!("{case}: {error}"));
+            graph.output("all", all);
+            let model = Model::new(&tier.context, &graph).expect("the graph has an output");
+            let session = match &before {
+                None => model.session(n),
+                Some(before) => model.session_sharing(n, before),
+            };
+            let session = session.unwrap_or_else(|error| panic!("{case}: {error}"));
+            let x = random(i as u64, [n, *length, width]);
+            let inputs = [Data::F32(x.data.clone()), Data::I32(positions.clone())];
+            let outputs = session.run_blocking(&inputs).unwrap_or_else(|error| panic!("{case}: {error}"));
+            for (at, value) in x.data.iter().enumerate() {
+                let (row, column) = (at / width, at % width);
+                let position = positions[row / length % positions.len()] as usize + row % length;
+                expected.data[(row / length * capacity + position) * width + column] = *value;
+            }
+            assert_eq!(outputs[0], expected.data, "{case}, call {i}, tier {}", tier.name);
+            before = Some(session);
+        }
+    }
+}
+
+#[test]
+fn rows_join_those_before() {
+    check("one by one", [1, 3, 5], &[(1, vec![0]), (1, vec![1]), (1, vec![2])]);
+    check("a prompt, then tokens", [2, 7, 4], &[(5, vec![0]), (1, vec![5]), (1, vec![6])]);
+    check("each sequence at its own place", [3, 70, 2], &[(65, vec![0, 5, 2]), (1, vec![65, 0, 69])]);
+    check("what was there is replaced", [1, 4, 1], &[(4, vec![0]), (2, vec![1])]);
+}
+
+/// A session checks what it is given, before it uploads it.
+#[test]
+fn a_cache_that_overflows() {
+    let mut graph = Graph::new();
+    let rows = graph.input("rows", [1, 2, 3]);
+    let position = graph.typed_input("position", DType::I32, [1]);
+    let state = graph.state("layer 0 keys", [1, 8, 3]);
+    let all = graph.append(state, rows, position).expect("they fit");
+    graph.output("all", all);
+    let session = Model::new(&tiers()[0].context, &graph).and_then(|model| model.session(1)).expect("it is small");
+    let at = |position: i32| session.run_blocking(&[Data::F32(vec![0.0; 6]), Data::I32(vec![position])]);
+    assert!(at(0).is_ok() && at(6).is_ok());
+    for position in [7, 8, -1, i32::MAX] {
+        let error = at(position).expect_err("there is no room").to_string();
+        let wanted = format!("input \"position\": wanted 0 to 6 for append \"layer 0 keys\", got {position}");
+        assert_eq!(error, wanted);
+    }
+}
+
+/// On the device nobody checks: what has no room is dropped, and nothing else is touched.
+#[test]
+fn unchecked_rows_are_dropped() {
+    for (position, kept) in [(7, 1), (8, 0), (-1, 0), (i32::MAX, 0)] {
+        let mut graph = Graph::new();
+        let rows = graph.input("rows", [1, 2, 3]);
+        let position = graph.constant(shadernet::Constant::integers("position", [1], vec![position]));
+        let state = graph.state("cache", [1, 8, 3]);
+        let all = graph.append(state, rows, position).expect("they fit");
+        graph.output("all", all);
+        let session = Model::new(&tiers()[0].context, &graph).and_then(|model| model.session(1)).expect("it is small");
+        let outputs = session.run_blocking(&[[1.0f32; 6]]).expect("it runs");
+        let mut expected = vec![0.0; 24];
+        expected[24 - 3 * kept..].fill(1.0);
+        assert_eq!(outputs[0], expected);
+    }
+}
+
+#[test]
+fn what_it_refuses() {
+    let i32s = |graph: &mut Graph, n: usize| graph.typed_input("position", DType::I32, [n]);
+    let refusal = |rows: &[usize], positions: usize| {
+        let mut graph = Graph::new();
+        let rows = graph.input("rows", rows.to_vec());
+        let position = i32s(&mut graph, positions);
+        let state = graph.state("keys", [2, 8, 3]);
+        graph.append(state, rows, position).expect_err("it should be refused").to_string()
+    };
+    assert!(
+        refusal(&[2, 9, 3], 1).contains("append \"keys\": rows: wanted at most 8 rows, the cache's capacity, got 9")
+    );
+    assert!(refusal(&[2, 1, 4], 1).contains("rows: wanted [2, L, 3]"));
+    assert!(refusal(&[1, 1, 3], 1).contains("rows: wanted [2, L, 3]"));
+    assert!(refusal(&[2, 1], 1).contains("rows"));
+    assert!(refusal(&[2, 1, 3], 3).contains("position: wanted [1] or [2], got [3]"));
+    // Positions are integers, and it takes three inputs.
+    assert!(refused(&[&[2, 8, 3], &[2, 1, 3], &[1]], Append).contains("the elements of input 2: wanted i32, got f32"));
+    assert!(refused(&[&[2, 8, 3]], Append).contains("inputs"));
+    // A state belongs to its graph.
+    let mut graph = Graph::new();
+    let mut other = Graph::new();
+    let state = other.state("keys", [2, 8, 3]);
+    let rows = graph.constant(constant(&random(0, [2, 1, 3])));
+    let position = i32s(&mut graph, 1);
+    assert!(graph.append(state, rows, position).is_err());
+}
