@@ -47,7 +47,8 @@
 //!
 //! # Features
 //!
-//! * `cli` (default): the `shadernet` command. Implies `image`.
+//! * `cli` (default): the `shadernet` command. Implies `image` and `selftest`.
+//! * `selftest`: [`selftest`], whether an adapter computes what it should. Part of `cli`.
 //! * `image`: reading and writing of PNG and JPEG ([`import::image`]).
 //!
 //! Without default features the crate is the library alone: wgpu, safetensors, no command and no image crates.
@@ -62,6 +63,8 @@ pub mod measure;
 pub mod models;
 pub mod ops;
 pub mod plan;
+#[cfg(all(feature = "selftest", not(target_arch = "wasm32")))]
+pub mod selftest;
 pub mod session;
 mod shape;
 mod weights;

@@ -96,7 +96,7 @@ fn assert_close(got: &[f32], expected: &[f32]) {
 
 #[test]
 fn each_subcommand_explains_itself() {
-    for name in ["devices", "run", "summary", "bench", "demo"] {
+    for name in ["devices", "run", "summary", "bench", "selftest", "demo"] {
         assert!(prints(&[name, "--help"]).contains(&format!("Usage: shadernet {name}")));
         assert!(prints(&["--help"]).contains(name));
     }
@@ -283,6 +283,31 @@ fn the_portable_kernels_can_be_asked_for() {
     let profile = taken.lines().find(|line| line.contains("kernel profile")).expect("it has a profile");
     assert!(profile.ends_with(" portable"), "{devices}");
     assert!(prints(&["run", "digits", "--portable", "--input", SEVEN, "--top", "1"]).starts_with("digit 7 "));
+}
+
+#[test]
+fn the_self_test_tells_what_it_found() {
+    let folder = Folder::new("selftest");
+    let path = folder.path("report.json");
+    let said = prints(&["selftest", "--op", "softmax", "--json", &path]);
+    assert!(said.starts_with("softmax ") && said.ends_with(": passed\n"), "{said}");
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(report["passed"] == true && report["ops"][0]["op"] == "softmax", "{report}");
+    assert!(report["ops"][0]["cases"].as_u64().unwrap() > 20, "{report}");
+    let portable = prints(&["selftest", "--op", "softmax", "--quick", "--portable"]);
+    assert!(portable.contains("tiers: portable\n"), "{portable}");
+
+    // It can fail.
+    let args = ["selftest", "--op", "softmax", "--quick", "--sabotage", "softmax", "--json", &path];
+    fails(&args, &["this adapter computes wrong results"]);
+    let said = command(&args).output().unwrap();
+    assert!(text(&said.stdout).ends_with(": FAILED in softmax\n"), "{}", text(&said.stdout));
+    let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let failure = &report["ops"][0]["failures"][0];
+    assert!(report["passed"] == false && failure["kernel"].as_str().unwrap().starts_with("softmax "), "{report}");
+
+    fails(&["selftest", "--op", "hardmax"], &["op: wanted one of activation, ", "got hardmax"]);
+    fails(&["selftest", "--op", "softmax", "--quick", "--json", "no/such/folder.json"], &["no/such/folder.json"]);
 }
 
 #[test]

@@ -45,28 +45,32 @@ fn every_shader_is_named_by_an_operation() {
 }
 
 #[test]
-fn every_operation_has_a_test() {
+fn every_operation_has_a_table_and_refusals() {
     let implementing = |(_, text): &(String, String)| text.contains("impl Op for");
+    // A family of shaders has a folder of its own.
+    let name = |path: &str| match path.strip_prefix("src/ops/").and_then(|path| path.split_once('/')) {
+        Some((folder, _)) => folder.to_owned(),
+        None => stem(path),
+    };
     let ops: BTreeSet<String> =
-        files("src/ops", ".rs").into_iter().filter(implementing).map(|(path, _)| stem(&path)).collect();
+        files("src/ops", ".rs").into_iter().filter(implementing).map(|(path, _)| name(&path)).collect();
     assert!(ops.contains("conv2d"), "{ops:?}");
-    let main = std::fs::read_to_string(root("tests/ops/main.rs")).expect("it is there");
-    let tested = files("tests/ops", ".rs");
+    let list = std::fs::read_to_string(root("src/selftest/ops/mod.rs")).expect("it is there");
+    let list: String = list.split_whitespace().collect();
+    let tables = files("src/selftest/ops", ".rs");
     for op in &ops {
-        assert!(main.contains(&format!("\nmod {op};\n")), "tests/ops/main.rs lacks `mod {op};`");
-        let file = tested.iter().find(|(path, _)| stem(path) == *op);
-        let (_, text) = file.unwrap_or_else(|| panic!("there is no tests/ops/{op}.rs"));
-        assert!(text.contains("#[test]") && text.contains("check("), "tests/ops/{op}.rs checks nothing");
-        assert!(
-            text.contains("reference::") || text.contains("Tensor::new"),
-            "tests/ops/{op}.rs compares with nothing"
-        );
+        assert!(list.contains(&format!("table!({op},")), "src/selftest/ops/mod.rs lacks a table of {op}");
+        let file = tables.iter().find(|(path, _)| stem(path) == *op);
+        let (_, text) = file.unwrap_or_else(|| panic!("there is no src/selftest/ops/{op}.rs"));
+        assert!(text.contains(".check"), "src/selftest/ops/{op}.rs checks nothing");
+        let refusals = std::fs::read_to_string(root(&format!("tests/ops/{op}.rs")));
+        let refusals = refusals.unwrap_or_else(|error| panic!("tests/ops/{op}.rs, what {op} refuses: {error}"));
+        assert!(refusals.contains("#[test]"), "tests/ops/{op}.rs tests nothing");
     }
-    // And a test of what is no more is gone too.
-    for (path, _) in &tested {
+    // And a table of what is no more is gone too.
+    for (path, _) in &tables {
         let name = stem(path);
-        let own = ["main", "harness", "reference", "goldens", "limits"].contains(&name.as_str());
-        assert!(own || ops.contains(&name), "{path} tests no file of src/ops");
+        assert!(name == "mod" || ops.contains(&name), "{path} tests no file of src/ops");
     }
 }
 

@@ -3,11 +3,11 @@
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
 use shadernet::kernel::{Caps, Dispatch, Place, Shader};
-use shadernet::models::all;
-use shadernet::ops::{Activation, BatchNorm2d, Binary, BinaryKind, LayerNorm, PaddingMode};
+use shadernet::models::{Network, all};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
-use shadernet::{Constant, DType, Graph, Result, Weights};
+use shadernet::selftest::{Suite, TABLES};
+use shadernet::{Graph, Weights};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -172,43 +172,18 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
     }
 }
 
-/// What no network of this crate has.
-fn other_operations() -> Result<Graph> {
-    let mut graph = Graph::new();
-    let x = graph.input("x", [2, 6, 8, 8]);
-    let constant = |shape: &[usize]| Constant::new("c", shape, vec![1.0; shape.iter().product()]);
-    let x = graph.pad2d(x, [1; 4], PaddingMode::Reflect)?;
-    let x = graph.activation(x, Activation::Silu)?;
-    let [weight, bias, mean, var] = [0; 4].map(|_| constant(&[6]));
-    let x = graph.batch_norm(x, BatchNorm2d::new(weight, bias, mean, var))?;
-    let x = graph.activation(x, Activation::Gelu)?;
-    let x = graph.push(Binary::new(BinaryKind::Mul), &[x, x])?;
-    let scale = graph.constant(constant(&[6, 1, 1]));
-    let x = graph.push(Binary::new(BinaryKind::Sub), &[x, scale])?;
-    let x = graph.concat(&[x, x], 2)?;
-    let x = graph.reshape(x, [2, 6, 200])?;
-    let y = graph.transpose(x, [0, 2, 1])?;
-    let y = graph.matmul(x, y)?;
-    let y = graph.linear(y, constant(&[5, 6]), None)?;
-    let y = graph.layer_norm(y, LayerNorm::new([5], Some(constant(&[5])), None))?;
-    let y = graph.softmax(y, 2)?;
-    let y = graph.log_softmax(y, 2)?;
-    let position = graph.typed_input("position", DType::I32, [1]);
-    let cache = graph.state("cache", [2, 64, 5]);
-    let y = graph.append(cache, y, position)?;
-    graph.output("y", y);
-    // An output that is an input is copied.
-    graph.output("x", graph.inputs()[0].value);
-    Ok(graph)
-}
-
 #[test]
 fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
-    let networks = all().iter().map(|network| (network.name, network.graph(&Weights::seeded(0), None)));
-    let graphs: Vec<(&str, Graph)> = networks
-        .chain([("the other operations", other_operations())])
-        .map(|(name, graph)| (name, graph.unwrap_or_else(|error| panic!("{name}: {error}")).fused()))
-        .collect();
+    let network = |network: &Network| (network.name.to_owned(), network.graph(&Weights::seeded(0), None));
+    let networks = all().iter().map(network).map(|(name, graph)| match graph {
+        Ok(graph) => (name, graph),
+        Err(error) => panic!("{name}: {error}"),
+    });
+    let tables = TABLES.iter().flat_map(|table| {
+        let cases = Suite::graphs(table).into_iter();
+        cases.map(|(case, graph)| (format!("{}, case \"{case}\"", table.op), graph))
+    });
+    let graphs: Vec<(String, Graph)> = networks.chain(tables).map(|(name, graph)| (name, graph.fused())).collect();
     let mut names = BTreeSet::new();
     // The portable kernels make do with what every device has.
     for (caps, capabilities) in [(Caps::portable(), Capabilities::empty()), (Caps::llvmpipe(), Capabilities::all())] {

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod devices;
 mod run;
+mod selftest;
 mod summary;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -39,6 +40,8 @@ enum Command {
     Summary(summary::SummaryArgs),
     /// Measure latency and throughput
     Bench(bench::BenchArgs),
+    /// Test whether the adapter and its driver compute what they should, operation by operation
+    Selftest(selftest::SelftestArgs),
     /// Read handwritten digits, double a photograph, measure three networks
     Demo,
 }
@@ -151,6 +154,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result {
         Command::Run(args) => run::run(args, &cli.device, out),
         Command::Summary(args) => summary::summary(args, out),
         Command::Bench(args) => bench::bench(args, &cli.device, out),
+        Command::Selftest(args) => selftest::selftest(args, &cli.device, out),
         Command::Demo => demo::demo(&cli.device, out),
     }
 }

@@ -29,6 +29,7 @@ pub struct ContextOptions {
     adapter: Option<String>,
     backends: Option<wgpu::Backends>,
     pub(crate) portable: bool,
+    plain: bool,
 }
 
 impl ContextOptions {
@@ -43,6 +44,7 @@ impl ContextOptions {
             adapter: std::env::var("WGPU_ADAPTER_NAME").ok(),
             backends: wgpu::Backends::from_env(),
             portable: false,
+            plain: false,
         }
     }
 
@@ -62,6 +64,18 @@ impl ContextOptions {
     #[must_use]
     pub fn portable(self) -> ContextOptions {
         ContextOptions { portable: true, ..self }
+    }
+
+    /// A device that promises what every WebGPU device does and no more: default limits, no optional feature; and the portable
+    /// kernels.
+    #[must_use]
+    pub fn plain(self) -> ContextOptions {
+        ContextOptions { portable: true, plain: true, ..self }
+    }
+
+    /// Whether only portable kernels are wanted.
+    pub fn is_portable(&self) -> bool {
+        self.portable
     }
 
     fn instance(&self) -> wgpu::Instance {
@@ -111,8 +125,12 @@ impl Context {
         let adapter = options.request().await?;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadernet"),
-            required_features: adapter.features() & Context::optional_features(),
-            required_limits: adapter.limits(),
+            required_features: if options.plain {
+                wgpu::Features::empty()
+            } else {
+                adapter.features() & Context::optional_features()
+            },
+            required_limits: if options.plain { wgpu::Limits::default() } else { adapter.limits() },
             ..Default::default()
         };
         let opened = adapter.request_device(&descriptor).await;

@@ -1,77 +1,5 @@
-use crate::harness::{Tolerance, as_image, check, graph, random, refused};
-use crate::reference::{self, Tensor};
+use crate::harness::refused;
 use shadernet::ops::Activation;
-
-type Reference = fn(&Tensor) -> Tensor;
-
-/// Every activation; those with parameters first.
-pub const ALL: [(Activation, Reference, Tolerance); 16] = [
-    (Activation::Relu, reference::relu, Tolerance::Exact),
-    (Activation::Relu6, reference::relu6, Tolerance::Exact),
-    (Activation::LeakyRelu(0.1), |x| reference::leaky_relu(x, f64::from(0.1f32)), Tolerance::Elementwise),
-    (Activation::Elu(1.5), |x| reference::elu(x, 1.5), Tolerance::Transcendental),
-    (Activation::Celu(1.5), |x| reference::celu(x, 1.5), Tolerance::Transcendental),
-    (Activation::Softplus(0.5), |x| reference::softplus(x, 0.5, 20.0), Tolerance::Transcendental),
-    (Activation::Sigmoid, reference::sigmoid, Tolerance::Transcendental),
-    (Activation::Tanh, reference::tanh, Tolerance::Transcendental),
-    (Activation::Silu, reference::silu, Tolerance::Transcendental),
-    (Activation::Hardswish, reference::hardswish, Tolerance::Elementwise),
-    (Activation::Gelu, reference::gelu, Tolerance::Transcendental),
-    (Activation::GeluTanh, reference::gelu_tanh, Tolerance::Transcendental),
-    (Activation::Selu, reference::selu, Tolerance::Transcendental),
-    (Activation::Hardsigmoid, reference::hardsigmoid, Tolerance::Elementwise),
-    (Activation::Mish, reference::mish, Tolerance::Transcendental),
-    (Activation::Softsign, reference::softsign, Tolerance::Elementwise),
-];
-
-/// ±8, with the corners of all the functions.
-fn values(shape: &[usize]) -> Tensor {
-    let mut x = random(1, shape);
-    x.data.iter_mut().for_each(|value| *value *= 8.0);
-    let corners = [0.0, -0.0, 3.0, -3.0, 6.0, 1e-6, -1e-6];
-    x.data.iter_mut().zip(corners).for_each(|(value, corner)| *value = corner);
-    x
-}
-
-#[test]
-fn every_function_in_every_layout() {
-    let x = values(&[2, 5, 3, 7]);
-    for (activation, reference, tolerance) in ALL {
-        let graph = graph(&[&x], |graph, x| graph.activation(x[0], activation));
-        check("images", &graph, &[&x], &reference(&x), tolerance);
-    }
-}
-
-#[test]
-fn far_out_it_stays_finite() {
-    // exp overflows at 89, in f32.
-    let magnitudes = [1e3, 700.0, 500.0, 90.0, 88.0, 20.0, 1e-30, 0.0];
-    let x = Tensor::new([2, 1, 8], magnitudes.into_iter().flat_map(|value| [value, -value]).collect());
-    for (activation, reference, tolerance) in ALL {
-        let graph = graph(&[&x], |graph, x| graph.activation(x[0], activation));
-        check("far out", &graph, &[&x], &reference(&x), tolerance);
-    }
-}
-
-#[test]
-fn small_results_keep_their_digits() {
-    // Nothing larger is beside them: exp(x) - 1 and log(1 + exp(x)), as they are written, would lose them.
-    let cases: [(Activation, Reference, f32); 8] = [
-        (Activation::Elu(1.0), |x| reference::elu(x, 1.0), -1e-6),
-        (Activation::Elu(1.0), |x| reference::elu(x, 1.0), -0.5),
-        (Activation::Elu(1.0), |x| reference::elu(x, 1.0), -0.500_001),
-        (Activation::Selu, reference::selu, -1e-4),
-        (Activation::Celu(1.0), |x| reference::celu(x, 1.0), -1e-5),
-        (Activation::Softplus(1.0), |x| reference::softplus(x, 1.0, 20.0), -17.0),
-        (Activation::Softplus(1.0), |x| reference::softplus(x, 1.0, 20.0), -40.0),
-        (Activation::Mish, reference::mish, -20.0),
-    ];
-    for (activation, reference, value) in cases {
-        let x = Tensor::new([1], vec![value]);
-        let graph = graph(&[&x], |graph, x| graph.activation(x[0], activation));
-        check(&format!("{activation:?} of {value}"), &graph, &[&x], &reference(&x), Tolerance::Transcendental);
-    }
-}
 
 #[test]
 fn what_it_refuses() {
@@ -79,25 +7,4 @@ fn what_it_refuses() {
         let error = refused(&[&[3]], activation);
         assert!(error.contains(name) && error.contains("other than 0"), "{error}");
     }
-}
-
-#[test]
-fn any_rank() {
-    let shapes: [&[usize]; 6] = [&[1], &[7], &[3, 5], &[2, 3, 5], &[2, 1, 2, 3, 5], &[1, 4, 1, 1]];
-    for shape in shapes {
-        let x = values(shape);
-        let graph = graph(&[&x], |graph, x| graph.relu(x[0]));
-        check(&format!("{shape:?}"), &graph, &[&x], &reference::relu(&x), Tolerance::Exact);
-    }
-}
-
-#[test]
-fn after_another_operation() {
-    let x = values(&[2, 6, 4, 3]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.relu(x)?;
-        as_image(graph, y)
-    });
-    check("between images", &graph, &[&x], &reference::relu(&x), Tolerance::Exact);
 }

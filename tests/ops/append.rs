@@ -1,48 +1,7 @@
-use crate::harness::{constant, random, refused, tiers};
-use crate::reference::Tensor;
+use crate::harness::{refused, tiers};
 use shadernet::ops::Append;
-use shadernet::{BATCH, DType, Data, Graph, Model};
-
-/// Rows after rows, each call at its positions.
-fn check(case: &str, cache: [usize; 3], calls: &[(usize, Vec<i32>)]) {
-    let [n, capacity, width] = cache;
-    for tier in tiers() {
-        let mut expected = Tensor::new(cache, vec![0.0; n * capacity * width]);
-        let mut before = None;
-        for (i, (length, positions)) in calls.iter().enumerate() {
-            let mut graph = Graph::new();
-            let rows = graph.input("rows", [BATCH, *length, width]);
-            let position = graph.typed_input("position", DType::I32, [if positions.len() == 1 { 1 } else { BATCH }]);
-            let state = graph.state("cache", [BATCH, capacity, width]);
-            let all = graph.append(state, rows, position).unwrap_or_else(|error| panic!("{case}: {error}"));
-            graph.output("all", all);
-            let model = Model::new(&tier.context, &graph).expect("the graph has an output");
-            let session = match &before {
-                None => model.session(n),
-                Some(before) => model.session_sharing(n, before),
-            };
-            let session = session.unwrap_or_else(|error| panic!("{case}: {error}"));
-            let x = random(i as u64, [n, *length, width]);
-            let inputs = [Data::F32(x.data.clone()), Data::I32(positions.clone())];
-            let outputs = session.run_blocking(&inputs).unwrap_or_else(|error| panic!("{case}: {error}"));
-            for (at, value) in x.data.iter().enumerate() {
-                let (row, column) = (at / width, at % width);
-                let position = positions[row / length % positions.len()] as usize + row % length;
-                expected.data[(row / length * capacity + position) * width + column] = *value;
-            }
-            assert_eq!(outputs[0], expected.data, "{case}, call {i}, tier {}", tier.name);
-            before = Some(session);
-        }
-    }
-}
-
-#[test]
-fn rows_join_those_before() {
-    check("one by one", [1, 3, 5], &[(1, vec![0]), (1, vec![1]), (1, vec![2])]);
-    check("a prompt, then tokens", [2, 7, 4], &[(5, vec![0]), (1, vec![5]), (1, vec![6])]);
-    check("each sequence at its own place", [3, 70, 2], &[(65, vec![0, 5, 2]), (1, vec![65, 0, 69])]);
-    check("what was there is replaced", [1, 4, 1], &[(4, vec![0]), (2, vec![1])]);
-}
+use shadernet::selftest::cases::{constant, random};
+use shadernet::{DType, Data, Graph, Model};
 
 /// A session checks what it is given, before it uploads it.
 #[test]

@@ -1,9 +1,9 @@
 //! The reference against PyTorch: every case of `tests/goldens/*.json`, whose generators say how attributes are written.
 
-use crate::reference::{self, Conv, Pool, Tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
 use shadernet::ops::PaddingMode;
+use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.

@@ -1,45 +1,6 @@
-use crate::harness::{Tolerance, check, constant, far_from_zero, graph, outliers, random, refused};
-use crate::reference;
+use crate::harness::refused;
 use shadernet::Constant;
 use shadernet::ops::InstanceNorm2d;
-
-#[test]
-fn shapes_and_epsilons() {
-    let cases = [
-        ([1, 1, 1, 1], 1e-5),
-        ([2, 5, 1, 1], 1e-5),
-        ([2, 3, 5, 7], 0.1),
-        ([1, 7, 9, 7], 1e-5),
-        ([1, 4, 8, 8], 1e-5),
-        ([2, 3, 13, 5], 1e-5),
-        ([1, 2, 50, 100], 1e-5),
-    ];
-    for (shape, eps) in cases {
-        let (weight, bias) = (random(2, [shape[1]]), random(3, [shape[1]]));
-        for (values, x) in [("±1", random(1, shape)), ("outliers", outliers(1, shape)), ("1e4", far_from_zero(shape))]
-        {
-            for (affine, weight, bias) in [("affine", Some(&weight), Some(&bias)), ("plain", None, None)] {
-                let norm = InstanceNorm2d::new(weight.map(constant), bias.map(constant)).eps(eps);
-                let graph = graph(&[&x], |graph, x| graph.instance_norm(x[0], norm));
-                let expected = reference::instance_norm(&x, weight, bias, eps);
-                let case = format!("{shape:?}, eps {eps}, {values}, {affine}");
-                check(&case, &graph, &[&x], &expected, Tolerance::Transcendental);
-            }
-        }
-    }
-}
-
-#[test]
-fn takes_in_an_activation() {
-    let x = random(1, [2, 3, 5, 7]);
-    let graph = graph(&[&x], |graph, x| {
-        let y = graph.instance_norm(x[0], InstanceNorm2d::new(None, None))?;
-        graph.relu(y)
-    });
-    assert_eq!(graph.fused().nodes().len(), 1);
-    let expected = reference::relu(&reference::instance_norm(&x, None, None, 1e-5));
-    check("ReLU", &graph, &[&x], &expected, Tolerance::Transcendental);
-}
 
 #[test]
 fn what_it_refuses() {

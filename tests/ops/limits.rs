@@ -1,8 +1,9 @@
 //! Problems beyond a device's limits: split where that is possible, refused by the limit's name where it is not.
 
-use crate::harness::{constant, random, tiers};
-use crate::reference;
+use crate::harness::tiers;
 use pollster::block_on;
+use shadernet::selftest::cases::{constant, random};
+use shadernet::selftest::reference;
 use shadernet::{Context, ContextOptions, ErrorKind, Graph, Model, Session};
 
 /// A context on the same adapter, whose device has such limits.

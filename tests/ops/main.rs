@@ -1,11 +1,7 @@
-//! Every operation against the reference, on every tier of kernels that the adapter has. One file an operation, one table of
-//! cases a file; one binary, so that a shader is compiled once.
+//! Every operation: its table of the self-test, on the adapter that the environment names, and what it refuses. One binary, so
+//! that a shader is compiled once.
 
 #![expect(unreachable_pub, reason = "in a test binary nothing is reachable: `pub` says what the other files use")]
-
-mod goldens;
-mod harness;
-mod reference;
 
 mod activation;
 mod append;
@@ -13,7 +9,9 @@ mod batch_norm;
 mod binary;
 mod concat;
 mod conv2d;
+mod goldens;
 mod group_norm;
+mod harness;
 mod instance_norm;
 mod layer_norm;
 mod limits;
@@ -27,3 +25,42 @@ mod reshape;
 mod rms_norm;
 mod softmax;
 mod transpose;
+
+/// A test for each table, so that what fails is named, and all processors are used.
+macro_rules! tables {
+    ($($op:ident)*) => {
+        $(#[test]
+        fn $op() {
+            harness::table(stringify!($op));
+        })*
+
+        #[test]
+        fn every_table_is_run() {
+            let run: &[&str] = &[$(stringify!($op)),*];
+            let tables: Vec<&str> = shadernet::selftest::TABLES.iter().map(|table| table.op).collect();
+            assert_eq!(run, tables);
+        }
+    };
+}
+
+tables! {
+    activation
+    append
+    batch_norm
+    binary
+    concat
+    conv2d
+    group_norm
+    instance_norm
+    layer_norm
+    linear
+    local_response_norm
+    matmul
+    pad
+    pixel_shuffle
+    pool
+    reshape
+    rms_norm
+    softmax
+    transpose
+}

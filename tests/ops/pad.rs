@@ -1,6 +1,8 @@
-use crate::harness::{Tolerance, check, graph, random, refused};
-use crate::reference;
+use crate::harness::{check, refused};
 use shadernet::ops::{Pad2d, PaddingMode};
+use shadernet::selftest::Tolerance;
+use shadernet::selftest::cases::{graph, random};
+use shadernet::selftest::reference;
 
 const MODES: [PaddingMode; 4] =
     [PaddingMode::Zeros, PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Circular];
@@ -21,22 +23,6 @@ fn every_mode() {
             let case = format!("{mode:?} {padding:?} about {shape:?}");
             check(&case, &graph, &[&x], &reference::pad2d(&x, padding, mode), Tolerance::Exact);
         }
-    }
-}
-
-#[test]
-fn as_much_as_a_mode_can() {
-    // Once around; for zeros and the edge pixel any number.
-    let cases = [
-        (PaddingMode::Circular, [3, 3, 4, 4]),
-        (PaddingMode::Replicate, [7, 0, 0, 9]),
-        (PaddingMode::Zeros, [7, 0, 0, 9]),
-        (PaddingMode::Reflect, [2, 2, 3, 3]),
-    ];
-    for (mode, padding) in cases {
-        let x = random(1, [1, 5, 3, 4]);
-        let graph = graph(&[&x], |graph, x| graph.pad2d(x[0], padding, mode));
-        check(&format!("{mode:?}"), &graph, &[&x], &reference::pad2d(&x, padding, mode), Tolerance::Exact);
     }
 }
 

@@ -1,39 +1,5 @@
-use crate::harness::{Tolerance, as_image, check, graph, random, refused};
-use crate::reference::{self, Tensor};
-use shadernet::DType;
+use crate::harness::refused;
 use shadernet::ops::Transpose;
-
-#[test]
-fn permutations() {
-    let cases: [(&[usize], &[usize]); 9] = [
-        (&[7], &[0]),
-        (&[1, 1], &[1, 0]),
-        (&[5, 13], &[1, 0]),
-        (&[65, 63], &[1, 0]),
-        (&[2, 3, 5], &[0, 2, 1]),
-        (&[2, 3, 5], &[2, 0, 1]),
-        (&[2, 5, 3, 4], &[0, 2, 3, 1]),
-        (&[2, 5, 3, 4], &[3, 1, 0, 2]),
-        (&[2, 1, 2, 1, 3, 1, 2, 2], &[7, 6, 5, 4, 3, 2, 1, 0]),
-    ];
-    for (shape, order) in cases {
-        let x = random(1, shape);
-        let graph = graph(&[&x], |graph, x| graph.transpose(x[0], order));
-        let case = format!("{shape:?} by {order:?}");
-        check(&case, &graph, &[&x], &reference::transpose(&x, order), Tolerance::Exact);
-    }
-}
-
-#[test]
-fn of_an_image() {
-    let x = random(1, [2, 6, 3, 5]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.transpose(x, [0, 3, 2, 1])?;
-        as_image(graph, y)
-    });
-    check("between images", &graph, &[&x], &reference::transpose(&x, &[0, 3, 2, 1]), Tolerance::Exact);
-}
 
 #[test]
 fn what_it_refuses() {
@@ -41,13 +7,4 @@ fn what_it_refuses() {
         assert!(refused(&[&[2, 3]], Transpose::new(order)).contains("a permutation of the 2 dimensions"), "{order:?}");
     }
     assert!(refused(&[&[1; 9]], Transpose::new([8, 0, 1, 2, 3, 4, 5, 6, 7])).contains("9 dimensions"));
-}
-
-#[test]
-fn integers_and_truth_values() {
-    for dtype in [DType::I32, DType::Bool] {
-        let x = Tensor::build([2, 3], |i| ((i[0] + 2 * i[1]) % 2) as f64).of(dtype);
-        let graph = graph(&[&x], |graph, x| graph.transpose(x[0], [1, 0]));
-        check("of other types", &graph, &[&x], &reference::transpose(&x, &[1, 0]).of(dtype), Tolerance::Exact);
-    }
 }

@@ -3,8 +3,8 @@
 //! Shapes and attributes mean what they mean in PyTorch; spatial attributes are `[vertical, horizontal]`. `goldens.rs` checks
 //! these functions against PyTorch itself.
 
-use shadernet::DType;
-use shadernet::ops::PaddingMode;
+use crate::DType;
+use crate::ops::PaddingMode;
 
 /// A row-major tensor.
 #[derive(Clone, Debug, PartialEq)]

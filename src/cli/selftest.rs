@@ -1,0 +1,88 @@
+//! `shadernet selftest`: whether an adapter computes what it should.
+
+use super::{DeviceArgs, Progress, Result, driver};
+use serde_json::json;
+use shadernet::selftest::{OpReport, Options, Report, run};
+use shadernet::{ErrorKind, wgpu};
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(super) struct SelftestArgs {
+    /// Test only this operation
+    #[arg(long, value_name = "NAME")]
+    op: Option<String>,
+    /// Every fourth case only
+    #[arg(long)]
+    quick: bool,
+    /// Write what was found to this file too
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Compute this operation wrongly, to see that the self-test notices
+    #[arg(long, value_name = "NAME")]
+    sabotage: Option<String>,
+}
+
+pub(super) fn selftest(args: &SelftestArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
+    let mut options = Options::new().device(device.options());
+    if let Some(op) = &args.op {
+        options = options.op(op);
+    }
+    if args.quick {
+        options = options.quick();
+    }
+    if let Some(op) = &args.sabotage {
+        options = options.sabotage(op);
+    }
+    let progress = Progress::new();
+    progress.stage("operation after operation");
+    // Lines appear as they are found; who doesn't read them any more still gets the verdict.
+    let mut written = Ok(());
+    let report = run(&options, |op| {
+        if written.is_ok() {
+            written = writeln!(out, "{op}").and_then(|()| out.flush());
+        }
+    })?;
+    drop(progress);
+    written?;
+    let (adapter, tiers) = (adapter(&report.adapter), report.tiers.join(", "));
+    writeln!(out, "adapter: {adapter}; tiers: {tiers}")?;
+    writeln!(out, "{}", report.to_string().lines().last().unwrap_or_default())?;
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(&to_json(&report))? + "\n";
+        std::fs::write(path, text).map_err(|error| shadernet::Error::from(ErrorKind::file(path, error)))?;
+    }
+    if report.passed() { Ok(()) } else { Err("this adapter computes wrong results".into()) }
+}
+
+fn adapter(info: &wgpu::AdapterInfo) -> String {
+    format!("{}, {}, {}", info.name, info.backend, driver(info))
+}
+
+fn to_json(report: &Report) -> serde_json::Value {
+    let ops = report.ops.iter().map(|op: &OpReport| {
+        let failures = op.failures.iter().map(|failure| {
+            json!({
+                "case": failure.case, "tier": failure.tier, "kernel": failure.kernel, "problem": failure.problem,
+            })
+        });
+        json!({
+            "op": op.op,
+            "passed": op.passed(),
+            "cases": op.cases,
+            "kernels": op.kernels,
+            "worst_error_by_tolerance": op.worst,
+            "failed": op.failed,
+            "failures": failures.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "shadernet": env!("CARGO_PKG_VERSION"),
+        "adapter": report.adapter.name,
+        "backend": report.adapter.backend.to_string(),
+        "driver": driver(&report.adapter),
+        "tiers": report.tiers,
+        "passed": report.passed(),
+        "ops": ops.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,76 @@
+//! What the tables are made with: tensors of chosen numbers, graphs between them.
+
+use super::reference::Tensor;
+use crate::ops::{BatchNorm2d, Pad2d, PaddingMode};
+use crate::{Constant, DType, Data, Graph, Result, Shape, Value, seeded_input};
+
+/// Numbers in ±1 that depend on the seed and the shape alone.
+pub fn random(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor {
+    let shape = shape.into();
+    let data = seeded_input(seed, &Shape::from(shape.clone()));
+    Tensor::new(shape, data)
+}
+
+/// The same, with every 31st a thousand times as large.
+pub fn outliers(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor {
+    let mut tensor = random(seed, shape);
+    tensor.data.iter_mut().step_by(31).for_each(|value| *value *= 1e3);
+    tensor
+}
+
+/// Numbers that deviate by about 1 from a mean of 10,000: what a sum of squares less the square of the sum can't tell apart.
+pub fn far_from_zero(shape: impl Into<Vec<usize>>) -> Tensor {
+    let mut tensor = random(1, shape);
+    tensor.data.iter_mut().for_each(|value| *value = 1e4 + 2.0 * *value);
+    tensor
+}
+
+/// The tensor as a constant.
+pub fn constant(tensor: &Tensor) -> Constant {
+    match data(tensor) {
+        Data::I32(values) => Constant::integers("constant", tensor.shape.clone(), values),
+        _ => Constant::new("constant", tensor.shape.clone(), tensor.data.clone()),
+    }
+}
+
+/// The values as a session takes them.
+pub fn data(tensor: &Tensor) -> Data {
+    match tensor.dtype {
+        DType::F32 => Data::F32(tensor.data.clone()),
+        DType::I32 => Data::I32(tensor.data.iter().map(|&value| value as i32).collect()),
+        DType::Bool => Data::Bool(tensor.data.iter().map(|&value| value != 0.0).collect()),
+    }
+}
+
+/// A graph of inputs of these tensors' shapes and what `build` makes of them.
+///
+/// # Panics
+/// If it can't be built: that is a mistake in a table, whatever the device.
+pub fn graph(inputs: &[&Tensor], build: impl FnOnce(&mut Graph, &[Value]) -> Result<Value>) -> Graph {
+    graph_of(inputs, |graph, x| Ok(vec![build(graph, x)?]))
+}
+
+/// The same, with several outputs.
+///
+/// # Panics
+/// If it can't be built.
+pub fn graph_of(inputs: &[&Tensor], build: impl FnOnce(&mut Graph, &[Value]) -> Result<Vec<Value>>) -> Graph {
+    let mut graph = Graph::new();
+    let own = |(i, input): (usize, &&Tensor)| graph.typed_input(format!("x{i}"), input.dtype, input.shape.clone());
+    let values: Vec<Value> = inputs.iter().enumerate().map(own).collect();
+    let outputs = build(&mut graph, &values).unwrap_or_else(|error| panic!("{error}"));
+    for (i, output) in outputs.into_iter().enumerate() {
+        graph.output(format!("y{i}"), output);
+    }
+    graph
+}
+
+/// The value itself, as an operation on images leaves it: channels last.
+pub fn as_image(graph: &mut Graph, x: Value) -> Result<Value> {
+    let channels = graph.shape(x, 1)?[1];
+    if graph.shape(x, 1)?.len() == 4 {
+        return graph.push(Pad2d::new([0; 4], PaddingMode::Zeros), &[x]);
+    }
+    let all = |value: f32| Constant::new("identity", [channels], vec![value; channels]);
+    graph.batch_norm(x, BatchNorm2d::new(all(1.0), all(0.0), all(0.0), all(1.0)).eps(0.0))
+}

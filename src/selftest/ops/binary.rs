@@ -1,0 +1,89 @@
+use crate::ops::{Activation, Binary, BinaryKind};
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, graph, outliers, random};
+use crate::selftest::reference::{self, Tensor};
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    every_kind_in_every_layout(t);
+    broadcasting(t);
+    takes_in_an_activation(t);
+    with_itself_and_after_other_operations(t);
+}
+
+type Reference = fn(&Tensor, &Tensor) -> Tensor;
+
+const KINDS: [(BinaryKind, Reference); 4] = [
+    (BinaryKind::Add, reference::add),
+    (BinaryKind::Sub, reference::sub),
+    (BinaryKind::Mul, reference::mul),
+    (BinaryKind::Div, reference::div),
+];
+
+/// Away from zero, so that a quotient is not all there is to see.
+fn divisor(shape: &[usize]) -> Tensor {
+    let mut b = random(2, shape);
+    b.data.iter_mut().for_each(|value| *value += 1.5f32.copysign(*value));
+    b
+}
+
+fn every_kind_in_every_layout(t: &Suite) {
+    for (kind, reference) in KINDS {
+        let (a, b) = (outliers(1, [2, 5, 3, 7]), divisor(&[2, 5, 3, 7]));
+        let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
+        t.check("one shape", &graph, &[&a, &b], &reference(&a, &b), Tolerance::Elementwise);
+    }
+}
+
+fn broadcasting(t: &Suite) {
+    let cases: [(&[usize], &[usize]); 10] = [
+        (&[2, 5], &[5]),
+        (&[5], &[2, 5]),
+        (&[2, 3, 4, 5], &[1, 3, 1, 1]),
+        (&[2, 3, 4, 5], &[2, 3, 1, 1]),
+        (&[3, 1, 5], &[4, 1]),
+        (&[4, 7], &[1]),
+        (&[1], &[1, 1, 1]),
+        (&[65, 3], &[65, 1]),
+        (&[2, 1, 2, 1, 2, 1, 2, 1], &[1, 2, 1, 2, 1, 2, 1, 3]),
+        (&[1, 1], &[3, 1, 1]),
+    ];
+    for (kind, reference) in KINDS {
+        for (a, b) in cases {
+            let case = format!("{a:?} and {b:?}");
+            let (a, b) = (random(1, a), divisor(b));
+            let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
+            t.check(&case, &graph, &[&a, &b], &reference(&a, &b), Tolerance::Elementwise);
+        }
+    }
+}
+
+fn takes_in_an_activation(t: &Suite) {
+    for b in [&[2, 5, 3, 3][..], &[5, 1, 1]] {
+        let (a, b) = (random(1, [2, 5, 3, 3]), divisor(b));
+        let graph = graph(&[&a, &b], |graph, x| {
+            let y = graph.difference(x[0], x[1])?;
+            graph.activation(y, Activation::LeakyRelu(0.25))
+        });
+        t.expect_fused(&graph, 1);
+        let expected = reference::leaky_relu(&reference::sub(&a, &b), 0.25);
+        t.check("and a leaky ReLU", &graph, &[&a, &b], &expected, Tolerance::Elementwise);
+    }
+}
+
+fn with_itself_and_after_other_operations(t: &Suite) {
+    let a = random(1, [2, 5, 3, 3]);
+    let doubled = graph(&[&a], |graph, x| graph.sum(x[0], x[0]));
+    t.check("a + a", &doubled, &[&a], &reference::add(&a, &a), Tolerance::Exact);
+    let squared = graph(&[&a], |graph, x| graph.product(x[0], x[0]));
+    t.check("a * a", &squared, &[&a], &reference::mul(&a, &a), Tolerance::Elementwise);
+    // In a texel's padding are zeros, and 0 / 0 must not reach what comes after.
+    let b = divisor(&[2, 5, 3, 3]);
+    let between = graph(&[&a, &b], |graph, x| {
+        let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
+        let y = graph.quotient(a, b)?;
+        as_image(graph, y)
+    });
+    t.check("between images", &between, &[&a, &b], &reference::div(&a, &b), Tolerance::Elementwise);
+}

@@ -1,0 +1,440 @@
+use super::activation::ALL;
+use crate::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind};
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, constant, graph, outliers, random};
+use crate::selftest::reference::{self, Conv, Tensor};
+use crate::{Constant, Graph, Result, Value};
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    sizes_about_the_tiles(t);
+    windows(t);
+    as_large_as_the_image(t);
+    rows_of_weights_beyond_a_texture(t);
+    groups(t);
+    depthwise(t);
+    padding_modes(t);
+    outliers_and_no_bias(t);
+    takes_in_batch_norm_residual_and_activation(t);
+    takes_in_every_activation(t);
+    does_not_take_in_what_it_can_not(t);
+    adds_its_own_input(t);
+    one_after_the_other(t);
+    too_large_for_a_texture(t);
+    shared_weights(t);
+}
+
+#[derive(Clone, Copy)]
+struct Case {
+    name: &'static str,
+    x: [usize; 4],
+    out: usize,
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 4],
+    dilation: [usize; 2],
+    groups: usize,
+    mode: PaddingMode,
+}
+
+const PLAIN: Case = Case {
+    name: "",
+    x: [1; 4],
+    out: 1,
+    kernel: [1; 2],
+    stride: [1; 2],
+    padding: [0; 4],
+    dilation: [1; 2],
+    groups: 1,
+    mode: PaddingMode::Zeros,
+};
+
+/// A 3x3 convolution that keeps an image's size.
+const SAME: Case = Case { kernel: [3; 2], padding: [1; 4], ..PLAIN };
+
+impl Case {
+    fn terms(&self) -> usize {
+        self.x[1] / self.groups * self.kernel[0] * self.kernel[1]
+    }
+
+    fn weight(&self) -> Tensor {
+        random(2, [self.out, self.x[1] / self.groups, self.kernel[0], self.kernel[1]])
+    }
+
+    fn bias(&self) -> Tensor {
+        random(3, [self.out])
+    }
+
+    fn op(&self, bias: bool) -> Conv2d {
+        let bias = bias.then(|| constant(&self.bias()));
+        let conv = Conv2d::new(constant(&self.weight()), bias).strides(self.stride).paddings(self.padding);
+        conv.dilations(self.dilation).groups(self.groups).padding_mode(self.mode)
+    }
+
+    fn reference(&self, x: &Tensor, bias: bool) -> Tensor {
+        let &Case { stride, padding, dilation, groups, mode, .. } = self;
+        let conv = Conv { stride, padding, dilation, groups, mode };
+        reference::conv2d(x, &self.weight(), bias.then(|| self.bias()).as_ref(), &conv)
+    }
+
+    fn check(&self, t: &Suite) {
+        let x = random(1, self.x);
+        let graph = graph(&[&x], |graph, x| graph.conv2d(x[0], self.op(true)));
+        t.check(self.name, &graph, &[&x], &self.reference(&x, true), Tolerance::Reduction(self.terms()));
+    }
+}
+
+fn sizes_about_the_tiles(t: &Suite) {
+    // Tiles: 64 pixels x 64 channels, or 16, 13, 4 or 1 pixels x 32 channels; four channels to a texel.
+    let point = |name, x, out| Case { name, x, out, ..PLAIN };
+    let cases = [
+        point("one of everything", [1, 1, 1, 1], 1),
+        Case { name: "1x1 image under 3x3", x: [1, 3, 1, 1], out: 2, ..SAME },
+        Case { name: "primes", x: [2, 7, 13, 11], out: 5, ..SAME },
+        point("63 pixels, 63 channels", [1, 5, 7, 9], 63),
+        point("64 pixels, 64 channels", [1, 5, 8, 8], 64),
+        point("65 pixels, 65 channels", [1, 5, 5, 13], 65),
+        point("127 pixels, 129 channels", [1, 3, 127, 1], 129),
+        point("4 pixels, 31 channels", [1, 4, 2, 2], 31),
+        point("5 pixels, 32 channels", [1, 4, 1, 5], 32),
+        point("12 pixels, 33 channels", [1, 9, 3, 4], 33),
+        point("13 pixels, 3 channels", [1, 2, 1, 13], 3),
+        point("14 pixels, 4 channels", [1, 16, 7, 2], 4),
+        point("15 pixels", [1, 17, 15, 1], 5),
+        point("16 pixels", [1, 15, 4, 4], 6),
+        point("17 pixels", [1, 8, 1, 17], 7),
+        Case { name: "26 pixels of two images", x: [2, 6, 13, 1], out: 8, ..SAME },
+        Case { name: "two images share a tile", x: [3, 10, 3, 3], out: 12, ..SAME },
+        Case { name: "several blocks and tiles, large weights", x: [2, 150, 5, 9], out: 70, ..SAME },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+}
+
+fn windows(t: &Suite) {
+    let x = [2, 5, 11, 10];
+    let cases = [
+        Case { name: "stride 2", x, out: 6, stride: [2; 2], ..SAME },
+        Case { name: "stride 1x3", x, out: 6, stride: [1, 3], ..SAME },
+        Case { name: "stride 3x1", x, out: 6, stride: [3, 1], ..SAME },
+        Case { name: "stride beyond the kernel", x, out: 6, stride: [2; 2], ..PLAIN },
+        Case { name: "padding [0, 1, 2, 1]", x, out: 3, padding: [0, 1, 2, 1], ..SAME },
+        Case { name: "padding [3, 0, 0, 2]", x, out: 3, padding: [3, 0, 0, 2], ..SAME },
+        Case { name: "padding about 1x1", x, out: 3, padding: [2, 1, 0, 3], ..PLAIN },
+        Case { name: "dilation 2", x, out: 6, padding: [2; 4], dilation: [2; 2], ..SAME },
+        Case { name: "dilation 1x3", x, out: 6, dilation: [1, 3], ..SAME },
+        Case { name: "dilation 3x1, stride 2", x, out: 6, dilation: [3, 1], stride: [2; 2], ..SAME },
+        Case { name: "2x5", x, out: 3, kernel: [2, 5], padding: [1, 1, 2, 2], ..PLAIN },
+        Case { name: "1x7", x, out: 3, kernel: [1, 7], ..PLAIN },
+        Case { name: "7x1", x, out: 3, kernel: [7, 1], ..PLAIN },
+        Case { name: "9x6", x, out: 3, kernel: [9, 6], padding: [4; 4], ..PLAIN },
+        Case {
+            name: "ResNet's stem",
+            x: [1, 3, 21, 19],
+            out: 9,
+            kernel: [7; 2],
+            stride: [2; 2],
+            padding: [3; 4],
+            ..PLAIN
+        },
+        Case {
+            name: "AlexNet's stem",
+            x: [1, 3, 35, 31],
+            out: 9,
+            kernel: [11; 2],
+            stride: [4; 2],
+            padding: [2; 4],
+            ..PLAIN
+        },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+}
+
+fn as_large_as_the_image(t: &Suite) {
+    // A linear layer on an image that wasn't flattened: some kernels serve only that, up to eight images.
+    let whole = |name, x: [usize; 4], out| Case { name, x, out, kernel: [x[2], x[3]], ..PLAIN };
+    let cases = [
+        whole("one image", [1, 5, 3, 2], 7),
+        whole("eight images", [8, 6, 3, 3], 65),
+        whole("nine images", [9, 6, 3, 3], 10),
+        Case { name: "dilated", x: [1, 4, 5, 5], out: 3, kernel: [3; 2], dilation: [2; 2], ..PLAIN },
+        Case { name: "in groups", x: [2, 6, 3, 3], out: 4, kernel: [3; 2], groups: 2, ..PLAIN },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+}
+
+fn rows_of_weights_beyond_a_texture(t: &Suite) {
+    // llvmpipe's textures hold 512 texels of k a row: beyond, a tap row is read in several runs, or by the portable kernels.
+    let cases = [
+        Case { name: "a run for each tap", x: [1, 700, 3, 4], out: 5, ..SAME },
+        Case { name: "pieces of a tap", x: [1, 2100, 2, 2], out: 5, ..PLAIN },
+        Case { name: "portable", x: [1, 2052, 2, 3], out: 5, ..SAME },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+}
+
+pub fn groups(t: &Suite) {
+    let cases = [
+        Case { name: "two", x: [2, 6, 5, 6], out: 8, groups: 2, ..SAME },
+        Case { name: "three of two channels", x: [1, 6, 5, 6], out: 9, groups: 3, ..SAME },
+        Case { name: "five of three channels", x: [1, 15, 4, 5], out: 10, groups: 5, stride: [2; 2], ..SAME },
+        Case { name: "three across blocks of channels", x: [1, 18, 4, 5], out: 3 * 24, groups: 3, ..SAME },
+        Case { name: "ResNeXt: 32 of four channels", x: [1, 128, 4, 3], out: 128, groups: 32, ..SAME },
+        Case { name: "dilated", x: [1, 8, 6, 7], out: 8, groups: 2, dilation: [2; 2], ..SAME },
+        Case { name: "one channel in, two out", x: [2, 5, 6, 7], out: 10, groups: 5, ..SAME },
+        Case { name: "two channels in, one out", x: [1, 10, 6, 7], out: 5, groups: 5, ..SAME },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+}
+
+fn depthwise(t: &Suite) {
+    let each = |name, x: [usize; 4]| Case { name, x, out: x[1], groups: x[1], ..SAME };
+    let cases = [
+        each("3x3, one pixel", [1, 2, 1, 1]),
+        each("3x3", [2, 7, 9, 12]),
+        each("3x3, seven pixels wide", [1, 33, 7, 7]),
+        Case { stride: [2; 2], ..each("3x3, stride 2", [2, 8, 9, 11]) },
+        Case { dilation: [2; 2], padding: [2; 4], ..each("3x3, dilation 2", [1, 5, 8, 8]) },
+        Case { dilation: [3, 1], ..each("3x3, dilation 3x1", [1, 4, 9, 5]) },
+        Case { padding: [0, 1, 2, 1], ..each("3x3, padding [0, 1, 2, 1]", [1, 5, 6, 7]) },
+        Case { kernel: [5; 2], padding: [2; 4], ..each("5x5", [1, 6, 8, 9]) },
+        Case { kernel: [5; 2], padding: [2; 4], stride: [2; 2], ..each("5x5, stride 2", [1, 6, 8, 9]) },
+        Case { kernel: [7, 2], padding: [3, 3, 1, 0], stride: [1, 2], ..each("7x2, stride 1x2", [1, 3, 8, 9]) },
+        Case { kernel: [4; 2], padding: [0; 4], ..each("as large as the image", [3, 10, 4, 4]) },
+        // More taps than registers: computed as any grouped convolution.
+        Case { kernel: [9; 2], padding: [4; 4], ..each("9x9", [1, 5, 10, 9]) },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+}
+
+fn padding_modes(t: &Suite) {
+    for mode in [PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Circular] {
+        let name = match mode {
+            PaddingMode::Reflect => "reflect",
+            PaddingMode::Replicate => "replicate",
+            _ => "circular",
+        };
+        Case { name, x: [2, 5, 6, 7], out: 6, mode, ..SAME }.check(t);
+        Case { name, x: [1, 3, 5, 6], out: 3, kernel: [5; 2], padding: [2, 1, 4, 3], mode, ..PLAIN }.check(t);
+        Case { name, x: [1, 6, 5, 6], out: 6, groups: 6, mode, ..SAME }.check(t);
+    }
+}
+
+fn outliers_and_no_bias(t: &Suite) {
+    let dense = Case { name: "outliers", x: [2, 7, 9, 8], out: 9, ..SAME };
+    for case in [dense, Case { out: 7, groups: 7, ..dense }] {
+        let x = outliers(1, case.x);
+        let graph = graph(&[&x], |graph, x| graph.conv2d(x[0], case.op(false)));
+        t.check(case.name, &graph, &[&x], &case.reference(&x, false), Tolerance::Reduction(case.terms()));
+    }
+}
+
+/// A batch norm's parameters, and what the reference makes of them.
+fn norm(channels: usize) -> (BatchNorm2d, impl Fn(&Tensor) -> Tensor) {
+    let mut parameters = [10, 11, 12, 13].map(|seed| random(seed, [channels]));
+    parameters[3].data.iter_mut().for_each(|var| *var += 1.5);
+    let [weight, bias, mean, var] = parameters.each_ref().map(constant);
+    (BatchNorm2d::new(weight, bias, mean, var), move |x| reference::batch_norm(x, parameters.each_ref(), 1e-5))
+}
+
+/// Of each family of kernels one: dense, dense from a network's input, as large as the image, depthwise.
+const FAMILIES: [Case; 4] = [
+    Case { name: "dense", x: [2, 6, 5, 7], out: 10, ..SAME },
+    Case { name: "few channels", x: [2, 3, 5, 7], out: 5, ..SAME },
+    Case { name: "whole image", x: [2, 6, 3, 3], out: 10, kernel: [3; 2], ..PLAIN },
+    Case { name: "depthwise", x: [2, 6, 5, 7], out: 6, groups: 6, ..SAME },
+];
+
+/// Checks a graph that fuses to one step.
+fn check_fused(t: &Suite, case: &str, graph: &Graph, inputs: &[&Tensor], expected: &Tensor, terms: usize) {
+    let nodes = graph.fused().nodes().len();
+    assert_eq!(nodes, 1, "{case} should fuse to one node");
+    t.check(case, graph, inputs, expected, Tolerance::Reduction(terms));
+}
+
+fn takes_in_batch_norm_residual_and_activation(t: &Suite) {
+    for case in FAMILIES {
+        let x = random(1, case.x);
+        let (op, normalised) = norm(case.out);
+        let y = normalised(&case.reference(&x, true));
+        let residual = random(4, y.shape.clone());
+        let expected = reference::relu(&reference::add(&residual, &y));
+        let chain = |first: bool| {
+            let op = op.clone();
+            graph(&[&x, &residual], move |graph, x| {
+                let y = graph.conv2d(x[0], case.op(true))?;
+                let y = graph.batch_norm(y, op)?;
+                let y = if first { graph.sum(y, x[1])? } else { graph.sum(x[1], y)? };
+                graph.relu(y)
+            })
+        };
+        for graph in [chain(true), chain(false)] {
+            check_fused(t, case.name, &graph, &[&x, &residual], &expected, 2 * case.terms());
+        }
+    }
+}
+
+fn takes_in_every_activation(t: &Suite) {
+    for (i, (activation, reference, _)) in ALL.into_iter().enumerate() {
+        // Those with parameters in every family; the others in the first.
+        for case in &FAMILIES[..if i < 6 { 4 } else { 1 }] {
+            let mut x = random(1, case.x);
+            x.data.iter_mut().for_each(|value| *value *= 4.0);
+            let graph = graph(&[&x], |graph, x| {
+                let y = graph.conv2d(x[0], case.op(true))?;
+                graph.activation(y, activation)
+            });
+            let expected = reference(&case.reference(&x, true));
+            t.expect_fused(&graph, 1);
+            // The sum's error reaches the activation, none of which is steep.
+            t.check(case.name, &graph, &[&x], &expected, Tolerance::Transcendental);
+        }
+    }
+}
+
+fn adds_its_own_input(t: &Suite) {
+    let case = Case { name: "x + conv(x)", x: [2, 6, 5, 7], out: 6, ..SAME };
+    for case in [case, Case { groups: 6, ..case }] {
+        let x = random(1, case.x);
+        let graph = graph(&[&x], |graph, x| {
+            let y = graph.conv2d(x[0], case.op(true))?;
+            graph.sum(y, x[0])
+        });
+        check_fused(t, case.name, &graph, &[&x], &reference::add(&case.reference(&x, true), &x), case.terms());
+    }
+}
+
+fn one_after_the_other(t: &Suite) {
+    // From row-major to channels last and back only at the ends; what one leaves in the padding of a texel, and beyond the
+    // edges of a texture, is nothing to the next.
+    let [first, second, third] = [
+        Case { x: [2, 3, 9, 10], out: 5, stride: [2; 2], ..SAME },
+        Case { x: [2, 5, 5, 5], out: 6, ..SAME },
+        Case { x: [2, 6, 5, 5], out: 6, groups: 6, ..SAME },
+    ];
+    let x = random(1, first.x);
+    let graph = graph(&[&x], |graph, x| {
+        let y = graph.conv2d(x[0], first.op(true))?;
+        let y = graph.activation(y, Activation::Sigmoid)?;
+        let y = graph.conv2d(y, second.op(true))?;
+        let y = graph.conv2d(y, third.op(true))?;
+        let y = graph.pool2d(y, Pool2d::new(PoolKind::Max, 2))?;
+        as_image(graph, y)
+    });
+    let y = reference::sigmoid(&first.reference(&x, true));
+    let y = third.reference(&second.reference(&y, true), true);
+    let pool = reference::Pool {
+        max: true,
+        size: [2; 2],
+        stride: [2; 2],
+        padding: [0; 2],
+        dilation: [1; 2],
+        ceil_mode: false,
+        count_include_pad: false,
+    };
+    t.check("a chain", &graph, &[&x], &reference::pool2d(&y, &pool), Tolerance::Transcendental);
+}
+
+fn too_large_for_a_texture(t: &Suite) {
+    // llvmpipe's textures have at most 16,384 texels a side: such images are computed in buffers.
+    let wide = Case { name: "17,000 texels wide", x: [1, 6, 1, 8500], out: 3, kernel: [1, 3], ..PLAIN };
+    let tall = Case { name: "17,000 rows", x: [2, 3, 8500, 1], out: 2, kernel: [3, 1], ..PLAIN };
+    let grown = Case { name: "out of a texture", x: [1, 4, 1, 3000], out: 24, kernel: [1, 3], ..PLAIN };
+    for case in [wide, tall, grown] {
+        case.check(t);
+        let x = random(1, case.x);
+        let y = case.reference(&x, true);
+        let residual = random(4, y.shape.clone());
+        let graph = graph(&[&x, &residual], |graph, x| {
+            let y = graph.conv2d(x[0], case.op(true))?;
+            let y = graph.sum(y, x[1])?;
+            graph.conv2d(y, Case { x: [1, case.out, 1, 1], out: case.out, groups: case.out, ..PLAIN }.op(false))
+        });
+        let scale = Case { out: case.out, groups: case.out, x: [1, case.out, 1, 1], ..PLAIN };
+        let expected = scale.reference(&reference::add(&y, &residual), false);
+        t.check(case.name, &graph, &[&x, &residual], &expected, Tolerance::Reduction(case.terms()));
+    }
+}
+
+/// Two layers that share one weight: what is packed for one serves the other only if it is the same.
+fn shared_weights(t: &Suite) {
+    let share = |name: &str, shape: [usize; 4], first: Case, second: Case| {
+        let values = random(2, shape);
+        let weight: Constant = constant(&values);
+        let conv = |case: &Case| Conv2d::new(weight.clone(), None).groups(case.groups).paddings(case.padding);
+        let xs = [random(1, first.x), random(5, second.x)];
+        let built = graph(&[&xs[0], &xs[1]], |graph: &mut Graph, x: &[Value]| -> Result<Value> {
+            let a = graph.conv2d(x[0], conv(&first))?;
+            let b = graph.conv2d(x[1], conv(&second))?;
+            graph.concat(&[a, b], 3)
+        });
+        let reference = |x: &Tensor, case: &Case| {
+            let &Case { stride, padding, dilation, groups, mode, .. } = case;
+            reference::conv2d(x, &values, None, &Conv { stride, padding, dilation, groups, mode })
+        };
+        let expected = reference::concat(&[&reference(&xs[0], &first), &reference(&xs[1], &second)], 3);
+        t.check(name, &built, &[&xs[0], &xs[1]], &expected, Tolerance::Reduction(first.terms()));
+    };
+    let dense = Case { x: [1, 2, 3, 4], out: 64, ..PLAIN };
+    share("in one group and in two", [64, 2, 1, 1], dense, Case { x: [1, 4, 3, 4], groups: 2, ..dense });
+    let padded = Case { padding: [1; 4], x: [1, 2, 1, 2], ..dense };
+    share("with padding and without", [64, 2, 1, 1], dense, padded);
+}
+
+fn does_not_take_in_what_it_can_not(t: &Suite) {
+    let case = FAMILIES[0];
+    let x = random(1, case.x);
+    let y = case.reference(&x, true);
+    let terms = Tolerance::Reduction(case.terms());
+
+    // A residual that broadcasts.
+    let small = random(5, [1, case.out, 1, 1]);
+    let broadcast = graph(&[&x, &small], |graph, x| {
+        let y = graph.conv2d(x[0], case.op(true))?;
+        graph.sum(y, x[1])
+    });
+    t.expect_fused(&broadcast, 2);
+    t.check("broadcast residual", &broadcast, &[&x, &small], &reference::add(&y, &small), terms);
+
+    // A value that something else reads too.
+    let twice = graph(&[&x], |graph, x| {
+        let y = graph.conv2d(x[0], case.op(true))?;
+        let z = graph.relu(y)?;
+        graph.sum(y, z)
+    });
+    t.expect_fused(&twice, 3);
+    t.check("read twice", &twice, &[&x], &reference::add(&y, &reference::relu(&y)), terms);
+
+    let doubled = graph(&[&x], |graph, x| {
+        let y = graph.conv2d(x[0], case.op(true))?;
+        graph.sum(y, y)
+    });
+    t.check("added to itself", &doubled, &[&x], &reference::add(&y, &y), terms);
+
+    // A value that is an output too.
+    let mut seen = graph(&[&x], |graph, x| graph.conv2d(x[0], case.op(true)));
+    let relu = seen.relu(seen.outputs()[0].1).expect("any shape serves");
+    seen.output("z", relu);
+    t.expect_fused(&seen, 2);
+    t.check_outputs("output and read", &seen, &[&x], &[&y, &reference::relu(&y)], terms);
+
+    // Batch norm after an activation, and after a residual.
+    let (op, normalised) = norm(case.out);
+    let after = graph(&[&x], |graph, x| {
+        let y = graph.conv2d(x[0], case.op(true))?;
+        let y = graph.relu(y)?;
+        graph.batch_norm(y, op)
+    });
+    t.expect_fused(&after, 2);
+    t.check("batch norm after ReLU", &after, &[&x], &normalised(&reference::relu(&y)), terms);
+    let (op, normalised) = norm(case.out);
+    let residual = random(4, y.shape.clone());
+    let after = graph(&[&x, &residual], |graph, x| {
+        let y = graph.conv2d(x[0], case.op(true))?;
+        let y = graph.sum(y, x[1])?;
+        graph.batch_norm(y, op)
+    });
+    t.expect_fused(&after, 2);
+    let expected = normalised(&reference::add(&y, &residual));
+    t.check("batch norm after a residual", &after, &[&x, &residual], &expected, terms);
+}

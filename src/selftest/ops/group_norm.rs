@@ -1,0 +1,63 @@
+use crate::ops::{Activation, GroupNorm};
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, constant, far_from_zero, graph, outliers, random};
+use crate::selftest::reference::{self, Tensor};
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    groups_and_shapes(t);
+    a_mean_far_from_zero(t);
+    takes_in_an_activation_between_images(t);
+}
+
+fn check_all(t: &Suite, case: &str, x: &Tensor, groups: usize, eps: f64) {
+    let (weight, bias) = (random(2, [x.shape[1]]), random(3, [x.shape[1]]));
+    for (affine, weight, bias) in [("affine", Some(&weight), Some(&bias)), ("plain", None, None)] {
+        let norm = GroupNorm::new(groups, weight.map(constant), bias.map(constant)).eps(eps);
+        let graph = graph(&[x], |graph, x| graph.group_norm(x[0], norm));
+        let expected = reference::group_norm(x, groups, weight, bias, eps);
+        t.check(&format!("{case}, {affine}"), &graph, &[x], &expected, Tolerance::Transcendental);
+    }
+}
+
+fn groups_and_shapes(t: &Suite) {
+    let cases: [(&[usize], &[usize], f64); 10] = [
+        (&[1, 1], &[1], 1e-5),
+        (&[2, 6], &[1, 2, 6], 1e-5),
+        (&[3, 7, 5], &[1, 7], 1e-5),
+        (&[1, 4, 1, 1], &[1, 2, 4], 1e-5),
+        (&[2, 6, 3, 7], &[1, 2, 3, 6], 0.1),
+        (&[2, 2, 7, 9], &[1, 2], 1e-5),
+        (&[2, 2, 8, 8], &[1, 2], 1e-5),
+        (&[2, 10, 13, 1], &[1, 2, 10], 1e-5),
+        (&[1, 4, 25, 50], &[1, 2, 4], 1e-3),
+        (&[2, 4, 3, 5, 2], &[1, 2, 4], 1e-5),
+    ];
+    for (shape, groups, eps) in cases {
+        for &groups in groups {
+            let case = format!("{groups} groups of {shape:?}, eps {eps}");
+            check_all(t, &case, &random(1, shape), groups, eps);
+            check_all(t, &format!("{case}, outliers"), &outliers(1, shape), groups, eps);
+        }
+    }
+}
+
+fn a_mean_far_from_zero(t: &Suite) {
+    for groups in [1, 2, 4] {
+        check_all(t, &format!("{groups} groups about 1e4"), &far_from_zero([2, 4, 25, 50]), groups, 1e-5);
+    }
+}
+
+fn takes_in_an_activation_between_images(t: &Suite) {
+    let x = random(1, [2, 6, 3, 5]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.group_norm(x, GroupNorm::new(2, None, None))?;
+        let y = graph.activation(y, Activation::Silu)?;
+        as_image(graph, y)
+    });
+    t.expect_fused(&graph, 3);
+    let expected = reference::silu(&reference::group_norm(&x, 2, None, None, 1e-5));
+    t.check("SiLU", &graph, &[&x], &expected, Tolerance::Transcendental);
+}

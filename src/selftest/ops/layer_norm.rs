@@ -1,0 +1,89 @@
+use crate::ops::{Activation, LayerNorm};
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, constant, far_from_zero, graph, outliers, random};
+use crate::selftest::reference::{self, Tensor};
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    shapes_and_epsilons(t);
+    a_mean_far_from_zero(t);
+    takes_in_an_activation(t);
+    of_an_image(t);
+}
+
+fn check_all(t: &Suite, case: &str, x: &Tensor, dimensions: usize, eps: f64) {
+    let over = &x.shape[x.shape.len() - dimensions..];
+    let (weight, bias) = (random(2, over), random(3, over));
+    for (affine, weight, bias) in [
+        ("affine", Some(&weight), Some(&bias)),
+        ("weight", Some(&weight), None),
+        ("bias", None, Some(&bias)),
+        ("plain", None, None),
+    ] {
+        let norm = LayerNorm::new(over, weight.map(constant), bias.map(constant)).eps(eps);
+        let graph = graph(&[x], |graph, x| graph.layer_norm(x[0], norm));
+        let expected = reference::layer_norm(x, dimensions, weight, bias, eps);
+        t.check(&format!("{case}, {affine}"), &graph, &[x], &expected, Tolerance::Transcendental);
+    }
+}
+
+fn shapes_and_epsilons(t: &Suite) {
+    let cases: [(&[usize], usize, f64); 14] = [
+        (&[1], 1, 1e-5),
+        (&[7], 1, 1e-5),
+        (&[3, 1], 1, 1e-5),
+        (&[2, 7], 1, 0.1),
+        (&[2, 7], 2, 1e-5),
+        (&[3, 63], 1, 1e-5),
+        (&[3, 64], 1, 1e-5),
+        (&[3, 65], 1, 1e-5),
+        (&[2, 1000], 1, 1e-3),
+        (&[2, 1025], 1, 1e-5),
+        (&[2, 5000], 1, 1e-5),
+        (&[2, 3, 5, 7], 1, 1e-5),
+        (&[2, 3, 5, 7], 3, 1e-5),
+        (&[2, 1, 3, 5, 7], 2, 1e-5),
+    ];
+    for (shape, dimensions, eps) in cases {
+        let case = format!("{dimensions} of {shape:?}, eps {eps}");
+        check_all(t, &case, &random(1, shape), dimensions, eps);
+        check_all(t, &format!("{case}, outliers"), &outliers(1, shape), dimensions, eps);
+    }
+}
+
+fn a_mean_far_from_zero(t: &Suite) {
+    for length in [2, 65, 1000, 5000] {
+        check_all(t, &format!("{length} about 1e4"), &far_from_zero([3, length]), 1, 1e-5);
+    }
+    // Of numbers that are all the same nothing is left but the bias.
+    check_all(t, "all the same", &Tensor::new([2, 1000], vec![1e4 / 3.0; 2000]), 1, 1e-5);
+}
+
+fn takes_in_an_activation(t: &Suite) {
+    let x = random(1, [2, 3, 65]);
+    let expected = reference::layer_norm(&x, 1, None, None, 1e-5);
+    for (activation, expected) in [
+        (Activation::Relu, reference::relu(&expected)),
+        (Activation::LeakyRelu(0.5), reference::leaky_relu(&expected, 0.5)),
+        (Activation::Gelu, reference::gelu(&expected)),
+    ] {
+        let graph = graph(&[&x], |graph, x| {
+            let y = graph.layer_norm(x[0], LayerNorm::new([65], None, None))?;
+            graph.activation(y, activation)
+        });
+        t.expect_fused(&graph, 1);
+        t.check(&format!("{activation:?}"), &graph, &[&x], &expected, Tolerance::Transcendental);
+    }
+}
+
+fn of_an_image(t: &Suite) {
+    let x = random(1, [2, 6, 3, 5]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.layer_norm(x, LayerNorm::new([6, 3, 5], None, None))?;
+        as_image(graph, y)
+    });
+    let expected = reference::layer_norm(&x, 3, None, None, 1e-5);
+    t.check("between images", &graph, &[&x], &expected, Tolerance::Transcendental);
+}

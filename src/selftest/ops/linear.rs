@@ -1,0 +1,128 @@
+use crate::ops::{Activation, Linear};
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, constant, graph, outliers, random};
+use crate::selftest::reference::{self, Tensor};
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    sizes(t);
+    outliers_and_no_bias(t);
+    takes_in_residual_and_activation(t);
+    after_flatten_it_is_a_convolution(t);
+    a_residual_after_flatten_stays_apart(t);
+}
+
+struct Case {
+    name: &'static str,
+    x: &'static [usize],
+    out: usize,
+}
+
+impl Case {
+    fn terms(&self) -> usize {
+        self.x[self.x.len() - 1]
+    }
+
+    fn weight(&self) -> Tensor {
+        random(2, [self.out, self.terms()])
+    }
+
+    fn bias(&self) -> Tensor {
+        random(3, [self.out])
+    }
+
+    fn op(&self) -> Linear {
+        Linear::new(constant(&self.weight()), Some(constant(&self.bias())))
+    }
+
+    fn reference(&self, x: &Tensor) -> Tensor {
+        reference::linear(x, &self.weight(), Some(&self.bias()))
+    }
+
+    fn check(&self, t: &Suite) {
+        let x = random(1, self.x);
+        let graph = graph(&[&x], |graph, x| graph.push(self.op(), x));
+        t.check(self.name, &graph, &[&x], &self.reference(&x), Tolerance::Reduction(self.terms()));
+    }
+}
+
+fn sizes(t: &Suite) {
+    let cases = [
+        Case { name: "one of everything", x: &[1, 1], out: 1 },
+        Case { name: "one row", x: &[1, 7], out: 5 },
+        Case { name: "four rows", x: &[4, 64], out: 63 },
+        Case { name: "five rows", x: &[5, 65], out: 65 },
+        Case { name: "eight rows", x: &[8, 12], out: 64 },
+        Case { name: "nine rows", x: &[9, 13], out: 33 },
+        Case { name: "seventy rows", x: &[70, 31], out: 130 },
+        Case { name: "many terms, large weights", x: &[3, 1027], out: 101 },
+        Case { name: "more terms than a row of a texture", x: &[2, 2500], out: 37 },
+        Case { name: "rank 1", x: &[6], out: 3 },
+        Case { name: "rank 3", x: &[2, 3, 7], out: 5 },
+        Case { name: "rank 4", x: &[2, 3, 5, 6], out: 9 },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+}
+
+fn outliers_and_no_bias(t: &Suite) {
+    for x in [[3, 50], [11, 50]] {
+        let x = outliers(1, x);
+        let weight = outliers(2, [17, 50]);
+        let graph = graph(&[&x], |graph, x| graph.linear(x[0], constant(&weight), None));
+        t.check("outliers", &graph, &[&x], &reference::linear(&x, &weight, None), Tolerance::Reduction(50));
+    }
+}
+
+fn takes_in_residual_and_activation(t: &Suite) {
+    for case in [Case { name: "few rows", x: &[3, 10], out: 7 }, Case { name: "rank 3", x: &[2, 6, 10], out: 7 }] {
+        let x = random(1, case.x);
+        let y = case.reference(&x);
+        let residual = random(4, y.shape.clone());
+        let graph = graph(&[&x, &residual], |graph, x| {
+            let y = graph.push(case.op(), &x[..1])?;
+            let y = graph.sum(x[1], y)?;
+            graph.activation(y, Activation::LeakyRelu(0.3))
+        });
+        t.expect_fused(&graph, 1);
+        let expected = reference::leaky_relu(&reference::add(&y, &residual), 0.3);
+        t.check(case.name, &graph, &[&x, &residual], &expected, Tolerance::Reduction(case.terms()));
+    }
+}
+
+fn after_flatten_it_is_a_convolution(t: &Suite) {
+    let weight = random(2, [11, 45]);
+    let bias = random(3, [11]);
+    for images in [1, 4, 5, 9, 70] {
+        let x = random(1, [images, 5, 3, 3]);
+        let build = |image: bool, residual: bool| {
+            graph(&[&x], |graph, x| {
+                let x = if image { as_image(graph, x[0])? } else { x[0] };
+                let x = graph.flatten(x)?;
+                let y = graph.linear(x, constant(&weight), Some(constant(&bias)))?;
+                let y = if residual { graph.sum(y, y)? } else { y };
+                graph.relu(y)
+            })
+        };
+        let flat = Tensor::new([images, 45], x.data.clone());
+        let y = reference::linear(&flat, &weight, Some(&bias));
+        t.expect_fused(&build(false, false), 1);
+        for image in [false, true] {
+            let case = format!("{images} images");
+            t.check(&case, &build(image, false), &[&x], &reference::relu(&y), Tolerance::Reduction(45));
+        }
+        let doubled = reference::relu(&reference::add(&y, &y));
+        t.check("doubled after it", &build(false, true), &[&x], &doubled, Tolerance::Reduction(45));
+    }
+}
+
+fn a_residual_after_flatten_stays_apart(t: &Suite) {
+    let (x, weight, residual) = (random(1, [2, 5, 3, 3]), random(2, [11, 45]), random(3, [2, 11]));
+    let graph = graph(&[&x, &residual], |graph, x| {
+        let flat = graph.flatten(x[0])?;
+        let y = graph.linear(flat, constant(&weight), None)?;
+        graph.sum(y, x[1])
+    });
+    let y = reference::linear(&Tensor::new([2, 45], x.data.clone()), &weight, None);
+    t.check("residual", &graph, &[&x, &residual], &reference::add(&y, &residual), Tolerance::Reduction(45));
+}

@@ -1,0 +1,64 @@
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::reference::Tensor;
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    shapes(t);
+    of_images(t);
+}
+
+/// The same elements under another shape.
+fn reshaped(x: &Tensor, shape: &[usize]) -> Tensor {
+    Tensor::new(shape, x.data.clone())
+}
+
+fn shapes(t: &Suite) {
+    let cases: [(&[usize], &[isize], &[usize]); 9] = [
+        (&[6], &[2, 3], &[2, 3]),
+        (&[2, 3], &[6], &[6]),
+        (&[2, 3, 4], &[-1, 8], &[3, 8]),
+        (&[2, 3, 4], &[0, -1], &[2, 12]),
+        (&[2, 3, 4], &[0, 0, 2, -1], &[2, 3, 2, 2]),
+        (&[2, 5, 3, 3], &[2, 45], &[2, 45]),
+        (&[2, 5, 1, 1], &[2, 5], &[2, 5]),
+        (&[2, 8], &[2, 8, 1, 1], &[2, 8, 1, 1]),
+        (&[1], &[1, 1, 1], &[1, 1, 1]),
+    ];
+    for (shape, sizes, to) in cases {
+        let x = random(1, shape);
+        let case = format!("{shape:?} to {sizes:?}");
+        let alone = graph(&[&x], |graph, x| graph.reshape(x[0], sizes));
+        t.check(&case, &alone, &[&x], &reshaped(&x, to), Tolerance::Exact);
+        // With a computed value before it, the output is the value's own memory.
+        let after = graph(&[&x], |graph, x| {
+            let x = graph.sum(x[0], x[0])?;
+            graph.reshape(x, sizes)
+        });
+        let doubled = Tensor::new(to, x.data.iter().map(|value| 2.0 * value).collect());
+        t.check(&case, &after, &[&x], &doubled, Tolerance::Exact);
+    }
+}
+
+fn of_images(t: &Suite) {
+    // Channels last isn't row-major: only a pixel's channels can stay where they are.
+    for shape in [[2, 5, 3, 4], [2, 5, 1, 1], [2, 8, 1, 1]] {
+        let x = random(1, shape);
+        let elements = shape.iter().product::<usize>() / shape[0];
+        let flat = reshaped(&x, &[shape[0], elements]);
+        let flatten = graph(&[&x], |graph, x| {
+            let x = as_image(graph, x[0])?;
+            graph.flatten(x)
+        });
+        t.check(&format!("flatten {shape:?}"), &flatten, &[&x], &flat, Tolerance::Exact);
+        let there_and_back = graph(&[&x], |graph, x| {
+            let x = as_image(graph, x[0])?;
+            let flat = graph.reshape(x, [0, -1])?;
+            let flat = as_image(graph, flat)?;
+            let x = graph.reshape(flat, shape.map(|size| size as isize))?;
+            as_image(graph, x)
+        });
+        t.check(&format!("{shape:?} and back"), &there_and_back, &[&x], &x, Tolerance::Exact);
+    }
+}

@@ -1,0 +1,73 @@
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::reference::{self, Tensor};
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    over_each_axis(t);
+    large_values(t);
+    more_workgroups_than_a_dimension_has(t);
+    of_an_image(t);
+}
+
+/// Checks both operations.
+fn check_both(t: &Suite, case: &str, x: &Tensor, axis: usize) {
+    let softmax = graph(&[x], |graph, x| graph.softmax(x[0], axis));
+    t.check(case, &softmax, &[x], &reference::softmax(x, axis), Tolerance::Transcendental);
+    let log_softmax = graph(&[x], |graph, x| graph.log_softmax(x[0], axis));
+    t.check(case, &log_softmax, &[x], &reference::log_softmax(x, axis), Tolerance::Transcendental);
+}
+
+fn scaled(by: f32, shape: &[usize]) -> Tensor {
+    let mut x = random(1, shape);
+    x.data.iter_mut().for_each(|value| *value *= by);
+    x
+}
+
+fn over_each_axis(t: &Suite) {
+    let cases: [(&[usize], usize); 10] = [
+        (&[1], 0),
+        (&[5], 0),
+        (&[2, 3, 5], 0),
+        (&[2, 3, 5], 1),
+        (&[2, 3, 5], 2),
+        (&[3, 63], 1),
+        (&[3, 64], 1),
+        (&[3, 65], 1),
+        (&[2, 7, 3, 4], 1),
+        (&[2, 1000], 1),
+    ];
+    for (shape, axis) in cases {
+        let x = scaled(5.0, shape);
+        check_both(t, &format!("axis {axis} of {shape:?}"), &x, axis);
+    }
+}
+
+fn large_values(t: &Suite) {
+    // exp(500) overflows unless the largest value is subtracted first.
+    for shift in [0.0, 500.0, -500.0] {
+        let mut x = scaled(500.0, &[4, 9]);
+        x.data.iter_mut().for_each(|value| *value += shift);
+        check_both(t, &format!("±500 {shift:+}"), &x, 1);
+    }
+    for value in [-500.0, 500.0, -88.0, 88.0, 0.0, 1e-30] {
+        check_both(t, &format!("all {value}"), &Tensor::new([2, 3], vec![value; 6]), 1);
+    }
+    check_both(t, "corners", &Tensor::new([1, 8], vec![500.0, -500.0, 88.0, -88.0, 0.0, -0.0, 1e-30, -1e-30]), 1);
+}
+
+fn more_workgroups_than_a_dimension_has(t: &Suite) {
+    // One workgroup a line, and WebGPU's limit is 65,535 in each dimension of a dispatch.
+    check_both(t, "70,000 lines", &scaled(3.0, &[70_000, 3]), 1);
+}
+
+fn of_an_image(t: &Suite) {
+    let x = scaled(4.0, &[2, 6, 3, 5]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.softmax(x, 1)?;
+        as_image(graph, y)
+    });
+    t.check("between images", &graph, &[&x], &reference::softmax(&x, 1), Tolerance::Transcendental);
+}

@@ -1,0 +1,50 @@
+use crate::DType;
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::reference::{self, Tensor};
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    permutations(t);
+    of_an_image(t);
+    integers_and_truth_values(t);
+}
+
+fn permutations(t: &Suite) {
+    let cases: [(&[usize], &[usize]); 9] = [
+        (&[7], &[0]),
+        (&[1, 1], &[1, 0]),
+        (&[5, 13], &[1, 0]),
+        (&[65, 63], &[1, 0]),
+        (&[2, 3, 5], &[0, 2, 1]),
+        (&[2, 3, 5], &[2, 0, 1]),
+        (&[2, 5, 3, 4], &[0, 2, 3, 1]),
+        (&[2, 5, 3, 4], &[3, 1, 0, 2]),
+        (&[2, 1, 2, 1, 3, 1, 2, 2], &[7, 6, 5, 4, 3, 2, 1, 0]),
+    ];
+    for (shape, order) in cases {
+        let x = random(1, shape);
+        let graph = graph(&[&x], |graph, x| graph.transpose(x[0], order));
+        let case = format!("{shape:?} by {order:?}");
+        t.check(&case, &graph, &[&x], &reference::transpose(&x, order), Tolerance::Exact);
+    }
+}
+
+fn of_an_image(t: &Suite) {
+    let x = random(1, [2, 6, 3, 5]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.transpose(x, [0, 3, 2, 1])?;
+        as_image(graph, y)
+    });
+    t.check("between images", &graph, &[&x], &reference::transpose(&x, &[0, 3, 2, 1]), Tolerance::Exact);
+}
+
+fn integers_and_truth_values(t: &Suite) {
+    for dtype in [DType::I32, DType::Bool] {
+        let x = Tensor::build([2, 3], |i| ((i[0] + 2 * i[1]) % 2) as f64).of(dtype);
+        let graph = graph(&[&x], |graph, x| graph.transpose(x[0], [1, 0]));
+        t.check("of other types", &graph, &[&x], &reference::transpose(&x, &[1, 0]).of(dtype), Tolerance::Exact);
+    }
+}

@@ -1,0 +1,343 @@
+//! Runs a graph on every tier, by every kernel that its operation offers, and compares what comes out with the reference.
+
+use super::cases::data;
+use super::reference::Tensor;
+use super::report::{Failure, OpReport};
+use super::{Table, Tier};
+use crate::error::{ErrorKind, Result};
+use crate::graph::op::{Cost, Io, Op};
+use crate::graph::{Graph, Input, Value};
+use crate::kernel::{Caps, Kernel, Place};
+use crate::{Context, DType, Data, Model, Plan, Shape};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// How far an operation's results may lie from the exact ones, relative to the largest of them.
+#[derive(Clone, Copy, Debug)]
+pub enum Tolerance {
+    /// Not at all: what only moves, compares or picks numbers.
+    Exact,
+    /// A few roundings.
+    Elementwise,
+    /// A function that WGSL lets a driver approximate: `exp`, `tanh`, `pow`.
+    Transcendental,
+    /// A sum of so many products, in whatever order.
+    Reduction(usize),
+}
+
+impl Tolerance {
+    fn relative(self) -> f64 {
+        let rounding = f64::from(f32::EPSILON);
+        match self {
+            Tolerance::Exact => 0.0,
+            Tolerance::Elementwise => 4.0 * rounding,
+            Tolerance::Transcendental => 1e-5,
+            Tolerance::Reduction(terms) => 2.0 * rounding * (terms as f64).sqrt(),
+        }
+    }
+}
+
+/// What a table's cases are handed to.
+pub struct Suite<'a> {
+    tiers: &'a [Tier],
+    /// Each how manieth case is run.
+    pub(super) every: usize,
+    /// Whether kernels lose their last workgroup.
+    pub(super) sabotage: bool,
+    found: RefCell<Found>,
+}
+
+#[derive(Default)]
+struct Found {
+    offered: usize,
+    cases: usize,
+    kernels: BTreeSet<String>,
+    worst: f64,
+    failures: Vec<Failure>,
+    failed: usize,
+    graphs: Vec<(String, Graph)>,
+}
+
+/// A graph under test and what tells its runs apart.
+struct Run<'a> {
+    tier: &'a Tier,
+    case: &'a str,
+    kernel: &'a str,
+}
+
+impl<'a> Suite<'a> {
+    /// A suite that runs cases on these tiers; on none, it only collects their graphs.
+    pub fn new(tiers: &'a [Tier]) -> Suite<'a> {
+        Suite { tiers, every: 1, sabotage: false, found: RefCell::default() }
+    }
+
+    /// The graphs of a table's cases, which need no device.
+    pub fn graphs(table: &Table) -> Vec<(String, Graph)> {
+        let suite = Suite::new(&[]);
+        (table.cases)(&suite);
+        suite.found.into_inner().graphs
+    }
+
+    /// What was found so far.
+    pub fn report(self, op: &'static str) -> OpReport {
+        let Found { cases, kernels, worst, failures, failed, .. } = self.found.into_inner();
+        OpReport { op, cases, kernels: kernels.len(), worst, failures, failed }
+    }
+
+    /// Whether the next case is to be run.
+    fn takes_next(&self) -> bool {
+        let mut found = self.found.borrow_mut();
+        found.offered += 1;
+        let taken = (found.offered - 1).is_multiple_of(self.every);
+        found.cases += usize::from(taken);
+        taken
+    }
+
+    /// Checks a graph of one output: as it is planned, and by each kernel that the planner could have taken if it is one
+    /// operation (after fusion).
+    pub fn check(&self, case: &str, graph: &Graph, inputs: &[&Tensor], expected: &Tensor, tolerance: Tolerance) {
+        self.check_outputs(case, graph, inputs, &[expected], tolerance);
+    }
+
+    /// The same for a graph of several outputs.
+    pub fn check_outputs(
+        &self,
+        case: &str,
+        graph: &Graph,
+        inputs: &[&Tensor],
+        expected: &[&Tensor],
+        tolerance: Tolerance,
+    ) {
+        if self.tiers.is_empty() {
+            self.found.borrow_mut().graphs.push((case.to_owned(), graph.clone()));
+        }
+        if !self.takes_next() {
+            return;
+        }
+        for ((_, output), expected) in graph.outputs().iter().zip(expected) {
+            let shape = graph.shape(*output, 1).map(|shape| shape.to_vec()).unwrap_or_default();
+            for tier in self.tiers.iter().filter(|_| shape != expected.shape).take(1) {
+                let problem = format!("its shape is {shape:?}, wanted {:?}", expected.shape);
+                self.fail(&Run { tier, case, kernel: "as planned" }, problem);
+            }
+        }
+        let inputs: Vec<Data> = inputs.iter().map(|input| data(input)).collect();
+        let mut seen: Vec<String> = Vec::new();
+        for tier in self.tiers {
+            let variants = match variants(graph, tier.context.caps(), self.sabotage) {
+                Ok(variants) => variants,
+                Err(error) => {
+                    self.fail(&Run { tier, case, kernel: "no kernel" }, error.to_string());
+                    continue;
+                }
+            };
+            if variants.is_empty() {
+                let run = Run { tier, case, kernel: "as planned" };
+                self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance);
+            }
+            for (kernel, graph) in &variants {
+                let identity = identity(kernel);
+                if !seen.contains(&identity) {
+                    let which = kernel.dispatches.first().map_or("a view".into(), |first| first.shader.to_string());
+                    let run = Run { tier, case, kernel: &which };
+                    self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance);
+                    seen.push(identity);
+                }
+            }
+        }
+    }
+
+    /// Checks what a function of the case's own computes on each tier: several frames, say.
+    pub fn check_frames(
+        &self,
+        case: &str,
+        graph: &Graph,
+        expected: &[&Tensor],
+        tolerance: Tolerance,
+        frames: impl Fn(&Context) -> Result<Vec<Data>>,
+    ) {
+        if self.tiers.is_empty() {
+            self.found.borrow_mut().graphs.push((case.to_owned(), graph.clone()));
+        }
+        if !self.takes_next() {
+            return;
+        }
+        for tier in self.tiers {
+            let run = Run { tier, case, kernel: "as planned" };
+            if let Ok(plan) = Plan::new(&graph.fused(), 1, tier.context.caps()) {
+                self.count(&run, &plan);
+            }
+            let outputs = frames(&tier.context).map_err(|error| error.to_string());
+            self.judge(&run, outputs, expected, tolerance);
+        }
+    }
+
+    /// Expects that so many operations are left of a graph after fusion.
+    pub fn expect_fused(&self, graph: &Graph, operations: usize) {
+        let left = graph.fused().nodes().len();
+        for tier in self.tiers.iter().filter(|_| left != operations).take(1) {
+            let problem = format!("{left} operations after fusion, wanted {operations}");
+            self.fail(&Run { tier, case: "fusion", kernel: "as planned" }, problem);
+        }
+    }
+
+    fn frame(&self, run: &Run, graph: &Graph, inputs: &[Data]) -> Result<Vec<Data>, String> {
+        let session = Model::new(&run.tier.context, graph).and_then(|model| model.session(1));
+        let session = session.map_err(|error| error.to_string())?;
+        self.count(run, session.plan());
+        session.run_blocking(inputs).map_err(|error| error.to_string())
+    }
+
+    fn count(&self, run: &Run, plan: &Plan) {
+        let shaders = plan.steps.iter().flat_map(|step| &step.dispatches);
+        let shaders = shaders.map(|(dispatch, _)| format!("{} {}", run.tier.name, dispatch.shader));
+        self.found.borrow_mut().kernels.extend(shaders);
+    }
+
+    fn judge(&self, run: &Run, outputs: Result<Vec<Data>, String>, expected: &[&Tensor], tolerance: Tolerance) {
+        let outputs = match outputs {
+            Ok(outputs) if outputs.len() == expected.len() => outputs,
+            Ok(outputs) => return self.fail(run, format!("{} outputs, wanted {}", outputs.len(), expected.len())),
+            Err(problem) => return self.fail(run, problem),
+        };
+        for (output, expected) in outputs.iter().zip(expected) {
+            match compare(output, expected, tolerance) {
+                Ok(worst) => {
+                    let mut found = self.found.borrow_mut();
+                    found.worst = found.worst.max(worst);
+                }
+                Err(problem) => self.fail(run, problem),
+            }
+        }
+    }
+
+    fn fail(&self, run: &Run, problem: String) {
+        let mut found = self.found.borrow_mut();
+        found.failed += 1;
+        if found.failures.len() < 100 {
+            let (case, kernel) = (run.case.to_owned(), run.kernel.to_owned());
+            found.failures.push(Failure { case, tier: run.tier.name, kernel, problem });
+        }
+    }
+}
+
+/// The largest error as a part of what is tolerated; or where there is a greater one.
+fn compare(output: &Data, expected: &Tensor, tolerance: Tolerance) -> Result<f64, String> {
+    if output.dtype() != expected.dtype {
+        return Err(format!("its elements are {}, wanted {}", output.dtype(), expected.dtype));
+    }
+    let got = output.to_f32();
+    if got.len() != expected.data.len() {
+        return Err(format!("{} elements, wanted {:?}", got.len(), expected.shape));
+    }
+    let finite = expected.data.iter().filter(|value| value.is_finite());
+    let largest = finite.fold(0.0, |most: f64, &value| most.max(f64::from(value).abs()));
+    let allowed = tolerance.relative() * largest;
+    let off = |got: f32, want: f32| match (got, want) {
+        _ if got == want || (got.is_nan() && want.is_nan()) => 0.0,
+        _ if got.is_finite() && want.is_finite() => (f64::from(got) - f64::from(want)).abs(),
+        _ => f64::INFINITY,
+    };
+    let pairs = || got.iter().zip(&expected.data).map(|(&got, &want)| (got, want, off(got, want)));
+    let bad = |&(_, _, off): &(f32, f32, f64)| off > allowed;
+    if let Some((i, (got, want, _))) = pairs().enumerate().find(|(_, pair)| bad(pair)) {
+        let strides = Shape::from(expected.shape.clone()).strides();
+        let index: Vec<usize> = strides.iter().zip(&expected.shape).map(|(stride, size)| i / stride % size).collect();
+        let (of, many) = (&expected.shape, pairs().filter(bad).count());
+        return Err(format!(
+            "at {index:?} of {of:?} got {got}, wanted {want} (within {allowed:.3e}); {many} such elements"
+        ));
+    }
+    Ok(pairs().map(|(_, _, off)| if off > 0.0 { off / allowed } else { 0.0 }).fold(0.0, f64::max))
+}
+
+/// An operation that knows only one of its kernels.
+#[derive(Debug)]
+struct Only {
+    op: Arc<dyn Op>,
+    kernel: usize,
+    sabotage: bool,
+}
+
+impl Op for Only {
+    fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        self.op.output_shapes(inputs)
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        self.op.output_dtypes(inputs)
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let mut kernel = self.op.kernels(io, caps)?.swap_remove(self.kernel);
+        if self.sabotage {
+            for dispatch in &mut kernel.dispatches {
+                dispatch.workgroups[0] -= 1;
+            }
+        }
+        Ok(vec![kernel])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        self.op.cost(io)
+    }
+}
+
+/// Whether the device has textures as large as the kernel's values, and only `f32`s lie otherwise than in rows.
+fn fits(kernel: &Kernel, io: &Io, caps: &Caps) -> bool {
+    let placed = || io.inputs.iter().zip(&kernel.reads).chain(io.outputs.iter().zip(&kernel.writes));
+    placed().filter(|(_, layout)| layout.place == Place::Texture).all(|(shape, layout)| {
+        let (rows, width) = layout.texels(shape);
+        rows.max(width) <= caps.max_texture as usize
+    })
+}
+
+/// The graph once for each kernel that its operation has on such a device, if it is a single operation on its inputs.
+fn variants(graph: &Graph, caps: &Caps, sabotage: bool) -> Result<Vec<(Kernel, Graph)>> {
+    let fused = graph.fused();
+    let [node] = fused.nodes() else { return Ok(Vec::new()) };
+    let inputs: Vec<Value> = fused.inputs().iter().map(|input| input.value).collect();
+    if !node.inputs.iter().all(|value| inputs.contains(value)) {
+        return Ok(Vec::new());
+    }
+    let mut kernels: Vec<(usize, Kernel)> = Vec::new();
+    fused.visit(1, |node, io| {
+        let all = node.op.kernels(io, caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        kernels = all.into_iter().enumerate().filter(|(_, kernel)| fits(kernel, io, caps)).collect();
+        Ok(())
+    })?;
+    if kernels.is_empty() {
+        return Err(ErrorKind::Unsupported("none of its kernels fits".into()).at(node.op.name(), &node.name));
+    }
+    let only = |kernel: usize| -> Result<Graph> {
+        let mut graph = Graph::new();
+        let own = |input: &Input| graph.typed_input(input.name.clone(), input.dtype, input.shape.clone());
+        let values: Vec<Value> = fused.inputs().iter().map(own).collect();
+        let of = |value: &Value| inputs.iter().position(|input| input == value).map(|i| values[i]);
+        let read: Vec<Value> = node.inputs.iter().filter_map(of).collect();
+        let outputs = graph.add(&node.name, Only { op: node.op.clone(), kernel, sabotage }, &read)?;
+        for (name, value) in fused.outputs() {
+            let made = node.outputs.iter().position(|output| output == value).map(|i| outputs[i]);
+            let Some(value) = made.or_else(|| of(value)) else { continue };
+            graph.output(name.clone(), value);
+        }
+        Ok(graph)
+    };
+    kernels.into_iter().map(|(i, kernel)| Ok((kernel, only(i)?))).collect()
+}
+
+/// What tells kernels apart that an earlier tier may have run already.
+fn identity(kernel: &Kernel) -> String {
+    let mut text = format!("{:?} {:?}", kernel.reads, kernel.writes);
+    for dispatch in &kernel.dispatches {
+        // Writing to a string can't fail.
+        let _never = write!(text, " {} {:?} {:?}", dispatch.shader, dispatch.params, dispatch.workgroups);
+    }
+    text
+}

@@ -1,0 +1,95 @@
+//! The self-test can fail: a wrong kernel is found, and named. That it passes is what `tests/ops` and the command's tests see.
+
+use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
+use shadernet::selftest::{Options, Suite, TABLES, Table, Tolerance, cases, reference, run, tiers};
+use shadernet::{ContextOptions, ErrorKind, Io, Op, Shape};
+
+/// Doubles, it says; its kernel triples.
+#[derive(Debug)]
+struct Double;
+
+const TRIPLE: &str = "
+struct Params { count: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < params.count { y[id.x] = 3.0 * x[id.x]; }
+}";
+
+impl Op for Double {
+    fn name(&self) -> &'static str {
+        "double"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        Ok(inputs.to_vec())
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let count = io.inputs[0].elements();
+        let shader = Shader::new("triple", TRIPLE, &[]);
+        let bindings = vec![Binding::Input(0), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &(count as u32), bindings, count.div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
+    }
+}
+
+#[test]
+fn a_wrong_kernel_is_reported_by_name() {
+    let table = Table {
+        op: "double",
+        layers: "",
+        parameters: "",
+        cases: |t: &Suite| {
+            let x = cases::random(1, [3, 5]);
+            let graph = cases::graph(&[&x], |graph, x| graph.push(Double, x));
+            t.check("fifteen", &graph, &[&x], &reference::add(&x, &x), Tolerance::Elementwise);
+        },
+    };
+    let tiers = tiers(&ContextOptions::from_env()).unwrap_or_else(|error| panic!("it needs a GPU adapter: {error}"));
+    let suite = Suite::new(&tiers[..1]);
+    (table.cases)(&suite);
+    let report = suite.report(table.op);
+    assert!(!report.passed());
+    assert_eq!((report.cases, report.kernels, report.failed), (1, 1, 1));
+    let text = report.to_string();
+    assert!(text.starts_with("double ") && text.contains("FAILED"), "{text}");
+    let place = "case \"fifteen\", tier portable, triple: at [0, 0] of [3, 5] got ";
+    assert!(text.contains(place) && text.contains("; 15 such elements"), "{text}");
+}
+
+/// Each of this crate's operations, with kernels that lose their last workgroup.
+#[test]
+fn every_table_notices() {
+    for table in TABLES {
+        let options = Options::new().device(ContextOptions::from_env().plain()).op(table.op);
+        let report = run(&options.sabotage(table.op), |_| {}).unwrap_or_else(|error| panic!("{error}"));
+        // A view and an update of a state have no kernel of their own that a table could take alone.
+        let computes = !["reshape", "append"].contains(&table.op);
+        assert_eq!(report.passed(), !computes, "{report}");
+        let verdict = report.to_string().lines().last().unwrap_or_default().to_owned();
+        assert_eq!(verdict.ends_with(&format!("FAILED in {}", table.op)), computes, "{verdict}");
+    }
+}
+
+#[test]
+fn what_it_refuses() {
+    let error = run(&Options::new().op("conv9d"), |_| {}).expect_err("there is no such operation").to_string();
+    assert!(error.starts_with("op: wanted one of activation, ") && error.ends_with("got conv9d"), "{error}");
+    let nobody = Options::new().device(ContextOptions::new().adapter("no such adapter"));
+    let error = run(&nobody, |_| {}).expect_err("there is no such adapter");
+    assert!(matches!(error.kind, ErrorKind::NoAdapter { .. }), "{error}");
+}
+
+#[test]
+fn quick_is_a_part() {
+    let cases = |options: Options| {
+        let options = options.device(ContextOptions::from_env().plain()).op("softmax");
+        let report = run(&options, |_| {}).unwrap_or_else(|error| panic!("{error}"));
+        assert!(report.passed(), "{report}");
+        report.ops[0].cases
+    };
+    assert_eq!(cases(Options::new().quick()), cases(Options::new()).div_ceil(4));
+}
