@@ -8,12 +8,13 @@ export XDG_RUNTIME_DIR := $(CURDIR)/target/run
 make_run_dir = mkdir -p -m 700 "$$XDG_RUNTIME_DIR"
 endif
 
-.PHONY: help fmt setup demo test bench clean
+.PHONY: help fmt setup demo test test-drivers bench clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo    set up, then run the demo'
 	@echo 'make test    set up, then formatting, lints, docs and all tests'
+	@echo 'make test-drivers  the self-test on five software drivers (Debian, Ubuntu)'
 	@echo 'make bench   set up, then time ResNet-50 at batch sizes 1 and 8'
 	@echo 'make setup   build, and install a software Vulkan driver if there is no GPU'
 	@echo 'make clean   remove what was built and drawn'
@@ -36,6 +37,10 @@ test: fmt setup
 	cargo clippy --release --locked --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
 	cargo test --release --locked
+
+test-drivers:
+	@$(make_run_dir)
+	@sh scripts/test-drivers.sh
 
 bench: setup
 	cargo run --release --locked -- bench resnet50 --batch 1,8

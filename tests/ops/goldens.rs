@@ -3,11 +3,13 @@
 use safetensors::SafeTensors;
 use serde_json::Value;
 use shadernet::ops::PaddingMode;
+use shadernet::selftest::ops::append::append;
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.
-const GOLDENS: [(&str, usize, &[u8]); 2] = [
+const GOLDENS: [(&str, usize, &[u8]); 3] = [
+    (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
 ];
@@ -147,6 +149,15 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         "mish" => reference::mish(x),
         "softplus" => reference::softplus(x, attributes.number("beta"), attributes.number("threshold")),
         "softsign" => reference::softsign(x),
+        "add" => reference::add(x, &inputs[1]),
+        "sub" => reference::sub(x, &inputs[1]),
+        "mul" => reference::mul(x, &inputs[1]),
+        "div" => reference::div(x, &inputs[1]),
+        "cat" => reference::concat(&inputs.iter().collect::<Vec<_>>(), attributes.size("dim")),
+        "permute" => reference::transpose(x, &attributes.list("dims")),
+        "reshape" => Tensor::new(attributes.list("shape"), x.data.clone()),
+        "flatten" => Tensor::new([x.shape[0], x.shape[1..].iter().product()], x.data.clone()),
+        "append" => append(x, &inputs[1], &attributes.list("positions")),
         "pixel_shuffle" => reference::pixel_shuffle(x, attributes.size("upscale_factor")),
         _ => panic!("the reference has no {op}"),
     }

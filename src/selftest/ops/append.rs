@@ -3,6 +3,18 @@ use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 use crate::{BATCH, DType, Data, Graph, Model, Result};
 
+/// Rows `[N, L, width]` join a cache `[N, capacity, width]`, each sequence's from its own position on, or all from one.
+pub fn append(cache: &Tensor, rows: &Tensor, positions: &[usize]) -> Tensor {
+    let ([_, capacity, width], [_, length, _]) = (cache.dims(), rows.dims());
+    let mut cache = cache.clone();
+    for (at, &value) in rows.data.iter().enumerate() {
+        let (row, column) = (at / width, at % width);
+        let position = positions[row / length % positions.len()] + row % length;
+        cache.data[(row / length * capacity + position) * width + column] = value;
+    }
+    cache
+}
+
 /// The cases.
 pub fn cases(t: &Suite) {
     check(t, "one by one", [1, 3, 5], &[(1, vec![0]), (1, vec![1]), (1, vec![2])]);
@@ -26,11 +38,8 @@ fn check(t: &Suite, case: &str, cache: [usize; 3], frames: &[(usize, Vec<i32>)])
     let mut now = Tensor::new(cache, vec![0.0; n * capacity * width]);
     let mut expected = Vec::new();
     for (frame, (length, positions)) in frames.iter().enumerate() {
-        for (at, value) in random(frame as u64, [n, *length, width]).data.into_iter().enumerate() {
-            let (row, column) = (at / width, at % width);
-            let position = positions[row / length % positions.len()] as usize + row % length;
-            now.data[(row / length * capacity + position) * width + column] = value;
-        }
+        let positions: Vec<usize> = positions.iter().map(|&position| position as usize).collect();
+        now = append(&now, &random(frame as u64, [n, *length, width]), &positions);
         expected.push(now.clone());
     }
     let expected: Vec<&Tensor> = expected.iter().collect();

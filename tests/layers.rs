@@ -1,0 +1,100 @@
+//! The table of layers, `docs/layers.md`, is what the code says: the self-test's tables, the kernels of their cases, PyTorch's
+//! goldens. `UPDATE_DOCS=1 cargo test --test layers` writes it.
+
+use serde_json::Value;
+use shadernet::Graph;
+use shadernet::kernel::Caps;
+use shadernet::selftest::{Suite, TABLES, Table};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::Path;
+
+/// The operations of the goldens, each with the number of its cases.
+fn goldens() -> BTreeMap<String, usize> {
+    let mut count = BTreeMap::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
+    for entry in std::fs::read_dir(folder).expect("it is there") {
+        let path = entry.expect("it can be listed").path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("it can be read");
+        let cases: Vec<Value> = serde_json::from_str(&text).expect("it is JSON");
+        for op in cases.iter().filter_map(|case| case["op"].as_str()) {
+            *count.entry(op.to_owned()).or_default() += 1;
+        }
+    }
+    count
+}
+
+/// The shaders of all the kernels that a table's graphs could take on such a device.
+fn shaders(graphs: &[(String, Graph)], caps: &Caps) -> String {
+    let mut names = BTreeSet::new();
+    for (case, graph) in graphs {
+        let each = graph.fused().visit(1, |node, io| {
+            let kernels = node.op.kernels(io, caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
+            let dispatches = kernels.iter().flat_map(|kernel| &kernel.dispatches);
+            names.extend(dispatches.map(|dispatch| dispatch.shader.name()));
+            Ok(())
+        });
+        each.unwrap_or_else(|error| panic!("case \"{case}\": {error}"));
+    }
+    if names.is_empty() { "none: it copies nothing".into() } else { names.into_iter().collect::<Vec<_>>().join(", ") }
+}
+
+fn row(table: &Table, goldens: &BTreeMap<String, usize>) -> String {
+    let graphs = Suite::graphs(table);
+    let single = |graphs: &[(String, Graph)]| -> Vec<(String, Graph)> {
+        // Cases of several operations have others' kernels too.
+        graphs.iter().filter(|(_, graph)| graph.fused().nodes().len() == 1).cloned().collect()
+    };
+    let own = single(&graphs);
+    let own = if own.is_empty() { &graphs } else { &own };
+    let (portable, llvmpipe) = (shaders(own, &Caps::portable()), shaders(own, &Caps::llvmpipe()));
+    let golden: usize = table.goldens.iter().map(|op| goldens[*op]).sum();
+    let Table { op, layers, parameters, .. } = table;
+    format!("| {layers} | {parameters} | `{op}` | {portable} | {llvmpipe} | {} | {golden} |", graphs.len())
+}
+
+fn document() -> String {
+    let goldens = goldens();
+    let mut text = String::from(
+        "# Layers\n\n\
+        What the operations are known as in PyTorch (or ONNX), and what each is tested against. Names, parameters and defaults\n\
+        are PyTorch's; images are NCHW, weights OIHW. Every kernel of every case is compared with plain loops in f64, on both\n\
+        tiers (`shadernet selftest`); those loops with PyTorch itself, in as many golden cases as the last column says.\n\n\
+        <!-- Written by `UPDATE_DOCS=1 cargo test --test layers`, from src/selftest/ops/mod.rs and the kernels. -->\n\n\
+        | layers | parameters | operation | portable kernels | llvmpipe's kernels | cases | goldens |\n\
+        |---|---|---|---|---|---:|---:|\n",
+    );
+    for table in TABLES {
+        writeln!(text, "{}", row(table, &goldens)).expect("it is a string");
+    }
+    text
+}
+
+#[test]
+fn the_table_of_layers_is_what_the_code_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/layers.md");
+    let text = document();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &text).expect("it can be written");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == text, "docs/layers.md is out of date: UPDATE_DOCS=1 cargo test --test layers writes it");
+}
+
+#[test]
+fn every_layer_has_goldens_and_every_golden_a_layer() {
+    let goldens = goldens();
+    let mut claimed = BTreeSet::new();
+    for table in TABLES {
+        assert!(!table.goldens.is_empty(), "{} has no goldens from PyTorch", table.op);
+        for op in table.goldens {
+            assert!(goldens.contains_key(*op), "{}: no golden case of {op}", table.op);
+            assert!(claimed.insert((*op).to_owned()), "{op} is claimed twice");
+        }
+    }
+    let unclaimed: Vec<&String> = goldens.keys().filter(|op| !claimed.contains(*op)).collect();
+    assert!(unclaimed.is_empty(), "no table claims {unclaimed:?}");
+}
