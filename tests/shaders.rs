@@ -179,6 +179,8 @@ fn other_operations() -> Result<Graph> {
     let constant = |shape: &[usize]| Constant::new("c", shape, vec![1.0; shape.iter().product()]);
     let x = graph.pad2d(x, [1; 4], PaddingMode::Reflect)?;
     let x = graph.activation(x, Activation::Silu)?;
+    let x = graph.pad(x, [[0, 6], [0, 0], [0, 0]], 1.0)?;
+    let x = graph.pad(x, [[0, -6], [0, 0], [0, 0]], 1.0)?;
     let [weight, bias, mean, var] = [0; 4].map(|_| constant(&[6]));
     let x = graph.batch_norm(x, BatchNorm2d::new(weight, bias, mean, var))?;
     let x = graph.activation(x, Activation::Gelu)?;
@@ -192,7 +194,7 @@ fn other_operations() -> Result<Graph> {
     let y = graph.linear(y, constant(&[5, 6]), None)?;
     let y = graph.layer_norm(y, LayerNorm::new([5], Some(constant(&[5])), None))?;
     let y = graph.softmax(y, 2)?;
-    let y = graph.log_softmax(y, 2)?;
+    let y = graph.log_softmax(y, 1)?;
     graph.output("y", y);
     // An output that is an input is copied.
     graph.output("x", graph.inputs()[0].value);

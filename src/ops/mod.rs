@@ -37,7 +37,7 @@ pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
 pub use matmul::MatMul;
-pub use pad::Pad2d;
+pub use pad::{ImagePad, Pad, Pad1d, Pad2d};
 pub use pixel_shuffle::PixelShuffle;
 pub use pool::{Pool2d, PoolKind};
 pub use reshape::{Flatten, Reshape};
