@@ -39,7 +39,7 @@ pub use local_response_norm::LocalResponseNorm;
 pub use matmul::MatMul;
 pub use pad::{ImagePad, Pad, Pad1d, Pad2d};
 pub use pixel_shuffle::PixelShuffle;
-pub use pool::{Pool2d, PoolKind};
+pub use pool::{Pool, Pool1d, Pool2d, PoolKind};
 pub use reshape::{Flatten, Reshape};
 pub use rms_norm::RmsNorm;
 pub use softmax::{LogSoftmax, Softmax};

@@ -1,6 +1,35 @@
-use crate::harness::{Tolerance, as_image, check, graph, outliers, random, refused};
+use crate::harness::{Tolerance, as_image, check, constant, graph, outliers, random, refused, tiers};
 use crate::reference::{self, Pool, Tensor};
-use shadernet::ops::{Pool2d, PoolKind};
+use shadernet::ops::{Activation, Conv2d, Pool1d, Pool2d, PoolKind};
+use shadernet::{Model, Op};
+
+/// What an operation on images makes of signals, `[N, C, L]`.
+pub fn of_signals(x: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let [n, c, l] = x.dims();
+    let y = f(&Tensor::new([n, c, 1, l], x.data.clone()));
+    let [n, c, _, l] = y.dims();
+    Tensor::new([n, c, l], y.data)
+}
+
+pub fn lp_pool2d(x: &Tensor, p: f64, size: [usize; 2], stride: [usize; 2], ceil_mode: bool) -> Tensor {
+    let [n, c, h, w] = x.dims();
+    let outputs = |axis: usize, length: usize| {
+        let (room, stride) = (length - size[axis], stride[axis]);
+        let ceil = room.div_ceil(stride) + 1;
+        if ceil_mode && (ceil - 1) * stride < length { ceil } else { room / stride + 1 }
+    };
+    Tensor::build([n, c, outputs(0, h), outputs(1, w)], |i| {
+        let [top, left] = [i[2] * stride[0], i[3] * stride[1]];
+        let (mut sum, mut inside) = (0.0, 0);
+        for y in top..h.min(top + size[0]) {
+            for z in left..w.min(left + size[1]) {
+                (sum, inside) = (sum + x.at(&[i[0], i[1], y, z]).powf(p), inside + 1);
+            }
+        }
+        // PyTorch takes it for a mean times the window's size.
+        (sum / f64::from(inside) * (size[0] * size[1]) as f64).powf(1.0 / p)
+    })
+}
 
 const MAX: Pool = Pool {
     max: true,
@@ -13,13 +42,12 @@ const MAX: Pool = Pool {
 };
 const AVERAGE: Pool = Pool { max: false, ..MAX };
 
-/// The operation; its sizes are square.
 fn op(pool: &Pool) -> Pool2d {
     let kind = if pool.max { PoolKind::Max } else { PoolKind::Average };
-    Pool2d::new(kind, pool.size[0])
-        .stride(pool.stride[0])
-        .padding(pool.padding[0])
-        .dilation(pool.dilation[0])
+    Pool2d::windows(kind, pool.size)
+        .strides(pool.stride)
+        .paddings(pool.padding)
+        .dilations(pool.dilation)
         .ceil_mode(pool.ceil_mode)
         .count_include_pad(pool.count_include_pad)
 }
@@ -82,6 +110,196 @@ fn the_edges_of_ceil_mode() {
 }
 
 #[test]
+fn sizes_by_axis() {
+    let base = Pool { size: [2, 5], stride: [3, 1], padding: [1, 2], ..MAX };
+    for pool in [base, Pool { dilation: [3, 1], ..base }, Pool { size: [1, 4], stride: [1, 3], padding: [0, 2], ..MAX }]
+    {
+        for pool in [pool, Pool { max: false, ..pool }, Pool { max: false, count_include_pad: false, ..pool }] {
+            let x = negative([2, 5, 9, 8]);
+            let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], op(&pool)));
+            let expected = reference::pool2d(&x, &pool);
+            check(&format!("{pool:?}"), &graph, &[&x], &expected, Tolerance::Reduction(10));
+        }
+    }
+}
+
+#[test]
+fn signals() {
+    for (shape, size, stride, padding) in [([1, 1, 1], 1, 1, 0), ([2, 5, 13], 3, 2, 1), ([1, 6, 70], 65, 3, 5)] {
+        for (max, ceil_mode) in [(true, false), (true, true), (false, false), (false, true)] {
+            let x = random(1, shape);
+            let kind = if max { PoolKind::Max } else { PoolKind::Average };
+            let op = Pool1d::new(kind, size).stride(stride).padding(padding).ceil_mode(ceil_mode);
+            let graph = graph(&[&x], |graph, x| graph.pool1d(x[0], op));
+            let (size, stride, padding) = ([1, size], [1, stride], [0, padding]);
+            let pool = Pool { max, size, stride, padding, ceil_mode, ..MAX };
+            let expected = of_signals(&x, |x| reference::pool2d(x, &pool));
+            check(&format!("{shape:?} {pool:?}"), &graph, &[&x], &expected, Tolerance::Reduction(65));
+        }
+    }
+}
+
+#[test]
+fn adaptive_signals() {
+    for (shape, size) in [([2, 5, 13], 1), ([2, 5, 13], 4), ([1, 3, 3], 7), ([1, 4, 300], 2), ([1, 1, 1], 1)] {
+        let x = outliers(1, shape);
+        for (kind, max) in [(PoolKind::Max, true), (PoolKind::Average, false)] {
+            let graph = graph(&[&x], |graph, x| graph.pool1d(x[0], Pool1d::adaptive(kind, [size])));
+            let expected = of_signals(&x, |x| reference::adaptive_pool2d(x, max, [1, size]));
+            let case = format!("{kind:?} of {shape:?} to {size}");
+            check(&case, &graph, &[&x], &expected, Tolerance::Reduction(shape[2]));
+        }
+    }
+}
+
+#[test]
+fn norms() {
+    // A broken or an odd p wants positive numbers; an even one takes all.
+    for (p, positive) in [(1.0, false), (2.0, false), (3.0, true), (4.0, false), (2.5, true), (0.5, true)] {
+        for (shape, size, stride, ceil_mode) in [
+            ([1, 1, 1, 1], [1, 1], [1, 1], false),
+            ([2, 5, 7, 8], [3, 2], [3, 2], false),
+            ([2, 5, 7, 8], [3, 2], [2, 3], true),
+            ([1, 6, 9, 8], [8, 8], [1, 1], false),
+        ] {
+            let mut x = random(1, shape);
+            x.data.iter_mut().filter(|_| positive).for_each(|value| *value = value.abs());
+            x.data[0] = 0.0;
+            let op = Pool2d::windows(PoolKind::Lp(p), size).strides(stride).ceil_mode(ceil_mode);
+            let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], op));
+            let expected = lp_pool2d(&x, f64::from(p), size, stride, ceil_mode);
+            let case = format!("p {p} of {shape:?}, {size:?} by {stride:?}");
+            check(&case, &graph, &[&x], &expected, Tolerance::Transcendental);
+        }
+    }
+    let x = random(1, [2, 3, 10]);
+    let signal = graph(&[&x], |graph, x| graph.pool1d(x[0], Pool1d::new(PoolKind::Lp(2.0), 3).ceil_mode(true)));
+    let expected = of_signals(&x, |x| lp_pool2d(x, 2.0, [1, 3], [1, 3], true));
+    check("signal", &signal, &[&x], &expected, Tolerance::Transcendental);
+    let global = graph(&[&x], |graph, x| graph.pool1d(x[0], Pool1d::global(PoolKind::Lp(4.0))));
+    let expected = of_signals(&x, |x| lp_pool2d(x, 4.0, [1, 10], [1, 10], false));
+    check("global", &global, &[&x], &expected, Tolerance::Transcendental);
+}
+
+#[test]
+fn negative_terms_of_an_odd_norm() {
+    // -1 + 8 - 0 and so on: what is negative takes away, as long as the sum is positive.
+    let x = Tensor::new([1, 1, 2, 3], vec![-1.0, 2.0, 0.0, 3.5, -2.5, -1.5]);
+    for p in [1.0, 3.0, 5.0] {
+        let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], Pool2d::windows(PoolKind::Lp(p), [2, 3])));
+        let expected = lp_pool2d(&x, f64::from(p), [2, 3], [2, 3], false);
+        assert!(expected.data[0] > 0.0);
+        check(&format!("p {p}"), &graph, &[&x], &expected, Tolerance::Transcendental);
+    }
+}
+
+#[test]
+fn large_windows() {
+    // A workgroup shares a window from 64 pixels on: few texels and many, windows narrower than its slices and wider.
+    for (shape, size, stride) in [
+        ([1, 4, 8, 8], [8, 8], [1, 1]),
+        ([1, 3, 63, 1], [63, 1], [1, 1]),
+        ([2, 5, 17, 9], [17, 9], [1, 1]),
+        ([1, 70, 9, 9], [8, 9], [1, 1]),
+        ([1, 1, 40, 60], [37, 2], [3, 7]),
+        ([3, 2, 2, 301], [1, 300], [1, 1]),
+        ([1, 65, 9, 10], [8, 8], [1, 2]),
+    ] {
+        let x = outliers(1, shape);
+        let pool = Pool { size, stride, ..MAX };
+        for pool in [pool, Pool { max: false, ..pool }] {
+            let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], op(&pool)));
+            let tolerance = if pool.max { Tolerance::Exact } else { Tolerance::Reduction(size[0] * size[1]) };
+            check(&format!("{shape:?} {pool:?}"), &graph, &[&x], &reference::pool2d(&x, &pool), tolerance);
+        }
+    }
+    let pool = Pool { size: [8; 2], stride: [3; 2], padding: [4; 2], dilation: [2; 2], ceil_mode: true, ..MAX };
+    let x = negative([1, 5, 16, 19]);
+    let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], op(&pool)));
+    check("dilated and padded", &graph, &[&x], &reference::pool2d(&x, &pool), Tolerance::Exact);
+}
+
+#[test]
+fn global() {
+    for shape in [[1, 1, 1, 1], [2, 5, 3, 3], [1, 3, 40, 41], [2, 67, 8, 8]] {
+        let x = outliers(1, shape);
+        for (kind, max) in [(PoolKind::Max, true), (PoolKind::Average, false)] {
+            let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], Pool2d::global(kind)));
+            let expected = reference::adaptive_pool2d(&x, max, [1, 1]);
+            check(
+                &format!("{kind:?} of {shape:?}"),
+                &graph,
+                &[&x],
+                &expected,
+                Tolerance::Reduction(shape[2] * shape[3]),
+            );
+        }
+    }
+}
+
+/// What each tier's plan gives.
+fn outputs(x: &Tensor, op: &Pool2d) -> Vec<Vec<f32>> {
+    let run = |tier: &crate::harness::Tier| {
+        let graph = graph(&[x], |graph, x| graph.pool2d(x[0], op.clone()));
+        let session = Model::new(&tier.context, &graph).and_then(|model| model.session(1)).expect("it can be pooled");
+        session.run_blocking(&[&x.data]).expect("it runs").swap_remove(0)
+    };
+    tiers().iter().map(run).collect()
+}
+
+#[test]
+fn nothing_but_padding_is_minus_infinity() {
+    // The window's pixels are at -1 and 1 of the only pixel, 0.
+    let pool = Pool2d::new(PoolKind::Max, 2).stride(1).padding(1).dilation(2);
+    for got in outputs(&random(1, [1, 5, 1, 1]), &pool) {
+        assert_eq!(got, [f32::NEG_INFINITY; 5]);
+    }
+}
+
+#[test]
+fn what_is_no_real_number_is_nan() {
+    let x = Tensor::new([1, 1, 1, 4], vec![-2.0, 1.0, 2.0, 1.0]);
+    for p in [3.0, 2.5, 0.5] {
+        for got in outputs(&x, &Pool2d::windows(PoolKind::Lp(p), [1, 2])) {
+            let want = (2f32.powf(p) + 1.0).powf(1.0 / p);
+            assert!(got[0].is_nan() && (got[1] - want).abs() < 1e-4, "p {p}: {got:?}, wanted NaN and {want}");
+        }
+    }
+}
+
+#[test]
+fn what_pads_a_texel_stays_finite() {
+    // Beyond the only channel x - sigmoid(x) is -0.5, whose broken power is NaN; and even 0 times NaN is NaN.
+    let mut x = random(1, [1, 1, 4, 4]);
+    x.data.iter_mut().for_each(|value| *value = value.abs() + 2.0);
+    let weight = Tensor::new([1, 1, 1, 1], vec![2.0]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let gate = graph.activation(x, Activation::Sigmoid)?;
+        let y = graph.difference(x, gate)?;
+        let y = graph.pool2d(y, Pool2d::new(PoolKind::Lp(2.5), 2))?;
+        graph.conv2d(y, Conv2d::new(constant(&weight), None))
+    });
+    let y = lp_pool2d(&reference::sub(&x, &reference::sigmoid(&x)), 2.5, [2; 2], [2; 2], false);
+    check("after a norm", &graph, &[&x], &reference::add(&y, &y), Tolerance::Transcendental);
+}
+
+#[test]
+fn names() {
+    let names = [PoolKind::Max, PoolKind::Average, PoolKind::Lp(2.0)].map(|kind| {
+        [
+            Pool1d::new(kind, 2).name(),
+            Pool2d::new(kind, 2).name(),
+            Pool1d::global(kind).name(),
+            Pool2d::global(kind).name(),
+        ]
+    });
+    assert_eq!(names[0], ["max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"]);
+    assert_eq!(names[1], ["avg_pool1d", "avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d"]);
+    assert_eq!(names[2], ["lp_pool1d", "lp_pool2d", "adaptive_lp_pool1d", "adaptive_lp_pool2d"]);
+}
+
+#[test]
 fn adaptive() {
     let cases = [
         ([2, 5, 7, 7], [1, 1]),
@@ -137,4 +355,14 @@ fn what_it_refuses() {
     assert!(refused(&[image], pool(0)).contains("kernel_size"));
     assert!(refused(&[image], pool(2).stride(0)).contains("stride"));
     assert!(refused(&[image], Pool2d::adaptive(PoolKind::Average, [0, 1])).contains("output_size"));
+    assert!(refused(&[image], Pool2d::adaptive(PoolKind::Max, [1, 1 << 30])).contains("output_size"));
+    assert!(refused(&[image], pool(2).padding(usize::MAX)).contains("at most half of 2"));
+    assert!(refused(&[image], Pool2d::new(PoolKind::Average, 2).dilation(9).padding(2)).contains("at most half of 2"));
+    assert!(refused(&[image], pool(usize::MAX)).contains("kernel_size"));
+    assert!(refused(&[image], pool(2).dilation(usize::MAX)).contains("kernel_size"));
+    assert!(refused(&[image], Pool1d::new(PoolKind::Max, 2)).contains("3 dimensions"));
+    for p in [0.0, -1.0, f32::INFINITY, f32::NAN] {
+        assert!(refused(&[image], Pool2d::new(PoolKind::Lp(p), 2)).contains("norm_type"), "{p}");
+    }
+    assert!(refused(&[image], Pool2d::new(PoolKind::Lp(2.0), 2).padding(1)).contains("0 for Lp pooling, got 1"));
 }
