@@ -4,7 +4,9 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
 use shadernet::kernel::{Caps, Dispatch, Place, Shader};
 use shadernet::models::all;
-use shadernet::ops::{Activation, BatchNorm2d, Binary, BinaryKind, LayerNorm, PaddingMode};
+use shadernet::ops::{
+    Activation, BatchNorm2d, Binary, BinaryKind, GluKind, LayerNorm, MatMul, PaddingMode, Pool1d, PoolKind,
+};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
 use shadernet::{Constant, Graph, Result, Weights};
@@ -180,7 +182,8 @@ fn other_operations() -> Result<Graph> {
     let x = graph.pad2d(x, [1; 4], PaddingMode::Reflect)?;
     let x = graph.activation(x, Activation::Silu)?;
     let x = graph.pad(x, [[0, 6], [0, 0], [0, 0]], 1.0)?;
-    let x = graph.pad(x, [[0, -6], [0, 0], [0, 0]], 1.0)?;
+    let x = graph.glu(x, GluKind::SwiGlu, 1)?;
+    let x = graph.prelu(x, constant(&[6]))?;
     let [weight, bias, mean, var] = [0; 4].map(|_| constant(&[6]));
     let x = graph.batch_norm(x, BatchNorm2d::new(weight, bias, mean, var))?;
     let x = graph.activation(x, Activation::Gelu)?;
@@ -191,10 +194,14 @@ fn other_operations() -> Result<Graph> {
     let x = graph.reshape(x, [2, 6, 200])?;
     let y = graph.transpose(x, [0, 2, 1])?;
     let y = graph.matmul(x, y)?;
+    let y = graph.push(MatMul::new().transpose_a().transpose_b().bias(constant(&[6])), &[y, y])?;
+    let y = graph.push(MatMul::new().transpose_b(), &[y, y])?;
     let y = graph.linear(y, constant(&[5, 6]), None)?;
     let y = graph.layer_norm(y, LayerNorm::new([5], Some(constant(&[5])), None))?;
     let y = graph.softmax(y, 2)?;
     let y = graph.log_softmax(y, 1)?;
+    let pooled = graph.pool1d(x, Pool1d::global(PoolKind::Lp(3.0)))?;
+    graph.output("pooled", pooled);
     graph.output("y", y);
     // An output that is an input is copied.
     graph.output("x", graph.inputs()[0].value);
