@@ -37,6 +37,25 @@ fn over_each_axis() {
 }
 
 #[test]
+fn lines_whose_elements_are_apart() {
+    // Neighbouring lines share a workgroup: fewer than it takes, as many, more; short lines and long ones.
+    let cases: [(&[usize], usize); 9] = [
+        (&[65, 2], 0),
+        (&[2, 64, 3], 1),
+        (&[1, 63, 16], 1),
+        (&[3, 66, 17], 1),
+        (&[5, 3, 15], 1),
+        (&[2, 257, 5], 1),
+        (&[2100, 1, 3], 0),
+        (&[2, 130, 3, 7], 1),
+        (&[2, 3, 20, 16], 2),
+    ];
+    for (shape, axis) in cases {
+        check_both(&format!("axis {axis} of {shape:?}"), &scaled(5.0, shape), axis);
+    }
+}
+
+#[test]
 fn large_values() {
     // exp(500) overflows unless the largest value is subtracted first.
     for shift in [0.0, 500.0, -500.0] {
