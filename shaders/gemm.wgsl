@@ -13,6 +13,9 @@
 
 override X_ROWS: bool = false;
 override W_ROWS: bool = false;
+// Operands of a matrix product that are stored transposed: x as [k][p/4] texels, w as [o][k/4].
+override X_COLUMNS: bool = false;
+override W_COLUMNS: bool = false;
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
 
@@ -100,27 +103,56 @@ fn main(
     let column = lane % 16u;
     var sums: array<vec4<f32>, 4>;
     for (var k = 0u; k < k_texels; k += 4u) {
-        var texel = vec4<f32>();
-        if bring_ok && k + lane % 4u < k_texels {
-            let iy = base_y + i32(tap_y * params.dilation_y);
-            let ix = base_x + i32(tap_x * params.dilation_x);
-            texel = load(n, iy, ix, first_c + c);
+        if X_COLUMNS {
+            // A quarter of the invocations bring four rows of k of four pixels each.
+            if lane < 64u {
+                let first = x_matrix + 4u * k + lane / 16u * 4u;
+                let p4 = tile * 16u + lane % 16u;
+                let wide = (params.pixels + 3u) / 4u;
+                var four: mat4x4<f32>;
+                for (var i = 0u; i < 4u; i++) {
+                    if p4 < wide && first + i < x_matrix + params.w_rows { four[i] = x[(first + i) * wide + p4]; }
+                }
+                four = transpose(four);
+                for (var i = 0u; i < 4u; i++) { x_tile[(lane % 16u * 4u + i) * 5u + lane / 16u] = four[i]; }
+            }
+        } else {
+            var texel = vec4<f32>();
+            if bring_ok && k + lane % 4u < k_texels {
+                let iy = base_y + i32(tap_y * params.dilation_y);
+                let ix = base_x + i32(tap_x * params.dilation_x);
+                texel = load(n, iy, ix, first_c + c);
+            }
+            x_tile[lane / 4u * 5u + lane % 4u] = texel;
         }
-        x_tile[lane / 4u * 5u + lane % 4u] = texel;
         c += 4u;
         while c >= params.span4 { c -= params.span4; tap_x += 1u; }
         while tap_x >= params.kernel_w { tap_x -= params.kernel_w; tap_y += 1u; }
 
         let k_row = 4u * k + lane / 16u;
         var weight = vec4<f32>();
-        if W_ROWS {
+        if W_COLUMNS {
+            if lane < 64u {
+                let o = block * 64u + lane / 4u * 4u;
+                let at = k + lane % 4u;
+                var four: mat4x4<f32>;
+                for (var i = 0u; i < 4u; i++) {
+                    if o + i < params.group_out && at < k_texels { four[i] = w[(w_matrix + o + i) * k_texels + at]; }
+                }
+                four = transpose(four);
+                for (var i = 0u; i < 4u; i++) {
+                    // What pads a row is no zero.
+                    w_tile[(lane % 4u * 4u + i) * 16u + lane / 4u] = select(vec4<f32>(), four[i], 4u * at + i < params.w_rows);
+                }
+            }
+        } else if W_ROWS {
             if k_row < params.w_rows && block * 16u + column < params.out4 {
                 weight = w[(w_matrix + k_row) * params.out4 + block * 16u + column];
             }
         } else if k_row < 4u * k_texels {
             weight = w[((block - params.first_block) * 4u * k_texels + k_row) * 16u + column];
         }
-        w_tile[lane] = weight;
+        if !W_COLUMNS { w_tile[lane] = weight; }
         workgroupBarrier();
         for (var j = 0u; j < 4u; j++) {
             let w0 = w_tile[j * 64u + column];

@@ -6,7 +6,7 @@
 // padding there is (`Context::new` checks that on the device), and a store outside is dropped.
 //
 // x: row n*H + y, column x*C/4 + c/4. w: row (block, tap row, segment), column k*32 + 8*(k within the texel) + lane, so that
-// it streams; or the rows of a second tensor (W_ROWS). A tap row is read in `segments` runs of `run` texels: one run of
+// it streams; or the rows of a second tensor (W_ROWS), [k][o/4] or [o][k/4] texels (W_COLUMNS). A tap row is read in `segments` runs of `run` texels: one run of
 // kernel_w * C/4 neighbours where they follow each other, one a tap where dilation or groups part them.
 //
 // Measured by ../docs/benchmarks.md (llvmpipe 22.3, 2 cores). What lost there: both operands in buffers (half as fast),
@@ -15,6 +15,7 @@
 const PIXELS: u32 = 16u;
 const GROUPS: u32 = (PIXELS + 7u) / 8u;
 override W_ROWS: bool = false;
+override W_COLUMNS: bool = false;
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
 
@@ -105,10 +106,18 @@ fn main(
                     at = vec2<i32>(i32(block * 8u + lane), i32(w_matrix) + 4 * (start + k));
                     next = vec2<i32>(0, 1);
                 }
-                let w0 = textureLoad(w, at);
-                let w1 = textureLoad(w, at + next);
-                let w2 = textureLoad(w, at + 2 * next);
-                let w3 = textureLoad(w, at + 3 * next);
+                if W_COLUMNS { at = vec2<i32>(start + k, i32(w_matrix + 4u * (block * 8u + lane))); }
+                var w0 = textureLoad(w, at);
+                var w1 = textureLoad(w, at + next);
+                var w2 = textureLoad(w, at + 2 * next);
+                var w3 = textureLoad(w, at + 3 * next);
+                if W_COLUMNS {
+                    let flipped = transpose(mat4x4<f32>(w0, w1, w2, w3));
+                    w0 = flipped[0];
+                    w1 = flipped[1];
+                    w2 = flipped[2];
+                    w3 = flipped[3];
+                }
                 for (var p = 0u; p < PIXELS; p++) {
                     let s = subgroupShuffle(v[p / 8u], p % 8u);
                     sums[p] = sums[p] + w0 * s.x + w1 * s.y + w2 * s.z + w3 * s.w;

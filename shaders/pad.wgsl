@@ -1,29 +1,32 @@
-// Padding of images: y[n, c, p] = x[n, c, source(p - before)].
+// Padding and cropping of images: y[n, c, p] = x[n, c, source(p - before)], or a constant where that is outside.
 //
 // One invocation copies one texel (four channels of a pixel).
-// x, y: channels last, row n*H + y, column x*C/4 + c/4. MODE: 0 zeros, 1 reflect, 2 replicate, 3 circular.
+// x, y: channels last, row n*H + y, column x*C/4 + c/4. MODE: 0 constant, 1 reflect, 2 replicate, 3 circular.
 
 override MODE: u32 = 0u;
 
-struct Params { in_h: u32, in_w: u32, out_h: u32, out_w: u32, c4: u32, count: u32, top: u32, left: u32 }
+struct Params {
+    in_h: u32, in_w: u32, out_h: u32, out_w: u32, c: u32, count: u32, value: f32,
+    top: i32, left: i32, from_y: i32, from_x: i32, to_y: i32, to_x: i32,
+}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * params.c4 + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.c4 + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((params.c + 3u) / 4u) + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = value; }
 
-// The pixel of the image that stands at i along an axis, or -1 for none.
-fn source(i: i32, size: i32) -> i32 {
+// The pixel of the image that stands at i along an axis, or -1 for none. What repeats are the pixels `first` to `end`.
+fn source(i: i32, first: i32, end: i32) -> i32 {
     switch MODE {
         case 1u: {
             let mirrored = abs(i);
-            return select(mirrored, 2 * (size - 1) - mirrored, mirrored >= size);
+            return select(mirrored, 2 * (end - 1) - mirrored, mirrored >= end);
         }
-        case 2u: { return clamp(i, 0, size - 1); }
-        case 3u: { return (i + size) % size; }
-        default: { return select(-1, i, i >= 0 && i < size); }
+        case 2u: { return clamp(i, 0, end - 1); }
+        case 3u: { return select(select(i, i - (end - first), i >= end), i + (end - first), i < first); }
+        default: { return select(-1, i, i >= 0 && i < end); }
     }
 }
 
@@ -35,14 +38,17 @@ fn main(
 ) {
     let i = linear(group, groups) * 64u + lane;
     if i >= params.count { return; }
-    let c = i % params.c4;
-    let pixel = i / params.c4;
+    let c4 = (params.c + 3u) / 4u;
+    let c = i % c4;
+    let pixel = i / c4;
     let ox = pixel % params.out_w;
     let oy = pixel / params.out_w % params.out_h;
     let n = pixel / params.out_w / params.out_h;
-    let iy = source(i32(oy) - i32(params.top), i32(params.in_h));
-    let ix = source(i32(ox) - i32(params.left), i32(params.in_w));
-    var value = vec4<f32>();
-    if iy >= 0 && ix >= 0 { value = load_x(n * params.in_h + u32(iy), u32(ix) * params.c4 + c); }
-    store_y(n * params.out_h + oy, ox * params.c4 + c, value);
+    let iy = source(i32(oy) - params.top, params.from_y, params.to_y);
+    let ix = source(i32(ox) - params.left, params.from_x, params.to_x);
+    // The constant may be infinite: what is beyond the channels must not.
+    let lanes = vec4<u32>(4u * c) + vec4<u32>(0u, 1u, 2u, 3u);
+    var value = select(vec4<f32>(), vec4<f32>(params.value), lanes < vec4<u32>(params.c));
+    if iy >= 0 && ix >= 0 { value = load_x(n * params.in_h + u32(iy), u32(ix) * c4 + c); }
+    store_y(n * params.out_h + oy, ox * c4 + c, value);
 }

@@ -1,68 +1,136 @@
-// Pooling: the largest or the mean of the pixels in a window, for each channel.
+// Pooling: the largest, the mean or the p-norm of the pixels in a window, for each channel.
 //
-// One invocation computes one texel: four channels of an output pixel. Neighbours have neighbouring channels.
-// x, y: channels last, row n*H + y, column x*C/4 + c/4.
+// A workgroup computes COLUMNS texels: four channels of an output pixel each, neighbours have neighbouring channels. The
+// LANES / COLUMNS invocations of a column share its window, each strides over the pixels, workgroup memory joins them.
+// x, y: channels last, row n*H + y, column x*C/4 + c/4. KIND: 0 max, 1 average, 2 Lp.
 
-override AVERAGE: bool = false;
+override KIND: u32 = 0u;
 override ADAPTIVE: bool = false;
 override COUNT_INCLUDE_PAD: bool = true;
+override LANES: u32 = 64u;
+override COLUMNS: u32 = 64u;
 
 struct Params {
-    in_h: u32, in_w: u32, out_h: u32, out_w: u32, c4: u32, count: u32,
+    in_h: u32, in_w: u32, out_h: u32, out_w: u32, c: u32, count: u32,
     size_y: u32, size_x: u32, stride_y: u32, stride_x: u32, dilation_y: u32, dilation_x: u32, top: u32, left: u32,
+    p: f32, parity: u32, start: f32, nan: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * params.c4 + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.c4 + column] = value; }
+var<workgroup> partial: array<vec4<f32>, LANES>;
 
-// First pixel, past the last, and the pixels that an average counts, along one axis.
-fn window(o: u32, size: u32, stride: u32, dilation: u32, before: u32, length: u32, outputs: u32) -> vec3<i32> {
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((params.c + 3u) / 4u) + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = value; }
+
+// So many pixels lie within a distance.
+fn pixels(distance: i32, dilation: i32) -> i32 {
+    if dilation == 1 { return distance; }
+    return (distance + dilation - 1) / dilation;
+}
+
+// Along one axis: the first pixel on the image, the pixels on it, and those that an average counts.
+fn window(o: u32, size: u32, stride: u32, dilation: u32, before: u32, length: u32, outputs: u32) -> vec3<u32> {
     if ADAPTIVE {
         let first = o * length / outputs;
         let end = ((o + 1u) * length + outputs - 1u) / outputs;
-        return vec3<i32>(i32(first), i32(end), i32(end - first));
+        return vec3<u32>(first, end - first, end - first);
     }
-    let first = i32(o * stride) - i32(before);
-    let end = first + i32((size - 1u) * dilation) + 1;
+    let start = i32(o * stride) - i32(before);
+    let d = i32(dilation);
+    let skipped = pixels(max(-start, 0), d);
+    let inside = min(pixels(i32(length) - start, d), i32(size)) - skipped;
     // Padding counts as far as it was asked for; what only ceil_mode reaches does not.
-    let counted = min(end, i32(length + before)) - first;
-    return vec3<i32>(first, end, (counted + i32(dilation) - 1) / i32(dilation));
+    let counted = min(pixels(i32(length + before) - start, d), i32(size));
+    return vec3<u32>(u32(start + skipped * d), u32(max(inside, 0)), u32(counted));
 }
 
-@compute @workgroup_size(64)
+fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    if KIND == 0u { return max(a, b); }
+    return a + b;
+}
+
+// x^p, which `pow` has for positive x alone.
+fn power(x: vec4<f32>) -> vec4<f32> {
+    if params.p == 1.0 { return x; }
+    if params.p == 2.0 { return x * x; }
+    let magnitude = select(pow(abs(x), vec4<f32>(params.p)), vec4<f32>(), x == vec4<f32>());
+    switch params.parity {
+        case 0u: { return magnitude; }
+        case 1u: { return sign(x) * magnitude; }
+        default: { return select(magnitude, vec4<f32>(params.nan), x < vec4<f32>()); }
+    }
+}
+
+// x^(1/p)
+fn root(x: vec4<f32>) -> vec4<f32> {
+    if params.p == 1.0 { return x; }
+    if params.p == 2.0 { return sqrt(x); }
+    let magnitude = select(pow(abs(x), vec4<f32>(1.0 / params.p)), vec4<f32>(), x == vec4<f32>());
+    // What is NaN already compares with nothing.
+    return select(vec4<f32>(params.nan), magnitude, x >= vec4<f32>());
+}
+
+@compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let i = linear(group, groups) * 64u + lane;
-    if i >= params.count { return; }
-    let c = i % params.c4;
-    let pixel = i / params.c4;
+    let texel = linear(group, groups) * COLUMNS + lane % COLUMNS;
+    // Beyond the last one it is computed again, so that all invocations meet at the barriers.
+    let i = min(texel, params.count - 1u);
+    let c4 = (params.c + 3u) / 4u;
+    let c = i % c4;
+    let pixel = i / c4;
     let ox = pixel % params.out_w;
     let oy = pixel / params.out_w % params.out_h;
     let n = pixel / params.out_w / params.out_h;
 
     let down = window(oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.in_h, params.out_h);
     let across = window(ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.in_w, params.out_w);
-    var result = select(vec4<f32>(-3.4028235e38), vec4<f32>(), AVERAGE);
-    var seen = 0;
-    for (var iy = down.x; iy < down.y; iy += i32(params.dilation_y)) {
-        for (var ix = across.x; ix < across.y; ix += i32(params.dilation_x)) {
-            if iy >= 0 && ix >= 0 && iy < i32(params.in_h) && ix < i32(params.in_w) {
-                let value = load_x(n * params.in_h + u32(iy), u32(ix) * params.c4 + c);
-                if AVERAGE { result += value; } else { result = max(result, value); }
-                seen += 1;
-            }
+    let wide = max(across.y, 1u);
+    let rows = select(0u, down.y, across.y > 0u);
+    var at = vec2<u32>(0u, 0u);
+    var advance = vec2<u32>(1u, 0u);
+    if LANES > COLUMNS {
+        let slices = LANES / COLUMNS;
+        at = vec2<u32>(lane / COLUMNS % wide, lane / COLUMNS / wide);
+        advance = vec2<u32>(slices % wide, slices / wide);
+    }
+    var result = vec4<f32>(params.start);
+    while at.y < rows {
+        let row = n * params.in_h + down.x + at.y * params.dilation_y;
+        var value = load_x(row, (across.x + at.x * params.dilation_x) * c4 + c);
+        if KIND == 2u { value = power(value); }
+        result = join(result, value);
+        at += advance;
+        if at.x >= wide { at = vec2<u32>(at.x - wide, at.y + 1u); }
+    }
+    if LANES > COLUMNS {
+        partial[lane] = result;
+        workgroupBarrier();
+        for (var half = LANES / 2u; half >= COLUMNS; half /= 2u) {
+            if lane < half { partial[lane] = join(partial[lane], partial[lane + half]); }
+            workgroupBarrier();
         }
+        result = partial[lane % COLUMNS];
     }
-    if AVERAGE {
-        if COUNT_INCLUDE_PAD { seen = down.z * across.z; }
-        result /= f32(seen);
+    if lane >= COLUMNS || texel >= params.count { return; }
+
+    let counted = down.z * across.z;
+    switch KIND {
+        case 1u: { result /= f32(select(max(rows * across.y, 1u), counted, COUNT_INCLUDE_PAD)); }
+        case 2u: {
+            // PyTorch takes it for a mean times the window's size.
+            if !ADAPTIVE { result *= f32(params.size_y * params.size_x) / f32(counted); }
+            result = root(result);
+        }
+        default: {}
     }
-    store_y(n * params.out_h + oy, ox * params.c4 + c, result);
+    // What lies beyond the channels may have become infinite or NaN.
+    let channels = vec4<u32>(4u * c) + vec4<u32>(0u, 1u, 2u, 3u);
+    store_y(n * params.out_h + oy, ox * c4 + c, select(vec4<f32>(), result, channels < vec4<u32>(params.c)));
 }

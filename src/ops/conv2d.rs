@@ -235,7 +235,7 @@ impl Graph {
         if conv.padding_mode == PaddingMode::Zeros || conv.padding == [0; 4] {
             return self.push(conv, &[x]);
         }
-        let x = self.pad2d(x, conv.padding, conv.padding_mode)?;
+        let x = self.pad2d(x, conv.padding.map(|pixels| pixels as isize), conv.padding_mode)?;
         self.push(conv.padding(0), &[x])
     }
 }

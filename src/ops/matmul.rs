@@ -1,20 +1,44 @@
 //! Matrix product of two computed tensors.
 
-use super::Activation;
 use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
 use super::window::Window;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
-use crate::kernel::{Caps, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 
-/// `torch.matmul` of tensors of two dimensions or more: `[.., M, K]` by `[.., K, N]` gives `[.., M, N]`; the dimensions
-/// before are a batch and broadcast (four of them at most).
+/// `torch.matmul`: `[.., M, K]` by `[.., K, N]` gives `[.., M, N]`; the dimensions before are a batch and broadcast (four of
+/// them at most). An operand of one dimension, `[K]`, is a row as a and a column as b, which the output lacks.
+///
+/// ```
+/// use shadernet::ops::MatMul;
+/// let scores = MatMul::new().transpose_b(); // queries [.., Q, D] by keys [.., K, D]
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct MatMul {
-    activation: Option<Activation>,
+    /// a, b
+    transposed: [bool; 2],
+    bias: Option<Constant>,
+    epilogue: Epilogue,
+}
+
+/// An operand as a batch of matrices.
+struct Matrices {
+    batch: Shape,
+    rows: usize,
+    columns: usize,
+    /// They are stored as `[columns, rows]`.
+    transposed: bool,
+}
+
+/// A product of matrices: sizes, operands in the order in which they multiply, which is that of the inputs or the reverse.
+struct Product {
+    operands: [Matrices; 2],
+    reversed: bool,
+    output: Shape,
 }
 
 impl MatMul {
@@ -22,10 +46,70 @@ impl MatMul {
     pub fn new() -> MatMul {
         MatMul::default()
     }
-}
 
-fn batch(shape: &Shape) -> Shape {
-    shape[..shape.len() - 2].into()
+    /// Takes a as `[.., K, M]`.
+    #[must_use]
+    pub fn transpose_a(mut self) -> MatMul {
+        self.transposed[0] = true;
+        self
+    }
+
+    /// Takes b as `[.., N, K]`.
+    #[must_use]
+    pub fn transpose_b(mut self) -> MatMul {
+        self.transposed[1] = true;
+        self
+    }
+
+    /// Adds a constant of the size of the output's last dimension.
+    #[must_use]
+    pub fn bias(self, bias: Constant) -> MatMul {
+        MatMul { bias: Some(bias), ..self }
+    }
+
+    fn product(&self, inputs: &[Shape]) -> Result<Product, ErrorKind> {
+        let (a, b) = (&inputs[0], &inputs[1]);
+        for ((name, x), transposed) in [("a", a), ("b", b)].into_iter().zip(self.transposed) {
+            let least = if transposed { 2 } else { 1 };
+            if !(least..=6).contains(&x.len()) {
+                return Err(ErrorKind::argument(name, format_args!("{least} to 6 dimensions"), x));
+            }
+        }
+        let matrices = |x: &Shape, transposed: bool| match x[..] {
+            [k] => Matrices { batch: Shape::from([]), rows: 1, columns: k, transposed },
+            [ref batch @ .., m, n] => {
+                let (rows, columns) = if transposed { (n, m) } else { (m, n) };
+                Matrices { batch: batch.into(), rows, columns, transposed }
+            }
+            [] => unreachable!("the rank was checked"),
+        };
+        let (left, mut right) = (matrices(a, self.transposed[0]), matrices(b, self.transposed[1]));
+        if b.len() == 1 {
+            // As a row of memory it is a column transposed.
+            right = Matrices { rows: right.columns, columns: 1, transposed: true, ..right };
+        }
+        let k = left.columns;
+        if right.rows != k {
+            let wanted = match (b.len(), self.transposed[1]) {
+                (1, _) => format!("[{k}] for a's {a}"),
+                (_, false) => format!("[.., {k}, N] for a's {a}"),
+                (_, true) => format!("[.., N, {k}] for a's {a}"),
+            };
+            return Err(ErrorKind::argument("b", wanted, b));
+        }
+        let batch = left
+            .batch
+            .broadcast(&right.batch)
+            .ok_or_else(|| ErrorKind::argument("b", format_args!("batch dimensions that broadcast with a's {a}"), b))?;
+        let mut sizes = batch.to_vec();
+        sizes.extend((a.len() > 1).then_some(left.rows));
+        sizes.extend((b.len() > 1).then_some(right.columns));
+        // A matrix by a vector gives a column for each matrix, which lies in memory like the row of the transposed product.
+        let reversed = a.len() > 1 && b.len() == 1;
+        let flipped = |x: Matrices| Matrices { rows: x.columns, columns: x.rows, transposed: !x.transposed, ..x };
+        let operands = if reversed { [flipped(right), flipped(left)] } else { [left, right] };
+        Ok(Product { operands, reversed, output: sizes.into() })
+    }
 }
 
 impl Op for MatMul {
@@ -34,30 +118,33 @@ impl Op for MatMul {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-        let [a, b] = expect_inputs::<2>(inputs)?;
-        for (name, x) in [("a", a), ("b", b)] {
-            if !(2..=6).contains(&x.len()) {
-                return Err(ErrorKind::argument(name, "2 to 6 dimensions", x));
-            }
+        let count = 1 + self.epilogue.inputs();
+        if inputs.len() != count {
+            return Err(ErrorKind::argument("inputs", count, inputs.len()));
         }
-        let (m, k, n) = (a[a.len() - 2], a[a.len() - 1], b[b.len() - 1]);
-        if b[b.len() - 2] != k {
-            return Err(ErrorKind::argument("b", format_args!("[.., {k}, N] for a's {a}"), b));
+        let output = self.product(inputs)?.output;
+        if let Some(bias) =
+            self.bias.as_ref().filter(|bias| output.last().map(std::slice::from_ref) != Some(bias.shape()))
+        {
+            let wanted = format!("the last dimension of {output}");
+            return Err(ErrorKind::argument("bias", wanted, bias.shape()));
         }
-        let batch = batch(a)
-            .broadcast(&batch(b))
-            .ok_or_else(|| ErrorKind::argument("b", format_args!("batch dimensions that broadcast with a's {a}"), b))?;
-        Ok(vec![[&batch[..], &[m, n]].concat().into()])
+        self.epilogue.output(&inputs[1..], output)
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let (a, b, y) = (&io.inputs[0], &io.inputs[1], &io.outputs[0]);
-        let (m, k, n) = (a[a.len() - 2], a[a.len() - 1], b[b.len() - 1]);
-        let outer = batch(y);
+        let Product { operands: [x, w], reversed, .. } = self.product(io.inputs)?;
+        let (m, k, n) = (x.rows, x.columns, w.columns);
+        let outer = x.batch.broadcast(&w.batch).expect("the shape was checked");
         let four = |values: &[usize], scale: usize, fill: u32| {
             let mut all = [fill; 4];
             all[4 - values.len()..].iter_mut().zip(values).for_each(|(to, &v)| *to = (v * scale) as u32);
             all
+        };
+        // How far it is from one matrix to the next, in rows of memory.
+        let next = |x: &Matrices| {
+            let rows = if x.transposed { x.columns } else { x.rows };
+            four(&x.batch.broadcast_strides(&outer), rows, 0)
         };
         let gemm = Gemm {
             x: Image { n: m, c: k, h: 1, w: 1 },
@@ -67,24 +154,36 @@ impl Op for MatMul {
             groups: 1,
             w: Operand::Input {
                 rows: k,
+                transposed: [x.transposed, w.transposed],
                 batch: four(&outer, 1, 1),
-                x_batch: four(&batch(a).broadcast_strides(&outer), m, 0),
-                w_batch: four(&batch(b).broadcast_strides(&outer), k, 0),
+                x_batch: next(&x),
+                w_batch: next(&w),
             },
-            bias: None,
-            epilogue: Epilogue { residual: false, activation: self.activation },
+            bias: self.bias.as_ref(),
+            epilogue: self.epilogue,
         };
-        gemm.kernels(caps)
+        let mut kernels = gemm.kernels(caps)?;
+        if reversed {
+            let bindings = kernels.iter_mut().flat_map(|kernel| &mut kernel.dispatches).flat_map(|it| &mut it.bindings);
+            for binding in bindings {
+                if let Binding::Input(i @ (0 | 1)) = binding {
+                    *i = 1 - *i;
+                }
+            }
+        }
+        Ok(kernels)
     }
 
     fn cost(&self, io: &Io) -> Cost {
-        let k = io.inputs[0].last().copied().unwrap_or(1);
-        Cost { macs: (io.outputs[0].elements() * k) as u64, activations: true, ..Cost::default() }
+        let a = &io.inputs[0];
+        let k = a[a.len() - if self.transposed[0] { 2 } else { 1 }];
+        let parameters = self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
+        Cost { parameters, macs: (io.outputs[0].elements() * k) as u64, activations: true, ..Cost::default() }
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
-        let &activation = next.downcast_ref::<Activation>().filter(|_| self.activation.is_none())?;
-        Some(Box::new(MatMul { activation: Some(activation) }))
+        let epilogue = self.epilogue.with(next)?;
+        Some(Box::new(MatMul { epilogue, ..self.clone() }))
     }
 }
 

@@ -1,19 +1,45 @@
-//! Padding of images as an operation of its own.
+//! Padding and cropping: images in PyTorch's modes, tensors of any rank with a constant.
 
+use super::binary::eight;
 use super::{PaddingMode, image_kernels};
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Caps, Kernel};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
-/// `torch.nn.functional.pad` of the last two dimensions of `[N, C, H, W]`, with zeros or with the image's own pixels.
+/// `torch.nn.functional.pad` of the pixels of `[N, C, L]` or `[N, C, H, W]`, in any of its modes: `ConstantPad1d`,
+/// `ReflectionPad2d` and their like. Negative padding crops.
+///
+/// A reflection is shorter than the image, circular padding at most as long as what is left of it after cropping. No more
+/// is cropped than there is.
 #[derive(Clone, Debug)]
-pub struct Pad2d {
-    padding: [usize; 4],
+pub struct ImagePad<const D: usize> {
+    /// `[before, after]` of each axis.
+    padding: [[isize; 2]; D],
     mode: PaddingMode,
+    value: f32,
+}
+
+/// Padding of `[N, C, L]`.
+pub type Pad1d = ImagePad<1>;
+
+/// Padding of `[N, C, H, W]`.
+///
+/// ```
+/// use shadernet::ops::{Pad2d, PaddingMode};
+/// let around = Pad2d::new([1, 1, 2, 2], PaddingMode::Reflect);
+/// let shifted_right = Pad2d::constant([0, 0, 1, -1], 0.5);
+/// ```
+pub type Pad2d = ImagePad<2>;
+
+/// `torch.nn.functional.pad(x, padding, "constant", value)` of a tensor of up to eight dimensions. Negative padding crops.
+#[derive(Clone, Debug)]
+pub struct Pad {
+    padding: Vec<[isize; 2]>,
+    value: f32,
 }
 
 #[repr(C)]
@@ -23,55 +49,197 @@ struct Params {
     in_w: u32,
     out_h: u32,
     out_w: u32,
-    c4: u32,
+    c: u32,
     count: u32,
-    top: u32,
-    left: u32,
+    value: f32,
+    before: [i32; 2],
+    /// The pixels of the image that padding repeats: from, to.
+    from: [i32; 2],
+    to: [i32; 2],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct RowsParams {
+    y: [u32; 8],
+    x: [u32; 8],
+    before: [u32; 8],
+    first: u32,
+    count: u32,
+    value: f32,
+    pad: u32,
+}
+
+impl Pad1d {
+    /// Padding by `[left, right]` pixels.
+    pub fn new(padding: [isize; 2], mode: PaddingMode) -> Pad1d {
+        ImagePad { padding: [padding], mode, value: 0.0 }
+    }
+
+    /// Padding by `[left, right]` pixels of this value.
+    pub fn constant(padding: [isize; 2], value: f32) -> Pad1d {
+        ImagePad { value, ..Pad1d::new(padding, PaddingMode::Zeros) }
+    }
 }
 
 impl Pad2d {
     /// Padding by `[top, bottom, left, right]` pixels.
-    pub fn new(padding: [usize; 4], mode: PaddingMode) -> Pad2d {
-        Pad2d { padding, mode }
+    pub fn new([top, bottom, left, right]: [isize; 4], mode: PaddingMode) -> Pad2d {
+        ImagePad { padding: [[top, bottom], [left, right]], mode, value: 0.0 }
+    }
+
+    /// Padding by `[top, bottom, left, right]` pixels of this value.
+    pub fn constant(padding: [isize; 4], value: f32) -> Pad2d {
+        ImagePad { value, ..Pad2d::new(padding, PaddingMode::Zeros) }
     }
 }
 
-impl Op for Pad2d {
+impl Pad {
+    /// Padding of the last dimensions, the outermost first, by `[before, after]` elements of this value.
+    pub fn new(padding: impl Into<Vec<[isize; 2]>>, value: f32) -> Pad {
+        Pad { padding: padding.into(), value }
+    }
+
+    /// The padding of each of so many dimensions.
+    fn each(&self, rank: usize) -> Vec<[isize; 2]> {
+        let mut all = vec![[0; 2]; rank - self.padding.len()];
+        all.extend(&self.padding);
+        all
+    }
+}
+
+/// What is left of an axis after cropping: from, to; none if more is cropped than there is.
+fn kept(size: usize, [before, after]: [isize; 2]) -> Option<[usize; 2]> {
+    let from = before.min(0).unsigned_abs();
+    let to = size.checked_sub(after.min(0).unsigned_abs())?;
+    (from <= to).then_some([from, to])
+}
+
+/// The size of an axis with its padding.
+fn padded(mode: PaddingMode, size: usize, padding: [isize; 2]) -> Result<usize, ErrorKind> {
+    let error = |wanted: String, got: isize| Err(ErrorKind::argument("padding", wanted, got));
+    let Some([from, to]) = kept(size, padding) else {
+        return error(
+            format!("to crop at most the {size} that there are"),
+            padding[0].min(0).saturating_add(padding[1].min(0)),
+        );
+    };
+    let most = padding[0].max(padding[1]);
+    match mode {
+        PaddingMode::Reflect if most >= size as isize => error(format!("less than the image's size, {size}"), most),
+        PaddingMode::Circular if most > (to - from) as isize => {
+            error(format!("at most the image's size, {}", to - from), most)
+        }
+        // Shaders count pixels in an i32.
+        _ => match padding.iter().try_fold(to - from, |sum, &end| sum.checked_add(end.max(0) as usize)) {
+            Some(sum) if (1..1 << 31).contains(&sum) => Ok(sum),
+            _ => error(format!("1 to {} elements with the {} left of {size}", i32::MAX, to - from), most),
+        },
+    }
+}
+
+/// The kernels that pad images along both axes, channels last.
+fn image(io: &Io, caps: &Caps, padding: [[isize; 2]; 2], mode: PaddingMode, value: f32) -> Vec<Kernel> {
+    let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+    let count = y.n * y.h * y.w * y.c4();
+    let kept = |axis: usize| match mode {
+        // What was cropped doesn't come round.
+        PaddingMode::Circular => kept([x.h, x.w][axis], padding[axis]).expect("the shape was checked"),
+        _ => [0, [x.h, x.w][axis]],
+    };
+    let params = Params {
+        in_h: x.h as u32,
+        in_w: x.w as u32,
+        out_h: y.h as u32,
+        out_w: y.w as u32,
+        c: x.c as u32,
+        count: count as u32,
+        value,
+        before: padding.map(|[before, _]| before as i32),
+        from: [kept(0)[0] as i32, kept(1)[0] as i32],
+        to: [kept(0)[1] as i32, kept(1)[1] as i32],
+    };
+    image_kernels(caps, &shader!("pad", "index").set("MODE", mode as u32), &params, count)
+}
+
+impl<const D: usize> Op for ImagePad<D> {
     fn name(&self) -> &'static str {
-        "pad2d"
+        ["pad1d", "pad2d"][D - 1]
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x] = expect_inputs::<1>(inputs)?;
-        expect_rank("input", x, 4)?;
-        let [top, bottom, left, right] = self.padding;
-        for (size, most) in [(x[2], top.max(bottom)), (x[3], left.max(right))] {
-            let (room, wanted) = match self.mode {
-                PaddingMode::Reflect => (size.saturating_sub(1), "less than the image's size"),
-                PaddingMode::Circular => (size, "at most the image's size"),
-                PaddingMode::Zeros | PaddingMode::Replicate => (usize::MAX, ""),
-            };
-            if most > room {
-                return Err(ErrorKind::argument("padding", format_args!("{wanted}, {size}"), most));
-            }
+        expect_rank("input", x, 2 + D)?;
+        let mut sizes = x.to_vec();
+        for (size, &padding) in sizes[2..].iter_mut().zip(&self.padding) {
+            *size = padded(self.mode, *size, padding)?;
         }
-        Ok(vec![[x[0], x[1], x[2] + top + bottom, x[3] + left + right].into()])
+        Ok(vec![sizes.into()])
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
-        let count = y.n * y.h * y.w * y.c4();
-        let params = Params {
-            in_h: x.h as u32,
-            in_w: x.w as u32,
-            out_h: y.h as u32,
-            out_w: y.w as u32,
-            c4: x.c4() as u32,
-            count: count as u32,
-            top: self.padding[0] as u32,
-            left: self.padding[2] as u32,
+        let mut padding = [[0; 2]; 2];
+        padding[2 - D..].copy_from_slice(&self.padding);
+        Ok(image(io, caps, padding, self.mode, self.value))
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+impl Op for Pad {
+    fn name(&self) -> &'static str {
+        "pad"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        eight(x, 1)?;
+        if self.padding.len() > x.len() {
+            let wanted = format!("a pair for each of at most {} dimensions", x.len());
+            return Err(ErrorKind::argument("padding", wanted, format_args!("{} pairs", self.padding.len())));
+        }
+        let each = x.iter().zip(self.each(x.len()));
+        let sizes: Result<Vec<usize>, _> = each.map(|(&size, ends)| padded(PaddingMode::Zeros, size, ends)).collect();
+        Ok(vec![sizes?.into()])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let each = self.each(x.len());
+        // Neighbours that stay as they are count as one dimension.
+        let mut merged: Vec<(usize, usize, [isize; 2])> = Vec::new();
+        for ((&from, &to), &ends) in x.iter().zip(y.iter()).zip(&each) {
+            match merged.last_mut() {
+                Some((x, y, [0, 0])) if ends == [0, 0] => (*x, *y) = (*x * from, *y * to),
+                _ => merged.push((from, to, ends)),
+            }
+        }
+        let sizes = |size: fn(&(usize, usize, [isize; 2])) -> usize| merged.iter().map(size).collect::<Vec<_>>();
+        let params = RowsParams {
+            y: eight(&sizes(|axis| axis.1), 1)?,
+            x: eight(&sizes(|axis| axis.0), 1)?,
+            // In two's complement, which the shader reads.
+            before: eight(&sizes(|axis| axis.2[0] as usize), 0)?,
+            first: 8 - merged.len() as u32,
+            count: y.elements() as u32,
+            value: self.value,
+            pad: 0,
         };
-        Ok(image_kernels(caps, &shader!("pad", "index").set("MODE", self.mode as u32), &params, count))
+        let bindings = vec![Binding::Input(0), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader!("pad_rows", "index"), &params, bindings, y.elements().div_ceil(64));
+        let mut kernels = vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)];
+        match each[..] {
+            [[0, 0], [0, 0], across] => {
+                kernels.extend(image(io, caps, [[0; 2], across], PaddingMode::Zeros, self.value))
+            }
+            [[0, 0], [0, 0], down, across] => {
+                kernels.extend(image(io, caps, [down, across], PaddingMode::Zeros, self.value));
+            }
+            _ => {}
+        }
+        Ok(kernels)
     }
 
     fn cost(&self, _io: &Io) -> Cost {
@@ -80,8 +248,18 @@ impl Op for Pad2d {
 }
 
 impl Graph {
+    /// Adds a [`Pad`] of the last dimensions, the outermost first, by `[before, after]` elements.
+    pub fn pad(&mut self, x: Value, padding: impl Into<Vec<[isize; 2]>>, value: f32) -> Result<Value> {
+        self.push(Pad::new(padding, value), &[x])
+    }
+
+    /// Adds a [`Pad1d`] of `[left, right]` pixels.
+    pub fn pad1d(&mut self, x: Value, padding: [isize; 2], mode: PaddingMode) -> Result<Value> {
+        self.push(Pad1d::new(padding, mode), &[x])
+    }
+
     /// Adds a [`Pad2d`] of `[top, bottom, left, right]` pixels.
-    pub fn pad2d(&mut self, x: Value, padding: [usize; 4], mode: PaddingMode) -> Result<Value> {
+    pub fn pad2d(&mut self, x: Value, padding: [isize; 4], mode: PaddingMode) -> Result<Value> {
         self.push(Pad2d::new(padding, mode), &[x])
     }
 }

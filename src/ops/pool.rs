@@ -1,4 +1,4 @@
-//! Pooling: max and average, by windows, adaptive and global.
+//! Pooling: max, average and Lp, by windows, adaptive and global.
 
 use super::image_kernels;
 use super::window::Window;
@@ -11,29 +11,42 @@ use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
 /// What is made of the pixels in a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PoolKind {
-    /// The largest; padding doesn't count. (Where a dilated window holds nothing but padding: the lowest finite number.)
+    /// The largest; padding doesn't count. Where a dilated window holds nothing but padding: minus infinity.
     Max,
     /// The mean.
     Average,
+    /// `(sum x^p)^(1/p)` for a finite p above 0, as PyTorch has it: x keeps its sign, so that an odd p adds negative numbers,
+    /// and what is no real number (the root of a negative sum, a broken power of a negative x) is NaN. A window that reaches
+    /// beyond the image (`ceil_mode`) is scaled up to a whole one. It takes no padding.
+    Lp(f32),
 }
 
-/// `torch.nn.MaxPool2d`, `AvgPool2d`, `AdaptiveMaxPool2d` and `AdaptiveAvgPool2d`, over `[N, C, H, W]`.
-///
-/// ```
-/// use shadernet::ops::{Pool2d, PoolKind};
-/// let pool = Pool2d::new(PoolKind::Max, 3).stride(2).padding(1).ceil_mode(true);
-/// let global = Pool2d::adaptive(PoolKind::Average, [1, 1]);
-/// ```
+/// `torch.nn.MaxPool2d`, `AvgPool2d`, `LPPool2d`, `AdaptiveMaxPool2d`, `AdaptiveAvgPool2d` and their 1-D siblings, over
+/// `[N, C, H, W]` or `[N, C, L]`.
 #[derive(Clone, Debug)]
-pub struct Pool2d {
+pub struct Pool<const D: usize> {
     kind: PoolKind,
     windows: Windows,
     ceil_mode: bool,
     count_include_pad: bool,
 }
 
+/// Pooling over `[N, C, L]`.
+pub type Pool1d = Pool<1>;
+
+/// Pooling over `[N, C, H, W]`; sizes by axis are `[vertical, horizontal]`.
+///
+/// ```
+/// use shadernet::ops::{Pool2d, PoolKind};
+/// let pool = Pool2d::new(PoolKind::Max, 3).stride(2).padding(1).ceil_mode(true);
+/// let wide = Pool2d::windows(PoolKind::Lp(2.0), [1, 4]).strides([1, 2]);
+/// let global = Pool2d::global(PoolKind::Average);
+/// ```
+pub type Pool2d = Pool<2>;
+
+/// Of an image; a signal is one of height 1.
 #[derive(Clone, Copy, Debug)]
 enum Windows {
     Sliding(Window),
@@ -48,102 +61,167 @@ struct Params {
     in_w: u32,
     out_h: u32,
     out_w: u32,
-    c4: u32,
+    c: u32,
     count: u32,
     size: [u32; 2],
     stride: [u32; 2],
     dilation: [u32; 2],
     before: [u32; 2],
+    p: f32,
+    /// Of p: 0 even, 1 odd, 2 broken.
+    parity: u32,
+    /// What a window's result begins with.
+    start: f32,
+    nan: f32,
 }
 
-impl Pool2d {
-    /// Pooling over square windows that don't overlap: the stride is the window's size, as in PyTorch.
-    pub fn new(kind: PoolKind, size: usize) -> Pool2d {
-        let window = Window { size: [size; 2], stride: [size; 2], dilation: [1; 2], before: [0; 2] };
-        Pool2d { kind, windows: Windows::Sliding(window), ceil_mode: false, count_include_pad: true }
+/// Sizes along the axes of an image, `missing` along those that a signal lacks.
+fn axes<const D: usize>(sizes: [usize; D], missing: usize) -> [usize; 2] {
+    let mut all = [missing; 2];
+    all[2 - D..].copy_from_slice(&sizes);
+    all
+}
+
+impl<const D: usize> Pool<D> {
+    /// Pooling over windows of the same size along each axis, that don't overlap: the stride is the window's size, as in
+    /// PyTorch.
+    pub fn new(kind: PoolKind, size: usize) -> Pool<D> {
+        Pool::windows(kind, [size; D])
     }
 
-    /// Pooling to a given output size `[height, width]`: window i runs from `floor(i in / out)` to `ceil((i + 1) in / out)`.
-    pub fn adaptive(kind: PoolKind, size: [usize; 2]) -> Pool2d {
-        Pool2d { kind, windows: Windows::Adaptive(size), ceil_mode: false, count_include_pad: true }
+    /// Pooling over windows of a size by axis, that don't overlap.
+    pub fn windows(kind: PoolKind, size: [usize; D]) -> Pool<D> {
+        let size = axes(size, 1);
+        let window = Window { size, stride: size, ..Window::PIXEL };
+        Pool { kind, windows: Windows::Sliding(window), ceil_mode: false, count_include_pad: true }
     }
 
-    fn with(mut self, set: impl FnOnce(&mut Window)) -> Pool2d {
+    /// Pooling to a given output size: window i runs from `floor(i in / out)` to `ceil((i + 1) in / out)`.
+    pub fn adaptive(kind: PoolKind, size: [usize; D]) -> Pool<D> {
+        Pool { windows: Windows::Adaptive(axes(size, 1)), ..Pool::new(kind, 1) }
+    }
+
+    /// Pooling of the whole image to one pixel.
+    pub fn global(kind: PoolKind) -> Pool<D> {
+        Pool::adaptive(kind, [1; D])
+    }
+
+    fn with(mut self, set: impl FnOnce(&mut Window)) -> Pool<D> {
         if let Windows::Sliding(window) = &mut self.windows {
             set(window);
         }
         self
     }
 
-    /// The stride, vertical and horizontal. Adaptive windows have none of their own.
+    /// The stride along each axis. Adaptive windows have none of their own.
     #[must_use]
-    pub fn stride(self, stride: usize) -> Pool2d {
-        self.with(|window| window.stride = [stride; 2])
+    pub fn stride(self, stride: usize) -> Pool<D> {
+        self.strides([stride; D])
+    }
+
+    /// The stride by axis.
+    #[must_use]
+    pub fn strides(self, stride: [usize; D]) -> Pool<D> {
+        self.with(|window| window.stride = axes(stride, 1))
     }
 
     /// The padding on all sides, at most half the window.
     #[must_use]
-    pub fn padding(self, padding: usize) -> Pool2d {
-        self.with(|window| window.before = [padding; 2])
+    pub fn padding(self, padding: usize) -> Pool<D> {
+        self.paddings([padding; D])
+    }
+
+    /// The padding on both sides by axis, at most half the window (for a maximum: half of what the window spans).
+    #[must_use]
+    pub fn paddings(self, padding: [usize; D]) -> Pool<D> {
+        self.with(|window| window.before = axes(padding, 0))
     }
 
     /// The distance between the pixels of a window.
     #[must_use]
-    pub fn dilation(self, dilation: usize) -> Pool2d {
-        self.with(|window| window.dilation = [dilation; 2])
+    pub fn dilation(self, dilation: usize) -> Pool<D> {
+        self.dilations([dilation; D])
+    }
+
+    /// The distance between the pixels of a window by axis.
+    #[must_use]
+    pub fn dilations(self, dilation: [usize; D]) -> Pool<D> {
+        self.with(|window| window.dilation = axes(dilation, 1))
     }
 
     /// Whether windows may reach over the far edge, so that no pixel is left out.
     #[must_use]
-    pub fn ceil_mode(self, ceil_mode: bool) -> Pool2d {
-        Pool2d { ceil_mode, ..self }
+    pub fn ceil_mode(self, ceil_mode: bool) -> Pool<D> {
+        Pool { ceil_mode, ..self }
     }
 
     /// Whether an average counts padding as zeros (PyTorch's default) or leaves it out.
     #[must_use]
-    pub fn count_include_pad(self, count_include_pad: bool) -> Pool2d {
-        Pool2d { count_include_pad, ..self }
+    pub fn count_include_pad(self, count_include_pad: bool) -> Pool<D> {
+        Pool { count_include_pad, ..self }
     }
 
     fn output(&self, window: &Window, axis: usize, size: usize) -> Result<usize, ErrorKind> {
         let pad = window.before[axis];
+        let most = match self.kind {
+            PoolKind::Max => window.reach(axis),
+            PoolKind::Average => window.size[axis],
+            PoolKind::Lp(_) => 0,
+        };
+        if pad > most / 2 {
+            let wanted = if most == 0 { "0 for Lp pooling".into() } else { format!("at most half of {most}") };
+            return Err(ErrorKind::argument("padding", wanted, pad));
+        }
+        // Shaders count pixels in an i32.
+        if window.reach(axis) > 1 << 30 {
+            return Err(ErrorKind::argument("kernel_size", "a window of at most 2^30 pixels", window.reach(axis)));
+        }
         let floor = window.output(axis, size, 2 * pad)?;
         if !self.ceil_mode {
             return Ok(floor);
         }
         let ceil = (size + 2 * pad - window.reach(axis)).div_ceil(window.stride[axis]) + 1;
         // The last window must begin inside the image or its near padding.
-        Ok(if (ceil - 1) * window.stride[axis] >= size + pad { ceil - 1 } else { ceil })
+        Ok(if (ceil - 1).saturating_mul(window.stride[axis]) >= size + pad { ceil - 1 } else { ceil })
     }
 }
 
-impl Op for Pool2d {
+impl<const D: usize> Op for Pool<D> {
     fn name(&self) -> &'static str {
-        match (self.kind, self.windows) {
-            (PoolKind::Max, Windows::Sliding(_)) => "max_pool2d",
-            (PoolKind::Average, Windows::Sliding(_)) => "avg_pool2d",
-            (PoolKind::Max, Windows::Adaptive(_)) => "adaptive_max_pool2d",
-            (PoolKind::Average, Windows::Adaptive(_)) => "adaptive_avg_pool2d",
-        }
+        let names = match (self.kind, self.windows) {
+            (PoolKind::Max, Windows::Sliding(_)) => ["max_pool1d", "max_pool2d"],
+            (PoolKind::Average, Windows::Sliding(_)) => ["avg_pool1d", "avg_pool2d"],
+            (PoolKind::Lp(_), Windows::Sliding(_)) => ["lp_pool1d", "lp_pool2d"],
+            (PoolKind::Max, Windows::Adaptive(_)) => ["adaptive_max_pool1d", "adaptive_max_pool2d"],
+            (PoolKind::Average, Windows::Adaptive(_)) => ["adaptive_avg_pool1d", "adaptive_avg_pool2d"],
+            (PoolKind::Lp(_), Windows::Adaptive(_)) => ["adaptive_lp_pool1d", "adaptive_lp_pool2d"],
+        };
+        names[D - 1]
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x] = expect_inputs::<1>(inputs)?;
-        expect_rank("input", x, 4)?;
-        let Image { n, c, h, w } = Image::of(x);
-        let [h, w] = match self.windows {
-            Windows::Adaptive([0, _] | [_, 0]) => return Err(ErrorKind::argument("output_size", "1 or more", 0)),
-            Windows::Adaptive(size) => size,
-            Windows::Sliding(window) => {
-                for (pad, size) in window.before.into_iter().zip(window.size) {
-                    if pad * 2 > size {
-                        return Err(ErrorKind::argument("padding", format_args!("at most half of {size}"), pad));
+        expect_rank("input", x, 2 + D)?;
+        if let PoolKind::Lp(p) = self.kind
+            && !(p.is_finite() && p > 0.0)
+        {
+            return Err(ErrorKind::argument("norm_type", "a finite number above 0", p));
+        }
+        let Image { h, w, .. } = Image::of(x);
+        let size = match self.windows {
+            Windows::Adaptive(size) => {
+                for (to, from) in size.into_iter().zip([h, w]) {
+                    // The shader multiplies both.
+                    if to == 0 || to.saturating_mul(from) >= 1 << 31 {
+                        let wanted = format!("1 or more, and below 2^31 times the input's {from}");
+                        return Err(ErrorKind::argument("output_size", wanted, to));
                     }
                 }
-                [self.output(&window, 0, h)?, self.output(&window, 1, w)?]
+                size
             }
+            Windows::Sliding(window) => [self.output(&window, 0, h)?, self.output(&window, 1, w)?],
         };
-        Ok(vec![[n, c, h, w].into()])
+        Ok(vec![[&x[..2], &size[2 - D..]].concat().into()])
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
@@ -151,25 +229,42 @@ impl Op for Pool2d {
         let count = y.n * y.h * y.w * y.c4();
         let (adaptive, window) = match self.windows {
             Windows::Sliding(window) => (false, window),
-            Windows::Adaptive(_) => (true, Window::PIXEL),
+            Windows::Adaptive(_) => (true, Window { size: [x.h.div_ceil(y.h), x.w.div_ceil(y.w)], ..Window::PIXEL }),
+        };
+        // Steps that lead out of the image are all the same.
+        let steps = |values: [usize; 2]| values.map(|v| v.min(1 << 30) as u32);
+        let (kind, p) = match self.kind {
+            PoolKind::Max => (0u32, 0.0),
+            PoolKind::Average => (1, 0.0),
+            PoolKind::Lp(p) => (2, p),
         };
         let params = Params {
             in_h: x.h as u32,
             in_w: x.w as u32,
             out_h: y.h as u32,
             out_w: y.w as u32,
-            c4: x.c4() as u32,
+            c: x.c as u32,
             count: count as u32,
             size: window.size.map(|v| v as u32),
-            stride: window.stride.map(|v| v as u32),
-            dilation: window.dilation.map(|v| v as u32),
+            stride: steps(window.stride),
+            dilation: steps(window.dilation),
             before: window.before.map(|v| v as u32),
+            p,
+            parity: if p.fract() == 0.0 { (p % 2.0) as u32 } else { 2 },
+            start: if self.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 },
+            nan: f32::NAN,
         };
+        // Where few invocations would each read a large window, a workgroup shares it. (llvmpipe has few invocations to fill.)
+        let shared = caps.lanes.is_none() && window.size[0] * window.size[1] >= 64 && count < 1 << 16;
+        let (lanes, columns) = if shared { (256u32, count.next_power_of_two().min(16)) } else { (64, 64) };
         let shader = shader!("pool", "index")
-            .set("AVERAGE", self.kind == PoolKind::Average)
+            .set("KIND", kind)
             .set("ADAPTIVE", adaptive)
-            .set("COUNT_INCLUDE_PAD", self.count_include_pad);
-        Ok(image_kernels(caps, &shader, &params, count))
+            .set("COUNT_INCLUDE_PAD", self.count_include_pad)
+            .set("LANES", lanes)
+            .set("COLUMNS", columns as u32);
+        // A workgroup computes so many columns.
+        Ok(image_kernels(caps, &shader, &params, count.div_ceil(columns) * 64))
     }
 
     fn cost(&self, _io: &Io) -> Cost {
@@ -178,6 +273,11 @@ impl Op for Pool2d {
 }
 
 impl Graph {
+    /// Adds a [`Pool1d`].
+    pub fn pool1d(&mut self, x: Value, pool: Pool1d) -> Result<Value> {
+        self.push(pool, &[x])
+    }
+
     /// Adds a [`Pool2d`].
     pub fn pool2d(&mut self, x: Value, pool: Pool2d) -> Result<Value> {
         self.push(pool, &[x])

@@ -55,8 +55,12 @@ fn kernel(io: &Io, axis: usize, log: bool) -> Kernel {
     let lines = x.elements() / length.max(1);
     let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32 };
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
-    let shader = shader!("softmax", "index").set("LOG", log);
-    Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, lines))
+    let columns = stride.next_power_of_two().min(16);
+    let shader = shader!("softmax", "index")
+        .set("LANES", if columns * length > 1024 { 256u32 } else { 64 })
+        .set("COLUMNS", columns as u32)
+        .set("LOG", log);
+    Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, lines.div_ceil(columns)))
 }
 
 impl Op for Softmax {

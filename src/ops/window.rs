@@ -18,7 +18,7 @@ impl Window {
 
     /// The pixels that the window spans along an axis.
     pub(crate) fn reach(&self, axis: usize) -> usize {
-        self.dilation[axis] * (self.size[axis] - 1) + 1
+        self.dilation[axis].saturating_mul(self.size[axis].saturating_sub(1)).saturating_add(1)
     }
 
     /// The number of positions along an axis of `size` pixels with `padding` more:

@@ -2,16 +2,18 @@
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use shadernet::ops::PaddingMode;
+use shadernet::ops::{GluKind, PaddingMode};
 use shadernet::selftest::ops::append::append;
+use shadernet::selftest::ops::{glu, matmul, pad, pool, prelu};
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.
-const GOLDENS: [(&str, usize, &[u8]); 3] = [
+const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
+    (include_str!("../goldens/pool.json"), 40, include_bytes!("../goldens/pool.safetensors")),
 ];
 
 fn tensor(file: &SafeTensors, key: &Value) -> Tensor {
@@ -51,6 +53,20 @@ impl Attributes<'_> {
         usize::try_from(self.get(name).as_u64().expect("a size")).expect("a small one")
     }
 
+    /// A dimension, from the end where it is negative.
+    fn dim(&mut self, rank: usize) -> usize {
+        let dim = self.get("dim").as_i64().expect("a dimension");
+        usize::try_from(dim.rem_euclid(rank as i64)).expect("it is positive")
+    }
+
+    /// `[before, after]` of each padded dimension, the outermost first.
+    fn padding(&mut self) -> Vec<[isize; 2]> {
+        let list = self.get("pad").as_array().expect("a list");
+        let ends: Vec<isize> =
+            list.iter().map(|v| isize::try_from(v.as_i64().expect("a number")).expect("a small one")).collect();
+        ends.chunks_exact(2).rev().map(|pair| [pair[0], pair[1]]).collect()
+    }
+
     fn number(&mut self, name: &str) -> f64 {
         self.get(name).as_f64().expect("a number")
     }
@@ -62,7 +78,7 @@ impl Attributes<'_> {
 
 fn padding_mode(name: &Value) -> PaddingMode {
     match name.as_str() {
-        Some("zeros") => PaddingMode::Zeros,
+        Some("zeros" | "constant") => PaddingMode::Zeros,
         Some("reflect") => PaddingMode::Reflect,
         Some("replicate") => PaddingMode::Replicate,
         Some("circular") => PaddingMode::Circular,
@@ -98,6 +114,44 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
             };
             reference::pool2d(x, &pool)
         }
+        "max_pool1d" | "avg_pool1d" => {
+            let max = op == "max_pool1d";
+            let pool = Pool {
+                max,
+                size: [1, attributes.size("kernel_size")],
+                stride: [1, attributes.size("stride")],
+                padding: [0, attributes.size("padding")],
+                dilation: [1, if max { attributes.size("dilation") } else { 1 }],
+                ceil_mode: attributes.flag("ceil_mode"),
+                count_include_pad: !max && attributes.flag("count_include_pad"),
+            };
+            pool::of_signals(x, |x| reference::pool2d(x, &pool))
+        }
+        "adaptive_avg_pool1d" | "adaptive_max_pool1d" => {
+            let size = [1, attributes.size("output_size")];
+            pool::of_signals(x, |x| reference::adaptive_pool2d(x, op == "adaptive_max_pool1d", size))
+        }
+        "lp_pool1d" => {
+            let [size, stride] = ["kernel_size", "stride"].map(|name| [1, attributes.size(name)]);
+            let (p, ceil_mode) = (attributes.number("norm_type"), attributes.flag("ceil_mode"));
+            pool::of_signals(x, |x| pool::lp_pool2d(x, p, size, stride, ceil_mode))
+        }
+        "lp_pool2d" => {
+            let [size, stride] = ["kernel_size", "stride"].map(|name| attributes.sizes(name));
+            pool::lp_pool2d(x, attributes.number("norm_type"), size, stride, attributes.flag("ceil_mode"))
+        }
+        "pad" => {
+            let (padding, mode) = (attributes.padding(), padding_mode(attributes.get("mode")));
+            let value = if mode == PaddingMode::Zeros { attributes.number("value") } else { 0.0 };
+            pad::pad(x, &padding, mode, value)
+        }
+        "prelu" => prelu::prelu(x, &inputs[1]),
+        "glu" => glu::glu(x, GluKind::Glu, attributes.dim(x.shape.len())),
+        "swiglu" => glu::glu_pair(x, &inputs[1], GluKind::SwiGlu),
+        "product" => {
+            let transposed = ["transpose_a", "transpose_b"].map(|name| attributes.flag(name));
+            matmul::product(x, &inputs[1], transposed)
+        }
         "adaptive_avg_pool2d" => reference::adaptive_pool2d(x, false, attributes.sizes("output_size")),
         "adaptive_max_pool2d" => reference::adaptive_pool2d(x, true, attributes.sizes("output_size")),
         "batch_norm" => {
@@ -125,9 +179,7 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         }
         "instance_norm" => reference::instance_norm(x, inputs.get(1), inputs.get(2), attributes.number("eps")),
         "softmax" | "log_softmax" => {
-            let axis = attributes.get("dim").as_i64().expect("an axis");
-            let rank = x.shape.len() as i64;
-            let axis = usize::try_from(axis.rem_euclid(rank)).expect("it is positive");
+            let axis = attributes.dim(x.shape.len());
             if op == "softmax" { reference::softmax(x, axis) } else { reference::log_softmax(x, axis) }
         }
         "relu" => reference::relu(x),
@@ -165,7 +217,7 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
 
 #[test]
 fn the_reference_agrees_with_pytorch() {
-    for (cases, count, tensors) in GOLDENS {
+    for &(cases, count, tensors) in GOLDENS {
         agrees(cases, count, tensors);
     }
 }

@@ -9,6 +9,7 @@ mod batch_norm;
 mod binary;
 mod concat;
 mod conv2d;
+mod glu;
 mod goldens;
 mod group_norm;
 mod harness;
@@ -21,6 +22,7 @@ mod matmul;
 mod pad;
 mod pixel_shuffle;
 mod pool;
+mod prelu;
 mod reshape;
 mod rms_norm;
 mod softmax;
@@ -50,6 +52,7 @@ tables! {
     binary
     concat
     conv2d
+    glu
     group_norm
     instance_norm
     layer_norm
@@ -59,6 +62,7 @@ tables! {
     pad
     pixel_shuffle
     pool
+    prelu
     reshape
     rms_norm
     softmax

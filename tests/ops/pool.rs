@@ -1,5 +1,67 @@
-use crate::harness::refused;
-use shadernet::ops::{Pool2d, PoolKind};
+use crate::harness::{check, refused, tiers};
+use shadernet::{Model, Op};
+use shadernet::ops::{Pool1d, Pool2d, PoolKind};
+use shadernet::selftest::cases::{graph, random};
+use shadernet::selftest::ops::pool::lp_pool2d;
+use shadernet::selftest::reference::Tensor;
+use shadernet::selftest::{Tier, Tolerance};
+
+/// What each tier's plan gives.
+fn outputs(x: &Tensor, op: &Pool2d) -> Vec<Vec<f32>> {
+    let run = |tier: &Tier| {
+        let graph = graph(&[x], |graph, x| graph.pool2d(x[0], op.clone()));
+        let session = Model::new(&tier.context, &graph).and_then(|model| model.session(1)).expect("it can be pooled");
+        session.run_blocking(&[&x.data]).expect("it runs")[0].to_f32()
+    };
+    tiers().iter().map(run).collect()
+}
+
+#[test]
+fn negative_terms_of_an_odd_norm() {
+    // -1 + 8 - 0 and so on: what is negative takes away, as long as the sum is positive.
+    let x = Tensor::new([1, 1, 2, 3], vec![-1.0, 2.0, 0.0, 3.5, -2.5, -1.5]);
+    for p in [1.0, 3.0, 5.0] {
+        let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], Pool2d::windows(PoolKind::Lp(p), [2, 3])));
+        let expected = lp_pool2d(&x, f64::from(p), [2, 3], [2, 3], false);
+        assert!(expected.data[0] > 0.0);
+        check(&format!("p {p}"), &graph, &[&x], &expected, Tolerance::Transcendental);
+    }
+}
+
+#[test]
+fn nothing_but_padding_is_minus_infinity() {
+    // The window's pixels are at -1 and 1 of the only pixel, 0.
+    let pool = Pool2d::new(PoolKind::Max, 2).stride(1).padding(1).dilation(2);
+    for got in outputs(&random(1, [1, 5, 1, 1]), &pool) {
+        assert_eq!(got, [f32::NEG_INFINITY; 5]);
+    }
+}
+
+#[test]
+fn what_is_no_real_number_is_nan() {
+    let x = Tensor::new([1, 1, 1, 4], vec![-2.0, 1.0, 2.0, 1.0]);
+    for p in [3.0, 2.5, 0.5] {
+        for got in outputs(&x, &Pool2d::windows(PoolKind::Lp(p), [1, 2])) {
+            let want = (2f32.powf(p) + 1.0).powf(1.0 / p);
+            assert!(got[0].is_nan() && (got[1] - want).abs() < 1e-4, "p {p}: {got:?}, wanted NaN and {want}");
+        }
+    }
+}
+
+#[test]
+fn names() {
+    let names = [PoolKind::Max, PoolKind::Average, PoolKind::Lp(2.0)].map(|kind| {
+        [
+            Pool1d::new(kind, 2).name(),
+            Pool2d::new(kind, 2).name(),
+            Pool1d::global(kind).name(),
+            Pool2d::global(kind).name(),
+        ]
+    });
+    assert_eq!(names[0], ["max_pool1d", "max_pool2d", "adaptive_max_pool1d", "adaptive_max_pool2d"]);
+    assert_eq!(names[1], ["avg_pool1d", "avg_pool2d", "adaptive_avg_pool1d", "adaptive_avg_pool2d"]);
+    assert_eq!(names[2], ["lp_pool1d", "lp_pool2d", "adaptive_lp_pool1d", "adaptive_lp_pool2d"]);
+}
 
 #[test]
 fn what_it_refuses() {
@@ -11,4 +73,14 @@ fn what_it_refuses() {
     assert!(refused(&[image], pool(0)).contains("kernel_size"));
     assert!(refused(&[image], pool(2).stride(0)).contains("stride"));
     assert!(refused(&[image], Pool2d::adaptive(PoolKind::Average, [0, 1])).contains("output_size"));
+    assert!(refused(&[image], Pool2d::adaptive(PoolKind::Max, [1, 1 << 30])).contains("output_size"));
+    assert!(refused(&[image], pool(2).padding(usize::MAX)).contains("at most half of 2"));
+    assert!(refused(&[image], Pool2d::new(PoolKind::Average, 2).dilation(9).padding(2)).contains("at most half of 2"));
+    assert!(refused(&[image], pool(usize::MAX)).contains("kernel_size"));
+    assert!(refused(&[image], pool(2).dilation(usize::MAX)).contains("kernel_size"));
+    assert!(refused(&[image], Pool1d::new(PoolKind::Max, 2)).contains("3 dimensions"));
+    for p in [0.0, -1.0, f32::INFINITY, f32::NAN] {
+        assert!(refused(&[image], Pool2d::new(PoolKind::Lp(p), 2)).contains("norm_type"), "{p}");
+    }
+    assert!(refused(&[image], Pool2d::new(PoolKind::Lp(2.0), 2).padding(1)).contains("0 for Lp pooling, got 1"));
 }

@@ -71,6 +71,8 @@ impl Gemm<'_> {
             }
             // A row of k that isn't there would not read as zero, as it does in packed weights.
             Operand::Input { rows, .. } if rows % 4 != 0 => return Vec::new(),
+            // Each lane would load four texels for one.
+            Operand::Input { transposed: [true, _], .. } => return Vec::new(),
             Operand::Input { rows, .. } => (Binding::Input(1), (rows * out4 * 16) as u64),
         };
         let pixels = self.pixels();
@@ -114,6 +116,7 @@ impl Gemm<'_> {
                     .of(shader!("gemm_lanes", "activation", "index"))
                     .tile("PIXELS", tile as u32)
                     .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
+                    .set("W_COLUMNS", matches!(self.w, Operand::Input { transposed: [_, true], .. }))
                     .texture("y", place == Place::Texture);
                 let bindings = self.bindings(w.clone(), self.bias());
                 let dispatch = Dispatch::new(shader, &params, bindings, self.products() * blocks * tiles);

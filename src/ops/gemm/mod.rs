@@ -35,8 +35,9 @@ pub(crate) struct Gemm<'a> {
 pub(crate) enum Operand<'a> {
     /// Weights `[out, in / groups, kernel height, kernel width]` (or `[out, in]`), packed at load.
     Weight(&'a Constant),
-    /// Input 1, as `[k][o]` rows, and the batch of products: sizes, and rows that x and w move along each.
-    Input { rows: usize, batch: [u32; 4], x_batch: [u32; 4], w_batch: [u32; 4] },
+    /// Input 1, as `[k][o]` rows, and the batch of products: sizes, and rows that x and w move along each. Transposed, x is
+    /// stored as `[k][p]` and w as `[o][k]` rows.
+    Input { rows: usize, transposed: [bool; 2], batch: [u32; 4], x_batch: [u32; 4], w_batch: [u32; 4] },
 }
 
 impl Gemm<'_> {
@@ -77,16 +78,17 @@ impl Gemm<'_> {
     }
 
     fn reads(&self, place: Place) -> Vec<Layout> {
-        let mut reads = vec![(self.layout)(place)];
-        if self.epilogue.residual || matches!(self.w, Operand::Input { .. }) {
-            reads.push((self.layout)(place));
-        }
-        reads
+        let operands = 1 + usize::from(matches!(self.w, Operand::Input { .. }));
+        vec![(self.layout)(place); operands + usize::from(self.epilogue.residual)]
     }
 
     /// x, w, bias, residual (x again where there is none), y.
     fn bindings(&self, w: Binding, bias: Packed) -> Vec<Binding> {
-        vec![Binding::Input(0), w, Binding::Weight(bias), self.epilogue.binding(), Binding::Output(0)]
+        let residual = match self.w {
+            Operand::Input { .. } if self.epilogue.residual => Binding::Input(2),
+            _ => self.epilogue.binding(),
+        };
+        vec![Binding::Input(0), w, Binding::Weight(bias), residual, Binding::Output(0)]
     }
 
     fn bias(&self) -> Packed {

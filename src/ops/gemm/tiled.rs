@@ -94,7 +94,10 @@ impl Gemm<'_> {
                     dispatch(first, count, Binding::Weight(w), shader.clone())
                 })
                 .collect(),
-            Operand::Input { .. } => vec![dispatch(0, blocks, Binding::Input(1), shader.set("W_ROWS", true))],
+            Operand::Input { transposed: [x, w], .. } => {
+                let shader = shader.set("W_ROWS", true).set("X_COLUMNS", x).set("W_COLUMNS", w);
+                vec![dispatch(0, blocks, Binding::Input(1), shader)]
+            }
         };
         let mut reads = self.reads(Place::Buffer);
         if rows {

@@ -1,15 +1,53 @@
-use crate::ops::Activation;
+use crate::ops::{Activation, MatMul};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
 use crate::selftest::cases::{constant, graph, outliers, random};
-use crate::selftest::reference;
+use crate::selftest::reference::{self, Tensor};
 
 /// The cases.
 pub fn cases(t: &Suite) {
     sizes(t);
     outliers_and_activation(t);
+    vectors(t);
+    transposed(t);
+    transposed_batches_and_vectors(t);
+    takes_in_bias_residual_and_activation(t);
     of_computed_values(t);
     what_pads_a_texel_is_nothing_to_it(t);
+}
+
+/// `torch.matmul` of tensors of any rank, after the last two dimensions of those that are `transposed` are swapped.
+pub fn product(a: &Tensor, b: &Tensor, transposed: [bool; 2]) -> Tensor {
+    let swapped = |x: &Tensor, yes: bool| {
+        let mut order: Vec<usize> = (0..x.shape.len()).collect();
+        if yes {
+            order[x.shape.len() - 2..].reverse();
+        }
+        reference::transpose(x, &order)
+    };
+    let (a, b) = (swapped(a, transposed[0]), swapped(b, transposed[1]));
+    let shaped = |x: &Tensor, shape: Vec<usize>| Tensor::new(shape, x.data.clone());
+    let a2 = if a.shape.len() == 1 { shaped(&a, vec![1, a.shape[0]]) } else { a.clone() };
+    let b2 = if b.shape.len() == 1 { shaped(&b, vec![b.shape[0], 1]) } else { b.clone() };
+    let y = reference::matmul(&a2, &b2);
+    let mut shape = y.shape.clone();
+    if b.shape.len() == 1 {
+        shape.pop();
+    }
+    if a.shape.len() == 1 {
+        shape.remove(shape.len() - usize::from(b.shape.len() > 1) - 1);
+    }
+    shaped(&y, shape)
+}
+
+/// The operation that swaps those.
+pub fn op(transposed: [bool; 2]) -> MatMul {
+    match transposed {
+        [false, false] => MatMul::new(),
+        [true, false] => MatMul::new().transpose_a(),
+        [false, true] => MatMul::new().transpose_b(),
+        [true, true] => MatMul::new().transpose_a().transpose_b(),
+    }
 }
 
 fn sizes(t: &Suite) {
@@ -50,6 +88,86 @@ fn outliers_and_activation(t: &Suite) {
     }
 }
 
+fn vectors(t: &Suite) {
+    let cases: [(&[usize], &[usize]); 12] = [
+        (&[1], &[1]),
+        (&[7], &[7]),
+        (&[67], &[67]),
+        (&[5], &[5, 3]),
+        (&[8], &[8, 65]),
+        (&[5], &[2, 3, 5, 7]),
+        (&[3, 5], &[5]),
+        (&[65, 8], &[8]),
+        (&[2, 9, 12], &[12]),
+        (&[2, 3, 7, 5], &[5]),
+        (&[1, 4], &[4]),
+        (&[4], &[4, 1]),
+    ];
+    for (a, b) in cases {
+        let (a, b) = (random(1, a), random(2, b));
+        let graph = graph(&[&a, &b], |graph, x| graph.matmul(x[0], x[1]));
+        let case = format!("{:?} by {:?}", a.shape, b.shape);
+        // A single sum may cancel more than the tolerance of a reduction foresees.
+        t.check(&case, &graph, &[&a, &b], &product(&a, &b, [false; 2]), Tolerance::Transcendental);
+    }
+}
+
+fn transposed(t: &Suite) {
+    for (m, k, n) in
+        [(1, 1, 1), (3, 5, 7), (4, 8, 12), (65, 12, 63), (64, 16, 64), (17, 67, 33), (1, 101, 1), (30, 1, 2)]
+    {
+        for transposed in [[true, false], [false, true], [true, true]] {
+            let a = random(1, if transposed[0] { [k, m] } else { [m, k] });
+            let b = random(2, if transposed[1] { [n, k] } else { [k, n] });
+            let graph = graph(&[&a, &b], |graph, x| graph.push(op(transposed), x));
+            let case = format!("{:?} by {:?}, transposed {transposed:?}", a.shape, b.shape);
+            t.check(&case, &graph, &[&a, &b], &product(&a, &b, transposed), Tolerance::Reduction(k));
+        }
+    }
+}
+
+fn transposed_batches_and_vectors(t: &Suite) {
+    let cases: [(&[usize], &[usize], [bool; 2]); 8] = [
+        (&[2, 1, 4, 3], &[5, 4, 6], [true, false]),
+        (&[2, 1, 3, 4], &[5, 6, 4], [false, true]),
+        (&[2, 1, 5, 3], &[3, 6, 5], [true, true]),
+        (&[2, 3, 70, 20], &[2, 3, 9, 20], [false, true]),
+        (&[2, 12, 65], &[12, 5], [true, false]),
+        (&[2, 5, 3], &[5], [true, false]),
+        (&[8, 3], &[8], [true, false]),
+        (&[5], &[2, 7, 5], [false, true]),
+    ];
+    for (a, b, transposed) in cases {
+        let (a, b) = (random(1, a), random(2, b));
+        let graph = graph(&[&a, &b], |graph, x| graph.push(op(transposed), x));
+        let case = format!("{:?} by {:?}, transposed {transposed:?}", a.shape, b.shape);
+        t.check(&case, &graph, &[&a, &b], &product(&a, &b, transposed), Tolerance::Reduction(20));
+    }
+}
+
+fn takes_in_bias_residual_and_activation(t: &Suite) {
+    let cases: [(&[usize], &[usize], [bool; 2]); 5] = [
+        (&[2, 9, 16], &[16, 10], [false, false]),
+        (&[2, 9, 16], &[10, 16], [false, true]),
+        (&[2, 19, 9], &[10, 19], [true, true]),
+        (&[2, 9, 8], &[8], [false, false]),
+        (&[8], &[8, 6], [false, false]),
+    ];
+    for (a, b, transposed) in cases {
+        let (a, b) = (random(1, a), random(2, b));
+        let y = product(&a, &b, transposed);
+        let (bias, residual) = (random(3, [y.shape[y.shape.len() - 1]]), random(4, y.shape.clone()));
+        let graph = graph(&[&a, &b, &residual], |graph, x| {
+            let y = graph.push(op(transposed).bias(constant(&bias)), &x[..2])?;
+            let y = graph.sum(x[2], y)?;
+            graph.activation(y, Activation::LeakyRelu(0.5))
+        });
+        let expected = reference::leaky_relu(&reference::add(&reference::add(&y, &bias), &residual), 0.5);
+        let case = format!("{:?} by {:?}, transposed {transposed:?}", a.shape, b.shape);
+        t.check(&case, &graph, &[&a, &b, &residual], &expected, Tolerance::Reduction(20));
+    }
+}
+
 fn of_computed_values(t: &Suite) {
     // An attention's product: what comes before and after lies otherwise.
     let (q, k) = (random(1, [2, 5, 8]), random(2, [2, 7, 8]));
@@ -64,12 +182,23 @@ fn of_computed_values(t: &Suite) {
 
 fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
     // After a sigmoid the padding of five columns to eight holds 0.5.
-    let (a, b, weight) = (random(1, [2, 3, 4]), random(2, [2, 5, 6]), random(3, [5, 4]));
-    let graph = graph(&[&a, &b], |graph, x| {
+    let (a, weight) = (random(1, [2, 3, 4]), random(3, [5, 4]));
+    let y = reference::sigmoid(&reference::linear(&a, &weight, None));
+    for (b, transposed) in [([2, 5, 6], [false; 2]), ([2, 6, 5], [false, true]), ([2, 3, 6], [true, false])] {
+        let b = random(2, b);
+        let graph = graph(&[&a, &b], |graph, x| {
+            let y = graph.linear(x[0], constant(&weight), None)?;
+            let y = graph.activation(y, Activation::Sigmoid)?;
+            graph.push(op(transposed), &[y, x[1]])
+        });
+        let expected = product(&y, &b, transposed);
+        t.check(&format!("after a sigmoid, {transposed:?}"), &graph, &[&a, &b], &expected, Tolerance::Transcendental);
+    }
+    // Both of them, over what is padded.
+    let graph = graph(&[&a], |graph, x| {
         let y = graph.linear(x[0], constant(&weight), None)?;
         let y = graph.activation(y, Activation::Sigmoid)?;
-        graph.matmul(y, x[1])
+        graph.push(op([false, true]), &[y, y])
     });
-    let y = reference::sigmoid(&reference::linear(&a, &weight, None));
-    t.check("after a sigmoid", &graph, &[&a, &b], &reference::matmul(&y, &b), Tolerance::Transcendental);
+    t.check("by itself", &graph, &[&a], &product(&y, &y, [false, true]), Tolerance::Transcendental);
 }

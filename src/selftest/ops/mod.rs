@@ -6,6 +6,7 @@ pub mod batch_norm;
 pub mod binary;
 pub mod concat;
 pub mod conv2d;
+pub mod glu;
 pub mod group_norm;
 pub mod instance_norm;
 pub mod layer_norm;
@@ -15,6 +16,7 @@ pub mod matmul;
 pub mod pad;
 pub mod pixel_shuffle;
 pub mod pool;
+pub mod prelu;
 pub mod reshape;
 pub mod rms_norm;
 pub mod softmax;
@@ -43,15 +45,17 @@ pub const TABLES: &[Table] = &[
     table!(binary, "add, sub, mul, div", "broadcasting, up to 8 dimensions", "add" "sub" "mul" "div"),
     table!(concat, "cat", "dim; any number of tensors", "cat"),
     table!(conv2d, "Conv2d", "stride, padding, dilation, groups, padding_mode, bias", "conv2d"),
+    table!(glu, "glu, SwiGLU (of one tensor in halves, or of two)", "dim", "glu" "swiglu"),
     table!(group_norm, "GroupNorm", "num_groups, weight, bias, eps", "group_norm"),
     table!(instance_norm, "InstanceNorm1d, InstanceNorm2d", "weight, bias, eps", "instance_norm"),
     table!(layer_norm, "LayerNorm", "normalized_shape, weight, bias, eps", "layer_norm"),
     table!(linear, "Linear", "bias; any rank", "linear"),
     table!(local_response_norm, "LocalResponseNorm", "size, alpha, beta, k", "local_response_norm"),
-    table!(matmul, "matmul", "broadcasting batches, rank 2 to 6", "matmul"),
-    table!(pad, "ZeroPad2d, ReflectionPad2d, ReplicationPad2d, CircularPad2d", "padding of each side",),
+    table!(matmul, "matmul", "broadcasting batches, rank 1 to 6, transposed operands, bias", "matmul" "product"),
+    table!(pad, "ZeroPad, ConstantPad, ReflectionPad, ReplicationPad, CircularPad, 1d and 2d; pad of any rank", "padding of each side, negative too; value", "pad"),
     table!(pixel_shuffle, "PixelShuffle", "upscale_factor", "pixel_shuffle"),
-    table!(pool, "MaxPool2d, AvgPool2d, AdaptiveMaxPool2d, AdaptiveAvgPool2d", "kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, output_size", "max_pool2d" "avg_pool2d" "adaptive_avg_pool2d" "adaptive_max_pool2d"),
+    table!(pool, "MaxPool, AvgPool, LPPool, AdaptiveMaxPool, AdaptiveAvgPool, global pooling, 1d and 2d", "kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, output_size", "max_pool2d" "avg_pool2d" "adaptive_avg_pool2d" "adaptive_max_pool2d" "lp_pool2d" "max_pool1d" "avg_pool1d" "adaptive_avg_pool1d" "adaptive_max_pool1d" "lp_pool1d"),
+    table!(prelu, "PReLU", "one weight, or one for each channel", "prelu"),
     table!(reshape, "reshape, Flatten", "shape", "reshape" "flatten"),
     table!(rms_norm, "RMSNorm", "normalized_shape, weight, eps", "rms_norm"),
     table!(softmax, "Softmax, LogSoftmax", "dim", "softmax" "log_softmax"),

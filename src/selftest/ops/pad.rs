@@ -1,25 +1,148 @@
-use crate::ops::PaddingMode;
+use crate::ops::{Pad1d, Pad2d, PaddingMode};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{graph, random};
-use crate::selftest::reference;
+use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::reference::Tensor;
 
 /// The cases.
 pub fn cases(t: &Suite) {
+    every_mode(t);
     as_much_as_a_mode_can(t);
+    cropped(t);
+    signals(t);
+    constants(t);
+    any_rank(t);
+    between_operations(t);
+}
+
+/// `padding`: `[before, after]` of the last dimensions, the outermost first. Negative: cropped.
+pub fn pad(x: &Tensor, padding: &[[isize; 2]], mode: PaddingMode, value: f64) -> Tensor {
+    let missing = x.shape.len() - padding.len();
+    let of = |d: usize| if d < missing { [0, 0] } else { padding[d - missing] };
+    let sizes: Vec<usize> = (0..x.shape.len())
+        .map(|d| usize::try_from(x.shape[d] as isize + of(d)[0] + of(d)[1]).expect("something is left"))
+        .collect();
+    let source = |d: usize, i: usize| {
+        let ([before, after], size) = (of(d), x.shape[d] as isize);
+        let mut i = i as isize - before;
+        match mode {
+            PaddingMode::Zeros => {}
+            PaddingMode::Reflect => {
+                while !(0..size).contains(&i) {
+                    i = if i < 0 { -i } else { 2 * (size - 1) - i };
+                }
+            }
+            PaddingMode::Replicate => i = i.clamp(0, size - 1),
+            // What was cropped doesn't come round.
+            PaddingMode::Circular => {
+                let (from, to) = ((-before).max(0), size + after.min(0));
+                i = from + (i - from).rem_euclid(to - from);
+            }
+        }
+        usize::try_from(i).ok().filter(|&i| i < x.shape[d])
+    };
+    Tensor::build(sizes, |i| {
+        let from: Option<Vec<usize>> = i.iter().enumerate().map(|(d, &i)| source(d, i)).collect();
+        from.map_or(value, |from| x.at(&from))
+    })
+}
+
+pub const MODES: [PaddingMode; 4] =
+    [PaddingMode::Zeros, PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Circular];
+
+/// Checks all modes that allow it.
+fn check_2d(t: &Suite, case: &str, shape: [usize; 4], padding: [isize; 4], modes: &[PaddingMode]) {
+    let x = random(1, shape);
+    let [top, bottom, left, right] = padding;
+    for &mode in modes {
+        let graph = graph(&[&x], |graph, x| graph.pad2d(x[0], padding, mode));
+        let expected = pad(&x, &[[top, bottom], [left, right]], mode, 0.0);
+        t.check(&format!("{case}: {mode:?} {padding:?} about {shape:?}"), &graph, &[&x], &expected, Tolerance::Exact);
+    }
+}
+
+fn every_mode(t: &Suite) {
+    for (shape, padding) in [
+        ([1, 1, 2, 2], [1, 1, 1, 1]),
+        ([2, 5, 6, 7], [1, 2, 3, 4]),
+        ([2, 4, 5, 3], [4, 0, 0, 2]),
+        ([1, 9, 4, 13], [0, 3, 12, 0]),
+        ([1, 3, 4, 4], [0; 4]),
+    ] {
+        check_2d(t, "padded", shape, padding, &MODES);
+    }
 }
 
 fn as_much_as_a_mode_can(t: &Suite) {
     // Once around; for zeros and the edge pixel any number.
-    let cases = [
-        (PaddingMode::Circular, [3, 3, 4, 4]),
-        (PaddingMode::Replicate, [7, 0, 0, 9]),
-        (PaddingMode::Zeros, [7, 0, 0, 9]),
-        (PaddingMode::Reflect, [2, 2, 3, 3]),
-    ];
-    for (mode, padding) in cases {
-        let x = random(1, [1, 5, 3, 4]);
-        let graph = graph(&[&x], |graph, x| graph.pad2d(x[0], padding, mode));
-        t.check(&format!("{mode:?}"), &graph, &[&x], &reference::pad2d(&x, padding, mode), Tolerance::Exact);
+    let shape = [1, 5, 3, 4];
+    check_2d(t, "most", shape, [3, 3, 4, 4], &[PaddingMode::Circular]);
+    check_2d(t, "most", shape, [7, 0, 0, 9], &[PaddingMode::Replicate, PaddingMode::Zeros]);
+    check_2d(t, "most", shape, [2, 2, 3, 3], &[PaddingMode::Reflect]);
+}
+
+pub fn cropped(t: &Suite) {
+    for padding in [[-1, 0, 0, -2], [-1, -1, -2, -2], [-2, 2, 1, -1], [1, -3, -3, 2], [0, -4, 0, -5]] {
+        check_2d(t, "cropped", [2, 5, 5, 6], padding, &MODES);
     }
+    // A reflection shows what was cropped on the other side; what comes round is what is left.
+    check_2d(t, "most", [1, 5, 5, 6], [-3, 4, 5, -4], &[PaddingMode::Reflect]);
+    check_2d(t, "most", [1, 5, 5, 6], [-2, 3, 2, -4], &[PaddingMode::Circular]);
+    check_2d(t, "nothing is left but padding", [1, 5, 5, 6], [-5, 3, 2, -6], &[PaddingMode::Zeros]);
+}
+
+fn signals(t: &Suite) {
+    for mode in MODES {
+        for (shape, padding) in [([1, 1, 2], [1, 1]), ([2, 5, 7], [3, 6]), ([3, 4, 5], [-2, 3]), ([1, 9, 70], [0, -1])]
+        {
+            let x = random(1, shape);
+            let graph = graph(&[&x], |graph, x| graph.pad1d(x[0], padding, mode));
+            let expected = pad(&x, &[padding], mode, 0.0);
+            t.check(&format!("{mode:?} {padding:?} about {shape:?}"), &graph, &[&x], &expected, Tolerance::Exact);
+        }
+    }
+}
+
+fn constants(t: &Suite) {
+    let x = random(1, [2, 5, 6, 7]);
+    let image = graph(&[&x], |graph, x| graph.push(Pad2d::constant([1, -2, 3, 4], -2.5), x));
+    t.check("image", &image, &[&x], &pad(&x, &[[1, -2], [3, 4]], PaddingMode::Zeros, -2.5), Tolerance::Exact);
+    let x = random(1, [2, 5, 7]);
+    let signal = graph(&[&x], |graph, x| graph.push(Pad1d::constant([3, -1], 7.0), x));
+    t.check("signal", &signal, &[&x], &pad(&x, &[[3, -1]], PaddingMode::Zeros, 7.0), Tolerance::Exact);
+}
+
+fn any_rank(t: &Suite) {
+    let cases: [(&[usize], &[[isize; 2]]); 13] = [
+        (&[], &[]),
+        (&[1], &[[0, 1]]),
+        (&[7], &[[2, -3]]),
+        (&[3, 5], &[[1, 0], [0, 2]]),
+        (&[3, 63], &[[0, 1]]),
+        (&[3, 64], &[[1, -1], [0, 0]]),
+        (&[2, 3, 5], &[[1, 1], [0, 0], [-1, 2]]),
+        (&[2, 3, 5], &[[2, 1]]),
+        (&[2, 6, 5, 4], &[[1, -2], [3, 1]]),
+        (&[2, 3, 5, 4], &[[1, 0], [0, 2], [0, 0], [0, 0]]),
+        (&[2, 3, 2, 3, 2], &[[0, 1], [0, 0], [1, -1], [0, 0], [2, 0]]),
+        (&[2, 1, 3, 1, 2, 1, 2, 3], &[[1, 0], [0, 1], [-1, 0], [1, 0], [0, 1], [1, 0], [0, -1], [1, 1]]),
+        (&[3, 5], &[[-3, 2], [0, 0]]),
+    ];
+    for (shape, padding) in cases {
+        let x = random(1, shape);
+        let graph = graph(&[&x], |graph, x| graph.pad(x[0], padding, 0.25));
+        let expected = pad(&x, padding, PaddingMode::Zeros, 0.25);
+        t.check(&format!("{padding:?} about {shape:?}"), &graph, &[&x], &expected, Tolerance::Exact);
+    }
+}
+
+fn between_operations(t: &Suite) {
+    let x = random(1, [2, 6, 5, 4]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.pad(x, [[1, 1], [2, -1]], 1.0)?;
+        as_image(graph, y)
+    });
+    let expected = pad(&x, &[[1, 1], [2, -1]], PaddingMode::Zeros, 1.0);
+    t.check("between images", &graph, &[&x], &expected, Tolerance::Exact);
 }

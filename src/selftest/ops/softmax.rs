@@ -6,6 +6,7 @@ use crate::selftest::reference::{self, Tensor};
 /// The cases.
 pub fn cases(t: &Suite) {
     over_each_axis(t);
+    lines_whose_elements_are_apart(t);
     large_values(t);
     more_workgroups_than_a_dimension_has(t);
     of_an_image(t);
@@ -41,6 +42,24 @@ fn over_each_axis(t: &Suite) {
     for (shape, axis) in cases {
         let x = scaled(5.0, shape);
         check_both(t, &format!("axis {axis} of {shape:?}"), &x, axis);
+    }
+}
+
+fn lines_whose_elements_are_apart(t: &Suite) {
+    // Neighbouring lines share a workgroup: fewer than it takes, as many, more; short lines and long ones.
+    let cases: [(&[usize], usize); 9] = [
+        (&[65, 2], 0),
+        (&[2, 64, 3], 1),
+        (&[1, 63, 16], 1),
+        (&[3, 66, 17], 1),
+        (&[5, 3, 15], 1),
+        (&[2, 257, 5], 1),
+        (&[2100, 1, 3], 0),
+        (&[2, 130, 3, 7], 1),
+        (&[2, 3, 20, 16], 2),
+    ];
+    for (shape, axis) in cases {
+        check_both(t, &format!("axis {axis} of {shape:?}"), &scaled(5.0, shape), axis);
     }
 }
 

@@ -1,0 +1,43 @@
+// PReLU: y = x where positive, else weight[c] x.
+//
+// One invocation computes one texel (four elements) in whatever layout x has: y has the same.
+// x, y: [rows][width] texels; with CHANNELS, c4 texels of channels a pixel; else rows of `length` elements (with length 0 a
+// single row), in whose row-major order `inner` neighbours share a weight. weight: row-major.
+
+override CHANNELS: bool = false;
+
+struct Params { rows: u32, width: u32, c4: u32, length: u32, inner: u32, weights: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.width + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.rows * params.width { return; }
+    let row = i / params.width;
+    let column = i % params.width;
+    var slope: vec4<f32>;
+    if CHANNELS {
+        slope = weight[column % params.c4];
+    } else if params.weights == 1u {
+        slope = vec4<f32>(weight[0].x);
+    } else {
+        // In the padding of a row this counts on into the next: any weight serves there.
+        for (var j = 0u; j < 4u; j++) {
+            let k = (row * params.length + 4u * column + j) / params.inner % params.weights;
+            slope[j] = weight[k / 4u][k % 4u];
+        }
+    }
+    let value = load_x(row, column);
+    store_y(row, column, select(slope * value, value, value >= vec4<f32>()));
+}

@@ -1,0 +1,114 @@
+//! PReLU: a leaky ReLU with learned slopes.
+
+use super::image_places;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::layout::Image;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Packed, Place};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// `torch.nn.PReLU`: `x` where positive, else `weight * x`, for a tensor of any shape with one weight, `[1]`, or with one a
+/// channel, `[C]`, where dimension 1 is the channels. (He et al. 2015, <https://arxiv.org/abs/1502.01852>)
+#[derive(Clone, Debug)]
+pub struct PRelu {
+    weight: Constant,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    rows: u32,
+    width: u32,
+    c4: u32,
+    /// Elements of a row; of rows with the same weights; weights.
+    length: u32,
+    inner: u32,
+    weights: u32,
+}
+
+impl PRelu {
+    /// A PReLU with these slopes, `[1]` or `[C]`.
+    pub fn new(weight: Constant) -> PRelu {
+        PRelu { weight }
+    }
+
+    /// The weights in texels.
+    fn pack(&self) -> Packed {
+        let (weight, texels) = (self.weight.clone(), self.weight.shape().elements().div_ceil(4));
+        let values = move || {
+            let mut values = weight.values();
+            values.resize(4 * texels, 0.0);
+            values
+        };
+        let key = format!("prelu {}", self.weight.id());
+        Packed { key, place: Place::Buffer, texels: (1, texels), values: std::sync::Arc::new(values) }
+    }
+}
+
+impl Op for PRelu {
+    fn name(&self) -> &'static str {
+        "prelu"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        match self.weight.shape()[..] {
+            [1] => Ok(vec![x.clone()]),
+            [c] if x.get(1) == Some(&c) => Ok(vec![x.clone()]),
+            _ => {
+                let wanted = x.get(1).map_or("[1]".into(), |c| format!("[1] or [{c}]"));
+                Err(ErrorKind::argument("weight", wanted, self.weight.shape()))
+            }
+        }
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let x = &io.inputs[0];
+        let weights = self.weight.shape().elements();
+        let inner = x.get(2..).map_or(1, |inner| inner.iter().product());
+        let kernel = |layout: Layout| {
+            let (rows, width) = layout.texels(x);
+            let params = Params {
+                rows: rows as u32,
+                width: width as u32,
+                c4: Image::of(x).c4() as u32,
+                length: if layout.order == Order::Packed { x[x.len() - 1] as u32 } else { 0 },
+                inner: inner as u32,
+                weights: weights as u32,
+            };
+            let texture = layout.place == Place::Texture;
+            // One weight for all is a weight for each element of the only channel.
+            let shader = shader!("prelu", "index")
+                .set("CHANNELS", layout.order == Order::Channels && weights > 1)
+                .texture("x", texture)
+                .texture("y", texture);
+            let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];
+            Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
+        };
+        let mut layouts = vec![Layout::ROWS];
+        for &place in image_places(caps) {
+            // A shape that is no image is one row of pixels, without channels.
+            if weights == 1 || (2..=4).contains(&x.len()) {
+                layouts.push(Layout::channels(place));
+            }
+            if !x.is_empty() {
+                layouts.push(Layout::packed(place));
+            }
+        }
+        Ok(layouts.into_iter().map(kernel).collect())
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { parameters: self.weight.shape().elements() as u64, ..Cost::default() }
+    }
+}
+
+impl Graph {
+    /// Adds a [`PRelu`].
+    pub fn prelu(&mut self, x: Value, weight: Constant) -> Result<Value> {
+        self.push(PRelu::new(weight), &[x])
+    }
+}
