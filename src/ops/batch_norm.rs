@@ -11,7 +11,7 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
-/// `torch.nn.BatchNorm2d` in inference: `y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]`,
+/// `torch.nn.BatchNorm1d` and `BatchNorm2d` in inference: `y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]`,
 /// for `[N, C]`, `[N, C, L]` or `[N, C, H, W]`.
 #[derive(Clone, Debug)]
 pub struct BatchNorm2d {

@@ -181,6 +181,9 @@ fn depthwise() {
         Case { stride: [2; 2], ..each("3x3, stride 2", [2, 8, 9, 11]) },
         Case { dilation: [2; 2], padding: [2; 4], ..each("3x3, dilation 2", [1, 5, 8, 8]) },
         Case { dilation: [3, 1], ..each("3x3, dilation 3x1", [1, 4, 9, 5]) },
+        Case { dilation: [2, 4], padding: [1, 2, 4, 3], stride: [2, 1], ..each("3x3, dilation 2x4", [2, 5, 8, 9]) },
+        Case { stride: [5, 7], ..each("3x3, stride 5x7", [1, 5, 8, 17]) },
+        each("3x3, one row", [2, 5, 1, 9]),
         Case { padding: [0, 1, 2, 1], ..each("3x3, padding [0, 1, 2, 1]", [1, 5, 6, 7]) },
         Case { kernel: [5; 2], padding: [2; 4], ..each("5x5", [1, 6, 8, 9]) },
         Case { kernel: [5; 2], padding: [2; 4], stride: [2; 2], ..each("5x5, stride 2", [1, 6, 8, 9]) },
@@ -217,7 +220,7 @@ fn outliers_and_no_bias() {
 }
 
 /// A batch norm's parameters, and what the reference makes of them.
-fn norm(channels: usize) -> (BatchNorm2d, impl Fn(&Tensor) -> Tensor) {
+pub fn norm(channels: usize) -> (BatchNorm2d, impl Fn(&Tensor) -> Tensor) {
     let mut parameters = [10, 11, 12, 13].map(|seed| random(seed, [channels]));
     parameters[3].data.iter_mut().for_each(|var| *var += 1.5);
     let [weight, bias, mean, var] = parameters.each_ref().map(constant);
@@ -448,6 +451,13 @@ fn what_it_refuses() {
     assert!(refused(&[image], conv([2, 4, 3, 3]).stride(0)).contains("stride"));
     assert!(refused(&[image], conv([2, 4, 3, 3]).dilation(0)).contains("dilation"));
     assert!(refused(&[image], conv([2, 4, 0, 3])).contains("kernel_size"));
+    for huge in [1 << 40, usize::MAX] {
+        assert!(refused(&[image], conv([2, 4, 3, 3]).stride(huge)).contains("stride"));
+        assert!(refused(&[image], conv([2, 4, 3, 3]).dilation(huge)).contains("dilation"));
+        assert!(refused(&[image], conv([2, 4, 3, 3]).padding(huge)).contains("padding"));
+        assert!(refused(&[image], conv([2, 4, 3, 3]).groups(huge)).contains("groups"));
+    }
+    assert!(refused(&[image], conv([2, 4, 3, 3]).padding(1 << 24)).contains("output: wanted fewer than 2^31"));
     let bias = Constant::new("b", [3], vec![0.0; 3]);
     assert!(refused(&[image], Conv2d::new(weight([2, 4, 3, 3]), Some(bias))).contains("bias: wanted [2], got [3]"));
 }

@@ -11,6 +11,7 @@ mod activation;
 mod batch_norm;
 mod binary;
 mod concat;
+mod conv1d;
 mod conv2d;
 mod group_norm;
 mod instance_norm;
