@@ -13,6 +13,7 @@ mod binary;
 mod concat;
 mod conv1d;
 mod conv2d;
+mod conv3d;
 mod group_norm;
 mod instance_norm;
 mod layer_norm;
