@@ -4,7 +4,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
 use shadernet::kernel::{Caps, Dispatch, Place, Shader};
 use shadernet::models::all;
-use shadernet::ops::{Activation, BatchNorm2d, Binary, BinaryKind, Conv3d, LayerNorm, PaddingMode};
+use shadernet::ops::{Activation, BatchNorm2d, Binary, BinaryKind, Conv3d, ConvTranspose2d, LayerNorm, PaddingMode};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
 use shadernet::{Constant, Graph, Result, Weights};
@@ -186,6 +186,7 @@ fn other_operations() -> Result<Graph> {
     let scale = graph.constant(constant(&[6, 1, 1]));
     let x = graph.push(Binary::new(BinaryKind::Sub), &[x, scale])?;
     let x = graph.concat(&[x, x], 2)?;
+    let x = graph.conv_transpose2d(x, ConvTranspose2d::new(constant(&[6, 6, 1, 1]), None))?;
     let x = graph.reshape(x, [2, 6, 4, 5, 10])?;
     let x = graph.conv3d(x, Conv3d::new(constant(&[6, 6, 1, 1, 1]), None))?;
     let x = graph.reshape(x, [2, 6, 200])?;

@@ -1,5 +1,9 @@
 //! The reference against PyTorch: every case of `tests/goldens/*.json`, whose generators say how attributes are written.
 
+use crate::conv_transpose1d::conv_transpose1d;
+use crate::conv_transpose2d::{self, conv_transpose2d};
+use crate::conv1d::{self, conv1d};
+use crate::conv3d::{self, conv3d};
 use crate::reference::{self, Conv, Pool, Tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -7,7 +11,8 @@ use shadernet::ops::PaddingMode;
 use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.
-const GOLDENS: [(&str, usize, &[u8]); 2] = [
+const GOLDENS: [(&str, usize, &[u8]); 3] = [
+    (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
 ];
@@ -71,6 +76,16 @@ fn padding_mode(name: &Value) -> PaddingMode {
 fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
     let x = &inputs[0];
     match op {
+        "conv1d" => {
+            let conv = conv1d::Conv {
+                stride: attributes.size("stride"),
+                padding: attributes.sizes("padding"),
+                dilation: attributes.size("dilation"),
+                groups: attributes.size("groups"),
+                mode: padding_mode(attributes.get("padding_mode")),
+            };
+            conv1d(x, &inputs[1], inputs.get(2), &conv)
+        }
         "conv2d" => {
             let conv = Conv {
                 stride: attributes.sizes("stride"),
@@ -80,6 +95,29 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
                 mode: padding_mode(attributes.get("padding_mode")),
             };
             reference::conv2d(x, &inputs[1], inputs.get(2), &conv)
+        }
+        "conv3d" => {
+            let [stride, padding, dilation] = ["stride", "padding", "dilation"].map(|name| attributes.sizes(name));
+            let conv = conv3d::Conv { stride, padding, dilation, groups: attributes.size("groups") };
+            conv3d(x, &inputs[1], inputs.get(2), &conv)
+        }
+        "conv_transpose1d" | "conv_transpose2d" => {
+            // A line is an image one pixel high.
+            let line = op == "conv_transpose1d";
+            let mut sizes = |name, high| match attributes.list(name)[..] {
+                [wide] if line => [high, wide],
+                [high, wide] if !line => [high, wide],
+                ref other => panic!("{name} is {other:?}"),
+            };
+            let conv = conv_transpose2d::Conv {
+                stride: sizes("stride", 1),
+                padding: sizes("padding", 0),
+                output_padding: sizes("output_padding", 0),
+                dilation: sizes("dilation", 1),
+                groups: attributes.size("groups"),
+            };
+            let compute = if line { conv_transpose1d } else { conv_transpose2d };
+            compute(x, &inputs[1], inputs.get(2), &conv)
         }
         "linear" => reference::linear(x, &inputs[1], inputs.get(2)),
         "matmul" => reference::matmul(x, &inputs[1]),

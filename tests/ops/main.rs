@@ -14,6 +14,8 @@ mod concat;
 mod conv1d;
 mod conv2d;
 mod conv3d;
+mod conv_transpose1d;
+mod conv_transpose2d;
 mod group_norm;
 mod instance_norm;
 mod layer_norm;
