@@ -17,7 +17,7 @@ fn norm(parameters: &[Tensor; 4]) -> BatchNorm2d {
 
 #[test]
 fn shapes_and_epsilons() {
-    let cases: [(&[usize], f64); 8] = [
+    let cases: [(&[usize], f64); 11] = [
         (&[1, 1], 1e-5),
         (&[3, 5], 1e-5),
         (&[2, 4, 7], 1e-5),
@@ -26,6 +26,9 @@ fn shapes_and_epsilons() {
         (&[2, 7, 3, 5], 1e-5),
         (&[2, 8, 5, 13], 0.1),
         (&[1, 65, 4, 4], 1e-3),
+        (&[1, 1, 1, 1, 1], 1e-5),
+        (&[2, 7, 3, 5, 3], 1e-5),
+        (&[2, 65, 1, 2, 2], 0.1),
     ];
     for (shape, eps) in cases {
         let x = outliers(1, shape);
@@ -58,7 +61,7 @@ fn takes_in_an_activation() {
 fn what_it_refuses() {
     let all = |channels: usize| Constant::new("c", [channels], vec![1.0; channels]);
     let norm = |mean| BatchNorm2d::new(all(3), all(3), all(mean), all(3));
-    assert!(refused(&[&[3]], norm(3)).contains("2 to 4 dimensions"));
+    assert!(refused(&[&[3]], norm(3)).contains("2 to 5 dimensions"));
     assert!(refused(&[&[2, 4, 5, 5]], norm(3)).contains("weight: wanted [4], got [3]"));
     assert!(refused(&[&[2, 3, 5, 5]], norm(1)).contains("running_mean: wanted [3], got [1]"));
 }

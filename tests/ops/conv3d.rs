@@ -1,3 +1,4 @@
+use crate::conv2d::norm;
 use crate::harness::{Tolerance, check, constant, graph, outliers, random, refused};
 use crate::reference::{self, Tensor};
 use shadernet::kernel::Caps;
@@ -148,21 +149,22 @@ fn groups() {
 
 const BLOCK: Case = Case { name: "residual", x: [2, 3, 4, 5, 3], out: 6, ..SAME };
 
-/// The convolution, a residual and a sigmoid.
+/// The convolution, a batch norm, a residual and a sigmoid.
 fn block(graph: &mut Graph, x: &[Value]) -> Result<Value> {
     let y = graph.conv3d(x[0], BLOCK.op(true))?;
+    let y = graph.batch_norm(y, norm(BLOCK.out).0)?;
     let y = graph.sum(y, x[1])?;
     graph.activation(y, Activation::Sigmoid)
 }
 
 #[test]
-fn takes_in_a_residual_and_an_activation() {
+fn takes_in_batch_norm_residual_and_activation() {
     let x = random(1, BLOCK.x);
-    let y = BLOCK.reference(&x, true);
+    let y = norm(BLOCK.out).1(&BLOCK.reference(&x, true));
     let residual = random(4, y.shape.clone());
     let both = graph(&[&x, &residual], block);
     let expected = reference::sigmoid(&reference::add(&y, &residual));
-    check("residual, sigmoid", &both, &[&x, &residual], &expected, Tolerance::Transcendental);
+    check("all of them", &both, &[&x, &residual], &expected, Tolerance::Transcendental);
     let relu = graph(&[&x], |graph, x| {
         let y = graph.conv3d(x[0], BLOCK.op(false))?;
         graph.relu(y)
