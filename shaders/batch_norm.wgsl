@@ -1,11 +1,12 @@
 // Batch norm that follows no convolution: y = f(x * scale[c] + shift[c]).
 //
-// One invocation computes one texel (four channels of a pixel).
-// x, y: channels last, [rows][width] texels. scale_shift: C/4 texels of scales, then C/4 of shifts.
+// One invocation computes one texel: four channels of a pixel, or of what is row-major (ROWS) four neighbours.
+// x, y: channels last, [rows][width] texels; or [n][c][spatial]. scale_shift: C/4 texels of scales, then C/4 of shifts.
 
+override ROWS: bool = false;
 override ACTIVATION: u32 = 0u;
 
-struct Params { rows: u32, width: u32, c4: u32, lo: f32, hi: f32, alpha: f32 }
+struct Params { rows: u32, width: u32, c4: u32, channels: u32, spatial: u32, lo: f32, hi: f32, alpha: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -26,6 +27,15 @@ fn main(
     let row = i / params.width;
     let column = i % params.width;
     let c = column % params.c4;
-    let value = load_x(row, column) * scale_shift[c] + scale_shift[params.c4 + c];
+    var scale = scale_shift[c];
+    var shift = scale_shift[params.c4 + c];
+    if ROWS {
+        for (var j = 0u; j < 4u; j++) {
+            let channel = (4u * i + j) / params.spatial % params.channels;
+            scale[j] = scale_shift[channel / 4u][channel % 4u];
+            shift[j] = scale_shift[params.c4 + channel / 4u][channel % 4u];
+        }
+    }
+    let value = load_x(row, column) * scale + shift;
     store_y(row, column, activate(ACTIVATION, value, params.lo, params.hi, params.alpha));
 }

@@ -1,7 +1,8 @@
 // Depthwise convolution: y[n, c, p] = f(sum_t x[n, c, p * stride + t * dilation - before] w[t, c] + bias[c] + residual).
 //
 // One invocation computes TILE_Y x TILE_X pixels of four channels: it reads each row of the tile's input once, and every
-// output adds the taps that fall on it. Neighbouring invocations have neighbouring channels.
+// output adds the taps that fall on it. Neighbouring invocations have neighbouring channels. Where the tile is one pixel, the
+// DILATION is 1 and a row or column of it `spread` pixels, so that only what a tap falls on is read.
 // x, y, residual: channels last, row n*H + y, column x*C/4 + c/4. w: a row of C/4 texels a tap, one more for the bias.
 //
 // Tried on llvmpipe 22.3, against tiles of 4x2: 8x1 (a tenth slower), 4x4 (a half slower: registers spill). Tests at the
@@ -27,7 +28,7 @@ override ACTIVATION: u32 = 0u;
 struct Params {
     in_h: u32, in_w: u32, out_h: u32, out_w: u32,
     c4: u32, tiles_x: u32, tiles_y: u32, count: u32,
-    top: u32, left: u32, lo: f32, hi: f32, alpha: f32,
+    top: u32, left: u32, spread_y: u32, spread_x: u32, lo: f32, hi: f32, alpha: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -69,12 +70,12 @@ fn main(
     var taps: array<vec4<f32>, KERNEL_Y * KERNEL_X>;
     for (var t = 0u; t < KERNEL_Y * KERNEL_X; t++) { taps[t] = load_w(t, c); }
     for (var r = 0u; r < ROWS; r++) {
-        let iy = top + i32(r);
+        let iy = top + i32(r * params.spread_y);
         let row_ok = iy >= 0 && iy < i32(params.in_h);
         let row = select(OUTSIDE, n * params.in_h + u32(iy), row_ok);
         var line: array<vec4<f32>, COLUMNS>;
         for (var j = 0u; j < COLUMNS; j++) {
-            let ix = left + i32(j);
+            let ix = left + i32(j * params.spread_x);
             let column = u32(ix * i32(params.c4) + i32(c));
             // Outside of a texture is 0, a buffer knows no sides.
             if TEXTURE { line[j] = load_x(row, column); }

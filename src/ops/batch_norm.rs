@@ -5,14 +5,13 @@ use super::image_places;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
-use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
-/// `torch.nn.BatchNorm2d` in inference: `y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]`,
-/// for `[N, C]`, `[N, C, L]` or `[N, C, H, W]`.
+/// `torch.nn.BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d` in inference: `y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]`,
+/// for `[N, C]`, `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`. A convolution before it takes it in.
 #[derive(Clone, Debug)]
 pub struct BatchNorm2d {
     weight: Constant,
@@ -29,6 +28,8 @@ struct Params {
     rows: u32,
     width: u32,
     c4: u32,
+    channels: u32,
+    spatial: u32,
     activation: ActivationParams,
 }
 
@@ -82,8 +83,8 @@ impl Op for BatchNorm2d {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x] = expect_inputs::<1>(inputs)?;
-        if !(2..=4).contains(&x.len()) {
-            return Err(ErrorKind::argument("input", "2 to 4 dimensions, channels second", x));
+        if !(2..=5).contains(&x.len()) {
+            return Err(ErrorKind::argument("input", "2 to 5 dimensions, channels second", x));
         }
         let channels = Shape::from([x[1]]);
         for (name, it) in
@@ -97,24 +98,32 @@ impl Op for BatchNorm2d {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let image = Image::of(&io.inputs[0]);
-        Ok(image_places(caps)
-            .iter()
-            .map(|&place| {
-                let layout = Layout::channels(place);
-                let (rows, width) = layout.texels(&io.inputs[0]);
-                let (rows, width, c4) = (rows as u32, width as u32, image.c4() as u32);
-                let params = Params { rows, width, c4, activation: ActivationParams::of(self.activation) };
-                let texture = place == Place::Texture;
-                let shader = shader!("batch_norm", "activation", "index")
-                    .set("ACTIVATION", code(self.activation))
-                    .texture("x", texture)
-                    .texture("y", texture);
-                let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(image.c4())), Binding::Output(0)];
-                let workgroups = (rows as usize * width as usize).div_ceil(64);
-                Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, workgroups))
-            })
-            .collect())
+        let x = &io.inputs[0];
+        let (channels, c4) = (x[1], x[1].div_ceil(4));
+        let kernel = |layout: Layout| {
+            let (rows, width) = layout.texels(x);
+            let params = Params {
+                rows: rows as u32,
+                width: width as u32,
+                c4: c4 as u32,
+                channels: channels as u32,
+                spatial: x[2..].iter().product::<usize>() as u32,
+                activation: ActivationParams::of(self.activation),
+            };
+            let texture = layout.place == Place::Texture;
+            let shader = shader!("batch_norm", "activation", "index")
+                .set("ROWS", layout == Layout::ROWS)
+                .set("ACTIVATION", code(self.activation))
+                .texture("x", texture)
+                .texture("y", texture);
+            let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(c4)), Binding::Output(0)];
+            Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
+        };
+        // Volumes are row-major everywhere.
+        if x.len() == 5 {
+            return Ok(vec![kernel(Layout::ROWS)]);
+        }
+        Ok(image_places(caps).iter().map(|&place| kernel(Layout::channels(place))).collect())
     }
 
     fn cost(&self, _io: &Io) -> Cost {

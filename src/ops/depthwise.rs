@@ -31,6 +31,7 @@ struct Params {
     tiles_y: u32,
     count: u32,
     before: [u32; 2],
+    spread: [u32; 2],
     activation: ActivationParams,
 }
 
@@ -44,12 +45,15 @@ impl Depthwise<'_> {
         }
         let Window { size, stride, dilation, before } = self.window;
         // Neighbouring outputs share what they read, as far as registers go; on llvmpipe a tile is 4x2 pixels.
-        let small = self.window.reach(0).max(self.window.reach(1)) <= 5;
+        let small = self.window.reach(0).max(self.window.reach(1)) <= 5 && stride[0].max(stride[1]) <= 4;
         let tile = match self.y.w {
             _ if !small => [1, 1],
+            _ if self.y.h == 1 => [1, 8],
             5..=7 => [2, 7],
             _ => [2, 4],
         };
+        // A single output reads its taps, and no pixels between them.
+        let (dilation, spread) = if small { (dilation, [1; 2]) } else { ([1; 2], dilation) };
         let tiles = [self.y.h.div_ceil(tile[0]), self.y.w.div_ceil(tile[1])];
         let c4 = self.x.c4();
         let count = self.x.n * tiles[0] * tiles[1] * c4;
@@ -63,6 +67,7 @@ impl Depthwise<'_> {
             tiles_y: tiles[0] as u32,
             count: count as u32,
             before: before.map(|v| v as u32),
+            spread: spread.map(|v| v as u32),
             activation: ActivationParams::of(self.epilogue.activation),
         };
         let lanes = if caps.lanes.is_some() { 8 } else { 64 };

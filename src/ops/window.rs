@@ -1,6 +1,32 @@
 //! A sliding window: what convolutions and pooling share.
 
+use crate::Shape;
 use crate::error::{ErrorKind, Result};
+
+/// Pixels along one axis, padding included. No device holds so many, and a few times as many can be counted in 32 bits.
+pub(crate) const MOST: usize = 1 << 28;
+
+/// Checks a window along one axis: nothing is 0, or beyond any image.
+pub(crate) fn expect_window(kernel: usize, stride: usize, dilation: usize) -> Result<(), ErrorKind> {
+    for (name, value) in [("kernel_size", kernel), ("stride", stride), ("dilation", dilation)] {
+        if value == 0 {
+            return Err(ErrorKind::argument(name, "1 or more", 0));
+        }
+        if value > MOST {
+            return Err(ErrorKind::argument(name, format_args!("at most {MOST}"), value));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the elements of one image of an output can be counted. Whether the device holds so many is another question, and
+/// how many images there are too.
+pub(crate) fn expect_countable(output: &Shape) -> Result<(), ErrorKind> {
+    if Shape::from(&output[1..]).elements() <= i32::MAX as usize {
+        return Ok(());
+    }
+    Err(ErrorKind::argument("output", "fewer than 2^31 elements an image", output))
+}
 
 /// A sliding window, `[vertical, horizontal]`.
 #[derive(Clone, Copy, Debug)]
@@ -18,21 +44,36 @@ impl Window {
 
     /// The pixels that the window spans along an axis.
     pub(crate) fn reach(&self, axis: usize) -> usize {
-        self.dilation[axis].saturating_mul(self.size[axis].saturating_sub(1)).saturating_add(1)
+        reach(self.size[axis], self.dilation[axis])
     }
 
-    /// The number of positions along an axis of `size` pixels with `padding` more:
-    /// `floor((size + padding - dilation (k - 1) - 1) / stride) + 1`.
+    /// The number of positions along an axis of `size` pixels with `padding` more.
     pub(crate) fn output(&self, axis: usize, size: usize, padding: usize) -> Result<usize, ErrorKind> {
-        for (name, values) in [("kernel_size", self.size), ("stride", self.stride), ("dilation", self.dilation)] {
-            if values[axis] == 0 {
-                return Err(ErrorKind::argument(name, "1 or more", 0));
-            }
-        }
-        let room = (size + padding).checked_sub(self.reach(axis)).ok_or_else(|| {
-            let wanted = format!("at least {} pixels, padding included", self.reach(axis));
-            ErrorKind::argument(["input height", "input width"][axis], wanted, size + padding)
-        })?;
-        Ok(room / self.stride[axis] + 1)
+        let name = ["input height", "input width"][axis];
+        positions(name, size, padding, [self.size[axis], self.stride[axis], self.dilation[axis]])
     }
+}
+
+/// `floor((size + padding - dilation (kernel - 1) - 1) / stride) + 1`, for the axis of that name.
+pub(crate) fn positions(
+    name: &str,
+    size: usize,
+    padding: usize,
+    [kernel, stride, dilation]: [usize; 3],
+) -> Result<usize, ErrorKind> {
+    expect_window(kernel, stride, dilation)?;
+    let padded = size.saturating_add(padding);
+    if padded > MOST {
+        return Err(ErrorKind::argument("padding", format_args!("at most {MOST} pixels with the input's"), padding));
+    }
+    let reach = reach(kernel, dilation);
+    let room = padded
+        .checked_sub(reach)
+        .ok_or_else(|| ErrorKind::argument(name, format_args!("at least {reach} pixels, padding included"), padded))?;
+    Ok(room / stride + 1)
+}
+
+/// The pixels that a window spans.
+pub(crate) fn reach(kernel: usize, dilation: usize) -> usize {
+    dilation.saturating_mul(kernel - 1).saturating_add(1)
 }

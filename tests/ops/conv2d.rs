@@ -16,6 +16,13 @@ fn what_it_refuses() {
     assert!(refused(&[image], conv([2, 4, 3, 3]).stride(0)).contains("stride"));
     assert!(refused(&[image], conv([2, 4, 3, 3]).dilation(0)).contains("dilation"));
     assert!(refused(&[image], conv([2, 4, 0, 3])).contains("kernel_size"));
+    for huge in [1 << 40, usize::MAX] {
+        assert!(refused(&[image], conv([2, 4, 3, 3]).stride(huge)).contains("stride"));
+        assert!(refused(&[image], conv([2, 4, 3, 3]).dilation(huge)).contains("dilation"));
+        assert!(refused(&[image], conv([2, 4, 3, 3]).padding(huge)).contains("padding"));
+        assert!(refused(&[image], conv([2, 4, 3, 3]).groups(huge)).contains("groups"));
+    }
+    assert!(refused(&[image], conv([2, 4, 3, 3]).padding(1 << 24)).contains("output: wanted fewer than 2^31"));
     let bias = Constant::new("b", [3], vec![0.0; 3]);
     assert!(refused(&[image], Conv2d::new(weight([2, 4, 3, 3]), Some(bias))).contains("bias: wanted [2], got [3]"));
 }

@@ -4,6 +4,10 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use shadernet::ops::{GluKind, PaddingMode};
 use shadernet::selftest::ops::append::append;
+use shadernet::selftest::ops::conv_transpose1d::conv_transpose1d;
+use shadernet::selftest::ops::conv_transpose2d::{self, conv_transpose2d};
+use shadernet::selftest::ops::conv1d::{self, conv1d};
+use shadernet::selftest::ops::conv3d::{self, conv3d};
 use shadernet::selftest::ops::{glu, matmul, pad, pool, prelu};
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use std::collections::BTreeSet;
@@ -11,6 +15,7 @@ use std::collections::BTreeSet;
 /// Cases, how many they are, and their tensors.
 const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
+    (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
     (include_str!("../goldens/pool.json"), 40, include_bytes!("../goldens/pool.safetensors")),
@@ -89,6 +94,16 @@ fn padding_mode(name: &Value) -> PaddingMode {
 fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
     let x = &inputs[0];
     match op {
+        "conv1d" => {
+            let conv = conv1d::Conv {
+                stride: attributes.size("stride"),
+                padding: attributes.sizes("padding"),
+                dilation: attributes.size("dilation"),
+                groups: attributes.size("groups"),
+                mode: padding_mode(attributes.get("padding_mode")),
+            };
+            conv1d(x, &inputs[1], inputs.get(2), &conv)
+        }
         "conv2d" => {
             let conv = Conv {
                 stride: attributes.sizes("stride"),
@@ -98,6 +113,29 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
                 mode: padding_mode(attributes.get("padding_mode")),
             };
             reference::conv2d(x, &inputs[1], inputs.get(2), &conv)
+        }
+        "conv3d" => {
+            let [stride, padding, dilation] = ["stride", "padding", "dilation"].map(|name| attributes.sizes(name));
+            let conv = conv3d::Conv { stride, padding, dilation, groups: attributes.size("groups") };
+            conv3d(x, &inputs[1], inputs.get(2), &conv)
+        }
+        "conv_transpose1d" | "conv_transpose2d" => {
+            // A line is an image one pixel high.
+            let line = op == "conv_transpose1d";
+            let mut sizes = |name, high| match attributes.list(name)[..] {
+                [wide] if line => [high, wide],
+                [high, wide] if !line => [high, wide],
+                ref other => panic!("{name} is {other:?}"),
+            };
+            let conv = conv_transpose2d::Conv {
+                stride: sizes("stride", 1),
+                padding: sizes("padding", 0),
+                output_padding: sizes("output_padding", 0),
+                dilation: sizes("dilation", 1),
+                groups: attributes.size("groups"),
+            };
+            let compute = if line { conv_transpose1d } else { conv_transpose2d };
+            compute(x, &inputs[1], inputs.get(2), &conv)
         }
         "linear" => reference::linear(x, &inputs[1], inputs.get(2)),
         "matmul" => reference::matmul(x, &inputs[1]),

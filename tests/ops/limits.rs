@@ -2,9 +2,12 @@
 
 use crate::harness::tiers;
 use pollster::block_on;
+use shadernet::ops::{Conv3d, ConvTranspose2d};
 use shadernet::selftest::cases::{constant, random};
-use shadernet::selftest::reference;
-use shadernet::{Context, ContextOptions, ErrorKind, Graph, Model, Session};
+use shadernet::selftest::ops::conv_transpose2d::{self, conv_transpose2d};
+use shadernet::selftest::ops::conv3d::{self, conv3d};
+use shadernet::selftest::reference::{self, Tensor};
+use shadernet::{Context, ContextOptions, ErrorKind, Graph, Model, Op, Session};
 
 /// A context on the same adapter, whose device has such limits.
 fn with(required_limits: wgpu::Limits) -> shadernet::Result<Context> {
@@ -56,6 +59,38 @@ fn weights_larger_than_a_binding_are_split() {
             assert!((got - want).abs() < 1e-5, "{rows} rows, element {i}: got {got}, wanted {want}\n{plan}");
         }
     }
+}
+
+/// Runs an operation whose weights take two bindings of `LIMIT` bytes, or more.
+fn split(x: &Tensor, op: impl Op, want: &Tensor) {
+    let mut graph = Graph::new();
+    let value = graph.input("x", x.shape.clone());
+    let name = op.name();
+    let y = graph.push(op, &[value]).unwrap_or_else(|error| panic!("{error}"));
+    graph.output("y", y);
+    let session = Model::new(&limited(LIMIT), &graph).and_then(|model| model.session(1));
+    let session = session.unwrap_or_else(|error| panic!("{error}"));
+    let plan = session.plan();
+    let kernel = |step: &&shadernet::plan::Step| step.op == name;
+    let same = plan.steps.iter().find(kernel).expect("it is planned").dispatches.iter();
+    assert!(same.filter(|(dispatch, _)| name.starts_with(dispatch.shader.name())).count() > 1, "{plan}");
+    let got = session.run_blocking(&[&x.data]).unwrap_or_else(|error| panic!("{error}"));
+    for (i, (got, want)) in got[0].to_f32().iter().zip(&want.data).enumerate() {
+        assert!((got - want).abs() < 1e-4, "{name}, element {i}: got {got}, wanted {want}\n{plan}");
+    }
+}
+
+#[test]
+fn weights_of_convolutions_larger_than_a_binding_are_split() {
+    let (x, weight, bias) = (random(1, [1, 16, 2, 2, 3]), random(2, [64, 16, 3, 3, 3]), random(3, [64]));
+    let conv = conv3d::Conv { stride: [1; 3], padding: [1; 3], dilation: [1; 3], groups: 1 };
+    let op = Conv3d::new(constant(&weight), Some(constant(&bias))).padding(1);
+    split(&x, op, &conv3d(&x, &weight, Some(&bias), &conv));
+
+    let (x, weight, bias) = (random(1, [1, 40, 2, 3]), random(2, [40, 83, 3, 3]), random(3, [83]));
+    let conv = conv_transpose2d::Conv { stride: [2; 2], ..conv_transpose2d::ONE };
+    let op = ConvTranspose2d::new(constant(&weight), Some(constant(&bias))).stride(2);
+    split(&x, op, &conv_transpose2d(&x, &weight, Some(&bias), &conv));
 }
 
 #[test]

@@ -8,7 +8,11 @@ mod append;
 mod batch_norm;
 mod binary;
 mod concat;
+mod conv1d;
 mod conv2d;
+mod conv3d;
+mod conv_transpose1d;
+mod conv_transpose2d;
 mod glu;
 mod goldens;
 mod group_norm;
@@ -51,7 +55,11 @@ tables! {
     batch_norm
     binary
     concat
+    conv1d
     conv2d
+    conv3d
+    conv_transpose1d
+    conv_transpose2d
     glu
     group_norm
     instance_norm

@@ -1,10 +1,10 @@
 use crate::harness::{check, refused, tiers};
-use shadernet::{Model, Op};
 use shadernet::ops::{Pool1d, Pool2d, PoolKind};
 use shadernet::selftest::cases::{graph, random};
 use shadernet::selftest::ops::pool::lp_pool2d;
 use shadernet::selftest::reference::Tensor;
 use shadernet::selftest::{Tier, Tolerance};
+use shadernet::{Model, Op};
 
 /// What each tier's plan gives.
 fn outputs(x: &Tensor, op: &Pool2d) -> Vec<Vec<f32>> {

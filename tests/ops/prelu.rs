@@ -1,7 +1,7 @@
 use crate::harness::refused;
 use shadernet::ops::PRelu;
 use shadernet::selftest::cases::{constant, random};
-use shadernet::{DType, Constant, Io, Op};
+use shadernet::{Constant, DType, Io, Op};
 
 #[test]
 fn counts_its_parameters() {

@@ -3,6 +3,8 @@
 mod lanes;
 mod tiled;
 
+pub(crate) use tiled::chunks;
+
 use super::epilogue::Epilogue;
 use super::window::Window;
 use crate::error::{ErrorKind, Result};
@@ -65,16 +67,8 @@ impl Gemm<'_> {
         self.matrices()[0].iter().product::<u32>() as usize
     }
 
-    /// The texels of input channels that a block of `block` output channels reads at most.
     fn span4(&self, block: usize) -> usize {
-        let (group_out, group_in) = (self.y.c / self.groups, self.x.c / self.groups);
-        (0..self.y.c.div_ceil(block))
-            .map(|b| {
-                let last = ((b + 1) * block).min(self.y.c) - 1;
-                ((last / group_out + 1) * group_in).div_ceil(4) - b * block / group_out * group_in / 4
-            })
-            .max()
-            .unwrap_or(0)
+        span4(self.x.c, self.y.c, self.groups, block)
     }
 
     fn reads(&self, place: Place) -> Vec<Layout> {
@@ -143,4 +137,16 @@ impl Gemm<'_> {
         };
         Packed { key, place, texels: (texels / row, row), values: std::sync::Arc::new(values) }
     }
+}
+
+/// The texels of input channels that a block of `block` output channels reads at most.
+pub(crate) fn span4(inputs: usize, outputs: usize, groups: usize, block: usize) -> usize {
+    let (group_out, group_in) = (outputs / groups, inputs / groups);
+    (0..outputs.div_ceil(block))
+        .map(|b| {
+            let last = ((b + 1) * block).min(outputs) - 1;
+            ((last / group_out + 1) * group_in).div_ceil(4) - b * block / group_out * group_in / 4
+        })
+        .max()
+        .unwrap_or(0)
 }

@@ -88,7 +88,7 @@ impl Gemm<'_> {
         };
         let blocks = self.y.c.div_ceil(BLOCK);
         let dispatches = match self.w {
-            Operand::Weight(w) => chunks(caps, k, blocks)?
+            Operand::Weight(w) => chunks(caps, BLOCK, k * BLOCK * 4, blocks)?
                 .map(|(first, count)| {
                     let w = self.pack(w, BLOCK, span4, first..first + count, Place::Buffer, 16 * k);
                     dispatch(first, count, Binding::Weight(w), shader.clone())
@@ -118,7 +118,7 @@ impl Gemm<'_> {
         }
         let k = self.x.h * self.x.w * self.x.c4() * 4;
         let shader = self.epilogue.of(shader!("gemv", "activation", "index"));
-        let dispatches = chunks(caps, k, self.y.c.div_ceil(BLOCK))?
+        let dispatches = chunks(caps, BLOCK, k * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
             .map(|(first, count)| {
                 let params = GemvParams {
                     k4: (k / 4) as u32,
@@ -142,14 +142,20 @@ impl Gemm<'_> {
     }
 }
 
-/// Blocks of 64 output channels in runs whose weights one binding can hold: (first, count).
-fn chunks(caps: &Caps, k: usize, blocks: usize) -> Result<impl Iterator<Item = (usize, usize)>, ErrorKind> {
-    let bytes = k as u64 * 64 * 4;
+/// Blocks of `block` output channels with weights of so many `bytes`, in runs whose weights one binding can hold: (first,
+/// count).
+pub(crate) fn chunks(
+    caps: &Caps,
+    block: usize,
+    bytes: usize,
+    blocks: usize,
+) -> Result<impl Iterator<Item = (usize, usize)>, ErrorKind> {
     let limits = [(caps.max_binding, "max_storage_buffer_binding_size"), (caps.max_buffer, "max_buffer_size")];
     let (have, limit) = limits.into_iter().min().expect("there are two");
-    let per_chunk = (have / bytes) as usize;
+    let per_chunk = (have / bytes as u64) as usize;
     if per_chunk == 0 {
-        return Err(ErrorKind::Limit { what: "the weights of 64 outputs".into(), limit, need: bytes, have });
+        let what = format!("the weights of {block} outputs");
+        return Err(ErrorKind::Limit { what, limit, need: bytes as u64, have });
     }
     Ok((0..blocks).step_by(per_chunk).map(move |first| (first, per_chunk.min(blocks - first))))
 }

@@ -17,13 +17,13 @@ fn parameters(channels: usize) -> [Tensor; 4] {
     parameters
 }
 
-fn norm(parameters: &[Tensor; 4]) -> BatchNorm2d {
+pub fn norm(parameters: &[Tensor; 4]) -> BatchNorm2d {
     let [weight, bias, mean, var] = parameters.each_ref().map(constant);
     BatchNorm2d::new(weight, bias, mean, var)
 }
 
 fn shapes_and_epsilons(t: &Suite) {
-    let cases: [(&[usize], f64); 8] = [
+    let cases: [(&[usize], f64); 11] = [
         (&[1, 1], 1e-5),
         (&[3, 5], 1e-5),
         (&[2, 4, 7], 1e-5),
@@ -32,6 +32,9 @@ fn shapes_and_epsilons(t: &Suite) {
         (&[2, 7, 3, 5], 1e-5),
         (&[2, 8, 5, 13], 0.1),
         (&[1, 65, 4, 4], 1e-3),
+        (&[1, 1, 1, 1, 1], 1e-5),
+        (&[2, 7, 3, 5, 3], 1e-5),
+        (&[2, 65, 1, 2, 2], 0.1),
     ];
     for (shape, eps) in cases {
         let x = outliers(1, shape);

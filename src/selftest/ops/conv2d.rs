@@ -196,6 +196,9 @@ fn depthwise(t: &Suite) {
         Case { stride: [2; 2], ..each("3x3, stride 2", [2, 8, 9, 11]) },
         Case { dilation: [2; 2], padding: [2; 4], ..each("3x3, dilation 2", [1, 5, 8, 8]) },
         Case { dilation: [3, 1], ..each("3x3, dilation 3x1", [1, 4, 9, 5]) },
+        Case { dilation: [2, 4], padding: [1, 2, 4, 3], stride: [2, 1], ..each("3x3, dilation 2x4", [2, 5, 8, 9]) },
+        Case { stride: [5, 7], ..each("3x3, stride 5x7", [1, 5, 8, 17]) },
+        each("3x3, one row", [2, 5, 1, 9]),
         Case { padding: [0, 1, 2, 1], ..each("3x3, padding [0, 1, 2, 1]", [1, 5, 6, 7]) },
         Case { kernel: [5; 2], padding: [2; 4], ..each("5x5", [1, 6, 8, 9]) },
         Case { kernel: [5; 2], padding: [2; 4], stride: [2; 2], ..each("5x5, stride 2", [1, 6, 8, 9]) },
@@ -230,7 +233,7 @@ fn outliers_and_no_bias(t: &Suite) {
 }
 
 /// A batch norm's parameters, and what the reference makes of them.
-fn norm(channels: usize) -> (BatchNorm2d, impl Fn(&Tensor) -> Tensor) {
+pub fn norm(channels: usize) -> (BatchNorm2d, impl Fn(&Tensor) -> Tensor) {
     let mut parameters = [10, 11, 12, 13].map(|seed| random(seed, [channels]));
     parameters[3].data.iter_mut().for_each(|var| *var += 1.5);
     let [weight, bias, mean, var] = parameters.each_ref().map(constant);

@@ -5,7 +5,11 @@ pub mod append;
 pub mod batch_norm;
 pub mod binary;
 pub mod concat;
+pub mod conv1d;
 pub mod conv2d;
+pub mod conv3d;
+pub mod conv_transpose1d;
+pub mod conv_transpose2d;
 pub mod glu;
 pub mod group_norm;
 pub mod instance_norm;
@@ -41,10 +45,14 @@ macro_rules! table {
 pub const TABLES: &[Table] = &[
     table!(activation, "ReLU, ReLU6, LeakyReLU, ELU, SELU, CELU, Sigmoid, Hardsigmoid, Tanh, SiLU, Hardswish, GELU, Mish, Softplus, Softsign", "negative_slope, alpha, beta, approximate; any rank", "relu" "relu6" "leaky_relu" "sigmoid" "tanh" "silu" "hardswish" "gelu" "elu" "selu" "celu" "hardsigmoid" "mish" "softplus" "softsign"),
     table!(append, "a KV cache (state that outlives a frame)", "position, one or one for each sequence", "append"),
-    table!(batch_norm, "BatchNorm1d, BatchNorm2d", "weight, bias, running_mean, running_var, eps", "batch_norm"),
+    table!(batch_norm, "BatchNorm1d, BatchNorm2d, BatchNorm3d", "weight, bias, running_mean, running_var, eps", "batch_norm"),
     table!(binary, "add, sub, mul, div", "broadcasting, up to 8 dimensions", "add" "sub" "mul" "div"),
     table!(concat, "cat", "dim; any number of tensors", "cat"),
+    table!(conv1d, "Conv1d", "stride, padding, dilation, groups, padding_mode, bias", "conv1d"),
     table!(conv2d, "Conv2d", "stride, padding, dilation, groups, padding_mode, bias", "conv2d"),
+    table!(conv3d, "Conv3d", "stride, padding, dilation, groups, bias", "conv3d"),
+    table!(conv_transpose1d, "ConvTranspose1d", "stride, padding, output_padding, dilation, groups, bias", "conv_transpose1d"),
+    table!(conv_transpose2d, "ConvTranspose2d", "stride, padding, output_padding, dilation, groups, bias", "conv_transpose2d"),
     table!(glu, "glu, SwiGLU (of one tensor in halves, or of two)", "dim", "glu" "swiglu"),
     table!(group_norm, "GroupNorm", "num_groups, weight, bias, eps", "group_norm"),
     table!(instance_norm, "InstanceNorm1d, InstanceNorm2d", "weight, bias, eps", "instance_norm"),
@@ -52,7 +60,12 @@ pub const TABLES: &[Table] = &[
     table!(linear, "Linear", "bias; any rank", "linear"),
     table!(local_response_norm, "LocalResponseNorm", "size, alpha, beta, k", "local_response_norm"),
     table!(matmul, "matmul", "broadcasting batches, rank 1 to 6, transposed operands, bias", "matmul" "product"),
-    table!(pad, "ZeroPad, ConstantPad, ReflectionPad, ReplicationPad, CircularPad, 1d and 2d; pad of any rank", "padding of each side, negative too; value", "pad"),
+    table!(
+        pad,
+        "ZeroPad, ConstantPad, ReflectionPad, ReplicationPad, CircularPad, 1d and 2d; pad of any rank",
+        "padding of each side, negative too; value",
+        "pad"
+    ),
     table!(pixel_shuffle, "PixelShuffle", "upscale_factor", "pixel_shuffle"),
     table!(pool, "MaxPool, AvgPool, LPPool, AdaptiveMaxPool, AdaptiveAvgPool, global pooling, 1d and 2d", "kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, output_size", "max_pool2d" "avg_pool2d" "adaptive_avg_pool2d" "adaptive_max_pool2d" "lp_pool2d" "max_pool1d" "avg_pool1d" "adaptive_avg_pool1d" "adaptive_max_pool1d" "lp_pool1d"),
     table!(prelu, "PReLU", "one weight, or one for each channel", "prelu"),

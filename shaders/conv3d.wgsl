@@ -1,0 +1,109 @@
+// 3-D convolution: y[n, o, p] = f(sum_tc x[n, c, p * stride + t * dilation - before] w[t, c, o] + bias[o] + residual[n, o, p]).
+//
+// One invocation computes PIXELS pixels x 4 OUT4 channels of one group in registers. Neighbours have neighbouring pixels, in x
+// and in y; a workgroup reads the same weights. What a tap reaches beyond the image is decided once for all channels.
+// x, y, residual: row-major, [n][c][z][y][x]. w: [block of 4 OUT4 channels][tap][c][OUT4] texels, after each block its bias.
+//
+// Not measured on a GPU yet.
+
+const PIXELS: u32 = 4u;
+const OUT4: u32 = 4u;
+const SUMS: u32 = PIXELS * OUT4;
+override RESIDUAL: bool = false;
+override ACTIVATION: u32 = 0u;
+
+struct Params {
+    in_d: u32, in_h: u32, in_w: u32, in_c: u32,
+    out_h: u32, out_w: u32, out_volume: u32, out_c: u32,
+    kernel_z: u32, kernel_y: u32, kernel_x: u32, pixels: u32,
+    stride_z: u32, stride_y: u32, stride_x: u32, before_z: u32,
+    before_y: u32, before_x: u32, dilation_z: u32, dilation_y: u32,
+    dilation_x: u32, group_in: u32, group_out: u32, group_blocks: u32,
+    first_block: u32, blocks: u32, lo: f32, hi: f32, alpha: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let id = linear(group, groups);
+    let first = id / params.blocks * (64u * PIXELS) + lane;
+    if first >= params.pixels { return; }
+    let block = params.first_block + id % params.blocks;
+    let member = block / params.group_blocks;
+    let o = member * params.group_out + block % params.group_blocks * (4u * OUT4);
+    let end = (member + 1u) * params.group_out;
+
+    // Of each pixel the image's first element, and where the first tap falls. Beyond the last pixel the last is computed again.
+    let volume = params.in_d * params.in_h * params.in_w;
+    let size = vec3<i32>(i32(params.in_w), i32(params.in_h), i32(params.in_d));
+    var image: array<u32, PIXELS>;
+    var corner: array<vec3<i32>, PIXELS>;
+    for (var i = 0u; i < PIXELS; i++) {
+        let p = min(first + 64u * i, params.pixels - 1u);
+        let at = p % params.out_volume;
+        let row = at / params.out_w;
+        image[i] = (p / params.out_volume * params.in_c + member * params.group_in) * volume;
+        corner[i] = vec3<i32>(
+            i32(at % params.out_w * params.stride_x) - i32(params.before_x),
+            i32(row % params.out_h * params.stride_y) - i32(params.before_y),
+            i32(row / params.out_h * params.stride_z) - i32(params.before_z),
+        );
+    }
+
+    let k = params.kernel_z * params.kernel_y * params.kernel_x * params.group_in;
+    var weights = id % params.blocks * (k + 1u) * OUT4;
+    var sums: array<vec4<f32>, SUMS>;
+    for (var j = 0u; j < OUT4; j++) {
+        let bias = w[weights + k * OUT4 + j];
+        for (var i = 0u; i < PIXELS; i++) { sums[i * OUT4 + j] = bias; }
+    }
+    for (var tz = 0u; tz < params.kernel_z; tz++) {
+        for (var ty = 0u; ty < params.kernel_y; ty++) {
+            for (var tx = 0u; tx < params.kernel_x; tx++) {
+                let reach = vec3<u32>(tx * params.dilation_x, ty * params.dilation_y, tz * params.dilation_z);
+                var inside: array<bool, PIXELS>;
+                var source: array<u32, PIXELS>;
+                for (var i = 0u; i < PIXELS; i++) {
+                    let at = corner[i] + vec3<i32>(reach);
+                    inside[i] = all(at >= vec3<i32>()) && all(at < size);
+                    let within = u32((at.z * size.y + at.y) * size.x + at.x);
+                    source[i] = image[i] + select(0u, within, inside[i]);
+                }
+                for (var c = 0u; c < params.group_in; c++) {
+                    var v: array<f32, PIXELS>;
+                    for (var i = 0u; i < PIXELS; i++) { v[i] = select(0.0, x[source[i] + c * volume], inside[i]); }
+                    for (var j = 0u; j < OUT4; j++) {
+                        let weight = w[weights + j];
+                        for (var i = 0u; i < PIXELS; i++) { sums[i * OUT4 + j] += v[i] * weight; }
+                    }
+                    weights += OUT4;
+                }
+            }
+        }
+    }
+
+    for (var i = 0u; i < PIXELS; i++) {
+        let p = first + 64u * i;
+        if p >= params.pixels { break; }
+        let to = p / params.out_volume * params.out_c * params.out_volume + p % params.out_volume;
+        for (var j = 0u; j < OUT4; j++) {
+            let channel = o + 4u * j;
+            let channels = min(4u, end - min(channel, end));
+            var sum = sums[i * OUT4 + j];
+            if RESIDUAL {
+                for (var l = 0u; l < channels; l++) { sum[l] += residual[to + (channel + l) * params.out_volume]; }
+            }
+            let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
+            for (var l = 0u; l < channels; l++) { y[to + (channel + l) * params.out_volume] = value[l]; }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+// Transposed convolution: y[n, o, p] = f(sum_qtc x[n, c, q] w[t, c, o] + bias[o] + residual[n, o, p]), over all pixels q and taps t
+// with q * stride + t * dilation - before = p.
+//
+// Gathered: along an axis, the taps that reach p are every `step`-th from a first one. Pixels one stride apart are reached by
+// the same taps, from neighbouring pixels of x. One invocation computes PIXELS such pixels of a row x four channels, so that a
+// weight is read once for all. Neighbouring invocations have neighbouring channels, then pixels.
+// x, y, residual: channels last, row n*H + y, column x*C/4 + c/4. w: row tap*SPAN + c/4, column (c%4)*WIDTH + o/4; the last row is
+// the bias. DEPTHWISE: one weight a channel, column c/4. As in gemm.wgsl, SPAN texels hold what the groups of four outputs read.
+//
+// Not measured on a GPU yet.
+
+const PIXELS: u32 = 4u;
+override DEPTHWISE: bool = false;
+override RESIDUAL: bool = false;
+override ACTIVATION: u32 = 0u;
+
+struct Params {
+    in_h: u32, in_w: u32, in4: u32, span4: u32,
+    out_h: u32, out_w: u32, out4: u32, count: u32,
+    kernel_y: u32, kernel_x: u32, stride_y: u32, stride_x: u32,
+    before_y: u32, before_x: u32, dilation_y: u32, dilation_x: u32,
+    step_y: u32, step_x: u32, phases: u32, tiles: u32,
+    group_in: u32, group_out: u32, first_o: u32, width: u32,
+    lo: f32, hi: f32, alpha: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * params.in4 + column]; }
+fn load_w(row: u32, column: u32) -> vec4<f32> { return w[row * params.width * select(4u, 1u, DEPTHWISE) + column]; }
+fn load_residual(row: u32, column: u32) -> vec4<f32> { return residual[row * params.out_w * params.out4 + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.out4 + column] = value; }
+
+// The first tap t with a multiple of the stride at `at - t * dilation`, or `kernel` if there is none.
+fn first_tap(at: u32, kernel: u32, stride: u32, dilation: u32, step: u32) -> u32 {
+    var rest = at % stride;
+    for (var tap = 0u; tap < min(step, kernel); tap++) {
+        if rest == 0u { return tap; }
+        rest = (rest + stride - dilation % stride) % stride;
+    }
+    return kernel;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let id = linear(group, groups) * 64u + lane;
+    if id >= params.count { return; }
+    let own = id % params.width;
+    let o = params.first_o + own;
+    let tile = id / params.width % params.tiles;
+    let row = id / params.width / params.tiles;
+    let n = row / params.out_h;
+    let ox = tile / params.phases * (PIXELS * params.stride_x) + tile % params.phases;
+    let at_y = row % params.out_h + params.before_y;
+    let at_x = ox + params.before_x;
+    let first_c = 4u * o / params.group_out * params.group_in / 4u;
+    let span = min(params.span4, params.in4 - first_c);
+
+    let bias = load_w(params.kernel_y * params.kernel_x * params.span4, own);
+    var sums: array<vec4<f32>, PIXELS>;
+    for (var i = 0u; i < PIXELS; i++) { sums[i] = bias; }
+    let first_x = first_tap(at_x, params.kernel_x, params.stride_x, params.dilation_x, params.step_x);
+    var ty = first_tap(at_y, params.kernel_y, params.stride_y, params.dilation_y, params.step_y);
+    for (; ty < params.kernel_y; ty += params.step_y) {
+        if ty * params.dilation_y > at_y { break; }
+        let iy = (at_y - ty * params.dilation_y) / params.stride_y;
+        if iy >= params.in_h { continue; }
+        for (var tx = first_x; tx < params.kernel_x; tx += params.step_x) {
+            let ix = (i32(at_x) - i32(tx * params.dilation_x)) / i32(params.stride_x);
+            var inside: array<bool, PIXELS>;
+            var column: array<u32, PIXELS>;
+            for (var i = 0u; i < PIXELS; i++) {
+                let at = ix + i32(i);
+                inside[i] = at >= 0 && at < i32(params.in_w);
+                column[i] = select(0u, u32(at), inside[i]) * params.in4 + first_c;
+            }
+            for (var c = 0u; c < span; c++) {
+                let w_row = (ty * params.kernel_x + tx) * params.span4 + c;
+                var w0 = load_w(w_row, own);
+                var w1 = vec4<f32>();
+                var w2 = vec4<f32>();
+                var w3 = vec4<f32>();
+                if !DEPTHWISE {
+                    w1 = load_w(w_row, params.width + own);
+                    w2 = load_w(w_row, 2u * params.width + own);
+                    w3 = load_w(w_row, 3u * params.width + own);
+                }
+                for (var i = 0u; i < PIXELS; i++) {
+                    let v = select(vec4<f32>(), load_x(n * params.in_h + iy, column[i] + c), inside[i]);
+                    if DEPTHWISE { sums[i] += w0 * v; } else { sums[i] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w; }
+                }
+            }
+        }
+    }
+
+    for (var i = 0u; i < PIXELS; i++) {
+        let to = ox + i * params.stride_x;
+        if to < params.out_w {
+            let column = to * params.out4 + o;
+            var sum = sums[i];
+            if RESIDUAL { sum += load_residual(row, column); }
+            store_y(row, column, activate(ACTIVATION, sum, params.lo, params.hi, params.alpha));
+        }
+    }
+}

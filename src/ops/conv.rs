@@ -1,0 +1,203 @@
+//! What convolutions in one, two and three dimensions share, and the whole of the first two: a line of pixels is an image one
+//! pixel high, so that one lowering serves both.
+
+use super::depthwise::Depthwise;
+use super::epilogue::Epilogue;
+use super::gemm::{Gemm, Operand};
+use super::window::{Window, expect_countable};
+use super::{BatchNorm2d, PaddingMode, image_places};
+use crate::Shape;
+use crate::error::{ErrorKind, Result, expect_rank};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::layout::Image;
+use crate::kernel::{Caps, Kernel, Layout};
+
+/// Learned numbers, and the end that was taken in: what every convolution has.
+#[derive(Clone, Debug)]
+pub(crate) struct Filters {
+    pub(crate) weight: Constant,
+    pub(crate) bias: Option<Constant>,
+    pub(crate) groups: usize,
+    pub(crate) epilogue: Epilogue,
+}
+
+impl Filters {
+    pub(crate) fn new(weight: Constant, bias: Option<Constant>) -> Filters {
+        Filters { weight, bias, groups: 1, epilogue: Epilogue::default() }
+    }
+
+    /// Checks inputs and weights over so many spatial dimensions, `axes` their letters. `weight` is `[out, in / groups, ..]`,
+    /// or `[in, out / groups, ..]` if `transposed`; returned is the number of output channels.
+    pub(crate) fn expect(&self, inputs: &[Shape], axes: &str, transposed: bool) -> Result<usize, ErrorKind> {
+        self.epilogue.expect_inputs(inputs)?;
+        let rank = axes.split(", ").count() + 2;
+        expect_rank("input", &inputs[0], rank)?;
+        expect_rank("weight", self.weight.shape(), rank)?;
+        let [first, second] = [self.weight.shape()[0], self.weight.shape()[1]];
+        // `second` is of one group, `first` of all.
+        let all = second.saturating_mul(self.groups);
+        let (channels, out) = if transposed { (first, all) } else { (all, first) };
+        if self.groups == 0 || inputs[0][1] != channels {
+            let per_group = if transposed { first / self.groups.max(1) } else { second };
+            let wanted = format!("[N, {channels}, {axes}] ({} groups of {per_group} channels)", self.groups);
+            return Err(ErrorKind::argument("input", wanted, &inputs[0]));
+        }
+        if first % self.groups != 0 {
+            let kind = if transposed { "input" } else { "output" };
+            return Err(ErrorKind::argument("groups", format!("a divisor of {first} {kind} channels"), self.groups));
+        }
+        if let Some(bias) = self.bias.as_ref().filter(|bias| bias.shape()[..] != [out]) {
+            return Err(ErrorKind::argument("bias", Shape::from([out]), bias.shape()));
+        }
+        Ok(out)
+    }
+
+    /// The output's shape, if it can be counted and the residual has it.
+    pub(crate) fn output(&self, inputs: &[Shape], out: usize, sizes: &[usize]) -> Result<Vec<Shape>, ErrorKind> {
+        let shape = Shape::from([&[inputs[0][0], out], sizes].concat());
+        expect_countable(&shape)?;
+        self.epilogue.output(inputs, shape)
+    }
+
+    /// Each weight meets each of `positions` pixels of one channel once.
+    pub(crate) fn cost(&self, positions: usize) -> Cost {
+        let weights = self.weight.shape().elements() as u64;
+        let bias = self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
+        Cost { weights, parameters: weights + bias, macs: weights * positions as u64, activations: true }
+    }
+
+    /// These with the operation after them, if that can be taken in.
+    pub(crate) fn with(&self, next: &dyn Op, transposed: bool) -> Option<Filters> {
+        if let Some(epilogue) = self.epilogue.with(next) {
+            return Some(Filters { epilogue, ..self.clone() });
+        }
+        let unfinished = !self.epilogue.residual && self.epilogue.activation.is_none();
+        let norm = next.downcast_ref::<BatchNorm2d>().filter(|_| unfinished)?;
+        Some(self.normalised(norm, transposed))
+    }
+
+    /// With batch norm folded in: `w' = w * scale`, `b' = b * scale + shift`, computed in f64.
+    fn normalised(&self, norm: &BatchNorm2d, transposed: bool) -> Filters {
+        let [first, second] = [self.weight.shape()[0], self.weight.shape()[1]];
+        let taps: usize = self.weight.shape()[2..].iter().product();
+        let (of_group, outputs) = (first / self.groups, if transposed { second * self.groups } else { first });
+        // The output channel of each filter, which has `each` values.
+        let each = if transposed { taps } else { second * taps };
+        let channel = move |i: usize| if transposed { i / second / of_group * second + i % second } else { i };
+        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        let (for_weight, for_bias) = (norm.clone(), norm.clone());
+        let scaled = move || {
+            let (mut values, scales) = (weight.values(), for_weight.scale_shift());
+            for (i, filter) in values.chunks_exact_mut(each).enumerate() {
+                let (scale, _) = scales[channel(i)];
+                filter.iter_mut().for_each(|v| *v = (f64::from(*v) * scale) as f32);
+            }
+            values
+        };
+        let shifted = move || {
+            let bias = bias.as_ref().map_or_else(|| vec![0.0; outputs], Constant::values);
+            let pairs = bias.iter().zip(for_bias.scale_shift());
+            pairs.map(|(&b, (scale, shift))| (f64::from(b) * scale + shift) as f32).collect()
+        };
+        let name = self.weight.name().to_owned();
+        Filters {
+            weight: Constant::lazy(name.clone(), self.weight.shape().clone(), scaled),
+            bias: Some(Constant::lazy(name, [outputs], shifted)),
+            epilogue: Epilogue { residual: false, activation: norm.activation() },
+            ..*self
+        }
+    }
+}
+
+/// A convolution over images or, where `weight` has three dimensions, over lines.
+#[derive(Clone, Debug)]
+pub(crate) struct Conv {
+    pub(crate) filters: Filters,
+    pub(crate) stride: [usize; 2],
+    /// `[top, bottom, left, right]`
+    pub(crate) padding: [usize; 4],
+    pub(crate) dilation: [usize; 2],
+    pub(crate) padding_mode: PaddingMode,
+}
+
+impl Conv {
+    pub(crate) fn new(weight: Constant, bias: Option<Constant>) -> Conv {
+        Conv {
+            filters: Filters::new(weight, bias),
+            stride: [1; 2],
+            padding: [0; 4],
+            dilation: [1; 2],
+            padding_mode: PaddingMode::Zeros,
+        }
+    }
+
+    /// Whether an operation of its own has to pad before it.
+    pub(crate) fn pads_apart(&self) -> bool {
+        self.padding_mode != PaddingMode::Zeros && self.padding != [0; 4]
+    }
+
+    fn window(&self) -> Window {
+        let before = [self.padding[0], self.padding[2]];
+        Window { size: kernel_size(&self.filters.weight), stride: self.stride, dilation: self.dilation, before }
+    }
+
+    /// The shape rule; `axes` are the letters of the spatial dimensions.
+    pub(crate) fn output_shapes(&self, inputs: &[Shape], axes: &str) -> Result<Vec<Shape>, ErrorKind> {
+        let out = self.filters.expect(inputs, axes, false)?;
+        if self.pads_apart() {
+            let wanted = "zeros (the method of Graph adds an operation that pads otherwise)";
+            return Err(ErrorKind::argument("padding_mode", wanted, format_args!("{:?}", self.padding_mode)));
+        }
+        let Image { h, w, .. } = Image::of(&inputs[0]);
+        let [top, bottom, left, right] = self.padding;
+        let h = self.window().output(0, h, top.saturating_add(bottom))?;
+        let w = self.window().output(1, w, left.saturating_add(right))?;
+        let sizes = [h, w];
+        self.filters.output(inputs, out, &sizes[4 - inputs[0].len()..])
+    }
+
+    pub(crate) fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let Filters { weight, bias, groups, epilogue } = &self.filters;
+        let window = self.window();
+        // The depthwise kernel holds all taps in registers.
+        let few_taps = window.size[0] * window.size[1] <= 49;
+        if *groups == x.c && x.c == y.c && *groups > 1 && few_taps {
+            let depthwise = Depthwise { x, y, window, weight, bias: bias.as_ref(), epilogue: *epilogue };
+            return Ok(image_places(caps)
+                .iter()
+                .enumerate()
+                .filter_map(|(rank, &place)| Some(depthwise.kernel(place, caps)?.rank(rank as u8)))
+                .collect());
+        }
+        let gemm = Gemm {
+            x,
+            y,
+            layout: Layout::channels,
+            window,
+            groups: *groups,
+            w: Operand::Weight(weight),
+            bias: bias.as_ref(),
+            epilogue: *epilogue,
+        };
+        gemm.kernels(caps)
+    }
+
+    pub(crate) fn cost(&self, io: &Io) -> Cost {
+        self.filters.cost(io.outputs[0].elements() / self.filters.weight.shape()[0])
+    }
+
+    pub(crate) fn fuse(&self, next: &dyn Op) -> Option<Conv> {
+        Some(Conv { filters: self.filters.with(next, false)?, ..self.clone() })
+    }
+}
+
+/// The size of the kernel that weights of three or four dimensions hold, `[vertical, horizontal]`.
+pub(crate) fn kernel_size(weight: &Constant) -> [usize; 2] {
+    match weight.shape()[2..] {
+        [h, w] => [h, w],
+        [w] => [1, w],
+        _ => unreachable!("it was checked"),
+    }
+}

@@ -1,0 +1,214 @@
+//! 3-D convolution, over volumes and videos.
+
+use super::activation::ActivationParams;
+use super::conv::Filters;
+use super::gemm::chunks;
+use super::window::positions;
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
+
+/// `torch.nn.Conv3d` with zeros for padding: `[N, C, D, H, W]` to `[N, O, D', H', W']`, with
+/// `D' = floor((D + 2 padding - dilation (k - 1) - 1) / stride) + 1`.
+///
+/// ```
+/// use shadernet::{Constant, ops::Conv3d};
+/// let weight = Constant::new("weight", [8, 3, 3, 7, 7], vec![0.1; 8 * 3 * 3 * 7 * 7]);
+/// let conv = Conv3d::new(weight, None).strides([1, 2, 2]).paddings([1, 3, 3]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conv3d {
+    filters: Filters,
+    stride: [usize; 3],
+    padding: [usize; 3],
+    dilation: [usize; 3],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    in_size: [u32; 3],
+    in_c: u32,
+    out_h: u32,
+    out_w: u32,
+    out_volume: u32,
+    out_c: u32,
+    kernel: [u32; 3],
+    pixels: u32,
+    stride: [u32; 3],
+    before: [u32; 3],
+    dilation: [u32; 3],
+    group_in: u32,
+    group_out: u32,
+    group_blocks: u32,
+    first_block: u32,
+    blocks: u32,
+    activation: ActivationParams,
+}
+
+impl Conv3d {
+    /// A convolution with weights `[out, in / groups, kernel depth, height, width]`, stride 1, no padding.
+    pub fn new(weight: Constant, bias: Option<Constant>) -> Conv3d {
+        Conv3d { filters: Filters::new(weight, bias), stride: [1; 3], padding: [0; 3], dilation: [1; 3] }
+    }
+
+    /// The stride, in all directions.
+    #[must_use]
+    pub fn stride(self, stride: usize) -> Conv3d {
+        self.strides([stride; 3])
+    }
+
+    /// The stride, `[depth, height, width]`.
+    #[must_use]
+    pub fn strides(self, stride: [usize; 3]) -> Conv3d {
+        Conv3d { stride, ..self }
+    }
+
+    /// The padding on all six sides.
+    #[must_use]
+    pub fn padding(self, padding: usize) -> Conv3d {
+        self.paddings([padding; 3])
+    }
+
+    /// The padding on both sides of `[depth, height, width]`.
+    #[must_use]
+    pub fn paddings(self, padding: [usize; 3]) -> Conv3d {
+        Conv3d { padding, ..self }
+    }
+
+    /// The distance between taps, in all directions.
+    #[must_use]
+    pub fn dilation(self, dilation: usize) -> Conv3d {
+        self.dilations([dilation; 3])
+    }
+
+    /// The distance between taps, `[depth, height, width]`.
+    #[must_use]
+    pub fn dilations(self, dilation: [usize; 3]) -> Conv3d {
+        Conv3d { dilation, ..self }
+    }
+
+    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    #[must_use]
+    pub fn groups(mut self, groups: usize) -> Conv3d {
+        self.filters.groups = groups;
+        self
+    }
+
+    fn kernel_size(&self) -> [usize; 3] {
+        self.filters.weight.shape()[2..].try_into().expect("it was checked")
+    }
+
+    /// The output channels of a group.
+    fn group_out(&self) -> usize {
+        self.filters.weight.shape()[0] / self.filters.groups
+    }
+
+    /// Blocks of `4 out4` output channels of one group each: of a block the filters, [tap][channel][out4] texels, and the bias.
+    fn pack(&self, out4: usize, blocks: Range<usize>) -> Packed {
+        let (weight, bias, group_out) = (self.filters.weight.clone(), self.filters.bias.clone(), self.group_out());
+        let taps: usize = self.kernel_size().iter().product();
+        let k = taps * weight.shape()[1];
+        let (lanes, group_blocks) = (4 * out4, group_out.div_ceil(4 * out4));
+        let bias_id = bias.as_ref().map(Constant::id);
+        let key = format!("conv3d {} {bias_id:?} {taps} {group_out} {out4} {blocks:?}", weight.id());
+        let texels = (blocks.len(), (k + 1) * out4);
+        let values = move || {
+            let (from, bias) = (weight.values(), bias.as_ref().map(Constant::values));
+            let mut to = vec![0.0; blocks.len() * (k + 1) * lanes];
+            for (block, to) in blocks.clone().zip(to.chunks_exact_mut((k + 1) * lanes)) {
+                let within = block % group_blocks * lanes;
+                for lane in 0..lanes.min(group_out - within) {
+                    let o = block / group_blocks * group_out + within + lane;
+                    for (i, &value) in from[o * k..][..k].iter().enumerate() {
+                        let (c, tap) = (i / taps, i % taps);
+                        to[(tap * (k / taps) + c) * lanes + lane] = value;
+                    }
+                    to[k * lanes + lane] = bias.as_ref().map_or(0.0, |bias| bias[o]);
+                }
+            }
+            to
+        };
+        Packed { key, place: Place::Buffer, texels, values: std::sync::Arc::new(values) }
+    }
+}
+
+impl Op for Conv3d {
+    fn name(&self) -> &'static str {
+        "conv3d"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let out = self.filters.expect(inputs, "D, H, W", false)?;
+        let mut sizes = [0; 3];
+        for (axis, name) in ["input depth", "input height", "input width"].into_iter().enumerate() {
+            let window = [self.kernel_size()[axis], self.stride[axis], self.dilation[axis]];
+            sizes[axis] = positions(name, inputs[0][2 + axis], self.padding[axis].saturating_mul(2), window)?;
+        }
+        self.filters.output(inputs, out, &sizes)
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        // Fewer channels an invocation where there would be too few workgroups for a GPU.
+        const ENOUGH: usize = 256;
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let out_volume: usize = y[2..].iter().product();
+        let pixels = y[0] * out_volume;
+        let each = pixels.div_ceil(64).min(4);
+        let tiles = pixels.div_ceil(64 * each);
+        let (group_in, group_out, groups) = (self.filters.weight.shape()[1], self.group_out(), self.filters.groups);
+        let blocks_of = |out4: usize| groups * group_out.div_ceil(4 * out4);
+        let serves = |&out4: &usize| group_out.div_ceil(4) % out4 == 0 && blocks_of(out4) * tiles >= ENOUGH;
+        let out4 = [4, 2].into_iter().find(serves).unwrap_or(1);
+
+        let k = group_in * self.kernel_size().iter().product::<usize>();
+        let shader = shader!("conv3d", "activation", "index").tile("PIXELS", each as u32).tile("OUT4", out4 as u32);
+        let shader = self.filters.epilogue.of(shader);
+        let dispatches = chunks(caps, 4 * out4, (k + 1) * out4 * 16, blocks_of(out4))?.map(|(first, count)| {
+            let params = Params {
+                in_size: [x[2], x[3], x[4]].map(|v| v as u32),
+                in_c: x[1] as u32,
+                out_h: y[3] as u32,
+                out_w: y[4] as u32,
+                out_volume: out_volume as u32,
+                out_c: y[1] as u32,
+                kernel: self.kernel_size().map(|v| v as u32),
+                pixels: pixels as u32,
+                stride: self.stride.map(|v| v as u32),
+                before: self.padding.map(|v| v as u32),
+                dilation: self.dilation.map(|v| v as u32),
+                group_in: group_in as u32,
+                group_out: group_out as u32,
+                group_blocks: group_out.div_ceil(4 * out4) as u32,
+                first_block: first as u32,
+                blocks: count as u32,
+                activation: ActivationParams::of(self.filters.epilogue.activation),
+            };
+            let weight = Binding::Weight(self.pack(out4, first..first + count));
+            let bindings = vec![Binding::Input(0), weight, self.filters.epilogue.binding(), Binding::Output(0)];
+            Dispatch::new(shader.clone(), &params, bindings, count * tiles)
+        });
+        let reads = vec![Layout::ROWS; self.filters.epilogue.inputs()];
+        Ok(vec![Kernel { rank: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        self.filters.cost(io.outputs[0].elements() / self.filters.weight.shape()[0])
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        Some(Box::new(Conv3d { filters: self.filters.with(next, false)?, ..self.clone() }))
+    }
+}
+
+impl Graph {
+    /// Adds a [`Conv3d`].
+    pub fn conv3d(&mut self, x: Value, conv: Conv3d) -> Result<Value> {
+        self.push(conv, &[x])
+    }
+}

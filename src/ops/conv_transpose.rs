@@ -1,0 +1,238 @@
+//! Transposed convolution in one and two dimensions: a line of pixels is an image one pixel high.
+
+use super::activation::ActivationParams;
+use super::conv::{Filters, kernel_size};
+use super::gemm::{chunks, span4};
+use super::image_places;
+use super::window::{MOST, expect_window, reach};
+use crate::Shape;
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::layout::Image;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
+
+/// A transposed convolution over images or, where `weight` has three dimensions, over lines. All as `[vertical, horizontal]`.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvTranspose {
+    pub(crate) filters: Filters,
+    pub(crate) stride: [usize; 2],
+    pub(crate) padding: [usize; 2],
+    pub(crate) output_padding: [usize; 2],
+    pub(crate) dilation: [usize; 2],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    in_h: u32,
+    in_w: u32,
+    in4: u32,
+    span4: u32,
+    out_h: u32,
+    out_w: u32,
+    out4: u32,
+    count: u32,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    before: [u32; 2],
+    dilation: [u32; 2],
+    step: [u32; 2],
+    phases: u32,
+    tiles: u32,
+    group_in: u32,
+    group_out: u32,
+    first_o: u32,
+    width: u32,
+    activation: ActivationParams,
+}
+
+impl ConvTranspose {
+    pub(crate) fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose {
+        ConvTranspose {
+            filters: Filters::new(weight, bias),
+            stride: [1; 2],
+            padding: [0; 2],
+            output_padding: [0; 2],
+            dilation: [1; 2],
+        }
+    }
+
+    /// The output's size along an axis.
+    fn length(&self, axis: usize, size: usize) -> Result<usize, ErrorKind> {
+        let (stride, dilation, kernel) =
+            (self.stride[axis], self.dilation[axis], kernel_size(&self.filters.weight)[axis]);
+        expect_window(kernel, stride, dilation)?;
+        let (more, most) = (self.output_padding[axis], stride.max(dilation) - 1);
+        if more > most {
+            let wanted = format_args!("less than the stride or the dilation: at most {most}");
+            return Err(ErrorKind::argument("output_padding", wanted, more));
+        }
+        let reach = reach(kernel, dilation);
+        let grown = (size - 1).saturating_mul(stride).saturating_add(reach).saturating_add(more);
+        if grown > MOST {
+            return Err(ErrorKind::argument(
+                "output",
+                format_args!("at most {MOST} pixels before they are cut"),
+                grown,
+            ));
+        }
+        let cut = self.padding[axis].saturating_mul(2);
+        if cut >= grown {
+            let wanted = format_args!("less than half of the {grown} pixels that it cuts");
+            return Err(ErrorKind::argument("padding", wanted, self.padding[axis]));
+        }
+        Ok(grown - cut)
+    }
+
+    /// The shape rule; `axes` are the letters of the spatial dimensions.
+    pub(crate) fn output_shapes(&self, inputs: &[Shape], axes: &str) -> Result<Vec<Shape>, ErrorKind> {
+        let out = self.filters.expect(inputs, axes, true)?;
+        let Image { h, w, .. } = Image::of(&inputs[0]);
+        let sizes = [self.length(0, h)?, self.length(1, w)?];
+        self.filters.output(inputs, out, &sizes[4 - inputs[0].len()..])
+    }
+
+    pub(crate) fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let mut kernels = Vec::new();
+        for (rank, &place) in image_places(caps).iter().enumerate() {
+            kernels.extend(self.kernel(io, place, caps)?.map(|kernel| kernel.rank(rank as u8)));
+        }
+        Ok(kernels)
+    }
+
+    /// The kernel that keeps everything in `place`, if it can.
+    fn kernel(&self, io: &Io, place: Place, caps: &Caps) -> Result<Option<Kernel>, ErrorKind> {
+        // The pixels of an invocation, as the shader has it.
+        const PIXELS: usize = 4;
+        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let Filters { groups, epilogue, .. } = self.filters;
+        let texture = place == Place::Texture;
+        let kernel = kernel_size(&self.filters.weight);
+        let filters = Packing {
+            taps: kernel[0] * kernel[1],
+            group_in: x.c / groups,
+            group_out: y.c / groups,
+            span4: span4(x.c, y.c, groups, 4),
+            depthwise: groups == x.c && groups == y.c,
+        };
+        let chunks: Vec<(usize, usize)> = match place {
+            Place::Texture => vec![(0, y.c4())],
+            Place::Buffer => chunks(caps, 4, filters.rows() * filters.columns(1) * 16, y.c4())?.collect(),
+        };
+        if texture && filters.rows().max(filters.columns(y.c4())) > caps.max_texture as usize {
+            return Ok(None);
+        }
+        // Pixels one stride apart share their taps: along a row, so many begin a tile.
+        let phases = self.stride[1].min(y.w);
+        let tiles = phases * y.w.div_ceil(PIXELS * self.stride[1]);
+        let axes = [0, 1].map(|axis| self.stride[axis] / gcd(self.stride[axis], self.dilation[axis]));
+        let shader = shader!("conv_transpose", "activation", "index").set("DEPTHWISE", filters.depthwise);
+        let shader =
+            ["x", "w", "residual", "y"].iter().fold(epilogue.of(shader), |shader, name| shader.texture(name, texture));
+        let dispatch = |(first, width): (usize, usize)| {
+            let count = y.n * y.h * tiles * width;
+            let params = Params {
+                in_h: x.h as u32,
+                in_w: x.w as u32,
+                in4: x.c4() as u32,
+                span4: filters.span4 as u32,
+                out_h: y.h as u32,
+                out_w: y.w as u32,
+                out4: y.c4() as u32,
+                count: count as u32,
+                kernel: kernel.map(|v| v as u32),
+                stride: self.stride.map(|v| v as u32),
+                before: self.padding.map(|v| v as u32),
+                dilation: self.dilation.map(|v| v as u32),
+                step: axes.map(|v| v as u32),
+                phases: phases as u32,
+                tiles: tiles as u32,
+                group_in: filters.group_in as u32,
+                group_out: filters.group_out as u32,
+                first_o: first as u32,
+                width: width as u32,
+                activation: ActivationParams::of(epilogue.activation),
+            };
+            let weight = Binding::Weight(self.pack(filters, first..first + width, place));
+            let bindings = vec![Binding::Input(0), weight, epilogue.binding(), Binding::Output(0)];
+            Dispatch::new(shader.clone(), &params, bindings, count.div_ceil(64))
+        };
+        let layout = Layout::channels(place);
+        let dispatches = chunks.into_iter().map(dispatch).collect();
+        Ok(Some(Kernel { rank: 0, reads: vec![layout; epilogue.inputs()], writes: vec![layout], dispatches }))
+    }
+
+    /// Rows of texels of some output channels, four each: a row for each tap and texel of input channels, then the bias.
+    fn pack(&self, packing: Packing, outputs: Range<usize>, place: Place) -> Packed {
+        let Packing { taps, group_in, group_out, span4, depthwise } = packing;
+        let (weight, bias) = (self.filters.weight.clone(), self.filters.bias.clone());
+        let bias_id = bias.as_ref().map(Constant::id);
+        let key = format!("conv transpose {} {bias_id:?} {packing:?} {outputs:?} {place:?}", weight.id());
+        let channels = 4 * outputs.start..(4 * outputs.end).min(self.filters.weight.shape()[1] * self.filters.groups);
+        let texels = (packing.rows(), packing.columns(outputs.len()));
+        let (width, row) = (4 * outputs.len(), 4 * texels.1);
+        let values = move || {
+            let from = weight.values();
+            let mut to = vec![0.0; texels.0 * row];
+            for (lane, o) in channels.clone().enumerate() {
+                let group = o / group_out;
+                // The first channel of the texels that this output's texel reads.
+                let first = o / 4 * 4 / group_out * group_in / 4 * 4;
+                for c in group * group_in..(group + 1) * group_in {
+                    let shift = c - first;
+                    let column = if depthwise { lane } else { shift % 4 * width + lane };
+                    for tap in 0..taps {
+                        let value = from[(c * group_out + o % group_out) * taps + tap];
+                        to[(tap * span4 + shift / 4) * row + column] = value;
+                    }
+                }
+            }
+            if let Some(bias) = &bias {
+                let end = to.len() - row;
+                to[end..][..channels.len()].copy_from_slice(&bias.values()[channels.clone()]);
+            }
+            to
+        };
+        Packed { key, place, texels, values: std::sync::Arc::new(values) }
+    }
+
+    /// Each weight meets each pixel of one input channel once.
+    pub(crate) fn cost(&self, io: &Io) -> Cost {
+        self.filters.cost(io.inputs[0].elements() / self.filters.weight.shape()[0])
+    }
+
+    pub(crate) fn fuse(&self, next: &dyn Op) -> Option<ConvTranspose> {
+        Some(ConvTranspose { filters: self.filters.with(next, true)?, ..self.clone() })
+    }
+}
+
+/// How weights are packed.
+#[derive(Clone, Copy, Debug)]
+struct Packing {
+    taps: usize,
+    group_in: usize,
+    group_out: usize,
+    /// The texels of input channels that four output channels read.
+    span4: usize,
+    /// One weight a channel and tap, instead of one for each of the four channels of a texel.
+    depthwise: bool,
+}
+
+impl Packing {
+    fn rows(&self) -> usize {
+        self.taps * self.span4 + 1
+    }
+
+    /// The texels in a row of so many texels of output channels.
+    fn columns(&self, out4: usize) -> usize {
+        if self.depthwise { out4 } else { 4 * out4 }
+    }
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}

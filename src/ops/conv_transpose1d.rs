@@ -1,0 +1,92 @@
+//! 1-D transposed convolution.
+
+use super::conv_transpose::ConvTranspose;
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::{Caps, Kernel};
+use crate::{Graph, Shape, Value};
+
+/// `torch.nn.ConvTranspose1d`: `[N, C, L]` to `[N, O, L']`, with
+/// `L' = (L - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1`.
+///
+/// ```
+/// use shadernet::{Constant, ops::ConvTranspose1d};
+/// let weight = Constant::new("weight", [512, 256, 16], vec![0.01; 512 * 256 * 16]);
+/// let eight_times_as_long = ConvTranspose1d::new(weight, None).stride(8).padding(4);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConvTranspose1d {
+    conv: ConvTranspose,
+}
+
+impl ConvTranspose1d {
+    /// A transposed convolution with weights `[in, out / groups, kernel size]`, stride 1, no padding.
+    pub fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose1d {
+        ConvTranspose1d { conv: ConvTranspose::new(weight, bias) }
+    }
+
+    /// The distance at which neighbouring input pixels meet the output.
+    #[must_use]
+    pub fn stride(mut self, stride: usize) -> ConvTranspose1d {
+        self.conv.stride = [1, stride];
+        self
+    }
+
+    /// The pixels cut off both sides.
+    #[must_use]
+    pub fn padding(mut self, padding: usize) -> ConvTranspose1d {
+        self.conv.padding = [0, padding];
+        self
+    }
+
+    /// Pixels more at the right: less than the stride or the dilation.
+    #[must_use]
+    pub fn output_padding(mut self, output_padding: usize) -> ConvTranspose1d {
+        self.conv.output_padding = [0, output_padding];
+        self
+    }
+
+    /// The distance between taps.
+    #[must_use]
+    pub fn dilation(mut self, dilation: usize) -> ConvTranspose1d {
+        self.conv.dilation = [1, dilation];
+        self
+    }
+
+    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    #[must_use]
+    pub fn groups(mut self, groups: usize) -> ConvTranspose1d {
+        self.conv.filters.groups = groups;
+        self
+    }
+}
+
+impl Op for ConvTranspose1d {
+    fn name(&self) -> &'static str {
+        "conv_transpose1d"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        self.conv.output_shapes(inputs, "L")
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        self.conv.kernels(io, caps)
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        self.conv.cost(io)
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        Some(Box::new(ConvTranspose1d { conv: self.conv.fuse(next)? }))
+    }
+}
+
+impl Graph {
+    /// Adds a [`ConvTranspose1d`].
+    pub fn conv_transpose1d(&mut self, x: Value, conv: ConvTranspose1d) -> Result<Value> {
+        self.push(conv, &[x])
+    }
+}

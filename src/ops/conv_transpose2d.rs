@@ -1,0 +1,116 @@
+//! 2-D transposed convolution.
+
+use super::conv_transpose::ConvTranspose;
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::{Caps, Kernel};
+use crate::{Graph, Shape, Value};
+
+/// `torch.nn.ConvTranspose2d`: `[N, C, H, W]` to `[N, O, H', W']`, with
+/// `H' = (H - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1`.
+///
+/// ```
+/// use shadernet::{Constant, ops::ConvTranspose2d};
+/// let weight = Constant::new("weight", [8, 3, 4, 4], vec![0.1; 8 * 3 * 16]);
+/// let twice_as_large = ConvTranspose2d::new(weight, None).stride(2).padding(1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConvTranspose2d {
+    conv: ConvTranspose,
+}
+
+impl ConvTranspose2d {
+    /// A transposed convolution with weights `[in, out / groups, kernel height, kernel width]`, stride 1, no padding.
+    pub fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose2d {
+        ConvTranspose2d { conv: ConvTranspose::new(weight, bias) }
+    }
+
+    /// The distance at which neighbouring input pixels meet the output, vertical and horizontal.
+    #[must_use]
+    pub fn stride(self, stride: usize) -> ConvTranspose2d {
+        self.strides([stride; 2])
+    }
+
+    /// The stride, `[vertical, horizontal]`.
+    #[must_use]
+    pub fn strides(mut self, stride: [usize; 2]) -> ConvTranspose2d {
+        self.conv.stride = stride;
+        self
+    }
+
+    /// The pixels cut off all four sides.
+    #[must_use]
+    pub fn padding(self, padding: usize) -> ConvTranspose2d {
+        self.paddings([padding; 2])
+    }
+
+    /// The pixels cut off both sides, `[vertical, horizontal]`.
+    #[must_use]
+    pub fn paddings(mut self, padding: [usize; 2]) -> ConvTranspose2d {
+        self.conv.padding = padding;
+        self
+    }
+
+    /// Pixels more at the bottom and the right: less than the stride or the dilation.
+    #[must_use]
+    pub fn output_padding(self, output_padding: usize) -> ConvTranspose2d {
+        self.output_paddings([output_padding; 2])
+    }
+
+    /// Pixels more, `[at the bottom, at the right]`.
+    #[must_use]
+    pub fn output_paddings(mut self, output_padding: [usize; 2]) -> ConvTranspose2d {
+        self.conv.output_padding = output_padding;
+        self
+    }
+
+    /// The distance between taps, vertical and horizontal.
+    #[must_use]
+    pub fn dilation(self, dilation: usize) -> ConvTranspose2d {
+        self.dilations([dilation; 2])
+    }
+
+    /// The distance between taps, `[vertical, horizontal]`.
+    #[must_use]
+    pub fn dilations(mut self, dilation: [usize; 2]) -> ConvTranspose2d {
+        self.conv.dilation = dilation;
+        self
+    }
+
+    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    #[must_use]
+    pub fn groups(mut self, groups: usize) -> ConvTranspose2d {
+        self.conv.filters.groups = groups;
+        self
+    }
+}
+
+impl Op for ConvTranspose2d {
+    fn name(&self) -> &'static str {
+        "conv_transpose2d"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        self.conv.output_shapes(inputs, "H, W")
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        self.conv.kernels(io, caps)
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        self.conv.cost(io)
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        Some(Box::new(ConvTranspose2d { conv: self.conv.fuse(next)? }))
+    }
+}
+
+impl Graph {
+    /// Adds a [`ConvTranspose2d`].
+    pub fn conv_transpose2d(&mut self, x: Value, conv: ConvTranspose2d) -> Result<Value> {
+        self.push(conv, &[x])
+    }
+}
