@@ -23,6 +23,7 @@ mod matmul;
 mod pad;
 mod pixel_shuffle;
 mod pool;
+mod reduce;
 mod reshape;
 mod rms_norm;
 mod softmax;
