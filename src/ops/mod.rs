@@ -2,6 +2,7 @@
 
 mod activation;
 mod append;
+mod arg_reduce;
 mod batch_norm;
 mod binary;
 mod concat;
@@ -30,6 +31,7 @@ mod window;
 
 pub use activation::Activation;
 pub use append::Append;
+pub use arg_reduce::ArgReduce;
 pub use batch_norm::BatchNorm2d;
 pub use binary::{Binary, BinaryKind};
 pub use concat::Concat;
