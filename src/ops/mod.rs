@@ -26,6 +26,7 @@ mod reshape;
 mod rms_norm;
 mod softmax;
 mod strided;
+mod top_k;
 mod transpose;
 mod window;
 
@@ -49,6 +50,7 @@ pub use reduce::{Reduce, ReduceKind};
 pub use reshape::{Flatten, Reshape};
 pub use rms_norm::RmsNorm;
 pub use softmax::{LogSoftmax, Softmax};
+pub use top_k::TopK;
 pub use transpose::Transpose;
 
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};

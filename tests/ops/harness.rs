@@ -194,8 +194,10 @@ fn variants(graph: &Graph, caps: &Caps) -> Vec<(Kernel, Graph)> {
         let values: Vec<Value> = fused.inputs().iter().map(own).collect();
         let of = |value: &Value| values[inputs.iter().position(|input| input == value).expect("it is one of them")];
         let read: Vec<Value> = node.inputs.iter().map(of).collect();
-        let y = graph.push(Only { op: node.op.clone(), kernel }, &read).unwrap_or_else(|error| panic!("{error}"));
-        graph.output("y", y);
+        let all = graph.add("only", Only { op: node.op.clone(), kernel }, &read);
+        let all = all.unwrap_or_else(|error| panic!("{error}"));
+        let output = node.outputs.iter().position(|output| *output == fused.outputs()[0].1);
+        graph.output("y", all[output.expect("the graph's output is the node's")]);
         graph
     };
     kernels.into_iter().map(|(i, kernel)| (kernel, only(i))).collect()

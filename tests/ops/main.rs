@@ -28,4 +28,5 @@ mod reduce;
 mod reshape;
 mod rms_norm;
 mod softmax;
+mod top_k;
 mod transpose;
