@@ -14,6 +14,7 @@ mod batch_norm;
 mod binary;
 mod concat;
 mod conv2d;
+mod cumsum;
 mod group_norm;
 mod instance_norm;
 mod layer_norm;
