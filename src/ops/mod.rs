@@ -12,6 +12,7 @@ mod cumsum;
 mod depthwise;
 mod epilogue;
 mod gemm;
+mod grid_sample;
 mod group_norm;
 mod instance_norm;
 mod layer_norm;
@@ -24,6 +25,7 @@ mod pixel_shuffle;
 mod pool;
 mod reduce;
 mod reshape;
+mod resize;
 mod rms_norm;
 mod softmax;
 mod strided;
@@ -39,6 +41,7 @@ pub use binary::{Binary, BinaryKind};
 pub use concat::Concat;
 pub use conv2d::{Conv2d, PaddingMode};
 pub use cumsum::CumSum;
+pub use grid_sample::{GridPadding, GridSample, GridSampleMode};
 pub use group_norm::GroupNorm;
 pub use instance_norm::InstanceNorm2d;
 pub use layer_norm::LayerNorm;
@@ -50,11 +53,14 @@ pub use pixel_shuffle::PixelShuffle;
 pub use pool::{Pool2d, PoolKind};
 pub use reduce::{Reduce, ReduceKind};
 pub use reshape::{Flatten, Reshape};
+pub use resize::{Resize, ResizeMode};
 pub use rms_norm::RmsNorm;
 pub use softmax::{LogSoftmax, Softmax};
 pub use top_k::TopK;
 pub use transpose::Transpose;
 
+use crate::Shape;
+use crate::error::ErrorKind;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 
 /// Where images may live on such a device, the best place first.
@@ -72,4 +78,12 @@ pub(crate) fn image_kernels(caps: &Caps, shader: &Shader, params: &impl bytemuck
         Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
     };
     image_places(caps).iter().map(kernel).collect()
+}
+
+/// Checks that a shader can number the elements of an output whose size is `argument`'s to choose.
+pub(crate) fn expect_countable(argument: &str, output: &Shape) -> Result<(), ErrorKind> {
+    if output.elements() <= i32::MAX as usize {
+        return Ok(());
+    }
+    Err(ErrorKind::argument(argument, "an output of less than 2^31 elements", output))
 }
