@@ -49,7 +49,7 @@ pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
 pub use matmul::MatMul;
 pub use pad::Pad2d;
-pub use pixel_shuffle::PixelShuffle;
+pub use pixel_shuffle::{PixelShuffle, PixelUnshuffle, ShuffleMode};
 pub use pool::{Pool2d, PoolKind};
 pub use reduce::{Reduce, ReduceKind};
 pub use reshape::{Flatten, Reshape};
