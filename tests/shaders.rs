@@ -4,7 +4,10 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
 use shadernet::kernel::{Caps, Dispatch, Place, Shader};
 use shadernet::models::all;
-use shadernet::ops::{Activation, BatchNorm2d, Binary, BinaryKind, LayerNorm, PaddingMode};
+use shadernet::ops::{
+    Activation, BatchNorm2d, Binary, BinaryKind, GridSample, LayerNorm, PaddingMode, Reduce, ReduceKind, ResizeMode,
+    TopK,
+};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
 use shadernet::{Constant, DType, Graph, Result, Weights};
@@ -202,11 +205,27 @@ fn other_operations() -> Result<Graph> {
     Ok(graph)
 }
 
+/// Nor these: reductions, places, resampling.
+fn reducing_operations() -> Result<Graph> {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [2, 6, 8, 8]);
+    let grid = graph.input("grid", [2, 3, 5, 2]);
+    let x = graph.upsample(x, 2.0, ResizeMode::Cubic)?;
+    let x = graph.grid_sample(x, grid, GridSample::new())?;
+    let x = graph.cumsum(x, 3)?;
+    let [x, places] = graph.topk(x, TopK::new(3, 3))?;
+    graph.output("places", places);
+    let x = graph.reduce(x, Reduce::new(ReduceKind::LogSumExp, [0, 2]))?;
+    let x = graph.argmax(x, 1)?;
+    graph.output("argmax", x);
+    Ok(graph)
+}
+
 #[test]
 fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
     let networks = all().iter().map(|network| (network.name, network.graph(&Weights::seeded(0), None)));
     let graphs: Vec<(&str, Graph)> = networks
-        .chain([("the other operations", other_operations())])
+        .chain([("the other operations", other_operations()), ("reducing operations", reducing_operations())])
         .map(|(name, graph)| (name, graph.unwrap_or_else(|error| panic!("{name}: {error}")).fused()))
         .collect();
     let mut names = BTreeSet::new();

@@ -1,15 +1,18 @@
 //! The reference against PyTorch: every case of `tests/goldens/*.json`, whose generators say how attributes are written.
 
+use crate::grid_sample::{Sample, grid_sample};
 use crate::reference::{self, Conv, Pool, Tensor};
+use crate::{arg_reduce, cumsum, pixel_shuffle, reduce, resize, top_k};
 use safetensors::SafeTensors;
 use serde_json::Value;
-use shadernet::ops::PaddingMode;
+use shadernet::ops::{GridPadding, GridSampleMode, PaddingMode, ReduceKind, ResizeMode};
 use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.
-const GOLDENS: [(&str, usize, &[u8]); 2] = [
+const GOLDENS: [(&str, usize, &[u8]); 3] = [
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
+    (include_str!("../goldens/reduce.json"), 125, include_bytes!("../goldens/reduce.safetensors")),
 ];
 
 fn tensor(file: &SafeTensors, key: &Value) -> Tensor {
@@ -65,6 +68,47 @@ fn padding_mode(name: &Value) -> PaddingMode {
         Some("replicate") => PaddingMode::Replicate,
         Some("circular") => PaddingMode::Circular,
         _ => panic!("padding_mode {name}"),
+    }
+}
+
+fn interpolate(attributes: &mut Attributes, x: &Tensor) -> Tensor {
+    let mode = match attributes.get("mode").as_str() {
+        Some("nearest") => ResizeMode::Nearest,
+        Some("nearest-exact") => ResizeMode::NearestExact,
+        Some("linear" | "bilinear") => ResizeMode::Linear,
+        Some("bicubic") => ResizeMode::Cubic,
+        other => panic!("mode {other:?}"),
+    };
+    let align_corners = attributes.get("align_corners").as_bool().unwrap_or(false);
+    let recompute = attributes.get("recompute_scale_factor").as_bool().unwrap_or(false);
+    let factors = attributes.get("scale_factor").as_array().cloned();
+    if attributes.get("size").is_array() {
+        return resize::resize(x, mode, &attributes.list("size"), None, align_corners);
+    }
+    let factors: Vec<f64> = factors.expect("either").iter().map(|v| v.as_f64().expect("a number")).collect();
+    let sizes: Vec<usize> = factors.iter().zip(&x.shape[2..]).map(|(f, &size)| (f * size as f64) as usize).collect();
+    // Modes that copy what keeps its size.
+    let copies = matches!(mode, ResizeMode::Nearest | ResizeMode::Linear);
+    let own = |axis: usize| if copies && sizes[axis] == x.shape[2 + axis] { 1.0 } else { factors[axis] };
+    let scales: Vec<f64> = (0..factors.len()).map(own).collect();
+    resize::resize(x, mode, &sizes, (!recompute).then_some(&scales[..]), align_corners)
+}
+
+fn sample(attributes: &mut Attributes) -> Sample {
+    Sample {
+        mode: match attributes.get("mode").as_str() {
+            Some("bilinear") => GridSampleMode::Bilinear,
+            Some("nearest") => GridSampleMode::Nearest,
+            Some("bicubic") => GridSampleMode::Bicubic,
+            other => panic!("mode {other:?}"),
+        },
+        padding: match attributes.get("padding_mode").as_str() {
+            Some("zeros") => GridPadding::Zeros,
+            Some("border") => GridPadding::Border,
+            Some("reflection") => GridPadding::Reflection,
+            other => panic!("padding_mode {other:?}"),
+        },
+        align_corners: attributes.flag("align_corners"),
     }
 }
 
@@ -148,6 +192,36 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         "softplus" => reference::softplus(x, attributes.number("beta"), attributes.number("threshold")),
         "softsign" => reference::softsign(x),
         "pixel_shuffle" => reference::pixel_shuffle(x, attributes.size("upscale_factor")),
+        "sum" | "mean" | "amax" | "amin" | "prod" | "norm" | "logsumexp" => {
+            let kind = match op {
+                "sum" => ReduceKind::Sum,
+                "mean" => ReduceKind::Mean,
+                "amax" => ReduceKind::Max,
+                "amin" => ReduceKind::Min,
+                "prod" => ReduceKind::Prod,
+                "norm" if attributes.size("p") == 1 => ReduceKind::L1,
+                "norm" => ReduceKind::L2,
+                _ => ReduceKind::LogSumExp,
+            };
+            reduce::reduce(x, kind, &attributes.list("dim"), attributes.flag("keepdim"))
+        }
+        "argmax" | "argmin" => {
+            let axis = attributes.get("dim").as_u64().map(|axis| usize::try_from(axis).expect("a small one"));
+            arg_reduce::arg_reduce(x, op == "argmin", axis, attributes.flag("keepdim"))
+        }
+        "topk" => {
+            let (k, axis, largest) = (attributes.size("k"), attributes.size("dim"), attributes.flag("largest"));
+            top_k::top_k(x, k, axis, largest)[attributes.size("output")].clone()
+        }
+        "cumsum" => {
+            let [exclusive, reverse] = ["exclusive", "reverse"].map(|name| attributes.flag(name));
+            cumsum::cumsum(x, attributes.size("dim"), exclusive, reverse)
+        }
+        "interpolate" => interpolate(attributes, x),
+        "pixel_unshuffle" => pixel_shuffle::pixel_unshuffle(x, attributes.size("downscale_factor")),
+        "depth_to_space" => pixel_shuffle::depth_to_space(x, attributes.size("blocksize")),
+        "space_to_depth" => pixel_shuffle::space_to_depth(x, attributes.size("blocksize")),
+        "grid_sample" => grid_sample(x, &inputs[1], sample(attributes)),
         _ => panic!("the reference has no {op}"),
     }
 }
