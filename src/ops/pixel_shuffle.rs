@@ -122,7 +122,7 @@ impl Op for PixelShuffle {
                 x,
             ));
         }
-        Ok(vec![[x[0], x[1] / square, x[2] * self.factor, x[3] * self.factor].into()])
+        Ok(vec![[x[0], x[1] / square, x[2].saturating_mul(self.factor), x[3].saturating_mul(self.factor)].into()])
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
@@ -147,7 +147,7 @@ impl Op for PixelUnshuffle {
             let wanted = format!("a height and a width that are multiples of {r} (and not of 0)");
             return Err(ErrorKind::argument("input", wanted, x));
         }
-        Ok(vec![[x[0], x[1] * r * r, x[2] / r, x[3] / r].into()])
+        Ok(vec![[x[0], x[1].saturating_mul(r).saturating_mul(r), x[2] / r, x[3] / r].into()])
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {

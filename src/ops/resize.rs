@@ -71,7 +71,7 @@ impl Resize {
     }
 
     /// By factors, vertical and horizontal or one along `[N, C, L]`: the size is `floor(input * factor)`, and `scale` is
-    /// `1 / factor`. (But for [`ResizeMode::Cubic`], an axis that keeps its size is copied, as PyTorch does.)
+    /// `1 / factor`. As in PyTorch, [`ResizeMode::Nearest`] and [`ResizeMode::Linear`] copy along an axis that keeps its size.
     pub fn by(mode: ResizeMode, scale_factor: impl Into<Vec<f64>>) -> Resize {
         Resize::to(mode, To::Factors(scale_factor.into()))
     }
