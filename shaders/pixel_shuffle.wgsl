@@ -1,24 +1,34 @@
-// Pixel shuffle: y[n, c, h r + i, w r + j] = x[n, c r² + i r + j, h, w].
+// Pixel shuffle and its inverse. Shuffle: y[n, c, h r + i, w r + j] = x[n, k, h, w], where channel k is c r² + i r + j, or, if
+// DEPTH_FIRST, (i r + j) C + c. UNSHUFFLE: x and y exchanged.
 //
 // One invocation gathers one texel of y: four channels of a pixel, or four pixels of a row (Y_ROWS: y is NCHW).
 // x: channels last, row n*H + y, column x*C/4 + c/4.
 
 override Y_ROWS: bool = false;
+override UNSHUFFLE: bool = false;
+override DEPTH_FIRST: bool = false;
 
-struct Params { in_w: u32, in4: u32, out_h: u32, out_w: u32, out_c: u32, factor: u32, count: u32 }
+struct Params { in_w: u32, in_c: u32, out_h: u32, out_w: u32, out_c: u32, factor: u32, count: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * params.in4 + column]; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((params.in_c + 3u) / 4u) + column]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.out_c + 3u) / 4u) + column] = value; }
 
 // The element of y at row n*H' + oy, pixel ox and channel c.
 fn source(row: u32, ox: u32, c: u32) -> f32 {
     let r = params.factor;
-    let channel = c * r * r + row % r * r + ox % r;
-    return load_x(row / r, ox / r * params.in4 + channel / 4u)[channel % 4u];
+    var at = vec3<u32>(row / r, ox / r, 0u);
+    if UNSHUFFLE {
+        let k = select(vec2<u32>(c / (r * r), c % (r * r)), vec2<u32>(c % params.in_c, c / params.in_c), DEPTH_FIRST);
+        at = vec3<u32>(row * r + k.y / r, ox * r + k.y % r, k.x);
+    } else {
+        let place = row % r * r + ox % r;
+        at.z = select(c * r * r + place, place * params.out_c + c, DEPTH_FIRST);
+    }
+    return load_x(at.x, at.y * ((params.in_c + 3u) / 4u) + at.z / 4u)[at.z % 4u];
 }
 
 @compute @workgroup_size(64)

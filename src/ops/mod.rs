@@ -2,6 +2,7 @@
 
 mod activation;
 mod append;
+mod arg_reduce;
 mod batch_norm;
 mod binary;
 mod concat;
@@ -13,10 +14,12 @@ mod conv_transpose;
 mod conv_transpose1d;
 mod conv_transpose2d;
 pub(crate) mod convert;
+mod cumsum;
 mod depthwise;
 mod epilogue;
 mod gemm;
 mod glu;
+mod grid_sample;
 mod group_norm;
 mod instance_norm;
 mod layer_norm;
@@ -28,15 +31,19 @@ mod pad;
 mod pixel_shuffle;
 mod pool;
 mod prelu;
+mod reduce;
 mod reshape;
+mod resize;
 mod rms_norm;
 mod softmax;
 mod strided;
+mod top_k;
 mod transpose;
 mod window;
 
 pub use activation::Activation;
 pub use append::Append;
+pub use arg_reduce::ArgReduce;
 pub use batch_norm::BatchNorm2d;
 pub use binary::{Binary, BinaryKind};
 pub use concat::Concat;
@@ -45,7 +52,9 @@ pub use conv_transpose2d::ConvTranspose2d;
 pub use conv1d::Conv1d;
 pub use conv2d::{Conv2d, PaddingMode};
 pub use conv3d::Conv3d;
+pub use cumsum::CumSum;
 pub use glu::{Glu, GluKind};
+pub use grid_sample::{GridPadding, GridSample, GridSampleMode};
 pub use group_norm::GroupNorm;
 pub use instance_norm::InstanceNorm2d;
 pub use layer_norm::LayerNorm;
@@ -53,14 +62,19 @@ pub use linear::Linear;
 pub use local_response_norm::LocalResponseNorm;
 pub use matmul::MatMul;
 pub use pad::{ImagePad, Pad, Pad1d, Pad2d};
-pub use pixel_shuffle::PixelShuffle;
+pub use pixel_shuffle::{PixelShuffle, PixelUnshuffle, ShuffleMode};
 pub use pool::{Pool, Pool1d, Pool2d, PoolKind};
 pub use prelu::PRelu;
+pub use reduce::{Reduce, ReduceKind};
 pub use reshape::{Flatten, Reshape};
+pub use resize::{Resize, ResizeMode};
 pub use rms_norm::RmsNorm;
 pub use softmax::{LogSoftmax, Softmax};
+pub use top_k::TopK;
 pub use transpose::Transpose;
 
+use crate::Shape;
+use crate::error::ErrorKind;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 
 /// Where images may live on such a device, the best place first.
@@ -78,4 +92,12 @@ pub(crate) fn image_kernels(caps: &Caps, shader: &Shader, params: &impl bytemuck
         Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
     };
     image_places(caps).iter().map(kernel).collect()
+}
+
+/// Checks that a shader can number the elements of an output whose size is `argument`'s to choose.
+pub(crate) fn expect_countable(argument: &str, output: &Shape) -> Result<(), ErrorKind> {
+    if output.elements() <= i32::MAX as usize {
+        return Ok(());
+    }
+    Err(ErrorKind::argument(argument, "an output of less than 2^31 elements", output))
 }

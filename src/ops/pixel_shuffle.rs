@@ -1,4 +1,4 @@
-//! Pixel shuffle: channels become pixels.
+//! Pixel shuffle: channels become pixels; and its inverse, by which pixels become channels.
 
 use super::image_places;
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
@@ -9,17 +9,37 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
+/// Which of a pixel's channels goes where, by ONNX's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShuffleMode {
+    /// Column, row, depth, which is PyTorch's: channel `c r² + i r + j` is pixel `(i, j)` of channel `c`.
+    #[default]
+    Crd,
+    /// Depth, column, row, ONNX's default: channel `(i r + j) C + c` is.
+    Dcr,
+}
+
 /// `torch.nn.PixelShuffle`: `[N, C r², H, W]` to `[N, C, H r, W r]`, where `y[c, h r + i, w r + j] = x[c r² + i r + j, h, w]`.
+/// ONNX's `DepthToSpace`, with its other mode.
 #[derive(Clone, Debug)]
 pub struct PixelShuffle {
     factor: usize,
+    mode: ShuffleMode,
+}
+
+/// `torch.nn.PixelUnshuffle`: `[N, C, H r, W r]` to `[N, C r², H, W]`, where `y[c r² + i r + j, h, w] = x[c, h r + i, w r + j]`.
+/// ONNX's `SpaceToDepth` is the other mode.
+#[derive(Clone, Debug)]
+pub struct PixelUnshuffle {
+    factor: usize,
+    mode: ShuffleMode,
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
     in_w: u32,
-    in4: u32,
+    in_c: u32,
     out_h: u32,
     out_w: u32,
     out_c: u32,
@@ -30,8 +50,60 @@ struct Params {
 impl PixelShuffle {
     /// A shuffle that makes images `factor` times as high and wide.
     pub fn new(factor: usize) -> PixelShuffle {
-        PixelShuffle { factor }
+        PixelShuffle { factor, mode: ShuffleMode::Crd }
     }
+
+    /// Another order of channels.
+    #[must_use]
+    pub fn mode(self, mode: ShuffleMode) -> PixelShuffle {
+        PixelShuffle { mode, ..self }
+    }
+}
+
+impl PixelUnshuffle {
+    /// The inverse of a shuffle by `factor`.
+    pub fn new(factor: usize) -> PixelUnshuffle {
+        PixelUnshuffle { factor, mode: ShuffleMode::Crd }
+    }
+
+    /// Another order of channels.
+    #[must_use]
+    pub fn mode(self, mode: ShuffleMode) -> PixelUnshuffle {
+        PixelUnshuffle { mode, ..self }
+    }
+}
+
+fn kernels(io: &Io, caps: &Caps, factor: usize, mode: ShuffleMode, unshuffle: bool) -> Vec<Kernel> {
+    let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+    let kernel = |from: Place, writes: Layout| {
+        // A texel holds four channels of a pixel, or four pixels of a row.
+        let count = if writes == Layout::ROWS { io.outputs[0].elements() / 4 } else { y.n * y.h * y.w * y.c4() };
+        let params = Params {
+            in_w: x.w as u32,
+            in_c: x.c as u32,
+            out_h: y.h as u32,
+            out_w: y.w as u32,
+            out_c: y.c as u32,
+            factor: factor as u32,
+            count: count as u32,
+        };
+        let shader = shader!("pixel_shuffle", "index")
+            .set("Y_ROWS", writes == Layout::ROWS)
+            .set("UNSHUFFLE", unshuffle)
+            .set("DEPTH_FIRST", mode == ShuffleMode::Dcr)
+            .texture("x", from == Place::Texture)
+            .texture("y", writes.place == Place::Texture);
+        let bindings = vec![Binding::Input(0), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(64));
+        Kernel::new(vec![Layout::channels(from)], writes, dispatch)
+    };
+    let places = image_places(caps).iter().copied();
+    let mut kernels: Vec<Kernel> = places.clone().map(|place| kernel(place, Layout::channels(place))).collect();
+    // Often a network's last act: straight to what the API gives, where a row of pixels is whole texels.
+    if !unshuffle && y.w % 4 == 0 {
+        kernels.extend(places.map(|place| kernel(place, Layout::ROWS)));
+    }
+    kernels
 }
 
 impl Op for PixelShuffle {
@@ -42,7 +114,7 @@ impl Op for PixelShuffle {
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x] = expect_inputs::<1>(inputs)?;
         expect_rank("input", x, 4)?;
-        let square = self.factor * self.factor;
+        let square = self.factor.saturating_mul(self.factor);
         if square == 0 || x[1] % square != 0 {
             return Err(ErrorKind::argument(
                 "input",
@@ -50,38 +122,36 @@ impl Op for PixelShuffle {
                 x,
             ));
         }
-        Ok(vec![[x[0], x[1] / square, x[2] * self.factor, x[3] * self.factor].into()])
+        Ok(vec![[x[0], x[1] / square, x[2].saturating_mul(self.factor), x[3].saturating_mul(self.factor)].into()])
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
-        let kernel = |from: Place, writes: Layout| {
-            // A texel holds four channels of a pixel, or four pixels of a row.
-            let count = if writes == Layout::ROWS { io.outputs[0].elements() / 4 } else { y.n * y.h * y.w * y.c4() };
-            let params = Params {
-                in_w: x.w as u32,
-                in4: x.c4() as u32,
-                out_h: y.h as u32,
-                out_w: y.w as u32,
-                out_c: y.c as u32,
-                factor: self.factor as u32,
-                count: count as u32,
-            };
-            let shader = shader!("pixel_shuffle", "index")
-                .set("Y_ROWS", writes == Layout::ROWS)
-                .texture("x", from == Place::Texture)
-                .texture("y", writes.place == Place::Texture);
-            let bindings = vec![Binding::Input(0), Binding::Output(0)];
-            let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(64));
-            Kernel::new(vec![Layout::channels(from)], writes, dispatch)
-        };
-        let places = image_places(caps).iter().copied();
-        let mut kernels: Vec<Kernel> = places.clone().map(|place| kernel(place, Layout::channels(place))).collect();
-        // Often a network's last act: straight to what the API gives, where a row of pixels is whole texels.
-        if y.w % 4 == 0 {
-            kernels.extend(places.map(|place| kernel(place, Layout::ROWS)));
+        Ok(kernels(io, caps, self.factor, self.mode, false))
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+impl Op for PixelUnshuffle {
+    fn name(&self) -> &'static str {
+        "pixel_unshuffle"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        expect_rank("input", x, 4)?;
+        let r = self.factor;
+        if r == 0 || x[2] % r != 0 || x[3] % r != 0 {
+            let wanted = format!("a height and a width that are multiples of {r} (and not of 0)");
+            return Err(ErrorKind::argument("input", wanted, x));
         }
-        Ok(kernels)
+        Ok(vec![[x[0], x[1].saturating_mul(r).saturating_mul(r), x[2] / r, x[3] / r].into()])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(kernels(io, caps, self.factor, self.mode, true))
     }
 
     fn cost(&self, _io: &Io) -> Cost {
@@ -93,5 +163,10 @@ impl Graph {
     /// Adds a [`PixelShuffle`].
     pub fn pixel_shuffle(&mut self, x: Value, factor: usize) -> Result<Value> {
         self.push(PixelShuffle::new(factor), &[x])
+    }
+
+    /// Adds a [`PixelUnshuffle`].
+    pub fn pixel_unshuffle(&mut self, x: Value, factor: usize) -> Result<Value> {
+        self.push(PixelUnshuffle::new(factor), &[x])
     }
 }

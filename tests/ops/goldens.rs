@@ -2,13 +2,16 @@
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use shadernet::ops::{GluKind, PaddingMode};
+use shadernet::ops::{GluKind, GridPadding, GridSampleMode, PaddingMode, ReduceKind, ResizeMode};
 use shadernet::selftest::ops::append::append;
 use shadernet::selftest::ops::conv_transpose1d::conv_transpose1d;
 use shadernet::selftest::ops::conv_transpose2d::{self, conv_transpose2d};
 use shadernet::selftest::ops::conv1d::{self, conv1d};
 use shadernet::selftest::ops::conv3d::{self, conv3d};
-use shadernet::selftest::ops::{glu, matmul, pad, pool, prelu};
+use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
+use shadernet::selftest::ops::{
+    arg_reduce, cumsum, glu, matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, top_k,
+};
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use std::collections::BTreeSet;
 
@@ -16,9 +19,10 @@ use std::collections::BTreeSet;
 const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
     (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
-    (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
+    (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/pool.json"), 40, include_bytes!("../goldens/pool.safetensors")),
+    (include_str!("../goldens/reduce.json"), 125, include_bytes!("../goldens/reduce.safetensors")),
 ];
 
 fn tensor(file: &SafeTensors, key: &Value) -> Tensor {
@@ -88,6 +92,47 @@ fn padding_mode(name: &Value) -> PaddingMode {
         Some("replicate") => PaddingMode::Replicate,
         Some("circular") => PaddingMode::Circular,
         _ => panic!("padding_mode {name}"),
+    }
+}
+
+fn interpolate(attributes: &mut Attributes, x: &Tensor) -> Tensor {
+    let mode = match attributes.get("mode").as_str() {
+        Some("nearest") => ResizeMode::Nearest,
+        Some("nearest-exact") => ResizeMode::NearestExact,
+        Some("linear" | "bilinear") => ResizeMode::Linear,
+        Some("bicubic") => ResizeMode::Cubic,
+        other => panic!("mode {other:?}"),
+    };
+    let align_corners = attributes.get("align_corners").as_bool().unwrap_or(false);
+    let recompute = attributes.get("recompute_scale_factor").as_bool().unwrap_or(false);
+    let factors = attributes.get("scale_factor").as_array().cloned();
+    if attributes.get("size").is_array() {
+        return resize::resize(x, mode, &attributes.list("size"), None, align_corners);
+    }
+    let factors: Vec<f64> = factors.expect("either").iter().map(|v| v.as_f64().expect("a number")).collect();
+    let sizes: Vec<usize> = factors.iter().zip(&x.shape[2..]).map(|(f, &size)| (f * size as f64) as usize).collect();
+    // Modes that copy what keeps its size.
+    let copies = matches!(mode, ResizeMode::Nearest | ResizeMode::Linear);
+    let own = |axis: usize| if copies && sizes[axis] == x.shape[2 + axis] { 1.0 } else { factors[axis] };
+    let scales: Vec<f64> = (0..factors.len()).map(own).collect();
+    resize::resize(x, mode, &sizes, (!recompute).then_some(&scales[..]), align_corners)
+}
+
+fn sample(attributes: &mut Attributes) -> Sample {
+    Sample {
+        mode: match attributes.get("mode").as_str() {
+            Some("bilinear") => GridSampleMode::Bilinear,
+            Some("nearest") => GridSampleMode::Nearest,
+            Some("bicubic") => GridSampleMode::Bicubic,
+            other => panic!("mode {other:?}"),
+        },
+        padding: match attributes.get("padding_mode").as_str() {
+            Some("zeros") => GridPadding::Zeros,
+            Some("border") => GridPadding::Border,
+            Some("reflection") => GridPadding::Reflection,
+            other => panic!("padding_mode {other:?}"),
+        },
+        align_corners: attributes.flag("align_corners"),
     }
 }
 
@@ -249,6 +294,36 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         "flatten" => Tensor::new([x.shape[0], x.shape[1..].iter().product()], x.data.clone()),
         "append" => append(x, &inputs[1], &attributes.list("positions")),
         "pixel_shuffle" => reference::pixel_shuffle(x, attributes.size("upscale_factor")),
+        "sum" | "mean" | "amax" | "amin" | "prod" | "norm" | "logsumexp" => {
+            let kind = match op {
+                "sum" => ReduceKind::Sum,
+                "mean" => ReduceKind::Mean,
+                "amax" => ReduceKind::Max,
+                "amin" => ReduceKind::Min,
+                "prod" => ReduceKind::Prod,
+                "norm" if attributes.size("p") == 1 => ReduceKind::L1,
+                "norm" => ReduceKind::L2,
+                _ => ReduceKind::LogSumExp,
+            };
+            reduce::reduce(x, kind, &attributes.list("dim"), attributes.flag("keepdim"))
+        }
+        "argmax" | "argmin" => {
+            let axis = attributes.get("dim").as_u64().map(|axis| usize::try_from(axis).expect("a small one"));
+            arg_reduce::arg_reduce(x, op == "argmin", axis, attributes.flag("keepdim"))
+        }
+        "topk" => {
+            let (k, axis, largest) = (attributes.size("k"), attributes.size("dim"), attributes.flag("largest"));
+            top_k::top_k(x, k, axis, largest)[attributes.size("output")].clone()
+        }
+        "cumsum" => {
+            let [exclusive, reverse] = ["exclusive", "reverse"].map(|name| attributes.flag(name));
+            cumsum::cumsum(x, attributes.size("dim"), exclusive, reverse)
+        }
+        "interpolate" => interpolate(attributes, x),
+        "pixel_unshuffle" => pixel_shuffle::pixel_unshuffle(x, attributes.size("downscale_factor")),
+        "depth_to_space" => pixel_shuffle::depth_to_space(x, attributes.size("blocksize")),
+        "space_to_depth" => pixel_shuffle::space_to_depth(x, attributes.size("blocksize")),
+        "grid_sample" => grid_sample(x, &inputs[1], sample(attributes)),
         _ => panic!("the reference has no {op}"),
     }
 }

@@ -5,6 +5,7 @@
 
 mod activation;
 mod append;
+mod arg_reduce;
 mod batch_norm;
 mod binary;
 mod concat;
@@ -13,8 +14,10 @@ mod conv2d;
 mod conv3d;
 mod conv_transpose1d;
 mod conv_transpose2d;
+mod cumsum;
 mod glu;
 mod goldens;
+mod grid_sample;
 mod group_norm;
 mod harness;
 mod instance_norm;
@@ -27,9 +30,12 @@ mod pad;
 mod pixel_shuffle;
 mod pool;
 mod prelu;
+mod reduce;
 mod reshape;
+mod resize;
 mod rms_norm;
 mod softmax;
+mod top_k;
 mod transpose;
 
 /// A test for each table, so that what fails is named, and all processors are used.
@@ -52,6 +58,7 @@ macro_rules! tables {
 tables! {
     activation
     append
+    arg_reduce
     batch_norm
     binary
     concat
@@ -60,7 +67,9 @@ tables! {
     conv3d
     conv_transpose1d
     conv_transpose2d
+    cumsum
     glu
+    grid_sample
     group_norm
     instance_norm
     layer_norm
@@ -71,8 +80,11 @@ tables! {
     pixel_shuffle
     pool
     prelu
+    reduce
     reshape
+    resize
     rms_norm
     softmax
+    top_k
     transpose
 }

@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod append;
+pub mod arg_reduce;
 pub mod batch_norm;
 pub mod binary;
 pub mod concat;
@@ -10,7 +11,9 @@ pub mod conv2d;
 pub mod conv3d;
 pub mod conv_transpose1d;
 pub mod conv_transpose2d;
+pub mod cumsum;
 pub mod glu;
+pub mod grid_sample;
 pub mod group_norm;
 pub mod instance_norm;
 pub mod layer_norm;
@@ -21,9 +24,12 @@ pub mod pad;
 pub mod pixel_shuffle;
 pub mod pool;
 pub mod prelu;
+pub mod reduce;
 pub mod reshape;
+pub mod resize;
 pub mod rms_norm;
 pub mod softmax;
+pub mod top_k;
 pub mod transpose;
 
 use super::Table;
@@ -45,15 +51,33 @@ macro_rules! table {
 pub const TABLES: &[Table] = &[
     table!(activation, "ReLU, ReLU6, LeakyReLU, ELU, SELU, CELU, Sigmoid, Hardsigmoid, Tanh, SiLU, Hardswish, GELU, Mish, Softplus, Softsign", "negative_slope, alpha, beta, approximate; any rank", "relu" "relu6" "leaky_relu" "sigmoid" "tanh" "silu" "hardswish" "gelu" "elu" "selu" "celu" "hardsigmoid" "mish" "softplus" "softsign"),
     table!(append, "a KV cache (state that outlives a frame)", "position, one or one for each sequence", "append"),
-    table!(batch_norm, "BatchNorm1d, BatchNorm2d, BatchNorm3d", "weight, bias, running_mean, running_var, eps", "batch_norm"),
+    table!(arg_reduce, "argmax, argmin", "dim, keepdim", "argmax" "argmin"),
+    table!(
+        batch_norm,
+        "BatchNorm1d, BatchNorm2d, BatchNorm3d",
+        "weight, bias, running_mean, running_var, eps",
+        "batch_norm"
+    ),
     table!(binary, "add, sub, mul, div", "broadcasting, up to 8 dimensions", "add" "sub" "mul" "div"),
     table!(concat, "cat", "dim; any number of tensors", "cat"),
     table!(conv1d, "Conv1d", "stride, padding, dilation, groups, padding_mode, bias", "conv1d"),
     table!(conv2d, "Conv2d", "stride, padding, dilation, groups, padding_mode, bias", "conv2d"),
     table!(conv3d, "Conv3d", "stride, padding, dilation, groups, bias", "conv3d"),
-    table!(conv_transpose1d, "ConvTranspose1d", "stride, padding, output_padding, dilation, groups, bias", "conv_transpose1d"),
-    table!(conv_transpose2d, "ConvTranspose2d", "stride, padding, output_padding, dilation, groups, bias", "conv_transpose2d"),
+    table!(
+        conv_transpose1d,
+        "ConvTranspose1d",
+        "stride, padding, output_padding, dilation, groups, bias",
+        "conv_transpose1d"
+    ),
+    table!(
+        conv_transpose2d,
+        "ConvTranspose2d",
+        "stride, padding, output_padding, dilation, groups, bias",
+        "conv_transpose2d"
+    ),
+    table!(cumsum, "cumsum (ONNX CumSum)", "dim, exclusive, reverse", "cumsum"),
     table!(glu, "glu, SwiGLU (of one tensor in halves, or of two)", "dim", "glu" "swiglu"),
+    table!(grid_sample, "grid_sample", "mode, padding_mode, align_corners", "grid_sample"),
     table!(group_norm, "GroupNorm", "num_groups, weight, bias, eps", "group_norm"),
     table!(instance_norm, "InstanceNorm1d, InstanceNorm2d", "weight, bias, eps", "instance_norm"),
     table!(layer_norm, "LayerNorm", "normalized_shape, weight, bias, eps", "layer_norm"),
@@ -66,11 +90,14 @@ pub const TABLES: &[Table] = &[
         "padding of each side, negative too; value",
         "pad"
     ),
-    table!(pixel_shuffle, "PixelShuffle", "upscale_factor", "pixel_shuffle"),
+    table!(pixel_shuffle, "PixelShuffle, PixelUnshuffle (ONNX DepthToSpace, SpaceToDepth)", "upscale_factor, downscale_factor, mode", "pixel_shuffle" "pixel_unshuffle" "depth_to_space" "space_to_depth"),
     table!(pool, "MaxPool, AvgPool, LPPool, AdaptiveMaxPool, AdaptiveAvgPool, global pooling, 1d and 2d", "kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, output_size", "max_pool2d" "avg_pool2d" "adaptive_avg_pool2d" "adaptive_max_pool2d" "lp_pool2d" "max_pool1d" "avg_pool1d" "adaptive_avg_pool1d" "adaptive_max_pool1d" "lp_pool1d"),
     table!(prelu, "PReLU", "one weight, or one for each channel", "prelu"),
+    table!(reduce, "sum, mean, amax, amin, prod, norm of order 1 and 2, logsumexp", "dim (any axes), keepdim", "sum" "mean" "amax" "amin" "prod" "norm" "logsumexp"),
     table!(reshape, "reshape, Flatten", "shape", "reshape" "flatten"),
+    table!(resize, "interpolate, Upsample (ONNX Resize)", "size or scale_factor, mode, align_corners", "interpolate"),
     table!(rms_norm, "RMSNorm", "normalized_shape, weight, eps", "rms_norm"),
     table!(softmax, "Softmax, LogSoftmax", "dim", "softmax" "log_softmax"),
+    table!(top_k, "topk", "k, dim, largest", "topk"),
     table!(transpose, "permute", "dims", "permute"),
 ];

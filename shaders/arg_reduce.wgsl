@@ -1,0 +1,70 @@
+// The place of the largest element (or, if SMALLEST, of the smallest) along one axis, or of all elements. Of equal ones the
+// first; a NaN is more extreme than any number. One read of x.
+//
+// A workgroup computes COLUMNS outputs, each by LANES invocations that stride over its elements, four at once; workgroup memory
+// joins them. Where the axis is innermost (INNER), neighbours read neighbouring elements of one output, otherwise those of
+// neighbouring outputs.
+// x, y: row-major; the elements of an output are `stride` apart.
+
+override SMALLEST: bool = false;
+override INNER: bool = true;
+override LANES: u32 = 64u;
+override COLUMNS: u32 = 1u;
+
+struct Params { outputs: u32, length: u32, stride: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<i32>;
+
+// The best four of so far: how good they are, and where.
+struct State { rank: vec4<u32>, at: vec4<u32> }
+
+var<workgroup> partial: array<vec2<u32>, LANES * COLUMNS>;
+
+fn join(a: State, b: State) -> State {
+    let first = (a.rank > b.rank) | ((a.rank == b.rank) & (a.at < b.at));
+    return State(select(b.rank, a.rank, first), select(b.at, a.at, first));
+}
+
+// Beyond the end, the last element again.
+fn load(first: u32, i: u32) -> State {
+    let at = min(vec4<u32>(i, i + LANES, i + 2u * LANES, i + 3u * LANES), vec4<u32>(params.length - 1u));
+    var rank = vec4<u32>();
+    for (var j = 0u; j < 4u; j++) {
+        let value = order(x[first + at[j] * params.stride]);
+        rank[j] = select(value, ~value, SMALLEST && value != 0xffffffffu);
+    }
+    return State(rank, at);
+}
+
+@compute @workgroup_size(LANES * COLUMNS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let lane = select(invocation / COLUMNS, invocation % LANES, INNER);
+    let column = select(invocation % COLUMNS, invocation / LANES, INNER);
+    let output = linear(group, groups) * COLUMNS + column;
+    let line = min(output, params.outputs - 1u);
+    let first = line / params.stride * params.stride * params.length + line % params.stride;
+
+    var best = load(first, lane);
+    for (var i = lane + 4u * LANES; i < params.length; i += 4u * LANES) { best = join(best, load(first, i)); }
+    best = join(best, State(best.rank.zwxy, best.at.zwxy));
+    best = join(best, State(best.rank.yxwz, best.at.yxwz));
+
+    partial[invocation] = vec2<u32>(best.rank.x, best.at.x);
+    workgroupBarrier();
+    let step = select(COLUMNS, 1u, INNER);
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+        if lane < half {
+            let other = partial[invocation + half * step];
+            best = join(best, State(vec4<u32>(other.x), vec4<u32>(other.y)));
+            partial[invocation] = vec2<u32>(best.rank.x, best.at.x);
+        }
+        workgroupBarrier();
+    }
+    if lane == 0u && output < params.outputs { y[output] = i32(best.at.x); }
+}

@@ -1,0 +1,75 @@
+// Cumulative sums along one axis: y[i] = x[0] + .. + x[i] (EXCLUSIVE: without x[i]; REVERSE: from the other end).
+//
+// One workgroup computes one line along the axis, in chunks: each invocation sums four elements in a row, workgroup memory
+// adds what those before it hold. Or, where lines are short, many, or side by side (COLUMNS), one invocation computes one line.
+// x, y: row-major; a line's elements are `stride` apart.
+
+override LANES: u32 = 64u;
+override COLUMNS: bool = false;
+override EXCLUSIVE: bool = false;
+override REVERSE: bool = false;
+
+struct Params { lines: u32, length: u32, stride: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+var<workgroup> sums: array<f32, LANES>;
+
+// Element i of a line, in the order of summation.
+fn at(line: u32, i: u32) -> u32 {
+    let first = line / params.stride * params.stride * params.length + line % params.stride;
+    return first + select(i, params.length - 1u - i, REVERSE) * params.stride;
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    if COLUMNS {
+        let line = linear(group, groups) * LANES + lane;
+        if line >= params.lines { return; }
+        var sum = 0.0;
+        for (var i = 0u; i < params.length; i++) {
+            let element = at(line, i);
+            let before = sum;
+            sum += x[element];
+            y[element] = select(sum, before, EXCLUSIVE);
+        }
+        return;
+    }
+
+    let line = min(linear(group, groups), params.lines - 1u);
+    // The sum of the chunks so far.
+    var before = 0.0;
+    for (var chunk = 0u; chunk < params.length; chunk += 4u * LANES) {
+        let first = chunk + 4u * lane;
+        // Sums up to each of the four, and of none.
+        var up_to = array<f32, 5>();
+        for (var j = 0u; j < 4u; j++) {
+            let i = min(first + j, params.length - 1u);
+            up_to[j + 1u] = up_to[j] + select(0.0, x[at(line, i)], first + j < params.length);
+        }
+        // Hillis and Steele: after each step, a sum reaches twice as far back.
+        sums[lane] = up_to[4];
+        workgroupBarrier();
+        for (var reach = 1u; reach < LANES; reach *= 2u) {
+            var sum = sums[lane];
+            if lane >= reach { sum += sums[lane - reach]; }
+            workgroupBarrier();
+            sums[lane] = sum;
+            workgroupBarrier();
+        }
+        var start = before;
+        if lane > 0u { start += sums[lane - 1u]; }
+        for (var j = 0u; j < 4u && first + j < params.length; j++) {
+            y[at(line, first + j)] = start + up_to[select(j + 1u, j, EXCLUSIVE)];
+        }
+        before += sums[LANES - 1u];
+        // The next chunk's sums are written where these are read.
+        workgroupBarrier();
+    }
+}

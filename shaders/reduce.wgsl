@@ -1,0 +1,115 @@
+// Reduction over any set of axes: y[k] = the sum, mean, largest, ... of x[k, r] over all r. One read of x.
+//
+// A workgroup computes COLUMNS outputs, each by LANES invocations that stride over its elements, four at once; workgroup memory
+// joins them. Where the innermost dimension is reduced (INNER), neighbours read neighbouring elements of one output: few columns
+// or one. Where it is kept, neighbours read the elements of neighbouring outputs. One output, of however many elements, is one
+// workgroup: a tensor that is reduced to a single number doesn't fill a GPU.
+//
+// x, y: row-major. Kept and reduced dimensions, at most four of each when neighbours of a kind are one: (size, stride in x),
+// innermost last, missing ones (1, 0). `identity` changes nothing when joined.
+// KIND: 0 sum, 1 mean, 2 largest, 3 smallest, 4 product, 5 L1 norm, 6 L2 norm, 7 log-sum-exp.
+
+override KIND: u32 = 0u;
+override INNER: bool = true;
+override LANES: u32 = 64u;
+override COLUMNS: u32 = 1u;
+// The dimensions that are there. The outermost of them needs no division.
+override KEPT: u32 = 4u;
+override REDUCED: u32 = 4u;
+
+struct Params {
+    kept: vec4<u32>, kept_strides: vec4<u32>, reduced: vec4<u32>, reduced_strides: vec4<u32>,
+    outputs: u32, length: u32, identity: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+// Four partial results. Of a log-sum-exp: the largest exponents, and the sums of what the exponentials are relative to theirs.
+struct State { value: vec4<f32>, sum: vec4<f32> }
+
+var<workgroup> partial: array<vec2<f32>, LANES * COLUMNS>;
+
+fn offset(i: u32, sizes: vec4<u32>, strides: vec4<u32>, dimensions: u32) -> u32 {
+    var rest = i;
+    var at = 0u;
+    for (var d = 3u; d > 4u - dimensions; d--) {
+        let outer = rest / sizes[d];
+        at += (rest - outer * sizes[d]) * strides[d];
+        rest = outer;
+    }
+    return at + rest * strides[4u - dimensions];
+}
+
+// A NaN is larger, and smaller, than all else, so that it stays.
+fn join(a: State, b: State) -> State {
+    switch KIND {
+        case 2u: { return State(select(b.value, a.value, a.value >= b.value | a.value != a.value), a.sum); }
+        case 3u: { return State(select(b.value, a.value, a.value <= b.value | a.value != a.value), a.sum); }
+        case 4u: { return State(a.value * b.value, a.sum); }
+        case 7u: {
+            let first = a.value >= b.value | a.value != a.value;
+            // exp(-87) is as good as 0 beside 1, and infinities that are equal have no difference.
+            let e = select(exp(-min(abs(a.value - b.value), vec4<f32>(87.0))), vec4<f32>(1.0), a.value == b.value);
+            return State(select(b.value, a.value, first), select(a.sum * e + b.sum, a.sum + b.sum * e, first));
+        }
+        default: { return State(a.value + b.value, a.sum); }
+    }
+}
+
+fn load(first: u32, i: u32) -> State {
+    let at = vec4<u32>(i, i + LANES, i + 2u * LANES, i + 3u * LANES);
+    let inside = at < vec4<u32>(params.length);
+    var value = vec4<f32>();
+    for (var j = 0u; j < 4u; j++) {
+        let element = min(at[j], params.length - 1u);
+        value[j] = x[first + offset(element, params.reduced, params.reduced_strides, REDUCED)];
+    }
+    if KIND == 5u { value = abs(value); }
+    if KIND == 6u { value *= value; }
+    return State(select(vec4<f32>(params.identity), value, inside), select(vec4<f32>(), vec4<f32>(1.0), inside));
+}
+
+@compute @workgroup_size(LANES * COLUMNS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let lane = select(invocation / COLUMNS, invocation % LANES, INNER);
+    let column = select(invocation % COLUMNS, invocation / LANES, INNER);
+    let output = linear(group, groups) * COLUMNS + column;
+    let first = offset(min(output, params.outputs - 1u), params.kept, params.kept_strides, KEPT);
+
+    // Sums of sums of 64, so that roundings don't grow with the length.
+    var state = State(vec4<f32>(params.identity), vec4<f32>());
+    for (var block = lane; block < params.length; block += 256u * LANES) {
+        var part = State(vec4<f32>(params.identity), vec4<f32>());
+        for (var i = block; i < min(block + 256u * LANES, params.length); i += 4u * LANES) { part = join(part, load(first, i)); }
+        state = join(state, part);
+    }
+    state = join(state, State(state.value.zwxy, state.sum.zwxy));
+    state = join(state, State(state.value.yxwz, state.sum.yxwz));
+
+    partial[invocation] = vec2<f32>(state.value.x, state.sum.x);
+    workgroupBarrier();
+    let step = select(COLUMNS, 1u, INNER);
+    for (var half = LANES / 2u; half > 0u; half /= 2u) {
+        if lane < half {
+            let other = partial[invocation + half * step];
+            state = join(state, State(vec4<f32>(other.x), vec4<f32>(other.y)));
+            partial[invocation] = vec2<f32>(state.value.x, state.sum.x);
+        }
+        workgroupBarrier();
+    }
+    if lane > 0u || output >= params.outputs { return; }
+    var result = state.value.x;
+    switch KIND {
+        case 1u: { result /= f32(params.length); }
+        case 6u: { result = sqrt(result); }
+        case 7u: { result += log(state.sum.x); }
+        default: {}
+    }
+    y[output] = result;
+}

@@ -1,0 +1,52 @@
+// Resampling of images: y[n, c, oy, ox] = the sum over i and j of x[n, c, iy + i, ix + j] wy[i] wx[j], the edges repeated.
+//
+// One invocation computes one texel: four channels of an output pixel. Where each output row and column lies in x, the host has
+// computed once: a pixel and how far beyond it.
+// x, y: channels last, row n*H + y, column x*C/4 + c/4. positions: (pixel as an i32, fraction as an f32), of rows, then columns.
+// TAPS: 1 nearest, 2 linear, 4 cubic.
+
+override TAPS: u32 = 2u;
+
+struct Params { in_h: u32, in_w: u32, out_h: u32, out_w: u32, c4: u32, count: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> positions: array<vec2<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * params.c4 + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.c4 + column] = value; }
+
+// The pixel that a tap reads.
+fn pixel(position: vec2<u32>, tap: u32, size: u32) -> u32 {
+    return u32(clamp(bitcast<i32>(position.x) + i32(tap) - i32((TAPS - 1u) / 2u), 0, i32(size) - 1));
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    let c = i % params.c4;
+    let place = i / params.c4;
+    let ox = place % params.out_w;
+    let oy = place / params.out_w % params.out_h;
+    let n = place / params.out_w / params.out_h;
+
+    let down = positions[oy];
+    let across = positions[params.out_h + ox];
+    var result = vec4<f32>();
+    for (var j = 0u; j < TAPS; j++) {
+        let row = n * params.in_h + pixel(down, j, params.in_h);
+        var sum = vec4<f32>();
+        for (var k = 0u; k < TAPS; k++) {
+            let column = pixel(across, k, params.in_w) * params.c4 + c;
+            sum += tap_weight(TAPS, k, bitcast<f32>(across.y)) * load_x(row, column);
+        }
+        result += tap_weight(TAPS, j, bitcast<f32>(down.y)) * sum;
+    }
+    store_y(n * params.out_h + oy, ox * params.c4 + c, result);
+}

@@ -1,0 +1,86 @@
+//! Cumulative sums along an axis.
+
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// `torch.cumsum`: `y[i] = x[0] + .. + x[i]` along one axis; with ONNX's `exclusive` and `reverse`.
+#[derive(Clone, Debug)]
+pub struct CumSum {
+    axis: usize,
+    exclusive: bool,
+    reverse: bool,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    lines: u32,
+    length: u32,
+    stride: u32,
+}
+
+impl CumSum {
+    /// Sums along `axis`.
+    pub fn new(axis: usize) -> CumSum {
+        CumSum { axis, exclusive: false, reverse: false }
+    }
+
+    /// Whether an element's own value is left out of its sum: the first is then 0.
+    #[must_use]
+    pub fn exclusive(self, exclusive: bool) -> CumSum {
+        CumSum { exclusive, ..self }
+    }
+
+    /// Whether sums begin at the axis' end.
+    #[must_use]
+    pub fn reverse(self, reverse: bool) -> CumSum {
+        CumSum { reverse, ..self }
+    }
+}
+
+impl Op for CumSum {
+    fn name(&self) -> &'static str {
+        "cumsum"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        if self.axis >= x.len() {
+            return Err(ErrorKind::argument("axis", format_args!("a dimension of {x}"), self.axis));
+        }
+        Ok(vec![x.clone()])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let x = &io.inputs[0];
+        let (length, stride) = (x[self.axis], x.strides()[self.axis]);
+        let lines = x.elements() / length;
+        let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32 };
+        // An invocation a line needs many lines, and neighbours that read side by side.
+        let columns = lines >= length && (stride > 1 || length <= 16);
+        let lanes = if length > 1024 { 256u32 } else { 64 };
+        let shader = shader!("cumsum", "index")
+            .set("LANES", lanes)
+            .set("COLUMNS", columns)
+            .set("EXCLUSIVE", self.exclusive)
+            .set("REVERSE", self.reverse);
+        let bindings = vec![Binding::Input(0), Binding::Output(0)];
+        let workgroups = if columns { lines.div_ceil(lanes as usize) } else { lines };
+        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, workgroups))])
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+impl Graph {
+    /// Adds a [`CumSum`].
+    pub fn cumsum(&mut self, x: Value, axis: usize) -> Result<Value> {
+        self.push(CumSum::new(axis), &[x])
+    }
+}

@@ -1,0 +1,211 @@
+//! Reduction: sum, mean, extrema, product, norms and log-sum-exp over any axes.
+
+use super::binary::eight;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// What is made of the elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReduceKind {
+    /// `torch.sum`
+    Sum,
+    /// `torch.mean`
+    Mean,
+    /// `torch.amax`
+    Max,
+    /// `torch.amin`
+    Min,
+    /// `torch.prod`
+    Prod,
+    /// `torch.norm(p=1)`: the sum of the absolute values
+    L1,
+    /// `torch.norm(p=2)`: the square root of the sum of the squares
+    L2,
+    /// `torch.logsumexp`: `max + log(sum(exp(x - max)))`
+    LogSumExp,
+}
+
+/// `torch.sum`, `mean`, `amax`, `amin`, `prod`, `norm` and `logsumexp`: one number of all the elements along the reduced axes.
+/// They are dropped from the shape, or kept with a size of 1.
+///
+/// ```
+/// use shadernet::ops::{Reduce, ReduceKind};
+/// let per_channel = Reduce::new(ReduceKind::Mean, [0, 2, 3]).keepdim(true);
+/// let of_all = Reduce::new(ReduceKind::Sum, []);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Reduce {
+    kind: ReduceKind,
+    axes: Vec<usize>,
+    keepdim: bool,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    kept: Dimensions,
+    reduced: Dimensions,
+    outputs: u32,
+    length: u32,
+    identity: f32,
+    pad: u32,
+}
+
+/// Up to four dimensions, the innermost last.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Dimensions {
+    sizes: [u32; 4],
+    strides: [u32; 4],
+}
+
+impl Dimensions {
+    fn new(dimensions: &[(usize, usize)]) -> Dimensions {
+        let (mut sizes, mut strides) = ([1; 4], [0; 4]);
+        for (i, &(size, stride)) in dimensions.iter().enumerate() {
+            let at = 4 - dimensions.len() + i;
+            (sizes[at], strides[at]) = (size as u32, stride as u32);
+        }
+        Dimensions { sizes, strides }
+    }
+}
+
+/// How a workgroup's invocations are shared among outputs: `lanes` times `columns` of them, both powers of two.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Split {
+    pub(crate) lanes: u32,
+    pub(crate) columns: u32,
+}
+
+impl Split {
+    /// For lines of `length` elements; `neighbours` outputs lie side by side (1 where it is a line's elements that do).
+    pub(crate) fn new(length: usize, neighbours: usize) -> Split {
+        // Four elements an invocation at least; a barrier costs more than a few additions.
+        let lanes = length.div_ceil(4).next_power_of_two().min(if length > 1024 { 256 } else { 64 });
+        let columns = neighbours.next_power_of_two().min(64);
+        let lanes = lanes.min(256 / columns);
+        Split { lanes: lanes as u32, columns: columns.max(64 / lanes.min(64)) as u32 }
+    }
+}
+
+/// What is left of a shape without `axes`, or with a size of 1 there; all axes, if none is named.
+pub(crate) fn reduced_shape(x: &Shape, axes: &[usize], keepdim: bool) -> Result<Shape, ErrorKind> {
+    eight(x, 1)?;
+    for (i, axis) in axes.iter().enumerate() {
+        if *axis >= x.len() {
+            return Err(ErrorKind::argument("axes", format_args!("dimensions of {x}"), axis));
+        }
+        if axes[..i].contains(axis) {
+            return Err(ErrorKind::argument("axes", "each axis once", format_args!("{axes:?}")));
+        }
+    }
+    let size = |(axis, &size): (usize, &usize)| match axes.is_empty() || axes.contains(&axis) {
+        true => keepdim.then_some(1),
+        false => Some(size),
+    };
+    Ok(x.iter().enumerate().filter_map(size).collect::<Vec<_>>().into())
+}
+
+impl Reduce {
+    /// A reduction over `axes`; over all of them if none is named, as in PyTorch.
+    pub fn new(kind: ReduceKind, axes: impl Into<Vec<usize>>) -> Reduce {
+        Reduce { kind, axes: axes.into(), keepdim: false }
+    }
+
+    /// Whether the reduced axes stay, with a size of 1.
+    #[must_use]
+    pub fn keepdim(self, keepdim: bool) -> Reduce {
+        Reduce { keepdim, ..self }
+    }
+
+    fn is_reduced(&self, axis: usize) -> bool {
+        self.axes.is_empty() || self.axes.contains(&axis)
+    }
+
+    /// What doesn't change a result.
+    fn identity(&self) -> f32 {
+        match self.kind {
+            ReduceKind::Max | ReduceKind::LogSumExp => f32::NEG_INFINITY,
+            ReduceKind::Min => f32::INFINITY,
+            ReduceKind::Prod => 1.0,
+            _ => 0.0,
+        }
+    }
+}
+
+impl Op for Reduce {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            ReduceKind::Sum => "sum",
+            ReduceKind::Mean => "mean",
+            ReduceKind::Max => "amax",
+            ReduceKind::Min => "amin",
+            ReduceKind::Prod => "prod",
+            ReduceKind::L1 | ReduceKind::L2 => "norm",
+            ReduceKind::LogSumExp => "logsumexp",
+        }
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        Ok(vec![reduced_shape(x, &self.axes, self.keepdim)?])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, outputs) = (&io.inputs[0], io.outputs[0].elements());
+        // Neighbouring dimensions of a kind are one, so that of eight no more than four of a kind are left.
+        let mut dimensions: Vec<(bool, usize, usize)> = Vec::new();
+        for (axis, (&size, stride)) in x.iter().zip(x.strides()).enumerate().filter(|(_, (size, _))| **size > 1) {
+            match dimensions.last_mut() {
+                Some(last) if last.0 == self.is_reduced(axis) => *last = (last.0, last.1 * size, stride),
+                _ => dimensions.push((self.is_reduced(axis), size, stride)),
+            }
+        }
+        let of = |reduced: bool| -> Vec<(usize, usize)> {
+            dimensions.iter().filter(|of| of.0 == reduced).map(|&(_, size, stride)| (size, stride)).collect()
+        };
+        let (kept, reduced) = (of(false), of(true));
+        let length = x.elements() / outputs;
+        let inner = dimensions.last().is_none_or(|innermost| innermost.0);
+        let neighbours = if inner { 1 } else { kept[kept.len() - 1].0 };
+        let Split { lanes, columns } = Split::new(length, neighbours);
+        let params = Params {
+            kept: Dimensions::new(&kept),
+            reduced: Dimensions::new(&reduced),
+            outputs: outputs as u32,
+            length: length as u32,
+            identity: self.identity(),
+            pad: 0,
+        };
+        let shader = shader!("reduce", "index")
+            .set("KIND", self.kind as u32)
+            .set("INNER", inner)
+            .set("LANES", lanes)
+            .set("COLUMNS", columns)
+            .set("KEPT", kept.len().max(1) as u32)
+            .set("REDUCED", reduced.len().max(1) as u32);
+        let bindings = vec![Binding::Input(0), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &params, bindings, outputs.div_ceil(columns as usize));
+        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+impl Graph {
+    /// Adds a [`Reduce`].
+    pub fn reduce(&mut self, x: Value, reduce: Reduce) -> Result<Value> {
+        self.push(reduce, &[x])
+    }
+
+    /// Adds a [`Reduce`]: the mean over `axes`, or of all elements if none is named.
+    pub fn mean(&mut self, x: Value, axes: impl Into<Vec<usize>>) -> Result<Value> {
+        self.push(Reduce::new(ReduceKind::Mean, axes), &[x])
+    }
+}

@@ -1,0 +1,220 @@
+//! Resampling of images to another size.
+
+use super::image_places;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::layout::Image;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+use std::sync::Arc;
+
+/// How pixels between pixels are computed, without antialiasing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResizeMode {
+    /// `"nearest"`: pixel `floor(o * scale)`.
+    Nearest,
+    /// `"nearest-exact"`: pixel `floor((o + 0.5) * scale)`, as other libraries round.
+    NearestExact,
+    /// `"linear"` and `"bilinear"`.
+    Linear,
+    /// `"bicubic"`, with PyTorch's coefficient of -0.75; here over `[N, C, L]` too.
+    Cubic,
+}
+
+/// `torch.nn.functional.interpolate` of `[N, C, H, W]` or `[N, C, L]`, to a size or by factors. Output pixel `o` lies at
+/// `(o + 0.5) * scale - 0.5` of the input (the modes that pick a pixel: see there), where `scale` is the input's size by the
+/// output's.
+///
+/// ```
+/// use shadernet::ops::{Resize, ResizeMode};
+/// let to_size = Resize::new(ResizeMode::Linear, [224, 224]).align_corners(true);
+/// let doubled = Resize::by(ResizeMode::Nearest, [2.0, 2.0]);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Resize {
+    mode: ResizeMode,
+    to: To,
+    align_corners: bool,
+    recompute_scale_factor: bool,
+}
+
+#[derive(Clone, Debug)]
+enum To {
+    Size(Vec<usize>),
+    Factors(Vec<f64>),
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    in_h: u32,
+    in_w: u32,
+    out_h: u32,
+    out_w: u32,
+    c4: u32,
+    count: u32,
+}
+
+/// Where along an axis an output pixel lies: a pixel of the input, and how far beyond it.
+type Position = (i32, f32);
+
+impl Resize {
+    fn to(mode: ResizeMode, to: To) -> Resize {
+        Resize { mode, to, align_corners: false, recompute_scale_factor: false }
+    }
+
+    /// To a size: `[height, width]` or `[length]`.
+    pub fn new(mode: ResizeMode, size: impl Into<Vec<usize>>) -> Resize {
+        Resize::to(mode, To::Size(size.into()))
+    }
+
+    /// By factors, vertical and horizontal or one along `[N, C, L]`: the size is `floor(input * factor)`, and `scale` is
+    /// `1 / factor`. As in PyTorch, [`ResizeMode::Nearest`] and [`ResizeMode::Linear`] copy along an axis that keeps its size.
+    pub fn by(mode: ResizeMode, scale_factor: impl Into<Vec<f64>>) -> Resize {
+        Resize::to(mode, To::Factors(scale_factor.into()))
+    }
+
+    /// Whether the centres of the corner pixels stay where they are: output pixel `o` lies at `o * (in - 1) / (out - 1)`.
+    /// For the linear and the cubic mode only, as in PyTorch.
+    #[must_use]
+    pub fn align_corners(self, align_corners: bool) -> Resize {
+        Resize { align_corners, ..self }
+    }
+
+    /// Whether factors only say the size, and `scale` is the input's size by the output's.
+    #[must_use]
+    pub fn recompute_scale_factor(self, recompute_scale_factor: bool) -> Resize {
+        Resize { recompute_scale_factor, ..self }
+    }
+
+    /// The sizes after it.
+    fn sizes(&self, x: &[usize]) -> Result<Vec<usize>, ErrorKind> {
+        let wanted = |name: &str, got: String| {
+            Err(ErrorKind::argument(name, format_args!("{} numbers, 1 pixel or more each", x.len()), got))
+        };
+        match &self.to {
+            To::Size(size) if size.len() != x.len() || size.contains(&0) => wanted("size", format!("{size:?}")),
+            To::Size(size) => Ok(size.clone()),
+            To::Factors(factors) => {
+                // A number that is none, or is negative, makes 0 here; one that is too large is refused with the shape.
+                let sizes: Vec<usize> =
+                    x.iter().zip(factors).map(|(&x, factor)| (x as f64 * factor) as usize).collect();
+                match factors.len() != x.len() || sizes.contains(&0) {
+                    true => wanted("scale_factor", format!("{factors:?}")),
+                    false => Ok(sizes),
+                }
+            }
+        }
+    }
+
+    /// The factor of spatial axis `axis` (from the last), where it is what makes the scale.
+    fn factor(&self, from_last: usize) -> Option<f64> {
+        match &self.to {
+            To::Factors(factors) if !self.recompute_scale_factor => factors.iter().rev().nth(from_last).copied(),
+            _ => None,
+        }
+    }
+
+    /// Where the output pixels of an axis lie.
+    fn positions(&self, input: usize, output: usize, factor: Option<f64>) -> Vec<Position> {
+        let copies = input == output && matches!(self.mode, ResizeMode::Nearest | ResizeMode::Linear);
+        let scale = match factor {
+            _ if self.align_corners => (input - 1) as f64 / (output - 1).max(1) as f64,
+            Some(factor) if !copies => 1.0 / factor,
+            _ => input as f64 / output as f64,
+        };
+        let at = |o: usize| {
+            let source = match self.mode {
+                // PyTorch computes in f32, and where a product is nearly whole, that says which pixel it is.
+                ResizeMode::Nearest => f64::from((o as f32 * scale as f32).floor()),
+                ResizeMode::NearestExact => f64::from(((o as f32 + 0.5) * scale as f32).floor()),
+                _ if self.align_corners => o as f64 * scale,
+                ResizeMode::Linear => ((o as f64 + 0.5) * scale - 0.5).max(0.0),
+                ResizeMode::Cubic => (o as f64 + 0.5) * scale - 0.5,
+            };
+            let pixel = source.floor().min((input - 1) as f64);
+            (pixel as i32, (source - pixel).clamp(0.0, 1.0) as f32)
+        };
+        (0..output).map(at).collect()
+    }
+
+    /// The positions of rows, then of columns.
+    fn pack(&self, x: Image, y: Image) -> Packed {
+        let texels = (1, (y.h + y.w).div_ceil(2));
+        let key = format!("{self:?} {:?} {:?}", [x.h, x.w], [y.h, y.w]);
+        let resize = self.clone();
+        let values = move || {
+            let rows = resize.positions(x.h, y.h, resize.factor(1));
+            let columns = resize.positions(x.w, y.w, resize.factor(0));
+            let words = |(pixel, fraction): Position| [f32::from_bits(pixel as u32), fraction];
+            let mut values: Vec<f32> = rows.into_iter().chain(columns).flat_map(words).collect();
+            values.resize(4 * texels.1, 0.0);
+            values
+        };
+        Packed { key, place: Place::Buffer, texels, values: Arc::new(values) }
+    }
+}
+
+impl Op for Resize {
+    fn name(&self) -> &'static str {
+        "interpolate"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        if !(3..=4).contains(&x.len()) {
+            return Err(ErrorKind::argument("input", "3 or 4 dimensions", x));
+        }
+        if self.align_corners && matches!(self.mode, ResizeMode::Nearest | ResizeMode::NearestExact) {
+            return Err(ErrorKind::argument("align_corners", "false, for a mode that picks a pixel", true));
+        }
+        let y = Shape::from([&x[..2], &self.sizes(&x[2..])?].concat());
+        super::expect_countable("size", &y)?;
+        Ok(vec![y])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let count = y.n * y.h * y.w * y.c4();
+        let params = Params {
+            in_h: x.h as u32,
+            in_w: x.w as u32,
+            out_h: y.h as u32,
+            out_w: y.w as u32,
+            c4: x.c4() as u32,
+            count: count as u32,
+        };
+        let taps = match self.mode {
+            ResizeMode::Nearest | ResizeMode::NearestExact => 1u32,
+            ResizeMode::Linear => 2,
+            ResizeMode::Cubic => 4,
+        };
+        let kernel = |&place: &Place| {
+            let texture = place == Place::Texture;
+            let shader =
+                shader!("resize", "index", "taps").set("TAPS", taps).texture("x", texture).texture("y", texture);
+            let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(x, y)), Binding::Output(0)];
+            let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(64));
+            Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
+        };
+        Ok(image_places(caps).iter().map(kernel).collect())
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+impl Graph {
+    /// Adds a [`Resize`].
+    pub fn resize(&mut self, x: Value, resize: Resize) -> Result<Value> {
+        self.push(resize, &[x])
+    }
+
+    /// Adds a [`Resize`] of `[N, C, H, W]` by one factor, `torch.nn.Upsample`.
+    pub fn upsample(&mut self, x: Value, scale_factor: f64, mode: ResizeMode) -> Result<Value> {
+        self.push(Resize::by(mode, [scale_factor; 2]), &[x])
+    }
+}

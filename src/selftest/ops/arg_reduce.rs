@@ -1,0 +1,97 @@
+use crate::DType;
+use crate::ops::ArgReduce;
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::reference::Tensor;
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    along_each_axis(t);
+    lengths(t);
+    of_equal_ones_the_first(t);
+    nasty_values(t);
+    of_an_image(t);
+}
+
+/// Where the first of the largest (or smallest) elements along `axis` is, or among all.
+pub fn arg_reduce(x: &Tensor, smallest: bool, axis: Option<usize>, keepdim: bool) -> Tensor {
+    let (length, stride) = match axis {
+        Some(axis) => (x.shape[axis], x.shape[axis + 1..].iter().product()),
+        None => (x.data.len(), 1),
+    };
+    let place = |line: usize| {
+        let at = |i: usize| x.data[line / stride * stride * length + line % stride + i * stride];
+        let better = |a: f32, b: f32| if smallest { a < b } else { a > b };
+        (1..length).fold(0, |best, i| if better(at(i), at(best)) { i } else { best }) as f32
+    };
+    let kept = |(d, &size): (usize, &usize)| match axis.is_none_or(|axis| axis == d) {
+        true => keepdim.then_some(1),
+        false => Some(size),
+    };
+    let shape: Vec<usize> = x.shape.iter().enumerate().filter_map(kept).collect();
+    Tensor::new(shape, (0..x.data.len() / length).map(place).collect()).of(DType::I32)
+}
+
+fn check_both(t: &Suite, case: &str, x: &Tensor, axis: Option<usize>) {
+    for (smallest, keepdim) in [(false, false), (true, false), (false, true)] {
+        let op = if smallest { ArgReduce::argmin(axis) } else { ArgReduce::argmax(axis) }.keepdim(keepdim);
+        let graph = graph(&[x], |graph, x| graph.push(op.clone(), &[x[0]]));
+        let case = format!("{case}, {op:?} of {:?}", x.shape);
+        t.check(&case, &graph, &[x], &arg_reduce(x, smallest, axis, keepdim), Tolerance::Exact);
+    }
+}
+
+fn along_each_axis(t: &Suite) {
+    let cases: [(&[usize], Option<usize>); 10] = [
+        (&[1], Some(0)),
+        (&[7], None),
+        (&[3, 65], Some(1)),
+        (&[65, 3], Some(0)),
+        (&[130, 5], Some(1)),
+        (&[5, 130], Some(0)),
+        (&[2, 3, 5, 7], None),
+        (&[2, 3, 5, 7], Some(1)),
+        (&[2, 3, 5, 7], Some(2)),
+        (&[2, 1, 3, 2, 1, 3, 2, 3], Some(3)),
+    ];
+    for (shape, axis) in cases {
+        check_both(t, "random", &random(1, shape), axis);
+    }
+}
+
+/// One below, at and above what a workgroup holds.
+fn lengths(t: &Suite) {
+    for length in [2, 3, 4, 5, 255, 256, 257, 1023, 1024, 1025, 4099] {
+        check_both(t, "inner", &random(1, [2, length]), Some(1));
+        check_both(t, "outer", &random(1, [length, 2]), Some(0));
+    }
+}
+
+fn of_equal_ones_the_first(t: &Suite) {
+    for length in [5, 300, 2000] {
+        let mut x = Tensor::new([2, length], vec![0.0; 2 * length]);
+        check_both(t, "all the same", &x, Some(1));
+        x.data.iter_mut().skip(length / 3).step_by(7).for_each(|value| *value = 2.0);
+        x.data.iter_mut().skip(length / 3 + 1).step_by(5).for_each(|value| *value = -2.0);
+        check_both(t, "several", &x, Some(1));
+        check_both(t, "several among all", &x, None);
+    }
+    let zeros = Tensor::new([2, 3], vec![-0.0, 0.0, -0.0, 0.0, -0.0, 0.0]);
+    check_both(t, "two zeros", &zeros, Some(1));
+}
+
+fn nasty_values(t: &Suite) {
+    let inf = f32::INFINITY;
+    let x = Tensor::new([3, 4], vec![-1e38, -3e38, -inf, -1.0, 1e-30, inf, 3e38, inf, -1e-30, 1e-30, 0.0, -1e-20]);
+    check_both(t, "far apart", &x, Some(1));
+}
+
+fn of_an_image(t: &Suite) {
+    let x = random(1, [2, 6, 3, 5]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        graph.argmax(x, 1)
+    });
+    t.check("classes of pixels", &graph, &[&x], &arg_reduce(&x, false, Some(1), false), Tolerance::Exact);
+}

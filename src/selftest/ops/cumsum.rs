@@ -1,0 +1,78 @@
+use crate::ops::CumSum;
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, graph, outliers, random};
+use crate::selftest::reference::Tensor;
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    along_each_axis(t);
+    lengths(t);
+    of_an_image(t);
+}
+
+/// For each element the sum of those along `axis` up to it, or before it, from either end.
+pub fn cumsum(x: &Tensor, axis: usize, exclusive: bool, reverse: bool) -> Tensor {
+    let (length, stride) = (x.shape[axis], x.shape[axis + 1..].iter().product::<usize>());
+    let mut y = x.clone();
+    for line in 0..x.data.len() / length {
+        let mut sum = 0.0;
+        for i in 0..length {
+            let i = if reverse { length - 1 - i } else { i };
+            let at = line / stride * stride * length + line % stride + i * stride;
+            let before = sum;
+            sum += f64::from(x.data[at]);
+            y.data[at] = if exclusive { before } else { sum } as f32;
+        }
+    }
+    y
+}
+
+fn check_all(t: &Suite, case: &str, x: &Tensor, axis: usize) {
+    for (exclusive, reverse) in [(false, false), (true, false), (false, true), (true, true)] {
+        let op = CumSum::new(axis).exclusive(exclusive).reverse(reverse);
+        let graph = graph(&[x], |graph, x| graph.push(op.clone(), &[x[0]]));
+        let case = format!("{case}, {op:?} of {:?}", x.shape);
+        let expected = cumsum(x, axis, exclusive, reverse);
+        t.check(&case, &graph, &[x], &expected, Tolerance::Reduction(x.shape[axis]));
+    }
+}
+
+fn along_each_axis(t: &Suite) {
+    let cases: [(&[usize], usize); 12] = [
+        (&[1], 0),
+        (&[5], 0),
+        (&[3, 17], 1),
+        (&[20, 16], 1),
+        (&[20, 17], 1),
+        (&[7, 65], 0),
+        (&[66, 65], 0),
+        (&[2, 3, 5, 7], 0),
+        (&[2, 3, 5, 7], 1),
+        (&[2, 3, 5, 7], 2),
+        (&[2, 3, 5, 7], 3),
+        (&[70, 3, 2], 0),
+    ];
+    for (shape, axis) in cases {
+        check_all(t, "random", &random(1, shape), axis);
+    }
+}
+
+/// One below, at and above a chunk of a small and of a large workgroup.
+fn lengths(t: &Suite) {
+    for length in [255, 256, 257, 1023, 1024, 1025, 2049] {
+        check_all(t, "inner", &random(1, [2, length]), 1);
+    }
+    check_all(t, "strided", &random(1, [1, 1025, 2]), 1);
+    check_all(t, "outliers", &outliers(1, [2, 2500]), 1);
+}
+
+fn of_an_image(t: &Suite) {
+    let x = random(1, [2, 6, 3, 5]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.cumsum(x, 1)?;
+        as_image(graph, y)
+    });
+    t.check("between images", &graph, &[&x], &cumsum(&x, 1, false, false), Tolerance::Reduction(6));
+}

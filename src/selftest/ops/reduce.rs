@@ -1,0 +1,160 @@
+use crate::ops::{Reduce, ReduceKind};
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{as_image, far_from_zero, graph, outliers, random};
+use crate::selftest::reference::{self, Tensor};
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    every_kind(t);
+    lengths(t);
+    any_axes(t);
+    magnitudes(t);
+    a_long_sum_keeps_its_digits(t);
+    of_an_image(t);
+}
+
+/// All elements of `x` along `axes` (all of them, if none is named), as one number by `kind`.
+pub fn reduce(x: &Tensor, kind: ReduceKind, axes: &[usize], keepdim: bool) -> Tensor {
+    let rank = x.shape.len();
+    let reduced = |axis: usize| axes.is_empty() || axes.contains(&axis);
+    let kept: Vec<usize> = (0..rank).map(|axis| if reduced(axis) { 1 } else { x.shape[axis] }).collect();
+    let mut groups: Vec<Vec<f64>> = vec![Vec::new(); kept.iter().product()];
+    for (i, &value) in x.data.iter().enumerate() {
+        let (mut rest, mut to, mut stride) = (i, 0, 1);
+        for axis in (0..rank).rev() {
+            to += if reduced(axis) { 0 } else { rest % x.shape[axis] * stride };
+            rest /= x.shape[axis];
+            stride *= kept[axis];
+        }
+        groups[to].push(f64::from(value));
+    }
+    let data = groups.iter().map(|group| of_all(group, kind) as f32).collect();
+    let shape = (0..rank).filter(|&axis| keepdim || !reduced(axis)).map(|axis| kept[axis]);
+    Tensor::new(shape.collect::<Vec<_>>(), data)
+}
+
+fn of_all(group: &[f64], kind: ReduceKind) -> f64 {
+    let largest = group.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    match kind {
+        ReduceKind::Sum => group.iter().sum(),
+        ReduceKind::Mean => group.iter().sum::<f64>() / group.len() as f64,
+        ReduceKind::Max => largest,
+        ReduceKind::Min => group.iter().copied().fold(f64::INFINITY, f64::min),
+        ReduceKind::Prod => group.iter().product(),
+        ReduceKind::L1 => group.iter().map(|x| x.abs()).sum(),
+        ReduceKind::L2 => group.iter().map(|x| x * x).sum::<f64>().sqrt(),
+        // Infinities have no difference.
+        ReduceKind::LogSumExp if largest.is_infinite() => largest,
+        ReduceKind::LogSumExp => largest + group.iter().map(|x| (x - largest).exp()).sum::<f64>().ln(),
+    }
+}
+
+pub const KINDS: [ReduceKind; 8] = [
+    ReduceKind::Sum,
+    ReduceKind::Mean,
+    ReduceKind::Max,
+    ReduceKind::Min,
+    ReduceKind::Prod,
+    ReduceKind::L1,
+    ReduceKind::L2,
+    ReduceKind::LogSumExp,
+];
+
+fn check_kind(t: &Suite, case: &str, x: &Tensor, kind: ReduceKind, axes: &[usize], keepdim: bool) {
+    let graph = graph(&[x], |graph, x| graph.reduce(x[0], Reduce::new(kind, axes).keepdim(keepdim)));
+    let tolerance = match kind {
+        ReduceKind::Max | ReduceKind::Min => Tolerance::Exact,
+        ReduceKind::LogSumExp => Tolerance::Transcendental,
+        _ => Tolerance::Reduction(x.data.len()),
+    };
+    let case = format!("{case}, {kind:?} over {axes:?} of {:?}", x.shape);
+    t.check(&case, &graph, &[x], &reduce(x, kind, axes, keepdim), tolerance);
+}
+
+/// Numbers about 1, whose sums and products are far from both 0 and infinity.
+fn about_one(shape: &[usize]) -> Tensor {
+    let mut x = random(1, shape);
+    x.data.iter_mut().for_each(|value| *value = 1.0 + 0.2 * *value);
+    x
+}
+
+fn every_kind(t: &Suite) {
+    let cases: [(&[usize], &[usize]); 7] = [
+        (&[1], &[0]),
+        (&[7], &[]),
+        (&[3, 65], &[1]),
+        (&[65, 3], &[0]),
+        (&[2, 3, 5, 7], &[0, 2]),
+        (&[2, 3, 5, 7], &[1, 3]),
+        (&[3, 1, 5], &[1]),
+    ];
+    for (shape, axes) in cases {
+        for kind in KINDS {
+            check_kind(t, "about one", &about_one(shape), kind, axes, false);
+            check_kind(t, "about one, keepdim", &about_one(shape), kind, axes, true);
+        }
+    }
+    // Of either sign.
+    for kind in KINDS {
+        check_kind(t, "any", &random(1, [3, 5, 7]), kind, &[1], false);
+    }
+}
+
+/// One below, at and above what a workgroup and its blocks hold.
+fn lengths(t: &Suite) {
+    for length in [2, 3, 4, 5, 15, 16, 17, 255, 256, 257, 1023, 1024, 1025, 4099] {
+        for kind in [ReduceKind::Sum, ReduceKind::Max, ReduceKind::LogSumExp] {
+            check_kind(t, "inner", &about_one(&[3, length]), kind, &[1], false);
+            check_kind(t, "outer", &about_one(&[length, 3]), kind, &[0], false);
+        }
+    }
+    for outputs in [31, 33, 63, 64, 65, 130] {
+        check_kind(t, "columns", &about_one(&[2, 9, outputs]), ReduceKind::Sum, &[1], false);
+        check_kind(t, "lines", &about_one(&[outputs, 9]), ReduceKind::Sum, &[1], false);
+    }
+    // Blocks of 256 elements an invocation.
+    for length in [65_536, 70_001] {
+        check_kind(t, "long", &about_one(&[length]), ReduceKind::Mean, &[], false);
+        check_kind(t, "long", &about_one(&[length]), ReduceKind::Min, &[], false);
+    }
+}
+
+fn any_axes(t: &Suite) {
+    let shape = [2, 3, 2, 1, 3, 2, 2, 3];
+    for axes in [&[0, 2, 4, 6][..], &[1, 3, 5, 7], &[7, 0], &[6, 1, 2], &[4], &[]] {
+        check_kind(t, "8 dimensions", &about_one(&shape), ReduceKind::Sum, axes, true);
+        check_kind(t, "8 dimensions", &about_one(&shape), ReduceKind::Max, axes, false);
+    }
+}
+
+fn magnitudes(t: &Suite) {
+    for kind in KINDS.into_iter().filter(|&kind| kind != ReduceKind::Prod) {
+        check_kind(t, "outliers", &outliers(1, [3, 1000]), kind, &[1], false);
+        check_kind(t, "far from zero", &far_from_zero([3, 1000]), kind, &[1], false);
+    }
+    for value in [-500.0, -88.0, 0.0, 88.0, 500.0, 3e38] {
+        let x = Tensor::new([2, 5], vec![value; 10]);
+        check_kind(t, "all the same", &x, ReduceKind::LogSumExp, &[1], false);
+    }
+    let ends = Tensor::new([2, 3], vec![-3.4e38, 0.0, 3.4e38, -500.0, -1000.0, -3e38]);
+    check_kind(t, "both ends", &ends, ReduceKind::LogSumExp, &[1], false);
+}
+
+fn a_long_sum_keeps_its_digits(t: &Suite) {
+    // One by one, in f32, 4 % would be lost: beside the sum there is no room for the end of each tenth.
+    let x = Tensor::new([1 << 20], vec![0.1; 1 << 20]);
+    let graph = graph(&[&x], |graph, x| graph.reduce(x[0], Reduce::new(ReduceKind::Sum, [])));
+    t.check("a million tenths", &graph, &[&x], &reduce(&x, ReduceKind::Sum, &[], false), Tolerance::Transcendental);
+}
+
+fn of_an_image(t: &Suite) {
+    let x = random(1, [2, 6, 3, 5]);
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.reduce(x, Reduce::new(ReduceKind::Mean, [2, 3]).keepdim(true))?;
+        as_image(graph, y)
+    });
+    let expected = reference::adaptive_pool2d(&x, false, [1, 1]);
+    t.check("between images", &graph, &[&x], &expected, Tolerance::Reduction(15));
+}

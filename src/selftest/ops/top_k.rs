@@ -1,0 +1,87 @@
+use crate::DType;
+use crate::ops::TopK;
+use crate::selftest::Suite;
+use crate::selftest::Tolerance;
+use crate::selftest::cases::{graph, random};
+use crate::selftest::reference::Tensor;
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    along_each_axis(t);
+    lengths(t);
+    of_equal_ones_the_first(t);
+    nasty_values(t);
+}
+
+/// Values and places of the `k` largest (or smallest) along `axis`, of equal ones the first first.
+pub fn top_k(x: &Tensor, k: usize, axis: usize, largest: bool) -> [Tensor; 2] {
+    let (length, stride) = (x.shape[axis], x.shape[axis + 1..].iter().product::<usize>());
+    let mut shape = x.shape.clone();
+    shape[axis] = k;
+    let mut outputs = [0.0, 0.0].map(|fill| Tensor::new(shape.clone(), vec![fill; x.data.len() / length * k]));
+    for line in 0..x.data.len() / length {
+        let (outer, inner) = (line / stride, line % stride);
+        let at = |i: usize| x.data[(outer * length + i) * stride + inner];
+        let mut order: Vec<usize> = (0..length).collect();
+        // A stable sort.
+        order.sort_by(|&a, &b| if largest { at(b).total_cmp(&at(a)) } else { at(a).total_cmp(&at(b)) });
+        for (rank, &i) in order[..k].iter().enumerate() {
+            let to = (outer * k + rank) * stride + inner;
+            (outputs[0].data[to], outputs[1].data[to]) = (at(i), i as f32);
+        }
+    }
+    let [values, places] = outputs;
+    [values, places.of(DType::I32)]
+}
+
+fn check_all(t: &Suite, case: &str, x: &Tensor, k: usize, axis: usize) {
+    for largest in [true, false] {
+        let op = TopK::new(k, axis).largest(largest);
+        for (output, expected) in top_k(x, k, axis, largest).iter().enumerate() {
+            let graph = graph(&[x], |graph, x| Ok(graph.topk(x[0], op.clone())?[output]));
+            let case = format!("{case}, output {output} of {op:?} of {:?}", x.shape);
+            t.check(&case, &graph, &[x], expected, Tolerance::Exact);
+        }
+    }
+}
+
+fn along_each_axis(t: &Suite) {
+    let cases: [(&[usize], usize, usize); 8] = [
+        (&[1], 1, 0),
+        (&[7], 7, 0),
+        (&[3, 65], 5, 1),
+        (&[65, 3], 5, 0),
+        (&[3, 64], 64, 1),
+        (&[2, 3, 5, 7], 2, 1),
+        (&[2, 3, 5, 7], 5, 2),
+        (&[2, 1000], 10, 1),
+    ];
+    for (shape, k, axis) in cases {
+        check_all(t, "random", &random(1, shape), k, axis);
+    }
+}
+
+/// Below, at and above what one pass keeps, and what is collected before it is sorted.
+fn lengths(t: &Suite) {
+    for (length, k) in [(257, 1), (255, 255), (256, 256), (600, 512), (600, 513), (1100, 1100), (5000, 3)] {
+        check_all(t, "random", &random(1, [2, length]), k, 1);
+    }
+    // The worst comes first, so that each chunk is better than all before it.
+    let ascending = Tensor::new([1500], (0..1500).map(|i| i as f32).collect());
+    check_all(t, "ascending", &ascending, 5, 0);
+    check_all(t, "ascending", &ascending, 520, 0);
+}
+
+fn of_equal_ones_the_first(t: &Suite) {
+    for (length, k) in [(10, 4), (700, 4), (700, 600)] {
+        check_all(t, "all the same", &Tensor::new([2, length], vec![-1.0; 2 * length]), k, 1);
+        let x = Tensor::new([2, length], (0..2 * length).map(|i| (i * 7 % 5) as f32).collect());
+        check_all(t, "many the same", &x, k, 1);
+    }
+}
+
+fn nasty_values(t: &Suite) {
+    let inf = f32::INFINITY;
+    let x = Tensor::new([2, 5], vec![-1e38, -inf, -3e38, -1.0, inf, 1e-30, 3e38, 1e-20, -1e-30, 0.0]);
+    check_all(t, "far apart", &x, 5, 1);
+}
