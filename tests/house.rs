@@ -26,8 +26,9 @@ fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
     files
 }
 
-/// The file's name without folder and ending.
+/// The file's name without folder and ending; that of its folder for a `mod.rs`.
 fn stem(path: &str) -> String {
+    let path = path.strip_suffix("/mod.rs").unwrap_or(path);
     Path::new(path).file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned()
 }
 

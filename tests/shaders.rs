@@ -4,7 +4,7 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
 use shadernet::kernel::{Caps, Dispatch, Place, Shader};
 use shadernet::models::all;
-use shadernet::ops::{Activation, BatchNorm2d, Binary, BinaryKind, LayerNorm, PaddingMode};
+use shadernet::ops::{Activation, Attention, BatchNorm2d, Binary, BinaryKind, LayerNorm, PaddingMode, RotaryEmbedding};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
 use shadernet::{Constant, DType, Graph, Result, Weights};
@@ -197,6 +197,12 @@ fn other_operations() -> Result<Graph> {
     let cache = graph.state("cache", [2, 64, 5]);
     let y = graph.append(cache, y, position)?;
     graph.output("y", y);
+    // Many queries; few, with more keys than one workgroup takes.
+    let y = graph.attention(&[y; 3], Attention::new().heads(5, 5))?;
+    graph.output("attention", y);
+    let query = graph.input("query", [2, 1, 20]);
+    let y = graph.attention(&[query, y, y, position], Attention::new().heads(4, 1).cached())?;
+    graph.output("decode", y);
     // An output that is an input is copied.
     graph.output("x", graph.inputs()[0].value);
     Ok(graph)

@@ -2,6 +2,7 @@
 
 mod activation;
 mod append;
+mod attention;
 mod batch_norm;
 mod binary;
 mod concat;
@@ -29,6 +30,7 @@ mod window;
 
 pub use activation::Activation;
 pub use append::Append;
+pub use attention::Attention;
 pub use batch_norm::BatchNorm2d;
 pub use binary::{Binary, BinaryKind};
 pub use concat::Concat;

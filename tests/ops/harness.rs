@@ -97,7 +97,7 @@ pub fn constant(tensor: &Tensor) -> Constant {
 /// A graph of inputs of these tensors' shapes and what `build` makes of them.
 pub fn graph(inputs: &[&Tensor], build: impl FnOnce(&mut Graph, &[Value]) -> shadernet::Result<Value>) -> Graph {
     let mut graph = Graph::new();
-    let names = ["a", "b", "c", "d"];
+    let names = ["a", "b", "c", "d", "e"];
     let values: Vec<Value> = inputs
         .iter()
         .zip(names)

@@ -9,6 +9,7 @@ mod reference;
 
 mod activation;
 mod append;
+mod attention;
 mod batch_norm;
 mod binary;
 mod concat;
