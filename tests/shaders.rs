@@ -196,6 +196,7 @@ fn other_operations() -> Result<Graph> {
     let position = graph.typed_input("position", DType::I32, [1]);
     let cache = graph.state("cache", [2, 64, 5]);
     let y = graph.append(cache, y, position)?;
+    let y = graph.rotary_embedding(&[y], RotaryEmbedding::new(64).heads(1).dimension(4))?;
     graph.output("y", y);
     // Many queries; few, with more keys than one workgroup takes.
     let y = graph.attention(&[y; 3], Attention::new().heads(5, 5))?;

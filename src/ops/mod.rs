@@ -23,6 +23,7 @@ mod pixel_shuffle;
 mod pool;
 mod reshape;
 mod rms_norm;
+mod rotary;
 mod softmax;
 mod strided;
 mod transpose;
@@ -46,6 +47,7 @@ pub use pixel_shuffle::PixelShuffle;
 pub use pool::{Pool2d, PoolKind};
 pub use reshape::{Flatten, Reshape};
 pub use rms_norm::RmsNorm;
+pub use rotary::RotaryEmbedding;
 pub use softmax::{LogSoftmax, Softmax};
 pub use transpose::Transpose;
 

@@ -26,5 +26,6 @@ mod pixel_shuffle;
 mod pool;
 mod reshape;
 mod rms_norm;
+mod rotary;
 mod softmax;
 mod transpose;
