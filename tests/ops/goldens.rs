@@ -1,14 +1,17 @@
 //! The reference against PyTorch: every case of `tests/goldens/*.json`, whose generators say how attributes are written.
 
+use crate::attention::{Sight, attention};
 use crate::reference::{self, Conv, Pool, Tensor};
+use crate::rotary::rotary_embedding;
 use safetensors::SafeTensors;
 use serde_json::Value;
 use shadernet::ops::PaddingMode;
 use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.
-const GOLDENS: [(&str, usize, &[u8]); 2] = [
+const GOLDENS: [(&str, usize, &[u8]); 3] = [
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
+    (include_str!("../goldens/attention.json"), 21, include_bytes!("../goldens/attention.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
 ];
 
@@ -127,6 +130,25 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
             let rank = x.shape.len() as i64;
             let axis = usize::try_from(axis.rem_euclid(rank)).expect("it is positive");
             if op == "softmax" { reference::softmax(x, axis) } else { reference::log_softmax(x, axis) }
+        }
+        "scaled_dot_product_attention" => {
+            let sight = Sight {
+                scale: attributes.get("scale").as_f64(),
+                causal: attributes.flag("is_causal"),
+                ..Sight::default()
+            };
+            // The reference infers it from the shapes.
+            assert_eq!(attributes.flag("enable_gqa"), inputs[0].shape[1] != inputs[1].shape[1]);
+            attention([x, &inputs[1], &inputs[2]], inputs.get(3), &sight)
+        }
+        "windowed_attention" => {
+            let window = Some(attributes.size("window"));
+            let sight = Sight { causal: true, window, starts: vec![attributes.size("start")], ..Sight::default() };
+            attention([x, &inputs[1], &inputs[2]], None, &sight)
+        }
+        "rotary_embedding" => {
+            let (starts, theta) = ([attributes.size("start")], attributes.number("theta"));
+            rotary_embedding(x, &starts, theta, attributes.size("dimension"), attributes.flag("interleaved"))
         }
         "relu" => reference::relu(x),
         "relu6" => reference::relu6(x),
