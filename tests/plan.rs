@@ -1,11 +1,11 @@
 //! What the planner decides, without a GPU: how many steps, in which memory, within which limits.
 
-use shadernet::kernel::{Caps, Layout, Place};
+use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 use shadernet::models::{all, find};
 use shadernet::ops::{BatchNorm2d, Conv2d, Pad2d, PaddingMode, Pool2d, PoolKind};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{PlannedValue, Resource};
-use shadernet::{BATCH, Constant, ErrorKind, Graph, Plan, Weights};
+use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Op, Plan, Result, Shape, Weights};
 
 fn caps() -> [(&'static str, Caps); 2] {
     [("portable", Caps::portable()), ("llvmpipe", Caps::llvmpipe())]
@@ -297,4 +297,54 @@ fn the_plan_of_resnet18() {
         assert_eq!(got, want, "line {} of the plan; UPDATE_GOLDENS=1 accepts it", i + 1);
     }
     assert_eq!(got.lines().count(), want.lines().count());
+}
+
+/// An operation of two dispatches, the second of which reads what the first leaves.
+#[derive(Debug)]
+struct TwoPasses;
+
+impl Op for TwoPasses {
+    fn name(&self) -> &'static str {
+        "two_passes"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        Ok(inputs.to_vec())
+    }
+
+    fn kernels(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let pass = |bindings| Dispatch::new(Shader::new("pass", "", &[]), &0u32, bindings, 1);
+        let scratch = |bytes, write| Binding::Scratch { index: 7, bytes, write };
+        let first = pass(vec![Binding::Input(0), scratch(100, true)]);
+        let second = pass(vec![scratch(64, false), Binding::Output(0)]);
+        let mut kernel = Kernel::new(vec![Layout::ROWS], Layout::ROWS, first);
+        kernel.dispatches.push(second);
+        Ok(vec![kernel])
+    }
+}
+
+#[test]
+fn scratch_lives_for_its_step() {
+    let mut graph = Graph::new();
+    let mut x = graph.input("x", [1, 8]);
+    for _ in 0..3 {
+        x = graph.push(TwoPasses, &[x]).expect("any shape will do");
+    }
+    graph.output("y", x);
+    let plan = plan(&graph, 1, &Caps::portable());
+    for (i, step) in plan.steps.iter().enumerate() {
+        let [(_, first), (_, second)] = &step.dispatches[..] else { panic!("two dispatches\n{plan}") };
+        let Resource::Slot { slot: written, bytes: 100, write: true } = first[1] else { panic!("{first:?}") };
+        let Resource::Slot { slot: read, bytes: 64, write: false } = second[0] else { panic!("{second:?}") };
+        assert_eq!(written, read, "step {i}\n{plan}");
+        let of = |alive| plan.values.iter().filter(move |v| v.slot == written && v.alive == alive).collect::<Vec<_>>();
+        assert!(matches!(of((i, i))[..], [PlannedValue { bytes: 100, .. }]), "step {i}: {:?}\n{plan}", plan.values);
+    }
+    // Two values between three steps, and what the steps leave themselves: one slot serves all of that.
+    assert_eq!(plan.values.len(), 2 + 3);
+    assert_eq!(plan.slots.iter().filter(|slot| slot.bytes() == 100).count(), 1, "{plan}");
+    for (i, a) in plan.values.iter().enumerate() {
+        let together = |b: &PlannedValue| a.alive.0 <= b.alive.1 && b.alive.0 <= a.alive.1;
+        assert!(plan.values[..i].iter().all(|b| a.slot != b.slot || !together(b)), "{:?}\n{plan}", plan.values);
+    }
 }

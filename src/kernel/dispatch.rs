@@ -41,6 +41,15 @@ pub enum Binding {
     Output(usize),
     /// Weights, packed once at load.
     Weight(Packed),
+    /// What one dispatch of a kernel leaves for the next: a buffer that lives for this step only.
+    Scratch {
+        /// Which one of the kernel's.
+        index: usize,
+        /// Its size.
+        bytes: u64,
+        /// Whether it is written. What is read, an earlier dispatch has written.
+        write: bool,
+    },
 }
 
 /// Weights in the form that a kernel reads, made once and shared by all the sessions of a model.

@@ -8,7 +8,7 @@ use crate::graph::{Graph, Node, Source, Value};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::ops::convert::convert;
 use crate::{Constant, DType, Data, Shape};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 impl Plan {
@@ -171,12 +171,16 @@ impl Planner<'_> {
                     node.outputs.iter().zip(&kernel.writes).map(|(&value, &layout)| self.write(value, layout)).collect()
                 }
             };
+            let scratch = self.scratch(&kernel);
             for dispatch in kernel.dispatches {
                 let bound = |binding: &Binding| match binding {
                     Binding::Input(i) => self.used(&reads[*i], false, node.inputs[*i], kernel.reads[*i]),
                     Binding::Output(i) => self.used(&writes[*i], true, node.outputs[*i], kernel.writes[*i]),
                     Binding::Weight(packed) => {
                         Use { home: Home::Weight(packed.clone()), write: false, bytes: packed.bytes() }
+                    }
+                    &Binding::Scratch { index, bytes, write } => {
+                        Use { home: scratch[&index].clone(), write, bytes: bytes.max(16) }
                     }
                 };
                 let uses = dispatch.bindings.iter().map(bound).collect();
@@ -272,10 +276,26 @@ impl Planner<'_> {
     /// Memory for a value that the step being planned writes.
     fn need(&mut self, value: Value, layout: Layout) -> Home {
         let (rows, width) = layout.texels(self.shape(value));
-        let kind = match layout.place {
+        self.slot(match layout.place {
             Place::Buffer => SlotKind::Buffer(layout.bytes(self.shape(value)).max(16)),
             Place::Texture => SlotKind::Texture(width as u32, rows as u32),
-        };
+        })
+    }
+
+    /// Buffers for what the kernel's dispatches leave each other, by their index.
+    fn scratch(&mut self, kernel: &Kernel) -> BTreeMap<usize, Home> {
+        let mut sizes = BTreeMap::new();
+        for binding in kernel.dispatches.iter().flat_map(|dispatch| &dispatch.bindings) {
+            if let &Binding::Scratch { index, bytes, .. } = binding {
+                let size = sizes.entry(index).or_insert(16);
+                *size = bytes.max(*size);
+            }
+        }
+        sizes.into_iter().map(|(index, bytes)| (index, self.slot(SlotKind::Buffer(bytes)))).collect()
+    }
+
+    /// Memory that is alive from the step being planned on.
+    fn slot(&mut self, kind: SlotKind) -> Home {
         let step = self.steps.len();
         self.needs.push(Need { kind, first: step, last: step });
         Home::Slot(self.needs.len() - 1)

@@ -4,11 +4,13 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use shadernet::ops::{GluKind, GridPadding, GridSampleMode, PaddingMode, ReduceKind, ResizeMode};
 use shadernet::selftest::ops::append::append;
+use shadernet::selftest::ops::attention::{Sight, attention};
 use shadernet::selftest::ops::conv_transpose1d::conv_transpose1d;
 use shadernet::selftest::ops::conv_transpose2d::{self, conv_transpose2d};
 use shadernet::selftest::ops::conv1d::{self, conv1d};
 use shadernet::selftest::ops::conv3d::{self, conv3d};
 use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
+use shadernet::selftest::ops::rotary::rotary_embedding;
 use shadernet::selftest::ops::{
     arg_reduce, cumsum, glu, matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, top_k,
 };
@@ -17,6 +19,7 @@ use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.
 const GOLDENS: &[(&str, usize, &[u8])] = &[
+    (include_str!("../goldens/attention.json"), 21, include_bytes!("../goldens/attention.safetensors")),
     (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
     (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
@@ -264,6 +267,25 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         "softmax" | "log_softmax" => {
             let axis = attributes.dim(x.shape.len());
             if op == "softmax" { reference::softmax(x, axis) } else { reference::log_softmax(x, axis) }
+        }
+        "scaled_dot_product_attention" => {
+            let sight = Sight {
+                scale: attributes.get("scale").as_f64(),
+                causal: attributes.flag("is_causal"),
+                ..Sight::default()
+            };
+            // The reference infers it from the shapes.
+            assert_eq!(attributes.flag("enable_gqa"), inputs[0].shape[1] != inputs[1].shape[1]);
+            attention([x, &inputs[1], &inputs[2]], inputs.get(3), &sight)
+        }
+        "windowed_attention" => {
+            let window = Some(attributes.size("window"));
+            let sight = Sight { causal: true, window, starts: vec![attributes.size("start")], ..Sight::default() };
+            attention([x, &inputs[1], &inputs[2]], None, &sight)
+        }
+        "rotary_embedding" => {
+            let (starts, theta) = ([attributes.size("start")], attributes.number("theta"));
+            rotary_embedding(x, &starts, theta, attributes.size("dimension"), attributes.flag("interleaved"))
         }
         "relu" => reference::relu(x),
         "relu6" => reference::relu6(x),

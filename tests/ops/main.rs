@@ -6,6 +6,7 @@
 mod activation;
 mod append;
 mod arg_reduce;
+mod attention;
 mod batch_norm;
 mod binary;
 mod concat;
@@ -34,6 +35,7 @@ mod reduce;
 mod reshape;
 mod resize;
 mod rms_norm;
+mod rotary;
 mod softmax;
 mod top_k;
 mod transpose;
@@ -59,6 +61,7 @@ tables! {
     activation
     append
     arg_reduce
+    attention
     batch_norm
     binary
     concat
@@ -84,6 +87,7 @@ tables! {
     reshape
     resize
     rms_norm
+    rotary
     softmax
     top_k
     transpose

@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod append;
 pub mod arg_reduce;
+pub mod attention;
 pub mod batch_norm;
 pub mod binary;
 pub mod concat;
@@ -28,6 +29,7 @@ pub mod reduce;
 pub mod reshape;
 pub mod resize;
 pub mod rms_norm;
+pub mod rotary;
 pub mod softmax;
 pub mod top_k;
 pub mod transpose;
@@ -52,6 +54,7 @@ pub const TABLES: &[Table] = &[
     table!(activation, "ReLU, ReLU6, LeakyReLU, ELU, SELU, CELU, Sigmoid, Hardsigmoid, Tanh, SiLU, Hardswish, GELU, Mish, Softplus, Softsign", "negative_slope, alpha, beta, approximate; any rank", "relu" "relu6" "leaky_relu" "sigmoid" "tanh" "silu" "hardswish" "gelu" "elu" "selu" "celu" "hardsigmoid" "mish" "softplus" "softsign"),
     table!(append, "a KV cache (state that outlives a frame)", "position, one or one for each sequence", "append"),
     table!(arg_reduce, "argmax, argmin", "dim, keepdim", "argmax" "argmin"),
+    table!(attention, "scaled_dot_product_attention: multi-head, grouped-query, multi-query, cross", "heads, scale, is_causal, window, attn_mask, a cache with positions; heads apart, side by side or packed", "scaled_dot_product_attention" "windowed_attention"),
     table!(
         batch_norm,
         "BatchNorm1d, BatchNorm2d, BatchNorm3d",
@@ -97,6 +100,7 @@ pub const TABLES: &[Table] = &[
     table!(reshape, "reshape, Flatten", "shape", "reshape" "flatten"),
     table!(resize, "interpolate, Upsample (ONNX Resize)", "size or scale_factor, mode, align_corners", "interpolate"),
     table!(rms_norm, "RMSNorm", "normalized_shape, weight, eps", "rms_norm"),
+    table!(rotary, "rotary position embedding", "heads, theta, dimension, interleaved, positions", "rotary_embedding"),
     table!(softmax, "Softmax, LogSoftmax", "dim", "softmax" "log_softmax"),
     table!(top_k, "topk", "k, dim, largest", "topk"),
     table!(transpose, "permute", "dims", "permute"),

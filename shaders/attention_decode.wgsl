@@ -1,0 +1,176 @@
+// Scaled dot-product attention for few queries, y = softmax(scale q kᵀ + mask) v, whose time goes into reading k and v once.
+//
+// One workgroup takes up to 4 QUADS pairs of a query and a query head that share a k/v head, and the share of one split of the
+// keys, 128 at most: all their weights fit into workgroup memory, so that one pass over k and one over v suffice, each read
+// by neighbours from neighbours. attention_join.wgsl joins what the splits leave in y (flash-decoding, Dao et al.,
+// 2023). Pairs, q, k, v, y, mask, ALIGNED: as in attention.wgsl.
+//
+// Not measured on a GPU yet.
+
+override ALIGNED: bool = false;
+const QUADS: u32 = 1u; // 4s of pairs: 1, or 2 where d is 128 at most
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> mask: array<f32>;
+@group(0) @binding(5) var<storage, read> position: array<i32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+var<workgroup> q_tile: array<vec4<f32>, 256>; // [pair][d/4]
+var<workgroup> weights: array<vec4<f32>, 128u * QUADS>; // [4 pairs][key], one pair a component
+var<workgroup> joint: array<vec4<f32>, 136>;
+
+fn load_q(at: u32, c: u32) -> vec4<f32> {
+    if ALIGNED { return q[at / 4u + c]; }
+    var value = vec4<f32>();
+    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = q[(at + e) / 4u][(at + e) % 4u]; }
+    return value;
+}
+
+fn load_k(at: u32, c: u32) -> vec4<f32> {
+    if ALIGNED { return k[at / 4u + c]; }
+    var value = vec4<f32>();
+    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = k[(at + e) / 4u][(at + e) % 4u]; }
+    return value;
+}
+
+fn load_v(at: u32, c: u32) -> vec4<f32> {
+    if ALIGNED { return v[at / 4u + c]; }
+    var value = vec4<f32>();
+    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = v[(at + e) / 4u][(at + e) % 4u]; }
+    return value;
+}
+
+// The largest over the workgroup, or the sum.
+fn over_all(lane: u32, value: vec4<f32>, sum: bool) -> vec4<f32> {
+    joint[lane] = value;
+    workgroupBarrier();
+    for (var half = 64u; half > 0u; half /= 2u) {
+        if lane < half {
+            let other = joint[lane + half];
+            joint[lane] = select(max(joint[lane], other), joint[lane] + other, sum);
+        }
+        workgroupBarrier();
+    }
+    let all = joint[0];
+    // The next values are written where this one is read.
+    workgroupBarrier();
+    return all;
+}
+
+@compute @workgroup_size(128)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let id = linear(workgroup, workgroups);
+    let split = id % params.splits;
+    let head = id / params.splits % params.heads;
+    let n = id / params.splits / params.heads;
+    if n >= params.batch { return; }
+    let pairs = params.group * params.queries;
+    var start = 0u;
+    if params.positions > 0u { start = u32(clamp(position[min(n, params.positions - 1u)], 0, i32(params.keys))); }
+    let range = visible(params, start, start + params.queries - 1u, split);
+    let count = range.y - range.x;
+
+    let d4 = (params.d + 3u) / 4u;
+    for (var i = lane; i < 4u * QUADS * d4; i += 128u) {
+        var value = vec4<f32>();
+        if i / d4 < pairs {
+            value = load_q(params.q.w + row_of(params.q, n, head, params.group, i / d4), i % d4);
+        }
+        q_tile[i] = value;
+    }
+    workgroupBarrier();
+
+    // 16 keys at a time, 8 invocations each.
+    let k_base = params.k.w + n * params.k.x + head * params.k.y + range.x * params.k.z;
+    for (var key = 0u; key < count; key += 16u) {
+        var scores: array<vec4<f32>, QUADS>;
+        if key + lane / 8u < count {
+            for (var c = lane % 8u; c < d4; c += 8u) {
+                let value = load_k(k_base + (key + lane / 8u) * params.k.z, c);
+                for (var i = 0u; i < QUADS; i++) {
+                    let at = 4u * i * d4 + c;
+                    scores[i] += vec4<f32>(dot(q_tile[at], value), dot(q_tile[at + d4], value),
+                                           dot(q_tile[at + 2u * d4], value), dot(q_tile[at + 3u * d4], value));
+                }
+            }
+        }
+        for (var i = 0u; i < QUADS; i++) {
+            // A row of 16 has one more, so that neighbours start in different banks.
+            joint[lane % 8u * 17u + lane / 8u] = scores[i];
+            workgroupBarrier();
+            if lane < 16u {
+                var sum = vec4<f32>();
+                for (var j = 0u; j < 8u; j++) { sum += joint[j * 17u + lane]; }
+                weights[128u * i + key + lane] = sum;
+            }
+            workgroupBarrier();
+        }
+    }
+
+    // From here on each invocation has one key.
+    var largest: array<vec4<f32>, QUADS>;
+    var total: array<vec4<f32>, QUADS>;
+    for (var i = 0u; i < QUADS; i++) {
+        var scores = vec4<f32>(EXCLUDED);
+        for (var j = 0u; j < 4u; j++) {
+            let pair = min(4u * i + j, pairs - 1u);
+            let at = start + pair / params.group;
+            let key = range.x + lane;
+            if lane < count && (params.causal == 0u || (key <= at && at - key < params.window)) {
+                var add = 0.0;
+                if params.masked != 0u { add = mask[row_of(params.mask, n, head, params.group, pair) + key * params.mask.w]; }
+                scores[j] = masked(weights[128u * i + lane][j] * params.scale, add);
+            }
+        }
+        largest[i] = over_all(lane, scores, false);
+        let mine = weight(scores, largest[i]);
+        weights[128u * i + lane] = mine;
+        total[i] = over_all(lane, mine, true);
+    }
+
+    // As many keys at a time as there are invocations for all elements of v.
+    let dv4 = (params.dv + 3u) / 4u;
+    let slices = 128u / dv4;
+    var sums: array<vec4<f32>, 4u * QUADS>;
+    if lane < slices * dv4 {
+        let v_base = params.v.w + n * params.v.x + head * params.v.y + range.x * params.v.z;
+        for (var key = lane / dv4; key < count; key += slices) {
+            let value = load_v(v_base + key * params.v.z, lane % dv4);
+            for (var i = 0u; i < QUADS; i++) {
+                let w = weights[128u * i + key];
+                sums[4u * i] += w.x * value;
+                sums[4u * i + 1u] += w.y * value;
+                sums[4u * i + 2u] += w.z * value;
+                sums[4u * i + 3u] += w.w * value;
+            }
+        }
+    }
+    for (var i = 0u; i < 4u * QUADS; i++) {
+        joint[lane] = sums[i];
+        workgroupBarrier();
+        if lane < dv4 && i < pairs {
+            var value = vec4<f32>();
+            for (var j = 0u; j < slices; j++) { value += joint[j * dv4 + lane]; }
+            let sum = total[i / 4u][i % 4u];
+            var at = params.y.w + row_of(params.y, n, head, params.group, i);
+            if params.splits > 1u {
+                at = (((n * params.heads + head) * pairs + i) * params.splits + split) * 4u * (dv4 + 1u);
+                if lane == 0u {
+                    y[at + 4u * dv4] = largest[i / 4u][i % 4u];
+                    y[at + 4u * dv4 + 1u] = sum;
+                }
+            } else {
+                value *= select(0.0, 1.0 / sum, sum > 0.0);
+            }
+            for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { y[at + 4u * lane + j] = value[j]; }
+        }
+        workgroupBarrier();
+    }
+}

@@ -1,0 +1,64 @@
+// What the splits of attention.wgsl and attention_decode.wgsl leave, joined: each one's sums weigh exp(its largest score - the
+// largest of all).
+//
+// One workgroup computes the row of one pair of a query and a query head; its invocations are columns of texels times slices
+// of the splits. x: [pair][split][dv/4 texels of sums; one with the largest score and the sum of the weights].
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+var<workgroup> joint: array<vec4<f32>, 256>;
+
+@compute @workgroup_size(256)
+fn main(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let id = linear(workgroup, workgroups);
+    let pairs = params.group * params.queries;
+    let pair = id % pairs;
+    let head = id / pairs % params.heads;
+    let n = id / pairs / params.heads;
+    if n >= params.batch { return; }
+    let dv4 = (params.dv + 3u) / 4u;
+    let columns = dv4 + 1u;
+    let base = id * params.splits * columns;
+
+    var largest = EXCLUDED;
+    for (var i = lane; i < params.splits; i += 256u) { largest = max(largest, x[base + i * columns + dv4].x); }
+    joint[lane].x = largest;
+    workgroupBarrier();
+    for (var half = 128u; half > 0u; half /= 2u) {
+        if lane < half { joint[lane].x = max(joint[lane].x, joint[lane + half].x); }
+        workgroupBarrier();
+    }
+    largest = joint[0].x;
+    workgroupBarrier();
+
+    let slices = 256u / columns;
+    var sums = vec4<f32>();
+    if lane < slices * columns {
+        for (var i = lane / columns; i < params.splits; i += slices) {
+            let at = base + i * columns;
+            sums += weight(vec4<f32>(x[at + dv4].x), vec4<f32>(largest)) * x[at + lane % columns];
+        }
+    }
+    joint[lane] = sums;
+    workgroupBarrier();
+    // The column behind those of v has the sum of the weights.
+    if lane < columns {
+        sums = joint[lane];
+        for (var i = 1u; i < slices; i++) { sums += joint[i * columns + lane]; }
+    }
+    workgroupBarrier();
+    joint[lane] = sums;
+    workgroupBarrier();
+    let total = joint[dv4].y;
+    if lane < dv4 {
+        let value = sums * select(0.0, 1.0 / total, total > 0.0);
+        let at = params.y.w + row_of(params.y, n, head, params.group, pair) + 4u * lane;
+        for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { y[at + j] = value[j]; }
+    }
+}

@@ -1,0 +1,41 @@
+// What the attention kernels share: parameters, which keys are seen, scores and their weights.
+
+// Strides of batch, head and row, and an offset; for the mask those of batch, head, query and key. heads: of keys and values,
+// each for `group` of queries. positions: none, one, or as many as sequences. causal and masked are flags here rather than
+// constants, so that one pipeline serves all: they are asked once a score.
+struct Params {
+    q: vec4<u32>, k: vec4<u32>, v: vec4<u32>, y: vec4<u32>, mask: vec4<u32>,
+    batch: u32, heads: u32, group: u32, queries: u32, keys: u32, d: u32, dv: u32, window: u32,
+    splits: u32, positions: u32, causal: u32, masked: u32, scale: f32,
+}
+
+// Where the row of a pair of a query and a query head begins: the heads that share a k/v head are neighbours.
+fn row_of(strides: vec4<u32>, n: u32, head: u32, group: u32, pair: u32) -> u32 {
+    return n * strides.x + (head * group + pair % group) * strides.y + pair / group * strides.z;
+}
+
+// The score of a key that a query doesn't see. Scores themselves are greater, so that no infinity is ever computed with:
+// shaders may be compiled as if there were none.
+const EXCLUDED: f32 = -3.4028235e38;
+
+// A score, and what the mask adds; only its bits tell whether that is -inf, which excludes. A mask's lowest finite number
+// excludes only as long as there is something greater, as in PyTorch.
+fn masked(score: f32, mask: f32) -> f32 {
+    return select(max(score + mask, -3.3e38), EXCLUDED, bitcast<u32>(mask) == 0xff800000u);
+}
+
+// exp(score - largest), and 0 for what is excluded, be everything so. (exp(-87) is about the smallest normal f32.)
+fn weight(score: vec4<f32>, largest: vec4<f32>) -> vec4<f32> {
+    return select(exp(max(score - largest, vec4<f32>(-87.0))), vec4<f32>(), score == vec4<f32>(EXCLUDED));
+}
+
+// The first key and the one past the last of a split's share of those that queries at the positions first..last see.
+fn visible(params: Params, first: u32, last: u32, split: u32) -> vec2<u32> {
+    let causal = params.causal != 0u;
+    let end = select(params.keys, min(params.keys, last + 1u), causal);
+    let begin = select(0u, min(end, first + 1u - min(first + 1u, params.window)), causal);
+    // As even as can be, but none with next to nothing to do.
+    let share = max((end - begin + params.splits - 1u) / params.splits, 32u);
+    let start = min(begin + split * share, end);
+    return vec2<u32>(start, min(start + share, end));
+}

@@ -1,0 +1,51 @@
+// Rotary position embedding: of a token's `d` elements a head, the first `dimension` turn in pairs, (a, b) becoming
+// (a cos - b sin, b cos + a sin); the angle depends on the token's position and on the pair. The others are copied.
+//
+// One invocation computes one element; its neighbours read what else it reads.
+// x, y: row-major; tokens lie `row` elements apart, sequences `sequence`. table: [position][pair] of (cosine, sine).
+// position: one, or as many as sequences.
+
+override INTERLEAVED: bool = false; // pairs 2i, 2i + 1 instead of i, i + dimension/2
+override CACHED: bool = false;
+
+struct Params {
+    count: u32, d: u32, dimension: u32, row: u32, sequence: u32, length: u32, max_length: u32, positions: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> table: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read> position: array<i32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    let e = i % params.d;
+    if e >= params.dimension {
+        y[i] = x[i];
+        return;
+    }
+    var at = i / params.row % params.length;
+    if CACHED {
+        // Where nobody has checked the position, the last ones serve for those beyond.
+        let start = clamp(position[min(i / params.sequence, params.positions - 1u)], 0, i32(params.max_length));
+        at = min(at + u32(start), params.max_length - 1u);
+    }
+    let half = params.dimension / 2u;
+    var pair = e % half;
+    var second = e >= half;
+    var other = select(i + half, i - half, second);
+    if INTERLEAVED {
+        pair = e / 2u;
+        second = e % 2u == 1u;
+        other = select(i + 1u, i - 1u, second);
+    }
+    let turn = table[at * half + pair];
+    y[i] = x[i] * turn.x + select(-x[other], x[other], second) * turn.y;
+}

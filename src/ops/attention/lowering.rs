@@ -1,0 +1,121 @@
+//! What the attention's kernels have in common: parameters, bindings, the keys of a workgroup shared among several.
+
+use super::{Attention, Form, Sizes};
+use crate::Shape;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Dispatch, Kernel, Layout, Shader};
+use bytemuck::{Pod, Zeroable};
+
+/// An attention, about to become dispatches.
+pub(super) struct Lowering<'a> {
+    op: &'a Attention,
+    pub(super) sizes: Sizes,
+    inputs: &'a [Shape],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    q: [u32; 4],
+    k: [u32; 4],
+    v: [u32; 4],
+    y: [u32; 4],
+    mask: [u32; 4],
+    batch: u32,
+    heads: u32,
+    group: u32,
+    queries: u32,
+    keys: u32,
+    d: u32,
+    dv: u32,
+    window: u32,
+    splits: u32,
+    positions: u32,
+    causal: u32,
+    masked: u32,
+    scale: f32,
+    pad: [u32; 3],
+}
+
+impl<'a> Lowering<'a> {
+    pub(super) fn new(op: &'a Attention, sizes: Sizes, inputs: &'a [Shape]) -> Lowering<'a> {
+        Lowering { op, sizes, inputs }
+    }
+
+    /// The most keys that `queries` neighbours see between them.
+    pub(super) fn span(&self, queries: usize) -> usize {
+        let Sizes { keys, queries: all, .. } = self.sizes;
+        let causal = if self.op.sees_the_past_only() && !self.op.cached { keys.min(all) } else { keys };
+        self.op.window.map_or(causal, |window| causal.min(window.saturating_add(queries - 1)))
+    }
+
+    fn params(&self, splits: usize) -> Params {
+        let Sizes { batch, heads, group, queries, keys, d, dv } = self.sizes;
+        let all = heads * group;
+        let outer = |heads: usize, rows: usize, size: usize| [heads * rows * size, rows * size, size, 0];
+        let inner = |heads: usize, rows: usize, size: usize| [rows * heads * size, size, heads * size, 0];
+        let [q, k, v, y] = match self.op.form {
+            Form::Outer => {
+                [outer(all, queries, d), outer(heads, keys, d), outer(heads, keys, dv), outer(all, queries, dv)]
+            }
+            Form::Inner(..) => {
+                [inner(all, queries, d), inner(heads, keys, d), inner(heads, keys, dv), inner(all, queries, dv)]
+            }
+            Form::Packed(..) => {
+                let width = (all + 2 * heads) * d;
+                let from = |head: usize| [keys * width, d, width, head * d];
+                [from(0), from(all), from(all + heads), inner(all, queries, d)]
+            }
+        };
+        let mask = match self.op.masked {
+            true => self.inputs[self.op.tensors()].broadcast_strides(&self.sizes.scores()),
+            false => vec![0; 4],
+        };
+        let four = |strides: &[usize]| std::array::from_fn(|i| strides[i] as u32);
+        let positions = self.inputs.last().filter(|_| self.op.cached).map_or(0, Shape::elements);
+        Params {
+            q: four(&q),
+            k: four(&k),
+            v: four(&v),
+            y: four(&y),
+            mask: four(&mask),
+            batch: batch as u32,
+            heads: heads as u32,
+            group: group as u32,
+            queries: queries as u32,
+            keys: keys as u32,
+            d: d as u32,
+            dv: dv as u32,
+            window: self.op.window.map_or(u32::MAX, |window| window.try_into().unwrap_or(u32::MAX)),
+            splits: splits as u32,
+            positions: positions as u32,
+            causal: self.op.sees_the_past_only().into(),
+            masked: self.op.masked.into(),
+            scale: self.op.scale.unwrap_or(1.0 / (d as f64).sqrt()) as f32,
+            pad: [0; 3],
+        }
+    }
+
+    /// A kernel of `workgroups` workgroups for each of the splits, and of what joins these.
+    pub(super) fn kernel(&self, shader: Shader, workgroups: usize, splits: usize) -> Kernel {
+        let Sizes { batch, heads, d, dv, .. } = self.sizes;
+        let op = self.op;
+        let shader = shader.set("ALIGNED", d % 4 == 0 && dv % 4 == 0);
+        let rows = batch * heads * self.sizes.pairs();
+        let bytes = rows as u64 * splits as u64 * (dv.div_ceil(4) + 1) as u64 * 16;
+        let scratch = |write: bool| Binding::Scratch { index: 0, bytes, write };
+        let tensors = op.tensors();
+        // What there is none of, input 0 stands for: something must be bound.
+        let mut bindings: Vec<Binding> = (0..3).map(|i| Binding::Input(i % tensors)).collect();
+        bindings.push(Binding::Input(if op.masked { tensors } else { 0 }));
+        bindings.push(Binding::Input(if op.cached { self.inputs.len() - 1 } else { 0 }));
+        bindings.push(if splits > 1 { scratch(true) } else { Binding::Output(0) });
+        let params = self.params(splits);
+        let mut dispatches = vec![Dispatch::new(shader, &params, bindings, workgroups * splits)];
+        if splits > 1 {
+            let bindings = vec![scratch(false), Binding::Output(0)];
+            dispatches.push(Dispatch::new(shader!("attention_join", "attention", "index"), &params, bindings, rows));
+        }
+        Kernel { rank: 0, reads: vec![Layout::ROWS; self.inputs.len()], writes: vec![Layout::ROWS], dispatches }
+    }
+}

@@ -1,0 +1,198 @@
+//! Rotary position embedding.
+
+use super::append::expect_positions;
+use crate::error::{ErrorKind, Result, expect_rank};
+use crate::graph::op::{Io, Op, expect_dtypes};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+use std::sync::Arc;
+
+/// Rotary position embedding (Su et al., RoFormer, 2021, <https://arxiv.org/abs/2104.09864>): in each head's vector of a token
+/// at position p, pair i of elements turns by the angle `p theta^(-2i / D)`.
+///
+/// The input is `[N, H, L, D]`, or `[N, L, H D]` with [`heads`](RotaryEmbedding::heads), as for
+/// [`Attention`](super::Attention); the output has its shape. Token i is at position i, unless it is
+/// [`cached`](RotaryEmbedding::cached). Angles are computed in f64, when the graph's weights are packed.
+///
+/// ```
+/// use shadernet::ops::RotaryEmbedding;
+/// let llama = RotaryEmbedding::new(8192).heads(32).theta(500_000.0);
+/// let gpt_j = RotaryEmbedding::new(2048).heads(16).dimension(64).interleaved(true);
+/// ```
+#[derive(Clone, Debug)]
+pub struct RotaryEmbedding {
+    max_length: usize,
+    heads: Option<usize>,
+    theta: f64,
+    dimension: Option<usize>,
+    interleaved: bool,
+    cached: bool,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    count: u32,
+    d: u32,
+    /// How many elements of a head turn.
+    dimension: u32,
+    /// The distance from a token to the next, and from a sequence to the next.
+    row: u32,
+    sequence: u32,
+    length: u32,
+    max_length: u32,
+    positions: u32,
+}
+
+impl RotaryEmbedding {
+    /// An embedding of positions below `max_length`, with theta 10000: all elements of a head turn, and the pairs are `i` and
+    /// `i + D / 2`, as in Llama.
+    pub fn new(max_length: usize) -> RotaryEmbedding {
+        RotaryEmbedding { max_length, heads: None, theta: 1e4, dimension: None, interleaved: false, cached: false }
+    }
+
+    /// The heads lie side by side in the last dimension, so many of them.
+    #[must_use]
+    pub fn heads(self, heads: usize) -> RotaryEmbedding {
+        RotaryEmbedding { heads: Some(heads), ..self }
+    }
+
+    /// Another base of the angles.
+    #[must_use]
+    pub fn theta(self, theta: f64) -> RotaryEmbedding {
+        RotaryEmbedding { theta, ..self }
+    }
+
+    /// Only the first elements of a head turn, so many of them: an even number, which takes the place of D.
+    #[must_use]
+    pub fn dimension(self, dimension: usize) -> RotaryEmbedding {
+        RotaryEmbedding { dimension: Some(dimension), ..self }
+    }
+
+    /// The pairs are neighbours, `2i` and `2i + 1`, as in the paper and GPT-J.
+    #[must_use]
+    pub fn interleaved(self, interleaved: bool) -> RotaryEmbedding {
+        RotaryEmbedding { interleaved, ..self }
+    }
+
+    /// One more input, `position`, `i32`s `[1]` or `[N]`: how many tokens came before. Token i is at `position + i`.
+    #[must_use]
+    pub fn cached(self) -> RotaryEmbedding {
+        RotaryEmbedding { cached: true, ..self }
+    }
+
+    /// D, and how many tokens there are.
+    fn sizes(&self, x: &Shape) -> Result<[usize; 2], ErrorKind> {
+        match self.heads {
+            None => {
+                expect_rank("input", x, 4)?;
+                Ok([x[3], x[2]])
+            }
+            Some(heads) => {
+                expect_rank("input", x, 3)?;
+                if heads == 0 || !x[2].is_multiple_of(heads) {
+                    return Err(ErrorKind::argument(
+                        "heads",
+                        format_args!("a divisor of the {} elements", x[2]),
+                        heads,
+                    ));
+                }
+                Ok([x[2] / heads, x[1]])
+            }
+        }
+    }
+
+    /// Cosine and sine of each angle: `[position][pair]`.
+    fn table(&self, dimension: usize) -> Packed {
+        let (theta, pairs) = (self.theta, dimension / 2);
+        let texels = (self.max_length * pairs).div_ceil(2);
+        let key = format!("rotary {theta} {dimension} {}", self.max_length);
+        let max_length = self.max_length;
+        let values = move || {
+            let mut values = Vec::with_capacity(4 * texels);
+            for position in 0..max_length {
+                for i in 0..pairs {
+                    let angle = position as f64 * theta.powf(-2.0 * i as f64 / dimension as f64);
+                    values.extend([angle.cos() as f32, angle.sin() as f32]);
+                }
+            }
+            values.resize(4 * texels, 0.0);
+            values
+        };
+        Packed { key, place: Place::Buffer, texels: (1, texels), values: Arc::new(values) }
+    }
+}
+
+impl Op for RotaryEmbedding {
+    fn name(&self) -> &'static str {
+        "rotary_embedding"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let wanted = 1 + usize::from(self.cached);
+        if inputs.len() != wanted {
+            return Err(ErrorKind::argument("inputs", wanted, inputs.len()));
+        }
+        let [d, length] = self.sizes(&inputs[0])?;
+        let dimension = self.dimension.unwrap_or(d);
+        if dimension == 0 || !dimension.is_multiple_of(2) || dimension > d {
+            return Err(ErrorKind::argument("dimension", format_args!("an even number up to {d}"), dimension));
+        }
+        if length > self.max_length {
+            return Err(ErrorKind::argument("max_length", format_args!("{length} tokens or more"), self.max_length));
+        }
+        // The table's elements, and the input's, are counted in 32 bits.
+        let table = self.max_length.saturating_mul(dimension);
+        if table.max(inputs[0].elements()) > u32::MAX as usize {
+            return Err(ErrorKind::Unsupported(format!("a table of {table} angles for {}", inputs[0])));
+        }
+        if !(self.theta.is_finite() && self.theta > 0.0) {
+            return Err(ErrorKind::argument("theta", "a positive number", self.theta));
+        }
+        if self.cached {
+            expect_positions(&inputs[1], inputs[0][0])?;
+        }
+        Ok(vec![inputs[0].clone()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        expect_dtypes(inputs, |i| if i == 1 { DType::I32 } else { DType::F32 })?;
+        Ok(vec![DType::F32])
+    }
+
+    fn range(&self, input: usize, io: &Io) -> Option<[i32; 2]> {
+        let [_, length] = self.sizes(&io.inputs[0]).ok().filter(|_| input == 1)?;
+        Some([0, i32::try_from(self.max_length - length).unwrap_or(i32::MAX)])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let x = &io.inputs[0];
+        let [d, length] = self.sizes(x)?;
+        let dimension = self.dimension.unwrap_or(d);
+        let params = Params {
+            count: x.elements() as u32,
+            d: d as u32,
+            dimension: dimension as u32,
+            row: x.strides()[x.len() - 2] as u32,
+            sequence: x.strides()[0] as u32,
+            length: length as u32,
+            max_length: self.max_length as u32,
+            positions: io.inputs.get(1).map_or(1, Shape::elements) as u32,
+        };
+        let shader = shader!("rotary", "index").set("INTERLEAVED", self.interleaved).set("CACHED", self.cached);
+        // Without a position, the input stands for it: something must be bound.
+        let position = Binding::Input(usize::from(self.cached));
+        let bindings = vec![Binding::Input(0), Binding::Weight(self.table(dimension)), position, Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &params, bindings, x.elements().div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch)])
+    }
+}
+
+impl Graph {
+    /// Adds a [`RotaryEmbedding`] of a tensor, and its position if it is [`cached`](RotaryEmbedding::cached).
+    pub fn rotary_embedding(&mut self, inputs: &[Value], rotary: RotaryEmbedding) -> Result<Value> {
+        self.push(rotary, inputs)
+    }
+}

@@ -1,0 +1,125 @@
+use crate::harness::{refused, tiers};
+use shadernet::kernel::Caps;
+use shadernet::ops::Attention;
+use shadernet::selftest::ops::attention::{Sight, attention, inner, tensors};
+use shadernet::selftest::reference::Tensor;
+use shadernet::{Cost, DType, Data, Graph, Io, Model, Op, Plan};
+
+/// Token after token, as a language model does it: the same as all at once.
+#[test]
+fn decoding() {
+    let (tokens, heads, kv_heads, d) = (5, 4, 2, 8);
+    let [q, k, v] = tensors([1, heads, kv_heads, tokens, tokens, d, d]);
+    let expected = inner(&attention([&q, &k, &v], None, &Sight { causal: true, ..Sight::default() }));
+    let mut graph = Graph::new();
+    let x = [(&q, "q"), (&k, "k"), (&v, "v")].map(|(x, name)| graph.input(name, [1, 1, x.shape[1] * d]));
+    let position = graph.typed_input("position", DType::I32, [1]);
+    let [keys, values] = ["keys", "values"].map(|name| graph.state(name, [1, 8, kv_heads * d]));
+    let keys = graph.append(keys, x[1], position).expect("it fits");
+    let values = graph.append(values, x[2], position).expect("it fits");
+    let op = Attention::new().heads(heads, kv_heads).cached();
+    let y = graph.attention(&[x[0], keys, values, position], op).expect("it fits");
+    graph.output("y", y);
+    for tier in tiers() {
+        let session = Model::new(&tier.context, &graph).and_then(|model| model.session(1)).expect("it is small");
+        for token in 0..tokens {
+            let of = |x: &Tensor| Data::F32(inner(x).data.chunks(x.shape[1] * d).nth(token).expect("a row").to_vec());
+            let outputs = session.run_blocking(&[of(&q), of(&k), of(&v), Data::I32(vec![token as i32])]);
+            let got = outputs.unwrap_or_else(|error| panic!("{error}"))[0].to_f32();
+            let want = &expected.data[token * heads * d..][..heads * d];
+            let near = got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-5);
+            assert!(near, "token {token}, tier {}: got {got:?}, wanted {want:?}", tier.name);
+        }
+    }
+}
+
+#[test]
+fn costs_all_scores() {
+    let shapes = [[2, 6, 5, 8].into(), [2, 2, 7, 8].into(), [2, 2, 7, 4].into()];
+    let io = Io { inputs: &shapes, outputs: &[[2, 6, 5, 4].into()], dtypes: &[DType::F32; 3] };
+    let wanted = Cost { macs: 2 * 6 * 5 * 7 * (8 + 4), activations: true, ..Cost::default() };
+    assert_eq!(Attention::new().is_causal(true).cost(&io), wanted);
+}
+
+#[test]
+fn what_a_position_may_be() {
+    let shapes = [[2, 3, 8].into(), [2, 10, 8].into(), [2, 10, 8].into(), [2].into()];
+    let io = Io { inputs: &shapes, outputs: &shapes[..1], dtypes: &[DType::F32; 4] };
+    let op = Attention::new().heads(2, 2).cached();
+    assert_eq!([op.range(2, &io), op.range(3, &io)], [None, Some([0, 7])]);
+}
+
+/// As many workgroups as keep a GPU busy, whatever the shapes; and each key read by one of them for all heads that share it.
+#[test]
+fn dispatches() {
+    let dispatches = |op: Attention, shapes: &[&[usize]]| {
+        let mut graph = Graph::new();
+        let inputs: Vec<_> = shapes.iter().map(|&shape| graph.input("x", shape)).collect();
+        let y = graph.attention(&inputs, op).unwrap_or_else(|error| panic!("{error}"));
+        graph.output("y", y);
+        let plan = Plan::new(&graph, 1, &Caps::portable()).unwrap_or_else(|error| panic!("{error}"));
+        let all = plan.steps.iter().flat_map(|step| &step.dispatches);
+        all.map(|(dispatch, _)| (dispatch.shader.name(), dispatch.workgroups[0])).collect::<Vec<_>>()
+    };
+    // A token of a model with 32 heads: 8 heads of keys by 32 splits of 128 keys; 32 rows to join.
+    let [q, k] = [[1, 1, 32 * 128], [1, 4096, 8 * 128]];
+    let token = dispatches(Attention::new().heads(32, 8), &[&q, &k, &k]);
+    assert_eq!(token, [("attention_decode", 8 * 32), ("attention_join", 32)]);
+    // Its prompt: 4 heads by 1024 queries are 64 tiles of 64.
+    let [q, k] = [[1, 1024, 32 * 128], [1, 1024, 8 * 128]];
+    let prompt = dispatches(Attention::new().heads(32, 8).is_causal(true), &[&q, &k, &k]);
+    assert_eq!(prompt, [("attention", 8 * 64)]);
+    // 71 heads that share one are two tiles.
+    let [q, k] = [[1, 71, 1, 64], [1, 1, 2048, 64]];
+    assert_eq!(dispatches(Attention::new(), &[&q, &k, &k]), [("attention", 2 * 8), ("attention_join", 71)]);
+    // A window of few keys isn't split.
+    let [q, k] = [[1, 32, 1, 64], [1, 8, 2048, 64]];
+    assert_eq!(dispatches(Attention::new().window(16), &[&q, &k, &k]), [("attention_decode", 8)]);
+}
+
+#[test]
+fn what_it_refuses() {
+    let op = Attention::new;
+    let outer: [&[usize]; 3] = [&[2, 4, 3, 8], &[2, 2, 5, 8], &[2, 2, 5, 6]];
+    let with = |i: usize, shape: &'static [usize]| {
+        let mut shapes = outer;
+        shapes[i] = shape;
+        refused(&shapes, op())
+    };
+    assert!(with(0, &[2, 3, 8]).contains("query: wanted 4 dimensions"));
+    assert!(with(0, &[2, 3, 3, 8]).contains("query heads: wanted a multiple of the 2 heads of keys and values, got 3"));
+    assert!(with(1, &[1, 2, 5, 8]).contains("key: wanted [2, Hkv, Lk, 8], got [1, 2, 5, 8]"));
+    assert!(with(1, &[2, 2, 5, 7]).contains("key: wanted [2, Hkv, Lk, 8]"));
+    assert!(with(2, &[2, 2, 4, 6]).contains("value: wanted [2, 2, 5, Dv], got [2, 2, 4, 6]"));
+    assert!(refused(&[&[1, 1, 1, 257][..]; 3], op()).contains("heads of 257 elements where 256 are the most"));
+    assert!(refused(&outer[..2], op()).contains("inputs: wanted 3, got 2"));
+    assert!(refused(&outer, op().masked()).contains("inputs: wanted 4, got 3"));
+    assert!(refused(&outer, op().window(0)).contains("window: wanted 1 or more, got 0"));
+    assert!(refused(&outer, op().scale(f64::NAN)).contains("scale: wanted a finite number"));
+
+    let inner: [&[usize]; 3] = [&[2, 3, 32], &[2, 5, 16], &[2, 5, 12]];
+    assert!(refused(&outer, op().heads(4, 2)).contains("query: wanted 3 dimensions"));
+    assert!(refused(&inner, op().heads(4, 3)).contains("query heads: wanted a multiple of the 3 heads"));
+    assert!(refused(&inner, op().heads(0, 0)).contains("query heads"));
+    assert!(refused(&inner, op().heads(5, 1)).contains("query: wanted [N, Lq, a multiple of 5 heads]"));
+    assert!(refused(&inner, op().heads(4, 1)).contains("key: wanted [2, Lk, 8], got [2, 5, 16]"));
+    assert!(refused(&[inner[0], inner[1], &[2, 5, 13]], op().heads(4, 2)).contains("value: wanted [2, 5, a multiple"));
+    assert!(refused(&[&[2, 3, 30]], op().packed(4, 2)).contains("input: wanted [N, L, a multiple of 8 heads]"));
+    assert!(refused(&[&[2, 3, 30]], op().packed(usize::MAX, usize::MAX)).contains("input"));
+    assert!(refused(&[&[2, 3, 32], &[1]], op().packed(4, 2).cached()).contains("cached"));
+
+    let masked = |mask: &[usize]| refused(&[outer[0], outer[1], outer[2], mask], op().masked());
+    let wanted = "attn_mask: wanted 2 to 4 dimensions that broadcast to [2, 4, 3, 5]";
+    for mask in [&[5][..], &[3, 4], &[2, 1, 5], &[1, 2, 4, 3, 5], &[2, 4, 6, 5]] {
+        assert!(masked(mask).contains(wanted), "{mask:?}");
+    }
+    let cached = |inner: [&[usize]; 3], position: &[usize]| {
+        refused(&[inner[0], inner[1], inner[2], position], op().heads(4, 2).cached())
+    };
+    assert!(cached(inner, &[3]).contains("position: wanted [1] or [2], got [3]"));
+    assert!(cached(inner, &[1]).contains("the elements of input 3: wanted i32, got f32"));
+    assert!(cached([&[2, 6, 32], inner[1], inner[2]], &[1]).contains("key: wanted a cache of 6 tokens or more"));
+    // Sizes whose products no machine word holds.
+    let most: usize = 1 << 40;
+    assert!(refused(&[&[most, most, 1, 1][..]; 3], op()).contains("2^32 elements"));
+}
