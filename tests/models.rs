@@ -2,8 +2,8 @@
 
 use pollster::block_on;
 use safetensors::SafeTensors;
-use shadernet::models::{Network, Preprocess, all, find};
-use shadernet::{Context, ContextOptions, Io, Model, Node, Shape, Weights, seeded_input};
+use shadernet::models::{Network, Preprocess, all, find, mobilenet_v1_width};
+use shadernet::{BATCH, Context, ContextOptions, Graph, Io, Model, Node, Shape, Weights, seeded_input};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 const NETWORKS: &[u8] = include_bytes!("goldens/networks.safetensors");
@@ -99,7 +99,7 @@ mod logits {
         alexnet alexnet_original
         vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn
         resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d
-        mobilenet_v2
+        mobilenet_v1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large
     }
 
     #[test]
@@ -124,6 +124,11 @@ mod logits {
     #[test]
     fn mobilenet_v2_portable() {
         check_logits("mobilenet_v2", true);
+    }
+
+    #[test]
+    fn mobilenet_v3_large_portable() {
+        check_logits("mobilenet_v3_large", true);
     }
 }
 
@@ -195,7 +200,10 @@ fn seeded_values_are_pytorchs() {
 
 /// The sums of what the operations of a network cost at its usual size, batch 1: weights, parameters, multiply-accumulates.
 fn costs(name: &str) -> (u64, u64, u64) {
-    let graph = network(name).graph(&Weights::seeded(0), None).expect("seeded weights fit");
+    sums(&network(name).graph(&Weights::seeded(0), None).expect("seeded weights fit"))
+}
+
+fn sums(graph: &Graph) -> (u64, u64, u64) {
     let mut sums = (0, 0, 0);
     let add = |node: &Node, io: &Io| {
         let cost = node.op.cost(io);
@@ -225,6 +233,8 @@ fn parameters_are_torchvisions() {
         ("resnet152", 60_192_808),
         ("resnext50_32x4d", 25_028_904),
         ("mobilenet_v2", 3_504_872),
+        ("mobilenet_v3_small", 2_542_856),
+        ("mobilenet_v3_large", 5_483_032),
     ];
     for (name, parameters) in torchvision {
         assert_eq!(costs(name).1, parameters, "{name}");
@@ -235,4 +245,25 @@ fn parameters_are_torchvisions() {
 fn the_first_alexnet_has_the_lectures_weights_and_products() {
     let (weights, _, macs) = costs("alexnet_original");
     assert_eq!((weights, macs), (60_954_656, 724_406_816));
+}
+
+#[test]
+fn the_first_mobilenet_has_the_papers_sizes() {
+    // Tables 6 and 7: millions of multiply-accumulates, and of parameters.
+    for (multiplier, macs, parameters) in [(1.0, 569, 4.2), (0.75, 325, 2.6), (0.5, 149, 1.3), (0.25, 41, 0.5)] {
+        let mut graph = Graph::new();
+        let x = graph.input("image", [BATCH, 3, 224, 224]);
+        let y = mobilenet_v1_width(&mut graph, x, &Weights::seeded(0), multiplier);
+        graph.output("logits", y.expect("the paper's multipliers"));
+        let of = sums(&graph);
+        let got = ((of.2 as f64 / 1e6).round() as u64, (of.1 as f64 / 1e5).round() / 10.0);
+        assert_eq!(got, (macs, parameters), "{multiplier}");
+    }
+    for multiplier in [0.0, -1.0, 0.03, 33.0, f64::NAN, f64::INFINITY] {
+        let mut graph = Graph::new();
+        let x = graph.input("image", [BATCH, 3, 224, 224]);
+        let error =
+            mobilenet_v1_width(&mut graph, x, &Weights::seeded(0), multiplier).expect_err("too thin or too wide");
+        assert!(error.to_string().contains("multiplier"), "{error}");
+    }
 }

@@ -234,6 +234,23 @@ fn a_chain_of_images_is_converted_at_its_ends_only() {
     }
 }
 
+/// The gates of squeeze-excitation meet their images as images.
+#[test]
+fn gated_images_are_never_rows() {
+    // Convolutions and linear layers with all that follows them, a mean; for each gate a mean, two convolutions, a product.
+    for (name, steps) in [("mobilenet_v3_large", 46 + 2 + 1 + 8 * 4), ("mobilenet_v3_small", 34 + 2 + 1 + 9 * 4)] {
+        for (profile, caps) in caps() {
+            let plan = plan(&graph(name), 2, &caps);
+            assert_eq!(plan.steps.len(), steps, "{name}, {profile}\n{plan}");
+            let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
+            let names: Vec<&str> = dispatches.map(|(dispatch, _)| dispatch.shader.name()).collect();
+            // Only llvmpipe packs the input: no convolution of its own reads rows.
+            assert_eq!(names.len() - steps, usize::from(caps.lanes.is_some()), "{name}, {profile}\n{plan}");
+            assert!(!names.contains(&"broadcast"), "{name}, {profile}\n{plan}");
+        }
+    }
+}
+
 #[test]
 fn what_no_output_needs_is_not_planned() {
     let mut graph = Graph::new();
