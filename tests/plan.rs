@@ -234,6 +234,19 @@ fn a_chain_of_images_is_converted_at_its_ends_only() {
     }
 }
 
+#[test]
+fn channels_move_last_for_nothing() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 3, 8, 8]);
+    let y = graph.conv2d(x, Conv2d::new(zeros([12, 3, 4, 4]), None).stride(4)).expect("3 channels");
+    let y = graph.transpose(y, [0, 2, 3, 1]).expect("four dimensions");
+    let y = graph.reshape(y, [0, 4, 12]).expect("2 by 2 patches");
+    let y = graph.linear(y, zeros([8, 12]), None).expect("12 features");
+    graph.output("y", y);
+    let plan = plan(&graph.fused(), 2, &Caps::portable());
+    assert_eq!(plan.dispatches(), 2, "a convolution and a linear layer\n{plan}");
+}
+
 /// The gates of squeeze-excitation meet their images as images.
 #[test]
 fn gated_images_are_never_rows() {
