@@ -2,8 +2,8 @@
 
 use pollster::block_on;
 use safetensors::SafeTensors;
-use shadernet::models::{Network, Preprocess, all, find, mobilenet_v1_width};
-use shadernet::{BATCH, Context, ContextOptions, Graph, Io, Model, Node, Shape, Weights, seeded_input};
+use shadernet::models::{Network, Preprocess, all, find, m5, m5_small, mobilenet_v1_width};
+use shadernet::{BATCH, Context, ContextOptions, Graph, Io, Model, Node, Shape, Value, Weights, seeded_input};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 const NETWORKS: &[u8] = include_bytes!("goldens/networks.safetensors");
@@ -66,10 +66,36 @@ fn golden_input(name: &str) -> Shape {
 }
 
 fn check_logits(name: &str, portable: bool) {
-    let _alone = alone();
     let shape = golden_input(name);
     let graph = network(name).graph(&Weights::seeded(0), Some([shape[2], shape[3]])).expect("seeded weights fit");
-    let session = Model::new(context(portable), &graph).and_then(|model| model.session(shape[0]));
+    check_graph(name, &graph, shape, portable);
+}
+
+type Build = fn(&mut Graph, Value, &Weights) -> shadernet::Result<Value>;
+
+/// Networks that take no picture, or are only here for tests.
+const OTHERS: [(&str, Build, &[usize]); 2] = [("m5", m5, &[2, 1, 8000]), ("m5_small", m5_small, &[2, 1, 8000])];
+
+fn other(build: Build, shape: &[usize]) -> Graph {
+    let mut graph = Graph::new();
+    let x = graph.input("input", [&[BATCH], &shape[1..]].concat());
+    let y = build(&mut graph, x, &Weights::seeded(0)).unwrap_or_else(|error| panic!("{error}"));
+    graph.output("logits", y);
+    graph
+}
+
+#[test]
+fn logits_of_other_networks() {
+    for portable in [false, true] {
+        for (name, build, shape) in OTHERS {
+            check_graph(name, &other(build, shape), shape.into(), portable);
+        }
+    }
+}
+
+fn check_graph(name: &str, graph: &Graph, shape: Shape, portable: bool) {
+    let _alone = alone();
+    let session = Model::new(context(portable), graph).and_then(|model| model.session(shape[0]));
     let session = session.unwrap_or_else(|error| panic!("{name}: {error}"));
     let outputs = session.run_blocking(&[seeded_input(0, &shape)]).unwrap_or_else(|error| panic!("{name}: {error}"));
     let (of, want) = floats(NETWORKS, name);
@@ -110,6 +136,7 @@ mod logits {
         let mut goldens: Vec<String> = file.names().into_iter().map(|name| name.to_string()).collect();
         let mut compared = COMPARED.to_vec();
         networks.sort_unstable();
+        goldens.retain(|golden| !super::OTHERS.iter().any(|(name, ..)| name == golden));
         goldens.sort_unstable();
         compared.sort_unstable();
         assert_eq!(networks, goldens);
@@ -266,4 +293,10 @@ fn the_first_mobilenet_has_the_papers_sizes() {
             mobilenet_v1_width(&mut graph, x, &Weights::seeded(0), multiplier).expect_err("too thin or too wide");
         assert!(error.to_string().contains("multiplier"), "{error}");
     }
+}
+
+#[test]
+fn parameters_of_other_networks_are_pytorchs() {
+    let parameters = OTHERS.map(|(name, build, shape)| (name, sums(&other(build, shape)).1));
+    assert_eq!(parameters[..2], [("m5", 571_939), ("m5_small", 26_915)]);
 }

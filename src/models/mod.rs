@@ -2,6 +2,7 @@
 
 mod alexnet;
 mod digits;
+mod m5;
 mod mobilenet_v1;
 mod mobilenet_v2;
 mod mobilenet_v3;
@@ -11,6 +12,7 @@ mod vgg;
 
 pub use alexnet::{alexnet, alexnet_original};
 pub use digits::{digits, digits_weights};
+pub use m5::{m5, m5_small};
 pub use mobilenet_v1::{mobilenet_v1, mobilenet_v1_width};
 pub use mobilenet_v2::mobilenet_v2;
 pub use mobilenet_v3::{mobilenet_v3_large, mobilenet_v3_small};

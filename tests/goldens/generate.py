@@ -10,6 +10,7 @@ the golden logits, stored as float32, carry next to no error of their own.
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import get_model
@@ -23,6 +24,8 @@ NETWORKS = {
     **{f"resnet{depth}": (2, 3, 64, 64) for depth in (18, 34, 50, 101, 152)},
     "resnext50_32x4d": (2, 3, 64, 64),
     **{f"mobilenet_{version}": (2, 3, 64, 64) for version in ("v1", "v2", "v3_small", "v3_large")},
+    "m5": (2, 1, 8000),
+    "m5_small": (2, 1, 8000),
 }
 
 
@@ -91,7 +94,30 @@ class MobileNetV1(nn.Module):
         return self.classifier(self.features(x).mean((2, 3)))
 
 
-OWN = {"alexnet_original": AlexNetOriginal, "mobilenet_v1": MobileNetV1}
+class M5(nn.Module):
+    """PyTorch's tutorial on speech commands, without the log-softmax; with the paper's channels or the tutorial's."""
+
+    def __init__(self, channels, stride):
+        super().__init__()
+        kernels, strides = (80, 3, 3, 3), (stride, 1, 1, 1)
+        for i, sizes in enumerate(zip((1, *channels), channels, kernels, strides), start=1):
+            setattr(self, f"conv{i}", nn.Conv1d(*sizes))
+            setattr(self, f"bn{i}", nn.BatchNorm1d(sizes[1]))
+        self.fc1 = nn.Linear(channels[-1], 35)
+
+    def forward(self, x):
+        for i in range(1, 5):
+            x = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x))
+            x = F.max_pool1d(F.relu(x), 4)
+        return self.fc1(x.mean(2))
+
+
+OWN = {
+    "alexnet_original": AlexNetOriginal,
+    "mobilenet_v1": MobileNetV1,
+    "m5": lambda: M5((128, 128, 256, 512), stride=4),
+    "m5_small": lambda: M5((32, 32, 64, 64), stride=16),
+}
 
 
 def build(name):
