@@ -1,92 +1,194 @@
-//! Kernels one by one: `cargo bench --bench kernels [FILTER]` prints milliseconds and GFLOP/s of each case, a line each.
+//! Kernels one by one: `cargo bench --bench kernels [FILTER]` prints a line each: milliseconds, GFLOP/s, and GB/s beside the
+//! rate at which the adapter copies a buffer.
 //!
-//! A frame here goes from buffer to buffer on the device: it is encoded, submitted and waited for, and nothing is copied.
+//! A frame here goes from buffer to buffer on the device: it is encoded, submitted and waited for, and nothing is copied. GB/s
+//! count what has to be moved: each input and each output once.
 
-use shadernet::ops::{Conv2d, MatMul};
-use shadernet::{BATCH, Constant, Context, ContextOptions, Graph, Model, Result, seeded_input, wgpu};
+use shadernet::ops::{
+    Activation, Attention, BatchNorm2d, BinaryKind, Conv2d, GroupNorm, LayerNorm, MatMul, Pool2d, PoolKind,
+};
+use shadernet::{BATCH, Constant, Context, ContextOptions, Graph, Model, Result, Value, seeded_input, wgpu};
 use std::time::Instant;
+
+/// What all cases have in common.
+struct Bench {
+    context: Context,
+    filter: String,
+    /// GB/s of a copy, read and written.
+    copy: f64,
+}
 
 fn main() -> Result<()> {
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let context = pollster::block_on(Context::with(&ContextOptions::from_env()))?;
     println!("{} ({:?}, {})", context.info().name, context.info().backend, context.info().driver_info);
-    println!("{:<42} {:>10} {:>10}", "case", "ms", "GFLOP/s");
-    for n in [256, 512, 1024] {
-        let mut graph = Graph::new();
-        let (a, b) = (graph.input("a", [n, n]), graph.input("b", [n, n]));
-        let y = graph.push(MatMul::new(), &[a, b])?;
-        graph.output("y", y);
-        report(&context, &filter, &format!("matmul {n}x{n}x{n}"), &graph)?;
-    }
-    // (input channels, output channels, kernel, stride, groups, size): layers of ResNet and MobileNetV2.
-    for (c, o, k, s, g, size) in [
-        (3, 64, 7, 2, 1, 224),
-        (64, 64, 3, 1, 1, 56),
-        (128, 128, 3, 1, 1, 28),
-        (256, 256, 3, 1, 1, 14),
-        (512, 512, 3, 1, 1, 7),
-        (64, 256, 1, 1, 1, 56),
-        (256, 64, 1, 1, 1, 56),
-        (1024, 256, 1, 1, 1, 14),
-        (16, 96, 1, 1, 1, 112),
-        (128, 128, 3, 1, 32, 56),
-        (96, 96, 3, 2, 96, 112),
-        (144, 144, 3, 1, 144, 56),
-        (576, 576, 3, 1, 576, 14),
-        (960, 960, 3, 1, 960, 7),
-    ] {
-        let mut graph = Graph::new();
-        let shape = [o, c / g, k, k];
-        let weight = Constant::new("weight", shape, seeded_input(1, &shape.into()));
-        let x = graph.input("x", [BATCH, c, size, size]);
-        let y = graph.conv2d(x, Conv2d::new(weight, None).stride(s).padding(k / 2).groups(g))?;
-        graph.output("y", y);
-        report(&context, &filter, &format!("conv2d {c}->{o} {k}x{k}/{s} groups {g} @{size}"), &graph)?;
-    }
-    Ok(())
+    let mut bench = Bench { context, filter, copy: 0.0 };
+    // An output that is an input is copied. A quarter of what fits into WebGPU's smallest binding, 4 bytes each.
+    let copied = graph(&[&[1 << 23]], |_, x| Ok(x[0]))?;
+    bench.copy = bytes(&copied)? / bench.median(&copied)? / 1e6;
+    println!("copy: {:.1} GB/s", bench.copy);
+    println!("{:<42} {:>10} {:>10} {:>8} {:>8}", "case", "ms", "GFLOP/s", "GB/s", "of copy");
+    bench.products()?;
+    bench.memory_bound()?;
+    bench.attention()
 }
 
-/// The median of at least seven frames, for half a second.
-fn report(context: &Context, filter: &str, name: &str, graph: &Graph) -> Result<()> {
-    if !name.contains(filter) {
-        return Ok(());
-    }
-    let session = Model::new(context, graph)?.session(1)?;
-    let buffer = |port: &shadernet::plan::Port, usage| {
-        let descriptor = wgpu::BufferDescriptor { label: None, size: port.bytes(), usage, mapped_at_creation: false };
-        context.device().create_buffer(&descriptor)
-    };
-    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-    let inputs: Vec<_> = session.inputs().iter().map(|port| buffer(port, usage)).collect();
-    let outputs: Vec<_> = session.outputs().iter().map(|port| buffer(port, usage)).collect();
-    for (i, (port, buffer)) in session.inputs().iter().zip(&inputs).enumerate() {
-        context.queue().write_buffer(buffer, 0, bytemuck::cast_slice(&seeded_input(i as u64, &port.shape)));
-    }
-    let bound = session.bind(&bindings(&inputs), &bindings(&outputs))?;
-    let frame = || -> Result<f64> {
-        let start = Instant::now();
-        let mut encoder = context.device().create_command_encoder(&Default::default());
-        session.encode(&mut encoder, &bound)?;
-        context.queue().submit([encoder.finish()]);
-        let waited = context.device().poll(wgpu::PollType::wait_indefinitely());
-        waited.map_err(|error| shadernet::ErrorKind::Device(error.to_string()))?;
-        Ok(start.elapsed().as_secs_f64() * 1e3)
-    };
-    frame()?;
-    let start = Instant::now();
-    let mut times = Vec::new();
-    while times.len() < 7 || start.elapsed().as_millis() < 500 {
-        times.push(frame()?);
-    }
-    times.sort_by(f64::total_cmp);
-    let median = times[times.len() / 2];
-    let mut macs = 0;
-    graph.visit(1, |node, io| {
-        macs += node.op.cost(io).macs;
+fn graph(shapes: &[&[usize]], build: impl FnOnce(&mut Graph, &[Value]) -> Result<Value>) -> Result<Graph> {
+    let mut graph = Graph::new();
+    let inputs: Vec<Value> =
+        shapes.iter().enumerate().map(|(i, &shape)| graph.input(format!("x{i}"), shape.to_vec())).collect();
+    let y = build(&mut graph, &inputs)?;
+    graph.output("y", y);
+    Ok(graph)
+}
+
+fn weight(shape: &[usize]) -> Constant {
+    Constant::new("weight", shape, seeded_input(1, &shape.into()))
+}
+
+/// What a frame has to move: its inputs and outputs.
+fn bytes(graph: &Graph) -> Result<f64> {
+    let ports = graph.inputs().iter().map(|input| input.value).chain(graph.outputs().iter().map(|(_, value)| *value));
+    let sizes = ports.map(|value| Ok(4.0 * graph.shape(value, 1)?.elements() as f64));
+    sizes.sum()
+}
+
+impl Bench {
+    fn products(&self) -> Result<()> {
+        for n in [256, 512, 1024] {
+            let product = graph(&[&[n, n], &[n, n]], |graph, x| graph.push(MatMul::new(), x))?;
+            self.report(&format!("matmul {n}x{n}x{n}"), &product)?;
+        }
+        // (input channels, output channels, kernel, stride, groups, size): layers of ResNet and MobileNetV2.
+        for (c, o, k, s, g, size) in [
+            (3, 64, 7, 2, 1, 224),
+            (64, 64, 3, 1, 1, 56),
+            (128, 128, 3, 1, 1, 28),
+            (256, 256, 3, 1, 1, 14),
+            (512, 512, 3, 1, 1, 7),
+            (64, 256, 1, 1, 1, 56),
+            (256, 64, 1, 1, 1, 56),
+            (1024, 256, 1, 1, 1, 14),
+            (16, 96, 1, 1, 1, 112),
+            (128, 128, 3, 1, 32, 56),
+            (96, 96, 3, 2, 96, 112),
+            (144, 144, 3, 1, 144, 56),
+            (576, 576, 3, 1, 576, 14),
+            (960, 960, 3, 1, 960, 7),
+        ] {
+            let conv = Conv2d::new(weight(&[o, c / g, k, k]), None).stride(s).padding(k / 2).groups(g);
+            let layer = graph(&[&[BATCH, c, size, size]], |graph, x| graph.conv2d(x[0], conv))?;
+            self.report(&format!("conv2d {c}->{o} {k}x{k}/{s} groups {g} @{size}"), &layer)?;
+        }
         Ok(())
-    })?;
-    println!("{name:<42} {median:>10.3} {:>10.1}", 2.0 * macs as f64 / median / 1e6);
-    Ok(())
+    }
+
+    /// Layers that compute next to nothing: as fast as memory, at best.
+    fn memory_bound(&self) -> Result<()> {
+        let (image, rows): (&[usize], &[usize]) = (&[8, 64, 112, 112], &[8192, 768]);
+        let channels = || weight(&[64]);
+        let one = |name: &str, shape: &[usize], build: &dyn Fn(&mut Graph, Value) -> Result<Value>| {
+            self.report(&format!("{name} of {shape:?}"), &graph(&[shape], |graph, x| build(graph, x[0]))?)
+        };
+        one("relu", rows, &|graph, x| graph.relu(x))?;
+        one("gelu", rows, &|graph, x| graph.activation(x, Activation::Gelu))?;
+        let sum = graph(&[rows, rows], |graph, x| graph.sum(x[0], x[1]))?;
+        self.report(&format!("add of {rows:?}"), &sum)?;
+        let gate = graph(&[rows, &[768]], |graph, x| graph.push(shadernet::ops::Binary::new(BinaryKind::Mul), x))?;
+        self.report(&format!("mul of {rows:?} by [768]"), &gate)?;
+        one("softmax", rows, &|graph, x| graph.softmax(x, 1))?;
+        one("layer_norm", rows, &|graph, x| {
+            graph.layer_norm(x, LayerNorm::new([768], Some(weight(&[768])), Some(weight(&[768]))))
+        })?;
+        one("mean over the last axis", rows, &|graph, x| graph.mean(x, [1]))?;
+        one("mean over the first axis", rows, &|graph, x| graph.mean(x, [0]))?;
+        one("batch_norm", image, &|graph, x| {
+            graph.batch_norm(x, BatchNorm2d::new(channels(), channels(), channels(), weight_of_ones(64)))
+        })?;
+        one("group_norm", image, &|graph, x| {
+            graph.group_norm(x, GroupNorm::new(8, Some(channels()), Some(channels())))
+        })?;
+        one("max_pool2d 3x3/2", image, &|graph, x| {
+            graph.pool2d(x, Pool2d::new(PoolKind::Max, 3).stride(2).padding(1))
+        })?;
+        one("global mean", image, &|graph, x| graph.pool2d(x, Pool2d::adaptive(PoolKind::Average, [1, 1])))
+    }
+
+    /// Attention, and the three operations that it is made of: 8 heads of 64.
+    fn attention(&self) -> Result<()> {
+        for length in [256, 1024, 2048] {
+            let heads: &[usize] = &[1, 8, length, 64];
+            let fused = graph(&[heads; 3], |graph, x| graph.attention(x, Attention::new()))?;
+            self.report(&format!("attention @{length}"), &fused)?;
+            let composed = graph(&[heads; 3], |graph, x| {
+                let scores = graph.push(MatMul::new().transpose_b(), &x[..2])?;
+                let scale = graph.constant(Constant::new("scale", [1], vec![0.125]));
+                let scores = graph.product(scores, scale)?;
+                let weights = graph.softmax(scores, 3)?;
+                graph.matmul(weights, x[2])
+            })?;
+            self.report(&format!("matmul, softmax, matmul @{length}"), &composed)?;
+        }
+        // One token more, on a long cache: what a decoder does.
+        let (query, cache): (&[usize], &[usize]) = (&[1, 32, 1, 128], &[1, 8, 8192, 128]);
+        let decode = graph(&[query, cache, cache], |graph, x| graph.attention(x, Attention::new()))?;
+        self.report("attention, 1 query of 32 heads @8192 of 8", &decode)
+    }
+
+    fn report(&self, name: &str, graph: &Graph) -> Result<()> {
+        if !name.contains(&self.filter) {
+            return Ok(());
+        }
+        let median = self.median(graph)?;
+        let mut macs = 0;
+        graph.visit(1, |node, io| {
+            macs += node.op.cost(io).macs;
+            Ok(())
+        })?;
+        let rate = bytes(graph)? / median / 1e6;
+        let (flops, share) = (2.0 * macs as f64 / median / 1e6, 100.0 * rate / self.copy);
+        println!("{name:<42} {median:>10.3} {flops:>10.1} {rate:>8.2} {share:>6.0} %");
+        Ok(())
+    }
+
+    /// The median of at least seven frames, for half a second, in milliseconds.
+    fn median(&self, graph: &Graph) -> Result<f64> {
+        let context = &self.context;
+        let session = Model::new(context, graph)?.session(1)?;
+        let buffer = |port: &shadernet::plan::Port, usage| {
+            let descriptor =
+                wgpu::BufferDescriptor { label: None, size: port.bytes(), usage, mapped_at_creation: false };
+            context.device().create_buffer(&descriptor)
+        };
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let inputs: Vec<_> = session.inputs().iter().map(|port| buffer(port, usage)).collect();
+        let outputs: Vec<_> = session.outputs().iter().map(|port| buffer(port, usage)).collect();
+        for (i, (port, buffer)) in session.inputs().iter().zip(&inputs).enumerate() {
+            context.queue().write_buffer(buffer, 0, bytemuck::cast_slice(&seeded_input(i as u64, &port.shape)));
+        }
+        let bound = session.bind(&bindings(&inputs), &bindings(&outputs))?;
+        let frame = || -> Result<f64> {
+            let start = Instant::now();
+            let mut encoder = context.device().create_command_encoder(&Default::default());
+            session.encode(&mut encoder, &bound)?;
+            context.queue().submit([encoder.finish()]);
+            let waited = context.device().poll(wgpu::PollType::wait_indefinitely());
+            waited.map_err(|error| shadernet::ErrorKind::Device(error.to_string()))?;
+            Ok(start.elapsed().as_secs_f64() * 1e3)
+        };
+        frame()?;
+        let start = Instant::now();
+        let mut times = Vec::new();
+        while times.len() < 7 || start.elapsed().as_millis() < 500 {
+            times.push(frame()?);
+        }
+        times.sort_by(f64::total_cmp);
+        Ok(times[times.len() / 2])
+    }
+}
+
+fn weight_of_ones(count: usize) -> Constant {
+    Constant::new("ones", [count], vec![1.0; count])
 }
 
 fn bindings(buffers: &[wgpu::Buffer]) -> Vec<wgpu::BufferBinding<'_>> {

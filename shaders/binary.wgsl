@@ -1,20 +1,28 @@
-// Elementwise arithmetic on two tensors of one shape: y = f(a ∘ b).
+// Elementwise arithmetic: y = f(a ∘ b), on tensors of one shape, or on images that are broadcast: a gate for each channel.
 //
-// One invocation computes one texel (four elements); a, b and y share a layout of [rows][width] texels.
-// KIND: 0 add, 1 subtract, 2 multiply, 3 divide.
+// One invocation computes one texel (four elements); a, b and y share a layout of rows of texels.
+// BROADCAST: they are channels last, row n*H + y, column x*C/4 + c/4, where an operand with one image, one row or one pixel a
+// row repeats it; all have the same channels. KIND: 0 add, 1 subtract, 2 multiply, 3 divide.
 
 override KIND: u32 = 0u;
+override BROADCAST: bool = false;
 override ACTIVATION: u32 = 0u;
 
-struct Params { rows: u32, width: u32, lo: f32, hi: f32, alpha: f32 }
+// An operand's strides: rows from image to image and from row to row, texels from pixel to pixel, each 0 where it repeats.
+struct Params {
+    rows: u32, width: u32, h: u32, c4: u32,
+    a_image: u32, a_row: u32, a_pixel: u32, a_width: u32,
+    b_image: u32, b_row: u32, b_pixel: u32, b_width: u32,
+    lo: f32, hi: f32, alpha: f32,
+}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-fn load_a(row: u32, column: u32) -> vec4<f32> { return a[row * params.width + column]; }
-fn load_b(row: u32, column: u32) -> vec4<f32> { return b[row * params.width + column]; }
+fn load_a(row: u32, column: u32) -> vec4<f32> { return a[row * params.a_width + column]; }
+fn load_b(row: u32, column: u32) -> vec4<f32> { return b[row * params.b_width + column]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
 
 @compute @workgroup_size(64)
@@ -27,8 +35,18 @@ fn main(
     if i >= params.rows * params.width { return; }
     let row = i / params.width;
     let column = i % params.width;
-    let left = load_a(row, column);
-    let right = load_b(row, column);
+    var from_a = vec2<u32>(row, column);
+    var from_b = from_a;
+    if BROADCAST {
+        let n = row / params.h;
+        let h = row % params.h;
+        let w = column / params.c4;
+        let c = column % params.c4;
+        from_a = vec2<u32>(n * params.a_image + h * params.a_row, w * params.a_pixel + c);
+        from_b = vec2<u32>(n * params.b_image + h * params.b_row, w * params.b_pixel + c);
+    }
+    let left = load_a(from_a.x, from_a.y);
+    let right = load_b(from_b.x, from_b.y);
     var value = left + right;
     switch KIND {
         case 1u: { value = left - right; }

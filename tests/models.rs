@@ -2,8 +2,8 @@
 
 use pollster::block_on;
 use safetensors::SafeTensors;
-use shadernet::models::{Network, Preprocess, all, find};
-use shadernet::{Context, ContextOptions, Io, Model, Node, Shape, Weights, seeded_input};
+use shadernet::models::{Network, Preprocess, all, find, m5, m5_small, mobilenet_v1_width};
+use shadernet::{BATCH, Context, ContextOptions, Graph, Io, Model, Node, Shape, Value, Weights, seeded_input};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 const NETWORKS: &[u8] = include_bytes!("goldens/networks.safetensors");
@@ -66,10 +66,36 @@ fn golden_input(name: &str) -> Shape {
 }
 
 fn check_logits(name: &str, portable: bool) {
-    let _alone = alone();
     let shape = golden_input(name);
     let graph = network(name).graph(&Weights::seeded(0), Some([shape[2], shape[3]])).expect("seeded weights fit");
-    let session = Model::new(context(portable), &graph).and_then(|model| model.session(shape[0]));
+    check_graph(name, &graph, shape, portable);
+}
+
+type Build = fn(&mut Graph, Value, &Weights) -> shadernet::Result<Value>;
+
+/// Networks that take no picture, or are only here for tests.
+const OTHERS: [(&str, Build, &[usize]); 2] = [("m5", m5, &[2, 1, 8000]), ("m5_small", m5_small, &[2, 1, 8000])];
+
+fn other(build: Build, shape: &[usize]) -> Graph {
+    let mut graph = Graph::new();
+    let x = graph.input("input", [&[BATCH], &shape[1..]].concat());
+    let y = build(&mut graph, x, &Weights::seeded(0)).unwrap_or_else(|error| panic!("{error}"));
+    graph.output("logits", y);
+    graph
+}
+
+#[test]
+fn logits_of_other_networks() {
+    for portable in [false, true] {
+        for (name, build, shape) in OTHERS {
+            check_graph(name, &other(build, shape), shape.into(), portable);
+        }
+    }
+}
+
+fn check_graph(name: &str, graph: &Graph, shape: Shape, portable: bool) {
+    let _alone = alone();
+    let session = Model::new(context(portable), graph).and_then(|model| model.session(shape[0]));
     let session = session.unwrap_or_else(|error| panic!("{name}: {error}"));
     let outputs = session.run_blocking(&[seeded_input(0, &shape)]).unwrap_or_else(|error| panic!("{name}: {error}"));
     let (of, want) = floats(NETWORKS, name);
@@ -99,7 +125,7 @@ mod logits {
         alexnet alexnet_original
         vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn
         resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d
-        mobilenet_v2
+        mobilenet_v1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large
     }
 
     #[test]
@@ -110,6 +136,7 @@ mod logits {
         let mut goldens: Vec<String> = file.names().into_iter().map(|name| name.to_string()).collect();
         let mut compared = COMPARED.to_vec();
         networks.sort_unstable();
+        goldens.retain(|golden| !super::OTHERS.iter().any(|(name, ..)| name == golden));
         goldens.sort_unstable();
         compared.sort_unstable();
         assert_eq!(networks, goldens);
@@ -124,6 +151,11 @@ mod logits {
     #[test]
     fn mobilenet_v2_portable() {
         check_logits("mobilenet_v2", true);
+    }
+
+    #[test]
+    fn mobilenet_v3_large_portable() {
+        check_logits("mobilenet_v3_large", true);
     }
 }
 
@@ -195,7 +227,10 @@ fn seeded_values_are_pytorchs() {
 
 /// The sums of what the operations of a network cost at its usual size, batch 1: weights, parameters, multiply-accumulates.
 fn costs(name: &str) -> (u64, u64, u64) {
-    let graph = network(name).graph(&Weights::seeded(0), None).expect("seeded weights fit");
+    sums(&network(name).graph(&Weights::seeded(0), None).expect("seeded weights fit"))
+}
+
+fn sums(graph: &Graph) -> (u64, u64, u64) {
     let mut sums = (0, 0, 0);
     let add = |node: &Node, io: &Io| {
         let cost = node.op.cost(io);
@@ -225,6 +260,8 @@ fn parameters_are_torchvisions() {
         ("resnet152", 60_192_808),
         ("resnext50_32x4d", 25_028_904),
         ("mobilenet_v2", 3_504_872),
+        ("mobilenet_v3_small", 2_542_856),
+        ("mobilenet_v3_large", 5_483_032),
     ];
     for (name, parameters) in torchvision {
         assert_eq!(costs(name).1, parameters, "{name}");
@@ -235,4 +272,31 @@ fn parameters_are_torchvisions() {
 fn the_first_alexnet_has_the_lectures_weights_and_products() {
     let (weights, _, macs) = costs("alexnet_original");
     assert_eq!((weights, macs), (60_954_656, 724_406_816));
+}
+
+#[test]
+fn the_first_mobilenet_has_the_papers_sizes() {
+    // Tables 6 and 7: millions of multiply-accumulates, and of parameters.
+    for (multiplier, macs, parameters) in [(1.0, 569, 4.2), (0.75, 325, 2.6), (0.5, 149, 1.3), (0.25, 41, 0.5)] {
+        let mut graph = Graph::new();
+        let x = graph.input("image", [BATCH, 3, 224, 224]);
+        let y = mobilenet_v1_width(&mut graph, x, &Weights::seeded(0), multiplier);
+        graph.output("logits", y.expect("the paper's multipliers"));
+        let of = sums(&graph);
+        let got = ((of.2 as f64 / 1e6).round() as u64, (of.1 as f64 / 1e5).round() / 10.0);
+        assert_eq!(got, (macs, parameters), "{multiplier}");
+    }
+    for multiplier in [0.0, -1.0, 0.03, 33.0, f64::NAN, f64::INFINITY] {
+        let mut graph = Graph::new();
+        let x = graph.input("image", [BATCH, 3, 224, 224]);
+        let error =
+            mobilenet_v1_width(&mut graph, x, &Weights::seeded(0), multiplier).expect_err("too thin or too wide");
+        assert!(error.to_string().contains("multiplier"), "{error}");
+    }
+}
+
+#[test]
+fn parameters_of_other_networks_are_pytorchs() {
+    let parameters = OTHERS.map(|(name, build, shape)| (name, sums(&other(build, shape)).1));
+    assert_eq!(parameters[..2], [("m5", 571_939), ("m5_small", 26_915)]);
 }

@@ -235,6 +235,36 @@ fn a_chain_of_images_is_converted_at_its_ends_only() {
 }
 
 #[test]
+fn channels_move_last_for_nothing() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 3, 8, 8]);
+    let y = graph.conv2d(x, Conv2d::new(zeros([12, 3, 4, 4]), None).stride(4)).expect("3 channels");
+    let y = graph.transpose(y, [0, 2, 3, 1]).expect("four dimensions");
+    let y = graph.reshape(y, [0, 4, 12]).expect("2 by 2 patches");
+    let y = graph.linear(y, zeros([8, 12]), None).expect("12 features");
+    graph.output("y", y);
+    let plan = plan(&graph.fused(), 2, &Caps::portable());
+    assert_eq!(plan.dispatches(), 2, "a convolution and a linear layer\n{plan}");
+}
+
+/// The gates of squeeze-excitation meet their images as images.
+#[test]
+fn gated_images_are_never_rows() {
+    // Convolutions and linear layers with all that follows them, a mean; for each gate a mean, two convolutions, a product.
+    for (name, steps) in [("mobilenet_v3_large", 46 + 2 + 1 + 8 * 4), ("mobilenet_v3_small", 34 + 2 + 1 + 9 * 4)] {
+        for (profile, caps) in caps() {
+            let plan = plan(&graph(name), 2, &caps);
+            assert_eq!(plan.steps.len(), steps, "{name}, {profile}\n{plan}");
+            let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
+            let names: Vec<&str> = dispatches.map(|(dispatch, _)| dispatch.shader.name()).collect();
+            // Only llvmpipe packs the input: no convolution of its own reads rows.
+            assert_eq!(names.len() - steps, usize::from(caps.lanes.is_some()), "{name}, {profile}\n{plan}");
+            assert!(!names.contains(&"broadcast"), "{name}, {profile}\n{plan}");
+        }
+    }
+}
+
+#[test]
 fn what_no_output_needs_is_not_planned() {
     let mut graph = Graph::new();
     let x = graph.input("x", [BATCH, 3, 8, 8]);

@@ -2,7 +2,7 @@
 
 use super::{Conv, Layers};
 use crate::error::Result;
-use crate::ops::{Activation, Pool2d, PoolKind};
+use crate::ops::Activation;
 use crate::{Graph, Value, Weights};
 
 /// Table 2 of the paper: expansion, output channels, repeats, stride of the first.
@@ -22,7 +22,7 @@ pub fn mobilenet_v2(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Va
         }
     }
     let x = net.conv_norm_relu6(x, &format!("features.{index}"), Conv::new(1280, 1))?;
-    let x = net.graph.pool2d(x, Pool2d::adaptive(PoolKind::Average, [1, 1]))?;
+    let x = net.global_mean(x)?;
     let x = net.graph.flatten(x)?;
     net.linear(x, "classifier.1", 1000)
 }
@@ -56,8 +56,6 @@ impl Layers<'_> {
     }
 
     fn conv_norm_relu6(&mut self, x: Value, name: &str, conv: Conv) -> Result<Value> {
-        let y = self.conv(x, &format!("{name}.0"), conv)?;
-        let y = self.batch_norm(y, &format!("{name}.1"))?;
-        self.graph.activation(y, Activation::Relu6)
+        self.conv_norm_activation(x, name, conv, 1e-5, Some(Activation::Relu6))
     }
 }

@@ -2,20 +2,26 @@
 
 mod alexnet;
 mod digits;
+mod m5;
+mod mobilenet_v1;
 mod mobilenet_v2;
+mod mobilenet_v3;
 mod resnet;
 mod upscale;
 mod vgg;
 
 pub use alexnet::{alexnet, alexnet_original};
 pub use digits::{digits, digits_weights};
+pub use m5::{m5, m5_small};
+pub use mobilenet_v1::{mobilenet_v1, mobilenet_v1_width};
 pub use mobilenet_v2::mobilenet_v2;
+pub use mobilenet_v3::{mobilenet_v3_large, mobilenet_v3_small};
 pub use resnet::{resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_32x4d};
 pub use upscale::{upscale, upscale_weights};
 pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn};
 
 use crate::error::{ErrorKind, Result};
-use crate::ops::{BatchNorm2d, Conv2d, PaddingMode};
+use crate::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind};
 use crate::shape::{BATCH, Shape};
 use crate::{Graph, Value, Weights};
 
@@ -108,7 +114,10 @@ pub fn all() -> &'static [Network] {
         imagenet("resnet101", resnet101),
         imagenet("resnet152", resnet152),
         imagenet("resnext50_32x4d", resnext50_32x4d),
+        imagenet("mobilenet_v1", mobilenet_v1),
         imagenet("mobilenet_v2", mobilenet_v2),
+        imagenet("mobilenet_v3_small", mobilenet_v3_small),
+        imagenet("mobilenet_v3_large", mobilenet_v3_large),
     ];
     ALL
 }
@@ -163,10 +172,33 @@ impl Layers<'_> {
     }
 
     fn batch_norm(&mut self, x: Value, name: &str) -> Result<Value> {
+        self.batch_norm_eps(x, name, 1e-5)
+    }
+
+    fn batch_norm_eps(&mut self, x: Value, name: &str, eps: f64) -> Result<Value> {
         let channels = self.channels(x)?;
         let get = |part: &str| self.weights.get(&format!("{name}.{part}"), [channels]);
-        let norm = BatchNorm2d::new(get("weight")?, get("bias")?, get("running_mean")?, get("running_var")?);
+        let norm = BatchNorm2d::new(get("weight")?, get("bias")?, get("running_mean")?, get("running_var")?).eps(eps);
         self.named(name, |graph| graph.batch_norm(x, norm))
+    }
+
+    /// torchvision's `Conv2dNormActivation`: a convolution, `{name}.0`, its batch norm, `{name}.1`, maybe an activation.
+    fn conv_norm_activation(
+        &mut self,
+        x: Value,
+        name: &str,
+        conv: Conv,
+        eps: f64,
+        activation: Option<Activation>,
+    ) -> Result<Value> {
+        let y = self.conv(x, &format!("{name}.0"), conv)?;
+        let y = self.batch_norm_eps(y, &format!("{name}.1"), eps)?;
+        activation.map_or(Ok(y), |activation| self.graph.activation(y, activation))
+    }
+
+    /// The mean of each channel over the image, an image of one pixel.
+    fn global_mean(&mut self, x: Value) -> Result<Value> {
+        self.graph.pool2d(x, Pool2d::adaptive(PoolKind::Average, [1, 1]))
     }
 
     /// Adds a node under a name, which an error has too.

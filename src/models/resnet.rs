@@ -98,7 +98,7 @@ impl Layers<'_> {
 
     /// The mean over the image, then a linear layer.
     fn classify(&mut self, x: Value, classes: usize) -> Result<Value> {
-        let x = self.graph.pool2d(x, Pool2d::adaptive(PoolKind::Average, [1, 1]))?;
+        let x = self.global_mean(x)?;
         let x = self.graph.flatten(x)?;
         self.linear(x, "fc", classes)
     }

@@ -4,7 +4,7 @@ use super::binary::eight;
 use super::strided::strided;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Io, Op, same_dtype};
-use crate::kernel::{Caps, Kernel, Layout};
+use crate::kernel::{Caps, Kernel, Layout, Place};
 use crate::{DType, Graph, Shape, Value};
 
 /// `torch.permute`: dimension `i` of the output is dimension `order[i]` of the input.
@@ -44,7 +44,16 @@ impl Op for Transpose {
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let strides: Vec<usize> = self.order.iter().map(|&d| x.strides()[d]).collect();
-        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided(0, y, &strides, &y.strides(), 0)?)])
+        let strided = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided(0, y, &strides, &y.strides(), 0)?);
+        // An image lies channels last anyway: moving its channels there, or from there, moves nothing.
+        let (image, last) = (Layout::channels(Place::Buffer), Layout::packed(Place::Buffer));
+        let views = match self.order[..] {
+            [0, 2, 3, 1] => vec![Kernel::view(image, last)],
+            [0, 3, 1, 2] => vec![Kernel::view(last, image)],
+            [0, 2, 1] => vec![Kernel::view(image, last), Kernel::view(last, image)],
+            _ => Vec::new(),
+        };
+        Ok(views.into_iter().chain([strided]).collect())
     }
 
     fn cost(&self, _io: &Io) -> crate::Cost {

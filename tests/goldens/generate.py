@@ -10,6 +10,7 @@ the golden logits, stored as float32, carry next to no error of their own.
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 from torchvision.models import get_model
@@ -22,7 +23,9 @@ NETWORKS = {
     **{f"vgg{depth}{bn}": (2, 3, 32, 32) for depth in (11, 13, 16, 19) for bn in ("", "_bn")},
     **{f"resnet{depth}": (2, 3, 64, 64) for depth in (18, 34, 50, 101, 152)},
     "resnext50_32x4d": (2, 3, 64, 64),
-    "mobilenet_v2": (2, 3, 64, 64),
+    **{f"mobilenet_{version}": (2, 3, 64, 64) for version in ("v1", "v2", "v3_small", "v3_large")},
+    "m5": (2, 1, 8000),
+    "m5_small": (2, 1, 8000),
 }
 
 
@@ -67,10 +70,60 @@ class AlexNetOriginal(nn.Module):
         return self.classifier(self.features(x).flatten(1))
 
 
+class MobileNetV1(nn.Module):
+    """The network of table 1 of the paper, with names in the manner of torchvision's MobileNetV2."""
+
+    def __init__(self):
+        super().__init__()
+
+        def convolution(inputs, outputs, kernel, **options):
+            convolution = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False, **options)
+            return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
+
+        layers = [convolution(3, 32, 3, stride=2)]
+        inputs = 32
+        blocks = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+        for outputs, stride in blocks:
+            depthwise = convolution(inputs, inputs, 3, stride=stride, groups=inputs)
+            layers.append(nn.Sequential(depthwise, convolution(inputs, outputs, 1)))
+            inputs = outputs
+        self.features = nn.Sequential(*layers)
+        self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(1024, 1000))
+
+    def forward(self, x):
+        return self.classifier(self.features(x).mean((2, 3)))
+
+
+class M5(nn.Module):
+    """PyTorch's tutorial on speech commands, without the log-softmax; with the paper's channels or the tutorial's."""
+
+    def __init__(self, channels, stride):
+        super().__init__()
+        kernels, strides = (80, 3, 3, 3), (stride, 1, 1, 1)
+        for i, sizes in enumerate(zip((1, *channels), channels, kernels, strides), start=1):
+            setattr(self, f"conv{i}", nn.Conv1d(*sizes))
+            setattr(self, f"bn{i}", nn.BatchNorm1d(sizes[1]))
+        self.fc1 = nn.Linear(channels[-1], 35)
+
+    def forward(self, x):
+        for i in range(1, 5):
+            x = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(x))
+            x = F.max_pool1d(F.relu(x), 4)
+        return self.fc1(x.mean(2))
+
+
+OWN = {
+    "alexnet_original": AlexNetOriginal,
+    "mobilenet_v1": MobileNetV1,
+    "m5": lambda: M5((128, 128, 256, 512), stride=4),
+    "m5_small": lambda: M5((32, 32, 64, 64), stride=16),
+}
+
+
 def build(name):
     """The network with seeded weights, in float64 and eval mode."""
     with torch.device("meta"):  # neither allocates nor initialises what is replaced anyway
-        model = AlexNetOriginal() if name == "alexnet_original" else get_model(name, weights=None)
+        model = OWN[name]() if name in OWN else get_model(name, weights=None)
     state = {
         key: torch.from_numpy(seeded.tensor(key, tuple(value.shape))).double()
         for key, value in model.state_dict().items()

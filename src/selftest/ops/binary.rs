@@ -8,6 +8,7 @@ use crate::selftest::reference::{self, Tensor};
 pub fn cases(t: &Suite) {
     every_kind_in_every_layout(t);
     broadcasting(t);
+    broadcasting_images(t);
     takes_in_an_activation(t);
     with_itself_and_after_other_operations(t);
 }
@@ -59,8 +60,33 @@ fn broadcasting(t: &Suite) {
     }
 }
 
+/// Images stay images: the gate of a squeeze-excitation, a bias a channel, a row or a column for all.
+fn broadcasting_images(t: &Suite) {
+    let cases: [([usize; 4], [usize; 4]); 10] = [
+        ([1, 1, 1, 2], [1, 1, 1, 1]),
+        ([2, 5, 3, 7], [2, 5, 1, 1]),
+        ([2, 8, 1, 1], [2, 8, 5, 3]),
+        ([3, 4, 3, 2], [1, 4, 1, 1]),
+        ([1, 7, 2, 3], [3, 7, 1, 1]),
+        ([2, 9, 3, 5], [1, 9, 3, 5]),
+        ([2, 5, 3, 1], [2, 5, 1, 4]),
+        ([2, 6, 1, 9], [1, 6, 11, 1]),
+        ([3, 4, 1, 1], [1, 4, 1, 1]),
+        // A gate for each pixel: channels don't repeat within a texel.
+        ([2, 5, 3, 2], [2, 1, 3, 2]),
+    ];
+    for (kind, reference) in KINDS {
+        for (a, b) in cases {
+            let case = format!("{a:?} and {b:?}");
+            let (a, b) = (random(1, a), divisor(&b));
+            let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
+            t.check(&case, &graph, &[&a, &b], &reference(&a, &b), Tolerance::Elementwise);
+        }
+    }
+}
+
 fn takes_in_an_activation(t: &Suite) {
-    for b in [&[2, 5, 3, 3][..], &[5, 1, 1]] {
+    for b in [&[2, 5, 3, 3][..], &[2, 5, 1, 1], &[5, 1, 1]] {
         let (a, b) = (random(1, [2, 5, 3, 3]), divisor(b));
         let graph = graph(&[&a, &b], |graph, x| {
             let y = graph.difference(x[0], x[1])?;

@@ -12,7 +12,7 @@ pub fn cases(t: &Suite) {
 }
 
 fn permutations(t: &Suite) {
-    let cases: [(&[usize], &[usize]); 9] = [
+    let cases: [(&[usize], &[usize]); 10] = [
         (&[7], &[0]),
         (&[1, 1], &[1, 0]),
         (&[5, 13], &[1, 0]),
@@ -20,6 +20,7 @@ fn permutations(t: &Suite) {
         (&[2, 3, 5], &[0, 2, 1]),
         (&[2, 3, 5], &[2, 0, 1]),
         (&[2, 5, 3, 4], &[0, 2, 3, 1]),
+        (&[2, 5, 3, 4], &[0, 3, 1, 2]),
         (&[2, 5, 3, 4], &[3, 1, 0, 2]),
         (&[2, 1, 2, 1, 3, 1, 2, 2], &[7, 6, 5, 4, 3, 2, 1, 0]),
     ];
@@ -33,12 +34,15 @@ fn permutations(t: &Suite) {
 
 fn of_an_image(t: &Suite) {
     let x = random(1, [2, 6, 3, 5]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.transpose(x, [0, 3, 2, 1])?;
-        as_image(graph, y)
-    });
-    t.check("between images", &graph, &[&x], &reference::transpose(&x, &[0, 3, 2, 1]), Tolerance::Exact);
+    for order in [[0, 3, 2, 1], [0, 2, 3, 1], [0, 3, 1, 2]] {
+        let graph = graph(&[&x], |graph, x| {
+            let x = as_image(graph, x[0])?;
+            let y = graph.transpose(x, order)?;
+            as_image(graph, y)
+        });
+        let case = format!("between images by {order:?}");
+        t.check(&case, &graph, &[&x], &reference::transpose(&x, &order), Tolerance::Exact);
+    }
 }
 
 fn integers_and_truth_values(t: &Suite) {
