@@ -51,3 +51,14 @@ fn a_photograph_doubles() {
     assert!(size > 100_000, "{size} bytes for a photograph of 384x256 pixels");
     std::fs::remove_file(&to).expect("it is there");
 }
+
+#[test]
+fn text_is_generated() {
+    let printed = run("generate", &["JULIET:\n", "40", "0.7", "3"]);
+    assert!(printed.starts_with("JULIET:\n"), "{printed}");
+    let (written, figures) = printed.split_once("\n\non ").expect("figures follow the text");
+    assert_eq!(written.chars().count(), "JULIET:\n".len() + 40, "{printed}");
+    assert_eq!(figures.matches("tokens/s").count(), 3, "{printed}");
+    // The same seed writes the same text.
+    assert!(run("generate", &["JULIET:\n", "40", "0.7", "3"]).starts_with(written));
+}

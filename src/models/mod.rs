@@ -1,22 +1,28 @@
 //! The networks, each as its paper has it, with the names of torchvision's state dicts.
 
 mod alexnet;
+mod decoder;
 mod digits;
+mod generator;
 mod m5;
 mod mobilenet_v1;
 mod mobilenet_v2;
 mod mobilenet_v3;
 mod resnet;
+mod text;
 mod upscale;
 mod vgg;
 
 pub use alexnet::{alexnet, alexnet_original};
+pub use decoder::Decoder;
 pub use digits::{digits, digits_weights};
+pub use generator::Generator;
 pub use m5::{m5, m5_small};
 pub use mobilenet_v1::{mobilenet_v1, mobilenet_v1_width};
 pub use mobilenet_v2::mobilenet_v2;
 pub use mobilenet_v3::{mobilenet_v3_large, mobilenet_v3_small};
 pub use resnet::{resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_32x4d};
+pub use text::{CharacterModel, sample, shakespeare};
 pub use upscale::{upscale, upscale_weights};
 pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn};
 

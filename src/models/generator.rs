@@ -1,0 +1,131 @@
+//! Generation: a decoder whose cache stays on the device.
+
+use super::Decoder;
+use crate::error::{ErrorKind, Result};
+use crate::{Context, Data, Model, Session, Weights};
+use std::collections::BTreeMap;
+
+/// Feeds tokens to a [`Decoder`] and says what may follow, for a batch of texts of the same length.
+///
+/// A prompt goes through in chunks of many tokens at once, what is generated token by token: both kinds of sessions share the
+/// weights and the cache of keys and values, which never leaves the device.
+///
+/// ```no_run
+/// # fn pick(logits: &[f32]) -> i32 { 0 }
+/// # fn run(context: shadernet::Context) -> shadernet::Result<()> {
+/// use shadernet::models::{Generator, shakespeare};
+///
+/// let text = shakespeare()?;
+/// let mut generator = Generator::new(&context, text.decoder, &text.weights, 1)?;
+/// let mut logits = generator.feed(&text.encode("ROMEO:")?)?;
+/// for _ in 0..100 {
+///     logits = generator.feed(&[pick(&logits)])?;
+/// }
+/// # Ok(()) }
+/// ```
+pub struct Generator {
+    decoder: Decoder,
+    weights: Weights,
+    batch: usize,
+    position: usize,
+    model: Model,
+    /// By the number of tokens that they take at once.
+    sessions: BTreeMap<usize, Session>,
+}
+
+/// The most tokens that go through at once.
+const CHUNK: usize = 256;
+
+impl Generator {
+    /// A generator for so many texts at once.
+    pub fn new(context: &Context, decoder: Decoder, weights: &Weights, batch: usize) -> Result<Generator> {
+        let model = Model::new(context, &decoder.next(weights, 1)?)?;
+        let sessions = BTreeMap::from([(1, model.session(batch)?)]);
+        Ok(Generator { decoder, weights: weights.clone(), batch, position: 0, model, sessions })
+    }
+
+    /// How many tokens each text has so far.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// How many there is room for.
+    pub fn capacity(&self) -> usize {
+        self.decoder.max_position_embeddings
+    }
+
+    /// Forgets the texts.
+    pub fn clear(&mut self) {
+        self.position = 0;
+    }
+
+    /// Makes what [`Generator::feed`] needs for so many tokens at once, so that their first time takes no longer than others.
+    pub fn prepare(&mut self, length: usize) -> Result<()> {
+        chunks(length).try_for_each(|chunk| self.session(chunk).map(drop))
+    }
+
+    /// Appends tokens to the texts, `[batch, length]`, and returns the logits of what follows, `[batch, vocab_size]`.
+    ///
+    /// An error if there is no room for them, or no such token: then the texts are as before.
+    pub fn feed(&mut self, tokens: &[i32]) -> Result<Vec<f32>> {
+        if tokens.is_empty() || !tokens.len().is_multiple_of(self.batch) {
+            let wanted = format!("as many for each of {} texts, at least one", self.batch);
+            return Err(ErrorKind::argument("tokens", wanted, tokens.len()).into());
+        }
+        let length = tokens.len() / self.batch;
+        if length > self.capacity() - self.position {
+            let wanted = format!("at most {}: room for {}", self.capacity() - self.position, self.capacity());
+            return Err(ErrorKind::argument("tokens", wanted, length).into());
+        }
+        let vocabulary = self.decoder.vocab_size;
+        if let Some(token) = tokens.iter().find(|&&token| !(0..vocabulary as i64).contains(&token.into())) {
+            return Err(ErrorKind::argument("token", format_args!("0 to {}", vocabulary - 1), token).into());
+        }
+        let mut logits = Vec::new();
+        let mut done = 0;
+        for chunk in chunks(length) {
+            let part = tokens.chunks_exact(length).flat_map(|text| &text[done..done + chunk]).copied().collect();
+            let position = vec![(self.position + done) as i32; self.batch];
+            let outputs = self.session(chunk)?.run_blocking(&[Data::I32(part), Data::I32(position)])?;
+            logits = last_rows(outputs[0].f32()?, self.batch, vocabulary);
+            done += chunk;
+        }
+        self.position += length;
+        Ok(logits)
+    }
+
+    fn session(&mut self, length: usize) -> Result<&Session> {
+        if !self.sessions.contains_key(&length) {
+            let model = self.model.with_graph(&self.decoder.next(&self.weights, length)?)?;
+            let session = model.session_sharing(self.batch, &self.sessions[&1])?;
+            self.sessions.insert(length, session);
+        }
+        Ok(&self.sessions[&length])
+    }
+}
+
+/// Powers of two that add up to `length`, the largest first: few different ones serve all lengths.
+fn chunks(length: usize) -> impl Iterator<Item = usize> {
+    let whole = std::iter::repeat_n(CHUNK, length / CHUNK);
+    whole.chain((0..CHUNK.ilog2()).rev().map(|bit| 1 << bit).filter(move |bit| (length % CHUNK) & bit != 0))
+}
+
+/// The last row of each text's logits.
+fn last_rows(logits: &[f32], batch: usize, vocabulary: usize) -> Vec<f32> {
+    let rows = logits.chunks_exact(logits.len() / batch);
+    rows.flat_map(|text| &text[text.len() - vocabulary..]).copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_sizes_serve_all_lengths() {
+        let sizes = |length| chunks(length).collect::<Vec<_>>();
+        assert_eq!(sizes(1), [1]);
+        assert_eq!(sizes(13), [8, 4, 1]);
+        assert_eq!(sizes(600), [256, 256, 64, 16, 8]);
+        assert!((1..1000).all(|length| sizes(length).iter().sum::<usize>() == length));
+    }
+}
