@@ -9,6 +9,7 @@ mod mobilenet_v3;
 mod resnet;
 mod upscale;
 mod vgg;
+mod vit;
 
 pub use alexnet::{alexnet, alexnet_original};
 pub use digits::{digits, digits_weights};
@@ -19,6 +20,7 @@ pub use mobilenet_v3::{mobilenet_v3_large, mobilenet_v3_small};
 pub use resnet::{resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_32x4d};
 pub use upscale::{upscale, upscale_weights};
 pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn};
+pub use vit::{VisionTransformer, encoder_block, vit_b_16};
 
 use crate::error::{ErrorKind, Result};
 use crate::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind};
@@ -118,6 +120,7 @@ pub fn all() -> &'static [Network] {
         imagenet("mobilenet_v2", mobilenet_v2),
         imagenet("mobilenet_v3_small", mobilenet_v3_small),
         imagenet("mobilenet_v3_large", mobilenet_v3_large),
+        imagenet("vit_b_16", vit_b_16),
     ];
     ALL
 }
