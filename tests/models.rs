@@ -2,7 +2,7 @@
 
 use pollster::block_on;
 use safetensors::SafeTensors;
-use shadernet::models::{Network, Preprocess, all, find, m5, m5_small, mobilenet_v1_width};
+use shadernet::models::{Network, Preprocess, VisionTransformer, all, find, m5, m5_small, mobilenet_v1_width};
 use shadernet::{BATCH, Context, ContextOptions, Graph, Io, Model, Node, Shape, Value, Weights, seeded_input};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -74,7 +74,18 @@ fn check_logits(name: &str, portable: bool) {
 type Build = fn(&mut Graph, Value, &Weights) -> shadernet::Result<Value>;
 
 /// Networks that take no picture, or are only here for tests.
-const OTHERS: [(&str, Build, &[usize]); 2] = [("m5", m5, &[2, 1, 8000]), ("m5_small", m5_small, &[2, 1, 8000])];
+const OTHERS: [(&str, Build, &[usize]); 3] = [
+    ("m5", m5, &[2, 1, 8000]),
+    ("m5_small", m5_small, &[2, 1, 8000]),
+    (
+        "vit_tiny",
+        |graph, x, weights| {
+            let tiny = VisionTransformer { patch: 8, layers: 3, heads: 4, hidden: 48, mlp: 96, classes: 10 };
+            tiny.build(graph, x, weights)
+        },
+        &[2, 3, 32, 32],
+    ),
+];
 
 fn other(build: Build, shape: &[usize]) -> Graph {
     let mut graph = Graph::new();
@@ -126,6 +137,7 @@ mod logits {
         vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn
         resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d
         mobilenet_v1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large
+        vit_b_16
     }
 
     #[test]
@@ -299,4 +311,24 @@ fn the_first_mobilenet_has_the_papers_sizes() {
 fn parameters_of_other_networks_are_pytorchs() {
     let parameters = OTHERS.map(|(name, build, shape)| (name, sums(&other(build, shape)).1));
     assert_eq!(parameters[..2], [("m5", 571_939), ("m5_small", 26_915)]);
+    // What is added to the patches is no operation's: the class token, and an embedding for it and each patch.
+    assert_eq!(parameters[2], ("vit_tiny", 67_594 - (1 + 1 + 16) * 48));
+    assert_eq!(costs("vit_b_16").1, 86_567_656 - (1 + 1 + 196) * 768);
+}
+
+#[test]
+fn what_a_vision_transformer_refuses() {
+    let fits = VisionTransformer { patch: 8, layers: 1, heads: 4, hidden: 48, mlp: 96, classes: 10 };
+    let refused = |vit: VisionTransformer, shape: &[usize], part: &str| {
+        let mut graph = Graph::new();
+        let x = graph.input("image", shape.to_vec());
+        let error = vit.build(&mut graph, x, &Weights::seeded(0)).expect_err(part);
+        assert!(error.to_string().contains(part), "{error}");
+    };
+    refused(fits, &[1, 3, 32, 36], "multiples of 8");
+    refused(fits, &[1, 3, 32], "[N, C, H, W]");
+    refused(VisionTransformer { patch: 0, ..fits }, &[1, 3, 32, 32], "patch");
+    refused(VisionTransformer { heads: 0, ..fits }, &[1, 3, 32, 32], "heads");
+    refused(VisionTransformer { heads: 5, ..fits }, &[1, 3, 32, 32], "scaled_dot_product_attention");
+    refused(VisionTransformer { hidden: 0, ..fits }, &[1, 3, 32, 32], "conv_proj");
 }

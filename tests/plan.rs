@@ -247,6 +247,14 @@ fn channels_move_last_for_nothing() {
     assert_eq!(plan.dispatches(), 2, "a convolution and a linear layer\n{plan}");
 }
 
+#[test]
+fn a_transformer_takes_seven_dispatches_a_block() {
+    // Two norms, attention, four linear layers with all that follows them; patches, class token, positions before; the class
+    // token alone, a norm and a linear layer after. Nothing is converted.
+    let plan = plan(&graph("vit_b_16"), 2, &Caps::portable());
+    assert_eq!(plan.dispatches(), 3 + 12 * 7 + 3, "{plan}");
+}
+
 /// The gates of squeeze-excitation meet their images as images.
 #[test]
 fn gated_images_are_never_rows() {

@@ -12,6 +12,7 @@ mod resnet;
 mod text;
 mod upscale;
 mod vgg;
+mod vit;
 
 pub use alexnet::{alexnet, alexnet_original};
 pub use decoder::Decoder;
@@ -25,6 +26,7 @@ pub use resnet::{resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_3
 pub use text::{CharacterModel, sample, shakespeare};
 pub use upscale::{upscale, upscale_weights};
 pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn};
+pub use vit::{VisionTransformer, encoder_block, vit_b_16};
 
 use crate::error::{ErrorKind, Result};
 use crate::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind};
@@ -124,6 +126,7 @@ pub fn all() -> &'static [Network] {
         imagenet("mobilenet_v2", mobilenet_v2),
         imagenet("mobilenet_v3_small", mobilenet_v3_small),
         imagenet("mobilenet_v3_large", mobilenet_v3_large),
+        imagenet("vit_b_16", vit_b_16),
     ];
     ALL
 }

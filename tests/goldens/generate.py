@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
-from torchvision.models import get_model
+from torchvision.models import VisionTransformer, get_model
 
 import seeded
 
@@ -24,6 +24,8 @@ NETWORKS = {
     **{f"resnet{depth}": (2, 3, 64, 64) for depth in (18, 34, 50, 101, 152)},
     "resnext50_32x4d": (2, 3, 64, 64),
     **{f"mobilenet_{version}": (2, 3, 64, 64) for version in ("v1", "v2", "v3_small", "v3_large")},
+    "vit_b_16": (2, 3, 64, 64),
+    "vit_tiny": (2, 3, 32, 32),
     "m5": (2, 1, 8000),
     "m5_small": (2, 1, 8000),
 }
@@ -112,9 +114,15 @@ class M5(nn.Module):
         return self.fc1(x.mean(2))
 
 
+def vit_tiny():
+    return VisionTransformer(32, 8, num_layers=3, num_heads=4, hidden_dim=48, mlp_dim=96, num_classes=10)
+
+
 OWN = {
     "alexnet_original": AlexNetOriginal,
     "mobilenet_v1": MobileNetV1,
+    "vit_b_16": lambda: get_model("vit_b_16", weights=None, image_size=64),
+    "vit_tiny": vit_tiny,
     "m5": lambda: M5((128, 128, 256, 512), stride=4),
     "m5_small": lambda: M5((32, 32, 64, 64), stride=16),
 }
