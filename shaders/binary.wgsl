@@ -2,7 +2,7 @@
 //
 // One invocation computes one texel (four elements); a, b and y share a layout of rows of texels.
 // BROADCAST: they are channels last, row n*H + y, column x*C/4 + c/4, where an operand with one image, one row or one pixel a
-// row repeats it; all have the same channels. KIND: 0 add, 1 subtract, 2 multiply, 3 divide.
+// row repeats it; all have the same channels. KIND: that of `combine`.
 
 override KIND: u32 = 0u;
 override BROADCAST: bool = false;
@@ -45,14 +45,6 @@ fn main(
         from_a = vec2<u32>(n * params.a_image + h * params.a_row, w * params.a_pixel + c);
         from_b = vec2<u32>(n * params.b_image + h * params.b_row, w * params.b_pixel + c);
     }
-    let left = load_a(from_a.x, from_a.y);
-    let right = load_b(from_b.x, from_b.y);
-    var value = left + right;
-    switch KIND {
-        case 1u: { value = left - right; }
-        case 2u: { value = left * right; }
-        case 3u: { value = left / right; }
-        default: {}
-    }
+    let value = combine(KIND, load_a(from_a.x, from_a.y), load_b(from_b.x, from_b.y));
     store_y(row, column, activate(ACTIVATION, value, params.lo, params.hi, params.alpha));
 }

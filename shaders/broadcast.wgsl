@@ -1,7 +1,7 @@
 // Elementwise arithmetic with broadcasting: y[i] = f(a[i] ∘ b[i]), where an operand's stride is 0 along a repeated dimension.
 //
 // One invocation computes one element. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first.
-// KIND: 0 add, 1 subtract, 2 multiply, 3 divide.
+// KIND: that of `combine`.
 
 override KIND: u32 = 0u;
 override ACTIVATION: u32 = 0u;
@@ -27,21 +27,14 @@ fn main(
     var rest = i;
     var from_a = 0u;
     var from_b = 0u;
-    for (var d = 8u; d > 0u; d--) {
-        let size = params.sizes[(d - 1u) / 4u][(d - 1u) % 4u];
+    // Outside of the dimension where nothing is left, all is 0.
+    for (var d = 7u; rest > 0u; d--) {
+        let size = params.sizes[d / 4u][d % 4u];
         let at = rest % size;
         rest /= size;
-        from_a += at * params.a[(d - 1u) / 4u][(d - 1u) % 4u];
-        from_b += at * params.b[(d - 1u) / 4u][(d - 1u) % 4u];
+        from_a += at * params.a[d / 4u][d % 4u];
+        from_b += at * params.b[d / 4u][d % 4u];
     }
-    let left = a[from_a];
-    let right = b[from_b];
-    var value = left + right;
-    switch KIND {
-        case 1u: { value = left - right; }
-        case 2u: { value = left * right; }
-        case 3u: { value = left / right; }
-        default: {}
-    }
-    y[i] = activate(ACTIVATION, vec4<f32>(value), params.lo, params.hi, params.alpha).x;
+    let value = combine(KIND, vec4<f32>(a[from_a]), vec4<f32>(b[from_b]));
+    y[i] = activate(ACTIVATION, value, params.lo, params.hi, params.alpha).x;
 }

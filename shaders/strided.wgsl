@@ -1,9 +1,12 @@
-// Strided copy: y[first + sum_d i_d ys_d] = x[sum_d i_d xs_d]: transposition and concatenation.
+// Strided copy: y[y_first + sum_d i_d ys_d] = x[x_first + sum_d i_d xs_d]: transposition, slices, concatenation, repetition.
 //
-// One invocation copies one element, in the order of the given sizes (at most 8 dimensions, outermost first). The elements
-// are any four bytes.
+// One invocation copies one element, in the order of the given sizes (at most 8 dimensions, outermost first; a stride that wraps
+// around leads backwards). The elements are any four bytes.
 
-struct Params { sizes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>, y: array<vec4<u32>, 2>, count: u32, first: u32 }
+struct Params {
+    sizes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>, y: array<vec4<u32>, 2>,
+    count: u32, x_first: u32, y_first: u32,
+}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
@@ -18,14 +21,15 @@ fn main(
     let i = linear(group, groups) * 64u + lane;
     if i >= params.count { return; }
     var rest = i;
-    var source = 0u;
-    var to = params.first;
-    for (var d = 8u; d > 0u; d--) {
-        let size = params.sizes[(d - 1u) / 4u][(d - 1u) % 4u];
+    var source = params.x_first;
+    var to = params.y_first;
+    // Outside of the dimension where nothing is left, all is 0.
+    for (var d = 7u; rest > 0u; d--) {
+        let size = params.sizes[d / 4u][d % 4u];
         let at = rest % size;
         rest /= size;
-        source += at * params.x[(d - 1u) / 4u][(d - 1u) % 4u];
-        to += at * params.y[(d - 1u) / 4u][(d - 1u) % 4u];
+        source += at * params.x[d / 4u][d % 4u];
+        to += at * params.y[d / 4u][d % 4u];
     }
     y[to] = x[source];
 }

@@ -42,7 +42,7 @@ fn a_wrong_kernel_is_reported_by_name() {
         op: "double",
         layers: "",
         parameters: "",
-        goldens: &[],
+        goldens: "",
         cases: |t: &Suite| {
             let x = cases::random(1, [3, 5]);
             let graph = cases::graph(&[&x], |graph, x| graph.push(Double, x));

@@ -1,6 +1,6 @@
 // The end of every kernel that can end a fused step: the activation, applied to four values.
 //
-// code: 0 clamp to [lo, hi] (none, ReLU, ReLU6) · 1 leaky ReLU, slope alpha · 2 sigmoid · 3 tanh · 4 SiLU
+// code: 0 clamp to [lo, hi] (none, ReLU, ReLU6, clamp) · 1 leaky ReLU, slope alpha · 2 sigmoid · 3 tanh · 4 SiLU
 //       5 Hardswish · 6 GELU (erf) · 7 GELU (tanh) · 8 ELU, alpha · 9 SELU · 10 CELU, alpha · 11 hard sigmoid · 12 Mish
 //       13 softplus, beta is alpha · 14 softsign. Definitions: PyTorch's. `src/ops/activation.rs` chooses.
 

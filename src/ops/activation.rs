@@ -45,6 +45,8 @@ pub enum Activation {
     Softplus(f32),
     /// `x / (1 + |x|)`
     Softsign,
+    /// `min(max(x, lo), hi)`: `torch.clamp`, `Hardtanh`. `lo` may be -∞ and `hi` ∞; where `lo` is above `hi`, all is `hi`
+    Clamp(f32, f32),
 }
 
 /// What `activate` of `shaders/lib/activation.wgsl` takes beside `x`: part of the `Params` of kernels that end with it.
@@ -61,6 +63,8 @@ impl ActivationParams {
         let (lo, hi) = match activation {
             Some(Activation::Relu) => (0.0, f32::INFINITY),
             Some(Activation::Relu6) => (0.0, 6.0),
+            // WGSL's clamp wants them in order.
+            Some(Activation::Clamp(lo, hi)) => (lo.min(hi), hi),
             _ => (f32::NEG_INFINITY, f32::INFINITY),
         };
         let alpha = match activation {
@@ -79,7 +83,7 @@ impl ActivationParams {
 /// The `code` of `shaders/lib/activation.wgsl`. What is a clamp shares one code, so that it shares pipelines.
 pub(crate) fn code(activation: Option<Activation>) -> u32 {
     match activation {
-        None | Some(Activation::Relu | Activation::Relu6) => 0,
+        None | Some(Activation::Relu | Activation::Relu6 | Activation::Clamp(..)) => 0,
         Some(Activation::LeakyRelu(_)) => 1,
         Some(Activation::Sigmoid) => 2,
         Some(Activation::Tanh) => 3,
@@ -124,11 +128,18 @@ impl Op for Activation {
             Activation::Mish => "mish",
             Activation::Softplus(_) => "softplus",
             Activation::Softsign => "softsign",
+            Activation::Clamp(..) => "clamp",
         }
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x] = expect_inputs::<1>(inputs)?;
+        if let Activation::Clamp(lo, hi) = *self {
+            let open = lo < f32::INFINITY && hi > f32::NEG_INFINITY;
+            if !open {
+                return Err(ErrorKind::argument("min, max", "less than ∞, more than -∞", format_args!("{lo}, {hi}")));
+            }
+        }
         let divisor = match *self {
             Activation::Celu(alpha) => Some(("alpha", alpha)),
             Activation::Softplus(beta) => Some(("beta", beta)),
@@ -171,5 +182,10 @@ impl Graph {
     /// Adds [`Activation::Relu`].
     pub fn relu(&mut self, x: Value) -> Result<Value> {
         self.push(Activation::Relu, &[x])
+    }
+
+    /// Adds [`Activation::Clamp`].
+    pub fn clamp(&mut self, x: Value, min: f32, max: f32) -> Result<Value> {
+        self.push(Activation::Clamp(min, max), &[x])
     }
 }

@@ -1,13 +1,14 @@
-//! Elementwise addition, subtraction, multiplication and division, with broadcasting.
+//! Elementwise arithmetic on two tensors, with broadcasting.
 
 use super::activation::{Activation, ActivationParams, code};
 use super::image_places;
+use super::strided::walks;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Io, Op};
+use crate::graph::op::{Io, Op, same_dtype};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Place, Shader};
-use crate::{Graph, Shape, Value};
+use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
 /// Which operation.
@@ -19,11 +20,18 @@ pub enum BinaryKind {
     Sub,
     /// `a * b`
     Mul,
-    /// `a / b`
+    /// `a / b`; of integers, toward zero (`torch.div` with `rounding_mode="trunc"`), and `a` where `b` is 0
     Div,
+    /// The greater one
+    Max,
+    /// The lesser one
+    Min,
+    /// `a` to the power of `b`, of `f32`s; of a negative `a`, where `b` is whole
+    Pow,
 }
 
-/// `y = a ∘ b`, element by element, broadcast as in NumPy: aligned at the last dimension, sizes of 1 repeated.
+/// `y = a ∘ b`, element by element, broadcast as in NumPy: aligned at the last dimension, sizes of 1 repeated. Both are `f32`s
+/// or both `i32`s, which wrap around.
 #[derive(Clone, Debug)]
 pub struct Binary {
     kind: BinaryKind,
@@ -107,26 +115,11 @@ impl Binary {
             b: Strides::of(b, layout),
             activation: ActivationParams::of(self.activation),
         };
-        let shader = self.finish(shader!("binary", "activation", "index").set("BROADCAST", a != b));
+        let shader = self.finish(shader!("binary", "arithmetic", "activation", "index").set("BROADCAST", a != b));
         let texture = layout.place == Place::Texture;
         let shader = ["a", "b", "y"].iter().fold(shader, |shader, name| shader.texture(name, texture));
         let dispatch = Dispatch::new(shader, &params, bindings(), (rows * width).div_ceil(64));
         Kernel::new(vec![layout; 2], layout, dispatch)
-    }
-
-    /// Any two shapes that broadcast.
-    fn by_element(&self, io: &Io) -> Result<Kernel, ErrorKind> {
-        let (a, b, y) = (&io.inputs[0], &io.inputs[1], &io.outputs[0]);
-        let params = BroadcastParams {
-            sizes: eight(y, 1)?,
-            a: eight(&a.broadcast_strides(y), 0)?,
-            b: eight(&b.broadcast_strides(y), 0)?,
-            count: y.elements() as u32,
-            activation: ActivationParams::of(self.activation),
-        };
-        let shader = self.finish(shader!("broadcast", "activation", "index"));
-        let dispatch = Dispatch::new(shader, &params, bindings(), y.elements().div_ceil(64));
-        Ok(Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch))
     }
 
     fn finish(&self, shader: Shader) -> Shader {
@@ -136,6 +129,33 @@ impl Binary {
 
 fn bindings() -> Vec<Binding> {
     vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)]
+}
+
+/// The shape of two operands' result.
+pub(crate) fn broadcast_shape(a: &Shape, b: &Shape) -> Result<Shape, ErrorKind> {
+    let shape = a
+        .broadcast(b)
+        .ok_or_else(|| ErrorKind::argument("b", format_args!("a shape that broadcasts with a's {a}"), b))?;
+    eight(&shape, 1)?;
+    Ok(shape)
+}
+
+/// A kernel for any two shapes that broadcast, by a shader that computes an element from two. It may end with an activation. An
+/// operation of a single input gets that twice.
+pub(crate) fn by_element(io: &Io, shader: Shader, activation: Option<Activation>) -> Result<Kernel, ErrorKind> {
+    let last = io.inputs.len() - 1;
+    let (a, b, y) = (&io.inputs[0], &io.inputs[last], &io.outputs[0]);
+    let (sizes, [a, b]) = walks(y, [&a.broadcast_strides(y), &b.broadcast_strides(y)])?;
+    let params =
+        BroadcastParams { sizes, a, b, count: y.elements() as u32, activation: ActivationParams::of(activation) };
+    let bindings = vec![Binding::Input(0), Binding::Input(last), Binding::Output(0)];
+    let dispatch = Dispatch::new(shader, &params, bindings, y.elements().div_ceil(64));
+    Ok(Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch))
+}
+
+/// The kernel for integers, and for truth values, which are 0 and 1.
+pub(crate) fn integers(io: &Io, kind: u32) -> Result<Kernel, ErrorKind> {
+    by_element(io, shader!("integer", "index").set("KIND", kind), None)
 }
 
 /// Sizes or strides as a shader takes them: eight, the missing outer ones filled in.
@@ -155,19 +175,32 @@ impl Op for Binary {
             BinaryKind::Sub => "sub",
             BinaryKind::Mul => "mul",
             BinaryKind::Div => "div",
+            BinaryKind::Max => "maximum",
+            BinaryKind::Min => "minimum",
+            BinaryKind::Pow => "pow",
         }
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [a, b] = expect_inputs::<2>(inputs)?;
-        let shape = a
-            .broadcast(b)
-            .ok_or_else(|| ErrorKind::argument("b", format_args!("a shape that broadcasts with a's {a}"), b))?;
-        eight(&shape, 1)?;
-        Ok(vec![shape])
+        Ok(vec![broadcast_shape(a, b)?])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        match same_dtype(inputs)?[..] {
+            [DType::I32] if self.kind != BinaryKind::Pow && self.activation.is_none() => Ok(vec![DType::I32]),
+            [DType::F32] => Ok(vec![DType::F32]),
+            _ => {
+                let wanted = if self.kind == BinaryKind::Pow { "f32" } else { "f32 or i32" };
+                Err(ErrorKind::argument("the elements of input 0", wanted, inputs[0]))
+            }
+        }
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        if io.dtypes[0] == DType::I32 {
+            return Ok(vec![integers(io, self.kind as u32)?]);
+        }
         let (a, b) = (&io.inputs[0], &io.inputs[1]);
         let mut layouts = Vec::new();
         if a == b || (a.len() == 4 && b.len() == 4 && a[1] == b[1]) {
@@ -177,10 +210,12 @@ impl Op for Binary {
             layouts.extend([Layout::ROWS, Layout::packed(Place::Buffer)]);
         }
         // 0 / 0 in the padding of a texel would be NaN, and padding must be finite.
-        layouts.retain(|layout| self.kind != BinaryKind::Div || layout.order == Order::Rows);
+        let finite = !matches!(self.kind, BinaryKind::Div | BinaryKind::Pow);
+        layouts.retain(|layout| finite || layout.order == Order::Rows);
         let mut kernels: Vec<Kernel> = layouts.into_iter().map(|layout| self.by_texel(io, layout)).collect();
         if a != b {
-            kernels.push(self.by_element(io)?);
+            let shader = self.finish(shader!("broadcast", "arithmetic", "activation", "index"));
+            kernels.push(by_element(io, shader, self.activation)?);
         }
         Ok(kernels)
     }
@@ -210,5 +245,20 @@ impl Graph {
     /// Adds `a / b`, element by element.
     pub fn quotient(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Div), &[a, b])
+    }
+
+    /// Adds the greater of `a` and `b`, element by element.
+    pub fn maximum(&mut self, a: Value, b: Value) -> Result<Value> {
+        self.push(Binary::new(BinaryKind::Max), &[a, b])
+    }
+
+    /// Adds the lesser of `a` and `b`, element by element.
+    pub fn minimum(&mut self, a: Value, b: Value) -> Result<Value> {
+        self.push(Binary::new(BinaryKind::Min), &[a, b])
+    }
+
+    /// Adds `a` to the power of `b`, element by element.
+    pub fn pow(&mut self, a: Value, b: Value) -> Result<Value> {
+        self.push(Binary::new(BinaryKind::Pow), &[a, b])
     }
 }

@@ -1,7 +1,7 @@
 //! Concatenation along an axis.
 
 use super::binary::eight;
-use super::strided::strided;
+use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
@@ -53,7 +53,8 @@ impl Op for Concat {
         let mut first = 0;
         let mut dispatches = Vec::new();
         for (i, x) in io.inputs.iter().enumerate() {
-            dispatches.push(strided(i, x, &x.strides(), &strides, first)?);
+            let y = Walk { first, strides: strides.clone() };
+            dispatches.push(strided([i, 0], x, &Walk::of(x), &y)?);
             first += x[self.axis] * strides[self.axis];
         }
         let reads = vec![Layout::ROWS; io.inputs.len()];

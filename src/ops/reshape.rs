@@ -1,4 +1,4 @@
-//! Reshape and flatten: the same elements, in the same row-major order, under another shape. They copy nothing.
+//! Reshape, flatten, squeeze, unsqueeze: the same elements, in the same row-major order, under another shape. They copy nothing.
 
 use super::{Conv2d, Linear, image_places};
 use crate::error::{ErrorKind, Result, expect_inputs};
@@ -94,6 +94,80 @@ impl Op for Flatten {
     }
 }
 
+/// `torch.unsqueeze`: a dimension of size 1 at place `axis`.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsqueeze {
+    axis: usize,
+}
+
+/// `torch.squeeze`: without dimension `axis`, whose size must be 1.
+#[derive(Clone, Copy, Debug)]
+pub struct Squeeze {
+    axis: usize,
+}
+
+impl Unsqueeze {
+    /// A new dimension at place `axis`.
+    pub fn new(axis: usize) -> Unsqueeze {
+        Unsqueeze { axis }
+    }
+}
+
+impl Squeeze {
+    /// Without dimension `axis`.
+    pub fn new(axis: usize) -> Squeeze {
+        Squeeze { axis }
+    }
+}
+
+impl Op for Unsqueeze {
+    fn name(&self) -> &'static str {
+        "unsqueeze"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        if self.axis > x.len() {
+            return Err(ErrorKind::argument("axis", format_args!("a place before, in or after {x}"), self.axis));
+        }
+        let mut sizes = x.to_vec();
+        sizes.insert(self.axis, 1);
+        Ok(vec![sizes.into()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        same_dtype(inputs)
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(views(io, caps))
+    }
+}
+
+impl Op for Squeeze {
+    fn name(&self) -> &'static str {
+        "squeeze"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        if x.get(self.axis) != Some(&1) {
+            return Err(ErrorKind::argument("axis", format_args!("a dimension of size 1 of {x}"), self.axis));
+        }
+        let mut sizes = x.to_vec();
+        sizes.remove(self.axis);
+        Ok(vec![sizes.into()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        same_dtype(inputs)
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(views(io, caps))
+    }
+}
+
 /// A flatten and the linear layer after it, which needs the image's size to become a convolution.
 #[derive(Clone, Debug)]
 struct FlattenLinear(Linear);
@@ -138,7 +212,7 @@ impl Op for FlattenLinear {
 }
 
 /// Row-major, always; and channels last, where both shapes are pixels of the same channels.
-fn views(io: &Io, caps: &Caps) -> Vec<Kernel> {
+pub(crate) fn views(io: &Io, caps: &Caps) -> Vec<Kernel> {
     let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
     let mut views = vec![Kernel::view(Layout::ROWS, Layout::ROWS)];
     if x == y && io.inputs[0].len() >= 2 && io.outputs[0].len() >= 2 && x.h * x.w == 1 {
@@ -157,5 +231,15 @@ impl Graph {
     /// Adds a [`Flatten`].
     pub fn flatten(&mut self, x: Value) -> Result<Value> {
         self.push(Flatten, &[x])
+    }
+
+    /// Adds an [`Unsqueeze`]: a dimension of size 1 at place `axis`.
+    pub fn unsqueeze(&mut self, x: Value, axis: usize) -> Result<Value> {
+        self.push(Unsqueeze::new(axis), &[x])
+    }
+
+    /// Adds a [`Squeeze`]: without dimension `axis`, whose size is 1.
+    pub fn squeeze(&mut self, x: Value, axis: usize) -> Result<Value> {
+        self.push(Squeeze::new(axis), &[x])
     }
 }

@@ -1,6 +1,7 @@
-//! The strided copy that transpose and concat are made of.
+//! Walks over row-major tensors by strides, and the copy that moves elements from one walk to another.
 
 use super::binary::eight;
+use crate::Shape;
 use crate::error::{ErrorKind, Result};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Dispatch};
@@ -13,27 +14,81 @@ struct Params {
     x: [u32; 8],
     y: [u32; 8],
     count: u32,
-    first: u32,
-    pad: [u32; 2],
+    x_first: u32,
+    y_first: u32,
+    pad: u32,
 }
 
-/// `y[first + sum_d i_d ys_d] = x[sum_d i_d xs_d]` for each index within `sizes`: row-major tensors in buffers.
-pub(crate) fn strided(
-    input: usize,
-    sizes: &[usize],
-    x_strides: &[usize],
-    y_strides: &[usize],
-    first: usize,
-) -> Result<Dispatch, ErrorKind> {
+/// Where a walk begins, and how far it is to the neighbour along each dimension, in elements. Backwards, where that wraps around.
+#[derive(Clone, Debug)]
+pub(crate) struct Walk {
+    pub(crate) first: usize,
+    pub(crate) strides: Vec<usize>,
+}
+
+impl Walk {
+    /// Over all of a tensor.
+    pub(crate) fn of(shape: &Shape) -> Walk {
+        Walk { first: 0, strides: shape.strides() }
+    }
+}
+
+/// Copies an element of one input to an element of one output for each index within `sizes`: row-major tensors in buffers.
+pub(crate) fn strided([input, output]: [usize; 2], sizes: &[usize], x: &Walk, y: &Walk) -> Result<Dispatch, ErrorKind> {
     let count: usize = sizes.iter().product();
+    let (sizes, [x_strides, y_strides]) = walks(sizes, [&x.strides, &y.strides])?;
     let params = Params {
-        sizes: eight(sizes, 1)?,
-        x: eight(x_strides, 0)?,
-        y: eight(y_strides, 0)?,
+        sizes,
+        x: x_strides,
+        y: y_strides,
         count: count as u32,
-        first: first as u32,
-        pad: [0; 2],
+        x_first: x.first as u32,
+        y_first: y.first as u32,
+        pad: 0,
     };
-    let bindings = vec![Binding::Input(input), Binding::Output(0)];
+    let bindings = vec![Binding::Input(input), Binding::Output(output)];
     Ok(Dispatch::new(shader!("strided", "index"), &params, bindings, count.div_ceil(64)))
+}
+
+/// Sizes and the strides of several walks over them, as shaders take them: eight, the missing outer ones filled in. Dimensions
+/// that all the walks cross as if they were one are one.
+pub(crate) fn walks<const N: usize>(
+    sizes: &[usize],
+    strides: [&[usize]; N],
+) -> Result<([u32; 8], [[u32; 8]; N]), ErrorKind> {
+    // Innermost first.
+    let mut merged: Vec<(usize, [usize; N])> = Vec::new();
+    for d in (0..sizes.len()).rev().filter(|&d| sizes[d] != 1) {
+        let outer = strides.map(|strides| strides[d]);
+        match merged.last_mut() {
+            Some((size, inner)) if (0..N).all(|i| outer[i] == inner[i].wrapping_mul(*size)) => *size *= sizes[d],
+            _ => merged.push((sizes[d], outer)),
+        }
+    }
+    merged.reverse();
+    let mut all = [[0; 8]; N];
+    for (i, walk) in all.iter_mut().enumerate() {
+        *walk = eight(&merged.iter().map(|(_, strides)| strides[i]).collect::<Vec<_>>(), 0)?;
+    }
+    Ok((eight(&merged.iter().map(|&(size, _)| size).collect::<Vec<_>>(), 1)?, all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::walks;
+
+    #[test]
+    fn dimensions_that_are_crossed_as_one_are_one() {
+        let last = |walk: [u32; 8]| [walk[5], walk[6], walk[7]];
+        let (sizes, [x, y]) = walks(&[2, 3, 4, 5], [&[60, 20, 5, 1], &[60, 20, 5, 1]]).expect("four dimensions");
+        assert_eq!((last(sizes), last(x), last(y)), ([1, 1, 120], [0, 0, 1], [0, 0, 1]));
+        // One of them repeats the second dimension, and sizes of 1 don't matter.
+        let (sizes, [x, y]) = walks(&[2, 3, 1, 5], [&[15, 5, 5, 1], &[5, 0, 7, 1]]).expect("four dimensions");
+        assert_eq!((last(sizes), last(x), last(y)), ([2, 3, 5], [15, 5, 1], [5, 0, 1]));
+        // Backwards all the way.
+        let back = |stride: usize| 0usize.wrapping_sub(stride);
+        let (sizes, [x]) = walks(&[3, 5], [&[back(5), back(1)]]).expect("two dimensions");
+        assert_eq!((last(sizes), last(x)), ([1, 1, 15], [0, 0, u32::MAX]));
+        assert!(walks(&[2; 9], [&[1; 9]]).is_err());
+    }
 }

@@ -1,7 +1,7 @@
 //! Transposition: any permutation of the dimensions.
 
 use super::binary::eight;
-use super::strided::strided;
+use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Io, Op, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout, Place};
@@ -43,8 +43,8 @@ impl Op for Transpose {
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        let strides: Vec<usize> = self.order.iter().map(|&d| x.strides()[d]).collect();
-        let strided = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided(0, y, &strides, &y.strides(), 0)?);
+        let from = Walk { first: 0, strides: self.order.iter().map(|&d| x.strides()[d]).collect() };
+        let strided = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::of(y))?);
         // An image lies channels last anyway: moving its channels there, or from there, moves nothing.
         let (image, last) = (Layout::channels(Place::Buffer), Layout::packed(Place::Buffer));
         let views = match self.order[..] {

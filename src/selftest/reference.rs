@@ -54,19 +54,19 @@ impl Tensor {
         self.shape[..].try_into().unwrap_or_else(|_| panic!("{:?} hasn't {N} dimensions", self.shape))
     }
 
-    fn map(&self, f: impl Fn(f64) -> f64) -> Tensor {
+    pub fn map(&self, f: impl Fn(f64) -> f64) -> Tensor {
         Tensor::new(self.shape.clone(), self.data.iter().map(|&x| f(f64::from(x)) as f32).collect())
     }
 
     /// The element that NumPy's broadcasting repeats at an index of a wider shape.
-    fn broadcast_at(&self, index: &[usize]) -> f64 {
+    pub fn broadcast_at(&self, index: &[usize]) -> f64 {
         let own = &index[index.len() - self.shape.len()..];
         self.at(&own.iter().zip(&self.shape).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect::<Vec<_>>())
     }
 }
 
 /// The shape that NumPy's broadcasting gives.
-fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
+pub fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
     let size = |shape: &[usize], from_end: usize| shape.iter().rev().nth(from_end).copied().unwrap_or(1);
     (0..a.len().max(b.len())).rev().map(|i| if size(a, i) == 1 { size(b, i) } else { size(a, i) }).collect()
 }
@@ -312,7 +312,8 @@ pub fn pixel_shuffle(x: &Tensor, factor: usize) -> Tensor {
     })
 }
 
-fn binary(a: &Tensor, b: &Tensor, f: impl Fn(f64, f64) -> f64) -> Tensor {
+/// `f` of each pair of elements, broadcast.
+pub fn binary(a: &Tensor, b: &Tensor, f: impl Fn(f64, f64) -> f64) -> Tensor {
     Tensor::build(broadcast(&a.shape, &b.shape), |i| f(a.broadcast_at(i), b.broadcast_at(i)))
 }
 
@@ -399,7 +400,7 @@ pub fn softsign(x: &Tensor) -> Tensor {
 }
 
 /// `2 / sqrt(π) exp(-x²) sum_n 2^n x^(2n+1) / (1 · 3 · … · (2n+1))`: all terms have one sign, so that none cancels another.
-fn erf(x: f64) -> f64 {
+pub fn erf(x: f64) -> f64 {
     if x.abs() > 6.0 {
         return x.signum();
     }

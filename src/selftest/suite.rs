@@ -7,7 +7,7 @@ use super::{Table, Tier};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op};
 use crate::graph::{Graph, Input, Value};
-use crate::kernel::{Caps, Kernel, Place};
+use crate::kernel::{Caps, Kernel, Layout, Place};
 use crate::{Context, DType, Data, Model, Plan, Shape};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -290,11 +290,12 @@ impl Op for Only {
 }
 
 /// Whether the device has textures as large as the kernel's values, and only `f32`s lie otherwise than in rows.
-fn fits(kernel: &Kernel, io: &Io, caps: &Caps) -> bool {
-    let placed = || io.inputs.iter().zip(&kernel.reads).chain(io.outputs.iter().zip(&kernel.writes));
-    placed().filter(|(_, layout)| layout.place == Place::Texture).all(|(shape, layout)| {
+fn fits(kernel: &Kernel, dtypes: &[DType], io: &Io, caps: &Caps) -> bool {
+    let placed = io.inputs.iter().zip(&kernel.reads).chain(io.outputs.iter().zip(&kernel.writes));
+    placed.zip(dtypes).all(|((shape, &layout), &dtype)| {
         let (rows, width) = layout.texels(shape);
-        rows.max(width) <= caps.max_texture as usize
+        (layout.place == Place::Buffer || rows.max(width) <= caps.max_texture as usize)
+            && (layout == Layout::ROWS || dtype == DType::F32)
     })
 }
 
@@ -309,7 +310,8 @@ fn variants(graph: &Graph, caps: &Caps, sabotage: bool) -> Result<Vec<(Kernel, G
     let mut kernels: Vec<(usize, Kernel)> = Vec::new();
     fused.visit(1, |node, io| {
         let all = node.op.kernels(io, caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
-        kernels = all.into_iter().enumerate().filter(|(_, kernel)| fits(kernel, io, caps)).collect();
+        let dtypes: Vec<DType> = node.inputs.iter().chain(&node.outputs).map(|&value| fused.dtype(value)).collect();
+        kernels = all.into_iter().enumerate().filter(|(_, kernel)| fits(kernel, &dtypes, io, caps)).collect();
         Ok(())
     })?;
     if kernels.is_empty() {

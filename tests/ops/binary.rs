@@ -1,9 +1,26 @@
 use crate::harness::refused;
 use shadernet::ops::{Binary, BinaryKind};
+use shadernet::{DType, Graph};
 
 #[test]
 fn what_it_refuses() {
     assert!(refused(&[&[2, 3], &[2, 4]], Binary::new(BinaryKind::Add)).contains("broadcasts"));
     assert!(refused(&[&[2, 3]], Binary::new(BinaryKind::Add)).contains("inputs"));
     assert!(refused(&[&[1; 9], &[1; 9]], Binary::new(BinaryKind::Add)).contains("9 dimensions"));
+}
+
+#[test]
+fn elements_of_two_types() {
+    let mut graph = Graph::new();
+    let (x, i) = (graph.input("x", [3]), graph.typed_input("i", DType::I32, [3]));
+    let truth = graph.typed_input("truth", DType::Bool, [3]);
+    let both = graph.sum(i, i).expect("of one type");
+    assert_eq!(graph.dtype(both), DType::I32);
+    let mixed = graph.sum(x, i).expect_err("of two").to_string();
+    assert!(mixed.contains("the elements of input 1: wanted f32, got i32"), "{mixed}");
+    let truths = graph.sum(truth, truth).expect_err("not numbers").to_string();
+    assert!(truths.contains("the elements of input 0: wanted f32 or i32, got bool"), "{truths}");
+    let power = graph.pow(i, i).expect_err("of f32s only").to_string();
+    assert!(power.contains("pow") && power.contains("the elements of input 0: wanted f32, got i32"), "{power}");
+    assert!(graph.relu(both).is_err(), "an activation is of f32s");
 }

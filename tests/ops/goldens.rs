@@ -2,7 +2,7 @@
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use shadernet::ops::{GluKind, GridPadding, GridSampleMode, PaddingMode, ReduceKind, ResizeMode};
+use shadernet::ops::{Compare, GluKind, GridPadding, GridSampleMode, Logical, PaddingMode, ReduceKind, ResizeMode};
 use shadernet::selftest::ops::append::append;
 use shadernet::selftest::ops::attention::{Sight, attention};
 use shadernet::selftest::ops::conv_transpose1d::conv_transpose1d;
@@ -12,9 +12,11 @@ use shadernet::selftest::ops::conv3d::{self, conv3d};
 use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
 use shadernet::selftest::ops::rotary::rotary_embedding;
 use shadernet::selftest::ops::{
-    arg_reduce, cumsum, glu, matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, top_k,
+    activation, arg_reduce, binary, cast, cumsum, embedding, expand, gather, glu, index_select, logic, matmul, pad,
+    pixel_shuffle, pool, prelu, reduce, resize, slice, split, top_k, unary,
 };
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
+use shadernet::{DType, Op};
 use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.
@@ -22,6 +24,7 @@ const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/attention.json"), 21, include_bytes!("../goldens/attention.safetensors")),
     (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
     (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
+    (include_str!("../goldens/index.json"), 63, include_bytes!("../goldens/index.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/pool.json"), 40, include_bytes!("../goldens/pool.safetensors")),
@@ -346,7 +349,68 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         "depth_to_space" => pixel_shuffle::depth_to_space(x, attributes.size("blocksize")),
         "space_to_depth" => pixel_shuffle::space_to_depth(x, attributes.size("blocksize")),
         "grid_sample" => grid_sample(x, &inputs[1], sample(attributes)),
-        _ => panic!("the reference has no {op}"),
+        _ => moved(op, attributes, inputs)
+            .or_else(|| by_element(op, attributes, inputs))
+            .unwrap_or_else(|| panic!("the reference has no {op}")),
+    }
+}
+
+/// What moves elements, and takes them by their index.
+fn moved(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
+    let x = &inputs[0];
+    Some(match op {
+        "slice" => {
+            let mut place = |name: &str| attributes.get(name).as_i64().map(|i| i as isize);
+            let [start, end, step] = ["start", "end", "step"].map(&mut place);
+            slice::slice(x, attributes.size("axis"), start, end, step.expect("a step"))
+        }
+        "split" => {
+            split::split(x, &attributes.list("sizes"), attributes.size("dim")).swap_remove(attributes.size("part"))
+        }
+        "expand" => expand::expand(x, &attributes.list("size")),
+        "embedding" => embedding::embedding(x, &inputs[1]),
+        "index_select" => index_select::index_select(x, attributes.size("dim"), &inputs[1]),
+        "indexed" => index_select::index_select(x, 1, &inputs[1]),
+        "gather" => gather::gather(x, attributes.size("dim"), &inputs[1]),
+        _ => return None,
+    })
+}
+
+/// What compares, joins, chooses, converts and computes element by element.
+fn by_element(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
+    let (a, b) = (&inputs[0], inputs.last()?);
+    let comparisons = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
+    if let Some(&kind) = comparisons.iter().find(|kind| kind.name() == op) {
+        return Some(logic::compare(kind, a, b));
+    }
+    let joins = [Logical::And, Logical::Or, Logical::Xor, Logical::Not];
+    if let Some(&kind) = joins.iter().find(|kind| kind.name() == op) {
+        return Some(logic::logical(kind, a, b));
+    }
+    if let Some(&(function, _)) = unary::ALL.iter().find(|(function, _)| function.name() == op) {
+        return Some(unary::unary(a, function));
+    }
+    Some(match op {
+        "where" => logic::where_(a, &inputs[1], b),
+        "cast" => {
+            let [source, target] = ["source", "target"].map(|name| dtype(attributes.get(name)));
+            cast::cast(&cast::cast(a, source), target)
+        }
+        "maximum" => binary::maximum(a, b),
+        "minimum" => binary::minimum(a, b),
+        "pow" => binary::pow(a, b),
+        "div_trunc" => binary::div_trunc(a, b),
+        "clamp" => activation::clamp(a, attributes.number("min"), attributes.number("max")),
+        _ => return None,
+    })
+}
+
+fn dtype(name: &Value) -> DType {
+    match name.as_str() {
+        Some("float32") => DType::F32,
+        Some("int32") => DType::I32,
+        Some("bool") => DType::Bool,
+        _ => panic!("dtype {name}"),
     }
 }
 

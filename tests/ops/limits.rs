@@ -3,9 +3,11 @@
 use crate::harness::tiers;
 use pollster::block_on;
 use shadernet::ops::{Conv3d, ConvTranspose2d};
-use shadernet::selftest::cases::{constant, random};
+use shadernet::selftest::cases::{constant, data, graph, random};
 use shadernet::selftest::ops::conv_transpose2d::{self, conv_transpose2d};
 use shadernet::selftest::ops::conv3d::{self, conv3d};
+use shadernet::selftest::ops::embedding::embedding;
+use shadernet::selftest::ops::index_select::indices;
 use shadernet::selftest::reference::{self, Tensor};
 use shadernet::{Context, ContextOptions, ErrorKind, Graph, Model, Op, Session};
 
@@ -91,6 +93,21 @@ fn weights_of_convolutions_larger_than_a_binding_are_split() {
     let conv = conv_transpose2d::Conv { stride: [2; 2], ..conv_transpose2d::ONE };
     let op = ConvTranspose2d::new(constant(&weight), Some(constant(&bias))).stride(2);
     split(&x, op, &conv_transpose2d(&x, &weight, Some(&bias), &conv));
+}
+
+#[test]
+fn embeddings_larger_than_a_binding_are_split() {
+    let context = limited(LIMIT);
+    let (size, length) = (1000, 36);
+    assert!((4 * size * length) as u64 > 2 * LIMIT, "the weight should exceed the limit several times");
+    let (index, weight) = (indices(&[7, 50], size), random(1, [size, length]));
+    let graph = graph(&[&index], |graph, x| graph.embedding(x[0], constant(&weight)));
+    let session =
+        Model::new(&context, &graph).and_then(|model| model.session(1)).unwrap_or_else(|error| panic!("{error}"));
+    let plan = session.plan();
+    assert_eq!((plan.steps.len(), plan.dispatches()), (1, 3), "{plan}");
+    let got = session.run_blocking(&[data(&index)]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(got[0], embedding(&index, &weight).data);
 }
 
 #[test]

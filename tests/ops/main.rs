@@ -9,6 +9,7 @@ mod arg_reduce;
 mod attention;
 mod batch_norm;
 mod binary;
+mod cast;
 mod concat;
 mod conv1d;
 mod conv2d;
@@ -16,16 +17,21 @@ mod conv3d;
 mod conv_transpose1d;
 mod conv_transpose2d;
 mod cumsum;
+mod embedding;
+mod expand;
+mod gather;
 mod glu;
 mod goldens;
 mod grid_sample;
 mod group_norm;
 mod harness;
+mod index_select;
 mod instance_norm;
 mod layer_norm;
 mod limits;
 mod linear;
 mod local_response_norm;
+mod logic;
 mod matmul;
 mod pad;
 mod pixel_shuffle;
@@ -36,9 +42,12 @@ mod reshape;
 mod resize;
 mod rms_norm;
 mod rotary;
+mod slice;
 mod softmax;
+mod split;
 mod top_k;
 mod transpose;
+mod unary;
 
 /// A test for each table, so that what fails is named, and all processors are used.
 macro_rules! tables {
@@ -64,6 +73,7 @@ tables! {
     attention
     batch_norm
     binary
+    cast
     concat
     conv1d
     conv2d
@@ -71,13 +81,18 @@ tables! {
     conv_transpose1d
     conv_transpose2d
     cumsum
+    embedding
+    expand
+    gather
     glu
     grid_sample
     group_norm
+    index_select
     instance_norm
     layer_norm
     linear
     local_response_norm
+    logic
     matmul
     pad
     pixel_shuffle
@@ -88,7 +103,10 @@ tables! {
     resize
     rms_norm
     rotary
+    slice
     softmax
+    split
     top_k
     transpose
+    unary
 }

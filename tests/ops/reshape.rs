@@ -1,5 +1,5 @@
 use crate::harness::refused;
-use shadernet::ops::{Flatten, Reshape};
+use shadernet::ops::{Flatten, Reshape, Squeeze, Unsqueeze};
 
 #[test]
 fn what_it_refuses() {
@@ -8,4 +8,8 @@ fn what_it_refuses() {
     }
     assert!(refused(&[&[]], Flatten).contains("at least one dimension"));
     assert!(refused(&[], Flatten).contains("inputs"));
+    for axis in [0, 2] {
+        assert!(refused(&[&[2, 1]], Squeeze::new(axis)).contains("axis: wanted a dimension of size 1 of [2, 1]"));
+    }
+    assert!(refused(&[&[2, 3]], Unsqueeze::new(3)).contains("axis: wanted a place before, in or after [2, 3], got 3"));
 }

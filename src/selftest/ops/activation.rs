@@ -15,10 +15,18 @@ pub fn cases(t: &Suite) {
 
 type Reference = fn(&Tensor) -> Tensor;
 
+/// To the bounds.
+pub fn clamp(x: &Tensor, lo: f64, hi: f64) -> Tensor {
+    x.map(|x| x.max(lo).min(hi))
+}
+
 /// Every activation; those with parameters first.
-pub const ALL: [(Activation, Reference, Tolerance); 16] = [
+pub const ALL: [(Activation, Reference, Tolerance); 19] = [
     (Activation::Relu, reference::relu, Tolerance::Exact),
     (Activation::Relu6, reference::relu6, Tolerance::Exact),
+    (Activation::Clamp(-0.5, 2.0), |x| clamp(x, -0.5, 2.0), Tolerance::Exact),
+    (Activation::Clamp(1.0, f32::INFINITY), |x| clamp(x, 1.0, f64::INFINITY), Tolerance::Exact),
+    (Activation::Clamp(2.0, -2.0), |x| clamp(x, 2.0, -2.0), Tolerance::Exact),
     (Activation::LeakyRelu(0.1), |x| reference::leaky_relu(x, f64::from(0.1f32)), Tolerance::Elementwise),
     (Activation::Elu(1.5), |x| reference::elu(x, 1.5), Tolerance::Transcendental),
     (Activation::Celu(1.5), |x| reference::celu(x, 1.5), Tolerance::Transcendental),

@@ -1,8 +1,26 @@
+use crate::DType;
 use crate::ops::{Activation, Binary, BinaryKind};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
+
+pub fn maximum(a: &Tensor, b: &Tensor) -> Tensor {
+    reference::binary(a, b, f64::max)
+}
+
+pub fn minimum(a: &Tensor, b: &Tensor) -> Tensor {
+    reference::binary(a, b, f64::min)
+}
+
+pub fn pow(a: &Tensor, b: &Tensor) -> Tensor {
+    reference::binary(a, b, f64::powf)
+}
+
+/// Division of integers: toward zero.
+pub fn div_trunc(a: &Tensor, b: &Tensor) -> Tensor {
+    reference::binary(a, b, |a, b| (a / b).trunc())
+}
 
 /// The cases.
 pub fn cases(t: &Suite) {
@@ -11,15 +29,20 @@ pub fn cases(t: &Suite) {
     broadcasting_images(t);
     takes_in_an_activation(t);
     with_itself_and_after_other_operations(t);
+    powers(t);
+    integers(t);
+    integers_that_overflow(t);
 }
 
 type Reference = fn(&Tensor, &Tensor) -> Tensor;
 
-const KINDS: [(BinaryKind, Reference); 4] = [
+const KINDS: [(BinaryKind, Reference); 6] = [
     (BinaryKind::Add, reference::add),
     (BinaryKind::Sub, reference::sub),
     (BinaryKind::Mul, reference::mul),
     (BinaryKind::Div, reference::div),
+    (BinaryKind::Max, maximum),
+    (BinaryKind::Min, minimum),
 ];
 
 /// Away from zero, so that a quotient is not all there is to see.
@@ -112,4 +135,69 @@ fn with_itself_and_after_other_operations(t: &Suite) {
         as_image(graph, y)
     });
     t.check("between images", &between, &[&a, &b], &reference::div(&a, &b), Tolerance::Elementwise);
+}
+
+fn powers(t: &Suite) {
+    let check = |case: &str, a: &Tensor, b: &Tensor| {
+        let graph = graph(&[a, b], |graph, x| graph.pow(x[0], x[1]));
+        t.check(case, &graph, &[a, b], &pow(a, b), Tolerance::Transcendental);
+    };
+    let a = random(1, [2, 5, 3, 7]).map(|x| 3.0 * x.abs() + 0.1);
+    check("positive bases", &a, &random(2, [2, 5, 3, 7]).map(|x| 4.0 * x));
+    check("positive bases, broadcast", &a, &random(2, [5, 1, 1]));
+    // Whole exponents: negative bases too, 0 among them.
+    let a = Tensor::new([9, 1], vec![-3.0, -1.5, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0, 2.5]);
+    check("whole exponents", &a, &Tensor::new([5], vec![0.0, 1.0, 2.0, 3.0, 4.0]));
+    let a = Tensor::new([6, 1], vec![-3.0, -1.5, -1.0, 0.5, 1.0, 2.0]);
+    check("negative exponents", &a, &Tensor::new([4], vec![-1.0, -2.0, -3.0, -0.0]));
+    check("zeros", &Tensor::new([1], vec![0.0]), &Tensor::new([4], vec![0.5, -0.5, 0.0, -2.0]));
+    // Squares are exact.
+    let (a, two) = (random(1, [5, 3]), Tensor::new([1], vec![2.0]));
+    let squared = graph(&[&a, &two], |graph, x| graph.pow(x[0], x[1]));
+    t.check("squares", &squared, &[&a, &two], &reference::mul(&a, &a), Tolerance::Exact);
+}
+
+const INTEGERS: [(BinaryKind, Reference); 6] = [
+    (BinaryKind::Add, reference::add),
+    (BinaryKind::Sub, reference::sub),
+    (BinaryKind::Mul, reference::mul),
+    (BinaryKind::Div, div_trunc),
+    (BinaryKind::Max, maximum),
+    (BinaryKind::Min, minimum),
+];
+
+fn integers(t: &Suite) {
+    let cases: [(&[usize], &[usize]); 6] = [
+        (&[1], &[1]),
+        (&[65, 3], &[65, 3]),
+        (&[2, 5, 3, 3], &[2, 5, 3, 3]),
+        (&[3, 1, 5], &[4, 1]),
+        (&[2, 3, 4, 5], &[1, 3, 1, 1]),
+        (&[2, 1, 2, 1, 2, 1, 2, 1], &[1, 2, 1, 2, 1, 2, 1, 3]),
+    ];
+    for (kind, reference) in INTEGERS {
+        for (a, b) in cases {
+            let case = format!("i32s of {a:?} and {b:?}");
+            let a = random(1, a).map(|x| (1000.0 * x).round()).of(DType::I32);
+            let b = random(2, b).map(|x| (30.0 * x).round() + 0.5f64.copysign(x) * 2.0).of(DType::I32);
+            let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
+            t.check(&case, &graph, &[&a, &b], &reference(&a, &b).of(DType::I32), Tolerance::Exact);
+        }
+    }
+}
+
+/// They wrap around, and a division that has no result gives the dividend.
+fn integers_that_overflow(t: &Suite) {
+    let (least, greatest) = (i32::MIN as f32, 2_147_483_520.0);
+    let of = |values: [f32; 3]| Tensor::new([3], values.to_vec()).of(DType::I32);
+    let cases = [
+        (BinaryKind::Add, [greatest, least, 1.0], [greatest, -1.0, 2.0], [-256.0, i32::MAX as f32, 3.0]),
+        (BinaryKind::Mul, [65_536.0, 65_536.0, -7.0], [65_536.0, 32_768.0, 3.0], [0.0, least, -21.0]),
+        (BinaryKind::Div, [5.0, -7.0, least], [0.0, 0.0, -1.0], [5.0, -7.0, least]),
+    ];
+    for (kind, a, b, y) in cases {
+        let (a, b) = (of(a), of(b));
+        let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
+        t.check("beyond what an i32 holds", &graph, &[&a, &b], &of(y), Tolerance::Exact);
+    }
 }

@@ -6,6 +6,7 @@ pub mod arg_reduce;
 pub mod attention;
 pub mod batch_norm;
 pub mod binary;
+pub mod cast;
 pub mod concat;
 pub mod conv1d;
 pub mod conv2d;
@@ -13,13 +14,18 @@ pub mod conv3d;
 pub mod conv_transpose1d;
 pub mod conv_transpose2d;
 pub mod cumsum;
+pub mod embedding;
+pub mod expand;
+pub mod gather;
 pub mod glu;
 pub mod grid_sample;
 pub mod group_norm;
+pub mod index_select;
 pub mod instance_norm;
 pub mod layer_norm;
 pub mod linear;
 pub mod local_response_norm;
+pub mod logic;
 pub mod matmul;
 pub mod pad;
 pub mod pixel_shuffle;
@@ -30,38 +36,51 @@ pub mod reshape;
 pub mod resize;
 pub mod rms_norm;
 pub mod rotary;
+pub mod slice;
 pub mod softmax;
+pub mod split;
 pub mod top_k;
 pub mod transpose;
+pub mod unary;
 
 use super::Table;
 
 /// A table, from the module of its name.
 macro_rules! table {
-    ($op:ident, $layers:literal, $parameters:literal, $($golden:literal)*) => {
-        Table {
-            op: stringify!($op),
-            layers: $layers,
-            parameters: $parameters,
-            goldens: &[$($golden),*],
-            cases: $op::cases,
-        }
+    ($op:ident, $layers:literal, $parameters:literal, $goldens:literal) => {
+        Table { op: stringify!($op), layers: $layers, parameters: $parameters, goldens: $goldens, cases: $op::cases }
     };
 }
 
 /// The cases of every operation.
 pub const TABLES: &[Table] = &[
-    table!(activation, "ReLU, ReLU6, LeakyReLU, ELU, SELU, CELU, Sigmoid, Hardsigmoid, Tanh, SiLU, Hardswish, GELU, Mish, Softplus, Softsign", "negative_slope, alpha, beta, approximate; any rank", "relu" "relu6" "leaky_relu" "sigmoid" "tanh" "silu" "hardswish" "gelu" "elu" "selu" "celu" "hardsigmoid" "mish" "softplus" "softsign"),
+    table!(
+        activation,
+        "ReLU, ReLU6, LeakyReLU, ELU, SELU, CELU, Sigmoid, Hardsigmoid, Tanh, SiLU, Hardswish, GELU, Mish, Softplus, Softsign, Hardtanh, clamp",
+        "negative_slope, alpha, beta, approximate, min, max; any rank",
+        "relu relu6 leaky_relu sigmoid tanh silu hardswish gelu elu selu celu hardsigmoid mish softplus softsign clamp"
+    ),
     table!(append, "a KV cache (state that outlives a frame)", "position, one or one for each sequence", "append"),
-    table!(arg_reduce, "argmax, argmin", "dim, keepdim", "argmax" "argmin"),
-    table!(attention, "scaled_dot_product_attention: multi-head, grouped-query, multi-query, cross", "heads, scale, is_causal, window, attn_mask, a cache with positions; heads apart, side by side or packed", "scaled_dot_product_attention" "windowed_attention"),
+    table!(arg_reduce, "argmax, argmin", "dim, keepdim", "argmax argmin"),
+    table!(
+        attention,
+        "scaled_dot_product_attention: multi-head, grouped-query, multi-query, cross",
+        "heads, scale, is_causal, window, attn_mask, a cache with positions; heads apart, side by side or packed",
+        "scaled_dot_product_attention windowed_attention"
+    ),
     table!(
         batch_norm,
         "BatchNorm1d, BatchNorm2d, BatchNorm3d",
         "weight, bias, running_mean, running_var, eps",
         "batch_norm"
     ),
-    table!(binary, "add, sub, mul, div", "broadcasting, up to 8 dimensions", "add" "sub" "mul" "div"),
+    table!(
+        binary,
+        "add, sub, mul, div, maximum, minimum, pow",
+        "broadcasting, up to 8 dimensions; f32 and i32",
+        "add sub mul div maximum minimum pow div_trunc"
+    ),
+    table!(cast, "Tensor.to", "dtype", "cast"),
     table!(concat, "cat", "dim; any number of tensors", "cat"),
     table!(conv1d, "Conv1d", "stride, padding, dilation, groups, padding_mode, bias", "conv1d"),
     table!(conv2d, "Conv2d", "stride, padding, dilation, groups, padding_mode, bias", "conv2d"),
@@ -79,29 +98,67 @@ pub const TABLES: &[Table] = &[
         "conv_transpose2d"
     ),
     table!(cumsum, "cumsum (ONNX CumSum)", "dim, exclusive, reverse", "cumsum"),
-    table!(glu, "glu, SwiGLU (of one tensor in halves, or of two)", "dim", "glu" "swiglu"),
+    table!(embedding, "Embedding", "num_embeddings, embedding_dim; indices of any rank", "embedding"),
+    table!(expand, "expand, expand_as, broadcast_to", "sizes", "expand"),
+    table!(gather, "gather, GatherElements", "dim; elements of any type", "gather"),
+    table!(glu, "glu, SwiGLU (of one tensor in halves, or of two)", "dim", "glu swiglu"),
     table!(grid_sample, "grid_sample", "mode, padding_mode, align_corners", "grid_sample"),
     table!(group_norm, "GroupNorm", "num_groups, weight, bias, eps", "group_norm"),
+    table!(
+        index_select,
+        "index_select, Gather",
+        "dim; indices of any rank, elements of any type",
+        "index_select indexed"
+    ),
     table!(instance_norm, "InstanceNorm1d, InstanceNorm2d", "weight, bias, eps", "instance_norm"),
     table!(layer_norm, "LayerNorm", "normalized_shape, weight, bias, eps", "layer_norm"),
     table!(linear, "Linear", "bias; any rank", "linear"),
     table!(local_response_norm, "LocalResponseNorm", "size, alpha, beta, k", "local_response_norm"),
-    table!(matmul, "matmul", "broadcasting batches, rank 1 to 6, transposed operands, bias", "matmul" "product"),
+    table!(
+        logic,
+        "eq, ne, lt, le, gt, ge, logical_and, logical_or, logical_xor, logical_not, where",
+        "broadcasting; elements of any type",
+        "eq ne lt le gt ge logical_and logical_or logical_xor logical_not where"
+    ),
+    table!(matmul, "matmul", "broadcasting batches, rank 1 to 6, transposed operands, bias", "matmul product"),
     table!(
         pad,
         "ZeroPad, ConstantPad, ReflectionPad, ReplicationPad, CircularPad, 1d and 2d; pad of any rank",
         "padding of each side, negative too; value",
         "pad"
     ),
-    table!(pixel_shuffle, "PixelShuffle, PixelUnshuffle (ONNX DepthToSpace, SpaceToDepth)", "upscale_factor, downscale_factor, mode", "pixel_shuffle" "pixel_unshuffle" "depth_to_space" "space_to_depth"),
-    table!(pool, "MaxPool, AvgPool, LPPool, AdaptiveMaxPool, AdaptiveAvgPool, global pooling, 1d and 2d", "kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, output_size", "max_pool2d" "avg_pool2d" "adaptive_avg_pool2d" "adaptive_max_pool2d" "lp_pool2d" "max_pool1d" "avg_pool1d" "adaptive_avg_pool1d" "adaptive_max_pool1d" "lp_pool1d"),
+    table!(
+        pixel_shuffle,
+        "PixelShuffle, PixelUnshuffle (ONNX DepthToSpace, SpaceToDepth)",
+        "upscale_factor, downscale_factor, mode",
+        "pixel_shuffle pixel_unshuffle depth_to_space space_to_depth"
+    ),
+    table!(
+        pool,
+        "MaxPool, AvgPool, LPPool, AdaptiveMaxPool, AdaptiveAvgPool, global pooling, 1d and 2d",
+        "kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, output_size",
+        "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d max_pool1d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d lp_pool1d"
+    ),
     table!(prelu, "PReLU", "one weight, or one for each channel", "prelu"),
-    table!(reduce, "sum, mean, amax, amin, prod, norm of order 1 and 2, logsumexp", "dim (any axes), keepdim", "sum" "mean" "amax" "amin" "prod" "norm" "logsumexp"),
-    table!(reshape, "reshape, Flatten", "shape", "reshape" "flatten"),
+    table!(
+        reduce,
+        "sum, mean, amax, amin, prod, norm of order 1 and 2, logsumexp",
+        "dim (any axes), keepdim",
+        "sum mean amax amin prod norm logsumexp"
+    ),
+    table!(reshape, "reshape, Flatten, squeeze, unsqueeze", "shape", "reshape flatten"),
     table!(resize, "interpolate, Upsample (ONNX Resize)", "size or scale_factor, mode, align_corners", "interpolate"),
     table!(rms_norm, "RMSNorm", "normalized_shape, weight, eps", "rms_norm"),
     table!(rotary, "rotary position embedding", "heads, theta, dimension, interleaved, positions", "rotary_embedding"),
-    table!(softmax, "Softmax, LogSoftmax", "dim", "softmax" "log_softmax"),
+    table!(slice, "x[.., start:end:step], select, narrow, flip", "negative steps too; elements of any type", "slice"),
+    table!(softmax, "Softmax, LogSoftmax", "dim", "softmax log_softmax"),
+    table!(split, "split, chunk", "dim; elements of any type", "split"),
     table!(top_k, "topk", "k, dim, largest", "topk"),
     table!(transpose, "permute", "dims", "permute"),
+    table!(
+        unary,
+        "abs, neg, sign, floor, ceil, round, sqrt, rsqrt, reciprocal, exp, log, sin, cos, erf",
+        "any rank",
+        "abs neg sign floor ceil round sin cos erf exp sqrt rsqrt reciprocal log"
+    ),
 ];

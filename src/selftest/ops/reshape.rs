@@ -1,3 +1,4 @@
+use crate::DType;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
@@ -7,6 +8,8 @@ use crate::selftest::reference::Tensor;
 pub fn cases(t: &Suite) {
     shapes(t);
     of_images(t);
+    dimensions_of_one(t);
+    of_every_type(t);
 }
 
 /// The same elements under another shape.
@@ -60,5 +63,38 @@ fn of_images(t: &Suite) {
             as_image(graph, x)
         });
         t.check(&format!("{shape:?} and back"), &there_and_back, &[&x], &x, Tolerance::Exact);
+    }
+}
+
+fn dimensions_of_one(t: &Suite) {
+    for axis in 0..=3 {
+        let x = random(1, [2, 3, 4]);
+        let more = graph(&[&x], |graph, x| graph.unsqueeze(x[0], axis));
+        let mut shape = x.shape.clone();
+        shape.insert(axis, 1);
+        t.check(&format!("unsqueeze {axis}"), &more, &[&x], &reshaped(&x, &shape), Tolerance::Exact);
+        let x = reshaped(&x, &shape);
+        let less = graph(&[&x], |graph, x| graph.squeeze(x[0], axis));
+        t.check(&format!("squeeze {axis}"), &less, &[&x], &reshaped(&x, &[2, 3, 4]), Tolerance::Exact);
+    }
+    let x = random(1, [2, 5, 1, 1]);
+    let pooled = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let x = graph.squeeze(x, 3)?;
+        let x = graph.squeeze(x, 2)?;
+        as_image(graph, x)
+    });
+    t.check("squeeze of an image", &pooled, &[&x], &reshaped(&x, &[2, 5]), Tolerance::Exact);
+}
+
+fn of_every_type(t: &Suite) {
+    for dtype in [DType::I32, DType::Bool] {
+        let x = Tensor::new([2, 1], vec![1.0, 0.0]).of(dtype);
+        let graph = graph(&[&x], |graph, x| {
+            let x = graph.squeeze(x[0], 1)?;
+            let x = graph.unsqueeze(x, 0)?;
+            graph.reshape(x, [2, 1])
+        });
+        t.check(&format!("{dtype}"), &graph, &[&x], &x, Tolerance::Exact);
     }
 }

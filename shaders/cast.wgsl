@@ -1,0 +1,42 @@
+// Conversion of elements to another type.
+//
+// One invocation converts four elements. KIND: 0 f32 to i32, 1 i32 (or a truth value, 0 or 1) to f32, 2 f32 to a truth value,
+// 3 i32 to a truth value.
+
+override KIND: u32 = 0u;
+
+struct Params { width: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<u32>>;
+
+// Toward zero. What no i32 is near becomes the nearest one, and NaN 0.
+fn truncated(bits: vec4<u32>) -> vec4<i32> {
+    let value = bitcast<vec4<f32>>(bits);
+    // The greatest f32 that an i32 is equal to.
+    let within = vec4<i32>(clamp(value, vec4<f32>(-2147483648.0), vec4<f32>(2147483520.0)));
+    let all = select(within, vec4<i32>(0x7fffffff), value >= vec4<f32>(2147483648.0));
+    return select(all, vec4<i32>(), (bits & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u));
+}
+
+fn converted(bits: vec4<u32>) -> vec4<u32> {
+    switch KIND {
+        case 1u: { return bitcast<vec4<u32>>(vec4<f32>(bitcast<vec4<i32>>(bits))); }
+        // By the bits: of -0, which is false, and of what is almost 0, which is not.
+        case 2u: { return select(vec4<u32>(), vec4<u32>(1u), (bits & vec4<u32>(0x7fffffffu)) != vec4<u32>()); }
+        case 3u: { return select(vec4<u32>(), vec4<u32>(1u), bits != vec4<u32>()); }
+        default: { return bitcast<vec4<u32>>(truncated(bits)); }
+    }
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.width { return; }
+    y[i] = converted(x[i]);
+}

@@ -1,0 +1,49 @@
+// Comparison with broadcasting: y[i] = 1 if a[i] and b[i] are in the order that is asked for, else 0.
+//
+// One invocation compares one pair. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first, 0 along a repeated
+// dimension. WHEN: bits 0 to 3 say what of a less than b, equal, greater, and one of them NaN is to give 1. FLOAT: f32s, which
+// are compared as integers in the same order: a device may take f32s that are almost 0 for 0, and NaN for anything.
+
+override FLOAT: bool = true;
+override WHEN: u32 = 2u;
+
+struct Params { sizes: array<vec4<u32>, 2>, a: array<vec4<u32>, 2>, b: array<vec4<u32>, 2>, count: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<i32>;
+@group(0) @binding(2) var<storage, read> b: array<i32>;
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+
+// What an f32 is without its sign.
+fn magnitude(bits: i32) -> i32 {
+    return bits & 0x7fffffff;
+}
+
+fn rank(bits: i32) -> i32 {
+    return select(bits, -magnitude(bits), FLOAT && bits < 0);
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    var rest = i;
+    var from_a = 0u;
+    var from_b = 0u;
+    for (var d = 7u; rest > 0u; d--) {
+        let size = params.sizes[d / 4u][d % 4u];
+        let at = rest % size;
+        rest /= size;
+        from_a += at * params.a[d / 4u][d % 4u];
+        from_b += at * params.b[d / 4u][d % 4u];
+    }
+    let left = a[from_a];
+    let right = b[from_b];
+    var order = select(select(2u, 1u, rank(left) == rank(right)), 0u, rank(left) < rank(right));
+    if FLOAT && max(magnitude(left), magnitude(right)) > 0x7f800000 { order = 3u; }
+    y[i] = (WHEN >> order) & 1u;
+}

@@ -1,0 +1,29 @@
+// Elements by their place along an axis: y[.., i, ..] = x[.., index[.., i, ..], ..].
+//
+// One invocation copies one element, any four bytes. index, y: row-major, of the given sizes (at most 8 dimensions, outermost
+// first); x: the strides of its dimensions, that of the axis as 0. A place that doesn't exist is one that does.
+
+struct Params { sizes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>, count: u32, size: u32, stride: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read> index: array<i32>;
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    var rest = i;
+    var place = u32(clamp(index[i], 0, i32(params.size) - 1)) * params.stride;
+    for (var d = 7u; rest > 0u; d--) {
+        let size = params.sizes[d / 4u][d % 4u];
+        place += rest % size * params.x[d / 4u][d % 4u];
+        rest /= size;
+    }
+    y[i] = x[place];
+}

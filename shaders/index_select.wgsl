@@ -1,0 +1,47 @@
+// Rows by their index: y[o, n, i] = x[o, index[n], i]. An embedding, and index_select.
+//
+// One invocation writes four neighbouring elements of y, any four bytes each; WIDE: a row is whole vec4s, and `inner` counts
+// these. An index that doesn't exist is one that does. x may hold only `rows` of the `size` that there are, from `first` on: then
+// o is 0, and what the others hold is left to other dispatches.
+
+override WIDE: bool = false;
+
+struct Params { elements: u32, inner: u32, indices: u32, size: u32, first: u32, rows: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> index: array<i32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<u32>>;
+
+const ELSEWHERE: u32 = 0xffffffffu;
+
+// Where in x the element, or the vec4, number i of y is.
+fn source(i: u32) -> u32 {
+    let row = i / params.inner;
+    let chosen = clamp(index[row % params.indices], 0, i32(params.size) - 1);
+    // Wraps around before the first.
+    let at = u32(chosen) - params.first;
+    if at >= params.rows { return ELSEWHERE; }
+    return (row / params.indices * params.rows + at) * params.inner + i % params.inner;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i * 4u >= params.elements { return; }
+    if WIDE {
+        let place = source(i);
+        if place != ELSEWHERE { y[i] = x[place]; }
+        return;
+    }
+    var value = vec4<u32>();
+    for (var k = 0u; k < 4u; k++) {
+        let place = source(min(i * 4u + k, params.elements - 1u));
+        value[k] = x[place / 4u][place % 4u];
+    }
+    y[i] = value;
+}

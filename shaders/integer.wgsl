@@ -1,0 +1,56 @@
+// Integer arithmetic with broadcasting: y[i] = a[i] ∘ b[i], where an operand's stride is 0 along a repeated dimension. Truth
+// values are integers too, 0 and 1.
+//
+// One invocation computes one element. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first.
+// KIND: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum; of truth values 6 and, 7 or, 8 xor, 9 not a.
+
+override KIND: u32 = 0u;
+
+struct Params { sizes: array<vec4<u32>, 2>, a: array<vec4<u32>, 2>, b: array<vec4<u32>, 2>, count: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<i32>;
+@group(0) @binding(2) var<storage, read> b: array<i32>;
+@group(0) @binding(3) var<storage, read_write> y: array<i32>;
+
+fn combine(a: i32, b: i32) -> i32 {
+    switch KIND {
+        case 1u: { return a - b; }
+        case 2u: { return a * b; }
+        case 3u: { return quotient(a, b); }
+        case 4u: { return max(a, b); }
+        case 5u: { return min(a, b); }
+        case 6u: { return a & b; }
+        case 7u: { return a | b; }
+        case 8u: { return a ^ b; }
+        case 9u: { return a ^ 1; }
+        default: { return a + b; }
+    }
+}
+
+// A division that has no result gives the dividend. Without wgpu's checks a device may do what it likes there.
+fn quotient(a: i32, b: i32) -> i32 {
+    let overflows = a < -0x7fffffff && b == -1;
+    return a / select(b, 1, b == 0 || overflows);
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    var rest = i;
+    var from_a = 0u;
+    var from_b = 0u;
+    for (var d = 7u; rest > 0u; d--) {
+        let size = params.sizes[d / 4u][d % 4u];
+        let at = rest % size;
+        rest /= size;
+        from_a += at * params.a[d / 4u][d % 4u];
+        from_b += at * params.b[d / 4u][d % 4u];
+    }
+    y[i] = combine(a[from_a], b[from_b]);
+}

@@ -1,0 +1,37 @@
+// Choice with broadcasting: y[i] = a[i] where condition[i], else b[i].
+//
+// One invocation copies one element, any four bytes. All row-major, at most 8 dimensions, sizes and strides outermost first, 0
+// along a repeated dimension.
+
+struct Params {
+    sizes: array<vec4<u32>, 2>, condition: array<vec4<u32>, 2>, a: array<vec4<u32>, 2>, b: array<vec4<u32>, 2>, count: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> condition: array<u32>;
+@group(0) @binding(2) var<storage, read> a: array<u32>;
+@group(0) @binding(3) var<storage, read> b: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    var rest = i;
+    var which = 0u;
+    var from_a = 0u;
+    var from_b = 0u;
+    for (var d = 7u; rest > 0u; d--) {
+        let size = params.sizes[d / 4u][d % 4u];
+        let at = rest % size;
+        rest /= size;
+        which += at * params.condition[d / 4u][d % 4u];
+        from_a += at * params.a[d / 4u][d % 4u];
+        from_b += at * params.b[d / 4u][d % 4u];
+    }
+    if condition[which] != 0u { y[i] = a[from_a]; } else { y[i] = b[from_b]; }
+}

@@ -1,0 +1,75 @@
+//! Conversion between element types.
+
+use super::reshape::views;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// `torch.Tensor.to`: the elements as another type. `f32`s become integers toward zero, integers the nearest `f32`, false and true
+/// 0 and 1; all but 0 is true, NaN too.
+///
+/// PyTorch leaves open what becomes of an `f32` that no `i32` is near: here the nearest `i32`, and of NaN 0.
+#[derive(Clone, Copy, Debug)]
+pub struct Cast {
+    dtype: DType,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    width: u32,
+}
+
+impl Cast {
+    /// A conversion to this type.
+    pub fn new(dtype: DType) -> Cast {
+        Cast { dtype }
+    }
+}
+
+impl Op for Cast {
+    fn name(&self) -> &'static str {
+        "cast"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn output_dtypes(&self, _inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        Ok(vec![self.dtype])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let kind: u32 = match (io.dtypes[0], self.dtype) {
+            (DType::F32, DType::I32) => 0,
+            (DType::I32 | DType::Bool, DType::F32) => 1,
+            (DType::F32, DType::Bool) => 2,
+            (DType::I32, DType::Bool) => 3,
+            // Truth values are 0 and 1 already.
+            (DType::F32, DType::F32) | (DType::I32 | DType::Bool, DType::I32) | (DType::Bool, DType::Bool) => {
+                return Ok(views(io, caps));
+            }
+        };
+        let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
+        let params = Params { width: width as u32 };
+        let bindings = vec![Binding::Input(0), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader!("cast", "index").set("KIND", kind), &params, bindings, width.div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+impl Graph {
+    /// Adds a [`Cast`].
+    pub fn cast(&mut self, x: Value, dtype: DType) -> Result<Value> {
+        self.push(Cast::new(dtype), &[x])
+    }
+}

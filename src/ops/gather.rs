@@ -1,0 +1,97 @@
+//! Elements of a tensor by their place along an axis.
+
+use super::binary::eight;
+use super::index_select::{indexed, places};
+use super::strided::walks;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// `torch.gather`, ONNX's `GatherElements`: each element of the output chooses its place along an axis, for two dimensions and
+/// axis 1 `y[i, j] = x[i, index[i, j]]`.
+///
+/// Inputs: x, whose elements are of any type; the indices, `i32`s, with x's number of dimensions and outside of the axis at
+/// most its sizes. The output has the shape of the indices. What [`IndexSelect`](super::IndexSelect) says of indices
+/// that don't exist holds here too.
+#[derive(Clone, Debug)]
+pub struct Gather {
+    axis: usize,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    sizes: [u32; 8],
+    x: [u32; 8],
+    count: u32,
+    size: u32,
+    stride: u32,
+    pad: u32,
+}
+
+impl Gather {
+    /// Along `axis`.
+    pub fn new(axis: usize) -> Gather {
+        Gather { axis }
+    }
+}
+
+impl Op for Gather {
+    fn name(&self) -> &'static str {
+        "gather"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x, index] = expect_inputs::<2>(inputs)?;
+        if self.axis >= x.len() {
+            return Err(ErrorKind::argument("axis", format_args!("a dimension of {x}"), self.axis));
+        }
+        let within = |d: usize| d == self.axis || index[d] <= x[d];
+        if index.len() != x.len() || !(0..x.len()).all(within) {
+            let wanted = format!("at most {x}, but for dimension {}", self.axis);
+            return Err(ErrorKind::argument("index", wanted, index));
+        }
+        eight(x, 1)?;
+        Ok(vec![index.clone()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        indexed(inputs)
+    }
+
+    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
+        (position == 1).then(|| places(io.inputs[0][self.axis]))
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let mut strides = x.strides();
+        let stride = std::mem::take(&mut strides[self.axis]);
+        let (sizes, [x_strides]) = walks(y, [&strides])?;
+        let params = Params {
+            sizes,
+            x: x_strides,
+            count: y.elements() as u32,
+            size: x[self.axis] as u32,
+            stride: stride as u32,
+            pad: 0,
+        };
+        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader!("gather", "index"), &params, bindings, y.elements().div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)])
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+impl Graph {
+    /// Adds a [`Gather`].
+    pub fn gather(&mut self, x: Value, axis: usize, index: Value) -> Result<Value> {
+        self.push(Gather::new(axis), &[x, index])
+    }
+}

@@ -1,0 +1,111 @@
+//! Rows of a tensor by their index.
+
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
+
+/// `torch.index_select`, ONNX's `Gather`: what is at each index of an axis, `y[.., n, ..] = x[.., index[n], ..]`.
+///
+/// Inputs: x, whose elements are of any type; the indices, `i32`s of any shape, which the output has in the axis' place (PyTorch
+/// takes one dimension; none at all drops the axis, as in ONNX). An index counts from 0 and is below the axis' size: a session
+/// refuses others, negative ones too. Where indices are computed, or come from a buffer of the host, nobody checks: one that
+/// is too small is taken for the first, one too great for the last.
+#[derive(Clone, Debug)]
+pub struct IndexSelect {
+    axis: usize,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    elements: u32,
+    inner: u32,
+    indices: u32,
+    size: u32,
+    first: u32,
+    rows: u32,
+}
+
+impl IndexSelect {
+    /// Along `axis`.
+    pub fn new(axis: usize) -> IndexSelect {
+        IndexSelect { axis }
+    }
+}
+
+/// Whether rows of `inner` elements are copied by `vec4`s.
+pub(crate) fn wide(inner: usize) -> bool {
+    inner.is_multiple_of(4)
+}
+
+/// The dispatch that takes rows of `inner` elements from `x`, by the indices of an input: `[.., size, inner]`, or only those
+/// of `rows` where no dimension comes before.
+pub(crate) fn select(x: Binding, index: usize, io: &Io, inner: usize, size: usize, rows: Range<usize>) -> Dispatch {
+    let elements = io.outputs[0].elements();
+    let params = Params {
+        elements: elements as u32,
+        inner: (if wide(inner) { inner / 4 } else { inner }) as u32,
+        indices: io.inputs[index].elements() as u32,
+        size: size as u32,
+        first: rows.start as u32,
+        rows: rows.len() as u32,
+    };
+    let bindings = vec![x, Binding::Input(index), Binding::Output(0)];
+    let shader = shader!("index_select", "index").set("WIDE", wide(inner));
+    Dispatch::new(shader, &params, bindings, elements.div_ceil(4).div_ceil(64))
+}
+
+/// The range of indices into an axis.
+pub(crate) fn places(size: usize) -> [i32; 2] {
+    [0, i32::try_from(size - 1).unwrap_or(i32::MAX)]
+}
+
+impl Op for IndexSelect {
+    fn name(&self) -> &'static str {
+        "index_select"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x, index] = expect_inputs::<2>(inputs)?;
+        if self.axis >= x.len() {
+            return Err(ErrorKind::argument("axis", format_args!("a dimension of {x}"), self.axis));
+        }
+        Ok(vec![[&x[..self.axis], &index[..], &x[self.axis + 1..]].concat().into()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        indexed(inputs)
+    }
+
+    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
+        (position == 1).then(|| places(io.inputs[0][self.axis]))
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let x = &io.inputs[0];
+        let (inner, size) = (x.strides()[self.axis], x[self.axis]);
+        let dispatch = select(Binding::Input(0), 1, io, inner, size, 0..size);
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)])
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+/// The element type of what is taken from the first input by the indices of the second.
+pub(crate) fn indexed(inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+    expect_dtypes(inputs, |i| if i == 1 { DType::I32 } else { inputs[i] })?;
+    Ok(inputs[..1].to_vec())
+}
+
+impl Graph {
+    /// Adds an [`IndexSelect`].
+    pub fn index_select(&mut self, x: Value, axis: usize, index: Value) -> Result<Value> {
+        self.push(IndexSelect::new(axis), &[x, index])
+    }
+}

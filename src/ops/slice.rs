@@ -1,0 +1,132 @@
+//! Slices: a part of a tensor, in strides, forwards or backwards.
+
+use super::binary::eight;
+use super::strided::{Walk, strided};
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op, same_dtype};
+use crate::kernel::{Caps, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+
+/// Python's `x[.., start:end:step]` along some of the dimensions, ONNX's `Slice`.
+///
+/// As there, negative places count from the end, and what lies beyond a dimension is cut off: `isize::MAX` is the end,
+/// whatever the size. A negative step walks backwards from `start` to before `end`; down to the first element, where that is
+/// `isize::MIN`. What is left must not be empty.
+///
+/// ```
+/// # use shadernet::{BATCH, Graph, ops::Slice};
+/// # let mut graph = Graph::new();
+/// let x = graph.input("x", [BATCH, 5, 8]);
+/// let y = graph.push(Slice::new().along(1, -3, isize::MAX, 1).along(2, 1, -1, 2), &[x])?;
+/// assert_eq!(graph.shape(y, 2)?.to_string(), "[2, 3, 3]");
+/// # Ok::<(), shadernet::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Slice {
+    along: Vec<Along>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Along {
+    axis: usize,
+    start: isize,
+    end: isize,
+    step: isize,
+}
+
+impl Slice {
+    /// Everything, until [`Slice::along`] says less.
+    pub fn new() -> Slice {
+        Slice::default()
+    }
+
+    /// This slice with each `step`th place of dimension `axis` from `start` to before `end`.
+    #[must_use]
+    pub fn along(mut self, axis: usize, start: isize, end: isize, step: isize) -> Slice {
+        self.along.push(Along { axis, start, end, step });
+        self
+    }
+}
+
+impl Along {
+    /// The first element of so many, and how many are taken.
+    fn of(self, size: usize) -> (usize, usize) {
+        let size = isize::try_from(size).unwrap_or(isize::MAX);
+        // Before the first element, or after the last one, a walk is over.
+        let [least, most] = if self.step > 0 { [0, size] } else { [-1, size - 1] };
+        let place = |i: isize| (if i < 0 { i.saturating_add(size) } else { i }).clamp(least, most);
+        let (start, end) = (place(self.start), place(self.end));
+        let distance = if self.step > 0 { end - start } else { start - end };
+        (start.max(0).unsigned_abs(), distance.max(0).unsigned_abs().div_ceil(self.step.unsigned_abs()))
+    }
+}
+
+impl Op for Slice {
+    fn name(&self) -> &'static str {
+        "slice"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        eight(x, 1)?;
+        let mut sizes = x.to_vec();
+        for (i, along) in self.along.iter().enumerate() {
+            let Along { axis, step, .. } = *along;
+            if axis >= x.len() {
+                return Err(ErrorKind::argument("axis", format_args!("a dimension of {x}"), axis));
+            }
+            if self.along[..i].iter().any(|before| before.axis == axis) {
+                return Err(ErrorKind::argument("axis", "each dimension once", format_args!("{axis} twice")));
+            }
+            if step == 0 {
+                return Err(ErrorKind::argument("step", "other than 0", step));
+            }
+            sizes[axis] = along.of(x[axis]).1;
+            if sizes[axis] == 0 {
+                let wanted = format!("an element of dimension {axis} of {x}");
+                return Err(ErrorKind::argument("start, end", wanted, "none"));
+            }
+        }
+        Ok(vec![sizes.into()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        same_dtype(inputs)
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let mut from = Walk::of(x);
+        for along in &self.along {
+            let stride = &mut from.strides[along.axis];
+            from.first += along.of(x[along.axis]).0 * *stride;
+            *stride = stride.wrapping_mul(along.step as usize);
+        }
+        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::of(y))?)])
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost { activations: true, ..Cost::default() }
+    }
+}
+
+impl Graph {
+    /// Adds a [`Slice`] of one dimension, `x[.., start:end]`; `isize::MAX` is its end.
+    pub fn slice(&mut self, x: Value, axis: usize, start: isize, end: isize) -> Result<Value> {
+        self.push(Slice::new().along(axis, start, end, 1), &[x])
+    }
+
+    /// `torch.select`: what is at `index` of dimension `axis`, without that dimension. A negative index counts from the end.
+    pub fn select(&mut self, x: Value, axis: usize, index: isize) -> Result<Value> {
+        // The place after -1, the last one, has no other number.
+        let end = if index == -1 { isize::MAX } else { index.saturating_add(1) };
+        let one = self.slice(x, axis, index, end)?;
+        self.squeeze(one, axis)
+    }
+
+    /// `torch.flip`: these dimensions backwards.
+    pub fn flip(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
+        let backwards = |slice: Slice, &axis: &usize| slice.along(axis, isize::MAX, isize::MIN, -1);
+        self.push(axes.iter().fold(Slice::new(), backwards), &[x])
+    }
+}

@@ -1,0 +1,94 @@
+use crate::DType;
+use crate::ops::Compare;
+use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
+
+/// The elements as another type.
+pub fn cast(x: &Tensor, dtype: DType) -> Tensor {
+    let convert = |x: f64| match dtype {
+        DType::F32 => x,
+        DType::I32 if x.is_nan() => 0.0,
+        DType::I32 => x.trunc().clamp(f64::from(i32::MIN), f64::from(i32::MAX)),
+        DType::Bool => f64::from(x != 0.0),
+    };
+    x.map(convert).of(dtype)
+}
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    from_each_type_to_each(t);
+    numbers_that_are_hard_to_convert(t);
+    of_images(t);
+}
+
+const TYPES: [DType; 3] = [DType::F32, DType::I32, DType::Bool];
+
+fn check(t: &Suite, case: &str, x: &Tensor, dtype: DType) {
+    let graph = graph(&[x], |graph, inputs| graph.cast(inputs[0], dtype));
+    let case = format!("{case}, {} to {dtype}", x.dtype);
+    t.check(&case, &graph, &[x], &cast(x, dtype), Tolerance::Exact);
+}
+
+fn from_each_type_to_each(t: &Suite) {
+    for from in TYPES {
+        for to in TYPES {
+            for shape in [&[1][..], &[7], &[5, 13], &[257], &[2, 3, 5, 1]] {
+                let x = cast(&random(1, shape).map(|x| 3.0 * x), from);
+                check(t, &format!("{shape:?}"), &x, to);
+            }
+        }
+    }
+}
+
+fn numbers_that_are_hard_to_convert(t: &Suite) {
+    let limit = 2_147_483_648.0;
+    let below = 2_147_483_520.0;
+    let numbers = [
+        0.0,
+        -0.0,
+        0.999,
+        -0.999,
+        1.5,
+        -1.5,
+        2.5,
+        -2.5,
+        16_777_217.0,
+        below,
+        -below,
+        limit,
+        -limit,
+        3e9,
+        -3e9,
+        1e30,
+        -1e30,
+    ];
+    let odd = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN, f32::from_bits(1), f32::MIN_POSITIVE, 0.5];
+    let x = Tensor::new([24], numbers.into_iter().chain(odd).collect());
+    check(t, "numbers", &x, DType::I32);
+    check(t, "numbers", &x, DType::Bool);
+    let whole = Tensor::new([6], vec![0.0, 1.0, -1.0, 65_536.0, -limit, limit]).of(DType::I32);
+    check(t, "whole numbers", &whole, DType::F32);
+    check(t, "whole numbers", &whole, DType::Bool);
+}
+
+fn of_images(t: &Suite) {
+    // From f32 to f32 nothing is done, however the image lies.
+    let x = random(1, [2, 5, 3, 4]);
+    let same = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.cast(x, DType::F32)?;
+        as_image(graph, y)
+    });
+    t.check("an image", &same, &[&x], &x, Tolerance::Exact);
+    // What is positive, as numbers.
+    let zero = Tensor::new([1], vec![0.0]);
+    let positive = graph(&[&x, &zero], |graph, inputs| {
+        let x = as_image(graph, inputs[0])?;
+        let positive = graph.compare(x, Compare::Gt, inputs[1])?;
+        let counted = graph.cast(positive, DType::I32)?;
+        let y = graph.cast(counted, DType::F32)?;
+        as_image(graph, y)
+    });
+    t.check("a mask", &positive, &[&x, &zero], &x.map(|x| f64::from(x > 0.0)), Tolerance::Exact);
+}

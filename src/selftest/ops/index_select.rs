@@ -1,0 +1,81 @@
+use crate::DType;
+use crate::selftest::cases::{as_image, constant, graph, random};
+use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
+
+/// What is at each index of an axis; the indices' dimensions are in its place.
+pub fn index_select(x: &Tensor, axis: usize, index: &Tensor) -> Tensor {
+    let rank = index.shape.len();
+    let shape = [&x.shape[..axis], &index.shape, &x.shape[axis + 1..]].concat();
+    let at = |i: &[usize]| {
+        let chosen = index.at(&i[axis..axis + rank]) as usize;
+        x.at(&[&i[..axis], &[chosen], &i[axis + rank..]].concat())
+    };
+    Tensor::build(shape, at).of(x.dtype)
+}
+
+/// Indices into an axis of that size, the first and the last one among them.
+pub fn indices(shape: &[usize], size: usize) -> Tensor {
+    let count: usize = shape.iter().product();
+    let index = |i: usize| (i * 7 + size - 1) % size;
+    let mut data: Vec<f32> = (0..count).map(|i| index(i) as f32).collect();
+    data[count / 2] = 0.0;
+    Tensor::new(shape, data).of(DType::I32)
+}
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    along_each_axis(t);
+    by_indices_of_any_shape(t);
+    of_every_type(t);
+    by_constants_between_images(t);
+}
+
+fn check(t: &Suite, case: &str, x: &Tensor, axis: usize, index: &Tensor) {
+    let graph = graph(&[x, index], |graph, x| graph.index_select(x[0], axis, x[1]));
+    t.check(case, &graph, &[x, index], &index_select(x, axis, index), Tolerance::Exact);
+}
+
+fn along_each_axis(t: &Suite) {
+    let cases: [(&[usize], usize, usize); 9] = [
+        (&[1], 0, 1),
+        (&[7], 0, 65),
+        (&[5, 3], 0, 4),
+        (&[5, 4], 0, 17),
+        (&[3, 8], 0, 33),
+        (&[3, 5], 1, 7),
+        (&[2, 5, 4], 1, 3),
+        (&[2, 5, 3, 7], 1, 6),
+        (&[2, 3, 13, 5], 2, 2),
+    ];
+    for (shape, axis, count) in cases {
+        let case = format!("{count} along {axis} of {shape:?}");
+        check(t, &case, &random(1, shape), axis, &indices(&[count], shape[axis]));
+    }
+}
+
+fn by_indices_of_any_shape(t: &Suite) {
+    let x = random(1, [3, 5, 2]);
+    for shape in [&[][..], &[1, 1], &[2, 3], &[2, 1, 4]] {
+        check(t, &format!("indices {shape:?}"), &x, 1, &indices(shape, 5));
+    }
+}
+
+fn of_every_type(t: &Suite) {
+    for (dtype, width) in [(DType::I32, 3), (DType::I32, 4), (DType::Bool, 5)] {
+        let value = |i: usize| if dtype == DType::I32 { i as f32 * 1000.0 - 5000.0 } else { (i % 3 / 2) as f32 };
+        let x = Tensor::new([6, width], (0..6 * width).map(value).collect()).of(dtype);
+        check(t, &format!("{dtype} in rows of {width}"), &x, 0, &indices(&[5], 6));
+    }
+}
+
+fn by_constants_between_images(t: &Suite) {
+    let (x, index) = (random(1, [2, 7, 3, 4]), indices(&[5], 7));
+    let graph = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let index = graph.constant(constant(&index));
+        let y = graph.index_select(x, 1, index)?;
+        as_image(graph, y)
+    });
+    t.check("between images", &graph, &[&x], &index_select(&x, 1, &index), Tolerance::Exact);
+}

@@ -1,0 +1,164 @@
+use crate::DType;
+use crate::ops::{Compare, Logical, Where};
+use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::reference::{Tensor, binary, broadcast};
+use crate::selftest::{Suite, Tolerance};
+
+/// Where the two compare so.
+pub fn compare(kind: Compare, a: &Tensor, b: &Tensor) -> Tensor {
+    let holds = |a: f64, b: f64| match kind {
+        Compare::Eq => a == b,
+        Compare::Ne => a != b,
+        Compare::Lt => a < b,
+        Compare::Le => a <= b,
+        Compare::Gt => a > b,
+        Compare::Ge => a >= b,
+    };
+    binary(a, b, |a, b| f64::from(holds(a, b))).of(DType::Bool)
+}
+
+/// Truth values, joined; [`Logical::Not`] is of `a` alone.
+pub fn logical(kind: Logical, a: &Tensor, b: &Tensor) -> Tensor {
+    let holds = |a: bool, b: bool| match kind {
+        Logical::And => a && b,
+        Logical::Or => a || b,
+        Logical::Xor => a != b,
+        Logical::Not => !a,
+    };
+    binary(a, b, |a, b| f64::from(holds(a != 0.0, b != 0.0))).of(DType::Bool)
+}
+
+/// `a` where the condition is true, else `b`.
+pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
+    let shape = broadcast(&condition.shape, &broadcast(&a.shape, &b.shape));
+    let at = |i: &[usize]| if condition.broadcast_at(i) != 0.0 { a.broadcast_at(i) } else { b.broadcast_at(i) };
+    Tensor::build(shape, at).of(a.dtype)
+}
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    numbers_that_are_hard_to_compare(t);
+    comparisons_broadcast(t);
+    every_pair_of_truth_values(t);
+    joining_broadcasts(t);
+    choices(t);
+    a_mask_between_images(t);
+}
+
+const COMPARISONS: [Compare; 6] = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
+
+/// Small whole numbers, so that many are equal.
+fn whole(seed: u64, shape: &[usize]) -> Tensor {
+    random(seed, shape).map(|x| (3.0 * x).round())
+}
+
+fn truth(seed: u64, shape: &[usize]) -> Tensor {
+    random(seed, shape).map(|x| f64::from(x > 0.0)).of(DType::Bool)
+}
+
+fn numbers_that_are_hard_to_compare(t: &Suite) {
+    let (tiny, infinite) = (f32::from_bits(1), f32::INFINITY);
+    let numbers =
+        [0.0, -0.0, 1.0, -1.0, 1.000_000_1, tiny, -tiny, f32::MAX, f32::MIN, infinite, -infinite, f32::NAN, -f32::NAN];
+    let (a, b) = (Tensor::new([13, 1], numbers.to_vec()), Tensor::new([13], numbers.to_vec()));
+    let whole = [0.0, 1.0, -1.0, -2.0, 65_536.0, -16_777_216.0, i32::MIN as f32];
+    let (c, d) = (Tensor::new([7, 1], whole.to_vec()).of(DType::I32), Tensor::new([7], whole.to_vec()).of(DType::I32));
+    let (e, f) =
+        (Tensor::new([2, 1], vec![0.0, 1.0]).of(DType::Bool), Tensor::new([2], vec![0.0, 1.0]).of(DType::Bool));
+    for kind in COMPARISONS {
+        for (a, b) in [(&a, &b), (&c, &d), (&e, &f)] {
+            let graph = graph(&[a, b], |graph, x| graph.compare(x[0], kind, x[1]));
+            t.check(&format!("{kind:?} of {}", a.dtype), &graph, &[a, b], &compare(kind, a, b), Tolerance::Exact);
+        }
+    }
+}
+
+/// Shapes of two operands.
+const SHAPES: [[&[usize]; 2]; 7] = [
+    [&[1], &[1]],
+    [&[65, 3], &[65, 3]],
+    [&[5, 7], &[7]],
+    [&[2, 1, 3], &[4, 1]],
+    [&[2, 3, 4, 5], &[1, 3, 1, 1]],
+    [&[2, 5, 3, 3], &[2, 5, 3, 3]],
+    [&[2, 1, 2, 1, 2, 1, 2, 1], &[1, 2, 1, 2, 1, 2, 1, 3]],
+];
+
+fn comparisons_broadcast(t: &Suite) {
+    for [a, b] in SHAPES {
+        for dtype in [DType::F32, DType::I32] {
+            let case = format!("{a:?} <= {b:?} of {dtype}");
+            let (a, b) = (whole(1, a).of(dtype), whole(2, b).of(dtype));
+            let graph = graph(&[&a, &b], |graph, x| graph.compare(x[0], Compare::Le, x[1]));
+            t.check(&case, &graph, &[&a, &b], &compare(Compare::Le, &a, &b), Tolerance::Exact);
+        }
+    }
+}
+
+fn every_pair_of_truth_values(t: &Suite) {
+    let (a, b) =
+        (Tensor::new([2, 1], vec![0.0, 1.0]).of(DType::Bool), Tensor::new([2], vec![0.0, 1.0]).of(DType::Bool));
+    for kind in [Logical::And, Logical::Or, Logical::Xor] {
+        let graph = graph(&[&a, &b], |graph, x| graph.push(kind, x));
+        t.check(&format!("{kind:?}"), &graph, &[&a, &b], &logical(kind, &a, &b), Tolerance::Exact);
+    }
+    for shape in [&[2][..], &[65, 3]] {
+        let x = truth(1, shape);
+        let graph = graph(&[&x], |graph, x| graph.logical_not(x[0]));
+        t.check("Not", &graph, &[&x], &logical(Logical::Not, &x, &x), Tolerance::Exact);
+    }
+}
+
+fn joining_broadcasts(t: &Suite) {
+    for [a, b] in SHAPES {
+        let case = format!("{a:?} and {b:?}");
+        let (a, b) = (truth(1, a), truth(2, b));
+        let both = graph(&[&a, &b], |graph, x| graph.logical_and(x[0], x[1]));
+        t.check(&case, &both, &[&a, &b], &logical(Logical::And, &a, &b), Tolerance::Exact);
+    }
+    let (a, b) = (truth(1, &[3, 4]), truth(2, &[4]));
+    let several = graph(&[&a, &b], |graph, x| {
+        let either = graph.logical_or(x[0], x[1])?;
+        let one = graph.logical_xor(either, x[1])?;
+        graph.logical_not(one)
+    });
+    let either = logical(Logical::Or, &a, &b);
+    let one = logical(Logical::Xor, &either, &b);
+    t.check("one after the other", &several, &[&a, &b], &logical(Logical::Not, &one, &one), Tolerance::Exact);
+}
+
+fn choices(t: &Suite) {
+    let shapes: [[&[usize]; 3]; 7] = [
+        [&[1], &[1], &[1]],
+        [&[65, 3], &[65, 3], &[65, 3]],
+        [&[5, 7], &[1], &[5, 7]],
+        [&[7], &[5, 1], &[1, 7]],
+        [&[2, 1, 3], &[4, 1], &[1]],
+        [&[1, 1, 4, 4], &[2, 3, 4, 4], &[1]],
+        [&[2, 1, 2, 1, 2, 1, 2, 1], &[1, 2, 1, 2, 1, 2, 1, 3], &[2, 1, 1]],
+    ];
+    for dtype in [DType::F32, DType::I32, DType::Bool] {
+        for [condition, a, b] in shapes {
+            let case = format!("{condition:?} of {a:?} and {b:?}, {dtype}");
+            let of = |seed: u64, shape: &[usize]| match dtype {
+                DType::Bool => truth(seed, shape),
+                _ => whole(seed, shape).of(dtype),
+            };
+            let (condition, a, b) = (truth(1, condition), of(2, a), of(3, b));
+            let graph = graph(&[&condition, &a, &b], |graph, x| graph.push(Where, x));
+            t.check(&case, &graph, &[&condition, &a, &b], &where_(&condition, &a, &b), Tolerance::Exact);
+        }
+    }
+}
+
+/// What is negative is replaced.
+fn a_mask_between_images(t: &Suite) {
+    let (x, zero) = (random(1, [2, 5, 3, 4]), Tensor::new([1], vec![0.0]));
+    let graph = graph(&[&x, &zero], |graph, inputs| {
+        let x = as_image(graph, inputs[0])?;
+        let negative = graph.compare(x, Compare::Lt, inputs[1])?;
+        let y = graph.where_(negative, inputs[1], x)?;
+        as_image(graph, y)
+    });
+    t.check("between images", &graph, &[&x, &zero], &x.map(|x| x.max(0.0)), Tolerance::Exact);
+}

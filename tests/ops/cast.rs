@@ -1,0 +1,34 @@
+use crate::harness::{refused, tiers};
+use shadernet::ops::Cast;
+use shadernet::{BATCH, DType, Graph, Plan};
+
+#[test]
+fn what_it_refuses() {
+    assert!(refused(&[], Cast::new(DType::I32)).contains("inputs"));
+    assert!(refused(&[&[1], &[1]], Cast::new(DType::I32)).contains("inputs"));
+}
+
+/// What the device holds is the same: nothing is dispatched.
+#[test]
+fn what_costs_nothing() {
+    for (from, to, dispatches) in [
+        (DType::F32, DType::F32, 0),
+        (DType::I32, DType::I32, 0),
+        (DType::Bool, DType::Bool, 0),
+        (DType::Bool, DType::I32, 0),
+        (DType::I32, DType::Bool, 1),
+        (DType::Bool, DType::F32, 1),
+    ] {
+        let mut graph = Graph::new();
+        let x = graph.typed_input("x", from, [BATCH, 3]);
+        let x = graph.slice(x, 1, 1, isize::MAX).expect("within");
+        let y = graph.cast(x, to).expect("any type will do");
+        assert_eq!(graph.dtype(y), to);
+        graph.output("y", y);
+        let plan = Plan::new(&graph.fused(), 2, tiers()[0].context.caps()).expect("it is small");
+        // The slice, and what is tested; a view is copied to where the output is wanted.
+        let casts =
+            plan.steps.iter().filter(|step| step.dispatches.iter().any(|(d, _)| d.shader.name() == "cast")).count();
+        assert_eq!(casts, dispatches, "{from} to {to}: {plan}");
+    }
+}
