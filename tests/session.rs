@@ -394,10 +394,33 @@ fn what_runs_is_checked() {
         assert!(error.to_string().contains("128 values for [2, 1, 8, 8]"), "{error}");
     }
     run(&session, &[images(0, 2)]);
-    assert_eq!(argument(&model.session(0).expect_err("no batch")), "batch");
+    assert_eq!(argument(&model.session(BATCH).expect_err("no number")), "batch");
     let mut nothing = Graph::new();
     nothing.input("x", [BATCH, 3]);
     assert_eq!(argument(&Model::new(&context, &nothing).expect_err("no output")), "outputs of the graph");
+}
+
+/// PyTorch's networks take an empty batch, and give one.
+#[test]
+fn an_empty_batch_gives_empty_outputs() {
+    let _alone = alone();
+    let context = context();
+    let empty = Vec::<f32>::new();
+    let session = Model::new(&context, &digits()).and_then(|model| model.session(0)).expect("it computes nothing");
+    assert_eq!(session.outputs()[0].shape[..], [0, 10]);
+    for _ in 0..2 {
+        assert_eq!(run(&session, std::slice::from_ref(&empty)), [empty.clone()]);
+    }
+    let session = Model::new(&context, &two_in_three_out()).and_then(|model| model.session(0)).expect("nothing either");
+    assert_eq!(run(&session, &[empty.clone(), empty.clone()]), [empty.clone(), empty.clone(), empty.clone()]);
+    assert_eq!(argument(&session.run_blocking(&[vec![1.0f32], empty]).expect_err("one value too many")), "input \"a\"");
+    // A mean of nothing is no number.
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 3]);
+    let y = graph.mean(x, [0]).expect("it has that axis");
+    graph.output("y", y);
+    let error = Model::new(&context, &graph).and_then(|model| model.session(0)).expect_err("its output isn't empty");
+    assert!(error.to_string().contains("a batch of 0 for the output \"y\", which would still be [3]"), "{error}");
 }
 
 #[test]

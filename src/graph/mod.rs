@@ -206,8 +206,11 @@ impl Graph {
 
     /// The shapes of all values when the batch is `batch`, by the index of the value.
     pub(crate) fn shapes(&self, batch: usize) -> Result<Vec<Shape>> {
-        if batch == 0 || batch == BATCH {
-            return Err(ErrorKind::argument("batch", "1 or more", 0).into());
+        if batch == BATCH {
+            return Err(ErrorKind::argument("batch", "a number", "BATCH, which stands for one").into());
+        }
+        if batch == 0 {
+            return self.empty_shapes();
         }
         self.outputs.iter().try_for_each(|(_, value)| self.check_own(&[*value]))?;
         let mut shapes = self.shapes.clone();
@@ -222,6 +225,18 @@ impl Graph {
             }
         }
         Ok(shapes)
+    }
+
+    /// The shapes for no batch at all: what grows with the batch is 0.
+    fn empty_shapes(&self) -> Result<Vec<Shape>> {
+        let (one, two) = (self.shapes(1)?, self.shapes(2)?);
+        let size = |(&one, &two): (&usize, &usize)| match two.checked_sub(one) {
+            Some(0) => Ok(one),
+            Some(more) if more == one => Ok(0),
+            _ => Err(ErrorKind::Unsupported("a batch of 0 where a size isn't a multiple of the batch".into()).into()),
+        };
+        let shape = |(one, two): (&Shape, &Shape)| one.iter().zip(two.iter()).map(size).collect::<Result<Vec<_>>>();
+        one.iter().zip(&two).map(|shapes| shape(shapes).map(Shape::from)).collect()
     }
 
     /// Calls `f` with each node and the shapes of its inputs and outputs, in order.

@@ -59,9 +59,16 @@ impl Generator {
         self.position = 0;
     }
 
-    /// Makes what [`Generator::feed`] needs for so many tokens at once, so that their first time takes no longer than others.
+    /// Does once what [`Generator::feed`] will do for so many tokens, so that their first time takes no longer than others:
+    /// drivers compile a shader when it is first used. The texts stay as they are.
+    ///
+    /// An error if there is no room for so many tokens.
     pub fn prepare(&mut self, length: usize) -> Result<()> {
-        chunks(length).try_for_each(|chunk| self.session(chunk).map(drop))
+        let position = self.position;
+        let fed = self.feed(&vec![0; self.batch * length]);
+        // What was written is beyond the texts' end, and will be written anew.
+        self.position = position;
+        fed.map(drop)
     }
 
     /// Appends tokens to the texts, `[batch, length]`, and returns the logits of what follows, `[batch, vocab_size]`.

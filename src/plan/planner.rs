@@ -43,10 +43,14 @@ impl Plan {
         for (i, state) in graph.states().iter().enumerate() {
             planner.hold(state.value, Layout::ROWS, Home::State(i));
         }
-        for node in graph.nodes() {
-            planner.node(node)?;
+        if batch == 0 {
+            planner.nothing()?;
+        } else {
+            for node in graph.nodes() {
+                planner.node(node)?;
+            }
+            planner.remaining_outputs();
         }
-        planner.remaining_outputs();
 
         let (slot_of, slots) = memory::assign(&planner.needs);
         let resource = |Use { home, write, bytes }| match home {
@@ -131,6 +135,18 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
+    /// For an empty batch: there is nothing to compute, as long as the outputs are empty too.
+    fn nothing(&mut self) -> Result<()> {
+        match self.graph.outputs().iter().find(|(_, value)| self.shape(*value).elements() > 0) {
+            None => Ok(()),
+            Some((name, value)) => {
+                let what =
+                    format!("a batch of 0 for the output \"{name}\", which would still be {}", self.shape(*value));
+                Err(ErrorKind::Unsupported(what).into())
+            }
+        }
+    }
+
     fn node(&mut self, node: &Node) -> Result<()> {
         let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
         let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));

@@ -73,6 +73,11 @@ impl Frame {
         for ((upload, buffer), values) in self.uploads.iter().zip(&self.inputs).zip(inputs) {
             let values = values.view();
             let bytes = values.words();
+            // Of an empty batch there is nothing to write: a range of no bytes can't be mapped.
+            if bytes.is_empty() {
+                upload.unmap();
+                continue;
+            }
             let mut view = upload.get_mapped_range_mut(..bytes.len() as u64).map_err(lost)?;
             view.copy_from_slice(&bytes);
             drop(view);
@@ -105,9 +110,12 @@ impl Frame {
             }
             let mut outputs = Vec::with_capacity(ports.len());
             for (download, (elements, dtype)) in self.downloads.iter().zip(ports) {
-                let view = download.get_mapped_range(..4 * elements as u64).map_err(lost)?;
-                outputs.push(Data::from_device(dtype, &view));
-                drop(view);
+                if elements == 0 {
+                    outputs.push(Data::from_device(dtype, &[]));
+                } else {
+                    let view = download.get_mapped_range(..4 * elements as u64).map_err(lost)?;
+                    outputs.push(Data::from_device(dtype, &view));
+                }
                 download.unmap();
             }
             idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self);
