@@ -1,10 +1,10 @@
 //! Activations: `y = f(x)` for each element, by PyTorch's definitions.
 
-use super::image_places;
+use super::texel_kernels;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Io, Op};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -153,23 +153,12 @@ impl Op for Activation {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let shape = &io.outputs[0];
-        let mut layouts: Vec<Layout> = image_places(caps).iter().map(|&place| Layout::channels(place)).collect();
-        layouts.extend([Layout::ROWS, Layout::packed(Place::Buffer)]);
-        Ok(layouts
-            .into_iter()
-            .map(|layout| {
-                let (rows, width) = layout.texels(shape);
-                let texture = layout.place == Place::Texture;
-                let shader = shader!("activation", "activation", "index")
-                    .set("ACTIVATION", code(Some(*self)))
-                    .texture("x", texture)
-                    .texture("y", texture);
-                let params =
-                    Params { rows: rows as u32, width: width as u32, activation: ActivationParams::of(Some(*self)) };
-                let bindings = vec![Binding::Input(0), Binding::Output(0)];
-                Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
-            })
-            .collect())
+        let params = |layout: Layout| {
+            let (rows, width) = layout.texels(shape);
+            Params { rows: rows as u32, width: width as u32, activation: ActivationParams::of(Some(*self)) }
+        };
+        let shader = shader!("activation", "activation", "index").set("ACTIVATION", code(Some(*self)));
+        Ok(texel_kernels(caps, shape, &shader, params))
     }
 }
 

@@ -123,3 +123,21 @@ pub(crate) fn expect_countable(argument: &str, output: &Shape) -> Result<(), Err
     }
     Err(ErrorKind::argument(argument, "an output of less than 2^31 elements", output))
 }
+
+/// The kernels of an operation that computes each texel of its output from that of its input, however both lie.
+pub(crate) fn texel_kernels<P: bytemuck::Pod>(
+    caps: &Caps,
+    shape: &Shape,
+    shader: &Shader,
+    params: impl Fn(Layout) -> P,
+) -> Vec<Kernel> {
+    let kernel = |layout: Layout| {
+        let texture = layout.place == Place::Texture;
+        let shader = shader.clone().texture("x", texture).texture("y", texture);
+        let (rows, width) = layout.texels(shape);
+        let bindings = vec![Binding::Input(0), Binding::Output(0)];
+        Kernel::new(vec![layout], layout, Dispatch::new(shader, &params(layout), bindings, (rows * width).div_ceil(64)))
+    };
+    let images = image_places(caps).iter().map(|&place| Layout::channels(place));
+    images.chain([Layout::ROWS, Layout::packed(Place::Buffer)]).map(kernel).collect()
+}

@@ -1,11 +1,11 @@
 //! Elementwise functions of one tensor.
 
-use super::image_places;
+use super::texel_kernels;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Io, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Place};
+use crate::kernel::{Caps, Kernel, Layout, Order};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -83,7 +83,7 @@ impl Op for Unary {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let shape = &io.inputs[0];
-        let kernel = |layout: Layout| {
+        let params = |layout: Layout| {
             let (rows, width) = layout.texels(shape);
             // What pads a texel must stay finite: so many elements lie in a row of so many texels.
             let (elements, texels) = match layout.order {
@@ -91,18 +91,10 @@ impl Op for Unary {
                 Order::Packed => (shape.last().copied().unwrap_or(1), width),
                 Order::Channels => (Image::of(shape).c, Image::of(shape).c4()),
             };
-            let params =
-                Params { rows: rows as u32, width: width as u32, texels: texels as u32, elements: elements as u32 };
-            let texture = layout.place == Place::Texture;
-            let shader = shader!("unary", "activation", "index")
-                .set("KIND", *self as u32)
-                .texture("x", texture)
-                .texture("y", texture);
-            let bindings = vec![Binding::Input(0), Binding::Output(0)];
-            Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
+            Params { rows: rows as u32, width: width as u32, texels: texels as u32, elements: elements as u32 }
         };
-        let images = image_places(caps).iter().map(|&place| Layout::channels(place));
-        Ok(images.chain([Layout::ROWS, Layout::packed(Place::Buffer)]).map(kernel).collect())
+        let shader = shader!("unary", "activation", "index").set("KIND", *self as u32);
+        Ok(texel_kernels(caps, shape, &shader, params))
     }
 }
 
