@@ -1,6 +1,6 @@
 //! Parameters, multiply-accumulates and activations, layer by layer.
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::{Cost, Graph, Shape};
 
 /// What a graph costs for a batch, by the definitions of MIT's course on efficient deep learning (6.5940, lecture 2).
@@ -45,6 +45,9 @@ pub struct Layer {
 impl Summary {
     /// What a graph costs when the batch is `batch`; as it was built, without fusion. Needs no GPU.
     pub fn of(graph: &Graph, batch: usize) -> Result<Summary> {
+        if batch == 0 {
+            return Err(ErrorKind::argument("batch", "1 or more", 0).into());
+        }
         let elements = |shapes: &[Shape]| shapes.iter().map(|shape| shape.elements() as u64).sum::<u64>();
         let inputs: Vec<Shape> = graph.inputs().iter().map(|input| input.shape.with_batch(batch)).collect();
         let mut summary = Summary {
