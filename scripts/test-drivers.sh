@@ -6,7 +6,7 @@
 #   2. the same with WebGPU's default limits, no optional feature, portable kernels;
 #   3. the same with 512-bit vectors, so that subgroups have 16 lanes;
 #   4. llvmpipe through OpenGL (cargo feature `gl`);
-#   5. SwiftShader, which Debian ships in its package `chromium`.
+#   5. SwiftShader, which Debian ships in its package `chromium-common`.
 #
 # What is missing is fetched with apt-get: 1 to 4 are installed, SwiftShader is
 # unpacked into target/drivers. Other arguments go to `shadernet selftest`.
@@ -35,13 +35,13 @@ for package in libvulkan1 mesa-vulkan-drivers libegl1 libgl1-mesa-dri; do
 done
 if [ ! -e "$drivers/swiftshader.json" ]; then
     lists
-    (cd "$drivers" && apt-get -q download chromium >&2)
-    for package in "$drivers"/chromium_*.deb; do dpkg-deb -x "$package" "$drivers/chromium"; done
+    (cd "$drivers" && apt-get -q download chromium-common >&2)
+    for package in "$drivers"/chromium-common_*.deb; do dpkg-deb -x "$package" "$drivers/chromium"; done
     library=$(find "$drivers/chromium" -name libvk_swiftshader.so)
-    [ -n "$library" ] || die 'the package chromium holds no libvk_swiftshader.so'
-    dpkg-deb -f "$drivers"/chromium_*.deb Version >"$drivers/swiftshader.version"
+    [ -n "$library" ] || die 'the package chromium-common holds no libvk_swiftshader.so'
+    dpkg-deb -f "$drivers"/chromium-common_*.deb Version >"$drivers/swiftshader.version"
     cp "$library" "$drivers"
-    rm -r "$drivers/chromium" "$drivers"/chromium_*.deb
+    rm -r "$drivers/chromium" "$drivers"/chromium-common_*.deb
     printf '{"file_format_version": "1.0.0", "ICD": {"library_path": "%s", "api_version": "1.1.0"}}\n' \
         "$drivers/libvk_swiftshader.so" >"$drivers/swiftshader.json"
 fi
