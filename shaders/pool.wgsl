@@ -10,12 +10,6 @@ override COUNT_INCLUDE_PAD: bool = true;
 override LANES: u32 = 64u;
 override COLUMNS: u32 = 64u;
 
-struct Params {
-    in_h: u32, in_w: u32, out_h: u32, out_w: u32, c: u32, count: u32,
-    size_y: u32, size_x: u32, stride_y: u32, stride_x: u32, dilation_y: u32, dilation_x: u32, top: u32, left: u32,
-    p: f32, parity: u32, start: f32, nan: f32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
@@ -24,28 +18,6 @@ var<workgroup> partial: array<vec4<f32>, LANES>;
 
 fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((params.c + 3u) / 4u) + column]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = value; }
-
-// So many pixels lie within a distance.
-fn pixels(distance: i32, dilation: i32) -> i32 {
-    if dilation == 1 { return distance; }
-    return (distance + dilation - 1) / dilation;
-}
-
-// Along one axis: the first pixel on the image, the pixels on it, and those that an average counts.
-fn window(o: u32, size: u32, stride: u32, dilation: u32, before: u32, length: u32, outputs: u32) -> vec3<u32> {
-    if ADAPTIVE {
-        let first = o * length / outputs;
-        let end = ((o + 1u) * length + outputs - 1u) / outputs;
-        return vec3<u32>(first, end - first, end - first);
-    }
-    let start = i32(o * stride) - i32(before);
-    let d = i32(dilation);
-    let skipped = pixels(max(-start, 0), d);
-    let inside = min(pixels(i32(length) - start, d), i32(size)) - skipped;
-    // Padding counts as far as it was asked for; what only ceil_mode reaches does not.
-    let counted = min(pixels(i32(length + before) - start, d), i32(size));
-    return vec3<u32>(u32(start + skipped * d), u32(max(inside, 0)), u32(counted));
-}
 
 fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     if KIND == 0u { return max(a, b); }
@@ -89,8 +61,10 @@ fn main(
     let oy = pixel / params.out_w % params.out_h;
     let n = pixel / params.out_w / params.out_h;
 
-    let down = window(oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.in_h, params.out_h);
-    let across = window(ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.in_w, params.out_w);
+    let down = window(
+        ADAPTIVE, oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.in_h, params.out_h);
+    let across = window(
+        ADAPTIVE, ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.in_w, params.out_w);
     let wide = max(across.y, 1u);
     let rows = select(0u, down.y, across.y > 0u);
     var at = vec2<u32>(0u, 0u);

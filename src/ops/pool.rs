@@ -1,13 +1,14 @@
 //! Pooling: max, average and Lp, by windows, adaptive and global.
 
 use super::image_kernels;
+use super::reduce::Split;
 use super::window::Window;
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Caps, Kernel};
-use crate::{Graph, Shape, Value};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
 /// What is made of the pixels in a window.
@@ -31,6 +32,7 @@ pub struct Pool<const D: usize> {
     windows: Windows,
     ceil_mode: bool,
     count_include_pad: bool,
+    return_indices: bool,
 }
 
 /// Pooling over `[N, C, L]`.
@@ -93,7 +95,8 @@ impl<const D: usize> Pool<D> {
     pub fn windows(kind: PoolKind, size: [usize; D]) -> Pool<D> {
         let size = axes(size, 1);
         let window = Window { size, stride: size, ..Window::PIXEL };
-        Pool { kind, windows: Windows::Sliding(window), ceil_mode: false, count_include_pad: true }
+        let windows = Windows::Sliding(window);
+        Pool { kind, windows, ceil_mode: false, count_include_pad: true, return_indices: false }
     }
 
     /// Pooling to a given output size: window i runs from `floor(i in / out)` to `ceil((i + 1) in / out)`.
@@ -161,6 +164,15 @@ impl<const D: usize> Pool<D> {
         Pool { count_include_pad, ..self }
     }
 
+    /// Whether there is a second output, as large as the first: where the largest pixels are, as `i32`s. A place is the index
+    /// within the plane, `y * W + x` of `[H, W]` or `x` of `[L]`, as in PyTorch; padding is none. Of equal pixels the first is
+    /// taken; NaN is larger than any number, and of several the last is taken. Where a dilated window holds nothing but
+    /// padding the place is -1. Max pooling only.
+    #[must_use]
+    pub fn return_indices(self, return_indices: bool) -> Pool<D> {
+        Pool { return_indices, ..self }
+    }
+
     fn output(&self, window: &Window, axis: usize, size: usize) -> Result<usize, ErrorKind> {
         let pad = window.before[axis];
         let most = match self.kind {
@@ -208,6 +220,14 @@ impl<const D: usize> Op for Pool<D> {
             return Err(ErrorKind::argument("norm_type", "a finite number above 0", p));
         }
         let Image { h, w, .. } = Image::of(x);
+        if self.return_indices {
+            if self.kind != PoolKind::Max {
+                return Err(ErrorKind::argument("return_indices", "false for all but max pooling", true));
+            }
+            if h.saturating_mul(w) > i32::MAX as usize {
+                return Err(ErrorKind::argument("input", "planes of less than 2^31 pixels", x));
+            }
+        }
         let size = match self.windows {
             Windows::Adaptive(size) => {
                 for (to, from) in size.into_iter().zip([h, w]) {
@@ -221,12 +241,18 @@ impl<const D: usize> Op for Pool<D> {
             }
             Windows::Sliding(window) => [self.output(&window, 0, h)?, self.output(&window, 1, w)?],
         };
-        Ok(vec![[&x[..2], &size[2 - D..]].concat().into()])
+        let y: Shape = [&x[..2], &size[2 - D..]].concat().into();
+        Ok(vec![y; if self.return_indices { 2 } else { 1 }])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        expect_dtypes(inputs, |_| DType::F32)?;
+        Ok(if self.return_indices { vec![DType::F32, DType::I32] } else { vec![DType::F32] })
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
-        let count = y.n * y.h * y.w * y.c4();
+        let count = if self.return_indices { io.outputs[0].elements() } else { y.n * y.h * y.w * y.c4() };
         let (adaptive, window) = match self.windows {
             Windows::Sliding(window) => (false, window),
             Windows::Adaptive(_) => (true, Window { size: [x.h.div_ceil(y.h), x.w.div_ceil(y.w)], ..Window::PIXEL }),
@@ -255,9 +281,20 @@ impl<const D: usize> Op for Pool<D> {
             nan: f32::NAN,
         };
         // Where few invocations would each read a large window, a workgroup shares it. (llvmpipe has few invocations to fill.)
-        let shared = caps.lanes.is_none() && window.size[0] * window.size[1] >= 64 && count < 1 << 16;
+        let pixels = window.size[0] * window.size[1];
+        let shared = caps.lanes.is_none() && pixels >= 64 && count < 1 << 16;
+        if self.return_indices {
+            let Split { lanes, columns } = Split::new(if shared { pixels } else { 1 }, 1);
+            let shader = shader!("max_pool_indices", "index", "order", "pool")
+                .set("ADAPTIVE", adaptive)
+                .set("LANES", lanes)
+                .set("COLUMNS", columns);
+            let bindings = vec![Binding::Input(0), Binding::Output(0), Binding::Output(1)];
+            let dispatches = vec![Dispatch::new(shader, &params, bindings, count.div_ceil(columns as usize))];
+            return Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS; 2], dispatches }]);
+        }
         let (lanes, columns) = if shared { (256u32, count.next_power_of_two().min(16)) } else { (64, 64) };
-        let shader = shader!("pool", "index")
+        let shader = shader!("pool", "index", "pool")
             .set("KIND", kind)
             .set("ADAPTIVE", adaptive)
             .set("COUNT_INCLUDE_PAD", self.count_include_pad)
@@ -273,6 +310,22 @@ impl<const D: usize> Op for Pool<D> {
 }
 
 impl Graph {
+    /// Adds a [`Pool1d`] that is to [return indices](Pool::return_indices), and returns the largest pixels and their places.
+    pub fn max_pool1d_with_indices(&mut self, x: Value, pool: Pool1d) -> Result<[Value; 2]> {
+        self.pool_with_indices(x, pool)
+    }
+
+    /// Adds a [`Pool2d`] that is to [return indices](Pool::return_indices), and returns the largest pixels and their places.
+    pub fn max_pool2d_with_indices(&mut self, x: Value, pool: Pool2d) -> Result<[Value; 2]> {
+        self.pool_with_indices(x, pool)
+    }
+
+    fn pool_with_indices<const D: usize>(&mut self, x: Value, pool: Pool<D>) -> Result<[Value; 2]> {
+        let name = format!("{}_{}", pool.name(), self.nodes().len());
+        let outputs = self.add(name, pool.return_indices(true), &[x])?;
+        Ok([outputs[0], outputs[1]])
+    }
+
     /// Adds a [`Pool1d`].
     pub fn pool1d(&mut self, x: Value, pool: Pool1d) -> Result<Value> {
         self.push(pool, &[x])

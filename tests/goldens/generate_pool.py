@@ -87,9 +87,43 @@ def products():
     add("transposed", (5, 3), (2, 4, 5), transpose_a=True, transpose_b=True)
 
 
+def indices():
+    """Output 0 is the values, output 1 their places."""
+
+    def pooling(function):
+        return lambda x, *, output, **attributes: function(x, **attributes, return_indices=True)[output]
+
+    def add(op, name, x, outputs=(0, 1), **attributes):
+        function = pooling(getattr(F, op.removesuffix("_with_indices")))
+        for output in outputs:
+            case(f"{op}_{name}_{output}", op, function, attributes | {"output": output}, input=x)
+
+    def add2d(name, x, size=(3, 3), stride=(2, 2), padding=(0, 0), dilation=(1, 1), ceil_mode=False, outputs=(0, 1)):
+        sizes = {"kernel_size": list(size), "stride": list(stride), "padding": list(padding), "dilation": list(dilation)}
+        add("max_pool2d_with_indices", name, x, outputs, **sizes, ceil_mode=ceil_mode)
+
+    x = -0.1 - torch.rand(2, 2, 7, 6)
+    add2d("plain", x)
+    add2d("padded", x, padding=(1, 1))
+    add2d("by_axis", x, size=(2, 5), stride=(3, 1), padding=(1, 2))
+    add2d("dilated", x, padding=(1, 1), dilation=(2, 1))
+    add2d("ceil", x, size=(2, 3), stride=(2, 3), padding=(1, 1), ceil_mode=True)
+    add2d("ties", torch.randint(-2, 2, (1, 2, 6, 7)).float(), padding=(1, 1))
+    x = normal(1, 1, 6, 7)
+    x[torch.rand(x.shape) < 0.2] = torch.nan
+    add2d("nan", x, outputs=(1,))
+    add2d("lowest", torch.full((1, 1, 5, 5), -torch.inf), padding=(1, 1), outputs=(1,))
+
+    attributes = {"kernel_size": 3, "stride": 2, "padding": 1, "dilation": 2, "ceil_mode": True}
+    add("max_pool1d_with_indices", "dilated", normal(2, 3, 10), **attributes)
+    add("adaptive_max_pool2d_with_indices", "up_and_down", normal(2, 2, 5, 7), output_size=[7, 3])
+    add("adaptive_max_pool2d_with_indices", "nan", x, (1,), output_size=[2, 3])
+    add("adaptive_max_pool1d_with_indices", "ties", torch.randint(-2, 2, (2, 3, 10)).float(), output_size=4)
+
+
 def main():
     torch.manual_seed(0)
-    for cases in (pads, poolings, gates, products):
+    for cases in (pads, poolings, gates, products, indices):
         cases()
     save("pool")
 

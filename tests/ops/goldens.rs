@@ -27,7 +27,7 @@ const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/index.json"), 63, include_bytes!("../goldens/index.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
-    (include_str!("../goldens/pool.json"), 40, include_bytes!("../goldens/pool.safetensors")),
+    (include_str!("../goldens/pool.json"), 61, include_bytes!("../goldens/pool.safetensors")),
     (include_str!("../goldens/reduce.json"), 125, include_bytes!("../goldens/reduce.safetensors")),
 ];
 
@@ -219,6 +219,23 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         "adaptive_avg_pool1d" | "adaptive_max_pool1d" => {
             let size = [1, attributes.size("output_size")];
             pool::of_signals(x, |x| reference::adaptive_pool2d(x, op == "adaptive_max_pool1d", size))
+        }
+        "max_pool1d_with_indices" | "max_pool2d_with_indices" => {
+            let signal = op == "max_pool1d_with_indices";
+            let mut sizes = |name, high| if signal { [high, attributes.size(name)] } else { attributes.sizes(name) };
+            let [size, stride, dilation] = ["kernel_size", "stride", "dilation"].map(|name| sizes(name, 1));
+            let padding = sizes("padding", 0);
+            let (ceil_mode, output) = (attributes.flag("ceil_mode"), attributes.size("output"));
+            let pool = Pool { size, stride, padding, dilation, ceil_mode, ..pool::MAX };
+            let compute = |x: &Tensor| pool::max_pool2d_with_indices(x, &pool)[output].clone();
+            if signal { pool::of_signals(x, compute) } else { compute(x) }
+        }
+        "adaptive_max_pool1d_with_indices" | "adaptive_max_pool2d_with_indices" => {
+            let signal = op == "adaptive_max_pool1d_with_indices";
+            let to = if signal { [1, attributes.size("output_size")] } else { attributes.sizes("output_size") };
+            let output = attributes.size("output");
+            let compute = |x: &Tensor| pool::adaptive_max_pool2d_with_indices(x, to)[output].clone();
+            if signal { pool::of_signals(x, compute) } else { compute(x) }
         }
         "lp_pool1d" => {
             let [size, stride] = ["kernel_size", "stride"].map(|name| [1, attributes.size(name)]);

@@ -1,10 +1,10 @@
 use crate::harness::{check, refused, tiers};
 use shadernet::ops::{Pool1d, Pool2d, PoolKind};
-use shadernet::selftest::cases::{graph, random};
+use shadernet::selftest::cases::{graph, graph_of, random};
 use shadernet::selftest::ops::pool::lp_pool2d;
 use shadernet::selftest::reference::Tensor;
 use shadernet::selftest::{Tier, Tolerance};
-use shadernet::{Model, Op};
+use shadernet::{Model, Op, Plan};
 
 /// What each tier's plan gives.
 fn outputs(x: &Tensor, op: &Pool2d) -> Vec<Vec<f32>> {
@@ -64,6 +64,17 @@ fn names() {
 }
 
 #[test]
+fn values_and_indices_are_one_dispatch() {
+    let x = random(1, [1, 5, 6, 6]);
+    let graph =
+        graph_of(&[&x], |graph, x| Ok(graph.max_pool2d_with_indices(x[0], Pool2d::new(PoolKind::Max, 2))?.into()));
+    for tier in tiers() {
+        let plan = Plan::new(&graph.fused(), 1, tier.context.caps()).expect("it can be planned");
+        assert_eq!((plan.steps.len(), plan.dispatches()), (1, 1), "{plan}");
+    }
+}
+
+#[test]
 fn what_it_refuses() {
     let pool = |size| Pool2d::new(PoolKind::Max, size);
     let image: &[usize] = &[1, 3, 4, 4];
@@ -83,4 +94,10 @@ fn what_it_refuses() {
         assert!(refused(&[image], Pool2d::new(PoolKind::Lp(p), 2)).contains("norm_type"), "{p}");
     }
     assert!(refused(&[image], Pool2d::new(PoolKind::Lp(2.0), 2).padding(1)).contains("0 for Lp pooling, got 1"));
+    for kind in [PoolKind::Average, PoolKind::Lp(2.0)] {
+        let error = refused(&[image], Pool2d::new(kind, 2).return_indices(true));
+        assert!(error.contains("return_indices: wanted false for all but max pooling, got true"), "{error}");
+    }
+    let error = refused(&[&[1, 1, 1 << 16, 1 << 15]], pool(2).return_indices(true));
+    assert!(error.contains("less than 2^31 pixels"), "{error}");
 }

@@ -136,8 +136,8 @@ pub const TABLES: &[Table] = &[
     table!(
         pool,
         "MaxPool, AvgPool, LPPool, AdaptiveMaxPool, AdaptiveAvgPool, global pooling, 1d and 2d",
-        "kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, output_size",
-        "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d max_pool1d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d lp_pool1d"
+        "kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, output_size, return_indices",
+        "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d max_pool1d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d lp_pool1d max_pool1d_with_indices max_pool2d_with_indices adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices"
     ),
     table!(prelu, "PReLU", "one weight, or one for each channel", "prelu"),
     table!(

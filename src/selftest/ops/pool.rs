@@ -1,7 +1,8 @@
+use crate::DType;
 use crate::ops::{Activation, Conv2d, Pool1d, Pool2d, PoolKind};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, graph, outliers, random};
+use crate::selftest::cases::{as_image, constant, graph, graph_of, outliers, random};
 use crate::selftest::reference::{self, Pool, Tensor};
 
 /// The cases.
@@ -18,6 +19,12 @@ pub fn cases(t: &Suite) {
     adaptive(t);
     between_operations(t);
     too_large_for_a_texture(t);
+    indices(t);
+    indices_of_signals(t);
+    indices_of_adaptive_windows(t);
+    indices_in_large_windows(t);
+    of_equal_ones_the_first(t);
+    indices_of_an_image(t);
 }
 
 /// What an operation on images makes of signals, `[N, C, L]`.
@@ -25,7 +32,12 @@ pub fn of_signals(x: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
     let [n, c, l] = x.dims();
     let y = f(&Tensor::new([n, c, 1, l], x.data.clone()));
     let [n, c, _, l] = y.dims();
-    Tensor::new([n, c, l], y.data)
+    Tensor::new([n, c, l], y.data).of(y.dtype)
+}
+
+/// The same for what gives two tensors.
+pub fn signals_with_indices(x: &Tensor, f: impl Fn(&Tensor) -> [Tensor; 2]) -> [Tensor; 2] {
+    [0, 1].map(|output| of_signals(x, |x| f(x)[output].clone()))
 }
 
 pub fn lp_pool2d(x: &Tensor, p: f64, size: [usize; 2], stride: [usize; 2], ceil_mode: bool) -> Tensor {
@@ -46,6 +58,45 @@ pub fn lp_pool2d(x: &Tensor, p: f64, size: [usize; 2], stride: [usize; 2], ceil_
         // PyTorch takes it for a mean times the window's size.
         (sum / f64::from(inside) * (size[0] * size[1]) as f64).powf(1.0 / p)
     })
+}
+
+/// The largest of the pixels where the rows and the columns of a window meet, and its place in the plane: the first of equal
+/// ones, the last NaN, -1 where there is none.
+fn largest(x: &Tensor, rows: &[Vec<usize>], columns: &[Vec<usize>]) -> [Tensor; 2] {
+    let [n, c, _, w] = x.dims();
+    let best = |i: &[usize]| {
+        let mut best = (f64::NEG_INFINITY, -1.0);
+        for &y in &rows[i[2]] {
+            for &z in &columns[i[3]] {
+                let value = x.at(&[i[0], i[1], y, z]);
+                if best.1 < 0.0 || value > best.0 || value.is_nan() {
+                    best = (value, (y * w + z) as f64);
+                }
+            }
+        }
+        best
+    };
+    let shape = [n, c, rows.len(), columns.len()];
+    [Tensor::build(shape, |i| best(i).0), Tensor::build(shape, |i| best(i).1).of(DType::I32)]
+}
+
+pub fn max_pool2d_with_indices(x: &Tensor, pool: &Pool) -> [Tensor; 2] {
+    let [_, _, rows, columns] = reference::pool2d(x, pool).dims();
+    let windows = |axis: usize, outputs: usize| -> Vec<Vec<usize>> {
+        let pixel =
+            |o: usize, k: usize| (o * pool.stride[axis] + k * pool.dilation[axis]).checked_sub(pool.padding[axis]);
+        let inside = |&pixel: &usize| pixel < x.shape[2 + axis];
+        (0..outputs).map(|o| (0..pool.size[axis]).filter_map(|k| pixel(o, k)).filter(inside).collect()).collect()
+    };
+    largest(x, &windows(0, rows), &windows(1, columns))
+}
+
+pub fn adaptive_max_pool2d_with_indices(x: &Tensor, size: [usize; 2]) -> [Tensor; 2] {
+    let windows = |axis: usize| -> Vec<Vec<usize>> {
+        let (from, to) = (x.shape[2 + axis], size[axis]);
+        (0..to).map(|o| (o * from / to..((o + 1) * from).div_ceil(to)).collect()).collect()
+    };
+    largest(x, &windows(0), &windows(1))
 }
 
 pub const MAX: Pool = Pool {
@@ -292,4 +343,106 @@ fn too_large_for_a_texture(t: &Suite) {
         let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], op(&pool)));
         t.check(&format!("{shape:?}"), &graph, &[&x], &reference::pool2d(&x, &pool), Tolerance::Exact);
     }
+}
+
+fn check_indices(t: &Suite, case: &str, x: &Tensor, pool: &Pool) {
+    let graph = graph_of(&[x], |graph, x| Ok(graph.max_pool2d_with_indices(x[0], op(pool))?.to_vec()));
+    let [values, places] = &max_pool2d_with_indices(x, pool);
+    t.check_outputs(&format!("{case}, {:?} {pool:?}", x.shape), &graph, &[x], &[values, places], Tolerance::Exact);
+}
+
+fn indices(t: &Suite) {
+    let by_axis = Pool { size: [2, 5], stride: [3, 1], padding: [1, 2], ..MAX };
+    for (shape, pool) in [
+        ([1, 1, 1, 1], Pool { size: [1; 2], stride: [1; 2], ..MAX }),
+        ([2, 5, 9, 8], MAX),
+        ([2, 5, 9, 8], Pool { size: [2; 2], ..MAX }),
+        ([2, 5, 9, 8], Pool { padding: [1; 2], ..MAX }),
+        ([1, 65, 4, 5], Pool { size: [4; 2], stride: [4; 2], padding: [2; 2], ..MAX }),
+        ([2, 5, 9, 8], Pool { dilation: [2; 2], padding: [1; 2], ..MAX }),
+        ([2, 5, 9, 8], by_axis),
+        ([2, 5, 9, 8], Pool { dilation: [3, 1], ..by_axis }),
+        // Some windows hold nothing but padding.
+        ([2, 3, 1, 2], Pool { size: [2; 2], stride: [1; 2], padding: [1; 2], dilation: [2; 2], ..MAX }),
+    ] {
+        for ceil_mode in [false, true] {
+            check_indices(t, "places", &negative(shape), &Pool { ceil_mode, ..pool });
+        }
+    }
+}
+
+fn indices_of_signals(t: &Suite) {
+    for (shape, size, stride, padding) in [([2, 5, 13], 3, 2, 1), ([1, 6, 70], 65, 3, 5), ([3, 1, 64], 1, 1, 0)] {
+        let x = random(1, shape);
+        let op = Pool1d::new(PoolKind::Max, size).stride(stride).padding(padding).ceil_mode(true);
+        let graph = graph_of(&[&x], |graph, x| Ok(graph.max_pool1d_with_indices(x[0], op)?.to_vec()));
+        let (size, stride, padding) = ([1, size], [1, stride], [0, padding]);
+        let pool = Pool { size, stride, padding, ceil_mode: true, ..MAX };
+        let [values, places] = &signals_with_indices(&x, |x| max_pool2d_with_indices(x, &pool));
+        let case = format!("places in signals, {shape:?} {pool:?}");
+        t.check_outputs(&case, &graph, &[&x], &[values, places], Tolerance::Exact);
+    }
+}
+
+fn indices_of_adaptive_windows(t: &Suite) {
+    for (shape, size) in
+        [([2, 5, 7, 7], [1, 1]), ([2, 5, 5, 9], [3, 2]), ([1, 6, 5, 9], [7, 7]), ([1, 3, 40, 41], [2, 3])]
+    {
+        let x = random(1, shape);
+        let pool = Pool2d::adaptive(PoolKind::Max, size);
+        let graph = graph_of(&[&x], |graph, x| Ok(graph.max_pool2d_with_indices(x[0], pool)?.to_vec()));
+        let [values, places] = &adaptive_max_pool2d_with_indices(&x, size);
+        let case = format!("places of {shape:?} to {size:?}");
+        t.check_outputs(&case, &graph, &[&x], &[values, places], Tolerance::Exact);
+    }
+    let x = random(1, [2, 5, 13]);
+    let pool = Pool1d::adaptive(PoolKind::Max, [4]);
+    let graph = graph_of(&[&x], |graph, x| Ok(graph.max_pool1d_with_indices(x[0], pool)?.to_vec()));
+    let [values, places] = &signals_with_indices(&x, |x| adaptive_max_pool2d_with_indices(x, [1, 4]));
+    t.check_outputs("places in a signal to 4", &graph, &[&x], &[values, places], Tolerance::Exact);
+}
+
+/// Windows that several invocations share: few outputs and many, windows narrower than they are many and wider.
+fn indices_in_large_windows(t: &Suite) {
+    let padded = Pool { size: [8; 2], stride: [3; 2], padding: [4; 2], dilation: [2; 2], ceil_mode: true, ..MAX };
+    for (shape, pool) in [
+        ([1, 4, 8, 8], Pool { size: [8; 2], ..MAX }),
+        ([1, 70, 9, 9], Pool { size: [8, 9], stride: [1; 2], ..MAX }),
+        ([3, 2, 2, 301], Pool { size: [1, 300], stride: [1; 2], ..MAX }),
+        ([2, 1, 301, 2], Pool { size: [301, 1], stride: [1; 2], ..MAX }),
+        ([1, 3, 40, 60], Pool { size: [37, 41], stride: [3, 7], ..MAX }),
+        ([1, 5, 16, 19], padded),
+    ] {
+        check_indices(t, "shared", &negative(shape), &pool);
+        let mut x = random(1, shape);
+        x.data.iter_mut().for_each(|value| *value = (3.0 * *value).round());
+        check_indices(t, "shared, many the same", &x, &pool);
+    }
+}
+
+fn of_equal_ones_the_first(t: &Suite) {
+    let (inf, nan) = (f32::INFINITY, f32::NAN);
+    let pool = Pool { padding: [1; 2], ..MAX };
+    for value in [0.0, -1.0, -inf] {
+        check_indices(t, "all the same", &Tensor::new([1, 2, 5, 6], vec![value; 60]), &pool);
+    }
+    let zeros = [-0.0, 0.0, 1e-40, -1e-40, -0.0].iter().cycle().take(90).copied().collect();
+    check_indices(t, "two zeros", &Tensor::new([2, 1, 5, 9], zeros), &pool);
+    // Of NaNs the last, as in PyTorch.
+    let nasty = [1.0, nan, -inf, -nan, 3e38, inf, -3e38].iter().cycle().take(128).copied().collect();
+    let nasty = Tensor::new([1, 1, 8, 16], nasty);
+    check_indices(t, "nasty", &nasty, &Pool { size: [2; 2], ..MAX });
+    check_indices(t, "nasty and shared", &nasty, &Pool { size: [8; 2], ..MAX });
+}
+
+fn indices_of_an_image(t: &Suite) {
+    // It comes with its channels last, and what is done with the places follows.
+    let x = negative([2, 6, 9, 8]);
+    let graph = graph_of(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let [values, places] = graph.max_pool2d_with_indices(x, op(&MAX))?;
+        Ok(vec![as_image(graph, values)?, places])
+    });
+    let [values, places] = &max_pool2d_with_indices(&x, &MAX);
+    t.check_outputs("places in an image", &graph, &[&x], &[values, places], Tolerance::Exact);
 }

@@ -1,0 +1,79 @@
+// Max pooling with indices: the largest pixel in each window, and its place in the plane, y * W + x. Of equal ones the first; NaN
+// is larger than any number, and of several it is the last, as in PyTorch. One read of x, but for the pixels that are taken.
+//
+// A workgroup computes COLUMNS outputs, neighbours of which are neighbouring pixels. LANES invocations share each one's window:
+// neighbours read neighbouring pixels of a large one, workgroup memory joins them.
+// x, values, places: row-major.
+
+override ADAPTIVE: bool = false;
+override LANES: u32 = 1u;
+override COLUMNS: u32 = 64u;
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> values: array<f32>;
+@group(0) @binding(3) var<storage, read_write> places: array<i32>;
+
+// (rank, place): any pixel is larger than none, whose place is -1.
+const NOTHING: vec2<u32> = vec2<u32>(0u, 0xffffffffu);
+const NAN: u32 = 0xffffffffu;
+var<workgroup> partial: array<vec2<u32>, LANES * COLUMNS>;
+
+fn larger(a: vec2<u32>, b: vec2<u32>) -> bool {
+    let later = a.y > b.y;
+    return a.x > b.x || (a.x == b.x && later == (a.x == NAN));
+}
+
+@compute @workgroup_size(LANES * COLUMNS)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) invocation: u32,
+) {
+    let lane = invocation % LANES;
+    let output = linear(group, groups) * COLUMNS + invocation / LANES;
+    // Beyond the last one it is computed again, so that all invocations meet at the barriers.
+    let i = min(output, params.count - 1u);
+    let row = i / params.out_w;
+    let ox = i % params.out_w;
+    let oy = row % params.out_h;
+    let first = row / params.out_h * params.in_h * params.in_w;
+
+    let down = window(
+        ADAPTIVE, oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.in_h, params.out_h);
+    let across = window(
+        ADAPTIVE, ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.in_w, params.out_w);
+    let wide = max(across.y, 1u);
+    let rows = select(0u, down.y, across.y > 0u);
+    var at = vec2<u32>(lane % wide, lane / wide);
+    let advance = vec2<u32>(LANES % wide, LANES / wide);
+    var best = NOTHING;
+    while at.y < rows {
+        let y = down.x + at.y * params.dilation_y;
+        let place = y * params.in_w + across.x + at.x * params.dilation_x;
+        let pixel = vec2<u32>(order(x[first + place]), place);
+        if larger(pixel, best) { best = pixel; }
+        at += advance;
+        if at.x >= wide { at = vec2<u32>(at.x - wide, at.y + 1u); }
+    }
+    if LANES > 1u {
+        partial[invocation] = best;
+        workgroupBarrier();
+        for (var half = LANES / 2u; half > 0u; half /= 2u) {
+            if lane < half {
+                let other = partial[invocation + half];
+                if larger(other, best) { best = other; }
+                partial[invocation] = best;
+            }
+            workgroupBarrier();
+        }
+    }
+    if lane > 0u || output >= params.count { return; }
+
+    places[output] = i32(best.y);
+    if best.x == NOTHING.x {
+        values[output] = params.start;
+    } else {
+        values[output] = x[first + best.y];
+    }
+}
