@@ -21,7 +21,7 @@ fn main() -> Result<()> {
     generator.prepare(tokens.len())?;
 
     let start = Instant::now();
-    let mut logits = generator.feed(&tokens)?;
+    let mut logits = generator.feed_blocking(&tokens)?;
     let prefill = start.elapsed().as_secs_f64();
 
     print!("{prompt}");
@@ -34,7 +34,7 @@ fn main() -> Result<()> {
         print!("{}", text.decode(&[token]));
         // Whoever reads sees it grow; if nobody does, that is no reason to stop.
         let _unseen = std::io::stdout().flush();
-        logits = generator.feed(&[token])?;
+        logits = generator.feed_blocking(&[token])?;
     }
     let decode = start.elapsed().as_secs_f64();
 
@@ -44,11 +44,11 @@ fn main() -> Result<()> {
     for batch in [1, 4, 16] {
         let mut generator = Generator::new(&context, text.decoder, &text.weights, batch)?;
         let tokens = vec![0; batch];
-        generator.feed(&tokens)?;
+        generator.feed_blocking(&tokens)?;
         let steps = 20;
         let start = Instant::now();
         for _ in 0..steps {
-            generator.feed(&tokens)?;
+            generator.feed_blocking(&tokens)?;
         }
         let step = start.elapsed().as_secs_f64() / f64::from(steps);
         println!("{batch:>3} texts at once: {:6.2} ms a step, {:6.0} tokens/s", 1e3 * step, batch as f64 / step);

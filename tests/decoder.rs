@@ -126,7 +126,8 @@ fn a_generator_feeds_in_chunks() {
     for _ in 0..2 {
         let mut position = 0;
         for length in [5, 1, 3, 1, 2] {
-            let got = generator.feed(&part(&tokens, 12, 1, position, position + length));
+            let next = part(&tokens, 12, 1, position, position + length);
+            let got = if length == 3 { block_on(generator.feed(&next)) } else { generator.feed_blocking(&next) };
             position += length;
             assert_eq!(generator.position(), position);
             let want = part(&want, 12, 17, position - 1, position);
@@ -141,19 +142,19 @@ fn a_generator_feeds_in_chunks() {
 fn what_does_not_fit_is_refused() {
     let mut generator = Generator::new(&contexts()[1], DECODER, &Weights::seeded(0), 1).expect("it is small");
     let refused = |generator: &mut Generator, tokens: &[i32]| {
-        let error = generator.feed(tokens).expect_err("it should be refused");
+        let error = generator.feed_blocking(tokens).expect_err("it should be refused");
         assert!(matches!(error.kind, ErrorKind::Argument { .. }), "{error}");
         error.to_string()
     };
     assert!(refused(&mut generator, &[0; 65]).contains("tokens: wanted at most 64: room for 64, got 65"));
-    generator.feed(&[0; 60]).expect("there is room");
+    generator.feed_blocking(&[0; 60]).expect("there is room");
     assert!(refused(&mut generator, &[0; 5]).contains("tokens: wanted at most 4: room for 64, got 5"));
     for token in [17, -1, i32::MAX] {
         assert!(refused(&mut generator, &[token]).contains(&format!("token: wanted 0 to 16, got {token}")));
     }
     assert!(refused(&mut generator, &[]).contains("tokens: wanted as many for each of 1 texts"));
     assert_eq!(generator.position(), 60);
-    generator.feed(&[0; 4]).expect("there is room");
+    generator.feed_blocking(&[0; 4]).expect("there is room");
 
     // Sessions check what they are given themselves: a position beyond the cache, a token beyond the vocabulary.
     let graph = DECODER.next(&Weights::seeded(0), 2).expect("it fits");
@@ -217,11 +218,11 @@ fn shakespeare_writes_what_pytorch_writes() {
 
         let mut generator = Generator::new(context, text.decoder, &text.weights, 1).expect("it is small");
         let mut written = prompt.clone();
-        let mut logits = generator.feed(&prompt).unwrap_or_else(|error| panic!("{error}"));
+        let mut logits = generator.feed_blocking(&prompt).unwrap_or_else(|error| panic!("{error}"));
         while written.len() < continued.len() {
             let token = sample(&logits, 0.0, 0.0);
             written.push(token);
-            logits = generator.feed(&[token]).unwrap_or_else(|error| panic!("{error}"));
+            logits = generator.feed_blocking(&[token]).unwrap_or_else(|error| panic!("{error}"));
         }
         assert_eq!(text.decode(&written), text.decode(&continued));
     }

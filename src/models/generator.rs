@@ -2,7 +2,7 @@
 
 use super::Decoder;
 use crate::error::{ErrorKind, Result};
-use crate::{Context, Data, Model, Session, Weights};
+use crate::{Context, Data, Model, Pending, Session, Weights};
 use std::collections::BTreeMap;
 
 /// Feeds tokens to a [`Decoder`] and says what may follow, for a batch of texts of the same length.
@@ -17,9 +17,9 @@ use std::collections::BTreeMap;
 ///
 /// let text = shakespeare()?;
 /// let mut generator = Generator::new(&context, text.decoder, &text.weights, 1)?;
-/// let mut logits = generator.feed(&text.encode("ROMEO:")?)?;
+/// let mut logits = generator.feed_blocking(&text.encode("ROMEO:")?)?;
 /// for _ in 0..100 {
-///     logits = generator.feed(&[pick(&logits)])?;
+///     logits = generator.feed_blocking(&[pick(&logits)])?;
 /// }
 /// # Ok(()) }
 /// ```
@@ -63,18 +63,38 @@ impl Generator {
     /// drivers compile a shader when it is first used. The texts stay as they are.
     ///
     /// An error if there is no room for so many tokens.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn prepare(&mut self, length: usize) -> Result<()> {
         let position = self.position;
-        let fed = self.feed(&vec![0; self.batch * length]);
+        let fed = self.feed_blocking(&vec![0; self.batch * length]);
         // What was written is beyond the texts' end, and will be written anew.
         self.position = position;
         fed.map(drop)
     }
 
-    /// Appends tokens to the texts, `[batch, length]`, and returns the logits of what follows, `[batch, vocab_size]`.
+    /// Appends tokens to the texts, `[batch, length]`, and gives the logits of what follows, `[batch, vocab_size]`.
     ///
     /// An error if there is no room for them, or no such token: then the texts are as before.
-    pub fn feed(&mut self, tokens: &[i32]) -> Result<Vec<f32>> {
+    pub async fn feed(&mut self, tokens: &[i32]) -> Result<Vec<f32>> {
+        let mut outputs = Vec::new();
+        for pending in self.submit(tokens)? {
+            outputs = pending.await?;
+        }
+        self.fed(tokens.len(), &outputs)
+    }
+
+    /// [`Generator::feed`], and blocks this thread until the logits are there.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn feed_blocking(&mut self, tokens: &[i32]) -> Result<Vec<f32>> {
+        let mut outputs = Vec::new();
+        for pending in self.submit(tokens)? {
+            outputs = pending.wait()?;
+        }
+        self.fed(tokens.len(), &outputs)
+    }
+
+    /// Submits tokens, chunk after chunk: the host doesn't wait between them.
+    fn submit(&mut self, tokens: &[i32]) -> Result<Vec<Pending>> {
         if tokens.is_empty() || !tokens.len().is_multiple_of(self.batch) {
             let wanted = format!("as many for each of {} texts, at least one", self.batch);
             return Err(ErrorKind::argument("tokens", wanted, tokens.len()).into());
@@ -88,17 +108,22 @@ impl Generator {
         if let Some(token) = tokens.iter().find(|&&token| !(0..vocabulary as i64).contains(&token.into())) {
             return Err(ErrorKind::argument("token", format_args!("0 to {}", vocabulary - 1), token).into());
         }
-        let mut logits = Vec::new();
         let mut done = 0;
+        let mut pending = Vec::new();
         for chunk in chunks(length) {
             let part = tokens.chunks_exact(length).flat_map(|text| &text[done..done + chunk]).copied().collect();
             let position = vec![(self.position + done) as i32; self.batch];
-            let outputs = self.session(chunk)?.run_blocking(&[Data::I32(part), Data::I32(position)])?;
-            logits = last_rows(outputs[0].f32()?, self.batch, vocabulary);
+            pending.push(self.session(chunk)?.submit(&[Data::I32(part), Data::I32(position)])?);
             done += chunk;
         }
-        self.position += length;
-        Ok(logits)
+        Ok(pending)
+    }
+
+    /// Notes that so many tokens went through, and takes the logits of the last ones.
+    fn fed(&mut self, tokens: usize, outputs: &[Data]) -> Result<Vec<f32>> {
+        self.position += tokens / self.batch;
+        let logits = outputs.first().map_or(Ok(&[][..]), Data::f32)?;
+        Ok(last_rows(logits, self.batch, self.decoder.vocab_size))
     }
 
     fn session(&mut self, length: usize) -> Result<&Session> {
