@@ -1,11 +1,16 @@
 // Scaled dot-product attention, y = softmax(scale q kᵀ + mask) v, for Mesa's llvmpipe, where workgroup memory and barriers are
 // slow: here are none.
 //
-// A workgroup is one vector of 8 lanes. Each invocation computes one pair of a query and a query head and passes over the keys
-// as attention.wgsl does, four at a time; all are at the same key, so that its elements are loaded once for all lanes.
-// Pairs, q, k, v, y, mask, ALIGNED: as in attention.wgsl.
+// A workgroup is one vector of 8 lanes. Each lane has a pair of a query and a query head and passes over the keys as
+// attention.wgsl does, 8 at a time: lane l loads a texel of key l, and shuffles with constant lanes show it to the others.
+// Pairs, mask: as in attention.wgsl. q, k, v (together) and y lie in storage textures or in buffers. A row of theirs has as
+// many elements as lie between two queries, keys or values, and each head's begin and end with a texel.
+//
+// Measured by benches/kernels.rs (llvmpipe 22.3, 2 cores, 8 heads of 64). What lost there: two pairs a lane (a seventh as fast
+// and 3 s of compilation instead of 0.3 s); every lane loading every key from buffers (a tenth, and 4 s); for one more token on
+// a cache of 8192, converting it to textures (a third as fast) and attention_decode.wgsl (a third).
 
-override ALIGNED: bool = false;
+override MASKED: bool = false;
 const D4: u32 = 1u; // texels of d
 const DV4: u32 = 1u; // and of dv
 
@@ -15,29 +20,12 @@ const DV4: u32 = 1u; // and of dv
 @group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> mask: array<f32>;
 @group(0) @binding(5) var<storage, read> position: array<i32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 
-// Elements 4c.. of the row that begins at `at`, 0 behind its end.
-fn load_q(at: u32, c: u32) -> vec4<f32> {
-    if ALIGNED { return q[at / 4u + c]; }
-    var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = q[(at + e) / 4u][(at + e) % 4u]; }
-    return value;
-}
-
-fn load_k(at: u32, c: u32) -> vec4<f32> {
-    if ALIGNED { return k[at / 4u + c]; }
-    var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = k[(at + e) / 4u][(at + e) % 4u]; }
-    return value;
-}
-
-fn load_v(at: u32, c: u32) -> vec4<f32> {
-    if ALIGNED { return v[at / 4u + c]; }
-    var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = v[(at + e) / 4u][(at + e) % 4u]; }
-    return value;
-}
+fn load_q(row: u32, column: u32) -> vec4<f32> { return q[row * (params.q.z / 4u) + column]; }
+fn load_k(row: u32, column: u32) -> vec4<f32> { return k[row * (params.k.z / 4u) + column]; }
+fn load_v(row: u32, column: u32) -> vec4<f32> { return v[row * (params.v.z / 4u) + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * (params.y.z / 4u) + column] = value; }
 
 @compute @workgroup_size(8)
 fn main(
@@ -52,51 +40,61 @@ fn main(
     let head = id / tiles % params.heads;
     let n = id / tiles / params.heads;
     if n >= params.batch { return; }
-    var start = 0u;
-    if params.positions > 0u { start = u32(clamp(position[min(n, params.positions - 1u)], 0, i32(params.keys))); }
+    // Read even if there is none: Mesa 22.3 compiles a shader that reads it in an `if` anew for each dispatch.
+    let given = clamp(position[min(n, max(params.positions, 1u) - 1u)], 0, i32(params.keys));
+    let start = select(0u, u32(given), params.positions > 0u);
     let last = min(first + 7u, pairs - 1u);
     let range = visible(params, start + first / params.group, start + last / params.group, 0u);
 
     let pair = min(first + lane, last);
     let at = start + pair / params.group;
     let mask_at = row_of(params.mask, n, head, params.group, pair);
-    let k_base = params.k.w + n * params.k.x + head * params.k.y;
-    let v_base = params.v.w + n * params.v.x + head * params.v.y;
+    let q_at = params.q.w + row_of(params.q, n, head, params.group, pair);
+    let k_at = params.k.w + n * params.k.x + head * params.k.y;
+    let v_at = params.v.w + n * params.v.x + head * params.v.y;
+    let k_column = k_at % params.k.z / 4u;
+    let v_column = v_at % params.v.z / 4u;
     var query: array<vec4<f32>, D4>;
-    for (var c = 0u; c < D4; c++) { query[c] = load_q(params.q.w + row_of(params.q, n, head, params.group, pair), c); }
+    for (var c = 0u; c < D4; c++) {
+        query[c] = load_q(q_at / params.q.z, q_at % params.q.z / 4u + c) * params.scale;
+    }
 
     var largest = EXCLUDED;
     var total = 0.0;
     var sums: array<vec4<f32>, DV4>;
-    for (var key = range.x; key < range.y; key += 4u) {
-        var scores = vec4<f32>(EXCLUDED);
-        for (var j = 0u; j < 4u; j++) {
-            let other = min(key + j, range.y - 1u);
-            var sum = vec4<f32>();
-            for (var c = 0u; c < D4; c++) { sum += query[c] * load_k(k_base + other * params.k.z, c); }
-            if key + j < range.y && (params.causal == 0u || (other <= at && at - other < params.window)) {
-                var add = 0.0;
-                if params.masked != 0u { add = mask[mask_at + other * params.mask.w]; }
-                scores[j] = masked(dot(sum, vec4<f32>(1.0)) * params.scale, add);
-            }
+    for (var key = range.x; key < range.y; key += 8u) {
+        let own = min(key + lane, range.y - 1u);
+        var weights: array<f32, 8>;
+        for (var c = 0u; c < D4; c++) {
+            let texel = load_k(k_at / params.k.z + own, k_column + c);
+            for (var j = 0u; j < 8u; j++) { weights[j] += dot(query[c], subgroupShuffle(texel, j)); }
         }
-        let most = max(largest, max(max(scores.x, scores.y), max(scores.z, scores.w)));
+        var most = largest;
+        for (var j = 0u; j < 8u; j++) {
+            let other = key + j;
+            var score = weights[j];
+            if MASKED { score = masked(score, mask[mask_at + min(other, range.y - 1u) * params.mask.w]); }
+            let seen = other < range.y && (params.causal == 0u || (other <= at && at - other < params.window));
+            weights[j] = select(EXCLUDED, score, seen);
+            most = max(most, weights[j]);
+        }
         let shrink = weight(vec4<f32>(largest), vec4<f32>(most)).x;
-        let weights = weight(scores, vec4<f32>(most));
-        total = total * shrink + dot(weights, vec4<f32>(1.0));
         largest = most;
+        total *= shrink;
+        for (var j = 0u; j < 8u; j++) {
+            weights[j] = weight(vec4<f32>(weights[j]), vec4<f32>(most)).x;
+            total += weights[j];
+        }
         for (var c = 0u; c < DV4; c++) {
+            let texel = load_v(v_at / params.v.z + own, v_column + c);
             var sum = sums[c] * shrink;
-            for (var j = 0u; j < 4u; j++) {
-                sum += weights[j] * load_v(v_base + min(key + j, range.y - 1u) * params.v.z, c);
-            }
+            for (var j = 0u; j < 8u; j++) { sum += weights[j] * subgroupShuffle(texel, j); }
             sums[c] = sum;
         }
     }
     if first + lane >= pairs { return; }
     let to = params.y.w + row_of(params.y, n, head, params.group, pair);
     for (var c = 0u; c < DV4; c++) {
-        let value = sums[c] * select(0.0, 1.0 / total, total > 0.0);
-        for (var j = 0u; j < 4u && 4u * c + j < params.dv; j++) { y[to + 4u * c + j] = value[j]; }
+        store_y(to / params.y.z, to % params.y.z / 4u + c, sums[c] * select(0.0, 1.0 / total, total > 0.0));
     }
 }

@@ -2,8 +2,8 @@
 
 use super::Sizes;
 use super::lowering::Lowering;
-use crate::kernel::Kernel;
 use crate::kernel::shader::shader;
+use crate::kernel::{Kernel, Layout};
 
 /// The most keys of a split, whose weights fit into workgroup memory; the fewest that are worth joining.
 const KEYS: usize = 128;
@@ -24,7 +24,9 @@ impl Lowering<'_> {
         }
         let (workgroups, span) = (batch * heads, self.span(queries));
         let splits = span.div_ceil(FEW_KEYS).min(WORKGROUPS.div_ceil(workgroups)).max(span.div_ceil(KEYS));
-        let shader = shader!("attention_decode", "attention", "index").tile("QUADS", pairs.div_ceil(4) as u32);
-        Some(self.kernel(shader, workgroups, splits))
+        let shader = shader!("attention_decode", "attention", "index")
+            .set("ALIGNED", self.is_aligned())
+            .tile("QUADS", pairs.div_ceil(4) as u32);
+        Some(self.kernel(shader, [Layout::ROWS; 2], workgroups, splits))
     }
 }

@@ -3,20 +3,36 @@
 use super::Sizes;
 use super::lowering::Lowering;
 use crate::kernel::shader::shader;
-use crate::kernel::{Caps, Kernel};
+use crate::kernel::{Caps, Kernel, Layout, Place};
 
-/// The longest head: Mesa unrolls loops of 32, and a head's 32 texels stay in registers. Of longer ones Mesa 22.3 computes some
-/// wrongly (d = 129, dv = 256).
+/// The longest head: Mesa unrolls loops of 32, and a head's 32 texels stay in registers.
 const MOST: usize = 128;
 
+/// The pairs of a workgroup, one in each lane.
+const PAIRS: usize = 8;
+
 impl Lowering<'_> {
-    /// A pair of a query and a query head in each lane.
-    pub(super) fn lanes(&self, caps: &Caps) -> Option<Kernel> {
+    /// A pair of a query and a query head in each lane: from textures, or from buffers where these would be too large, or where
+    /// each key is read but once, so that a conversion (of a whole cache for one token more) isn't worth it.
+    pub(super) fn lanes(&self, caps: &Caps) -> Vec<Kernel> {
         let Sizes { batch, heads, d, dv, .. } = self.sizes;
-        let lanes = caps.lanes.filter(|&lanes| lanes == 8 && d.max(dv) <= MOST)? as usize;
-        let workgroups = batch * heads * self.sizes.pairs().div_ceil(lanes);
-        let texels = |size: usize| size.div_ceil(4) as u32;
-        let shader = shader!("attention_lanes", "attention", "index").tile("D4", texels(d)).tile("DV4", texels(dv));
-        Some(self.kernel(shader, workgroups, 1))
+        if caps.lanes != Some(8) || d.max(dv) > MOST || !self.is_aligned() {
+            return Vec::new();
+        }
+        let tiles = self.sizes.pairs().div_ceil(PAIRS);
+        let kernel = |[from, to]: [Place; 2]| {
+            let texture = from == Place::Texture;
+            let shader = shader!("attention_lanes", "attention", "index")
+                .set("MASKED", self.is_masked())
+                .tile("D4", d as u32 / 4)
+                .tile("DV4", dv as u32 / 4)
+                .texture("q", texture)
+                .texture("k", texture)
+                .texture("v", texture)
+                .texture("y", to == Place::Texture);
+            self.kernel(shader, [from, to].map(Layout::packed), batch * heads * tiles, 1)
+        };
+        let textures = [[Place::Texture; 2], [Place::Texture, Place::Buffer]].map(kernel);
+        textures.into_iter().chain([kernel([Place::Buffer; 2]).rank(u8::from(tiles > 1))]).collect()
     }
 }

@@ -3,7 +3,7 @@
 use super::{Attention, Form, Sizes};
 use crate::Shape;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Dispatch, Kernel, Layout, Shader};
+use crate::kernel::{Binding, Dispatch, Kernel, Layout, Packed, Place, Shader};
 use bytemuck::{Pod, Zeroable};
 
 /// An attention, about to become dispatches.
@@ -96,19 +96,27 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A kernel of `workgroups` workgroups for each of the splits, and of what joins these.
-    pub(super) fn kernel(&self, shader: Shader, workgroups: usize, splits: usize) -> Kernel {
-        let Sizes { batch, heads, d, dv, .. } = self.sizes;
+    pub(super) fn is_masked(&self) -> bool {
+        self.op.masked
+    }
+
+    /// Whether queries, keys and values all begin and end with a vec4.
+    pub(super) fn is_aligned(&self) -> bool {
+        self.sizes.d.is_multiple_of(4) && self.sizes.dv.is_multiple_of(4)
+    }
+
+    /// A kernel of `workgroups` workgroups for each of the splits, and of what joins these, that reads queries, keys and values
+    /// in one layout and writes another.
+    pub(super) fn kernel(&self, shader: Shader, layouts: [Layout; 2], workgroups: usize, splits: usize) -> Kernel {
+        let Sizes { batch, heads, dv, .. } = self.sizes;
         let op = self.op;
-        let shader = shader.set("ALIGNED", d % 4 == 0 && dv % 4 == 0);
         let rows = batch * heads * self.sizes.pairs();
         let bytes = rows as u64 * splits as u64 * (dv.div_ceil(4) + 1) as u64 * 16;
         let scratch = |write: bool| Binding::Scratch { index: 0, bytes, write };
         let tensors = op.tensors();
-        // What there is none of, input 0 stands for: something must be bound.
         let mut bindings: Vec<Binding> = (0..3).map(|i| Binding::Input(i % tensors)).collect();
-        bindings.push(Binding::Input(if op.masked { tensors } else { 0 }));
-        bindings.push(Binding::Input(if op.cached { self.inputs.len() - 1 } else { 0 }));
+        bindings.push(if op.masked { Binding::Input(tensors) } else { nothing() });
+        bindings.push(if op.cached { Binding::Input(self.inputs.len() - 1) } else { nothing() });
         bindings.push(if splits > 1 { scratch(true) } else { Binding::Output(0) });
         let params = self.params(splits);
         let mut dispatches = vec![Dispatch::new(shader, &params, bindings, workgroups * splits)];
@@ -116,6 +124,14 @@ impl<'a> Lowering<'a> {
             let bindings = vec![scratch(false), Binding::Output(0)];
             dispatches.push(Dispatch::new(shader!("attention_join", "attention", "index"), &params, bindings, rows));
         }
-        Kernel { rank: 0, reads: vec![Layout::ROWS; self.inputs.len()], writes: vec![Layout::ROWS], dispatches }
+        let mut reads = vec![Layout::ROWS; self.inputs.len()];
+        reads[..tensors].fill(layouts[0]);
+        Kernel { rank: 0, reads, writes: vec![layouts[1]], dispatches }
     }
+}
+
+/// What is bound where there is no mask, or no position: something must be.
+fn nothing() -> Binding {
+    let values = std::sync::Arc::new(|| vec![0.0; 4]);
+    Binding::Weight(Packed { key: "nothing".into(), place: Place::Buffer, texels: (1, 1), values })
 }

@@ -280,8 +280,10 @@ impl Op for Attention {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let lowering = Lowering::new(self, self.sizes(io.inputs)?, io.inputs);
-        let best_first = [lowering.lanes(caps), lowering.decode(), Some(lowering.tiled())].into_iter().flatten();
-        Ok(best_first.enumerate().map(|(i, kernel)| kernel.rank(i as u8)).collect())
+        let portable = [lowering.decode(), Some(lowering.tiled())].into_iter().flatten();
+        let mut kernels = lowering.lanes(caps);
+        kernels.extend(portable.zip(2..).map(|(kernel, rank)| kernel.rank(rank)));
+        Ok(kernels)
     }
 
     /// All scores count, also those of keys that a query doesn't see.

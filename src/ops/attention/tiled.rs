@@ -2,8 +2,8 @@
 
 use super::Sizes;
 use super::lowering::Lowering;
-use crate::kernel::Kernel;
 use crate::kernel::shader::shader;
+use crate::kernel::{Kernel, Layout};
 
 /// Pairs of a query and a query head in a workgroup.
 const PAIRS: usize = 64;
@@ -19,7 +19,9 @@ impl Lowering<'_> {
         let workgroups = batch * heads * self.sizes.pairs().div_ceil(PAIRS);
         let span = self.span(PAIRS.div_ceil(group).min(queries));
         let splits = (span / KEYS).min(WORKGROUPS / workgroups).max(1);
-        let shader = shader!("attention", "attention", "index").tile("CHUNKS", dv.div_ceil(64) as u32);
-        self.kernel(shader, workgroups, splits)
+        let shader = shader!("attention", "attention", "index")
+            .set("ALIGNED", self.is_aligned())
+            .tile("CHUNKS", dv.div_ceil(64) as u32);
+        self.kernel(shader, [Layout::ROWS; 2], workgroups, splits)
     }
 }
