@@ -436,7 +436,7 @@ fn of_equal_ones_the_first(t: &Suite) {
 }
 
 fn indices_of_an_image(t: &Suite) {
-    // It comes with its channels last, and what is done with the places follows.
+    // Its channels are last, and what follows wants the values so.
     let x = negative([2, 6, 9, 8]);
     let graph = graph_of(&[&x], |graph, x| {
         let x = as_image(graph, x[0])?;
