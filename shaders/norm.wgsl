@@ -1,10 +1,16 @@
 // Normalisation of lines of consecutive elements: y[i] = f((x[i] - mean) / sqrt(var + eps) * weight + bias), the mean and the
 // variance those of the line. (RMS norm: not CENTRED, the mean is 0.) Layer norm, RMS norm, group norm, instance norm.
 //
-// One workgroup computes one line; each invocation strides over it, workgroup memory joins them.
+// One workgroup computes one line. Each invocation strides over it, KEEP elements at once, and joins the mean and the squared
+// deviations of those with what it has (Chan, Golub and LeVeque, 1979); workgroup memory joins the invocations. A line of at
+// most KEEP * LANES elements is read once, and kept; a longer one is read a second time for the result.
+//
+// 2048 lines of 768 took llvmpipe 11 ms with 64 lanes and three reads; with 8 lanes that keep 2 elements, 5 ms.
+//
 // x, y: row-major, `length` elements a line. affine: (weight, bias), one for each `spatial` consecutive elements of `groups`
 // lines; then it begins anew.
 
+const KEEP: u32 = 4u; // elements of a line that an invocation keeps
 override LANES: u32 = 64u;
 override CENTRED: bool = true;
 override ACTIVATION: u32 = 0u;
@@ -17,6 +23,13 @@ struct Params { lines: u32, length: u32, groups: u32, spatial: u32, eps: f32, lo
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
 var<workgroup> partial: array<f32, LANES>;
+
+// Keeps every LANES-th element from i on, less the origin.
+fn load(kept: ptr<function, array<f32, KEEP>>, first: u32, i: u32, origin: f32) {
+    for (var j = 0u; j < KEEP; j++) {
+        if i + j * LANES < params.length { (*kept)[j] = x[first + i + j * LANES] - origin; }
+    }
+}
 
 // The sum over the workgroup.
 fn total(lane: u32, value: f32) -> f32 {
@@ -44,26 +57,49 @@ fn main(
     // Where the mean is far greater than the deviations, its own rounding would spoil them. So everything is measured from
     // an element of the line, which is about as far away.
     var origin = 0.0;
-    var mean = 0.0;
-    if CENTRED {
-        origin = x[first];
-        var sum = 0.0;
-        for (var i = lane; i < params.length; i += LANES) { sum += x[first + i] - origin; }
-        mean = total(lane, sum) / f32(params.length);
-    }
+    if CENTRED { origin = x[first]; }
 
+    var kept: array<f32, KEEP>;
+    var count = 0.0;
+    var mean = 0.0;
     var squares = 0.0;
-    for (var i = lane; i < params.length; i += LANES) {
-        let deviation = x[first + i] - origin - mean;
-        squares += deviation * deviation;
+    for (var i = lane; i < params.length; i += KEEP * LANES) {
+        load(&kept, first, i, origin);
+        var middle = 0.0;
+        var more = 0.0;
+        if CENTRED {
+            for (var j = 0u; j < KEEP; j++) {
+                if i + j * LANES < params.length { middle += kept[j]; more += 1.0; }
+            }
+            middle /= more;
+            let apart = middle - mean;
+            let share = more / (count + more);
+            squares += apart * apart * count * share;
+            mean += apart * share;
+            count += more;
+        }
+        for (var j = 0u; j < KEEP; j++) {
+            if i + j * LANES < params.length { squares += (kept[j] - middle) * (kept[j] - middle); }
+        }
+    }
+    if CENTRED {
+        let own = mean;
+        mean = total(lane, own * count) / f32(params.length);
+        squares += (own - mean) * (own - mean) * count;
     }
     let scale = inverseSqrt(total(lane, squares) / f32(params.length) + params.eps);
 
     let entry = line % params.groups * (params.length / params.spatial);
-    for (var i = lane; i < params.length; i += LANES) {
-        // What `divide` gives for long lines is exact for greater divisors only.
-        let by = affine[entry + select(divide(i, params.spatial), i, params.spatial == 1u)];
-        let value = (x[first + i] - origin - mean) * scale * by.x + by.y;
-        y[first + i] = activate(ACTIVATION, vec4<f32>(value), params.lo, params.hi, params.alpha).x;
+    for (var i = lane; i < params.length; i += KEEP * LANES) {
+        if params.length > KEEP * LANES { load(&kept, first, i, origin); }
+        for (var j = 0u; j < KEEP; j++) {
+            let at = i + j * LANES;
+            if at < params.length {
+                // What `divide` gives for long lines is exact for greater divisors only.
+                let by = affine[entry + select(divide(at, params.spatial), at, params.spatial == 1u)];
+                let value = (kept[j] - mean) * scale * by.x + by.y;
+                y[first + at] = activate(ACTIVATION, vec4<f32>(value), params.lo, params.hi, params.alpha).x;
+            }
+        }
     }
 }

@@ -46,8 +46,8 @@ impl Op for GroupNorm {
         Ok(vec![x.clone()])
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(self.norm.kernels(io, Lines::groups(&io.inputs[0], self.num_groups)))
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(self.norm.kernels(io, Lines::groups(&io.inputs[0], self.num_groups), caps))
     }
 
     fn cost(&self, _io: &Io) -> Cost {

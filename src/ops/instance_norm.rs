@@ -40,9 +40,9 @@ impl Op for InstanceNorm2d {
         Ok(vec![x.clone()])
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let x = &io.inputs[0];
-        Ok(self.norm.kernels(io, Lines::groups(x, x[1])))
+        Ok(self.norm.kernels(io, Lines::groups(x, x[1]), caps))
     }
 
     fn cost(&self, _io: &Io) -> Cost {

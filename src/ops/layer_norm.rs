@@ -41,8 +41,8 @@ impl Op for LayerNorm {
         Ok(vec![x.clone()])
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(self.norm.kernels(io, Lines::trailing(&self.normalized_shape)))
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(self.norm.kernels(io, Lines::trailing(&self.normalized_shape), caps))
     }
 
     fn cost(&self, _io: &Io) -> Cost {

@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, Shader};
 use bytemuck::{Pod, Zeroable};
 
 /// What is done to each line: `f((x - mean) / sqrt(var + eps) * weight + bias)`.
@@ -48,6 +48,19 @@ pub(crate) fn expect_trailing(x: &Shape, normalized_shape: &Shape) -> Result<(),
         return Ok(());
     }
     Err(ErrorKind::argument("normalized_shape", format_args!("the last dimensions of {x}"), normalized_shape))
+}
+
+/// A shader whose workgroups read so many elements each, with `LANES` invocations that `KEEP` some of
+/// them in registers: on GPUs all, up to 4096.
+pub(crate) fn keeping(shader: Shader, elements: usize, caps: &Caps) -> Shader {
+    let (lanes, keep) = match (caps.lanes, elements) {
+        // llvmpipe puts all registers aside at a barrier, unless a workgroup is one vector.
+        (Some(lanes), _) => (lanes, 2),
+        (None, 0..=256) => (64, 4),
+        (None, 257..=1024) => (64, 16),
+        (None, _) => (256, 16),
+    };
+    shader.tile("KEEP", keep).set("LANES", lanes)
 }
 
 impl Lines {
@@ -103,7 +116,7 @@ impl Norm {
         Packed { key, place: Place::Buffer, texels, values: std::sync::Arc::new(values) }
     }
 
-    pub(crate) fn kernels(&self, io: &Io, lines: Lines) -> Vec<Kernel> {
+    pub(crate) fn kernels(&self, io: &Io, lines: Lines, caps: &Caps) -> Vec<Kernel> {
         let count = io.inputs[0].elements() / lines.length;
         // Without weight and bias, the single pair serves whole lines.
         let plain = Lines { groups: 1, spatial: lines.length, ..lines };
@@ -116,8 +129,7 @@ impl Norm {
             eps: self.eps as f32,
             activation: ActivationParams::of(self.activation),
         };
-        let shader = shader!("norm", "activation", "index")
-            .set("LANES", if length > 1024 { 256u32 } else { 64 })
+        let shader = keeping(shader!("norm", "activation", "index"), length, caps)
             .set("CENTRED", self.centred)
             .set("ACTIVATION", code(self.activation));
         let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];

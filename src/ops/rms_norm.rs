@@ -42,8 +42,8 @@ impl Op for RmsNorm {
         Ok(vec![x.clone()])
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(self.norm.kernels(io, Lines::trailing(&self.normalized_shape)))
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(self.norm.kernels(io, Lines::trailing(&self.normalized_shape), caps))
     }
 
     fn cost(&self, _io: &Io) -> Cost {

@@ -1,5 +1,6 @@
 //! Softmax and its logarithm over an axis.
 
+use super::norm::keeping;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Io, Op};
 use crate::kernel::shader::shader;
@@ -49,17 +50,15 @@ fn output_shapes(inputs: &[Shape], axis: usize) -> Result<Vec<Shape>, ErrorKind>
     Ok(vec![x.clone()])
 }
 
-fn kernel(io: &Io, axis: usize, log: bool) -> Kernel {
+fn kernel(io: &Io, caps: &Caps, axis: usize, log: bool) -> Kernel {
     let x = &io.inputs[0];
     let (length, stride) = (x[axis], x.strides()[axis]);
     let lines = x.elements() / length.max(1);
     let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32 };
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
-    let columns = stride.next_power_of_two().min(16);
-    let shader = shader!("softmax", "index")
-        .set("LANES", if columns * length > 1024 { 256u32 } else { 64 })
-        .set("COLUMNS", columns as u32)
-        .set("LOG", log);
+    let columns = stride.next_power_of_two().min(caps.lanes.map_or(16, |lanes| lanes as usize));
+    let shader =
+        keeping(shader!("softmax", "index"), columns * length, caps).set("COLUMNS", columns as u32).set("LOG", log);
     Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, lines.div_ceil(columns)))
 }
 
@@ -72,8 +71,8 @@ impl Op for Softmax {
         output_shapes(inputs, self.axis)
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(vec![kernel(io, self.axis, false)])
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(vec![kernel(io, caps, self.axis, false)])
     }
 }
 
@@ -86,8 +85,8 @@ impl Op for LogSoftmax {
         output_shapes(inputs, self.axis)
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(vec![kernel(io, self.axis, true)])
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(vec![kernel(io, caps, self.axis, true)])
     }
 }
 

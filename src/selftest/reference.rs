@@ -272,11 +272,16 @@ pub fn log_softmax(x: &Tensor, axis: usize) -> Tensor {
 
 /// `f` of each element less its line's largest, and of the sum of the line's exponentials.
 fn over_lines(x: &Tensor, axis: usize, f: impl Fn(f64, f64) -> f64) -> Tensor {
-    Tensor::build(x.shape.clone(), |i| {
-        let line: Vec<f64> = (0..x.shape[axis]).map(|j| x.at(&[&i[..axis], &[j], &i[axis + 1..]].concat())).collect();
-        let largest = line.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        f(x.at(i) - largest, line.iter().map(|value| (value - largest).exp()).sum())
-    })
+    let (length, stride) = (x.shape[axis], x.shape[axis + 1..].iter().product::<usize>());
+    let mut y = x.clone();
+    for first in (0..x.data.len()).filter(|i| i / stride % length == 0) {
+        let line = || (0..length).map(|i| first + i * stride);
+        let value = |i: usize| f64::from(x.data[i]);
+        let largest = line().map(value).fold(f64::NEG_INFINITY, f64::max);
+        let sum = line().map(|i| (value(i) - largest).exp()).sum();
+        line().for_each(|i| y.data[i] = f(value(i) - largest, sum) as f32);
+    }
+    y
 }
 
 pub fn concat(inputs: &[&Tensor], axis: usize) -> Tensor {

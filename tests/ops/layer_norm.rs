@@ -1,5 +1,6 @@
 use crate::harness::refused;
-use shadernet::ops::LayerNorm;
+use shadernet::kernel::Caps;
+use shadernet::ops::{LayerNorm, LogSoftmax, Softmax};
 use shadernet::{Constant, DType, Io, Op};
 
 #[test]
@@ -9,6 +10,23 @@ fn counts_its_parameters() {
     let ones = || Some(Constant::new("c", [3, 5], vec![1.0; 15]));
     let parameters = |weight, bias| LayerNorm::new([3, 5], weight, bias).cost(&io).parameters;
     assert_eq!([parameters(ones(), ones()), parameters(ones(), None), parameters(None, None)], [30, 15, 0]);
+}
+
+#[test]
+fn one_dispatch_keeps_lines_of_4096() {
+    for length in [1, 256, 257, 1024, 1025, 4096] {
+        let shape = [3, length].into();
+        let io =
+            Io { inputs: std::slice::from_ref(&shape), outputs: std::slice::from_ref(&shape), dtypes: &[DType::F32] };
+        for op in [&LayerNorm::new([length], None, None) as &dyn Op, &Softmax::new(1), &LogSoftmax::new(1)] {
+            let kernels = op.kernels(&io, &Caps::portable()).unwrap_or_else(|error| panic!("{error}"));
+            let [dispatch] = kernels[0].dispatches.as_slice() else { panic!("{} takes one dispatch", op.name()) };
+            let name = dispatch.shader.to_string();
+            let value = |of: &str| name.split(' ').find_map(|word| word.strip_prefix(of)?.parse::<usize>().ok());
+            let kept = value("KEEP=").zip(value("LANES=")).map(|(keep, lanes)| keep * lanes);
+            assert!(kept.is_some_and(|kept| kept >= length), "{name} reads a line of {length} again");
+        }
+    }
 }
 
 #[test]

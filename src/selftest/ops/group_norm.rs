@@ -22,7 +22,7 @@ fn check_all(t: &Suite, case: &str, x: &Tensor, groups: usize, eps: f64) {
 }
 
 fn groups_and_shapes(t: &Suite) {
-    let cases: [(&[usize], &[usize], f64); 10] = [
+    let cases: [(&[usize], &[usize], f64); 12] = [
         (&[1, 1], &[1], 1e-5),
         (&[2, 6], &[1, 2, 6], 1e-5),
         (&[3, 7, 5], &[1, 7], 1e-5),
@@ -32,6 +32,8 @@ fn groups_and_shapes(t: &Suite) {
         (&[2, 2, 8, 8], &[1, 2], 1e-5),
         (&[2, 10, 13, 1], &[1, 2, 10], 1e-5),
         (&[1, 4, 25, 50], &[1, 2, 4], 1e-3),
+        (&[1, 4, 32, 64], &[1, 2, 4], 1e-5),
+        (&[1, 2, 17, 241], &[1, 2], 1e-5),
         (&[2, 4, 3, 5, 2], &[1, 2, 4], 1e-5),
     ];
     for (shape, groups, eps) in cases {

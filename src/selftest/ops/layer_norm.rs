@@ -7,6 +7,7 @@ use crate::selftest::reference::{self, Tensor};
 /// The cases.
 pub fn cases(t: &Suite) {
     shapes_and_epsilons(t);
+    lines_kept_and_read_again(t);
     a_mean_far_from_zero(t);
     takes_in_an_activation(t);
     of_an_image(t);
@@ -49,6 +50,16 @@ fn shapes_and_epsilons(t: &Suite) {
         let case = format!("{dimensions} of {shape:?}, eps {eps}");
         check_all(t, &case, &random(1, shape), dimensions, eps);
         check_all(t, &format!("{case}, outliers"), &outliers(1, shape), dimensions, eps);
+    }
+}
+
+fn lines_kept_and_read_again(t: &Suite) {
+    // A vector of llvmpipe and what it keeps, what 64 and 256 invocations keep of 4 and 16 each, and a second such block.
+    for around in [16, 256, 1024, 4096, 8192] {
+        for length in [around - 1, around, around + 1] {
+            check_all(t, &format!("{length} with outliers"), &outliers(1, [2, length]), 1, 1e-5);
+            check_all(t, &format!("{length} about 1e4"), &far_from_zero([2, length]), 1, 1e-5);
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::selftest::reference::{self, Tensor};
 pub fn cases(t: &Suite) {
     over_each_axis(t);
     lines_whose_elements_are_apart(t);
+    lines_kept_and_read_again(t);
     large_values(t);
     more_workgroups_than_a_dimension_has(t);
     of_an_image(t);
@@ -60,6 +61,28 @@ fn lines_whose_elements_are_apart(t: &Suite) {
     ];
     for (shape, axis) in cases {
         check_both(t, &format!("axis {axis} of {shape:?}"), &scaled(5.0, shape), axis);
+    }
+}
+
+fn lines_kept_and_read_again(t: &Suite) {
+    // A vector of llvmpipe and what it keeps, what 64 and 256 invocations keep of 4 and 16 each, and a second such block.
+    for around in [16, 256, 1024, 4096, 8192] {
+        for length in [around - 1, around, around + 1] {
+            check_both(t, &format!("{length} in a line"), &scaled(30.0, &[2, length]), 1);
+        }
+    }
+    // The same of 16 and of 4 lines together.
+    for (columns, stride, around) in [(16, 17, [16, 64, 256]), (4, 3, [64, 256, 1024])] {
+        for around in around {
+            for length in [around - 1, around, around + 1] {
+                check_both(t, &format!("{length} in {columns} lines"), &scaled(30.0, &[length, stride]), 0);
+            }
+        }
+    }
+    // The largest comes last, then first: the sum so far is as nothing beside it, or all that follows is.
+    for way in [1.0, -1.0] {
+        let ramp = (0..5000).map(|i| way * 0.05 * i as f32).collect();
+        check_both(t, &format!("a slope of {way}"), &Tensor::new([1, 5000], ramp), 1);
     }
 }
 
