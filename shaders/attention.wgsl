@@ -66,8 +66,9 @@ fn main(
     let n = id / params.splits / tiles / params.heads;
     if n >= params.batch { return; }
 
-    var start = 0u;
-    if params.positions > 0u { start = u32(clamp(position[min(n, params.positions - 1u)], 0, i32(params.keys))); }
+    // Read even if there is none: Mesa 22.3 compiles a shader that reads it in an `if` anew for each dispatch.
+    let given = clamp(position[min(n, max(params.positions, 1u) - 1u)], 0, i32(params.keys));
+    let start = select(0u, u32(given), params.positions > 0u);
     let last = min(first + 63u, pairs - 1u);
     let range = visible(params, start + first / params.group, start + last / params.group, split);
 

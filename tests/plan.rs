@@ -2,7 +2,7 @@
 
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 use shadernet::models::{all, find};
-use shadernet::ops::{BatchNorm2d, Conv2d, Pad2d, PaddingMode, Pool2d, PoolKind};
+use shadernet::ops::{BatchNorm2d, Conv2d, GroupNorm, Pad2d, PaddingMode, Pool2d, PoolKind};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{PlannedValue, Resource};
 use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Op, Plan, Result, Shape, Weights};
@@ -384,5 +384,23 @@ fn scratch_lives_for_its_step() {
     for (i, a) in plan.values.iter().enumerate() {
         let together = |b: &PlannedValue| a.alive.0 <= b.alive.1 && b.alive.0 <= a.alive.1;
         assert!(plan.values[..i].iter().all(|b| a.slot != b.slot || !together(b)), "{:?}\n{plan}", plan.values);
+    }
+}
+
+/// Between convolutions a group of whole texels, or of one channel, is normalised where the image lies.
+#[test]
+fn group_and_instance_norm_stay_channels_last() {
+    let weight = |out: usize| Constant::new("w", [out, 8, 3, 3], vec![0.1; out * 72]);
+    for groups in [1, 2, 8] {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [BATCH, 8, 9, 9]);
+        let x = graph.conv2d(x, Conv2d::new(weight(8), None).padding(1)).expect("it fits");
+        let x = graph.group_norm(x, GroupNorm::new(groups, None, None)).expect("they divide 8");
+        let x = graph.conv2d(x, Conv2d::new(weight(8), None).padding(1)).expect("it fits");
+        graph.output("y", x);
+        let plan = plan(&graph.fused(), 1, &Caps::portable());
+        let shaders: Vec<&str> =
+            plan.steps.iter().flat_map(|step| &step.dispatches).map(|(dispatch, _)| dispatch.shader.name()).collect();
+        assert_eq!(shaders, ["pack", "gemm", "norm_image", "gemm", "unpack"], "{plan}");
     }
 }

@@ -1,6 +1,6 @@
 //! Group norm.
 
-use super::norm::{Lines, Norm};
+use super::norm::Norm;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
@@ -47,7 +47,7 @@ impl Op for GroupNorm {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(self.norm.kernels(io, Lines::groups(&io.inputs[0], self.num_groups), caps))
+        Ok(self.norm.group_kernels(io, self.num_groups, caps))
     }
 
     fn cost(&self, _io: &Io) -> Cost {

@@ -1,6 +1,6 @@
 //! Instance norm: group norm with as many groups as channels.
 
-use super::norm::{Lines, Norm};
+use super::norm::Norm;
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
@@ -41,8 +41,7 @@ impl Op for InstanceNorm2d {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let x = &io.inputs[0];
-        Ok(self.norm.kernels(io, Lines::groups(x, x[1]), caps))
+        Ok(self.norm.group_kernels(io, io.inputs[0][1], caps))
     }
 
     fn cost(&self, _io: &Io) -> Cost {

@@ -1,10 +1,12 @@
 //! What layer, RMS, group and instance norm have in common: lines of consecutive elements, normalised one by one.
 
 use super::activation::{Activation, ActivationParams, code};
+use super::image_places;
 use crate::Shape;
 use crate::error::ErrorKind;
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, Shader};
 use bytemuck::{Pod, Zeroable};
@@ -61,6 +63,21 @@ pub(crate) fn keeping(shader: Shader, elements: usize, caps: &Caps) -> Shader {
         (None, _) => (256, 16),
     };
     shader.tile("KEEP", keep).set("LANES", lanes)
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct ImageParams {
+    h: u32,
+    w: u32,
+    c: u32,
+    c4: u32,
+    span: u32,
+    units: u32,
+    count: u32,
+    pairs: u32,
+    eps: f32,
+    activation: ActivationParams,
 }
 
 impl Lines {
@@ -134,6 +151,44 @@ impl Norm {
             .set("ACTIVATION", code(self.activation));
         let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];
         vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, count))]
+    }
+
+    /// The kernels for `groups` groups of channels: of rows, and of images channels last, if a group is a single channel or
+    /// whole texels.
+    pub(crate) fn group_kernels(&self, io: &Io, groups: usize, caps: &Caps) -> Vec<Kernel> {
+        let x = &io.inputs[0];
+        let mut kernels = self.kernels(io, Lines::groups(x, groups), caps);
+        let image = Image::of(x);
+        let of = x[1] / groups;
+        if !(3..=4).contains(&x.len()) || (of != 1 && !of.is_multiple_of(4)) {
+            return kernels;
+        }
+        let span = of.div_ceil(4);
+        let units = image.c4() / span;
+        let params = ImageParams {
+            h: image.h as u32,
+            w: image.w as u32,
+            c: image.c as u32,
+            c4: image.c4() as u32,
+            span: span as u32,
+            units: units as u32,
+            count: (image.n * units) as u32,
+            pairs: self.affine().next().map_or(1, |constant| constant.shape().elements()) as u32,
+            eps: self.eps as f32,
+            activation: ActivationParams::of(self.activation),
+        };
+        kernels.extend(image_places(caps).iter().map(|&place| {
+            let texture = place == Place::Texture;
+            let shader = keeping(shader!("norm_image", "activation", "index"), image.h * image.w * span, caps)
+                .set("SEPARATE", of == 1)
+                .set("ACTIVATION", code(self.activation))
+                .texture("x", texture)
+                .texture("y", texture);
+            let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];
+            let dispatch = Dispatch::new(shader, &params, bindings, image.n * units);
+            Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
+        }));
+        kernels
     }
 
     pub(crate) fn cost(&self) -> Cost {

@@ -22,7 +22,7 @@ fn check_all(t: &Suite, case: &str, x: &Tensor, groups: usize, eps: f64) {
 }
 
 fn groups_and_shapes(t: &Suite) {
-    let cases: [(&[usize], &[usize], f64); 12] = [
+    let cases: [(&[usize], &[usize], f64); 15] = [
         (&[1, 1], &[1], 1e-5),
         (&[2, 6], &[1, 2, 6], 1e-5),
         (&[3, 7, 5], &[1, 7], 1e-5),
@@ -35,6 +35,9 @@ fn groups_and_shapes(t: &Suite) {
         (&[1, 4, 32, 64], &[1, 2, 4], 1e-5),
         (&[1, 2, 17, 241], &[1, 2], 1e-5),
         (&[2, 4, 3, 5, 2], &[1, 2, 4], 1e-5),
+        (&[2, 16, 5, 7], &[1, 2, 4, 16], 1e-5),
+        (&[2, 24, 1, 9], &[2, 3, 6], 0.1),
+        (&[1, 8, 60, 70], &[1, 2, 8], 1e-5),
     ];
     for (shape, groups, eps) in cases {
         for &groups in groups {
@@ -48,18 +51,22 @@ fn groups_and_shapes(t: &Suite) {
 fn a_mean_far_from_zero(t: &Suite) {
     for groups in [1, 2, 4] {
         check_all(t, &format!("{groups} groups about 1e4"), &far_from_zero([2, 4, 25, 50]), groups, 1e-5);
+        check_all(t, &format!("{groups} groups of more about 1e4"), &far_from_zero([1, 16, 13, 11]), groups, 1e-5);
     }
 }
 
 fn takes_in_an_activation_between_images(t: &Suite) {
-    let x = random(1, [2, 6, 3, 5]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.group_norm(x, GroupNorm::new(2, None, None))?;
-        let y = graph.activation(y, Activation::Silu)?;
-        as_image(graph, y)
-    });
-    t.expect_fused(&graph, 3);
-    let expected = reference::silu(&reference::group_norm(&x, 2, None, None, 1e-5));
-    t.check("SiLU", &graph, &[&x], &expected, Tolerance::Transcendental);
+    // Groups of three channels, of a texel, of one channel.
+    for (channels, groups) in [(6, 2), (8, 2), (6, 6)] {
+        let x = random(1, [2, channels, 3, 5]);
+        let graph = graph(&[&x], |graph, x| {
+            let x = as_image(graph, x[0])?;
+            let y = graph.group_norm(x, GroupNorm::new(groups, None, None))?;
+            let y = graph.activation(y, Activation::Silu)?;
+            as_image(graph, y)
+        });
+        t.expect_fused(&graph, 3);
+        let expected = reference::silu(&reference::group_norm(&x, groups, None, None, 1e-5));
+        t.check(&format!("SiLU after {groups} of {channels}"), &graph, &[&x], &expected, Tolerance::Transcendental);
+    }
 }
