@@ -2,6 +2,7 @@
 
 use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
+use super::strided::walks;
 use super::window::Window;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
@@ -10,8 +11,8 @@ use crate::kernel::layout::Image;
 use crate::kernel::{Binding, Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 
-/// `torch.matmul`: `[.., M, K]` by `[.., K, N]` gives `[.., M, N]`; the dimensions before are a batch and broadcast (four of
-/// them at most). An operand of one dimension, `[K]`, is a row as a and a column as b, which the output lacks.
+/// `torch.matmul`: `[.., M, K]` by `[.., K, N]` gives `[.., M, N]`; the dimensions before are a batch, any number of
+/// them, and broadcast (neighbours that broadcast alike count as one, four are the most). An operand of one dimension, `[K]`, is a row as a and a column as b, which the output lacks.
 ///
 /// ```
 /// use shadernet::ops::MatMul;
@@ -38,6 +39,8 @@ struct Matrices {
 struct Product {
     operands: [Matrices; 2],
     reversed: bool,
+    /// How many matrices, and how far it is to the next one of each operand: along four dimensions.
+    batch: [[u32; 4]; 3],
     output: Shape,
 }
 
@@ -71,8 +74,8 @@ impl MatMul {
         let (a, b) = (&inputs[0], &inputs[1]);
         for ((name, x), transposed) in [("a", a), ("b", b)].into_iter().zip(self.transposed) {
             let least = if transposed { 2 } else { 1 };
-            if !(least..=6).contains(&x.len()) {
-                return Err(ErrorKind::argument(name, format_args!("{least} to 6 dimensions"), x));
+            if x.len() < least {
+                return Err(ErrorKind::argument(name, ["1 dimension or more", "2 dimensions or more"][least - 1], x));
             }
         }
         let matrices = |x: &Shape, transposed: bool| match x[..] {
@@ -108,7 +111,19 @@ impl MatMul {
         let reversed = a.len() > 1 && b.len() == 1;
         let flipped = |x: Matrices| Matrices { rows: x.columns, columns: x.rows, transposed: !x.transposed, ..x };
         let operands = if reversed { [flipped(right), flipped(left)] } else { [left, right] };
-        Ok(Product { operands, reversed, output: sizes.into() })
+        // How far it is from one matrix to the next, in rows of memory.
+        let next = |x: &Matrices| {
+            let rows = if x.transposed { x.columns } else { x.rows };
+            x.batch.broadcast_strides(&batch).into_iter().map(|stride| stride * rows).collect::<Vec<_>>()
+        };
+        let (counts, [x, w]) = walks(&batch, [&next(&operands[0]), &next(&operands[1])])?;
+        let [outer, batches] = [&counts[..4], &counts[4..]];
+        if outer.iter().any(|&count| count != 1) {
+            return Err(ErrorKind::Unsupported(format!("batches {batch} that broadcast in more than four turns")));
+        }
+        let last = |walk: &[u32]| std::array::from_fn(|i| walk[i]);
+        let batch = [last(batches), last(&x[4..]), last(&w[4..])];
+        Ok(Product { operands, reversed, batch, output: sizes.into() })
     }
 }
 
@@ -133,32 +148,15 @@ impl Op for MatMul {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let Product { operands: [x, w], reversed, .. } = self.product(io.inputs)?;
+        let Product { operands: [x, w], reversed, batch: [batch, x_batch, w_batch], .. } = self.product(io.inputs)?;
         let (m, k, n) = (x.rows, x.columns, w.columns);
-        let outer = x.batch.broadcast(&w.batch).expect("the shape was checked");
-        let four = |values: &[usize], scale: usize, fill: u32| {
-            let mut all = [fill; 4];
-            all[4 - values.len()..].iter_mut().zip(values).for_each(|(to, &v)| *to = (v * scale) as u32);
-            all
-        };
-        // How far it is from one matrix to the next, in rows of memory.
-        let next = |x: &Matrices| {
-            let rows = if x.transposed { x.columns } else { x.rows };
-            four(&x.batch.broadcast_strides(&outer), rows, 0)
-        };
         let gemm = Gemm {
             x: Image { n: m, c: k, h: 1, w: 1 },
             y: Image { n: m, c: n, h: 1, w: 1 },
             layout: Layout::packed,
             window: Window::PIXEL,
             groups: 1,
-            w: Operand::Input {
-                rows: k,
-                transposed: [x.transposed, w.transposed],
-                batch: four(&outer, 1, 1),
-                x_batch: next(&x),
-                w_batch: next(&w),
-            },
+            w: Operand::Input { rows: k, transposed: [x.transposed, w.transposed], batch, x_batch, w_batch },
             bias: self.bias.as_ref(),
             epilogue: self.epilogue,
         };

@@ -51,7 +51,7 @@ pub fn op(transposed: [bool; 2]) -> MatMul {
 }
 
 fn sizes(t: &Suite) {
-    let cases: [(&str, &[usize], &[usize]); 14] = [
+    let cases: [(&str, &[usize], &[usize]); 16] = [
         ("one of everything", &[1, 1], &[1, 1]),
         ("odd sizes", &[3, 5], &[5, 7]),
         ("four of k", &[3, 4], &[4, 8]),
@@ -66,6 +66,8 @@ fn sizes(t: &Suite) {
         ("a matrix for all", &[2, 3, 5, 4], &[4, 2]),
         ("rank 4, several tiles", &[2, 2, 20, 8], &[2, 2, 8, 40]),
         ("rank 6", &[2, 1, 2, 1, 3, 4], &[1, 3, 1, 2, 4, 5]),
+        ("rank 8", &[2, 1, 2, 2, 1, 2, 3, 4], &[2, 1, 2, 2, 1, 2, 4, 5]),
+        ("rank 9, broadcast", &[2, 1, 2, 1, 1, 2, 2, 3, 4], &[2, 3, 1, 2, 2, 4, 5]),
     ];
     for (name, a, b) in cases {
         let (a, b) = (random(1, a), random(2, b));

@@ -120,7 +120,7 @@ pub const TABLES: &[Table] = &[
         "broadcasting; elements of any type",
         "eq ne lt le gt ge logical_and logical_or logical_xor logical_not where"
     ),
-    table!(matmul, "matmul", "broadcasting batches, rank 1 to 6, transposed operands, bias", "matmul product"),
+    table!(matmul, "matmul", "broadcasting batches, any rank, transposed operands, bias", "matmul product"),
     table!(
         pad,
         "ZeroPad, ConstantPad, ReflectionPad, ReplicationPad, CircularPad, 1d and 2d; pad of any rank",
