@@ -152,6 +152,7 @@ fn what_does_not_fit_is_refused() {
     for token in [17, -1, i32::MAX] {
         assert!(refused(&mut generator, &[token]).contains(&format!("token: wanted 0 to 16, got {token}")));
     }
+    assert!(generator.prepare(usize::MAX).expect_err("no room").to_string().contains("at most 4: room for 64, got"));
     assert!(refused(&mut generator, &[]).contains("tokens: wanted as many for each of 1 texts"));
     assert_eq!(generator.position(), 60);
     generator.feed_blocking(&[0; 4]).expect("there is room");

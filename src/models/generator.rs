@@ -65,6 +65,7 @@ impl Generator {
     /// An error if there is no room for so many tokens.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn prepare(&mut self, length: usize) -> Result<()> {
+        self.expect_room(length)?;
         let position = self.position;
         let fed = self.feed_blocking(&vec![0; self.batch * length]);
         // What was written is beyond the texts' end, and will be written anew.
@@ -100,10 +101,7 @@ impl Generator {
             return Err(ErrorKind::argument("tokens", wanted, tokens.len()).into());
         }
         let length = tokens.len() / self.batch;
-        if length > self.capacity() - self.position {
-            let wanted = format!("at most {}: room for {}", self.capacity() - self.position, self.capacity());
-            return Err(ErrorKind::argument("tokens", wanted, length).into());
-        }
+        self.expect_room(length)?;
         let vocabulary = self.decoder.vocab_size;
         if let Some(token) = tokens.iter().find(|&&token| !(0..vocabulary as i64).contains(&token.into())) {
             return Err(ErrorKind::argument("token", format_args!("0 to {}", vocabulary - 1), token).into());
@@ -117,6 +115,15 @@ impl Generator {
             done += chunk;
         }
         Ok(pending)
+    }
+
+    fn expect_room(&self, length: usize) -> Result<()> {
+        let room = self.capacity() - self.position;
+        if length <= room {
+            return Ok(());
+        }
+        let wanted = format!("at most {room}: room for {}", self.capacity());
+        Err(ErrorKind::argument("tokens", wanted, length).into())
     }
 
     /// Notes that so many tokens went through, and takes the logits of the last ones.
