@@ -2,7 +2,7 @@
 
 use crate::error::{ErrorKind, Result};
 use crate::kernel::{Caps, Kernel};
-use crate::{DType, Shape};
+use crate::{Constant, DType, Shape};
 use std::any::Any;
 use std::fmt::Debug;
 
@@ -37,6 +37,16 @@ pub trait Op: Any + Debug + Send + Sync {
     /// What it costs, by the field's definitions.
     fn cost(&self, _io: &Io) -> Cost {
         Cost::default()
+    }
+
+    /// The learned constants that it holds, so that one that several operations share can be counted once.
+    fn parameters(&self) -> Vec<&Constant> {
+        Vec::new()
+    }
+
+    /// How far an output pixel sees in the inputs.
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Everything
     }
 
     /// This operation and `next`, which alone reads its output (as its input `position`), as one operation:
@@ -79,7 +89,24 @@ pub struct Io<'a> {
     pub dtypes: &'a [DType],
 }
 
-/// What one operation costs.
+impl Io<'_> {
+    /// The elements of all inputs.
+    pub fn read(&self) -> u64 {
+        elements(self.inputs)
+    }
+
+    /// The elements of all outputs.
+    pub fn written(&self) -> u64 {
+        elements(self.outputs)
+    }
+}
+
+fn elements(shapes: &[Shape]) -> u64 {
+    shapes.iter().fold(0, |sum: u64, shape| sum.saturating_add(shape.elements() as u64))
+}
+
+/// What one operation costs. A fused operation costs what all its parts do, but for batch norm that is folded into weights, which
+/// is no more than their bias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
     /// Learned numbers that multiply: weights without biases.
@@ -88,7 +115,102 @@ pub struct Cost {
     pub parameters: u64,
     /// Multiply-accumulates.
     pub macs: u64,
+    /// Arithmetic beside them: each addition, multiplication, division and comparison of the operation's formula is one, and so is
+    /// each evaluation of a function (`exp`, `tanh`, `sqrt`, ..). A sum of n numbers is n - 1, their mean n. What depends on no
+    /// input is computed at load and is none, as is the arithmetic of indices and places. What only moves elements has none.
+    pub other: u64,
+    /// Elements that go between memory and the processor, where that isn't each input, parameter and output once: 0 for a view,
+    /// what is read and written for an operation that takes some elements of its input.
+    pub moves: Option<u64>,
     /// The outputs are held in memory of their own. Activations, normalisation and residual additions can work in
     /// place and views copy nothing, so that the lecture on efficient deep learning doesn't count their outputs.
     pub activations: bool,
+}
+
+impl Cost {
+    /// Of an operation whose outputs are [held in memory of their own](Cost::activations), with so much arithmetic.
+    pub(crate) fn held(other: u64) -> Cost {
+        Cost { other, activations: true, ..Cost::default() }
+    }
+
+    /// Of an operation that can work in place, with so much arithmetic.
+    pub(crate) fn in_place(other: u64) -> Cost {
+        Cost { other, ..Cost::default() }
+    }
+
+    /// Of a view.
+    pub(crate) fn view() -> Cost {
+        Cost { moves: Some(0), ..Cost::default() }
+    }
+
+    /// Of copying so many elements, which some indices may choose.
+    pub(crate) fn copy(elements: u64, indices: u64) -> Cost {
+        Cost { moves: Some(elements.saturating_mul(2).saturating_add(indices)), ..Cost::held(0) }
+    }
+
+    /// Floating-point operations: a multiply-accumulate is two.
+    pub fn flops(&self) -> u64 {
+        self.macs.saturating_mul(2).saturating_add(self.other)
+    }
+
+    /// The least bytes that go between memory and the processor: elements and parameters have four each.
+    pub fn bytes(&self, io: &Io) -> u64 {
+        let once = || io.read().saturating_add(self.parameters).saturating_add(io.written());
+        self.moves.unwrap_or_else(once).saturating_mul(4)
+    }
+}
+
+/// How far an output pixel sees in the inputs, along the spatial axes: the third dimension and those after it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The same pixel; all of an input that is broadcast along a spatial axis.
+    Pixel,
+    /// Some pixels of the first input: those of one [`Taps`] along each spatial axis. The same pixel of others, which a fused
+    /// operation adds.
+    Window(Vec<Taps>),
+    /// All pixels, or who knows.
+    Everything,
+}
+
+/// The pixels along an axis that an output pixel sees: input pixel `i`, if for output pixel `o` the number `i * up - o * down` is one
+/// of `first`, `first + step`, .. up to `count` of them. The image doesn't end there: a pixel that doesn't exist is padding.
+///
+/// A convolution with stride s, dilation d and padding p has an `up` of 1, a `down` of s, a `step` of d and begins at -p; the
+/// transposed one goes the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taps {
+    /// Output pixels to the step between input pixels that `down` counts: more than 1 where it makes images larger.
+    pub up: i64,
+    /// Input pixels, times `up`, from an output pixel to the next.
+    pub down: i64,
+    /// The first tap of output pixel 0.
+    pub first: i64,
+    /// From a tap to the next.
+    pub step: i64,
+    /// How many taps.
+    pub count: i64,
+}
+
+impl Taps {
+    /// A window of `size` pixels, `dilation` apart, that moves by `stride`, with `before` pixels of padding.
+    pub fn window(size: usize, stride: usize, dilation: usize, before: isize) -> Taps {
+        let [count, down, step] = [size, stride, dilation].map(whole);
+        Taps { up: 1, down, first: (before as i64).saturating_neg(), step, count }
+    }
+
+    /// What such a window, transposed, sees.
+    pub fn transposed(size: usize, stride: usize, dilation: usize, before: isize) -> Taps {
+        let [count, up, step] = [size, stride, dilation].map(whole);
+        let first = (before as i64).saturating_sub(step.saturating_mul(count - 1));
+        Taps { up, down: 1, first, step, count }
+    }
+
+    /// Every pixel `i` for which `i * up - o * down` is in `from..=to`.
+    pub fn between(up: usize, down: usize, from: i64, to: i64) -> Taps {
+        Taps { up: whole(up), down: whole(down), first: from, step: 1, count: to - from + 1 }
+    }
+}
+
+fn whole(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -2,7 +2,7 @@
 
 use super::texel_kernels;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
@@ -109,6 +109,28 @@ struct Params {
     activation: ActivationParams,
 }
 
+impl Activation {
+    /// The operations of its formula: [`Cost::other`] of one element.
+    pub(crate) fn operations(self) -> u64 {
+        match self {
+            Activation::Relu | Activation::Tanh => 1,
+            Activation::Relu6 | Activation::LeakyRelu(_) | Activation::Clamp(..) => 2,
+            Activation::Softsign => 3,
+            Activation::Sigmoid | Activation::Elu(_) | Activation::Hardsigmoid => 4,
+            // `x / 2 * (1 + erf(x / sqrt(2)))` is one of them.
+            Activation::Silu
+            | Activation::Hardswish
+            | Activation::Gelu
+            | Activation::Selu
+            | Activation::Celu(_)
+            | Activation::Mish
+            | Activation::Softplus(_) => 5,
+            // `x / 2 * (1 + tanh(a * (x + b * x * x * x)))`
+            Activation::GeluTanh => 9,
+        }
+    }
+}
+
 impl Op for Activation {
     fn name(&self) -> &'static str {
         match self {
@@ -159,6 +181,15 @@ impl Op for Activation {
         };
         let shader = shader!("activation", "activation", "index").set("ACTIVATION", code(Some(*self)));
         Ok(texel_kernels(caps, shape, &shader, params))
+    }
+
+    /// Each operation and function of its formula once an element.
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::in_place(io.written().saturating_mul(self.operations()))
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 

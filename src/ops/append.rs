@@ -1,7 +1,7 @@
 //! Appending to a cache: how the keys and values of new tokens join those of the tokens before.
 
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
-use crate::graph::op::{Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::graph::{Graph, State, Value};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -70,6 +70,12 @@ impl Op for Append {
         let bindings = vec![Binding::Input(1), Binding::Input(2), Binding::Output(0)];
         let dispatch = Dispatch::new(shader!("append", "index"), &params, bindings, rows.elements().div_ceil(64));
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+    }
+
+    /// Only the new rows are read and written.
+    fn cost(&self, io: &Io) -> Cost {
+        let [rows, position] = [1, 2].map(|input| io.inputs[input].elements() as u64);
+        Cost { activations: false, ..Cost::copy(rows, position) }
     }
 }
 

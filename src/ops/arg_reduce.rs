@@ -2,7 +2,7 @@
 
 use super::reduce::{Split, reduced_shape};
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
@@ -79,8 +79,13 @@ impl Op for ArgReduce {
         Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    /// A comparison less than there are elements, for each output.
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::held(io.read().saturating_sub(io.written()))
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        if self.keepdim && self.axis.is_some_and(|axis| axis < 2) { Reach::Pixel } else { Reach::Everything }
     }
 }
 

@@ -4,7 +4,7 @@ use super::activation::{Activation, ActivationParams, code};
 use super::image_places;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::{Graph, Shape, Value};
@@ -126,9 +126,19 @@ impl Op for BatchNorm2d {
         Ok(image_places(caps).iter().map(|&place| kernel(Layout::channels(place))).collect())
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        let weights = self.weight.shape().elements() as u64;
-        Cost { parameters: 2 * weights, ..Cost::default() }
+    /// Scale and shift, into which the statistics are folded at load, and the activation.
+    fn cost(&self, io: &Io) -> Cost {
+        let each = 2 + self.activation.map_or(0, Activation::operations);
+        let parameters = 2 * self.weight.shape().elements() as u64;
+        Cost { parameters, ..Cost::in_place(io.written().saturating_mul(each)) }
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        vec![&self.weight, &self.bias]
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

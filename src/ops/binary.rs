@@ -4,7 +4,7 @@ use super::activation::{Activation, ActivationParams, code};
 use super::image_places;
 use super::strided::walks;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Io, Op, same_dtype};
+use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Place, Shader};
@@ -218,6 +218,15 @@ impl Op for Binary {
             kernels.push(by_element(io, shader, self.activation)?);
         }
         Ok(kernels)
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        let each = 1 + self.activation.map_or(0, Activation::operations);
+        Cost::in_place(io.written().saturating_mul(each))
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

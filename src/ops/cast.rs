@@ -2,7 +2,7 @@
 
 use super::reshape::views;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
@@ -28,6 +28,11 @@ impl Cast {
     pub fn new(dtype: DType) -> Cast {
         Cast { dtype }
     }
+
+    /// Whether the device holds the same: truth values are 0 and 1 already.
+    fn is_view(&self, from: DType) -> bool {
+        from == self.dtype || (from, self.dtype) == (DType::Bool, DType::I32)
+    }
 }
 
 impl Op for Cast {
@@ -45,15 +50,14 @@ impl Op for Cast {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        if self.is_view(io.dtypes[0]) {
+            return Ok(views(io, caps));
+        }
         let kind: u32 = match (io.dtypes[0], self.dtype) {
-            (DType::F32, DType::I32) => 0,
-            (DType::I32 | DType::Bool, DType::F32) => 1,
+            (_, DType::I32) => 0,
+            (_, DType::F32) => 1,
             (DType::F32, DType::Bool) => 2,
-            (DType::I32, DType::Bool) => 3,
-            // Truth values are 0 and 1 already.
-            (DType::F32, DType::F32) | (DType::I32 | DType::Bool, DType::I32) | (DType::Bool, DType::Bool) => {
-                return Ok(views(io, caps));
-            }
+            (_, DType::Bool) => 3,
         };
         let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
         let params = Params { width: width as u32 };
@@ -62,8 +66,16 @@ impl Op for Cast {
         Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    /// A conversion is one operation; what the device holds as it is, is a view.
+    fn cost(&self, io: &Io) -> Cost {
+        if self.is_view(io.dtypes[0]) {
+            return Cost { activations: true, ..Cost::view() };
+        }
+        Cost::held(io.written())
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 

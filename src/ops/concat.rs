@@ -3,7 +3,7 @@
 use super::binary::eight;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, same_dtype};
+use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 
@@ -62,7 +62,11 @@ impl Op for Concat {
     }
 
     fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+        Cost::held(0)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
     }
 }
 

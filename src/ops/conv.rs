@@ -9,7 +9,7 @@ use super::{BatchNorm2d, PaddingMode, image_places};
 use crate::Shape;
 use crate::error::{ErrorKind, Result, expect_rank};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout};
 
@@ -60,11 +60,24 @@ impl Filters {
         self.epilogue.output(inputs, shape)
     }
 
-    /// Each weight meets each of `positions` pixels of one channel once.
-    pub(crate) fn cost(&self, positions: usize) -> Cost {
+    /// Each weight meets each of `positions` pixels of one channel once; of the input, so many elements are `touched`.
+    pub(crate) fn cost(&self, io: &Io, positions: usize, touched: usize) -> Cost {
         let weights = self.weight.shape().elements() as u64;
-        let bias = self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
-        Cost { weights, parameters: weights + bias, macs: weights * positions as u64, activations: true }
+        let parameters = weights + self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
+        let skipped = (io.inputs[0].elements() - touched) as u64;
+        let moved = io.read().saturating_sub(skipped).saturating_add(parameters).saturating_add(io.written());
+        Cost {
+            weights,
+            parameters,
+            macs: weights.saturating_mul(positions as u64),
+            other: self.epilogue.other(self.bias.is_some(), io.written()),
+            moves: (skipped > 0).then_some(moved),
+            activations: true,
+        }
+    }
+
+    pub(crate) fn parameters(&self) -> Vec<&Constant> {
+        std::iter::once(&self.weight).chain(&self.bias).collect()
     }
 
     /// These with the operation after them, if that can be taken in.
@@ -185,7 +198,13 @@ impl Conv {
     }
 
     pub(crate) fn cost(&self, io: &Io) -> Cost {
-        self.filters.cost(io.outputs[0].elements() / self.filters.weight.shape()[0])
+        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let positions = y.n.saturating_mul(y.h).saturating_mul(y.w);
+        self.filters.cost(io, positions, self.window().touched(x, y))
+    }
+
+    pub(crate) fn reach(&self, io: &Io) -> Reach {
+        Reach::Window(self.window().taps(io.inputs[0].len() - 2))
     }
 
     pub(crate) fn fuse(&self, next: &dyn Op) -> Option<Conv> {

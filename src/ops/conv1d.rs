@@ -4,7 +4,7 @@ use super::PaddingMode;
 use super::conv::Conv;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::{Caps, Kernel};
 use crate::{Graph, Shape, Value};
 
@@ -84,6 +84,14 @@ impl Op for Conv1d {
 
     fn cost(&self, io: &Io) -> Cost {
         self.conv.cost(io)
+    }
+
+    fn reach(&self, io: &Io) -> Reach {
+        self.conv.reach(io)
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.conv.filters.parameters()
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

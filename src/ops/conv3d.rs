@@ -3,10 +3,10 @@
 use super::activation::ActivationParams;
 use super::conv::Filters;
 use super::gemm::chunks;
-use super::window::positions;
+use super::window::{positions, touched};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::{Graph, Shape, Value};
@@ -198,7 +198,24 @@ impl Op for Conv3d {
     }
 
     fn cost(&self, io: &Io) -> Cost {
-        self.filters.cost(io.outputs[0].elements() / self.filters.weight.shape()[0])
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let along = |axis: usize| {
+            let window = [self.kernel_size()[axis], self.stride[axis], self.dilation[axis]];
+            touched(x[2 + axis], y[2 + axis], window)
+        };
+        let pixels = (0..3).map(along).fold(x[0].saturating_mul(x[1]), usize::saturating_mul);
+        self.filters.cost(io, y.elements() / y[1], pixels)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        let taps = |axis: usize| {
+            Taps::window(self.kernel_size()[axis], self.stride[axis], self.dilation[axis], self.padding[axis] as isize)
+        };
+        Reach::Window((0..3).map(taps).collect())
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.filters.parameters()
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -8,7 +8,7 @@ use super::window::{MOST, expect_window, reach};
 use crate::Shape;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
@@ -202,7 +202,16 @@ impl ConvTranspose {
 
     /// Each weight meets each pixel of one input channel once.
     pub(crate) fn cost(&self, io: &Io) -> Cost {
-        self.filters.cost(io.inputs[0].elements() / self.filters.weight.shape()[0])
+        let x = io.inputs[0].elements();
+        self.filters.cost(io, x / self.filters.weight.shape()[0], x)
+    }
+
+    pub(crate) fn reach(&self, io: &Io) -> Reach {
+        let kernel = kernel_size(&self.filters.weight);
+        let taps = |axis: usize| {
+            Taps::transposed(kernel[axis], self.stride[axis], self.dilation[axis], self.padding[axis] as isize)
+        };
+        Reach::Window((4 - io.inputs[0].len()..2).map(taps).collect())
     }
 
     pub(crate) fn fuse(&self, next: &dyn Op) -> Option<ConvTranspose> {

@@ -79,8 +79,12 @@ impl Op for Embedding {
         Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS], dispatches }])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { parameters: self.weight.shape().elements() as u64, activations: true, ..Cost::default() }
+    fn parameters(&self) -> Vec<&Constant> {
+        vec![&self.weight]
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        Cost { parameters: self.weight.shape().elements() as u64, ..Cost::copy(io.written(), io.read()) }
     }
 }
 

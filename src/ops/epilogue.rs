@@ -49,6 +49,12 @@ impl Epilogue {
         Ok(vec![output])
     }
 
+    /// [`Cost::other`] of a bias, if there is one, and this end, for so many outputs.
+    pub(crate) fn other(self, bias: bool, outputs: u64) -> u64 {
+        let activation = self.activation.map_or(0, Activation::operations);
+        outputs.saturating_mul(u64::from(bias) + u64::from(self.residual) + activation)
+    }
+
     /// The residual's binding. Where there is none, input 0 stands there: something must be bound.
     pub(crate) fn binding(self) -> Binding {
         Binding::Input(usize::from(self.residual))

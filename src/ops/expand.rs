@@ -4,7 +4,7 @@ use super::binary::eight;
 use super::image_places;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, same_dtype};
+use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 
@@ -67,7 +67,11 @@ impl Op for Expand {
     }
 
     fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+        Cost::held(0)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 
@@ -96,8 +100,14 @@ impl Op for ExpandAs {
         layouts.chain([Layout::ROWS]).map(|like| kernel(io, vec![Layout::ROWS, like])).collect()
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    /// Nobody reads the second input.
+    fn cost(&self, io: &Io) -> Cost {
+        let moves = (io.inputs[0].elements() as u64).saturating_add(io.written());
+        Cost { moves: Some(moves), ..Cost::held(0) }
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 

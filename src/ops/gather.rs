@@ -4,7 +4,7 @@ use super::binary::eight;
 use super::index_select::{indexed, places};
 use super::strided::walks;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
@@ -84,8 +84,12 @@ impl Op for Gather {
         Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::copy(io.written(), io.inputs[1].elements() as u64)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
     }
 }
 

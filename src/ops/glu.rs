@@ -3,7 +3,7 @@
 use super::activation::{Activation, ActivationParams, code};
 use super::image_places;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Place};
@@ -168,8 +168,12 @@ impl Op for Glu {
         Ok(kernels)
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::held(io.written().saturating_mul(self.activation().operations() + 1))
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        if self.axis.is_none_or(|axis| axis < 2) { Reach::Pixel } else { Reach::Everything }
     }
 }
 

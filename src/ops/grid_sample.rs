@@ -79,6 +79,15 @@ impl GridSample {
     pub fn align_corners(self, align_corners: bool) -> GridSample {
         GridSample { align_corners, ..self }
     }
+
+    /// The pixels along an axis that make one.
+    fn taps(&self) -> u32 {
+        match self.mode {
+            GridSampleMode::Nearest => 1,
+            GridSampleMode::Bilinear => 2,
+            GridSampleMode::Bicubic => 4,
+        }
+    }
 }
 
 impl Op for GridSample {
@@ -112,15 +121,12 @@ impl Op for GridSample {
             padding: self.padding_mode as u32,
             align_corners: self.align_corners.into(),
         };
-        let taps = match self.mode {
-            GridSampleMode::Nearest => 1u32,
-            GridSampleMode::Bilinear => 2,
-            GridSampleMode::Bicubic => 4,
-        };
         let kernel = |&place: &Place| {
             let texture = place == Place::Texture;
-            let shader =
-                shader!("grid_sample", "index", "taps").set("TAPS", taps).texture("x", texture).texture("y", texture);
+            let shader = shader!("grid_sample", "index", "taps")
+                .set("TAPS", self.taps())
+                .texture("x", texture)
+                .texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
             let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(64));
             Kernel::new(vec![Layout::channels(place), Layout::ROWS], Layout::channels(place), dispatch)
@@ -128,8 +134,10 @@ impl Op for GridSample {
         Ok(image_places(caps).iter().map(kernel).collect())
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    /// A weighted sum of taps; where they lie and what they weigh isn't counted.
+    fn cost(&self, io: &Io) -> Cost {
+        let taps = u64::from(self.taps().pow(2));
+        Cost::held(io.written().saturating_mul(2 * taps - 1))
     }
 }
 

@@ -50,8 +50,12 @@ impl Op for GroupNorm {
         Ok(self.norm.group_kernels(io, self.num_groups, caps))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        self.norm.cost()
+    fn cost(&self, io: &Io) -> Cost {
+        self.norm.cost(io, io.inputs[0][0].saturating_mul(self.num_groups))
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.norm.affine().collect()
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -1,7 +1,7 @@
 //! Rows of a tensor by their index.
 
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
@@ -92,8 +92,13 @@ impl Op for IndexSelect {
         Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::copy(io.written(), io.inputs[1].elements() as u64)
+    }
+
+    fn reach(&self, io: &Io) -> Reach {
+        // An axis of channels stays one.
+        if self.axis < 2 && io.inputs[1].len() == 1 { Reach::Pixel } else { Reach::Everything }
     }
 }
 

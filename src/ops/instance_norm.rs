@@ -44,8 +44,12 @@ impl Op for InstanceNorm2d {
         Ok(self.norm.group_kernels(io, io.inputs[0][1], caps))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        self.norm.cost()
+    fn cost(&self, io: &Io) -> Cost {
+        self.norm.cost(io, io.inputs[0][0].saturating_mul(io.inputs[0][1]))
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.norm.affine().collect()
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

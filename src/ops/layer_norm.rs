@@ -45,8 +45,12 @@ impl Op for LayerNorm {
         Ok(self.norm.kernels(io, Lines::trailing(&self.normalized_shape), caps))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        self.norm.cost()
+    fn cost(&self, io: &Io) -> Cost {
+        self.norm.cost(io, io.outputs[0].elements() / self.normalized_shape.elements())
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.norm.affine().collect()
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

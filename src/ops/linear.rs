@@ -81,7 +81,12 @@ impl Op for Linear {
         let weights = self.weight.shape().elements() as u64;
         let bias = self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
         let rows = (io.outputs[0].elements() / self.weight.shape()[0]) as u64;
-        Cost { weights, parameters: weights + bias, macs: weights * rows, activations: true }
+        let other = self.epilogue.other(self.bias.is_some(), io.written());
+        Cost { weights, parameters: weights + bias, macs: weights.saturating_mul(rows), ..Cost::held(other) }
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        std::iter::once(&self.weight).chain(&self.bias).collect()
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

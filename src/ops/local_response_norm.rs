@@ -2,7 +2,7 @@
 
 use super::image_kernels;
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout, Place};
@@ -73,8 +73,13 @@ impl Op for LocalResponseNorm {
         Ok(image_kernels(caps, &shader!("local_response_norm", "index"), &params, rows * width))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::default()
+    /// A square, `size - 1` additions, alpha, k, a power and a division, as if no channel had fewer neighbours than others.
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::in_place(io.written().saturating_mul((self.size as u64).saturating_add(4)))
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 

@@ -3,7 +3,7 @@
 use super::binary::{broadcast_shape, by_element, eight, integers};
 use super::strided::walks;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, expect_dtypes, same_dtype};
+use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes, same_dtype};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
@@ -91,8 +91,12 @@ impl Op for Compare {
         Ok(vec![by_element(io, shader, None)?])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::held(io.written())
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 
@@ -126,8 +130,12 @@ impl Op for Logical {
         Ok(vec![integers(io, 6 + *self as u32)?])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::held(io.written())
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 
@@ -162,8 +170,12 @@ impl Op for Where {
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::held(io.written())
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 

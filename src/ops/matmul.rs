@@ -176,7 +176,12 @@ impl Op for MatMul {
         let a = &io.inputs[0];
         let k = a[a.len() - if self.transposed[0] { 2 } else { 1 }];
         let parameters = self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
-        Cost { parameters, macs: (io.outputs[0].elements() * k) as u64, activations: true, ..Cost::default() }
+        let other = self.epilogue.other(self.bias.is_some(), io.written());
+        Cost { parameters, macs: io.written().saturating_mul(k as u64), ..Cost::held(other) }
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.bias.iter().collect()
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -109,7 +109,7 @@ impl Norm {
         Ok(())
     }
 
-    fn affine(&self) -> impl Iterator<Item = &Constant> {
+    pub(crate) fn affine(&self) -> impl Iterator<Item = &Constant> {
         self.weight.iter().chain(&self.bias)
     }
 
@@ -191,9 +191,14 @@ impl Norm {
         kernels
     }
 
-    pub(crate) fn cost(&self) -> Cost {
+    /// For so many lines. An element is squared, is part of a mean and is divided; where the mean is subtracted, two more; weight,
+    /// bias and activation. A line adds its epsilon and takes a root.
+    pub(crate) fn cost(&self, io: &Io, lines: usize) -> Cost {
         let parameters = self.affine().map(|constant| constant.shape().elements() as u64).sum();
-        Cost { parameters, ..Cost::default() }
+        let centred = if self.centred { 2 } else { 0 };
+        let each = 3 + centred + self.affine().count() as u64 + self.activation.map_or(0, Activation::operations);
+        let other = io.written().saturating_mul(each).saturating_add((lines as u64).saturating_mul(2));
+        Cost { parameters, ..Cost::in_place(other) }
     }
 
     /// This norm with the operation after it, if that is an activation.

@@ -3,7 +3,7 @@
 use super::binary::eight;
 use super::{PaddingMode, image_kernels};
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -115,6 +115,21 @@ fn kept(size: usize, [before, after]: [isize; 2]) -> Option<[usize; 2]> {
     (from <= to).then_some([from, to])
 }
 
+/// What padding the last dimensions costs.
+fn padding_cost(io: &Io, padding: &[[isize; 2]]) -> Cost {
+    let x = &io.inputs[0];
+    let padded = x.len() - padding.len();
+    let left =
+        x[padded..].iter().zip(padding).filter_map(|(&size, &ends)| kept(size, ends)).map(|[from, to]| to - from);
+    let read = x[..padded].iter().copied().chain(left).fold(1, usize::saturating_mul);
+    Cost { moves: Some(io.written().saturating_add(read as u64)), ..Cost::held(0) }
+}
+
+/// Each pixel sees itself, where it was before.
+fn shifted(padding: &[[isize; 2]]) -> Reach {
+    Reach::Window(padding.iter().map(|&[before, _]| Taps::window(1, 1, 1, before)).collect())
+}
+
 /// The size of an axis with its padding.
 fn padded(mode: PaddingMode, size: usize, padding: [isize; 2]) -> Result<usize, ErrorKind> {
     let error = |wanted: String, got: isize| Err(ErrorKind::argument("padding", wanted, got));
@@ -183,8 +198,14 @@ impl<const D: usize> Op for ImagePad<D> {
         Ok(image(io, caps, padding, self.mode, self.value))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    /// What is cropped isn't read.
+    fn cost(&self, io: &Io) -> Cost {
+        padding_cost(io, &self.padding)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        // The opposite edge is as far as it gets.
+        if self.mode == PaddingMode::Circular { Reach::Everything } else { shifted(&self.padding) }
     }
 }
 
@@ -242,8 +263,13 @@ impl Op for Pad {
         Ok(kernels)
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    /// What is cropped isn't read.
+    fn cost(&self, io: &Io) -> Cost {
+        padding_cost(io, &self.each(io.inputs[0].len()))
+    }
+
+    fn reach(&self, io: &Io) -> Reach {
+        shifted(self.each(io.inputs[0].len()).get(2..).unwrap_or_default())
     }
 }
 

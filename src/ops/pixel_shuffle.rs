@@ -2,7 +2,7 @@
 
 use super::image_places;
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
@@ -130,7 +130,12 @@ impl Op for PixelShuffle {
     }
 
     fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+        Cost::held(0)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        let taps = Taps::between(self.factor, 1, 1 - self.factor as i64, 0);
+        Reach::Window(vec![taps; 2])
     }
 }
 
@@ -155,7 +160,11 @@ impl Op for PixelUnshuffle {
     }
 
     fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+        Cost::held(0)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Window(vec![Taps::window(self.factor, self.factor, 1, 0); 2])
     }
 }
 

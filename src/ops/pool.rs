@@ -4,7 +4,7 @@ use super::image_kernels;
 use super::reduce::Split;
 use super::window::Window;
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Op, Reach, Taps, expect_dtypes};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -75,6 +75,11 @@ struct Params {
     /// What a window's result begins with.
     start: f32,
     nan: f32,
+}
+
+/// The pixels of all the windows along an axis of `input` pixels that is pooled to `output`.
+fn adaptive(input: usize, output: usize) -> usize {
+    (0..output).map(|i| ((i + 1) * input).div_ceil(output) - i * input / output).sum()
 }
 
 /// Sizes along the axes of an image, `missing` along those that a signal lacks.
@@ -304,8 +309,38 @@ impl<const D: usize> Op for Pool<D> {
         Ok(image_kernels(caps, &shader, &params, count.div_ceil(columns) * 64))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    /// Of n pixels a maximum is n - 1 operations, an average n, and a norm 2 n: powers, sum, root. Padding counts as pixels.
+    fn cost(&self, io: &Io) -> Cost {
+        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let outputs = io.outputs[0].elements();
+        let (pixels, touched) = match self.windows {
+            Windows::Sliding(window) => {
+                (outputs.saturating_mul(window.size[0]).saturating_mul(window.size[1]), window.touched(x, y))
+            }
+            Windows::Adaptive(_) => {
+                let all = adaptive(x.h, y.h).saturating_mul(adaptive(x.w, y.w));
+                (all.saturating_mul(x.n).saturating_mul(x.c), io.inputs[0].elements())
+            }
+        };
+        let other = match self.kind {
+            PoolKind::Max => pixels - outputs,
+            PoolKind::Average => pixels,
+            PoolKind::Lp(_) => pixels.saturating_mul(2),
+        };
+        let moves = (touched < io.inputs[0].elements()).then(|| io.written().saturating_add(touched as u64));
+        Cost { moves, ..Cost::held(other as u64) }
+    }
+
+    fn reach(&self, io: &Io) -> Reach {
+        let (x, y) = (&io.inputs[0][2..], &io.outputs[0][2..]);
+        match self.windows {
+            Windows::Sliding(window) => Reach::Window(window.taps(D)),
+            // As even as can be is even.
+            Windows::Adaptive(_) if (0..D).all(|i| x[i] % y[i] == 0 && (y[i] > 1 || x[i] == 1)) => {
+                Reach::Window((0..D).map(|i| Taps::window(x[i] / y[i], x[i] / y[i], 1, 0)).collect())
+            }
+            Windows::Adaptive(_) => Reach::Everything,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::image_places;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Packed, Place};
@@ -101,8 +101,17 @@ impl Op for PRelu {
         Ok(layouts.into_iter().map(kernel).collect())
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { parameters: self.weight.shape().elements() as u64, ..Cost::default() }
+    /// A comparison and a multiplication.
+    fn cost(&self, io: &Io) -> Cost {
+        Cost { parameters: self.weight.shape().elements() as u64, ..Cost::in_place(io.written().saturating_mul(2)) }
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        vec![&self.weight]
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::binary::eight;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{Graph, Shape, Value};
@@ -193,8 +193,20 @@ impl Op for Reduce {
         Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    fn cost(&self, io: &Io) -> Cost {
+        let (n, outputs) = (io.read(), io.written());
+        Cost::held(match self.kind {
+            ReduceKind::Sum | ReduceKind::Max | ReduceKind::Min | ReduceKind::Prod => n.saturating_sub(outputs),
+            ReduceKind::Mean => n,
+            ReduceKind::L1 => n.saturating_mul(2).saturating_sub(outputs),
+            ReduceKind::L2 => n.saturating_mul(2),
+            ReduceKind::LogSumExp => n.saturating_mul(4),
+        })
+    }
+
+    fn reach(&self, io: &Io) -> Reach {
+        let channels = (0..io.inputs[0].len()).all(|axis| axis < 2 || !self.is_reduced(axis));
+        if channels && self.keepdim { Reach::Pixel } else { Reach::Everything }
     }
 }
 

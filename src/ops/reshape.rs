@@ -2,7 +2,8 @@
 
 use super::{Conv2d, Linear, image_places};
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Io, Op, same_dtype};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op, same_dtype};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
@@ -61,6 +62,10 @@ impl Op for Reshape {
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         Ok(views(io, caps))
     }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost::view()
+    }
 }
 
 /// `torch.flatten(x, 1)`: all dimensions but the first as one.
@@ -86,6 +91,10 @@ impl Op for Flatten {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         Ok(views(io, caps))
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost::view()
     }
 
     /// A linear layer on a flattened image is a convolution whose kernel is as large as the image.
@@ -142,6 +151,10 @@ impl Op for Unsqueeze {
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         Ok(views(io, caps))
     }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost::view()
+    }
 }
 
 impl Op for Squeeze {
@@ -165,6 +178,10 @@ impl Op for Squeeze {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         Ok(views(io, caps))
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost::view()
     }
 }
 
@@ -201,8 +218,12 @@ impl Op for FlattenLinear {
         conv.kernels(&Io { outputs: &outputs, ..*io }, caps)
     }
 
-    fn cost(&self, io: &Io) -> crate::Cost {
+    fn cost(&self, io: &Io) -> Cost {
         self.0.cost(io)
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.0.parameters()
     }
 
     fn fuse(&self, next: &dyn Op, position: usize) -> Option<Box<dyn Op>> {

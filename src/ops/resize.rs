@@ -2,7 +2,7 @@
 
 use super::image_places;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
@@ -140,6 +140,41 @@ impl Resize {
         (0..output).map(at).collect()
     }
 
+    /// The pixels along an axis that make one.
+    fn taps(&self) -> u32 {
+        match self.mode {
+            ResizeMode::Nearest | ResizeMode::NearestExact => 1,
+            ResizeMode::Linear => 2,
+            ResizeMode::Cubic => 4,
+        }
+    }
+
+    /// The pixels of an axis that an output pixel sees, if the factor is the sizes'.
+    fn seen(&self, input: usize, output: usize, factor: Option<f64>) -> Option<Taps> {
+        let same = input == output;
+        let copies = same && matches!(self.mode, ResizeMode::Nearest | ResizeMode::Linear);
+        let [x, y] = [input, output].map(|size| i64::try_from(size).ok().filter(|&size| size < 1 << 31));
+        let (x, y) = (x?, y?);
+        if factor.is_some_and(|factor| factor * x as f64 != y as f64) && !self.align_corners && !copies {
+            return None;
+        }
+        if same {
+            return Some(Taps::window(1, 1, 1, 0));
+        }
+        // Pixels less than so far away from a position that lies at `(o * down + at) / up`.
+        let near = |up: i64, down: i64, at: i64, distance: i64| {
+            Taps::between(up as usize, down as usize, at - distance * up + 1, at + distance * up - 1)
+        };
+        let distance = i64::from(self.taps() / 2);
+        Some(match self.mode {
+            ResizeMode::Nearest => Taps::between(output, input, 1 - y, 0),
+            ResizeMode::NearestExact => Taps::between(2 * output, 2 * input, x - 2 * y + 1, x),
+            _ if self.align_corners && output == 1 => return None,
+            _ if self.align_corners => near(y - 1, x - 1, 0, distance),
+            _ => near(2 * y, 2 * x, x - y, distance),
+        })
+    }
+
     /// The positions of rows, then of columns.
     fn pack(&self, x: Image, y: Image) -> Packed {
         let texels = (1, (y.h + y.w).div_ceil(2));
@@ -186,15 +221,10 @@ impl Op for Resize {
             c4: x.c4() as u32,
             count: count as u32,
         };
-        let taps = match self.mode {
-            ResizeMode::Nearest | ResizeMode::NearestExact => 1u32,
-            ResizeMode::Linear => 2,
-            ResizeMode::Cubic => 4,
-        };
         let kernel = |&place: &Place| {
             let texture = place == Place::Texture;
             let shader =
-                shader!("resize", "index", "taps").set("TAPS", taps).texture("x", texture).texture("y", texture);
+                shader!("resize", "index", "taps").set("TAPS", self.taps()).texture("x", texture).texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(x, y)), Binding::Output(0)];
             let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(64));
             Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
@@ -202,8 +232,18 @@ impl Op for Resize {
         Ok(image_places(caps).iter().map(kernel).collect())
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    /// A weighted sum of taps, which are pixels of the input that are read once.
+    fn cost(&self, io: &Io) -> Cost {
+        let taps = (self.taps() as u64).pow(io.inputs[0].len() as u32 - 2);
+        let read = io.read().min(io.written().saturating_mul(taps));
+        let moves = (read < io.read()).then(|| io.written().saturating_add(read));
+        Cost { moves, ..Cost::held(io.written().saturating_mul(2 * taps - 1)) }
+    }
+
+    fn reach(&self, io: &Io) -> Reach {
+        let rank = io.inputs[0].len();
+        let taps = |axis: usize| self.seen(io.inputs[0][axis], io.outputs[0][axis], self.factor(rank - 1 - axis));
+        (2..rank).map(taps).collect::<Option<_>>().map_or(Reach::Everything, Reach::Window)
     }
 }
 

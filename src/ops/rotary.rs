@@ -2,7 +2,7 @@
 
 use super::append::expect_positions;
 use crate::error::{ErrorKind, Result, expect_rank};
-use crate::graph::op::{Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::{DType, Graph, Shape, Value};
@@ -187,6 +187,15 @@ impl Op for RotaryEmbedding {
         let bindings = vec![Binding::Input(0), Binding::Weight(self.table(dimension)), position, Binding::Output(0)];
         let dispatch = Dispatch::new(shader, &params, bindings, x.elements().div_ceil(64));
         Ok(vec![Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch)])
+    }
+
+    /// Four multiplications and two additions a pair; the angles' cosines and sines are read, one of each for a pair of a token.
+    fn cost(&self, io: &Io) -> Cost {
+        let Ok([d, length]) = self.sizes(&io.inputs[0]) else { return Cost::default() };
+        let turned = self.dimension.unwrap_or(d) as u64;
+        let moves = io.read().saturating_add(io.written()).saturating_add(turned.saturating_mul(length as u64));
+        let heads = io.written() / d as u64;
+        Cost { moves: Some(moves), ..Cost::in_place(heads.saturating_mul(turned).saturating_mul(3)) }
     }
 }
 

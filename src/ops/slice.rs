@@ -3,7 +3,7 @@
 use super::binary::eight;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, same_dtype};
+use crate::graph::op::{Cost, Io, Op, Reach, Taps, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 
@@ -105,8 +105,18 @@ impl Op for Slice {
         Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::of(y))?)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::copy(io.written(), 0)
+    }
+
+    fn reach(&self, io: &Io) -> Reach {
+        let (x, forwards) = (&io.inputs[0], self.along.iter().all(|along| along.axis < 2 || along.step > 0));
+        let taps = |axis: usize| {
+            let along = self.along.iter().find(|along| along.axis == axis);
+            let (start, step) = along.map_or((0, 1), |along| (along.of(x[axis]).0, along.step.unsigned_abs()));
+            Taps::window(1, step, 1, -isize::try_from(start).unwrap_or(isize::MAX))
+        };
+        if forwards { Reach::Window((2..x.len()).map(taps).collect()) } else { Reach::Everything }
     }
 }
 

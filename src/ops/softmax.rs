@@ -2,7 +2,7 @@
 
 use super::norm::keeping;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{Graph, Shape, Value};
@@ -62,6 +62,12 @@ fn kernel(io: &Io, caps: &Caps, axis: usize, log: bool) -> Kernel {
     Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, lines.div_ceil(columns)))
 }
 
+/// Of n elements: their maximum, n differences, `exp`s, their sum, n divisions; of the logarithm differences, and one `log`.
+fn cost(io: &Io, axis: usize, log: bool) -> Cost {
+    let lines = io.read() / io.inputs[0][axis] as u64;
+    Cost::in_place(io.read().saturating_mul(5).saturating_sub(lines.saturating_mul(if log { 1 } else { 2 })))
+}
+
 impl Op for Softmax {
     fn name(&self) -> &'static str {
         "softmax"
@@ -73,6 +79,14 @@ impl Op for Softmax {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         Ok(vec![kernel(io, caps, self.axis, false)])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        cost(io, self.axis, false)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
     }
 }
 
@@ -87,6 +101,14 @@ impl Op for LogSoftmax {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         Ok(vec![kernel(io, caps, self.axis, true)])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        cost(io, self.axis, true)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
     }
 }
 

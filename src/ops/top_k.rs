@@ -1,7 +1,7 @@
 //! The largest or smallest elements along an axis.
 
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
@@ -82,8 +82,13 @@ impl Op for TopK {
         }])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost { activations: true, ..Cost::default() }
+    /// Each element finds its place among the k best by bisection: `ceil(log2(k + 1))` comparisons.
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::held(io.read().saturating_mul(u64::from(usize::BITS - self.k.leading_zeros())))
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::texel_kernels;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Io, Op};
+use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout, Order};
@@ -95,6 +95,14 @@ impl Op for Unary {
         };
         let shader = shader!("unary", "activation", "index").set("KIND", *self as u32);
         Ok(texel_kernels(caps, shape, &shader, params))
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::in_place(io.written())
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
     }
 }
 

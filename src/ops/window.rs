@@ -2,6 +2,8 @@
 
 use crate::Shape;
 use crate::error::{ErrorKind, Result};
+use crate::graph::op::Taps;
+use crate::kernel::layout::Image;
 
 /// Pixels along one axis, padding included. No device holds so many, and a few times as many can be counted in 32 bits.
 pub(crate) const MOST: usize = 1 << 28;
@@ -47,11 +49,31 @@ impl Window {
         reach(self.size[axis], self.dilation[axis])
     }
 
+    /// The elements of an image that all its positions read.
+    pub(crate) fn touched(&self, x: Image, y: Image) -> usize {
+        let along =
+            |axis, size, outputs| touched(size, outputs, [self.size[axis], self.stride[axis], self.dilation[axis]]);
+        [x.c, along(0, x.h, y.h), along(1, x.w, y.w)].into_iter().fold(x.n, usize::saturating_mul)
+    }
+
+    /// What an output pixel sees along the last axes, so many of them.
+    pub(crate) fn taps(&self, axes: usize) -> Vec<Taps> {
+        let taps = |axis: usize| {
+            Taps::window(self.size[axis], self.stride[axis], self.dilation[axis], self.before[axis] as isize)
+        };
+        (2 - axes..2).map(taps).collect()
+    }
+
     /// The number of positions along an axis of `size` pixels with `padding` more.
     pub(crate) fn output(&self, axis: usize, size: usize, padding: usize) -> Result<usize, ErrorKind> {
         let name = ["input height", "input width"][axis];
         positions(name, size, padding, [self.size[axis], self.stride[axis], self.dilation[axis]])
     }
+}
+
+/// The pixels along an axis of `size` that `outputs` positions of a window read: not all, where a stride jumps over some.
+pub(crate) fn touched(size: usize, outputs: usize, [kernel, stride, dilation]: [usize; 3]) -> usize {
+    if stride > reach(kernel, dilation) { size.min(outputs.saturating_mul(kernel)) } else { size }
 }
 
 /// `floor((size + padding - dilation (kernel - 1) - 1) / stride) + 1`, for the axis of that name.

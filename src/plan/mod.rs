@@ -5,6 +5,7 @@ mod planner;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::graph::op::Cost;
 use crate::kernel::{Caps, Dispatch, Layout, Packed, Place};
 use crate::shape::Shape;
 use memory::SlotKind;
@@ -59,6 +60,10 @@ pub struct Step {
     pub op: &'static str,
     /// The name of its node.
     pub node: String,
+    /// What the operation costs, with all that was fused into it.
+    pub cost: Cost,
+    /// The bytes that it needs to move at least: see [`Cost::bytes`]. Conversions of layouts move more.
+    pub bytes: u64,
     /// The dispatches, in order, and what each one's bindings are bound to.
     pub dispatches: Vec<(Dispatch, Vec<Resource>)>,
 }
@@ -120,6 +125,17 @@ impl Plan {
     /// The bytes that they would take without reuse.
     pub fn total_bytes(&self) -> u64 {
         self.values.iter().map(|value| value.bytes).sum()
+    }
+
+    /// The bytes of intermediate values that are alive in each step, those that it reads and writes included: activations over
+    /// time. Their maximum is what no allocation could do without, and at most [`Plan::peak_bytes`].
+    pub fn alive_bytes(&self) -> Vec<u64> {
+        let mut alive = vec![0; self.steps.len()];
+        for value in &self.values {
+            let (first, last) = value.alive;
+            alive.iter_mut().take(last + 1).skip(first).for_each(|bytes| *bytes += value.bytes);
+        }
+        alive
     }
 
     fn check_limits(&self, caps: &Caps) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::memory::{self, Need, SlotKind};
 use super::{Plan, PlannedValue, Port, Resource, Step};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::Io;
+use crate::graph::op::{Cost, Io};
 use crate::graph::{Graph, Node, Source, Value};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::ops::convert::convert;
@@ -62,7 +62,8 @@ impl Plan {
         };
         let steps = planner.steps.into_iter().map(|step| {
             let bound = |(dispatch, uses): (Dispatch, Vec<Use>)| (dispatch, uses.into_iter().map(resource).collect());
-            Step { op: step.op, node: step.node, dispatches: step.dispatches.into_iter().map(bound).collect() }
+            let dispatches = step.dispatches.into_iter().map(bound).collect();
+            Step { op: step.op, node: step.node, cost: step.cost, bytes: step.bytes, dispatches }
         });
         let port = |name: &str, value: Value| Port {
             name: name.into(),
@@ -117,6 +118,8 @@ struct Use {
 struct PlannedStep {
     op: &'static str,
     node: String,
+    cost: Cost,
+    bytes: u64,
     dispatches: Vec<(Dispatch, Vec<Use>)>,
 }
 
@@ -167,7 +170,9 @@ impl Planner<'_> {
             .map(|(_, kernel)| kernel)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
 
-        let mut step = PlannedStep { op: node.op.name(), node: node.name.clone(), dispatches: Vec::new() };
+        let (op, cost) = (node.op.name(), node.op.cost(&io));
+        let mut step =
+            PlannedStep { op, node: node.name.clone(), cost, bytes: cost.bytes(&io), dispatches: Vec::new() };
         let reads: Vec<Home> = node
             .inputs
             .iter()
@@ -205,6 +210,10 @@ impl Planner<'_> {
         }
         for &value in &node.outputs {
             self.write_outputs(value, &mut step);
+        }
+        // A view that is copied moves what it shows after all.
+        if step.bytes == 0 {
+            step.bytes = io.written().saturating_mul(2 * 4);
         }
         // A view computes nothing: no step.
         if !step.dispatches.is_empty() {
@@ -371,7 +380,9 @@ impl Planner<'_> {
     fn remaining_outputs(&mut self) {
         for (name, value) in self.graph.outputs() {
             self.hold_constant(*value);
-            let mut step = PlannedStep { op: "output", node: name.clone(), dispatches: Vec::new() };
+            let cost = Cost::copy(self.shape(*value).elements() as u64, 0);
+            let bytes = cost.moves.unwrap_or_default().saturating_mul(4);
+            let mut step = PlannedStep { op: "output", node: name.clone(), cost, bytes, dispatches: Vec::new() };
             self.write_outputs(*value, &mut step);
             if !step.dispatches.is_empty() {
                 self.steps.push(step);

@@ -37,7 +37,9 @@ fn decoding() {
 fn costs_all_scores() {
     let shapes = [[2, 6, 5, 8].into(), [2, 2, 7, 8].into(), [2, 2, 7, 4].into()];
     let io = Io { inputs: &shapes, outputs: &[[2, 6, 5, 4].into()], dtypes: &[DType::F32; 3] };
-    let wanted = Cost { macs: 2 * 6 * 5 * 7 * (8 + 4), activations: true, ..Cost::default() };
+    // Each score is scaled; a softmax of 7 is 6 comparisons and additions, 7 differences, exponentials and divisions.
+    let (macs, other) = (2 * 6 * 5 * 7 * (8 + 4), 2 * 6 * 5 * (7 + 2 * 6 + 3 * 7));
+    let wanted = Cost { macs, other, activations: true, ..Cost::default() };
     assert_eq!(Attention::new().is_causal(true).cost(&io), wanted);
 }
 

@@ -30,7 +30,8 @@ fn costs() {
     let (input, output) = ([Shape::from(case.x)], [Shape::from([2, 8, 5])]);
     let cost = case.op(true).cost(&Io { inputs: &input, outputs: &output, dtypes: &[DType::F32] });
     let weights = 8 * 3 * 3;
-    assert_eq!(cost, Cost { weights, parameters: weights + 8, macs: weights * 5 * 2, activations: true });
+    let (macs, other) = (weights * 5 * 2, 2 * 8 * 5);
+    assert_eq!(cost, Cost { weights, parameters: weights + 8, macs, other, moves: None, activations: true });
 }
 
 #[test]

@@ -36,7 +36,8 @@ fn costs() {
     let (input, output) = ([Shape::from(case.x)], [Shape::from([2, 8, 4, 5, 3])]);
     let cost = case.op(true).cost(&Io { inputs: &input, outputs: &output, dtypes: &[DType::F32] });
     let weights = 8 * 3 * 27;
-    assert_eq!(cost, Cost { weights, parameters: weights + 8, macs: weights * 4 * 5 * 3 * 2, activations: true });
+    let (macs, other) = (weights * 4 * 5 * 3 * 2, 2 * 8 * 4 * 5 * 3);
+    assert_eq!(cost, Cost { weights, parameters: weights + 8, macs, other, moves: None, activations: true });
 }
 
 #[test]

@@ -15,7 +15,8 @@ fn costs() {
     let (input, output) = ([Shape::from(BLOCK.x)], [Shape::from([2, 6, 36])]);
     let cost = BLOCK.op(false).cost(&Io { inputs: &input, outputs: &output, dtypes: &[DType::F32] });
     let weights = 10 * 6 * 8;
-    assert_eq!(cost, Cost { weights, parameters: weights, macs: weights * 9 * 2, activations: true });
+    let macs = weights * 9 * 2;
+    assert_eq!(cost, Cost { weights, parameters: weights, macs, other: 0, moves: None, activations: true });
 }
 
 #[test]

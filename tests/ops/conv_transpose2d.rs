@@ -28,7 +28,8 @@ fn costs() {
     let cost = case.op(true).cost(&Io { inputs: &input, outputs: &output, dtypes: &[DType::F32] });
     // Each weight meets each input pixel.
     let weights = 6 * 4 * 16;
-    assert_eq!(cost, Cost { weights, parameters: weights + 8, macs: weights * 3 * 5 * 2, activations: true });
+    let (macs, other) = (weights * 3 * 5 * 2, output[0].elements() as u64);
+    assert_eq!(cost, Cost { weights, parameters: weights + 8, macs, other, moves: None, activations: true });
 }
 
 #[test]

@@ -43,5 +43,8 @@ fn a_session_refuses_what_is_not_there() {
 fn what_it_costs() {
     let op = Embedding::new(weight([5, 3]));
     let io = shadernet::graph::op::Io { inputs: &[[2].into()], outputs: &[[2, 3].into()], dtypes: &[DType::I32] };
-    assert_eq!(op.cost(&io), Cost { parameters: 15, activations: true, ..Cost::default() });
+    let cost = op.cost(&io);
+    // Two indices and two rows are read, two rows written, however many there are.
+    assert_eq!(cost, Cost { parameters: 15, moves: Some(2 + 6 + 6), activations: true, ..Cost::default() });
+    assert_eq!(cost.bytes(&io), 56);
 }

@@ -286,11 +286,13 @@ impl Op for Attention {
         Ok(kernels)
     }
 
-    /// All scores count, also those of keys that a query doesn't see.
+    /// All scores count, also those of keys that a query doesn't see: each is scaled, maybe masked, and part of a softmax.
     fn cost(&self, io: &Io) -> Cost {
         let Ok(sizes) = self.sizes(io.inputs) else { return Cost::default() };
-        let macs = (sizes.scores().elements() as u64).saturating_mul((sizes.d + sizes.dv) as u64);
-        Cost { macs, activations: true, ..Cost::default() }
+        let scores = sizes.scores().elements() as u64;
+        let each = 1 + u64::from(self.masked) + 5;
+        let other = scores.saturating_mul(each).saturating_sub((scores / sizes.keys as u64).saturating_mul(2));
+        Cost { macs: scores.saturating_mul((sizes.d + sizes.dv) as u64), ..Cost::held(other) }
     }
 }
 
