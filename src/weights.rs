@@ -93,7 +93,7 @@ impl Weights {
         if let Some(constant) = given.get(&key) {
             return Ok(constant.clone());
         }
-        let constant = self.read(name, key.1.clone())?;
+        let constant = self.read(name, key.1.clone())?.learned();
         given.insert(key, constant.clone());
         Ok(constant)
     }

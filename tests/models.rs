@@ -311,7 +311,8 @@ fn the_first_mobilenet_has_the_papers_sizes() {
 fn parameters_of_other_networks_are_pytorchs() {
     let parameters = OTHERS.map(|(name, build, shape)| (name, sums(&other(build, shape)).1));
     assert_eq!(parameters[..2], [("m5", 571_939), ("m5_small", 26_915)]);
-    // What is added to the patches is no operation's: the class token, and an embedding for it and each patch.
+    // What is added to the patches is a value, no operation's (a summary counts it): the class token, and an embedding for it and
+    // each patch.
     assert_eq!(parameters[2], ("vit_tiny", 67_594 - (1 + 1 + 16) * 48));
     assert_eq!(costs("vit_b_16").1, 86_567_656 - (1 + 1 + 196) * 768);
 }

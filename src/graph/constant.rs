@@ -13,6 +13,7 @@ pub struct Constant {
     name: String,
     shape: Shape,
     dtype: DType,
+    parameters: u64,
     values: Arc<dyn Fn() -> Data + Send + Sync>,
 }
 
@@ -49,7 +50,26 @@ impl Constant {
     fn of(name: String, shape: Shape, dtype: DType, values: Arc<dyn Fn() -> Data + Send + Sync>) -> Constant {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Constant { id, name, shape, dtype, values }
+        Constant { id, name, shape, dtype, parameters: 0, values }
+    }
+
+    /// This constant as one that was learned: each of its numbers is a parameter.
+    #[must_use]
+    pub fn learned(self) -> Constant {
+        Constant { parameters: self.shape.elements() as u64, ..self }
+    }
+
+    /// This constant as one whose values are made from others, whose parameters are then its own.
+    #[must_use]
+    pub fn made_of(self, others: &[&Constant]) -> Constant {
+        Constant { parameters: others.iter().map(|other| other.parameters).sum(), ..self }
+    }
+
+    /// How many learned numbers it stands for, as a value that operations read like any other: those that
+    /// [`Weights`](crate::Weights) gave, or that were [said to be learned](Constant::learned). (What an operation holds is counted
+    /// by [`Op::cost`](crate::Op::cost), wherever it comes from.)
+    pub fn parameters(&self) -> u64 {
+        self.parameters
     }
 
     /// The same values under another shape, with as many elements.

@@ -2,8 +2,10 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod bench;
+pub mod receptive_field;
 pub mod summary;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use bench::{Bench, Effort, Latency, Measured};
-pub use summary::{Layer, Summary};
+pub use receptive_field::{Field, ReceptiveField};
+pub use summary::{Energy, Layer, Summary};

@@ -123,11 +123,13 @@ impl Layers<'_> {
         let class = self.weights.get("class_token", [1, 1, features])?;
         let position = self.weights.get("encoder.pos_embedding", [1, tokens, features])?;
         // A position of zeros in front, to which its embedding adds the class token.
+        let learned = [position.clone(), class.clone()];
         let embedding = Constant::lazy("encoder.pos_embedding", [1, tokens, features], move || {
             let mut values = position.values();
             values.iter_mut().zip(class.values()).for_each(|(to, class)| *to += class);
             values
         });
+        let embedding = embedding.made_of(&learned.each_ref());
         let x = self.named("class_token", |graph| graph.pad(x, [[0, 0], [1, 0], [0, 0]], 0.0))?;
         let embedding = self.graph.constant(embedding);
         self.named("encoder.pos_embedding", |graph| graph.sum(x, embedding))
