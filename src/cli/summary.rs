@@ -2,8 +2,9 @@
 
 use super::{MOST_BATCH, Result, model_help, parse_size, table, thousands, within};
 use serde_json::json;
-use shadernet::measure::Summary;
-use shadernet::{Shape, Weights, models};
+use shadernet::kernel::Caps;
+use shadernet::measure::{Energy, Summary};
+use shadernet::{Graph, Plan, Shape, Weights, models};
 use std::io::Write;
 
 #[derive(clap::Args)]
@@ -26,7 +27,7 @@ pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
     // The cost doesn't depend on what the weights are.
     let graph = models::find(&args.model)?.graph(&Weights::seeded(0), args.size)?;
     let summary = Summary::of(&graph, batch)?;
-    if args.json { write_json(&summary, out) } else { write_table(&summary, out) }
+    if args.json { write_json(&summary, out) } else { write_table(&summary, &graph, batch, out) }
 }
 
 fn write_json(summary: &Summary, out: &mut dyn Write) -> Result {
@@ -50,23 +51,99 @@ fn write_json(summary: &Summary, out: &mut dyn Write) -> Result {
     Ok(writeln!(out, "{json:#}")?)
 }
 
-fn write_table(summary: &Summary, out: &mut dyn Write) -> Result {
-    let mut layers = table(&["layer", "op", "output", "parameters", "MACs"], 3);
-    let count = |number: u64| if number == 0 { String::new() } else { thousands(number) };
+/// The widest that names and operations may be: wider ones lose their beginning or their end.
+const NAME: usize = 28;
+const OP: usize = 19;
+
+fn write_table(summary: &Summary, graph: &Graph, batch: usize, out: &mut dyn Write) -> Result {
+    let header = ["layer", "op", "output", "parameters", "MACs", "FLOPs", "activations", "FLOPs/B", "receptive field"];
+    let mut layers = table(&header, 3);
+    let unless_zero = |number: u64, text: fn(u64) -> String| if number == 0 { String::new() } else { text(number) };
     for layer in &summary.layers {
-        let (name, shape) = (layer.name.clone(), Shape::to_string(&layer.output_shape));
-        layers.add_row([name, layer.op.into(), shape, count(layer.cost.parameters), count(layer.cost.macs)]);
+        let held = if layer.cost.activations { layer.output_shape.elements() as u64 } else { 0 };
+        layers.add_row([
+            tail(&layer.name, NAME),
+            head(layer.op, OP),
+            Shape::to_string(&layer.output_shape),
+            unless_zero(layer.cost.parameters, thousands),
+            unless_zero(layer.cost.macs, short),
+            unless_zero(layer.flops(), short),
+            unless_zero(held, short),
+            layer.intensity().filter(|&of| of > 0.0).map_or_else(String::new, |of| format!("{of:.2}")),
+            layer.receptive_field.as_ref().map_or_else(String::new, ToString::to_string),
+        ]);
     }
     writeln!(out, "{layers}\n")?;
-    for (what, value) in [
-        ("parameters", thousands(summary.parameters)),
-        ("weights, no biases", thousands(summary.weights)),
-        ("model size, bytes", thousands(summary.parameter_bytes())),
-        ("MACs", thousands(summary.macs)),
-        ("activations, total", thousands(summary.activations_total)),
-        ("activations, peak", thousands(summary.activations_peak)),
-    ] {
-        writeln!(out, "{what:<20} {value:>16}")?;
+    let mut lines = Vec::new();
+    let mut line = |what: &str, number: u64, more: &str| {
+        let line = format!("{what:<20} {:>18} {more}", thousands(number));
+        lines.push(line.trim_end().to_owned());
+    };
+    line("parameters", summary.parameters, "");
+    line("weights, no biases", summary.weights, "");
+    for (storage, bits) in Summary::STORAGE {
+        line(&format!("model size, {storage}"), summary.model_bytes(bits), "bytes");
     }
-    Ok(())
+    line("MACs", summary.macs, "");
+    line("FLOPs", summary.flops, &format!("of them {} beside the MACs", thousands(summary.other)));
+    let bytes = |elements: u64| format!("{} bytes as f32", thousands(elements.saturating_mul(4)));
+    line("activations, total", summary.activations_total, &bytes(summary.activations_total));
+    line("activations, peak", summary.activations_peak, &bytes(summary.activations_peak));
+    match Plan::new(&graph.fused(), batch, &Caps::portable()) {
+        Ok(plan) => line("  what is allocated", plan.peak_bytes(), "bytes, on a GPU with WebGPU's default limits"),
+        Err(error) => line("  what is allocated", 0, &format!("bytes, since {error}")),
+    }
+    let intensity = summary.intensity().unwrap_or_default();
+    line("bytes moved", summary.bytes, &format!("each layer on its own: {intensity:.2} FLOPs a byte"));
+    let Energy { arithmetic, memory } = summary.energy_estimate();
+    lines.push(format!(
+        "{:<20} {:>15.3} mJ of arithmetic and {:.3} mJ of DRAM: an estimate for 45 nm (Horowitz 2014), not a measurement",
+        "energy",
+        arithmetic * 1e3,
+        memory * 1e3,
+    ));
+    Ok(writeln!(out, "{}", lines.join("\n"))?)
+}
+
+/// The first characters.
+fn head(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.into();
+    }
+    text.chars().take(most - 1).chain(['…']).collect()
+}
+
+/// The last characters, which tell layers apart.
+fn tail(text: &str, most: usize) -> String {
+    let count = text.chars().count();
+    if count <= most {
+        return text.into();
+    }
+    ['…'].into_iter().chain(text.chars().skip(count - most + 1)).collect()
+}
+
+/// Three digits: 1.23 M.
+fn short(number: u64) -> String {
+    let (mut scaled, mut units) = (number as f64, ["", " k", " M", " G", " T", " P"].into_iter());
+    let mut unit = units.next().unwrap_or_default();
+    while scaled >= 999.5 {
+        let Some(next) = units.next() else { break };
+        (scaled, unit) = (scaled / 1e3, next);
+    }
+    let decimals = if unit.is_empty() || scaled >= 99.95 { 0 } else { 1 + usize::from(scaled < 9.995) };
+    format!("{scaled:.decimals$}{unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{head, short, tail};
+
+    #[test]
+    fn columns_stay_narrow() {
+        let numbers = [0, 7, 999, 1000, 9_994, 9_995, 99_950, 999_499, 999_500, 105_415_200, u64::MAX];
+        let texts = ["0", "7", "999", "1.00 k", "9.99 k", "10.0 k", "100 k", "999 k", "1.00 M", "105 M", "18447 P"];
+        assert_eq!(numbers.map(short), texts);
+        assert_eq!((head("softmax", 7), head("softmaxes", 7)), ("softmax".into(), "softma…".into()));
+        assert_eq!((tail("conv1.0", 7), tail("layer1.0.conv2", 7)), ("conv1.0".into(), "….conv2".into()));
+    }
 }
