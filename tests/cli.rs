@@ -147,6 +147,25 @@ fn summary_counts_as_the_lecture_does() {
     for what in ["classifier.6", "[2, 96, 55, 55]", "60,954,656", "1,448,813,632", "1,864,528", "243,860,896"] {
         assert!(table.contains(what), "{what} isn't in:\n{table}");
     }
+    // Beside the exact totals: short numbers and receptive fields; what a plan allocates, model sizes, the estimate.
+    for what in [
+        "51x51 /8 @-18",
+        "110.7",
+        "2,910,808,208",
+        "13,180,944 beside",
+        "60,965,224 bytes",
+        "is allocated",
+        "not a measurement",
+    ] {
+        assert!(table.contains(what), "{what} isn't in:\n{table}");
+    }
+    for network in ["resnet50", "vit_b_16"] {
+        let table = prints(&["summary", network]);
+        let widest = table.lines().map(|line| line.chars().count()).max();
+        assert!(widest.is_some_and(|widest| widest <= 148), "{widest:?} columns:\n{table}");
+    }
+    let huge = prints(&["summary", "vgg16", "--batch", "65536"]);
+    assert!(huge.contains("what is allocated") && huge.contains("needs"), "{huge}");
     assert!(prints(&["summary", "resnet50", "--size", "64x96"]).contains("[1, 64, 32, 48]"));
 }
 

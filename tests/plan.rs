@@ -5,7 +5,8 @@ use shadernet::models::{all, find};
 use shadernet::ops::{BatchNorm2d, Conv2d, GroupNorm, Pad2d, PaddingMode, Pool2d, PoolKind};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{PlannedValue, Resource};
-use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Op, Plan, Result, Shape, Weights};
+use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Op, Plan, Result, Shape, Weights};
+use std::collections::BTreeMap;
 
 fn caps() -> [(&'static str, Caps); 2] {
     [("portable", Caps::portable()), ("llvmpipe", Caps::llvmpipe())]
@@ -136,6 +137,62 @@ fn memory_is_used_again() {
     });
     let plan = plan(&graph("resnet152"), 1, &Caps::portable());
     assert!(plan.peak_bytes() * 10 < plan.total_bytes(), "of 152 layers few live at once\n{plan}");
+}
+
+#[test]
+fn what_is_alive_fits_what_is_allocated() {
+    each_plan(|which, plan| {
+        let alive = plan.alive_bytes();
+        assert_eq!(alive.len(), plan.steps.len(), "{which}");
+        let most = alive.iter().max().copied().unwrap_or(0);
+        assert!(most <= plan.peak_bytes(), "{which}: {most} bytes alive\n{plan}");
+    });
+    // Three steps: the first value lives to the third, since that adds it.
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 4, 8, 8]);
+    let pool =
+        |graph: &mut Graph, x| graph.pool2d(x, Pool2d::new(PoolKind::Max, 3).stride(1).padding(1)).expect("fits");
+    let a = pool(&mut graph, x);
+    let b = pool(&mut graph, a);
+    let c = graph.sum(a, b).expect("one shape");
+    let d = pool(&mut graph, c);
+    graph.output("y", d);
+    let alive = plan(&graph.fused(), 2, &Caps::portable()).alive_bytes();
+    let value = 4 * 2 * 4 * 8 * 8;
+    // The input is packed first; the output is unpacked last.
+    assert_eq!(alive, [2, 2, 3, 2].map(|values| values * value));
+}
+
+#[test]
+fn steps_know_what_they_cost() {
+    for network in all() {
+        let (fused, mut wanted) = (graph(network.name), BTreeMap::new());
+        let cost = |node: &Node, io: &Io| {
+            let cost = node.op.cost(io);
+            wanted.insert(node.name.clone(), (cost, cost.bytes(io)));
+            Ok(())
+        };
+        fused.visit(3, cost).expect("any batch");
+        for step in plan(&fused, 3, &Caps::portable()).steps {
+            assert_eq!(Some((step.cost, step.bytes)), wanted.remove(&step.node), "{} {}", network.name, step.node);
+        }
+        // Views are no steps.
+        assert!(wanted.values().all(|(cost, _)| cost.flops() == 0), "{}: {wanted:?}", network.name);
+    }
+}
+
+#[test]
+fn copies_cost_what_they_copy() {
+    // An output that is an input, and one that is a view of it.
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 6]);
+    let y = graph.reshape(x, [0, 2, 3]).expect("6 elements");
+    graph.output("same", x);
+    graph.output("view", y);
+    let steps = plan(&graph.fused(), 2, &Caps::portable()).steps;
+    let mut costs: Vec<_> = steps.iter().map(|step| (step.op, step.cost.flops(), step.bytes)).collect();
+    costs.sort_unstable();
+    assert_eq!(costs, [("output", 0, 2 * 4 * 12), ("reshape", 0, 2 * 4 * 12)]);
 }
 
 #[test]

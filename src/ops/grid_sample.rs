@@ -137,7 +137,7 @@ impl Op for GridSample {
     /// A weighted sum of taps; where they lie and what they weigh isn't counted.
     fn cost(&self, io: &Io) -> Cost {
         let taps = u64::from(self.taps().pow(2));
-        Cost::held(io.written().saturating_mul(2 * taps - 1))
+        Cost::held(super::weighted(io.written(), taps))
     }
 }
 

@@ -124,6 +124,11 @@ pub(crate) fn expect_countable(argument: &str, output: &Shape) -> Result<(), Err
     Err(ErrorKind::argument(argument, "an output of less than 2^31 elements", output))
 }
 
+/// The arithmetic of so many sums of weighted pixels; one that is picked is none.
+pub(crate) fn weighted(sums: u64, pixels: u64) -> u64 {
+    if pixels == 1 { 0 } else { sums.saturating_mul(2 * pixels - 1) }
+}
+
 /// The kernels of an operation that computes each texel of its output from that of its input, however both lie.
 pub(crate) fn texel_kernels<P: bytemuck::Pod>(
     caps: &Caps,

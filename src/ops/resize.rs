@@ -237,7 +237,7 @@ impl Op for Resize {
         let taps = (self.taps() as u64).pow(io.inputs[0].len() as u32 - 2);
         let read = io.read().min(io.written().saturating_mul(taps));
         let moves = (read < io.read()).then(|| io.written().saturating_add(read));
-        Cost { moves, ..Cost::held(io.written().saturating_mul(2 * taps - 1)) }
+        Cost { moves, ..Cost::held(super::weighted(io.written(), taps)) }
     }
 
     fn reach(&self, io: &Io) -> Reach {

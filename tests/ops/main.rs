@@ -16,6 +16,7 @@ mod conv2d;
 mod conv3d;
 mod conv_transpose1d;
 mod conv_transpose2d;
+mod costs;
 mod cumsum;
 mod embedding;
 mod expand;
