@@ -150,7 +150,7 @@ fn summary_counts_as_the_lecture_does() {
     // Beside the exact totals: short numbers and receptive fields; what a plan allocates, model sizes, the estimate.
     for what in [
         "51x51 /8 @-18",
-        "110.7",
+        "115.14",
         "2,910,808,208",
         "13,180,944 beside",
         "60,965,224 bytes",
