@@ -96,7 +96,8 @@ impl Row {
     }
 
     fn json(&self) -> Value {
-        let Measured { frames, latency, throughput } = &self.measured;
+        let Measured { latency, throughput, .. } = &self.measured;
+        let frames = latency.count;
         let [p50, p90, p99, min] = [latency.p50, latency.p90, latency.p99, latency.min].map(ms);
         json!({
             "batch": self.batch,

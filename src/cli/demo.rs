@@ -129,7 +129,7 @@ fn speed(context: &Context, out: &mut dyn Write) -> Result {
             let bench = Bench::new(&model, batch)?;
             // A slow device must not make this a matter of minutes.
             let slow = bench.first() > Duration::from_secs(2);
-            let effort = if slow { Effort::Frames(2) } else { Effort::Time(Duration::from_secs(1)) };
+            let effort = if slow { Effort::Frames(2) } else { Effort::within(Duration::from_secs(1)) };
             let (one, two) = (bench.measure(1, effort)?, bench.measure(2, effort)?);
             let (first, latency) = (figure(ms(bench.first())), figure(ms(one.latency.p50)));
             let cells =

@@ -1,6 +1,6 @@
 //! `shadernet devices`: the adapters, and what matters of them.
 
-use super::{DeviceArgs, Result, driver, profile};
+use super::{DeviceArgs, Result, driver};
 use shadernet::gpu::adapters;
 use shadernet::{Context, wgpu};
 use std::io::Write;
@@ -12,7 +12,7 @@ pub(super) fn devices(device: &DeviceArgs, out: &mut dyn Write) -> Result {
         let info = adapter.get_info();
         let is_taken = !marked && info == *taken.info();
         marked |= is_taken;
-        let profile = if is_taken { Ok(profile(taken.caps())) } else { would_get(&adapter) };
+        let profile = if is_taken { Ok(taken.caps().profile()) } else { would_get(&adapter) };
         writeln!(out, "{} {}", if is_taken { "*" } else { " " }, info.name)?;
         let mut line = |what: &str, value: String| writeln!(out, "    {what:<23} {value}");
         line("type", device_type(info.device_type).into())?;
@@ -48,7 +48,7 @@ fn would_get(adapter: &wgpu::Adapter) -> Result<&'static str> {
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
     let context = pollster::block_on(Context::from_wgpu(adapter, &device, &queue)?.with_lanes())?;
-    Ok(profile(context.caps()))
+    Ok(context.caps().profile())
 }
 
 fn device_type(of: wgpu::DeviceType) -> &'static str {

@@ -10,7 +10,6 @@ mod summary;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
-use shadernet::kernel::Caps;
 use shadernet::{Context, ContextOptions, ErrorKind, Weights, models, wgpu};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -217,18 +216,13 @@ fn parse_size(text: &str) -> std::result::Result<[usize; 2], String> {
 /// An adapter in a line.
 fn adapter_line(context: &Context) -> String {
     let info = context.info();
-    let (driver, profile) = (driver(info), profile(context.caps()));
+    let (driver, profile) = (driver(info), context.caps().profile());
     format!("adapter: {}, {}, {driver}; kernel profile: {profile}", info.name, info.backend)
 }
 
 /// The driver and its version.
 fn driver(info: &wgpu::AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
-}
-
-/// Which of the two profiles of kernels a device gets.
-fn profile(caps: &Caps) -> &'static str {
-    if caps.lanes.is_some() { "llvmpipe" } else { "portable" }
 }
 
 /// A table whose columns after the first `left` ones are numbers.

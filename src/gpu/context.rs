@@ -167,9 +167,11 @@ impl Context {
         Ok(Context::build(device, queue, adapter.get_info(), caps))
     }
 
-    /// The features that are of use where an adapter has them: subgroups, for llvmpipe's kernels.
+    /// The features that are of use where an adapter has them: subgroups for llvmpipe's kernels; timestamps and `f16` for
+    /// [`measure`](crate::measure).
     pub fn optional_features() -> wgpu::Features {
-        wgpu::Features::SUBGROUP
+        use wgpu::Features as F;
+        F::SUBGROUP | F::TIMESTAMP_QUERY | F::TIMESTAMP_QUERY_INSIDE_PASSES | F::SHADER_F16
     }
 
     /// The same device with the kernels that suit llvmpipe, if it is one: whether it runs them is to be seen.

@@ -4,6 +4,10 @@ pub mod context;
 pub(crate) mod memory;
 pub(crate) mod pipeline;
 #[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod probe;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod timestamps;
+#[cfg(not(target_arch = "wasm32"))]
 mod waiter;
 
 pub use context::{Context, ContextOptions, adapters};

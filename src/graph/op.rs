@@ -107,7 +107,7 @@ fn elements(shapes: &[Shape]) -> u64 {
 
 /// What one operation costs. A fused operation costs what all its parts do, but for batch norm that is folded into weights, which
 /// is no more than their bias.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Cost {
     /// Learned numbers that multiply: weights without biases.
     pub weights: u64,

@@ -43,6 +43,11 @@ impl Caps {
         }
     }
 
+    /// Which of the two profiles of kernels such a device gets: `portable` or `llvmpipe`.
+    pub fn profile(&self) -> &'static str {
+        if self.lanes.is_some() { "llvmpipe" } else { "portable" }
+    }
+
     /// Mesa's llvmpipe on a processor with 256-bit vectors.
     pub fn llvmpipe() -> Caps {
         Caps { lanes: Some(8), max_texture: 16_384, ..Caps::portable() }

@@ -6,7 +6,8 @@ use std::fmt;
 ///
 /// A file in `shaders/` is valid WGSL as it stands. A variant is the same file with other values of the
 /// constants that it declares: of an `override` ([`Shader::set`]), of a module-scope `const`, where WGSL wants a
-/// constant ([`Shader::tile`]), or with a tensor in a storage texture instead of a buffer ([`Shader::texture`]).
+/// constant ([`Shader::tile`]), of another element type ([`Shader::half`]), or with a tensor in a storage texture instead of
+/// a buffer ([`Shader::texture`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
     name: &'static str,
@@ -15,6 +16,7 @@ pub struct Shader {
     overrides: Vec<(&'static str, u32)>,
     consts: Vec<(&'static str, u32)>,
     textures: Vec<&'static str>,
+    halves: Vec<&'static str>,
     ours: bool,
 }
 
@@ -35,7 +37,16 @@ impl Shader {
     /// A shader whose entry point is `main`; `library` holds WGSL text with functions that it calls. wgpu guards its memory
     /// accesses and loops.
     pub const fn new(name: &'static str, source: &'static str, library: &'static [&'static str]) -> Shader {
-        Shader { name, source, library, overrides: Vec::new(), consts: Vec::new(), textures: Vec::new(), ours: false }
+        Shader {
+            name,
+            source,
+            library,
+            overrides: Vec::new(),
+            consts: Vec::new(),
+            textures: Vec::new(),
+            halves: Vec::new(),
+            ours: false,
+        }
     }
 
     pub(crate) const fn ours(name: &'static str, source: &'static str, library: &'static [&'static str]) -> Shader {
@@ -60,6 +71,13 @@ impl Shader {
     #[must_use]
     pub fn tile(mut self, name: &'static str, value: u32) -> Shader {
         self.consts.push((name, value));
+        self
+    }
+
+    /// Makes the element type that the file declares as `alias NAME = f32;` an `f16`.
+    #[must_use]
+    pub fn half(mut self, name: &'static str) -> Shader {
+        self.halves.push(name);
         self
     }
 
@@ -98,6 +116,9 @@ impl Shader {
         for (name, value) in &self.consts {
             rewrite(&format!("const {name}: u32 ="), &|_| format!("const {name}: u32 = {value}u;"));
         }
+        for name in &self.halves {
+            rewrite(&format!("alias {name} = f32;"), &|_| format!("alias {name} = f16;"));
+        }
         for name in &self.textures {
             let declared = |access: &str| format!("var<storage, {access}> {name}: array<vec4<f32>>;");
             if self.source.contains(&declared("read")) {
@@ -122,7 +143,8 @@ impl Shader {
                 });
             }
         }
-        let mut text = lines.join("\n");
+        let mut text = if self.halves.is_empty() { String::new() } else { "enable f16;\n".to_owned() };
+        text.push_str(&lines.join("\n"));
         for part in self.library {
             text.push('\n');
             text.push_str(part);
@@ -136,6 +158,9 @@ impl fmt::Display for Shader {
         f.write_str(self.name)?;
         for (name, value) in self.consts.iter().chain(&self.overrides) {
             write!(f, " {name}={value}")?;
+        }
+        if !self.halves.is_empty() {
+            write!(f, " f16={}", self.halves.join("+"))?;
         }
         if !self.textures.is_empty() {
             write!(f, " textures={}", self.textures.join("+"))?;

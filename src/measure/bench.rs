@@ -1,8 +1,10 @@
 //! How long a frame takes and how many pass in a second.
 
+use super::Distribution;
 use crate::error::{ErrorKind, Result};
 use crate::plan::Port;
 use crate::{DType, Data, Model, Session, seeded_input};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -23,43 +25,83 @@ pub struct Bench {
 }
 
 /// How long to measure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effort {
     /// This many frames, at least one.
     Frames(usize),
-    /// As many frames as fit into this time, at least five.
-    Time(Duration),
+    /// Until the median is known: its 95 % confidence interval is narrower than this part of it. At least ten frames; at least
+    /// five, where the time is up before.
+    Precision {
+        /// 0.02 for 2 %.
+        interval: f64,
+        /// The time after which to give up.
+        at_most: Duration,
+    },
 }
 
 impl Default for Effort {
-    /// Three seconds.
+    /// A median known to 2 %, or three seconds.
     fn default() -> Effort {
-        Effort::Time(Duration::from_secs(3))
+        Effort::within(Duration::from_secs(3))
+    }
+}
+
+impl Effort {
+    /// A median known to 2 %, or as much as fits into this time.
+    pub fn within(at_most: Duration) -> Effort {
+        Effort::Precision { interval: 0.02, at_most }
+    }
+
+    /// Takes times until there are enough. `next` takes one, or says that there are no more.
+    pub(crate) fn repeat(self, mut next: impl FnMut() -> Result<Duration>) -> Result<Distribution> {
+        let start = Instant::now();
+        let mut times = Vec::new();
+        let mut enough = Enough::new(self);
+        while !enough.is_reached(&times, times.len(), start.elapsed()) {
+            times.push(next()?);
+        }
+        Distribution::of(times).ok_or_else(|| ErrorKind::argument("frames", "1 or more", 0).into())
+    }
+}
+
+/// Whether enough times have been taken. Sorting them is not free: it looks only now and then.
+struct Enough {
+    effort: Effort,
+    look_at: usize,
+}
+
+impl Enough {
+    fn new(effort: Effort) -> Enough {
+        Enough { effort, look_at: 10 }
+    }
+
+    /// Whether these times suffice, with so many measured or under way after so much time.
+    fn is_reached(&mut self, times: &[Duration], count: usize, time: Duration) -> bool {
+        let (interval, at_most) = match self.effort {
+            Effort::Frames(frames) => return count >= frames,
+            Effort::Precision { interval, at_most } => (interval, at_most),
+        };
+        if times.len() >= 5 && time >= at_most {
+            return true;
+        }
+        if times.len() < self.look_at {
+            return false;
+        }
+        self.look_at = times.len() + times.len().div_ceil(10);
+        Distribution::of(times.to_vec()).is_some_and(|times| times.uncertainty() < interval)
     }
 }
 
 /// What was measured at one batch size with so many frames in flight.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// How many frames were measured.
-    pub frames: usize,
+    /// How many frames are submitted at once.
+    pub in_flight: usize,
     /// From the inputs in host memory to the outputs in host memory.
-    pub latency: Latency,
+    #[serde(rename = "latency_ms")]
+    pub latency: Distribution,
     /// Images a second: a frame is as many images as the batch.
     pub throughput: f64,
-}
-
-/// How long frames took: half of them no longer than `p50`, and so on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Latency {
-    /// The median.
-    pub p50: Duration,
-    /// The 90th percentile.
-    pub p90: Duration,
-    /// The 99th percentile.
-    pub p99: Duration,
-    /// The shortest.
-    pub min: Duration,
 }
 
 impl Bench {
@@ -97,44 +139,41 @@ impl Bench {
             return Err(ErrorKind::argument("in flight", "1 or more", 0).into());
         }
         // Each frame in flight has buffers of its own, which its first use creates.
-        self.frames(in_flight, |count, time| count < in_flight || time < Duration::from_millis(200))?;
-        let (mut latencies, time) = self.frames(in_flight, |count, time| match effort {
-            Effort::Frames(frames) => count < frames,
-            Effort::Time(budget) => count < 5 || time < budget,
-        })?;
-        latencies.sort_unstable();
-        let latency = Latency::of(&latencies).ok_or_else(|| ErrorKind::argument("frames", "1 or more", 0))?;
-        let images = (latencies.len() * self.session.plan().batch) as f64;
-        Ok(Measured { frames: latencies.len(), latency, throughput: images / time.as_secs_f64() })
+        self.frames(in_flight, |_, count, time| count >= in_flight && time >= Duration::from_millis(200))?;
+        let mut enough = Enough::new(effort);
+        let (times, time) = self.frames(in_flight, |times, count, time| enough.is_reached(times, count, time))?;
+        let images = (times.len() * self.session.plan().batch) as f64;
+        let latency = Distribution::of(times).ok_or_else(|| ErrorKind::argument("frames", "1 or more", 0))?;
+        Ok(Measured { in_flight, latency, throughput: images / time.as_secs_f64() })
     }
 
-    /// Runs frames as long as `more(frames so far, time so far)`. Returns how long each took, and all together.
-    fn frames(&self, in_flight: usize, more: impl Fn(usize, Duration) -> bool) -> Result<(Vec<Duration>, Duration)> {
+    /// Runs frames until `enough(times, frames measured or in flight, time so far)`. Returns how long each took, and all together.
+    fn frames(
+        &self,
+        in_flight: usize,
+        mut enough: impl FnMut(&[Duration], usize, Duration) -> bool,
+    ) -> Result<(Vec<Duration>, Duration)> {
         let start = Instant::now();
-        let mut latencies = Vec::new();
+        let mut times = Vec::new();
         let mut pending = VecDeque::new();
+        let mut done = false;
         loop {
-            while pending.len() < in_flight && more(latencies.len() + pending.len(), start.elapsed()) {
-                pending.push_back((Instant::now(), self.session.submit(&self.inputs)?));
+            while !done && pending.len() < in_flight {
+                done = enough(&times, times.len() + pending.len(), start.elapsed());
+                if !done {
+                    pending.push_back((Instant::now(), self.session.submit(&self.inputs)?));
+                }
             }
             let Some((submitted, frame)) = pending.pop_front() else { break };
             frame.wait()?;
-            latencies.push(submitted.elapsed());
+            times.push(submitted.elapsed());
         }
-        Ok((latencies, start.elapsed()))
-    }
-}
-
-impl Latency {
-    /// Percentiles by the nearest rank: the smallest time that so many hundredths of all don't exceed. None if there are none.
-    fn of(sorted: &[Duration]) -> Option<Latency> {
-        let rank = |percent: usize| sorted.get((sorted.len() * percent).div_ceil(100).checked_sub(1)?).copied();
-        Some(Latency { p50: rank(50)?, p90: rank(90)?, p99: rank(99)?, min: *sorted.first()? })
+        Ok((times, start.elapsed()))
     }
 }
 
 /// Values for an input: places that exist where it wants places.
-fn made_up(port: &Port) -> Data {
+pub(crate) fn made_up(port: &Port) -> Data {
     let values = seeded_input(0, &port.shape);
     match port.dtype {
         DType::F32 => Data::F32(values),
@@ -144,23 +183,5 @@ fn made_up(port: &Port) -> Data {
             Data::I32(values.into_iter().map(|value| within(value) as i32).collect())
         }
         DType::Bool => Data::Bool(values.iter().map(|&value| value > 0.0).collect()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percentiles_are_times_that_were_measured() {
-        let of = |count: u64| Latency::of(&(1..=count).map(Duration::from_millis).collect::<Vec<_>>());
-        let all = |p50, p90, p99, min| {
-            let [p50, p90, p99, min] = [p50, p90, p99, min].map(Duration::from_millis);
-            Some(Latency { p50, p90, p99, min })
-        };
-        assert_eq!(of(0), None);
-        assert_eq!(of(1), all(1, 1, 1, 1));
-        assert_eq!(of(5), all(3, 5, 5, 1));
-        assert_eq!(of(200), all(100, 180, 198, 1));
     }
 }

@@ -1,11 +1,34 @@
-//! What a network costs and how fast it runs.
+//! What a network costs, how fast it runs, and how near that is to what the device can do.
+//!
+//! [`Summary`] needs no GPU. The rest measures, and waits on the caller's thread while it does: it isn't there in a browser.
 
-#[cfg(not(target_arch = "wasm32"))]
-pub mod bench;
+macro_rules! native {
+    ($($item:item)*) => { $(#[cfg(not(target_arch = "wasm32"))] $item)* };
+}
+
 pub mod receptive_field;
 pub mod summary;
 
-#[cfg(not(target_arch = "wasm32"))]
-pub use bench::{Bench, Effort, Latency, Measured};
 pub use receptive_field::{Field, ReceptiveField};
 pub use summary::{Energy, Layer, Summary};
+
+native! {
+    pub mod bench;
+    mod cache;
+    mod device;
+    pub mod distribution;
+    pub mod environment;
+    mod ms;
+    pub mod peaks;
+    pub mod profile;
+    pub mod report;
+    pub mod sweep;
+
+    pub use bench::{Bench, Effort, Measured};
+    pub use distribution::Distribution;
+    pub use environment::Environment;
+    pub use peaks::{Bound, Floor, Peaks};
+    pub use profile::{Method, Profile, StepTime};
+    pub use report::{Network, Report};
+    pub use sweep::{AtBatch, Sweep, SweepOptions};
+}

@@ -2,6 +2,7 @@
 
 use crate::graph::op::{Reach, Taps};
 use crate::{Graph, Io, Node, Value};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -11,7 +12,8 @@ use std::fmt;
 /// (Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019,
 /// <https://distill.pub/2019/computing-receptive-fields>. As there, the field goes on into the padding, and it is what can matter,
 /// not what does.)
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ReceptiveField {
     /// A window, along each spatial axis.
     Window(Vec<Field>),
@@ -20,7 +22,7 @@ pub enum ReceptiveField {
 }
 
 /// A receptive field along an axis.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Field {
     /// From the first pixel to the last one, both included: the most that any pixel sees, where upsampling makes it differ.
     pub size: u64,

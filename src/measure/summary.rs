@@ -4,6 +4,7 @@ use super::receptive_field::{Fields, ReceptiveField};
 use crate::error::{ErrorKind, Result};
 use crate::graph::{Node, Source};
 use crate::{Constant, Cost, DType, Graph, Shape};
+use serde::Serialize;
 use std::collections::HashSet;
 
 /// What a graph costs for a batch, by the definitions of MIT's course on efficient deep learning (6.5940, lecture 2). It is the graph
@@ -17,7 +18,7 @@ use std::collections::HashSet;
 /// assert_eq!(summary.macs, 724_406_816);
 /// # Ok::<(), shadernet::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// The operations, in order.
     pub layers: Vec<Layer>,
@@ -41,7 +42,7 @@ pub struct Summary {
 }
 
 /// What one operation costs.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Layer {
     /// Its name: in a network, the name of its weights.
     pub name: String,

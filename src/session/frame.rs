@@ -151,6 +151,7 @@ impl Future for Pending {
     }
 }
 
-fn whole(buffers: &[wgpu::Buffer]) -> Vec<wgpu::BufferBinding<'_>> {
+/// Buffers as bindings.
+pub(crate) fn whole(buffers: &[wgpu::Buffer]) -> Vec<wgpu::BufferBinding<'_>> {
     buffers.iter().map(wgpu::Buffer::as_entire_buffer_binding).collect()
 }

@@ -4,6 +4,7 @@ mod check;
 mod frame;
 mod model;
 
+pub(crate) use frame::whole;
 pub use frame::{Bound, Pending};
 pub use model::Model;
 
@@ -18,6 +19,7 @@ use crate::plan::{Plan, Port, Resource};
 use frame::Frame;
 use futures::{Stream, StreamExt};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -43,13 +45,20 @@ pub struct Session {
 /// A dispatch, made resident.
 struct Resident {
     pipeline: Arc<Pipeline>,
-    /// None if it touches inputs or outputs: then a [`Bound`] has it.
-    group: Option<wgpu::BindGroup>,
+    group: Group,
     workgroups: [u32; 3],
     /// The step of the plan that it belongs to, and its number there.
     at: (usize, usize),
     /// Its parameters: offset and length.
     params: (u64, u64),
+}
+
+/// Where the bind group of a dispatch is.
+enum Group {
+    /// Here.
+    Own(wgpu::BindGroup),
+    /// It touches inputs or outputs: in a [`Bound`], at this place.
+    Bound(usize),
 }
 
 impl Session {
@@ -95,10 +104,13 @@ impl Session {
             params,
             idle: Arc::default(),
         };
+        let mut bound = 0;
         for ((at, params, workgroups), pipeline) in places.into_iter().zip(pipelines(context, &wanted)?) {
-            let mut resident = Resident { pipeline, group: None, workgroups, at, params };
-            if !session.touches_ports(&resident) {
-                resident.group = Some(session.group(&resident, &[], &[])?);
+            let mut resident = Resident { pipeline, group: Group::Bound(bound), workgroups, at, params };
+            if session.touches_ports(&resident) {
+                bound += 1;
+            } else {
+                resident.group = Group::Own(session.group(&resident, &[], &[])?);
             }
             session.dispatches.push(resident);
         }
@@ -184,7 +196,7 @@ impl Session {
                 return Err(ErrorKind::argument(argument, wanted, "the same buffer").into());
             }
         }
-        let touching = self.dispatches.iter().filter(|resident| resident.group.is_none());
+        let touching = self.dispatches.iter().filter(|resident| matches!(resident.group, Group::Bound(_)));
         let groups = touching.map(|resident| self.group(resident, inputs, outputs)).collect::<Result<_>>()?;
         Ok(Bound { session: self.id, groups })
     }
@@ -217,20 +229,34 @@ impl Session {
     ///
     /// An error, before anything is recorded, if the buffers were bound by another session.
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, bound: &Bound) -> Result<()> {
-        if bound.session != self.id {
-            return Err(ErrorKind::argument("bound", "what this session has bound", "another session's").into());
-        }
+        self.check_bound(bound)?;
         let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
-        let mut pass = encoder.begin_compute_pass(&descriptor);
-        let mut ports = bound.groups.iter();
-        for resident in &self.dispatches {
-            let group = resident.group.as_ref().or_else(|| ports.next());
+        self.record(&mut encoder.begin_compute_pass(&descriptor), bound, 0..self.plan.steps.len());
+        Ok(())
+    }
+
+    /// Checks that this session has bound what is to be used with it.
+    pub(crate) fn check_bound(&self, bound: &Bound) -> Result<()> {
+        if bound.session == self.id {
+            return Ok(());
+        }
+        Err(ErrorKind::argument("bound", "what this session has bound", "another session's").into())
+    }
+
+    /// Records some of the steps into a pass, between buffers that this session has bound: the one loop that everything that
+    /// runs is made of.
+    pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, bound: &Bound, steps: Range<usize>) {
+        let first = self.dispatches.partition_point(|resident| resident.at.0 < steps.start);
+        for resident in self.dispatches[first..].iter().take_while(|resident| resident.at.0 < steps.end) {
+            let group = match &resident.group {
+                Group::Own(group) => group,
+                Group::Bound(at) => &bound.groups[*at],
+            };
             let [x, y, z] = resident.workgroups;
             pass.set_pipeline(&resident.pipeline.pipeline);
             pass.set_bind_group(0, group, &[]);
             pass.dispatch_workgroups(x, y, z);
         }
-        Ok(())
     }
 
     fn resources(&self, resident: &Resident) -> &[Resource] {

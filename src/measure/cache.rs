@@ -1,0 +1,83 @@
+//! Peaks that outlive a process.
+
+use super::{Environment, Peaks};
+use crate::Context;
+use crate::error::Result;
+use crate::import::write_whole;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What the file holds.
+#[derive(Serialize, Deserialize)]
+struct Cached {
+    environment: Environment,
+    peaks: Peaks,
+}
+
+impl Peaks {
+    /// The peaks of this adapter with this driver, as a file of that folder has them; measured and written there if none has, or if
+    /// those were measured while the machine had other work. Then the better ones of both are kept: they are peaks.
+    ///
+    /// A file that can't be read is as good as none, and one that can't be written is measured again the next time.
+    pub fn cached(context: &Context, folder: &Path) -> Result<Peaks> {
+        match Peaks::read(context, folder) {
+            Some(cached) if !cached.environment.is_loaded() => Ok(cached.peaks),
+            _ => Peaks::refresh(context, folder),
+        }
+    }
+
+    /// Measures them again, and keeps the better ones of the file and these.
+    pub fn refresh(context: &Context, folder: &Path) -> Result<Peaks> {
+        let environment = Environment::of(context);
+        let mut peaks = Peaks::measure(context)?;
+        if let Some(before) = Peaks::read(context, folder) {
+            peaks = peaks.or_better(&before.peaks);
+        }
+        let cached = Cached { environment, peaks };
+        let text = serde_json::to_string_pretty(&cached).expect("they are numbers and names");
+        let path = path(context, folder);
+        let there = std::fs::create_dir_all(folder).map_err(|error| error.to_string());
+        let written = there.and_then(|()| write_whole(&path, text.as_bytes()).map_err(|error| error.to_string()));
+        if let Err(error) = written {
+            log::warn!("the device's peaks aren't kept: {error}");
+        }
+        Ok(cached.peaks)
+    }
+
+    fn read(context: &Context, folder: &Path) -> Option<Cached> {
+        let text = std::fs::read(path(context, folder)).ok()?;
+        let cached: Cached = serde_json::from_slice(&text).ok()?;
+        let now = Environment::of(context);
+        let same = |of: &Environment| (of.adapter.clone(), of.driver.clone(), of.backend.clone(), of.version.clone());
+        (same(&cached.environment) == same(&now) && cached.peaks.is_plausible()).then_some(cached)
+    }
+
+    /// The higher rates and the lower costs of two measurements.
+    fn or_better(self, other: &Peaks) -> Peaks {
+        let higher = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a.max(b)).or(a);
+        Peaks {
+            fma_f32: self.fma_f32.max(other.fma_f32),
+            fma_f16: higher(self.fma_f16, other.fma_f16),
+            matrix: higher(self.matrix, other.matrix),
+            copy: self.copy.max(other.copy),
+            dispatch: self.dispatch.min(other.dispatch),
+            barrier: self.barrier.min(other.barrier),
+            readback: self.readback.min(other.readback),
+            took: self.took,
+        }
+    }
+
+    /// Whether a file holds what a device could have: rates are positive numbers.
+    fn is_plausible(&self) -> bool {
+        let rates = [Some(self.fma_f32), Some(self.copy), self.fma_f16, self.matrix];
+        rates.into_iter().flatten().all(|rate| rate.is_finite() && rate > 0.0)
+    }
+}
+
+/// A file for each adapter, driver and backend, with a name that says which.
+fn path(context: &Context, folder: &Path) -> PathBuf {
+    let info = context.info();
+    let name = format!("{} {} {} {}", info.name, info.driver, info.driver_info, info.backend.to_str()).to_lowercase();
+    let words: Vec<&str> = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    folder.join(format!("peaks-{}.json", words.join("-")))
+}

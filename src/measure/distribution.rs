@@ -1,0 +1,131 @@
+//! How long something took, again and again.
+
+use super::ms;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Times that were measured, as far as anybody wants to know them.
+///
+/// Percentiles are by the nearest rank: half of the times are no longer than `p50`, 99 of a hundred no longer than `p99`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// How many times there are.
+    pub count: usize,
+    /// The shortest.
+    #[serde(with = "ms")]
+    pub min: Duration,
+    /// The median.
+    #[serde(with = "ms")]
+    pub p50: Duration,
+    /// The 90th percentile.
+    #[serde(with = "ms")]
+    pub p90: Duration,
+    /// The 99th percentile.
+    #[serde(with = "ms")]
+    pub p99: Duration,
+    /// The longest.
+    #[serde(with = "ms")]
+    pub max: Duration,
+    /// The mean.
+    #[serde(with = "ms")]
+    pub mean: Duration,
+    /// The standard deviation: of a sample, with `count - 1`.
+    #[serde(with = "ms")]
+    pub std_dev: Duration,
+    /// The 95 % confidence interval of the median. Of fewer than six times it is all that they span.
+    #[serde(with = "ms::pair")]
+    pub median_interval: [Duration; 2],
+    /// How many times fell into each of [`Distribution::BINS`] equal parts of the span from the shortest to the longest.
+    pub histogram: Vec<usize>,
+}
+
+impl Distribution {
+    /// The bins of the histogram.
+    pub const BINS: usize = 24;
+
+    /// What these times come to. None if there are none.
+    pub fn of(mut times: Vec<Duration>) -> Option<Distribution> {
+        times.sort_unstable();
+        let (count, &min, &max) = (times.len(), times.first()?, times.last()?);
+        let rank = |percent: usize| times[(count * percent).div_ceil(100) - 1];
+        let seconds = || times.iter().map(Duration::as_secs_f64);
+        let mean = seconds().sum::<f64>() / count as f64;
+        let squares = seconds().map(|time| (time - mean).powi(2)).sum::<f64>();
+        let mut histogram = vec![0; Distribution::BINS];
+        for time in &times {
+            let place = (*time - min).as_secs_f64() / (max - min).as_secs_f64().max(1e-12);
+            histogram[((place * Distribution::BINS as f64) as usize).min(Distribution::BINS - 1)] += 1;
+        }
+        Some(Distribution {
+            count,
+            min,
+            p50: rank(50),
+            p90: rank(90),
+            p99: rank(99),
+            max,
+            mean: Duration::from_secs_f64(mean),
+            std_dev: Duration::from_secs_f64((squares / (count.max(2) - 1) as f64).sqrt()),
+            median_interval: median_interval(&times),
+            histogram,
+        })
+    }
+
+    /// The width of the median's confidence interval, as a part of the median.
+    pub fn uncertainty(&self) -> f64 {
+        let [low, high] = self.median_interval;
+        (high - low).as_secs_f64() / self.p50.as_secs_f64().max(1e-12)
+    }
+}
+
+/// The 95 % confidence interval of the median of sorted times, by order statistics: how many of them lie below the true median is
+/// binomially distributed, whatever the distribution of the times.
+fn median_interval(sorted: &[Duration]) -> [Duration; 2] {
+    let count = sorted.len() as f64;
+    let reach = 1.96 * count.sqrt() / 2.0;
+    let low = ((count / 2.0 - reach).floor() as usize).max(1);
+    let high = ((count / 2.0 + 1.0 + reach).ceil() as usize).min(sorted.len());
+    [sorted[low - 1], sorted[high - 1]]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(count: u64) -> Distribution {
+        Distribution::of((1..=count).rev().map(Duration::from_millis).collect()).expect("there are some")
+    }
+
+    #[test]
+    fn percentiles_are_times_that_were_measured() {
+        assert_eq!(Distribution::of(Vec::new()), None);
+        let all = |of: Distribution| [of.p50, of.p90, of.p99, of.min, of.max].map(|time| time.as_millis());
+        assert_eq!(all(of(1)), [1; 5]);
+        assert_eq!(all(of(5)), [3, 5, 5, 1, 5]);
+        assert_eq!(all(of(200)), [100, 180, 198, 1, 200]);
+    }
+
+    #[test]
+    fn moments_are_a_samples() {
+        let of = of(5);
+        assert_eq!(of.mean, Duration::from_millis(3));
+        assert!((of.std_dev.as_secs_f64() - 2.5e-6_f64.sqrt()).abs() < 1e-9, "{:?}", of.std_dev);
+        assert_eq!(Distribution::of(vec![Duration::from_secs(1)]).expect("one").std_dev, Duration::ZERO);
+    }
+
+    #[test]
+    fn the_histogram_holds_every_time_once() {
+        for count in [1, 2, 24, 1000] {
+            let of = of(count);
+            assert_eq!(of.histogram.iter().sum::<usize>(), count as usize);
+        }
+        assert_eq!((of(1000).histogram[0], of(1000).histogram[23]), (42, 42));
+    }
+
+    /// By the textbook: of 100 sorted times the 40th and the 61st enclose the median with a confidence of 95 %.
+    #[test]
+    fn the_medians_interval_is_the_textbooks() {
+        assert_eq!(of(100).median_interval.map(|time| time.as_millis()), [40, 61]);
+        assert_eq!(of(5).median_interval.map(|time| time.as_millis()), [1, 5]);
+        assert!((of(100).uncertainty() - 0.42).abs() < 1e-9);
+    }
+}

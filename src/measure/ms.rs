@@ -1,0 +1,47 @@
+//! Durations in files: milliseconds.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::time::Duration;
+
+pub(crate) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    of(*time).serialize(serializer)
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    duration(f64::deserialize(deserializer)?)
+}
+
+/// Milliseconds, to the nanosecond.
+fn of(time: Duration) -> f64 {
+    time.as_nanos() as f64 / 1e6
+}
+
+/// A file may hold anything.
+fn duration<E: serde::de::Error>(ms: f64) -> Result<Duration, E> {
+    Duration::try_from_secs_f64(ms / 1e3).map_err(E::custom)
+}
+
+pub(crate) mod pair {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(times: &[Duration; 2], serializer: S) -> Result<S::Ok, S::Error> {
+        times.map(of).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[Duration; 2], D::Error> {
+        let [low, high] = <[f64; 2]>::deserialize(deserializer)?;
+        Ok([duration(low)?, duration(high)?])
+    }
+}
+
+pub(crate) mod option {
+    use super::*;
+
+    pub(crate) fn serialize<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+        time.map(of).serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+        Option::<f64>::deserialize(deserializer)?.map(duration).transpose()
+    }
+}

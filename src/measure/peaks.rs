@@ -1,0 +1,281 @@
+//! What a device can do at most, measured.
+
+use super::ms;
+use crate::Context;
+use crate::error::{ErrorKind, Result};
+use crate::gpu::memory::{buffer, upload};
+use crate::gpu::probe::{Probe, timed};
+use crate::kernel::shader::shader;
+use crate::kernel::{Dispatch, Shader};
+use crate::weights::seeded_input;
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+use wgpu::BufferUsages as Usage;
+
+/// What a device can do at most: see [`Peaks::measure`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peaks {
+    /// FLOP/s of fused multiply-adds in `f32`: two operations each.
+    pub fma_f32: f64,
+    /// The same in `f16`; none where shaders have no `f16`.
+    pub fma_f16: Option<f64>,
+    /// FLOP/s of matrix units; none where shaders can't use them.
+    pub matrix: Option<f64>,
+    /// Bytes a second of a copy in memory, read and written.
+    pub copy: f64,
+    /// How long an empty dispatch takes among others that don't wait for each other.
+    #[serde(rename = "dispatch_ms", with = "ms")]
+    pub dispatch: Duration,
+    /// How much longer it takes if it waits for the one before.
+    #[serde(rename = "barrier_ms", with = "ms")]
+    pub barrier: Duration,
+    /// From the submission of an empty dispatch until the host can read what it left.
+    #[serde(rename = "readback_ms", with = "ms")]
+    pub readback: Duration,
+    /// How long all this took to measure.
+    #[serde(rename = "took_ms", with = "ms")]
+    pub took: Duration,
+}
+
+/// What limits a piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Bound {
+    /// Arithmetic.
+    Compute,
+    /// Bytes to and from memory.
+    Memory,
+    /// Its dispatches themselves.
+    Launch,
+}
+
+/// The least time that a piece of work can take by the roofline model (Williams, Waterman and Patterson, "Roofline: an insightful
+/// visual performance model for multicore architectures", 2009), with the cost of its dispatches added.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Floor {
+    /// The time.
+    #[serde(rename = "ms", with = "ms")]
+    pub time: Duration,
+    /// Which of its parts is the largest.
+    pub bound: Bound,
+}
+
+const FMA: Shader = shader!("probe_fma", "index");
+const COPY: Shader = shader!("copy", "index");
+const EMPTY: Shader = shader!("probe_empty");
+
+/// How long each of the parts may take: all together less than 300 ms, the compilation of five small shaders apart.
+const PART: Duration = Duration::from_millis(40);
+
+impl Peaks {
+    /// Measures them, in about a quarter of a second: on random numbers, with clocks warmed up by the arithmetic, which comes
+    /// first. Submits to the context's queue and waits on this thread. What else runs on the device makes them lower.
+    pub fn measure(context: &Context) -> Result<Peaks> {
+        // What isn't compiled yet mustn't count.
+        let lab = Lab::new(context)?;
+        let start = Instant::now();
+        let fma_f32 = lab.fma(&lab.fma_f32)?;
+        let fma_f16 = lab.fma_f16.as_ref().map(|probe| lab.fma(probe)).transpose()?;
+        let copy = lab.copy()?;
+        let (dispatch, barrier) = lab.launch()?;
+        let readback = lab.readback()?;
+        Ok(Peaks { fma_f32, fma_f16, matrix: None, copy, dispatch, barrier, readback, took: start.elapsed() })
+    }
+
+    /// The least time for so many operations, bytes and dispatches, each of which waits for the one before:
+    /// `max(flops / peak, bytes / bandwidth) + dispatches * (dispatch + barrier)`.
+    ///
+    /// Work on little data may pass below: what is in a cache isn't read from memory.
+    pub fn floor(&self, flops: u64, bytes: u64, dispatches: usize) -> Floor {
+        let (compute, memory) = (flops as f64 / self.fma_f32, bytes as f64 / self.copy);
+        let launch = self.launch(dispatches).as_secs_f64();
+        let bound = match () {
+            () if launch >= compute.max(memory) => Bound::Launch,
+            () if compute >= memory => Bound::Compute,
+            () => Bound::Memory,
+        };
+        Floor { time: Duration::from_secs_f64(compute.max(memory) + launch), bound }
+    }
+
+    /// How long so many dispatches take that do nothing but wait for each other.
+    pub fn launch(&self, dispatches: usize) -> Duration {
+        (self.dispatch + self.barrier) * u32::try_from(dispatches).unwrap_or(u32::MAX)
+    }
+
+    /// The FLOPs per byte from which on arithmetic limits, not memory.
+    pub fn ridge(&self) -> f64 {
+        self.fma_f32 / self.copy
+    }
+}
+
+/// What the measurements need, compiled and filled.
+struct Lab<'a> {
+    context: &'a Context,
+    fma_f32: Probe,
+    fma_f16: Option<Probe>,
+    copies: Probe,
+    /// How many bytes are copied at once.
+    bytes: u64,
+    from: wgpu::Buffer,
+    to: wgpu::Buffer,
+    waiting: Probe,
+    free: Probe,
+    left: wgpu::Buffer,
+    download: wgpu::Buffer,
+    /// The host's time of an empty submission.
+    empty: Duration,
+}
+
+/// A dispatch of fused multiply-adds: enough invocations to fill any device several times.
+const FMA_WORKGROUPS: usize = 4096;
+const FMA_INVOCATIONS: u64 = 256 * FMA_WORKGROUPS as u64;
+/// What an invocation computes in a round.
+const FMA_ROUND: u64 = 256;
+
+const PASS: wgpu::ComputePassDescriptor<'_> =
+    wgpu::ComputePassDescriptor { label: Some("shadernet peaks"), timestamp_writes: None };
+
+impl<'a> Lab<'a> {
+    fn new(context: &'a Context) -> Result<Lab<'a>> {
+        let random = seeded_input(0, &[1 << 20].into());
+        let random: &[u8] = bytemuck::cast_slice(&random);
+        let numbers = upload(context, "random numbers", random, Usage::STORAGE | Usage::COPY_SRC)?;
+        let sums = buffer(context, "sums", 16 * FMA_INVOCATIONS, Usage::STORAGE)?;
+        let fma = |shader: &Shader| Probe::new(context, shader, &[1, 0, 0, 0], &[&numbers], &[&sums]);
+        let halves = context.device().features().contains(wgpu::Features::SHADER_F16);
+        let (from, to, bytes) = Lab::memory(context)?;
+        let texels = (bytes / 16) as u32;
+        let left = buffer(context, "left", 16, Usage::STORAGE | Usage::COPY_SRC)?;
+        let mut lab = Lab {
+            context,
+            fma_f32: fma(&FMA)?,
+            fma_f16: halves.then(|| fma(&FMA.half("Number"))).transpose()?,
+            copies: Probe::new(context, &COPY, &[texels / 1024, 1024, 0, 0, 0, 0, 0, 0], &[&from], &[&to])?,
+            bytes,
+            from,
+            to,
+            waiting: Probe::new(context, &EMPTY, &[0; 4], &[], &[&left])?,
+            free: Probe::new(context, &EMPTY, &[0; 4], &[&left], &[])?,
+            download: buffer(context, "download", 16, Usage::COPY_DST | Usage::MAP_READ)?,
+            left,
+            empty: Duration::MAX,
+        };
+        let copies = Lab::copy_dispatch(&lab);
+        timed(context, |encoder| {
+            for at in (0..lab.bytes).step_by(random.len()) {
+                encoder.copy_buffer_to_buffer(&numbers, 0, &lab.from, at, Some(random.len() as u64));
+            }
+            let mut pass = encoder.begin_compute_pass(&PASS);
+            lab.copies.record(&mut pass, copies);
+            for probe in [&lab.fma_f32, &lab.waiting, &lab.free].into_iter().chain(&lab.fma_f16) {
+                probe.record(&mut pass, [1, 1, 1]);
+            }
+            Ok(())
+        })?;
+        for _ in 0..10 {
+            lab.empty = lab.empty.min(timed(context, |encoder| Ok(drop(encoder.begin_compute_pass(&PASS))))?);
+        }
+        Ok(lab)
+    }
+
+    /// Two buffers larger than any cache, or as large as there is room for. A processor needs less, and copies more slowly.
+    fn memory(context: &Context) -> Result<(wgpu::Buffer, wgpu::Buffer, u64)> {
+        let most: u64 = if context.info().device_type == wgpu::DeviceType::Cpu { 32 << 20 } else { 256 << 20 };
+        let mut bytes = most.min(context.caps().max_binding).min(context.caps().max_buffer) >> 22 << 22;
+        loop {
+            let make = |label| buffer(context, label, bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST);
+            match (make("copied"), make("copy")) {
+                (Ok(from), Ok(to)) => return Ok((from, to, bytes)),
+                (Err(error), _) | (_, Err(error)) if bytes <= 4 << 20 => return Err(error),
+                _ => bytes = bytes / 2 >> 22 << 22,
+            }
+        }
+    }
+
+    fn copy_dispatch(&self) -> [u32; 3] {
+        Dispatch::new(COPY, &0_u32, Vec::new(), (self.bytes / 16).div_ceil(64) as usize).workgroups
+    }
+
+    /// The rate at which a device does something, in units a second: from submissions of `n` of them, as many as take long enough
+    /// that what a submission costs in itself is little, and is taken off. The shortest time counts.
+    fn rate(&self, least: u64, mut time: impl FnMut(u64) -> Result<Duration>) -> Result<f64> {
+        let start = Instant::now();
+        let mut n = least;
+        let mut best = time(n)?;
+        while best < PART / 8 && start.elapsed() < PART / 2 {
+            n *= 2;
+            best = time(n)?;
+        }
+        while start.elapsed() + best < PART {
+            best = best.min(time(n)?);
+        }
+        Ok(n as f64 / best.saturating_sub(self.empty).max(Duration::from_nanos(1)).as_secs_f64())
+    }
+
+    /// FLOP/s.
+    fn fma(&self, probe: &Probe) -> Result<f64> {
+        let rounds = self.rate(1, |rounds| {
+            probe.set(self.context, &[rounds as u32, 0, 0, 0]);
+            timed(self.context, |encoder| {
+                probe.record(&mut encoder.begin_compute_pass(&PASS), [FMA_WORKGROUPS as u32, 1, 1]);
+                Ok(())
+            })
+        })?;
+        Ok(rounds * (FMA_ROUND * FMA_INVOCATIONS) as f64)
+    }
+
+    /// Bytes a second, read and written: by a shader or by the API's own copy, whichever is faster.
+    fn copy(&self) -> Result<f64> {
+        let workgroups = self.copy_dispatch();
+        let by_shader = self.rate(1, |times| {
+            timed(self.context, |encoder| {
+                let mut pass = encoder.begin_compute_pass(&PASS);
+                (0..times).for_each(|_| self.copies.record(&mut pass, workgroups));
+                Ok(())
+            })
+        })?;
+        let by_api = self.rate(1, |times| {
+            timed(self.context, |encoder| {
+                (0..times).for_each(|_| encoder.copy_buffer_to_buffer(&self.from, 0, &self.to, 0, None));
+                Ok(())
+            })
+        })?;
+        Ok(by_shader.max(by_api) * (2 * self.bytes) as f64)
+    }
+
+    /// What an empty dispatch costs, and how much more if it waits for the one before: each is said to write the same buffer.
+    fn launch(&self) -> Result<(Duration, Duration)> {
+        let chain = |probe: &Probe| {
+            self.rate(64, |times| {
+                timed(self.context, |encoder| {
+                    let mut pass = encoder.begin_compute_pass(&PASS);
+                    (0..times).for_each(|_| probe.record(&mut pass, [1, 1, 1]));
+                    Ok(())
+                })
+            })
+        };
+        let [free, waiting] = [chain(&self.free)?, chain(&self.waiting)?].map(|rate| Duration::from_secs_f64(1.0 / rate));
+        Ok((free, waiting.saturating_sub(free)))
+    }
+
+    /// The median time from a submission until the host has read what it left.
+    fn readback(&self) -> Result<Duration> {
+        let lost = |error: &dyn std::fmt::Display| ErrorKind::Device(error.to_string());
+        let mut times = Vec::new();
+        let begun = Instant::now();
+        while times.len() < 5 || begun.elapsed() < PART / 3 {
+            let start = Instant::now();
+            timed(self.context, |encoder| {
+                self.waiting.record(&mut encoder.begin_compute_pass(&PASS), [1, 1, 1]);
+                encoder.copy_buffer_to_buffer(&self.left, 0, &self.download, 0, None);
+                encoder.map_buffer_on_submit(&self.download, wgpu::MapMode::Read, .., |_| ());
+                Ok(())
+            })?;
+            drop(self.download.get_mapped_range(..).map_err(|error| lost(&error))?);
+            times.push(start.elapsed());
+            self.download.unmap();
+        }
+        times.sort_unstable();
+        Ok(times[times.len() / 2])
+    }
+}

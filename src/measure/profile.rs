@@ -1,0 +1,154 @@
+//! Where a frame's time goes, step by step.
+
+use super::device::DeviceTimer;
+use super::{Bound, Distribution, Effort, Floor, Peaks, ms};
+use crate::error::Result;
+use crate::Session;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// Where a frame's time goes on the device: see [`Profile::measure`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Profile {
+    /// The batch.
+    pub batch: usize,
+    /// How the steps were timed.
+    pub method: Method,
+    /// Why not in a better way.
+    pub note: Option<String>,
+    /// How many frames were measured step by step: a step's time is the median.
+    pub frames: usize,
+    /// The time of a whole frame on the device, measured apart from the steps, with nothing between them.
+    #[serde(rename = "frame_ms")]
+    pub frame: Distribution,
+    /// How long the empty dispatches of a frame would take, as a part of the steps' total.
+    pub launch_share: f64,
+    /// The steps, in order.
+    pub steps: Vec<StepTime>,
+}
+
+/// How device time is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Method {
+    /// Timestamps that the device writes between dispatches inside a pass.
+    TimestampsInsidePass,
+    /// Timestamps that the device writes at the boundaries of passes.
+    TimestampsAtPasses,
+    /// The host's clock around submissions, less that of an empty one.
+    Submissions,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Method::TimestampsInsidePass => "timestamps inside a pass",
+            Method::TimestampsAtPasses => "timestamps around passes",
+            Method::Submissions => "submissions by the host's clock",
+        })
+    }
+}
+
+/// A step of the plan: an operation with what it fused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepTime {
+    /// The name of its node: in a network, the name of its weights.
+    pub name: String,
+    /// The operation.
+    pub op: String,
+    /// Its dispatches.
+    pub dispatches: usize,
+    /// The median of its times.
+    #[serde(rename = "ms", with = "ms")]
+    pub time: Duration,
+    /// Operations: two a multiply-accumulate, and the others.
+    pub flops: u64,
+    /// Bytes that it has to read and write: inputs, weights and outputs, once each.
+    pub bytes: u64,
+    /// The least time that it can take on this device.
+    pub floor: Floor,
+}
+
+impl StepTime {
+    /// Operations a second.
+    pub fn flops_per_second(&self) -> f64 {
+        self.flops as f64 / self.time.as_secs_f64().max(1e-12)
+    }
+
+    /// Bytes a second.
+    pub fn bytes_per_second(&self) -> f64 {
+        self.bytes as f64 / self.time.as_secs_f64().max(1e-12)
+    }
+
+    /// Its time as a multiple of the floor.
+    pub fn times_floor(&self) -> f64 {
+        self.time.as_secs_f64() / self.floor.time.as_secs_f64().max(1e-12)
+    }
+
+    /// FLOPs a byte.
+    pub fn intensity(&self) -> f64 {
+        self.flops as f64 / (self.bytes as f64).max(1.0)
+    }
+}
+
+impl Profile {
+    /// Times a session's steps on made-up inputs: frame after frame, one as it always runs, then one step by step.
+    ///
+    /// In the best way that the device has. Where its timestamps don't account for what the host's clock sees, they aren't used
+    /// and [`Profile::note`] says so. Waits on this thread, submits to the context's queue, reads nothing but timestamps.
+    pub fn measure(session: &Session, peaks: &Peaks, effort: Effort) -> Result<Profile> {
+        Profile::timed(DeviceTimer::new(session)?, session, peaks, effort)
+    }
+
+    /// The same in one way and no other; an error where the device hasn't got it.
+    pub fn measure_by(session: &Session, method: Method, peaks: &Peaks, effort: Effort) -> Result<Profile> {
+        Profile::timed(DeviceTimer::with(session, method)?, session, peaks, effort)
+    }
+
+    fn timed(mut timer: DeviceTimer, session: &Session, peaks: &Peaks, effort: Effort) -> Result<Profile> {
+        let plan = session.plan();
+        let mut times = vec![Vec::new(); plan.steps.len()];
+        let frame = effort.repeat(|| {
+            let frame = timer.frame()?;
+            times.iter_mut().zip(timer.each_step()?).for_each(|(times, time)| times.push(time));
+            Ok(frame)
+        })?;
+        let steps = plan.steps.iter().zip(times).map(|(step, times)| StepTime {
+            name: step.node.clone(),
+            op: step.op.to_owned(),
+            dispatches: step.dispatches.len(),
+            time: Distribution::of(times).map_or(Duration::ZERO, |times| times.p50),
+            flops: step.cost.flops(),
+            bytes: step.bytes,
+            floor: peaks.floor(step.cost.flops(), step.bytes, step.dispatches.len()),
+        });
+        let steps: Vec<StepTime> = steps.collect();
+        let total: Duration = steps.iter().map(|step| step.time).sum();
+        Ok(Profile {
+            batch: plan.batch,
+            method: timer.method(),
+            note: timer.note().map(str::to_owned),
+            frames: frame.count,
+            launch_share: peaks.launch(plan.dispatches()).as_secs_f64() / total.as_secs_f64().max(1e-12),
+            frame,
+            steps,
+        })
+    }
+
+    /// The sum of the steps' times.
+    pub fn total(&self) -> Duration {
+        self.steps.iter().map(|step| step.time).sum()
+    }
+
+    /// The sum of the steps' floors.
+    pub fn floor(&self) -> Duration {
+        self.steps.iter().map(|step| step.floor.time).sum()
+    }
+
+    /// How much of the total is spent in steps that this limits.
+    pub fn share(&self, bound: Bound) -> f64 {
+        let of: Duration = self.steps.iter().filter(|step| step.floor.bound == bound).map(|step| step.time).sum();
+        of.as_secs_f64() / self.total().as_secs_f64().max(1e-12)
+    }
+}

@@ -1,0 +1,229 @@
+//! Measuring on the adapter: peaks, profiles, sweeps. What they find must fit what is known of the work and of the clock.
+
+use pollster::block_on;
+use shadernet::kernel::Caps;
+use shadernet::measure::{Bench, Bound, Effort, Environment, Method, Peaks, Profile, Sweep, SweepOptions};
+use shadernet::models::{digits_weights, find};
+use shadernet::{BATCH, Constant, Context, ContextOptions, Graph, Model, Weights, seeded_input};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// Measuring disturbs measuring: one test at a time, on one device.
+fn context() -> (MutexGuard<'static, ()>, &'static Context) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    static CONTEXT: OnceLock<Context> = OnceLock::new();
+    let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let context = CONTEXT.get_or_init(|| {
+        let context = block_on(Context::with(&ContextOptions::from_env()));
+        context.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
+    });
+    (alone, context)
+}
+
+fn peaks(context: &Context) -> Peaks {
+    Peaks::measure(context).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn digits() -> Graph {
+    let weights = digits_weights().expect("the crate ships them");
+    find("digits").and_then(|network| network.graph(&weights, None)).expect("they fit")
+}
+
+/// Matrix products of known size, one after the other.
+fn products(sizes: &[usize]) -> Graph {
+    let mut graph = Graph::new();
+    let mut x = graph.input("x", [BATCH, sizes[0]]);
+    for pair in sizes.windows(2) {
+        let shape = [pair[1], pair[0]];
+        let weight = Constant::new(format!("w{}", pair[1]), shape, seeded_input(1, &shape.into()));
+        x = graph.linear(x, weight, None).expect("it fits");
+    }
+    graph.output("y", x);
+    graph
+}
+
+const FEW: Effort = Effort::Frames(9);
+
+#[test]
+fn peaks_are_what_a_device_can_have() {
+    let (_alone, context) = context();
+    let peaks = peaks(context);
+    println!("{peaks:?}");
+    // Slower than a processor of the nineties, or faster than all that there is: neither.
+    assert!((1e8..1e16).contains(&peaks.fma_f32), "{peaks:?}");
+    assert!((1e8..1e14).contains(&peaks.copy), "{peaks:?}");
+    assert_eq!(peaks.fma_f16.is_some(), context.device().features().contains(shadernet::wgpu::Features::SHADER_F16));
+    assert!(peaks.dispatch > Duration::ZERO && peaks.dispatch < Duration::from_millis(50), "{peaks:?}");
+    assert!(peaks.readback > peaks.dispatch, "{peaks:?}");
+    // The promise is 300 ms; other work on the machine may double it.
+    assert!(peaks.took < Duration::from_millis(900), "{peaks:?}");
+}
+
+/// A product of [512, 512] by [512, 1024] is 2 * 512 * 512 * 1024 operations, and one twice as deep takes about twice as long.
+#[test]
+fn known_work_is_found() {
+    let (_alone, context) = context();
+    let peaks = peaks(context);
+    let model = Model::new(context, &products(&[512, 1024, 1024, 512])).expect("it fits");
+    let session = model.session(512).expect("it fits");
+    let profile = Profile::measure(&session, &peaks, FEW).unwrap_or_else(|error| panic!("{error}"));
+    let flops: Vec<u64> = profile.steps.iter().map(|step| step.flops).collect();
+    assert_eq!(flops, [2 * 512 * 512 * 1024, 2 * 512 * 1024 * 1024, 2 * 512 * 1024 * 512]);
+    let bytes: Vec<u64> = profile.steps.iter().map(|step| step.bytes).collect();
+    let of = |m: u64, k: u64, n: u64| 4 * (m * k + k * n + m * n);
+    assert_eq!(bytes, [of(512, 512, 1024), of(512, 1024, 1024), of(512, 1024, 512)]);
+    for step in &profile.steps {
+        let (rate, time) = (step.flops_per_second(), step.time.as_secs_f64());
+        assert!((rate * time - step.flops as f64).abs() < 1.0, "{step:?}");
+        // A third more than the peak would mean that time or work is counted wrongly; a thousandth that the device did something else.
+        assert!(rate < 1.33 * peaks.fma_f32 && rate > 1e-3 * peaks.fma_f32, "{rate:e} of {:e}", peaks.fma_f32);
+        assert!(step.floor.time > Duration::ZERO && step.floor.bound != Bound::Memory, "{step:?}");
+    }
+    let ratio = profile.steps[1].time.as_secs_f64() / profile.steps[0].time.as_secs_f64();
+    assert!((1.2..3.5).contains(&ratio), "twice the work took {ratio} times as long");
+}
+
+/// The steps add up to the frame, which is measured apart. Other work on the machine may disturb one of them: the best of five.
+#[test]
+fn steps_add_up_to_the_frame() {
+    let (_alone, context) = context();
+    let peaks = peaks(context);
+    let graph =
+        find("resnet18").and_then(|network| network.graph(&Weights::seeded(0), Some([64, 64]))).expect("it fits");
+    let session =
+        Model::new(context, &graph).and_then(|model| model.session(1)).unwrap_or_else(|error| panic!("{error}"));
+    let off = |profile: &Profile| {
+        let (total, frame) = (profile.total().as_secs_f64(), profile.frame.p50.as_secs_f64());
+        (total / frame - 1.0).abs()
+    };
+    let mut least = f64::INFINITY;
+    let mut said = String::new();
+    for _ in 0..5 {
+        let profile = Profile::measure(&session, &peaks, Effort::Frames(21)).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(profile.steps.len(), session.plan().steps.len());
+        assert_eq!(profile.note.is_some(), profile.method == Method::Submissions, "{profile:?}");
+        said = format!("{} ({:?}): {:?} of {:?}", profile.method, profile.note, profile.total(), profile.frame.p50);
+        least = least.min(off(&profile));
+        if least < 0.05 {
+            break;
+        }
+    }
+    println!("{said}");
+    assert!(least < 0.05, "off by {:.1} % at least: {said}", 100.0 * least);
+}
+
+#[test]
+fn a_device_without_timestamps_is_timed_by_submissions() {
+    let (_alone, _) = context();
+    let plain = block_on(Context::with(&ContextOptions::from_env().plain())).expect("there is an adapter");
+    let session = Model::new(&plain, &digits()).and_then(|model| model.session(4)).expect("it fits");
+    let peaks = peaks(&plain);
+    let profile = Profile::measure(&session, &peaks, FEW).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((profile.method, profile.batch), (Method::Submissions, 4));
+    assert_eq!(profile.note.as_deref(), Some("the device has no timestamps"));
+    assert!(profile.steps.iter().all(|step| step.time > Duration::ZERO), "{profile:?}");
+    let error = Profile::measure_by(&session, Method::TimestampsAtPasses, &peaks, FEW).expect_err("it has none");
+    assert!(error.to_string().contains("timestamps"), "{error}");
+    assert_eq!(peaks.fma_f16, None);
+}
+
+#[test]
+fn a_sweep_measures_what_it_is_told_to() {
+    let (_alone, context) = context();
+    let model = Model::new(context, &digits()).expect("it fits");
+    let options = SweepOptions { batches: vec![4, 1, 4], in_flight: vec![2, 1], effort: FEW, latency_bound: None };
+    let mut said = Vec::new();
+    let sweep =
+        Sweep::measure(&model, &options, |stage| said.push(stage.to_owned())).unwrap_or_else(|error| panic!("{error}"));
+    let rows: Vec<_> =
+        sweep.rows().map(|(at, measured)| (at.batch, measured.in_flight, measured.latency.count)).collect();
+    assert_eq!(rows, [(1, 1, 9), (1, 2, 9), (4, 1, 9), (4, 2, 9)]);
+    assert!(said.iter().any(|stage| stage == "batch 4, 2 in flight"), "{said:?}");
+    for (at, measured) in sweep.rows() {
+        assert!(at.device.min <= measured.latency.max, "{at:?}");
+        // No frame is longer than the slowest: a lower bound of the throughput.
+        let least = at.batch as f64 / measured.latency.max.as_secs_f64();
+        assert!(measured.throughput >= 0.99 * least, "{measured:?}");
+    }
+    assert_eq!(sweep.answers().len(), 2);
+    for (batches, in_flight) in [(vec![1], vec![]), (vec![], vec![1]), (vec![0], vec![1]), (vec![1], vec![0])] {
+        let options = SweepOptions { batches, in_flight, ..options.clone() };
+        assert!(Sweep::measure(&model, &options, |_| ()).is_err(), "{options:?}");
+    }
+}
+
+/// Without batch sizes the search goes on until the bound is passed, and finds the best one that keeps it.
+#[test]
+fn a_sweep_searches_for_the_best_batch_under_a_bound() {
+    let (_alone, context) = context();
+    let model = Model::new(context, &digits()).expect("it fits");
+    let one = Bench::new(&model, 1).and_then(|bench| bench.measure(1, FEW)).expect("it runs");
+    let bound = one.latency.max * 3;
+    let options = SweepOptions { batches: Vec::new(), in_flight: vec![1], effort: FEW, latency_bound: Some(bound) };
+    let sweep = Sweep::measure(&model, &options, |_| ()).unwrap_or_else(|error| panic!("{error}"));
+    let batches: Vec<usize> = sweep.batches.iter().map(|at| at.batch).collect();
+    assert!(batches.iter().enumerate().all(|(i, &batch)| batch == 1 << i), "{batches:?}");
+    let last = &sweep.batches.last().expect("one at least").in_flight[0].latency;
+    assert!(last.p99 > bound || *batches.last().expect("one") == 1024, "{batches:?}: {last:?} of {bound:?}");
+    if let Some((_, best)) = sweep.best() {
+        assert!(best.latency.p99 <= bound);
+    }
+}
+
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left is in the system's folder for such things.
+        let _left = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn peaks_are_kept_and_a_corrupt_file_is_not_believed() {
+    let (_alone, context) = context();
+    let folder = Folder(std::env::temp_dir().join(format!("shadernet-peaks-{}", std::process::id())));
+    let first = Peaks::cached(context, &folder.0).expect("it measures");
+    let files: Vec<PathBuf> =
+        std::fs::read_dir(&folder.0).expect("it is there").map(|file| file.expect("a file").path()).collect();
+    let [file] = &files[..] else { panic!("one file: {files:?}") };
+    let text = std::fs::read_to_string(file).expect("it is text");
+    let read = || Peaks::cached(context, &folder.0).expect("it measures");
+    // Measured on a quiet machine they are taken as they are, on a busy one they only get better.
+    let quiet = |text: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(text).expect("JSON");
+        value["environment"]["load"] = 0.0.into();
+        value
+    };
+    let mut better = quiet(&text);
+    better["peaks"]["fma_f32"] = 12345e9.into();
+    std::fs::write(file, better.to_string()).expect("it can be written");
+    assert_eq!(read().fma_f32, 12345e9);
+    better["environment"]["load"] = 3.0.into();
+    std::fs::write(file, better.to_string()).expect("it can be written");
+    assert_eq!(read().fma_f32, 12345e9);
+    // What can't be, and what is another driver's, is measured again.
+    let mut wrong = quiet(&text);
+    wrong["peaks"]["copy"] = (-1.0).into();
+    let mut other = better.clone();
+    other["environment"]["driver"] = "another one".into();
+    for corrupt in [&text[..text.len() / 2], "", "[]", &wrong.to_string(), &other.to_string()] {
+        std::fs::write(file, corrupt).expect("it can be written");
+        let again = read();
+        assert!(again.copy > 0.0 && again.fma_f32 < 12345e9 && again.fma_f32 > first.fma_f32 / 50.0, "{again:?}");
+    }
+    // A folder that can't be written to is no error.
+    assert!(Peaks::cached(context, &file.join("no folder")).is_ok());
+}
+
+#[test]
+fn the_environment_says_where() {
+    let (_alone, context) = context();
+    let of = Environment::of(context);
+    assert_eq!(of.adapter, context.info().name);
+    assert_eq!((of.version.as_str(), of.precision.as_str()), (env!("CARGO_PKG_VERSION"), "f32"));
+    assert_eq!(of.kernel_profile, context.caps().profile());
+    assert!(of.unix_time > 1_700_000_000 && of.cores > 0, "{of:?}");
+    assert!(["portable", "llvmpipe"].contains(&Caps::portable().profile()));
+}
