@@ -42,12 +42,16 @@
 //! **Run it inside your renderer.** [`Context::from_wgpu`] takes your device; [`Session::bind`] your buffers;
 //! [`Session::encode`] records into your encoder, and you submit. [`wgpu`] is re-exported: the major version must be yours.
 //!
+//! **Measure it.** [`measure::Sweep`] takes latency and throughput, [`measure::Profile`] the device's time step by step beside what
+//! the device can do at most; a [`measure::Report`] holds both.
+//!
 //! **Write an operation.** Implement [`Op`] for a struct of attributes, with a [`kernel::Shader`] of your own, and hand it to
 //! [`Graph::add`]: nothing distinguishes it from those in [`ops`].
 //!
 //! # Features
 //!
-//! * `cli` (default): the `shadernet` command. Implies `image` and `selftest`.
+//! * `cli` (default): the `shadernet` command. Implies `image`, `report` and `selftest`.
+//! * `report`: what was measured as a page with plots (`Report::to_html`).
 //! * `selftest`: [`selftest`], whether an adapter computes what it should. Part of `cli`.
 //! * `image`: reading and writing of PNG and JPEG ([`import::image`]).
 //!

@@ -48,8 +48,9 @@ impl Drop for Folder {
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shadernet"));
-    // Without a run-time directory Mesa's drivers write to standard error.
-    command.args(args).env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR")).env_remove("RUST_LOG");
+    // Without a run-time directory Mesa's drivers write to standard error. What is kept is kept here.
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    command.args(args).env("XDG_RUNTIME_DIR", folder).env("XDG_CACHE_HOME", folder).env_remove("RUST_LOG");
     command
 }
 
@@ -96,7 +97,7 @@ fn assert_close(got: &[f32], expected: &[f32]) {
 
 #[test]
 fn each_subcommand_explains_itself() {
-    for name in ["devices", "run", "summary", "bench", "selftest", "demo"] {
+    for name in ["devices", "run", "summary", "bench", "profile", "compare", "selftest", "demo"] {
         assert!(prints(&[name, "--help"]).contains(&format!("Usage: shadernet {name}")));
         assert!(prints(&["--help"]).contains(name));
     }
@@ -129,6 +130,8 @@ fn without_an_adapter_it_says_how_to_get_one() {
 #[test]
 fn summary_counts_as_the_lecture_does() {
     let json: Value = serde_json::from_str(&prints(&["summary", "alexnet_original", "--json"])).unwrap();
+    assert_eq!((&json["schema"], &json["environment"]), (&"shadernet-report".into(), &Value::Null));
+    let summary = &json["summary"];
     for (what, expected) in [
         ("weights", 60_954_656),
         ("parameters", 60_965_224),
@@ -136,12 +139,12 @@ fn summary_counts_as_the_lecture_does() {
         ("activations_total", 932_264),
         ("activations_peak", 440_928),
     ] {
-        assert_eq!(json[what], expected, "{what}");
+        assert_eq!(summary[what], expected, "{what}");
     }
-    let first = &json["layers"][0];
+    let first = &summary["layers"][0];
     assert_eq!((&first["name"], &first["op"]), (&"features.0".into(), &"conv2d".into()));
     assert_eq!(first["output_shape"], serde_json::json!([1, 96, 55, 55]));
-    assert_eq!((&first["parameters"], &first["macs"]), (&34_944.into(), &105_415_200.into()));
+    assert_eq!((&first["cost"]["parameters"], &first["cost"]["macs"]), (&34_944.into(), &105_415_200.into()));
 
     let table = prints(&["summary", "alexnet_original", "--batch", "2"]);
     for what in ["classifier.6", "[2, 96, 55, 55]", "60,954,656", "1,448,813,632", "1,864,528", "243,860,896"] {
@@ -338,17 +341,63 @@ fn bench_measures_each_batch_with_each_number_of_frames_in_flight() {
         assert!(said.contains(what), "{what} isn't in:\n{said}");
     }
     let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    assert_eq!(json["model"], "digits");
-    assert!(["adapter", "driver", "backend"].iter().all(|what| json[what].is_string()), "{json:#}");
-    let results = json["results"].as_array().unwrap();
-    let rows = results.iter().map(|row| (row["batch"].as_u64().unwrap(), row["in_flight"].as_u64().unwrap()));
-    assert_eq!(rows.collect::<Vec<_>>(), [(1, 1), (1, 2), (4, 1), (4, 2)]);
-    for row in results {
+    assert_eq!(json["network"]["name"], "digits");
+    let environment = &json["environment"];
+    assert!(["adapter", "driver", "backend", "version"].iter().all(|what| environment[what].is_string()), "{json:#}");
+    let mut rows = Vec::new();
+    for at in json["bench"]["batches"].as_array().unwrap() {
         let number = |value: &Value| value.as_f64().filter(|&number| number > 0.0).unwrap();
-        let [min, p50, p90, p99] = ["min", "p50", "p90", "p99"].map(|what| number(&row["latency_ms"][what]));
-        assert!(min <= p50 && p50 <= p90 && p90 <= p99, "{row:#}");
-        assert!(number(&row["throughput_fps"]) > 1.0 && number(&row["first_ms"]) > p50, "{row:#}");
+        for row in at["in_flight"].as_array().unwrap() {
+            rows.push((at["batch"].as_u64().unwrap(), row["in_flight"].as_u64().unwrap()));
+            let latency = &row["latency_ms"];
+            assert_eq!(latency["count"], 5, "{row:#}");
+            let [min, p50, p90, p99] = ["min", "p50", "p90", "p99"].map(|what| number(&latency[what]));
+            assert!(min <= p50 && p50 <= p90 && p90 <= p99, "{row:#}");
+            assert!(number(&row["throughput"]) > 1.0 && number(&at["first_ms"]) > min, "{row:#}");
+        }
     }
+    assert_eq!(rows, [(1, 1), (1, 2), (4, 1), (4, 2)]);
+    // A report holds what the page shows.
+    for part in ["peaks", "profile", "activations", "summary"] {
+        assert!(json[part].is_object(), "{part}: {json:#}");
+    }
+    assert_eq!(json["answers"].as_array().unwrap().len(), 2);
+    // On standard output it takes the tables' place.
+    let text = prints(&["bench", "digits", "--frames", "5", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["schema"], "shadernet-report");
+
+    let said =
+        prints(&["bench", "digits", "--latency-bound", "1000", "--in-flight", "1", "--frames", "5", "--batch", "2,8"]);
+    assert!(said.contains("if a frame may take 1000.0 ms? batch "), "{said}");
+}
+
+#[test]
+fn profile_writes_tables_a_page_and_a_trace() {
+    let folder = Folder::new("profile");
+    let [json, html, trace] = ["p.json", "p.html", "p.trace"].map(|name| folder.path(name));
+    let args =
+        ["profile", "digits", "--batch", "2", "--frames", "5", "--json", &json, "--html", &html, "--trace", &trace];
+    let said = prints(&args);
+    for what in ["x floor", "conv1", "a whole frame", "launch share", "timed by", "FMA "] {
+        assert!(said.contains(what), "{what} isn't in:\n{said}");
+    }
+    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    let report: Value = serde_json::from_str(&read(&json)).unwrap();
+    let steps = report["profile"]["steps"].as_array().unwrap();
+    assert!(steps.iter().all(|step| step["ms"].as_f64().unwrap() > 0.0), "{steps:?}");
+    assert_eq!(report["profile"]["batch"], 2);
+    let page = read(&html);
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg") && page.contains("digits"), "{page}");
+    let events: Value = serde_json::from_str(&read(&trace)).unwrap();
+    let timed = events["traceEvents"].as_array().unwrap().iter().filter(|event| event["ph"] == "X").count();
+    // The steps, and the frame on a track of its own.
+    assert_eq!(timed, steps.len() + 1);
+    // What another process measured is compared with itself: nothing beyond noise.
+    let same = prints(&["compare", &json, &json]);
+    assert!(same.contains("within noise") && !same.contains("slower"), "{same}");
+
+    let devices = prints(&["devices", "--peaks"]);
+    assert!(devices.contains("GFLOP/s in f32"), "{devices}");
 }
 
 #[test]
@@ -452,6 +501,10 @@ fn what_is_wrong_is_said_in_one_line_and_nothing_is_left_behind() {
         (&["bench", "digits", "--batch", "1,0"], &["--batch", "0"]),
         (&["bench", "digits", "--in-flight", "0"], &["--in-flight", "0"]),
         (&["bench", "digits", "--frames", "0"], &["--frames", "0"]),
+        (&["bench", "digits", "--time", "0"], &["--time", "0"]),
+        (&["bench", "digits", "--time", "nan"], &["--time"]),
+        (&["profile", "digits", "--batch", "0"], &["--batch", "0"]),
+        (&["profile", "lenet"], &["model", "lenet"]),
         (&["bench", "digits", "--weights", &missing], &["fc.bias"]),
         (&["bench", "vgg19", "--size", "16384x16384"], &["features.0", "fewer than 2^31 elements an image"]),
         (&["bench", "digits", "--frames", "1", "--json", &json], &["bench.json"]),

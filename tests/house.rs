@@ -33,7 +33,9 @@ fn stem(path: &str) -> String {
 
 #[test]
 fn every_shader_is_named_by_an_operation() {
-    let ops = files("src/ops", ".rs");
+    let mut ops = files("src/ops", ".rs");
+    // What measures the device itself has shaders too.
+    ops.extend(files("src/measure", ".rs"));
     let shaders = files("shaders", ".wgsl");
     for (path, _) in &shaders {
         let name = stem(path);

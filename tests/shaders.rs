@@ -196,6 +196,7 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         }
         names.extend(seen.into_keys().map(|shader| shader.name().to_owned()));
     }
-    let named: BTreeSet<String> = named_shaders().into_keys().collect();
+    // What measures the device itself is in no plan.
+    let named: BTreeSet<String> = named_shaders().into_keys().filter(|name| !name.starts_with("probe_")).collect();
     assert_eq!(names, named, "every shader of the crate is in one of these plans");
 }

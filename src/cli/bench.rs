@@ -1,13 +1,11 @@
 //! `shadernet bench`: latency and throughput.
 
-use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, driver, parse_size, table, within};
+use super::report::{self, OutputArgs, TraceArgs};
+use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, parse_size, table, within};
 use comfy_table::Table;
-use serde_json::{Value, json};
-use shadernet::Model;
-use shadernet::import::write_whole;
-use shadernet::measure::{Bench, Effort, Measured};
+use shadernet::measure::{AtBatch, Effort, Environment, Measured, Profile, Sweep, SweepOptions};
+use shadernet::{ErrorKind, Model};
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// Each frame in flight has buffers of its own.
@@ -18,96 +16,123 @@ const MOST_FRAMES: usize = 1_000_000;
 pub(super) struct BenchArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Images a frame: one size or several
-    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1")]
+    /// Images a frame: one size or several [default: 1; with --latency-bound 1,2,4,.. until it is passed]
+    #[arg(long, value_name = "N,...", value_delimiter = ',')]
     batch: Vec<usize>,
     /// How many frames are submitted at once: one number or several
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,2")]
     in_flight: Vec<usize>,
-    /// How many frames to measure for each row [default: what fits into 3 s, at least 5]
-    #[arg(long, value_name = "N")]
-    frames: Option<usize>,
+    /// Find the batch of the highest throughput with which 99 of 100 frames take no longer
+    #[arg(long, value_name = "MS", value_parser = parse_ms)]
+    latency_bound: Option<Duration>,
+    #[command(flatten)]
+    effort: EffortArgs,
     /// Height and width of the input [default: the network's usual]
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     size: Option<[usize; 2]>,
-    /// Write the results here too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    trace: TraceArgs,
 }
 
-/// A row of the table.
-struct Row {
-    batch: usize,
-    in_flight: usize,
-    first: Duration,
-    measured: Measured,
+/// How long to measure.
+#[derive(clap::Args)]
+pub(super) struct EffortArgs {
+    /// How many frames to measure each time [default: until the median is known to 2 %]
+    #[arg(long, value_name = "N")]
+    frames: Option<usize>,
+    /// The seconds after which to be content with what there is, each time
+    #[arg(long, value_name = "S", default_value_t = 3.0, conflicts_with = "frames")]
+    time: f64,
+}
+
+impl EffortArgs {
+    pub(super) fn effort(&self) -> Result<Effort> {
+        if let Some(frames) = self.frames {
+            return Ok(Effort::Frames(within("--frames", frames, MOST_FRAMES)?));
+        }
+        let time =
+            Duration::try_from_secs_f64(self.time).ok().filter(|time| (1..=86_400_000).contains(&time.as_millis()));
+        let time = time.ok_or_else(|| ErrorKind::argument("--time", "0.001 to 86400 seconds", self.time))?;
+        Ok(Effort::within(time))
+    }
 }
 
 pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     args.batch.iter().try_for_each(|&batch| within("--batch", batch, MOST_BATCH).map(drop))?;
     args.in_flight.iter().try_for_each(|&frames| within("--in-flight", frames, MOST_IN_FLIGHT).map(drop))?;
-    let effort = match args.frames {
-        Some(frames) => Effort::Frames(within("--frames", frames, MOST_FRAMES)?),
-        None => Effort::default(),
-    };
+    let effort = args.effort.effort()?;
+    let mut batches = args.batch.clone();
+    if batches.is_empty() && args.latency_bound.is_none() {
+        batches.push(1);
+    }
+    let options =
+        SweepOptions { batches, in_flight: args.in_flight.clone(), effort, latency_bound: args.latency_bound };
     let (network, weights) = args.model.open()?;
     let graph = network.graph(&weights, args.size)?;
     let context = device.context()?;
+    let environment = Environment::of(&context);
     let model = Model::new(&context, &graph)?;
 
     let progress = Progress::new();
-    let mut rows = Vec::new();
-    for &batch in &args.batch {
-        progress.stage(&format!("batch {batch}: first frame"));
-        let bench = Bench::new(&model, batch)?;
-        for &in_flight in &args.in_flight {
-            progress.stage(&format!("batch {batch}, {in_flight} in flight"));
-            rows.push(Row { batch, in_flight, first: bench.first(), measured: bench.measure(in_flight, effort)? });
+    let sweep = Sweep::measure(&model, &options, |stage| progress.stage(stage))?;
+    let answers = sweep.answers();
+    if !args.output.replaces_tables() {
+        writeln!(out, "{}", adapter_line(&context))?;
+        args.model.note_seeded(&weights, out)?;
+        writeln!(out, "{}", rows(&sweep))?;
+        for answer in &answers {
+            writeln!(out, "{} {}", answer.question, answer.answer)?;
         }
     }
-    drop(progress);
-
-    writeln!(out, "{}", adapter_line(&context))?;
-    args.model.note_seeded(&weights, out)?;
-    let mut table: Table = table(&["batch", "in flight", "p50 ms", "p90", "p99", "min", "images/s", "first ms"], 0);
-    table.add_rows(rows.iter().map(Row::cells));
-    writeln!(out, "{table}")?;
-
-    if let Some(path) = &args.json {
-        let info = context.info();
-        let json = json!({
-            "adapter": info.name,
-            "driver": driver(info),
-            "backend": info.backend.to_str(),
-            "model": network.name,
-            "results": rows.iter().map(Row::json).collect::<Vec<_>>(),
-        });
-        write_whole(path, format!("{json:#}\n").as_bytes())?;
+    if args.output.wants_report() || args.trace.is_wanted() {
+        let batch = sweep.batches.first().map_or(1, |at| at.batch);
+        progress.stage("what the device can do");
+        let peaks = report::peaks(&context)?;
+        progress.stage(&format!("batch {batch}, step by step"));
+        let profile = Profile::measure(&model.session(batch)?, &peaks, effort)?;
+        let weights = args.model.describe(&weights);
+        let mut report = report::of_network(network.name, &weights, &graph, batch, context.caps())?;
+        report.environment = Some(environment);
+        (report.peaks, report.profile) = (Some(peaks), Some(profile));
+        (report.bench, report.answers) = (Some(sweep), answers);
+        drop(progress);
+        args.output.write(&report, out)?;
+        args.trace.write(&report)?;
     }
     Ok(())
 }
 
-impl Row {
-    fn cells(&self) -> [String; 8] {
-        let Measured { latency, throughput, .. } = &self.measured;
-        let [p50, p90, p99, min] = [latency.p50, latency.p90, latency.p99, latency.min].map(|time| figure(ms(time)));
-        let (batch, in_flight) = (self.batch.to_string(), self.in_flight.to_string());
-        [batch, in_flight, p50, p90, p99, min, figure(*throughput), figure(ms(self.first))]
-    }
+fn rows(sweep: &Sweep) -> Table {
+    let header =
+        ["batch", "in flight", "p50 ms", "±%", "p90", "p99", "min", "std dev", "device ms", "images/s", "first ms"];
+    let mut table = table(&header, 0);
+    table.add_rows(sweep.rows().map(|(at, measured)| cells(at, measured)));
+    table
+}
 
-    fn json(&self) -> Value {
-        let Measured { latency, throughput, .. } = &self.measured;
-        let frames = latency.count;
-        let [p50, p90, p99, min] = [latency.p50, latency.p90, latency.p99, latency.min].map(ms);
-        json!({
-            "batch": self.batch,
-            "in_flight": self.in_flight,
-            "frames": frames,
-            "latency_ms": { "p50": p50, "p90": p90, "p99": p99, "min": min },
-            "throughput_fps": throughput,
-            "first_ms": ms(self.first),
-        })
-    }
+fn cells(at: &AtBatch, Measured { in_flight, latency, throughput }: &Measured) -> [String; 11] {
+    let time = |time: Duration| figure(ms(time));
+    [
+        at.batch.to_string(),
+        in_flight.to_string(),
+        time(latency.p50),
+        // Half of the interval lies on each side, more or less.
+        format!("{:.1}", 50.0 * latency.uncertainty()),
+        time(latency.p90),
+        time(latency.p99),
+        time(latency.min),
+        time(latency.std_dev),
+        time(at.device.p50),
+        figure(*throughput),
+        time(at.first),
+    ]
+}
+
+fn parse_ms(text: &str) -> std::result::Result<Duration, String> {
+    let time = text.parse().ok().and_then(|ms: f64| Duration::try_from_secs_f64(ms / 1e3).ok());
+    time.filter(|time| !time.is_zero()).ok_or_else(|| "wanted milliseconds, more than 0".into())
 }
 
 pub(super) fn ms(time: Duration) -> f64 {
@@ -117,6 +142,8 @@ pub(super) fn ms(time: Duration) -> f64 {
 /// Three significant digits or more.
 pub(super) fn figure(number: f64) -> String {
     let decimals = match number {
+        ..0.1 => 4,
+        ..1.0 => 3,
         ..10.0 => 2,
         ..100.0 => 1,
         _ => 0,

@@ -1,11 +1,19 @@
 //! `shadernet devices`: the adapters, and what matters of them.
 
+use super::report::fresh_peaks;
 use super::{DeviceArgs, Result, driver};
 use shadernet::gpu::adapters;
 use shadernet::{Context, wgpu};
 use std::io::Write;
 
-pub(super) fn devices(device: &DeviceArgs, out: &mut dyn Write) -> Result {
+#[derive(clap::Args)]
+pub(super) struct DevicesArgs {
+    /// Measure what the adapter that is taken can do at most
+    #[arg(long)]
+    peaks: bool,
+}
+
+pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let taken = device.context()?;
     let mut marked = false;
     for adapter in pollster::block_on(adapters(&device.options())) {
@@ -35,6 +43,9 @@ pub(super) fn devices(device: &DeviceArgs, out: &mut dyn Write) -> Result {
         line("max workgroup memory", bytes(limits.max_compute_workgroup_storage_size.into()))?;
         line("max workgroup size", format!("{} invocations", limits.max_compute_invocations_per_workgroup))?;
         line("max texture", format!("{0} x {0}", limits.max_texture_dimension_2d))?;
+        if is_taken && args.peaks {
+            line("measured", fresh_peaks(&taken)?.to_string())?;
+        }
     }
     Ok(())
 }

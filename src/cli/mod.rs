@@ -1,8 +1,11 @@
 //! The `shadernet` command: a file a subcommand. What several of them say or ask is here.
 
 mod bench;
+mod compare;
 mod demo;
 mod devices;
+mod profile;
+mod report;
 mod run;
 mod selftest;
 mod summary;
@@ -32,13 +35,17 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// List the adapters and what matters of them; the one that is taken is marked with *
-    Devices,
+    Devices(devices::DevicesArgs),
     /// Run a network on an image or a .npy file
     Run(run::RunArgs),
     /// Print what a network costs, layer by layer: parameters, multiply-accumulates, activations. Needs no GPU
     Summary(summary::SummaryArgs),
     /// Measure latency and throughput
     Bench(bench::BenchArgs),
+    /// Measure where a frame's time goes, step by step, and how near that is to what the device can do
+    Profile(profile::ProfileArgs),
+    /// Compare two reports: what became faster, what slower, what is noise. Needs no GPU
+    Compare(compare::CompareArgs),
     /// Test whether the adapter and its driver compute what they should, operation by operation
     Selftest(selftest::SelftestArgs),
     /// Read handwritten digits, double a photograph, measure three networks
@@ -119,6 +126,15 @@ impl ModelArgs {
         Ok((network, weights))
     }
 
+    /// Where the weights come from.
+    fn describe(&self, weights: &Weights) -> String {
+        match &self.weights {
+            Some(path) => path.display().to_string(),
+            None if weights.is_seeded() => format!("made up from seed {}", self.seed.unwrap_or(0)),
+            None => "shipped".to_owned(),
+        }
+    }
+
     /// Says so if the weights are made up.
     fn note_seeded(&self, weights: &Weights, out: &mut dyn Write) -> Result {
         if weights.is_seeded() {
@@ -149,10 +165,12 @@ pub(crate) fn main() -> ExitCode {
 
 fn run(cli: &Cli, out: &mut dyn Write) -> Result {
     match &cli.command {
-        Command::Devices => devices::devices(&cli.device, out),
+        Command::Devices(args) => devices::devices(args, &cli.device, out),
         Command::Run(args) => run::run(args, &cli.device, out),
         Command::Summary(args) => summary::summary(args, out),
         Command::Bench(args) => bench::bench(args, &cli.device, out),
+        Command::Profile(args) => profile::profile(args, &cli.device, out),
+        Command::Compare(args) => compare::compare(args, out),
         Command::Selftest(args) => selftest::selftest(args, &cli.device, out),
         Command::Demo => demo::demo(&cli.device, out),
     }

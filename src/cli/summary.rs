@@ -1,7 +1,7 @@
 //! `shadernet summary`: what a network costs, layer by layer.
 
+use super::report::{OutputArgs, of_network};
 use super::{MOST_BATCH, Result, model_help, parse_size, table, thousands, within};
-use serde_json::json;
 use shadernet::kernel::Caps;
 use shadernet::measure::{Energy, Summary};
 use shadernet::{Graph, Plan, Shape, Weights, models};
@@ -17,38 +17,20 @@ pub(super) struct SummaryArgs {
     /// Height and width of the input [default: the network's usual]
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     size: Option<[usize; 2]>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: OutputArgs,
 }
 
 pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
     // The cost doesn't depend on what the weights are.
-    let graph = models::find(&args.model)?.graph(&Weights::seeded(0), args.size)?;
-    let summary = Summary::of(&graph, batch)?;
-    if args.json { write_json(&summary, out) } else { write_table(&summary, &graph, batch, out) }
-}
-
-fn write_json(summary: &Summary, out: &mut dyn Write) -> Result {
-    let layers = summary.layers.iter().map(|layer| {
-        json!({
-            "name": layer.name,
-            "op": layer.op,
-            "output_shape": layer.output_shape.to_vec(),
-            "parameters": layer.cost.parameters,
-            "macs": layer.cost.macs,
-        })
-    });
-    let json = json!({
-        "weights": summary.weights,
-        "parameters": summary.parameters,
-        "macs": summary.macs,
-        "activations_total": summary.activations_total,
-        "activations_peak": summary.activations_peak,
-        "layers": layers.collect::<Vec<_>>(),
-    });
-    Ok(writeln!(out, "{json:#}")?)
+    let network = models::find(&args.model)?;
+    let graph = network.graph(&Weights::seeded(0), args.size)?;
+    let report = of_network(network.name, "none", &graph, batch, &Caps::portable())?;
+    if let (Some(summary), false) = (&report.summary, args.output.replaces_tables()) {
+        write_table(summary, &graph, batch, out)?;
+    }
+    args.output.write(&report, out)
 }
 
 /// The widest that names and operations may be: wider ones lose their beginning or their end.

@@ -69,3 +69,17 @@ pub(crate) fn timed(
     done.map_err(|error| ErrorKind::Device(error.to_string()))?;
     Ok(time)
 }
+
+/// The host's time of a submission of nothing: the median.
+pub(crate) fn empty(context: &Context) -> Result<Duration> {
+    let nothing = wgpu::ComputePassDescriptor { label: None, timestamp_writes: None };
+    let once = || {
+        timed(context, |encoder| {
+            drop(encoder.begin_compute_pass(&nothing));
+            Ok(())
+        })
+    };
+    let mut times = (0..25).map(|_| once()).collect::<Result<Vec<_>>>()?;
+    times.sort_unstable();
+    Ok(times[times.len() / 2])
+}

@@ -5,7 +5,7 @@ use super::bench::made_up;
 use crate::dtype::Elements;
 use crate::error::{ErrorKind, Result};
 use crate::gpu::memory::{buffer, upload};
-use crate::gpu::probe::timed;
+use crate::gpu::probe::{empty, timed};
 use crate::gpu::timestamps::Timestamps;
 use crate::session::whole;
 use crate::{Bound, Session};
@@ -80,10 +80,7 @@ impl<'a> DeviceTimer<'a> {
         }
         // The first run of all compiles what isn't compiled yet.
         timer.submission(|timer, encoder| timer.session.encode(encoder, &timer.bound))?;
-        let mut empty = (0..25).map(|_| timer.submission(|_, encoder| Ok(drop(encoder.begin_compute_pass(&PASS)))));
-        let mut empty = empty.by_ref().collect::<Result<Vec<_>>>()?;
-        empty.sort_unstable();
-        timer.empty = empty[empty.len() / 2];
+        timer.empty = empty(context)?;
         Ok(timer)
     }
 

@@ -23,12 +23,13 @@ native! {
     pub mod profile;
     pub mod report;
     pub mod sweep;
+    mod text;
 
     pub use bench::{Bench, Effort, Measured};
     pub use distribution::Distribution;
     pub use environment::Environment;
     pub use peaks::{Bound, Floor, Peaks};
     pub use profile::{Method, Profile, StepTime};
-    pub use report::{Network, Report};
+    pub use report::{Activations, Answer, Network, Report};
     pub use sweep::{AtBatch, Sweep, SweepOptions};
 }

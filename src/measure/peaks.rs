@@ -4,7 +4,7 @@ use super::ms;
 use crate::Context;
 use crate::error::{ErrorKind, Result};
 use crate::gpu::memory::{buffer, upload};
-use crate::gpu::probe::{Probe, timed};
+use crate::gpu::probe::{Probe, empty, timed};
 use crate::kernel::shader::shader;
 use crate::kernel::{Dispatch, Shader};
 use crate::weights::seeded_input;
@@ -111,6 +111,7 @@ impl Peaks {
 /// What the measurements need, compiled and filled.
 struct Lab<'a> {
     context: &'a Context,
+    workgroups: u64,
     fma_f32: Probe,
     fma_f16: Option<Probe>,
     copies: Probe,
@@ -126,11 +127,11 @@ struct Lab<'a> {
     empty: Duration,
 }
 
-/// A dispatch of fused multiply-adds: enough invocations to fill any device several times.
-const FMA_WORKGROUPS: usize = 4096;
-const FMA_INVOCATIONS: u64 = 256 * FMA_WORKGROUPS as u64;
-/// What an invocation computes in a round.
+/// The operations that an invocation of `probe_fma` computes in a round, and the invocations of a workgroup.
 const FMA_ROUND: u64 = 256;
+const FMA_WORKGROUP: u64 = 256;
+/// So many rounds make little of what an invocation loads and stores.
+const FMA_LEAST: u64 = 16;
 
 const PASS: wgpu::ComputePassDescriptor<'_> =
     wgpu::ComputePassDescriptor { label: Some("shadernet peaks"), timestamp_writes: None };
@@ -140,7 +141,9 @@ impl<'a> Lab<'a> {
         let random = seeded_input(0, &[1 << 20].into());
         let random: &[u8] = bytemuck::cast_slice(&random);
         let numbers = upload(context, "random numbers", random, Usage::STORAGE | Usage::COPY_SRC)?;
-        let sums = buffer(context, "sums", 16 * FMA_INVOCATIONS, Usage::STORAGE)?;
+        // Enough invocations to fill a GPU several times; a processor has few lanes.
+        let workgroups = if context.info().device_type == wgpu::DeviceType::Cpu { 64 } else { 4096 };
+        let sums = buffer(context, "sums", 16 * FMA_WORKGROUP * workgroups, Usage::STORAGE)?;
         let fma = |shader: &Shader| Probe::new(context, shader, &[1, 0, 0, 0], &[&numbers], &[&sums]);
         let halves = context.device().features().contains(wgpu::Features::SHADER_F16);
         let (from, to, bytes) = Lab::memory(context)?;
@@ -148,6 +151,7 @@ impl<'a> Lab<'a> {
         let left = buffer(context, "left", 16, Usage::STORAGE | Usage::COPY_SRC)?;
         let mut lab = Lab {
             context,
+            workgroups,
             fma_f32: fma(&FMA)?,
             fma_f16: halves.then(|| fma(&FMA.half("Number"))).transpose()?,
             copies: Probe::new(context, &COPY, &[texels / 1024, 1024, 0, 0, 0, 0, 0, 0], &[&from], &[&to])?,
@@ -172,22 +176,22 @@ impl<'a> Lab<'a> {
             }
             Ok(())
         })?;
-        for _ in 0..10 {
-            lab.empty = lab.empty.min(timed(context, |encoder| Ok(drop(encoder.begin_compute_pass(&PASS))))?);
-        }
+        lab.empty = empty(context)?;
         Ok(lab)
     }
 
     /// Two buffers larger than any cache, or as large as there is room for. A processor needs less, and copies more slowly.
     fn memory(context: &Context) -> Result<(wgpu::Buffer, wgpu::Buffer, u64)> {
         let most: u64 = if context.info().device_type == wgpu::DeviceType::Cpu { 32 << 20 } else { 256 << 20 };
-        let mut bytes = most.min(context.caps().max_binding).min(context.caps().max_buffer) >> 22 << 22;
+        // In pieces of 4 MiB, which is what random numbers there are.
+        let whole = |bytes: u64| bytes >> 22 << 22;
+        let mut bytes = whole(most.min(context.caps().max_binding).min(context.caps().max_buffer));
         loop {
             let make = |label| buffer(context, label, bytes, Usage::STORAGE | Usage::COPY_SRC | Usage::COPY_DST);
             match (make("copied"), make("copy")) {
                 (Ok(from), Ok(to)) => return Ok((from, to, bytes)),
                 (Err(error), _) | (_, Err(error)) if bytes <= 4 << 20 => return Err(error),
-                _ => bytes = bytes / 2 >> 22 << 22,
+                _ => bytes = whole(bytes / 2),
             }
         }
     }
@@ -214,14 +218,14 @@ impl<'a> Lab<'a> {
 
     /// FLOP/s.
     fn fma(&self, probe: &Probe) -> Result<f64> {
-        let rounds = self.rate(1, |rounds| {
+        let rounds = self.rate(FMA_LEAST, |rounds| {
             probe.set(self.context, &[rounds as u32, 0, 0, 0]);
             timed(self.context, |encoder| {
-                probe.record(&mut encoder.begin_compute_pass(&PASS), [FMA_WORKGROUPS as u32, 1, 1]);
+                probe.record(&mut encoder.begin_compute_pass(&PASS), [self.workgroups as u32, 1, 1]);
                 Ok(())
             })
         })?;
-        Ok(rounds * (FMA_ROUND * FMA_INVOCATIONS) as f64)
+        Ok(rounds * (FMA_ROUND * FMA_WORKGROUP * self.workgroups) as f64)
     }
 
     /// Bytes a second, read and written: by a shader or by the API's own copy, whichever is faster.

@@ -5,10 +5,17 @@ use super::{Bound, Distribution, Effort, Floor, Peaks, ms};
 use crate::error::Result;
 use crate::Session;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::time::Duration;
 
-/// Where a frame's time goes on the device: see [`Profile::measure`].
+/// Where a frame's time goes on the device: see [`Profile::measure`]. [`Display`](std::fmt::Display) gives a table.
+///
+/// ```no_run
+/// # fn profile(session: &shadernet::Session) -> shadernet::Result<()> {
+/// use shadernet::measure::{Effort, Peaks, Profile};
+/// let peaks = Peaks::measure(session.context())?;
+/// println!("{}", Profile::measure(session, &peaks, Effort::default())?);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
     /// The batch.
@@ -38,16 +45,6 @@ pub enum Method {
     TimestampsAtPasses,
     /// The host's clock around submissions, less that of an empty one.
     Submissions,
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Method::TimestampsInsidePass => "timestamps inside a pass",
-            Method::TimestampsAtPasses => "timestamps around passes",
-            Method::Submissions => "submissions by the host's clock",
-        })
-    }
 }
 
 /// A step of the plan: an operation with what it fused.

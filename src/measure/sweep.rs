@@ -1,6 +1,7 @@
 //! Latency and throughput over batch sizes and frames in flight, and what they say.
 
 use super::device::DeviceTimer;
+use super::text::digits;
 use super::{Bench, Distribution, Effort, Measured, Method, ms};
 use crate::error::{ErrorKind, Result};
 use crate::{Model, measure::report::Answer};
@@ -185,18 +186,6 @@ impl Sweep {
         }
         if why.is_empty() { why } else { why + "." }
     }
-}
-
-/// Three significant digits or more.
-pub(crate) fn digits(number: f64) -> String {
-    let decimals = match number.abs() {
-        ..0.1 => 4,
-        ..1.0 => 3,
-        ..10.0 => 2,
-        ..100.0 => 1,
-        _ => 0,
-    };
-    format!("{number:.decimals$}")
 }
 
 /// A row in words.

@@ -1,0 +1,75 @@
+//! `shadernet compare`: two reports of what should be the same.
+
+use super::{Result, table};
+use shadernet::ErrorKind;
+use shadernet::measure::report::compare::{Change, Comparison, Recorded, Verdict};
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(clap::Args)]
+pub(super) struct CompareArgs {
+    /// The report before, as JSON
+    #[arg(value_name = "A.json")]
+    before: PathBuf,
+    /// The report after
+    #[arg(value_name = "B.json")]
+    after: PathBuf,
+    /// Fail if anything is slower beyond noise
+    #[arg(long)]
+    fail_if_slower: bool,
+}
+
+pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
+    let comparison = Comparison::of(&Recorded::open(&args.before)?, &Recorded::open(&args.after)?);
+    for warning in &comparison.warnings {
+        writeln!(out, "warning: {}", plain(warning))?;
+    }
+    for (path, only) in [(&args.before, &comparison.only_before), (&args.after, &comparison.only_after)] {
+        if !only.is_empty() {
+            let only: Vec<String> = only.iter().map(|what| plain(what)).collect();
+            writeln!(out, "only in {}: {}", path.display(), only.join("; "))?;
+        }
+    }
+    if comparison.frames.is_empty() && comparison.steps.is_empty() {
+        let problem = format!("nothing in it can be compared with {}", args.before.display());
+        return Err(ErrorKind::file(&args.after, problem).into());
+    }
+    let frames = format!(
+        "within noise: the 95 % confidence intervals of the medians overlap, or they differ by less than {} %",
+        100.0 * Comparison::NOISE
+    );
+    let steps = format!(
+        "within noise: they differ by less than {} %; the intervals of steps aren't known",
+        100.0 * Comparison::STEP_NOISE
+    );
+    for (what, changes, noise) in [("frame", &comparison.frames, frames), ("step", &comparison.steps, steps)] {
+        if !changes.is_empty() {
+            let mut table = table(&[what, "before ms", "after ms", "ratio", "verdict"], 1);
+            table.add_rows(changes.iter().map(cells));
+            writeln!(out, "{table}\n{noise}")?;
+        }
+    }
+    match comparison.slower().max_by(|a, b| a.ratio().total_cmp(&b.ratio())) {
+        Some(worst) if args.fail_if_slower => {
+            let (count, what, ratio) = (comparison.slower().count(), plain(&worst.what), worst.ratio());
+            Err(format!("slower beyond noise: {count}, most of all {what}: {ratio:.3} times").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn cells(change: &Change) -> [String; 5] {
+    let verdict = match change.verdict {
+        Verdict::Faster => "faster",
+        Verdict::Slower => "slower",
+        Verdict::WithinNoise => "within noise",
+    };
+    let ms = |time: std::time::Duration| format!("{:.4}", 1e3 * time.as_secs_f64());
+    let (what, ratio) = (plain(&change.what), format!("{:.3}", change.ratio()));
+    [what, ms(change.before), ms(change.after), ratio, verdict.into()]
+}
+
+/// A file's text without what a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}

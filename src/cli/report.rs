@@ -1,0 +1,97 @@
+//! What several subcommands write: the report of what was measured, as JSON, as a page, as a trace.
+
+use super::Result;
+use shadernet::import::write_whole;
+use shadernet::kernel::Caps;
+use shadernet::measure::report::Activations;
+use shadernet::measure::{Network, Peaks, Report, Summary};
+use shadernet::{Context, Graph, Plan};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Where to write what was measured.
+#[derive(clap::Args)]
+pub(super) struct OutputArgs {
+    /// Write everything as JSON (docs/report.md), without a FILE to standard output in place of the tables
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-", help_heading = "Output")]
+    json: Option<PathBuf>,
+    /// Write a page with tables and plots
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    html: Option<PathBuf>,
+}
+
+/// Where to write a trace.
+#[derive(clap::Args)]
+pub(super) struct TraceArgs {
+    /// Write the steps of a frame as a trace, which ui.perfetto.dev and chrome://tracing show
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    trace: Option<PathBuf>,
+}
+
+impl TraceArgs {
+    pub(super) fn is_wanted(&self) -> bool {
+        self.trace.is_some()
+    }
+
+    pub(super) fn write(&self, report: &Report) -> Result {
+        self.trace.as_ref().map_or(Ok(()), |path| write_file(path, &report.to_trace()))
+    }
+}
+
+impl OutputArgs {
+    /// Whether anything but tables is wanted.
+    pub(super) fn wants_report(&self) -> bool {
+        self.json.is_some() || self.html.is_some()
+    }
+
+    /// Whether JSON takes the tables' place.
+    pub(super) fn replaces_tables(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+
+    pub(super) fn write(&self, report: &Report, out: &mut dyn Write) -> Result {
+        if let Some(path) = &self.json {
+            let json = report.to_json();
+            if self.replaces_tables() { writeln!(out, "{json}")? } else { write_file(path, &json)? }
+        }
+        match &self.html {
+            Some(path) => write_file(path, &report.to_html()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Writes a file.
+fn write_file(path: &Path, text: &str) -> Result {
+    Ok(write_whole(path, text.as_bytes())?)
+}
+
+/// A report of a network with what is known without running it: its cost and its memory, for a batch on such a device.
+pub(super) fn of_network(name: &str, weights: &str, graph: &Graph, batch: usize, caps: &Caps) -> Result<Report> {
+    let inputs = graph.inputs().iter().map(|input| input.shape.with_batch(batch).to_vec());
+    let mut report =
+        Report::new(Network { name: name.into(), input_shapes: inputs.collect(), weights: weights.into() });
+    report.summary = Some(Summary::of(graph, batch)?);
+    report.activations = Plan::new(&graph.fused(), batch, caps).ok().map(|plan| Activations::of(&plan));
+    Ok(report)
+}
+
+/// The device's peaks: kept in the user's folder for caches, where there is one.
+pub(super) fn peaks(context: &Context) -> Result<Peaks> {
+    Ok(match cache() {
+        Some(folder) => Peaks::cached(context, &folder)?,
+        None => Peaks::measure(context)?,
+    })
+}
+
+/// The same, measured again.
+pub(super) fn fresh_peaks(context: &Context) -> Result<Peaks> {
+    Ok(match cache() {
+        Some(folder) => Peaks::refresh(context, &folder)?,
+        None => Peaks::measure(context)?,
+    })
+}
+
+fn cache() -> Option<PathBuf> {
+    dirs::cache_dir().map(|folder| folder.join("shadernet"))
+}

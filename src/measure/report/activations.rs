@@ -1,0 +1,56 @@
+//! Memory that values take while a frame is computed.
+
+use crate::Plan;
+use serde::{Deserialize, Serialize};
+
+/// The memory of intermediate values, step by step. Inputs, outputs, states and weights are not among them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Activations {
+    /// The batch.
+    pub batch: usize,
+    /// The name of each step's node.
+    pub names: Vec<String>,
+    /// The bytes alive in each step: what it reads, what it writes, what waits for a later one.
+    pub alive: Vec<u64>,
+    /// The bytes that a session allocates for them: slots, each as large as its largest value.
+    pub allocated: u64,
+}
+
+impl Activations {
+    /// Those of a plan.
+    pub fn of(plan: &Plan) -> Activations {
+        Activations {
+            batch: plan.batch,
+            names: plan.steps.iter().map(|step| step.node.clone()).collect(),
+            alive: plan.alive_bytes(),
+            allocated: plan.peak_bytes(),
+        }
+    }
+
+    /// The step in which most is alive, the first of equals, and how many bytes that are. None if there are no steps.
+    pub fn peak(&self) -> Option<(usize, u64)> {
+        self.alive.iter().copied().enumerate().max_by_key(|&(step, bytes)| (bytes, std::cmp::Reverse(step)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BATCH, Graph, kernel::Caps};
+
+    #[test]
+    fn a_residual_keeps_its_input_alive() {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [BATCH, 1024]);
+        let a = graph.softmax(x, 1).unwrap();
+        let b = graph.softmax(a, 1).unwrap();
+        let c = graph.softmax(b, 1).unwrap();
+        let y = graph.sum(a, c).unwrap();
+        graph.output("y", y);
+        let plan = Plan::new(&graph, 2, &Caps::portable()).unwrap();
+        let activations = Activations::of(&plan);
+        assert_eq!(activations.alive, [1, 2, 3, 2].map(|values| values * 8192));
+        assert_eq!((activations.peak(), activations.allocated), (Some((2, 3 * 8192)), plan.peak_bytes()));
+        assert_eq!(activations.names.len(), 4);
+    }
+}

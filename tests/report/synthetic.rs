@@ -1,0 +1,122 @@
+//! Reports from made-up figures: nothing here was measured.
+
+use shadernet::kernel::Caps;
+use shadernet::measure::{
+    Activations, Answer, AtBatch, Bound, Distribution, Environment, Measured, Method, Network, Peaks, Profile, Report,
+    StepTime, Summary, Sweep,
+};
+use shadernet::{Plan, Weights, models};
+use std::time::Duration;
+
+/// Times around `ms` with a tail: the same for the same number.
+pub(crate) fn times(ms: f64, count: usize) -> Distribution {
+    let noise = |i: usize| ((i * 7919 + 13) % 101) as f64 / 100.0;
+    let time = |i| Duration::from_secs_f64(ms * (1.0 + 0.6 * noise(i).powi(4) + 0.01 * noise(i + 50)) / 1e3);
+    Distribution::of((0..count).map(time).collect()).expect("one or more")
+}
+
+pub(crate) fn environment() -> Environment {
+    Environment {
+        adapter: "synthetic".into(),
+        device_type: "Other".into(),
+        backend: "vulkan".into(),
+        driver: "synthetic driver 1.2.3".into(),
+        kernel_profile: "portable".into(),
+        precision: "f32".into(),
+        version: "0.0.0".into(),
+        commit: Some("0123456789ab".into()),
+        platform: "x86_64-linux".into(),
+        cores: 8,
+        load: Some(0.1),
+        unix_time: 1_700_000_000,
+    }
+}
+
+pub(crate) fn peaks() -> Peaks {
+    Peaks {
+        fma_f32: 10e12,
+        fma_f16: Some(20e12),
+        matrix: Some(80e12),
+        copy: 400e9,
+        dispatch: Duration::from_nanos(800),
+        barrier: Duration::from_nanos(1200),
+        readback: Duration::from_micros(45),
+        took: Duration::from_secs(1),
+    }
+}
+
+pub(crate) fn at_batch(batch: usize, in_flight: &[usize]) -> AtBatch {
+    let ms = 1.5 + 0.5 * batch as f64;
+    let measured = |&in_flight: &usize| {
+        let overlap = 1.0 + 0.3 * (1.0 - 1.0 / in_flight as f64);
+        let latency = times(ms * in_flight as f64 / overlap, 200);
+        Measured { in_flight, latency, throughput: batch as f64 * overlap / ms * 1e3 }
+    };
+    AtBatch {
+        batch,
+        first: Duration::from_millis(120),
+        device: times(0.8 * ms, 50),
+        device_method: Method::TimestampsAtPasses,
+        in_flight: in_flight.iter().map(measured).collect(),
+    }
+}
+
+pub(crate) fn sweep(batches: &[usize]) -> Sweep {
+    let batches = batches.iter().map(|&batch| at_batch(batch, &[1, 2, 4])).collect();
+    Sweep { batches, latency_bound: Some(Duration::from_millis(20)) }
+}
+
+/// A profile of so many steps, of all kinds.
+pub(crate) fn profile(steps: usize) -> Profile {
+    let peaks = peaks();
+    let step = |i: usize| {
+        let (flops, bytes) = match i % 4 {
+            0 => (2_000_000_000 / (1 + i as u64), 1_500_000),
+            1 => (60_000_000, 24_000_000 / (1 + i as u64 / 2)),
+            2 => (2_000, 8_000),
+            _ => (400_000_000, 3_000_000 + 9_000 * i as u64),
+        };
+        let floor = peaks.floor(flops, bytes, 1);
+        let time = floor.time.mul_f64(1.1 + 0.37 * (i % 7) as f64);
+        let op = ["conv2d", "add", "pool2d", "linear"][i % 4].to_owned();
+        StepTime { name: format!("layer{}.{}", i / 4, i % 4), op, dispatches: 1, time, flops, bytes, floor }
+    };
+    let steps: Vec<StepTime> = (0..steps).map(step).collect();
+    let total = steps.iter().map(|step| step.time).sum::<Duration>().as_secs_f64();
+    Profile {
+        batch: 8,
+        method: Method::TimestampsAtPasses,
+        note: Some("timestamps inside passes aren't to be had".into()),
+        frames: 30,
+        frame: times(950.0 * total.max(1e-6), 40),
+        launch_share: 0.03,
+        steps,
+    }
+}
+
+/// A report of nothing but a name.
+pub(crate) fn empty() -> Report {
+    Report::new(Network { name: "synthetic".into(), input_shapes: vec![vec![8, 3, 64, 64]], weights: "seed 0".into() })
+}
+
+/// A report with all parts.
+pub(crate) fn full() -> Report {
+    let graph = models::find("resnet18").unwrap().graph(&Weights::seeded(0), Some([64, 64])).unwrap();
+    let question = "Where does more batch no longer pay?".to_owned();
+    let answer = "At batch 16: from 8 to 16 throughput rises by 9 %, latency by 83 %.".to_owned();
+    Report {
+        environment: Some(environment()),
+        peaks: Some(peaks()),
+        bench: Some(sweep(&[1, 2, 4, 8, 16, 32])),
+        answers: vec![Answer { question, answer }],
+        profile: Some(profile(30)),
+        activations: Some(Activations::of(&Plan::new(&graph.fused(), 8, &Caps::portable()).unwrap())),
+        summary: Some(Summary::of(&graph, 8).unwrap()),
+        ..empty()
+    }
+}
+
+/// The bounds of a profile's steps, in order.
+pub(crate) fn bounds(profile: &Profile) -> Vec<Bound> {
+    profile.steps.iter().map(|step| step.floor.bound).collect()
+}
