@@ -60,6 +60,34 @@ fn peaks_are_what_a_device_can_have() {
     assert!(peaks.took < Duration::from_millis(900), "{peaks:?}");
 }
 
+/// Matrix units are measured where the adapter has some, shaders may use them, and they are asked for.
+#[test]
+fn matrix_units_are_measured_where_there_are_some() {
+    use shadernet::wgpu::{
+        CooperativeMatrixProperties, CooperativeScalarType::F16, CooperativeScalarType::F32, Features,
+    };
+    let (_alone, without) = context();
+    assert!(without.matrix_units().is_empty() && peaks(without).matrix.is_none(), "nobody asked for them");
+    let options = ContextOptions::from_env().matrix_units();
+    let context = block_on(Context::with(&options)).expect("there is an adapter");
+    let adapters = block_on(shadernet::gpu::adapters(&options));
+    let adapter = adapters.iter().find(|adapter| adapter.get_info() == *context.info()).expect("it is one of these");
+    let has = adapter.features().contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+    let units = if has { adapter.cooperative_matrix_properties() } else { Vec::new() };
+    assert_eq!(context.matrix_units(), units);
+    let plain = block_on(Context::with(&options.plain())).expect("there is an adapter");
+    assert!(plain.matrix_units().is_empty(), "a plain device has no optional feature");
+    let serves = |unit: &CooperativeMatrixProperties| {
+        let square = [8, 16].iter().any(|&side| [unit.m_size, unit.n_size, unit.k_size] == [side; 3]);
+        square && [(F16, F32), (F16, F16), (F32, F32)].contains(&(unit.ab_type, unit.cr_type))
+    };
+    let peaks = peaks(&context);
+    println!("{peaks:?} {units:?}");
+    assert_eq!(peaks.matrix.is_some(), units.iter().any(serves), "{units:?}");
+    assert!(peaks.matrix.is_none_or(|rate| (1e7..1e17).contains(&rate)), "{peaks:?}");
+    assert!(peaks.took < Duration::from_millis(900), "{peaks:?}");
+}
+
 /// A product of [512, 512] by [512, 1024] is 2 * 512 * 512 * 1024 operations, and one twice as deep takes about twice as long.
 #[test]
 fn known_work_is_found() {

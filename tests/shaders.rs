@@ -3,6 +3,7 @@
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
 use shadernet::kernel::{Caps, Dispatch, Place, Shader};
+use shadernet::measure::Peaks;
 use shadernet::models::{Network, all};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
@@ -196,7 +197,20 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         }
         names.extend(seen.into_keys().map(|shader| shader.name().to_owned()));
     }
-    // What measures the device itself is in no plan.
-    let named: BTreeSet<String> = named_shaders().into_keys().filter(|name| !name.starts_with("probe_")).collect();
-    assert_eq!(names, named, "every shader of the crate is in one of these plans");
+    // What measures a device is in no plan.
+    names.extend(Peaks::shaders().iter().map(|shader| shader.name().to_owned()));
+    let named: BTreeSet<String> = named_shaders().into_keys().collect();
+    assert_eq!(names, named, "every shader of the crate is in one of these plans, or measures");
+}
+
+#[test]
+fn every_shader_that_measures_is_valid() {
+    let shaders = Peaks::shaders();
+    let variants: BTreeSet<String> = shaders.iter().map(Shader::to_string).collect();
+    assert_eq!(variants.len(), shaders.len(), "each variant once: {variants:?}");
+    for shader in &shaders {
+        let module = validated(shader, Capabilities::all());
+        // Bindings without a gap: they are given in order.
+        declared(shader.name(), &module);
+    }
 }

@@ -3,7 +3,7 @@
 use super::report::{self, OutputArgs, TraceArgs};
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, parse_size, table, within};
 use comfy_table::Table;
-use shadernet::measure::{AtBatch, Effort, Environment, Measured, Profile, Sweep, SweepOptions};
+use shadernet::measure::{AtBatch, Effort, Environment, Measured, Profile, Sweep, SweepOptions, digits};
 use shadernet::{ErrorKind, Model};
 use std::io::Write;
 use std::time::Duration;
@@ -113,7 +113,7 @@ fn rows(sweep: &Sweep) -> Table {
 }
 
 fn cells(at: &AtBatch, Measured { in_flight, latency, throughput }: &Measured) -> [String; 11] {
-    let time = |time: Duration| figure(ms(time));
+    let time = |time: Duration| digits(ms(time));
     [
         at.batch.to_string(),
         in_flight.to_string(),
@@ -125,7 +125,7 @@ fn cells(at: &AtBatch, Measured { in_flight, latency, throughput }: &Measured) -
         time(latency.min),
         time(latency.std_dev),
         time(at.device.p50),
-        figure(*throughput),
+        digits(*throughput),
         time(at.first),
     ]
 }
@@ -137,16 +137,4 @@ fn parse_ms(text: &str) -> std::result::Result<Duration, String> {
 
 pub(super) fn ms(time: Duration) -> f64 {
     1e3 * time.as_secs_f64()
-}
-
-/// Three significant digits or more.
-pub(super) fn figure(number: f64) -> String {
-    let decimals = match number {
-        ..0.1 => 4,
-        ..1.0 => 3,
-        ..10.0 => 2,
-        ..100.0 => 1,
-        _ => 0,
-    };
-    format!("{number:.decimals$}")
 }

@@ -1,13 +1,13 @@
 //! `shadernet demo`: handwritten digits, a photograph, and how fast three networks run.
 
-use super::bench::{figure, ms};
+use super::bench::ms;
 use super::run::ranked;
 use super::{DeviceArgs, Progress, Result, adapter_line, table};
 use ::image::imageops::{FilterType, resize};
 use ::image::{RgbImage, load_from_memory};
 use safetensors::SafeTensors;
 use shadernet::import::image;
-use shadernet::measure::{Bench, Effort};
+use shadernet::measure::{self, Bench, Effort};
 use shadernet::models::{self, Network};
 use shadernet::{Context, Model, Weights};
 use std::io::Write;
@@ -131,9 +131,15 @@ fn speed(context: &Context, out: &mut dyn Write) -> Result {
             let slow = bench.first() > Duration::from_secs(2);
             let effort = if slow { Effort::Frames(2) } else { Effort::within(Duration::from_secs(1)) };
             let (one, two) = (bench.measure(1, effort)?, bench.measure(2, effort)?);
-            let (first, latency) = (figure(ms(bench.first())), figure(ms(one.latency.p50)));
-            let cells =
-                [name.into(), batch.to_string(), first, latency, figure(one.throughput), figure(two.throughput)];
+            let (first, latency) = (measure::digits(ms(bench.first())), measure::digits(ms(one.latency.p50)));
+            let cells = [
+                name.into(),
+                batch.to_string(),
+                first,
+                latency,
+                measure::digits(one.throughput),
+                measure::digits(two.throughput),
+            ];
             table.add_row(cells);
         }
     }

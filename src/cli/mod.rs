@@ -64,6 +64,9 @@ struct DeviceArgs {
     /// Use the kernels that every GPU runs, even where others suit the adapter better
     #[arg(long, global = true, help_heading = "Device")]
     portable: bool,
+    /// Let measurements use the adapter's matrix units, an experimental feature of wgpu
+    #[arg(long, global = true, help_heading = "Device")]
+    matrix_units: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -81,6 +84,9 @@ impl DeviceArgs {
         }
         if self.portable {
             options = options.portable();
+        }
+        if self.matrix_units {
+            options = options.matrix_units();
         }
         match self.backend {
             Some(Backend::Vulkan) => options.backends(wgpu::Backends::VULKAN),

@@ -16,6 +16,7 @@ pub(crate) struct Inner {
     pub(crate) queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
     caps: Caps,
+    matrix_units: Vec<wgpu::CooperativeMatrixProperties>,
     pub(crate) pipelines: Mutex<HashMap<pipeline::Key, Arc<Pipeline>>>,
     /// GPU objects created so far.
     pub(crate) created: AtomicUsize,
@@ -30,6 +31,7 @@ pub struct ContextOptions {
     backends: Option<wgpu::Backends>,
     pub(crate) portable: bool,
     plain: bool,
+    matrix_units: bool,
 }
 
 impl ContextOptions {
@@ -45,6 +47,7 @@ impl ContextOptions {
             backends: wgpu::Backends::from_env(),
             portable: false,
             plain: false,
+            matrix_units: false,
         }
     }
 
@@ -71,6 +74,24 @@ impl ContextOptions {
     #[must_use]
     pub fn plain(self) -> ContextOptions {
         ContextOptions { portable: true, plain: true, ..self }
+    }
+
+    /// Lets shaders use the adapter's matrix units, where it has some: with wgpu's feature `EXPERIMENTAL_COOPERATIVE_MATRIX`. wgpu
+    /// calls it experimental: it may have bugs that let shaders touch memory that isn't theirs. So far only
+    /// [`Peaks`](crate::measure) uses it, to measure them; no kernel does. A [plain](ContextOptions::plain) device stays without.
+    #[must_use]
+    pub fn matrix_units(self) -> ContextOptions {
+        ContextOptions { matrix_units: true, ..self }
+    }
+
+    /// The features to ask an adapter for.
+    fn features(&self, adapter: &wgpu::Adapter) -> wgpu::Features {
+        let optional = match self {
+            ContextOptions { plain: true, .. } => wgpu::Features::empty(),
+            ContextOptions { matrix_units: true, .. } => Context::optional_features() | MATRIX_UNITS,
+            _ => Context::optional_features(),
+        };
+        adapter.features() & optional
     }
 
     /// Whether only portable kernels are wanted.
@@ -111,6 +132,8 @@ impl ContextOptions {
     }
 }
 
+const MATRIX_UNITS: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+
 const INSTALL: &str =
     "install a Vulkan driver; a software one is Mesa's llvmpipe (Debian: mesa-vulkan-drivers and libvulkan1)";
 
@@ -123,12 +146,16 @@ impl Context {
     /// A context of its own, with the portable kernels: see [`Context::with`].
     pub(crate) async fn open(options: &ContextOptions) -> Result<Context> {
         let adapter = options.request().await?;
+        let features = options.features(&adapter);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("shadernet"),
-            required_features: if options.plain {
-                wgpu::Features::empty()
+            required_features: features,
+            experimental_features: if features.contains(MATRIX_UNITS) {
+                // SAFETY: the caller has asked for a feature that is documented to be experimental. One shader of this crate
+                // uses it, which loads and stores whole tiles within its buffers, by whole subgroups in uniform control flow.
+                unsafe { wgpu::ExperimentalFeatures::enabled() }
             } else {
-                adapter.features() & Context::optional_features()
+                wgpu::ExperimentalFeatures::disabled()
             },
             required_limits: if options.plain { wgpu::Limits::default() } else { adapter.limits() },
             ..Default::default()
@@ -139,7 +166,8 @@ impl Context {
     }
 
     /// A context on the host's device: nothing is submitted, polled, logged or read from the environment behind the host's
-    /// back. [`Context::optional_features`] are used as far as the device has them.
+    /// back. [`Context::optional_features`] are used as far as the device has them, and so is
+    /// `EXPERIMENTAL_COOPERATIVE_MATRIX`: see [`ContextOptions::matrix_units`].
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Context> {
         let limits = device.limits();
         let caps = Caps {
@@ -164,7 +192,9 @@ impl Context {
                 return Err(ErrorKind::Limit { what: "the portable kernels".into(), limit, need, have }.into());
             }
         }
-        Ok(Context::build(device, queue, adapter.get_info(), caps))
+        let enabled = device.features().contains(MATRIX_UNITS);
+        let matrix_units = if enabled { adapter.cooperative_matrix_properties() } else { Vec::new() };
+        Ok(Context::build(device, queue, adapter.get_info(), caps, matrix_units))
     }
 
     /// The features that are of use where an adapter has them: subgroups for llvmpipe's kernels; timestamps and `f16` for
@@ -183,15 +213,23 @@ impl Context {
             && self.0.device.features().contains(wgpu::Features::SUBGROUP)
             && self.0.device.limits().max_storage_textures_per_shader_stage >= 4;
         let caps = Caps { lanes: Some(8), ..self.0.caps.clone() };
-        known.then(|| Context::build(&self.0.device, &self.0.queue, info.clone(), caps))
+        let matrix_units = self.0.matrix_units.clone();
+        known.then(|| Context::build(&self.0.device, &self.0.queue, info.clone(), caps, matrix_units))
     }
 
-    fn build(device: &wgpu::Device, queue: &wgpu::Queue, info: wgpu::AdapterInfo, caps: Caps) -> Context {
+    fn build(
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        info: wgpu::AdapterInfo,
+        caps: Caps,
+        matrix_units: Vec<wgpu::CooperativeMatrixProperties>,
+    ) -> Context {
         Context(Arc::new(Inner {
             device: device.clone(),
             queue: queue.clone(),
             info,
             caps,
+            matrix_units,
             pipelines: Mutex::default(),
             created: AtomicUsize::new(0),
             #[cfg(not(target_arch = "wasm32"))]
@@ -207,6 +245,12 @@ impl Context {
     /// The adapter.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.0.info
+    }
+
+    /// The tiles that the adapter's matrix units multiply: none where the device was made without
+    /// [`ContextOptions::matrix_units`].
+    pub fn matrix_units(&self) -> &[wgpu::CooperativeMatrixProperties] {
+        &self.0.matrix_units
     }
 
     /// The device.

@@ -6,8 +6,8 @@ use std::fmt;
 ///
 /// A file in `shaders/` is valid WGSL as it stands. A variant is the same file with other values of the
 /// constants that it declares: of an `override` ([`Shader::set`]), of a module-scope `const`, where WGSL wants a
-/// constant ([`Shader::tile`]), of another element type ([`Shader::half`]), or with a tensor in a storage texture instead of
-/// a buffer ([`Shader::texture`]).
+/// constant ([`Shader::tile`]), of another type ([`Shader::alias`]), or with a tensor in a storage texture instead of a buffer
+/// ([`Shader::texture`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
     name: &'static str,
@@ -16,7 +16,7 @@ pub struct Shader {
     overrides: Vec<(&'static str, u32)>,
     consts: Vec<(&'static str, u32)>,
     textures: Vec<&'static str>,
-    halves: Vec<&'static str>,
+    aliases: Vec<(&'static str, &'static str)>,
     ours: bool,
 }
 
@@ -44,7 +44,7 @@ impl Shader {
             overrides: Vec::new(),
             consts: Vec::new(),
             textures: Vec::new(),
-            halves: Vec::new(),
+            aliases: Vec::new(),
             ours: false,
         }
     }
@@ -74,10 +74,10 @@ impl Shader {
         self
     }
 
-    /// Makes the element type that the file declares as `alias NAME = f32;` an `f16`.
+    /// Makes `alias NAME` another type, such as `f16`.
     #[must_use]
-    pub fn half(mut self, name: &'static str) -> Shader {
-        self.halves.push(name);
+    pub fn alias(mut self, name: &'static str, of: &'static str) -> Shader {
+        self.aliases.push((name, of));
         self
     }
 
@@ -116,8 +116,8 @@ impl Shader {
         for (name, value) in &self.consts {
             rewrite(&format!("const {name}: u32 ="), &|_| format!("const {name}: u32 = {value}u;"));
         }
-        for name in &self.halves {
-            rewrite(&format!("alias {name} = f32;"), &|_| format!("alias {name} = f16;"));
+        for (name, of) in &self.aliases {
+            rewrite(&format!("alias {name} ="), &|_| format!("alias {name} = {of};"));
         }
         for name in &self.textures {
             let declared = |access: &str| format!("var<storage, {access}> {name}: array<vec4<f32>>;");
@@ -143,7 +143,8 @@ impl Shader {
                 });
             }
         }
-        let mut text = if self.halves.is_empty() { String::new() } else { "enable f16;\n".to_owned() };
+        let halves = self.aliases.iter().any(|&(_, of)| of == "f16");
+        let mut text = if halves { "enable f16;\n".to_owned() } else { String::new() };
         text.push_str(&lines.join("\n"));
         for part in self.library {
             text.push('\n');
@@ -159,8 +160,8 @@ impl fmt::Display for Shader {
         for (name, value) in self.consts.iter().chain(&self.overrides) {
             write!(f, " {name}={value}")?;
         }
-        if !self.halves.is_empty() {
-            write!(f, " f16={}", self.halves.join("+"))?;
+        for (name, of) in &self.aliases {
+            write!(f, " {name}={of}")?;
         }
         if !self.textures.is_empty() {
             write!(f, " textures={}", self.textures.join("+"))?;

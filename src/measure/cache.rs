@@ -16,12 +16,13 @@ struct Cached {
 
 impl Peaks {
     /// The peaks of this adapter with this driver, as a file of that folder has them; measured and written there if none has, or if
-    /// those were measured while the machine had other work. Then the better ones of both are kept: they are peaks.
+    /// those were measured while the machine had other work, or on a device with fewer features. Then the better ones of both are
+    /// kept: they are peaks.
     ///
     /// A file that can't be read is as good as none, and one that can't be written is measured again the next time.
     pub fn cached(context: &Context, folder: &Path) -> Result<Peaks> {
         match Peaks::read(context, folder) {
-            Some(cached) if !cached.environment.is_loaded() => Ok(cached.peaks),
+            Some(cached) if !cached.environment.is_loaded() && cached.peaks.has_all(context) => Ok(cached.peaks),
             _ => Peaks::refresh(context, folder),
         }
     }
@@ -54,7 +55,7 @@ impl Peaks {
 
     /// The higher rates and the lower costs of two measurements.
     fn or_better(self, other: &Peaks) -> Peaks {
-        let higher = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a.max(b)).or(a);
+        let higher = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a.max(b)).or(a).or(b);
         Peaks {
             fma_f32: self.fma_f32.max(other.fma_f32),
             fma_f16: higher(self.fma_f16, other.fma_f16),
@@ -65,6 +66,12 @@ impl Peaks {
             readback: self.readback.min(other.readback),
             took: self.took,
         }
+    }
+
+    /// Whether all is there that this device could be asked for.
+    fn has_all(&self, context: &Context) -> bool {
+        let half = context.device().features().contains(wgpu::Features::SHADER_F16);
+        (self.fma_f16.is_some() || !half) && (self.matrix.is_some() || context.matrix_units().is_empty())
     }
 
     /// Whether a file holds what a device could have: rates are positive numbers.

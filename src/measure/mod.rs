@@ -18,6 +18,7 @@ native! {
     mod device;
     pub mod distribution;
     pub mod environment;
+    mod matrix;
     mod ms;
     pub mod peaks;
     pub mod profile;
@@ -32,4 +33,5 @@ native! {
     pub use profile::{Method, Profile, StepTime};
     pub use report::{Activations, Answer, Network, Report};
     pub use sweep::{AtBatch, Sweep, SweepOptions};
+    pub use text::digits;
 }

@@ -1,5 +1,6 @@
 //! What a device can do at most, measured.
 
+use super::matrix::{self, Matrix};
 use super::ms;
 use crate::Context;
 use crate::error::{ErrorKind, Result};
@@ -19,7 +20,9 @@ pub struct Peaks {
     pub fma_f32: f64,
     /// The same in `f16`; none where shaders have no `f16`.
     pub fma_f16: Option<f64>,
-    /// FLOP/s of matrix units; none where shaders can't use them.
+    /// FLOP/s of matrix units, in `f16` with `f32` sums where they do that: a multiply-add is two operations. None where shaders
+    /// can't use them, or not without [`ContextOptions::matrix_units`](crate::ContextOptions::matrix_units), or where what they
+    /// compute is wrong.
     pub matrix: Option<f64>,
     /// Bytes a second of a copy in memory, read and written.
     pub copy: f64,
@@ -64,8 +67,13 @@ const FMA: Shader = shader!("probe_fma", "index");
 const COPY: Shader = shader!("copy", "index");
 const EMPTY: Shader = shader!("probe_empty");
 
-/// How long each of the parts may take: all together less than 300 ms, the compilation of five small shaders apart.
-const PART: Duration = Duration::from_millis(40);
+/// Multiply-adds in `f16`.
+fn fma_f16() -> Shader {
+    FMA.alias("Number", "f16")
+}
+
+/// How long each of the parts may take: all together less than 300 ms, the compilation of six small shaders apart.
+const PART: Duration = Duration::from_millis(36);
 
 impl Peaks {
     /// Measures them, in about a quarter of a second: on random numbers, with clocks warmed up by the arithmetic, which comes
@@ -76,10 +84,16 @@ impl Peaks {
         let start = Instant::now();
         let fma_f32 = lab.fma(&lab.fma_f32)?;
         let fma_f16 = lab.fma_f16.as_ref().map(|probe| lab.fma(probe)).transpose()?;
+        let matrix = lab.matrix.as_ref().map(|matrix| lab.flops(&matrix.probe, matrix.workgroups.into(), matrix.round)).transpose()?;
         let copy = lab.copy()?;
         let (dispatch, barrier) = lab.launch()?;
         let readback = lab.readback()?;
-        Ok(Peaks { fma_f32, fma_f16, matrix: None, copy, dispatch, barrier, readback, took: start.elapsed() })
+        Ok(Peaks { fma_f32, fma_f16, matrix, copy, dispatch, barrier, readback, took: start.elapsed() })
+    }
+
+    /// The shaders that measure, in all their variants.
+    pub fn shaders() -> Vec<Shader> {
+        [FMA, fma_f16(), COPY, EMPTY].into_iter().chain(matrix::shaders()).collect()
     }
 
     /// The least time for so many operations, bytes and dispatches, each of which waits for the one before:
@@ -114,6 +128,7 @@ struct Lab<'a> {
     workgroups: u64,
     fma_f32: Probe,
     fma_f16: Option<Probe>,
+    matrix: Option<Matrix>,
     copies: Probe,
     /// How many bytes are copied at once.
     bytes: u64,
@@ -131,7 +146,7 @@ struct Lab<'a> {
 const FMA_ROUND: u64 = 256;
 const FMA_WORKGROUP: u64 = 256;
 /// So many rounds make little of what an invocation loads and stores.
-const FMA_LEAST: u64 = 16;
+const LEAST_ROUNDS: u64 = 16;
 
 const PASS: wgpu::ComputePassDescriptor<'_> =
     wgpu::ComputePassDescriptor { label: Some("shadernet peaks"), timestamp_writes: None };
@@ -153,7 +168,8 @@ impl<'a> Lab<'a> {
             context,
             workgroups,
             fma_f32: fma(&FMA)?,
-            fma_f16: halves.then(|| fma(&FMA.half("Number"))).transpose()?,
+            fma_f16: halves.then(|| fma(&fma_f16())).transpose()?,
+            matrix: Matrix::new(context),
             copies: Probe::new(context, &COPY, &[texels / 1024, 1024, 0, 0, 0, 0, 0, 0], &[&from], &[&to])?,
             bytes,
             from,
@@ -216,16 +232,21 @@ impl<'a> Lab<'a> {
         Ok(n as f64 / best.saturating_sub(self.empty).max(Duration::from_nanos(1)).as_secs_f64())
     }
 
-    /// FLOP/s.
-    fn fma(&self, probe: &Probe) -> Result<f64> {
-        let rounds = self.rate(FMA_LEAST, |rounds| {
+    /// FLOP/s, if so many workgroups do so many operations in a round.
+    fn flops(&self, probe: &Probe, workgroups: u64, round: u64) -> Result<f64> {
+        let rounds = self.rate(LEAST_ROUNDS, |rounds| {
             probe.set(self.context, &[rounds as u32, 0, 0, 0]);
             timed(self.context, |encoder| {
-                probe.record(&mut encoder.begin_compute_pass(&PASS), [self.workgroups as u32, 1, 1]);
+                probe.record(&mut encoder.begin_compute_pass(&PASS), [workgroups as u32, 1, 1]);
                 Ok(())
             })
         })?;
-        Ok(rounds * (FMA_ROUND * FMA_WORKGROUP * self.workgroups) as f64)
+        Ok(rounds * round as f64)
+    }
+
+    /// FLOP/s of fused multiply-adds.
+    fn fma(&self, probe: &Probe) -> Result<f64> {
+        self.flops(probe, self.workgroups, FMA_ROUND * FMA_WORKGROUP * self.workgroups)
     }
 
     /// Bytes a second, read and written: by a shader or by the API's own copy, whichever is faster.

@@ -4,8 +4,8 @@ use super::{Bound, Method, Peaks, Profile};
 use std::fmt;
 use std::time::Duration;
 
-/// Three significant digits or more.
-pub(crate) fn digits(number: f64) -> String {
+/// A figure as this module writes it: with three significant digits or more.
+pub fn digits(number: f64) -> String {
     let decimals = match number.abs() {
         0.0 => 0,
         ..0.1 => 4,

@@ -4,6 +4,7 @@ mod check;
 mod frame;
 mod model;
 
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) use frame::whole;
 pub use frame::{Bound, Pending};
 pub use model::Model;
