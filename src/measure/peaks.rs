@@ -143,7 +143,7 @@ struct Lab<'a> {
 }
 
 /// The operations that an invocation of `probe_fma` computes in a round, and the invocations of a workgroup.
-const FMA_ROUND: u64 = 256;
+const FMA_ROUND: u64 = 192;
 const FMA_WORKGROUP: u64 = 256;
 /// So many rounds make little of what an invocation loads and stores.
 const LEAST_ROUNDS: u64 = 16;
