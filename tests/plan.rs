@@ -3,10 +3,10 @@
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 use shadernet::models::{all, find};
 use shadernet::ops::{BatchNorm2d, Conv2d, GroupNorm, Pad2d, PaddingMode, Pool2d, PoolKind};
-use shadernet::plan::memory::SlotKind;
+use shadernet::plan::memory::{Location, SlotKind};
 use shadernet::plan::{PlannedValue, Resource};
 use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Op, Plan, Result, Shape, Weights};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 fn caps() -> [(&'static str, Caps); 2] {
     [("portable", Caps::portable()), ("llvmpipe", Caps::llvmpipe())]
@@ -58,39 +58,74 @@ fn no_two_living_values_share_memory() {
     each_plan(|which, plan| {
         for (i, a) in plan.values.iter().enumerate() {
             assert!(a.alive.0 <= a.alive.1, "{which}: {a:?}");
-            assert!(a.bytes <= plan.slots[a.slot].bytes(), "{which}: {a:?} in {:?}", plan.slots[a.slot]);
-            for b in &plan.values[..i] {
-                let together = a.alive.0 <= b.alive.1 && b.alive.0 <= a.alive.1;
-                assert!(a.slot != b.slot || !together, "{which}: {a:?} and {b:?}\n{plan}");
-            }
+            let Location { slot, offset } = a.location;
+            assert!(offset + a.bytes <= plan.slots[slot].bytes(), "{which}: {a:?} in {:?}", plan.slots[slot]);
+            assert!(offset % 256 == 0, "{which}: {a:?} begins where no device must let a binding begin");
+            assert!(plan.values[..i].iter().all(|b| apart(a, b)), "{which}: {a:?}\n{plan}");
         }
     });
+}
+
+/// Whether two values never hold the same byte at once.
+fn apart(a: &PlannedValue, b: &PlannedValue) -> bool {
+    let end = |value: &PlannedValue| value.location.offset + value.bytes;
+    let in_time = a.alive.1 < b.alive.0 || b.alive.1 < a.alive.0;
+    let in_space = a.location.offset >= end(b) || b.location.offset >= end(a);
+    in_time || in_space || a.location.slot != b.location.slot
+}
+
+/// No plan takes less than what is alive at once. Ours take a tenth more at most, where values lie in buffers; but for networks where
+/// a dispatch reads two values and writes a third, in three buffers, one of which was the largest of all before: only a kernel that
+/// adds in place would take less.
+#[test]
+fn memory_is_what_is_alive_and_a_tenth() {
+    let in_hundredths = |name: &str| match name {
+        "resnet18" | "resnet34" => 120,
+        "resnet50" | "resnet101" | "resnet152" => 112,
+        "mobilenet_v3_large" => 123,
+        "vit_b_16" => 117,
+        _ => 110,
+    };
+    for network in all() {
+        let graph = graph(network.name);
+        for batch in [1, 8] {
+            let Ok(plan) = Plan::new(&graph, batch, &Caps::portable()) else { continue };
+            let (alive, allocated) = (plan.alive_bytes().into_iter().max().unwrap_or(0), plan.peak_bytes());
+            let most = in_hundredths(network.name) * alive / 100;
+            assert!(
+                (alive..=most).contains(&allocated),
+                "{}, batch {batch}: {allocated} for {alive}\n{plan}",
+                network.name
+            );
+        }
+    }
 }
 
 /// What runs agrees with what the lifetimes say: lifetimes that are too short would share memory wrongly and look right.
 #[test]
 fn what_is_read_was_written_and_lives() {
     each_plan(|which, plan| {
-        let living = |slot: usize, step: usize| {
-            plan.values.iter().position(|v| v.slot == slot && (v.alive.0..=v.alive.1).contains(&step))
+        let living = |location: Location, step: usize| {
+            plan.values.iter().position(|v| v.location == location && (v.alive.0..=v.alive.1).contains(&step))
         };
-        // What each slot holds.
-        let mut holds: Vec<Option<usize>> = vec![None; plan.slots.len()];
+        // What each place holds.
+        let mut holds: HashMap<(usize, u64), usize> = HashMap::new();
         let mut used: Vec<Option<(usize, usize)>> = vec![None; plan.values.len()];
         for (i, step) in plan.steps.iter().enumerate() {
             for (_, resources) in &step.dispatches {
                 for resource in resources {
-                    let Resource::Slot { slot, bytes, write } = resource else { continue };
-                    let value =
-                        living(*slot, i).unwrap_or_else(|| panic!("{which}: nothing lives in slot {slot}, step {i}"));
-                    assert!(
-                        *bytes <= plan.slots[*slot].bytes(),
-                        "{which}: step {i} binds {bytes} bytes of slot {slot}"
-                    );
-                    if *write {
-                        holds[*slot] = Some(value);
+                    let &Resource::Slot { slot, offset, bytes, write } = resource else { continue };
+                    let value = living(Location { slot, offset }, i);
+                    let value = value.unwrap_or_else(|| panic!("{which}: nothing lives in slot {slot}, step {i}"));
+                    assert!(bytes <= plan.values[value].bytes, "{which}: step {i} binds {bytes} bytes of slot {slot}");
+                    if write {
+                        holds.insert((slot, offset), value);
                     } else {
-                        assert_eq!(holds[*slot], Some(value), "{which}: slot {slot} in step {i}\n{plan}");
+                        assert_eq!(
+                            holds.get(&(slot, offset)),
+                            Some(&value),
+                            "{which}: slot {slot} in step {i}\n{plan}"
+                        );
                     }
                     let (first, _) = used[value].unwrap_or((i, i));
                     used[value] = Some((first, i));
@@ -429,18 +464,18 @@ fn scratch_lives_for_its_step() {
     let plan = plan(&graph, 1, &Caps::portable());
     for (i, step) in plan.steps.iter().enumerate() {
         let [(_, first), (_, second)] = &step.dispatches[..] else { panic!("two dispatches\n{plan}") };
-        let Resource::Slot { slot: written, bytes: 100, write: true } = first[1] else { panic!("{first:?}") };
-        let Resource::Slot { slot: read, bytes: 64, write: false } = second[0] else { panic!("{second:?}") };
-        assert_eq!(written, read, "step {i}\n{plan}");
-        let of = |alive| plan.values.iter().filter(move |v| v.slot == written && v.alive == alive).collect::<Vec<_>>();
+        let Resource::Slot { slot, offset, bytes: 100, write: true } = first[1] else { panic!("{first:?}") };
+        let written = Location { slot, offset };
+        let Resource::Slot { slot, offset, bytes: 64, write: false } = second[0] else { panic!("{second:?}") };
+        assert_eq!(written, Location { slot, offset }, "step {i}\n{plan}");
+        let here = move |v: &&PlannedValue| v.location == written;
+        let of = |alive| plan.values.iter().filter(here).filter(move |v| v.alive == alive).collect::<Vec<_>>();
         assert!(matches!(of((i, i))[..], [PlannedValue { bytes: 100, .. }]), "step {i}: {:?}\n{plan}", plan.values);
     }
-    // Two values between three steps, and what the steps leave themselves: one slot serves all of that.
+    // Two values between three steps, and what the steps leave themselves: alive at once are 100 and two values.
     assert_eq!(plan.values.len(), 2 + 3);
-    assert_eq!(plan.slots.iter().filter(|slot| slot.bytes() == 100).count(), 1, "{plan}");
     for (i, a) in plan.values.iter().enumerate() {
-        let together = |b: &PlannedValue| a.alive.0 <= b.alive.1 && b.alive.0 <= a.alive.1;
-        assert!(plan.values[..i].iter().all(|b| a.slot != b.slot || !together(b)), "{:?}\n{plan}", plan.values);
+        assert!(plan.values[..i].iter().all(|b| apart(a, b)), "{:?}\n{plan}", plan.values);
     }
 }
 

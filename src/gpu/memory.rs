@@ -54,12 +54,12 @@ impl Memory {
         }
     }
 
-    /// Its first `bytes` bytes as a binding.
-    pub(crate) fn binding(&self, bytes: u64) -> wgpu::BindingResource<'_> {
+    /// Some of its bytes as a binding: of a texture all.
+    pub(crate) fn binding(&self, offset: u64, bytes: u64) -> wgpu::BindingResource<'_> {
         match self {
             Memory::Buffer(buffer) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
-                offset: 0,
+                offset,
                 size: wgpu::BufferSize::new(bytes),
             }),
             Memory::Texture(view) => wgpu::BindingResource::TextureView(view),

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::op::Cost;
 use crate::kernel::{Caps, Dispatch, Layout, Packed, Place};
 use crate::shape::Shape;
-use memory::SlotKind;
+use memory::{Location, SlotKind};
 use std::fmt;
 
 /// A graph, for one batch and one kind of device, as a list of dispatches over reusable memory.
@@ -71,10 +71,12 @@ pub struct Step {
 /// What a binding is bound to.
 #[derive(Clone, Debug)]
 pub enum Resource {
-    /// The first bytes of a slot.
+    /// Bytes of a slot.
     Slot {
         /// Which one.
         slot: usize,
+        /// The first byte.
+        offset: u64,
         /// How many bytes.
         bytes: u64,
         /// Whether it is written.
@@ -103,9 +105,9 @@ pub enum Resource {
 /// A value in a slot, from the step that writes it to the last that reads it.
 #[derive(Clone, Debug)]
 pub struct PlannedValue {
-    /// The slot.
-    pub slot: usize,
-    /// The bytes in it.
+    /// The slot, and where it begins there.
+    pub location: Location,
+    /// Its bytes.
     pub bytes: u64,
     /// The first and the last step.
     pub alive: (usize, usize),
@@ -216,7 +218,12 @@ impl fmt::Display for Plan {
                 f.write_str(" workgroups |")?;
                 for resource in resources {
                     match resource {
-                        Resource::Slot { slot, write, .. } => write!(f, " {}{slot}", if *write { "->" } else { "s" })?,
+                        Resource::Slot { slot, offset, write, .. } => {
+                            write!(f, " {}{slot}", if *write { "->" } else { "s" })?;
+                            if *offset > 0 {
+                                write!(f, "+{offset}")?;
+                            }
+                        }
                         Resource::Input(i) => write!(f, " in{i}")?,
                         Resource::Output { output, write } => {
                             write!(f, " {}out{output}", if *write { "->" } else { "" })?;

@@ -1,6 +1,6 @@
 //! From a graph to a plan: which kernel, in which layout, in which memory.
 
-use super::memory::{self, Need, SlotKind};
+use super::memory::{self, Location, Need, SlotKind};
 use super::{Plan, PlannedValue, Port, Resource, Step};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io};
@@ -52,13 +52,17 @@ impl Plan {
             planner.remaining_outputs();
         }
 
-        let (slot_of, slots) = memory::assign(&planner.needs);
+        let packing = memory::assign(&planner.needs, &planner.apart(), caps.max_buffer);
+        let locations = packing.locations;
         let resource = |Use { home, write, bytes }| match home {
             Home::Input(input) => Resource::Input(input),
             Home::Output(output) => Resource::Output { output, write },
             Home::State(state) => Resource::State { state, write },
             Home::Weight(packed) => Resource::Weight(packed),
-            Home::Slot(need) => Resource::Slot { slot: slot_of[need], bytes, write },
+            Home::Slot(need) => {
+                let Location { slot, offset } = locations[need];
+                Resource::Slot { slot, offset, bytes, write }
+            }
         };
         let steps = planner.steps.into_iter().map(|step| {
             let bound = |(dispatch, uses): (Dispatch, Vec<Use>)| (dispatch, uses.into_iter().map(resource).collect());
@@ -80,10 +84,14 @@ impl Plan {
             values: planner
                 .needs
                 .iter()
-                .zip(&slot_of)
-                .map(|(need, &slot)| PlannedValue { slot, bytes: need.kind.bytes(), alive: (need.first, need.last) })
+                .zip(&locations)
+                .map(|(need, &location)| PlannedValue {
+                    location,
+                    bytes: need.kind.bytes(),
+                    alive: (need.first, need.last),
+                })
                 .collect(),
-            slots,
+            slots: packing.slots,
         };
         plan.check_limits(caps)?;
         Ok(plan)
@@ -317,6 +325,22 @@ impl Planner<'_> {
             }
         }
         sizes.into_iter().map(|(index, bytes)| (index, self.slot(SlotKind::Buffer(bytes)))).collect()
+    }
+
+    /// The needs that a dispatch writes, each with the others that it binds.
+    fn apart(&self) -> Vec<(usize, usize)> {
+        let mut apart = Vec::new();
+        for (_, uses) in self.steps.iter().flat_map(|step| &step.dispatches) {
+            let needs = uses.iter().filter_map(|used| match used.home {
+                Home::Slot(need) => Some((need, used.write)),
+                _ => None,
+            });
+            let needs: Vec<(usize, bool)> = needs.collect();
+            for &(written, _) in needs.iter().filter(|(_, write)| *write) {
+                apart.extend(needs.iter().filter(|(other, _)| *other != written).map(|&(other, _)| (written, other)));
+            }
+        }
+        apart
     }
 
     /// Memory that is alive from the step being planned on.

@@ -296,9 +296,9 @@ impl Session {
             (_, Some((buffer, offset, size))) => {
                 wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: *offset, size: *size })
             }
-            (Resource::State { state, .. }, _) => self.states[*state].binding(self.plan.states[*state].bytes()),
-            (Resource::Weight(packed), _) => self.weights[&packed.key].binding(packed.bytes()),
-            (Resource::Slot { slot, bytes, .. }, _) => self.slots[*slot].binding(*bytes),
+            (Resource::State { state, .. }, _) => self.states[*state].binding(0, self.plan.states[*state].bytes()),
+            (Resource::Weight(packed), _) => self.weights[&packed.key].binding(0, packed.bytes()),
+            (Resource::Slot { slot, offset, bytes, .. }, _) => self.slots[*slot].binding(*offset, *bytes),
             (Resource::Input(_) | Resource::Output { .. }, None) => unreachable!("inputs and outputs are bound above"),
         });
         let entries: Vec<wgpu::BindGroupEntry> = std::iter::once(params)
