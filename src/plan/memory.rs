@@ -58,8 +58,8 @@ const SHUFFLES: u64 = 24;
 
 /// Gives each need a place, so that two needs that are alive in the same step don't overlap. Those that one dispatch binds, one of
 /// them to write, are `apart`: in slots of their own, because WebGPU forbids to bind one buffer for reading and writing in one
-/// dispatch. No buffer becomes larger than `most` unless a need is. Textures hold one value at a time, of their very size, because
-/// what lies outside it must read as zero.
+/// dispatch. No buffer becomes larger than `most` unless a need is. Textures hold one value at a time, of their very width, because
+/// what lies beside an image must read as zero; rows that are no image's are never asked for, so that a texture may have more.
 ///
 /// The needs are placed in several orders, the largest first, the earliest first, and some between; each where the slots grow
 /// least. The order that takes the least memory wins. (Greedy by size is of Pisarchyk and Lee, "Efficient Memory Management for Deep
@@ -131,7 +131,10 @@ fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize]) ->
                     taken.sort_unstable();
                     gap(&taken, bytes)
                 }
-                (there, wanted) => (there == wanted && !tenants.iter().any(|&t| meets(t))).then_some(0)?,
+                (SlotKind::Texture(there, _), SlotKind::Texture(width, _)) if there == width => {
+                    (!tenants.iter().any(|&t| meets(t))).then_some(0)?
+                }
+                _ => return None,
             };
             let end = offset + need.kind.bytes();
             let is_apart = tenants.iter().any(|t| strangers[i].contains(t));
@@ -150,8 +153,10 @@ fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize]) ->
             }
         };
         let (kind, tenants) = &mut slots[slot];
-        if let SlotKind::Buffer(bytes) = kind {
-            *bytes = (*bytes).max(offset + need.kind.bytes());
+        match (kind, need.kind) {
+            (SlotKind::Buffer(bytes), SlotKind::Buffer(wanted)) => *bytes = (*bytes).max(offset + wanted),
+            (SlotKind::Texture(_, rows), SlotKind::Texture(_, wanted)) => *rows = (*rows).max(wanted),
+            _ => unreachable!("a value lies in a slot of its kind"),
         }
         tenants.push(i);
         locations[i] = Location { slot, offset };
@@ -247,10 +252,13 @@ mod tests {
     }
 
     #[test]
-    fn a_texture_is_shared_only_by_its_own_size() {
-        let need = |width, first| Need { kind: SlotKind::Texture(width, 4), first, last: first };
-        let Packing { locations, .. } = assign(&[need(8, 0), need(4, 1), need(8, 2)], &[], ANY);
-        assert_eq!(locations[0], locations[2]);
-        assert_ne!(locations[0], locations[1]);
+    fn a_texture_is_shared_by_images_of_its_width() {
+        let need = |width, rows, first| Need { kind: SlotKind::Texture(width, rows), first, last: first };
+        let Packing { locations, slots } =
+            assign(&[need(8, 2, 0), need(4, 4, 1), need(8, 4, 2), need(8, 4, 2)], &[], ANY);
+        assert_ne!(locations[2], locations[3]);
+        let mut sizes = slots;
+        sizes.sort_unstable();
+        assert_eq!(sizes, [SlotKind::Texture(4, 4), SlotKind::Texture(8, 4), SlotKind::Texture(8, 4)]);
     }
 }
