@@ -167,11 +167,12 @@ impl Sweep {
         let mut why = String::new();
         if let Some(one) = first.in_flight.iter().find(|measured| measured.in_flight == 1) {
             let share = 100.0 * first.device.p50.as_secs_f64() / one.latency.p50.as_secs_f64();
-            why = format!(
-                "With one frame of {} in flight the device computes {:.0} % of the time, and waits for the host in the rest",
-                first.batch,
-                share.min(100.0)
-            );
+            let batch = first.batch;
+            why = if share < 99.0 {
+                format!("With one frame of {batch} in flight the device computes {share:.0} % of the time, and waits for the host in the rest")
+            } else {
+                format!("With one frame of {batch} in flight the device is busy all the time already")
+            };
         }
         if last.batch > first.batch {
             let (least, most) = (each(first), each(last));
