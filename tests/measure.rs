@@ -2,7 +2,7 @@
 
 use pollster::block_on;
 use shadernet::kernel::Caps;
-use shadernet::measure::{Bench, Bound, Effort, Environment, Method, Peaks, Profile, Sweep, SweepOptions};
+use shadernet::measure::{Bench, Effort, Environment, Method, Peaks, Profile, Sweep, SweepOptions};
 use shadernet::models::{digits_weights, find};
 use shadernet::{BATCH, Constant, Context, ContextOptions, Graph, Model, Weights, seeded_input};
 use std::path::PathBuf;
@@ -92,24 +92,27 @@ fn matrix_units_are_measured_where_there_are_some() {
 #[test]
 fn known_work_is_found() {
     let (_alone, context) = context();
-    let peaks = peaks(context);
     let model = Model::new(context, &products(&[512, 1024, 1024, 512])).expect("it fits");
     let session = model.session(512).expect("it fits");
-    let profile = Profile::measure(&session, &peaks, FEW).unwrap_or_else(|error| panic!("{error}"));
-    let flops: Vec<u64> = profile.steps.iter().map(|step| step.flops).collect();
-    assert_eq!(flops, [2 * 512 * 512 * 1024, 2 * 512 * 1024 * 1024, 2 * 512 * 1024 * 512]);
-    let bytes: Vec<u64> = profile.steps.iter().map(|step| step.bytes).collect();
-    let of = |m: u64, k: u64, n: u64| 4 * (m * k + k * n + m * n);
-    assert_eq!(bytes, [of(512, 512, 1024), of(512, 1024, 1024), of(512, 1024, 512)]);
-    for step in &profile.steps {
-        let (rate, time) = (step.flops_per_second(), step.time.as_secs_f64());
-        assert!((rate * time - step.flops as f64).abs() < 1.0, "{step:?}");
-        // A third more than the peak would mean that time or work is counted wrongly; a thousandth that the device did something else.
-        assert!(rate < 1.33 * peaks.fma_f32 && rate > 1e-3 * peaks.fma_f32, "{rate:e} of {:e}", peaks.fma_f32);
-        assert!(step.floor.time > Duration::ZERO && step.floor.bound != Bound::Memory, "{step:?}");
+    let mut wrong = String::new();
+    // Other work on the machine may disturb the times, never the work.
+    for _ in 0..5 {
+        let peaks = peaks(context);
+        let profile = Profile::measure(&session, &peaks, FEW).unwrap_or_else(|error| panic!("{error}"));
+        let flops: Vec<u64> = profile.steps.iter().map(|step| step.flops).collect();
+        assert_eq!(flops, [2 * 512 * 512 * 1024, 2 * 512 * 1024 * 1024, 2 * 512 * 1024 * 512]);
+        let bytes: Vec<u64> = profile.steps.iter().map(|step| step.bytes).collect();
+        let of = |m: u64, k: u64, n: u64| 4 * (m * k + k * n + m * n);
+        assert_eq!(bytes, [of(512, 512, 1024), of(512, 1024, 1024), of(512, 1024, 512)]);
+        // Far more than the peak would mean that time or work is counted wrongly; a thousandth that the device did something else.
+        let rates: Vec<f64> = profile.steps.iter().map(|step| step.flops_per_second() / peaks.fma_f32).collect();
+        let ratio = profile.steps[1].time.as_secs_f64() / profile.steps[0].time.as_secs_f64();
+        if rates.iter().all(|rate| (1e-3..1.33).contains(rate)) && (1.2..3.5).contains(&ratio) {
+            return;
+        }
+        wrong = format!("{rates:?} of the peak; twice the work took {ratio} times as long");
     }
-    let ratio = profile.steps[1].time.as_secs_f64() / profile.steps[0].time.as_secs_f64();
-    assert!((1.2..3.5).contains(&ratio), "twice the work took {ratio} times as long");
+    panic!("{wrong}");
 }
 
 /// The steps add up to the frame, which is measured apart. Other work on the machine may disturb one of them: the best of five.
@@ -234,7 +237,7 @@ fn peaks_are_kept_and_a_corrupt_file_is_not_believed() {
     assert_eq!(read().fma_f32, 12345e9);
     // What can't be, and what is another driver's, is measured again.
     let mut wrong = quiet(&text);
-    wrong["peaks"]["copy"] = (-1.0).into();
+    wrong["peaks"]["copy"] = 1e-300.into();
     let mut other = better.clone();
     other["environment"]["driver"] = "another one".into();
     for corrupt in [&text[..text.len() / 2], "", "[]", &wrong.to_string(), &other.to_string()] {
@@ -254,5 +257,5 @@ fn the_environment_says_where() {
     assert_eq!((of.version.as_str(), of.precision.as_str()), (env!("CARGO_PKG_VERSION"), "f32"));
     assert_eq!(of.kernel_profile, context.caps().profile());
     assert!(of.unix_time > 1_700_000_000 && of.cores > 0, "{of:?}");
-    assert!(["portable", "llvmpipe"].contains(&Caps::portable().profile()));
+    assert_eq!((Caps::portable().profile(), Caps::llvmpipe().profile()), ("portable", "llvmpipe"));
 }

@@ -14,8 +14,6 @@ const MOST_FRAMES: usize = 1_000_000;
 
 #[derive(clap::Args)]
 pub(super) struct BenchArgs {
-    #[command(flatten)]
-    model: ModelArgs,
     /// Images a frame: one size or several [default: 1; with --latency-bound 1,2,4,.. until it is passed]
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     batch: Vec<usize>,
@@ -26,28 +24,30 @@ pub(super) struct BenchArgs {
     #[arg(long, value_name = "MS", value_parser = parse_ms)]
     latency_bound: Option<Duration>,
     #[command(flatten)]
-    effort: EffortArgs,
-    /// Height and width of the input [default: the network's usual]
-    #[arg(long, value_name = "HxW", value_parser = parse_size)]
-    size: Option<[usize; 2]>,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    trace: TraceArgs,
+    measure: MeasureArgs,
 }
 
-/// How long to measure.
+/// What to measure, how long, and where to write it: what `bench` and `profile` share.
 #[derive(clap::Args)]
-pub(super) struct EffortArgs {
+pub(super) struct MeasureArgs {
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    /// Height and width of the input [default: the network's usual]
+    #[arg(long, value_name = "HxW", value_parser = parse_size)]
+    pub(super) size: Option<[usize; 2]>,
     /// How many frames to measure each time [default: until the median is known to 2 %]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
     /// The seconds after which to be content with what there is, each time
     #[arg(long, value_name = "S", default_value_t = 3.0, conflicts_with = "frames")]
     time: f64,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    #[command(flatten)]
+    pub(super) trace: TraceArgs,
 }
 
-impl EffortArgs {
+impl MeasureArgs {
     pub(super) fn effort(&self) -> Result<Effort> {
         if let Some(frames) = self.frames {
             return Ok(Effort::Frames(within("--frames", frames, MOST_FRAMES)?));
@@ -62,15 +62,15 @@ impl EffortArgs {
 pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     args.batch.iter().try_for_each(|&batch| within("--batch", batch, MOST_BATCH).map(drop))?;
     args.in_flight.iter().try_for_each(|&frames| within("--in-flight", frames, MOST_IN_FLIGHT).map(drop))?;
-    let effort = args.effort.effort()?;
+    let effort = args.measure.effort()?;
     let mut batches = args.batch.clone();
     if batches.is_empty() && args.latency_bound.is_none() {
         batches.push(1);
     }
     let options =
         SweepOptions { batches, in_flight: args.in_flight.clone(), effort, latency_bound: args.latency_bound };
-    let (network, weights) = args.model.open()?;
-    let graph = network.graph(&weights, args.size)?;
+    let (network, weights) = args.measure.model.open()?;
+    let graph = network.graph(&weights, args.measure.size)?;
     let context = device.context()?;
     let environment = Environment::of(&context);
     let model = Model::new(&context, &graph)?;
@@ -78,28 +78,28 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     let progress = Progress::new();
     let sweep = Sweep::measure(&model, &options, |stage| progress.stage(stage))?;
     let answers = sweep.answers();
-    if !args.output.replaces_tables() {
+    if !args.measure.output.replaces_tables() {
         writeln!(out, "{}", adapter_line(&context))?;
-        args.model.note_seeded(&weights, out)?;
+        args.measure.model.note_seeded(&weights, out)?;
         writeln!(out, "{}", rows(&sweep))?;
         for answer in &answers {
             writeln!(out, "{} {}", answer.question, answer.answer)?;
         }
     }
-    if args.output.wants_report() || args.trace.is_wanted() {
+    if args.measure.output.wants_report() || args.measure.trace.is_wanted() {
         let batch = sweep.batches.first().map_or(1, |at| at.batch);
         progress.stage("what the device can do");
         let peaks = report::peaks(&context)?;
         progress.stage(&format!("batch {batch}, step by step"));
         let profile = Profile::measure(&model.session(batch)?, &peaks, effort)?;
-        let weights = args.model.describe(&weights);
+        let weights = args.measure.model.describe(&weights);
         let mut report = report::of_network(network.name, &weights, &graph, batch, context.caps())?;
         report.environment = Some(environment);
         (report.peaks, report.profile) = (Some(peaks), Some(profile));
         (report.bench, report.answers) = (Some(sweep), answers);
         drop(progress);
-        args.output.write(&report, out)?;
-        args.trace.write(&report)?;
+        args.measure.output.write(&report, out)?;
+        args.measure.trace.write(&report)?;
     }
     Ok(())
 }

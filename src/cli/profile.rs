@@ -1,35 +1,26 @@
 //! `shadernet profile`: where a frame's time goes, and how near that is to what the device can do.
 
-use super::bench::EffortArgs;
-use super::report::{self, OutputArgs, TraceArgs};
-use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, parse_size, within};
+use super::bench::MeasureArgs;
+use super::report;
+use super::{DeviceArgs, MOST_BATCH, Progress, Result, adapter_line, within};
 use shadernet::Model;
 use shadernet::measure::{Environment, Profile};
 use std::io::Write;
 
 #[derive(clap::Args)]
 pub(super) struct ProfileArgs {
-    #[command(flatten)]
-    model: ModelArgs,
     /// Images a frame
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
     #[command(flatten)]
-    effort: EffortArgs,
-    /// Height and width of the input [default: the network's usual]
-    #[arg(long, value_name = "HxW", value_parser = parse_size)]
-    size: Option<[usize; 2]>,
-    #[command(flatten)]
-    output: OutputArgs,
-    #[command(flatten)]
-    trace: TraceArgs,
+    measure: MeasureArgs,
 }
 
 pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
-    let effort = args.effort.effort()?;
-    let (network, weights) = args.model.open()?;
-    let graph = network.graph(&weights, args.size)?;
+    let effort = args.measure.effort()?;
+    let (network, weights) = args.measure.model.open()?;
+    let graph = network.graph(&weights, args.measure.size)?;
     let context = device.context()?;
     let environment = Environment::of(&context);
 
@@ -42,14 +33,15 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
     let profile = Profile::measure(&session, &peaks, effort)?;
     drop(progress);
 
-    if !args.output.replaces_tables() {
+    if !args.measure.output.replaces_tables() {
         writeln!(out, "{}", adapter_line(&context))?;
-        args.model.note_seeded(&weights, out)?;
+        args.measure.model.note_seeded(&weights, out)?;
         writeln!(out, "{profile}\n{:<14} {peaks}", "the device")?;
     }
-    let mut report = report::of_network(network.name, &args.model.describe(&weights), &graph, batch, context.caps())?;
+    let mut report =
+        report::of_network(network.name, &args.measure.model.describe(&weights), &graph, batch, context.caps())?;
     report.environment = Some(environment);
     (report.peaks, report.profile) = (Some(peaks), Some(profile));
-    args.output.write(&report, out)?;
-    args.trace.write(&report)
+    args.measure.output.write(&report, out)?;
+    args.measure.trace.write(&report)
 }

@@ -74,10 +74,11 @@ impl Peaks {
         (self.fma_f16.is_some() || !half) && (self.matrix.is_some() || context.matrix_units().is_empty())
     }
 
-    /// Whether a file holds what a device could have: rates are positive numbers.
+    /// Whether a file holds what a device could have.
     fn is_plausible(&self) -> bool {
         let rates = [Some(self.fma_f32), Some(self.copy), self.fma_f16, self.matrix];
-        rates.into_iter().flatten().all(|rate| rate.is_finite() && rate > 0.0)
+        let times = [self.dispatch, self.barrier, self.readback];
+        rates.into_iter().flatten().all(|rate| (1e3..1e21).contains(&rate)) && times.iter().all(|time| time.as_secs() == 0)
     }
 }
 

@@ -108,12 +108,14 @@ impl Peaks {
             () if compute >= memory => Bound::Compute,
             () => Bound::Memory,
         };
-        Floor { time: Duration::from_secs_f64(compute.max(memory) + launch), bound }
+        // Peaks that aren't measured may hold anything.
+        let time = Duration::try_from_secs_f64(compute.max(memory).max(0.0) + launch).unwrap_or(Duration::MAX);
+        Floor { time, bound }
     }
 
     /// How long so many dispatches take that do nothing but wait for each other.
     pub fn launch(&self, dispatches: usize) -> Duration {
-        (self.dispatch + self.barrier) * u32::try_from(dispatches).unwrap_or(u32::MAX)
+        self.dispatch.saturating_add(self.barrier).saturating_mul(u32::try_from(dispatches).unwrap_or(u32::MAX))
     }
 
     /// The FLOPs per byte from which on arithmetic limits, not memory.
@@ -302,5 +304,33 @@ impl<'a> Lab<'a> {
         }
         times.sort_unstable();
         Ok(times[times.len() / 2])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peaks(fma_f32: f64, copy: f64, dispatch: Duration) -> Peaks {
+        let time = Duration::ZERO;
+        Peaks { fma_f32, fma_f16: None, matrix: None, copy, dispatch, barrier: time, readback: time, took: time }
+    }
+
+    #[test]
+    fn the_floor_is_the_largest_part_and_the_launch() {
+        let peaks = peaks(1e9, 1e9, Duration::from_millis(1));
+        let floor = |flops, bytes| peaks.floor(flops, bytes, 2);
+        assert_eq!(floor(5_000_000, 3_000_000), Floor { time: Duration::from_millis(7), bound: Bound::Compute });
+        assert_eq!(floor(3_000_000, 5_000_000), Floor { time: Duration::from_millis(7), bound: Bound::Memory });
+        assert_eq!(floor(1_000_000, 1_000_000), Floor { time: Duration::from_millis(3), bound: Bound::Launch });
+    }
+
+    /// A file or a caller may give any number.
+    #[test]
+    fn peaks_that_cannot_be_have_floors_all_the_same() {
+        for rate in [0.0, -1.0, 1e-300, f64::NAN, f64::INFINITY] {
+            let floor = peaks(rate, rate, Duration::MAX).floor(u64::MAX, u64::MAX, usize::MAX);
+            assert!(floor.time > Duration::ZERO, "{rate}: {floor:?}");
+        }
     }
 }

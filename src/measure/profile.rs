@@ -121,7 +121,7 @@ impl Profile {
             floor: peaks.floor(step.cost.flops(), step.bytes, step.dispatches.len()),
         });
         let steps: Vec<StepTime> = steps.collect();
-        let total: Duration = steps.iter().map(|step| step.time).sum();
+        let total = sum(steps.iter().map(|step| step.time));
         Ok(Profile {
             batch: plan.batch,
             method: timer.method(),
@@ -135,17 +135,22 @@ impl Profile {
 
     /// The sum of the steps' times.
     pub fn total(&self) -> Duration {
-        self.steps.iter().map(|step| step.time).sum()
+        sum(self.steps.iter().map(|step| step.time))
     }
 
     /// The sum of the steps' floors.
     pub fn floor(&self) -> Duration {
-        self.steps.iter().map(|step| step.floor.time).sum()
+        sum(self.steps.iter().map(|step| step.floor.time))
     }
 
     /// How much of the total is spent in steps that this limits.
     pub fn share(&self, bound: Bound) -> f64 {
-        let of: Duration = self.steps.iter().filter(|step| step.floor.bound == bound).map(|step| step.time).sum();
+        let of = sum(self.steps.iter().filter(|step| step.floor.bound == bound).map(|step| step.time));
         of.as_secs_f64() / self.total().as_secs_f64().max(1e-12)
     }
+}
+
+/// Times together: a file may hold any, and more than a [`Duration`] holds is no panic.
+fn sum(times: impl Iterator<Item = Duration>) -> Duration {
+    times.fold(Duration::ZERO, Duration::saturating_add)
 }
