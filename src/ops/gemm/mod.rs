@@ -2,6 +2,7 @@
 
 mod lanes;
 mod tiled;
+mod winograd;
 
 pub(crate) use tiled::chunks;
 
@@ -46,6 +47,8 @@ impl Gemm<'_> {
     /// The kernels, best first.
     pub(crate) fn kernels(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let mut kernels = self.lanes(caps);
+        let at = if self.winograd_pays() { 0 } else { kernels.len() };
+        kernels.splice(at..at, self.winograd(caps));
         let rank = if kernels.is_empty() { 0 } else { 1 };
         let portable = [self.gemv(caps)?, self.gemm(caps, false)?, self.gemm(caps, true)?];
         kernels.extend(portable.into_iter().flatten().map(|kernel| kernel.rank(rank)));
