@@ -40,15 +40,12 @@ fn zeros(shape: impl Into<shadernet::Shape>) -> Constant {
 
 #[test]
 fn as_few_steps_as_a_network_needs() {
-    // ResNet-50: 53 convolutions with all that follows them, two pools, a linear layer.
-    for (name, most) in [("resnet50", 56), ("mobilenet_v2", 54)] {
-        for (profile, caps) in caps() {
+    // ResNet-50: 53 convolutions with all that follows them, two pools, a linear layer. On llvmpipe a convolution takes in the
+    // max pooling after it, and a depthwise one the 1x1 after it that gives at most 32 channels.
+    for (name, most) in [("resnet50", [56, 55]), ("mobilenet_v2", [54, 48])] {
+        for ((profile, caps), most) in caps().into_iter().zip(most) {
             let plan = plan(&graph(name), 1, &caps);
-            assert!(
-                plan.steps.len() <= most,
-                "{name}, {profile}: {} steps instead of {most}\n{plan}",
-                plan.steps.len()
-            );
+            assert_eq!(plan.steps.len(), most, "{name}, {profile}\n{plan}");
         }
     }
 }
@@ -351,8 +348,12 @@ fn a_transformer_takes_seven_dispatches_a_block() {
 #[test]
 fn gated_images_are_never_rows() {
     // Convolutions and linear layers with all that follows them, a mean; for each gate a mean, two convolutions, a product.
-    for (name, steps) in [("mobilenet_v3_large", 46 + 2 + 1 + 8 * 4), ("mobilenet_v3_small", 34 + 2 + 1 + 9 * 4)] {
+    // On llvmpipe three depthwise convolutions take in the 1x1 after them.
+    for (name, steps, joined) in
+        [("mobilenet_v3_large", 46 + 2 + 1 + 8 * 4, 3), ("mobilenet_v3_small", 34 + 2 + 1 + 9 * 4, 2)]
+    {
         for (profile, caps) in caps() {
+            let steps = if caps.lanes.is_some() { steps - joined } else { steps };
             let plan = plan(&graph(name), 2, &caps);
             assert_eq!(plan.steps.len(), steps, "{name}, {profile}\n{plan}");
             let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);

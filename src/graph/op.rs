@@ -34,6 +34,15 @@ pub trait Op: Any + Debug + Send + Sync {
     /// The ways to compute it on such a device, at least one.
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind>;
 
+    /// The ways to compute it together with those that follow it, in one, where that pays on such a device: how many of `rest`
+    /// that takes in, and the kernels. In `rest` each alone reads the output of the one before, as its first input. The inputs
+    /// are this one's, then the others of each.
+    ///
+    /// [`Op::fuse`] makes one operation of two on all devices; this is for what only some devices gain by.
+    fn joined(&self, _io: &Io, _rest: &[(&dyn Op, Io)], _caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
+        None
+    }
+
     /// What it costs, by the field's definitions.
     fn cost(&self, _io: &Io) -> Cost {
         Cost::default()
@@ -146,6 +155,18 @@ impl Cost {
     /// Of copying so many elements, which some indices may choose.
     pub(crate) fn copy(elements: u64, indices: u64) -> Cost {
         Cost { moves: Some(elements.saturating_mul(2).saturating_add(indices)), ..Cost::held(0) }
+    }
+
+    /// What both cost, the second computed from the first without memory between.
+    pub(crate) fn and(self, next: Cost) -> Cost {
+        Cost {
+            weights: self.weights.saturating_add(next.weights),
+            parameters: self.parameters.saturating_add(next.parameters),
+            macs: self.macs.saturating_add(next.macs),
+            other: self.other.saturating_add(next.other),
+            moves: self.moves.or(next.moves),
+            activations: self.activations || next.activations,
+        }
     }
 
     /// Floating-point operations: a multiply-accumulate is two.

@@ -4,6 +4,7 @@
 use super::depthwise::Depthwise;
 use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
+use super::separable::Separable;
 use super::window::{Window, expect_countable};
 use super::{BatchNorm2d, PaddingMode, image_places};
 use crate::Shape;
@@ -171,30 +172,54 @@ impl Conv {
     }
 
     pub(crate) fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let Some(depthwise) = self.depthwise(io) else { return self.gemm(io).kernels(caps) };
+        let each = image_places(caps).iter().enumerate();
+        Ok(each.filter_map(|(rank, &place)| Some(depthwise.kernel(place, caps)?.rank(rank as u8))).collect())
+    }
+
+    /// The kernels that compute this convolution and the next one, if there are some that pay.
+    pub(crate) fn joined(&self, io: &Io, next: &Conv, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+        let window = next.window();
+        let pointwise = window.size == [1; 2] && window.stride == [1; 2] && window.before == [0; 2];
+        let depthwise = self.depthwise(io).filter(|_| pointwise && next.filters.groups == 1)?;
+        // A padded image is larger than the one that the first convolution gives.
+        let same = next_io.inputs[0][2..] == next_io.outputs[0][2..];
+        same.then(|| Separable { depthwise, pointwise: next.gemm(next_io) }.kernels(caps)).flatten()
+    }
+
+    /// The kernels that compute this convolution and the largest numbers in the windows of its output, if there are some.
+    pub(crate) fn pooled(&self, io: &Io, pool: Window, pooled: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+        self.gemm(io).pooled(pool, Image::of(&pooled.outputs[0]), caps)
+    }
+
+    /// It as what the depthwise kernel computes, if it is that.
+    fn depthwise(&self, io: &Io) -> Option<Depthwise<'_>> {
+        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window());
         let Filters { weight, bias, groups, epilogue } = &self.filters;
-        let window = self.window();
         // The depthwise kernel holds all taps in registers.
         let few_taps = window.size[0] * window.size[1] <= 49;
-        if *groups == x.c && x.c == y.c && *groups > 1 && few_taps {
-            let depthwise = Depthwise { x, y, window, weight, bias: bias.as_ref(), epilogue: *epilogue };
-            return Ok(image_places(caps)
-                .iter()
-                .enumerate()
-                .filter_map(|(rank, &place)| Some(depthwise.kernel(place, caps)?.rank(rank as u8)))
-                .collect());
-        }
-        let gemm = Gemm {
+        (*groups == x.c && x.c == y.c && *groups > 1 && few_taps).then(|| Depthwise {
             x,
             y,
-            layout: Layout::channels,
             window,
+            weight,
+            bias: bias.as_ref(),
+            epilogue: *epilogue,
+        })
+    }
+
+    fn gemm(&self, io: &Io) -> Gemm<'_> {
+        let Filters { weight, bias, groups, epilogue } = &self.filters;
+        Gemm {
+            x: Image::of(&io.inputs[0]),
+            y: Image::of(&io.outputs[0]),
+            layout: Layout::channels,
+            window: self.window(),
             groups: *groups,
             w: Operand::Weight(weight),
             bias: bias.as_ref(),
             epilogue: *epilogue,
-        };
-        gemm.kernels(caps)
+        }
     }
 
     pub(crate) fn cost(&self, io: &Io) -> Cost {

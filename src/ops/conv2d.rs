@@ -1,5 +1,6 @@
 //! 2-D convolution, with all that it takes in: batch norm, bias, residual addition, activation.
 
+use super::Pool2d;
 use super::conv::Conv;
 use super::epilogue::Epilogue;
 use crate::error::{ErrorKind, Result};
@@ -111,6 +112,15 @@ impl Op for Conv2d {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         self.conv.kernels(io, caps)
+    }
+
+    fn joined(&self, io: &Io, rest: &[(&dyn Op, Io)], caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
+        let (next, next_io) = rest.first()?;
+        let kernels = match next.downcast_ref::<Conv2d>() {
+            Some(next) => self.conv.joined(io, &next.conv, next_io, caps),
+            None => self.conv.pooled(io, next.downcast_ref::<Pool2d>()?.largest()?, next_io, caps),
+        };
+        Some((1, kernels?))
     }
 
     fn cost(&self, io: &Io) -> Cost {

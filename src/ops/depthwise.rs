@@ -94,7 +94,7 @@ impl Depthwise<'_> {
     }
 
     /// Rows of `c4` texels: the taps, then the bias.
-    fn pack(&self, place: Place) -> Packed {
+    pub(crate) fn pack(&self, place: Place) -> Packed {
         let (weight, bias, channels) = (self.weight.clone(), self.bias.cloned(), self.x.c);
         let taps = self.window.size[0] * self.window.size[1];
         let width = self.x.c4();

@@ -43,6 +43,7 @@ mod reshape;
 mod resize;
 mod rms_norm;
 mod rotary;
+mod separable;
 mod slice;
 mod softmax;
 mod split;

@@ -114,6 +114,14 @@ impl<const D: usize> Pool<D> {
         Pool::adaptive(kind, [1; D])
     }
 
+    /// Its windows, if all that it gives are the largest numbers in them.
+    pub(crate) fn largest(&self) -> Option<Window> {
+        match self.windows {
+            Windows::Sliding(window) if self.kind == PoolKind::Max && !self.return_indices => Some(window),
+            _ => None,
+        }
+    }
+
     fn with(mut self, set: impl FnOnce(&mut Window)) -> Pool<D> {
         if let Windows::Sliding(window) = &mut self.windows {
             set(window);

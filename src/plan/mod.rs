@@ -1,5 +1,6 @@
 //! A plan is plain data: what would be dispatched, in which order, in which memory. It knows capabilities, not devices.
 
+mod join;
 pub mod memory;
 mod planner;
 

@@ -1,9 +1,10 @@
 //! From a graph to a plan: which kernel, in which layout, in which memory.
 
+use super::join::chains;
 use super::memory::{self, Location, Need, SlotKind};
 use super::{Plan, PlannedValue, Port, Resource, Step};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io};
+use crate::graph::op::{Cost, Io, Op};
 use crate::graph::{Graph, Node, Source, Value};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::ops::convert::convert;
@@ -46,9 +47,7 @@ impl Plan {
         if batch == 0 {
             planner.nothing()?;
         } else {
-            for node in graph.nodes() {
-                planner.node(node)?;
-            }
+            planner.nodes()?;
             planner.remaining_outputs();
         }
 
@@ -158,29 +157,85 @@ impl Planner<'_> {
         }
     }
 
+    /// Plans each node, or several that one kernel computes together where the last of them is.
+    fn nodes(&mut self) -> Result<()> {
+        let nodes = self.graph.nodes();
+        let chains = chains(self.graph);
+        let mut joined: HashMap<usize, (Vec<&Node>, Vec<Kernel>)> = HashMap::new();
+        let mut taken = vec![false; nodes.len()];
+        for (i, chain) in chains.iter().enumerate() {
+            if let Some((chain, kernels)) = joined.remove(&i) {
+                self.step(&chain, kernels)?;
+            } else if !taken[i] {
+                let chain: Vec<&Node> = chain.iter().map(|&i| &nodes[i]).collect();
+                match self.joined(&chain) {
+                    Some((more, kernels)) => {
+                        (1..=more).for_each(|k| taken[chains[i][k]] = true);
+                        joined.insert(chains[i][more], (chain[..=more].to_vec(), kernels));
+                    }
+                    None => self.node(&nodes[i])?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of the nodes that follow the first of a chain it is computed with, and the ways to do so.
+    fn joined(&self, chain: &[&Node]) -> Option<(usize, Vec<Kernel>)> {
+        let values = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
+        let each = chain
+            .iter()
+            .take(3)
+            .map(|node| (values(&node.inputs), values(&node.outputs), self.graph.input_dtypes(node)));
+        let each: Vec<_> = each.collect();
+        let ios: Vec<Io> = each.iter().map(|(inputs, outputs, dtypes)| Io { inputs, outputs, dtypes }).collect();
+        let rest: Vec<(&dyn Op, Io)> = chain.iter().zip(&ios).skip(1).map(|(node, io)| (&*node.op, *io)).collect();
+        chain[0].op.joined(&ios[0], &rest, self.caps)
+    }
+
     fn node(&mut self, node: &Node) -> Result<()> {
         let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
         let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));
-        let dtypes = self.graph.input_dtypes(node);
-        let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &dtypes };
-        for (position, &value) in node.inputs.iter().enumerate() {
-            if let Some(range) = node.op.range(position, &io) {
-                self.narrow(value, range, node);
-            }
-        }
+        let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &self.graph.input_dtypes(node) };
         let kernels = node.op.kernels(&io, self.caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        self.step(&[node], kernels)
+    }
+
+    /// Plans a node, or a chain of them, by the best of these kernels.
+    fn step(&mut self, nodes: &[&Node], kernels: Vec<Kernel>) -> Result<()> {
+        let (mut cost, mut bytes, mut written) = (Cost::default(), 0u64, 0);
+        let mut node = Node { inputs: Vec::new(), ..nodes[0].clone() };
+        for (i, part) in nodes.iter().enumerate() {
+            let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
+            let (inputs, outputs) = (of(&part.inputs), of(&part.outputs));
+            let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &self.graph.input_dtypes(part) };
+            for (position, &value) in part.inputs.iter().enumerate() {
+                if let Some(range) = part.op.range(position, &io) {
+                    self.narrow(value, range, part);
+                }
+            }
+            let own = part.op.cost(&io);
+            cost = cost.and(own);
+            bytes = bytes.saturating_add(own.bytes(&io));
+            written = io.written();
+            if i > 0 {
+                node.name = format!("{} + {}", node.name, part.name);
+                // What one part leaves the next is neither written nor read.
+                bytes = bytes.saturating_sub(2 * 4 * inputs[0].elements() as u64);
+            }
+            node.inputs.extend(&part.inputs[usize::from(i > 0)..]);
+            node.outputs.clone_from(&part.outputs);
+        }
         node.inputs.iter().for_each(|&value| self.hold_constant(value));
         let kernel = kernels
             .into_iter()
             .enumerate()
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
-            .min_by_key(|(i, kernel)| (kernel.rank, self.converted(kernel, node), *i))
+            .min_by_key(|(i, kernel)| (kernel.rank, self.converted(kernel, &node), *i))
             .map(|(_, kernel)| kernel)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
 
-        let (op, cost) = (node.op.name(), node.op.cost(&io));
-        let mut step =
-            PlannedStep { op, node: node.name.clone(), cost, bytes: cost.bytes(&io), dispatches: Vec::new() };
+        let mut step = PlannedStep { op: node.op.name(), node: node.name.clone(), cost, bytes, dispatches: Vec::new() };
         let reads: Vec<Home> = node
             .inputs
             .iter()
@@ -221,7 +276,7 @@ impl Planner<'_> {
         }
         // A view that is copied moves what it shows after all.
         if step.bytes == 0 {
-            step.bytes = io.written().saturating_mul(2 * 4);
+            step.bytes = written.saturating_mul(2 * 4);
         }
         // A view computes nothing: no step.
         if !step.dispatches.is_empty() {

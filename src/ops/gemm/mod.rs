@@ -1,6 +1,7 @@
 //! The implicit GEMM that convolution, linear layers and matrix products lower to: choice of kernel, packing of weights.
 
 mod lanes;
+mod pool;
 mod tiled;
 mod winograd;
 
@@ -74,7 +75,7 @@ impl Gemm<'_> {
         span4(self.x.c, self.y.c, self.groups, block)
     }
 
-    fn reads(&self, place: Place) -> Vec<Layout> {
+    pub(crate) fn reads(&self, place: Place) -> Vec<Layout> {
         let operands = 1 + usize::from(matches!(self.w, Operand::Input { .. }));
         vec![(self.layout)(place); operands + usize::from(self.epilogue.residual)]
     }
@@ -88,7 +89,7 @@ impl Gemm<'_> {
         vec![Binding::Input(0), w, Binding::Weight(bias), residual, Binding::Output(0)]
     }
 
-    fn bias(&self) -> Packed {
+    pub(crate) fn bias(&self) -> Packed {
         let padded = self.y.c.next_multiple_of(64);
         let bias = self.bias.cloned();
         Packed {
@@ -105,7 +106,7 @@ impl Gemm<'_> {
 
     /// The weights of some blocks of output channels, as [block][tap][k texel][4][lane] texels: each holds four output
     /// channels at one k. What a block doesn't reach (other groups, padding) is 0.
-    fn pack(
+    pub(crate) fn pack(
         &self,
         w: &Constant,
         block: usize,
