@@ -1,7 +1,7 @@
 //! From a graph to a plan: which kernel, in which layout, in which memory.
 
 use super::memory::{self, Location, Need, SlotKind};
-use super::{Plan, PlannedValue, Port, Resource, Step};
+use super::{Choices, Plan, PlannedValue, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io};
 use crate::graph::{Graph, Node, Source, Value};
@@ -15,6 +15,12 @@ impl Plan {
     /// Plans a graph as it stands for a batch on such a device. [`Graph::fused`] comes first, once for all batches: a
     /// [`Model`](crate::Model) does that.
     pub fn new(graph: &Graph, batch: usize, caps: &Caps) -> Result<Plan> {
+        Plan::with_choices(graph, batch, caps, &Choices::new())
+    }
+
+    /// The same, with the kernels that somebody has chosen among those that could serve alike. What depends on a graph's layouts
+    /// is the planner's choice all the same.
+    pub fn with_choices(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices) -> Result<Plan> {
         if graph.outputs().is_empty() {
             return Err(ErrorKind::argument("outputs", "at least one", 0).into());
         }
@@ -30,6 +36,7 @@ impl Plan {
         let mut planner = Planner {
             graph,
             caps,
+            choices,
             shapes: &shapes,
             held: HashMap::new(),
             needs: Vec::new(),
@@ -46,8 +53,8 @@ impl Plan {
         if batch == 0 {
             planner.nothing()?;
         } else {
-            for node in graph.nodes() {
-                planner.node(node)?;
+            for (i, node) in graph.nodes().iter().enumerate() {
+                planner.node(i, node)?;
             }
             planner.remaining_outputs();
         }
@@ -67,7 +74,8 @@ impl Plan {
         let steps = planner.steps.into_iter().map(|step| {
             let bound = |(dispatch, uses): (Dispatch, Vec<Use>)| (dispatch, uses.into_iter().map(resource).collect());
             let dispatches = step.dispatches.into_iter().map(bound).collect();
-            Step { op: step.op, node: step.node, cost: step.cost, bytes: step.bytes, dispatches }
+            let PlannedStep { op, node, cost, bytes, variants, .. } = step;
+            Step { op, node, cost, bytes, variants, dispatches }
         });
         let port = |name: &str, value: Value| Port {
             name: name.into(),
@@ -128,12 +136,14 @@ struct PlannedStep {
     node: String,
     cost: Cost,
     bytes: u64,
+    variants: Option<Variants>,
     dispatches: Vec<(Dispatch, Vec<Use>)>,
 }
 
 struct Planner<'a> {
     graph: &'a Graph,
     caps: &'a Caps,
+    choices: &'a Choices,
     shapes: &'a [Shape],
     /// Each value in the layouts that it exists in so far.
     held: HashMap<Value, Vec<Held>>,
@@ -158,7 +168,7 @@ impl Planner<'_> {
         }
     }
 
-    fn node(&mut self, node: &Node) -> Result<()> {
+    fn node(&mut self, number: usize, node: &Node) -> Result<()> {
         let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
         let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));
         let dtypes = self.graph.input_dtypes(node);
@@ -170,17 +180,23 @@ impl Planner<'_> {
         }
         let kernels = node.op.kernels(&io, self.caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
         node.inputs.iter().for_each(|&value| self.hold_constant(value));
-        let kernel = kernels
-            .into_iter()
+        let best = kernels
+            .iter()
             .enumerate()
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
             .min_by_key(|(i, kernel)| (kernel.rank, self.converted(kernel, node), *i))
-            .map(|(_, kernel)| kernel)
+            .map(|(i, _)| i)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
+        // A view has no shader that others could take the place of.
+        let key =
+            |kernel: &Kernel| (kernel.rank, kernel.reads.clone(), kernel.writes.clone(), kernel.dispatches.is_empty());
+        let places = (best..kernels.len()).filter(|&i| key(&kernels[i]) == key(&kernels[best]));
+        let variants = Variants::of(number, (node.op.name(), &io), &kernels, places, self.choices);
+        let kernel = kernels[variants.as_ref().map_or(best, |variants| variants.places[variants.taken])].clone();
 
         let (op, cost) = (node.op.name(), node.op.cost(&io));
-        let mut step =
-            PlannedStep { op, node: node.name.clone(), cost, bytes: cost.bytes(&io), dispatches: Vec::new() };
+        let (name, bytes) = (node.name.clone(), cost.bytes(&io));
+        let mut step = PlannedStep { op, node: name, cost, bytes, variants, dispatches: Vec::new() };
         let reads: Vec<Home> = node
             .inputs
             .iter()
@@ -406,7 +422,8 @@ impl Planner<'_> {
             self.hold_constant(*value);
             let cost = Cost::copy(self.shape(*value).elements() as u64, 0);
             let bytes = cost.moves.unwrap_or_default().saturating_mul(4);
-            let mut step = PlannedStep { op: "output", node: name.clone(), cost, bytes, dispatches: Vec::new() };
+            let (op, node) = ("output", name.clone());
+            let mut step = PlannedStep { op, node, cost, bytes, variants: None, dispatches: Vec::new() };
             self.write_outputs(*value, &mut step);
             if !step.dispatches.is_empty() {
                 self.steps.push(step);
