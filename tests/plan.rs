@@ -589,6 +589,18 @@ fn a_choice_counts_among_kernels_that_could_serve_alike() {
 }
 
 #[test]
+fn a_kernel_is_known_by_its_shaders() {
+    let dispatch = |way: u32| Dispatch::new(Shader::new("ways", "", &[]).set("WAY", way), &way, Vec::new(), 1);
+    let of = |ways: &[u32]| {
+        let dispatches = ways.iter().map(|&way| dispatch(way)).collect();
+        Kernel { rank: 0, reads: Vec::new(), writes: Vec::new(), dispatches }.identity()
+    };
+    assert_eq!((of(&[7]), of(&[])), ("ways WAY=7".to_owned(), String::new()));
+    // Weights may be split over as many dispatches as the device's bindings want.
+    assert_eq!((of(&[1, 1, 1]), of(&[1, 2, 2, 1])), (of(&[1]), "ways WAY=1 + ways WAY=2 + ways WAY=1".to_owned()));
+}
+
+#[test]
 fn a_problem_has_a_name_of_its_own_and_keeps_it() {
     let problems = |graph: &Graph, batch: usize, caps: &Caps| -> Vec<String> {
         let plan = plan(graph, batch, caps);

@@ -319,7 +319,7 @@ fn compiled_pipelines_are_kept_and_a_corrupt_file_is_not_believed() {
         let context = folder.context();
         assert_eq!((context.loaded_pipelines(), run(&context)), (Some(0), expected.clone()));
         // And written anew.
-        assert_eq!(folder.context().loaded_pipelines().is_some_and(|bytes| bytes > 0), true);
+        assert!(folder.context().loaded_pipelines().is_some_and(|bytes| bytes > 0));
     }
     // Neither a folder that can't be made nor no folder at all is in the way.
     let context = open(&ContextOptions::from_env().cache(path.join("no folder")));

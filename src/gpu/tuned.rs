@@ -1,6 +1,5 @@
 //! Kernels that were chosen by measurement: by the user, or before this crate was shipped.
 
-use crate::error::Result;
 use crate::kept::{self, Origin};
 use crate::plan::Choices;
 use serde::{Deserialize, Serialize};
@@ -27,8 +26,12 @@ struct Kept {
 /// all other problems the cost model's does: each operation lists its kernels best first.
 pub(super) fn choices(info: &wgpu::AdapterInfo, folder: Option<&Path>) -> Choices {
     let measured = folder.map(|folder| read(info, folder)).unwrap_or_default();
+    first_of(measured, include_str!("tuned.json"), &info.name)
+}
+
+fn first_of(measured: BTreeMap<String, Tuned>, table: &str, adapter: &str) -> Choices {
     let measured: Choices = measured.into_iter().map(|(problem, tuned)| (problem, tuned.kernel)).collect();
-    measured.or(shipped(include_str!("tuned.json"), &info.name))
+    measured.or(shipped(table, adapter))
 }
 
 /// For adapters whose names contain this.
@@ -56,7 +59,7 @@ fn read(info: &wgpu::AdapterInfo, folder: &Path) -> BTreeMap<String, Tuned> {
 
 /// Keeps these beside what is there of other problems. Returns the file.
 #[cfg(not(target_arch = "wasm32"))]
-pub(crate) fn keep(info: &wgpu::AdapterInfo, folder: &Path, new: BTreeMap<String, Tuned>) -> Result<PathBuf> {
+pub(crate) fn keep(info: &wgpu::AdapterInfo, folder: &Path, new: BTreeMap<String, Tuned>) -> crate::Result<PathBuf> {
     let mut problems = read(info, folder);
     problems.extend(new);
     let kept = Kept { origin: Origin::of(info), problems };
@@ -83,6 +86,10 @@ mod tests {
         assert_eq!(of("AMD Radeon 9000 (RADV)"), ["one", "two", "four"]);
         assert_eq!(of("Radeon 100"), ["one", "two", "-"]);
         assert_eq!(of("llvmpipe"), ["-"; 3]);
+        // What the user has measured comes first, even if it is that the default is the best.
+        let measured = Tuned { kernel: "default".into(), ms: BTreeMap::new() };
+        let all = first_of(BTreeMap::from([("a".into(), measured)]), table, "Radeon 100");
+        assert_eq!((all.get("a"), all.get("b"), all.len()), (Some("default"), Some("two"), 2));
         // The table of the crate can be read, and names its adapters as they are looked for.
         let ours: Vec<Shipped> = serde_json::from_str(include_str!("tuned.json")).unwrap();
         assert!(
