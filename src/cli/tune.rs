@@ -44,6 +44,8 @@ pub(super) fn tune(args: &TuneArgs, device: &DeviceArgs, out: &mut dyn Write) ->
     for problem in &tuning.problems {
         for Candidate { kernel, refused, .. } in &problem.candidates {
             if let Some(refused) = refused {
+                // A compiler's message has several lines.
+                let refused = refused.split_whitespace().collect::<Vec<_>>().join(" ");
                 writeln!(out, "refused for {}: {kernel}: {refused}", problem.name)?;
             }
         }
