@@ -62,6 +62,7 @@ pub mod error;
 pub mod gpu;
 pub mod graph;
 pub mod import;
+mod kept;
 pub mod kernel;
 pub mod measure;
 pub mod models;

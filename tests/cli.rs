@@ -97,7 +97,7 @@ fn assert_close(got: &[f32], expected: &[f32]) {
 
 #[test]
 fn each_subcommand_explains_itself() {
-    for name in ["devices", "run", "summary", "bench", "profile", "compare", "selftest", "demo"] {
+    for name in ["devices", "run", "summary", "bench", "profile", "tune", "compare", "selftest", "demo"] {
         assert!(prints(&[name, "--help"]).contains(&format!("Usage: shadernet {name}")));
         assert!(prints(&["--help"]).contains(name));
     }
@@ -186,7 +186,8 @@ fn a_digit_is_read_from_png_and_jpeg() {
     assert!(prints(&["run", "digits", "--input", SEVEN, "--top", "1"]).starts_with("digit 7 "));
     let all = prints(&["run", "digits", "--input", &format!("image={SEVEN}")]);
     assert!(all.starts_with("logits [1, 10]\ndigit 7 "), "{all}");
-    assert_eq!(all.lines().count(), 1 + 5);
+    assert_eq!(all.lines().count(), 1 + 5 + 1);
+    assert!(all.lines().last().is_some_and(|line| line.starts_with("first inference: ")), "{all}");
 
     let folder = Folder::new("jpeg");
     let seven = image::open(SEVEN).unwrap().to_luma8();
@@ -337,7 +338,7 @@ fn bench_measures_each_batch_with_each_number_of_frames_in_flight() {
     let folder = Folder::new("bench");
     let (path, frames) = (folder.path("bench.json"), ["--frames", "5", "--json"]);
     let said = prints(&[&["bench", "digits", "--batch", "1,4", "--seed", "1"], &frames[..], &[&path]].concat());
-    for what in ["adapter: ", "made up", "p50 ms", "images/s", "first ms"] {
+    for what in ["adapter: ", "made up", "p50 ms", "images/s", "first ms", "first inference, batch 4: "] {
         assert!(said.contains(what), "{what} isn't in:\n{said}");
     }
     let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -398,6 +399,51 @@ fn profile_writes_tables_a_page_and_a_trace() {
 
     let devices = prints(&["devices", "--peaks"]);
     assert!(devices.contains("GFLOP/s in f32"), "{devices}");
+}
+
+/// The digits' last layer has two kernels on every GPU. Which one is faster depends on the device.
+#[test]
+fn tune_says_what_it_found_and_keeps_it() {
+    let folder = Folder::new("tune");
+    let tune = |more: &[&str]| {
+        let mut command = command(&[&["tune", "digits", "--portable"], more].concat());
+        command.env("XDG_CACHE_HOME", folder.path("")).env("HOME", folder.path(""));
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        assert!(status.success() && stderr.is_empty(), "{more:?}: {}", text(&stderr));
+        text(&stdout).to_owned()
+    };
+    let said = tune(&["--budget", "30", "--batch", "2"]);
+    for what in ["adapter: ", "| linear [2, ", "gemv", "rounds: ", "kept in ", "tuned-"] {
+        assert!(said.contains(what), "{what} isn't in:\n{said}");
+    }
+    let path = said.lines().last().and_then(|line| line.strip_prefix("kept in ")).unwrap();
+    let kept: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let problems = kept["problems"].as_object().unwrap();
+    assert_eq!(problems.len(), 1, "{kept:#}");
+    let times = problems.values().next().unwrap()["ms"].as_object().unwrap();
+    assert!(times.len() == 2 && times.values().all(|ms| ms.as_f64().is_some_and(|ms| ms > 0.0)), "{kept:#}");
+    // What was chosen is used, and said. Here a file says so.
+    let (name, tuned) = problems.iter().next().unwrap();
+    let other = times.keys().find(|kernel| !kernel.starts_with("gemv")).unwrap();
+    let chosen = Value::from(other.as_str());
+    let mut changed = kept.clone();
+    changed["problems"][name]["kernel"] = chosen;
+    assert!(tuned["kernel"].is_string());
+    std::fs::write(path, changed.to_string()).unwrap();
+    let profile = |more: &[&str]| {
+        let mut command =
+            command(&[&["profile", "digits", "--portable", "--batch", "2", "--frames", "5"], more].concat());
+        text(&command.env("XDG_CACHE_HOME", folder.path("")).env("HOME", folder.path("")).output().unwrap().stdout)
+            .to_owned()
+    };
+    assert!(profile(&[]).contains("; tuned: 1 problem\n"));
+    assert!(!profile(&["--no-cache"]).contains("tuned"));
+    let said = tune(&["--budget", "0.001"]);
+    assert!(said.contains("the time was up") && !said.contains("kept in"), "{said}");
+    assert!(tune(&["--no-cache", "--budget", "0.001"]).contains("kept nowhere"));
+    fails(&["tune", "digits", "--budget", "0"], &["--budget", "0.001 to 86400"]);
+    fails(&["tune", "digits", "--batch", "0"], &["--batch", "1 to"]);
+    fails(&["tune", "abacus"], &["abacus"]);
 }
 
 #[test]

@@ -4,9 +4,9 @@ use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 use shadernet::models::{all, find};
 use shadernet::ops::{BatchNorm2d, Conv2d, GroupNorm, Pad2d, PaddingMode, Pool2d, PoolKind};
 use shadernet::plan::memory::{Location, SlotKind};
-use shadernet::plan::{PlannedValue, Resource};
+use shadernet::plan::{Choices, PlannedValue, Resource, Variants};
 use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Op, Plan, Result, Shape, Weights};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 fn caps() -> [(&'static str, Caps); 2] {
     [("portable", Caps::portable()), ("llvmpipe", Caps::llvmpipe())]
@@ -496,4 +496,136 @@ fn group_and_instance_norm_stay_channels_last() {
             plan.steps.iter().flat_map(|step| &step.dispatches).map(|(dispatch, _)| dispatch.shader.name()).collect();
         assert_eq!(shaders, ["pack", "gemm", "norm_image", "gemm", "unpack"], "{plan}");
     }
+}
+
+/// An operation of an elementwise shader in several variants, some of which aren't alike.
+#[derive(Debug)]
+struct Ways {
+    /// What its `Params` hold.
+    param: u32,
+}
+
+impl Op for Ways {
+    fn name(&self) -> &'static str {
+        "ways"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        Ok(inputs.to_vec())
+    }
+
+    fn kernels(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let way = |way: u32, layout: Layout| {
+            let shader = Shader::new("ways", "", &[]).set("WAY", way);
+            let dispatch = Dispatch::new(shader, &self.param, vec![Binding::Input(0), Binding::Output(0)], 1);
+            Kernel::new(vec![layout], layout, dispatch)
+        };
+        let rows = Layout::ROWS;
+        let view = Kernel::view(rows, rows);
+        Ok(vec![
+            way(9, rows).rank(1),
+            way(0, rows),
+            way(1, Layout::packed(Place::Buffer)),
+            way(2, rows),
+            view,
+            way(3, rows),
+        ])
+    }
+}
+
+fn ways(params: &[u32], width: usize) -> Graph {
+    let mut graph = Graph::new();
+    let mut x = graph.input("x", [BATCH, width]);
+    for &param in params {
+        x = graph.push(Ways { param }, &[x]).expect("it takes anything");
+    }
+    graph.output("y", x);
+    graph
+}
+
+/// The shader that serves each step.
+fn taken(plan: &Plan) -> Vec<String> {
+    plan.steps.iter().map(|step| step.dispatches[0].0.shader.to_string()).collect()
+}
+
+#[test]
+fn a_choice_counts_among_kernels_that_could_serve_alike() {
+    let (graph, caps) = (ways(&[5, 6], 3), Caps::portable());
+    let plain = plan(&graph, 1, &caps);
+    assert_eq!((taken(&plain), plain.tuned()), (vec!["ways WAY=0".to_owned(); 2], 0));
+    let variants: Vec<&Variants> = plain.steps.iter().filter_map(|step| step.variants.as_ref()).collect();
+    for variants in &variants {
+        // Neither another rank's, nor another layout's, nor a view.
+        assert_eq!(
+            (&variants.kernels[..], variants.taken),
+            (&["WAY=0", "WAY=2", "WAY=3"].map(|way| format!("ways {way}"))[..], 0)
+        );
+    }
+    let with = |problem: &str, kernel: &str| {
+        let mut choices = Choices::new();
+        choices.set(problem, kernel);
+        Plan::with_choices(&graph, 1, &caps, &choices).expect("it fits")
+    };
+    let first = &variants[0].problem;
+    let tuned = with(first, "ways WAY=3");
+    assert_eq!((taken(&tuned), tuned.tuned()), (vec!["ways WAY=3".to_owned(), "ways WAY=0".to_owned()], 1));
+    // The same problem still, whatever serves it.
+    assert_eq!(tuned.steps[0].variants.as_ref().map(|variants| (&variants.problem, variants.taken)), Some((first, 2)));
+    let lines = |plan: &Plan| plan.to_string().lines().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(lines(&tuned).iter().filter(|line| line.ends_with(" | tuned")).count(), 1, "{tuned}");
+    assert_eq!(lines(&tuned)[2], lines(&plain)[2]);
+    // What isn't among them, and what is of another problem, is passed over.
+    for (problem, kernel) in
+        [(first.as_str(), "ways WAY=9"), (first, "ways WAY=1"), (first, ""), (first, "ways"), ("ways", "ways WAY=3")]
+    {
+        let same = with(problem, kernel);
+        assert_eq!((lines(&same), same.tuned()), (lines(&plain), 0), "{problem}: {kernel}");
+    }
+    // As many problems as there are, not as many steps.
+    let graph = ways(&[5, 5], 3);
+    let mut choices = Choices::new();
+    choices.set(first, "ways WAY=2");
+    let tuned = Plan::with_choices(&graph, 1, &caps, &choices).expect("it fits");
+    assert_eq!((taken(&tuned), tuned.tuned()), (vec!["ways WAY=2".to_owned(); 2], 1));
+}
+
+#[test]
+fn a_kernel_is_known_by_its_shaders() {
+    let dispatch = |way: u32| Dispatch::new(Shader::new("ways", "", &[]).set("WAY", way), &way, Vec::new(), 1);
+    let of = |ways: &[u32]| {
+        let dispatches = ways.iter().map(|&way| dispatch(way)).collect();
+        Kernel { rank: 0, reads: Vec::new(), writes: Vec::new(), dispatches }.identity()
+    };
+    assert_eq!((of(&[7]), of(&[])), ("ways WAY=7".to_owned(), String::new()));
+    // Weights may be split over as many dispatches as the device's bindings want.
+    assert_eq!((of(&[1, 1, 1]), of(&[1, 2, 2, 1])), (of(&[1]), "ways WAY=1 + ways WAY=2 + ways WAY=1".to_owned()));
+}
+
+#[test]
+fn a_problem_has_a_name_of_its_own_and_keeps_it() {
+    let problems = |graph: &Graph, batch: usize, caps: &Caps| -> Vec<String> {
+        let plan = plan(graph, batch, caps);
+        plan.steps.iter().filter_map(|step| Some(step.variants.as_ref()?.problem.clone())).collect()
+    };
+    let caps = Caps::portable();
+    // In every process, of every version: files hold these names.
+    assert_eq!(problems(&ways(&[5], 3), 2, &caps), ["ways [2, 3] -> [2, 3] 57f8c3ef04dea8d8"]);
+    let different =
+        [problems(&ways(&[5, 6], 3), 1, &caps), problems(&ways(&[5], 4), 1, &caps), problems(&ways(&[5], 3), 2, &caps)]
+            .concat();
+    assert_eq!(different.iter().collect::<BTreeSet<_>>().len(), 4, "{different:?}");
+    // One name, one problem: in all networks.
+    let mut known: HashMap<String, String> = HashMap::new();
+    each_plan(|which, plan| {
+        for step in &plan.steps {
+            let Some(variants) = &step.variants else { continue };
+            let of = |(dispatch, _): &(Dispatch, _)| {
+                format!("{} {:?} {:?}", dispatch.shader, dispatch.params, dispatch.workgroups)
+            };
+            let problem = step.dispatches.iter().map(of).collect::<String>();
+            let same = known.entry(variants.problem.clone()).or_insert_with(|| problem.clone());
+            assert_eq!(*same, problem, "{which}: {}", variants.problem);
+        }
+    });
+    assert!(known.len() > 10, "{known:?}");
 }

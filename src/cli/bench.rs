@@ -52,10 +52,7 @@ impl MeasureArgs {
         if let Some(frames) = self.frames {
             return Ok(Effort::Frames(within("--frames", frames, MOST_FRAMES)?));
         }
-        let time =
-            Duration::try_from_secs_f64(self.time).ok().filter(|time| (1..=86_400_000).contains(&time.as_millis()));
-        let time = time.ok_or_else(|| ErrorKind::argument("--time", "0.001 to 86400 seconds", self.time))?;
-        Ok(Effort::within(time))
+        Ok(Effort::within(seconds("--time", self.time)?))
     }
 }
 
@@ -79,9 +76,14 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     let sweep = Sweep::measure(&model, &options, |stage| progress.stage(stage))?;
     let answers = sweep.answers();
     if !args.measure.output.replaces_tables() {
-        writeln!(out, "{}", adapter_line(&context))?;
+        let tuned = sweep.batches.iter().map(|at| at.tuned).max().unwrap_or(0);
+        writeln!(out, "{}", adapter_line(&context, tuned))?;
         args.measure.model.note_seeded(&weights, out)?;
         writeln!(out, "{}", rows(&sweep))?;
+        for at in &sweep.batches {
+            let what = if sweep.batches.len() > 1 { format!(", batch {}", at.batch) } else { String::new() };
+            writeln!(out, "first inference{what}: {}", first(at.session, at.first))?;
+        }
         for answer in &answers {
             writeln!(out, "{} {}", answer.question, answer.answer)?;
         }
@@ -89,11 +91,12 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     if args.measure.output.wants_report() || args.measure.trace.is_wanted() {
         let batch = sweep.batches.first().map_or(1, |at| at.batch);
         progress.stage("what the device can do");
-        let peaks = report::peaks(&context)?;
+        let peaks = report::peaks(&context, device)?;
         progress.stage(&format!("batch {batch}, step by step"));
         let profile = Profile::measure(&model.session(batch)?, &peaks, effort)?;
         let weights = args.measure.model.describe(&weights);
-        let mut report = report::of_network(network.name, &weights, &graph, batch, context.caps())?;
+        let mut report =
+            report::of_network(network.name, &weights, &graph, batch, (context.caps(), context.choices()))?;
         report.environment = Some(environment);
         (report.peaks, report.profile) = (Some(peaks), Some(profile));
         (report.bench, report.answers) = (Some(sweep), answers);
@@ -102,6 +105,13 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
         args.measure.trace.write(&report)?;
     }
     Ok(())
+}
+
+/// How long the first inference took, and what of it the session's creation was.
+pub(super) fn first(session: Duration, all: Duration) -> String {
+    let time = |time: Duration| digits(ms(time));
+    let (frame, all) = (time(all.saturating_sub(session)), time(all));
+    format!("{all} ms (session {}, frame {frame})", time(session))
 }
 
 fn rows(sweep: &Sweep) -> Table {
@@ -133,6 +143,12 @@ fn cells(at: &AtBatch, Measured { in_flight, latency, throughput }: &Measured) -
 fn parse_ms(text: &str) -> std::result::Result<Duration, String> {
     let time = text.parse().ok().and_then(|ms: f64| Duration::try_from_secs_f64(ms / 1e3).ok());
     time.filter(|time| !time.is_zero()).ok_or_else(|| "wanted milliseconds, more than 0".into())
+}
+
+/// The time that an argument allows.
+pub(super) fn seconds(argument: &str, seconds: f64) -> Result<Duration> {
+    let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| (1..=86_400_000).contains(&time.as_millis()));
+    Ok(time.ok_or_else(|| ErrorKind::argument(argument, "0.001 to 86400 seconds", seconds))?)
 }
 
 pub(super) fn ms(time: Duration) -> f64 {

@@ -23,7 +23,7 @@ const MEASURED: [(&str, usize); 3] = [("digits", 64), ("mobilenet_v2", 8), ("res
 
 pub(super) fn demo(device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let context = device.context()?;
-    writeln!(out, "{}\n", adapter_line(&context))?;
+    writeln!(out, "{}\n", adapter_line(&context, 0))?;
     digits(&context, out)?;
     upscale(&context, out)?;
     speed(&context, out)

@@ -37,6 +37,7 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
         line("subgroups", lanes)?;
         line("f16", yes(wgpu::Features::SHADER_F16))?;
         line("timestamps", yes(wgpu::Features::TIMESTAMP_QUERY))?;
+        line("pipeline cache", yes(wgpu::Features::PIPELINE_CACHE))?;
         let limits = adapter.limits();
         line("max buffer", bytes(limits.max_buffer_size))?;
         line("max storage binding", bytes(limits.max_storage_buffer_binding_size))?;
@@ -44,7 +45,7 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
         line("max workgroup size", format!("{} invocations", limits.max_compute_invocations_per_workgroup))?;
         line("max texture", format!("{0} x {0}", limits.max_texture_dimension_2d))?;
         if is_taken && args.peaks {
-            line("measured", fresh_peaks(&taken)?.to_string())?;
+            line("measured", fresh_peaks(&taken, device)?.to_string())?;
         }
     }
     Ok(())

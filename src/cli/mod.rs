@@ -9,6 +9,7 @@ mod report;
 mod run;
 mod selftest;
 mod summary;
+mod tune;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
@@ -44,6 +45,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Measure where a frame's time goes, step by step, and how near that is to what the device can do
     Profile(profile::ProfileArgs),
+    /// Try the kernels that could serve a network's layers, and keep the fastest
+    Tune(tune::TuneArgs),
     /// Compare two reports: what became faster, what slower, what is noise. Needs no GPU
     Compare(compare::CompareArgs),
     /// Test whether the adapter and its driver compute what they should, operation by operation
@@ -67,6 +70,9 @@ struct DeviceArgs {
     /// Let measurements use the adapter's matrix units, an experimental feature of wgpu
     #[arg(long, global = true, help_heading = "Device")]
     matrix_units: bool,
+    /// Neither use nor keep what earlier runs have left: kernels chosen by `tune`, compiled pipelines, the device's peaks
+    #[arg(long, global = true, help_heading = "Device")]
+    no_cache: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -88,12 +94,21 @@ impl DeviceArgs {
         if self.matrix_units {
             options = options.matrix_units();
         }
+        if let Some(folder) = self.cache() {
+            options = options.cache(folder);
+        }
         match self.backend {
             Some(Backend::Vulkan) => options.backends(wgpu::Backends::VULKAN),
             Some(Backend::Metal) => options.backends(wgpu::Backends::METAL),
             Some(Backend::Dx12) => options.backends(wgpu::Backends::DX12),
             None => options,
         }
+    }
+
+    /// The folder for what outlives a run: in the user's folder for caches, where there is one.
+    fn cache(&self) -> Option<PathBuf> {
+        let folder = dirs::cache_dir().filter(|_| !self.no_cache);
+        folder.map(|folder| folder.join("shadernet"))
     }
 
     fn context(&self) -> Result<Context> {
@@ -176,6 +191,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result {
         Command::Summary(args) => summary::summary(args, out),
         Command::Bench(args) => bench::bench(args, &cli.device, out),
         Command::Profile(args) => profile::profile(args, &cli.device, out),
+        Command::Tune(args) => tune::tune(args, &cli.device, out),
         Command::Compare(args) => compare::compare(args, out),
         Command::Selftest(args) => selftest::selftest(args, &cli.device, out),
         Command::Demo => demo::demo(&cli.device, out),
@@ -237,11 +253,16 @@ fn parse_size(text: &str) -> std::result::Result<[usize; 2], String> {
     sides.ok_or_else(|| format!("wanted HEIGHTxWIDTH, each 1 to {MOST_SIDE}"))
 }
 
-/// An adapter in a line.
-fn adapter_line(context: &Context) -> String {
+/// An adapter in a line, with the number of problems that `tune` has chosen a kernel for.
+fn adapter_line(context: &Context, tuned: usize) -> String {
     let info = context.info();
     let (driver, profile) = (driver(info), context.caps().profile());
-    format!("adapter: {}, {}, {driver}; kernel profile: {profile}", info.name, info.backend)
+    let line = format!("adapter: {}, {}, {driver}; kernel profile: {profile}", info.name, info.backend);
+    match tuned {
+        0 => line,
+        1 => line + "; tuned: 1 problem",
+        _ => format!("{line}; tuned: {tuned} problems"),
+    }
 }
 
 /// The driver and its version.

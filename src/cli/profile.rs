@@ -26,7 +26,7 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
 
     let progress = Progress::new();
     progress.stage("what the device can do");
-    let peaks = report::peaks(&context)?;
+    let peaks = report::peaks(&context, device)?;
     progress.stage("first frame");
     let session = Model::new(&context, &graph)?.session(batch)?;
     progress.stage("step by step");
@@ -34,12 +34,12 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
     drop(progress);
 
     if !args.measure.output.replaces_tables() {
-        writeln!(out, "{}", adapter_line(&context))?;
+        writeln!(out, "{}", adapter_line(&context, profile.tuned))?;
         args.measure.model.note_seeded(&weights, out)?;
         writeln!(out, "{profile}\n{:<14} {peaks}", "the device")?;
     }
-    let mut report =
-        report::of_network(network.name, &args.measure.model.describe(&weights), &graph, batch, context.caps())?;
+    let (weights, kernels) = (args.measure.model.describe(&weights), (context.caps(), context.choices()));
+    let mut report = report::of_network(network.name, &weights, &graph, batch, kernels)?;
     report.environment = Some(environment);
     (report.peaks, report.profile) = (Some(peaks), Some(profile));
     args.measure.output.write(&report, out)?;

@@ -1,10 +1,11 @@
 //! What several subcommands write: the report of what was measured, as JSON, as a page, as a trace.
 
-use super::Result;
+use super::{DeviceArgs, Result};
 use shadernet::import::write_whole;
 use shadernet::kernel::Caps;
 use shadernet::measure::report::Activations;
 use shadernet::measure::{Network, Peaks, Report, Summary};
+use shadernet::plan::Choices;
 use shadernet::{Context, Graph, Plan};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -66,32 +67,36 @@ fn write_file(path: &Path, text: &str) -> Result {
     Ok(write_whole(path, text.as_bytes())?)
 }
 
-/// A report of a network with what is known without running it: its cost and its memory, for a batch on such a device.
-pub(super) fn of_network(name: &str, weights: &str, graph: &Graph, batch: usize, caps: &Caps) -> Result<Report> {
+/// A report of a network with what is known without running it: its cost and its memory, for a batch on such a device with the
+/// kernels that were chosen for it.
+pub(super) fn of_network(
+    name: &str,
+    weights: &str,
+    graph: &Graph,
+    batch: usize,
+    (caps, choices): (&Caps, &Choices),
+) -> Result<Report> {
     let inputs = graph.inputs().iter().map(|input| input.shape.with_batch(batch).to_vec());
     let mut report =
         Report::new(Network { name: name.into(), input_shapes: inputs.collect(), weights: weights.into() });
     report.summary = Some(Summary::of(graph, batch)?);
-    report.activations = Plan::new(&graph.fused(), batch, caps).ok().map(|plan| Activations::of(&plan));
+    let plan = Plan::with_choices(&graph.fused(), batch, caps, choices);
+    report.activations = plan.ok().map(|plan| Activations::of(&plan));
     Ok(report)
 }
 
-/// The device's peaks: kept in the user's folder for caches, where there is one.
-pub(super) fn peaks(context: &Context) -> Result<Peaks> {
-    Ok(match cache() {
+/// The device's peaks: kept, unless the user doesn't want that.
+pub(super) fn peaks(context: &Context, device: &DeviceArgs) -> Result<Peaks> {
+    Ok(match device.cache() {
         Some(folder) => Peaks::cached(context, &folder)?,
         None => Peaks::measure(context)?,
     })
 }
 
 /// The same, measured again.
-pub(super) fn fresh_peaks(context: &Context) -> Result<Peaks> {
-    Ok(match cache() {
+pub(super) fn fresh_peaks(context: &Context, device: &DeviceArgs) -> Result<Peaks> {
+    Ok(match device.cache() {
         Some(folder) => Peaks::refresh(context, &folder)?,
         None => Peaks::measure(context)?,
     })
-}
-
-fn cache() -> Option<PathBuf> {
-    dirs::cache_dir().map(|folder| folder.join("shadernet"))
 }

@@ -1,5 +1,6 @@
 //! `shadernet run`: a network on an image or an array.
 
+use super::bench::first;
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, within};
 use shadernet::import::{image, npy};
 use shadernet::models::{Network, Preprocess};
@@ -7,6 +8,7 @@ use shadernet::plan::Port;
 use shadernet::{Data, ErrorKind, Model, Shape};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 #[derive(clap::Args)]
 pub(super) struct RunArgs {
@@ -49,8 +51,12 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     if let Some(name) = name.filter(|name| name != input) {
         return Err(ErrorKind::argument("--input", format_args!("\"{input}\""), format_args!("\"{name}\"")).into());
     }
-    let session = Model::new(&device.context()?, &graph)?.session(batch)?;
+    let model = Model::new(&device.context()?, &graph)?;
+    let start = Instant::now();
+    let session = model.session(batch)?;
+    let created = start.elapsed();
     let outputs = session.run_blocking(&[values.repeat(batch / shape[0])])?;
+    let all = start.elapsed();
     let outputs = outputs.iter().map(Data::f32).collect::<shadernet::Result<Vec<_>>>()?;
 
     args.model.note_seeded(&weights, out)?;
@@ -67,6 +73,11 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
         let class = if network.preprocess == Preprocess::Digit { "digit" } else { "class" };
         write_top(outputs[0].1, batch, top, class, out)?;
     }
+    let tuned = match session.plan().tuned() {
+        0 => String::new(),
+        tuned => format!("; tuned: {tuned}"),
+    };
+    writeln!(out, "first inference: {}{tuned}", first(created, all))?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ use super::report::{OutputArgs, of_network};
 use super::{MOST_BATCH, Result, model_help, parse_size, table, thousands, within};
 use shadernet::kernel::Caps;
 use shadernet::measure::{Energy, Summary};
+use shadernet::plan::Choices;
 use shadernet::{Graph, Plan, Shape, Weights, models};
 use std::io::Write;
 
@@ -26,7 +27,8 @@ pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
     // The cost doesn't depend on what the weights are.
     let network = models::find(&args.model)?;
     let graph = network.graph(&Weights::seeded(0), args.size)?;
-    let report = of_network(network.name, "none", &graph, batch, &Caps::portable())?;
+    let kernels = (&Caps::portable(), &Choices::new());
+    let report = of_network(network.name, "none", &graph, batch, kernels)?;
     if let (Some(summary), false) = (&report.summary, args.output.replaces_tables()) {
         write_table(summary, &graph, batch, out)?;
     }

@@ -1,9 +1,13 @@
 //! A device to run on, ours or the host's.
 
+use super::compiled::Compiled;
 use super::pipeline::{self, Pipeline};
+use super::tuned;
 use crate::error::{ErrorKind, Result};
 use crate::kernel::Caps;
+use crate::plan::Choices;
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +21,8 @@ pub(crate) struct Inner {
     info: wgpu::AdapterInfo,
     caps: Caps,
     matrix_units: Vec<wgpu::CooperativeMatrixProperties>,
+    choices: Choices,
+    pub(super) compiled: Option<Arc<Compiled>>,
     pub(crate) pipelines: Mutex<HashMap<pipeline::Key, Arc<Pipeline>>>,
     /// GPU objects created so far.
     pub(crate) created: AtomicUsize,
@@ -32,6 +38,7 @@ pub struct ContextOptions {
     pub(crate) portable: bool,
     plain: bool,
     matrix_units: bool,
+    cache: Option<PathBuf>,
 }
 
 impl ContextOptions {
@@ -45,9 +52,7 @@ impl ContextOptions {
         ContextOptions {
             adapter: std::env::var("WGPU_ADAPTER_NAME").ok(),
             backends: wgpu::Backends::from_env(),
-            portable: false,
-            plain: false,
-            matrix_units: false,
+            ..ContextOptions::default()
         }
     }
 
@@ -84,13 +89,24 @@ impl ContextOptions {
         ContextOptions { matrix_units: true, ..self }
     }
 
+    /// Reads and writes files in this folder, which is made when something is written: the kernels that
+    /// [`Tuning`](crate::measure::Tuning) has chosen are used, and compiled pipelines are kept between processes where the backend
+    /// has them (wgpu's `PIPELINE_CACHE`, of Vulkan). Without this, a context touches no file.
+    ///
+    /// A driver believes compiled pipelines more or less unchecked: let nobody write to the folder who isn't trusted.
+    #[must_use]
+    pub fn cache(self, folder: impl Into<PathBuf>) -> ContextOptions {
+        ContextOptions { cache: Some(folder.into()), ..self }
+    }
+
     /// The features to ask an adapter for.
     fn features(&self, adapter: &wgpu::Adapter) -> wgpu::Features {
+        let compiled = if self.cache.is_some() { wgpu::Features::PIPELINE_CACHE } else { wgpu::Features::empty() };
         let optional = match self {
             ContextOptions { plain: true, .. } => wgpu::Features::empty(),
             ContextOptions { matrix_units: true, .. } => Context::optional_features() | MATRIX_UNITS,
             _ => Context::optional_features(),
-        };
+        } | compiled;
         adapter.features() & optional
     }
 
@@ -162,13 +178,23 @@ impl Context {
         };
         let opened = adapter.request_device(&descriptor).await;
         let (device, queue) = opened.map_err(|error| ErrorKind::Device(error.to_string()))?;
-        Context::from_wgpu(&adapter, &device, &queue)
+        Context::of(&adapter, &device, &queue, options.cache.as_deref())
     }
 
     /// A context on the host's device: nothing is submitted, polled, logged or read from the environment behind the host's
     /// back. [`Context::optional_features`] are used as far as the device has them, and so is
     /// `EXPERIMENTAL_COOPERATIVE_MATRIX`: see [`ContextOptions::matrix_units`].
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Context> {
+        Context::of(adapter, device, queue, None)
+    }
+
+    /// The same, with what a folder has of the device.
+    fn of(
+        adapter: &wgpu::Adapter,
+        device: &wgpu::Device,
+        queue: &wgpu::Queue,
+        folder: Option<&Path>,
+    ) -> Result<Context> {
         let limits = device.limits();
         let caps = Caps {
             max_binding: limits.max_storage_buffer_binding_size,
@@ -194,7 +220,10 @@ impl Context {
         }
         let enabled = device.features().contains(MATRIX_UNITS);
         let matrix_units = if enabled { adapter.cooperative_matrix_properties() } else { Vec::new() };
-        Ok(Context::build(device, queue, adapter.get_info(), caps, matrix_units))
+        let info = adapter.get_info();
+        let choices = tuned::choices(&info, folder);
+        let compiled = folder.and_then(|folder| Compiled::open(device, &info, folder)).map(Arc::new);
+        Ok(Context::build(device, queue, info, caps, matrix_units, choices, compiled))
     }
 
     /// The features that are of use where an adapter has them: subgroups for llvmpipe's kernels; timestamps and `f16` for
@@ -213,8 +242,9 @@ impl Context {
             && self.0.device.features().contains(wgpu::Features::SUBGROUP)
             && self.0.device.limits().max_storage_textures_per_shader_stage >= 4;
         let caps = Caps { lanes: Some(8), ..self.0.caps.clone() };
-        let matrix_units = self.0.matrix_units.clone();
-        known.then(|| Context::build(&self.0.device, &self.0.queue, info.clone(), caps, matrix_units))
+        let Inner { device, queue, matrix_units, choices, compiled, .. } = &*self.0;
+        let (choices, compiled) = (choices.clone(), compiled.clone());
+        known.then(|| Context::build(device, queue, info.clone(), caps, matrix_units.clone(), choices, compiled))
     }
 
     fn build(
@@ -223,6 +253,8 @@ impl Context {
         info: wgpu::AdapterInfo,
         caps: Caps,
         matrix_units: Vec<wgpu::CooperativeMatrixProperties>,
+        choices: Choices,
+        compiled: Option<Arc<Compiled>>,
     ) -> Context {
         Context(Arc::new(Inner {
             device: device.clone(),
@@ -230,6 +262,8 @@ impl Context {
             info,
             caps,
             matrix_units,
+            choices,
+            compiled,
             pipelines: Mutex::default(),
             created: AtomicUsize::new(0),
             #[cfg(not(target_arch = "wasm32"))]
@@ -251,6 +285,18 @@ impl Context {
     /// [`ContextOptions::matrix_units`].
     pub fn matrix_units(&self) -> &[wgpu::CooperativeMatrixProperties] {
         &self.0.matrix_units
+    }
+
+    /// The kernels that were chosen by measurement: those that the user's [`Tuning`](crate::measure::Tuning) has left in the folder
+    /// of [`ContextOptions::cache`], then those that this crate knows of the adapter.
+    pub fn choices(&self) -> &Choices {
+        &self.0.choices
+    }
+
+    /// The bytes of compiled pipelines that came from the folder of [`ContextOptions::cache`], 0 if there were none; no number where
+    /// none is kept.
+    pub fn loaded_pipelines(&self) -> Option<usize> {
+        self.0.compiled.as_ref().map(|compiled| compiled.loaded)
     }
 
     /// The device.

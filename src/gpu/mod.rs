@@ -1,5 +1,6 @@
 //! Everything that touches a device: contexts, pipelines, memory.
 
+mod compiled;
 pub mod context;
 pub(crate) mod memory;
 pub(crate) mod pipeline;
@@ -7,6 +8,7 @@ pub(crate) mod pipeline;
 pub(crate) mod probe;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod timestamps;
+pub(crate) mod tuned;
 #[cfg(not(target_arch = "wasm32"))]
 mod waiter;
 

@@ -29,19 +29,26 @@ pub(crate) struct Pipeline {
 
 /// The pipelines for these shaders, compiled where they aren't there yet, by as many threads as there are processors.
 pub(crate) fn pipelines(context: &Context, wanted: &[Key]) -> Result<Vec<Arc<Pipeline>>> {
-    let mut cache = context.0.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let cache = || context.0.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut missing: Vec<&Key> = Vec::new();
+    let there = cache();
     for key in wanted {
-        if !cache.contains_key(key) && !missing.contains(&key) {
+        if !there.contains_key(key) && !missing.contains(&key) {
             missing.push(key);
         }
     }
+    // A session that needs nothing of these doesn't wait for another thread's: at worst both compile the same.
+    drop(there);
     let made = parallel(&missing, |(shader, kinds)| compile(context, shader, kinds));
     let made: HashMap<_, _> = missing
         .into_iter()
         .zip(made)
         .map(|(key, pipeline)| Ok((key.clone(), Arc::new(pipeline?))))
         .collect::<Result<_>>()?;
+    if let Some(compiled) = context.0.compiled.as_ref().filter(|_| !made.is_empty()) {
+        compiled.keep();
+    }
+    let mut cache = cache();
     cache.extend(made);
     Ok(wanted.iter().map(|key| cache[key].clone()).collect())
 }
@@ -104,7 +111,7 @@ fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipelin
                 // Every shader writes its workgroup memory before it reads it.
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: context.0.compiled.as_ref().map(|compiled| &compiled.cache),
         });
         Pipeline { pipeline, layout }
     })

@@ -2,6 +2,8 @@
 
 pub mod constant;
 pub mod fuse;
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) mod only;
 pub mod op;
 
 use crate::dtype::DType;

@@ -102,6 +102,14 @@ impl Kernel {
         Kernel { rank: 0, reads: vec![reads], writes: vec![writes], dispatches: Vec::new() }
     }
 
+    /// What tells it from others that compute the same: its shaders, in order. In how many dispatches one of them is split doesn't
+    /// matter.
+    pub fn identity(&self) -> String {
+        let mut shaders: Vec<String> = self.dispatches.iter().map(|dispatch| dispatch.shader.to_string()).collect();
+        shaders.dedup();
+        shaders.join(" + ")
+    }
+
     /// The same kernel with another rank.
     #[must_use]
     pub fn rank(mut self, rank: u8) -> Kernel {

@@ -1,5 +1,6 @@
 //! How a value lies in memory: the planner's decision, never visible at the API (which speaks NCHW).
 
+use super::Caps;
 use crate::Shape;
 
 /// The order of a value's elements.
@@ -58,6 +59,12 @@ impl Layout {
                 (n.saturating_mul(h), w.saturating_mul(c.div_ceil(4)))
             }
         }
+    }
+
+    /// Whether a device has textures as large as such a value needs.
+    pub fn fits(self, shape: &Shape, caps: &Caps) -> bool {
+        let (rows, width) = self.texels(shape);
+        self.place == Place::Buffer || rows.max(width) <= caps.max_texture as usize
     }
 
     /// The bytes that the value takes.

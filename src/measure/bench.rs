@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 pub struct Bench {
     session: Session,
     inputs: Vec<Data>,
+    creation: Duration,
     first: Duration,
 }
 
@@ -109,18 +110,23 @@ impl Bench {
     pub fn new(model: &Model, batch: usize) -> Result<Bench> {
         let start = Instant::now();
         let session = model.session(batch)?;
-        let created = start.elapsed();
+        let creation = start.elapsed();
         // After the session, which refuses a batch that the device can't hold.
         let inputs = session.inputs().iter().map(made_up).collect::<Vec<_>>();
         let start = Instant::now();
         session.run_blocking(&inputs)?;
-        Ok(Bench { first: created + start.elapsed(), session, inputs })
+        Ok(Bench { first: creation + start.elapsed(), creation, session, inputs })
     }
 
     /// How long the session's creation and its first frame took together. The first session of a model uploads the weights,
     /// and compiles pipelines that a later one may find ready.
     pub fn first(&self) -> Duration {
         self.first
+    }
+
+    /// How much of that the creation of the session was: planning, compilation, the upload of weights.
+    pub fn creation(&self) -> Duration {
+        self.creation
     }
 
     /// The session that is measured.

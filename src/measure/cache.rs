@@ -3,7 +3,7 @@
 use super::{Environment, Peaks};
 use crate::Context;
 use crate::error::Result;
-use crate::import::write_whole;
+use crate::kept::{self, Origin};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -36,10 +36,7 @@ impl Peaks {
         }
         let cached = Cached { environment, peaks };
         let text = serde_json::to_string_pretty(&cached).expect("they are numbers and names");
-        let path = path(context, folder);
-        let there = std::fs::create_dir_all(folder).map_err(|error| error.to_string());
-        let written = there.and_then(|()| write_whole(&path, text.as_bytes()).map_err(|error| error.to_string()));
-        if let Err(error) = written {
+        if let Err(error) = kept::write(&path(context, folder), text.as_bytes()) {
             log::warn!("the device's peaks aren't kept: {error}");
         }
         Ok(cached.peaks)
@@ -48,9 +45,7 @@ impl Peaks {
     fn read(context: &Context, folder: &Path) -> Option<Cached> {
         let text = std::fs::read(path(context, folder)).ok()?;
         let cached: Cached = serde_json::from_slice(&text).ok()?;
-        let now = Environment::of(context);
-        let same = |of: &Environment| (of.adapter.clone(), of.driver.clone(), of.backend.clone(), of.version.clone());
-        (same(&cached.environment) == same(&now) && cached.peaks.is_plausible()).then_some(cached)
+        (cached.environment.origin() == Origin::of(context.info()) && cached.peaks.is_plausible()).then_some(cached)
     }
 
     /// The higher rates and the lower costs of two measurements.
@@ -82,10 +77,6 @@ impl Peaks {
     }
 }
 
-/// A file for each adapter, driver and backend, with a name that says which.
 fn path(context: &Context, folder: &Path) -> PathBuf {
-    let info = context.info();
-    let name = format!("{} {} {} {}", info.name, info.driver, info.driver_info, info.backend.to_str()).to_lowercase();
-    let words: Vec<&str> = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    folder.join(format!("peaks-{}.json", words.join("-")))
+    kept::path(folder, "peaks", context.info())
 }

@@ -1,6 +1,7 @@
 //! Where and when something was measured.
 
 use crate::Context;
+use crate::kept::{self, Origin};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -41,7 +42,7 @@ impl Environment {
             adapter: info.name.clone(),
             device_type: format!("{:?}", info.device_type),
             backend: info.backend.to_str().to_owned(),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            driver: kept::driver(info),
             kernel_profile: context.caps().profile().to_owned(),
             precision: "f32".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -51,6 +52,12 @@ impl Environment {
             load: load(),
             unix_time: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs()),
         }
+    }
+
+    /// Of what it says something.
+    pub(crate) fn origin(&self) -> Origin {
+        let Environment { adapter, driver, backend, version, .. } = self.clone();
+        Origin { adapter, driver, backend, version }
     }
 
     /// Whether other work may have slowed a measurement down: more than half a core was busy before it began.

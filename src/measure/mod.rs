@@ -25,6 +25,7 @@ native! {
     pub mod report;
     pub mod sweep;
     mod text;
+    pub mod tune;
 
     pub use bench::{Bench, Effort, Measured};
     pub use distribution::Distribution;
@@ -34,4 +35,5 @@ native! {
     pub use report::{Activations, Answer, Network, Report};
     pub use sweep::{AtBatch, Sweep, SweepOptions};
     pub use text::digits;
+    pub use tune::Tuning;
 }

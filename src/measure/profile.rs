@@ -24,6 +24,9 @@ pub struct Profile {
     pub method: Method,
     /// Why not in a better way.
     pub note: Option<String>,
+    /// How many problems are served by a kernel that was chosen by measurement: see [`Plan::tuned`](crate::Plan::tuned).
+    #[serde(default)]
+    pub tuned: usize,
     /// How many frames were measured step by step: a step's time is the median.
     pub frames: usize,
     /// The time of a whole frame on the device, measured apart from the steps, with nothing between them.
@@ -126,6 +129,7 @@ impl Profile {
             batch: plan.batch,
             method: timer.method(),
             note: timer.note().map(str::to_owned),
+            tuned: plan.tuned(),
             frames: frame.count,
             launch_share: peaks.launch(plan.dispatches()).as_secs_f64() / total.as_secs_f64().max(1e-12),
             frame,

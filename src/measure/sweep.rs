@@ -23,9 +23,15 @@ pub struct Sweep {
 pub struct AtBatch {
     /// The batch: images a frame.
     pub batch: usize,
-    /// The creation of the session and its first frame.
+    /// The creation of the session: planning, compilation, the upload of weights.
+    #[serde(default, rename = "session_ms", with = "ms")]
+    pub session: Duration,
+    /// That and its first frame.
     #[serde(rename = "first_ms", with = "ms")]
     pub first: Duration,
+    /// How many problems are served by a kernel that was chosen by measurement: see [`Plan::tuned`](crate::Plan::tuned).
+    #[serde(default)]
+    pub tuned: usize,
     /// The time of a frame on the device alone, without uploads and downloads.
     #[serde(rename = "device_ms")]
     pub device: Distribution,
@@ -218,7 +224,9 @@ impl AtBatch {
         };
         Ok(AtBatch {
             batch,
+            session: bench.creation(),
             first: bench.first(),
+            tuned: bench.session().plan().tuned(),
             device,
             device_method: timer.method(),
             in_flight: in_flight.iter().map(each).collect::<Result<_>>()?,
@@ -238,7 +246,9 @@ mod tests {
     fn sweep(rows: &[(usize, usize, u64, f64)]) -> Sweep {
         let at = |&(batch, in_flight, latency, throughput): &(usize, usize, u64, f64)| AtBatch {
             batch,
+            session: Duration::ZERO,
             first: Duration::from_millis(1),
+            tuned: 0,
             device: Distribution::of(vec![Duration::from_millis(latency / 2)]).expect("one"),
             device_method: Method::Submissions,
             in_flight: vec![measured(in_flight, latency, throughput)],

@@ -1,15 +1,58 @@
 //! Which operations could be computed in one: those that follow each other with nothing between.
 
-use crate::Graph;
-use crate::graph::Value;
+use crate::graph::op::{Io, Op};
+use crate::graph::{Graph, Node, Value};
+use crate::kernel::{Caps, Kernel};
+use crate::{DType, Shape};
 use std::collections::HashMap;
 
 /// The longest chain that an operation is asked about.
 const LONGEST: usize = 3;
 
+/// The nodes in order, each alone or with others that kernels compute in one, where the last of them is.
+pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec<usize>, Option<Vec<Kernel>>)> {
+    let chains = chains(graph);
+    let mut joined: HashMap<usize, (Vec<usize>, Vec<Kernel>)> = HashMap::new();
+    let mut taken = vec![false; chains.len()];
+    let mut order = Vec::new();
+    for (i, chain) in chains.into_iter().enumerate() {
+        if let Some((nodes, kernels)) = joined.remove(&i) {
+            order.push((nodes, Some(kernels)));
+        } else if !taken[i] {
+            match join(graph, shapes, caps, &chain) {
+                Some((more, kernels)) => {
+                    let nodes = &chain[..=more];
+                    nodes.iter().for_each(|&i| taken[i] = true);
+                    joined.insert(chain[more], (nodes.to_vec(), kernels));
+                }
+                None => order.push((vec![i], None)),
+            }
+        }
+    }
+    order
+}
+
+/// How many of those after it the first node of a chain is computed with, and the ways to do so.
+fn join(graph: &Graph, shapes: &[Shape], caps: &Caps, chain: &[usize]) -> Option<(usize, Vec<Kernel>)> {
+    let of = |values: &[Value]| values.iter().map(|value| shapes[value.0 as usize].clone()).collect();
+    let nodes: Vec<&Node> = chain.iter().map(|&i| &graph.nodes()[i]).collect();
+    let each = nodes.iter().map(|node| (of(&node.inputs), of(&node.outputs), graph.input_dtypes(node)));
+    let each: Vec<(Vec<Shape>, Vec<Shape>, Vec<DType>)> = each.collect();
+    let ios: Vec<Io> = each.iter().map(|(inputs, outputs, dtypes)| Io { inputs, outputs, dtypes }).collect();
+    let rest: Vec<(&dyn Op, Io)> = nodes.iter().zip(&ios).skip(1).map(|(node, io)| (&*node.op, *io)).collect();
+    let (more, mut kernels) = nodes[0].op.joined(&ios[0], &rest, caps)?;
+    let others = ios[1..=more].iter().flat_map(|io| &io.inputs[1..]);
+    let inputs: Vec<&Shape> = ios[0].inputs.iter().chain(others).collect();
+    kernels.retain(|kernel| {
+        let reads = kernel.reads.iter().zip(inputs.iter().copied());
+        reads.chain(kernel.writes.iter().zip(ios[more].outputs)).all(|(layout, shape)| layout.fits(shape, caps))
+    });
+    (!kernels.is_empty()).then_some((more, kernels))
+}
+
 /// For each node the chain that begins with it: each one's single output is no output of the graph, and all that reads it is the
 /// next one, once, as its first input.
-pub(super) fn chains(graph: &Graph) -> Vec<Vec<usize>> {
+fn chains(graph: &Graph) -> Vec<Vec<usize>> {
     let nodes = graph.nodes();
     let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
     for (i, node) in nodes.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! A plan is plain data: what would be dispatched, in which order, in which memory. It knows capabilities, not devices.
 
+mod choices;
 mod join;
 pub mod memory;
 mod planner;
@@ -9,7 +10,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::graph::op::Cost;
 use crate::kernel::{Caps, Dispatch, Layout, Packed, Place};
 use crate::shape::Shape;
+pub use choices::{Choices, Variants};
 use memory::{Location, SlotKind};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// A graph, for one batch and one kind of device, as a list of dispatches over reusable memory.
@@ -65,6 +68,8 @@ pub struct Step {
     pub cost: Cost,
     /// The bytes that it needs to move at least: see [`Cost::bytes`]. Conversions of layouts move more.
     pub bytes: u64,
+    /// The kernels that it was chosen from; none where there was no choice.
+    pub variants: Option<Variants>,
     /// The dispatches, in order, and what each one's bindings are bound to.
     pub dispatches: Vec<(Dispatch, Vec<Resource>)>,
 }
@@ -118,6 +123,13 @@ impl Plan {
     /// The number of dispatches in a frame.
     pub fn dispatches(&self) -> usize {
         self.steps.iter().map(|step| step.dispatches.len()).sum()
+    }
+
+    /// How many problems are served by another kernel than the operation's first choice.
+    pub fn tuned(&self) -> usize {
+        let variants =
+            self.steps.iter().filter_map(|step| step.variants.as_ref()).filter(|variants| variants.taken > 0);
+        variants.map(|variants| &variants.problem).collect::<BTreeSet<_>>().len()
     }
 
     /// The bytes that intermediate values take at most, all slots together: what a session allocates for them.
@@ -234,6 +246,9 @@ impl fmt::Display for Plan {
                         }
                         Resource::Weight(_) => f.write_str(" w")?,
                     }
+                }
+                if step.variants.as_ref().is_some_and(|variants| variants.taken > 0) {
+                    f.write_str(" | tuned")?;
                 }
                 writeln!(f)?;
             }

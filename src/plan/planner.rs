@@ -1,10 +1,10 @@
 //! From a graph to a plan: which kernel, in which layout, in which memory.
 
-use super::join::chains;
+use super::join::schedule;
 use super::memory::{self, Location, Need, SlotKind};
-use super::{Plan, PlannedValue, Port, Resource, Step};
+use super::{Choices, Plan, PlannedValue, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io};
 use crate::graph::{Graph, Node, Source, Value};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::ops::convert::convert;
@@ -16,6 +16,12 @@ impl Plan {
     /// Plans a graph as it stands for a batch on such a device. [`Graph::fused`] comes first, once for all batches: a
     /// [`Model`](crate::Model) does that.
     pub fn new(graph: &Graph, batch: usize, caps: &Caps) -> Result<Plan> {
+        Plan::with_choices(graph, batch, caps, &Choices::new())
+    }
+
+    /// The same, with the kernels that somebody has chosen among those that could serve alike. What depends on a graph's layouts
+    /// is the planner's choice all the same.
+    pub fn with_choices(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices) -> Result<Plan> {
         if graph.outputs().is_empty() {
             return Err(ErrorKind::argument("outputs", "at least one", 0).into());
         }
@@ -31,6 +37,7 @@ impl Plan {
         let mut planner = Planner {
             graph,
             caps,
+            choices,
             shapes: &shapes,
             held: HashMap::new(),
             needs: Vec::new(),
@@ -47,7 +54,9 @@ impl Plan {
         if batch == 0 {
             planner.nothing()?;
         } else {
-            planner.nodes()?;
+            for (nodes, kernels) in schedule(graph, &shapes, caps) {
+                planner.step(&nodes, kernels)?;
+            }
             planner.remaining_outputs();
         }
 
@@ -66,7 +75,8 @@ impl Plan {
         let steps = planner.steps.into_iter().map(|step| {
             let bound = |(dispatch, uses): (Dispatch, Vec<Use>)| (dispatch, uses.into_iter().map(resource).collect());
             let dispatches = step.dispatches.into_iter().map(bound).collect();
-            Step { op: step.op, node: step.node, cost: step.cost, bytes: step.bytes, dispatches }
+            let PlannedStep { op, node, cost, bytes, variants, .. } = step;
+            Step { op, node, cost, bytes, variants, dispatches }
         });
         let port = |name: &str, value: Value| Port {
             name: name.into(),
@@ -127,12 +137,14 @@ struct PlannedStep {
     node: String,
     cost: Cost,
     bytes: u64,
+    variants: Option<Variants>,
     dispatches: Vec<(Dispatch, Vec<Use>)>,
 }
 
 struct Planner<'a> {
     graph: &'a Graph,
     caps: &'a Caps,
+    choices: &'a Choices,
     shapes: &'a [Shape],
     /// Each value in the layouts that it exists in so far.
     held: HashMap<Value, Vec<Held>>,
@@ -157,52 +169,9 @@ impl Planner<'_> {
         }
     }
 
-    /// Plans each node, or several that one kernel computes together where the last of them is.
-    fn nodes(&mut self) -> Result<()> {
-        let nodes = self.graph.nodes();
-        let chains = chains(self.graph);
-        let mut joined: HashMap<usize, (Vec<&Node>, Vec<Kernel>)> = HashMap::new();
-        let mut taken = vec![false; nodes.len()];
-        for (i, chain) in chains.iter().enumerate() {
-            if let Some((chain, kernels)) = joined.remove(&i) {
-                self.step(&chain, kernels)?;
-            } else if !taken[i] {
-                let chain: Vec<&Node> = chain.iter().map(|&i| &nodes[i]).collect();
-                match self.joined(&chain) {
-                    Some((more, kernels)) => {
-                        (1..=more).for_each(|k| taken[chains[i][k]] = true);
-                        joined.insert(chains[i][more], (chain[..=more].to_vec(), kernels));
-                    }
-                    None => self.node(&nodes[i])?,
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// How many of the nodes that follow the first of a chain it is computed with, and the ways to do so.
-    fn joined(&self, chain: &[&Node]) -> Option<(usize, Vec<Kernel>)> {
-        let values = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
-        let each = chain
-            .iter()
-            .take(3)
-            .map(|node| (values(&node.inputs), values(&node.outputs), self.graph.input_dtypes(node)));
-        let each: Vec<_> = each.collect();
-        let ios: Vec<Io> = each.iter().map(|(inputs, outputs, dtypes)| Io { inputs, outputs, dtypes }).collect();
-        let rest: Vec<(&dyn Op, Io)> = chain.iter().zip(&ios).skip(1).map(|(node, io)| (&*node.op, *io)).collect();
-        chain[0].op.joined(&ios[0], &rest, self.caps)
-    }
-
-    fn node(&mut self, node: &Node) -> Result<()> {
-        let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
-        let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));
-        let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &self.graph.input_dtypes(node) };
-        let kernels = node.op.kernels(&io, self.caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
-        self.step(&[node], kernels)
-    }
-
-    /// Plans a node, or a chain of them, by the best of these kernels.
-    fn step(&mut self, nodes: &[&Node], kernels: Vec<Kernel>) -> Result<()> {
+    /// Plans a node, or several that these kernels compute in one.
+    fn step(&mut self, numbers: &[usize], joined: Option<Vec<Kernel>>) -> Result<()> {
+        let nodes: Vec<&Node> = numbers.iter().map(|&i| &self.graph.nodes()[i]).collect();
         let (mut cost, mut bytes, mut written) = (Cost::default(), 0u64, 0);
         let mut node = Node { inputs: Vec::new(), ..nodes[0].clone() };
         for (i, part) in nodes.iter().enumerate() {
@@ -227,15 +196,29 @@ impl Planner<'_> {
             node.outputs.clone_from(&part.outputs);
         }
         node.inputs.iter().for_each(|&value| self.hold_constant(value));
-        let kernel = kernels
-            .into_iter()
+        let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
+        let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));
+        let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &self.graph.input_dtypes(&node) };
+        let alone = joined.is_none();
+        let kernels = joined.map_or_else(|| node.op.kernels(&io, self.caps), Ok);
+        let kernels = kernels.map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        let best = kernels
+            .iter()
             .enumerate()
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
             .min_by_key(|(i, kernel)| (kernel.rank, self.converted(kernel, &node), *i))
-            .map(|(_, kernel)| kernel)
+            .map(|(i, _)| i)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
+        // A view has no shader that others could take the place of.
+        let key =
+            |kernel: &Kernel| (kernel.rank, kernel.reads.clone(), kernel.writes.clone(), kernel.dispatches.is_empty());
+        let places = (best..kernels.len()).filter(|&i| key(&kernels[i]) == key(&kernels[best]));
+        let variants =
+            Variants::of(numbers[0], (node.op.name(), &io), &kernels, places, self.choices).filter(|_| alone);
+        let kernel = kernels[variants.as_ref().map_or(best, |variants| variants.places[variants.taken])].clone();
 
-        let mut step = PlannedStep { op: node.op.name(), node: node.name.clone(), cost, bytes, dispatches: Vec::new() };
+        let (op, name) = (node.op.name(), node.name.clone());
+        let mut step = PlannedStep { op, node: name, cost, bytes, variants, dispatches: Vec::new() };
         let reads: Vec<Home> = node
             .inputs
             .iter()
@@ -326,8 +309,7 @@ impl Planner<'_> {
     /// from rows to something else.
     fn fits(&self, layouts: &[Layout], values: &[Value]) -> bool {
         layouts.iter().zip(values).all(|(&layout, &value)| {
-            let (rows, width) = layout.texels(self.shape(value));
-            (layout.place == Place::Buffer || rows.max(width) <= self.caps.max_texture as usize)
+            layout.fits(self.shape(value), self.caps)
                 && (layout == Layout::ROWS || self.graph.dtype(value) == DType::F32)
         })
     }
@@ -461,7 +443,8 @@ impl Planner<'_> {
             self.hold_constant(*value);
             let cost = Cost::copy(self.shape(*value).elements() as u64, 0);
             let bytes = cost.moves.unwrap_or_default().saturating_mul(4);
-            let mut step = PlannedStep { op: "output", node: name.clone(), cost, bytes, dispatches: Vec::new() };
+            let (op, node) = ("output", name.clone());
+            let mut step = PlannedStep { op, node, cost, bytes, variants: None, dispatches: Vec::new() };
             self.write_outputs(*value, &mut step);
             if !step.dispatches.is_empty() {
                 self.steps.push(step);

@@ -5,14 +5,14 @@ use super::reference::Tensor;
 use super::report::{Failure, OpReport};
 use super::{Table, Tier};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::only::Only;
+use crate::graph::op::Io;
 use crate::graph::{Graph, Input, Value};
 use crate::kernel::{Caps, Kernel, Layout, Place};
 use crate::{Context, DType, Data, Model, Plan, Shape};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::sync::Arc;
 
 /// How far an operation's results may lie from the exact ones, relative to the largest of them.
 #[derive(Clone, Copy, Debug)]
@@ -253,50 +253,12 @@ fn compare(output: &Data, expected: &Tensor, tolerance: Tolerance) -> Result<f64
     Ok(pairs().map(|(_, _, off)| if off > 0.0 { off / allowed } else { 0.0 }).fold(0.0, f64::max))
 }
 
-/// An operation that knows only one of its kernels.
-#[derive(Debug)]
-struct Only {
-    op: Arc<dyn Op>,
-    kernel: usize,
-    sabotage: bool,
-}
-
-impl Op for Only {
-    fn name(&self) -> &'static str {
-        self.op.name()
-    }
-
-    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-        self.op.output_shapes(inputs)
-    }
-
-    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-        self.op.output_dtypes(inputs)
-    }
-
-    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let mut kernel = self.op.kernels(io, caps)?.swap_remove(self.kernel);
-        if self.sabotage {
-            for dispatch in &mut kernel.dispatches {
-                dispatch.workgroups[0] -= 1;
-            }
-        }
-        Ok(vec![kernel])
-    }
-
-    fn cost(&self, io: &Io) -> Cost {
-        self.op.cost(io)
-    }
-}
-
 /// Whether the device has textures as large as the kernel's values, and only `f32`s lie otherwise than in rows.
 fn fits(kernel: &Kernel, dtypes: &[DType], io: &Io, caps: &Caps) -> bool {
     let placed = io.inputs.iter().zip(&kernel.reads).chain(io.outputs.iter().zip(&kernel.writes));
-    placed.zip(dtypes).all(|((shape, &layout), &dtype)| {
-        let (rows, width) = layout.texels(shape);
-        (layout.place == Place::Buffer || rows.max(width) <= caps.max_texture as usize)
-            && (layout == Layout::ROWS || dtype == DType::F32)
-    })
+    placed
+        .zip(dtypes)
+        .all(|((shape, &layout), &dtype)| layout.fits(shape, caps) && (layout == Layout::ROWS || dtype == DType::F32))
 }
 
 /// The graph once for each kernel that its operation has on such a device, if it is a single operation on its inputs.
@@ -317,13 +279,14 @@ fn variants(graph: &Graph, caps: &Caps, sabotage: bool) -> Result<Vec<(Kernel, G
     if kernels.is_empty() {
         return Err(ErrorKind::Unsupported("none of its kernels fits".into()).at(node.op.name(), &node.name));
     }
+    let change = if sabotage { lose_a_workgroup } else { |_: &mut Kernel| () };
     let only = |kernel: usize| -> Result<Graph> {
         let mut graph = Graph::new();
         let own = |input: &Input| graph.typed_input(input.name.clone(), input.dtype, input.shape.clone());
         let values: Vec<Value> = fused.inputs().iter().map(own).collect();
         let of = |value: &Value| inputs.iter().position(|input| input == value).map(|i| values[i]);
         let read: Vec<Value> = node.inputs.iter().filter_map(of).collect();
-        let outputs = graph.add(&node.name, Only { op: node.op.clone(), kernel, sabotage }, &read)?;
+        let outputs = graph.add(&node.name, Only { op: node.op.clone(), kernel, change }, &read)?;
         for (name, value) in fused.outputs() {
             let made = node.outputs.iter().position(|output| output == value).map(|i| outputs[i]);
             let Some(value) = made.or_else(|| of(value)) else { continue };
@@ -332,6 +295,10 @@ fn variants(graph: &Graph, caps: &Caps, sabotage: bool) -> Result<Vec<(Kernel, G
         Ok(graph)
     };
     kernels.into_iter().map(|(i, kernel)| Ok((kernel, only(i)?))).collect()
+}
+
+fn lose_a_workgroup(kernel: &mut Kernel) {
+    kernel.dispatches.iter_mut().for_each(|dispatch| dispatch.workgroups[0] -= 1);
 }
 
 /// What tells kernels apart that an earlier tier may have run already.

@@ -7,7 +7,7 @@ use crate::gpu::Context;
 use crate::gpu::memory::Memory;
 use crate::gpu::pipeline::parallel;
 use crate::kernel::Packed;
-use crate::plan::{Plan, Port, Resource};
+use crate::plan::{Choices, Plan, Port, Resource};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -20,9 +20,12 @@ use std::sync::{Arc, Mutex};
 /// let many = model.session(32)?; // throughput
 /// # Ok(()) }
 /// ```
+///
+/// Cheap to clone.
+#[derive(Clone)]
 pub struct Model {
     context: Context,
-    graph: Graph,
+    graph: Arc<Graph>,
     weights: Arc<Mutex<HashMap<String, Arc<Memory>>>>,
 }
 
@@ -32,12 +35,39 @@ impl Model {
         if graph.outputs().is_empty() {
             return Err(ErrorKind::argument("outputs of the graph", "at least one (Graph::output)", 0).into());
         }
-        Ok(Model { context: context.clone(), graph: graph.fused(), weights: Arc::default() })
+        Ok(Model { context: context.clone(), graph: Arc::new(graph.fused()), weights: Arc::default() })
     }
 
     /// A session for a batch: plans, compiles what isn't compiled yet, uploads what isn't there yet.
     pub fn session(&self, batch: usize) -> Result<Session> {
-        self.make(batch, None)
+        self.make(batch, None, self.context.choices())
+    }
+
+    /// The same with these kernels, as far as the network has such problems, instead of those that the context
+    /// [knows](Context::choices).
+    pub fn session_with(&self, batch: usize, choices: &Choices) -> Result<Session> {
+        self.make(batch, None, choices)
+    }
+
+    /// The same off this thread, so that nothing waits for the compilation of pipelines and the upload of weights: on a thread that
+    /// starts now. It isn't stopped if what this returns is dropped; let it finish before the process ends.
+    ///
+    /// In a browser there is no other thread: it is made when this is awaited.
+    pub fn session_in_background(&self, batch: usize) -> impl Future<Output = Result<Session>> + use<> {
+        let model = self.clone();
+        #[cfg(target_arch = "wasm32")]
+        return async move { model.session(batch) };
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let (sender, made) = futures::channel::oneshot::channel();
+            std::thread::spawn(move || {
+                // Nobody listens any more if the caller dropped it.
+                let _unheard = sender.send(model.session(batch));
+            });
+            async move {
+                made.await.unwrap_or_else(|_| Err(ErrorKind::Device("the session's thread panicked".into()).into()))
+            }
+        }
     }
 
     /// A session that goes on from the states of another, which goes on from its: both use the same memory. The other one may
@@ -45,11 +75,11 @@ impl Model {
     ///
     /// An error if the states' names and shapes differ.
     pub fn session_sharing(&self, batch: usize, other: &Session) -> Result<Session> {
-        self.make(batch, Some(other))
+        self.make(batch, Some(other), self.context.choices())
     }
 
-    fn make(&self, batch: usize, other: Option<&Session>) -> Result<Session> {
-        let plan = Plan::new(&self.graph, batch, self.context.caps())?;
+    fn make(&self, batch: usize, other: Option<&Session>, choices: &Choices) -> Result<Session> {
+        let plan = Plan::with_choices(&self.graph, batch, self.context.caps(), choices)?;
         if let Some(other) = other {
             if self.context.device() != other.context.device() {
                 return Err(ErrorKind::argument("other", "a session on the same device", "another device's").into());
@@ -65,6 +95,17 @@ impl Model {
         }
         let weights = self.weights(&plan)?;
         Session::new(&self.context, plan, weights, other.map(|other| other.states.clone()))
+    }
+
+    /// Where it runs.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The network, fused.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn graph(&self) -> &Graph {
+        &self.graph
     }
 
     /// Another graph on the same device that shares the weights uploaded so far, and shares those that it uploads: as far as

@@ -54,7 +54,9 @@ pub(crate) fn at_batch(batch: usize, in_flight: &[usize]) -> AtBatch {
     };
     AtBatch {
         batch,
+        session: Duration::from_millis(100),
         first: Duration::from_millis(120),
+        tuned: 2,
         device: times(0.8 * ms, 50),
         device_method: Method::TimestampsAtPasses,
         in_flight: in_flight.iter().map(measured).collect(),
@@ -87,6 +89,7 @@ pub(crate) fn profile(steps: usize) -> Profile {
         batch: 8,
         method: Method::TimestampsAtPasses,
         note: Some("timestamps inside passes aren't to be had".into()),
+        tuned: 2,
         frames: 30,
         frame: times(950.0 * total.max(1e-6), 40),
         launch_share: 0.03,

@@ -1,0 +1,55 @@
+//! An operation that knows only one of its kernels, for what compares them.
+
+use super::op::{Cost, Io, Op};
+use crate::error::{ErrorKind, Result};
+use crate::kernel::{Caps, Kernel};
+use crate::{DType, Shape};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Only {
+    pub(crate) op: Arc<dyn Op>,
+    /// The kernel's place in what the operation lists.
+    pub(crate) kernel: usize,
+    /// What becomes of it.
+    pub(crate) change: fn(&mut Kernel),
+}
+
+impl Only {
+    /// The kernel as it is.
+    pub(crate) fn of(op: &Arc<dyn Op>, kernel: usize) -> Only {
+        Only { op: op.clone(), kernel, change: |_| () }
+    }
+}
+
+impl Op for Only {
+    fn name(&self) -> &'static str {
+        self.op.name()
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        self.op.output_shapes(inputs)
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        self.op.output_dtypes(inputs)
+    }
+
+    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
+        self.op.range(position, io)
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let mut kernels = self.op.kernels(io, caps)?;
+        if self.kernel >= kernels.len() {
+            return Err(ErrorKind::argument("kernel", format_args!("one of {}", kernels.len()), self.kernel));
+        }
+        let mut kernel = kernels.swap_remove(self.kernel);
+        (self.change)(&mut kernel);
+        Ok(vec![kernel])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        self.op.cost(io)
+    }
+}

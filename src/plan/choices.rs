@@ -1,0 +1,109 @@
+//! Which of several kernels serves, where somebody has measured it.
+
+use crate::graph::op::Io;
+use crate::kernel::Kernel;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// What was found to be the best kernel for each problem: the [identity](Kernel::identity) of one of its [`Variants`]. Plain data,
+/// for whoever keeps it; a plan passes over problems that it doesn't have and kernels that don't exist any more.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Choices(BTreeMap<String, String>);
+
+impl Choices {
+    /// None: each operation's first kernel serves.
+    pub fn new() -> Choices {
+        Choices::default()
+    }
+
+    /// The kernel for a problem.
+    pub fn get(&self, problem: &str) -> Option<&str> {
+        self.0.get(problem).map(String::as_str)
+    }
+
+    /// Chooses a kernel for a problem.
+    pub fn set(&mut self, problem: impl Into<String>, kernel: impl Into<String>) {
+        self.0.insert(problem.into(), kernel.into());
+    }
+
+    /// How many problems have one.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether none has.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These, and those of `other` for problems that have none here.
+    #[must_use]
+    pub fn or(self, other: Choices) -> Choices {
+        let mut all = other.0;
+        all.extend(self.0);
+        Choices(all)
+    }
+}
+
+impl FromIterator<(String, String)> for Choices {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(pairs: I) -> Choices {
+        Choices(pairs.into_iter().collect())
+    }
+}
+
+/// The kernels that could serve a step in the place of each other: of one rank, between the same layouts, so that nothing else of
+/// the plan depends on which it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variants {
+    /// What tells the problem from others: the same in every process. The operation, its shapes, and a hash of what the first
+    /// variant is told of it.
+    pub problem: String,
+    /// Their [identities](Kernel::identity), that of the operation's first choice first.
+    pub kernels: Vec<String>,
+    /// Which one serves.
+    pub taken: usize,
+    /// The node of the planned graph.
+    pub(crate) node: usize,
+    /// Their places in what [`Op::kernels`](crate::Op::kernels) gives.
+    pub(crate) places: Vec<usize>,
+}
+
+impl Variants {
+    /// Of the kernels that an operation lists at these places. None if they are one.
+    pub(super) fn of(
+        node: usize,
+        (op, io): (&str, &Io),
+        kernels: &[Kernel],
+        places: impl Iterator<Item = usize>,
+        choices: &Choices,
+    ) -> Option<Variants> {
+        let (mut names, mut kept) = (Vec::new(), Vec::new());
+        for place in places {
+            let name = kernels[place].identity();
+            // What has the same name is the same to whoever chooses.
+            if !names.contains(&name) {
+                names.push(name);
+                kept.push(place);
+            }
+        }
+        if kept.len() < 2 {
+            return None;
+        }
+        let problem = problem(op, io, &kernels[kept[0]]);
+        let chosen = choices.get(&problem).and_then(|chosen| names.iter().position(|name| name == chosen));
+        Some(Variants { problem, kernels: names, taken: chosen.unwrap_or(0), node, places: kept })
+    }
+}
+
+/// `conv2d [1, 64, 56, 56] -> [1, 64, 56, 56] 0123456789abcdef`.
+fn problem(op: &str, io: &Io, kernel: &Kernel) -> String {
+    let list = |shapes: &[crate::Shape]| shapes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let mut told = String::new();
+    for dispatch in &kernel.dispatches {
+        // Writing to a string can't fail.
+        let _never = write!(told, "{} {:?} {:?};", dispatch.shader, dispatch.params, dispatch.workgroups);
+    }
+    format!("{op} {} -> {} {:016x}", list(io.inputs), list(io.outputs), crate::kept::hash(told.as_bytes()))
+}
