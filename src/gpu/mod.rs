@@ -7,6 +7,7 @@ pub(crate) mod pipeline;
 pub(crate) mod probe;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod timestamps;
+mod units;
 #[cfg(not(target_arch = "wasm32"))]
 mod waiter;
 
