@@ -50,9 +50,9 @@ const W_ROW: u32 = TILE_N / 4u + 1u;
 const W_TILE: u32 = TILE_K * X_ROW;
 var<workgroup> tile: array<vec4<f32>, TILE_K * (X_ROW + W_ROW)>;
 
-fn x_at(at: u32, there: bool) -> vec4<f32> { if there { return x[at]; } return vec4<f32>(); }
-fn w_at(at: u32, there: bool) -> vec4<f32> { if there { return w[at]; } return vec4<f32>(); }
-fn element(at: i32) -> f32 { if at >= 0 { return x[u32(at) / 4u][u32(at) % 4u]; } return 0.0; }
+fn x_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = x[at]; } return texel; }
+fn w_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = w[at]; } return texel; }
+fn element(at: i32) -> f32 { return select(0.0, x[u32(max(at, 0)) / 4u][u32(max(at, 0)) % 4u], at >= 0); }
 // The first n of four texels `apart`.
 fn x_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
     return mat4x4<f32>(x_at(at, n > 0), x_at(at + apart, n > 1), x_at(at + 2u * apart, n > 2), x_at(at + 3u * apart, n > 3));

@@ -46,17 +46,13 @@ fn seen(params: Params, start: Pixel, tap: vec2<u32>) -> i32 {
 
 // Where in an image in rows the elements k..k + 3 under a window lie, k counting [channel][tap]: -1 for what isn't there.
 fn elements_at(params: Params, start: Pixel, k: u32) -> vec4<i32> {
-    return vec4<i32>(
-        element_at(params, start, k), element_at(params, start, k + 1u),
-        element_at(params, start, k + 2u), element_at(params, start, k + 3u),
-    );
-}
-
-fn element_at(params: Params, start: Pixel, k: u32) -> i32 {
-    let tap = k % params.taps;
-    let before = start.image * params.in_c + k / params.taps * params.in_h * params.in_w;
-    let at = seen(params, Pixel(0u, start.y, start.x), vec2<u32>(tap % params.kernel_w, tap / params.kernel_w));
-    return select(-1, i32(before) + at, at >= 0 && k < params.in_c * params.taps);
+    let ks = k + vec4<u32>(0u, 1u, 2u, 3u);
+    let tap = ks % params.taps;
+    let y = vec4<u32>(start.y + vec4<i32>(tap / params.kernel_w * params.dilation_y));
+    let x = vec4<u32>(start.x + vec4<i32>(tap % params.kernel_w * params.dilation_x));
+    let at = start.image * params.in_c + (ks / params.taps * params.in_h + y) * params.in_w + x;
+    let inside = (y < vec4<u32>(params.in_h)) & (x < vec4<u32>(params.in_w));
+    return select(vec4<i32>(-1), vec4<i32>(at), inside & (ks < vec4<u32>(params.in_c * params.taps)));
 }
 
 // The sums of 4 pixels x 4 channels, with one k more.
