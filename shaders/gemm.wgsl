@@ -1,35 +1,36 @@
 // Convolution and matrix product as one implicit GEMM: y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o]).
 //
 // p counts the output pixels of the whole batch, k the taps of the kernel and the input channels under each (four to a
-// texel), o the output channels. One workgroup computes 64 pixels x 64 channels; each invocation 4 pixels x 4 channels,
-// from tiles of 16 k that the workgroup loads together. No im2col matrix exists: the tile is gathered from the image.
+// texel), o the output channels. One workgroup computes TILE_M pixels x TILE_N channels, an invocation QUADS_M x QUADS_N quads
+// of 4 pixels x 4 channels, which lie apart, so that neighbours read neighbours. TILE_K of k at a time go through workgroup
+// memory, as [k][p] and [k][o]: what a quad takes of either is a vec4. An invocation brings one patch of a tile, 4 k x 4 pixels
+// or 4 channels, and loads that of the next tile before the arithmetic of this one. SLICES of the invocations share the k of a
+// tile. Sums have names: what a loop indexes, a driver that doesn't unroll it keeps in memory. No im2col matrix exists.
 //
-// x: channels last, [n][y][x][c/4] texels, or NCHW (X_ROWS: a network's input). w: packed by `src/ops/gemm.rs` in blocks
-// of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor (W_ROWS). y, residual: [p][o/4] texels.
-// Each block of channels reads only the channels that its groups span: grouped convolution costs no other kernel.
-// For a batched product, blocks of `pixels` rows follow each other, and strides say which matrix of each operand is meant.
-//
-// Not measured on a GPU yet (docs/benchmarks.md).
+// x: channels last, [n][y][x][c/4] texels, or NCHW (X_ROWS: a network's input, whose k are [channel][tap]). w: packed by
+// `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor (W_ROWS). y, residual:
+// [p][o/4]. A block of channels reads only the channels that its groups span: grouped convolution costs no other kernel. For a
+// batched product, blocks of `pixels` rows follow each other, and strides say which matrix of each operand is meant.
+// PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], and gemm_join.wgsl adds these.
+// Not measured on a GPU yet (docs/benchmarks.md): tiles follow published kernels, `src/ops/gemm/model.rs` chooses.
 
+const TILE_M: u32 = 64u;
+const TILE_N: u32 = 64u;
+const TILE_K: u32 = 16u;
+const QUADS_M: u32 = 2u;
+const QUADS_N: u32 = 1u;
+const SLICES: u32 = 1u;
+
+// A kernel of one tap, stride 1, no padding; and matrices.
+override POINT: bool = false;
 override X_ROWS: bool = false;
 override W_ROWS: bool = false;
 // Operands of a matrix product that are stored transposed: x as [k][p/4] texels, w as [o][k/4].
 override X_COLUMNS: bool = false;
 override W_COLUMNS: bool = false;
+override PARTIAL: bool = false;
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
-
-struct Params {
-    pixels: u32, out_w: u32, out_hw: u32, out4: u32,
-    in_h: u32, in_w: u32, in_c: u32, in4: u32,
-    stride_y: u32, stride_x: u32, pad_top: i32, pad_left: i32,
-    dilation_y: u32, dilation_x: u32, kernel_w: u32, taps: u32,
-    span4: u32, group_out: u32, group_in: u32, first_block: u32,
-    blocks: u32, w_rows: u32, lo: f32, hi: f32,
-    alpha: f32, pad_a: u32, pad_b: u32, pad_c: u32,
-    // Batched product: sizes of the batch dimensions, and how many rows each operand moves along them.
-    batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
-}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -38,144 +39,162 @@ struct Params {
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
-// A row of the x tile has one texel more than it needs, so that neighbours start in different banks.
-var<workgroup> x_tile: array<vec4<f32>, 320>; // [64 pixels][4 texels of k, 1 unused]
-var<workgroup> w_tile: array<vec4<f32>, 256>; // [16 k][16 texels of o]
+const ROWS: u32 = TILE_M / (4u * QUADS_M);
+const COLUMNS: u32 = TILE_N / (4u * QUADS_N);
+const STEP: u32 = TILE_K / 4u;
+const X_PATCHES: u32 = TILE_M / 4u * STEP;
+const PATCHES: u32 = X_PATCHES + TILE_N / 4u * STEP;
+// A row of k has one texel more than it needs, so that the four of a transposed patch start in different banks.
+const X_ROW: u32 = TILE_M / 4u + 1u;
+const W_ROW: u32 = TILE_N / 4u + 1u;
+const W_TILE: u32 = TILE_K * X_ROW;
+var<workgroup> tile: array<vec4<f32>, TILE_K * (X_ROW + W_ROW)>;
 
-fn element(i: u32) -> f32 { return x[i >> 2u][i & 3u]; }
-
-// The texel of channels 4c.. at a pixel of image n, zero outside.
-fn load(n: u32, iy: i32, ix: i32, c: u32) -> vec4<f32> {
-    if iy < 0 || ix < 0 || iy >= i32(params.in_h) || ix >= i32(params.in_w) || c >= params.in4 {
-        return vec4<f32>();
-    }
-    let at = u32(iy) * params.in_w + u32(ix);
-    let plane = params.in_h * params.in_w;
-    if X_ROWS {
-        var value = vec4<f32>();
-        for (var i = 0u; i < min(4u, params.in_c - 4u * c); i++) {
-            value[i] = element((n * params.in_c + 4u * c + i) * plane + at);
-        }
-        return value;
-    }
-    return x[(n * plane + at) * params.in4 + c];
+fn x_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = x[at]; } return texel; }
+fn w_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = w[at]; } return texel; }
+fn element(at: i32) -> f32 { return select(0.0, x[u32(max(at, 0)) / 4u][u32(max(at, 0)) % 4u], at >= 0); }
+// The first n of four texels `apart`.
+fn x_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
+    return mat4x4<f32>(x_at(at, n > 0), x_at(at + apart, n > 1), x_at(at + 2u * apart, n > 2), x_at(at + 3u * apart, n > 3));
 }
 
-@compute @workgroup_size(16, 16)
+fn w_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
+    return mat4x4<f32>(w_at(at, n > 0), w_at(at + apart, n > 1), w_at(at + 2u * apart, n > 2), w_at(at + 3u * apart, n > 3));
+}
+
+fn tapped(start: Pixel, tap: vec2<u32>, c: u32) -> vec4<f32> {
+    let at = seen(params, start, tap);
+    return x_at(u32(at) * params.in4 + c, at >= 0 && c < params.in4);
+}
+
+fn elements(start: Pixel, k: u32) -> vec4<f32> {
+    let at = elements_at(params, start, k);
+    return vec4<f32>(element(at.x), element(at.y), element(at.z), element(at.w));
+}
+
+// The end of a quad: what the slices have is added, always in the same order; then the epilogue. The first slice writes.
+fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32) {
+    let slice = lane / (ROWS * COLUMNS);
+    let place = lane % (ROWS * COLUMNS);
+    var total = sum;
+    for (var other = 1u; other < SLICES; other++) {
+        workgroupBarrier();
+        for (var i = 0u; i < 4u && slice == other; i++) { tile[i * ROWS * COLUMNS + place] = total[i]; }
+        workgroupBarrier();
+        for (var i = 0u; i < 4u && slice == 0u; i++) { total[i] += tile[i * ROWS * COLUMNS + place]; }
+    }
+    if slice > 0u || o >= min(params.first4 + params.wide4, params.out4) { return; }
+    for (var i = 0u; i < 4u && p + i < params.pixels; i++) {
+        let to = (first + p + i) * params.out4 + o;
+        var value = total[i];
+        if !PARTIAL { value += bias[o]; }
+        if RESIDUAL { value += residual[to]; }
+        y[to] = activate(ACTIVATION, value, params.lo, params.hi, params.alpha);
+    }
+}
+
+@compute @workgroup_size(ROWS * COLUMNS * SLICES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tiles = (params.pixels + 63u) / 64u;
+    // Workgroups next to each other read the same pixels.
+    let tiles_n = (params.wide4 * 4u + TILE_N - 1u) / TILE_N;
+    let tiles_m = (params.pixels + TILE_M - 1u) / TILE_M;
     let id = linear(group, groups);
-    let block = params.first_block + id % params.blocks;
-    let tile = (id / params.blocks) % tiles;
-    let matrix = id / params.blocks / tiles;
-    if matrix >= params.batch.x * params.batch.y * params.batch.z * params.batch.w { return; }
+    let tile4 = id % tiles_n * (TILE_N / 4u);
+    let tile_p = id / tiles_n % tiles_m * TILE_M;
+    let matrix = id / tiles_n / tiles_m % matrices(params);
+    let split = id / tiles_n / tiles_m / matrices(params);
+    if split >= params.splits { return; }
+    let begin = min(split * params.share4, params.k4);
+    let end = min(begin + params.share4, params.k4);
+    let rows = first_rows(params, matrix);
 
-    // Which matrix of x, of w and of y.
-    var rest = matrix;
-    var x_matrix = 0u;
-    var w_matrix = 0u;
-    for (var d = 4u; d > 0u; d--) {
-        x_matrix += rest % params.batch[d - 1u] * params.x_batch[d - 1u];
-        w_matrix += rest % params.batch[d - 1u] * params.w_batch[d - 1u];
-        rest /= params.batch[d - 1u];
-    }
+    // The patch that this invocation brings, of x or of w: four texels that lie along k, of four pixels or channels, or across.
+    let brings_x = lane < X_PATCHES;
+    let patch_id = select(lane - X_PATCHES, lane, brings_x);
+    let quads = select(TILE_N, TILE_M, brings_x) / 4u;
+    let along = select(W_COLUMNS, !X_COLUMNS, brings_x);
+    let quad = select(patch_id % quads, patch_id / STEP, along);
+    var k = begin + select(patch_id / quads, patch_id % STEP, along);
+    let wide = select(W_ROW, X_ROW, brings_x);
+    let to = select(W_TILE, 0u, brings_x) + 4u * (k - begin) * wide + quad;
+    let p = tile_p + 4u * quad;
+    let p0 = pixel(params, p);
+    let p1 = pixel(params, p + 1u);
+    let p2 = pixel(params, p + 2u);
+    let p3 = pixel(params, p + 3u);
+    let first_c = (params.first4 + tile4) / 16u * 64u / params.group_out * params.group_in / 4u;
+    let o = tile4 + quad;
+    var c = k % params.span4;
+    var tap = vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w);
 
-    // The pixel and the texel of k that this invocation brings into the tile.
-    let bring = tile * 64u + lane / 4u;
-    let bring_ok = bring < params.pixels;
-    let n = bring / params.out_hw + x_matrix;
-    let at = bring % params.out_hw;
-    let base_y = i32(at / params.out_w * params.stride_y) - params.pad_top;
-    let base_x = i32(at % params.out_w * params.stride_x) - params.pad_left;
-    let first_c = block * 64u / params.group_out * params.group_in / 4u;
-    var c = lane % 4u;
-    var tap_x = 0u;
-    var tap_y = 0u;
-    while c >= params.span4 { c -= params.span4; tap_x += 1u; }
-    while tap_x >= params.kernel_w { tap_x -= params.kernel_w; tap_y += 1u; }
-
-    let k_texels = params.taps * params.span4;
-    let row = lane / 16u * 4u;
-    let column = lane % 16u;
-    var sums: array<vec4<f32>, 4>;
-    for (var k = 0u; k < k_texels; k += 4u) {
-        if X_COLUMNS {
-            // A quarter of the invocations bring four rows of k of four pixels each.
-            if lane < 64u {
-                let first = x_matrix + 4u * k + lane / 16u * 4u;
-                let p4 = tile * 16u + lane % 16u;
-                let wide = (params.pixels + 3u) / 4u;
-                var four: mat4x4<f32>;
-                for (var i = 0u; i < 4u; i++) {
-                    if p4 < wide && first + i < x_matrix + params.w_rows { four[i] = x[(first + i) * wide + p4]; }
-                }
-                four = transpose(four);
-                for (var i = 0u; i < 4u; i++) { x_tile[(lane % 16u * 4u + i) * 5u + lane / 16u] = four[i]; }
+    let slice = lane / (ROWS * COLUMNS);
+    let row = lane / COLUMNS % ROWS;
+    let column = lane % COLUMNS;
+    var s00 = mat4x4<f32>();
+    var s01 = s00;
+    var s10 = s00;
+    var s11 = s00;
+    for (var at = begin; ; at += STEP) {
+        var next = mat4x4<f32>();
+        let rest = i32(params.w_rows) - i32(4u * k);
+        if k < end && lane < PATCHES {
+            if brings_x && X_COLUMNS {
+                let p4 = (params.pixels + 3u) / 4u;
+                next = x_four((rows.x + 4u * k) * p4 + p / 4u, p4, select(0, rest, p / 4u < p4));
+            } else if brings_x && X_ROWS {
+                next = mat4x4<f32>(elements(p0, 4u * k), elements(p1, 4u * k), elements(p2, 4u * k), elements(p3, 4u * k));
+            } else if brings_x && POINT {
+                let count = select(0, i32(params.pixels) - i32(p), first_c + k < params.in4);
+                next = x_four((rows.x + p) * params.in4 + first_c + k, params.in4, count);
+            } else if brings_x {
+                let at = first_c + c;
+                next = mat4x4<f32>(tapped(p0, tap, at), tapped(p1, tap, at), tapped(p2, tap, at), tapped(p3, tap, at));
+                c += STEP;
+                while c >= params.span4 { c -= params.span4; tap.x += 1u; }
+                while tap.x >= params.kernel_w { tap += vec2<u32>(0u - params.kernel_w, 1u); }
+            } else if W_COLUMNS {
+                // What pads a row is no zero.
+                let kept = select(vec4<f32>(), vec4<f32>(1.0), vec4<i32>(0, 1, 2, 3) < vec4<i32>(rest));
+                let four = w_four((rows.y + 4u * o) * params.k4 + k, params.k4, i32(params.group_out) - i32(4u * o));
+                next = mat4x4<f32>(kept * four[0], kept * four[1], kept * four[2], kept * four[3]);
+            } else if W_ROWS {
+                next = w_four((rows.y + 4u * k) * params.out4 + o, params.out4, select(0, rest, o < params.out4));
+            } else {
+                next = w_four((o / 16u * params.k4 + k) * 64u + o % 16u, 16u, select(0, 4, o < params.wide4));
             }
-        } else {
-            var texel = vec4<f32>();
-            if bring_ok && k + lane % 4u < k_texels {
-                let iy = base_y + i32(tap_y * params.dilation_y);
-                let ix = base_x + i32(tap_x * params.dilation_x);
-                texel = load(n, iy, ix, first_c + c);
-            }
-            x_tile[lane / 4u * 5u + lane % 4u] = texel;
         }
-        c += 4u;
-        while c >= params.span4 { c -= params.span4; tap_x += 1u; }
-        while tap_x >= params.kernel_w { tap_x -= params.kernel_w; tap_y += 1u; }
-
-        let k_row = 4u * k + lane / 16u;
-        var weight = vec4<f32>();
-        if W_COLUMNS {
-            if lane < 64u {
-                let o = block * 64u + lane / 4u * 4u;
-                let at = k + lane % 4u;
-                var four: mat4x4<f32>;
-                for (var i = 0u; i < 4u; i++) {
-                    if o + i < params.group_out && at < k_texels { four[i] = w[(w_matrix + o + i) * k_texels + at]; }
-                }
-                four = transpose(four);
-                for (var i = 0u; i < 4u; i++) {
-                    // What pads a row is no zero.
-                    w_tile[(lane % 4u * 4u + i) * 16u + lane / 4u] = select(vec4<f32>(), four[i], 4u * at + i < params.w_rows);
-                }
+        if along { next = transpose(next); }
+        k += STEP;
+        // The tile that is there, while the next is under way.
+        if at > begin {
+            for (var i = slice * (TILE_K / SLICES); i < (slice + 1u) * (TILE_K / SLICES); i++) {
+                let v = i * X_ROW + row;
+                let w = W_TILE + i * W_ROW + column;
+                s00 = add(s00, tile[v], tile[w]);
+                if QUADS_N > 1u { s01 = add(s01, tile[v], tile[w + COLUMNS]); }
+                if QUADS_M > 1u { s10 = add(s10, tile[v + ROWS], tile[w]); }
+                if QUADS_M * QUADS_N > 3u { s11 = add(s11, tile[v + ROWS], tile[w + COLUMNS]); }
             }
-        } else if W_ROWS {
-            if k_row < params.w_rows && block * 16u + column < params.out4 {
-                weight = w[(w_matrix + k_row) * params.out4 + block * 16u + column];
-            }
-        } else if k_row < 4u * k_texels {
-            weight = w[((block - params.first_block) * 4u * k_texels + k_row) * 16u + column];
         }
-        if !W_COLUMNS { w_tile[lane] = weight; }
+        if at >= end { break; }
         workgroupBarrier();
-        for (var j = 0u; j < 4u; j++) {
-            let w0 = w_tile[j * 64u + column];
-            let w1 = w_tile[j * 64u + 16u + column];
-            let w2 = w_tile[j * 64u + 32u + column];
-            let w3 = w_tile[j * 64u + 48u + column];
-            for (var i = 0u; i < 4u; i++) {
-                let v = x_tile[(row + i) * 5u + j];
-                sums[i] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w;
-            }
+        if lane < PATCHES {
+            tile[to] = next[0];
+            tile[to + wide] = next[1];
+            tile[to + 2u * wide] = next[2];
+            tile[to + 3u * wide] = next[3];
         }
         workgroupBarrier();
     }
-
-    let o = block * 16u + column;
-    if o >= params.out4 { return; }
-    for (var i = 0u; i < 4u; i++) {
-        let p = tile * 64u + row + i;
-        if p < params.pixels {
-            let to = (matrix * params.pixels + p) * params.out4 + o;
-            var sum = sums[i] + bias[o];
-            if RESIDUAL { sum += residual[to]; }
-            y[to] = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
-        }
-    }
+    let first = (split * matrices(params) + matrix) * params.pixels;
+    let to_p = tile_p + 4u * row;
+    let to_o = params.first4 + tile4 + column;
+    finish(s00, lane, first, to_p, to_o);
+    if QUADS_N > 1u { finish(s01, lane, first, to_p, to_o + COLUMNS); }
+    if QUADS_M > 1u { finish(s10, lane, first, to_p + 4u * ROWS, to_o); }
+    if QUADS_M * QUADS_N > 3u { finish(s11, lane, first, to_p + 4u * ROWS, to_o + COLUMNS); }
 }

@@ -50,6 +50,21 @@ fn as_few_steps_as_a_network_needs() {
     }
 }
 
+/// A product whose k several workgroups share takes a second dispatch, which no network needs on a device of ordinary size.
+#[test]
+fn workgroups_share_k_only_where_a_device_would_idle() {
+    let joins = |name: &str, units: u32| {
+        let plan = plan(&graph(name), 1, &Caps { units, ..Caps::portable() });
+        let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
+        dispatches.filter(|(dispatch, _)| dispatch.shader.name() == "gemm_join").count()
+    };
+    for network in all() {
+        assert_eq!(joins(network.name, Caps::portable().units), 0, "{}", network.name);
+    }
+    // Images of 7x7 pixels, 4608 of k.
+    assert!(joins("resnet18", 132) > 0);
+}
+
 #[test]
 fn no_two_living_values_share_memory() {
     each_plan(|which, plan| {

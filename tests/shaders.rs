@@ -8,7 +8,7 @@ use shadernet::models::{Network, all};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
 use shadernet::selftest::{Suite, TABLES};
-use shadernet::{Graph, Weights};
+use shadernet::{Graph, Io, Node, Weights};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -201,6 +201,35 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
     names.extend(Peaks::shaders().iter().map(|shader| shader.name().to_owned()));
     let named: BTreeSet<String> = named_shaders().into_keys().collect();
     assert_eq!(names, named, "every shader of the crate is in one of these plans, or measures");
+}
+
+#[test]
+fn every_variant_that_a_device_may_take_is_valid() {
+    let mut seen = BTreeSet::new();
+    for units in [1, 24, 200] {
+        for max_workgroup_memory in [16 << 10, 48 << 10] {
+            let caps = Caps { units, max_workgroup_memory, ..Caps::portable() };
+            for table in TABLES.iter().filter(|table| ["conv2d", "linear", "matmul"].contains(&table.op)) {
+                for (case, graph) in Suite::graphs(table) {
+                    let each = |node: &Node, io: &Io| {
+                        let kernels = node.op.kernels(io, &caps).unwrap_or_else(|error| panic!("{case}: {error:?}"));
+                        for dispatch in kernels.into_iter().flat_map(|kernel| kernel.dispatches) {
+                            if seen.insert(dispatch.shader.to_string()) {
+                                validated(&dispatch.shader, Capabilities::empty());
+                            }
+                        }
+                        Ok(())
+                    };
+                    graph.fused().visit(1, each).expect("any batch");
+                }
+            }
+        }
+    }
+    let tiles =
+        |m: u32, n: u32| seen.iter().filter(|shader| shader.contains(&format!("TILE_M={m} TILE_N={n} "))).count();
+    for (m, n) in [(128, 128), (128, 64), (64, 64), (32, 64), (32, 32)] {
+        assert!(tiles(m, n) > 1, "{m}x{n} is in no table");
+    }
 }
 
 #[test]

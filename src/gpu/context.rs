@@ -205,6 +205,7 @@ impl Context {
             max_invocations: limits.max_compute_invocations_per_workgroup,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             uniform_alignment: limits.min_uniform_buffer_offset_alignment,
+            units: super::units::units(&adapter.get_info()),
             lanes: None,
         };
         let least = Caps::portable();

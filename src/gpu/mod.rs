@@ -9,6 +9,7 @@ pub(crate) mod probe;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod timestamps;
 pub(crate) mod tuned;
+mod units;
 #[cfg(not(target_arch = "wasm32"))]
 mod waiter;
 

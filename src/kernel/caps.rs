@@ -23,6 +23,9 @@ pub struct Caps {
     pub max_storage_buffers: u32,
     /// `min_uniform_buffer_offset_alignment`, in bytes.
     pub uniform_alignment: u32,
+    /// Compute units, about: NVIDIA's multiprocessors, AMD's compute units, Apple's cores. WebGPU doesn't tell them; they only
+    /// say how large tiles may be that leave none idle.
+    pub units: u32,
     /// Subgroups have this many lanes, always, and values are best kept in storage textures.
     pub lanes: Option<u32>,
 }
@@ -39,6 +42,7 @@ impl Caps {
             max_invocations: 256,
             max_storage_buffers: 8,
             uniform_alignment: 256,
+            units: 24,
             lanes: None,
         }
     }

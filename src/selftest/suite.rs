@@ -8,9 +8,9 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::only::Only;
 use crate::graph::op::Io;
 use crate::graph::{Graph, Input, Value};
-use crate::kernel::{Caps, Kernel, Layout, Place};
+use crate::kernel::{Caps, Kernel, Layout};
 use crate::{Context, DType, Data, Model, Plan, Shape};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -46,6 +46,7 @@ pub struct Suite<'a> {
     pub(super) every: usize,
     /// Whether kernels lose their last workgroup.
     pub(super) sabotage: bool,
+    all_variants: Cell<bool>,
     found: RefCell<Found>,
 }
 
@@ -70,7 +71,7 @@ struct Run<'a> {
 impl<'a> Suite<'a> {
     /// A suite that runs cases on these tiers; on none, it only collects their graphs.
     pub fn new(tiers: &'a [Tier]) -> Suite<'a> {
-        Suite { tiers, every: 1, sabotage: false, found: RefCell::default() }
+        Suite { tiers, every: 1, sabotage: false, all_variants: Cell::new(false), found: RefCell::default() }
     }
 
     /// The graphs of a table's cases, which need no device.
@@ -84,6 +85,14 @@ impl<'a> Suite<'a> {
     pub fn report(self, op: &'static str) -> OpReport {
         let Found { cases, kernels, worst, failures, failed, .. } = self.found.into_inner();
         OpReport { op, cases, kernels: kernels.len(), worst, failures, failed }
+    }
+
+    /// Runs these cases by every variant of a kernel. Elsewhere only the first of those that differ in nothing but constants is
+    /// run: each is a pipeline that takes a driver a while.
+    pub fn by_all_variants(&self, cases: impl FnOnce(&Suite)) {
+        let before = self.all_variants.replace(true);
+        cases(self);
+        self.all_variants.set(before);
     }
 
     /// Whether the next case is to be run.
@@ -126,7 +135,7 @@ impl<'a> Suite<'a> {
         let inputs: Vec<Data> = inputs.iter().map(|input| data(input)).collect();
         let mut seen: Vec<String> = Vec::new();
         for tier in self.tiers {
-            let variants = match variants(graph, tier.context.caps(), self.sabotage) {
+            let variants = match variants(graph, tier.context.caps(), self.all_variants.get(), self.sabotage) {
                 Ok(variants) => variants,
                 Err(error) => {
                     self.fail(&Run { tier, case, kernel: "no kernel" }, error.to_string());
@@ -261,8 +270,9 @@ fn fits(kernel: &Kernel, dtypes: &[DType], io: &Io, caps: &Caps) -> bool {
         .all(|((shape, &layout), &dtype)| layout.fits(shape, caps) && (layout == Layout::ROWS || dtype == DType::F32))
 }
 
-/// The graph once for each kernel that its operation has on such a device, if it is a single operation on its inputs.
-fn variants(graph: &Graph, caps: &Caps, sabotage: bool) -> Result<Vec<(Kernel, Graph)>> {
+/// The graph once for each kernel that its operation has on such a device, if it is a single operation on its inputs; of
+/// kernels with the same shaders and layouts the first only, unless `all` are wanted.
+fn variants(graph: &Graph, caps: &Caps, all: bool, sabotage: bool) -> Result<Vec<(Kernel, Graph)>> {
     let fused = graph.fused();
     let [node] = fused.nodes() else { return Ok(Vec::new()) };
     let inputs: Vec<Value> = fused.inputs().iter().map(|input| input.value).collect();
@@ -271,11 +281,20 @@ fn variants(graph: &Graph, caps: &Caps, sabotage: bool) -> Result<Vec<(Kernel, G
     }
     let mut kernels: Vec<(usize, Kernel)> = Vec::new();
     fused.visit(1, |node, io| {
-        let all = node.op.kernels(io, caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        let offered = node.op.kernels(io, caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
         let dtypes: Vec<DType> = node.inputs.iter().chain(&node.outputs).map(|&value| fused.dtype(value)).collect();
-        kernels = all.into_iter().enumerate().filter(|(_, kernel)| fits(kernel, &dtypes, io, caps)).collect();
+        kernels = offered.into_iter().enumerate().filter(|(_, kernel)| fits(kernel, &dtypes, io, caps)).collect();
         Ok(())
     })?;
+    if !all {
+        let mut seen: Vec<String> = Vec::new();
+        kernels.retain(|(_, kernel)| {
+            let of = family(kernel);
+            let new = !seen.contains(&of);
+            seen.push(of);
+            new
+        });
+    }
     if kernels.is_empty() {
         return Err(ErrorKind::Unsupported("none of its kernels fits".into()).at(node.op.name(), &node.name));
     }
@@ -299,6 +318,12 @@ fn variants(graph: &Graph, caps: &Caps, sabotage: bool) -> Result<Vec<(Kernel, G
 
 fn lose_a_workgroup(kernel: &mut Kernel) {
     kernel.dispatches.iter_mut().for_each(|dispatch| dispatch.workgroups[0] -= 1);
+}
+
+/// What kernels have in common that differ in constants only.
+fn family(kernel: &Kernel) -> String {
+    let shaders: BTreeSet<&str> = kernel.dispatches.iter().map(|dispatch| dispatch.shader.name()).collect();
+    format!("{shaders:?} {:?} {:?}", kernel.reads, kernel.writes)
 }
 
 /// What tells kernels apart that an earlier tier may have run already.

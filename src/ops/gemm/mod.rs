@@ -1,6 +1,8 @@
 //! The implicit GEMM that convolution, linear layers and matrix products lower to: choice of kernel, packing of weights.
 
+mod gemv;
 mod lanes;
+mod model;
 mod pool;
 mod tiled;
 mod winograd;
@@ -13,6 +15,9 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
 use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place};
+
+/// The output channels whose weights lie together, for all of the portable kernels.
+const BLOCK: usize = 64;
 
 /// `y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o])`, where p counts pixels (or rows) and k the taps of the
 /// kernel and the channels under them.
@@ -36,6 +41,7 @@ pub(crate) struct Gemm<'a> {
 }
 
 /// The second operand.
+#[derive(Clone, Copy)]
 pub(crate) enum Operand<'a> {
     /// Weights `[out, in / groups, kernel height, kernel width]` (or `[out, in]`), packed at load.
     Weight(&'a Constant),
@@ -54,6 +60,10 @@ impl Gemm<'_> {
         let portable = [self.gemv(caps)?, self.gemm(caps, false)?, self.gemm(caps, true)?];
         kernels.extend(portable.into_iter().flatten().map(|kernel| kernel.rank(rank)));
         Ok(kernels)
+    }
+
+    fn taps(&self) -> usize {
+        self.window.size[0] * self.window.size[1]
     }
 
     fn pixels(&self) -> usize {
@@ -115,7 +125,7 @@ impl Gemm<'_> {
         place: Place,
         row: usize,
     ) -> Packed {
-        let taps = self.window.size[0] * self.window.size[1];
+        let taps = self.taps();
         let texels = blocks.len() * taps * span4 * block;
         let (group_out, group_in, outputs) = (self.y.c / self.groups, self.x.c / self.groups, self.y.c);
         let of = (w.id(), taps, group_out, group_in);

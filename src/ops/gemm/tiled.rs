@@ -1,9 +1,11 @@
-//! The GEMM of every GPU: tiles through workgroup memory, and a matrix-vector product for few rows.
+//! The GEMM of every GPU: tiles through workgroup memory, of a size that suits the problem and the device.
 
-use super::{Gemm, Operand};
+use super::model::{self, Choice, Problem};
+use super::{BLOCK, Gemm, Operand};
 use crate::error::{ErrorKind, Result};
+use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 use bytemuck::{Pod, Zeroable};
@@ -25,40 +27,81 @@ struct GemmParams {
     kernel_w: u32,
     taps: u32,
     span4: u32,
+    k4: u32,
     group_out: u32,
     group_in: u32,
-    first_block: u32,
-    blocks: u32,
+    first4: u32,
+    wide4: u32,
     w_rows: u32,
+    splits: u32,
+    share4: u32,
     activation: ActivationParams,
-    pad: [u32; 3],
     batch: [[u32; 4]; 3],
 }
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
-struct GemvParams {
-    k4: u32,
+struct JoinParams {
+    splits: u32,
+    count: u32,
     out4: u32,
-    first_block: u32,
-    blocks: u32,
-    rows: u32,
     activation: ActivationParams,
 }
 
 impl Gemm<'_> {
-    /// Tiles of 64 pixels x 64 channels through workgroup memory. `rows` reads x as NCHW: what a network's input is.
-    pub(super) fn gemm(&self, caps: &Caps, rows: bool) -> Result<Option<Kernel>, ErrorKind> {
-        const BLOCK: usize = 64;
-        let worth_it = self.x.c <= 4 && matches!(self.w, Operand::Weight(_)) && self.x.h * self.x.w > 1;
-        if rows && !worth_it {
-            return Ok(None);
+    /// The variants that suit, best first. `rows` reads x as NCHW: what a network's input is.
+    pub(super) fn gemm(&self, caps: &Caps, rows: bool) -> Result<Vec<Kernel>, ErrorKind> {
+        let few = self.x.c <= 4 && self.groups == 1 && self.x.h * self.x.w > 1;
+        if rows && !(few && matches!(self.w, Operand::Weight(_))) {
+            return Ok(Vec::new());
         }
-        let shader = self.epilogue.of(shader!("gemm", "activation", "index")).set("X_ROWS", rows);
+        // In rows, each tap of each channel is a k: as channels they would be padded to four.
+        let flat = Image { c: self.x.c * self.taps(), ..self.x };
+        let packing = if rows { Gemm { x: flat, window: Window::PIXEL, ..*self } } else { Gemm { ..*self } };
+        let problem = Problem {
+            matrices: self.products(),
+            pixels: self.pixels(),
+            channels: self.y.c,
+            k: packing.taps() * packing.span4(BLOCK) * 4,
+            grouped: self.groups > 1,
+        };
+        let held = |choice: &Choice| choice.splits == 1 || self.shared(choice.splits) <= caps.max_binding;
+        let choices = model::choices(&problem, caps).into_iter().filter(held);
+        choices.map(|choice| self.variant(caps, &packing, choice, rows)).collect()
+    }
+
+    /// The bytes of so many partial results.
+    fn shared(&self, splits: usize) -> u64 {
+        (splits * self.texels() * 16) as u64
+    }
+
+    fn texels(&self) -> usize {
+        self.products() * self.pixels() * self.y.c4()
+    }
+
+    /// One variant, for weights packed as those of `packing`.
+    fn variant(&self, caps: &Caps, packing: &Gemm, choice: Choice, rows: bool) -> Result<Kernel, ErrorKind> {
+        let Choice { tile, splits } = choice;
         let Window { size, stride, dilation, before } = self.window;
-        let span4 = self.span4(BLOCK);
-        let k = size[0] * size[1] * span4 * 4;
-        let dispatch = |first_block: usize, blocks: usize, w: Binding, shader: Shader| {
+        let span4 = packing.span4(BLOCK);
+        let k4 = packing.taps() * span4;
+        let share4 = k4.div_ceil(splits).next_multiple_of(tile.k / 4);
+        let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
+        let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size;
+        let shader = tile.of(shader!("gemm", "activation", "index", "gemm"));
+        let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
+        let (shader, w_rows) = match self.w {
+            Operand::Weight(_) => (shader, 0),
+            Operand::Input { rows, transposed: [x, w], .. } => {
+                (shader.set("W_ROWS", true).set("X_COLUMNS", x).set("W_COLUMNS", w), rows)
+            }
+        };
+        let (shader, activation) = match splits {
+            1 => (self.epilogue.of(shader), self.epilogue.activation),
+            _ => (shader.set("PARTIAL", true), None),
+        };
+        let scratch = |write| Binding::Scratch { index: 0, bytes: self.shared(splits), write };
+        let dispatch = |first4: usize, wide4: usize, w: Binding| {
             let params = GemmParams {
                 pixels: self.pixels() as u32,
                 out_w: self.y.w as u32,
@@ -72,73 +115,64 @@ impl Gemm<'_> {
                 before: before.map(|v| v as u32),
                 dilation: dilation.map(|v| v as u32),
                 kernel_w: size[1] as u32,
-                taps: (size[0] * size[1]) as u32,
+                taps: self.taps() as u32,
                 span4: span4 as u32,
+                k4: k4 as u32,
                 group_out: (self.y.c / self.groups) as u32,
                 group_in: (self.x.c / self.groups) as u32,
-                first_block: first_block as u32,
-                blocks: blocks as u32,
-                w_rows: if let Operand::Input { rows, .. } = self.w { rows as u32 } else { 0 },
-                activation: ActivationParams::of(self.epilogue.activation),
-                pad: [0; 3],
+                first4: first4 as u32,
+                wide4: wide4 as u32,
+                w_rows: w_rows as u32,
+                splits: splits as u32,
+                share4: share4 as u32,
+                activation: ActivationParams::of(activation),
                 batch: self.matrices(),
             };
-            let workgroups = self.products() * blocks * self.pixels().div_ceil(64);
-            Dispatch::new(shader, &params, self.bindings(w, self.bias()), workgroups)
+            let mut bindings = self.bindings(w, self.bias());
+            if splits > 1 {
+                bindings[4] = scratch(true);
+            }
+            let tiles = self.pixels().div_ceil(tile.m) * (4 * wide4).div_ceil(tile.n);
+            Dispatch::new(shader.clone(), &params, bindings, self.products() * tiles * splits)
         };
-        let blocks = self.y.c.div_ceil(BLOCK);
-        let dispatches = match self.w {
-            Operand::Weight(w) => chunks(caps, BLOCK, k * BLOCK * 4, blocks)?
+        let mut dispatches: Vec<Dispatch> = match self.w {
+            Operand::Weight(w) => chunks(caps, BLOCK, 4 * k4 * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
                 .map(|(first, count)| {
-                    let w = self.pack(w, BLOCK, span4, first..first + count, Place::Buffer, 16 * k);
-                    dispatch(first, count, Binding::Weight(w), shader.clone())
+                    let w = packing.pack(w, BLOCK, span4, first..first + count, Place::Buffer, 64 * k4);
+                    let (first4, wide4) = self.texels_of(first, count);
+                    dispatch(first4, wide4, Binding::Weight(w))
                 })
                 .collect(),
-            Operand::Input { transposed: [x, w], .. } => {
-                let shader = shader.set("W_ROWS", true).set("X_COLUMNS", x).set("W_COLUMNS", w);
-                vec![dispatch(0, blocks, Binding::Input(1), shader)]
-            }
+            Operand::Input { .. } => vec![dispatch(0, self.y.c4(), Binding::Input(1))],
         };
+        if splits > 1 {
+            dispatches.push(self.join(splits, scratch(false)));
+        }
         let mut reads = self.reads(Place::Buffer);
         if rows {
             reads[0] = Layout::ROWS;
         }
-        let writes = vec![(self.layout)(Place::Buffer)];
-        Ok(Some(Kernel { rank: 0, reads, writes, dispatches }))
+        Ok(Kernel { rank: 0, reads, writes: vec![(self.layout)(Place::Buffer)], dispatches })
     }
 
-    /// One row a workgroup, k in slices: for a linear layer of few rows.
-    pub(super) fn gemv(&self, caps: &Caps) -> Result<Option<Kernel>, ErrorKind> {
-        const BLOCK: usize = 64;
-        let Operand::Weight(w) = self.w else { return Ok(None) };
-        let whole_image =
-            self.window.size == [self.x.h, self.x.w] && self.window.before == [0; 2] && self.y.h * self.y.w == 1;
-        if !whole_image || self.groups != 1 || self.y.n > 8 || self.window.dilation != [1; 2] {
-            return Ok(None);
-        }
-        let k = self.x.h * self.x.w * self.x.c4() * 4;
-        let shader = self.epilogue.of(shader!("gemv", "activation", "index"));
-        let dispatches = chunks(caps, BLOCK, k * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
-            .map(|(first, count)| {
-                let params = GemvParams {
-                    k4: (k / 4) as u32,
-                    out4: self.y.c4() as u32,
-                    first_block: first as u32,
-                    blocks: count as u32,
-                    rows: self.y.n as u32,
-                    activation: ActivationParams::of(self.epilogue.activation),
-                };
-                let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Place::Buffer, 16 * k);
-                let bindings = self.bindings(Binding::Weight(w), self.bias());
-                Dispatch::new(shader.clone(), &params, bindings, count * self.y.n)
-            })
-            .collect();
-        Ok(Some(Kernel {
-            rank: 0,
-            reads: self.reads(Place::Buffer),
-            writes: vec![(self.layout)(Place::Buffer)],
-            dispatches,
-        }))
+    /// The dispatch that adds what several workgroups have of each sum.
+    fn join(&self, splits: usize, shared: Binding) -> Dispatch {
+        let params = JoinParams {
+            splits: splits as u32,
+            count: self.texels() as u32,
+            out4: self.y.c4() as u32,
+            activation: ActivationParams::of(self.epilogue.activation),
+        };
+        // All but x.
+        let bindings = self.bindings(shared, self.bias()).split_off(1);
+        let shader = self.epilogue.of(shader!("gemm_join", "activation", "index"));
+        Dispatch::new(shader, &params, bindings, self.texels().div_ceil(64))
+    }
+
+    /// The first texel of outputs of so many blocks from one on, and how many they are.
+    pub(super) fn texels_of(&self, block: usize, count: usize) -> (usize, usize) {
+        let first4 = block * BLOCK / 4;
+        (first4, (count * BLOCK / 4).min(self.y.c4() - first4))
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{Constant, Graph, Result, Value};
 /// The cases.
 pub fn cases(t: &Suite) {
     sizes_about_the_tiles(t);
+    t.by_all_variants(variants);
     windows(t);
     as_large_as_the_image(t);
     rows_of_weights_beyond_a_texture(t);
@@ -111,6 +112,31 @@ fn sizes_about_the_tiles(t: &Suite) {
         Case { name: "several blocks and tiles, large weights", x: [2, 150, 5, 9], out: 70, ..SAME },
     ];
     cases.iter().for_each(|case| case.check(t));
+}
+
+/// Every tile of the GEMM: whole ones and their edges along pixels, channels and k; k that several workgroups share.
+fn variants(t: &Suite) {
+    let cases = [
+        Case { name: "tapped", x: [2, 22, 9, 15], out: 133, ..SAME },
+        Case { name: "strided, dilated", x: [1, 9, 30, 25], out: 70, stride: [2, 1], dilation: [1, 2], ..SAME },
+        Case { name: "grouped", x: [1, 108, 9, 8], out: 144, groups: 3, ..SAME },
+        Case { name: "point", x: [2, 26, 9, 15], out: 133, ..PLAIN },
+        Case { name: "of a network's input", x: [1, 3, 18, 17], out: 33, stride: [2; 2], kernel: [5; 2], ..SAME },
+        Case { name: "k shared", x: [1, 67, 5, 4], out: 33, ..SAME },
+        Case { name: "grouped, k shared", x: [1, 120, 5, 4], out: 72, groups: 2, ..SAME },
+    ];
+    for case in cases {
+        let x = random(1, case.x);
+        let y = case.reference(&x, true);
+        let residual = random(4, y.shape.clone());
+        let graph = graph(&[&x, &residual], |graph, x| {
+            let y = graph.conv2d(x[0], case.op(true))?;
+            let y = graph.sum(y, x[1])?;
+            graph.activation(y, Activation::LeakyRelu(0.5))
+        });
+        let expected = reference::leaky_relu(&reference::add(&y, &residual), 0.5);
+        t.check(case.name, &graph, &[&x, &residual], &expected, Tolerance::Reduction(case.terms()));
+    }
 }
 
 fn windows(t: &Suite) {

@@ -7,6 +7,7 @@ use crate::selftest::reference::{self, Tensor};
 /// The cases.
 pub fn cases(t: &Suite) {
     sizes(t);
+    t.by_all_variants(variants);
     outliers_and_no_bias(t);
     takes_in_residual_and_activation(t);
     after_flatten_it_is_a_convolution(t);
@@ -61,6 +62,16 @@ fn sizes(t: &Suite) {
         Case { name: "rank 1", x: &[6], out: 3 },
         Case { name: "rank 3", x: &[2, 3, 7], out: 5 },
         Case { name: "rank 4", x: &[2, 3, 5, 6], out: 9 },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+}
+
+fn variants(t: &Suite) {
+    let cases = [
+        Case { name: "one row", x: &[1, 1030], out: 70 },
+        Case { name: "three rows", x: &[3, 70], out: 33 },
+        Case { name: "eight rows", x: &[8, 260], out: 130 },
+        Case { name: "k shared by eight", x: &[9, 4100], out: 18 },
     ];
     cases.iter().for_each(|case| case.check(t));
 }

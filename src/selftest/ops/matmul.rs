@@ -7,6 +7,7 @@ use crate::selftest::reference::{self, Tensor};
 /// The cases.
 pub fn cases(t: &Suite) {
     sizes(t);
+    t.by_all_variants(variants);
     outliers_and_activation(t);
     vectors(t);
     transposed(t);
@@ -74,6 +75,19 @@ fn sizes(t: &Suite) {
         let k = a.shape[a.shape.len() - 1];
         let graph = graph(&[&a, &b], |graph, x| graph.matmul(x[0], x[1]));
         t.check(name, &graph, &[&a, &b], &reference::matmul(&a, &b), Tolerance::Reduction(k));
+    }
+}
+
+/// Every tile of the GEMM, whole and at its edges; and k that several workgroups share.
+fn variants(t: &Suite) {
+    for (batch, m, k, n) in [(2, 133, 37, 130), (3, 9, 530, 33)] {
+        for transposed in [[false; 2], [true; 2]] {
+            let a = random(1, if transposed[0] { [batch, k, m] } else { [batch, m, k] });
+            let b = random(2, if transposed[1] { [batch, n, k] } else { [batch, k, n] });
+            let graph = graph(&[&a, &b], |graph, x| graph.push(op(transposed), x));
+            let case = format!("{batch} of {m} x {k} by {k} x {n}, transposed {transposed:?}");
+            t.check(&case, &graph, &[&a, &b], &product(&a, &b, transposed), Tolerance::Reduction(k));
+        }
     }
 }
 

@@ -1,0 +1,29 @@
+// The end of a product whose k several workgroups of gemm.wgsl have shared: y = f(sum of partial[split] + bias + residual).
+//
+// partial: [split][p][o/4] texels, added in this order whatever workgroup was first. y, residual: [p][o/4]. An invocation
+// computes one texel.
+
+override RESIDUAL: bool = false;
+override ACTIVATION: u32 = 0u;
+
+struct Params { splits: u32, count: u32, out4: u32, lo: f32, hi: f32, alpha: f32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> partial: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    var sum = bias[i % params.out4];
+    for (var split = 0u; split < params.splits; split++) { sum += partial[split * params.count + i]; }
+    if RESIDUAL { sum += residual[i]; }
+    y[i] = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
+}

@@ -1,0 +1,56 @@
+//! The matrix-vector product of every GPU: a linear layer of few rows, whose weights are read once.
+
+use super::{BLOCK, Gemm, Operand, chunks, model};
+use crate::error::{ErrorKind, Result};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Place};
+use crate::ops::activation::ActivationParams;
+use bytemuck::{Pod, Zeroable};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct GemvParams {
+    k4: u32,
+    out4: u32,
+    first4: u32,
+    wide4: u32,
+    rows: u32,
+    activation: ActivationParams,
+}
+
+impl Gemm<'_> {
+    /// All rows in a workgroup, k in slices: for a linear layer of up to eight rows.
+    pub(super) fn gemv(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let Operand::Weight(w) = self.w else { return Ok(Vec::new()) };
+        let whole_image =
+            self.window.size == [self.x.h, self.x.w] && self.window.before == [0; 2] && self.y.h * self.y.w == 1;
+        if !whole_image || self.groups != 1 || self.y.n > 8 || self.window.dilation != [1; 2] {
+            return Ok(Vec::new());
+        }
+        let k4 = self.x.h * self.x.w * self.x.c4();
+        let shader = shader!("gemv", "activation", "index").tile("ROWS", self.y.n.next_power_of_two() as u32);
+        let columns = model::columns(self.y.c4(), caps);
+        let kernel = |columns: usize| {
+            let shader = self.epilogue.of(shader.clone().tile("COLUMNS", columns as u32));
+            let dispatches = chunks(caps, BLOCK, 4 * k4 * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
+                .map(|(first, count)| {
+                    let (first4, wide4) = self.texels_of(first, count);
+                    let params = GemvParams {
+                        k4: k4 as u32,
+                        out4: self.y.c4() as u32,
+                        first4: first4 as u32,
+                        wide4: wide4 as u32,
+                        rows: self.y.n as u32,
+                        activation: ActivationParams::of(self.epilogue.activation),
+                    };
+                    let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Place::Buffer, 64 * k4);
+                    let bindings = self.bindings(Binding::Weight(w), self.bias());
+                    Dispatch::new(shader.clone(), &params, bindings, wide4.div_ceil(columns))
+                })
+                .collect();
+            let writes = vec![(self.layout)(Place::Buffer)];
+            Ok(Kernel { rank: 0, reads: self.reads(Place::Buffer), writes, dispatches })
+        };
+        columns.map(kernel).into_iter().collect()
+    }
+}

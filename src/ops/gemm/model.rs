@@ -1,0 +1,161 @@
+//! Which tile suits which problem: the ladder of `shaders/gemm.wgsl`'s variants, and what each is expected to cost.
+//!
+//! No GPU has told its opinion of these numbers yet. They only order candidates: what is measured decides, where something is.
+
+use crate::kernel::{Caps, Shader};
+
+/// A variant of `shaders/gemm.wgsl`: what one workgroup computes, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tile {
+    /// Pixels.
+    pub(super) m: usize,
+    /// Output channels.
+    pub(super) n: usize,
+    /// What of k goes through workgroup memory at a time.
+    pub(super) k: usize,
+    /// Quads of 4 pixels x 4 channels that an invocation computes, `[pixels, channels]`.
+    quads: [usize; 2],
+    /// Groups of invocations that share k.
+    slices: usize,
+}
+
+/// Large tiles read least, small ones leave no part of a device idle. The invocations of each can bring a tile at one patch
+/// each: (m + n) k / 16 of them at least.
+const LADDER: [Tile; 7] = [
+    Tile { m: 128, n: 128, k: 16, quads: [2, 2], slices: 1 },
+    Tile { m: 128, n: 64, k: 8, quads: [2, 2], slices: 1 },
+    Tile { m: 64, n: 64, k: 16, quads: [2, 1], slices: 1 },
+    Tile { m: 64, n: 64, k: 16, quads: [1, 1], slices: 1 },
+    Tile { m: 32, n: 64, k: 16, quads: [1, 1], slices: 1 },
+    Tile { m: 32, n: 32, k: 16, quads: [1, 1], slices: 1 },
+    Tile { m: 32, n: 32, k: 32, quads: [1, 1], slices: 4 },
+];
+
+/// A product, as far as its cost depends on it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Problem {
+    pub(super) matrices: usize,
+    pub(super) pixels: usize,
+    pub(super) channels: usize,
+    pub(super) k: usize,
+    /// Whether each block of 64 channels reads channels of its own.
+    pub(super) grouped: bool,
+}
+
+/// A tile, and how many workgroups share the k of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) tile: Tile,
+    pub(super) splits: usize,
+}
+
+impl Tile {
+    fn invocations(&self) -> usize {
+        self.m * self.n / (16 * self.quads[0] * self.quads[1]) * self.slices
+    }
+
+    /// The bytes of workgroup memory: rows of k, padded by a texel.
+    fn memory(&self) -> usize {
+        self.k * (self.m / 4 + self.n / 4 + 2) * 16
+    }
+
+    /// The same tile with half the k where the device hasn't the memory.
+    fn within(self, caps: &Caps) -> Tile {
+        let halved = Tile { k: self.k / 2, ..self };
+        if self.memory() > caps.max_workgroup_memory as usize { halved } else { self }
+    }
+
+    /// The variant of the shader.
+    pub(super) fn of(&self, shader: Shader) -> Shader {
+        let tile = |shader: Shader, name, value: usize| shader.tile(name, value as u32);
+        let shader = tile(tile(tile(shader, "TILE_M", self.m), "TILE_N", self.n), "TILE_K", self.k);
+        let shader = tile(tile(shader, "QUADS_M", self.quads[0]), "QUADS_N", self.quads[1]);
+        tile(shader, "SLICES", self.slices)
+    }
+
+    fn tiles(&self, problem: &Problem) -> usize {
+        problem.matrices * problem.pixels.div_ceil(self.m) * problem.channels.div_ceil(self.n)
+    }
+
+    /// Whether it isn't mostly padding: another one computes the same with less.
+    fn suits(&self, problem: &Problem) -> bool {
+        let smallest = |size| size == 32;
+        (smallest(self.m) || problem.pixels > self.m / 2)
+            && (smallest(self.n) || problem.channels > self.n / 2)
+            // Weights lie in blocks of 64 channels.
+            && !(problem.grouped && self.n > 64)
+    }
+
+    /// The cycles that a compute unit takes for one k of one workgroup, if it has work enough: 128 multiplications a cycle, a
+    /// vec4 for an invocation from workgroup memory in the time of four, and 64 bytes of the tile from the cache.
+    fn cycles(&self) -> f64 {
+        let products = (self.m * self.n) as f64;
+        let reads = (self.quads[0] + self.quads[1]) as f64 / (4 * self.quads[0] * self.quads[1]) as f64;
+        products / 128.0 * (1.0 + reads) + (self.m + self.n) as f64 / 16.0
+    }
+}
+
+impl Choice {
+    /// The cycles that the device takes for the problem.
+    fn cost(&self, problem: &Problem, caps: &Caps) -> f64 {
+        /// A dispatch that waits for the one before it: 5 µs.
+        const DISPATCH: f64 = 8000.0;
+        /// Until the first tile is there, and after the last one.
+        const WORKGROUP: f64 = 1500.0;
+        let Choice { tile, splits } = self;
+        let units = f64::from(caps.units.max(1));
+        // What the busiest unit gets; workgroups on one unit hide each other's waits.
+        let turns = (tile.tiles(problem) * splits).div_ceil(caps.units.max(1) as usize) as f64;
+        let invocations = (turns * tile.invocations() as f64).min(1024.0);
+        let hidden = invocations / (invocations + 128.0);
+        let k = problem.k.div_ceil(*splits).next_multiple_of(tile.k) as f64;
+        let adding = (tile.slices - 1) as f64 * ((tile.m * tile.n / 16) as f64 + 100.0);
+        let product = turns * (k * tile.cycles() / hidden + adding) + WORKGROUP;
+        if *splits == 1 {
+            return product;
+        }
+        // Partial sums are written and read, the result is written: 32 bytes a cycle and unit.
+        let moved = (problem.matrices * problem.pixels * problem.channels * 4 * (2 * splits + 1)) as f64;
+        // One dispatch is known to do: two have to promise half the time.
+        2.0 * (product + moved / (32.0 * units)) + DISPATCH
+    }
+}
+
+/// So few units are a processor's, on which no tile leaves lanes idle and the smallest is compiled first.
+const PROCESSOR: u32 = 4;
+
+/// The variants that suit a problem, best first: each tile as it is, and the two best of those whose k several workgroups
+/// share, if one of them is.
+pub(super) fn choices(problem: &Problem, caps: &Caps) -> Vec<Choice> {
+    /// What a workgroup's share of k is at least: ONNX Runtime's figure.
+    const SHARE: usize = 256;
+    let tiles = LADDER.iter().map(|tile| tile.within(caps)).filter(|tile| tile.suits(problem));
+    let cost = |choice: &Choice| choice.cost(problem, caps);
+    let order = |choices: &mut Vec<Choice>| choices.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+    let mut choices: Vec<Choice> = tiles.map(|tile| Choice { tile, splits: 1 }).collect();
+    order(&mut choices);
+    let mut split: Vec<Choice> = choices
+        .iter()
+        .filter(|choice| choice.tile.tiles(problem) <= caps.units as usize)
+        .flat_map(|choice| [2, 4, 8, 16].map(|splits| Choice { splits, ..*choice }))
+        .filter(|choice| problem.k >= SHARE * choice.splits)
+        .collect();
+    order(&mut split);
+    choices.extend(split.into_iter().take(2));
+    order(&mut choices);
+    if caps.units <= PROCESSOR {
+        choices.sort_by_key(|choice| (choice.splits, choice.tile.invocations() * choice.tile.m));
+    }
+    choices.truncate(8);
+    choices
+}
+
+/// The columns of a workgroup of `shaders/gemv.wgsl`, best first: as many as leave no unit idle. Fewer read less in one piece.
+pub(super) fn columns(out4: usize, caps: &Caps) -> [usize; 2] {
+    let enough = |columns: &usize| out4.div_ceil(*columns) >= 2 * caps.units as usize;
+    match [16, 8, 4].into_iter().find(enough) {
+        Some(16) => [16, 8],
+        Some(columns) => [columns, columns / 2],
+        None => [2, 4],
+    }
+}
