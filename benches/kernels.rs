@@ -1,36 +1,63 @@
-//! Kernels one by one: `cargo bench --bench kernels [FILTER]` prints a line each: milliseconds, GFLOP/s, and GB/s beside the
-//! rate at which the adapter copies a buffer.
+//! Kernels one by one: `cargo bench --bench kernels -- [FILTER] [--products] [--sizes N,...] [--json]` prints a line each:
+//! milliseconds, GFLOP/s, and GB/s beside the rate at which the adapter copies a buffer. `--products`: matrix products and
+//! convolutions only. `--sizes`: of the square matrix products. `--json`: an object a line, which says the layer too.
 //!
-//! A frame here goes from buffer to buffer on the device: it is encoded, submitted and waited for, and nothing is copied. GB/s
-//! count what has to be moved: each input and each output once.
+//! A frame here goes from buffer to buffer on the device, and nothing is copied. As many frames are submitted at once as it takes
+//! for the waiting not to count. GB/s count what has to be moved: each input and each output once.
 
+use serde_json::{Value as Json, json};
 use shadernet::ops::{
     Activation, Attention, BatchNorm2d, BinaryKind, Conv2d, GroupNorm, LayerNorm, MatMul, Pool2d, PoolKind,
 };
-use shadernet::{BATCH, Constant, Context, ContextOptions, Graph, Model, Result, Value, seeded_input, wgpu};
+use shadernet::{BATCH, Constant, Context, ContextOptions, ErrorKind, Graph, Model, Result, Value, seeded_input, wgpu};
 use std::time::Instant;
 
 /// What all cases have in common.
 struct Bench {
     context: Context,
     filter: String,
+    sizes: Vec<usize>,
+    json: bool,
     /// GB/s of a copy, read and written.
     copy: f64,
 }
 
 fn main() -> Result<()> {
-    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let (mut filter, mut sizes, mut json, mut products) = (String::new(), vec![256, 512, 1024], false, false);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--json" => json = true,
+            "--products" => products = true,
+            "--sizes" => sizes = parse_sizes(&arguments.next().unwrap_or_default())?,
+            // What cargo adds.
+            "--bench" => {}
+            _ => filter = argument,
+        }
+    }
     let context = pollster::block_on(Context::with(&ContextOptions::from_env()))?;
-    println!("{} ({:?}, {})", context.info().name, context.info().backend, context.info().driver_info);
-    let mut bench = Bench { context, filter, copy: 0.0 };
+    let mut bench = Bench { context, filter, sizes, json, copy: 0.0 };
     // An output that is an input is copied. A quarter of what fits into WebGPU's smallest binding, 4 bytes each.
     let copied = graph(&[&[1 << 23]], |_, x| Ok(x[0]))?;
     bench.copy = bytes(&copied)? / bench.median(&copied)? / 1e6;
-    println!("copy: {:.1} GB/s", bench.copy);
-    println!("{:<42} {:>10} {:>10} {:>8} {:>8}", "case", "ms", "GFLOP/s", "GB/s", "of copy");
+    if !json {
+        let info = bench.context.info();
+        println!("{} ({:?}, {})", info.name, info.backend, info.driver_info);
+        println!("copy: {:.1} GB/s", bench.copy);
+        println!("{:<42} {:>10} {:>10} {:>8} {:>8}", "case", "ms", "GFLOP/s", "GB/s", "of copy");
+    }
     bench.products()?;
+    if products {
+        return Ok(());
+    }
     bench.memory_bound()?;
     bench.attention()
+}
+
+fn parse_sizes(text: &str) -> Result<Vec<usize>> {
+    let size = |text: &str| text.parse().ok().filter(|size| (1..=1 << 15).contains(size));
+    let sizes: Option<Vec<usize>> = text.split(',').map(size).collect();
+    sizes.ok_or_else(|| ErrorKind::argument("--sizes", "N,..., each 1 to 32768", text).into())
 }
 
 fn graph(shapes: &[&[usize]], build: impl FnOnce(&mut Graph, &[Value]) -> Result<Value>) -> Result<Graph> {
@@ -55,9 +82,9 @@ fn bytes(graph: &Graph) -> Result<f64> {
 
 impl Bench {
     fn products(&self) -> Result<()> {
-        for n in [256, 512, 1024] {
+        for &n in &self.sizes {
             let product = graph(&[&[n, n], &[n, n]], |graph, x| graph.push(MatMul::new(), x))?;
-            self.report(&format!("matmul {n}x{n}x{n}"), &product)?;
+            self.report_layer(&format!("matmul {n}x{n}x{n}"), &product, json!({ "matmul": n }))?;
         }
         // (input channels, output channels, kernel, stride, groups, size): layers of ResNet and MobileNetV2.
         for (c, o, k, s, g, size) in [
@@ -78,7 +105,9 @@ impl Bench {
         ] {
             let conv = Conv2d::new(weight(&[o, c / g, k, k]), None).stride(s).padding(k / 2).groups(g);
             let layer = graph(&[&[BATCH, c, size, size]], |graph, x| graph.conv2d(x[0], conv))?;
-            self.report(&format!("conv2d {c}->{o} {k}x{k}/{s} groups {g} @{size}"), &layer)?;
+            let parts = json!({ "channels": [c, o], "kernel": k, "stride": s, "groups": g, "size": size });
+            let name = format!("conv2d {c}->{o} {k}x{k}/{s} groups {g} @{size}");
+            self.report_layer(&name, &layer, json!({ "conv2d": parts }))?;
         }
         Ok(())
     }
@@ -136,10 +165,21 @@ impl Bench {
     }
 
     fn report(&self, name: &str, graph: &Graph) -> Result<()> {
+        self.report_layer(name, graph, Json::Null)
+    }
+
+    fn report_layer(&self, name: &str, graph: &Graph, layer: Json) -> Result<()> {
         if !name.contains(&self.filter) {
             return Ok(());
         }
-        let median = self.median(graph)?;
+        let median = match self.median(graph) {
+            // The largest products are too large for some.
+            Err(error) if matches!(error.kind, ErrorKind::Limit { .. }) && self.json => {
+                println!("{}", json!({ "case": name, "layer": layer, "error": error.to_string() }));
+                return Ok(());
+            }
+            median => median?,
+        };
         let mut macs = 0;
         graph.visit(1, |node, io| {
             macs += node.op.cost(io).macs;
@@ -147,11 +187,15 @@ impl Bench {
         })?;
         let rate = bytes(graph)? / median / 1e6;
         let (flops, share) = (2.0 * macs as f64 / median / 1e6, 100.0 * rate / self.copy);
+        if self.json {
+            println!("{}", json!({ "case": name, "layer": layer, "ms": median, "gflop_s": flops, "gb_s": rate }));
+            return Ok(());
+        }
         println!("{name:<42} {median:>10.3} {flops:>10.1} {rate:>8.2} {share:>6.0} %");
         Ok(())
     }
 
-    /// The median of at least seven frames, for half a second, in milliseconds.
+    /// The milliseconds of a frame: the median of at least seven submissions, for half a second.
     fn median(&self, graph: &Graph) -> Result<f64> {
         let context = &self.context;
         let session = Model::new(context, graph)?.session(1)?;
@@ -167,20 +211,23 @@ impl Bench {
             context.queue().write_buffer(buffer, 0, bytemuck::cast_slice(&seeded_input(i as u64, &port.shape)));
         }
         let bound = session.bind(&bindings(&inputs), &bindings(&outputs))?;
-        let frame = || -> Result<f64> {
+        let submit = |frames: usize| -> Result<f64> {
             let start = Instant::now();
             let mut encoder = context.device().create_command_encoder(&Default::default());
-            session.encode(&mut encoder, &bound)?;
+            for _ in 0..frames {
+                session.encode(&mut encoder, &bound)?;
+            }
             context.queue().submit([encoder.finish()]);
             let waited = context.device().poll(wgpu::PollType::wait_indefinitely());
-            waited.map_err(|error| shadernet::ErrorKind::Device(error.to_string()))?;
-            Ok(start.elapsed().as_secs_f64() * 1e3)
+            waited.map_err(|error| ErrorKind::Device(error.to_string()))?;
+            Ok(start.elapsed().as_secs_f64() * 1e3 / frames as f64)
         };
-        frame()?;
+        submit(1)?;
+        let frames = (10.0 / submit(1)?).clamp(1.0, 100.0) as usize;
         let start = Instant::now();
         let mut times = Vec::new();
         while times.len() < 7 || start.elapsed().as_millis() < 500 {
-            times.push(frame()?);
+            times.push(submit(frames)?);
         }
         times.sort_by(f64::total_cmp);
         Ok(times[times.len() / 2])

@@ -401,7 +401,7 @@ fn profile_writes_tables_a_page_and_a_trace() {
     assert!(devices.contains("GFLOP/s in f32"), "{devices}");
 }
 
-/// The digits' last layer has two kernels on every GPU. Which one is faster depends on the device.
+/// The digits' layers have several kernels on every GPU. Which one is fastest depends on the device.
 #[test]
 fn tune_says_what_it_found_and_keeps_it() {
     let folder = Folder::new("tune");
@@ -419,11 +419,10 @@ fn tune_says_what_it_found_and_keeps_it() {
     let path = said.lines().last().and_then(|line| line.strip_prefix("kept in ")).unwrap();
     let kept: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let problems = kept["problems"].as_object().unwrap();
-    assert_eq!(problems.len(), 1, "{kept:#}");
-    let times = problems.values().next().unwrap()["ms"].as_object().unwrap();
-    assert!(times.len() == 2 && times.values().all(|ms| ms.as_f64().is_some_and(|ms| ms > 0.0)), "{kept:#}");
+    let (name, tuned) = problems.iter().find(|(name, _)| name.starts_with("linear [2, ")).unwrap();
+    let times = tuned["ms"].as_object().unwrap();
+    assert!(times.len() >= 2 && times.values().all(|ms| ms.as_f64().is_some_and(|ms| ms > 0.0)), "{kept:#}");
     // What was chosen is used, and said. Here a file says so.
-    let (name, tuned) = problems.iter().next().unwrap();
     let other = times.keys().find(|kernel| !kernel.starts_with("gemv")).unwrap();
     let chosen = Value::from(other.as_str());
     let mut changed = kept.clone();
@@ -436,7 +435,8 @@ fn tune_says_what_it_found_and_keeps_it() {
         text(&command.env("XDG_CACHE_HOME", folder.path("")).env("HOME", folder.path("")).output().unwrap().stdout)
             .to_owned()
     };
-    assert!(profile(&[]).contains("; tuned: 1 problem\n"));
+    let said = profile(&[]);
+    assert!(said.contains("; tuned: "), "{said}");
     assert!(!profile(&["--no-cache"]).contains("tuned"));
     let said = tune(&["--budget", "0.001"]);
     assert!(said.contains("the time was up") && !said.contains("kept in"), "{said}");

@@ -138,7 +138,7 @@ mod logits {
         vgg11 vgg11_bn vgg13 vgg13_bn vgg16 vgg16_bn vgg19 vgg19_bn
         resnet18 resnet34 resnet50 resnet101 resnet152 resnext50_32x4d
         mobilenet_v1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large
-        vit_b_16
+        vit_b_16 vit_ti_16
     }
 
     #[test]

@@ -95,7 +95,7 @@ fn memory_is_what_is_alive_and_a_tenth() {
         "resnet18" | "resnet34" => 120,
         "resnet50" | "resnet101" | "resnet152" => 112,
         "mobilenet_v3_large" => 123,
-        "vit_b_16" => 117,
+        "vit_b_16" | "vit_ti_16" => 117,
         _ => 110,
     };
     for network in all() {

@@ -78,6 +78,8 @@ fn parameters_of_all_networks() {
         ("mobilenet_v3_small", 2_542_856),
         ("mobilenet_v3_large", 5_483_032),
         ("vit_b_16", 86_567_656),
+        // Of its `VisionTransformer` of these sizes.
+        ("vit_ti_16", 5_717_416),
     ];
     // torchvision lacks these; what their papers and training scripts say, layer by layer.
     let upscale = conv(12, 3, 5) + conv(32, 3, 5) + 2 * conv(32, 32, 3) + conv(12, 32, 3) + (32 + 32 + 32 + 12);

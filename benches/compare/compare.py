@@ -4,280 +4,272 @@
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
-import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "target" / "compare"
+import peers
+from networks import FOLDER, NETWORKS, unit, weights
 
-
-def network(name):
-    """torchvision's network with seeded weights and batch norm statistics that do something."""
-    import torch
-    import torchvision
-
-    torch.manual_seed(0)
-    model = torchvision.models.get_model(name, weights=None).eval()
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-    return model
-
-
-def load(name):
-    from safetensors.torch import load_file
-
-    model = network(name)
-    model.load_state_dict(load_file(FOLDER / f"{name}.safetensors"))
-    return model
-
-
-def prepare(name, batches, peers):
-    """Weights, inputs, PyTorch's outputs, and the forms that peers want, once."""
-    import warnings
-
-    import numpy
-    import torch
-    from safetensors.torch import save_file
-
-    # The forms that peers read come from exporters that PyTorch is about to give up.
-    warnings.simplefilter("ignore")
-    model = network(name)
-    save_file(model.state_dict(), FOLDER / f"{name}.safetensors")
-    for batch in batches:
-        torch.manual_seed(batch)
-        x = torch.randn(batch, 3, 224, 224)
-        numpy.save(FOLDER / f"x{batch}.npy", x.numpy())
-        with torch.inference_mode():
-            numpy.save(FOLDER / f"{name}.y{batch}.npy", model(x).numpy())
-    example = torch.zeros(1, 3, 224, 224)
-    if any(peer.startswith("ort") for peer in peers):
-        axes = {"x": {0: "n"}, "y": {0: "n"}}
-        path = str(FOLDER / f"{name}.onnx")
-        torch.onnx.export(model, (example,), path, input_names=["x"], output_names=["y"], dynamic_axes=axes, dynamo=False)
-    if any(peer.startswith("ncnn") for peer in peers):
-        torch.jit.trace(model, example).save(FOLDER / f"{name}.pt")
-        # It says much, and writes where it stands.
-        shape = 'input_shapes=[[1, 3, 224, 224]], input_types=["f32"]'
-        convert = f"import sys, pnnx; pnnx.convert(sys.argv[1], {shape}, fp16=False)"
-        subprocess.run([sys.executable, "-c", convert, f"{name}.pt"], cwd=FOLDER, capture_output=True)
-
-
-def torch_peer(device, tf32=False, half=False, compiled=False):
-    def make(name, _batch):
-        import torch
-
-        if not (device == "cpu" or torch.cuda.is_available()):
-            raise ImportError("PyTorch sees no CUDA device")
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-        torch.backends.cudnn.benchmark = True
-        dtype = torch.float16 if half else torch.float32
-        layout = torch.channels_last if half else torch.contiguous_format
-        model = load(name).to(device, dtype, memory_format=layout)
-        if compiled:
-            model = torch.compile(model, mode="max-autotune")
-
-        def run(x):
-            with torch.inference_mode():
-                x = torch.from_numpy(x).to(device, dtype, memory_format=layout)
-                return model(x).float().cpu().numpy()
-
-        return run
-
-    return make
-
-
-def ort_peer(provider):
-    def make(name, _batch):
-        import onnxruntime
-
-        if provider not in onnxruntime.get_available_providers():
-            raise ImportError(f"ONNX Runtime here has no {provider}")
-        session = onnxruntime.InferenceSession(FOLDER / f"{name}.onnx", providers=[provider])
-        return lambda x: session.run(None, {"x": x})[0]
-
-    return make
-
-
-def ncnn_peer(vulkan):
-    def make(name, _batch):
-        import ncnn
-        import numpy
-
-        net = ncnn.Net()
-        if vulkan and ncnn.get_gpu_count() == 0:
-            raise ImportError("ncnn sees no Vulkan device")
-        net.opt.use_vulkan_compute = vulkan
-        for option in ["use_fp16_packed", "use_fp16_storage", "use_fp16_arithmetic", "use_bf16_storage"]:
-            setattr(net.opt, option, False)
-        if net.load_param(str(FOLDER / f"{name}.ncnn.param")) or net.load_model(str(FOLDER / f"{name}.ncnn.bin")):
-            raise ImportError("pnnx made no ncnn network (is it installed?)")
-
-        def one(image):
-            extractor = net.create_extractor()
-            extractor.input("in0", ncnn.Mat(image).clone())
-            return numpy.array(extractor.extract("out0")[1])
-
-        return lambda x: numpy.stack([one(image) for image in x])
-
-    return make
-
-
-PEERS = {
-    "torch-cpu": torch_peer("cpu"),
-    "torch-cuda": torch_peer("cuda"),
-    "torch-cuda-tf32": torch_peer("cuda", tf32=True),
-    "torch-cuda-f16": torch_peer("cuda", half=True),
-    "torch-cuda-compile": torch_peer("cuda", compiled=True),
-    "ort-cpu": ort_peer("CPUExecutionProvider"),
-    "ort-cuda": ort_peer("CUDAExecutionProvider"),
-    "ort-webgpu": ort_peer("WebGpuExecutionProvider"),
-    "ncnn-cpu": ncnn_peer(False),
-    "ncnn-vulkan": ncnn_peer(True),
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+RUST = FOLDER / "cargo" / "release"
+PEERS = [*peers.PEERS, "burn", "wonnx"]
+# Drivers and libraries that keep what they compiled forget it.
+COLD = {
+    "MESA_SHADER_CACHE_DISABLE": "1",
+    "__GL_SHADER_DISK_CACHE": "0",
+    "CUDA_CACHE_DISABLE": "1",
+    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",
 }
 
 
-def cell(peer, name, batch, seconds):
-    """One figure of one peer, in this process: its error and its times in milliseconds."""
-    import numpy
-
-    x = numpy.load(FOLDER / f"x{batch}.npy")
-    run = PEERS[peer](name, batch)
-    found = error(name, batch, run(x))
-    times, end = [], time.perf_counter() + 0.2
-    while time.perf_counter() < end:
-        run(x)
-    end = time.perf_counter() + seconds
-    while len(times) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        run(x)
-        times.append(1e3 * (time.perf_counter() - start))
-    return {"error": found, "ms": statistics.median(times), "min_ms": min(times), "frames": len(times)}
+class Failed(Exception):
+    """Why there is no figure."""
 
 
-def error(name, batch, y):
-    """The largest difference from PyTorch's output, as a part of its largest value."""
-    import numpy
-
-    wanted = numpy.load(FOLDER / f"{name}.y{batch}.npy")
-    return float(numpy.abs(y.reshape(wanted.shape) - wanted).max() / numpy.abs(wanted).max())
+class Missing(Failed):
+    """Why a peer gives none at all here."""
 
 
-def shadernet(name, batch, seconds, options):
-    """The same of shadernet, by its command."""
-    import numpy
+def shadernet(name):
+    """The executable of a bench target, built if need be."""
+    command = ["cargo", "bench", "--no-run", "--locked", "--bench", name, "--message-format=json"]
+    built = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    if built.returncode != 0:
+        raise SystemExit(f"shadernet's bench {name} can't be built")
+    built = [message for message in map(json.loads, built.stdout.splitlines()) if message.get("executable")]
+    return next(message["executable"] for message in built if message["target"]["name"] == name)
 
-    command = [options.shadernet] + (["--adapter", options.adapter] if options.adapter else [])
-    weights = ["--weights", str(FOLDER / f"{name}.safetensors")]
-    out = FOLDER / "out"
 
-    def call(*arguments):
-        if subprocess.run([*command, *arguments], stdout=subprocess.DEVNULL).returncode != 0:
-            raise SystemExit("shadernet failed: there is nothing to compare with")
+def form(peer):
+    """The form in which a peer takes networks."""
+    return {"ort": "onnx", "wonnx": "wonnx", "ncnn": "ncnn"}.get(peer.split("-")[0])
 
-    call("run", name, *weights, "--input", str(FOLDER / f"x{batch}.npy"), "--output", str(out))
-    [output] = out.glob("*.npy")
-    found = error(name, batch, numpy.load(output))
-    report = FOLDER / "report.json"
-    call("bench", name, *weights, "--batch", str(batch), "--in-flight", "1", "--time", str(seconds), "--json", str(report))
-    report = json.loads(report.read_text())
-    latency = report["bench"]["batches"][0]["in_flight"][0]["latency_ms"]
-    cell = {"error": found, "ms": latency["p50"], "min_ms": latency["min"], "frames": latency["count"]}
-    return cell, report["environment"]
+
+def ask(command, options, stdin=None):
+    """What a process says."""
+    environment = {**os.environ, **(COLD if options.cold else {})}
+    if options.adapter:
+        environment["WGPU_ADAPTER_NAME"] = options.adapter
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, input=stdin, env=environment, timeout=options.timeout
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"not done after {options.timeout:g} s") from None
+    except FileNotFoundError as error:
+        raise Missing(f"not built: {error.filename}") from None
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        said = [line for line in lines if "rror" in line or "panicked" in line] or lines
+        why = said[-1].strip() if said else f"exit status {done.returncode}"
+        raise Missing(why) if done.returncode == peers.MISSING else Failed(why)
+    return done.stdout.splitlines()
+
+
+def python(peer, options):
+    """The Python that runs a peer."""
+    return shlex.split(options.launch.get(peer, "")) or [sys.executable]
 
 
 def measure(peer, name, batch, options):
-    """A cell in a process of its own."""
-    arguments = [sys.executable, __file__, "--cell", peer, name, str(batch), str(options.seconds)]
-    done = subprocess.run(arguments, capture_output=True, text=True)
-    if done.returncode != 0:
-        return None, (done.stderr.strip().splitlines() or ["no message"])[-1]
-    return json.loads(done.stdout.splitlines()[-1]), None
+    """One figure in a process of its own."""
+    output = FOLDER / "out.safetensors"
+    output.unlink(missing_ok=True)
+    if peer in peers.PEERS:
+        command = [*python(peer, options), str(HERE / "peers.py"), peer, name, str(batch), str(options.seconds)]
+    else:
+        file = FOLDER / f"{name}.{batch}.wonnx.onnx" if peer == "wonnx" else weights(name)
+        program = options.shadernet if peer == "shadernet" else str(RUST / f"{peer}-peer")
+        command = [*shlex.split(options.launch.get(peer, "")), program, name, str(file)]
+        command += [str(FOLDER / f"{name}.x{batch}.safetensors"), str(output), str(options.seconds)]
+    measured = json.loads(ask(command, options)[-1])
+    times = sorted(measured.pop("ms"))
+    figure = {"network": name, "batch": batch, "peer": peer, "error": error(name, batch, output)}
+    figure |= {"ms": statistics.median(times), "min_ms": times[0], "p90_ms": times[9 * len(times) // 10]}
+    return figure | {"frames": len(times), "per_s": 1e3 * batch / figure["ms"]} | measured
 
 
-def table(results):
-    """Rows of cells, aligned, peers beside shadernet."""
-    rows = [["network", "batch", "peer", "ms", "min", "images/s", "peer / shadernet", "error"]]
-    for result in results:
-        own = next((r["ms"] for r in results if r["peer"] == "shadernet" and r["at"] == result["at"]), None)
-        ratio = f"{result['ms'] / own:.2f}" if own else ""
-        rate = 1e3 * result["at"][1] / result["ms"]
-        ms, least = f"{result['ms']:.2f}", f"{result['min_ms']:.2f}"
-        rows.append([result["at"][0], str(result["at"][1]), result["peer"], ms, least, f"{rate:.1f}", ratio, f"{result['error']:.0e}"])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for i, row in enumerate(rows):
-        print("  ".join(text.ljust(w) if k in (0, 2) else text.rjust(w) for k, (text, w) in enumerate(zip(row, widths))))
-        if i == 0:
-            print("  ".join("-" * w for w in widths))
+def error(name, batch, output):
+    """The largest difference from PyTorch's output, as a part of its largest value."""
+    import numpy
+    from safetensors.numpy import load_file
+
+    wanted, got = (load_file(path)["y"].ravel() for path in (FOLDER / f"{name}.y{batch}.safetensors", output))
+    if got.shape != wanted.shape:
+        raise Failed(f"wanted {wanted.size} numbers, got {got.size}")
+    return float(numpy.abs(got - wanted).max() / numpy.abs(wanted).max())
 
 
-def plot(results, path):
-    """Bars: how many times as long a peer takes."""
-    import matplotlib
+def is_right(figure):
+    """Whether a figure counts. NaN is no less than anything."""
+    coarse = "f16" in figure["peer"] or "tf32" in figure["peer"]
+    return figure["error"] < (5e-2 if coarse else 1e-3)
 
-    matplotlib.use("svg")
-    from matplotlib import pyplot
 
-    own = {tuple(r["at"]): r["ms"] for r in results if r["peer"] == "shadernet"}
-    bars = [(r["at"], r["peer"], r["ms"] / own[tuple(r["at"])]) for r in results if tuple(r["at"]) in own]
-    figure, axes = pyplot.subplots(figsize=(8, 0.6 + 0.28 * len(bars)))
-    labels = [f"{name}, batch {batch}: {peer}" for (name, batch), peer, _ in bars]
-    colours = ["#0072B2" if peer == "shadernet" else "#999999" for _, peer, _ in bars]
-    axes.barh(labels, [ratio for *_, ratio in bars], color=colours)
-    axes.axvline(1, color="black", linewidth=0.8)
-    axes.set_xscale("log")
-    axes.invert_yaxis()
-    axes.set_xlabel("time as a multiple of shadernet's (longer is slower)")
-    figure.tight_layout()
-    figure.savefig(path)
+def compare(options):
+    """The figures of networks, and why others aren't there."""
+    figures, failed, missing, environment = [], [], {}, None
+    for name in options.networks:
+        for batch in options.batch:
+            forms = {form(peer) for peer in options.peers} - {None}
+            prepare = [sys.executable, str(HERE / "networks.py"), name, ",".join(sorted(forms)), str(batch)]
+            subprocess.run(prepare, stdout=subprocess.DEVNULL, check=True)
+            for peer in ["shadernet", *options.peers]:
+                if peer in missing:
+                    continue
+                print(f"{name}, batch {batch}: {peer}", file=sys.stderr)
+                try:
+                    figure = measure(peer, name, batch, options)
+                except Missing as why:
+                    missing[peer] = str(why)
+                    continue
+                except Failed as why:
+                    failed.append({"network": name, "batch": batch, "peer": peer, "why": str(why)})
+                    continue
+                environment = figure.pop("environment", environment)
+                if not is_right(figure):
+                    why = f"wrong: off by {figure['error']:.2g} of the largest value"
+                    failed.append({"network": name, "batch": batch, "peer": peer, "why": why})
+                else:
+                    figures.append(figure)
+    return {"environment": environment, "figures": figures, "failed": failed, "missing": missing}
+
+
+def layers(options):
+    """Matrix products and convolutions, on the device alone."""
+    sizes = ",".join(map(str, options.sizes))
+    command = [options.kernels, "--products", "--json", "--sizes", sizes]
+    own = [json.loads(line) for line in ask([*shlex.split(options.launch.get("shadernet", "")), *command], options)]
+    figures = [{"case": layer["case"], "ms": {"shadernet": layer["ms"]}} for layer in own if "ms" in layer]
+    failed = [{"case": layer["case"], "peer": "shadernet", "why": layer["error"]} for layer in own if "error" in layer]
+    asked = "".join(json.dumps(layer["layer"]) + "\n" for layer in own if "ms" in layer)
+    flops = {layer["case"]: layer["gflop_s"] * layer["ms"] for layer in own if "ms" in layer}
+    for figure in figures:
+        figure["mflop"] = flops[figure["case"]]
+    for peer in options.peers:
+        if hasattr(peers.PEERS.get(peer), "layer") and "graph" not in peer and "compile" not in peer:
+            print(f"layers: {peer}", file=sys.stderr)
+            try:
+                times = ask([*python(peer, options), str(HERE / "peers.py"), peer], options, asked)
+                for figure, ms in zip(figures, times):
+                    figure["ms"][peer] = float(ms)
+            except Failed as why:
+                failed.append({"case": "all", "peer": peer, "why": str(why)})
+    return {"figures": figures, "failed": failed}
+
+
+def table(header, rows, left):
+    """A table in Markdown, aligned; after the first columns numbers."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(row):
+        cells = (text.ljust(width) if i < left else text.rjust(width) for i, (text, width) in enumerate(zip(row, widths)))
+        return f"| {' | '.join(cells)} |"
+
+    rule = "|".join("-" * (width + 2) if i < left else "-" * (width + 1) + ":" for i, width in enumerate(widths))
+    print("\n".join(["", line(header), f"|{rule}|", *map(line, rows)]))
+
+
+def digits(number, digits=3):
+    return "" if number is None else f"{number:.{digits}g}" if number < 10**digits else f"{number:.0f}"
+
+
+def print_networks(document):
+    figures = document["figures"]
+    places = list(dict.fromkeys((figure["network"], figure["batch"]) for figure in figures))
+    by_place = {(figure["peer"], figure["network"], figure["batch"]): figure for figure in figures}
+    rows = []
+    for peer in dict.fromkeys(figure["peer"] for figure in figures):
+        row = [peer]
+        for place in places:
+            own, found = by_place.get(("shadernet", *place)), by_place.get((peer, *place))
+            row.append(digits(found["ms"] / own["ms"]) if own and found else "")
+        rows.append(row)
+    print("\nHow many times as long as shadernet:")
+    table(["peer", *(f"{name}, {batch}" for name, batch in places)], rows, 1)
+    rows = []
+    for figure in figures:
+        numbers = (figure[key] for key in ("ms", "min_ms", "p90_ms", "per_s", "first_ms", "peak_mib"))
+        head = [figure["network"], figure["peer"], str(figure["batch"])]
+        rows.append([*head, *map(digits, numbers), unit(figure["network"]), f"{figure['error']:.0e}"])
+    header = ["network", "peer", "batch", "ms", "min", "p90", "per s", "first ms", "peak MiB", "of", "error"]
+    table(header, rows, 2)
+    for failure in document["failed"]:
+        print(f"no figure: {failure['peer']}, {failure['network']}, batch {failure['batch']}: {failure['why']}")
+    for peer, why in document["missing"].items():
+        print(f"missing: {peer}: {why}")
+
+
+def print_layers(document):
+    names = list(dict.fromkeys(peer for figure in document["figures"] for peer in figure["ms"]))
+    rows = []
+    for figure in document["figures"]:
+        rates = (figure["mflop"] / figure["ms"][peer] if peer in figure["ms"] else None for peer in names)
+        rows.append([figure["case"], *map(digits, rates)])
+    print("\nGFLOP/s of layers, on the device alone:")
+    table(["layer", *names], rows, 1)
+    for failure in document["failed"]:
+        print(f"no figure: {failure['peer']}, {failure['case']}: {failure['why']}")
+
+
+def numbers(text):
+    return [int(number) for number in text.split(",")]
+
+
+def names(known):
+    def parse(text):
+        chosen = [name for name in text.split(",") if name]
+        if unknown := [name for name in chosen if name not in known]:
+            raise argparse.ArgumentTypeError(f"there is no {unknown[0]}; there is {', '.join(known)}")
+        return chosen
+
+    return parse
+
+
+def launcher(text):
+    peer, equals, command = text.partition("=")
+    if not equals or peer not in ["shadernet", *PEERS]:
+        raise argparse.ArgumentTypeError("wanted PEER=COMMAND")
+    return peer, command
 
 
 def main():
-    if sys.argv[1:2] == ["--cell"]:
-        peer, name, batch, seconds = sys.argv[2:]
-        print(json.dumps(cell(peer, name, int(batch), float(seconds))))
-        return
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--networks", default="resnet18,resnet50,mobilenet_v2")
-    parser.add_argument("--batch", default="1,8")
-    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--networks", type=names(NETWORKS), default=NETWORKS, help=", ".join(NETWORKS))
+    parser.add_argument("--peers", type=names(PEERS), default=PEERS, help=", ".join(PEERS))
+    parser.add_argument("--batch", type=numbers, default=[1, 8], metavar="N,...")
+    parser.add_argument("--sizes", type=numbers, metavar="N,...", help="square matrix products, and convolutions")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each figure")
+    parser.add_argument("--timeout", type=float, default=300.0, help="seconds after which a process is given up")
+    parser.add_argument("--cold", action="store_true", help="without the caches of drivers: for the first inference")
     parser.add_argument("--adapter", help="for shadernet: a part of the adapter's name")
-    parser.add_argument("--shadernet", default=str(ROOT / "target" / "release" / "shadernet"), help="the command")
+    parser.add_argument(
+        "--launch", type=launcher, action="append", default=[], metavar="PEER=COMMAND",
+        help="the Python of a peer, or what comes before its program",
+    )  # fmt: skip
     options = parser.parse_args()
-    peers = options.peers.split(",")
-    if unknown := [peer for peer in peers if peer not in PEERS]:
-        parser.error(f"there is no peer {unknown[0]}; there is {', '.join(PEERS)}")
+    options.launch = dict(options.launch)
+    options.shadernet, options.kernels = shadernet("compare"), shadernet("kernels")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    batches = [int(batch) for batch in options.batch.split(",")]
-    results, left_out, environment = [], {}, None
-    for name in options.networks.split(","):
-        prepare(name, batches, peers)
-        for batch in batches:
-            own, environment = shadernet(name, batch, options.seconds, options)
-            results.append({"at": [name, batch], "peer": "shadernet", **own})
-            for peer in peers:
-                found, why = measure(peer, name, batch, options) if peer not in left_out else (None, left_out[peer])
-                if found is None:
-                    left_out[peer] = why
-                else:
-                    results.append({"at": [name, batch], "peer": peer, **found})
-    table(results)
-    for peer, why in left_out.items():
-        print(f"left out: {peer}: {why}")
-    for result in results:
-        if result["error"] > 1e-2:
-            print(f"WRONG: {result['peer']} on {result['at']}: off by {result['error']:.2g} of the largest value")
-    date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    document = {"date": date, "environment": environment, "results": results, "left_out": left_out}
+
+    document = {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "cold": options.cold}
+    if options.networks:
+        document |= compare(options)
+        print_networks(document)
+    if options.sizes:
+        document["layers"] = layers(options)
+        print_layers(document["layers"])
     (FOLDER / "results.json").write_text(json.dumps(document, indent=2) + "\n")
     try:
-        plot(results, FOLDER / "results.svg")
+        from plot import plot
+
+        if document.get("figures"):
+            plot(document["figures"], FOLDER / "results.svg")
     except ImportError:
         print("no plot: matplotlib isn't installed")
 

@@ -26,7 +26,7 @@ pub use resnet::{resnet18, resnet34, resnet50, resnet101, resnet152, resnext50_3
 pub use text::{CharacterModel, sample, shakespeare};
 pub use upscale::{upscale, upscale_weights};
 pub use vgg::{vgg11, vgg11_bn, vgg13, vgg13_bn, vgg16, vgg16_bn, vgg19, vgg19_bn};
-pub use vit::{VisionTransformer, encoder_block, vit_b_16};
+pub use vit::{VisionTransformer, encoder_block, vit_b_16, vit_ti_16};
 
 use crate::error::{ErrorKind, Result};
 use crate::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind};
@@ -127,6 +127,7 @@ pub fn all() -> &'static [Network] {
         imagenet("mobilenet_v3_small", mobilenet_v3_small),
         imagenet("mobilenet_v3_large", mobilenet_v3_large),
         imagenet("vit_b_16", vit_b_16),
+        imagenet("vit_ti_16", vit_ti_16),
     ];
     ALL
 }

@@ -25,11 +25,23 @@ pub struct VisionTransformer {
 
 /// The base model with patches of 16x16: 86.6 M parameters, 17.6 G multiply-accumulates at 224x224.
 pub fn vit_b_16(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
-    let base = VisionTransformer { patch: 16, layers: 12, heads: 12, hidden: 768, mlp: 3072, classes: 1000 };
-    base.build(graph, x, weights)
+    VisionTransformer::of_heads(12).build(graph, x, weights)
+}
+
+/// The tiny model with patches of 16x16: 5.7 M parameters, 1.3 G multiply-accumulates at 224x224. Touvron et al., "Training
+/// data-efficient image transformers & distillation through attention", 2020, <https://arxiv.org/abs/2012.12877>. torchvision
+/// lacks it; the weights have the names of its `VisionTransformer`.
+pub fn vit_ti_16(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
+    VisionTransformer::of_heads(3).build(graph, x, weights)
 }
 
 impl VisionTransformer {
+    /// The published models with patches of 16x16 differ in their width alone: heads of 64 elements.
+    const fn of_heads(heads: usize) -> VisionTransformer {
+        let hidden = 64 * heads;
+        VisionTransformer { patch: 16, layers: 12, heads, hidden, mlp: 4 * hidden, classes: 1000 }
+    }
+
     /// Images `[N, 3, H, W]` to logits `[N, classes]`. H and W are multiples of the patch; the position embedding is learned,
     /// so that a file's weights are for one size.
     pub fn build(&self, graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {

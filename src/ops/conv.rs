@@ -198,7 +198,7 @@ impl Conv {
         let Filters { weight, bias, groups, epilogue } = &self.filters;
         // The depthwise kernel holds all taps in registers.
         let few_taps = window.size[0] * window.size[1] <= 49;
-        (*groups == x.c && x.c == y.c && *groups > 1 && few_taps).then(|| Depthwise {
+        (*groups == x.c && x.c == y.c && *groups > 1 && few_taps).then_some(Depthwise {
             x,
             y,
             window,

@@ -1,3 +1,5 @@
+mod joined;
+
 use super::activation::ALL;
 use crate::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind};
 use crate::selftest::Suite;
@@ -22,8 +24,7 @@ pub fn cases(t: &Suite) {
     does_not_take_in_what_it_can_not(t);
     adds_its_own_input(t);
     one_after_the_other(t);
-    depthwise_and_pointwise(t);
-    and_max_pooling(t);
+    joined::cases(t);
     too_large_for_a_texture(t);
     shared_weights(t);
 }
@@ -366,56 +367,6 @@ fn one_after_the_other(t: &Suite) {
     let y = reference::sigmoid(&first.reference(&x, true));
     let y = third.reference(&second.reference(&y, true), true);
     t.check("a chain", &graph, &[&x], &reference::pool2d(&y, &HALVED), Tolerance::Transcendental);
-}
-
-/// Odd widths, strides, more pairs of pixels than a workgroup has, every end.
-fn depthwise_and_pointwise(t: &Suite) {
-    let wide = Case { kernel: [5, 3], padding: [2, 2, 1, 1], stride: [2; 2], x: [1, 9, 8, 18], out: 9, ..PLAIN };
-    let off = Case { padding: [0, 2, 2, 0], x: [2, 6, 5, 7], out: 6, ..SAME };
-    for (name, first, out) in [("5x3/2, to 32", wide, 32), ("padded unevenly, to 7", off, 7)] {
-        let first = Case { groups: first.out, ..first };
-        let x = random(1, first.x);
-        let y = reference::sigmoid(&first.reference(&x, true));
-        let second = Case { x: y.dims(), out, ..PLAIN };
-        let plain = second.reference(&y, true);
-        let residual = random(4, plain.shape.clone());
-        let both = |added: bool| {
-            graph(&[&x, &residual], move |graph, x| {
-                let y = graph.conv2d(x[0], first.op(true))?;
-                let y = graph.activation(y, Activation::Sigmoid)?;
-                let y = graph.conv2d(y, second.op(true))?;
-                if added { graph.sum(x[1], y) } else { graph.relu(y) }
-            })
-        };
-        let added = reference::add(&residual, &plain);
-        for (added, y) in [(false, reference::relu(&plain)), (true, added)] {
-            t.check(name, &both(added), &[&x, &residual], &y, Tolerance::Transcendental);
-        }
-    }
-}
-
-/// Strips, their edges, images smaller than one; a clamp between, and what isn't one.
-fn and_max_pooling(t: &Suite) {
-    let stem = Case { kernel: [7; 2], stride: [2; 2], padding: [3; 4], ..PLAIN };
-    for (name, conv, pad, ceil_mode) in [
-        ("7x7/2, then 3x3/2", Case { x: [2, 3, 38, 35], out: 34, ..stem }, 1, false),
-        ("beyond the far edge", Case { x: [1, 2, 6, 6], out: 3, ..SAME }, 0, true),
-        ("one pixel", Case { x: [1, 4, 2, 2], out: 4, ..stem }, 1, false),
-    ] {
-        let x = random(1, conv.x);
-        let y = conv.reference(&x, true);
-        for (activation, y) in [(Activation::Relu, reference::relu(&y)), (Activation::Sigmoid, reference::sigmoid(&y))]
-        {
-            let pool = Pool2d::new(PoolKind::Max, 3).stride(2).padding(pad).ceil_mode(ceil_mode);
-            let graph = graph(&[&x], |graph, x| {
-                let y = graph.conv2d(x[0], conv.op(true))?;
-                let y = graph.activation(y, activation)?;
-                graph.pool2d(y, pool)
-            });
-            let pool = reference::Pool { size: [3; 2], padding: [pad; 2], ceil_mode, ..HALVED };
-            t.check(name, &graph, &[&x], &reference::pool2d(&y, &pool), Tolerance::Transcendental);
-        }
-    }
 }
 
 fn too_large_for_a_texture(t: &Suite) {
