@@ -26,6 +26,8 @@ pub(crate) struct Inner {
     pub(crate) pipelines: Mutex<HashMap<pipeline::Key, Arc<Pipeline>>>,
     /// GPU objects created so far.
     pub(crate) created: AtomicUsize,
+    /// Bytes of textures since the last submission.
+    waiting: AtomicUsize,
     #[cfg(not(target_arch = "wasm32"))]
     waiter: std::sync::OnceLock<super::waiter::Waiter>,
 }
@@ -267,6 +269,7 @@ impl Context {
             compiled,
             pipelines: Mutex::default(),
             created: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
             #[cfg(not(target_arch = "wasm32"))]
             waiter: std::sync::OnceLock::new(),
         }))
@@ -317,6 +320,19 @@ impl Context {
 
     pub(crate) fn count(&self, objects: usize) {
         self.0.created.fetch_add(objects, Ordering::Relaxed);
+    }
+
+    /// Notes bytes on their way to a texture, and sends off what has gathered: until a submission wgpu holds them a second time.
+    /// Only llvmpipe's kernels have weights in textures, whose context is this crate's or has submitted before
+    /// ([`Context::with_lanes`]).
+    pub(crate) fn uploaded(&self, bytes: usize) {
+        const ENOUGH: usize = 8 << 20;
+        if self.0.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes >= ENOUGH {
+            self.0.waiting.store(0, Ordering::Relaxed);
+            self.0.queue.submit([]);
+            // What goes wrong with the device, whatever uses it next will say.
+            let _lost = self.0.device.poll(wgpu::PollType::wait_indefinitely());
+        }
     }
 
     /// Runs what creates GPU objects, and returns what wgpu has to say against it. Native errors are known at once; on the

@@ -39,6 +39,7 @@ impl Memory {
                     wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * width), rows_per_image: None };
                 let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
                 context.checked(|| context.queue().write_texture(texture.as_image_copy(), bytes, layout, size))?;
+                context.uploaded(bytes.len());
                 Ok(Memory::Texture(view))
             }
         }
