@@ -1,4 +1,4 @@
-//! How many compute units an adapter has, which WebGPU doesn't tell: public figures, by name.
+//! How many compute units an adapter has, which WebGPU doesn't tell: after public figures, by name, not checked on the devices.
 
 /// NVIDIA's multiprocessors, AMD's compute units, Intel's Xe cores, Apple's GPU cores.
 const KNOWN: [(&str, u32); 78] = [

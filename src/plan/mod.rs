@@ -29,7 +29,7 @@ pub struct Plan {
     pub outputs: Vec<Port>,
     /// What outlives a frame, row-major in buffers.
     pub states: Vec<Port>,
-    /// One step an operation of the fused graph, as far as it computes anything.
+    /// One step an operation of the fused graph, or several that one kernel computes, as far as they compute anything.
     pub steps: Vec<Step>,
     /// The memory of what lies between.
     pub slots: Vec<SlotKind>,
@@ -57,7 +57,8 @@ impl Port {
     }
 }
 
-/// What is dispatched for one operation: one dispatch, or several where a conversion comes before or weights are split.
+/// What is dispatched for one operation, or for joined ones ([`Op::joined`](crate::Op::joined)): one dispatch, or several where a
+/// conversion comes before or weights are split.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The operation.

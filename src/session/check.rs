@@ -22,7 +22,8 @@ impl Context {
     }
 
     /// The same device with the kernels that suit llvmpipe, if it is one and computes what it should with them; otherwise
-    /// this context. Submits to the queue and waits: that is why [`Context::from_wgpu`] doesn't.
+    /// this context. Submits to the queue and waits: that is why [`Context::from_wgpu`] doesn't. So do the sessions made with
+    /// them, while they upload weights.
     pub async fn with_lanes(self) -> Result<Context> {
         let Some(lanes) = self.unchecked_lanes() else { return Ok(self) };
         let name = &self.info().name;

@@ -46,11 +46,12 @@ impl Gemm<'_> {
         let run = size[1] * in4;
         let fits = self.groups == 1 && dilation == [1; 2] && pool.size == [3; 2] && pool.stride == [2; 2];
         let clamps = activation::code(self.epilogue.activation) == 0 && !self.epilogue.residual;
-        let small = run <= 64 && BLOCK * run <= caps.max_texture as usize && self.pixels() < 1 << 24;
+        let blocks = self.y.c.div_ceil(BLOCK);
+        let packed = (BLOCK * run).max(blocks * size[0]) <= caps.max_texture as usize;
+        let small = run <= 64 && packed && self.pixels() < 1 << 24;
         if caps.lanes != Some(8) || !fits || pool.dilation != [1; 2] || !clamps || !small {
             return None;
         }
-        let blocks = self.y.c.div_ceil(BLOCK);
         // Few strips share few rows, many keep all processors busy.
         let rows = pooled.h.div_ceil(8);
         let strips = [pooled.h.div_ceil(rows), pooled.w.div_ceil(COLUMNS)];
