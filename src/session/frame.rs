@@ -20,13 +20,16 @@ pub struct Bound {
     pub(super) groups: Vec<wgpu::BindGroup>,
 }
 
-/// Buffers of one frame in flight. Between uses the upload buffers are mapped and the download buffers are not.
+/// Buffers of one frame in flight, with the commands of its next use. Between uses the upload buffers are mapped and the download
+/// buffers are not.
 pub(super) struct Frame {
     uploads: Vec<wgpu::Buffer>,
     inputs: Vec<wgpu::Buffer>,
     outputs: Vec<wgpu::Buffer>,
     downloads: Vec<wgpu::Buffer>,
     bound: Bound,
+    /// Recorded while the device computes the frame before: finishing an encoder is most of what a frame costs the host.
+    recorded: Option<wgpu::CommandBuffer>,
 }
 
 /// A submitted frame: a future of its outputs.
@@ -64,13 +67,30 @@ impl Frame {
             })
             .collect::<Result<_>>()?;
         let downloads = each(outs, "download", Usage::COPY_DST | Usage::MAP_READ)?;
-        Ok(Frame { uploads, inputs, outputs, downloads, bound })
+        Ok(Frame { uploads, inputs, outputs, downloads, bound, recorded: None })
     }
 
-    pub(super) fn submit<T: Elements>(self, session: &Session, inputs: &[T]) -> Result<Pending> {
+    /// The commands of one use.
+    fn record(&self, session: &Session) -> Result<wgpu::CommandBuffer> {
+        let device = session.context.device();
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        for (upload, input) in self.uploads.iter().zip(&self.inputs) {
+            encoder.copy_buffer_to_buffer(upload, 0, input, 0, None);
+        }
+        session.encode(&mut encoder, &self.bound)?;
+        for (output, download) in self.outputs.iter().zip(&self.downloads) {
+            encoder.copy_buffer_to_buffer(output, 0, download, 0, None);
+        }
+        Ok(encoder.finish())
+    }
+
+    pub(super) fn submit<T: Elements>(mut self, session: &Session, inputs: &[T]) -> Result<Pending> {
         let context = session.context.clone();
-        let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        for ((upload, buffer), values) in self.uploads.iter().zip(&self.inputs).zip(inputs) {
+        let recorded = match self.recorded.take() {
+            Some(recorded) => recorded,
+            None => self.record(session)?,
+        };
+        for (upload, values) in self.uploads.iter().zip(inputs) {
             let values = values.view();
             let bytes = values.words();
             // Of an empty batch there is nothing to write: a range of no bytes can't be mapped.
@@ -82,13 +102,9 @@ impl Frame {
             view.copy_from_slice(&bytes);
             drop(view);
             upload.unmap();
-            encoder.copy_buffer_to_buffer(upload, 0, buffer, 0, None);
         }
-        session.encode(&mut encoder, &self.bound)?;
-        for (output, download) in self.outputs.iter().zip(&self.downloads) {
-            encoder.copy_buffer_to_buffer(output, 0, download, 0, None);
-        }
-        let submission = context.queue().submit([encoder.finish()]);
+        let submission = context.queue().submit([recorded]);
+        self.recorded = Some(self.record(session)?);
 
         let map = |buffer: &wgpu::Buffer, mode: wgpu::MapMode| {
             let (sender, receiver) = oneshot::channel();
