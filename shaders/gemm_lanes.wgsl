@@ -5,6 +5,8 @@
 // x, w, residual (and y, unless it is a buffer) are storage textures: a texel outside reads as 0, which is all the zero
 // padding there is (`Context::new` checks that on the device), and a store outside is dropped.
 //
+// ADDED: residual is a second image, of which a 1x1 convolution is added; its weights are further segments of each block.
+//
 // x: row n*H + y, column x*C/4 + c/4. w: row (block, tap row, segment), column k*32 + 8*(k within the texel) + lane, so that
 // it streams; or the rows of a second tensor (W_ROWS), [k][o/4] or [o][k/4] texels (W_COLUMNS). A tap row is read in `segments` runs of `run` texels: one run of
 // kernel_w * C/4 neighbours where they follow each other, one a tap where dilation or groups part them.
@@ -17,6 +19,7 @@ const GROUPS: u32 = (PIXELS + 7u) / 8u;
 override W_ROWS: bool = false;
 override W_COLUMNS: bool = false;
 override RESIDUAL: bool = false;
+override ADDED: bool = false;
 override ACTIVATION: u32 = 0u;
 
 struct Params {
@@ -27,6 +30,8 @@ struct Params {
     group_in: u32, blocks: u32, tiles: u32, blocks_first: u32,
     lo: f32, hi: f32, alpha: f32, pad: u32,
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
+    // Segments, height, texels of channels and stride of the image that is added.
+    added: vec4<i32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -37,6 +42,20 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.out4 + column] = value; }
+
+// Four weights of the lane's channels, from a place on.
+fn weights(at: vec2<i32>, next: vec2<i32>) -> mat4x4<f32> {
+    return mat4x4<f32>(
+        textureLoad(w, at), textureLoad(w, at + next), textureLoad(w, at + 2 * next), textureLoad(w, at + 3 * next));
+}
+
+// Adds w * v to all sums: pixel p's v is with lane p % 8.
+fn multiply(sums: ptr<function, array<vec4<f32>, PIXELS>>, v: ptr<function, array<vec4<f32>, GROUPS>>, w: mat4x4<f32>) {
+    for (var p = 0u; p < PIXELS; p++) {
+        let s = subgroupShuffle((*v)[p / 8u], p % 8u);
+        (*sums)[p] = (*sums)[p] + w[0] * s.x + w[1] * s.y + w[2] * s.z + w[3] * s.w;
+    }
+}
 
 @compute @workgroup_size(8)
 fn main(
@@ -94,7 +113,7 @@ fn main(
         }
         for (var segment = 0; segment < params.segments; segment++) {
             let start = segment * params.step;
-            let w_row = (i32(block) * params.kernel_h + tap) * params.segments + segment;
+            let w_row = (i32(block) * params.kernel_h + tap) * params.segments + segment + i32(block) * params.added.x;
             for (var k = 0; k < params.run; k++) {
                 var v: array<vec4<f32>, GROUPS>;
                 for (var g = 0u; g < GROUPS; g++) {
@@ -107,21 +126,30 @@ fn main(
                     next = vec2<i32>(0, 1);
                 }
                 if W_COLUMNS { at = vec2<i32>(start + k, i32(w_matrix + 4u * (block * 8u + lane))); }
-                var w0 = textureLoad(w, at);
-                var w1 = textureLoad(w, at + next);
-                var w2 = textureLoad(w, at + 2 * next);
-                var w3 = textureLoad(w, at + 3 * next);
-                if W_COLUMNS {
-                    let flipped = transpose(mat4x4<f32>(w0, w1, w2, w3));
-                    w0 = flipped[0];
-                    w1 = flipped[1];
-                    w2 = flipped[2];
-                    w3 = flipped[3];
+                var four = weights(at, next);
+                if W_COLUMNS { four = transpose(four); }
+                multiply(&sums, &v, four);
+            }
+        }
+    }
+    if ADDED {
+        var row: array<i32, GROUPS>;
+        var column: array<i32, GROUPS>;
+        for (var g = 0u; g < GROUPS; g++) {
+            let p = tile * PIXELS + 8u * g + lane;
+            let n = divide(p, params.out_hw);
+            let oy = out_row[g] - n * divide(params.out_hw, params.out_w);
+            row[g] = select(-1, i32(n) * params.added.y + i32(oy) * params.added.w, p < params.pixels);
+            column[g] = i32(out_x[g]) * params.added.w * params.added.z;
+        }
+        for (var segment = 0; segment < params.added.x; segment++) {
+            let w_row = i32(block) * (params.segments + params.added.x) + params.segments + segment;
+            for (var k = 0; k < params.run; k++) {
+                var v: array<vec4<f32>, GROUPS>;
+                for (var g = 0u; g < GROUPS; g++) {
+                    v[g] = textureLoad(residual, vec2<i32>(column[g] + segment * params.run + k, row[g]));
                 }
-                for (var p = 0u; p < PIXELS; p++) {
-                    let s = subgroupShuffle(v[p / 8u], p % 8u);
-                    sums[p] = sums[p] + w0 * s.x + w1 * s.y + w2 * s.z + w3 * s.w;
-                }
+                multiply(&sums, &v, weights(vec2<i32>(32 * k + i32(lane), w_row), vec2<i32>(8, 0)));
             }
         }
     }

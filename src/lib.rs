@@ -78,7 +78,7 @@ pub use dtype::{DType, Data, Elements};
 pub use error::{Error, ErrorKind, Result};
 pub use gpu::{Context, ContextOptions};
 pub use graph::constant::Constant;
-pub use graph::op::{Cost, Io, Op, Reach, Taps};
+pub use graph::op::{Cost, Io, Next, Op, Reach, Taps};
 pub use graph::{Graph, Node, State, Value};
 pub use plan::Plan;
 pub use session::{Bound, Model, Pending, Session};

@@ -41,8 +41,9 @@ fn zeros(shape: impl Into<shadernet::Shape>) -> Constant {
 #[test]
 fn as_few_steps_as_a_network_needs() {
     // ResNet-50: 53 convolutions with all that follows them, two pools, a linear layer. On llvmpipe a convolution takes in the
-    // max pooling after it, and a depthwise one the 1x1 after it that gives at most 32 channels.
-    for (name, most) in [("resnet50", [56, 55]), ("mobilenet_v2", [54, 48])] {
+    // max pooling after it, a depthwise one the 1x1 after it that gives at most 32 channels, and a residual block that makes images
+    // smaller is the sum of two products in one, but for the smallest images.
+    for (name, most) in [("resnet50", [56, 52]), ("mobilenet_v2", [54, 48])] {
         for ((profile, caps), most) in caps().into_iter().zip(most) {
             let plan = plan(&graph(name), 1, &caps);
             assert_eq!(plan.steps.len(), most, "{name}, {profile}\n{plan}");

@@ -35,11 +35,11 @@ pub trait Op: Any + Debug + Send + Sync {
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind>;
 
     /// The ways to compute it together with those that follow it, in one, where that pays on such a device: how many of `rest`
-    /// that takes in, and the kernels. In `rest` each alone reads the output of the one before, as its first input. The inputs
-    /// are this one's, then the others of each.
+    /// that takes in, and the kernels. In `rest` each alone reads the output of the one before. The inputs are this one's, then
+    /// the others of each.
     ///
     /// [`Op::fuse`] makes one operation of two on all devices; this is for what only some devices gain by.
-    fn joined(&self, _io: &Io, _rest: &[(&dyn Op, Io)], _caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
+    fn joined(&self, _io: &Io, _rest: &[Next], _caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
         None
     }
 
@@ -63,6 +63,16 @@ pub trait Op: Any + Debug + Send + Sync {
     fn fuse(&self, _next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
         None
     }
+}
+
+/// An operation that could be computed together with the one before it: see [`Op::joined`].
+pub struct Next<'a> {
+    /// The operation.
+    pub op: &'a dyn Op,
+    /// Its inputs and outputs.
+    pub io: Io<'a>,
+    /// Which of its inputs is the output of the one before.
+    pub position: usize,
 }
 
 impl dyn Op {

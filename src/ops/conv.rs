@@ -187,6 +187,11 @@ impl Conv {
         same.then(|| Separable { depthwise, pointwise: next.gemm(next_io) }.kernels(caps)).flatten()
     }
 
+    /// The kernels that compute this convolution and the next one, which adds what it gives, if there are some that pay.
+    pub(crate) fn added(&self, io: &Io, next: &Conv, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+        next.gemm(next_io).with_product(&self.gemm(io), caps)
+    }
+
     /// The kernels that compute this convolution and the largest numbers in the windows of its output, if there are some.
     pub(crate) fn pooled(&self, io: &Io, pool: Window, pooled: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         self.gemm(io).pooled(pool, Image::of(&pooled.outputs[0]), caps)

@@ -5,7 +5,7 @@ use super::conv::Conv;
 use super::epilogue::Epilogue;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Next, Op, Reach};
 use crate::kernel::{Caps, Kernel};
 use crate::{Graph, Shape, Value};
 
@@ -114,11 +114,12 @@ impl Op for Conv2d {
         self.conv.kernels(io, caps)
     }
 
-    fn joined(&self, io: &Io, rest: &[(&dyn Op, Io)], caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
-        let (next, next_io) = rest.first()?;
-        let kernels = match next.downcast_ref::<Conv2d>() {
-            Some(next) => self.conv.joined(io, &next.conv, next_io, caps),
-            None => self.conv.pooled(io, next.downcast_ref::<Pool2d>()?.largest()?, next_io, caps),
+    fn joined(&self, io: &Io, rest: &[Next], caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
+        let Next { op, io: next_io, position } = rest.first()?;
+        let kernels = match (op.downcast_ref::<Conv2d>(), position) {
+            (Some(next), 0) => self.conv.joined(io, &next.conv, next_io, caps),
+            (Some(next), _) => self.conv.added(io, &next.conv, next_io, caps),
+            _ => self.conv.pooled(io, op.downcast_ref::<Pool2d>()?.largest()?, next_io, caps),
         };
         Some((1, kernels?))
     }

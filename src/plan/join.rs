@@ -1,6 +1,6 @@
 //! Which operations could be computed in one: those that follow each other with nothing between.
 
-use crate::graph::op::{Io, Op};
+use crate::graph::op::{Io, Next};
 use crate::graph::{Graph, Node, Value};
 use crate::kernel::{Caps, Kernel};
 use crate::{DType, Shape};
@@ -19,7 +19,9 @@ pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec
         if let Some((nodes, kernels)) = joined.remove(&i) {
             order.push((nodes, Some(kernels)));
         } else if !taken[i] {
-            match join(graph, shapes, caps, &chain) {
+            // What is joined already with another that it reads ends a chain.
+            let free = chain.iter().position(|&i| taken[i]).unwrap_or(chain.len());
+            match join(graph, shapes, caps, &chain[..free]) {
                 Some((more, kernels)) => {
                     let nodes = &chain[..=more];
                     nodes.iter().for_each(|&i| taken[i] = true);
@@ -39,19 +41,21 @@ fn join(graph: &Graph, shapes: &[Shape], caps: &Caps, chain: &[usize]) -> Option
     let each = nodes.iter().map(|node| (of(&node.inputs), of(&node.outputs), graph.input_dtypes(node)));
     let each: Vec<(Vec<Shape>, Vec<Shape>, Vec<DType>)> = each.collect();
     let ios: Vec<Io> = each.iter().map(|(inputs, outputs, dtypes)| Io { inputs, outputs, dtypes }).collect();
-    let rest: Vec<(&dyn Op, Io)> = nodes.iter().zip(&ios).skip(1).map(|(node, io)| (&*node.op, *io)).collect();
+    let links: Vec<usize> = nodes.windows(2).map(|pair| link(pair[0], pair[1])).collect();
+    let following = nodes.iter().zip(&ios).skip(1).zip(&links);
+    let rest: Vec<Next> = following.map(|((node, io), &position)| Next { op: &*node.op, io: *io, position }).collect();
     let (more, mut kernels) = nodes[0].op.joined(&ios[0], &rest, caps)?;
-    let others = ios[1..=more].iter().flat_map(|io| &io.inputs[1..]);
-    let inputs: Vec<&Shape> = ios[0].inputs.iter().chain(others).collect();
+    let others = |next: &Next| [&next.io.inputs[..next.position], &next.io.inputs[next.position + 1..]].concat();
+    let inputs: Vec<Shape> = ios[0].inputs.iter().cloned().chain(rest[..more].iter().flat_map(others)).collect();
     kernels.retain(|kernel| {
-        let reads = kernel.reads.iter().zip(inputs.iter().copied());
+        let reads = kernel.reads.iter().zip(&inputs);
         reads.chain(kernel.writes.iter().zip(ios[more].outputs)).all(|(layout, shape)| layout.fits(shape, caps))
     });
     (!kernels.is_empty()).then_some((more, kernels))
 }
 
 /// For each node the chain that begins with it: each one's single output is no output of the graph, and all that reads it is the
-/// next one, once, as its first input.
+/// next one, once.
 fn chains(graph: &Graph) -> Vec<Vec<usize>> {
     let nodes = graph.nodes();
     let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
@@ -62,7 +66,12 @@ fn chains(graph: &Graph) -> Vec<Vec<usize>> {
         let &[value] = &nodes[i].outputs[..] else { return None };
         let &[next] = readers.get(&value)?.as_slice() else { return None };
         let given = graph.outputs().iter().any(|&(_, output)| output == value);
-        (nodes[next].inputs[0] == value && !given).then_some(next)
+        (!given).then_some(next)
     };
     (0..nodes.len()).map(|i| std::iter::successors(Some(i), |&i| next(i)).take(LONGEST).collect()).collect()
+}
+
+/// Which input of a node is the output of the one before it in a chain.
+pub(super) fn link(before: &Node, node: &Node) -> usize {
+    node.inputs.iter().position(|value| *value == before.outputs[0]).expect("it reads it")
 }

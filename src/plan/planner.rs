@@ -1,6 +1,6 @@
 //! From a graph to a plan: which kernel, in which layout, in which memory.
 
-use super::join::schedule;
+use super::join::{link, schedule};
 use super::memory::{self, Location, Need, SlotKind};
 use super::{Choices, Plan, PlannedValue, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
@@ -187,12 +187,15 @@ impl Planner<'_> {
             cost = cost.and(own);
             bytes = bytes.saturating_add(own.bytes(&io));
             written = io.written();
+            let mut others = part.inputs.clone();
             if i > 0 {
                 node.name = format!("{} + {}", node.name, part.name);
+                let link = link(nodes[i - 1], part);
+                others.remove(link);
                 // What one part leaves the next is neither written nor read.
-                bytes = bytes.saturating_sub(2 * 4 * inputs[0].elements() as u64);
+                bytes = bytes.saturating_sub(2 * 4 * inputs[link].elements() as u64);
             }
-            node.inputs.extend(&part.inputs[usize::from(i > 0)..]);
+            node.inputs.extend(others);
             node.outputs.clone_from(&part.outputs);
         }
         node.inputs.iter().for_each(|&value| self.hold_constant(value));

@@ -1,11 +1,15 @@
 //! The GEMM of Mesa's llvmpipe: storage textures, subgroup shuffles, no workgroup memory.
 
+use super::product::Product;
 use super::{Gemm, Operand};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Place};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 use bytemuck::{Pod, Zeroable};
+
+/// The output channels of a workgroup.
+pub(super) const BLOCK: usize = 32;
 
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -31,12 +35,28 @@ struct LanesParams {
     activation: ActivationParams,
     pad: u32,
     batch: [[u32; 4]; 3],
+    /// Of the image that is added: segments, height, texels of channels, stride.
+    added: [u32; 4],
 }
 
 impl Gemm<'_> {
     /// llvmpipe's kernel, writing to a texture or a buffer; none where a texture would be too large.
     pub(super) fn lanes(&self, caps: &Caps) -> Vec<Kernel> {
-        const BLOCK: usize = 32;
+        self.lanes_adding(None, caps)
+    }
+
+    /// The pixels of a workgroup. Few variants: each costs the driver 0.2 s to compile. 13 wastes less of a 7x7 image than 16.
+    pub(super) fn lanes_tile(&self) -> usize {
+        match self.pixels() {
+            1 => 1,
+            2..=4 => 4,
+            pixels if pixels.div_ceil(16) * 16 > pixels.div_ceil(13) * 13 + pixels / 8 => 13,
+            _ => 16,
+        }
+    }
+
+    /// The same, with another product added that has weights in the same texture.
+    pub(super) fn lanes_adding(&self, added: Option<&Product>, caps: &Caps) -> Vec<Kernel> {
         let limit = caps.max_texture as usize;
         let out4 = self.y.c4();
         // The shader divides pixel numbers in f32.
@@ -49,7 +69,9 @@ impl Gemm<'_> {
         // The runs of neighbouring texels that a tap row is read in.
         let longest = limit / 32;
         let neighbours = self.groups == 1 && dilation[1] == 1;
-        let (segments, step, run, span4) = if neighbours && size[1] * span4 <= longest {
+        let (segments, step, run, span4) = if let Some(added) = added {
+            (span4 / added.run, added.run, added.run, span4)
+        } else if neighbours && size[1] * span4 <= longest {
             (1, 0, size[1] * span4, span4)
         } else if span4 <= longest {
             (size[1], dilation[1] * self.x.c4(), span4, span4)
@@ -62,7 +84,8 @@ impl Gemm<'_> {
         };
         let (w, w_bytes) = match self.w {
             Operand::Weight(w) => {
-                let packed = self.pack(w, BLOCK, span4, 0..blocks, Place::Texture, 32 * run);
+                let alone = || self.pack(w, BLOCK, span4, 0..blocks, Place::Texture, 32 * run);
+                let packed = added.map_or_else(alone, |added| added.w.clone());
                 if packed.texels.0 > limit {
                     return Vec::new();
                 }
@@ -76,13 +99,7 @@ impl Gemm<'_> {
             Operand::Input { rows, .. } => (Binding::Input(1), (rows * out4 * 16) as u64),
         };
         let pixels = self.pixels();
-        // Few variants: each costs the driver 0.2 s to compile. 13 wastes less of a 7x7 image than 16.
-        let tile = match pixels {
-            1 => 1,
-            2..=4 => 4,
-            _ if pixels.div_ceil(16) * 16 > pixels.div_ceil(13) * 13 + pixels / 8 => 13,
-            _ => 16,
-        };
+        let tile = self.lanes_tile();
         let tiles = pixels.div_ceil(tile);
         let params = LanesParams {
             pixels: pixels as u32,
@@ -107,6 +124,7 @@ impl Gemm<'_> {
             activation: ActivationParams::of(self.epilogue.activation),
             pad: 0,
             batch: self.matrices(),
+            added: added.map_or([0; 4], |added| [added.segments, added.h, added.c4, added.stride].map(|v| v as u32)),
         };
         [Place::Texture, Place::Buffer]
             .into_iter()
@@ -115,12 +133,20 @@ impl Gemm<'_> {
                     .epilogue
                     .of(shader!("gemm_lanes", "activation", "index"))
                     .tile("PIXELS", tile as u32)
+                    .set("ADDED", added.is_some())
                     .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
                     .set("W_COLUMNS", matches!(self.w, Operand::Input { transposed: [_, true], .. }))
                     .texture("y", place == Place::Texture);
-                let bindings = self.bindings(w.clone(), self.bias());
+                let mut bindings = self.bindings(w.clone(), self.bias());
+                let mut reads = self.reads(Place::Texture);
+                if let Some(added) = added {
+                    // Its image is the first input of the two.
+                    (bindings[0], bindings[2], bindings[3]) =
+                        (Binding::Input(1), Binding::Weight(added.bias.clone()), Binding::Input(0));
+                    reads.push((self.layout)(Place::Texture));
+                }
                 let dispatch = Dispatch::new(shader, &params, bindings, self.products() * blocks * tiles);
-                Kernel::new(self.reads(Place::Texture), (self.layout)(place), dispatch)
+                Kernel::new(reads, (self.layout)(place), dispatch)
             })
             .collect()
     }

@@ -4,6 +4,7 @@ mod gemv;
 mod lanes;
 mod model;
 mod pool;
+mod product;
 mod tiled;
 mod winograd;
 

@@ -9,6 +9,7 @@ use crate::selftest::{Suite, Tolerance};
 pub(super) fn cases(t: &Suite) {
     depthwise_and_pointwise(t);
     and_max_pooling(t);
+    and_a_product(t);
 }
 
 /// Odd widths, strides, more pairs of pixels than a workgroup has, every end.
@@ -57,6 +58,39 @@ fn and_max_pooling(t: &Suite) {
             });
             let pool = reference::Pool { size: [3; 2], padding: [pad; 2], ceil_mode, ..HALVED };
             t.check(name, &graph, &[&x], &reference::pool2d(&y, &pool), Tolerance::Transcendental);
+        }
+    }
+}
+
+/// Two convolutions of one pixel, added: either of them over a larger image, in either order; what has no common run of channels,
+/// and what something is between.
+fn and_a_product(t: &Suite) {
+    let point = Case { kernel: [1; 2], out: 36, ..PLAIN };
+    let large = Case { x: [2, 64, 11, 9], stride: [2; 2], ..point };
+    for (name, small, large) in [
+        ("1x1 + 1x1/2", Case { x: [2, 32, 6, 5], ..point }, large),
+        ("1x1 + 1x1/2, of 40 and 64 channels", Case { x: [2, 40, 6, 5], ..point }, large),
+        ("1x1 + 1x1/(2, 1)", Case { x: [2, 32, 6, 9], ..point }, Case { stride: [2, 1], ..large }),
+    ] {
+        let inputs = [random(1, small.x), random(2, large.x)];
+        let [a, b] = [small.reference(&inputs[0], true), large.reference(&inputs[1], true)];
+        for (of_small, of_large, between) in [(0, 1, false), (1, 0, false), (0, 1, true)] {
+            let graph = graph(&[&inputs[0], &inputs[1]], move |graph, x| {
+                // The later one takes in the addition.
+                let mut y = [x[0]; 2];
+                for (i, y) in y.iter_mut().enumerate() {
+                    let (case, x) = if i == of_small { (small, x[0]) } else { (large, x[1]) };
+                    *y = graph.conv2d(x, case.op(true))?;
+                }
+                if between {
+                    y[0] = graph.relu(y[0])?;
+                }
+                let sum = graph.sum(y[of_large], y[of_small])?;
+                graph.relu(sum)
+            });
+            let first = if between { reference::relu(&a) } else { a.clone() };
+            let y = reference::relu(&reference::add(&first, &b));
+            t.check(name, &graph, &[&inputs[0], &inputs[1]], &y, Tolerance::Reduction(small.terms() + large.terms()));
         }
     }
 }
