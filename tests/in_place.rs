@@ -135,9 +135,9 @@ impl Case {
 
 /// The step that overwrites what it adds to, and its shader that does.
 fn sum(plan: &Plan) -> Option<(&Step, String)> {
-    let dispatches =
-        plan.steps.iter().flat_map(|step| step.dispatches.iter().map(move |(it, _)| (step, it.shader.to_string())));
-    dispatches.filter(|(_, shader)| shader.ends_with(" in place")).last()
+    let of = |step: &Step| step.dispatches.iter().map(|(dispatch, _)| dispatch.shader.to_string()).collect::<Vec<_>>();
+    let mut shaders = plan.steps.iter().flat_map(|step| of(step).into_iter().map(move |shader| (step, shader)));
+    shaders.find(|(_, shader)| shader.ends_with(" in place"))
 }
 
 #[test]
