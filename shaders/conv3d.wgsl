@@ -28,6 +28,8 @@ struct Params {
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
+fn load_residual(at: u32) -> f32 { return residual[at]; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -100,7 +102,7 @@ fn main(
             let channels = min(4u, end - min(channel, end));
             var sum = sums[i * OUT4 + j];
             if RESIDUAL {
-                for (var l = 0u; l < channels; l++) { sum[l] += residual[to + (channel + l) * params.out_volume]; }
+                for (var l = 0u; l < channels; l++) { sum[l] += load_residual(to + (channel + l) * params.out_volume); }
             }
             let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
             for (var l = 0u; l < channels; l++) { y[to + (channel + l) * params.out_volume] = value[l]; }

@@ -52,12 +52,12 @@ var<workgroup> tile: array<vec4<f32>, TILE_K * (X_ROW + W_ROW)>;
 
 fn x_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = x[at]; } return texel; }
 fn w_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = w[at]; } return texel; }
+fn load_residual(at: u32) -> vec4<f32> { return residual[at]; }
 fn element(at: i32) -> f32 { return select(0.0, x[u32(max(at, 0)) / 4u][u32(max(at, 0)) % 4u], at >= 0); }
 // The first n of four texels `apart`.
 fn x_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
     return mat4x4<f32>(x_at(at, n > 0), x_at(at + apart, n > 1), x_at(at + 2u * apart, n > 2), x_at(at + 3u * apart, n > 3));
 }
-
 fn w_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
     return mat4x4<f32>(w_at(at, n > 0), w_at(at + apart, n > 1), w_at(at + 2u * apart, n > 2), w_at(at + 3u * apart, n > 3));
 }
@@ -88,7 +88,7 @@ fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32) {
         let to = (first + p + i) * params.out4 + o;
         var value = total[i];
         if !PARTIAL { value += bias[o]; }
-        if RESIDUAL { value += residual[to]; }
+        if RESIDUAL { value += load_residual(to); }
         y[to] = activate(ACTIVATION, value, params.lo, params.hi, params.alpha);
     }
 }

@@ -14,6 +14,8 @@ struct Params { splits: u32, count: u32, out4: u32, lo: f32, hi: f32, alpha: f32
 @group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
+fn load_residual(at: u32) -> vec4<f32> { return residual[at]; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -24,6 +26,6 @@ fn main(
     if i >= params.count { return; }
     var sum = bias[i % params.out4];
     for (var split = 0u; split < params.splits; split++) { sum += partial[split * params.count + i]; }
-    if RESIDUAL { sum += residual[i]; }
+    if RESIDUAL { sum += load_residual(i); }
     y[i] = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
 }

@@ -22,6 +22,8 @@ struct Params { k4: u32, out4: u32, first4: u32, wide4: u32, rows: u32, lo: f32,
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
+fn load_residual(at: u32) -> vec4<f32> { return residual[at]; }
+
 var<workgroup> sums: array<vec4<f32>, 256>; // [slice][column]
 
 @compute @workgroup_size(256)
@@ -53,7 +55,7 @@ fn main(
         }
         if lane < COLUMNS && r < params.rows && column < params.wide4 && o < params.out4 {
             var total = sums[lane] + bias[o];
-            if RESIDUAL { total += residual[r * params.out4 + o]; }
+            if RESIDUAL { total += load_residual(r * params.out4 + o); }
             y[r * params.out4 + o] = activate(ACTIVATION, total, params.lo, params.hi, params.alpha);
         }
     }

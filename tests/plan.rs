@@ -5,7 +5,7 @@ use shadernet::models::{all, find};
 use shadernet::ops::{BatchNorm2d, Conv2d, GroupNorm, Pad2d, PaddingMode, Pool2d, PoolKind};
 use shadernet::plan::memory::{Location, SlotKind};
 use shadernet::plan::{Choices, PlannedValue, Resource, Variants};
-use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Op, Plan, Result, Shape, Weights};
+use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Op, Plan, Result, Shape, Value, Weights};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 fn caps() -> [(&'static str, Caps); 2] {
@@ -31,6 +31,11 @@ fn each_plan(mut f: impl FnMut(&str, &Plan)) {
             }
         }
     }
+}
+
+/// Whether a dispatch writes over what it adds to.
+fn overwrites(dispatch: &Dispatch) -> bool {
+    dispatch.shader.to_string().ends_with(" in place")
 }
 
 fn zeros(shape: impl Into<shadernet::Shape>) -> Constant {
@@ -87,18 +92,11 @@ fn apart(a: &PlannedValue, b: &PlannedValue) -> bool {
     in_time || in_space || a.location.slot != b.location.slot
 }
 
-/// No plan takes less than what is alive at once. Ours take a tenth more at most, where values lie in buffers; but for networks where
-/// a dispatch reads two values and writes a third, in three buffers, one of which was the largest of all before: only a kernel that
-/// adds in place would take less.
+/// No plan takes less than what is alive at once. Ours take a tenth more at most, where values lie in buffers; but for the smallest
+/// network, whose second block reads two values and writes a third, in three buffers, two of which were twice as large before.
 #[test]
 fn memory_is_what_is_alive_and_a_tenth() {
-    let in_hundredths = |name: &str| match name {
-        "resnet18" | "resnet34" => 120,
-        "resnet50" | "resnet101" | "resnet152" => 112,
-        "mobilenet_v3_large" => 123,
-        "vit_b_16" | "vit_ti_16" => 117,
-        _ => 110,
-    };
+    let in_hundredths = |name: &str| if name == "digits" { 125 } else { 110 };
     for network in all() {
         let graph = graph(network.name);
         for batch in [1, 8] {
@@ -125,21 +123,21 @@ fn what_is_read_was_written_and_lives() {
         let mut holds: HashMap<(usize, u64), usize> = HashMap::new();
         let mut used: Vec<Option<(usize, usize)>> = vec![None; plan.values.len()];
         for (i, step) in plan.steps.iter().enumerate() {
-            for (_, resources) in &step.dispatches {
+            for (dispatch, resources) in &step.dispatches {
                 for resource in resources {
                     let &Resource::Slot { slot, offset, bytes, write } = resource else { continue };
                     let value = living(Location { slot, offset }, i);
                     let value = value.unwrap_or_else(|| panic!("{which}: nothing lives in slot {slot}, step {i}"));
                     assert!(bytes <= plan.values[value].bytes, "{which}: step {i} binds {bytes} bytes of slot {slot}");
-                    if write {
-                        holds.insert((slot, offset), value);
-                    } else {
-                        assert_eq!(
-                            holds.get(&(slot, offset)),
-                            Some(&value),
-                            "{which}: slot {slot} in step {i}\n{plan}"
-                        );
+                    let held = holds.insert((slot, offset), value);
+                    if write && overwrites(dispatch) && held != Some(value) {
+                        // It waited for that.
+                        let over =
+                            held.unwrap_or_else(|| panic!("{which}: nothing was written to slot {slot}, step {i}"));
+                        assert_eq!(plan.values[over].bytes, bytes, "{which}: slot {slot} in step {i}\n{plan}");
+                        used[over] = used[over].map(|(first, _)| (first, i - 1));
                     }
+                    assert!(write || held == Some(value), "{which}: slot {slot} in step {i}\n{plan}");
                     let (first, _) = used[value].unwrap_or((i, i));
                     used[value] = Some((first, i));
                 }
@@ -148,6 +146,61 @@ fn what_is_read_was_written_and_lives() {
         let lives: Vec<_> = plan.values.iter().map(|PlannedValue { alive, .. }| Some(*alive)).collect();
         assert_eq!(used, lives, "{which}: from the first to the last use of each value\n{plan}");
     });
+}
+
+/// A linear layer or a convolution that keeps a shape.
+fn layer(graph: &mut Graph, x: Value) -> Result<Value> {
+    let shape = graph.shape(x, 1)?;
+    match shape.len() {
+        2 => graph.linear(x, zeros([shape[1]; 2]), None),
+        _ => graph.conv2d(x, Conv2d::new(zeros([shape[1], shape[1], 3, 3]), None).padding(1)),
+    }
+}
+
+/// How many sums overwrite what they add to in a residual block with something behind it, which gets what was added, a view of that, and
+/// the sum.
+fn overwriting(shape: &[usize], caps: &Caps, more: impl Fn(&mut Graph, [Value; 3]) -> Result<Value>) -> usize {
+    let build = || {
+        let mut graph = Graph::new();
+        let x = graph.input("x", shape.to_vec());
+        let x = layer(&mut graph, x)?;
+        let view = graph.reshape(x, [0, 2, -1])?;
+        let inner = layer(&mut graph, x)?;
+        let y = layer(&mut graph, inner)?;
+        let sum = graph.sum(y, x)?;
+        let y = more(&mut graph, [x, view, sum])?;
+        let y = layer(&mut graph, y)?;
+        graph.output("y", y);
+        Plan::new(&graph.fused(), 2, caps)
+    };
+    let plan = build().unwrap_or_else(|error| panic!("{error}"));
+    plan.steps.iter().flat_map(|step| &step.dispatches).filter(|(dispatch, _)| overwrites(dispatch)).count()
+}
+
+#[test]
+fn a_sum_overwrites_what_nobody_reads_any_more() {
+    let (row, image, caps) = (&[BATCH, 8][..], &[BATCH, 8, 9, 9][..], Caps::portable());
+    for shape in [row, image] {
+        assert_eq!(overwriting(shape, &caps, |_, [_, _, sum]| Ok(sum)), 1, "{shape:?}");
+        assert_eq!(overwriting(shape, &caps, |graph, [x, _, sum]| graph.product(sum, x)), 0, "{shape:?}: read later");
+        let twice = |graph: &mut Graph, [_, _, sum]: [Value; 3]| {
+            let y = layer(graph, sum)?;
+            graph.sum(y, sum)
+        };
+        assert_eq!(overwriting(shape, &caps, twice), 1, "{shape:?}: the second step reads one value twice");
+    }
+    let by_view = |graph: &mut Graph, [_, view, sum]: [Value; 3]| {
+        let x = graph.reshape(view, [0, 8])?;
+        graph.product(sum, x)
+    };
+    assert_eq!(overwriting(row, &caps, by_view), 0, "a view of it is read later");
+    // Rows are written where the caller wants them, an image is written channels last before.
+    let given = |graph: &mut Graph, [_, _, sum]: [Value; 3]| {
+        graph.output("sum", sum);
+        Ok(sum)
+    };
+    assert_eq!([row, image].map(|shape| overwriting(shape, &caps, given)), [0, 1]);
+    assert_eq!(overwriting(image, &Caps::llvmpipe(), |_, [_, _, sum]| Ok(sum)), 0, "they lie in textures");
 }
 
 #[test]
@@ -639,7 +692,9 @@ fn a_problem_has_a_name_of_its_own_and_keeps_it() {
         for step in &plan.steps {
             let Some(variants) = &step.variants else { continue };
             let of = |(dispatch, _): &(Dispatch, _)| {
-                format!("{} {:?} {:?}", dispatch.shader, dispatch.params, dispatch.workgroups)
+                // Where the output lies makes no other problem.
+                let shader = dispatch.shader.to_string().replace(" in place", "");
+                format!("{shader} {:?} {:?}", dispatch.params, dispatch.workgroups)
             };
             let problem = step.dispatches.iter().map(of).collect::<String>();
             let same = known.entry(variants.problem.clone()).or_insert_with(|| problem.clone());

@@ -37,6 +37,9 @@ impl Dispatch {
 pub enum Binding {
     /// An input of the operation, read only.
     Input(usize),
+    /// An input of the output's shape and layout, of which each element is read only where the output's is written, by a shader that
+    /// has a form [in place](Shader::in_place).
+    Residual(usize),
     /// An output of the operation, written only.
     Output(usize),
     /// Weights, packed once at load.
@@ -108,6 +111,12 @@ impl Kernel {
         let mut shaders: Vec<String> = self.dispatches.iter().map(|dispatch| dispatch.shader.to_string()).collect();
         shaders.dedup();
         shaders.join(" + ")
+    }
+
+    /// The input that its output may take the place of.
+    pub(crate) fn residual(&self) -> Option<usize> {
+        let mut bindings = self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
+        bindings.find_map(|binding| if let &Binding::Residual(i) = binding { Some(i) } else { None })
     }
 
     /// The same kernel with another rank.

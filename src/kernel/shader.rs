@@ -6,8 +6,8 @@ use std::fmt;
 ///
 /// A file in `shaders/` is valid WGSL as it stands. A variant is the same file with other values of the
 /// constants that it declares: of an `override` ([`Shader::set`]), of a module-scope `const`, where WGSL wants a
-/// constant ([`Shader::tile`]), of another type ([`Shader::alias`]), or with a tensor in a storage texture instead of a buffer
-/// ([`Shader::texture`]).
+/// constant ([`Shader::tile`]), of another type ([`Shader::alias`]), with a tensor in a storage texture instead of a buffer
+/// ([`Shader::texture`]), or with an output that takes the place of what is added to it ([`Shader::in_place`]).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
     name: &'static str,
@@ -17,6 +17,7 @@ pub struct Shader {
     consts: Vec<(&'static str, u32)>,
     textures: Vec<&'static str>,
     aliases: Vec<(&'static str, &'static str)>,
+    in_place: bool,
     ours: bool,
 }
 
@@ -45,6 +46,7 @@ impl Shader {
             consts: Vec::new(),
             textures: Vec::new(),
             aliases: Vec::new(),
+            in_place: false,
             ours: false,
         }
     }
@@ -88,6 +90,15 @@ impl Shader {
         if yes {
             self.textures.push(name);
         }
+        self
+    }
+
+    /// Reads the `residual` in `y`, which it overwrites: WebGPU forbids to bind one buffer both to read and to write. The file reads
+    /// the residual only through its one-line function `load_residual`, an element where it writes that very element. What its binding
+    /// is bound to doesn't matter any more.
+    #[must_use]
+    pub fn in_place(mut self) -> Shader {
+        self.in_place = true;
         self
     }
 
@@ -143,6 +154,9 @@ impl Shader {
                 });
             }
         }
+        if self.in_place {
+            rewrite("fn load_residual(", &|line| line.replace(" residual[", " y["));
+        }
         let halves = self.aliases.iter().any(|&(_, of)| of == "f16");
         let mut text = if halves { "enable f16;\n".to_owned() } else { String::new() };
         text.push_str(&lines.join("\n"));
@@ -165,6 +179,9 @@ impl fmt::Display for Shader {
         }
         if !self.textures.is_empty() {
             write!(f, " textures={}", self.textures.join("+"))?;
+        }
+        if self.in_place {
+            f.write_str(" in place")?;
         }
         Ok(())
     }

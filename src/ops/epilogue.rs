@@ -57,7 +57,7 @@ impl Epilogue {
 
     /// The residual's binding. Where there is none, input 0 stands there: something must be bound.
     pub(crate) fn binding(self) -> Binding {
-        Binding::Input(usize::from(self.residual))
+        if self.residual { Binding::Residual(1) } else { Binding::Input(0) }
     }
 
     /// A shader that ends with it.

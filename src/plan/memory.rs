@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 pub struct Need {
     /// The memory.
     pub kind: SlotKind,
-    /// The step that writes it.
+    /// The step that writes it first.
     pub first: usize,
     /// The last step that reads it.
     pub last: usize,
@@ -61,20 +61,50 @@ const SHUFFLES: u64 = 24;
 /// dispatch. No buffer becomes larger than `most` unless a need is. Textures hold one value at a time, of their very width, because
 /// what lies beside an image must read as zero; rows that are no image's are never asked for, so that a texture may have more.
 ///
+/// Of each of the `sums`, in the order of the steps, the second need may overwrite the first: it lies in the very same place then. It
+/// does where that takes less memory, which isn't always so: what is written over something is apart from all that the other is
+/// apart from too.
+///
 /// The needs are placed in several orders, the largest first, the earliest first, and some between; each where the slots grow
 /// least. The order that takes the least memory wins. (Greedy by size is of Pisarchyk and Lee, "Efficient Memory Management for Deep
 /// Neural Net Inference", 2020; alone it leaves up to 30 % between the values of MobileNets.)
-pub fn assign(needs: &[Need], apart: &[(usize, usize)], most: u64) -> Packing {
+pub fn assign(needs: &[Need], apart: &[(usize, usize)], sums: &[(usize, usize)], most: u64) -> Packing {
+    let own: Vec<usize> = (0..needs.len()).collect();
+    let mut best = search(needs, apart, &own, most, u64::MAX).expect("no packing takes more than that");
+    if sums.is_empty() {
+        return best;
+    }
+    // What overwrites a need is part of it.
+    let (mut whole, mut of) = (needs.to_vec(), own);
+    for &(residual, output) in sums {
+        of[output] = of[residual];
+        whole[of[residual]].last = needs[output].last;
+    }
+    let apart = apart.iter().map(|&(a, b)| (of[a], of[b])).filter(|(a, b)| a != b);
+    let apart: Vec<(usize, usize)> = apart.collect();
+    let owners: Vec<usize> = (0..needs.len()).filter(|&i| of[i] == i).collect();
+    if let Some(mut packing) = search(&whole, &apart, &owners, most, best.bytes().saturating_sub(1)) {
+        packing.locations = of.iter().map(|&owner| packing.locations[owner]).collect();
+        best = packing;
+    }
+    best
+}
+
+/// The packing of these needs that takes the fewest bytes of those tried, if that is at most `bound`.
+fn search(needs: &[Need], apart: &[(usize, usize)], which: &[usize], most: u64, mut bound: u64) -> Option<Packing> {
     let mut strangers = vec![Vec::new(); needs.len()];
     for &(a, b) in apart {
         strangers[a].push(b);
         strangers[b].push(a);
     }
-    let least = most_alive(needs);
-    let mut best: Option<Packing> = None;
+    let least = most_alive(needs, which);
+    let mut best = None;
     for round in 0..SHUFFLES + 2 {
-        let mut order: Vec<usize> = (0..needs.len()).collect();
-        order.sort_by_key(|&i| {
+        if bound < least {
+            break;
+        }
+        let mut order = which.to_vec();
+        order.sort_by_cached_key(|&i| {
             let Need { kind, first, last } = needs[i];
             match round {
                 0 => (Reverse(kind.bytes()), first),
@@ -89,22 +119,20 @@ pub fn assign(needs: &[Need], apart: &[(usize, usize)], most: u64) -> Packing {
                 }
             }
         });
-        let packing = pack(needs, &strangers, most, &order);
-        if best.as_ref().is_none_or(|best| packing.bytes() < best.bytes()) {
+        if let Some(packing) = pack(needs, &strangers, most, &order, bound) {
+            bound = packing.bytes().saturating_sub(1);
             best = Some(packing);
         }
-        if best.as_ref().is_some_and(|best| best.bytes() <= least) {
-            break;
-        }
     }
-    best.unwrap_or_else(|| pack(needs, &strangers, most, &[]))
+    best
 }
 
 /// The most bytes that are alive at once: no packing takes less.
-pub fn most_alive(needs: &[Need]) -> u64 {
+fn most_alive(needs: &[Need], which: &[usize]) -> u64 {
+    let needs = || which.iter().map(|&i| needs[i]);
     let alive =
-        |step| needs.iter().filter(move |need| (need.first..=need.last).contains(&step)).map(|need| need.kind.bytes());
-    needs.iter().map(|need| alive(need.first).sum()).max().unwrap_or(0)
+        |step| needs().filter(move |need| (need.first..=need.last).contains(&step)).map(|need| need.kind.bytes());
+    needs().map(|need| alive(need.first).sum()).max().unwrap_or(0)
 }
 
 /// A number that looks random, always the same for the same arguments (splitmix64).
@@ -115,14 +143,18 @@ fn chance(round: u64, i: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Places the needs in this order, each where the slots grow least.
-fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize]) -> Packing {
+/// Places the needs in this order, each where the slots grow least, as long as they take at most `bound` bytes.
+fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize], bound: u64) -> Option<Packing> {
+    let mut total = 0;
     let mut slots: Vec<(SlotKind, Vec<usize>)> = Vec::new();
     let mut locations = vec![Location::default(); needs.len()];
     for &i in order {
         let need = needs[i];
         let meets = |t: usize| needs[t].first <= need.last && need.first <= needs[t].last;
         let place = |(slot, (kind, tenants)): (usize, &(SlotKind, Vec<usize>))| {
+            if tenants.iter().any(|t| strangers[i].contains(t)) {
+                return None;
+            }
             let offset = match (*kind, need.kind) {
                 (SlotKind::Buffer(_), SlotKind::Buffer(bytes)) => {
                     let taken = tenants.iter().copied().filter(|&t| meets(t));
@@ -137,21 +169,23 @@ fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize]) ->
                 _ => return None,
             };
             let end = offset + need.kind.bytes();
-            let is_apart = tenants.iter().any(|t| strangers[i].contains(t));
             // Dispatches that write one buffer wait for each other: those of neighbouring steps need not.
             let waits = tenants.iter().any(|&t| needs[t].first.abs_diff(need.first) == 1);
-            (!is_apart && end <= most.max(kind.bytes()))
-                .then(|| (end.saturating_sub(kind.bytes()), waits, slot, offset))
+            (end <= most.max(kind.bytes())).then(|| (end.saturating_sub(kind.bytes()), waits, slot, offset))
         };
         let found = slots.iter().enumerate().filter_map(place).min();
-        let (slot, offset) = match found {
+        let (growth, slot, offset) = match found {
             // A slot of its own would be no larger.
-            Some((growth, _, slot, offset)) if growth < need.kind.bytes() => (slot, offset),
+            Some((growth, _, slot, offset)) if growth < need.kind.bytes() => (growth, slot, offset),
             _ => {
                 slots.push((need.kind, Vec::new()));
-                (slots.len() - 1, 0)
+                (need.kind.bytes(), slots.len() - 1, 0)
             }
         };
+        total = growth.saturating_add(total);
+        if total > bound {
+            return None;
+        }
         let (kind, tenants) = &mut slots[slot];
         match (kind, need.kind) {
             (SlotKind::Buffer(bytes), SlotKind::Buffer(wanted)) => *bytes = (*bytes).max(offset + wanted),
@@ -161,7 +195,7 @@ fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize]) ->
         tenants.push(i);
         locations[i] = Location { slot, offset };
     }
-    Packing { locations, slots: slots.into_iter().map(|(kind, _)| kind).collect() }
+    Some(Packing { locations, slots: slots.into_iter().map(|(kind, _)| kind).collect() })
 }
 
 /// The first place for so many bytes between sorted ranges that are taken.
@@ -217,17 +251,17 @@ mod tests {
     #[test]
     fn the_living_never_overlap_and_the_dead_make_room() {
         let (needs, apart) = chain(&[64, 128, 32, 16]);
-        let packing = assign(&needs, &apart, ANY);
+        let packing = assign(&needs, &apart, &[], ANY);
         check(&needs, &apart, &packing);
         assert_eq!(packing.bytes(), 192);
-        assert_eq!(most_alive(&needs), 192);
+        assert_eq!(most_alive(&needs, &[0, 1, 2, 3]), 192);
     }
 
     /// VGG's beginning: by size alone the pooled image finds both slots taken.
     #[test]
     fn a_chain_needs_two_slots() {
         let (needs, apart) = chain(&[1 << 20, 1 << 20, 1 << 18, 1 << 19, 1 << 19, 1 << 17]);
-        let packing = assign(&needs, &apart, ANY);
+        let packing = assign(&needs, &apart, &[], ANY);
         check(&needs, &apart, &packing);
         assert_eq!((packing.slots.len(), packing.bytes()), (2, 2 << 20));
     }
@@ -237,25 +271,48 @@ mod tests {
     fn a_slot_holds_several_values_at_once() {
         let needs = [need(1000, 0, 4), need(4096, 1, 2), need(2000, 2, 3), need(3000, 3, 4), need(512, 5, 6)];
         let apart = [(0, 1), (1, 2), (2, 3), (0, 3)];
-        let packing = assign(&needs, &apart, ANY);
+        let packing = assign(&needs, &apart, &[], ANY);
         check(&needs, &apart, &packing);
         assert!(packing.slots.len() < 4 && packing.bytes() <= 7424, "{packing:?}");
+    }
+
+    /// A residual block: a sum waits for what is computed from it, and is added to that.
+    fn block(inner: u64) -> (Vec<Need>, Vec<(usize, usize)>) {
+        let needs = vec![need(1024, 0, 2), need(inner, 1, 2), need(1024, 2, 4), need(inner, 3, 4), need(1024, 4, 5)];
+        (needs, vec![(0, 1), (1, 2), (0, 2), (2, 3), (3, 4), (2, 4)])
+    }
+
+    #[test]
+    fn a_sum_overwrites_what_it_adds_to_where_that_saves_memory() {
+        let ((needs, apart), sums) = (block(2048), [(0, 2), (2, 4)]);
+        let plain = assign(&needs, &apart, &[], ANY);
+        check(&needs, &apart, &plain);
+        let packing = assign(&needs, &apart, &sums, ANY);
+        assert_eq!((plain.bytes(), packing.bytes()), (4096, 3072));
+        let [a, b, c, d, e] = packing.locations[..] else { panic!("five needs") };
+        assert!(a == c && c == e && a.slot != b.slot && a.slot != d.slot, "{packing:?}");
+        // Beside three buffers that are large enough nothing is saved.
+        let needs = [&needs[..], &[need(8192, 6, 7); 3]].concat();
+        let apart = [&apart[..], &[(5, 6), (6, 7), (5, 7)]].concat();
+        let packing = assign(&needs, &apart, &sums, ANY);
+        check(&needs, &apart, &packing);
+        assert_eq!(packing.bytes(), 3 * 8192);
     }
 
     #[test]
     fn no_slot_outgrows_a_buffer() {
         let needs = [need(1000, 0, 1), need(1000, 0, 1), need(1000, 0, 1)];
-        let packing = assign(&needs, &[], 2100);
+        let packing = assign(&needs, &[], &[], 2100);
         check(&needs, &[], &packing);
         assert!(packing.slots.iter().all(|slot| slot.bytes() <= 2100), "{packing:?}");
-        assert_eq!(assign(&[], &[], ANY).slots, []);
+        assert_eq!(assign(&[], &[], &[], ANY).slots, []);
     }
 
     #[test]
     fn a_texture_is_shared_by_images_of_its_width() {
         let need = |width, rows, first| Need { kind: SlotKind::Texture(width, rows), first, last: first };
         let Packing { locations, slots } =
-            assign(&[need(8, 2, 0), need(4, 4, 1), need(8, 4, 2), need(8, 4, 2)], &[], ANY);
+            assign(&[need(8, 2, 0), need(4, 4, 1), need(8, 4, 2), need(8, 4, 2)], &[], &[], ANY);
         assert_ne!(locations[2], locations[3]);
         let mut sizes = slots;
         sizes.sort_unstable();

@@ -109,7 +109,7 @@ pub enum Resource {
     Weight(Packed),
 }
 
-/// A value in a slot, from the step that writes it to the last that reads it.
+/// A value in a slot, from the step that writes it to the last that reads it, or to the one before that which overwrites it.
 #[derive(Clone, Debug)]
 pub struct PlannedValue {
     /// The slot, and where it begins there.

@@ -1,8 +1,10 @@
 //! From a graph to a plan: which kernel, in which layout, in which memory.
 
+mod sums;
+
 use super::join::{link, schedule};
 use super::memory::{self, Location, Need, SlotKind};
-use super::{Choices, Plan, PlannedValue, Port, Resource, Step, Variants};
+use super::{Choices, Plan, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io};
 use crate::graph::{Graph, Node, Source, Value};
@@ -11,6 +13,7 @@ use crate::ops::convert::convert;
 use crate::{Constant, DType, Data, Shape};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use sums::Sum;
 
 impl Plan {
     /// Plans a graph as it stands for a batch on such a device. [`Graph::fused`] comes first, once for all batches: a
@@ -43,10 +46,15 @@ impl Plan {
             needs: Vec::new(),
             steps: Vec::new(),
             written: vec![false; graph.outputs().len()],
+            unread: HashMap::new(),
+            sums: Vec::new(),
             ranges: HashMap::new(),
         };
         for (i, input) in graph.inputs().iter().enumerate() {
             planner.hold(input.value, Layout::ROWS, Home::Input(i));
+        }
+        for &value in graph.nodes().iter().flat_map(|node| &node.inputs) {
+            *planner.unread.entry(value).or_default() += 1;
         }
         for (i, state) in graph.states().iter().enumerate() {
             planner.hold(state.value, Layout::ROWS, Home::State(i));
@@ -60,7 +68,9 @@ impl Plan {
             planner.remaining_outputs();
         }
 
-        let packing = memory::assign(&planner.needs, &planner.apart(), caps.max_buffer);
+        let sums: Vec<(usize, usize)> = planner.sums.iter().map(|sum| (sum.residual, sum.output)).collect();
+        let packing = memory::assign(&planner.needs, &planner.apart(), &sums, caps.max_buffer);
+        let values = planner.overwrite(&packing.locations);
         let locations = packing.locations;
         let resource = |Use { home, write, bytes }| match home {
             Home::Input(input) => Resource::Input(input),
@@ -90,16 +100,7 @@ impl Plan {
             outputs: graph.outputs().iter().map(|(name, value)| port(name, *value)).collect(),
             states: graph.states().iter().map(|state| port(&state.name, state.value)).collect(),
             steps: steps.collect(),
-            values: planner
-                .needs
-                .iter()
-                .zip(&locations)
-                .map(|(need, &location)| PlannedValue {
-                    location,
-                    bytes: need.kind.bytes(),
-                    alive: (need.first, need.last),
-                })
-                .collect(),
+            values,
             slots: packing.slots,
         };
         plan.check_limits(caps)?;
@@ -126,6 +127,7 @@ struct Held {
 }
 
 /// What a binding will be bound to.
+#[derive(Clone)]
 struct Use {
     home: Home,
     write: bool,
@@ -152,6 +154,10 @@ struct Planner<'a> {
     steps: Vec<PlannedStep>,
     /// Which outputs have been written.
     written: Vec<bool>,
+    /// How often a value will be read by what isn't planned yet.
+    unread: HashMap<Value, usize>,
+    /// What may be written over what it adds to.
+    sums: Vec<Sum>,
     /// What inputs may hold.
     ranges: HashMap<Value, ([i32; 2], String)>,
 }
@@ -179,6 +185,7 @@ impl Planner<'_> {
             let (inputs, outputs) = (of(&part.inputs), of(&part.outputs));
             let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &self.graph.input_dtypes(part) };
             for (position, &value) in part.inputs.iter().enumerate() {
+                *self.unread.entry(value).or_default() -= 1;
                 if let Some(range) = part.op.range(position, &io) {
                     self.narrow(value, range, part);
                 }
@@ -241,10 +248,13 @@ impl Planner<'_> {
                     node.outputs.iter().zip(&kernel.writes).map(|(&value, &layout)| self.write(value, layout)).collect()
                 }
             };
+            self.sums.extend(self.sum(&kernel, &reads, &writes[0]));
             let scratch = self.scratch(&kernel);
             for dispatch in kernel.dispatches {
                 let bound = |binding: &Binding| match binding {
-                    Binding::Input(i) => self.used(&reads[*i], false, node.inputs[*i], kernel.reads[*i]),
+                    Binding::Input(i) | Binding::Residual(i) => {
+                        self.used(&reads[*i], false, node.inputs[*i], kernel.reads[*i])
+                    }
                     Binding::Output(i) => self.used(&writes[*i], true, node.outputs[*i], kernel.writes[*i]),
                     Binding::Weight(packed) => {
                         Use { home: Home::Weight(packed.clone()), write: false, bytes: packed.bytes() }

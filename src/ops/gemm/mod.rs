@@ -94,7 +94,7 @@ impl Gemm<'_> {
     /// x, w, bias, residual (x again where there is none), y.
     fn bindings(&self, w: Binding, bias: Packed) -> Vec<Binding> {
         let residual = match self.w {
-            Operand::Input { .. } if self.epilogue.residual => Binding::Input(2),
+            Operand::Input { .. } if self.epilogue.residual => Binding::Residual(2),
             _ => self.epilogue.binding(),
         };
         vec![Binding::Input(0), w, Binding::Weight(bias), residual, Binding::Output(0)]

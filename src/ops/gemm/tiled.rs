@@ -130,7 +130,7 @@ impl Gemm<'_> {
             };
             let mut bindings = self.bindings(w, self.bias());
             if splits > 1 {
-                bindings[4] = scratch(true);
+                bindings[3..].clone_from_slice(&[Binding::Input(0), scratch(true)]);
             }
             let tiles = self.pixels().div_ceil(tile.m) * (4 * wide4).div_ceil(tile.n);
             Dispatch::new(shader.clone(), &params, bindings, self.products() * tiles * splits)
