@@ -18,6 +18,7 @@ pub struct Shader {
     textures: Vec<&'static str>,
     aliases: Vec<(&'static str, &'static str)>,
     ours: bool,
+    part: bool,
 }
 
 /// A [`Shader`] from a file of `shaders/` and the files of `shaders/lib/` whose functions it calls.
@@ -46,6 +47,7 @@ impl Shader {
             textures: Vec::new(),
             aliases: Vec::new(),
             ours: false,
+            part: false,
         }
     }
 
@@ -89,6 +91,19 @@ impl Shader {
             self.textures.push(name);
         }
         self
+    }
+
+    /// The shader of a part of a dispatch: workgroups count from the number in a uniform of group 1 on. Of this crate's shaders
+    /// only, which number them by `linear` of `shaders/lib/index.wgsl`.
+    #[must_use]
+    pub(crate) fn part(mut self) -> Shader {
+        self.part = true;
+        self
+    }
+
+    /// Whether it is that of a part.
+    pub(crate) fn is_part(&self) -> bool {
+        self.part
     }
 
     /// The file's name, without ending.
@@ -150,6 +165,12 @@ impl Shader {
             text.push('\n');
             text.push_str(part);
         }
+        if self.part {
+            let whole = "{ return group.y * groups.x + group.x; }";
+            assert!(text.contains(whole), "shaders/{}.wgsl doesn't number its workgroups by `linear`", self.name);
+            text = text.replace(whole, "{ return first_workgroup + group.y * groups.x + group.x; }");
+            text.push_str("\n@group(1) @binding(0) var<uniform> first_workgroup: u32;\n");
+        }
         text
     }
 }
@@ -165,6 +186,9 @@ impl fmt::Display for Shader {
         }
         if !self.textures.is_empty() {
             write!(f, " textures={}", self.textures.join("+"))?;
+        }
+        if self.part {
+            f.write_str(" part")?;
         }
         Ok(())
     }
