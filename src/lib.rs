@@ -81,7 +81,7 @@ pub use graph::constant::Constant;
 pub use graph::op::{Cost, Io, Next, Op, Reach, Taps};
 pub use graph::{Graph, Node, State, Value};
 pub use plan::Plan;
-pub use session::{Bound, Model, Pending, Session};
+pub use session::{Bound, Model, Pending, Session, Slice, Slices};
 pub use shape::{BATCH, Shape};
 pub use weights::{Weights, seeded_input};
 pub use wgpu;

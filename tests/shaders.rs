@@ -74,6 +74,12 @@ fn every_file_is_valid_as_it_stands() {
             for part in parts {
                 text.push_str(&read(&root(&format!("shaders/lib/{part}.wgsl"))));
             }
+            let numbers =
+                text.contains("{ return group.y * groups.x + group.x; }") && text.matches("linear(").count() > 1;
+            assert!(
+                numbers || name == "probe_empty",
+                "{name} numbers its workgroups by `linear`: sessions split dispatches by it"
+            );
             standing += 1;
         }
         let module = parse(name, &text);

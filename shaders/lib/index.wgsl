@@ -1,9 +1,7 @@
 // Index arithmetic.
 
 // The number of a workgroup in a dispatch that `Dispatch::new` has folded into two dimensions.
-fn linear(group: vec3<u32>, groups: vec3<u32>) -> u32 {
-    return group.y * groups.x + group.x;
-}
+fn linear(group: vec3<u32>, groups: vec3<u32>) -> u32 { return group.y * groups.x + group.x; }
 
 // a / b through the reciprocal: llvmpipe has no vector instruction for integer division. Exact for
 // a < 2^24, and up to 2^31 where the quotient is below 2^22.

@@ -96,9 +96,11 @@ fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipelin
         } else {
             device.create_shader_module(module)
         };
+        let first = shader.is_part().then(|| first_workgroup(context));
+        let groups = [Some(&layout), first.as_ref()];
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label,
-            bind_group_layouts: &[Some(&layout)],
+            bind_group_layouts: &groups[..1 + usize::from(first.is_some())],
             immediate_size: 0,
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -115,6 +117,18 @@ fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipelin
         });
         Pipeline { pipeline, layout }
     })
+}
+
+/// The layout of group 1 of a [part](Shader::part): the number of its first workgroup, at an offset that the pass sets.
+pub(crate) fn first_workgroup(context: &Context) -> wgpu::BindGroupLayout {
+    let ty = wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Uniform,
+        has_dynamic_offset: true,
+        min_binding_size: wgpu::BufferSize::new(4),
+    };
+    let entry = wgpu::BindGroupLayoutEntry { binding: 0, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None };
+    let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some("first workgroup"), entries: &[entry] };
+    context.device().create_bind_group_layout(&descriptor)
 }
 
 /// `f` of each item, in order, computed by as many threads as there are processors.

@@ -7,7 +7,8 @@ use std::fmt;
 /// A file in `shaders/` is valid WGSL as it stands. A variant is the same file with other values of the
 /// constants that it declares: of an `override` ([`Shader::set`]), of a module-scope `const`, where WGSL wants a
 /// constant ([`Shader::tile`]), of another type ([`Shader::alias`]), with a tensor in a storage texture instead of a buffer
-/// ([`Shader::texture`]), or with an output that takes the place of what is added to it ([`Shader::in_place`]).
+/// ([`Shader::texture`]), with an output that takes the place of what is added to it ([`Shader::in_place`]), or for a part of a dispatch
+/// (a session's [`Slices`](crate::Slices)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
     name: &'static str,
@@ -19,6 +20,7 @@ pub struct Shader {
     aliases: Vec<(&'static str, &'static str)>,
     in_place: bool,
     ours: bool,
+    part: bool,
 }
 
 /// A [`Shader`] from a file of `shaders/` and the files of `shaders/lib/` whose functions it calls.
@@ -48,6 +50,7 @@ impl Shader {
             aliases: Vec::new(),
             in_place: false,
             ours: false,
+            part: false,
         }
     }
 
@@ -100,6 +103,19 @@ impl Shader {
     pub fn in_place(mut self) -> Shader {
         self.in_place = true;
         self
+    }
+
+    /// The shader of a part of a dispatch: workgroups count from the number in a uniform of group 1 on. Of this crate's shaders
+    /// only, which number them by `linear` of `shaders/lib/index.wgsl`.
+    #[must_use]
+    pub(crate) fn part(mut self) -> Shader {
+        self.part = true;
+        self
+    }
+
+    /// Whether it is that of a part.
+    pub(crate) fn is_part(&self) -> bool {
+        self.part
     }
 
     /// The file's name, without ending.
@@ -164,6 +180,12 @@ impl Shader {
             text.push('\n');
             text.push_str(part);
         }
+        if self.part {
+            let whole = "{ return group.y * groups.x + group.x; }";
+            assert!(text.contains(whole), "shaders/{}.wgsl doesn't number its workgroups by `linear`", self.name);
+            text = text.replace(whole, "{ return first_workgroup + group.y * groups.x + group.x; }");
+            text.push_str("\n@group(1) @binding(0) var<uniform> first_workgroup: u32;\n");
+        }
         text
     }
 }
@@ -182,6 +204,9 @@ impl fmt::Display for Shader {
         }
         if self.in_place {
             f.write_str(" in place")?;
+        }
+        if self.part {
+            f.write_str(" part")?;
         }
         Ok(())
     }

@@ -31,7 +31,7 @@ native! {
     pub use distribution::Distribution;
     pub use environment::Environment;
     pub use peaks::{Bound, Floor, Peaks};
-    pub use profile::{Method, Profile, StepTime};
+    pub use profile::{Method, Profile, StepTime, step_times};
     pub use report::{Activations, Answer, Network, Report};
     pub use sweep::{AtBatch, Sweep, SweepOptions};
     pub use text::digits;

@@ -108,17 +108,12 @@ impl Profile {
 
     fn timed(mut timer: DeviceTimer, session: &Session, peaks: &Peaks, effort: Effort) -> Result<Profile> {
         let plan = session.plan();
-        let mut times = vec![Vec::new(); plan.steps.len()];
-        let frame = effort.repeat(|| {
-            let frame = timer.frame()?;
-            times.iter_mut().zip(timer.each_step()?).for_each(|(times, time)| times.push(time));
-            Ok(frame)
-        })?;
-        let steps = plan.steps.iter().zip(times).map(|(step, times)| StepTime {
+        let (frame, times) = medians(&mut timer, effort)?;
+        let steps = plan.steps.iter().zip(times).map(|(step, time)| StepTime {
             name: step.node.clone(),
             op: step.op.to_owned(),
             dispatches: step.dispatches.len(),
-            time: Distribution::of(times).map_or(Duration::ZERO, |times| times.p50),
+            time,
             flops: step.cost.flops(),
             bytes: step.bytes,
             floor: peaks.floor(step.cost.flops(), step.bytes, step.dispatches.len()),
@@ -152,6 +147,27 @@ impl Profile {
         let of = sum(self.steps.iter().filter(|step| step.floor.bound == bound).map(|step| step.time));
         of.as_secs_f64() / self.total().as_secs_f64().max(1e-12)
     }
+}
+
+/// How long each step of a session takes on the device, for [`Session::slices`]: medians, timed as for a [`Profile`].
+///
+/// Waits on this thread and submits to the context's queue.
+pub fn step_times(session: &Session, effort: Effort) -> Result<Vec<Duration>> {
+    Ok(medians(&mut DeviceTimer::new(session)?, effort)?.1)
+}
+
+/// The times of frames, and the median of each step's.
+fn medians(timer: &mut DeviceTimer, effort: Effort) -> Result<(Distribution, Vec<Duration>)> {
+    let mut times: Vec<Vec<Duration>> = Vec::new();
+    let frame = effort.repeat(|| {
+        let frame = timer.frame()?;
+        let steps = timer.each_step()?;
+        times.resize(steps.len(), Vec::new());
+        times.iter_mut().zip(steps).for_each(|(times, time)| times.push(time));
+        Ok(frame)
+    })?;
+    let median = |times| Distribution::of(times).map_or(Duration::ZERO, |times| times.p50);
+    Ok((frame, times.into_iter().map(median).collect()))
 }
 
 /// Times together: a file may hold any, and more than a [`Duration`] holds is no panic.

@@ -3,18 +3,20 @@
 mod check;
 mod frame;
 mod model;
+mod slices;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use frame::whole;
 pub use frame::{Bound, Pending};
 pub use model::Model;
+pub use slices::{Slice, Slices};
 
 use crate::dtype::{Data, Elements, View};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::{Memory, upload};
 use crate::gpu::pipeline::{Kind, Pipeline, pipelines};
-use crate::kernel::Place;
+use crate::kernel::{Dispatch, Place};
 use crate::plan::memory::SlotKind;
 use crate::plan::{Plan, Port, Resource};
 use frame::Frame;
@@ -39,6 +41,8 @@ pub struct Session {
     params: wgpu::Buffer,
     /// What tells its bind groups from those of other sessions.
     id: u64,
+    /// How often something was recorded: who goes on with a frame must be the last who did.
+    recorded: AtomicU64,
     /// Frames that nobody is using: as many as were ever in flight at once.
     idle: Arc<Mutex<Vec<Frame>>>,
 }
@@ -52,6 +56,16 @@ struct Resident {
     at: (usize, usize),
     /// Its parameters: offset and length.
     params: (u64, u64),
+}
+
+impl Resident {
+    /// Its bind group, some of which are the caller's.
+    fn bound<'a>(&'a self, bound: &'a Bound) -> &'a wgpu::BindGroup {
+        match &self.group {
+            Group::Own(group) => group,
+            Group::Bound(at) => &bound.groups[*at],
+        }
+    }
 }
 
 /// Where the bind group of a dispatch is.
@@ -78,9 +92,7 @@ impl Session {
                 params.resize(params.len().next_multiple_of(context.caps().uniform_alignment as usize), 0);
                 places.push(((i, j), (params.len() as u64, dispatch.params.len() as u64), dispatch.workgroups));
                 params.extend(&dispatch.params);
-                let uniform = Kind::Params(dispatch.params.len() as u64);
-                let kinds = std::iter::once(uniform).chain(resources.iter().map(|r| kind(&plan, r)));
-                wanted.push((dispatch.shader.clone(), kinds.collect()));
+                wanted.push((dispatch.shader.clone(), kinds(&plan, dispatch, resources)));
             }
         }
         params.resize(params.len().next_multiple_of(16).max(16), 0);
@@ -103,6 +115,7 @@ impl Session {
             states,
             weights,
             params,
+            recorded: AtomicU64::new(0),
             idle: Arc::default(),
         };
         let mut bound = 0;
@@ -247,15 +260,12 @@ impl Session {
     /// Records some of the steps into a pass, between buffers that this session has bound: the one loop that everything that
     /// runs is made of.
     pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, bound: &Bound, steps: Range<usize>) {
+        self.recorded.fetch_add(1, Ordering::Relaxed);
         let first = self.dispatches.partition_point(|resident| resident.at.0 < steps.start);
         for resident in self.dispatches[first..].iter().take_while(|resident| resident.at.0 < steps.end) {
-            let group = match &resident.group {
-                Group::Own(group) => group,
-                Group::Bound(at) => &bound.groups[*at],
-            };
             let [x, y, z] = resident.workgroups;
             pass.set_pipeline(&resident.pipeline.pipeline);
-            pass.set_bind_group(0, group, &[]);
+            pass.set_bind_group(0, resident.bound(bound), &[]);
             pass.dispatch_workgroups(x, y, z);
         }
     }
@@ -329,6 +339,12 @@ fn check_input(port: &Port, values: View<'_>) -> Result<()> {
         Some(value) => wrong(format!("{least} to {greatest} for {of}"), value.to_string()),
         None => Ok(()),
     }
+}
+
+/// What a dispatch's bindings are to a pipeline.
+fn kinds(plan: &Plan, dispatch: &Dispatch, resources: &[Resource]) -> Vec<Kind> {
+    let uniform = Kind::Params(dispatch.params.len() as u64);
+    std::iter::once(uniform).chain(resources.iter().map(|resource| kind(plan, resource))).collect()
 }
 
 /// What a resource is to a pipeline.

@@ -1,5 +1,7 @@
 //! Sessions: what they create, in which order frames come, whose buffers and encoders they use, and what they refuse.
 
+mod slices;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use pollster::block_on;
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
@@ -211,6 +213,10 @@ fn outputs_that_nothing_computes() {
     }
 }
 
+fn encoder(context: &Context) -> wgpu::CommandEncoder {
+    context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+}
+
 /// A host's own buffers for a session, `shift` bytes into larger ones.
 struct Buffers {
     shift: u64,
@@ -239,14 +245,23 @@ impl Buffers {
         session.bind(&self.bindings(&self.inputs), &self.bindings(&self.outputs))
     }
 
+    fn write(&self, session: &Session, inputs: &[Vec<f32>]) {
+        for (buffer, values) in self.inputs.iter().zip(inputs) {
+            session.context().queue().write_buffer(buffer, self.shift, bytemuck::cast_slice(values));
+        }
+    }
+
     /// As a host does it: its own writes, encoder, submission and reading back.
     fn run(&self, session: &Session, bound: &shadernet::Bound, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
-        let (device, queue) = (session.context().device(), session.context().queue());
-        for (buffer, values) in self.inputs.iter().zip(inputs) {
-            queue.write_buffer(buffer, self.shift, bytemuck::cast_slice(values));
-        }
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        self.write(session, inputs);
+        let mut encoder = encoder(session.context());
         session.encode(&mut encoder, bound).expect("it is this session's");
+        self.read(session, encoder)
+    }
+
+    /// Submits what was recorded and reads the outputs.
+    fn read(&self, session: &Session, mut encoder: wgpu::CommandEncoder) -> Vec<Vec<f32>> {
+        let (device, queue) = (session.context().device(), session.context().queue());
         let downloads: Vec<wgpu::Buffer> = session
             .outputs()
             .iter()
@@ -289,7 +304,7 @@ fn a_host_lends_its_buffers_and_encoder() {
         }
 
         // Twice in one encoder and one submission, each between buffers of its own.
-        let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        let mut encoder = encoder(&context);
         for (buffers, bound) in [(&first, &bound[0]), (&second, &bound[1])] {
             for (buffer, values) in buffers.inputs.iter().zip(frame(20 + buffers.shift)) {
                 context.queue().write_buffer(buffer, buffers.shift, bytemuck::cast_slice(&values));
@@ -313,7 +328,7 @@ fn buffers_that_another_session_bound_are_refused() {
     let model = Model::new(&context, &digits()).expect("it has an output");
     let [one, other] = [model.session(1), model.session(1)].map(|session| session.expect("it fits"));
     let bound = Buffers::new(&one, 0).bind(&one).expect("they serve");
-    let mut encoder = context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let mut encoder = encoder(&context);
     let error = other.encode(&mut encoder, &bound).expect_err("they are the first session's");
     assert_eq!(argument(&error), "bound");
     one.encode(&mut encoder, &bound).expect("it is this session's");

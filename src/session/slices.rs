@@ -1,0 +1,216 @@
+//! A frame in slices, each within a budget of time: for hosts whose own frame has only some to spare.
+
+use super::{Bound, Session, kinds};
+use crate::error::{ErrorKind, Result};
+use crate::gpu::memory::upload;
+use crate::gpu::pipeline::{Pipeline, first_workgroup, pipelines};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Where a session stands in a frame that is encoded slice by slice: see [`Session::slices`].
+pub struct Slices {
+    session: u64,
+    pieces: Vec<Piece>,
+    /// The next piece; 0 where a frame begins.
+    next: usize,
+    /// What the session had recorded after the last slice.
+    recorded: u64,
+    /// Of parts of dispatches.
+    pipelines: Vec<Arc<Pipeline>>,
+    /// The numbers that parts begin with.
+    firsts: Option<wgpu::BindGroup>,
+}
+
+/// What is encoded as a whole: a dispatch or a part of one.
+struct Piece {
+    /// Its number among the session's.
+    dispatch: usize,
+    time: Duration,
+    part: Option<Part>,
+}
+
+/// Some workgroups of a dispatch.
+struct Part {
+    /// Its number among the pipelines of parts.
+    pipeline: usize,
+    /// Where the number of the first one lies.
+    first: u32,
+    workgroups: u32,
+}
+
+/// What one call of [`Session::encode_within`] has encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// The steps of the plan, of which the first and the last may be parts.
+    pub steps: Range<usize>,
+    /// How long they take, by the times that the [`Slices`] were made with.
+    pub time: Duration,
+    /// Whether the frame ends with it: then the outputs are there when it has run.
+    pub finished: bool,
+}
+
+impl Session {
+    /// Prepares frames in slices: `times` says how long each [step](crate::plan::Plan::steps) takes, as
+    /// [`measure::step_times`](crate::measure::step_times) does. A dispatch that takes longer than `longest` is split into parts of
+    /// its workgroups: that keeps a slice within its budget, and no submission comes near a driver's time-out (two seconds on
+    /// Windows). Compiles a second pipeline for each shader of those.
+    ///
+    /// An error if `times` aren't one for each step, or `longest` is zero.
+    pub fn slices(&self, times: &[Duration], longest: Duration) -> Result<Slices> {
+        let steps = &self.plan.steps;
+        if times.len() != steps.len() {
+            return Err(ErrorKind::argument(
+                "times",
+                format_args!("one for each of {} steps", steps.len()),
+                times.len(),
+            )
+            .into());
+        }
+        if longest.is_zero() {
+            return Err(ErrorKind::argument("longest", "more than no time", "0").into());
+        }
+        let alignment = self.context.caps().uniform_alignment as usize;
+        let (mut pieces, mut wanted, mut firsts) = (Vec::new(), Vec::new(), Vec::<u8>::new());
+        let count = |workgroups: [u32; 3]| workgroups.iter().map(|&n| u64::from(n)).product::<u64>();
+        for (i, resident) in self.dispatches.iter().enumerate() {
+            let step = &steps[resident.at.0];
+            let (dispatch, resources) = &step.dispatches[resident.at.1];
+            let all: u64 = step.dispatches.iter().map(|(dispatch, _)| count(dispatch.workgroups)).sum();
+            let workgroups = count(dispatch.workgroups);
+            let time = times[resident.at.0].mul_f64(workgroups as f64 / all as f64);
+            let parts = (time.as_secs_f64() / longest.as_secs_f64()).ceil().clamp(1.0, workgroups as f64) as u64;
+            if parts == 1 || !dispatch.shader.is_ours() {
+                pieces.push(Piece { dispatch: i, time, part: None });
+                continue;
+            }
+            // A part is a line of workgroups, which has its limit too.
+            let each = workgroups.div_ceil(parts).min(self.context.caps().max_workgroups.into());
+            for first in (0..workgroups).step_by(each as usize) {
+                let number = each.min(workgroups - first);
+                firsts.resize(firsts.len().next_multiple_of(alignment), 0);
+                let part = Part { pipeline: wanted.len(), first: firsts.len() as u32, workgroups: number as u32 };
+                firsts.extend((first as u32).to_ne_bytes());
+                pieces.push(Piece {
+                    dispatch: i,
+                    time: time.mul_f64(number as f64 / workgroups as f64),
+                    part: Some(part),
+                });
+            }
+            wanted.push((dispatch.shader.clone().part(), kinds(&self.plan, dispatch, resources)));
+        }
+        let firsts = (!firsts.is_empty()).then(|| self.firsts(&firsts)).transpose()?;
+        Ok(Slices {
+            session: self.id,
+            pieces,
+            next: 0,
+            recorded: 0,
+            pipelines: pipelines(&self.context, &wanted)?,
+            firsts,
+        })
+    }
+
+    fn firsts(&self, numbers: &[u8]) -> Result<wgpu::BindGroup> {
+        let context = &self.context;
+        let mut numbers = numbers.to_vec();
+        numbers.resize(numbers.len().next_multiple_of(16), 0);
+        let buffer = upload(context, "first workgroups", &numbers, wgpu::BufferUsages::UNIFORM)?;
+        let resource = wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &buffer,
+            offset: 0,
+            size: wgpu::BufferSize::new(4),
+        });
+        context.count(1);
+        context.checked(|| {
+            context.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("first workgroups"),
+                layout: &first_workgroup(context),
+                entries: &[wgpu::BindGroupEntry { binding: 0, resource }],
+            })
+        })
+    }
+
+    /// Records the next slice of a frame into an encoder: as much as takes no longer than `budget`, and at least one piece, so that
+    /// a frame ends. What is left goes into the host's next frames; after the last slice the next call begins a new frame.
+    /// The outputs are those of [`Session::encode`], bit by bit. It allocates, creates, submits and waits for nothing.
+    ///
+    /// From the first slice of a frame to its last the inputs stay as they are, and the session is used for nothing else: a
+    /// frame of its own in between would overwrite what the slices leave each other. That is an error, before anything is
+    /// recorded, after which the frame begins anew; so is what another session has bound or cut.
+    pub fn encode_within(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        bound: &Bound,
+        slices: &mut Slices,
+        budget: Duration,
+    ) -> Result<Slice> {
+        self.check_bound(bound)?;
+        if slices.session != self.id {
+            return Err(ErrorKind::argument("slices", "those of this session", "another session's").into());
+        }
+        if slices.next > 0 && slices.recorded != self.recorded.load(Ordering::Relaxed) {
+            slices.restart();
+            let wanted = "no other frame of the session between the slices of one";
+            return Err(ErrorKind::argument("slices", wanted, "another frame").into());
+        }
+        slices.recorded = self.recorded.fetch_add(1, Ordering::Relaxed) + 1;
+        let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        let step = |piece: &Piece| self.dispatches[piece.dispatch].at.0;
+        let left = &slices.pieces[slices.next..];
+        let mut slice = Slice {
+            steps: left.first().map_or(0..0, |first| step(first)..step(first)),
+            time: Duration::ZERO,
+            finished: false,
+        };
+        for piece in left {
+            if slice.time + piece.time > budget && !slice.steps.is_empty() {
+                break;
+            }
+            slice.time += piece.time;
+            slice.steps.end = step(piece) + 1;
+            slices.next += 1;
+            let resident = &self.dispatches[piece.dispatch];
+            let pipeline = piece.part.as_ref().map_or(&resident.pipeline, |part| &slices.pipelines[part.pipeline]);
+            pass.set_pipeline(&pipeline.pipeline);
+            pass.set_bind_group(0, resident.bound(bound), &[]);
+            let [x, y, z] = match &piece.part {
+                Some(part) => {
+                    pass.set_bind_group(1, slices.firsts.as_ref(), &[part.first]);
+                    [part.workgroups, 1, 1]
+                }
+                None => resident.workgroups,
+            };
+            pass.dispatch_workgroups(x, y, z);
+        }
+        slice.finished = slices.next == slices.pieces.len();
+        if slice.finished {
+            slices.restart();
+        }
+        Ok(slice)
+    }
+}
+
+impl Slices {
+    /// Forgets what was encoded of a frame: the next slice begins a new one.
+    pub fn restart(&mut self) {
+        self.next = 0;
+    }
+
+    /// How many pieces a frame has: dispatches and parts of them. Nothing smaller is encoded.
+    pub fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// How long the longest piece takes: a slice takes no longer than its budget, or than this.
+    pub fn longest(&self) -> Duration {
+        self.pieces.iter().map(|piece| piece.time).max().unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Slices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Slices({} of {} pieces encoded)", self.next, self.pieces.len())
+    }
+}
