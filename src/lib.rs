@@ -72,6 +72,7 @@ pub mod plan;
 pub mod selftest;
 pub mod session;
 mod shape;
+pub mod texture;
 mod weights;
 
 pub use dtype::{DType, Data, Elements};
@@ -83,5 +84,6 @@ pub use graph::{Graph, Node, State, Value};
 pub use plan::Plan;
 pub use session::{Bound, Model, Pending, Session, Slice, Slices};
 pub use shape::{BATCH, Shape};
+pub use texture::{TextureInput, TextureOutput};
 pub use weights::{Weights, seeded_input};
 pub use wgpu;

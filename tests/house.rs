@@ -34,8 +34,9 @@ fn stem(path: &str) -> String {
 #[test]
 fn every_shader_is_named_by_an_operation() {
     let mut ops = files("src/ops", ".rs");
-    // What measures the device itself has shaders too.
+    // What measures the device itself has shaders too, and what reads and writes textures.
     ops.extend(files("src/measure", ".rs"));
+    ops.extend(files("src/texture", ".rs"));
     let shaders = files("shaders", ".wgsl");
     for (path, _) in &shaders {
         let name = stem(path);
@@ -77,8 +78,14 @@ fn every_operation_has_a_table_and_refusals() {
 }
 
 /// What makes a GPU object that [`shadernet::Context::created`] counts.
-const CREATE: [&str; 5] =
-    [".create_buffer(", ".create_buffer_init(", ".create_texture(", ".create_bind_group(", ".create_compute_pipeline("];
+const CREATE: [&str; 6] = [
+    ".create_buffer(",
+    ".create_buffer_init(",
+    ".create_texture(",
+    ".create_bind_group(",
+    ".create_compute_pipeline(",
+    ".create_render_pipeline(",
+];
 
 #[test]
 fn every_gpu_object_is_counted() {
@@ -99,6 +106,18 @@ fn every_gpu_object_is_counted() {
         }
     }
     assert!(found >= 5, "the names of wgpu's functions have changed: {found} are left");
+}
+
+/// What records into a host's encoder leaves the queue, the log and the handlers of errors to the host.
+#[test]
+fn textures_leave_the_queue_to_the_host() {
+    let files = files("src/texture", ".rs");
+    assert!(files.iter().any(|(_, text)| text.contains("fn encode")), "what records is elsewhere");
+    for (path, text) in files {
+        for word in [".submit(", ".poll(", ".queue()", "log::", "println!", "on_uncaptured_error"] {
+            assert!(!text.contains(word), "{path} has {word}");
+        }
+    }
 }
 
 #[test]

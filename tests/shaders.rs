@@ -8,7 +8,7 @@ use shadernet::models::{Network, all};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
 use shadernet::selftest::{Suite, TABLES};
-use shadernet::{Graph, Io, Node, Weights};
+use shadernet::{Graph, Io, Node, Weights, texture};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -76,16 +76,19 @@ fn every_file_is_valid_as_it_stands() {
             }
             let numbers =
                 text.contains("{ return group.y * groups.x + group.x; }") && text.matches("linear(").count() > 1;
-            assert!(
-                numbers || name == "probe_empty",
-                "{name} numbers its workgroups by `linear`: sessions split dispatches by it"
-            );
+            // Sessions split dispatches by it.
+            let whole = name == "probe_empty" || name.starts_with("texture_");
+            assert!(numbers || whole, "{name} numbers its workgroups by `linear`");
             standing += 1;
         }
         let module = parse(name, &text);
         validate(name, &text, &module, Capabilities::all());
-        assert_eq!(module.entry_points.len(), usize::from(!library), "{name}: one entry point, none in a library");
-        assert!(module.entry_points.iter().all(|entry| entry.name == "main"), "{name}: its entry point is `main`");
+        let computing = module.entry_points.iter().filter(|entry| entry.stage == ShaderStage::Compute);
+        let computing: Vec<&str> = computing.map(|entry| entry.name.as_str()).collect();
+        assert_eq!(computing, ["main"][..usize::from(!library)], "{name}: one entry point that computes, `main`");
+        // What draws has two more.
+        let drawing = module.entry_points.iter().filter(|entry| entry.stage != ShaderStage::Compute);
+        assert!(drawing.count() == 0 || name == "texture_output", "{name} draws");
     }
     assert_eq!(standing, named.len(), "as many files as shaders are named: {:?}", named.keys());
 }
@@ -94,8 +97,14 @@ fn every_file_is_valid_as_it_stands() {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bound {
     Uniform,
-    Buffer { write: bool },
-    Texture { write: bool },
+    Buffer {
+        write: bool,
+    },
+    Texture {
+        write: bool,
+    },
+    /// The host's.
+    Texels,
 }
 
 /// What a plan binds, in order.
@@ -135,8 +144,12 @@ fn declared(name: &str, module: &Module) -> (Vec<Bound>, usize) {
             }
             (AddressSpace::Storage { access }, _) => Bound::Buffer { write: write(access) },
             (AddressSpace::Handle, TypeInner::Image { class: naga::ImageClass::Storage { format, access }, .. }) => {
-                assert_eq!(*format, naga::StorageFormat::Rgba32Float, "{name}");
+                // Those of the host have its format.
+                assert!(*format == naga::StorageFormat::Rgba32Float || name.starts_with("texture_output"), "{name}");
                 Bound::Texture { write: write(*access) }
+            }
+            (AddressSpace::Handle, TypeInner::Image { class: naga::ImageClass::Sampled { multi: false, .. }, .. }) => {
+                Bound::Texels
             }
             other => panic!("{name}: {:?} is {other:?}", global.name),
         };
@@ -154,10 +167,12 @@ fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
     let module = parse(&name, &text);
     let info = validate(&name, &text, &module, capabilities);
     let constants = shader.overrides().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let entry = Some((ShaderStage::Compute, "main"));
-    let processed = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants);
-    let (constant, _) = processed.unwrap_or_else(|error| panic!("{name}: {error}"));
-    validate(&name, &text, &constant, capabilities);
+    for entry in &module.entry_points {
+        let entry = Some((entry.stage, entry.name.as_str()));
+        let processed = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants);
+        let (constant, _) = processed.unwrap_or_else(|error| panic!("{name}: {error}"));
+        validate(&name, &text, &constant, capabilities);
+    }
     module
 }
 
@@ -203,10 +218,13 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         }
         names.extend(seen.into_keys().map(|shader| shader.name().to_owned()));
     }
-    // What measures a device is in no plan.
-    names.extend(Peaks::shaders().iter().map(|shader| shader.name().to_owned()));
+    // What measures a device is in no plan, nor what reads and writes textures.
+    names.extend(Peaks::shaders().iter().chain(&texture::shaders()).map(|shader| shader.name().to_owned()));
     let named: BTreeSet<String> = named_shaders().into_keys().collect();
-    assert_eq!(names, named, "every shader of the crate is in one of these plans, or measures");
+    assert_eq!(
+        names, named,
+        "every shader of the crate is in one of these plans, or measures, or has to do with textures"
+    );
 }
 
 #[test]
@@ -247,5 +265,30 @@ fn every_shader_that_measures_is_valid() {
         let module = validated(shader, Capabilities::all());
         // Bindings without a gap: they are given in order.
         declared(shader.name(), &module);
+    }
+}
+
+#[test]
+fn every_shader_of_textures_is_valid() {
+    let shaders = texture::shaders();
+    let variants: BTreeSet<String> = shaders.iter().map(Shader::to_string).collect();
+    assert_eq!(variants.len(), shaders.len(), "each variant once: {variants:?}");
+    for shader in &shaders {
+        let module = validated(shader, Capabilities::empty());
+        let (bound, _) = declared(&shader.to_string(), &module);
+        let buffer = |write| Bound::Buffer { write };
+        let wanted = match shader.name() {
+            "texture_input" => vec![Bound::Uniform, Bound::Texels, buffer(true)],
+            _ => {
+                let stored = Bound::Texture { write: true };
+                vec![Bound::Uniform, buffer(false), buffer(false), Bound::Texels, stored]
+            }
+        };
+        assert_eq!(bound, wanted, "{shader}");
+        let stages: Vec<ShaderStage> = module.entry_points.iter().map(|entry| entry.stage).collect();
+        match shader.name() {
+            "texture_input" => assert_eq!(stages, [ShaderStage::Compute]),
+            _ => assert_eq!(stages, [ShaderStage::Compute, ShaderStage::Vertex, ShaderStage::Fragment]),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A device to run on, ours or the host's.
 
 use super::compiled::Compiled;
-use super::pipeline::{self, Pipeline};
+use super::pipeline::{self, Draw, Pipeline};
 use super::tuned;
 use crate::error::{ErrorKind, Result};
 use crate::kernel::Caps;
@@ -24,6 +24,7 @@ pub(crate) struct Inner {
     choices: Choices,
     pub(super) compiled: Option<Arc<Compiled>>,
     pub(crate) pipelines: Mutex<HashMap<pipeline::Key, Arc<Pipeline>>>,
+    pub(super) draws: Mutex<HashMap<pipeline::DrawKey, Arc<Draw>>>,
     /// GPU objects created so far.
     pub(crate) created: AtomicUsize,
     /// Bytes of textures since the last submission.
@@ -268,6 +269,7 @@ impl Context {
             choices,
             compiled,
             pipelines: Mutex::default(),
+            draws: Mutex::default(),
             created: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
             #[cfg(not(target_arch = "wasm32"))]

@@ -2,8 +2,9 @@
 
 use super::context::Context;
 use super::pipeline::Kind;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::kernel::{Packed, Place};
+use crate::plan::Port;
 use crate::plan::memory::SlotKind;
 
 /// A piece of device memory that can be bound.
@@ -75,6 +76,26 @@ pub(crate) fn buffer(context: &Context, label: &str, size: u64, usage: wgpu::Buf
     context.checked(|| context.device().create_buffer(&descriptor))
 }
 
+/// Checks that some bytes of a host's buffer can be bound to a port.
+pub(crate) fn check_lent(context: &Context, port: &Port, lent: &wgpu::BufferBinding<'_>) -> Result<()> {
+    let wrong = |wanted: &dyn std::fmt::Display, got: &dyn std::fmt::Display| {
+        Err(ErrorKind::argument(format!("the buffer of \"{}\"", port.name), wanted, got).into())
+    };
+    let behind = lent.buffer.size().saturating_sub(lent.offset);
+    let size = lent.size.map_or(behind, wgpu::BufferSize::get);
+    if size < port.bytes() || size > behind {
+        return wrong(&format_args!("at least {} bytes", port.bytes()), &size.min(behind));
+    }
+    let alignment = u64::from(context.device().limits().min_storage_buffer_offset_alignment);
+    if !lent.offset.is_multiple_of(alignment) {
+        return wrong(&format_args!("an offset that is a multiple of {alignment}"), &lent.offset);
+    }
+    if !lent.buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
+        return wrong(&"usage STORAGE", &format_args!("{:?}", lent.buffer.usage()));
+    }
+    Ok(())
+}
+
 /// A buffer with contents.
 pub(crate) fn upload(context: &Context, label: &str, bytes: &[u8], usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
     use wgpu::util::DeviceExt;
@@ -83,7 +104,8 @@ pub(crate) fn upload(context: &Context, label: &str, bytes: &[u8], usage: wgpu::
     context.checked(|| context.device().create_buffer_init(&descriptor))
 }
 
-fn texture(
+/// An `rgba32float` storage texture.
+pub(crate) fn texture(
     context: &Context,
     label: &str,
     width: u32,

@@ -16,6 +16,10 @@ pub(crate) enum Kind {
     Write,
     TextureRead,
     TextureWrite,
+    /// A texture of any format whose texels are floats to a shader, loaded without a sampler.
+    Texels,
+    /// A storage texture of the host's, written only.
+    Store(wgpu::TextureFormat),
 }
 
 /// What makes a pipeline what it is.
@@ -24,6 +28,15 @@ pub(crate) type Key = (Shader, Vec<Kind>);
 /// A pipeline and its bind group layout.
 pub(crate) struct Pipeline {
     pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) layout: wgpu::BindGroupLayout,
+}
+
+/// What makes a render pipeline what it is: what it draws, in which format, and which channels of it.
+pub(crate) type DrawKey = (Shader, Vec<Kind>, wgpu::TextureFormat, wgpu::ColorWrites);
+
+/// A render pipeline and its bind group layout.
+pub(crate) struct Draw {
+    pub(crate) pipeline: wgpu::RenderPipeline,
     pub(crate) layout: wgpu::BindGroupLayout,
 }
 
@@ -53,60 +66,75 @@ pub(crate) fn pipelines(context: &Context, wanted: &[Key]) -> Result<Vec<Arc<Pip
     Ok(wanted.iter().map(|key| cache[key].clone()).collect())
 }
 
-fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipeline> {
+/// What fragments of one triangle are drawn with, compiled unless it is there: the shader's `paint`, over its `corner`s.
+pub(crate) fn draw(context: &Context, wanted: &DrawKey) -> Result<Arc<Draw>> {
+    let cache = || context.0.draws.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(draw) = cache().get(wanted) {
+        return Ok(draw.clone());
+    }
+    let (shader, kinds, format, write_mask) = wanted;
     let label = Some(shader.name());
     let device = context.device();
-    let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
-    let params = |bytes| wgpu::BindingType::Buffer {
-        ty: wgpu::BufferBindingType::Uniform,
-        has_dynamic_offset: false,
-        min_binding_size: wgpu::BufferSize::new(bytes),
-    };
-    let texture = |access| wgpu::BindingType::StorageTexture {
-        access,
-        format: wgpu::TextureFormat::Rgba32Float,
-        view_dimension: wgpu::TextureViewDimension::D2,
-    };
-    let types = kinds.iter().map(|&kind| match kind {
-        Kind::Params(bytes) => params(bytes),
-        Kind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
-        Kind::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
-        Kind::TextureRead => texture(wgpu::StorageTextureAccess::ReadOnly),
-        Kind::TextureWrite => texture(wgpu::StorageTextureAccess::WriteOnly),
-    });
-    let entries: Vec<wgpu::BindGroupLayoutEntry> = types
+    let constants = shader.overrides();
+    let options = || wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() };
+    context.count(1);
+    let made = context.checked(|| {
+        let layout = layout(context, shader, kinds, wgpu::ShaderStages::FRAGMENT);
+        let module = module(context, shader);
+        let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
+            label,
+            layout: Some(&pipeline_layout(context, shader, &layout)),
+            vertex: wgpu::VertexState {
+                module: &module,
+                entry_point: Some("corner"),
+                compilation_options: options(),
+                buffers: &[],
+            },
+            primitive: wgpu::PrimitiveState::default(),
+            depth_stencil: None,
+            multisample: wgpu::MultisampleState::default(),
+            fragment: Some(wgpu::FragmentState {
+                module: &module,
+                entry_point: Some("paint"),
+                compilation_options: options(),
+                targets: &[Some(wgpu::ColorTargetState { format: *format, blend: None, write_mask: *write_mask })],
+            }),
+            multiview_mask: None,
+            cache: context.0.compiled.as_ref().map(|compiled| &compiled.cache),
+        });
+        Arc::new(Draw { pipeline, layout })
+    })?;
+    if let Some(compiled) = context.0.compiled.as_ref() {
+        compiled.keep();
+    }
+    Ok(cache().entry(wanted.clone()).or_insert(made).clone())
+}
+
+/// A bind group of these, in the order of the layout's bindings.
+pub(crate) fn group<'a>(
+    context: &Context,
+    label: Option<&str>,
+    layout: &wgpu::BindGroupLayout,
+    resources: impl IntoIterator<Item = wgpu::BindingResource<'a>>,
+) -> Result<wgpu::BindGroup> {
+    let entries: Vec<wgpu::BindGroupEntry> = resources
+        .into_iter()
         .enumerate()
-        .map(|(i, ty)| wgpu::BindGroupLayoutEntry {
-            binding: i as u32,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty,
-            count: None,
-        })
+        .map(|(i, resource)| wgpu::BindGroupEntry { binding: i as u32, resource })
         .collect();
     context.count(1);
+    let descriptor = wgpu::BindGroupDescriptor { label, layout, entries: &entries };
+    context.checked(|| context.device().create_bind_group(&descriptor))
+}
+
+fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipeline> {
+    context.count(1);
     context.checked(|| {
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
-        let source = wgpu::ShaderSource::Wgsl(shader.wgsl().into());
-        let module = wgpu::ShaderModuleDescriptor { label, source };
-        let module = if shader.is_ours() && !cfg!(debug_assertions) {
-            // SAFETY: the shaders of this crate test every index that their parameters don't bound, the tests run them with
-            // the checks too (debug builds), and their loops end. The checks cost up to two thirds of a kernel's time
-            // where they stop the driver from unrolling.
-            unsafe { device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }
-        } else {
-            device.create_shader_module(module)
-        };
-        let first = shader.is_part().then(|| first_workgroup(context));
-        let groups = [Some(&layout), first.as_ref()];
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label,
-            bind_group_layouts: &groups[..1 + usize::from(first.is_some())],
-            immediate_size: 0,
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label,
-            layout: Some(&pipeline_layout),
-            module: &module,
+        let layout = layout(context, shader, kinds, wgpu::ShaderStages::COMPUTE);
+        let pipeline = context.device().create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(shader.name()),
+            layout: Some(&pipeline_layout(context, shader, &layout)),
+            module: &module(context, shader),
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &shader.overrides(),
@@ -117,6 +145,60 @@ fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipelin
         });
         Pipeline { pipeline, layout }
     })
+}
+
+fn layout(context: &Context, shader: &Shader, kinds: &[Kind], visibility: wgpu::ShaderStages) -> wgpu::BindGroupLayout {
+    let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
+    let params = |bytes| wgpu::BindingType::Buffer {
+        ty: wgpu::BufferBindingType::Uniform,
+        has_dynamic_offset: false,
+        min_binding_size: wgpu::BufferSize::new(bytes),
+    };
+    let view_dimension = wgpu::TextureViewDimension::D2;
+    let storage = |access, format| wgpu::BindingType::StorageTexture { access, format, view_dimension };
+    let ours = wgpu::TextureFormat::Rgba32Float;
+    let types = kinds.iter().map(|&kind| match kind {
+        Kind::Params(bytes) => params(bytes),
+        Kind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
+        Kind::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
+        Kind::TextureRead => storage(wgpu::StorageTextureAccess::ReadOnly, ours),
+        Kind::TextureWrite => storage(wgpu::StorageTextureAccess::WriteOnly, ours),
+        Kind::Store(format) => storage(wgpu::StorageTextureAccess::WriteOnly, format),
+        Kind::Texels => wgpu::BindingType::Texture {
+            sample_type: wgpu::TextureSampleType::Float { filterable: false },
+            view_dimension,
+            multisampled: false,
+        },
+    });
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = types
+        .enumerate()
+        .map(|(i, ty)| wgpu::BindGroupLayoutEntry { binding: i as u32, visibility, ty, count: None })
+        .collect();
+    let descriptor = wgpu::BindGroupLayoutDescriptor { label: Some(shader.name()), entries: &entries };
+    context.device().create_bind_group_layout(&descriptor)
+}
+
+fn pipeline_layout(context: &Context, shader: &Shader, layout: &wgpu::BindGroupLayout) -> wgpu::PipelineLayout {
+    let first = shader.is_part().then(|| first_workgroup(context));
+    let groups = [Some(layout), first.as_ref()];
+    context.device().create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(shader.name()),
+        bind_group_layouts: &groups[..1 + usize::from(first.is_some())],
+        immediate_size: 0,
+    })
+}
+
+fn module(context: &Context, shader: &Shader) -> wgpu::ShaderModule {
+    let source = wgpu::ShaderSource::Wgsl(shader.wgsl().into());
+    let module = wgpu::ShaderModuleDescriptor { label: Some(shader.name()), source };
+    if shader.is_ours() && !cfg!(debug_assertions) {
+        // SAFETY: the shaders of this crate test every index that their parameters don't bound, the tests run them with
+        // the checks too (debug builds), and their loops end. The checks cost up to two thirds of a kernel's time
+        // where they stop the driver from unrolling.
+        unsafe { context.device().create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }
+    } else {
+        context.device().create_shader_module(module)
+    }
 }
 
 /// The layout of group 1 of a [part](Shader::part): the number of its first workgroup, at an offset that the pass sets.

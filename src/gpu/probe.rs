@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::memory::upload;
-use super::pipeline::{Key, Kind, Pipeline, pipelines};
+use super::pipeline::{Key, Kind, Pipeline, group, pipelines};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::Shader;
 use std::sync::Arc;
@@ -31,13 +31,7 @@ impl Probe {
         let wanted: Key = (shader.clone(), kinds.collect());
         let pipeline = pipelines(context, &[wanted])?.swap_remove(0);
         let buffers = std::iter::once(&params).chain(reads.iter().copied()).chain(writes.iter().copied());
-        let entries: Vec<wgpu::BindGroupEntry> = buffers
-            .enumerate()
-            .map(|(i, buffer)| wgpu::BindGroupEntry { binding: i as u32, resource: buffer.as_entire_binding() })
-            .collect();
-        let descriptor = wgpu::BindGroupDescriptor { label: None, layout: &pipeline.layout, entries: &entries };
-        context.count(1);
-        let group = context.checked(|| context.device().create_bind_group(&descriptor))?;
+        let group = group(context, None, &pipeline.layout, buffers.map(wgpu::Buffer::as_entire_binding))?;
         Ok(Probe { pipeline, group, params })
     }
 

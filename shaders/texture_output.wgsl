@@ -1,0 +1,110 @@
+// An image of a batch, drawn into a rectangle of a texture: `main` stores into a storage texture, one invocation a pixel;
+// `corner` and `paint` draw one triangle over an attachment.
+//
+// y: [channels, height, width] from element `first` on, f32s; of LABELS i32s. rect: of the texture (x, y, width, height).
+// KIND, what `colors` hold: IMAGE a matrix and an offset, from channels to RGBA; RAMP the colors of y[0] from `low` to
+// low + 1 / per; CLASSES those of the channels, of which the greatest shows; LABELS those of the numbers in y[0].
+// BLEND: 0 the nearest pixel, 1 bilinear. CLAMP: to 0..1. CONVERT: see `convert`. ALPHA: 0 as drawn, 1 opaque, 2 of `kept`, the
+// texels within `part`.
+
+const IMAGE = 0u;
+const RAMP = 1u;
+const CLASSES = 2u;
+const LABELS = 3u;
+
+override KIND: u32 = 0u;
+override BLEND: u32 = 1u;
+override CLAMP: u32 = 1u;
+override CONVERT: u32 = 0u;
+override ALPHA: u32 = 0u;
+
+alias Surface = texture_storage_2d<rgba8unorm, write>;
+
+struct Params {
+    rect: vec4<u32>, part: vec4<u32>, scale: vec2<f32>, part_scale: vec2<f32>,
+    size: vec2<u32>, channels: u32, first: u32, colors: u32, low: f32, per: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+// Bits: a load as f32 may drop what is tiny, as integers are.
+@group(0) @binding(1) var<storage, read> y: array<u32>;
+@group(0) @binding(2) var<storage, read> colors: array<vec4<f32>>;
+@group(0) @binding(3) var kept: texture_2d<f32>;
+@group(0) @binding(4) var surface: Surface;
+
+fn taps(at: vec2<u32>, scale: vec2<f32>, size: vec2<u32>) -> Around {
+    if BLEND == 0u || KIND == LABELS { return nearest(at, scale, size); }
+    return around(at, scale, size);
+}
+
+fn element(c: u32, column: u32, row: u32) -> u32 {
+    return y[params.first + (c * params.size.y + row) * params.size.x + column];
+}
+
+fn value(c: u32, place: Around) -> f32 {
+    let near = bitcast<f32>(element(c, place.first.x, place.first.y));
+    if all(place.beyond == vec2<f32>()) { return near; }
+    let above = mix(near, bitcast<f32>(element(c, place.second.x, place.first.y)), place.beyond.x);
+    let left = bitcast<f32>(element(c, place.first.x, place.second.y));
+    let below = mix(left, bitcast<f32>(element(c, place.second.x, place.second.y)), place.beyond.x);
+    return mix(above, below, place.beyond.y);
+}
+
+fn kept_alpha(at: vec2<u32>) -> f32 {
+    let place = taps(at, params.part_scale, params.part.zw);
+    let near = textureLoad(kept, params.part.xy + place.first, 0).a;
+    if all(place.beyond == vec2<f32>()) { return near; }
+    let right = textureLoad(kept, params.part.xy + vec2<u32>(place.second.x, place.first.y), 0).a;
+    let left = textureLoad(kept, params.part.xy + vec2<u32>(place.first.x, place.second.y), 0).a;
+    let last = textureLoad(kept, params.part.xy + place.second, 0).a;
+    return mix(mix(near, right, place.beyond.x), mix(left, last, place.beyond.x), place.beyond.y);
+}
+
+fn drawn(at: vec2<u32>) -> vec4<f32> {
+    let place = taps(at, params.scale, params.size);
+    if KIND == LABELS { return colors[element(0u, place.first.x, place.first.y) % params.colors]; }
+    if KIND == CLASSES {
+        var best = 0u;
+        var greatest = value(0u, place);
+        for (var c = 1u; c < params.channels; c++) {
+            let score = value(c, place);
+            if score > greatest {
+                greatest = score;
+                best = c;
+            }
+        }
+        return colors[best % params.colors];
+    }
+    if KIND == RAMP {
+        let along = saturate((value(0u, place) - params.low) * params.per) * f32(params.colors - 1u);
+        let first = min(u32(along), params.colors - 1u);
+        return mix(colors[first], colors[min(first + 1u, params.colors - 1u)], along - f32(first));
+    }
+    var channels = vec4<f32>();
+    for (var c = 0u; c < params.channels; c++) { channels[c] = value(c, place); }
+    return mat4x4<f32>(colors[0], colors[1], colors[2], colors[3]) * channels + colors[4];
+}
+
+fn shown(at: vec2<u32>) -> vec4<f32> {
+    var color = drawn(at);
+    if ALPHA == 1u { color.a = 1.0; }
+    if ALPHA == 2u { color.a = kept_alpha(at); }
+    if CLAMP == 1u { color = saturate(color); }
+    return vec4<f32>(convert(color.rgb, CONVERT), color.a);
+}
+
+@compute @workgroup_size(16, 4)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if any(id.xy >= params.rect.zw) { return; }
+    textureStore(surface, params.rect.xy + id.xy, shown(id.xy));
+}
+
+@vertex
+fn corner(@builtin(vertex_index) i: u32) -> @builtin(position) vec4<f32> {
+    return vec4<f32>(f32(i / 2u) * 4.0 - 1.0, f32(i % 2u) * 4.0 - 1.0, 0.0, 1.0);
+}
+
+@fragment
+fn paint(@builtin(position) position: vec4<f32>) -> @location(0) vec4<f32> {
+    return shown(vec2<u32>(position.xy) - params.rect.xy);
+}

@@ -1,0 +1,212 @@
+//! From a texture to a network's input.
+
+use super::colors::{Affine, Channels, ColorSpace, Colors};
+use super::{Images, Region, check_format, id, images, workgroups};
+use crate::dtype::DType;
+use crate::error::{ErrorKind, Result};
+use crate::gpu::Context;
+use crate::gpu::memory::upload;
+use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines};
+use crate::kernel::Shader;
+use crate::kernel::layout::Image;
+use crate::kernel::shader::shader;
+use crate::plan::Port;
+use bytemuck::{Pod, Zeroable};
+use std::sync::Arc;
+
+const INPUT: Shader = shader!("texture_input", "texture");
+
+pub(super) fn shaders() -> Vec<Shader> {
+    (0..3u32).map(|convert| INPUT.set("CONVERT", convert)).collect()
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    matrix: [[f32; 4]; 4],
+    offset: [f32; 4],
+    rect: [u32; 4],
+    scale: [f32; 2],
+    size: [u32; 2],
+    channels: u32,
+    first: u32,
+    _pad: [u32; 2],
+}
+
+/// What a network sees of a texture.
+#[derive(Clone, Debug)]
+pub struct Sampling(Colors);
+
+impl Sampling {
+    /// One, three or four channels as the input has them, in 0..1, sRGB-encoded as image files are.
+    pub fn new() -> Sampling {
+        Sampling(Colors::new())
+    }
+
+    /// Which channels the input has.
+    #[must_use]
+    pub fn channels(self, channels: Channels) -> Sampling {
+        Sampling(Colors { channels: Some(channels), ..self.0 })
+    }
+
+    /// What is subtracted: one number for all channels, or one for each in the order of the network, where a texture's channels are
+    /// in 0..1.
+    #[must_use]
+    pub fn mean(self, mean: impl Into<Vec<f32>>) -> Sampling {
+        Sampling(Colors { mean: Some(mean.into()), ..self.0 })
+    }
+
+    /// What the differences are then divided by, likewise. A network that was trained on 0..255 has one of 1/255.
+    #[must_use]
+    pub fn std(self, std: impl Into<Vec<f32>>) -> Sampling {
+        Sampling(Colors { std: Some(std.into()), ..self.0 })
+    }
+
+    /// What the network was trained on: sRGB unless said.
+    #[must_use]
+    pub fn network(self, space: ColorSpace) -> Sampling {
+        Sampling(Colors { network: Some(space), ..self.0 })
+    }
+
+    /// What a shader reads from the texture. Unless said: linear from sRGB formats, which are decoded as they are read, and from
+    /// floats; sRGB from others.
+    #[must_use]
+    pub fn texture(self, space: ColorSpace) -> Sampling {
+        Sampling(Colors { texture: Some(space), ..self.0 })
+    }
+
+    /// The numbers that a shader reads, unconverted: of depths, masks and the like.
+    #[must_use]
+    pub fn raw(self) -> Sampling {
+        Sampling(Colors { network: None, ..self.0 })
+    }
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Sampling::new()
+    }
+}
+
+/// Writes textures of one format into the buffer of an input: see the [module](super).
+///
+/// One kernel reads, converts, resizes, normalizes and orders. It resizes as PyTorch's `interpolate(mode="bilinear",
+/// align_corners=False)` does, within the rectangle: centres of pixels at halves, edges repeated, exact where sizes agree. It isn't
+/// antialiased: to less than half the size, read from a smaller [mip level](Region::mip).
+///
+/// Alpha isn't multiplied in or out.
+pub struct TextureInput {
+    context: Context,
+    id: u64,
+    format: wgpu::TextureFormat,
+    pipeline: Arc<Pipeline>,
+    images: Images,
+    affine: Affine,
+    workgroups: [u32; 2],
+}
+
+/// A texture that a [`TextureInput`] has bound. It keeps the texture.
+pub struct Source {
+    input: u64,
+    group: wgpu::BindGroup,
+}
+
+impl TextureInput {
+    /// For an input of shape `[N, C, H, W]`, C of 1, 3 or 4, with a buffer of its own, and textures of a format.
+    ///
+    /// An error if the format isn't one of floats or normalized integers, or the channels don't fit.
+    pub fn new(
+        context: &Context,
+        port: &Port,
+        format: wgpu::TextureFormat,
+        sampling: Sampling,
+    ) -> Result<TextureInput> {
+        TextureInput::make(context, port, None, format, sampling)
+    }
+
+    /// The same for a buffer of the host's, or a range of it, as [`Session::bind`](crate::Session::bind) takes it.
+    pub fn with_buffer(
+        context: &Context,
+        port: &Port,
+        buffer: wgpu::BufferBinding<'_>,
+        format: wgpu::TextureFormat,
+        sampling: Sampling,
+    ) -> Result<TextureInput> {
+        TextureInput::make(context, port, Some(buffer), format, sampling)
+    }
+
+    fn make(
+        context: &Context,
+        port: &Port,
+        lent: Option<wgpu::BufferBinding<'_>>,
+        format: wgpu::TextureFormat,
+        Sampling(colors): Sampling,
+    ) -> Result<TextureInput> {
+        let of = images(context, port, &[DType::F32], "[N, C, H, W]", |shape| match *shape {
+            [n, c, h, w] => Some(Image { n, c, h, w }),
+            _ => None,
+        })?;
+        check_format(context, format)?;
+        let affine = colors.taken(&port.name, of.c)?;
+        let workgroups = workgroups(context, &format!("\"{}\"", port.name), [of.w as u32, of.h as u32])?;
+        let images = Images::new(context, port, of, lent)?;
+        let shader = INPUT.set("CONVERT", colors.convert(format, false));
+        let kinds = vec![Kind::Params(size_of::<Params>() as u64), Kind::Texels, Kind::Write];
+        let pipeline = pipelines(context, &[(shader, kinds)])?.swap_remove(0);
+        Ok(TextureInput { context: context.clone(), id: id(), format, pipeline, images, affine, workgroups })
+    }
+
+    /// The buffer that it writes, for [`Session::bind`](crate::Session::bind).
+    pub fn buffer(&self) -> wgpu::BufferBinding<'_> {
+        self.images.binding()
+    }
+
+    /// Binds a texture, or a part of it, as one image of the batch. The texture has the format that was named, with or without sRGB
+    /// if its `view_formats` have that one, and `TEXTURE_BINDING` usage.
+    pub fn bind<'a>(&self, texture: impl Into<Region<'a>>) -> Result<Source> {
+        let region = texture.into();
+        let first = self.images.first(region.image)?;
+        let part = region.part(&self.context, "texture", self.format, wgpu::TextureUsages::TEXTURE_BINDING)?;
+        let Image { c, h, w, .. } = self.images.of;
+        let [_, _, width, height] = part.rect;
+        let params = Params {
+            matrix: self.affine.matrix,
+            offset: self.affine.offset,
+            rect: part.rect,
+            scale: [width as f32 / w as f32, height as f32 / h as f32],
+            size: [w as u32, h as u32],
+            channels: c as u32,
+            first,
+            _pad: [0; 2],
+        };
+        let params = upload(&self.context, "params", bytemuck::bytes_of(&params), wgpu::BufferUsages::UNIFORM)?;
+        let resources = [
+            params.as_entire_binding(),
+            wgpu::BindingResource::TextureView(&part.view),
+            wgpu::BindingResource::Buffer(self.images.binding()),
+        ];
+        let group = group(&self.context, Some("texture input"), &self.pipeline.layout, resources)?;
+        Ok(Source { input: self.id, group })
+    }
+
+    /// Records the writing of one image into an encoder, as one pass. It allocates, creates, submits and waits for nothing.
+    ///
+    /// An error, before anything is recorded, if another input bound the texture.
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, source: &Source) -> Result<()> {
+        if source.input != self.id {
+            return Err(ErrorKind::argument("source", "what this input has bound", "another input's").into());
+        }
+        let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        pass.set_pipeline(&self.pipeline.pipeline);
+        pass.set_bind_group(0, &source.group, &[]);
+        pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], 1);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for TextureInput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TextureInput({:?} to \"{}\")", self.format, self.images.name)
+    }
+}
