@@ -1090,6 +1090,6 @@ fn what_another_bound_and_what_isnt_kept_are_refused() {
     let source = |format, usage| blank(&context, [6, 4], format, usage);
     let unread = source(Format::Rgba8Unorm, Usage::RENDER_ATTACHMENT);
     refused(keeping.bind_keeping(&texture, &unread), "source: usage", "TEXTURE_BINDING");
-    refused(keeping.bind_keeping(&texture, &source(Format::Rgba8Uint, usage)), "format", "Rgba8Uint");
+    refused(keeping.bind_keeping(&texture, &source(Format::Rgba8Uint, usage)), "source: format", "Rgba8Uint");
     keeping.bind_keeping(&texture, &source(Format::Rgba16Float, usage)).expect("any format serves");
 }
