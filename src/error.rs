@@ -60,9 +60,13 @@ pub enum ErrorKind {
         /// What there is, or how to get one.
         hint: String,
     },
-    /// wgpu refused something, or the device is lost.
+    /// wgpu refused something.
     #[error("the device: {0}")]
     Device(String),
+    /// The device is lost, and all that was made on it: drivers are updated, laptops change their GPU. A context on a new device and
+    /// [`Model::on`](crate::Model::on) bring a network back.
+    #[error("the device is lost: {0}")]
+    DeviceLost(String),
 }
 
 /// Limits whose name ends like this are in bytes, the others count.
@@ -79,6 +83,11 @@ impl ErrorKind {
     /// A file that can't be used.
     pub fn file(path: &std::path::Path, problem: impl fmt::Display) -> Self {
         ErrorKind::File { path: path.display().to_string(), problem: problem.to_string() }
+    }
+
+    /// What fails with a device that is lost: mapped memory, and waiting.
+    pub(crate) fn lost(error: impl fmt::Display) -> Error {
+        ErrorKind::DeviceLost(error.to_string()).into()
     }
 
     /// This error, at a node of the graph.

@@ -40,7 +40,8 @@
 //! and takes host memory; [`Session::run_blocking`] blocks; [`Session::stream`] keeps several frames in flight, in order.
 //!
 //! **Run it inside your renderer.** [`Context::from_wgpu`] takes your device; [`Session::bind`] your buffers;
-//! [`Session::encode`] records into your encoder, and you submit. [`wgpu`] is re-exported: the major version must be yours.
+//! [`Session::encode`] records into your encoder, and you submit. A [`TextureInput`] samples your textures into an input, a
+//! [`TextureOutput`] draws an output into them ([`texture`]). [`wgpu`] is re-exported: the major version must be yours.
 //!
 //! **Measure it.** [`measure::Sweep`] takes latency and throughput, [`measure::Profile`] the device's time step by step beside what
 //! the device can do at most; a [`measure::Report`] holds both.

@@ -54,7 +54,7 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
 /// The profile of kernels that an adapter would get if it were taken.
 fn would_get(adapter: &wgpu::Adapter) -> Result<&'static str> {
     let descriptor = wgpu::DeviceDescriptor {
-        required_features: adapter.features() & Context::optional_features(),
+        required_features: Context::required_features(adapter),
         required_limits: adapter.limits(),
         ..Default::default()
     };

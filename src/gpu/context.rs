@@ -107,8 +107,8 @@ impl ContextOptions {
         let compiled = if self.cache.is_some() { wgpu::Features::PIPELINE_CACHE } else { wgpu::Features::empty() };
         let optional = match self {
             ContextOptions { plain: true, .. } => wgpu::Features::empty(),
-            ContextOptions { matrix_units: true, .. } => Context::optional_features() | MATRIX_UNITS,
-            _ => Context::optional_features(),
+            ContextOptions { matrix_units: true, .. } => Context::required_features(adapter) | MATRIX_UNITS,
+            _ => Context::required_features(adapter),
         } | compiled;
         adapter.features() & optional
     }
@@ -185,8 +185,11 @@ impl Context {
     }
 
     /// A context on the host's device: nothing is submitted, polled, logged or read from the environment behind the host's
-    /// back. [`Context::optional_features`] are used as far as the device has them, and so is
-    /// `EXPERIMENTAL_COOPERATIVE_MATRIX`: see [`ContextOptions::matrix_units`].
+    /// back. [`Context::optional_features`] are used as far as the device has them (see [`Context::required_features`] and
+    /// [`Context::required_limits`] for hosts that are about to make it), and so is `EXPERIMENTAL_COOPERATIVE_MATRIX`: see
+    /// [`ContextOptions::matrix_units`].
+    ///
+    /// An error if the device has less than WebGPU's default limits where the kernels count on them.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Context> {
         Context::of(adapter, device, queue, None)
     }
@@ -230,11 +233,41 @@ impl Context {
         Ok(Context::build(device, queue, info, caps, matrix_units, choices, compiled))
     }
 
-    /// The features that are of use where an adapter has them: subgroups for llvmpipe's kernels; timestamps and `f16` for
-    /// [`measure`](crate::measure).
-    pub fn optional_features() -> wgpu::Features {
+    /// The features that are of use where a device has them, each with what it buys. None is needed.
+    pub fn optional_features() -> [(wgpu::Features, &'static str); 4] {
         use wgpu::Features as F;
-        F::SUBGROUP | F::TIMESTAMP_QUERY | F::TIMESTAMP_QUERY_INSIDE_PASSES | F::SHADER_F16
+        [
+            (F::SUBGROUP, "on Mesa's llvmpipe the kernels that suit it, several times as fast (Context::with_lanes)"),
+            (
+                F::TIMESTAMP_QUERY,
+                "device times in profiles and step times, instead of the host's clock around submissions",
+            ),
+            (F::TIMESTAMP_QUERY_INSIDE_PASSES, "the same without a pass for each step"),
+            (F::SHADER_F16, "the rate of f16 among a device's peaks; no kernel computes in f16 yet"),
+        ]
+    }
+
+    /// For a host that makes the device: those of [`Context::optional_features`] that the adapter has, for
+    /// `DeviceDescriptor::required_features`, beside the host's own.
+    pub fn required_features(adapter: &wgpu::Adapter) -> wgpu::Features {
+        let there = adapter.features();
+        let of_use = Context::optional_features().into_iter().map(|(feature, _)| feature & there);
+        of_use.fold(wgpu::Features::empty(), wgpu::Features::union)
+    }
+
+    /// For a host that makes the device: `limits`, its own needs or wgpu's defaults, raised to what the adapter has where that serves
+    /// networks: larger buffers and bindings (larger batches, weights in one piece), larger textures (llvmpipe's kernels).
+    /// WebGPU's default limits suffice for all networks of [`models`](crate::models); a plan that needs more says which limit.
+    pub fn required_limits(adapter: &wgpu::Adapter, limits: wgpu::Limits) -> wgpu::Limits {
+        let there = adapter.limits();
+        wgpu::Limits {
+            max_buffer_size: limits.max_buffer_size.max(there.max_buffer_size),
+            max_storage_buffer_binding_size: limits
+                .max_storage_buffer_binding_size
+                .max(there.max_storage_buffer_binding_size),
+            max_texture_dimension_2d: limits.max_texture_dimension_2d.max(there.max_texture_dimension_2d),
+            ..limits
+        }
     }
 
     /// The same device with the kernels that suit llvmpipe, if it is one: whether it runs them is to be seen.

@@ -98,10 +98,17 @@ pub(crate) fn check_lent(context: &Context, port: &Port, lent: &wgpu::BufferBind
 
 /// A buffer with contents.
 pub(crate) fn upload(context: &Context, label: &str, bytes: &[u8], usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-    use wgpu::util::DeviceExt;
     context.count(1);
-    let descriptor = wgpu::util::BufferInitDescriptor { label: Some(label), contents: bytes, usage };
-    context.checked(|| context.device().create_buffer_init(&descriptor))
+    // Ranges that are mapped begin and end at multiples of four.
+    let size = (bytes.len() as u64).next_multiple_of(4).max(4);
+    let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: true };
+    let buffer = context.checked(|| context.device().create_buffer(&descriptor))?;
+    // wgpu says nothing of what is created on a lost device. What isn't mapped now is lost.
+    let mut view = buffer.get_mapped_range_mut(..).map_err(ErrorKind::lost)?;
+    view.slice(..bytes.len()).copy_from_slice(bytes);
+    drop(view);
+    buffer.unmap();
+    Ok(buffer)
 }
 
 /// An `rgba32float` storage texture.

@@ -60,7 +60,7 @@ pub(crate) fn timed(
     context.queue().submit([commands]);
     let done = context.device().poll(wgpu::PollType::wait_indefinitely());
     let time = start.elapsed();
-    done.map_err(|error| ErrorKind::Device(error.to_string()))?;
+    done.map_err(ErrorKind::lost)?;
     Ok(time)
 }
 

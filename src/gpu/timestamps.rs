@@ -66,10 +66,9 @@ impl Timestamps {
         }
         encoder.copy_buffer_to_buffer(&self.resolved, 0, &self.download, 0, None);
         queue.submit([encoder.finish()]);
-        let lost = |error: &dyn std::fmt::Display| ErrorKind::Device(error.to_string());
         self.download.map_async(wgpu::MapMode::Read, .., |_| ());
-        device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| lost(&error))?;
-        let view = self.download.get_mapped_range(..8 * count as u64).map_err(|error| lost(&error))?;
+        device.poll(wgpu::PollType::wait_indefinitely()).map_err(ErrorKind::lost)?;
+        let view = self.download.get_mapped_range(..8 * count as u64).map_err(ErrorKind::lost)?;
         let ticks: Vec<u64> = bytemuck::pod_collect_to_vec(&view);
         drop(view);
         self.download.unmap();

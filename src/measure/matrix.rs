@@ -128,7 +128,7 @@ impl Matrix {
             encoder.map_buffer_on_submit(&download, wgpu::MapMode::Read, .., |_| ());
             Ok(())
         })?;
-        let view = download.get_mapped_range(..).map_err(|error| ErrorKind::Device(error.to_string()))?;
+        let view = download.get_mapped_range(..).map_err(ErrorKind::lost)?;
         let products = tile.products(&decoded(tile.factors, &numbers));
         let subgroups = subgroups(&decoded(tile.sums, &view), &products, tile.tolerance())
             .ok_or_else(|| ErrorKind::Device("its products of matrices are wrong".into()))?;

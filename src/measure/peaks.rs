@@ -287,7 +287,6 @@ impl<'a> Lab<'a> {
 
     /// The median time from a submission until the host has read what it left.
     fn readback(&self) -> Result<Duration> {
-        let lost = |error: &dyn std::fmt::Display| ErrorKind::Device(error.to_string());
         let mut times = Vec::new();
         let begun = Instant::now();
         while times.len() < 5 || begun.elapsed() < PART / 3 {
@@ -298,7 +297,7 @@ impl<'a> Lab<'a> {
                 encoder.map_buffer_on_submit(&self.download, wgpu::MapMode::Read, .., |_| ());
                 Ok(())
             })?;
-            drop(self.download.get_mapped_range(..).map_err(|error| lost(&error))?);
+            drop(self.download.get_mapped_range(..).map_err(ErrorKind::lost)?);
             times.push(start.elapsed());
             self.download.unmap();
         }

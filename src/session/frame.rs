@@ -98,7 +98,7 @@ impl Frame {
                 upload.unmap();
                 continue;
             }
-            let mut view = upload.get_mapped_range_mut(..bytes.len() as u64).map_err(lost)?;
+            let mut view = upload.get_mapped_range_mut(..bytes.len() as u64).map_err(ErrorKind::lost)?;
             view.copy_from_slice(&bytes);
             drop(view);
             upload.unmap();
@@ -122,14 +122,14 @@ impl Frame {
         let idle = session.idle.clone();
         let outputs = Box::pin(async move {
             for mapping in mapped {
-                mapping.await.map_err(lost)?.map_err(lost)?;
+                mapping.await.map_err(ErrorKind::lost)?.map_err(ErrorKind::lost)?;
             }
             let mut outputs = Vec::with_capacity(ports.len());
             for (download, (elements, dtype)) in self.downloads.iter().zip(ports) {
                 if elements == 0 {
                     outputs.push(Data::from_device(dtype, &[]));
                 } else {
-                    let view = download.get_mapped_range(..4 * elements as u64).map_err(lost)?;
+                    let view = download.get_mapped_range(..4 * elements as u64).map_err(ErrorKind::lost)?;
                     outputs.push(Data::from_device(dtype, &view));
                 }
                 download.unmap();
@@ -141,17 +141,12 @@ impl Frame {
     }
 }
 
-/// A mapping fails when the device is lost.
-fn lost(error: impl std::fmt::Display) -> crate::Error {
-    ErrorKind::Device(error.to_string()).into()
-}
-
 impl Pending {
     /// Blocks this thread until the outputs are there.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(mut self) -> Result<Vec<Data>> {
         let wait = wgpu::PollType::Wait { submission_index: self.submission.take(), timeout: None };
-        self.context.device().poll(wait).map_err(lost)?;
+        self.context.device().poll(wait).map_err(ErrorKind::lost)?;
         pollster::block_on(self.outputs)
     }
 }

@@ -14,7 +14,7 @@ pub use slices::{Slice, Slices};
 use crate::dtype::{Data, Elements, View};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
-use crate::gpu::memory::{Memory, upload};
+use crate::gpu::memory::{Memory, check_lent, upload};
 use crate::gpu::pipeline::{Kind, Pipeline, pipelines};
 use crate::kernel::{Dispatch, Place};
 use crate::plan::memory::SlotKind;
@@ -219,24 +219,7 @@ impl Session {
         if ports.len() != bindings.len() {
             return Err(ErrorKind::argument(what, format_args!("{} buffers", ports.len()), bindings.len()).into());
         }
-        let alignment = u64::from(self.context.device().limits().min_storage_buffer_offset_alignment);
-        for (port, binding) in ports.iter().zip(bindings) {
-            let argument = || format!("the buffer of \"{}\"", port.name);
-            let wrong = |wanted: &dyn std::fmt::Display, got: &dyn std::fmt::Display| {
-                Err(ErrorKind::argument(argument(), wanted, got).into())
-            };
-            let size = binding.size.map_or(binding.buffer.size().saturating_sub(binding.offset), wgpu::BufferSize::get);
-            if size < port.bytes() || binding.offset + size > binding.buffer.size() {
-                return wrong(&format_args!("at least {} bytes", port.bytes()), &size);
-            }
-            if binding.offset % alignment != 0 {
-                return wrong(&format_args!("an offset that is a multiple of {alignment}"), &binding.offset);
-            }
-            if !binding.buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
-                return wrong(&"usage STORAGE", &format_args!("{:?}", binding.buffer.usage()));
-            }
-        }
-        Ok(())
+        ports.iter().zip(bindings).try_for_each(|(port, binding)| check_lent(&self.context, port, binding))
     }
 
     /// Records one frame into an encoder, between bound buffers. It allocates, creates, submits and waits for nothing.

@@ -38,6 +38,12 @@ impl Model {
         Ok(Model { context: context.clone(), graph: Arc::new(graph.fused()), weights: Arc::default() })
     }
 
+    /// The same network on another device, with nothing uploaded yet, as after a device was lost: the graph keeps its weights.
+    #[must_use]
+    pub fn on(&self, context: &Context) -> Model {
+        Model { context: context.clone(), graph: self.graph.clone(), weights: Arc::default() }
+    }
+
     /// A session for a batch: plans, compiles what isn't compiled yet, uploads what isn't there yet.
     pub fn session(&self, batch: usize) -> Result<Session> {
         self.make(batch, None, self.context.choices())

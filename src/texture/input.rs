@@ -146,7 +146,7 @@ impl TextureInput {
             [n, c, h, w] => Some(Image { n, c, h, w }),
             _ => None,
         })?;
-        check_format(context, format)?;
+        check_format(context, "format", format)?;
         let affine = colors.taken(&port.name, of.c)?;
         let workgroups = workgroups(context, &format!("\"{}\"", port.name), [of.w as u32, of.h as u32])?;
         let images = Images::new(context, port, of, lent)?;

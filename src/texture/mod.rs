@@ -140,12 +140,12 @@ fn images(
 }
 
 /// Checks that a shader sees the texels of a format as floats, each by itself.
-fn check_format(context: &Context, format: wgpu::TextureFormat) -> Result<()> {
+fn check_format(context: &Context, argument: &str, format: wgpu::TextureFormat) -> Result<()> {
     let features = context.device().features();
     let float = matches!(format.sample_type(None, Some(features)), Some(wgpu::TextureSampleType::Float { .. }));
     if float && !format.is_compressed() && !format.is_multi_planar_format() {
         return Ok(());
     }
     let wanted = "a color format of floats or normalized integers that isn't compressed";
-    Err(ErrorKind::argument("format", wanted, format_args!("{format:?}")).into())
+    Err(ErrorKind::argument(argument, wanted, format_args!("{format:?}")).into())
 }

@@ -136,7 +136,7 @@ impl TextureOutput {
             [n, h, w] => Some(Image { n, c: 1, h, w }),
             _ => None,
         })?;
-        check_format(context, format)?;
+        check_format(context, "format", format)?;
         let draws = drawn(context, format, usage, drawing.alpha)?;
         let (kind, colors, [low, per]) = shown(port, of.c, &drawing)?;
         let alpha = match drawing.alpha {
@@ -205,7 +205,7 @@ impl TextureOutput {
             return Err(ErrorKind::argument("source", "another texture than is drawn to", "the same").into());
         }
         let format = source.texture.format();
-        check_format(&self.context, format)?;
+        check_format(&self.context, "source: format", format)?;
         self.target(region, source.part(&self.context, "source", format, wgpu::TextureUsages::TEXTURE_BINDING)?)
     }
 

@@ -5,7 +5,8 @@ use crate::gpu::Context;
 use std::fmt::Display;
 
 /// A part of a two-dimensional texture: a rectangle of one mip level of one layer. All of the first of each, unless something else is
-/// said; `&texture` alone is that.
+/// said; `&texture` alone is that. Who holds a view of it passes [`wgpu::TextureView::texture`], with the level and the layer again:
+/// wgpu doesn't tell those of a view.
 #[derive(Clone, Copy, Debug)]
 pub struct Region<'a> {
     pub(super) texture: &'a wgpu::Texture,

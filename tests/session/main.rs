@@ -1,5 +1,6 @@
 //! Sessions: what they create, in which order frames come, whose buffers and encoders they use, and what they refuse.
 
+mod hosts;
 mod slices;
 
 use futures::{StreamExt, TryStreamExt, stream};

@@ -1,0 +1,153 @@
+//! Hosts' devices: with few features and many, lost and made again.
+
+use super::{Buffers, alone, digits, encoder, images, run, two_in_three_out};
+use pollster::block_on;
+use shadernet::{Context, ErrorKind, Model, seeded_input};
+use std::fmt::Debug;
+
+fn adapter() -> wgpu::Adapter {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    block_on(instance.request_adapter(&wgpu::RequestAdapterOptions::default())).expect("an adapter")
+}
+
+fn device(adapter: &wgpu::Adapter, features: wgpu::Features, limits: wgpu::Limits) -> Context {
+    let descriptor =
+        wgpu::DeviceDescriptor { required_features: features, required_limits: limits, ..Default::default() };
+    let (device, queue) = block_on(adapter.request_device(&descriptor)).expect("a device that the adapter has");
+    Context::from_wgpu(adapter, &device, &queue).expect("it has the default limits")
+}
+
+/// A device with WebGPU's default limits and no optional feature.
+fn host() -> Context {
+    device(&adapter(), wgpu::Features::empty(), wgpu::Limits::default())
+}
+
+#[test]
+fn no_feature_is_needed_and_each_serves_alone() {
+    let _alone = alone();
+    let adapter = adapter();
+    let there = Context::required_features(&adapter);
+    assert!(adapter.features().contains(there));
+    let limits = Context::required_limits(&adapter, wgpu::Limits::default());
+    assert!(limits.check_limits(&adapter.limits()), "the adapter has them");
+    assert!(wgpu::Limits::default().check_limits(&limits), "and they are no lower than the host's");
+    let each = Context::optional_features().map(|(feature, buys)| {
+        assert!(!buys.is_empty(), "{feature:?}");
+        feature & there
+    });
+    let frame = |context: &Context| {
+        let session = Model::new(context, &digits()).and_then(|model| model.session(2)).expect("it fits");
+        run(&session, &[images(0, 2)])
+    };
+    let expected = frame(&host());
+    for features in each.into_iter().chain([there]) {
+        // The timestamps inside passes come with those at passes.
+        let needed = wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
+        let with = if features.intersects(needed) { wgpu::Features::TIMESTAMP_QUERY } else { features };
+        let context = device(&adapter, features | with, limits.clone());
+        assert_eq!(frame(&context), expected, "{features:?}");
+        assert_eq!(context.device().features() & there, features | with, "{features:?}");
+    }
+}
+
+/// Two networks on one device, each recorded by a thread of its own; the host submits both at once.
+#[test]
+fn threads_record_and_the_host_submits() {
+    let _alone = alone();
+    let context = host();
+    let sessions = [digits(), two_in_three_out()]
+        .map(|graph| Model::new(&context, &graph).and_then(|model| model.session(1)).expect("it fits"));
+    let inputs = sessions.each_ref().map(|session| {
+        let each = session.inputs().iter().enumerate();
+        each.map(|(i, port)| seeded_input(i as u64, &port.shape)).collect::<Vec<_>>()
+    });
+    let expected = [0, 1].map(|i| run(&sessions[i], &inputs[i]));
+    let lent = sessions.each_ref().map(|session| Buffers::new(session, 0));
+    let recorded: Vec<wgpu::CommandBuffer> = std::thread::scope(|scope| {
+        let threads = [0, 1].map(|i| {
+            let (session, lent, inputs) = (&sessions[i], &lent[i], &inputs[i]);
+            scope.spawn(move || {
+                let bound = lent.bind(session).expect("they serve");
+                lent.write(session, inputs);
+                let mut encoder = encoder(session.context());
+                session.encode(&mut encoder, &bound).expect("it is this session's");
+                encoder.finish()
+            })
+        });
+        threads.map(|thread| thread.join().expect("it records")).into()
+    });
+    context.queue().submit(recorded);
+    for i in 0..2 {
+        assert_eq!(lent[i].read(&sessions[i], encoder(&context)), expected[i]);
+    }
+}
+
+fn expect_lost<T: Debug>(what: &str, result: shadernet::Result<T>) {
+    let error = result.expect_err(what);
+    assert!(matches!(error.kind, ErrorKind::DeviceLost(_)), "{what}: {error}");
+}
+
+#[test]
+fn a_lost_device_is_an_error_and_a_new_one_goes_on() {
+    let _alone = alone();
+    let context = host();
+    let model = Model::new(&context, &digits()).expect("it has an output");
+    let session = model.session(1).expect("it fits");
+    let expected = run(&session, &[images(0, 1)]);
+    let buffers = Buffers::new(&session, 0);
+    let bound = buffers.bind(&session).expect("they serve");
+    let [waited, awaited] = [(); 2].map(|()| session.submit(&[images(0, 1)]).expect("it is there"));
+    context.device().destroy();
+
+    // Frames under way are lost or were just done.
+    for (what, outputs) in [("waited for", waited.wait()), ("awaited", block_on(awaited))] {
+        match outputs {
+            Ok(outputs) => assert_eq!(outputs[0].f32().expect("its outputs are f32s"), expected[0], "{what}"),
+            lost => expect_lost(what, lost),
+        }
+    }
+    expect_lost("run", block_on(session.run(&[images(0, 1)])));
+    expect_lost("run_blocking", session.run_blocking(&[images(0, 1)]));
+    expect_lost("a session", model.session(1));
+    expect_lost("a session for a batch that needs new memory", model.session(5));
+    // As with wgpu itself what is recorded and submitted there is ignored.
+    let mut encoder = encoder(&context);
+    session.encode(&mut encoder, &bound).expect("it is this session's");
+    context.queue().submit([encoder.finish()]);
+    expect_lost("run, later", session.run_blocking(&[images(0, 1)]));
+
+    let again = model.on(&host()).session(1).expect("it fits");
+    assert_eq!(run(&again, &[images(0, 1)]), expected);
+}
+
+/// Devices come and go with all that was made on them.
+#[test]
+fn a_thousand_rebuilds_leave_nothing_behind() {
+    let _alone = alone();
+    let mut context = host();
+    let model = Model::new(&context, &digits()).expect("it has an output");
+    let expected = run(&model.session(1).expect("it fits"), &[images(0, 1)]);
+    let mut before = None;
+    for i in 1..=1000 {
+        let session = model.on(&context).session(1).expect("it fits");
+        assert_eq!(run(&session, &[images(0, 1)]), expected);
+        if i % 25 == 0 {
+            context.device().destroy();
+            expect_lost("run", session.run_blocking(&[images(0, 1)]));
+            context = host();
+        }
+        if i == 200 {
+            before = resident();
+        }
+    }
+    // It moves by some 10 MiB either way; a session holds about one, a device with its pipelines several.
+    if let (Some(before), Some(after)) = (before, resident()) {
+        assert!(after < before + (64 << 20), "{before} bytes after 200 rebuilds, {after} after 1000");
+    }
+}
+
+/// The bytes of memory that this process has, where the system says so.
+fn resident() -> Option<u64> {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse::<u64>().ok()?;
+    Some(pages * 4096)
+}
