@@ -58,6 +58,11 @@
 //!
 //! Without default features the crate is the library alone: wgpu, safetensors, no command and no image crates.
 
+/// The code in it compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/guest.md")]
+struct Guest;
+
 pub mod dtype;
 pub mod error;
 pub mod gpu;
