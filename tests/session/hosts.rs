@@ -151,3 +151,39 @@ fn resident() -> Option<u64> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse::<u64>().ok()?;
     Some(pages * 4096)
 }
+
+/// What wgpu can be asked about, an error names; an encoder can't be asked for its device, and wgpu says so where it is finished.
+#[test]
+fn what_belongs_to_another_device_is_refused() {
+    let _alone = alone();
+    // Of one instance: what another one made wgpu doesn't know at all, and panics.
+    let adapter = adapter();
+    let [ours, theirs] = [(); 2].map(|()| device(&adapter, wgpu::Features::empty(), wgpu::Limits::default()));
+    let of = |context: &Context| Model::new(context, &digits()).and_then(|model| model.session(1)).expect("it fits");
+    let (session, other) = (of(&ours), of(&theirs));
+    let error = Buffers::new(&other, 0).bind(&session).map(|_| ()).expect_err("they are another device's");
+    assert!(matches!(error.kind, ErrorKind::Device(_)) && error.to_string().contains("device"), "{error}");
+    let descriptor = wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width: 8, height: 8, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING,
+        view_formats: &[],
+    };
+    let sampling = shadernet::texture::Sampling::new();
+    let input = shadernet::TextureInput::new(&ours, &session.inputs()[0], descriptor.format, sampling);
+    let texture = theirs.device().create_texture(&descriptor);
+    let error = input.and_then(|input| input.bind(&texture).map(|_| ())).expect_err("it is another device's");
+    assert!(matches!(error.kind, ErrorKind::Device(_)) && error.to_string().contains("device"), "{error}");
+
+    let bound = Buffers::new(&session, 0).bind(&session).expect("they serve");
+    let scope = theirs.device().push_error_scope(wgpu::ErrorFilter::Validation);
+    let mut encoder = encoder(&theirs);
+    session.encode(&mut encoder, &bound).expect("nothing tells whose encoder it is");
+    drop(encoder.finish());
+    let error = block_on(scope.pop()).expect("the encoder is another device's");
+    assert!(error.to_string().contains("Device"), "{error}");
+}
