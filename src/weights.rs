@@ -3,8 +3,12 @@
 use crate::error::{ErrorKind, Result};
 use crate::{Constant, Shape};
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
+#[cfg(unix)]
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -42,6 +46,19 @@ impl Bytes {
         match self {
             Bytes::Mapped(map) => map,
             Bytes::Static(bytes) => bytes,
+        }
+    }
+
+    /// Lets the system take back the memory of what has been read: it would count as this process's until somebody else wants it.
+    #[cfg(unix)]
+    fn done_with(&self, range: &Range<usize>) {
+        if let Bytes::Mapped(map) = self {
+            // SAFETY: the mapping is of a file and read only, so that no page of it is lost: who reads it again gets it from
+            // the file again.
+            let advised = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
+            if let Err(error) = advised {
+                log::debug!("the pages of weights that have been read stay: {error}");
+            }
         }
     }
 }
@@ -125,7 +142,12 @@ impl Weights {
                 let first = tensor.data().as_ptr() as usize - bytes.as_slice().as_ptr() as usize;
                 let range = first..first + tensor.data().len();
                 let bytes = bytes.clone();
-                Ok(Constant::lazy(name, shape, move || floats(&bytes.as_slice()[range.clone()], dtype)))
+                Ok(Constant::lazy(name, shape, move || {
+                    let values = floats(&bytes.as_slice()[range.clone()], dtype);
+                    #[cfg(unix)]
+                    bytes.done_with(&range);
+                    values
+                }))
             }
         }
     }

@@ -357,12 +357,14 @@ impl Context {
         self.0.created.fetch_add(objects, Ordering::Relaxed);
     }
 
+    /// So many bytes on their way to textures are sent off.
+    pub(crate) const ENOUGH: usize = 8 << 20;
+
     /// Notes bytes on their way to a texture, and sends off what has gathered: until a submission wgpu holds them a second time.
     /// Only llvmpipe's kernels have weights in textures, whose context is this crate's or has submitted before
     /// ([`Context::with_lanes`]).
     pub(crate) fn uploaded(&self, bytes: usize) {
-        const ENOUGH: usize = 8 << 20;
-        if self.0.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes >= ENOUGH {
+        if self.0.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes >= Context::ENOUGH {
             self.0.waiting.store(0, Ordering::Relaxed);
             self.0.queue.submit([]);
             // What goes wrong with the device, whatever uses it next will say.

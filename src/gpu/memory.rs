@@ -38,9 +38,16 @@ impl Memory {
                 let (texture, view) = texture(context, "weights", width, height, wgpu::TextureUsages::COPY_DST)?;
                 let layout =
                     wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * width), rows_per_image: None };
-                let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
-                context.checked(|| context.queue().write_texture(texture.as_image_copy(), bytes, layout, size))?;
-                context.uploaded(bytes.len());
+                // Some rows at a time, since wgpu holds what is on its way a second time.
+                let rows = (Context::ENOUGH / (16 * width as usize)).clamp(1, height as usize);
+                for (i, band) in bytes.chunks(16 * width as usize * rows).enumerate() {
+                    let origin = wgpu::Origin3d { x: 0, y: (i * rows) as u32, z: 0 };
+                    let to = wgpu::TexelCopyTextureInfo { origin, ..texture.as_image_copy() };
+                    let height = (band.len() / (16 * width as usize)) as u32;
+                    let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
+                    context.checked(|| context.queue().write_texture(to, band, layout, size))?;
+                    context.uploaded(band.len());
+                }
                 Ok(Memory::Texture(view))
             }
         }
