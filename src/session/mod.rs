@@ -15,7 +15,7 @@ use crate::dtype::{Data, Elements, View};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::{Memory, check_lent, upload};
-use crate::gpu::pipeline::{Kind, Pipeline, pipelines};
+use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines};
 use crate::kernel::{Dispatch, Place};
 use crate::plan::memory::SlotKind;
 use crate::plan::{Plan, Port, Resource};
@@ -294,15 +294,8 @@ impl Session {
             (Resource::Slot { slot, offset, bytes, .. }, _) => self.slots[*slot].binding(*offset, *bytes),
             (Resource::Input(_) | Resource::Output { .. }, None) => unreachable!("inputs and outputs are bound above"),
         });
-        let entries: Vec<wgpu::BindGroupEntry> = std::iter::once(params)
-            .chain(resources)
-            .enumerate()
-            .map(|(i, resource)| wgpu::BindGroupEntry { binding: i as u32, resource })
-            .collect();
         let label = Some(self.plan.steps[resident.at.0].node.as_str());
-        let descriptor = wgpu::BindGroupDescriptor { label, layout: &resident.pipeline.layout, entries: &entries };
-        self.context.count(1);
-        self.context.checked(|| self.context.device().create_bind_group(&descriptor))
+        group(&self.context, label, &resident.pipeline.layout, std::iter::once(params).chain(resources))
     }
 }
 

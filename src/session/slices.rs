@@ -3,7 +3,7 @@
 use super::{Bound, Session, kinds};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::memory::upload;
-use crate::gpu::pipeline::{Pipeline, first_workgroup, pipelines};
+use crate::gpu::pipeline::{Pipeline, first_workgroup, group, pipelines};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -121,14 +121,7 @@ impl Session {
             offset: 0,
             size: wgpu::BufferSize::new(4),
         });
-        context.count(1);
-        context.checked(|| {
-            context.device().create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("first workgroups"),
-                layout: &first_workgroup(context),
-                entries: &[wgpu::BindGroupEntry { binding: 0, resource }],
-            })
-        })
+        group(context, Some("first workgroups"), &first_workgroup(context), [resource])
     }
 
     /// Records the next slice of a frame into an encoder: as much as takes no longer than `budget`, and at least one piece, so that
