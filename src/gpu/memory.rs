@@ -98,10 +98,19 @@ pub(crate) fn check_lent(context: &Context, port: &Port, lent: &wgpu::BufferBind
 
 /// A buffer with contents.
 pub(crate) fn upload(context: &Context, label: &str, bytes: &[u8], usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
-    use wgpu::util::DeviceExt;
     context.count(1);
-    let descriptor = wgpu::util::BufferInitDescriptor { label: Some(label), contents: bytes, usage };
-    context.checked(|| context.device().create_buffer_init(&descriptor))
+    let size = bytes.len().next_multiple_of(wgpu::COPY_BUFFER_ALIGNMENT as usize) as u64;
+    let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: size > 0 };
+    let buffer = context.checked(|| context.device().create_buffer(&descriptor))?;
+    if size > 0 {
+        // wgpu's `create_buffer_init` panics here where the device is lost or has no memory left.
+        let mapped = buffer.get_mapped_range_mut(..);
+        let mut mapped = mapped.map_err(|error| ErrorKind::Device(error.to_string()))?;
+        mapped.slice(..bytes.len()).copy_from_slice(bytes);
+        drop(mapped);
+        buffer.unmap();
+    }
+    Ok(buffer)
 }
 
 /// An `rgba32float` storage texture.

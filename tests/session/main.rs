@@ -574,3 +574,13 @@ fn an_adapter_that_is_not_there_is_an_error() {
     assert!(matches!(error.kind, ErrorKind::NoAdapter { .. }), "{error}");
     assert!(error.to_string().contains("\"no such adapter\""), "{error}");
 }
+
+#[test]
+fn a_lost_device_is_an_error() {
+    let _alone = alone();
+    let context = portable();
+    let model = Model::new(&context, &digits()).expect("nothing is uploaded yet");
+    context.device().destroy();
+    let error = model.session(1).map(drop).expect_err("the device is lost");
+    assert!(matches!(error.kind, ErrorKind::Device(_)), "{error}");
+}
