@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What it shows.
 pub(crate) struct Figures<'a> {
     pub(crate) adapter: &'a str,
-    /// From a frame to the next.
+    /// From a frame to the next; zero before there are two.
     pub(crate) frame: Duration,
     /// From the recording of a picture's first dispatch until the device has computed the last one.
     pub(crate) latency: Duration,
@@ -50,7 +50,9 @@ impl Panel {
         let budget = &mut self.budget;
         self.context.run_ui(input, |ui| {
             if visible {
-                egui::Panel::right("panel").resizable(false).exact_size(WIDTH).show(ui, |ui| show(ui, budget, figures));
+                egui::Panel::right("panel").resizable(false).exact_size(WIDTH).show(ui, |ui| {
+                    egui::ScrollArea::vertical().show(ui, |ui| show(ui, budget, figures));
+                });
             }
         })
     }
@@ -87,9 +89,14 @@ fn show(ui: &mut egui::Ui, budget: &mut f32, figures: &Figures) {
     if let Some([[from_width, from_height], [to_width, to_height]]) = figures.sizes {
         ui.label(format!("{from_width} x {from_height} to {to_width} x {to_height}"));
     }
+    if let Some(message) = figures.message {
+        ui.colored_label(Color32::from_rgb(255, 170, 80), message);
+    }
     ui.separator();
-    let rate = 1.0 / figures.frame.as_secs_f64().max(1e-9);
-    ui.label(format!("frame {:.1} ms, {rate:.0} a second", ms(figures.frame)));
+    ui.label(match figures.frame {
+        Duration::ZERO => "frame".into(),
+        frame => format!("frame {:.1} ms, {:.1} a second", ms(frame), 1.0 / frame.as_secs_f64()),
+    });
     ui.label(format!("latency of the network {:.1} ms", ms(figures.latency)));
     ui.label(match figures.frames {
         0 | 1 => "a new picture every frame".into(),
@@ -108,9 +115,8 @@ fn show(ui: &mut egui::Ui, budget: &mut f32, figures: &Figures) {
     let longest = figures.steps.iter().map(|(_, time)| *time).max().unwrap_or_default();
     ui.label(format!("{} steps, {:.1} ms together", figures.steps.len(), ms(total)));
     for (name, time) in &figures.steps {
-        let (_, painter) = ui.allocate_painter(vec2(ui.available_width(), 18.0), Sense::hover());
-        let all =
-            painter.clip_rect().intersect(Rect::from_min_size(painter.clip_rect().min, vec2(f32::INFINITY, 18.0)));
+        let (place, painter) = ui.allocate_painter(vec2(ui.available_width(), 18.0), Sense::hover());
+        let all = place.rect;
         let share = time.as_secs_f32() / longest.as_secs_f32().max(1e-9);
         painter.rect_filled(all, 2.0, Color32::from_gray(45));
         let bar = Rect::from_min_size(all.min, vec2(all.width() * share, all.height()));
@@ -122,7 +128,4 @@ fn show(ui: &mut egui::Ui, budget: &mut f32, figures: &Figures) {
     }
     ui.separator();
     ui.label("P: panel   M: measure again\nleft, right: the line   Esc: end");
-    if let Some(message) = figures.message {
-        ui.colored_label(Color32::from_rgb(255, 170, 80), message);
-    }
 }

@@ -98,7 +98,7 @@ impl Scene {
         };
         let entry = |binding, resource| wgpu::BindGroupEntry { binding, resource };
         let params = entry(0, self.params.as_entire_binding());
-        let scene = group(&self.scene, &[params.clone()]);
+        let scene = group(&self.scene, std::slice::from_ref(&params));
         let small = entry(1, wgpu::BindingResource::TextureView(&view));
         let sampler = entry(2, wgpu::BindingResource::Sampler(&self.sampler));
         let stretched = group(&self.stretched, &[params, small, sampler]);

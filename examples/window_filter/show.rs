@@ -5,9 +5,9 @@ use super::gpu::Gpu;
 use super::panel::{Figures, Panel};
 use super::scene::Scene;
 use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 use shadernet::{Model, Result, Session, Weights, models, wgpu};
 use std::error::Error;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ pub(crate) struct Show {
     model: Option<Model>,
     filter: Option<Filter>,
     /// A session in the making, for this size.
-    coming: Option<([u32; 2], Pin<Box<dyn Future<Output = Result<Session>>>>)>,
+    coming: Option<([u32; 2], LocalBoxFuture<'static, Result<Session>>)>,
     /// Why there is none for this size.
     refused: Option<([u32; 2], String)>,
     clock: Clock,
@@ -69,6 +69,7 @@ impl Show {
     /// the old one serves, whose pictures are stretched.
     fn fit(&mut self, window: [u32; 2]) -> Result<()> {
         let (_, size) = self.sizes(window);
+        self.refused.take_if(|(of, _)| *of != size);
         let (texture, is_new) = self.scene.texture(size);
         if let Some(filter) = self.filter.as_mut().filter(|_| is_new) {
             filter.read(texture)?;
@@ -76,13 +77,16 @@ impl Show {
         if let Some((of, made)) = self.coming.as_mut().and_then(|(of, made)| Some((*of, made.now_or_never()?))) {
             self.coming = None;
             match made.and_then(|session| Filter::new(session, self.scene.texture(size).0, self.format)) {
-                Ok(filter) => self.filter = Some(filter),
+                Ok(filter) => {
+                    self.filter = Some(filter);
+                    // The frames so far weren't like those to come, and it has taken times just now.
+                    (self.last, self.frame) = (None, Duration::ZERO);
+                }
                 Err(error) => self.refused = Some((of, error.to_string())),
             }
         }
         let fits = self.filter.as_ref().is_some_and(|filter| filter.sizes()[0] == size.map(|size| size as usize));
-        let is_refused = self.refused.as_ref().is_some_and(|(of, _)| *of == size);
-        if !fits && !is_refused && self.coming.is_none() {
+        if !fits && self.refused.is_none() && self.coming.is_none() {
             let [width, height] = size.map(|size| size as usize);
             let graph = models::find("upscale")?.graph(&self.weights, Some([height, width]))?;
             let model = match &self.model {
@@ -108,6 +112,7 @@ impl Show {
 
     /// Takes the times of the network's steps again.
     pub(crate) fn measure(&mut self) -> Result<()> {
+        (self.last, self.frame) = (None, Duration::ZERO);
         self.filter.as_mut().map_or(Ok(()), Filter::measure)
     }
 
@@ -119,6 +124,11 @@ impl Show {
         input: egui::RawInput,
     ) -> Result<egui::PlatformOutput, Box<dyn Error>> {
         self.gpu.check()?;
+        // What the device has said comes first: other errors follow from it.
+        self.submit(target, seconds, input).or_else(|error| self.gpu.check().and(Err(error.into())))
+    }
+
+    fn submit(&mut self, target: &wgpu::Texture, seconds: f32, input: egui::RawInput) -> Result<egui::PlatformOutput> {
         let window = [target.width(), target.height()];
         self.fit(window)?;
         let (picture, _) = self.sizes(window);
@@ -134,12 +144,13 @@ impl Show {
                 self.begun = (Instant::now(), 0);
             }
             self.begun.1 += 1;
-            finished = filter.encode(&mut encoder, Duration::from_secs_f32(self.panel.budget / 1e3))?;
+            // The first picture is computed at once, so that there is always one to show.
+            let budget = if filter.is_ready() { self.panel.budget / 1e3 } else { 0.0 };
+            finished = filter.encode(&mut encoder, Duration::from_secs_f32(budget))?;
             filter.draw(&mut encoder, target, picture)?;
         }
-        // Until there is a picture of the network's, all of it is stretched.
-        let is_ready = self.filter.as_ref().is_some_and(Filter::is_ready);
-        let line = if is_ready { self.line } else { 1.0 };
+        // Until there is a network, all of the picture is stretched.
+        let line = if self.filter.is_some() { self.line } else { 1.0 };
         let columns = (line * picture[0] as f32).round() as u32;
         self.scene.update(seconds, picture[0], columns);
         self.scene.stretch(&mut encoder, &view, picture, columns);
@@ -180,15 +191,22 @@ impl Show {
     }
 }
 
+impl Drop for Show {
+    fn drop(&mut self) {
+        // A session in the making is to be finished before the process ends.
+        let _unused = self.coming.take().map(|(_, coming)| pollster::block_on(coming));
+    }
+}
+
 /// Waits for pictures on a thread of its own, so that no frame does.
 struct Clock {
-    sender: mpsc::Sender<(Instant, wgpu::SubmissionIndex)>,
+    pictures: mpsc::Sender<(Instant, wgpu::SubmissionIndex)>,
     nanoseconds: Arc<AtomicU64>,
 }
 
 impl Clock {
     fn start(device: &wgpu::Device) -> Clock {
-        let (sender, receiver) = mpsc::channel::<(Instant, wgpu::SubmissionIndex)>();
+        let (pictures, receiver) = mpsc::channel::<(Instant, wgpu::SubmissionIndex)>();
         let nanoseconds = Arc::new(AtomicU64::new(0));
         let (device, last) = (device.clone(), nanoseconds.clone());
         std::thread::spawn(move || {
@@ -199,12 +217,12 @@ impl Clock {
                 }
             }
         });
-        Clock { sender, nanoseconds }
+        Clock { pictures, nanoseconds }
     }
 
     fn stop(&self, begun: Instant, submission: wgpu::SubmissionIndex) {
         // Without a thread there is no figure.
-        let _unheard = self.sender.send((begun, submission));
+        let _unheard = self.pictures.send((begun, submission));
     }
 
     fn latency(&self) -> Duration {

@@ -16,7 +16,10 @@ use winit::window::{Window, WindowId};
 
 /// Opens it and returns when it has been closed.
 pub(crate) fn open(options: Options) -> Result<(), Box<dyn Error>> {
-    let events = EventLoop::new()
+    // winit panics where a library for keyboards is missing.
+    let events = std::panic::catch_unwind(EventLoop::new)
+        .map_err(|panic| panic.downcast::<String>().map_or_else(|_| "winit panicked".into(), |message| *message))
+        .and_then(|events| events.map_err(|error| error.to_string()))
         .map_err(|error| format!("no window can be opened: {error}\n--headless FILE.png draws without one"))?;
     let mut app = App { options, display: events.owned_display_handle(), open: None, outcome: Ok(()) };
     events.run_app(&mut app)?;
@@ -81,7 +84,11 @@ impl ApplicationHandler for App {
 
 impl App {
     fn end(&mut self, events: &ActiveEventLoop, outcome: Result<(), Box<dyn Error>>) {
-        self.open = None;
+        let open = self.open.take();
+        if outcome.is_err() {
+            // The process ends. To drop the swap chain of a lost device may be a panic in wgpu.
+            std::mem::forget(open);
+        }
         self.outcome = outcome;
         events.exit();
     }
