@@ -3,13 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs an example of this build (cargo builds them with the tests) and returns what it prints.
-fn run(name: &str, arguments: &[&str]) -> String {
+/// An example of this build: cargo builds them with the tests.
+fn program(name: &str) -> Command {
     let tests = std::env::current_exe().expect("a test has a path");
     let folder: PathBuf = tests.ancestors().nth(2).expect("tests lie in deps").join("examples");
-    let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
-    let output = Command::new(&program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let mut program = Command::new(folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX)));
+    program.current_dir(env!("CARGO_MANIFEST_DIR"));
+    program
+}
+
+/// Runs an example and returns what it prints.
+fn run(name: &str, arguments: &[&str]) -> String {
+    let mut program = program(name);
+    let output = program.args(arguments).output();
+    let output = output.unwrap_or_else(|error| panic!("{:?}: {error}", program.get_program()));
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}: {errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -61,4 +68,97 @@ fn text_is_generated() {
     assert_eq!(figures.matches("tokens/s").count(), 3, "{printed}");
     // The same seed writes the same text.
     assert!(run("generate", &["JULIET:\n", "40", "0.7", "3"]).starts_with(written));
+}
+
+/// What `window_filter` draws without a window, and what it says.
+#[cfg(feature = "image")]
+fn filtered(name: &str, arguments: &[&str]) -> (image::RgbImage, String) {
+    let to = std::env::temp_dir().join(format!("shadernet-{name}-{}.png", std::process::id()));
+    let all = [&["--headless", to.to_str().expect("a path of letters")], arguments].concat();
+    let printed = run("window_filter", &all);
+    let picture = image::open(&to).expect("it was written").into_rgb8();
+    std::fs::remove_file(&to).expect("it is there");
+    (picture, printed)
+}
+
+/// The mean difference of neighbours: what is sharper has more.
+#[cfg(feature = "image")]
+fn contrast(picture: &image::RgbImage) -> f64 {
+    let rows = picture.rows().flat_map(|row| {
+        let row: Vec<_> = row.collect();
+        row.windows(2).map(|pair| f64::from(pair[0][1].abs_diff(pair[1][1]))).collect::<Vec<_>>()
+    });
+    rows.sum::<f64>() / f64::from(picture.width() * picture.height())
+}
+
+#[test]
+#[cfg(feature = "image")]
+fn a_network_is_in_the_picture() {
+    let drawn = |name: &str, arguments: &[&str]| {
+        let (picture, _) = filtered(name, &[&["--size", "192x128", "--no-panel"], arguments].concat());
+        assert_eq!(picture.dimensions(), (192, 128));
+        picture
+    };
+    let network = drawn("network", &["--frames", "2", "--line", "0"]);
+    let stretched = drawn("stretched", &["--frames", "2", "--line", "1"]);
+    let (sharp, soft) = (contrast(&network), contrast(&stretched));
+    assert!(soft > 1.0 && sharp > 1.1 * soft, "the network {sharp:.2}, stretched {soft:.2}");
+    // The same scene in both, left and right of the line.
+    let both = drawn("both", &["--frames", "2"]);
+    for (x, y, pixel) in both.enumerate_pixels().filter(|(x, ..)| !(94..96).contains(x)) {
+        let of = if x < 96 { &stretched } else { &network };
+        assert_eq!(pixel, of.get_pixel(x, y), "{x}, {y}");
+        let others = [network.get_pixel(x, y), stretched.get_pixel(x, y)];
+        let far = (0..3).any(|c| others[0][c].abs_diff(others[1][c]) > 128);
+        assert!(!far, "{x}, {y}: {others:?}");
+    }
+    assert!(drawn("later", &["--frames", "9"]) != both, "nothing moves");
+    // While the second picture is computed slice by slice, the first is shown.
+    let first = drawn("first", &["--frames", "1", "--line", "0"]);
+    let waiting = drawn("waiting", &["--frames", "2", "--line", "0", "--budget", "0.001"]);
+    assert!(waiting == first && first != network, "the network didn't wait");
+}
+
+#[test]
+#[cfg(feature = "image")]
+fn a_picture_takes_several_frames_within_a_budget() {
+    let (whole, printed) = filtered("whole", &["--size", "600x96", "--frames", "1"]);
+    assert!(printed.contains("a picture every 1 frames"), "{printed}");
+    // The panel beside it: most of it is dark, and there is white writing.
+    let panel: Vec<u8> = whole.enumerate_pixels().filter(|(x, ..)| *x >= 352).map(|(.., pixel)| pixel[1]).collect();
+    let share = |wanted: fn(u8) -> bool| panel.iter().filter(|&&g| wanted(g)).count() as f64 / panel.len() as f64;
+    assert!(share(|g| g < 60) > 0.6 && share(|g| g > 200) > 0.005, "the panel is missing");
+
+    let (_, printed) = filtered("sliced", &["--size", "64x48", "--budget", "0.001", "--frames", "60", "--no-panel"]);
+    let frames = printed.split_once("every ").and_then(|(_, rest)| rest.split(' ').next()?.parse().ok());
+    assert!(frames.is_some_and(|frames: u32| frames > 1), "{printed}");
+}
+
+#[test]
+#[cfg(feature = "image")]
+fn wrong_options_are_named() {
+    for (arguments, said) in [
+        (&["--size", "12"][..], "WIDTHxHEIGHT"),
+        (&["--size", "0x9"], "the width is 0"),
+        (&["--budget", "NaN"], "--budget is NaN"),
+        (&["--frames"], "--frames lacks"),
+        (&["--fullscreen"], "--no-panel"),
+    ] {
+        let output = program("window_filter").args(arguments).output().expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && errors.contains(said), "{arguments:?}: {errors}");
+    }
+}
+
+#[test]
+fn a_video_is_timed() {
+    let printed = run("video_pipeline", &["50"]);
+    let rows: Vec<&str> = printed.lines().skip(2).collect();
+    assert_eq!(rows.len(), 6, "{printed}");
+    for row in rows {
+        let figures: Vec<f64> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        let [in_flight, p50, p90, rate] = figures[..] else { panic!("{printed}") };
+        assert!((1.0..=3.0).contains(&in_flight) && 0.0 < p50 && p50 <= p90 && p90 < 1e5 && rate > 0.1, "{printed}");
+        assert!(rate.is_finite(), "{printed}");
+    }
 }

@@ -1,0 +1,60 @@
+//! The application's device. shadernet gets it, and opens nothing itself.
+
+use shadernet::{Context, wgpu};
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(crate) struct Gpu {
+    pub(crate) adapter: wgpu::Adapter,
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    pub(crate) context: Context,
+    /// What the device has reported.
+    failure: Arc<Mutex<Option<String>>>,
+}
+
+impl Gpu {
+    /// On an adapter that can draw to the surface, if there is one.
+    pub(crate) async fn new(
+        instance: &wgpu::Instance,
+        surface: Option<&wgpu::Surface<'_>>,
+    ) -> Result<Gpu, Box<dyn Error>> {
+        let wanted = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            compatible_surface: surface,
+            ..Default::default()
+        };
+        let adapter = instance.request_adapter(&wanted).await?;
+        let descriptor = wgpu::DeviceDescriptor {
+            required_features: Context::required_features(&adapter),
+            // Large windows need large buffers.
+            required_limits: Context::required_limits(&adapter, wgpu::Limits::default()),
+            ..Default::default()
+        };
+        let (device, queue) = adapter.request_device(&descriptor).await?;
+
+        // An application that runs for hours outlives drivers: it says so and ends, it doesn't panic.
+        let failure = Arc::new(Mutex::new(None));
+        let note = |failure: &Arc<Mutex<Option<String>>>, message: String| {
+            failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
+        };
+        let noted = failure.clone();
+        device.on_uncaptured_error(Arc::new(move |error| note(&noted, error.to_string())));
+        let noted = failure.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&noted, format!("the device is lost: {message}"));
+            }
+        });
+
+        // The kernels for llvmpipe have to be asked for: whether it runs them is found out by a small submission.
+        let context = Context::from_wgpu(&adapter, &device, &queue)?.with_lanes().await?;
+        Ok(Gpu { adapter, device, queue, context, failure })
+    }
+
+    /// An error if the device has reported one.
+    pub(crate) fn check(&self) -> Result<(), Box<dyn Error>> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(()), |message| Err(message.into()))
+    }
+}
