@@ -51,6 +51,9 @@ pub struct Slice {
     pub finished: bool,
 }
 
+/// Longer than any step takes: more would overflow where parts of it are computed.
+const AGES: Duration = Duration::from_secs(1 << 32);
+
 impl Session {
     /// Prepares frames in slices: `times` says how long each [step](crate::plan::Plan::steps) takes, as
     /// [`measure::step_times`](crate::measure::step_times) does. A dispatch that takes longer than `longest` is split into parts of
@@ -78,8 +81,8 @@ impl Session {
             let step = &steps[resident.at.0];
             let (dispatch, resources) = &step.dispatches[resident.at.1];
             let all: u64 = step.dispatches.iter().map(|(dispatch, _)| count(dispatch.workgroups)).sum();
-            let workgroups = count(dispatch.workgroups);
-            let time = times[resident.at.0].mul_f64(workgroups as f64 / all as f64);
+            let workgroups = count(dispatch.workgroups).max(1);
+            let time = times[resident.at.0].min(AGES).mul_f64(workgroups as f64 / all.max(workgroups) as f64);
             let parts = (time.as_secs_f64() / longest.as_secs_f64()).ceil().clamp(1.0, workgroups as f64) as u64;
             if parts == 1 || !dispatch.shader.is_ours() {
                 pieces.push(Piece { dispatch: i, time, part: None });
@@ -158,10 +161,10 @@ impl Session {
             finished: false,
         };
         for piece in left {
-            if slice.time + piece.time > budget && !slice.steps.is_empty() {
+            if slice.time.saturating_add(piece.time) > budget && !slice.steps.is_empty() {
                 break;
             }
-            slice.time += piece.time;
+            slice.time = slice.time.saturating_add(piece.time);
             slice.steps.end = step(piece) + 1;
             slices.next += 1;
             let resident = &self.dispatches[piece.dispatch];

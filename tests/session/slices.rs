@@ -127,6 +127,9 @@ fn what_slices_refuse() {
     };
     assert_eq!(error(&times[1..], MS), "times");
     assert_eq!(error(&times, Duration::ZERO), "longest");
+    // Times beyond reason are no panic.
+    let ages = vec![Duration::MAX; times.len()];
+    assert!(session.slices(&ages, Duration::MAX).is_ok_and(|slices| slices.longest() > MS));
 
     let buffers = Buffers::new(&session, 0);
     let bound = buffers.bind(&session).expect("they serve");
