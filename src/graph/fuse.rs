@@ -40,9 +40,16 @@ impl Graph {
             op.output_dtypes(&of(inputs)).is_ok_and(|given| given.iter().zip(of(outputs)).all(|(a, b)| *a == b))
         };
 
+        // How many nodes there are on the longest way from an input to each.
+        let mut depths = vec![0; nodes.len()];
+        for (i, node) in nodes.iter().enumerate().filter_map(|(i, n)| Some((i, n.as_ref()?))) {
+            let before = node.inputs.iter().filter_map(|value| Some(depths[*made_by.get(value)?]));
+            depths[i] = 1 + before.max().unwrap_or(0);
+        }
+
         // A fused node takes the later one's place, where all its inputs exist; it may go on fusing there.
-        // Of two producers that could take the same reader, the later one comes to its turn last and finds the
-        // reader taken; so each reader is offered to its latest producer first.
+        // Each reader is offered to its deepest producer first: of a residual block that is the longer branch, so that the shorter
+        // one depends on nothing beside it.
         for i in 0..nodes.len() {
             let Some(next) = &nodes[i] else { continue };
             let mut producers: Vec<(usize, usize)> = next
@@ -52,7 +59,7 @@ impl Graph {
                 .filter(|(_, value)| readers[value].len() == 1 && !outputs.contains(value))
                 .filter_map(|(position, value)| Some((*made_by.get(value)?, position)))
                 .collect();
-            producers.sort_by_key(|&(producer, _)| std::cmp::Reverse(producer));
+            producers.sort_by_key(|&(producer, _)| std::cmp::Reverse((depths[producer], producer)));
             for (producer, position) in producers {
                 let Some(first) = nodes[producer].as_ref().filter(|node| node.outputs.len() == 1) else { continue };
                 let next = nodes[i].as_ref().expect("it is being looked at");
