@@ -187,3 +187,24 @@ fn what_belongs_to_another_device_is_refused() {
     let error = block_on(scope.pop()).expect("the encoder is another device's");
     assert!(error.to_string().contains("Device"), "{error}");
 }
+
+#[test]
+fn a_device_that_lacks_a_needed_limit_is_named() {
+    let adapter = adapter();
+    let lacking = |limits: wgpu::Limits| {
+        let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
+        let (device, queue) = block_on(adapter.request_device(&descriptor)).expect("a device with less");
+        let error = Context::from_wgpu(&adapter, &device, &queue).expect_err("the kernels need more");
+        match error.kind {
+            ErrorKind::Limit { limit, need, have, .. } if need > have => limit,
+            _ => panic!("{error}"),
+        }
+    };
+    let all = wgpu::Limits::default();
+    let limits = wgpu::Limits { max_compute_invocations_per_workgroup: 128, ..all.clone() };
+    assert_eq!(lacking(limits), "max_compute_invocations_per_workgroup");
+    let limits = wgpu::Limits { max_compute_workgroup_storage_size: 8 << 10, ..all.clone() };
+    assert_eq!(lacking(limits), "max_compute_workgroup_storage_size");
+    let limits = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..all };
+    assert_eq!(lacking(limits), "max_storage_buffers_per_shader_stage");
+}
