@@ -3,6 +3,7 @@
 use super::lanes::BLOCK;
 use super::{Gemm, Operand};
 use crate::graph::constant::Constant;
+use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Packed, Place};
 use crate::ops::epilogue::Epilogue;
 
@@ -47,7 +48,7 @@ impl Gemm<'_> {
             each.flat_map(|(row, other)| [row, other].concat()).collect()
         };
         let both = Constant::lazy(w.name(), [self.y.c, 4 * (k4 + other_k4), 1, 1], rows);
-        let x = crate::kernel::layout::Image { c: 4 * (k4 + other_k4), ..self.x };
+        let x = Image { c: 4 * (k4 + other_k4), ..self.x };
         let packed = Gemm { x, w: Operand::Weight(&both), ..*self };
         let blocks = self.y.c.div_ceil(BLOCK);
         let packed = packed.pack(&both, BLOCK, k4 + other_k4, 0..blocks, Place::Texture, BLOCK * run);
