@@ -2,7 +2,8 @@
 // values are integers too, 0 and 1.
 //
 // One invocation computes one element. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first.
-// KIND: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum; of truth values 6 and, 7 or, 8 xor, 9 not a.
+// KIND: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum; 6 and, 7 or, 8 xor; 9 the remainder with b's sign, 10 with
+// a's; 11 shift left, 12 right; of a alone 13 not (of a truth value), 14 not (of all bits), 15 abs, 16 negate, 17 sign.
 
 override KIND: u32 = 0u;
 
@@ -23,7 +24,15 @@ fn combine(a: i32, b: i32) -> i32 {
         case 6u: { return a & b; }
         case 7u: { return a | b; }
         case 8u: { return a ^ b; }
-        case 9u: { return a ^ 1; }
+        case 9u: { return modulo(a, b); }
+        case 10u: { return a - quotient(a, b) * b; }
+        case 11u: { return select(a << (u32(b) & 31u), 0, u32(b) > 31u); }
+        case 12u: { return select(i32(u32(a) >> (u32(b) & 31u)), 0, u32(b) > 31u); }
+        case 13u: { return a ^ 1; }
+        case 14u: { return ~a; }
+        case 15u: { return abs(a); }
+        case 16u: { return -a; }
+        case 17u: { return sign(a); }
         default: { return a + b; }
     }
 }
@@ -32,6 +41,11 @@ fn combine(a: i32, b: i32) -> i32 {
 fn quotient(a: i32, b: i32) -> i32 {
     let overflows = a < -0x7fffffff && b == -1;
     return a / select(b, 1, b == 0 || overflows);
+}
+
+fn modulo(a: i32, b: i32) -> i32 {
+    let rest = a - quotient(a, b) * b;
+    return select(rest, rest + b, b != 0 && rest != 0 && (rest < 0) != (b < 0));
 }
 
 @compute @workgroup_size(64)

@@ -2,7 +2,8 @@
 //
 // One invocation computes one texel (four elements) in whatever layout x has: y has the same. x, y: [rows][width] texels, of
 // which `texels` in a row hold `elements`, again and again; what pads the last of them stays 0, whatever f(0) is.
-// KIND: 0 abs, 1 neg, 2 sign, 3 floor, 4 ceil, 5 round, 6 sqrt, 7 rsqrt, 8 reciprocal, 9 exp, 10 log, 11 sin, 12 cos, 13 erf.
+// KIND: 0 abs, 1 neg, 2 sign, 3 floor, 4 ceil, 5 round, 6 sqrt, 7 rsqrt, 8 reciprocal, 9 exp, 10 log, 11 sin, 12 cos, 13 erf,
+// 14 tan, 15 sinh, 16 cosh, 17 asin, 18 acos, 19 atan, 20 asinh, 21 acosh, 22 atanh.
 
 override KIND: u32 = 0u;
 
@@ -30,6 +31,15 @@ fn f(x: vec4<f32>) -> vec4<f32> {
         case 11u: { return sine(x, 0); }
         case 12u: { return sine(x, 1); }
         case 13u: { return erf_near_zero_too(x); }
+        case 14u: { return sine(x, 0) / sine(x, 1); }
+        case 15u: { return sinh_near_zero_too(x); }
+        case 16u: { return half_exp(x, 1.0); }
+        case 17u: { return arcsine(x); }
+        case 18u: { return arccosine(x); }
+        case 19u: { return arctangent(x); }
+        case 20u: { return mirrored(x, area_sine(abs(x))); }
+        case 21u: { return area_cosine(x); }
+        case 22u: { return mirrored(x, area_tangent(abs(x))); }
         default: { return abs(x); }
     }
 }
@@ -52,6 +62,82 @@ fn erf_near_zero_too(x: vec4<f32>) -> vec4<f32> {
     let q = x * x;
     let p = 1.0 / 10.0 - q * (1.0 / 42.0 - q * (1.0 / 216.0 - q / 1320.0));
     return select(erf(x), 1.12837917 * x * (1.0 - q * (1.0 / 3.0 - q * p)), abs(x) <= vec4<f32>(0.5));
+}
+
+// The value of an odd function, from that at |x|.
+fn mirrored(x: vec4<f32>, value: vec4<f32>) -> vec4<f32> {
+    return select(value, -value, x < vec4<f32>());
+}
+
+// (e^|x| ± e^-|x|) / 2, by halves: e^|x| overflows before it.
+fn half_exp(x: vec4<f32>, other: f32) -> vec4<f32> {
+    let root = exp(0.5 * min(abs(x), vec4<f32>(170.0)));
+    return 0.5 * root * root + other * 0.5 / root / root;
+}
+
+// Where e^x and e^-x cancel, Taylor's polynomial, whose relative error is at most 2e-10 up to 1.
+fn sinh_near_zero_too(x: vec4<f32>) -> vec4<f32> {
+    let q = x * x;
+    let near = x * (1.0 + q / 6.0 * (1.0 + q / 20.0 * (1.0 + q / 42.0 * (1.0 + q / 72.0 * (1.0 + q / 110.0)))));
+    return select(mirrored(x, half_exp(x, -1.0)), near, abs(x) <= vec4<f32>(1.0));
+}
+
+// asin up to 1/2: a polynomial fitted with a relative error of at most 2e-8.
+fn arcsine_near_zero(x: vec4<f32>) -> vec4<f32> {
+    let q = x * x;
+    let p = 0.166666724 + q * (0.0749880088 + q * (0.0450146187 + q * (0.0264629885 + q * 0.038275938)));
+    return x + x * q * p;
+}
+
+// Beyond 1/2, asin(x) = π/2 - 2 asin(sqrt((1 - x) / 2)), in which nothing cancels.
+fn arcsine(x: vec4<f32>) -> vec4<f32> {
+    let far = 1.57079633 - 2.0 * arcsine_near_zero(sqrt(0.5 - 0.5 * abs(x)));
+    return select(mirrored(x, far), arcsine_near_zero(x), abs(x) <= vec4<f32>(0.5));
+}
+
+fn arccosine(x: vec4<f32>) -> vec4<f32> {
+    let far = 2.0 * arcsine_near_zero(sqrt(0.5 - 0.5 * abs(x)));
+    let beyond = select(far, 3.14159265 - far, x < vec4<f32>());
+    return select(beyond, 1.57079633 - arcsine_near_zero(x), abs(x) <= vec4<f32>(0.5));
+}
+
+// Of 1 / x the rest of a quarter turn; of what is above tan(π/8), that of (x - 1) / (x + 1) and an eighth. What remains is a
+// polynomial fitted with a relative error of at most 3e-9.
+fn arctangent(x: vec4<f32>) -> vec4<f32> {
+    let size = abs(x);
+    let steep = size > vec4<f32>(1.0);
+    let slope = select(size, 1.0 / size, steep);
+    let turned = slope > vec4<f32>(0.41421356);
+    let r = select(slope, (slope - 1.0) / (slope + 1.0), turned);
+    let q = r * r;
+    let p = -0.333333331 + q * (0.199996652 + q * (-0.14266792 + q * (0.107669317 - q * 0.0651420729)));
+    let near = r + r * q * p;
+    let angle = select(near, 0.785398163 + near, turned);
+    return mirrored(x, select(angle, 1.57079633 - angle, steep));
+}
+
+// log(2x) is what asinh and acosh come to where x² overflows.
+fn log_of_twice(x: vec4<f32>) -> vec4<f32> {
+    return log(x) + 0.693147181;
+}
+
+// For x of 0 and more. log1p takes at most 1.
+fn area_sine(x: vec4<f32>) -> vec4<f32> {
+    let root = sqrt(x * x + 1.0);
+    let far = select(log(x + root), log_of_twice(x), x > vec4<f32>(1e9));
+    return select(far, log1p(x + x * x / (1.0 + root)), x <= vec4<f32>(0.75));
+}
+
+fn area_cosine(x: vec4<f32>) -> vec4<f32> {
+    let above = x - 1.0;
+    // A product of roots: below -1 the root of a product would be real.
+    let root = sqrt(above) * sqrt(x + 1.0);
+    let far = select(log(x + root), log_of_twice(x), x > vec4<f32>(1e9));
+    return select(far, log1p(above + root), x <= vec4<f32>(1.25));
+}
+
+fn area_tangent(x: vec4<f32>) -> vec4<f32> {
+    return 0.5 * select(log((1.0 + x) / (1.0 - x)), log1p(2.0 * x / (1.0 - x)), x <= vec4<f32>(0.33333333));
 }
 
 @compute @workgroup_size(64)

@@ -1,6 +1,7 @@
 // Arithmetic on two operands, four elements at once.
 //
-// kind: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum, 6 power. `src/ops/binary.rs` chooses.
+// kind: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum, 6 power, 7 the remainder with b's sign,
+// 8 with a's. `src/ops/binary.rs` chooses.
 
 fn combine(kind: u32, a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     switch kind {
@@ -10,6 +11,8 @@ fn combine(kind: u32, a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
         case 4u: { return max(a, b); }
         case 5u: { return min(a, b); }
         case 6u: { return power(a, b); }
+        case 7u: { return modulo(a, b); }
+        case 8u: { return remainders(a, b); }
         default: { return a + b; }
     }
 }
@@ -24,4 +27,42 @@ fn power(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let negative = select(select(positive, -positive, odd), nothing / nothing, floor(b) != b);
     let general = select(positive, negative, a < vec4<f32>());
     return select(select(general, vec4<f32>(1.0), b == vec4<f32>()), a * a, b == vec4<f32>(2.0));
+}
+
+fn modulo(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    let rest = remainders(a, b);
+    let other_side = rest != vec4<f32>() & (rest < vec4<f32>()) != (b < vec4<f32>());
+    return select(rest, rest + b, other_side);
+}
+
+fn remainders(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    var all = vec4<f32>();
+    for (var k = 0u; k < 4u; k++) { all[k] = remainder(bitcast<u32>(a[k]), bitcast<u32>(b[k])); }
+    return all;
+}
+
+// Long division of the mantissas, seven bits a step: exact however large the quotient, which a - b trunc(a / b) is not. A number is
+// its mantissa times 2 to its exponent; that of a subnormal one is as if it were 1.
+fn remainder(a: u32, b: u32) -> f32 {
+    let size_a = a & 0x7fffffffu;
+    let size_b = b & 0x7fffffffu;
+    if size_a >= 0x7f800000u || size_b > 0x7f800000u || size_b == 0u { return bitcast<f32>(a | 0x7fffffffu); }
+    if size_a < size_b { return bitcast<f32>(a); }
+    let exponent = max(size_b >> 23u, 1u);
+    let divisor = mantissa(size_b);
+    var rest = mantissa(size_a) % divisor;
+    var left = max(size_a >> 23u, 1u) - exponent;
+    while left > 0u && rest > 0u {
+        let step = min(left, 7u);
+        rest = (rest << step) % divisor;
+        left -= step;
+    }
+    let up = min(countLeadingZeros(rest) - 8u, exponent - 1u);
+    // The bit that a normal mantissa begins with adds 1 to the exponent.
+    let bits = select(((exponent - 1u - up) << 23u) + (rest << up), 0u, rest == 0u);
+    return bitcast<f32>(bits | (a & 0x80000000u));
+}
+
+fn mantissa(size: u32) -> u32 {
+    return (size & 0x7fffffu) | select(0u, 0x800000u, size > 0x7fffffu);
 }

@@ -28,6 +28,45 @@ pub enum BinaryKind {
     Min,
     /// `a` to the power of `b`, of `f32`s; of a negative `a`, where `b` is whole
     Pow,
+    /// What is left of `a` after whole `b`s, with the sign of `b`: `torch.remainder`. It is exact, but for the rounding where
+    /// `a` and `b` differ in sign. Of integers it is `a` where `b` is 0; of `f32`s then no number
+    Mod,
+    /// The same with the sign of `a`, always exact: `torch.fmod`
+    Fmod,
+    /// The bits that are set in both, of `i32`s
+    BitAnd,
+    /// The bits that are set in one of them or in both, of `i32`s
+    BitOr,
+    /// The bits that are set in one of them, of `i32`s
+    BitXor,
+    /// The bits of `a` as many places higher as `b` says, of `i32`s; 0 where `b` isn't in `0..32`
+    ShiftLeft,
+    /// The bits of `a` as many places lower as `b` says, zeros from above, of `i32`s; 0 where `b` isn't in `0..32`
+    ShiftRight,
+}
+
+/// What `integer.wgsl` computes, by its numbers there; of one operand, from [`Integers::Not`] on.
+#[derive(Clone, Copy)]
+pub(crate) enum Integers {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Max,
+    Min,
+    And,
+    Or,
+    Xor,
+    Mod,
+    Fmod,
+    ShiftLeft,
+    ShiftRight,
+    /// Of a truth value.
+    Not,
+    BitNot,
+    Abs,
+    Neg,
+    Sign,
 }
 
 /// `y = a ∘ b`, element by element, broadcast as in NumPy: aligned at the last dimension, sizes of 1 repeated. Both are `f32`s
@@ -93,6 +132,31 @@ impl Binary {
         Binary { kind, activation: None }
     }
 
+    /// What it is of integers, if it is anything.
+    fn of_integers(&self) -> Option<Integers> {
+        Some(match self.kind {
+            BinaryKind::Add => Integers::Add,
+            BinaryKind::Sub => Integers::Sub,
+            BinaryKind::Mul => Integers::Mul,
+            BinaryKind::Div => Integers::Div,
+            BinaryKind::Max => Integers::Max,
+            BinaryKind::Min => Integers::Min,
+            BinaryKind::Pow => return None,
+            BinaryKind::Mod => Integers::Mod,
+            BinaryKind::Fmod => Integers::Fmod,
+            BinaryKind::BitAnd => Integers::And,
+            BinaryKind::BitOr => Integers::Or,
+            BinaryKind::BitXor => Integers::Xor,
+            BinaryKind::ShiftLeft => Integers::ShiftLeft,
+            BinaryKind::ShiftRight => Integers::ShiftRight,
+        })
+    }
+
+    /// Whether it is an operation on numbers, not on bits.
+    fn of_floats(&self) -> bool {
+        self.kind as u32 <= BinaryKind::Fmod as u32
+    }
+
     pub(crate) fn is_sum(&self) -> bool {
         self.kind == BinaryKind::Add
     }
@@ -154,8 +218,8 @@ pub(crate) fn by_element(io: &Io, shader: Shader, activation: Option<Activation>
 }
 
 /// The kernel for integers, and for truth values, which are 0 and 1.
-pub(crate) fn integers(io: &Io, kind: u32) -> Result<Kernel, ErrorKind> {
-    by_element(io, shader!("integer", "index").set("KIND", kind), None)
+pub(crate) fn integers(io: &Io, kind: Integers) -> Result<Kernel, ErrorKind> {
+    by_element(io, shader!("integer", "index").set("KIND", kind as u32), None)
 }
 
 /// Sizes or strides as a shader takes them: eight, the missing outer ones filled in.
@@ -178,6 +242,13 @@ impl Op for Binary {
             BinaryKind::Max => "maximum",
             BinaryKind::Min => "minimum",
             BinaryKind::Pow => "pow",
+            BinaryKind::Mod => "remainder",
+            BinaryKind::Fmod => "fmod",
+            BinaryKind::BitAnd => "bitwise_and",
+            BinaryKind::BitOr => "bitwise_or",
+            BinaryKind::BitXor => "bitwise_xor",
+            BinaryKind::ShiftLeft => "bitwise_left_shift",
+            BinaryKind::ShiftRight => "bitwise_right_shift",
         }
     }
 
@@ -188,18 +259,22 @@ impl Op for Binary {
 
     fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
         match same_dtype(inputs)?[..] {
-            [DType::I32] if self.kind != BinaryKind::Pow && self.activation.is_none() => Ok(vec![DType::I32]),
-            [DType::F32] => Ok(vec![DType::F32]),
+            [DType::I32] if self.of_integers().is_some() && self.activation.is_none() => Ok(vec![DType::I32]),
+            [DType::F32] if self.of_floats() => Ok(vec![DType::F32]),
             _ => {
-                let wanted = if self.kind == BinaryKind::Pow { "f32" } else { "f32 or i32" };
+                let wanted = match (self.of_floats(), self.of_integers()) {
+                    (true, None) => "f32",
+                    (true, Some(_)) => "f32 or i32",
+                    (false, _) => "i32",
+                };
                 Err(ErrorKind::argument("the elements of input 0", wanted, inputs[0]))
             }
         }
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        if io.dtypes[0] == DType::I32 {
-            return Ok(vec![integers(io, self.kind as u32)?]);
+        if let (DType::I32, Some(kind)) = (io.dtypes[0], self.of_integers()) {
+            return Ok(vec![integers(io, kind)?]);
         }
         let (a, b) = (&io.inputs[0], &io.inputs[1]);
         let mut layouts = Vec::new();
@@ -210,7 +285,7 @@ impl Op for Binary {
             layouts.extend([Layout::ROWS, Layout::packed(Place::Buffer)]);
         }
         // 0 / 0 in the padding of a texel would be NaN, and padding must be finite.
-        let finite = !matches!(self.kind, BinaryKind::Div | BinaryKind::Pow);
+        let finite = !matches!(self.kind, BinaryKind::Div | BinaryKind::Pow | BinaryKind::Mod | BinaryKind::Fmod);
         layouts.retain(|layout| finite || layout.order == Order::Rows);
         let mut kernels: Vec<Kernel> = layouts.into_iter().map(|layout| self.by_texel(io, layout)).collect();
         if a != b {
@@ -269,5 +344,19 @@ impl Graph {
     /// Adds `a` to the power of `b`, element by element.
     pub fn pow(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Pow), &[a, b])
+    }
+    /// Adds [`BinaryKind::Mod`]: what is left of `a` after whole `b`s, with the sign of `b`.
+    pub fn remainder(&mut self, a: Value, b: Value) -> Result<Value> {
+        self.push(Binary::new(BinaryKind::Mod), &[a, b])
+    }
+
+    /// Adds [`BinaryKind::Fmod`]: what is left of `a` after whole `b`s, with the sign of `a`.
+    pub fn fmod(&mut self, a: Value, b: Value) -> Result<Value> {
+        self.push(Binary::new(BinaryKind::Fmod), &[a, b])
+    }
+
+    /// Adds a [`Binary`] of any kind, which [`BinaryKind::BitAnd`] and its like have no other method for.
+    pub fn binary(&mut self, a: Value, kind: BinaryKind, b: Value) -> Result<Value> {
+        self.push(Binary::new(kind), &[a, b])
     }
 }

@@ -1,6 +1,6 @@
 //! Truth values: comparisons, what joins them, and the choice by them.
 
-use super::binary::{broadcast_shape, by_element, eight, integers};
+use super::binary::{Integers, broadcast_shape, by_element, eight, integers};
 use super::strided::walks;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes, same_dtype};
@@ -126,8 +126,13 @@ impl Op for Logical {
     }
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        // After the six of arithmetic.
-        Ok(vec![integers(io, 6 + *self as u32)?])
+        let kind = match self {
+            Logical::And => Integers::And,
+            Logical::Or => Integers::Or,
+            Logical::Xor => Integers::Xor,
+            Logical::Not => Integers::Not,
+        };
+        Ok(vec![integers(io, kind)?])
     }
 
     fn cost(&self, io: &Io) -> Cost {

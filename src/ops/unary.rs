@@ -1,15 +1,17 @@
 //! Elementwise functions of one tensor.
 
+use super::binary::{Integers, integers};
 use super::texel_kernels;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout, Order};
-use crate::{Graph, Shape, Value};
+use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
-/// `y = f(x)`, element by element, of `f32`s. Those that other operations end with are [`Activation`](super::Activation)s, a
+/// `y = f(x)`, element by element: of `f32`s, and [`Abs`](Unary::Abs), [`Neg`](Unary::Neg), [`Sign`](Unary::Sign) and
+/// [`BitNot`](Unary::BitNot) of `i32`s, which wrap around. Those that other operations end with are [`Activation`](super::Activation)s, a
 /// clamp among them.
 ///
 /// Where a function has no finite value (the logarithm of 0, the root of -1) the result is PyTorch's, infinite or NaN, on devices that
@@ -45,6 +47,26 @@ pub enum Unary {
     Cos,
     /// The error function
     Erf,
+    /// The tangent of `x` in radians; beyond ±10,000 it loses digits
+    Tan,
+    /// The hyperbolic sine, `(e^x - e^-x) / 2`
+    Sinh,
+    /// The hyperbolic cosine, `(e^x + e^-x) / 2`
+    Cosh,
+    /// The angle in ±π/2 whose sine is `x`
+    Asin,
+    /// The angle from 0 to π whose cosine is `x`
+    Acos,
+    /// The angle in ±π/2 whose tangent is `x`
+    Atan,
+    /// The inverse of the hyperbolic sine, `log(x + sqrt(x² + 1))`
+    Asinh,
+    /// The inverse of the hyperbolic cosine, `log(x + sqrt(x² - 1))`
+    Acosh,
+    /// The inverse of the hyperbolic tangent, `log((1 + x) / (1 - x)) / 2`
+    Atanh,
+    /// Each bit of an `i32` the other one: `-x - 1`
+    BitNot,
 }
 
 #[repr(C)]
@@ -54,6 +76,18 @@ struct Params {
     width: u32,
     texels: u32,
     elements: u32,
+}
+
+impl Unary {
+    fn of_integers(self) -> Option<Integers> {
+        match self {
+            Unary::Abs => Some(Integers::Abs),
+            Unary::Neg => Some(Integers::Neg),
+            Unary::Sign => Some(Integers::Sign),
+            Unary::BitNot => Some(Integers::BitNot),
+            _ => None,
+        }
+    }
 }
 
 impl Op for Unary {
@@ -73,6 +107,16 @@ impl Op for Unary {
             Unary::Sin => "sin",
             Unary::Cos => "cos",
             Unary::Erf => "erf",
+            Unary::Tan => "tan",
+            Unary::Sinh => "sinh",
+            Unary::Cosh => "cosh",
+            Unary::Asin => "asin",
+            Unary::Acos => "acos",
+            Unary::Atan => "atan",
+            Unary::Asinh => "asinh",
+            Unary::Acosh => "acosh",
+            Unary::Atanh => "atanh",
+            Unary::BitNot => "bitwise_not",
         }
     }
 
@@ -81,7 +125,23 @@ impl Op for Unary {
         Ok(vec![x.clone()])
     }
 
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        let wanted = match (self, self.of_integers()) {
+            (Unary::BitNot, _) => "i32",
+            (_, Some(_)) => "f32 or i32",
+            (_, None) => "f32",
+        };
+        match inputs[0] {
+            DType::F32 if wanted != "i32" => Ok(vec![DType::F32]),
+            DType::I32 if wanted != "f32" => Ok(vec![DType::I32]),
+            other => Err(ErrorKind::argument("the elements of input 0", wanted, other)),
+        }
+    }
+
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        if let (DType::I32, Some(kind)) = (io.dtypes[0], self.of_integers()) {
+            return Ok(vec![integers(io, kind)?]);
+        }
         let shape = &io.inputs[0];
         let params = |layout: Layout| {
             let (rows, width) = layout.texels(shape);

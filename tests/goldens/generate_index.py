@@ -130,11 +130,43 @@ def functions():
     case("exp", "exp", torch.exp, {}, input=x.clamp(-80, 80))
     for op in ("sqrt", "rsqrt", "reciprocal", "log"):
         case(op, op, getattr(torch, op), {}, input=x.abs() + 0.001)
+    for op in ("asinh", "atan"):
+        case(op, op, getattr(torch, op), {}, input=x.clone())
+    for op in ("sinh", "cosh"):
+        case(op, op, getattr(torch, op), {}, input=x.clamp(-80, 80))
+    for op in ("asin", "acos", "atanh"):
+        case(op, op, getattr(torch, op), {}, input=torch.linspace(-0.99, 0.99, 12))
+    case("tan", "tan", torch.tan, {}, input=torch.linspace(-1.5, 1.5, 12))
+    case("acosh", "acosh", torch.acosh, {}, input=x.abs() + 1)
+    case("bitwise_not", "bitwise_not", lambda x: torch.bitwise_not(x.int()), {}, input=whole(9))
+
+
+def remainders():
+    a, b = 10 * normal(7, 1), normal(5)
+    case("remainder", "remainder", torch.remainder, {}, input=a, other=b)
+    case("fmod", "fmod", torch.fmod, {}, input=a, other=b)
+    a, b = whole(7, 1, size=100), whole(5, size=100)
+    for op in ("bitwise_and", "bitwise_or", "bitwise_xor"):
+        case(op, op, lambda a, b, op=op: getattr(torch, op)(a.int(), b.int()), {}, input=a, other=b)
+    left = lambda a, b: torch.bitwise_left_shift(a.int(), b.int())
+    case("bitwise_left_shift", "bitwise_left_shift", left, {}, input=a, other=b.abs() % 20)
+
+
+def kinds():
+    x = torch.tensor([0.0, -1.0, torch.inf, -torch.inf, torch.nan, 3e38, 1e-40])
+    case("isnan", "isnan", torch.isnan, {}, input=x)
+    case("isinf", "isinf", is_inf, {"positive": True, "negative": True}, input=x)
+    case("isposinf", "isinf", is_inf, {"positive": True, "negative": False}, input=x)
+    case("isneginf", "isinf", is_inf, {"positive": False, "negative": True}, input=x)
+
+
+def is_inf(x, *, positive, negative):
+    return positive & torch.isposinf(x) | negative & torch.isneginf(x)
 
 
 def main():
     torch.manual_seed(0)
-    for cases in (movements, indexing, logic, casts, arithmetic, functions):
+    for cases in (movements, indexing, logic, casts, arithmetic, functions, remainders, kinds):
         cases()
     save("index")
 

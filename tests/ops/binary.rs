@@ -22,5 +22,7 @@ fn elements_of_two_types() {
     assert!(truths.contains("the elements of input 0: wanted f32 or i32, got bool"), "{truths}");
     let power = graph.pow(i, i).expect_err("of f32s only").to_string();
     assert!(power.contains("pow") && power.contains("the elements of input 0: wanted f32, got i32"), "{power}");
+    let bits = graph.binary(x, BinaryKind::BitAnd, x).expect_err("of i32s only").to_string();
+    assert!(bits.contains("bitwise_and") && bits.contains("the elements of input 0: wanted i32, got f32"), "{bits}");
     assert!(graph.relu(both).is_err(), "an activation is of f32s");
 }

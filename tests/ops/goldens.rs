@@ -2,7 +2,9 @@
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use shadernet::ops::{Compare, GluKind, GridPadding, GridSampleMode, Logical, PaddingMode, ReduceKind, ResizeMode};
+use shadernet::ops::{
+    Classify, Compare, GluKind, GridPadding, GridSampleMode, Logical, PaddingMode, ReduceKind, ResizeMode,
+};
 use shadernet::selftest::ops::append::append;
 use shadernet::selftest::ops::attention::{Sight, attention};
 use shadernet::selftest::ops::conv_transpose1d::conv_transpose1d;
@@ -12,8 +14,8 @@ use shadernet::selftest::ops::conv3d::{self, conv3d};
 use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
 use shadernet::selftest::ops::rotary::rotary_embedding;
 use shadernet::selftest::ops::{
-    activation, arg_reduce, binary, cast, cumsum, embedding, expand, gather, glu, index_select, logic, matmul, pad,
-    pixel_shuffle, pool, prelu, reduce, resize, slice, split, top_k, unary,
+    activation, arg_reduce, binary, cast, classify, cumsum, embedding, expand, gather, glu, index_select, logic,
+    matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, slice, split, top_k, unary,
 };
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use shadernet::{DType, Op};
@@ -24,7 +26,7 @@ const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/attention.json"), 21, include_bytes!("../goldens/attention.safetensors")),
     (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
     (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
-    (include_str!("../goldens/index.json"), 63, include_bytes!("../goldens/index.safetensors")),
+    (include_str!("../goldens/index.json"), 83, include_bytes!("../goldens/index.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/pool.json"), 61, include_bytes!("../goldens/pool.safetensors")),
@@ -417,6 +419,17 @@ fn by_element(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Optio
         "minimum" => binary::minimum(a, b),
         "pow" => binary::pow(a, b),
         "div_trunc" => binary::div_trunc(a, b),
+        "remainder" => binary::remainder(a, b),
+        "fmod" => binary::fmod(a, b),
+        "bitwise_and" => binary::bitwise(a, b, |a, b| a & b),
+        "bitwise_or" => binary::bitwise(a, b, |a, b| a | b),
+        "bitwise_xor" => binary::bitwise(a, b, |a, b| a ^ b),
+        "bitwise_left_shift" => binary::shift_left(a, b),
+        "isnan" => classify::classify(a, Classify::IsNan),
+        "isinf" => {
+            let [positive, negative] = ["positive", "negative"].map(|name| attributes.flag(name));
+            classify::classify(a, Classify::IsInf { positive, negative })
+        }
         "clamp" => activation::clamp(a, attributes.number("min"), attributes.number("max")),
         _ => return None,
     })

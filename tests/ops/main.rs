@@ -10,6 +10,7 @@ mod attention;
 mod batch_norm;
 mod binary;
 mod cast;
+mod classify;
 mod concat;
 mod conv1d;
 mod conv2d;
@@ -75,6 +76,7 @@ tables! {
     batch_norm
     binary
     cast
+    classify
     concat
     conv1d
     conv2d

@@ -22,6 +22,34 @@ pub fn div_trunc(a: &Tensor, b: &Tensor) -> Tensor {
     reference::binary(a, b, |a, b| (a / b).trunc())
 }
 
+/// What is left of `a` after whole `b`s, with the sign of `b`.
+pub fn remainder(a: &Tensor, b: &Tensor) -> Tensor {
+    reference::binary(a, b, |a, b| {
+        let rest = a % b;
+        if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+    })
+}
+
+/// The same with the sign of `a`.
+pub fn fmod(a: &Tensor, b: &Tensor) -> Tensor {
+    reference::binary(a, b, |a, b| a % b)
+}
+
+/// What integers' bits give.
+pub fn bitwise(a: &Tensor, b: &Tensor, f: impl Fn(i32, i32) -> i32) -> Tensor {
+    reference::binary(a, b, |a, b| f64::from(f(a as i32, b as i32)))
+}
+
+/// `a << b`.
+pub fn shift_left(a: &Tensor, b: &Tensor) -> Tensor {
+    bitwise(a, b, |a, b| u32::try_from(b).ok().and_then(|b| a.checked_shl(b)).unwrap_or(0))
+}
+
+/// `a >> b`, zeros from above.
+pub fn shift_right(a: &Tensor, b: &Tensor) -> Tensor {
+    bitwise(a, b, |a, b| u32::try_from(b).ok().and_then(|b| (a as u32).checked_shr(b)).unwrap_or(0) as i32)
+}
+
 /// The cases.
 pub fn cases(t: &Suite) {
     every_kind_in_every_layout(t);
@@ -30,6 +58,7 @@ pub fn cases(t: &Suite) {
     takes_in_an_activation(t);
     with_itself_and_after_other_operations(t);
     powers(t);
+    remainders(t);
     integers(t);
     integers_that_overflow(t);
 }
@@ -157,13 +186,45 @@ fn powers(t: &Suite) {
     t.check("squares", &squared, &[&a, &two], &reference::mul(&a, &a), Tolerance::Exact);
 }
 
-const INTEGERS: [(BinaryKind, Reference); 6] = [
+/// Exact, however large the quotient; but where the divisor is added, rounded.
+fn remainders(t: &Suite) {
+    let check = |case: &str, a: &Tensor, b: &Tensor| {
+        let graphs =
+            [BinaryKind::Mod, BinaryKind::Fmod].map(|kind| graph(&[a, b], |graph, x| graph.binary(x[0], kind, x[1])));
+        t.check(&format!("{case}, the divisor's sign"), &graphs[0], &[a, b], &remainder(a, b), Tolerance::Elementwise);
+        t.check(&format!("{case}, the dividend's sign"), &graphs[1], &[a, b], &fmod(a, b), Tolerance::Exact);
+    };
+    let (a, b) = (outliers(1, [2, 5, 3, 7]), divisor(&[2, 5, 3, 7]));
+    check("images", &a.map(|x| 10.0 * x), &b);
+    check("broadcast", &random(1, [5, 1, 3]).map(|x| 100.0 * x), &random(2, [4, 1]));
+    let a = Tensor::new([9, 1], vec![7.0, -7.0, 0.0, 1e38, -3e38, 16_777_217.0, 1e-30, 0.1, 5.5]);
+    check("large quotients", &a, &Tensor::new([6], vec![3.0, -3.0, 0.1, 1e-20, -0.7, 1e37]));
+    let endless = Tensor::new([2], vec![f32::INFINITY, f32::NEG_INFINITY]);
+    check("an infinite divisor", &Tensor::new([3, 1], vec![1.0, -2.0, 0.0]), &endless);
+    // In a texel's padding nothing may be divided by 0.
+    let (a, b) = (random(1, [2, 5, 3, 3]), divisor(&[2, 5, 3, 3]));
+    let between = graph(&[&a, &b], |graph, x| {
+        let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
+        let y = graph.fmod(a, b)?;
+        as_image(graph, y)
+    });
+    t.check("a remainder between images", &between, &[&a, &b], &fmod(&a, &b), Tolerance::Exact);
+}
+
+const INTEGERS: [(BinaryKind, Reference); 13] = [
     (BinaryKind::Add, reference::add),
     (BinaryKind::Sub, reference::sub),
     (BinaryKind::Mul, reference::mul),
     (BinaryKind::Div, div_trunc),
     (BinaryKind::Max, maximum),
     (BinaryKind::Min, minimum),
+    (BinaryKind::Mod, remainder),
+    (BinaryKind::Fmod, fmod),
+    (BinaryKind::BitAnd, |a, b| bitwise(a, b, |a, b| a & b)),
+    (BinaryKind::BitOr, |a, b| bitwise(a, b, |a, b| a | b)),
+    (BinaryKind::BitXor, |a, b| bitwise(a, b, |a, b| a ^ b)),
+    (BinaryKind::ShiftLeft, shift_left),
+    (BinaryKind::ShiftRight, shift_right),
 ];
 
 fn integers(t: &Suite) {
@@ -194,6 +255,10 @@ fn integers_that_overflow(t: &Suite) {
         (BinaryKind::Add, [greatest, least, 1.0], [greatest, -1.0, 2.0], [-256.0, i32::MAX as f32, 3.0]),
         (BinaryKind::Mul, [65_536.0, 65_536.0, -7.0], [65_536.0, 32_768.0, 3.0], [0.0, least, -21.0]),
         (BinaryKind::Div, [5.0, -7.0, least], [0.0, 0.0, -1.0], [5.0, -7.0, least]),
+        (BinaryKind::Mod, [5.0, -7.0, least], [0.0, 0.0, -1.0], [5.0, -7.0, 0.0]),
+        (BinaryKind::Fmod, [5.0, -7.0, least], [0.0, 0.0, -1.0], [5.0, -7.0, 0.0]),
+        (BinaryKind::ShiftLeft, [1.0, 1.0, 3.0], [31.0, 32.0, least], [least, 0.0, 0.0]),
+        (BinaryKind::ShiftRight, [least, -1.0, 3.0], [31.0, 32.0, -1.0], [1.0, 0.0, 0.0]),
     ];
     for (kind, a, b, y) in cases {
         let (a, b) = (of(a), of(b));

@@ -7,6 +7,7 @@ pub mod attention;
 pub mod batch_norm;
 pub mod binary;
 pub mod cast;
+pub mod classify;
 pub mod concat;
 pub mod conv1d;
 pub mod conv2d;
@@ -76,11 +77,12 @@ pub const TABLES: &[Table] = &[
     ),
     table!(
         binary,
-        "add, sub, mul, div, maximum, minimum, pow",
+        "add, sub, mul, div, maximum, minimum, pow, remainder, fmod, bitwise_and, bitwise_or, bitwise_xor, bitwise shifts",
         "broadcasting, up to 8 dimensions; f32 and i32",
-        "add sub mul div maximum minimum pow div_trunc"
+        "add sub mul div maximum minimum pow div_trunc remainder fmod bitwise_and bitwise_or bitwise_xor bitwise_left_shift"
     ),
     table!(cast, "Tensor.to", "dtype", "cast"),
+    table!(classify, "isnan, isinf (ONNX IsNaN, IsInf)", "detect_positive, detect_negative", "isnan isinf"),
     table!(concat, "cat", "dim; any number of tensors", "cat"),
     table!(conv1d, "Conv1d", "stride, padding, dilation, groups, padding_mode, bias", "conv1d"),
     table!(conv2d, "Conv2d", "stride, padding, dilation, groups, padding_mode, bias", "conv2d"),
@@ -157,8 +159,8 @@ pub const TABLES: &[Table] = &[
     table!(transpose, "permute", "dims", "permute"),
     table!(
         unary,
-        "abs, neg, sign, floor, ceil, round, sqrt, rsqrt, reciprocal, exp, log, sin, cos, erf",
-        "any rank",
-        "abs neg sign floor ceil round sin cos erf exp sqrt rsqrt reciprocal log"
+        "abs, neg, sign, floor, ceil, round, sqrt, rsqrt, reciprocal, exp, log, erf, sin, cos, tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh, bitwise_not",
+        "any rank; abs, neg, sign, bitwise_not of i32",
+        "abs neg sign floor ceil round sin cos erf exp sqrt rsqrt reciprocal log tan sinh cosh asin acos atan asinh acosh atanh bitwise_not"
     ),
 ];

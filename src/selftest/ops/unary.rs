@@ -1,3 +1,4 @@
+use crate::DType;
 use crate::ops::{Conv2d, Unary};
 use crate::selftest::cases::{as_image, constant, graph, random};
 use crate::selftest::reference::{Tensor, erf};
@@ -20,11 +21,21 @@ pub fn unary(x: &Tensor, function: Unary) -> Tensor {
         Unary::Sin => f64::sin,
         Unary::Cos => f64::cos,
         Unary::Erf => erf,
+        Unary::Tan => f64::tan,
+        Unary::Sinh => f64::sinh,
+        Unary::Cosh => f64::cosh,
+        Unary::Asin => f64::asin,
+        Unary::Acos => f64::acos,
+        Unary::Atan => f64::atan,
+        Unary::Asinh => f64::asinh,
+        Unary::Acosh => f64::acosh,
+        Unary::Atanh => f64::atanh,
+        Unary::BitNot => |x: f64| -x - 1.0,
     })
 }
 
 /// Every function, and how exact it is.
-pub const ALL: [(Unary, Tolerance); 14] = [
+pub const ALL: [(Unary, Tolerance); 24] = [
     (Unary::Abs, Tolerance::Exact),
     (Unary::Neg, Tolerance::Exact),
     (Unary::Sign, Tolerance::Exact),
@@ -39,6 +50,16 @@ pub const ALL: [(Unary, Tolerance); 14] = [
     (Unary::Sin, Tolerance::Transcendental),
     (Unary::Cos, Tolerance::Transcendental),
     (Unary::Erf, Tolerance::Transcendental),
+    (Unary::Tan, Tolerance::Transcendental),
+    (Unary::Sinh, Tolerance::Transcendental),
+    (Unary::Cosh, Tolerance::Transcendental),
+    (Unary::Asin, Tolerance::Elementwise),
+    (Unary::Acos, Tolerance::Elementwise),
+    (Unary::Atan, Tolerance::Elementwise),
+    (Unary::Asinh, Tolerance::Transcendental),
+    (Unary::Acosh, Tolerance::Transcendental),
+    (Unary::Atanh, Tolerance::Transcendental),
+    (Unary::BitNot, Tolerance::Exact),
 ];
 
 /// The cases.
@@ -46,6 +67,8 @@ pub fn cases(t: &Suite) {
     every_function_in_every_layout(t);
     any_rank(t);
     where_it_is_hard(t);
+    inverse_functions_where_they_are_hard(t);
+    integers(t);
     padding_stays_finite(t);
 }
 
@@ -53,6 +76,9 @@ pub fn cases(t: &Suite) {
 fn values(function: Unary, shape: &[usize]) -> Tensor {
     random(1, shape).map(|x| match function {
         Unary::Sqrt | Unary::Rsqrt | Unary::Log => (8.0 * x).abs() + 0.01,
+        Unary::Asin | Unary::Acos | Unary::Atanh => 0.99 * x,
+        Unary::Acosh => 1.0 + (8.0 * x).abs(),
+        Unary::Tan => 1.5 * x,
         Unary::Reciprocal => 8.0 * x + 0.1f64.copysign(x),
         _ => 8.0 * x,
     })
@@ -64,7 +90,7 @@ fn check(t: &Suite, case: &str, function: Unary, x: &Tensor, tolerance: Toleranc
 }
 
 fn every_function_in_every_layout(t: &Suite) {
-    for (function, tolerance) in ALL {
+    for (function, tolerance) in ALL.into_iter().filter(|(function, _)| *function != Unary::BitNot) {
         check(t, "images", function, &values(function, &[2, 5, 3, 7]), tolerance);
     }
 }
@@ -81,7 +107,7 @@ fn where_it_is_hard(t: &Suite) {
     use Tolerance::{Elementwise, Exact, Transcendental};
     use std::f32::consts::PI;
     let large = 8_388_609.0;
-    let cases: [(&str, Unary, &[f32], Tolerance); 17] = [
+    let cases: [(&str, Unary, &[f32], Tolerance); 24] = [
         ("halves", Unary::Round, &[0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 0.499_999_97, large, -large], Exact),
         ("what is almost whole", Unary::Floor, &[0.999_999_94, -1e-6, -0.0, -1.0, large, 4.0], Exact),
         ("what is almost whole", Unary::Ceil, &[0.999_999_94, 1e-6, -0.0, -1.0, large, 4.0], Exact),
@@ -98,6 +124,13 @@ fn where_it_is_hard(t: &Suite) {
         ("many turns", Unary::Cos, &[PI, -PI / 2.0, 100.0, -1000.5, 9999.0, 0.0], Transcendental),
         ("small angles", Unary::Sin, &[1e-5, -1e-6], Transcendental),
         ("small numbers", Unary::Erf, &[1e-6, -1e-5], Transcendental),
+        ("many turns", Unary::Tan, &[PI / 4.0, -PI / 3.0, 100.0, -1000.5, 9999.0], Transcendental),
+        ("small angles", Unary::Tan, &[1e-5, -1e-6, 0.0], Elementwise),
+        ("small numbers", Unary::Sinh, &[1e-5, -1e-6, 0.0, 1e-30], Elementwise),
+        ("both sides of where it changes", Unary::Sinh, &[1.0, -1.0, 1.000_000_1, -0.99, 0.5, 2.0], Elementwise),
+        ("far out", Unary::Sinh, &[89.0, -20.0, 1000.0], Transcendental),
+        ("far out", Unary::Sinh, &[-89.0, -1000.0], Transcendental),
+        ("far out", Unary::Cosh, &[89.0, -20.0, 1000.0, -89.1, 0.0], Transcendental),
         ("both sides of where it changes", Unary::Erf, &[0.5, -0.5, 0.500_001, 3.0, -6.0, 100.0], Transcendental),
     ];
     for (case, function, values, tolerance) in cases {
@@ -105,10 +138,56 @@ fn where_it_is_hard(t: &Suite) {
     }
 }
 
+fn inverse_functions_where_they_are_hard(t: &Suite) {
+    use Tolerance::{Elementwise, Transcendental};
+    let small = [1e-5, -1e-6, 0.0, 1e-30, -1e-38, 3e-4];
+    for function in [Unary::Asin, Unary::Atan, Unary::Asinh, Unary::Atanh] {
+        check(t, "small numbers", function, &Tensor::new([6], small.to_vec()), Elementwise);
+    }
+    let largest = f32::MAX;
+    let cases: [(&str, Unary, &[f32], Tolerance); 12] = [
+        ("all the way", Unary::Asin, &[1.0, -1.0, 0.5, -0.5, 0.500_000_06, 0.999_999_94, 0.25, -0.75], Elementwise),
+        ("all the way", Unary::Acos, &[1.0, -1.0, 0.5, -0.5, 0.500_000_06, -0.999_999_94, 0.0, 0.1], Elementwise),
+        ("almost 1", Unary::Acos, &[0.999_999_94, 0.999_999, 0.99], Elementwise),
+        ("all the way", Unary::Atan, &[1.0, -1.0, 0.414, 0.415, -2.4, 2.5, 1e10, -largest, f32::INFINITY], Elementwise),
+        ("both sides of where it changes", Unary::Asinh, &[0.75, -0.75, 0.750_000_06, 0.8, -0.5, 1.0], Elementwise),
+        ("far out", Unary::Asinh, &[1e9, -1.1e9, 100.0, -1e5, -largest, 1e20], Elementwise),
+        ("infinity", Unary::Asinh, &[f32::INFINITY, f32::NEG_INFINITY], Transcendental),
+        ("almost 1", Unary::Acosh, &[1.0, 1.000_000_1, 1.000_01], Elementwise),
+        ("both sides of where it changes", Unary::Acosh, &[1.25, 1.250_000_1, 1.3, 1.1], Elementwise),
+        ("far out", Unary::Acosh, &[1e9, 1.1e9, 100.0, largest, 1e20], Elementwise),
+        ("both sides of where it changes", Unary::Atanh, &[0.333_333_3, 0.333_334, -0.34, 0.3], Elementwise),
+        ("almost 1", Unary::Atanh, &[0.999_999_94, -0.999, 0.9, 1.0, -1.0], Elementwise),
+    ];
+    for (case, function, values, tolerance) in cases {
+        check(t, case, function, &Tensor::new([values.len()], values.to_vec()), tolerance);
+    }
+    // What is no real number.
+    for (function, values) in [(Unary::Asin, [1.5, -2.0]), (Unary::Acos, [1.5, -2.0]), (Unary::Acosh, [0.5, -2.0])] {
+        check(t, "beyond its numbers", function, &Tensor::new([2], values.to_vec()), Elementwise);
+    }
+}
+
+/// The least of them has no counterpart: it stays.
+fn integers(t: &Suite) {
+    for function in [Unary::Abs, Unary::Neg, Unary::Sign, Unary::BitNot] {
+        let x = random(1, [5, 13]).map(|x| (4.0 * x).round()).of(DType::I32);
+        let graph = graph(&[&x], |graph, x| graph.unary(x[0], function));
+        let case = format!("{function:?} of i32s");
+        t.check(&case, &graph, &[&x], &unary(&x, function).of(DType::I32), Tolerance::Exact);
+    }
+    let least = Tensor::new([3], vec![i32::MIN as f32, 0.0, 65_536.0]).of(DType::I32);
+    for (function, y) in [(Unary::Abs, least.data.clone()), (Unary::Neg, vec![i32::MIN as f32, 0.0, -65_536.0])] {
+        let graph = graph(&[&least], |graph, x| graph.unary(x[0], function));
+        let y = Tensor::new([3], y).of(DType::I32);
+        t.check(&format!("{function:?} of the least i32"), &graph, &[&least], &y, Tolerance::Exact);
+    }
+}
+
 /// The logarithm of what pads a texel, 0, would be infinite, and then the sum of a convolution NaN: 0 times that.
 fn padding_stays_finite(t: &Suite) {
     let identity = Tensor::build([5, 5, 1, 1], |i| f64::from(i[0] == i[1]));
-    for function in [Unary::Log, Unary::Rsqrt, Unary::Reciprocal, Unary::Exp] {
+    for function in [Unary::Log, Unary::Rsqrt, Unary::Reciprocal, Unary::Exp, Unary::Acosh] {
         let x = values(function, &[2, 5, 3, 4]);
         let graph = graph(&[&x], |graph, x| {
             let x = as_image(graph, x[0])?;

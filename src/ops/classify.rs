@@ -1,0 +1,80 @@
+//! What kinds of number the elements of a tensor are.
+
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// Whether each `f32` is of a kind: truth values. It is told by the bits, whatever a device makes of such numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Classify {
+    /// `torch.isnan`: not a number
+    IsNan,
+    /// ONNX's `IsInf`; `torch.isinf` where both are true
+    IsInf {
+        /// Whether infinity counts
+        positive: bool,
+        /// Whether minus infinity counts
+        negative: bool,
+    },
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    width: u32,
+}
+
+impl Op for Classify {
+    fn name(&self) -> &'static str {
+        match self {
+            Classify::IsNan => "isnan",
+            Classify::IsInf { .. } => "isinf",
+        }
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        expect_dtypes(inputs, |_| DType::F32)?;
+        Ok(vec![DType::Bool])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let kinds: u32 = match *self {
+            Classify::IsNan => 1,
+            Classify::IsInf { positive, negative } => 2 * u32::from(positive) + 4 * u32::from(negative),
+        };
+        let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
+        let shader = shader!("classify", "index").set("KINDS", kinds);
+        let bindings = vec![Binding::Input(0), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &Params { width: width as u32 }, bindings, width.div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::held(io.written())
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
+    }
+}
+
+impl Graph {
+    /// Adds [`Classify::IsNan`].
+    pub fn is_nan(&mut self, x: Value) -> Result<Value> {
+        self.push(Classify::IsNan, &[x])
+    }
+
+    /// Adds [`Classify::IsInf`].
+    pub fn is_inf(&mut self, x: Value, positive: bool, negative: bool) -> Result<Value> {
+        self.push(Classify::IsInf { positive, negative }, &[x])
+    }
+}
