@@ -1,10 +1,11 @@
 //! Conversion between element types.
 
+use super::by_four;
 use super::reshape::views;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Caps, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -59,11 +60,8 @@ impl Op for Cast {
             (DType::F32, DType::Bool) => 2,
             (_, DType::Bool) => 3,
         };
-        let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
-        let params = Params { width: width as u32 };
-        let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader!("cast", "index").set("KIND", kind), &params, bindings, width.div_ceil(64));
-        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
+        let params = Params { width: Layout::ROWS.texels(&io.inputs[0]).1 as u32 };
+        Ok(vec![by_four(io, shader!("cast", "index").set("KIND", kind), &params)])
     }
 
     /// A conversion is one operation; what the device holds as it is, is a view.

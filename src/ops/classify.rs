@@ -1,9 +1,10 @@
 //! What kinds of number the elements of a tensor are.
 
+use super::by_four;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Caps, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -51,11 +52,8 @@ impl Op for Classify {
             Classify::IsNan => 1,
             Classify::IsInf { positive, negative } => 2 * u32::from(positive) + 4 * u32::from(negative),
         };
-        let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
-        let shader = shader!("classify", "index").set("KINDS", kinds);
-        let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &Params { width: width as u32 }, bindings, width.div_ceil(64));
-        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
+        let params = Params { width: Layout::ROWS.texels(&io.inputs[0]).1 as u32 };
+        Ok(vec![by_four(io, shader!("classify", "index").set("KINDS", kinds), &params)])
     }
 
     fn cost(&self, io: &Io) -> Cost {

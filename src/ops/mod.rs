@@ -44,6 +44,7 @@ mod reshape;
 mod resize;
 mod rms_norm;
 mod rotary;
+mod round_to;
 mod separable;
 mod slice;
 mod softmax;
@@ -91,6 +92,7 @@ pub use reshape::{Flatten, Reshape, Squeeze, Unsqueeze};
 pub use resize::{Resize, ResizeMode};
 pub use rms_norm::RmsNorm;
 pub use rotary::RotaryEmbedding;
+pub use round_to::{FloatFormat, RoundTo};
 pub use slice::Slice;
 pub use softmax::{LogSoftmax, Softmax};
 pub use split::Split;
@@ -100,6 +102,7 @@ pub use unary::Unary;
 
 use crate::Shape;
 use crate::error::ErrorKind;
+use crate::graph::op::Io;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 
 /// Where images may live on such a device, the best place first.
@@ -148,4 +151,11 @@ pub(crate) fn texel_kernels<P: bytemuck::Pod>(
     };
     let images = image_places(caps).iter().map(|&place| Layout::channels(place));
     images.chain([Layout::ROWS, Layout::packed(Place::Buffer)]).map(kernel).collect()
+}
+
+/// The kernel of an operation each of whose invocations computes four elements from those in the same place, of rows.
+pub(crate) fn by_four(io: &Io, shader: Shader, params: &impl bytemuck::Pod) -> Kernel {
+    let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
+    let bindings = vec![Binding::Input(0), Binding::Output(0)];
+    Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, params, bindings, width.div_ceil(64)))
 }

@@ -15,7 +15,7 @@ use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
 use shadernet::selftest::ops::rotary::rotary_embedding;
 use shadernet::selftest::ops::{
     activation, arg_reduce, binary, cast, classify, cumsum, embedding, expand, gather, glu, index_select, logic,
-    matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, slice, split, top_k, unary,
+    matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, round_to, slice, split, top_k, unary,
 };
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use shadernet::{DType, Op};
@@ -28,6 +28,7 @@ const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
     (include_str!("../goldens/index.json"), 83, include_bytes!("../goldens/index.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
+    (include_str!("../goldens/onnx.json"), 15, include_bytes!("../goldens/onnx.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/pool.json"), 61, include_bytes!("../goldens/pool.safetensors")),
     (include_str!("../goldens/reduce.json"), 125, include_bytes!("../goldens/reduce.safetensors")),
@@ -425,6 +426,11 @@ fn by_element(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Optio
         "bitwise_or" => binary::bitwise(a, b, |a, b| a | b),
         "bitwise_xor" => binary::bitwise(a, b, |a, b| a ^ b),
         "bitwise_left_shift" => binary::shift_left(a, b),
+        "round_to" => {
+            let format = attributes.get("format").as_str().expect("a name").to_owned();
+            let format = round_to::FORMATS.into_iter().find(|is| format!("{is:?}") == format).expect("a format");
+            round_to::round_to(a, format, attributes.flag("saturate"))
+        }
         "isnan" => classify::classify(a, Classify::IsNan),
         "isinf" => {
             let [positive, negative] = ["positive", "negative"].map(|name| attributes.flag(name));
@@ -470,7 +476,8 @@ fn agrees(cases: &str, count: usize, tensors: &[u8]) {
         assert_eq!(got.shape, want.shape, "{name}");
         // PyTorch computed in f64 too: both have rounded once.
         for (i, (&got, &want)) in got.data.iter().zip(&want.data).enumerate() {
-            let near = (got - want).abs() <= f32::EPSILON * want.abs().max(1e-3);
+            let same = got == want || got.is_nan() && want.is_nan();
+            let near = same || (got - want).abs() <= f32::EPSILON * want.abs().max(1e-3);
             assert!(near, "{name}, element {i}: got {got}, PyTorch has {want}");
         }
     }

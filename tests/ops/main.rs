@@ -44,6 +44,7 @@ mod reshape;
 mod resize;
 mod rms_norm;
 mod rotary;
+mod round_to;
 mod slice;
 mod softmax;
 mod split;
@@ -106,6 +107,7 @@ tables! {
     resize
     rms_norm
     rotary
+    round_to
     slice
     softmax
     split

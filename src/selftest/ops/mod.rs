@@ -37,6 +37,7 @@ pub mod reshape;
 pub mod resize;
 pub mod rms_norm;
 pub mod rotary;
+pub mod round_to;
 pub mod slice;
 pub mod softmax;
 pub mod split;
@@ -152,6 +153,7 @@ pub const TABLES: &[Table] = &[
     table!(resize, "interpolate, Upsample (ONNX Resize)", "size or scale_factor, mode, align_corners", "interpolate"),
     table!(rms_norm, "RMSNorm", "normalized_shape, weight, eps", "rms_norm"),
     table!(rotary, "rotary position embedding", "heads, theta, dimension, interleaved, positions", "rotary_embedding"),
+    table!(round_to, "rounding to float16, bfloat16, float8, float4 (ONNX Cast)", "format, saturate", "round_to"),
     table!(slice, "x[.., start:end:step], select, narrow, flip", "negative steps too; elements of any type", "slice"),
     table!(softmax, "Softmax, LogSoftmax", "dim", "softmax log_softmax"),
     table!(split, "split, chunk", "dim; elements of any type", "split"),

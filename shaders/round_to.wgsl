@@ -1,0 +1,53 @@
+// Rounding to the nearest number of a smaller format, of two the even one, by integers alone: no device flushes or rounds otherwise.
+//
+// One invocation rounds four elements. The format has `mantissa` bits after the point, down to the exponent `least` (biased as in an
+// f32), below which numbers are as dense as there; beyond `largest` comes `beyond`. signs: whether 0 has one.
+// POWERS: the format has powers of two alone, and sizes are rounded up.
+
+override POWERS: bool = false;
+
+struct Params { width: u32, mantissa: u32, least: u32, largest: u32, beyond: u32, nan: u32, signs: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<vec4<u32>>;
+
+fn nearest(size: u32) -> u32 {
+    let exponent = max(size >> 23u, 1u);
+    let whole = (size & 0x7fffffu) | select(0u, 0x800000u, size > 0x7fffffu);
+    // Of 25 bits and more nothing is left.
+    let lost = min(23u - params.mantissa + max(params.least, exponent) - exponent, 25u);
+    let even = (whole >> lost) & 1u;
+    let rounded = ((whole + (1u << (lost - 1u)) - 1u + even) >> lost) << lost;
+    // The bit that a mantissa begins with adds 1 to the exponent.
+    return select(((exponent - 1u) << 23u) + rounded, 0u, rounded == 0u);
+}
+
+// Below 2^-126 powers of two are no longer exponents: 2^-127 is the least.
+fn power(size: u32) -> u32 {
+    return select(max((size + 0x7fffffu) & 0x7f800000u, 0x800000u), 0x400000u, size <= 0x400000u);
+}
+
+fn round_to(bits: u32) -> u32 {
+    let size = bits & 0x7fffffffu;
+    let sign = select(bits & 0x80000000u, 0u, POWERS);
+    if size > 0x7f800000u { return params.nan; }
+    var value = params.beyond;
+    if size < 0x7f800000u {
+        let rounded = select(nearest(size), power(size), POWERS);
+        if rounded <= params.largest { value = rounded; }
+    }
+    return select(value | sign, 0u, value == 0u && params.signs == 0u);
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.width { return; }
+    let bits = x[i];
+    y[i] = vec4<u32>(round_to(bits.x), round_to(bits.y), round_to(bits.z), round_to(bits.w));
+}

@@ -1,0 +1,151 @@
+//! Rounding to the numbers of a smaller format.
+
+use super::by_four;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::shader::shader;
+use crate::kernel::{Caps, Kernel, Layout};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// A format of floating-point numbers that has fewer than `f32`. Those of 8 and 4 bits are ONNX's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FloatFormat {
+    /// IEEE 754's binary16
+    F16,
+    /// The upper half of an `f32`
+    Bf16,
+    /// `float8e4m3fn`: up to 448, no infinity
+    Float8E4M3Fn,
+    /// `float8e4m3fnuz`: up to 240, neither infinity nor -0
+    Float8E4M3Fnuz,
+    /// `float8e5m2`: up to 57,344
+    Float8E5M2,
+    /// `float8e5m2fnuz`: up to 57,344, neither infinity nor -0
+    Float8E5M2Fnuz,
+    /// `float8e8m0`: powers of two from 2^-127 to 2^127, NaN, nothing else. A number's sign is dropped, its size rounded up
+    Float8E8M0,
+    /// `float4e2m1`: 0, 0.5, 1, 1.5, 2, 3, 4 and 6, their negatives, nothing else
+    Float4E2M1,
+}
+
+/// What a format holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Numbers {
+    /// The bits after the point.
+    pub(crate) mantissa: u32,
+    /// The exponent of the least number with a whole mantissa; below it numbers are as dense as at it.
+    pub(crate) least: i32,
+    pub(crate) largest: f32,
+    /// What becomes of larger ones, infinity too, where they don't become the largest.
+    pub(crate) beyond: f32,
+    pub(crate) nan: f32,
+    pub(crate) negative_zero: bool,
+    /// Whether there is nothing but powers of two.
+    pub(crate) powers: bool,
+}
+
+impl FloatFormat {
+    pub(crate) fn numbers(self) -> Numbers {
+        let of = |mantissa: u32, least: i32, largest: f32, beyond: f32| Numbers {
+            mantissa,
+            least,
+            largest,
+            beyond,
+            nan: f32::NAN,
+            negative_zero: true,
+            powers: false,
+        };
+        let unsigned = |numbers: Numbers| Numbers { negative_zero: false, ..numbers };
+        match self {
+            FloatFormat::F16 => of(10, -14, 65_504.0, f32::INFINITY),
+            FloatFormat::Bf16 => of(7, -126, f32::from_bits(0x7f7f_0000), f32::INFINITY),
+            FloatFormat::Float8E4M3Fn => of(3, -6, 448.0, f32::NAN),
+            FloatFormat::Float8E4M3Fnuz => unsigned(of(3, -7, 240.0, f32::NAN)),
+            FloatFormat::Float8E5M2 => of(2, -14, 57_344.0, f32::INFINITY),
+            FloatFormat::Float8E5M2Fnuz => unsigned(of(2, -15, 57_344.0, f32::NAN)),
+            FloatFormat::Float8E8M0 => Numbers { powers: true, ..of(0, -127, 2f32.powi(127), f32::NAN) },
+            FloatFormat::Float4E2M1 => Numbers { nan: 6.0, ..of(1, 0, 6.0, 6.0) },
+        }
+    }
+}
+
+/// Each `f32` as the nearest number that a format holds, of two the even one: what ONNX's `Cast` to that format and back gives, or
+/// `x.half().float()`. The output holds `f32`s.
+///
+/// What is larger than all numbers after rounding, infinity too, becomes infinity, NaN where the format has none, and the largest
+/// where it hasn't that either; or the largest in any case, if it is to saturate (ONNX's default for 8 bits). NaN stays NaN, and is 6
+/// in [`FloatFormat::Float4E2M1`].
+#[derive(Clone, Copy, Debug)]
+pub struct RoundTo {
+    format: FloatFormat,
+    saturate: bool,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    width: u32,
+    mantissa: u32,
+    /// As an `f32` holds it.
+    least: u32,
+    largest: f32,
+    beyond: f32,
+    nan: f32,
+    signs: u32,
+}
+
+impl RoundTo {
+    /// Rounding to that format.
+    pub fn new(format: FloatFormat) -> RoundTo {
+        RoundTo { format, saturate: false }
+    }
+
+    /// Whether what is too large becomes the largest number.
+    #[must_use]
+    pub fn saturate(self, saturate: bool) -> RoundTo {
+        RoundTo { saturate, ..self }
+    }
+}
+
+impl Op for RoundTo {
+    fn name(&self) -> &'static str {
+        "round_to"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let numbers = self.format.numbers();
+        let params = Params {
+            width: Layout::ROWS.texels(&io.inputs[0]).1 as u32,
+            mantissa: numbers.mantissa,
+            least: (numbers.least + 127) as u32,
+            largest: numbers.largest,
+            beyond: if self.saturate { numbers.largest } else { numbers.beyond },
+            nan: numbers.nan,
+            signs: u32::from(numbers.negative_zero),
+        };
+        let shader = shader!("round_to", "index").set("POWERS", numbers.powers);
+        Ok(vec![by_four(io, shader, &params)])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::held(io.written())
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
+    }
+}
+
+impl Graph {
+    /// Adds a [`RoundTo`].
+    pub fn round_to(&mut self, x: Value, round: RoundTo) -> Result<Value> {
+        self.push(round, &[x])
+    }
+}

@@ -1,0 +1,97 @@
+use crate::ops::{FloatFormat, RoundTo};
+use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
+
+/// Each element as the nearest number of the format.
+pub fn round_to(x: &Tensor, format: FloatFormat, saturate: bool) -> Tensor {
+    let numbers = format.numbers();
+    let (largest, nan) = (f64::from(numbers.largest), f64::from(numbers.nan));
+    let beyond = if saturate { largest } else { f64::from(numbers.beyond) };
+    let nearest = |size: f64| {
+        if numbers.powers {
+            return 2f64.powi((-127..=128).find(|&exponent| 2f64.powi(exponent) >= size).unwrap_or(128));
+        }
+        let exponent = if size == 0.0 { numbers.least } else { (size.log2().floor() as i32).max(numbers.least) };
+        // log2 may be off by a rounding, which doesn't matter: powers of two have neighbours on either side.
+        let step = 2f64.powi(exponent - numbers.mantissa as i32);
+        (size / step).round_ties_even() * step
+    };
+    x.map(|x| {
+        if x.is_nan() {
+            return nan;
+        }
+        let size = if x.is_finite() { nearest(x.abs()) } else { f64::INFINITY };
+        let size = if size > largest { beyond } else { size };
+        if numbers.powers || size == 0.0 && !numbers.negative_zero { size } else { size.copysign(x) }
+    })
+}
+
+pub const FORMATS: [FloatFormat; 8] = [
+    FloatFormat::F16,
+    FloatFormat::Bf16,
+    FloatFormat::Float8E4M3Fn,
+    FloatFormat::Float8E4M3Fnuz,
+    FloatFormat::Float8E5M2,
+    FloatFormat::Float8E5M2Fnuz,
+    FloatFormat::Float8E8M0,
+    FloatFormat::Float4E2M1,
+];
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    for format in FORMATS {
+        for saturate in [false, true] {
+            check(t, "random numbers", &random(1, [5, 13]).map(|x| 4.0 * x), format, saturate);
+            check(t, "where it is hard", &hard(format), format, saturate);
+        }
+        check(t, "one", &Tensor::new([1], vec![0.1]), format, false);
+        check(t, "nine dimensions", &random(1, [1, 2, 1, 2, 1, 2, 1, 2, 5]), format, true);
+    }
+    signs_of_zeros(t);
+    let x = random(1, [2, 5, 3, 4]);
+    let image = graph(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let y = graph.round_to(x, RoundTo::new(FloatFormat::F16))?;
+        as_image(graph, y)
+    });
+    t.check("an image", &image, &[&x], &round_to(&x, FloatFormat::F16, false), Tolerance::Exact);
+}
+
+fn check(t: &Suite, case: &str, x: &Tensor, format: FloatFormat, saturate: bool) {
+    let graph = graph(&[x], |graph, x| graph.round_to(x[0], RoundTo::new(format).saturate(saturate)));
+    let case = format!("{case} to {format:?}, {}", if saturate { "saturated" } else { "as they are" });
+    t.check(&case, &graph, &[x], &round_to(x, format, saturate), Tolerance::Exact);
+}
+
+/// Numbers that the format holds, halfway between two, and next to those; the largest and what is beyond; the least.
+fn hard(format: FloatFormat) -> Tensor {
+    let numbers = format.numbers();
+    let step = 2f32.powi(numbers.least.max(-118) - numbers.mantissa as i32);
+    let half = 2f32.powi(-1 - numbers.mantissa as i32);
+    let mut all = vec![f32::INFINITY, f32::NEG_INFINITY, f32::NAN, f32::MAX, f32::from_bits(1), f32::MIN_POSITIVE];
+    all.extend([f32::from_bits(0x0040_0000), f32::from_bits(0x0040_0001), f32::from_bits(0x0060_0000)]);
+    for number in [0.0, 0.5 * step, step, 1.5 * step, 2.5 * step, 1.0 + half, 1.0 + 3.0 * half, 2.0 - half] {
+        all.extend([number, -number, number.next_up(), number.next_down()]);
+    }
+    let largest = numbers.largest;
+    // Halfway to what would come next, were there an exponent more.
+    let over = largest * (1.0 + half);
+    all.extend([largest, -largest, largest.next_up(), over, -over, over.next_up(), over.next_down(), 1.3 * largest]);
+    let last = largest * (1.0 - half / 2.0);
+    all.extend([last, -last, 0.75 * largest]);
+    Tensor::new([all.len()], all)
+}
+
+/// Minus zero is equal to zero, and so seen by what it divides.
+fn signs_of_zeros(t: &Suite) {
+    for format in [FloatFormat::Float8E4M3Fn, FloatFormat::Float8E5M2Fnuz, FloatFormat::F16] {
+        let x = Tensor::new([4], vec![-0.0, -1e-30, 0.0, 1e-30]);
+        let graph = graph(&[&x], |graph, x| {
+            let y = graph.round_to(x[0], RoundTo::new(format))?;
+            graph.unary(y, crate::ops::Unary::Reciprocal)
+        });
+        let expected = round_to(&x, format, false).map(f64::recip);
+        t.check(&format!("signs of zeros in {format:?}"), &graph, &[&x], &expected, Tolerance::Exact);
+    }
+}

@@ -1,0 +1,12 @@
+use crate::harness::refused;
+use shadernet::ops::{FloatFormat, RoundTo};
+use shadernet::{DType, Graph};
+
+#[test]
+fn what_it_refuses() {
+    assert!(refused(&[&[1], &[1]], RoundTo::new(FloatFormat::F16)).contains("inputs"));
+    let mut graph = Graph::new();
+    let x = graph.typed_input("x", DType::I32, [3]);
+    let error = graph.round_to(x, RoundTo::new(FloatFormat::Bf16)).expect_err("of f32s only").to_string();
+    assert!(error.contains("round_to") && error.contains("the elements of input 0: wanted f32, got i32"), "{error}");
+}
