@@ -35,16 +35,6 @@ fn load_w(row: u32, column: u32) -> vec4<f32> { return w[row * params.width * se
 fn load_residual(row: u32, column: u32) -> vec4<f32> { return residual[row * params.out_w * params.out4 + column]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.out4 + column] = value; }
 
-// The first tap t with a multiple of the stride at `at - t * dilation`, or `kernel` if there is none.
-fn first_tap(at: u32, kernel: u32, stride: u32, dilation: u32, step: u32) -> u32 {
-    var rest = at % stride;
-    for (var tap = 0u; tap < min(step, kernel); tap++) {
-        if rest == 0u { return tap; }
-        rest = (rest + stride - dilation % stride) % stride;
-    }
-    return kernel;
-}
-
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,

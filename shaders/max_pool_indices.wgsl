@@ -40,9 +40,11 @@ fn main(
     let first = row / params.out_h * params.in_h * params.in_w;
 
     let down = window(
-        ADAPTIVE, oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.in_h, params.out_h);
+        ADAPTIVE, oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.bottom, params.in_h,
+        params.out_h);
     let across = window(
-        ADAPTIVE, ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.in_w, params.out_w);
+        ADAPTIVE, ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.right, params.in_w,
+        params.out_w);
     let wide = max(across.y, 1u);
     let rows = select(0u, down.y, across.y > 0u);
     var at = vec2<u32>(lane % wide, lane / wide);

@@ -2,7 +2,8 @@
 //
 // A workgroup computes COLUMNS texels: four channels of an output pixel each, neighbours have neighbouring channels. The
 // LANES / COLUMNS invocations of a column share its window, each strides over the pixels, workgroup memory joins them.
-// x, y: channels last, row n*H + y, column x*C/4 + c/4. KIND: 0 max, 1 average, 2 Lp.
+// x, y: channels last, row n*H + y, column x*C/4 + c/4. KIND: 0 max, 1 average, 2 Lp (PyTorch's), 3 the p-norm
+// (ONNX's).
 
 override KIND: u32 = 0u;
 override ADAPTIVE: bool = false;
@@ -24,27 +25,6 @@ fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     return a + b;
 }
 
-// x^p, which `pow` has for positive x alone.
-fn power(x: vec4<f32>) -> vec4<f32> {
-    if params.p == 1.0 { return x; }
-    if params.p == 2.0 { return x * x; }
-    let magnitude = select(pow(abs(x), vec4<f32>(params.p)), vec4<f32>(), x == vec4<f32>());
-    switch params.parity {
-        case 0u: { return magnitude; }
-        case 1u: { return sign(x) * magnitude; }
-        default: { return select(magnitude, vec4<f32>(params.nan), x < vec4<f32>()); }
-    }
-}
-
-// x^(1/p)
-fn root(x: vec4<f32>) -> vec4<f32> {
-    if params.p == 1.0 { return x; }
-    if params.p == 2.0 { return sqrt(x); }
-    let magnitude = select(pow(abs(x), vec4<f32>(1.0 / params.p)), vec4<f32>(), x == vec4<f32>());
-    // What is NaN already compares with nothing.
-    return select(vec4<f32>(params.nan), magnitude, x >= vec4<f32>());
-}
-
 @compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -62,9 +42,11 @@ fn main(
     let n = pixel / params.out_w / params.out_h;
 
     let down = window(
-        ADAPTIVE, oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.in_h, params.out_h);
+        ADAPTIVE, oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.bottom, params.in_h,
+        params.out_h);
     let across = window(
-        ADAPTIVE, ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.in_w, params.out_w);
+        ADAPTIVE, ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.right, params.in_w,
+        params.out_w);
     let wide = max(across.y, 1u);
     let rows = select(0u, down.y, across.y > 0u);
     var at = vec2<u32>(0u, 0u);
@@ -78,7 +60,7 @@ fn main(
     while at.y < rows {
         let row = n * params.in_h + down.x + at.y * params.dilation_y;
         var value = load_x(row, (across.x + at.x * params.dilation_x) * c4 + c);
-        if KIND == 2u { value = power(value); }
+        if KIND >= 2u { value = power(select(value, abs(value), KIND == 3u), params.p, params.parity, params.nan); }
         result = join(result, value);
         at += advance;
         if at.x >= wide { at = vec2<u32>(at.x - wide, at.y + 1u); }
@@ -100,8 +82,9 @@ fn main(
         case 2u: {
             // PyTorch takes it for a mean times the window's size.
             if !ADAPTIVE { result *= f32(params.size_y * params.size_x) / f32(counted); }
-            result = root(result);
+            result = root(result, params.p, params.nan);
         }
+        case 3u: { result = root(result, params.p, params.nan); }
         default: {}
     }
     // What lies beyond the channels may have become infinite or NaN.

@@ -25,7 +25,8 @@ use std::ops::Range;
 pub struct Conv3d {
     filters: Filters,
     stride: [usize; 3],
-    padding: [usize; 3],
+    /// Padding before and after each axis.
+    padding: [[usize; 2]; 3],
     dilation: [usize; 3],
 }
 
@@ -54,7 +55,7 @@ struct Params {
 impl Conv3d {
     /// A convolution with weights `[out, in / groups, kernel depth, height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> Conv3d {
-        Conv3d { filters: Filters::new(weight, bias), stride: [1; 3], padding: [0; 3], dilation: [1; 3] }
+        Conv3d { filters: Filters::new(weight, bias), stride: [1; 3], padding: [[0; 2]; 3], dilation: [1; 3] }
     }
 
     /// The stride, in all directions.
@@ -78,6 +79,12 @@ impl Conv3d {
     /// The padding on both sides of `[depth, height, width]`.
     #[must_use]
     pub fn paddings(self, padding: [usize; 3]) -> Conv3d {
+        self.pads(padding.map(|padding| [padding; 2]))
+    }
+
+    /// The padding before and after `[depth, height, width]`, as ONNX has it.
+    #[must_use]
+    pub fn pads(self, padding: [[usize; 2]; 3]) -> Conv3d {
         Conv3d { padding, ..self }
     }
 
@@ -148,7 +155,8 @@ impl Op for Conv3d {
         let mut sizes = [0; 3];
         for (axis, name) in ["input depth", "input height", "input width"].into_iter().enumerate() {
             let window = [self.kernel_size()[axis], self.stride[axis], self.dilation[axis]];
-            sizes[axis] = positions(name, inputs[0][2 + axis], self.padding[axis].saturating_mul(2), window)?;
+            let [before, after] = self.padding[axis];
+            sizes[axis] = positions(name, inputs[0][2 + axis], before.saturating_add(after), window)?;
         }
         self.filters.output(inputs, out, &sizes)
     }
@@ -180,7 +188,7 @@ impl Op for Conv3d {
                 kernel: self.kernel_size().map(|v| v as u32),
                 pixels: pixels as u32,
                 stride: self.stride.map(|v| v as u32),
-                before: self.padding.map(|v| v as u32),
+                before: self.padding.map(|[before, _]| before as u32),
                 dilation: self.dilation.map(|v| v as u32),
                 group_in: group_in as u32,
                 group_out: group_out as u32,
@@ -209,7 +217,12 @@ impl Op for Conv3d {
 
     fn reach(&self, _io: &Io) -> Reach {
         let taps = |axis: usize| {
-            Taps::window(self.kernel_size()[axis], self.stride[axis], self.dilation[axis], self.padding[axis] as isize)
+            Taps::window(
+                self.kernel_size()[axis],
+                self.stride[axis],
+                self.dilation[axis],
+                self.padding[axis][0] as isize,
+            )
         };
         Reach::Window((0..3).map(taps).collect())
     }

@@ -20,7 +20,8 @@ use std::ops::Range;
 pub(crate) struct ConvTranspose {
     pub(crate) filters: Filters,
     pub(crate) stride: [usize; 2],
-    pub(crate) padding: [usize; 2],
+    /// The pixels cut off before and after each axis.
+    pub(crate) padding: [[usize; 2]; 2],
     pub(crate) output_padding: [usize; 2],
     pub(crate) dilation: [usize; 2],
 }
@@ -55,7 +56,7 @@ impl ConvTranspose {
         ConvTranspose {
             filters: Filters::new(weight, bias),
             stride: [1; 2],
-            padding: [0; 2],
+            padding: [[0; 2]; 2],
             output_padding: [0; 2],
             dilation: [1; 2],
         }
@@ -63,29 +64,8 @@ impl ConvTranspose {
 
     /// The output's size along an axis.
     fn length(&self, axis: usize, size: usize) -> Result<usize, ErrorKind> {
-        let (stride, dilation, kernel) =
-            (self.stride[axis], self.dilation[axis], kernel_size(&self.filters.weight)[axis]);
-        expect_window(kernel, stride, dilation)?;
-        let (more, most) = (self.output_padding[axis], stride.max(dilation) - 1);
-        if more > most {
-            let wanted = format_args!("less than the stride or the dilation: at most {most}");
-            return Err(ErrorKind::argument("output_padding", wanted, more));
-        }
-        let reach = reach(kernel, dilation);
-        let grown = (size - 1).saturating_mul(stride).saturating_add(reach).saturating_add(more);
-        if grown > MOST {
-            return Err(ErrorKind::argument(
-                "output",
-                format_args!("at most {MOST} pixels before they are cut"),
-                grown,
-            ));
-        }
-        let cut = self.padding[axis].saturating_mul(2);
-        if cut >= grown {
-            let wanted = format_args!("less than half of the {grown} pixels that it cuts");
-            return Err(ErrorKind::argument("padding", wanted, self.padding[axis]));
-        }
-        Ok(grown - cut)
+        let along = [kernel_size(&self.filters.weight)[axis], self.stride[axis], self.dilation[axis]];
+        grown(size, along, self.padding[axis], self.output_padding[axis])
     }
 
     /// The shape rule; `axes` are the letters of the spatial dimensions.
@@ -129,8 +109,8 @@ impl ConvTranspose {
         // Pixels one stride apart share their taps: along a row, so many begin a tile.
         let phases = self.stride[1].min(y.w);
         let tiles = phases * y.w.div_ceil(PIXELS * self.stride[1]);
-        let axes = [0, 1].map(|axis| self.stride[axis] / gcd(self.stride[axis], self.dilation[axis]));
-        let shader = shader!("conv_transpose", "activation", "index").set("DEPTHWISE", filters.depthwise);
+        let axes = [0, 1].map(|axis| tap_step(self.stride[axis], self.dilation[axis]));
+        let shader = shader!("conv_transpose", "activation", "index", "transposed").set("DEPTHWISE", filters.depthwise);
         let shader =
             ["x", "w", "residual", "y"].iter().fold(epilogue.of(shader), |shader, name| shader.texture(name, texture));
         let dispatch = |(first, width): (usize, usize)| {
@@ -146,7 +126,7 @@ impl ConvTranspose {
                 count: count as u32,
                 kernel: kernel.map(|v| v as u32),
                 stride: self.stride.map(|v| v as u32),
-                before: self.padding.map(|v| v as u32),
+                before: self.padding.map(|[before, _]| before as u32),
                 dilation: self.dilation.map(|v| v as u32),
                 step: axes.map(|v| v as u32),
                 phases: phases as u32,
@@ -209,7 +189,7 @@ impl ConvTranspose {
     pub(crate) fn reach(&self, io: &Io) -> Reach {
         let kernel = kernel_size(&self.filters.weight);
         let taps = |axis: usize| {
-            Taps::transposed(kernel[axis], self.stride[axis], self.dilation[axis], self.padding[axis] as isize)
+            Taps::transposed(kernel[axis], self.stride[axis], self.dilation[axis], self.padding[axis][0] as isize)
         };
         Reach::Window((4 - io.inputs[0].len()..2).map(taps).collect())
     }
@@ -240,6 +220,39 @@ impl Packing {
     fn columns(&self, out4: usize) -> usize {
         if self.depthwise { out4 } else { 4 * out4 }
     }
+}
+
+/// The output's size along an axis of `size` pixels, where so many are cut off before and after it.
+pub(crate) fn grown(
+    size: usize,
+    [kernel, stride, dilation]: [usize; 3],
+    [before, after]: [usize; 2],
+    more: usize,
+) -> Result<usize, ErrorKind> {
+    expect_window(kernel, stride, dilation)?;
+    let most = stride.max(dilation) - 1;
+    if more > most {
+        let wanted = format_args!("less than the stride or the dilation: at most {most}");
+        return Err(ErrorKind::argument("output_padding", wanted, more));
+    }
+    let grown = (size - 1).saturating_mul(stride).saturating_add(reach(kernel, dilation)).saturating_add(more);
+    if grown > MOST {
+        return Err(ErrorKind::argument("output", format_args!("at most {MOST} pixels before they are cut"), grown));
+    }
+    let cut = before.saturating_add(after);
+    if cut < grown {
+        return Ok(grown - cut);
+    }
+    if before == after {
+        let wanted = format_args!("less than half of the {grown} pixels that it cuts");
+        return Err(ErrorKind::argument("padding", wanted, before));
+    }
+    Err(ErrorKind::argument("padding", format_args!("less than the {grown} pixels that it cuts"), cut))
+}
+
+/// The taps that reach one pixel are so far apart.
+pub(crate) fn tap_step(stride: usize, dilation: usize) -> usize {
+    stride / gcd(stride, dilation)
 }
 
 fn gcd(a: usize, b: usize) -> usize {

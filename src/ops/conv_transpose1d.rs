@@ -35,8 +35,14 @@ impl ConvTranspose1d {
 
     /// The pixels cut off both sides.
     #[must_use]
-    pub fn padding(mut self, padding: usize) -> ConvTranspose1d {
-        self.conv.padding = [0, padding];
+    pub fn padding(self, padding: usize) -> ConvTranspose1d {
+        self.pads([padding; 2])
+    }
+
+    /// The pixels cut off at the left and the right, as ONNX has it.
+    #[must_use]
+    pub fn pads(mut self, padding: [usize; 2]) -> ConvTranspose1d {
+        self.conv.padding = [[0; 2], padding];
         self
     }
 

@@ -48,6 +48,13 @@ impl ConvTranspose2d {
     /// The pixels cut off both sides, `[vertical, horizontal]`.
     #[must_use]
     pub fn paddings(mut self, padding: [usize; 2]) -> ConvTranspose2d {
+        self.conv.padding = padding.map(|padding| [padding; 2]);
+        self
+    }
+
+    /// The pixels cut off before and after `[vertical, horizontal]`, as ONNX has it.
+    #[must_use]
+    pub fn pads(mut self, padding: [[usize; 2]; 2]) -> ConvTranspose2d {
         self.conv.padding = padding;
         self
     }

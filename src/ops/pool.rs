@@ -1,8 +1,9 @@
 //! Pooling: max, average and Lp, by windows, adaptive and global.
 
 use super::image_kernels;
+use super::pool3d::{self, Of};
 use super::reduce::Split;
-use super::window::Window;
+use super::window::{Window, positions, reach, touched};
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps, expect_dtypes};
 use crate::kernel::layout::Image;
@@ -22,10 +23,12 @@ pub enum PoolKind {
     /// and what is no real number (the root of a negative sum, a broken power of a negative x) is NaN. A window that reaches
     /// beyond the image (`ceil_mode`) is scaled up to a whole one. It takes no padding.
     Lp(f32),
+    /// `(sum |x|^p)^(1/p)` of the pixels that are there, as ONNX has it: nothing is scaled, and padding adds nothing.
+    PNorm(f32),
 }
 
-/// `torch.nn.MaxPool2d`, `AvgPool2d`, `LPPool2d`, `AdaptiveMaxPool2d`, `AdaptiveAvgPool2d` and their 1-D siblings, over
-/// `[N, C, H, W]` or `[N, C, L]`.
+/// `torch.nn.MaxPool2d`, `AvgPool2d`, `LPPool2d`, `AdaptiveMaxPool2d`, `AdaptiveAvgPool2d` and their 1-D and 3-D siblings, over
+/// `[N, C, H, W]`, `[N, C, L]` or `[N, C, D, H, W]`; ONNX's `MaxPool`, `AveragePool` and `LpPool`.
 #[derive(Clone, Debug)]
 pub struct Pool<const D: usize> {
     kind: PoolKind,
@@ -33,6 +36,8 @@ pub struct Pool<const D: usize> {
     ceil_mode: bool,
     count_include_pad: bool,
     return_indices: bool,
+    /// Whether padding is as large as ONNX allows.
+    by_side: bool,
 }
 
 /// Pooling over `[N, C, L]`.
@@ -48,12 +53,40 @@ pub type Pool1d = Pool<1>;
 /// ```
 pub type Pool2d = Pool<2>;
 
-/// Of an image; a signal is one of height 1.
+/// Pooling over `[N, C, D, H, W]`; sizes by axis are `[depth, height, width]`.
+pub type Pool3d = Pool<3>;
+
+/// Of a volume; an image is one of depth 1, a signal an image of height 1.
 #[derive(Clone, Copy, Debug)]
 enum Windows {
-    Sliding(Window),
+    Sliding(Sliding),
     /// As many windows as the output has pixels, as even as can be.
-    Adaptive([usize; 2]),
+    Adaptive([usize; 3]),
+}
+
+/// Windows of one size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sliding {
+    pub(crate) size: [usize; 3],
+    pub(crate) stride: [usize; 3],
+    pub(crate) dilation: [usize; 3],
+    /// Padding before the first pixel of each axis.
+    pub(crate) before: [usize; 3],
+    /// And after the last.
+    pub(crate) after: [usize; 3],
+}
+
+impl Sliding {
+    /// Size, stride and dilation along an axis.
+    fn along(&self, axis: usize) -> [usize; 3] {
+        [self.size[axis], self.stride[axis], self.dilation[axis]]
+    }
+
+    fn of_image(&self) -> Window {
+        let last = |[_, y, x]: [usize; 3]| [y, x];
+        let [size, stride, dilation, before] = [self.size, self.stride, self.dilation, self.before].map(last);
+        Window { size, stride, dilation, before }
+    }
 }
 
 #[repr(C)]
@@ -69,12 +102,12 @@ struct Params {
     stride: [u32; 2],
     dilation: [u32; 2],
     before: [u32; 2],
+    after: [u32; 2],
     p: f32,
-    /// Of p: 0 even, 1 odd, 2 broken.
     parity: u32,
-    /// What a window's result begins with.
     start: f32,
     nan: f32,
+    pad: [u32; 2],
 }
 
 /// The pixels of all the windows along an axis of `input` pixels that is pooled to `output`.
@@ -82,10 +115,17 @@ fn adaptive(input: usize, output: usize) -> usize {
     (0..output).map(|i| ((i + 1) * input).div_ceil(output) - i * input / output).sum()
 }
 
-/// Sizes along the axes of an image, `missing` along those that a signal lacks.
-fn axes<const D: usize>(sizes: [usize; D], missing: usize) -> [usize; 2] {
-    let mut all = [missing; 2];
-    all[2 - D..].copy_from_slice(&sizes);
+/// Sizes along the axes of a volume, `missing` along those that an image or a signal lacks.
+fn axes<const D: usize>(sizes: [usize; D], missing: usize) -> [usize; 3] {
+    let mut all = [missing; 3];
+    all[3 - D..].copy_from_slice(&sizes);
+    all
+}
+
+/// The spatial sizes of `[N, C, ..]`.
+pub(crate) fn volume(shape: &Shape) -> [usize; 3] {
+    let mut all = [1; 3];
+    all[5 - shape.len()..].copy_from_slice(&shape[2..]);
     all
 }
 
@@ -99,9 +139,8 @@ impl<const D: usize> Pool<D> {
     /// Pooling over windows of a size by axis, that don't overlap.
     pub fn windows(kind: PoolKind, size: [usize; D]) -> Pool<D> {
         let size = axes(size, 1);
-        let window = Window { size, stride: size, ..Window::PIXEL };
-        let windows = Windows::Sliding(window);
-        Pool { kind, windows, ceil_mode: false, count_include_pad: true, return_indices: false }
+        let windows = Windows::Sliding(Sliding { size, stride: size, dilation: [1; 3], before: [0; 3], after: [0; 3] });
+        Pool { kind, windows, ceil_mode: false, count_include_pad: true, return_indices: false, by_side: false }
     }
 
     /// Pooling to a given output size: window i runs from `floor(i in / out)` to `ceil((i + 1) in / out)`.
@@ -114,15 +153,15 @@ impl<const D: usize> Pool<D> {
         Pool::adaptive(kind, [1; D])
     }
 
-    /// Its windows, if all that it gives are the largest numbers in them.
+    /// Its windows over an image, if all that it gives are the largest numbers in them.
     pub(crate) fn largest(&self) -> Option<Window> {
         match self.windows {
-            Windows::Sliding(window) if self.kind == PoolKind::Max && !self.return_indices => Some(window),
+            Windows::Sliding(window) if self.kind == PoolKind::Max && !self.return_indices => Some(window.of_image()),
             _ => None,
         }
     }
 
-    fn with(mut self, set: impl FnOnce(&mut Window)) -> Pool<D> {
+    fn with(mut self, set: impl FnOnce(&mut Sliding)) -> Pool<D> {
         if let Windows::Sliding(window) = &mut self.windows {
             set(window);
         }
@@ -150,7 +189,16 @@ impl<const D: usize> Pool<D> {
     /// The padding on both sides by axis, at most half the window (for a maximum: half of what the window spans).
     #[must_use]
     pub fn paddings(self, padding: [usize; D]) -> Pool<D> {
-        self.with(|window| window.before = axes(padding, 0))
+        Pool { by_side: false, ..self }
+            .with(|window| (window.before, window.after) = (axes(padding, 0), axes(padding, 0)))
+    }
+
+    /// The padding before and after each axis, as ONNX has it: less than the window (for all but an average: than what the
+    /// window spans).
+    #[must_use]
+    pub fn pads(self, padding: [[usize; 2]; D]) -> Pool<D> {
+        let [before, after] = [0, 1].map(|side| axes(padding.map(|sides| sides[side]), 0));
+        Pool { by_side: true, ..self }.with(|window| (window.before, window.after) = (before, after))
     }
 
     /// The distance between the pixels of a window.
@@ -178,7 +226,7 @@ impl<const D: usize> Pool<D> {
     }
 
     /// Whether there is a second output, as large as the first: where the largest pixels are, as `i32`s. A place is the index
-    /// within the plane, `y * W + x` of `[H, W]` or `x` of `[L]`, as in PyTorch; padding is none. Of equal pixels the first is
+    /// within the plane, `y * W + x` of `[H, W]`, `x` of `[L]`, `(z * H + y) * W + x` of `[D, H, W]`, as in PyTorch; padding is none. Of equal pixels the first is
     /// taken; NaN is larger than any number, and of several the last is taken. Where a dilated window holds nothing but
     /// padding the place is -1. Max pooling only.
     #[must_use]
@@ -186,40 +234,64 @@ impl<const D: usize> Pool<D> {
         Pool { return_indices, ..self }
     }
 
-    fn output(&self, window: &Window, axis: usize, size: usize) -> Result<usize, ErrorKind> {
-        let pad = window.before[axis];
-        let most = match self.kind {
-            PoolKind::Max => window.reach(axis),
-            PoolKind::Average => window.size[axis],
-            PoolKind::Lp(_) => 0,
+    fn output(&self, window: &Sliding, axis: usize, size: usize) -> Result<usize, ErrorKind> {
+        let [before, after] = [window.before[axis], window.after[axis]];
+        let (along, spans) = (window.along(axis), reach(window.size[axis].max(1), window.dilation[axis]));
+        let of = if self.kind == PoolKind::Average { window.size[axis] } else { spans };
+        let (most, wanted) = match self.kind {
+            PoolKind::Lp(_) => (0, "0 for Lp pooling".into()),
+            _ if self.by_side => (of.max(1) - 1, format!("less than {of}")),
+            _ => (of / 2, format!("at most half of {of}")),
         };
-        if pad > most / 2 {
-            let wanted = if most == 0 { "0 for Lp pooling".into() } else { format!("at most half of {most}") };
+        if let Some(pad) = [before, after].into_iter().find(|&pad| pad > most) {
             return Err(ErrorKind::argument("padding", wanted, pad));
         }
         // Shaders count pixels in an i32.
-        if window.reach(axis) > 1 << 30 {
-            return Err(ErrorKind::argument("kernel_size", "a window of at most 2^30 pixels", window.reach(axis)));
+        if spans > 1 << 30 {
+            return Err(ErrorKind::argument("kernel_size", "a window of at most 2^30 pixels", spans));
         }
-        let floor = window.output(axis, size, 2 * pad)?;
+        let name = ["input depth", "input height", "input width"][axis];
+        let floor = positions(name, size, before + after, along)?;
         if !self.ceil_mode {
             return Ok(floor);
         }
-        let ceil = (size + 2 * pad - window.reach(axis)).div_ceil(window.stride[axis]) + 1;
+        let ceil = (size + before + after - spans).div_ceil(window.stride[axis]) + 1;
         // The last window must begin inside the image or its near padding.
-        Ok(if (ceil - 1).saturating_mul(window.stride[axis]) >= size + pad { ceil - 1 } else { ceil })
+        Ok(if (ceil - 1).saturating_mul(window.stride[axis]) >= size + before { ceil - 1 } else { ceil })
+    }
+
+    /// The spatial sizes of the output.
+    fn sizes(&self, x: &Shape) -> Result<[usize; 3], ErrorKind> {
+        let from = volume(x);
+        let mut sizes = [1; 3];
+        for axis in 3 - D..3 {
+            sizes[axis] = match self.windows {
+                Windows::Sliding(window) => self.output(&window, axis, from[axis])?,
+                // The shader multiplies both.
+                Windows::Adaptive(to) if to[axis] > 0 && to[axis].saturating_mul(from[axis]) < 1 << 31 => to[axis],
+                Windows::Adaptive(to) => {
+                    let wanted = format!("1 or more, and below 2^31 times the input's {}", from[axis]);
+                    return Err(ErrorKind::argument("output_size", wanted, to[axis]));
+                }
+            };
+        }
+        Ok(sizes)
     }
 }
 
 impl<const D: usize> Op for Pool<D> {
     fn name(&self) -> &'static str {
         let names = match (self.kind, self.windows) {
-            (PoolKind::Max, Windows::Sliding(_)) => ["max_pool1d", "max_pool2d"],
-            (PoolKind::Average, Windows::Sliding(_)) => ["avg_pool1d", "avg_pool2d"],
-            (PoolKind::Lp(_), Windows::Sliding(_)) => ["lp_pool1d", "lp_pool2d"],
-            (PoolKind::Max, Windows::Adaptive(_)) => ["adaptive_max_pool1d", "adaptive_max_pool2d"],
-            (PoolKind::Average, Windows::Adaptive(_)) => ["adaptive_avg_pool1d", "adaptive_avg_pool2d"],
-            (PoolKind::Lp(_), Windows::Adaptive(_)) => ["adaptive_lp_pool1d", "adaptive_lp_pool2d"],
+            (PoolKind::Max, Windows::Sliding(_)) => ["max_pool1d", "max_pool2d", "max_pool3d"],
+            (PoolKind::Average, Windows::Sliding(_)) => ["avg_pool1d", "avg_pool2d", "avg_pool3d"],
+            (_, Windows::Sliding(_)) => ["lp_pool1d", "lp_pool2d", "lp_pool3d"],
+            (PoolKind::Max, Windows::Adaptive(_)) => {
+                ["adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"]
+            }
+            (PoolKind::Average, Windows::Adaptive(_)) => {
+                ["adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"]
+            }
+            (_, Windows::Adaptive(_)) => ["adaptive_lp_pool1d", "adaptive_lp_pool2d", "adaptive_lp_pool3d"],
         };
         names[D - 1]
     }
@@ -227,34 +299,21 @@ impl<const D: usize> Op for Pool<D> {
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x] = expect_inputs::<1>(inputs)?;
         expect_rank("input", x, 2 + D)?;
-        if let PoolKind::Lp(p) = self.kind
+        if let PoolKind::Lp(p) | PoolKind::PNorm(p) = self.kind
             && !(p.is_finite() && p > 0.0)
         {
             return Err(ErrorKind::argument("norm_type", "a finite number above 0", p));
         }
-        let Image { h, w, .. } = Image::of(x);
         if self.return_indices {
             if self.kind != PoolKind::Max {
                 return Err(ErrorKind::argument("return_indices", "false for all but max pooling", true));
             }
-            if h.saturating_mul(w) > i32::MAX as usize {
+            if volume(x).into_iter().fold(1, usize::saturating_mul) > i32::MAX as usize {
                 return Err(ErrorKind::argument("input", "planes of less than 2^31 pixels", x));
             }
         }
-        let size = match self.windows {
-            Windows::Adaptive(size) => {
-                for (to, from) in size.into_iter().zip([h, w]) {
-                    // The shader multiplies both.
-                    if to == 0 || to.saturating_mul(from) >= 1 << 31 {
-                        let wanted = format!("1 or more, and below 2^31 times the input's {from}");
-                        return Err(ErrorKind::argument("output_size", wanted, to));
-                    }
-                }
-                size
-            }
-            Windows::Sliding(window) => [self.output(&window, 0, h)?, self.output(&window, 1, w)?],
-        };
-        let y: Shape = [&x[..2], &size[2 - D..]].concat().into();
+        let size = self.sizes(x)?;
+        let y: Shape = [&x[..2], &size[3 - D..]].concat().into();
         Ok(vec![y; if self.return_indices { 2 } else { 1 }])
     }
 
@@ -264,19 +323,39 @@ impl<const D: usize> Op for Pool<D> {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
-        let count = if self.return_indices { io.outputs[0].elements() } else { y.n * y.h * y.w * y.c4() };
-        let (adaptive, window) = match self.windows {
-            Windows::Sliding(window) => (false, window),
-            Windows::Adaptive(_) => (true, Window { size: [x.h.div_ceil(y.h), x.w.div_ceil(y.w)], ..Window::PIXEL }),
-        };
-        // Steps that lead out of the image are all the same.
-        let steps = |values: [usize; 2]| values.map(|v| v.min(1 << 30) as u32);
         let (kind, p) = match self.kind {
             PoolKind::Max => (0u32, 0.0),
             PoolKind::Average => (1, 0.0),
             PoolKind::Lp(p) => (2, p),
+            PoolKind::PNorm(p) => (3, p),
         };
+        // Of p: 0 even, 1 odd, 2 broken.
+        let parity = match self.kind {
+            PoolKind::Lp(p) if p.fract() != 0.0 => 2,
+            PoolKind::Lp(p) => (p % 2.0) as u32,
+            _ => 0,
+        };
+        let start = if self.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
+        if D == 3 {
+            let windows = match self.windows {
+                Windows::Sliding(window) => Some(window),
+                Windows::Adaptive(_) => None,
+            };
+            let result = Of { kind, p, parity, start, count_include_pad: self.count_include_pad };
+            return Ok(vec![pool3d::kernel(io, windows, &result, self.return_indices)]);
+        }
+        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let count = if self.return_indices { io.outputs[0].elements() } else { y.n * y.h * y.w * y.c4() };
+        let (adaptive, window) = match self.windows {
+            Windows::Sliding(window) => (false, window.of_image()),
+            Windows::Adaptive(_) => (true, Window { size: [x.h.div_ceil(y.h), x.w.div_ceil(y.w)], ..Window::PIXEL }),
+        };
+        let after = match self.windows {
+            Windows::Sliding(Sliding { after: [_, y, x], .. }) => [y as u32, x as u32],
+            Windows::Adaptive(_) => [0; 2],
+        };
+        // Steps that lead out of the image are all the same.
+        let steps = |values: [usize; 2]| values.map(|v| v.min(1 << 30) as u32);
         let params = Params {
             in_h: x.h as u32,
             in_w: x.w as u32,
@@ -288,17 +367,19 @@ impl<const D: usize> Op for Pool<D> {
             stride: steps(window.stride),
             dilation: steps(window.dilation),
             before: window.before.map(|v| v as u32),
+            after,
             p,
-            parity: if p.fract() == 0.0 { (p % 2.0) as u32 } else { 2 },
-            start: if self.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 },
+            parity,
+            start,
             nan: f32::NAN,
+            pad: [0; 2],
         };
         // Where few invocations would each read a large window, a workgroup shares it. (llvmpipe has few invocations to fill.)
         let pixels = window.size[0] * window.size[1];
         let shared = caps.lanes.is_none() && pixels >= 64 && count < 1 << 16;
         if self.return_indices {
             let Split { lanes, columns } = Split::new(if shared { pixels } else { 1 }, 1);
-            let shader = shader!("max_pool_indices", "index", "order", "pool")
+            let shader = shader!("max_pool_indices", "index", "order", "pool", "pool_window")
                 .set("ADAPTIVE", adaptive)
                 .set("LANES", lanes)
                 .set("COLUMNS", columns);
@@ -307,7 +388,7 @@ impl<const D: usize> Op for Pool<D> {
             return Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS; 2], dispatches }]);
         }
         let (lanes, columns) = if shared { (256u32, count.next_power_of_two().min(16)) } else { (64, 64) };
-        let shader = shader!("pool", "index", "pool")
+        let shader = shader!("pool", "index", "pool", "pool_window")
             .set("KIND", kind)
             .set("ADAPTIVE", adaptive)
             .set("COUNT_INCLUDE_PAD", self.count_include_pad)
@@ -319,21 +400,23 @@ impl<const D: usize> Op for Pool<D> {
 
     /// Of n pixels a maximum is n - 1 operations, an average n, and a norm 2 n: powers, sum, root. Padding counts as pixels.
     fn cost(&self, io: &Io) -> Cost {
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
-        let outputs = io.outputs[0].elements();
+        let (x, y) = (volume(&io.inputs[0]), volume(&io.outputs[0]));
+        let (planes, outputs) = (io.inputs[0][0].saturating_mul(io.inputs[0][1]), io.outputs[0].elements());
         let (pixels, touched) = match self.windows {
             Windows::Sliding(window) => {
-                (outputs.saturating_mul(window.size[0]).saturating_mul(window.size[1]), window.touched(x, y))
+                let along = |axis: usize| touched(x[axis], y[axis], window.along(axis));
+                let pixels = window.size.into_iter().fold(outputs, usize::saturating_mul);
+                (pixels, (0..3).map(along).fold(planes, usize::saturating_mul))
             }
             Windows::Adaptive(_) => {
-                let all = adaptive(x.h, y.h).saturating_mul(adaptive(x.w, y.w));
-                (all.saturating_mul(x.n).saturating_mul(x.c), io.inputs[0].elements())
+                let along = |axis: usize| adaptive(x[axis], y[axis]);
+                ((0..3).map(along).fold(planes, usize::saturating_mul), io.inputs[0].elements())
             }
         };
         let other = match self.kind {
             PoolKind::Max => pixels - outputs,
             PoolKind::Average => pixels,
-            PoolKind::Lp(_) => pixels.saturating_mul(2),
+            PoolKind::Lp(_) | PoolKind::PNorm(_) => pixels.saturating_mul(2),
         };
         let moves = (touched < io.inputs[0].elements()).then(|| io.written().saturating_add(touched as u64));
         Cost { moves, ..Cost::held(other as u64) }
@@ -342,7 +425,13 @@ impl<const D: usize> Op for Pool<D> {
     fn reach(&self, io: &Io) -> Reach {
         let (x, y) = (&io.inputs[0][2..], &io.outputs[0][2..]);
         match self.windows {
-            Windows::Sliding(window) => Reach::Window(window.taps(D)),
+            Windows::Sliding(window) => {
+                let taps = |axis: usize| {
+                    let [size, stride, dilation] = window.along(axis);
+                    Taps::window(size, stride, dilation, window.before[axis] as isize)
+                };
+                Reach::Window((3 - D..3).map(taps).collect())
+            }
             // As even as can be is even.
             Windows::Adaptive(_) if (0..D).all(|i| x[i] % y[i] == 0 && (y[i] > 1 || x[i] == 1)) => {
                 Reach::Window((0..D).map(|i| Taps::window(x[i] / y[i], x[i] / y[i], 1, 0)).collect())
@@ -363,6 +452,11 @@ impl Graph {
         self.pool_with_indices(x, pool)
     }
 
+    /// Adds a [`Pool3d`] that is to [return indices](Pool::return_indices), and returns the largest pixels and their places.
+    pub fn max_pool3d_with_indices(&mut self, x: Value, pool: Pool3d) -> Result<[Value; 2]> {
+        self.pool_with_indices(x, pool)
+    }
+
     fn pool_with_indices<const D: usize>(&mut self, x: Value, pool: Pool<D>) -> Result<[Value; 2]> {
         let name = format!("{}_{}", pool.name(), self.nodes().len());
         let outputs = self.add(name, pool.return_indices(true), &[x])?;
@@ -376,6 +470,11 @@ impl Graph {
 
     /// Adds a [`Pool2d`].
     pub fn pool2d(&mut self, x: Value, pool: Pool2d) -> Result<Value> {
+        self.push(pool, &[x])
+    }
+
+    /// Adds a [`Pool3d`].
+    pub fn pool3d(&mut self, x: Value, pool: Pool3d) -> Result<Value> {
         self.push(pool, &[x])
     }
 }

@@ -10,7 +10,10 @@ PyTorch lacks is computed by onnx's reference implementation.
 import ml_dtypes
 import numpy as np
 import torch
+import torch.nn.functional as F
 from generate_ops import case, save
+from onnx.helper import make_node
+from onnx.reference import ReferenceEvaluator
 
 FORMATS = {
     "F16": np.float16,
@@ -52,9 +55,117 @@ def roundings():
     case("round_to_Float8E8M0", "round_to", power_of_two, {"format": "Float8E8M0", "saturate": True}, input=x)
 
 
+def reference(op, *inputs, output=0, **attributes):
+    """What onnx's reference implementation makes of arrays."""
+    names = [f"x{i}" for i in range(len(inputs))]
+    node = make_node(op, names, [f"y{i}" for i in range(output + 1)], **attributes)
+    given = {name: x.numpy() for name, x in zip(names, inputs)}
+    return torch.from_numpy(np.ascontiguousarray(ReferenceEvaluator(node).run(None, given)[output]))
+
+
+REDUCTIONS = ("none", "add", "mul", "max", "min")
+
+
+def scatter(x, index, updates, *, axis, reduction):
+    return reference("ScatterElements", x, index.long(), updates, axis=axis, reduction=reduction)
+
+
+def scatter_nd(x, index, updates, *, reduction):
+    return reference("ScatterND", x, index.long(), updates, reduction=reduction)
+
+
+def gather_nd(x, index, *, batch_dims):
+    # onnx's doesn't take indices from the end.
+    sizes = torch.tensor(x.shape[batch_dims:][: index.shape[-1]])
+    return reference("GatherND", x, index.long() % sizes, batch_dims=batch_dims)
+
+
+def scatterings():
+    x, index, updates = torch.randn(3, 5), torch.randint(-5, 5, (2, 4)).float(), torch.randn(2, 4)
+    for reduction in REDUCTIONS:
+        attributes = {"axis": 1, "reduction": reduction}
+        case(f"scatter_{reduction}", "scatter", scatter, attributes, data=x, indices=index, updates=updates)
+    index, updates = torch.randint(0, 3, (7, 5)).float(), torch.randn(7, 5)
+    case("scatter_0", "scatter", scatter, {"axis": 0, "reduction": "add"}, data=x, indices=index, updates=updates)
+    x, index, updates = torch.randn(3, 3, 2), torch.randint(-3, 3, (4, 2)).float(), torch.randn(4, 2)
+    for reduction in REDUCTIONS:
+        case(f"scatter_nd_{reduction}", "scatter_nd", scatter_nd, {"reduction": reduction}, data=x, indices=index, updates=updates)
+    case("gather_nd", "gather_nd", gather_nd, {"batch_dims": 0}, data=x, indices=index)
+    case("gather_nd_batch", "gather_nd", gather_nd, {"batch_dims": 1}, data=x, indices=torch.randint(-2, 2, (3, 4, 2)).float())
+
+
+def pool(x, *, kind, kernel_shape, strides, dilations, pads, ceil_mode, count_include_pad, p=None):
+    windows = {"kernel_shape": kernel_shape, "strides": strides, "dilations": dilations, "pads": pads}
+    if kind == "max":
+        return reference("MaxPool", x, ceil_mode=ceil_mode, **windows)
+    if kind == "p_norm":
+        return reference("LpPool", x, p=int(p), **windows)
+    return reference("AveragePool", x, ceil_mode=ceil_mode, count_include_pad=count_include_pad, **windows)
+
+
+def torch_pool3d(x, *, kind, kernel_shape, strides, dilations, pads, ceil_mode, count_include_pad, p=None, output=0):
+    windows = {"kernel_size": kernel_shape, "stride": strides, "ceil_mode": bool(ceil_mode)}
+    if kind == "max":
+        return F.max_pool3d(x, dilation=dilations, padding=pads[:3], return_indices=True, **windows)[output]
+    if kind == "lp":
+        return F.lp_pool3d(x, p, **windows)
+    return F.avg_pool3d(x, padding=pads[:3], count_include_pad=bool(count_include_pad), **windows)
+
+
+def places(x, **attributes):
+    return torch_pool3d(x, output=1, **attributes)
+
+
+def poolings():
+    def add(name, compute, x, kind, size, strides, pads, op, dilations=None, ceil=0, include=0, **p):
+        rank = x.dim() - 2
+        windows = {"kernel_shape": size, "strides": strides, "dilations": dilations or [1] * rank, "pads": pads}
+        attributes = {"kind": kind, **windows, "ceil_mode": ceil, "count_include_pad": include, **p}
+        case(f"{op}_{name}", op, compute, attributes, input=x)
+
+    x = torch.randn(2, 2, 7, 8) - 0.5
+    for include in (0, 1):
+        for ceil in (0, 1):
+            name = f"average_{include}_{ceil}"
+            add(name, pool, x, "average", [3, 2], [2, 3], [1, 0, 2, 1], "pool_by_side", ceil=ceil, include=include)
+        add(f"average_dilated_{include}", pool, x, "average", [3, 2], [1, 2], [0, 1, 2, 0], "pool_by_side", [2, 3], include=include)
+    add("max", pool, x, "max", [3, 3], [2, 2], [0, 1, 2, 0], "pool_by_side")
+    add("max_ceil", pool, x, "max", [3, 3], [2, 3], [0, 0, 1, 2], "pool_by_side", ceil=1)
+    for p in (1, 2, 3):
+        add(f"norm_{p}", pool, x, "p_norm", [3, 2], [2, 1], [1, 0, 2, 1], "pool_by_side", p=p)
+    add("line", pool, torch.randn(1, 2, 9), "average", [4], [3], [1, 3], "pool_by_side", include=1)
+    x = torch.randn(2, 2, 5, 6, 7)
+    for op, compute in (("pool3d", torch_pool3d), ("pool3d_places", places)):
+        add("max", compute, x, "max", [3, 2, 3], [2, 1, 2], [1, 1, 0] * 2, op)
+        add("max_dilated", compute, x, "max", [2, 2, 3], [2, 3, 1], [0, 1, 1] * 2, op, [2, 1, 2], ceil=1)
+    for include in (0, 1):
+        add(f"average_{include}", torch_pool3d, x, "average", [3, 2, 3], [2, 2, 2], [1, 0, 1] * 2, "pool3d", ceil=1, include=include)
+    add("lp", torch_pool3d, x.abs(), "lp", [2, 2, 3], [2, 1, 2], [0] * 6, "pool3d", ceil=1, p=3)
+    add("onnx", pool, x, "average", [2, 2, 3], [2, 1, 2], [1, 0, 0, 0, 1, 2], "pool3d", include=1)
+    for kind, compute in (("max", F.adaptive_max_pool3d), ("average", F.adaptive_avg_pool3d)):
+        adaptive = lambda x, kind, output_size, compute=compute: compute(x, output_size)
+        case(f"adaptive_pool3d_{kind}", "adaptive_pool3d", adaptive, {"kind": kind, "output_size": [2, 4, 3]}, input=x)
+
+
+def conv_transpose3d(x, weight, bias=None, **attributes):
+    return F.conv_transpose3d(x, weight, bias, **attributes)
+
+
+def transposed():
+    def add(name, channels, out, kernel, stride=[1] * 3, padding=[0] * 3, output_padding=[0] * 3, dilation=[1] * 3, groups=1):
+        attributes = {"stride": stride, "padding": padding, "output_padding": output_padding, "dilation": dilation, "groups": groups}
+        weight = torch.randn(channels, out // groups, *kernel)
+        inputs = {"input": torch.randn(1, channels, 2, 3, 3), "weight": weight, "bias": torch.randn(out)}
+        case(f"conv_transpose3d_{name}", "conv_transpose3d", conv_transpose3d, attributes, **inputs)
+
+    add("double", 3, 2, [2, 2, 2], stride=[2, 2, 2])
+    add("uneven", 2, 4, [3, 2, 3], [2, 1, 3], [1, 0, 1], [1, 0, 2], [1, 2, 1], 2)
+
+
 def main():
     torch.manual_seed(0)
-    roundings()
+    for cases in (roundings, scatterings, poolings, transposed):
+        cases()
     save("onnx")
 
 

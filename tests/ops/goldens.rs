@@ -3,19 +3,22 @@
 use safetensors::SafeTensors;
 use serde_json::Value;
 use shadernet::ops::{
-    Classify, Compare, GluKind, GridPadding, GridSampleMode, Logical, PaddingMode, ReduceKind, ResizeMode,
+    Classify, Compare, GluKind, GridPadding, GridSampleMode, Logical, PaddingMode, PoolKind, ReduceKind, ResizeMode,
+    ScatterKind,
 };
 use shadernet::selftest::ops::append::append;
 use shadernet::selftest::ops::attention::{Sight, attention};
 use shadernet::selftest::ops::conv_transpose1d::conv_transpose1d;
 use shadernet::selftest::ops::conv_transpose2d::{self, conv_transpose2d};
+use shadernet::selftest::ops::conv_transpose3d::{self, conv_transpose3d};
 use shadernet::selftest::ops::conv1d::{self, conv1d};
 use shadernet::selftest::ops::conv3d::{self, conv3d};
 use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
 use shadernet::selftest::ops::rotary::rotary_embedding;
 use shadernet::selftest::ops::{
-    activation, arg_reduce, binary, cast, classify, cumsum, embedding, expand, gather, glu, index_select, logic,
-    matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, round_to, slice, split, top_k, unary,
+    activation, arg_reduce, binary, cast, classify, cumsum, embedding, expand, gather, gather_nd, glu, index_select,
+    logic, matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, round_to, scatter, scatter_nd, slice, split, top_k,
+    unary,
 };
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use shadernet::{DType, Op};
@@ -28,7 +31,7 @@ const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
     (include_str!("../goldens/index.json"), 83, include_bytes!("../goldens/index.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
-    (include_str!("../goldens/onnx.json"), 15, include_bytes!("../goldens/onnx.safetensors")),
+    (include_str!("../goldens/onnx.json"), 52, include_bytes!("../goldens/onnx.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/pool.json"), 61, include_bytes!("../goldens/pool.safetensors")),
     (include_str!("../goldens/reduce.json"), 125, include_bytes!("../goldens/reduce.safetensors")),
@@ -191,6 +194,14 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
             let compute = if line { conv_transpose1d } else { conv_transpose2d };
             compute(x, &inputs[1], inputs.get(2), &conv)
         }
+        "conv_transpose3d" => {
+            let [stride, output_padding, dilation, padding] =
+                ["stride", "output_padding", "dilation", "padding"].map(|name| attributes.sizes(name));
+            let groups = attributes.size("groups");
+            let pads = padding.map(|padding| [padding; 2]);
+            let conv = conv_transpose3d::Conv { stride, pads, output_padding, dilation, groups };
+            conv_transpose3d(x, &inputs[1], inputs.get(2), &conv)
+        }
         "linear" => reference::linear(x, &inputs[1], inputs.get(2)),
         "matmul" => reference::matmul(x, &inputs[1]),
         "max_pool2d" | "avg_pool2d" => {
@@ -248,6 +259,13 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         "lp_pool2d" => {
             let [size, stride] = ["kernel_size", "stride"].map(|name| attributes.sizes(name));
             pool::lp_pool2d(x, attributes.number("norm_type"), size, stride, attributes.flag("ceil_mode"))
+        }
+        "pool3d" | "pool3d_places" | "pool_by_side" => {
+            pool_by_windows(attributes, x)[usize::from(op == "pool3d_places")].clone()
+        }
+        "adaptive_pool3d" => {
+            let kind = pool_kind(attributes);
+            pool::volumes::adaptive_pool(x, kind, attributes.sizes::<3>("output_size"))[0].clone()
         }
         "pad" => {
             let (padding, mode) = (attributes.padding(), padding_mode(attributes.get("mode")));
@@ -375,6 +393,37 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
     }
 }
 
+fn pool_kind(attributes: &mut Attributes) -> PoolKind {
+    match attributes.get("kind").as_str() {
+        Some("max") => PoolKind::Max,
+        Some("average") => PoolKind::Average,
+        Some("lp") => PoolKind::Lp(attributes.number("p") as f32),
+        Some("p_norm") => PoolKind::PNorm(attributes.number("p") as f32),
+        other => panic!("kind {other:?}"),
+    }
+}
+
+fn pool_by_windows(attributes: &mut Attributes, x: &Tensor) -> [Tensor; 2] {
+    fn of<const D: usize>(attributes: &mut Attributes, x: &Tensor) -> [Tensor; 2] {
+        // ONNX has all that comes before, then all that comes after.
+        let pads = attributes.list("pads");
+        let windows = pool::volumes::Windows::<D> {
+            size: attributes.sizes("kernel_shape"),
+            stride: attributes.sizes("strides"),
+            dilation: attributes.sizes("dilations"),
+            pads: std::array::from_fn(|axis| [pads[axis], pads[D + axis]]),
+            ceil_mode: attributes.size("ceil_mode") == 1,
+            count_include_pad: attributes.size("count_include_pad") == 1,
+        };
+        pool::volumes::pool(x, pool_kind(attributes), &windows)
+    }
+    match x.shape.len() {
+        3 => of::<1>(attributes, x),
+        4 => of::<2>(attributes, x),
+        _ => of::<3>(attributes, x),
+    }
+}
+
 /// What moves elements, and takes them by their index.
 fn moved(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
     let x = &inputs[0];
@@ -391,9 +440,26 @@ fn moved(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Ten
         "embedding" => embedding::embedding(x, &inputs[1]),
         "index_select" => index_select::index_select(x, attributes.size("dim"), &inputs[1]),
         "indexed" => index_select::index_select(x, 1, &inputs[1]),
+        "gather_nd" => gather_nd::gather_nd(x, &inputs[1], attributes.size("batch_dims")),
+        "scatter" => {
+            let kind = scatter_kind(attributes.get("reduction"));
+            scatter::scatter(x, attributes.size("axis"), &inputs[1], &inputs[2], kind)
+        }
+        "scatter_nd" => scatter_nd::scatter_nd(x, &inputs[1], &inputs[2], scatter_kind(attributes.get("reduction"))),
         "gather" => gather::gather(x, attributes.size("dim"), &inputs[1]),
         _ => return None,
     })
+}
+
+fn scatter_kind(reduction: &Value) -> ScatterKind {
+    match reduction.as_str() {
+        Some("none") => ScatterKind::Replace,
+        Some("add") => ScatterKind::Add,
+        Some("mul") => ScatterKind::Mul,
+        Some("max") => ScatterKind::Max,
+        Some("min") => ScatterKind::Min,
+        _ => panic!("reduction {reduction}"),
+    }
 }
 
 /// What compares, joins, chooses, converts and computes element by element.

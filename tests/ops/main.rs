@@ -17,11 +17,13 @@ mod conv2d;
 mod conv3d;
 mod conv_transpose1d;
 mod conv_transpose2d;
+mod conv_transpose3d;
 mod costs;
 mod cumsum;
 mod embedding;
 mod expand;
 mod gather;
+mod gather_nd;
 mod glu;
 mod goldens;
 mod grid_sample;
@@ -45,6 +47,8 @@ mod resize;
 mod rms_norm;
 mod rotary;
 mod round_to;
+mod scatter;
+mod scatter_nd;
 mod slice;
 mod softmax;
 mod split;
@@ -84,10 +88,12 @@ tables! {
     conv3d
     conv_transpose1d
     conv_transpose2d
+    conv_transpose3d
     cumsum
     embedding
     expand
     gather
+    gather_nd
     glu
     grid_sample
     group_norm
@@ -108,6 +114,8 @@ tables! {
     rms_norm
     rotary
     round_to
+    scatter
+    scatter_nd
     slice
     softmax
     split

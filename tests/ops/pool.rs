@@ -1,5 +1,5 @@
 use crate::harness::{check, refused, tiers};
-use shadernet::ops::{Pool1d, Pool2d, PoolKind};
+use shadernet::ops::{Pool1d, Pool2d, Pool3d, PoolKind};
 use shadernet::selftest::cases::{graph, graph_of, random};
 use shadernet::selftest::ops::pool::lp_pool2d;
 use shadernet::selftest::reference::Tensor;
@@ -98,6 +98,13 @@ fn what_it_refuses() {
         let error = refused(&[image], Pool2d::new(kind, 2).return_indices(true));
         assert!(error.contains("return_indices: wanted false for all but max pooling, got true"), "{error}");
     }
+    let by_side = |kind, pads| Pool2d::new(kind, 3).dilation(2).pads(pads);
+    assert!(refused(&[image], by_side(PoolKind::Max, [[0, 5], [0, 0]])).contains("padding: wanted less than 5, got 5"));
+    assert!(refused(&[image], by_side(PoolKind::Average, [[3, 0], [0, 0]])).contains("less than 3, got 3"));
+    assert!(refused(&[image], by_side(PoolKind::Lp(2.0), [[0, 1], [0, 0]])).contains("0 for Lp pooling, got 1"));
+    assert!(refused(&[image], Pool2d::new(PoolKind::PNorm(0.0), 2)).contains("norm_type"));
+    assert!(refused(&[image], Pool3d::new(PoolKind::Max, 2)).contains("5 dimensions"));
+    assert!(refused(&[&[1, 1, 1, 4, 4]], Pool3d::new(PoolKind::Max, 2)).contains("input depth: wanted at least 2"));
     let error = refused(&[&[1, 1, 1 << 16, 1 << 15]], pool(2).return_indices(true));
     assert!(error.contains("less than 2^31 pixels"), "{error}");
 }

@@ -13,6 +13,22 @@ pub fn cases(t: &Suite) {
     groups(t);
     takes_in_batch_norm_residual_and_activation(t);
     one_after_the_other(t);
+    padding_by_side(t);
+}
+
+/// As if the volume were larger.
+fn padding_by_side(t: &Suite) {
+    let case = Case { name: "padding by side", x: [2, 3, 3, 4, 5], out: 4, kernel: [3, 2, 3], ..PLAIN };
+    let (x, [[above, below], [top, bottom], [left, right]]) = (random(1, case.x), [[1, 0], [0, 2], [2, 1]]);
+    let [n, c, d, h, w] = case.x;
+    let padded = Tensor::build([n, c, above + d + below, top + h + bottom, left + w + right], |i| {
+        let at = [i[2].wrapping_sub(above), i[3].wrapping_sub(top), i[4].wrapping_sub(left)];
+        let inside = at[0] < d && at[1] < h && at[2] < w;
+        if inside { x.at(&[i[0], i[1], at[0], at[1], at[2]]) } else { 0.0 }
+    });
+    let conv = case.op(true).pads([[above, below], [top, bottom], [left, right]]);
+    let graph = graph(&[&x], |graph, x| graph.conv3d(x[0], conv));
+    t.check(case.name, &graph, &[&x], &case.reference(&padded, true), Tolerance::Reduction(case.terms()));
 }
 
 /// Attributes, `[depth, height, width]`.

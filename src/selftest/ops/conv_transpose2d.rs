@@ -14,6 +14,24 @@ pub fn cases(t: &Suite) {
     too_large_for_a_texture(t);
     takes_in_batch_norm_residual_and_activation(t);
     between_convolutions(t);
+    cut_by_side(t);
+}
+
+/// What is left of an image of which nothing was cut.
+fn cut_by_side(t: &Suite) {
+    let conv = Conv { stride: [2, 3], output_padding: [1, 0], ..ONE };
+    let case = Case { name: "cut by side", x: [2, 5, 4, 3], out: 6, kernel: [3, 4], conv };
+    let x = random(1, case.x);
+    let all = case.reference(&x, true);
+    let [n, c, h, w] = all.dims();
+    for [[top, bottom], [left, right]] in [[[1, 0], [0, 2]], [[0, 3], [4, 1]]] {
+        let expected = Tensor::build([n, c, h - top - bottom, w - left - right], |i| {
+            all.at(&[i[0], i[1], i[2] + top, i[3] + left])
+        });
+        let op = case.op(true).pads([[top, bottom], [left, right]]);
+        let graph = graph(&[&x], |graph, x| graph.conv_transpose2d(x[0], op));
+        t.check(case.name, &graph, &[&x], &expected, Tolerance::Reduction(case.terms()));
+    }
 }
 
 /// Attributes, `[vertical, horizontal]`.

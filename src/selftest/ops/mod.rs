@@ -14,10 +14,12 @@ pub mod conv2d;
 pub mod conv3d;
 pub mod conv_transpose1d;
 pub mod conv_transpose2d;
+pub mod conv_transpose3d;
 pub mod cumsum;
 pub mod embedding;
 pub mod expand;
 pub mod gather;
+pub mod gather_nd;
 pub mod glu;
 pub mod grid_sample;
 pub mod group_norm;
@@ -38,6 +40,8 @@ pub mod resize;
 pub mod rms_norm;
 pub mod rotary;
 pub mod round_to;
+pub mod scatter;
+pub mod scatter_nd;
 pub mod slice;
 pub mod softmax;
 pub mod split;
@@ -87,23 +91,30 @@ pub const TABLES: &[Table] = &[
     table!(concat, "cat", "dim; any number of tensors", "cat"),
     table!(conv1d, "Conv1d", "stride, padding, dilation, groups, padding_mode, bias", "conv1d"),
     table!(conv2d, "Conv2d", "stride, padding, dilation, groups, padding_mode, bias", "conv2d"),
-    table!(conv3d, "Conv3d", "stride, padding, dilation, groups, bias", "conv3d"),
+    table!(conv3d, "Conv3d", "stride, padding (of each side), dilation, groups, bias", "conv3d"),
     table!(
         conv_transpose1d,
         "ConvTranspose1d",
-        "stride, padding, output_padding, dilation, groups, bias",
+        "stride, padding (of each side), output_padding, dilation, groups, bias",
         "conv_transpose1d"
     ),
     table!(
         conv_transpose2d,
         "ConvTranspose2d",
-        "stride, padding, output_padding, dilation, groups, bias",
+        "stride, padding (of each side), output_padding, dilation, groups, bias",
         "conv_transpose2d"
+    ),
+    table!(
+        conv_transpose3d,
+        "ConvTranspose3d",
+        "stride, padding (of each side), output_padding, dilation, groups, bias",
+        "conv_transpose3d"
     ),
     table!(cumsum, "cumsum (ONNX CumSum)", "dim, exclusive, reverse", "cumsum"),
     table!(embedding, "Embedding", "num_embeddings, embedding_dim; indices of any rank", "embedding"),
     table!(expand, "expand, expand_as, broadcast_to", "sizes", "expand"),
     table!(gather, "gather, GatherElements", "dim; elements of any type", "gather"),
+    table!(gather_nd, "GatherND", "batch_dims; elements of any type", "gather_nd"),
     table!(glu, "glu, SwiGLU (of one tensor in halves, or of two)", "dim", "glu swiglu"),
     table!(grid_sample, "grid_sample", "mode, padding_mode, align_corners", "grid_sample"),
     table!(group_norm, "GroupNorm", "num_groups, weight, bias, eps", "group_norm"),
@@ -138,9 +149,9 @@ pub const TABLES: &[Table] = &[
     ),
     table!(
         pool,
-        "MaxPool, AvgPool, LPPool, AdaptiveMaxPool, AdaptiveAvgPool, global pooling, 1d and 2d",
-        "kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, output_size, return_indices",
-        "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d max_pool1d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d lp_pool1d max_pool1d_with_indices max_pool2d_with_indices adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices"
+        "MaxPool, AvgPool, LPPool, AdaptiveMaxPool, AdaptiveAvgPool, global pooling, 1d, 2d and 3d; ONNX's LpPool",
+        "kernel_size, stride, padding (of each side), dilation, ceil_mode, count_include_pad, output_size, return_indices",
+        "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d max_pool1d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d lp_pool1d max_pool1d_with_indices max_pool2d_with_indices adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices pool3d pool3d_places adaptive_pool3d pool_by_side"
     ),
     table!(prelu, "PReLU", "one weight, or one for each channel", "prelu"),
     table!(
@@ -154,6 +165,13 @@ pub const TABLES: &[Table] = &[
     table!(rms_norm, "RMSNorm", "normalized_shape, weight, eps", "rms_norm"),
     table!(rotary, "rotary position embedding", "heads, theta, dimension, interleaved, positions", "rotary_embedding"),
     table!(round_to, "rounding to float16, bfloat16, float8, float4 (ONNX Cast)", "format, saturate", "round_to"),
+    table!(
+        scatter,
+        "scatter, scatter_reduce (ONNX ScatterElements)",
+        "dim, reduce; elements of any type, indices from either end",
+        "scatter"
+    ),
+    table!(scatter_nd, "ScatterND", "reduction; elements of any type, indices from either end", "scatter_nd"),
     table!(slice, "x[.., start:end:step], select, narrow, flip", "negative steps too; elements of any type", "slice"),
     table!(softmax, "Softmax, LogSoftmax", "dim", "softmax log_softmax"),
     table!(split, "split, chunk", "dim; elements of any type", "split"),

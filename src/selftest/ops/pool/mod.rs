@@ -1,3 +1,5 @@
+pub mod volumes;
+
 use crate::DType;
 use crate::ops::{Activation, Conv2d, Pool1d, Pool2d, PoolKind};
 use crate::selftest::Suite;
@@ -25,6 +27,7 @@ pub fn cases(t: &Suite) {
     indices_in_large_windows(t);
     of_equal_ones_the_first(t);
     indices_of_an_image(t);
+    volumes::cases(t);
 }
 
 /// What an operation on images makes of signals, `[N, C, L]`.

@@ -1,0 +1,78 @@
+// 3-D transposed convolution: y[n, o, p] = f(sum_qtc x[n, c, q] w[t, c, o] + bias[o] + residual[n, o, p]), over all pixels q and
+// taps t with q * stride + t * dilation - before = p.
+//
+// Gathered, as in conv_transpose.wgsl. One invocation computes a pixel x 4 channels of one group; neighbours have neighbouring
+// pixels. x, y, residual: row-major, [n][c][z][y][x]. w: [block of 4 channels][tap][c] texels, after each block its bias.
+//
+// Not measured on a GPU yet.
+
+override RESIDUAL: bool = false;
+override ACTIVATION: u32 = 0u;
+
+struct Params {
+    input: vec3<u32>, in_c: u32,
+    output: vec3<u32>, out_c: u32,
+    kernel: vec3<u32>, pixels: u32,
+    stride: vec3<u32>, group_in: u32,
+    dilation: vec3<u32>, group_out: u32,
+    before: vec3<u32>, group_blocks: u32,
+    step: vec3<u32>, first_block: u32,
+    count: u32, lo: f32, hi: f32, alpha: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+fn load_residual(at: u32) -> f32 { return residual[at]; }
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let id = linear(group, groups) * 64u + lane;
+    if id >= params.count { return; }
+    let volume = params.output.x * params.output.y * params.output.z;
+    let pixel = id % params.pixels;
+    let block = params.first_block + id / params.pixels;
+    let member = block / params.group_blocks;
+    let within = block % params.group_blocks * 4u;
+    let image = pixel / volume;
+    let at = pixel % volume;
+    let row = at / params.output.z;
+    let cut = vec3<u32>(row / params.output.y, row % params.output.y, at % params.output.z) + params.before;
+
+    let size = params.input.x * params.input.y * params.input.z;
+    let first_c = image * params.in_c + member * params.group_in;
+    let k = params.kernel.x * params.kernel.y * params.kernel.z * params.group_in;
+    let weights = id / params.pixels * (k + 1u);
+    var sum = w[weights + k];
+    var first: vec3<u32>;
+    for (var d = 0u; d < 3u; d++) {
+        first[d] = first_tap(cut[d], params.kernel[d], params.stride[d], params.dilation[d], params.step[d]);
+    }
+    for (var tz = first.x; tz < params.kernel.x; tz += params.step.x) {
+        for (var ty = first.y; ty < params.kernel.y; ty += params.step.y) {
+            for (var tx = first.z; tx < params.kernel.z; tx += params.step.z) {
+                let back = vec3<u32>(tz, ty, tx) * params.dilation;
+                let q = (cut - back) / params.stride;
+                if any(back > cut) || any(q >= params.input) { continue; }
+                let source = first_c * size + (q.x * params.input.y + q.y) * params.input.z + q.z;
+                let tap = weights + ((tz * params.kernel.y + ty) * params.kernel.z + tx) * params.group_in;
+                for (var c = 0u; c < params.group_in; c++) { sum += x[source + c * size] * w[tap + c]; }
+            }
+        }
+    }
+
+    let channels = min(4u, params.group_out - within);
+    let to = (image * params.out_c + member * params.group_out + within) * volume + at;
+    if RESIDUAL {
+        for (var l = 0u; l < channels; l++) { sum[l] += load_residual(to + l * volume); }
+    }
+    let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
+    for (var l = 0u; l < channels; l++) { y[to + l * volume] = value[l]; }
+}

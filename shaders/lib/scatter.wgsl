@@ -1,0 +1,26 @@
+// What becomes of an element and an update. KIND: 0 the update, 1 sum, 2 product, 3 maximum, 4 minimum; FLOAT: of f32s, else i32s.
+
+override KIND: u32 = 0u;
+override FLOAT: bool = true;
+
+fn updated(old: u32, update: u32) -> u32 {
+    if KIND == 0u { return update; }
+    if FLOAT {
+        let a = bitcast<f32>(old);
+        let b = bitcast<f32>(update);
+        switch KIND {
+            case 2u: { return bitcast<u32>(a * b); }
+            case 3u: { return bitcast<u32>(max(a, b)); }
+            case 4u: { return bitcast<u32>(min(a, b)); }
+            default: { return bitcast<u32>(a + b); }
+        }
+    }
+    let a = bitcast<i32>(old);
+    let b = bitcast<i32>(update);
+    switch KIND {
+        case 2u: { return bitcast<u32>(a * b); }
+        case 3u: { return bitcast<u32>(max(a, b)); }
+        case 4u: { return bitcast<u32>(min(a, b)); }
+        default: { return bitcast<u32>(a + b); }
+    }
+}

@@ -1,0 +1,11 @@
+// Which taps of a transposed convolution reach a pixel.
+
+// The first tap t with a multiple of the stride at `at - t * dilation`, or `kernel` if there is none.
+fn first_tap(at: u32, kernel: u32, stride: u32, dilation: u32, step: u32) -> u32 {
+    var rest = at % stride;
+    for (var tap = 0u; tap < min(step, kernel); tap++) {
+        if rest == 0u { return tap; }
+        rest = (rest + stride - dilation % stride) % stride;
+    }
+    return kernel;
+}

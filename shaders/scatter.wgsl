@@ -1,0 +1,47 @@
+// Updates of elements by their place along an axis: y[.., index[.., j, ..], ..] = x there, and then each updates[.., j, ..].
+//
+// One invocation computes one element, any four bytes: it looks through the indices of its line, so that the order of updates is
+// that of the line and nobody else writes there. x, y, index, updates: row-major, at most 8 dimensions, sizes outermost first; the
+// sizes of index are x's along the axis, its stride there is 0: `length` indices, `stride` apart, are looked at. own: the
+// stride of the axis in x, whose size is `size`.
+
+struct Params {
+    sizes: array<vec4<u32>, 2>, index_sizes: array<vec4<u32>, 2>, index_strides: array<vec4<u32>, 2>,
+    count: u32, size: u32, length: u32, stride: u32, own: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read> index: array<i32>;
+@group(0) @binding(3) var<storage, read> updates: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    var rest = i;
+    var line = 0u;
+    var inside = true;
+    for (var d = 7u; rest > 0u; d--) {
+        let size = params.sizes[d / 4u][d % 4u];
+        let at = rest % size;
+        rest /= size;
+        inside = inside && at < params.index_sizes[d / 4u][d % 4u];
+        line += at * params.index_strides[d / 4u][d % 4u];
+    }
+    var value = x[i];
+    if inside {
+        let place = i32(i / params.own % params.size);
+        for (var j = 0u; j < params.length; j++) {
+            let at = line + j * params.stride;
+            let chosen = index[at];
+            if chosen == place || chosen == place - i32(params.size) { value = updated(value, updates[at]); }
+        }
+    }
+    y[i] = value;
+}

@@ -1,0 +1,41 @@
+// Updates of slices by tuples of indices: y[index[t, ..], ..] = x there, and then each updates[t, ..].
+//
+// One invocation computes one element, any four bytes: it looks through all tuples, so that the order of updates is theirs and nobody
+// else writes there. x, y: [slice][inner]; index: [tuple][k]; updates: [tuple][inner]. sizes: of the k dimensions that number the
+// slices, outermost first, at the end of eight. A tuple one of whose indices isn't there is no slice's.
+
+struct Params { sizes: array<vec4<u32>, 2>, count: u32, inner: u32, tuples: u32, k: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read> index: array<i32>;
+@group(0) @binding(3) var<storage, read> updates: array<u32>;
+@group(0) @binding(4) var<storage, read_write> y: array<u32>;
+
+fn is_place(tuple: u32, slice: u32) -> bool {
+    var rest = slice;
+    for (var j = params.k; j > 0u; j--) {
+        let d = 8u - params.k + j - 1u;
+        let size = params.sizes[d / 4u][d % 4u];
+        let at = i32(rest % size);
+        rest /= size;
+        let chosen = index[tuple * params.k + j - 1u];
+        if chosen != at && chosen != at - i32(size) { return false; }
+    }
+    return true;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    var value = x[i];
+    for (var t = 0u; t < params.tuples; t++) {
+        if is_place(t, i / params.inner) { value = updated(value, updates[t * params.inner + i % params.inner]); }
+    }
+    y[i] = value;
+}

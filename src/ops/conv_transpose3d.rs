@@ -1,0 +1,217 @@
+//! 3-D transposed convolution, over volumes.
+
+use super::activation::ActivationParams;
+use super::conv::Filters;
+use super::conv_transpose::{grown, tap_step};
+use super::gemm::chunks;
+use super::pool::volume;
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op, Reach, Taps};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
+
+/// `torch.nn.ConvTranspose3d`: `[N, C, D, H, W]` to `[N, O, D', H', W']`, with
+/// `D' = (D - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1`.
+///
+/// ```
+/// use shadernet::{Constant, ops::ConvTranspose3d};
+/// let weight = Constant::new("weight", [8, 4, 2, 2, 2], vec![0.1; 8 * 4 * 8]);
+/// let twice_as_large = ConvTranspose3d::new(weight, None).stride(2);
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConvTranspose3d {
+    filters: Filters,
+    stride: [usize; 3],
+    /// The pixels cut off before and after each axis.
+    padding: [[usize; 2]; 3],
+    output_padding: [usize; 3],
+    dilation: [usize; 3],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    input: [u32; 3],
+    in_c: u32,
+    output: [u32; 3],
+    out_c: u32,
+    kernel: [u32; 3],
+    pixels: u32,
+    stride: [u32; 3],
+    group_in: u32,
+    dilation: [u32; 3],
+    group_out: u32,
+    before: [u32; 3],
+    group_blocks: u32,
+    step: [u32; 3],
+    first_block: u32,
+    count: u32,
+    activation: ActivationParams,
+}
+
+impl ConvTranspose3d {
+    /// A transposed convolution with weights `[in, out / groups, kernel depth, height, width]`, stride 1, no padding.
+    pub fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose3d {
+        let filters = Filters::new(weight, bias);
+        ConvTranspose3d { filters, stride: [1; 3], padding: [[0; 2]; 3], output_padding: [0; 3], dilation: [1; 3] }
+    }
+
+    /// The distance at which neighbouring input pixels meet the output, in all directions.
+    #[must_use]
+    pub fn stride(self, stride: usize) -> ConvTranspose3d {
+        self.strides([stride; 3])
+    }
+
+    /// The stride, `[depth, height, width]`.
+    #[must_use]
+    pub fn strides(self, stride: [usize; 3]) -> ConvTranspose3d {
+        ConvTranspose3d { stride, ..self }
+    }
+
+    /// The pixels cut off all six sides.
+    #[must_use]
+    pub fn padding(self, padding: usize) -> ConvTranspose3d {
+        self.pads([[padding; 2]; 3])
+    }
+
+    /// The pixels cut off before and after `[depth, height, width]`, as ONNX has it.
+    #[must_use]
+    pub fn pads(self, padding: [[usize; 2]; 3]) -> ConvTranspose3d {
+        ConvTranspose3d { padding, ..self }
+    }
+
+    /// Pixels more at the far end of `[depth, height, width]`: less than the stride or the dilation.
+    #[must_use]
+    pub fn output_paddings(self, output_padding: [usize; 3]) -> ConvTranspose3d {
+        ConvTranspose3d { output_padding, ..self }
+    }
+
+    /// The distance between taps, `[depth, height, width]`.
+    #[must_use]
+    pub fn dilations(self, dilation: [usize; 3]) -> ConvTranspose3d {
+        ConvTranspose3d { dilation, ..self }
+    }
+
+    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    #[must_use]
+    pub fn groups(mut self, groups: usize) -> ConvTranspose3d {
+        self.filters.groups = groups;
+        self
+    }
+
+    fn kernel_size(&self) -> [usize; 3] {
+        volume(self.filters.weight.shape())
+    }
+
+    /// Blocks of 4 output channels of one group each: of a block the filters, [tap][channel] texels, and the bias.
+    fn pack(&self, group_in: usize, blocks: Range<usize>) -> Packed {
+        let (weight, bias) = (self.filters.weight.clone(), self.filters.bias.clone());
+        let group_out = weight.shape()[1];
+        let taps: usize = self.kernel_size().iter().product();
+        let (k, group_blocks) = (taps * group_in, group_out.div_ceil(4));
+        let bias_id = bias.as_ref().map(Constant::id);
+        let key = format!("conv transpose 3d {} {bias_id:?} {taps} {group_in} {group_out} {blocks:?}", weight.id());
+        let texels = (blocks.len(), k + 1);
+        let values = move || {
+            let (from, bias) = (weight.values(), bias.as_ref().map(Constant::values));
+            let mut to = vec![0.0; blocks.len() * (k + 1) * 4];
+            for (block, to) in blocks.clone().zip(to.chunks_exact_mut((k + 1) * 4)) {
+                let (group, within) = (block / group_blocks, block % group_blocks * 4);
+                for lane in 0..4.min(group_out - within) {
+                    for (i, to) in to[..4 * k].chunks_exact_mut(4).enumerate() {
+                        let (tap, c) = (i / group_in, group * group_in + i % group_in);
+                        to[lane] = from[(c * group_out + within + lane) * taps + tap];
+                    }
+                    to[4 * k + lane] = bias.as_ref().map_or(0.0, |bias| bias[group * group_out + within + lane]);
+                }
+            }
+            to
+        };
+        Packed { key, place: Place::Buffer, texels, values: std::sync::Arc::new(values) }
+    }
+}
+
+impl Op for ConvTranspose3d {
+    fn name(&self) -> &'static str {
+        "conv_transpose3d"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let out = self.filters.expect(inputs, "D, H, W", true)?;
+        let mut sizes = [0; 3];
+        for axis in 0..3 {
+            let along = [self.kernel_size()[axis], self.stride[axis], self.dilation[axis]];
+            sizes[axis] = grown(inputs[0][2 + axis], along, self.padding[axis], self.output_padding[axis])?;
+        }
+        self.filters.output(inputs, out, &sizes)
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let words = |values: [usize; 3]| values.map(|v| v as u32);
+        let pixels = y[0] * volume(y).iter().product::<usize>();
+        let (groups, epilogue) = (self.filters.groups, self.filters.epilogue);
+        let (group_in, group_out) = (x[1] / groups, y[1] / groups);
+        let group_blocks = group_out.div_ceil(4);
+        let k = group_in * self.kernel_size().iter().product::<usize>();
+        let shader = epilogue.of(shader!("conv_transpose3d", "activation", "index", "transposed"));
+        let dispatches = chunks(caps, 4, (k + 1) * 16, groups * group_blocks)?.map(|(first, blocks)| {
+            let params = Params {
+                input: words(volume(x)),
+                in_c: x[1] as u32,
+                output: words(volume(y)),
+                out_c: y[1] as u32,
+                kernel: words(self.kernel_size()),
+                pixels: pixels as u32,
+                stride: words(self.stride),
+                group_in: group_in as u32,
+                dilation: words(self.dilation),
+                group_out: group_out as u32,
+                before: words(self.padding.map(|[before, _]| before)),
+                group_blocks: group_blocks as u32,
+                step: words([0, 1, 2].map(|axis| tap_step(self.stride[axis], self.dilation[axis]))),
+                first_block: first as u32,
+                count: (blocks * pixels) as u32,
+                activation: ActivationParams::of(epilogue.activation),
+            };
+            let weight = Binding::Weight(self.pack(group_in, first..first + blocks));
+            let bindings = vec![Binding::Input(0), weight, epilogue.binding(), Binding::Output(0)];
+            Dispatch::new(shader.clone(), &params, bindings, (blocks * pixels).div_ceil(64))
+        });
+        let reads = vec![Layout::ROWS; epilogue.inputs()];
+        Ok(vec![Kernel { rank: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
+    }
+
+    /// Each weight meets each pixel of one input channel once.
+    fn cost(&self, io: &Io) -> Cost {
+        let x = io.inputs[0].elements();
+        self.filters.cost(io, x / self.filters.weight.shape()[0], x)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        let taps = |axis: usize| {
+            let before = self.padding[axis][0] as isize;
+            Taps::transposed(self.kernel_size()[axis], self.stride[axis], self.dilation[axis], before)
+        };
+        Reach::Window((0..3).map(taps).collect())
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.filters.parameters()
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        Some(Box::new(ConvTranspose3d { filters: self.filters.with(next, true)?, ..self.clone() }))
+    }
+}
+
+impl Graph {
+    /// Adds a [`ConvTranspose3d`].
+    pub fn conv_transpose3d(&mut self, x: Value, conv: ConvTranspose3d) -> Result<Value> {
+        self.push(conv, &[x])
+    }
+}

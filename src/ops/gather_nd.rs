@@ -1,0 +1,105 @@
+//! Slices of a tensor by their place.
+
+use super::binary::eight;
+use super::index_select::indexed;
+use super::scatter_nd::{tuple_range, tuples};
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// ONNX's `GatherND`: each tuple of indices is the place of a slice of x, `y[t, ..] = x[index[t, ..], ..]`.
+///
+/// Inputs: x, whose elements are of any type; the tuples, `i32`s `[.., k]`, for k dimensions of x after the first `batch_dims`, which
+/// both have and which stay. The output is `[..]` and x's dimensions after those. An index from `-size` to -1 counts from the
+/// end; a session refuses what no dimension has, and where nobody checks, the nearest is taken.
+#[derive(Clone, Copy, Debug)]
+pub struct GatherNd {
+    batch_dims: usize,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    sizes: [u32; 8],
+    count: u32,
+    inner: u32,
+    tuples: u32,
+    k: u32,
+    batch: u32,
+    pad: [u32; 3],
+}
+
+impl GatherNd {
+    /// With so many dimensions that x and the tuples share.
+    pub fn new(batch_dims: usize) -> GatherNd {
+        GatherNd { batch_dims }
+    }
+
+    /// The dimensions that a tuple chooses from.
+    fn chosen<'a>(&self, io: &'a Io) -> &'a [usize] {
+        let k = io.inputs[1].last().copied().unwrap_or(0);
+        &io.inputs[0][self.batch_dims..][..k]
+    }
+}
+
+impl Op for GatherNd {
+    fn name(&self) -> &'static str {
+        "gather_nd"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x, index] = expect_inputs::<2>(inputs)?;
+        let first = self.batch_dims;
+        if first >= x.len() || first >= index.len() || x[..first] != index[..first] {
+            let wanted = format!("dimensions that x {x} and the indices {index} both begin with, fewer than all");
+            return Err(ErrorKind::argument("batch_dims", wanted, first));
+        }
+        let (k, outer) = tuples(x, index, first)?;
+        eight(&x[first..first + k], 1)?;
+        Ok(vec![[outer, &x[first + k..]].concat().into()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        indexed(inputs)
+    }
+
+    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
+        (position == 1).then(|| tuple_range(self.chosen(io)))
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let chosen = self.chosen(io);
+        let (outer, own) = (&io.inputs[1][self.batch_dims..], &x[self.batch_dims..]);
+        let params = Params {
+            sizes: eight(chosen, 1)?,
+            count: y.elements() as u32,
+            inner: own[chosen.len()..].iter().product::<usize>() as u32,
+            tuples: outer[..outer.len() - 1].iter().product::<usize>() as u32,
+            k: chosen.len() as u32,
+            batch: own.iter().product::<usize>() as u32,
+            pad: [0; 3],
+        };
+        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader!("gather_nd", "index"), &params, bindings, y.elements().div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::copy(io.written(), io.inputs[1].elements() as u64)
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Everything
+    }
+}
+
+impl Graph {
+    /// Adds a [`GatherNd`].
+    pub fn gather_nd(&mut self, x: Value, index: Value, batch_dims: usize) -> Result<Value> {
+        self.push(GatherNd::new(batch_dims), &[x, index])
+    }
+}

@@ -1,0 +1,73 @@
+//! The kernels of pooling over volumes.
+
+use super::pool::{Sliding, volume};
+use crate::graph::op::Io;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Dispatch, Kernel, Layout};
+use bytemuck::{Pod, Zeroable};
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    input: [u32; 3],
+    count: u32,
+    output: [u32; 3],
+    parity: u32,
+    size: [u32; 3],
+    p: f32,
+    stride: [u32; 3],
+    start: f32,
+    dilation: [u32; 3],
+    nan: f32,
+    before: [u32; 3],
+    pad0: u32,
+    after: [u32; 3],
+    pad1: u32,
+}
+
+/// What is made of the pixels in a window, as shaders have it.
+pub(crate) struct Of {
+    pub(crate) kind: u32,
+    pub(crate) p: f32,
+    pub(crate) parity: u32,
+    /// What a window's result begins with.
+    pub(crate) start: f32,
+    pub(crate) count_include_pad: bool,
+}
+
+/// The kernel over sliding windows, or else adaptive ones; of a maximum with the places, if those are wanted.
+pub(crate) fn kernel(io: &Io, windows: Option<Sliding>, result: &Of, indices: bool) -> Kernel {
+    let one = Sliding { size: [1; 3], stride: [1; 3], dilation: [1; 3], before: [0; 3], after: [0; 3] };
+    let Sliding { size, stride, dilation, before, after } = windows.unwrap_or(one);
+    // Steps that lead out of the volume are all the same.
+    let words = |values: [usize; 3]| values.map(|v| v.min(1 << 30) as u32);
+    let count = io.outputs[0].elements();
+    let params = Params {
+        input: words(volume(&io.inputs[0])),
+        count: count as u32,
+        output: words(volume(&io.outputs[0])),
+        parity: result.parity,
+        size: words(size),
+        p: result.p,
+        stride: words(stride),
+        start: result.start,
+        dilation: words(dilation),
+        nan: f32::NAN,
+        before: words(before),
+        pad0: 0,
+        after: words(after),
+        pad1: 0,
+    };
+    let shader = if indices {
+        shader!("max_pool3d_indices", "index", "order", "pool3d", "pool_window")
+    } else {
+        shader!("pool3d", "index", "pool3d", "pool_window")
+            .set("KIND", result.kind)
+            .set("COUNT_INCLUDE_PAD", result.count_include_pad)
+    };
+    let shader = shader.set("ADAPTIVE", windows.is_none());
+    let outputs = 0..io.outputs.len();
+    let bindings = [Binding::Input(0)].into_iter().chain(outputs.clone().map(Binding::Output)).collect();
+    let dispatches = vec![Dispatch::new(shader, &params, bindings, count.div_ceil(64))];
+    Kernel { rank: 0, reads: vec![Layout::ROWS], writes: outputs.map(|_| Layout::ROWS).collect(), dispatches }
+}

@@ -1,0 +1,152 @@
+//! Elements of one tensor to places along an axis of another.
+
+use super::binary::eight;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// What becomes of an element and the updates that are meant for it, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScatterKind {
+    /// The last update: ONNX's `none`. Elements may be of any type.
+    Replace,
+    /// The sum of all
+    Add,
+    /// The product of all
+    Mul,
+    /// The greatest
+    Max,
+    /// The least
+    Min,
+}
+
+/// `torch.scatter` and `scatter_reduce`, ONNX's `ScatterElements`: each update chooses its place along an axis of x, for two
+/// dimensions and axis 1 `y[i, index[i, j]] ∘= updates[i, j]`; the rest is x's.
+///
+/// Inputs: x; the indices, `i32`s, with x's number of dimensions and outside of the axis at most its sizes; the updates, of the
+/// indices' shape and x's type. An index from `-size` to -1 counts from the end. A session refuses others; where nobody checks, their
+/// updates are lost. Updates of one element come in their order along the axis, always: each element of the output looks through
+/// the indices of its line, which costs their product.
+#[derive(Clone, Copy, Debug)]
+pub struct Scatter {
+    axis: usize,
+    kind: ScatterKind,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    sizes: [u32; 8],
+    index_sizes: [u32; 8],
+    index_strides: [u32; 8],
+    count: u32,
+    size: u32,
+    length: u32,
+    stride: u32,
+    own: u32,
+    pad: [u32; 3],
+}
+
+impl ScatterKind {
+    /// The element type of what is scattered, with the indices second and the updates third.
+    pub(crate) fn dtypes(self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        if self != ScatterKind::Replace && inputs[0] == DType::Bool {
+            return Err(ErrorKind::argument("the elements of input 0", "f32 or i32", inputs[0]));
+        }
+        expect_dtypes(inputs, |i| if i == 1 { DType::I32 } else { inputs[0] })?;
+        Ok(inputs[..1].to_vec())
+    }
+
+    /// What such updates cost: an operation each.
+    pub(crate) fn cost(self, updates: &Shape) -> Cost {
+        Cost::held(if self == ScatterKind::Replace { 0 } else { updates.elements() as u64 })
+    }
+}
+
+/// The range of indices that count from either end of an axis.
+pub(crate) fn from_both_ends(size: usize) -> [i32; 2] {
+    let size = i32::try_from(size).unwrap_or(i32::MAX);
+    [-size, size - 1]
+}
+
+impl Scatter {
+    /// Along `axis`.
+    pub fn new(axis: usize, kind: ScatterKind) -> Scatter {
+        Scatter { axis, kind }
+    }
+}
+
+impl Op for Scatter {
+    fn name(&self) -> &'static str {
+        "scatter"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x, index, updates] = expect_inputs::<3>(inputs)?;
+        if self.axis >= x.len() {
+            return Err(ErrorKind::argument("axis", format_args!("a dimension of {x}"), self.axis));
+        }
+        let within = |d: usize| d == self.axis || index[d] <= x[d];
+        if index.len() != x.len() || !(0..x.len()).all(within) {
+            let wanted = format!("at most {x}, but for dimension {}", self.axis);
+            return Err(ErrorKind::argument("index", wanted, index));
+        }
+        if updates != index {
+            return Err(ErrorKind::argument("updates", format_args!("{index}, as the indices"), updates));
+        }
+        eight(x, 1)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        self.kind.dtypes(inputs)
+    }
+
+    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
+        (position == 1).then(|| from_both_ends(io.inputs[0][self.axis]))
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, index) = (&io.inputs[0], &io.inputs[1]);
+        let mut index_sizes = index.to_vec();
+        let mut index_strides = index.strides();
+        // Along the axis all places are looked at.
+        let length = std::mem::replace(&mut index_sizes[self.axis], x[self.axis]);
+        let stride = std::mem::take(&mut index_strides[self.axis]);
+        let params = Params {
+            sizes: eight(x, 1)?,
+            index_sizes: eight(&index_sizes, 1)?,
+            index_strides: eight(&index_strides, 0)?,
+            count: x.elements() as u32,
+            size: x[self.axis] as u32,
+            length: length as u32,
+            stride: stride as u32,
+            own: x.strides()[self.axis] as u32,
+            pad: [0; 3],
+        };
+        let shader = shader!("scatter", "index", "scatter")
+            .set("KIND", self.kind as u32)
+            .set("FLOAT", io.dtypes[0] == DType::F32);
+        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &params, bindings, x.elements().div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        self.kind.cost(&io.inputs[2])
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
+    }
+}
+
+impl Graph {
+    /// Adds a [`Scatter`].
+    pub fn scatter(&mut self, x: Value, axis: usize, index: Value, updates: Value, kind: ScatterKind) -> Result<Value> {
+        self.push(Scatter::new(axis, kind), &[x, index, updates])
+    }
+}

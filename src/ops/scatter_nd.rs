@@ -1,0 +1,112 @@
+//! Slices of one tensor to places in another.
+
+use super::binary::eight;
+use super::scatter::{ScatterKind, from_both_ends};
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// ONNX's `ScatterND`, `index_put` of all dimensions' first: each tuple of indices is the place of a slice of x, and
+/// `y[index[t, ..]] ∘= updates[t, ..]`; the rest is x's.
+///
+/// Inputs: x; the tuples, `i32`s `[.., k]` for the first k dimensions of x; the updates, `[..]` and x's other dimensions, of x's
+/// type. An index from `-size` to -1 counts from the end. Where nobody checks, the update of a place that isn't there is lost.
+/// Updates of one element come in the tuples' order, always: each element of the output looks through all tuples, which costs
+/// their product. It suits few tuples.
+#[derive(Clone, Copy, Debug)]
+pub struct ScatterNd {
+    kind: ScatterKind,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    sizes: [u32; 8],
+    count: u32,
+    inner: u32,
+    tuples: u32,
+    k: u32,
+}
+
+impl ScatterNd {
+    /// Updates by tuples.
+    pub fn new(kind: ScatterKind) -> ScatterNd {
+        ScatterNd { kind }
+    }
+}
+
+/// How many dimensions of x, from `first` on, a tuple chooses from, and what comes before the tuples in their shape.
+pub(crate) fn tuples<'a>(x: &Shape, index: &'a Shape, first: usize) -> Result<(usize, &'a [usize]), ErrorKind> {
+    let (&k, outer) = index.split_last().filter(|(k, _)| (1..=x.len() - first).contains(*k)).ok_or_else(|| {
+        let wanted = format!("tuples of 1 to {} indices, in its last dimension", x.len() - first);
+        ErrorKind::argument("index", wanted, index)
+    })?;
+    Ok((k, outer))
+}
+
+/// The range of indices in tuples: that of the largest dimension.
+pub(crate) fn tuple_range(sizes: &[usize]) -> [i32; 2] {
+    from_both_ends(sizes.iter().copied().max().unwrap_or(1))
+}
+
+impl Op for ScatterNd {
+    fn name(&self) -> &'static str {
+        "scatter_nd"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x, index, updates] = expect_inputs::<3>(inputs)?;
+        let (k, outer) = tuples(x, index, 0)?;
+        let wanted: Shape = [outer, &x[k..]].concat().into();
+        if *updates != wanted {
+            return Err(ErrorKind::argument("updates", wanted, updates));
+        }
+        eight(&x[..k], 1)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        self.kind.dtypes(inputs)
+    }
+
+    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
+        let (x, index) = (&io.inputs[0], &io.inputs[1]);
+        (position == 1).then(|| tuple_range(&x[..index.last().copied().unwrap_or(0)]))
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, index) = (&io.inputs[0], &io.inputs[1]);
+        let (k, outer) = tuples(x, index, 0)?;
+        let params = Params {
+            sizes: eight(&x[..k], 1)?,
+            count: x.elements() as u32,
+            inner: x[k..].iter().product::<usize>() as u32,
+            tuples: outer.iter().product::<usize>() as u32,
+            k: k as u32,
+        };
+        let shader = shader!("scatter_nd", "index", "scatter")
+            .set("KIND", self.kind as u32)
+            .set("FLOAT", io.dtypes[0] == DType::F32);
+        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &params, bindings, x.elements().div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        self.kind.cost(&io.inputs[2])
+    }
+
+    fn reach(&self, io: &Io) -> Reach {
+        if io.inputs[1].last().is_some_and(|&k| k <= 2) { Reach::Pixel } else { Reach::Everything }
+    }
+}
+
+impl Graph {
+    /// Adds a [`ScatterNd`].
+    pub fn scatter_nd(&mut self, x: Value, index: Value, updates: Value, kind: ScatterKind) -> Result<Value> {
+        self.push(ScatterNd::new(kind), &[x, index, updates])
+    }
+}

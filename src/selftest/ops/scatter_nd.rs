@@ -1,0 +1,59 @@
+use super::scatter::{KINDS, after, whole};
+use crate::DType;
+use crate::ops::ScatterKind;
+use crate::selftest::cases::{graph, random};
+use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
+
+/// The number of the slice that a tuple of indices names, among the first dimensions of a tensor.
+pub fn slice(sizes: &[usize], tuple: &[f32]) -> usize {
+    let place = |i: f32, size: usize| (i as isize).rem_euclid(size as isize) as usize;
+    sizes.iter().zip(tuple).fold(0, |flat, (&size, &i)| flat * size + place(i, size))
+}
+
+/// Each slice of the updates to its place.
+pub fn scatter_nd(x: &Tensor, index: &Tensor, updates: &Tensor, kind: ScatterKind) -> Tensor {
+    let k = *index.shape.last().expect("tuples");
+    let inner: usize = x.shape[k..].iter().product();
+    let place = |i: usize| slice(&x.shape[..k], &index.data[i / inner * k..][..k]) * inner + i % inner;
+    after(x, (0..updates.data.len()).map(|i| (place(i), f64::from(updates.data[i]))), kind)
+}
+
+/// Tuples of indices from either end, for dimensions of these sizes.
+pub fn tuples(outer: &[usize], sizes: &[usize]) -> Tensor {
+    let index = random(9, [outer, &[sizes.len()]].concat());
+    let data = index.data.iter().zip(sizes.iter().cycle()).map(|(&x, &size)| (x * size as f32).floor());
+    Tensor::new(index.shape.clone(), data.collect()).of(DType::I32)
+}
+
+/// The cases.
+pub fn cases(t: &Suite) {
+    let cases: [(&[usize], usize, &[usize]); 8] = [
+        (&[1], 1, &[1]),
+        (&[7], 1, &[65]),
+        (&[5, 3], 1, &[4]),
+        (&[5, 3], 2, &[]),
+        (&[3, 65], 2, &[2, 67]),
+        (&[4, 5, 6], 2, &[2, 3]),
+        (&[4, 5, 6], 1, &[3]),
+        (&[2, 3, 2, 3, 2, 3, 2, 3], 8, &[9]),
+    ];
+    for (kind, tolerance) in KINDS {
+        for (shape, k, outer) in cases {
+            let case = format!("{outer:?} tuples of {k} in {shape:?}");
+            let updates = random(2, [outer, &shape[k..]].concat());
+            check(t, &case, [&random(1, shape), &tuples(outer, &shape[..k]), &updates], kind, tolerance);
+        }
+        let updates = whole(2, &[4, 2]);
+        check(t, "i32s", [&whole(1, &[5, 3, 2]), &tuples(&[4], &[5, 3]), &updates], kind, Tolerance::Exact);
+    }
+    let truth = |seed, shape: &[usize]| random(seed, shape).map(|x| f64::from(x > 0.0)).of(DType::Bool);
+    let (x, updates) = (truth(1, &[5, 3]), truth(2, &[4, 3]));
+    check(t, "truth values", [&x, &tuples(&[4], &[5]), &updates], ScatterKind::Replace, Tolerance::Exact);
+}
+
+fn check(t: &Suite, case: &str, [x, index, updates]: [&Tensor; 3], kind: ScatterKind, tolerance: Tolerance) {
+    let graph = graph(&[x, index, updates], |graph, v| graph.scatter_nd(v[0], v[1], v[2], kind));
+    let expected = scatter_nd(x, index, updates, kind);
+    t.check(&format!("{kind:?} {case}"), &graph, &[x, index, updates], &expected, tolerance);
+}
