@@ -11,6 +11,7 @@ import ml_dtypes
 import numpy as np
 import torch
 import torch.nn.functional as F
+import torchvision
 from generate_ops import case, save
 from onnx.helper import make_node
 from onnx.reference import ReferenceEvaluator
@@ -162,9 +163,30 @@ def transposed():
     add("uneven", 2, 4, [3, 2, 3], [2, 1, 3], [1, 0, 1], [1, 0, 2], [1, 2, 1], 2)
 
 
+def roi_align(x, rois, batch, *, output_size, spatial_scale, sampling_ratio, aligned, max):
+    if not max:
+        boxes = torch.cat((batch[:, None], rois), 1)
+        return torchvision.ops.roi_align(x, boxes, output_size, spatial_scale, sampling_ratio, aligned)
+    mode = "half_pixel" if aligned else "output_half_pixel"
+    attributes = {"output_height": output_size[0], "output_width": output_size[1], "spatial_scale": spatial_scale}
+    attributes |= {"sampling_ratio": sampling_ratio, "coordinate_transformation_mode": mode}
+    return reference("RoiAlign", x, rois, batch.long(), mode="max", **attributes)
+
+
+def regions():
+    rois = torch.tensor([[0.9, 1.1, 5.3, 6.7], [-2.3, -3.1, 4.4, 5.6], [4.2, 3.7, 13.3, 11.9], [3.3, 2.2, 3.3, 2.2]])
+    inputs = {"input": torch.randn(2, 2, 7, 6), "rois": rois, "batch": torch.tensor([0.0, 1.0, 1.0, 0.0])}
+    for max in (False, True):
+        for aligned in (False, True):
+            for ratio in (0, 2):
+                size = {"output_size": [3, 2], "spatial_scale": 0.5 if ratio else 1.0}
+                attributes = {**size, "sampling_ratio": ratio, "aligned": aligned, "max": max}
+                case(f"roi_align_{max}_{aligned}_{ratio}", "roi_align", roi_align, attributes, **inputs)
+
+
 def main():
     torch.manual_seed(0)
-    for cases in (roundings, scatterings, poolings, transposed):
+    for cases in (roundings, scatterings, poolings, transposed, regions):
         cases()
     save("onnx")
 

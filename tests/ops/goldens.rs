@@ -4,7 +4,7 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 use shadernet::ops::{
     Classify, Compare, GluKind, GridPadding, GridSampleMode, Logical, PaddingMode, PoolKind, ReduceKind, ResizeMode,
-    ScatterKind,
+    RoiAlignMode, ScatterKind,
 };
 use shadernet::selftest::ops::append::append;
 use shadernet::selftest::ops::attention::{Sight, attention};
@@ -17,8 +17,8 @@ use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
 use shadernet::selftest::ops::rotary::rotary_embedding;
 use shadernet::selftest::ops::{
     activation, arg_reduce, binary, cast, classify, cumsum, embedding, expand, gather, gather_nd, glu, index_select,
-    logic, matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, round_to, scatter, scatter_nd, slice, split, top_k,
-    unary,
+    logic, matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, roi_align, round_to, scatter, scatter_nd, slice,
+    split, top_k, unary,
 };
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use shadernet::{DType, Op};
@@ -31,7 +31,7 @@ const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
     (include_str!("../goldens/index.json"), 83, include_bytes!("../goldens/index.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
-    (include_str!("../goldens/onnx.json"), 52, include_bytes!("../goldens/onnx.safetensors")),
+    (include_str!("../goldens/onnx.json"), 60, include_bytes!("../goldens/onnx.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/pool.json"), 61, include_bytes!("../goldens/pool.safetensors")),
     (include_str!("../goldens/reduce.json"), 125, include_bytes!("../goldens/reduce.safetensors")),
@@ -201,6 +201,16 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
             let pads = padding.map(|padding| [padding; 2]);
             let conv = conv_transpose3d::Conv { stride, pads, output_padding, dilation, groups };
             conv_transpose3d(x, &inputs[1], inputs.get(2), &conv)
+        }
+        "roi_align" => {
+            let align = roi_align::Align {
+                size: attributes.sizes("output_size"),
+                spatial_scale: attributes.number("spatial_scale"),
+                sampling_ratio: attributes.size("sampling_ratio"),
+                aligned: attributes.flag("aligned"),
+                mode: if attributes.flag("max") { RoiAlignMode::Max } else { RoiAlignMode::Average },
+            };
+            roi_align::roi_align(x, &inputs[1], &inputs[2], &align)
         }
         "linear" => reference::linear(x, &inputs[1], inputs.get(2)),
         "matmul" => reference::matmul(x, &inputs[1]),

@@ -45,6 +45,7 @@ mod reduce;
 mod reshape;
 mod resize;
 mod rms_norm;
+mod roi_align;
 mod rotary;
 mod round_to;
 mod scatter;
@@ -112,6 +113,7 @@ tables! {
     reshape
     resize
     rms_norm
+    roi_align
     rotary
     round_to
     scatter

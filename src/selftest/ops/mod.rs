@@ -38,6 +38,7 @@ pub mod reduce;
 pub mod reshape;
 pub mod resize;
 pub mod rms_norm;
+pub mod roi_align;
 pub mod rotary;
 pub mod round_to;
 pub mod scatter;
@@ -163,6 +164,12 @@ pub const TABLES: &[Table] = &[
     table!(reshape, "reshape, Flatten, squeeze, unsqueeze", "shape", "reshape flatten"),
     table!(resize, "interpolate, Upsample (ONNX Resize)", "size or scale_factor, mode, align_corners", "interpolate"),
     table!(rms_norm, "RMSNorm", "normalized_shape, weight, eps", "rms_norm"),
+    table!(
+        roi_align,
+        "roi_align (ONNX RoiAlign)",
+        "output_size, spatial_scale, sampling_ratio, aligned, mode",
+        "roi_align"
+    ),
     table!(rotary, "rotary position embedding", "heads, theta, dimension, interleaved, positions", "rotary_embedding"),
     table!(round_to, "rounding to float16, bfloat16, float8, float4 (ONNX Cast)", "format, saturate", "round_to"),
     table!(

@@ -1,0 +1,75 @@
+// Regions of images, resampled: y[r, c, oy, ox] is the mean of samples of x[batch[r], c] in that part of region r, each the bilinear
+// sum of four pixels. MAX: the largest of their weighted pixels instead, as ONNX has it.
+//
+// One invocation computes one element. x, y: row-major; rois: (x1, y1, x2, y2), of which `scale` makes pixels. samples: of a part along
+// each axis; 0: as many as it is long, and at most as the image. aligned: pixels are areas, and regions may be shorter than one.
+
+override MAX: bool = false;
+
+struct Params {
+    n: u32, c: u32, in_h: u32, in_w: u32, out_h: u32, out_w: u32, count: u32, samples: u32, scale: f32, aligned: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> rois: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> batch: array<i32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+// Between two neighbours along an axis of the image: the near one, the far one, the weight of the far one.
+fn between(at: f32, size: u32) -> vec3<f32> {
+    let last = f32(size - 1u);
+    let near = min(floor(max(at, 0.0)), last);
+    return vec3<f32>(near, min(near + 1.0, last), select(max(at, 0.0) - near, 0.0, near >= last));
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    let row = i / params.out_w;
+    let plane = row / params.out_h;
+    let part = vec2<f32>(f32(i % params.out_w), f32(row % params.out_h));
+    let region = plane / params.c;
+    let image = u32(clamp(batch[region], 0, i32(params.n) - 1));
+    let first = (image * params.c + plane % params.c) * params.in_h * params.in_w;
+
+    let size = vec2<u32>(params.in_w, params.in_h);
+    let corners = rois[region] * params.scale - select(0.0, 0.5, params.aligned == 1u);
+    let whole = corners.zw - corners.xy;
+    let length = select(max(whole, vec2<f32>(1.0)), whole, params.aligned == 1u);
+    let each = length / vec2<f32>(f32(params.out_w), f32(params.out_h));
+    var samples = vec2<u32>(params.samples);
+    if params.samples == 0u { samples = vec2<u32>(clamp(ceil(each), vec2<f32>(), vec2<f32>(size))); }
+
+    var result = 0.0;
+    for (var j = 0u; j < samples.y; j++) {
+        for (var k = 0u; k < samples.x; k++) {
+            let within = (vec2<f32>(f32(k), f32(j)) + 0.5) / vec2<f32>(samples);
+            let at = corners.xy + (part + within) * each;
+            var pixels = vec4<f32>();
+            if all(at >= vec2<f32>(-1.0)) && all(at <= vec2<f32>(size)) {
+                let across = between(at.x, size.x);
+                let down = between(at.y, size.y);
+                let above = first + u32(down.x) * size.x;
+                let below = first + u32(down.y) * size.x;
+                let upper = vec2<f32>(x[above + u32(across.x)], x[above + u32(across.y)]);
+                let lower = vec2<f32>(x[below + u32(across.x)], x[below + u32(across.y)]);
+                let weights = vec2<f32>(1.0 - across.z, across.z);
+                pixels = vec4<f32>(upper * weights * (1.0 - down.z), lower * weights * down.z);
+            }
+            if MAX {
+                let largest = max(max(pixels.x, pixels.y), max(pixels.z, pixels.w));
+                result = select(max(result, largest), largest, j + k == 0u);
+            } else {
+                result += pixels.x + pixels.y + pixels.z + pixels.w;
+            }
+        }
+    }
+    if !MAX { result /= f32(max(samples.x * samples.y, 1u)); }
+    y[i] = result;
+}

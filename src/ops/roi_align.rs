@@ -1,0 +1,158 @@
+//! Regions of images, each resampled to one size.
+
+use super::index_select::places;
+use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// What is made of the samples in a part of a region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RoiAlignMode {
+    /// Their mean.
+    #[default]
+    Average,
+    /// As ONNX has it: the largest of the weighted pixels that they are sums of.
+    Max,
+}
+
+/// `torchvision.ops.roi_align`, ONNX's `RoiAlign`: of images `[N, C, H, W]` and regions `[R, 4]`, each `(x1, y1, x2, y2)`, the regions
+/// as images `[R, C, H', W']`. A third input, `i32`s `[R]`, says whose image each is a region of; a session refuses what isn't
+/// there, and where nobody checks, the nearest is taken.
+///
+/// A region is divided into `H' x W'` parts, and each of those sampled at a grid of places, bilinearly. A sample more than a pixel
+/// outside is 0.
+#[derive(Clone, Copy, Debug)]
+pub struct RoiAlign {
+    size: [usize; 2],
+    spatial_scale: f32,
+    sampling_ratio: usize,
+    aligned: bool,
+    mode: RoiAlignMode,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    n: u32,
+    c: u32,
+    in_h: u32,
+    in_w: u32,
+    out_h: u32,
+    out_w: u32,
+    count: u32,
+    samples: u32,
+    scale: f32,
+    aligned: u32,
+    pad: [u32; 2],
+}
+
+impl RoiAlign {
+    /// To images of that size, `[vertical, horizontal]`.
+    pub fn new(size: [usize; 2]) -> RoiAlign {
+        let mode = RoiAlignMode::Average;
+        RoiAlign { size, spatial_scale: 1.0, sampling_ratio: 0, aligned: false, mode }
+    }
+
+    /// Pixels of the images to a unit of the regions.
+    #[must_use]
+    pub fn spatial_scale(self, spatial_scale: f32) -> RoiAlign {
+        RoiAlign { spatial_scale, ..self }
+    }
+
+    /// The samples of a part along each axis; 0: as many as it has pixels, rounded up, and no more than the image is long.
+    #[must_use]
+    pub fn sampling_ratio(self, sampling_ratio: usize) -> RoiAlign {
+        RoiAlign { sampling_ratio, ..self }
+    }
+
+    /// Whether pixels are areas, whose centres are at a half: ONNX's `half_pixel`, which is its default. Otherwise they are points, and
+    /// a region is at least one pixel long: `output_half_pixel`.
+    #[must_use]
+    pub fn aligned(self, aligned: bool) -> RoiAlign {
+        RoiAlign { aligned, ..self }
+    }
+
+    /// What is made of the samples.
+    #[must_use]
+    pub fn mode(self, mode: RoiAlignMode) -> RoiAlign {
+        RoiAlign { mode, ..self }
+    }
+}
+
+impl Op for RoiAlign {
+    fn name(&self) -> &'static str {
+        "roi_align"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x, rois, batch] = expect_inputs::<3>(inputs)?;
+        expect_rank("input", x, 4)?;
+        let [regions, 4] = rois[..] else {
+            return Err(ErrorKind::argument("rois", "[R, 4]", rois));
+        };
+        if batch[..] != [regions] {
+            return Err(ErrorKind::argument("batch_indices", format_args!("[{regions}]"), batch));
+        }
+        let [h, w] = self.size;
+        if h == 0 || w == 0 {
+            return Err(ErrorKind::argument("output_size", "1 or more", 0));
+        }
+        // More samples than that differ in nothing, and a device would be busy for long.
+        if self.sampling_ratio > 1 << 10 {
+            return Err(ErrorKind::argument("sampling_ratio", "at most 1024", self.sampling_ratio));
+        }
+        if !self.spatial_scale.is_finite() {
+            return Err(ErrorKind::argument("spatial_scale", "a finite number", self.spatial_scale));
+        }
+        let y = Shape::from([regions, x[1], h, w]);
+        super::expect_countable("output_size", &y)?;
+        Ok(vec![y])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        expect_dtypes(inputs, |i| if i == 2 { DType::I32 } else { DType::F32 })?;
+        Ok(vec![DType::F32])
+    }
+
+    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
+        (position == 2).then(|| places(io.inputs[0][0]))
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let params = Params {
+            n: x[0] as u32,
+            c: x[1] as u32,
+            in_h: x[2] as u32,
+            in_w: x[3] as u32,
+            out_h: y[2] as u32,
+            out_w: y[3] as u32,
+            count: y.elements() as u32,
+            samples: self.sampling_ratio as u32,
+            scale: self.spatial_scale,
+            aligned: self.aligned.into(),
+            pad: [0; 2],
+        };
+        let shader = shader!("roi_align", "index").set("MAX", self.mode == RoiAlignMode::Max);
+        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &params, bindings, y.elements().div_ceil(64));
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+    }
+
+    /// A weighted sum of four pixels for each sample, and their mean; how many the regions decide, where nobody says, and one counts.
+    fn cost(&self, io: &Io) -> Cost {
+        let samples = (self.sampling_ratio.max(1) as u64).pow(2);
+        let sampled = super::weighted(io.written(), 4).saturating_add(io.written());
+        Cost::held(samples.saturating_mul(sampled))
+    }
+}
+
+impl Graph {
+    /// Adds a [`RoiAlign`].
+    pub fn roi_align(&mut self, x: Value, rois: Value, batch_indices: Value, align: RoiAlign) -> Result<Value> {
+        self.push(align, &[x, rois, batch_indices])
+    }
+}
