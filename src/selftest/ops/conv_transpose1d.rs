@@ -11,6 +11,19 @@ use crate::{Graph, Result, Value};
 pub fn cases(t: &Suite) {
     lines(t);
     takes_in_batch_norm_residual_and_activation(t);
+    cut_by_side(t);
+}
+
+/// What is left of a line of which nothing was cut.
+fn cut_by_side(t: &Suite) {
+    let case = Case { name: "cut by side", padding: 0, ..BLOCK };
+    let x = random(1, case.x);
+    let all = case.reference(&x, true);
+    let [n, c, l] = all.dims();
+    let expected = Tensor::build([n, c, l - 4], |i| all.at(&[i[0], i[1], i[2] + 1]));
+    let op = case.op(true).pads([1, 3]);
+    let graph = graph(&[&x], |graph, x| graph.conv_transpose1d(x[0], op));
+    t.check(case.name, &graph, &[&x], &expected, Tolerance::Reduction(case.terms()));
 }
 
 /// Over images one pixel high; the attributes are `[1 or 0, horizontal]`.
