@@ -4,7 +4,8 @@
 // One workgroup computes ROWS rows x 4 COLUMNS columns of one matrix: COLUMNS invocations, all rows of four columns each, times
 // slices of k, which workgroup memory adds up. Neighbours read neighbouring b. Zero points of b come last, by the sum of a's row:
 // one multiplication a column instead of one subtraction a product.
-// a: row-major. b: (PACKED) [k][n/4] words of four bytes, counted from -offset, or row-major. a_zero, b_zero: one or each. y: row-major.
+// a: row-major. b: (PACKED) `grouped` [k][n/4] words of four bytes, counted from -offset, or
+// row-major. a_zero, b_zero: one or each. y: row-major.
 //
 // Not measured on a GPU yet.
 
@@ -33,7 +34,7 @@ struct Params {
 // Four columns of a row of b; what there isn't is the last one again.
 fn load_b(base: u32, k: u32, column: u32) -> vec4<i32> {
     if PACKED {
-        let word = b[k * ((params.n + 3u) / 4u) + column];
+        let word = b[grouped(k, column, params.k, (params.n + 3u) / 4u)];
         return vec4<i32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
     }
     let row = base + k * params.n;

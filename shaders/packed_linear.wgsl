@@ -4,8 +4,8 @@
 // One workgroup computes ROWS rows x 4 COLUMNS outputs: COLUMNS invocations, all rows of four outputs each, times slices of k, which
 // workgroup memory adds up. A slice takes every SLICESth chunk: some words, all of one block. Neighbours read neighbouring weights, and
 // all of a slice the same x.
-// x: [r][k/4] texels. w: [word of k][o/4] texels, a word of 8 or 4 (BITS) of each of four outputs. scale: [block][o/4] texels. zeros:
-// (ZEROS) [block][o/4] words of four bytes; otherwise one for all. y, residual: [r][o/4].
+// x: [r][k/4] texels. y, residual: [r][o/4]. `grouped`: w, [word of k][o/4] texels, a word of 8 or 4 (BITS) of each of four outputs;
+// scale, [block][o/4] texels; zeros, (ZEROS) [block][o/4] words of four bytes, otherwise one for all.
 //
 // Not measured on a GPU yet.
 
@@ -20,7 +20,7 @@ override ACTIVATION: u32 = 0u;
 
 struct Params {
     rows: u32, k: u32, words: u32, chunk: u32,
-    chunks_per_block: u32, out4: u32, first4: u32, wide4: u32,
+    chunks_per_block: u32, blocks: u32, out4: u32, first4: u32, wide4: u32,
     zero: f32, lo: f32, hi: f32, alpha: f32,
 }
 
@@ -60,13 +60,13 @@ fn main(
     let chunks = (params.words + params.chunk - 1u) / params.chunk;
     var sums: array<vec4<f32>, ROWS>;
     for (var chunk = lane / COLUMNS; chunk < chunks && there; chunk += SLICES) {
-        let at = chunk / params.chunks_per_block * params.wide4 + column;
+        let at = grouped(chunk / params.chunks_per_block, column, params.blocks, params.wide4);
         let s = scale[at];
         var zero = vec4<f32>(params.zero);
         if ZEROS { zero = vec4<f32>((vec4<u32>(zeros[at]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)); }
         let end = min((chunk + 1u) * params.chunk, params.words);
         for (var i = chunk * params.chunk; i < end; i++) {
-            let word = w[i * params.wide4 + column];
+            let word = w[grouped(i, column, params.words, params.wide4)];
             for (var part = 0u; part < 8u / BITS; part++) {
                 let shift = part * 16u;
                 let four = mat4x4<f32>(

@@ -1,6 +1,6 @@
 //! Product of integer matrices.
 
-use super::packing::{Requantize, expect_one, packed, tile, words};
+use super::packing::{Requantize, expect_one, grouped, packed, tile};
 use super::strided::walks;
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
@@ -110,9 +110,11 @@ impl IntegerMatMul {
     /// The second operand, of a weight four columns of a row to a word.
     fn operand(&self, k: usize, n: usize, caps: &Caps) -> Result<Binding, ErrorKind> {
         let Some(b) = self.b.clone() else { return Ok(Binding::Input(1)) };
-        let key = format!("integer matmul {} {n}", b.id());
-        expect_one(caps, "the weight", key, k * n.div_ceil(4), move || {
-            b.counted().chunks(n).flat_map(|row| words(row, 8)).collect()
+        let (key, quads) = (format!("integer matmul {} {n}", b.id()), n.div_ceil(4));
+        expect_one(caps, "the weight", key, k * quads, move || {
+            let numbers = b.counted();
+            let one = |row: usize, column: usize| if column < n { numbers[row * n + column] } else { 0 };
+            grouped(k, 0..quads, |row, quad| u32::from_le_bytes([0, 1, 2, 3].map(|lane| one(row, 4 * quad + lane))))
         })
     }
 }

@@ -4,7 +4,8 @@ use super::activation::ActivationParams;
 use super::epilogue::Epilogue;
 use super::gemm::chunks;
 use super::image_places;
-use super::packing::{buffer, packed, tile, words};
+use super::packing::{buffer, grouped, packed, tile};
+use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
@@ -46,6 +47,7 @@ struct Params {
     words: u32,
     chunk: u32,
     chunks_per_block: u32,
+    blocks: u32,
     out4: u32,
     first4: u32,
     wide4: u32,
@@ -114,44 +116,44 @@ impl PackedLinear {
         Err(ErrorKind::argument(argument, wanted, of.shape()))
     }
 
-    /// What orders [out][several], or [several][out], as [several][quads of outputs][4].
-    fn by_quads<T: Copy + Default>(&self, from: &[T], several: usize, quads: Range<usize>) -> Vec<T> {
-        let out = from.len() / several;
-        let at = |i: usize, o: usize| if self.transposed { i * out + o } else { o * several + i };
-        let outputs = 4 * quads.start..4 * quads.end;
-        let one = |i: usize, o: usize| if o < out { from[at(i, o)] } else { T::default() };
-        (0..several).flat_map(|i| outputs.clone().map(move |o| (i, o))).map(|(i, o)| one(i, o)).collect()
-    }
-
     /// Weights, scales and zero points of some quads of outputs.
-    fn pack(&self, features: usize, quads: Range<usize>, bits: u32) -> Result<[Binding; 3], ErrorKind> {
+    fn pack(&self, features: usize, quads: Range<usize>, of: IntType) -> Result<[Binding; 3], ErrorKind> {
         let [out, inputs, blocks] = self.sizes()?;
-        let (each, wide) = ((32 / bits) as usize, quads.len());
-        let count = features.div_ceil(each) * 4 * wide;
+        let (transposed, wide) = (self.transposed, quads.len());
+        // The four of a quad in one row of several; beyond the last output the last one again.
+        let four = move |quad: usize, row: usize, rows: usize| {
+            let at = |o: usize| if transposed { row * out + o } else { o * rows + row };
+            [0, 1, 2, 3].map(|lane| at((4 * quad + lane).min(out - 1)))
+        };
         let ids = (self.weight.id(), self.scale.id(), self.zero_point.as_ref().map(Constant::id));
-        let key =
-            |of: &str| format!("packed linear {of} {ids:?} {out} {features} {blocks} {} {quads:?}", self.transposed);
-        let (of, part) = (self.clone(), quads.clone());
-        let weight = buffer(key("weight"), count, move || {
-            let numbers = of.by_quads(&of.weight.counted(), inputs, part.clone());
-            let of_words = numbers[..features * 4 * wide].chunks(each * 4 * wide);
-            let word = |rows: &[u8], o: usize| {
-                words(&rows[o..].iter().step_by(4 * wide).copied().collect::<Vec<u8>>(), bits)[0]
+        let key = |of: &str| format!("packed linear {of} {ids:?} {out} {features} {blocks} {transposed} {quads:?}");
+
+        let (weight, part) = (self.weight.clone(), quads.clone());
+        let each = (32 / of.bits()) as usize;
+        let count = features.div_ceil(each);
+        let weight = buffer(key("weight"), 4 * count * wide, move || {
+            let numbers = weight.counted();
+            let word = |i: usize, quad: usize| {
+                let ks = (i * each..features.min((i + 1) * each)).rev();
+                ks.map(|k| four(quad, k, inputs).map(|at| u32::from(numbers[at])))
+                    // The first k lowest.
+                    .fold([0; 4], |words, more| [0, 1, 2, 3].map(|lane| words[lane] << of.bits() | more[lane]))
             };
-            of_words.flat_map(|rows| (0..4 * wide).map(move |o| word(rows, o))).collect()
+            grouped(count, part.clone(), word).into_flattened()
         });
-        let (of, part) = (self.clone(), quads.clone());
+        let (scale, part) = (self.scale.clone(), quads.clone());
         let scale = buffer(key("scale"), 4 * blocks * wide, move || {
-            let scales: Vec<u32> = of.scale.values().into_iter().map(f32::to_bits).cycle().take(out * blocks).collect();
-            of.by_quads(&scales, blocks, part.clone())
+            let scales = scale.values();
+            let scale = |at: usize| scales[at % scales.len()].to_bits();
+            grouped(blocks, part.clone(), |block, quad| four(quad, block, blocks).map(scale)).into_flattened()
         });
         let several = self.zero_point.clone().filter(|zero_point| zero_point.shape().elements() > 1);
-        let (of, offset) = (self.clone(), packed("weight", &self.weight)?.offset());
         let count = if several.is_some() { blocks * wide } else { 1 };
         let zeros = buffer(key("zeros"), count, move || {
             let Some(zeros) = &several else { return vec![0] };
-            let zeros: Vec<u8> = whole(zeros).into_iter().map(|zero| (zero + offset) as u8).collect();
-            words(&of.by_quads(&zeros, blocks, quads.clone()), 8)
+            let zeros = whole(zeros);
+            let zero = |at: usize| zeros[at].wrapping_add(of.offset()) as u8;
+            grouped(blocks, quads.clone(), |block, quad| u32::from_le_bytes(four(quad, block, blocks).map(zero)))
         });
         Ok([weight, scale, zeros].map(Binding::Weight))
     }
@@ -201,12 +203,12 @@ impl Op for PackedLinear {
         let chunk = if blocks == 1 { CHUNK } else { CHUNK.min(1 << of_block.trailing_zeros()) };
         let layout = if x.len() == 2 { Layout::channels } else { Layout::packed };
         let [high, columns] = tile(1, rows, out, caps);
-        let shader = shader!("packed_linear", "activation", "index")
+        let shader = shader!("packed_linear", "activation", "index", "quantize")
             .tile("ROWS", high as u32)
             .tile("COLUMNS", columns as u32)
             .set("BITS", of.bits());
         let zero = self.zero_point.as_ref().filter(|zero| zero.shape().elements() == 1);
-        let zero = zero.map_or(0, |zero| whole(zero)[0]) + of.offset();
+        let zero = zero.map_or(0, |zero| whole(zero)[0]).wrapping_add(of.offset());
         let several = self.zero_point.as_ref().is_some_and(|zero| zero.shape().elements() > 1);
         let shader = self.epilogue.of(shader.set("ZEROS", several));
         let out4 = out.div_ceil(4);
@@ -214,7 +216,7 @@ impl Op for PackedLinear {
         let bias = buffer(format!("bias {:?} {out4}", bias.as_ref().map(Constant::id)), 4 * out4, move || {
             bias.as_ref().map_or_else(Vec::new, Constant::values).into_iter().map(f32::to_bits).collect()
         });
-        let kernel = |&place: &Place| {
+        let kernel = |(rank, &place): (usize, &Place)| {
             let dispatches = chunks(caps, 4, count.max(blocks) * 16, out4)?.map(|(first4, wide4)| {
                 let params = Params {
                     rows: rows as u32,
@@ -222,13 +224,14 @@ impl Op for PackedLinear {
                     words: count as u32,
                     chunk: chunk as u32,
                     chunks_per_block: if blocks == 1 { u32::MAX } else { (of_block / chunk) as u32 },
+                    blocks: blocks as u32,
                     out4: out4 as u32,
                     first4: first4 as u32,
                     wide4: wide4 as u32,
                     zero: zero as f32,
                     activation: ActivationParams::of(self.epilogue.activation),
                 };
-                let [weight, scale, zeros] = self.pack(features, first4..first4 + wide4, of.bits())?;
+                let [weight, scale, zeros] = self.pack(features, first4..first4 + wide4, of)?;
                 let (bias, residual) = (Binding::Weight(bias.clone()), self.epilogue.binding());
                 let bindings = vec![Binding::Input(0), weight, scale, zeros, bias, residual, Binding::Output(0)];
                 let texture = place == Place::Texture;
@@ -237,9 +240,10 @@ impl Op for PackedLinear {
                 Ok(Dispatch::new(shader, &params, bindings, rows.div_ceil(high) * wide4.div_ceil(columns)))
             });
             let (reads, writes) = (vec![layout(place); self.epilogue.inputs()], vec![layout(place)]);
-            Ok(Kernel { rank: 0, reads, writes, dispatches: dispatches.collect::<Result<_, ErrorKind>>()? })
+            Ok(Kernel { rank: rank as u8, reads, writes, dispatches: dispatches.collect::<Result<_, ErrorKind>>()? })
         };
-        image_places(caps).iter().map(kernel).collect()
+        // All of a slice load the same x: from a texture that is worth a conversion.
+        image_places(caps).iter().enumerate().map(kernel).collect()
     }
 
     fn cost(&self, io: &Io) -> Cost {

@@ -4,6 +4,7 @@ use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::kernel::{Binding, Caps, Packed, Place};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The type of packed weights, if a kernel can read them.
@@ -21,6 +22,17 @@ pub(crate) fn words(numbers: &[u8], bits: u32) -> Vec<u32> {
     let each = (32 / bits) as usize;
     let word = |numbers: &[u8]| numbers.iter().rev().fold(0, |word, &number| (word << bits) | u32::from(number));
     numbers.chunks(each).map(word).collect()
+}
+
+/// What belongs to each row and each of some columns, in the order of `grouped` of `shaders/lib/quantize.wgsl`.
+pub(crate) fn grouped<T>(rows: usize, columns: Range<usize>, at: impl Fn(usize, usize) -> T) -> Vec<T> {
+    let mut all = Vec::with_capacity(rows * columns.len());
+    for first in columns.clone().step_by(16) {
+        for row in 0..rows {
+            all.extend((first..(first + 16).min(columns.end)).map(|column| at(row, column)));
+        }
+    }
+    all
 }
 
 /// So many words of a weight in a buffer.
