@@ -7,9 +7,13 @@
 
 use serde_json::{Value as Json, json};
 use shadernet::ops::{
-    Activation, Attention, BatchNorm2d, BinaryKind, Conv2d, GroupNorm, LayerNorm, MatMul, Pool2d, PoolKind,
+    Activation, Attention, BatchNorm2d, BinaryKind, Conv2d, GroupNorm, LayerNorm, MatMul, PackedLinear, Pool2d,
+    PoolKind,
 };
-use shadernet::{BATCH, Constant, Context, ContextOptions, ErrorKind, Graph, Model, Result, Value, seeded_input, wgpu};
+use shadernet::{
+    BATCH, Constant, Context, ContextOptions, DType, ErrorKind, Graph, IntType, Model, Result, Value, seeded_input,
+    wgpu,
+};
 use std::time::Instant;
 
 /// What all cases have in common.
@@ -50,6 +54,7 @@ fn main() -> Result<()> {
     if products {
         return Ok(());
     }
+    bench.linears()?;
     bench.memory_bound()?;
     bench.attention()
 }
@@ -71,6 +76,12 @@ fn graph(shapes: &[&[usize]], build: impl FnOnce(&mut Graph, &[Value]) -> Result
 
 fn weight(shape: &[usize]) -> Constant {
     Constant::new("weight", shape, seeded_input(1, &shape.into()))
+}
+
+/// Packed weights of some bits or other.
+fn packed(shape: &[usize], of: IntType) -> Constant {
+    let bytes = shape.iter().product::<usize>() * of.bits() as usize / 8;
+    Constant::packed("weight", shape, of, move || (0..bytes).map(|i| ((i * 37) >> 3) as u8).collect())
 }
 
 /// What a frame has to move: its inputs and outputs.
@@ -108,6 +119,27 @@ impl Bench {
             let parts = json!({ "channels": [c, o], "kernel": k, "stride": s, "groups": g, "size": size });
             let name = format!("conv2d {c}->{o} {k}x{k}/{s} groups {g} @{size}");
             self.report_layer(&name, &layer, json!({ "conv2d": parts }))?;
+        }
+        Ok(())
+    }
+
+    /// Linear layers of one row and of many, with weights of four bytes and with packed ones.
+    fn linears(&self) -> Result<()> {
+        for (rows, k, out) in [(1, 4096, 4096), (256, 1024, 1024)] {
+            let name = |of: &str| format!("linear {rows}x{k}x{out} {of}");
+            let layer = graph(&[&[rows, k]], |graph, x| graph.linear(x[0], weight(&[out, k]), None))?;
+            self.report(&name("f32"), &layer)?;
+            for of in [IntType::U4, IntType::I8] {
+                let (q, scale) = (packed(&[out, k], of), weight(&[out, k / 32]));
+                let linear = PackedLinear::new(q, scale).block_size(32);
+                let layer = graph(&[&[rows, k]], |graph, x| graph.packed_linear(x[0], linear))?;
+                self.report(&name(&format!("{of} in blocks of 32")), &layer)?;
+            }
+            let mut integers = Graph::new();
+            let x = integers.typed_input("x", DType::I32, [rows, k]);
+            let y = integers.integer_linear(x, packed(&[k, out], IntType::I8), [None; 2], None)?;
+            integers.output("y", y);
+            self.report(&name("of integers, i8"), &integers)?;
         }
         Ok(())
     }

@@ -26,6 +26,62 @@ impl fmt::Display for DType {
     }
 }
 
+/// The integers that quantised numbers are. On the device a value of them is a tensor of [`DType::I32`] within their range; weights
+/// stay as narrow as they are: see [`Constant::packed`](crate::Constant::packed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IntType {
+    /// 0 to 15
+    U4,
+    /// -8 to 7
+    I4,
+    /// 0 to 255
+    U8,
+    /// -128 to 127
+    I8,
+    /// 0 to 65,535
+    U16,
+    /// -32,768 to 32,767
+    I16,
+}
+
+impl IntType {
+    /// The bits of each.
+    pub fn bits(self) -> u32 {
+        match self {
+            IntType::U4 | IntType::I4 => 4,
+            IntType::U8 | IntType::I8 => 8,
+            IntType::U16 | IntType::I16 => 16,
+        }
+    }
+
+    /// Whether they have a sign, in two's complement.
+    pub fn is_signed(self) -> bool {
+        matches!(self, IntType::I4 | IntType::I8 | IntType::I16)
+    }
+
+    /// The least and the greatest.
+    pub fn range(self) -> [i32; 2] {
+        let least = -self.offset();
+        [least, least + (1 << self.bits()) - 1]
+    }
+
+    /// What makes the least of them 0.
+    pub(crate) fn offset(self) -> i32 {
+        if self.is_signed() { 1 << (self.bits() - 1) } else { 0 }
+    }
+
+    /// The bytes that so many of them take, packed.
+    pub(crate) fn bytes(self, count: usize) -> usize {
+        count.saturating_mul(self.bits() as usize).div_ceil(8)
+    }
+}
+
+impl fmt::Display for IntType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.is_signed() { "i" } else { "u" }, self.bits())
+    }
+}
+
 /// The values of a tensor in host memory, row-major: what a [`Session`](crate::Session) gives.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {

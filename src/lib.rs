@@ -81,7 +81,7 @@ mod shape;
 pub mod texture;
 mod weights;
 
-pub use dtype::{DType, Data, Elements};
+pub use dtype::{DType, Data, Elements, IntType};
 pub use error::{Error, ErrorKind, Result};
 pub use gpu::{Context, ContextOptions};
 pub use graph::constant::Constant;

@@ -1,4 +1,4 @@
-//! The table of layers, `docs/layers.md`, is what the code says: the self-test's tables, the kernels of their cases, PyTorch's
+//! The table of layers, `docs/layers.md`, is what the code says: the self-test's tables, the kernels of their cases, the
 //! goldens. `UPDATE_DOCS=1 cargo test --test layers` writes it.
 
 use serde_json::Value;
@@ -62,7 +62,8 @@ fn document() -> String {
         "# Layers\n\n\
         What the operations are known as in PyTorch (or ONNX), and what each is tested against. Names, parameters and defaults\n\
         are PyTorch's; images are NCHW, weights OIHW. Every kernel of every case is compared with plain loops in f64, on both\n\
-        tiers (`shadernet selftest`); those loops with PyTorch itself, in as many golden cases as the last column says.\n\n\
+        tiers (`shadernet selftest`); those loops with PyTorch itself (ONNX Runtime where numbers are quantised), in as many golden cases\n\
+        as the last column says.\n\n\
         <!-- Written by `UPDATE_DOCS=1 cargo test --test layers`, from src/selftest/ops/mod.rs and the kernels. -->\n\n\
         | layers | parameters | operation | portable kernels | llvmpipe's kernels | cases | goldens |\n\
         |---|---|---|---|---|---:|---:|\n",
@@ -89,7 +90,7 @@ fn every_layer_has_goldens_and_every_golden_a_layer() {
     let goldens = goldens();
     let mut claimed = BTreeSet::new();
     for table in TABLES {
-        assert!(!table.goldens.is_empty(), "{} has no goldens from PyTorch", table.op);
+        assert!(!table.goldens.is_empty(), "{} has no goldens", table.op);
         for op in table.goldens.split_whitespace() {
             assert!(goldens.contains_key(op), "{}: no golden case of {op}", table.op);
             assert!(claimed.insert(op.to_owned()), "{op} is claimed twice");

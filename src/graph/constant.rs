@@ -1,6 +1,7 @@
 //! A constant tensor: weights, with values that are produced when they are wanted.
 
-use crate::dtype::Elements;
+use crate::dtype::{Elements, IntType};
+use crate::kernel::{Packed, Place};
 use crate::{DType, Data, Shape};
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +16,11 @@ pub struct Constant {
     dtype: DType,
     parameters: u64,
     values: Arc<dyn Fn() -> Data + Send + Sync>,
+    /// The same as narrow integers.
+    packed: Option<(IntType, Bytes)>,
 }
+
+type Bytes = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
 
 impl Constant {
     /// A constant with these values, row-major.
@@ -47,10 +52,33 @@ impl Constant {
         Constant::of(name.into(), shape.into(), DType::F32, Arc::new(move || Data::F32(make())))
     }
 
+    /// A constant of narrow integers, whose bytes `make` produces whenever they are wanted: row-major, little-endian, two of 4 bits
+    /// to a byte with the first in its low half, as ONNX stores them.
+    ///
+    /// Operations that hold weights, such as [`PackedLinear`](crate::ops::PackedLinear), keep them as narrow on the device. As a
+    /// value that operations read like any other it is a tensor of [`DType::I32`].
+    pub fn packed(
+        name: impl Into<String>,
+        shape: impl Into<Shape>,
+        of: IntType,
+        make: impl Fn() -> Vec<u8> + Send + Sync + 'static,
+    ) -> Constant {
+        let (name, shape) = (name.into(), shape.into());
+        let (wanted, what) = (of.bytes(shape.elements()), format!("the bytes of {name}, {of} {shape}"));
+        let bytes: Bytes = Arc::new(move || {
+            let bytes = make();
+            assert_eq!(bytes.len(), wanted, "{what}");
+            bytes
+        });
+        let (elements, packed) = (shape.elements(), bytes.clone());
+        let values = move || Data::I32(unpacked(&packed(), of, elements));
+        Constant { packed: Some((of, bytes)), ..Constant::of(name, shape, DType::I32, Arc::new(values)) }
+    }
+
     fn of(name: String, shape: Shape, dtype: DType, values: Arc<dyn Fn() -> Data + Send + Sync>) -> Constant {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Constant { id, name, shape, dtype, parameters: 0, values }
+        Constant { id, name, shape, dtype, parameters: 0, values, packed: None }
     }
 
     /// This constant as one that was learned: each of its numbers is a parameter.
@@ -103,6 +131,40 @@ impl Constant {
         self.dtype
     }
 
+    /// The narrow integers that it [holds](Constant::packed), if it does.
+    pub fn int_type(&self) -> Option<IntType> {
+        self.packed.as_ref().map(|&(of, _)| of)
+    }
+
+    /// Its narrow integers of up to 8 bits, each in a byte and counted from the least, which is 0.
+    pub(crate) fn counted(&self) -> Vec<u8> {
+        let (of, bytes) = self.packed.as_ref().expect("it was checked");
+        let (bytes, sign) = (bytes(), of.offset() as u8);
+        match of.bits() {
+            4 => {
+                let halves = bytes.into_iter().flat_map(|byte| [(byte & 15) ^ sign, (byte >> 4) ^ sign]);
+                halves.take(self.shape.elements()).collect()
+            }
+            _ => bytes.into_iter().map(|byte| byte ^ sign).collect(),
+        }
+    }
+
+    /// Its values as operations read those of any other tensor: row-major in a buffer, the bits of what isn't an `f32`.
+    pub(crate) fn rows(&self) -> Packed {
+        let texels = self.shape.elements().div_ceil(4).max(1);
+        let constant = self.clone();
+        let values = move || {
+            let mut values = match constant.data() {
+                Data::F32(values) => values,
+                Data::I32(values) => values.into_iter().map(|value| f32::from_bits(value as u32)).collect(),
+                Data::Bool(values) => values.into_iter().map(|value| f32::from_bits(value.into())).collect(),
+            };
+            values.resize(texels * 4, 0.0);
+            values
+        };
+        Packed { key: format!("rows {}", self.id), place: Place::Buffer, texels: (1, texels), values: Arc::new(values) }
+    }
+
     /// Its values, row-major.
     pub fn data(&self) -> Data {
         let data = (self.values)();
@@ -119,8 +181,46 @@ impl Constant {
     }
 }
 
+fn unpacked(bytes: &[u8], of: IntType, count: usize) -> Vec<i32> {
+    let signed = |bits: u32| ((bits as i32) ^ of.offset()) - of.offset();
+    match of.bits() {
+        4 => {
+            bytes.iter().flat_map(|&byte| [byte & 15, byte >> 4]).take(count).map(|half| signed(half.into())).collect()
+        }
+        8 => bytes.iter().map(|&byte| signed(byte.into())).collect(),
+        _ => bytes.chunks_exact(2).map(|pair| signed(u16::from_le_bytes([pair[0], pair[1]]).into())).collect(),
+    }
+}
+
 impl fmt::Debug for Constant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Constant({} {})", self.name, self.shape)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn narrow_integers_are_unpacked() {
+        let constant = |of, bytes: &[u8], count: usize| {
+            let bytes = bytes.to_vec();
+            Constant::packed("w", [count], of, move || bytes.clone())
+        };
+        let of = |of, bytes: &[u8], count| constant(of, bytes, count).data();
+        assert_eq!(of(IntType::U4, &[0x21, 0x8f, 0x07], 5), [1, 2, 15, 8, 7]);
+        assert_eq!(of(IntType::I4, &[0x21, 0x8f, 0x07], 5), [1, 2, -1, -8, 7]);
+        assert_eq!(of(IntType::U8, &[0, 127, 128, 255], 4), [0, 127, 128, 255]);
+        assert_eq!(of(IntType::I8, &[0, 127, 128, 255], 4), [0, 127, -128, -1]);
+        assert_eq!(of(IntType::U16, &[1, 2, 0xff, 0xff], 2), [513, 65_535]);
+        assert_eq!(of(IntType::I16, &[1, 2, 0xff, 0xff], 2), [513, -1]);
+        assert_eq!(constant(IntType::I4, &[0x21, 0x8f, 0x07], 5).counted(), [9, 10, 7, 0, 15]);
+        assert_eq!(constant(IntType::U4, &[0x21, 0x8f, 0x07], 5).counted(), [1, 2, 15, 8, 7]);
+        assert_eq!(constant(IntType::I8, &[0, 127, 128, 255], 4).counted(), [128, 255, 0, 127]);
+        let learned = constant(IntType::I8, &[1; 6], 6).learned().reshaped([2, 3]);
+        assert_eq!((learned.parameters(), learned.dtype(), learned.int_type()), (6, DType::I32, Some(IntType::I8)));
+        assert_eq!(IntType::I16.range(), [-32_768, 32_767]);
+        assert_eq!(IntType::U4.range(), [0, 15]);
     }
 }

@@ -10,9 +10,8 @@ use crate::graph::op::{Cost, Io};
 use crate::graph::{Graph, Node, Source, Value};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::ops::convert::convert;
-use crate::{Constant, DType, Data, Shape};
+use crate::{DType, Shape};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 use sums::Sum;
 
 impl Plan {
@@ -305,7 +304,7 @@ impl Planner<'_> {
     /// A constant that is read like any other value is a weight in rows.
     fn hold_constant(&mut self, value: Value) {
         if let (Source::Constant(constant), None) = (self.graph.source(value), self.held.get(&value)) {
-            self.hold(value, Layout::ROWS, Home::Weight(as_rows(constant)));
+            self.hold(value, Layout::ROWS, Home::Weight(constant.rows()));
         }
     }
 
@@ -464,22 +463,4 @@ impl Planner<'_> {
             }
         }
     }
-}
-
-/// A constant, as the values that operations read.
-fn as_rows(constant: &Constant) -> Packed {
-    let texels = constant.shape().elements().div_ceil(4).max(1);
-    let key = format!("rows {}", constant.id());
-    let constant = constant.clone();
-    let values = move || {
-        let mut values = match constant.data() {
-            Data::F32(values) => values,
-            // The bits, which is what a buffer holds.
-            Data::I32(values) => values.into_iter().map(|value| f32::from_bits(value as u32)).collect(),
-            Data::Bool(values) => values.into_iter().map(|value| f32::from_bits(value.into())).collect(),
-        };
-        values.resize(texels * 4, 0.0);
-        values
-    };
-    Packed { key, place: Place::Buffer, texels: (1, texels), values: Arc::new(values) }
 }

@@ -2,7 +2,7 @@
 
 use super::reference::Tensor;
 use crate::ops::{BatchNorm2d, Pad2d, PaddingMode};
-use crate::{Constant, DType, Data, Graph, Result, Shape, Value, seeded_input};
+use crate::{Constant, DType, Data, Graph, IntType, Result, Shape, Value, seeded_input};
 
 /// Numbers in ±1 that depend on the seed and the shape alone.
 pub fn random(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor {
@@ -31,6 +31,27 @@ pub fn constant(tensor: &Tensor) -> Constant {
         Data::I32(values) => Constant::integers("constant", tensor.shape.clone(), values),
         _ => Constant::new("constant", tensor.shape.clone(), tensor.data.clone()),
     }
+}
+
+/// Whole numbers in the range of a type, the least and the greatest among them, that depend on the seed and the shape alone.
+pub fn whole(seed: u64, shape: impl Into<Vec<usize>>, of: IntType) -> Tensor {
+    let [least, greatest] = of.range().map(f64::from);
+    let mut numbers = random(seed, shape).map(|x| (least + (x + 1.0) / 2.0 * (greatest - least)).round());
+    let count = numbers.data.len();
+    numbers.data[count / 2] = least as f32;
+    numbers.data[count / 3] = greatest as f32;
+    numbers.of(DType::I32)
+}
+
+/// Whole numbers as packed weights.
+pub fn packed(tensor: &Tensor, of: IntType) -> Constant {
+    let numbers: Vec<u32> = tensor.data.iter().map(|&value| value as i32 as u32).collect();
+    let bytes: Vec<u8> = match of.bits() {
+        4 => numbers.chunks(2).map(|pair| (pair[0] & 15 | pair.get(1).unwrap_or(&0) << 4) as u8).collect(),
+        8 => numbers.iter().map(|&number| number as u8).collect(),
+        _ => numbers.iter().flat_map(|&number| (number as u16).to_le_bytes()).collect(),
+    };
+    Constant::packed("packed", tensor.shape.clone(), of, move || bytes.clone())
 }
 
 /// The values as a session takes them.

@@ -1,4 +1,4 @@
-//! The reference against PyTorch: every case of `tests/goldens/*.json`, whose generators say how attributes are written.
+//! The reference against PyTorch, and of quantised networks against ONNX Runtime: every case of `tests/goldens/*.json`, whose generators say how attributes are written.
 
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -17,11 +17,11 @@ use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
 use shadernet::selftest::ops::rotary::rotary_embedding;
 use shadernet::selftest::ops::{
     activation, arg_reduce, binary, cast, classify, cumsum, embedding, expand, gather, gather_nd, glu, index_select,
-    logic, matmul, pad, pixel_shuffle, pool, prelu, reduce, resize, roi_align, round_to, scatter, scatter_nd, slice,
-    split, top_k, unary,
+    integer_conv2d, integer_matmul, logic, matmul, packed_linear, pad, pixel_shuffle, pool, prelu, quantize, reduce,
+    resize, roi_align, round_to, scatter, scatter_nd, slice, split, top_k, unary,
 };
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
-use shadernet::{DType, Op};
+use shadernet::{DType, IntType, Op};
 use std::collections::BTreeSet;
 
 /// Cases, how many they are, and their tensors.
@@ -34,6 +34,7 @@ const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/onnx.json"), 60, include_bytes!("../goldens/onnx.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/pool.json"), 61, include_bytes!("../goldens/pool.safetensors")),
+    (include_str!("../goldens/quant.json"), 109, include_bytes!("../goldens/quant.safetensors")),
     (include_str!("../goldens/reduce.json"), 125, include_bytes!("../goldens/reduce.safetensors")),
 ];
 
@@ -399,6 +400,7 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         "grid_sample" => grid_sample(x, &inputs[1], sample(attributes)),
         _ => moved(op, attributes, inputs)
             .or_else(|| by_element(op, attributes, inputs))
+            .or_else(|| quantized(op, attributes, inputs))
             .unwrap_or_else(|| panic!("the reference has no {op}")),
     }
 }
@@ -515,6 +517,58 @@ fn by_element(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Optio
         "clamp" => activation::clamp(a, attributes.number("min"), attributes.number("max")),
         _ => return None,
     })
+}
+
+/// What computes with quantised numbers.
+fn quantized(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
+    let (x, zero) = (&inputs[0], Tensor::new([], vec![0.0]));
+    Some(match op {
+        "quantize" | "dequantize" => {
+            let (scale, zero) = (&inputs[1], inputs.get(2).unwrap_or(&zero));
+            let (axis, block) = (attributes.size("axis"), attributes.size("block_size"));
+            let block = (block > 0).then_some(block);
+            match op {
+                "quantize" => quantize::quantize(x, scale, zero, axis, block, int_type(attributes)),
+                _ => quantize::dequantize(x, scale, zero, axis, block),
+            }
+        }
+        "dynamic_quantize" => quantize::dynamic_quantize(x)[attributes.size("part")].clone(),
+        "integer_matmul" => integer_matmul::integer_matmul(x, &inputs[1], &inputs[2], &inputs[3]),
+        "qlinear_matmul" => {
+            let sums = integer_matmul::integer_matmul(x, &inputs[1], &inputs[2], &inputs[3]);
+            end(attributes, &inputs[4]).reference(&sums, 1)
+        }
+        "integer_conv2d" | "qlinear_conv2d" => {
+            let [top, left, bottom, right] = attributes.sizes("pads");
+            let conv = Conv {
+                stride: attributes.sizes("strides"),
+                padding: [top, bottom, left, right],
+                dilation: attributes.sizes("dilations"),
+                groups: attributes.size("group"),
+                mode: PaddingMode::Zeros,
+            };
+            let sums = integer_conv2d::integer_conv2d(x, &inputs[1], [&inputs[2], &inputs[3]], inputs.get(4), &conv);
+            if op == "integer_conv2d" { sums } else { end(attributes, &inputs[5]).reference(&sums, 1) }
+        }
+        "matmul_nbits" => {
+            let block = attributes.size("block_size");
+            let weight = packed_linear::dequantized(&inputs[1], &inputs[2], inputs.get(3), Some(block));
+            packed_linear::packed_linear(x, &weight, None)
+        }
+        _ => return None,
+    })
+}
+
+fn int_type(attributes: &mut Attributes) -> IntType {
+    let name = attributes.get("type").as_str().expect("a type").to_owned();
+    let types = [IntType::U4, IntType::I4, IntType::U8, IntType::I8, IntType::U16, IntType::I16];
+    types.into_iter().find(|of| of.to_string() == name).unwrap_or_else(|| panic!("type {name}"))
+}
+
+fn end(attributes: &mut Attributes, w_scale: &Tensor) -> integer_matmul::End {
+    let [x_scale, y_scale] = ["x_scale", "y_scale"].map(|name| attributes.number(name) as f32);
+    let zero = i32::try_from(attributes.size("zero")).expect("a small one");
+    integer_matmul::End { x_scale, w_scale: w_scale.clone(), y_scale, zero, to: int_type(attributes) }
 }
 
 fn dtype(name: &Value) -> DType {

@@ -26,7 +26,7 @@ fn with(required_limits: wgpu::Limits) -> shadernet::Result<Context> {
 }
 
 /// One whose device binds at most that many bytes of storage.
-fn limited(max_binding: u64) -> Context {
+pub fn limited(max_binding: u64) -> Context {
     let limits = wgpu::Limits { max_storage_buffer_binding_size: max_binding, ..wgpu::Limits::default() };
     with(limits).expect("it has what the portable kernels need")
 }

@@ -31,16 +31,20 @@ mod group_norm;
 mod harness;
 mod index_select;
 mod instance_norm;
+mod integer_conv2d;
+mod integer_matmul;
 mod layer_norm;
 mod limits;
 mod linear;
 mod local_response_norm;
 mod logic;
 mod matmul;
+mod packed_linear;
 mod pad;
 mod pixel_shuffle;
 mod pool;
 mod prelu;
+mod quantize;
 mod reduce;
 mod reshape;
 mod resize;
@@ -100,15 +104,19 @@ tables! {
     group_norm
     index_select
     instance_norm
+    integer_conv2d
+    integer_matmul
     layer_norm
     linear
     local_response_norm
     logic
     matmul
+    packed_linear
     pad
     pixel_shuffle
     pool
     prelu
+    quantize
     reduce
     reshape
     resize

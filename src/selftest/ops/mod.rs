@@ -25,15 +25,19 @@ pub mod grid_sample;
 pub mod group_norm;
 pub mod index_select;
 pub mod instance_norm;
+pub mod integer_conv2d;
+pub mod integer_matmul;
 pub mod layer_norm;
 pub mod linear;
 pub mod local_response_norm;
 pub mod logic;
 pub mod matmul;
+pub mod packed_linear;
 pub mod pad;
 pub mod pixel_shuffle;
 pub mod pool;
 pub mod prelu;
+pub mod quantize;
 pub mod reduce;
 pub mod reshape;
 pub mod resize;
@@ -126,6 +130,18 @@ pub const TABLES: &[Table] = &[
         "index_select indexed"
     ),
     table!(instance_norm, "InstanceNorm1d, InstanceNorm2d", "weight, bias, eps", "instance_norm"),
+    table!(
+        integer_conv2d,
+        "ConvInteger, QLinearConv",
+        "strides, pads, dilations, group, bias; zero points, one or for each channel; packed weights; requantisation",
+        "integer_conv2d qlinear_conv2d"
+    ),
+    table!(
+        integer_matmul,
+        "MatMulInteger, QLinearMatMul",
+        "broadcasting batches, any rank; zero points, one, for each row, for each column; packed weights; requantisation",
+        "integer_matmul qlinear_matmul"
+    ),
     table!(layer_norm, "LayerNorm", "normalized_shape, weight, bias, eps", "layer_norm"),
     table!(linear, "Linear", "bias; any rank", "linear"),
     table!(local_response_norm, "LocalResponseNorm", "size, alpha, beta, k", "local_response_norm"),
@@ -136,6 +152,12 @@ pub const TABLES: &[Table] = &[
         "eq ne lt le gt ge logical_and logical_or logical_xor logical_not where"
     ),
     table!(matmul, "matmul", "broadcasting batches, any rank, transposed operands, bias", "matmul product"),
+    table!(
+        packed_linear,
+        "Linear with packed weights, MatMulNBits",
+        "4 and 8 bits; scales and zero points, one, for each output or for blocks of inputs; bias; any rank",
+        "matmul_nbits"
+    ),
     table!(
         pad,
         "ZeroPad, ConstantPad, ReflectionPad, ReplicationPad, CircularPad, 1d and 2d; pad of any rank",
@@ -155,6 +177,12 @@ pub const TABLES: &[Table] = &[
         "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d max_pool1d avg_pool1d adaptive_avg_pool1d adaptive_max_pool1d lp_pool1d max_pool1d_with_indices max_pool2d_with_indices adaptive_max_pool1d_with_indices adaptive_max_pool2d_with_indices pool3d pool3d_places adaptive_pool3d pool_by_side"
     ),
     table!(prelu, "PReLU", "one weight, or one for each channel", "prelu"),
+    table!(
+        quantize,
+        "QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear",
+        "axis, block_size; one scale or several, zero points; 4, 8 and 16 bits; weights that stay packed",
+        "quantize dequantize dynamic_quantize"
+    ),
     table!(
         reduce,
         "sum, mean, amax, amin, prod, norm of order 1 and 2, logsumexp",

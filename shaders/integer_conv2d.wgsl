@@ -1,0 +1,111 @@
+// Convolution of integers: y[n, o, p] = sum_k (x[n, p, k] - x_zero) (w[o, k] - w_zero[o]) + bias[o], exact in i32; what a tap
+// reaches beyond the image is nothing. Or (REQUANTIZE) that as quantised numbers: saturate(round(sum scale[o]) + zero).
+//
+// One invocation computes PIXELS pixels of OUT channels of one group in registers. Neighbours have neighbouring pixels, in x and in
+// y; a workgroup reads the same weights. The zero points of w come last, by the sum of what a pixel sees: one multiplication a channel
+// instead of one subtraction a product. k counts taps, then the channels under each: a word holds four of one channel.
+// x, y: row-major, [n][c][y][x]. w: [block of OUT channels][k/4][OUT] words of four bytes, counted from -offset. Of channel o: bias,
+// scale, and one zero point for all or its own.
+//
+// Not measured on a GPU yet.
+
+const PIXELS: u32 = 4u;
+const OUT: u32 = 8u;
+const SUMS: u32 = PIXELS * OUT;
+override REQUANTIZE: bool = false;
+
+struct Params {
+    in_h: u32, in_w: u32, in_c: u32, out_w: u32,
+    out_hw: u32, out_c: u32, kernel_h: u32, kernel_w: u32,
+    stride_y: u32, stride_x: u32, before_y: u32, before_x: u32,
+    dilation_y: u32, dilation_x: u32, pixels: u32, group_in: u32,
+    group_out: u32, group_blocks: u32, blocks: u32, w_zeros: u32,
+    offset: i32, zero: i32, lo: i32, hi: i32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<i32>;
+@group(0) @binding(2) var<storage, read> w: array<u32>;
+@group(0) @binding(3) var<storage, read> x_zero: array<i32>;
+@group(0) @binding(4) var<storage, read> w_zero: array<i32>;
+@group(0) @binding(5) var<storage, read> bias: array<i32>;
+@group(0) @binding(6) var<storage, read> scale: array<f32>;
+@group(0) @binding(7) var<storage, read_write> y: array<i32>;
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let id = linear(group, groups);
+    let first = id / params.blocks * (64u * PIXELS) + lane;
+    if first >= params.pixels { return; }
+    let block = id % params.blocks;
+    let member = block / params.group_blocks;
+    let o = member * params.group_out + block % params.group_blocks * OUT;
+    let channels = min(OUT, (member + 1u) * params.group_out - o);
+
+    // Of each pixel the image's first element, and where the first tap falls. Beyond the last pixel the last is computed again.
+    let area = params.in_h * params.in_w;
+    let size = vec2<i32>(i32(params.in_w), i32(params.in_h));
+    var image: array<u32, PIXELS>;
+    var corner: array<vec2<i32>, PIXELS>;
+    for (var i = 0u; i < PIXELS; i++) {
+        let p = min(first + 64u * i, params.pixels - 1u);
+        let at = p % params.out_hw;
+        image[i] = (p / params.out_hw * params.in_c + member * params.group_in) * area;
+        corner[i] = vec2<i32>(
+            i32(at % params.out_w * params.stride_x) - i32(params.before_x),
+            i32(at / params.out_w * params.stride_y) - i32(params.before_y),
+        );
+    }
+
+    let zero = x_zero[0];
+    let k4 = (params.kernel_h * params.kernel_w * params.group_in + 3u) / 4u;
+    var k = 0u;
+    var words: array<u32, OUT>;
+    var sums: array<i32, SUMS>;
+    var totals: array<i32, PIXELS>;
+    for (var ty = 0u; ty < params.kernel_h; ty++) {
+        for (var tx = 0u; tx < params.kernel_w; tx++) {
+            let reach = vec2<i32>(i32(tx * params.dilation_x), i32(ty * params.dilation_y));
+            var inside: array<bool, PIXELS>;
+            var source: array<u32, PIXELS>;
+            for (var i = 0u; i < PIXELS; i++) {
+                let at = corner[i] + reach;
+                inside[i] = all(at >= vec2<i32>()) && all(at < size);
+                source[i] = image[i] + select(0u, u32(at.y * size.x + at.x), inside[i]);
+            }
+            for (var c = 0u; c < params.group_in; c++) {
+                var v: array<i32, PIXELS>;
+                for (var i = 0u; i < PIXELS; i++) {
+                    v[i] = select(0, x[source[i] + c * area] - zero, inside[i]);
+                    totals[i] += v[i];
+                }
+                if k % 4u == 0u {
+                    for (var j = 0u; j < OUT; j++) { words[j] = w[(block * k4 + k / 4u) * OUT + j]; }
+                }
+                for (var j = 0u; j < OUT; j++) {
+                    let weight = i32((words[j] >> (k % 4u * 8u)) & 255u);
+                    for (var i = 0u; i < PIXELS; i++) { sums[i * OUT + j] += v[i] * weight; }
+                }
+                k++;
+            }
+        }
+    }
+
+    for (var i = 0u; i < PIXELS; i++) {
+        let p = first + 64u * i;
+        if p >= params.pixels { break; }
+        let to = (p / params.out_hw * params.out_c + o) * params.out_hw + p % params.out_hw;
+        for (var j = 0u; j < channels; j++) {
+            var sum = sums[i * OUT + j] - totals[i] * (w_zero[(o + j) * params.w_zeros] + params.offset) + bias[o + j];
+            if REQUANTIZE {
+                let value = vec4<f32>(f32(sum) * scale[o + j]);
+                sum = quantized(value, vec4<i32>(params.zero), params.lo, params.hi).x;
+            }
+            y[to + j * params.out_hw] = sum;
+        }
+    }
+}

@@ -1,0 +1,109 @@
+// A linear layer with packed weights: y[r, o] = f(sum_k x[r, k] (q[o, k] - zero) scale + bias[o] + residual[r, o]), with a scale and a
+// zero point for each block of k of each output. Weights become numbers in registers, each once for ROWS rows.
+//
+// One workgroup computes ROWS rows x 4 COLUMNS outputs: COLUMNS invocations, all rows of four outputs each, times slices of k, which
+// workgroup memory adds up. A slice takes every SLICESth chunk: some words, all of one block. Neighbours read neighbouring weights, and
+// all of a slice the same x.
+// x: [r][k/4] texels. y, residual: [r][o/4]. `grouped`: w, [word of k][o/4] texels, a word of 8 or 4 (BITS) of each of four outputs;
+// scale, [block][o/4] texels; zeros, (ZEROS) [block][o/4] words of four bytes, otherwise one for all.
+//
+// Not measured on a GPU yet.
+
+const ROWS: u32 = 1u;
+const COLUMNS: u32 = 16u;
+const SLICES: u32 = 64u / COLUMNS;
+
+override BITS: u32 = 4u;
+override ZEROS: bool = false;
+override RESIDUAL: bool = false;
+override ACTIVATION: u32 = 0u;
+
+struct Params {
+    rows: u32, k: u32, words: u32, chunk: u32,
+    chunks_per_block: u32, blocks: u32, out4: u32, first4: u32, wide4: u32,
+    zero: f32, lo: f32, hi: f32, alpha: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> scale: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> zeros: array<u32>;
+@group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> residual: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
+
+fn k4() -> u32 { return (params.k + 3u) / 4u; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * k4() + column]; }
+fn load_residual(row: u32, column: u32) -> vec4<f32> { return residual[row * params.out4 + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out4 + column] = value; }
+
+// The numbers at one k of four outputs.
+fn weights(word: vec4<u32>, shift: u32, zero: vec4<f32>, scale: vec4<f32>) -> vec4<f32> {
+    return (vec4<f32>((word >> vec4<u32>(shift)) & vec4<u32>((1u << BITS) - 1u)) - zero) * scale;
+}
+
+var<workgroup> slice_sums: array<vec4<f32>, 64>; // [slice][column]
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    // Workgroups next to each other read the same weights.
+    let id = linear(group, groups);
+    let high = (params.rows + ROWS - 1u) / ROWS;
+    let first = id % high * ROWS;
+    let column = id / high * COLUMNS + lane % COLUMNS;
+    let there = column < params.wide4;
+    let chunks = (params.words + params.chunk - 1u) / params.chunk;
+    var sums: array<vec4<f32>, ROWS>;
+    for (var chunk = lane / COLUMNS; chunk < chunks && there; chunk += SLICES) {
+        let at = grouped(chunk / params.chunks_per_block, column, params.blocks, params.wide4);
+        let s = scale[at];
+        var zero = vec4<f32>(params.zero);
+        if ZEROS { zero = vec4<f32>((vec4<u32>(zeros[at]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)); }
+        let end = min((chunk + 1u) * params.chunk, params.words);
+        for (var i = chunk * params.chunk; i < end; i++) {
+            let word = w[grouped(i, column, params.words, params.wide4)];
+            for (var part = 0u; part < 8u / BITS; part++) {
+                let shift = part * 16u;
+                let four = mat4x4<f32>(
+                    weights(word, shift, zero, s),
+                    weights(word, shift + BITS, zero, s),
+                    weights(word, shift + 2u * BITS, zero, s),
+                    weights(word, shift + 3u * BITS, zero, s),
+                );
+                // What pads x may be any number.
+                let texel = i * (8u / BITS) + part;
+                let within = vec4<u32>(4u * texel) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.k);
+                for (var r = 0u; r < ROWS; r++) {
+                    // The last row again where there are fewer.
+                    let value = load_x(min(first + r, params.rows - 1u), min(texel, k4() - 1u));
+                    sums[r] += four * select(vec4<f32>(), value, within);
+                }
+            }
+        }
+    }
+
+    let o = params.first4 + column;
+    for (var r = 0u; r < ROWS; r++) {
+        var total = sums[r];
+        if SLICES > 1u {
+            workgroupBarrier();
+            slice_sums[lane] = total;
+            workgroupBarrier();
+            for (var half = 32u; half >= COLUMNS; half /= 2u) {
+                if lane < half { slice_sums[lane] += slice_sums[lane + half]; }
+                workgroupBarrier();
+            }
+            total = slice_sums[lane];
+        }
+        if lane < COLUMNS && first + r < params.rows && there && o < params.out4 {
+            total += bias[o];
+            if RESIDUAL { total += load_residual(first + r, o); }
+            store_y(first + r, o, activate(ACTIVATION, total, params.lo, params.hi, params.alpha));
+        }
+    }
+}

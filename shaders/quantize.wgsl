@@ -1,0 +1,55 @@
+// Quantisation: y = saturate(round(x / scale) + zero_point); or back (BACK): y = (x - zero_point) * scale.
+//
+// One invocation computes four elements. x, y: row-major. BITS: those of an element of x: 32, or, backwards, of weights that stay
+// packed, 8 or 4, counted from the least of their type, which is -offset. scale, zero_point: of element i the one at `scale_of(i)`,
+// whose strides are 0 where there is one for all (SCALES, ZEROS: there are several).
+
+override BACK: bool = false;
+override BITS: u32 = 32u;
+override SCALES: bool = false;
+override ZEROS: bool = false;
+
+struct Params {
+    count: u32, inner: u32, size: u32, block: u32, outer: u32, along: u32, within: u32, offset: i32, lo: i32, hi: i32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read> scale: array<f32>;
+@group(0) @binding(3) var<storage, read> zero_point: array<i32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<u32>>;
+
+fn scale_of(i: u32) -> u32 {
+    let row = i / params.inner;
+    return row / params.size * params.outer + row % params.size / params.block * params.along + i % params.inner * params.within;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i * 4u >= params.count { return; }
+    var at: vec4<u32>;
+    if SCALES || ZEROS {
+        for (var l = 0u; l < 4u; l++) { at[l] = scale_of(min(i * 4u + l, params.count - 1u)); }
+    }
+    var s = vec4<f32>(scale[0]);
+    if SCALES { s = vec4<f32>(scale[at.x], scale[at.y], scale[at.z], scale[at.w]); }
+    var zero = vec4<i32>(zero_point[0]);
+    if ZEROS { zero = vec4<i32>(zero_point[at.x], zero_point[at.y], zero_point[at.z], zero_point[at.w]); }
+
+    var four: vec4<u32>;
+    switch BITS {
+        case 4u: { four = (vec4<u32>(x[i / 2u] >> (i % 2u * 16u)) >> vec4<u32>(0u, 4u, 8u, 12u)) & vec4<u32>(15u); }
+        case 8u: { four = (vec4<u32>(x[i]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u); }
+        default: { four = vec4<u32>(x[4u * i], x[4u * i + 1u], x[4u * i + 2u], x[4u * i + 3u]); }
+    }
+    if BACK {
+        y[i] = bitcast<vec4<u32>>(vec4<f32>(bitcast<vec4<i32>>(four) - params.offset - zero) * s);
+    } else {
+        y[i] = bitcast<vec4<u32>>(quantized(bitcast<vec4<f32>>(four) / s, zero, params.lo, params.hi));
+    }
+}

@@ -1,0 +1,266 @@
+//! 2-D convolution of integers.
+
+use super::packing::{Requantize, buffer, expect_one, packed, words};
+use super::window::{Window, expect_countable};
+use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::kernel::layout::Image;
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// ONNX's `ConvInteger`: the convolution of `x - x_zero_point` with `weight - w_zero_point`, exact in `i32`s, which wrap around;
+/// padding is the zero point. With a bias of `i32`s and an end that [quantises](Requantize) the sums again it is `QLinearConv`.
+///
+/// Inputs, all of `i32`s: x `[N, C, H, W]`; the zero point of x, one; that of the weight, one or `[O]`. The
+/// [packed](Constant::packed) weight of 4 or 8 bits, `[O, C / groups, kernel height, width]`, takes a byte each on the device. A line
+/// of pixels is an image one pixel high.
+#[derive(Clone, Debug)]
+pub struct IntegerConv2d {
+    weight: Constant,
+    bias: Option<Constant>,
+    stride: [usize; 2],
+    padding: [usize; 4],
+    dilation: [usize; 2],
+    groups: usize,
+    end: Option<Requantize>,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    in_h: u32,
+    in_w: u32,
+    in_c: u32,
+    out_w: u32,
+    out_hw: u32,
+    out_c: u32,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    before: [u32; 2],
+    dilation: [u32; 2],
+    pixels: u32,
+    group_in: u32,
+    group_out: u32,
+    group_blocks: u32,
+    blocks: u32,
+    w_zeros: u32,
+    offset: i32,
+    zero: i32,
+    range: [i32; 2],
+}
+
+impl IntegerConv2d {
+    /// A convolution with a weight `[out, in / groups, kernel height, width]`, stride 1, no padding.
+    pub fn new(weight: Constant, bias: Option<Constant>) -> IntegerConv2d {
+        let (stride, padding, dilation) = ([1; 2], [0; 4], [1; 2]);
+        IntegerConv2d { weight, bias, stride, padding, dilation, groups: 1, end: None }
+    }
+
+    /// The stride, `[vertical, horizontal]`.
+    #[must_use]
+    pub fn strides(self, stride: [usize; 2]) -> IntegerConv2d {
+        IntegerConv2d { stride, ..self }
+    }
+
+    /// The padding, `[top, bottom, left, right]`.
+    #[must_use]
+    pub fn paddings(self, padding: [usize; 4]) -> IntegerConv2d {
+        IntegerConv2d { padding, ..self }
+    }
+
+    /// The distance between taps, `[vertical, horizontal]`.
+    #[must_use]
+    pub fn dilations(self, dilation: [usize; 2]) -> IntegerConv2d {
+        IntegerConv2d { dilation, ..self }
+    }
+
+    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    #[must_use]
+    pub fn groups(self, groups: usize) -> IntegerConv2d {
+        IntegerConv2d { groups, ..self }
+    }
+
+    /// Quantises the sums.
+    #[must_use]
+    pub fn requantize(self, end: Requantize) -> IntegerConv2d {
+        IntegerConv2d { end: Some(end), ..self }
+    }
+
+    fn window(&self) -> Window {
+        let shape = self.weight.shape();
+        let before = [self.padding[0], self.padding[2]];
+        Window { size: [shape[2], shape[3]], stride: self.stride, dilation: self.dilation, before }
+    }
+
+    /// Blocks of `each` channels of one group: [block][k/4][each] words, where k counts taps, then channels.
+    fn pack(&self, each: usize, caps: &Caps) -> Result<Binding, ErrorKind> {
+        let weight = self.weight.clone();
+        let &[out, group_in, h, w] = &weight.shape()[..] else { unreachable!("it was checked") };
+        let (taps, group_out) = (h * w, out / self.groups);
+        let k4 = (taps * group_in).div_ceil(4);
+        let key = format!("integer conv2d {} {:?} {group_out} {each}", weight.id(), [group_in, taps]);
+        let count = self.groups * group_out.div_ceil(each) * k4 * each;
+        expect_one(caps, "the weight", key, count, move || {
+            let from = weight.counted();
+            let mut to = vec![0; count];
+            let blocks = (0..out).step_by(group_out).flat_map(|first| {
+                (first..first + group_out).step_by(each).map(move |o| o..(o + each).min(first + group_out))
+            });
+            for (block, to) in blocks.zip(to.chunks_exact_mut(k4 * each)) {
+                for (lane, o) in block.enumerate() {
+                    let filter = &from[o * group_in * taps..][..group_in * taps];
+                    let by_tap = (0..taps).flat_map(|tap| filter[tap..].iter().step_by(taps).copied());
+                    for (k, word) in words(&by_tap.collect::<Vec<u8>>(), 8).into_iter().enumerate() {
+                        to[k * each + lane] = word;
+                    }
+                }
+            }
+            to
+        })
+    }
+
+    fn packed_bias(&self, out: usize) -> Binding {
+        let bias = self.bias.clone();
+        let key = format!("integer bias {:?} {out}", bias.as_ref().map(Constant::id));
+        Binding::Weight(buffer(key, out, move || match bias.as_ref().map(Constant::data) {
+            Some(crate::Data::I32(values)) => values.into_iter().map(|value| value as u32).collect(),
+            _ => vec![0; out],
+        }))
+    }
+}
+
+impl Op for IntegerConv2d {
+    fn name(&self) -> &'static str {
+        "integer_conv2d"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x, x_zero, w_zero] = expect_inputs::<3>(inputs)?;
+        packed("weight", &self.weight)?;
+        expect_rank("input", x, 4)?;
+        expect_rank("weight", self.weight.shape(), 4)?;
+        let [out, group_in] = [self.weight.shape()[0], self.weight.shape()[1]];
+        let channels = group_in.saturating_mul(self.groups);
+        if self.groups == 0 || x[1] != channels {
+            let wanted = format!("[N, {channels}, H, W] ({} groups of {group_in} channels)", self.groups);
+            return Err(ErrorKind::argument("input", wanted, x));
+        }
+        if out % self.groups != 0 {
+            return Err(ErrorKind::argument("groups", format!("a divisor of {out} output channels"), self.groups));
+        }
+        if x_zero.elements() != 1 {
+            return Err(ErrorKind::argument("x_zero_point", "one", x_zero));
+        }
+        if w_zero.elements() != 1 && w_zero[..] != [out] {
+            return Err(ErrorKind::argument("w_zero_point", format_args!("one, or [{out}]"), w_zero));
+        }
+        if let Some(bias) = &self.bias {
+            if bias.shape()[..] != [out] {
+                return Err(ErrorKind::argument("bias", Shape::from([out]), bias.shape()));
+            }
+            if bias.dtype() != DType::I32 {
+                return Err(ErrorKind::argument("bias", DType::I32, bias.dtype()));
+            }
+        }
+        if let Some(end) = &self.end {
+            end.expect(out)?;
+        }
+        let [top, bottom, left, right] = self.padding;
+        let h = self.window().output(0, x[2], top.saturating_add(bottom))?;
+        let w = self.window().output(1, x[3], left.saturating_add(right))?;
+        let shape = Shape::from([x[0], out, h, w]);
+        expect_countable(&shape)?;
+        Ok(vec![shape])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        expect_dtypes(inputs, |_| DType::I32)?;
+        Ok(vec![DType::I32])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        // Fewer channels an invocation where there would be too few workgroups for a GPU.
+        const ENOUGH: usize = 256;
+        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window());
+        let pixels = y.n * y.h * y.w;
+        let each = pixels.div_ceil(64).min(4);
+        let tiles = pixels.div_ceil(64 * each);
+        let group_out = y.c / self.groups;
+        let blocks = |out: usize| self.groups * group_out.div_ceil(out);
+        // What pads the last block of a group is computed too.
+        let tidy = |out: usize| group_out.is_multiple_of(out) || group_out > 3 * out;
+        let serves = |&out: &usize| tidy(out) && (out < 8 || blocks(out) * tiles >= ENOUGH);
+        let out = [8, 4, 2].into_iter().find(serves).unwrap_or(1);
+        let (scale, zero, range) = Requantize::parts(self.end.as_ref(), y.c);
+        let params = Params {
+            in_h: x.h as u32,
+            in_w: x.w as u32,
+            in_c: x.c as u32,
+            out_w: y.w as u32,
+            out_hw: (y.h * y.w) as u32,
+            out_c: y.c as u32,
+            kernel: window.size.map(|v| v as u32),
+            stride: window.stride.map(|v| v as u32),
+            before: window.before.map(|v| v as u32),
+            dilation: window.dilation.map(|v| v as u32),
+            pixels: pixels as u32,
+            group_in: (x.c / self.groups) as u32,
+            group_out: group_out as u32,
+            group_blocks: group_out.div_ceil(out) as u32,
+            blocks: blocks(out) as u32,
+            w_zeros: u32::from(io.inputs[2].elements() > 1),
+            offset: packed("weight", &self.weight)?.offset(),
+            zero,
+            range,
+        };
+        let shader = shader!("integer_conv2d", "index", "quantize")
+            .tile("PIXELS", each as u32)
+            .tile("OUT", out as u32)
+            .set("REQUANTIZE", self.end.is_some());
+        let (weight, bias) = (self.pack(out, caps)?, self.packed_bias(y.c));
+        let [x, x_zero, w_zero] = [0, 1, 2].map(Binding::Input);
+        let bindings = vec![x, weight, x_zero, w_zero, bias, scale, Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &params, bindings, blocks(out) * tiles);
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let weights = self.weight.shape().elements() as u64;
+        let biases = self.bias.as_ref().map_or(0, |bias| bias.shape().elements()) as u64;
+        let touched = self.window().touched(x, y) as u64;
+        let sums = io.written();
+        Cost {
+            weights,
+            parameters: weights + biases,
+            macs: weights.saturating_mul((y.n * y.h * y.w) as u64),
+            other: Requantize::other(self.end.as_ref(), sums) + if biases > 0 { sums } else { 0 },
+            moves: Some(touched.saturating_add(weights.div_ceil(4) + biases).saturating_add(sums)),
+            activations: true,
+        }
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        std::iter::once(&self.weight).chain(&self.bias).collect()
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Window(self.window().taps(2))
+    }
+}
+
+impl Graph {
+    /// Adds an [`IntegerConv2d`]. A zero point that isn't given is 0.
+    pub fn integer_conv2d(
+        &mut self,
+        x: Value,
+        conv: IntegerConv2d,
+        [x_zero_point, w_zero_point]: [Option<Value>; 2],
+    ) -> Result<Value> {
+        let zeros = [self.zero_point(x_zero_point), self.zero_point(w_zero_point)];
+        self.push(conv, &[x, zeros[0], zeros[1]])
+    }
+}

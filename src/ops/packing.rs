@@ -1,0 +1,128 @@
+//! What operations on quantised numbers share: weights that stay packed on the device, and the end that quantises a sum.
+
+use crate::dtype::IntType;
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
+use crate::kernel::{Binding, Caps, Packed, Place};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The type of packed weights, if a kernel can read them.
+pub(crate) fn packed(argument: &str, weight: &Constant) -> Result<IntType, ErrorKind> {
+    let wanted = "packed integers of 4 or 8 bits";
+    match weight.int_type() {
+        Some(of) if of.bits() <= 8 => Ok(of),
+        Some(of) => Err(ErrorKind::argument(argument, wanted, of)),
+        None => Err(ErrorKind::argument(argument, wanted, weight.dtype())),
+    }
+}
+
+/// Small numbers in the words that a shader reads, so many bits each, the first lowest.
+pub(crate) fn words(numbers: &[u8], bits: u32) -> Vec<u32> {
+    let each = (32 / bits) as usize;
+    let word = |numbers: &[u8]| numbers.iter().rev().fold(0, |word, &number| (word << bits) | u32::from(number));
+    numbers.chunks(each).map(word).collect()
+}
+
+/// What belongs to each row and each of some columns, in the order of `grouped` of `shaders/lib/quantize.wgsl`.
+pub(crate) fn grouped<T>(rows: usize, columns: Range<usize>, at: impl Fn(usize, usize) -> T) -> Vec<T> {
+    let mut all = Vec::with_capacity(rows * columns.len());
+    for first in columns.clone().step_by(16) {
+        for row in 0..rows {
+            all.extend((first..(first + 16).min(columns.end)).map(|column| at(row, column)));
+        }
+    }
+    all
+}
+
+/// So many words of a weight in a buffer.
+pub(crate) fn buffer(key: String, count: usize, make: impl Fn() -> Vec<u32> + Send + Sync + 'static) -> Packed {
+    let texels = count.div_ceil(4).max(1);
+    let values = move || {
+        let mut words = make();
+        words.resize(4 * texels, 0);
+        words.into_iter().map(f32::from_bits).collect()
+    };
+    Packed { key, place: Place::Buffer, texels: (1, texels), values: Arc::new(values) }
+}
+
+/// The same, if one binding holds it.
+pub(crate) fn expect_one(
+    caps: &Caps,
+    argument: &str,
+    key: String,
+    count: usize,
+    make: impl Fn() -> Vec<u32> + Send + Sync + 'static,
+) -> Result<Binding, ErrorKind> {
+    let packed = buffer(key, count, make);
+    let (need, have) = (packed.bytes(), caps.max_binding);
+    if need > have {
+        let limit = "max_storage_buffer_binding_size";
+        return Err(ErrorKind::Limit { what: argument.to_owned(), limit, need, have });
+    }
+    Ok(Binding::Weight(packed))
+}
+
+/// The end of an integer sum that gives quantised numbers again, as in ONNX's `QLinearMatMul` and `QLinearConv`:
+/// `y = saturate(round(sum (x_scale w_scale / y_scale)) + y_zero_point)`, where `round` takes the even one of two integers.
+#[derive(Clone, Debug)]
+pub struct Requantize {
+    x_scale: f32,
+    w_scale: Constant,
+    y_scale: f32,
+    zero_point: i32,
+    to: IntType,
+}
+
+impl Requantize {
+    /// To integers of such a type. There is one `w_scale`, or one for each output channel, `[channels]`.
+    pub fn new(x_scale: f32, w_scale: Constant, y_scale: f32, zero_point: i32, to: IntType) -> Requantize {
+        Requantize { x_scale, w_scale, y_scale, zero_point, to }
+    }
+
+    /// Checks that it fits so many channels.
+    pub(crate) fn expect(&self, channels: usize) -> Result<(), ErrorKind> {
+        let [least, greatest] = self.to.range();
+        if !(least..=greatest).contains(&self.zero_point) {
+            let wanted = format!("{least} to {greatest} for {}", self.to);
+            return Err(ErrorKind::argument("y_zero_point", wanted, self.zero_point));
+        }
+        let shape = self.w_scale.shape();
+        if shape.elements() == 1 || shape[..] == [channels] {
+            return Ok(());
+        }
+        Err(ErrorKind::argument("w_scale", format_args!("one, or [{channels}]"), shape))
+    }
+
+    /// What a sum of each channel is multiplied by.
+    fn multipliers(&self, channels: usize) -> Packed {
+        let Requantize { x_scale, w_scale, y_scale, .. } = self.clone();
+        let bits = [x_scale, y_scale].map(f32::to_bits);
+        buffer(format!("requantize {} {bits:?} {channels}", w_scale.id()), channels, move || {
+            let multipliers = w_scale.values().into_iter().map(|scale| (x_scale * scale / y_scale).to_bits());
+            multipliers.cycle().take(channels).collect()
+        })
+    }
+
+    /// The multipliers of so many channels, the zero point, and the range. Where there is no end, something must be bound.
+    pub(crate) fn parts(of: Option<&Requantize>, channels: usize) -> (Binding, i32, [i32; 2]) {
+        match of {
+            Some(end) => (Binding::Weight(end.multipliers(channels)), end.zero_point, end.to.range()),
+            None => (Binding::Weight(buffer("zero".into(), 1, || vec![0])), 0, [0; 2]),
+        }
+    }
+
+    /// [`Cost::other`](crate::Cost::other) for so many sums: a multiplication, a rounding, an addition, two comparisons.
+    pub(crate) fn other(of: Option<&Requantize>, sums: u64) -> u64 {
+        if of.is_some() { sums.saturating_mul(5) } else { 0 }
+    }
+}
+
+/// The rows and the texels of columns of a workgroup whose 64 invocations compute all rows of four columns each, in slices of k: as
+/// many as leave no unit idle. Fewer columns read less in one piece.
+pub(crate) fn tile(matrices: usize, rows: usize, columns: usize, caps: &Caps) -> [usize; 2] {
+    let (high, quads) = (rows.next_power_of_two().min(8), columns.div_ceil(4));
+    let others = matrices.saturating_mul(rows.div_ceil(high));
+    let enough = |wide: &usize| *wide == 4 || others.saturating_mul(quads / wide) >= 4 * caps.units as usize;
+    [high, [64, 16, 4].into_iter().filter(|&wide| wide <= quads).find(enough).unwrap_or(1)]
+}

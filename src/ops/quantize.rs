@@ -1,0 +1,302 @@
+//! Quantisation and its inverse.
+
+use super::packing::{expect_one, packed, words};
+use super::{Activation, Compare, Reduce, ReduceKind, Unary};
+use crate::dtype::IntType;
+use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
+use crate::{DType, Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// ONNX's `QuantizeLinear`: `y = saturate(round(x / scale) + zero_point)`, where `round` takes the even one of two integers, as `i32`s
+/// in the range of an [`IntType`].
+///
+/// Inputs: x; the scale, `f32`s; the zero point, `i32`s. Both of one element hold for all of x; `[D]` for the D places of
+/// the axis; x's shape with `ceil(D / block_size)` in place of D for blocks along it. The zero point may have one element where the
+/// scale has more. A quotient is as near as the device's division.
+#[derive(Clone, Copy, Debug)]
+pub struct Quantize {
+    to: IntType,
+    scales: Scales,
+}
+
+/// ONNX's `DequantizeLinear`: `y = (x - zero_point) * scale`, of `i32`s.
+///
+/// Inputs: x, the scale and the zero point, as [`Quantize`] has them; x isn't one where weights that stay packed on the device
+/// take its place.
+#[derive(Clone, Debug)]
+pub struct Dequantize {
+    weight: Option<Constant>,
+    scales: Scales,
+}
+
+/// What part of a tensor has a scale of its own.
+#[derive(Clone, Copy, Debug)]
+struct Scales {
+    axis: usize,
+    block: Option<usize>,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    count: u32,
+    inner: u32,
+    size: u32,
+    block: u32,
+    outer: u32,
+    along: u32,
+    within: u32,
+    offset: i32,
+    range: [i32; 2],
+}
+
+impl Scales {
+    /// ONNX's default axis.
+    const PER_AXIS: Scales = Scales { axis: 1, block: None };
+
+    /// Checks the scale, and the zero point, for such a tensor.
+    fn expect(&self, x: &Shape, scale: &Shape, zero_point: &Shape) -> Result<(), ErrorKind> {
+        if zero_point.elements() != 1 && zero_point != scale {
+            return Err(ErrorKind::argument("zero_point", format_args!("one, or the scale's {scale}"), zero_point));
+        }
+        if scale.elements() == 1 {
+            return Ok(());
+        }
+        let Some(&size) = x.get(self.axis) else {
+            return Err(ErrorKind::argument("axis", format_args!("a dimension of {x}"), self.axis));
+        };
+        let mut wanted = vec![size];
+        if let Some(block) = self.block {
+            if block == 0 {
+                return Err(ErrorKind::argument("block_size", "1 or more", 0));
+            }
+            wanted = x.to_vec();
+            wanted[self.axis] = size.div_ceil(block);
+        }
+        if scale[..] != wanted {
+            return Err(ErrorKind::argument("scale", format_args!("one, or {}", Shape::from(wanted)), scale));
+        }
+        Ok(())
+    }
+
+    /// The dispatch over a tensor `x` of that shape.
+    fn dispatch(&self, shader: Shader, x: Binding, shape: &Shape, of: [&Shape; 2], limits: [i32; 3]) -> Dispatch {
+        let several = of.map(|of| of.elements() > 1);
+        // One for all is never asked where it is.
+        let axis = if several[0] { self.axis } else { 0 };
+        let (inner, size) = (shape.strides().get(axis).copied().unwrap_or(1), shape.get(axis).copied().unwrap_or(1));
+        let (block, strides) = match self.block {
+            Some(block) if several[0] => (block, [size.div_ceil(block) * inner, inner, 1]),
+            _ => (1, [0, 1, 0]),
+        };
+        let count = shape.elements();
+        let [outer, along, within] = strides.map(|stride| stride as u32);
+        let [offset, range @ ..] = limits;
+        let (inner, size, block) = (inner as u32, size as u32, block as u32);
+        let params = Params { count: count as u32, inner, size, block, outer, along, within, offset, range };
+        let first = if matches!(x, Binding::Input(_)) { 1 } else { 0 };
+        let bindings = vec![x, Binding::Input(first), Binding::Input(first + 1), Binding::Output(0)];
+        let shader = shader.set("SCALES", several[0]).set("ZEROS", several[1]);
+        Dispatch::new(shader, &params, bindings, count.div_ceil(4).div_ceil(64))
+    }
+}
+
+impl Quantize {
+    /// To integers of such a type, along axis 1.
+    pub fn new(to: IntType) -> Quantize {
+        Quantize { to, scales: Scales::PER_AXIS }
+    }
+
+    /// The axis along which scales differ.
+    #[must_use]
+    pub fn axis(mut self, axis: usize) -> Quantize {
+        self.scales.axis = axis;
+        self
+    }
+
+    /// How many neighbours along the axis share a scale, which then differs along all the other axes too.
+    #[must_use]
+    pub fn block_size(mut self, size: usize) -> Quantize {
+        self.scales.block = Some(size);
+        self
+    }
+}
+
+impl Dequantize {
+    /// Of an input, along axis 1.
+    pub fn new() -> Dequantize {
+        Dequantize { weight: None, scales: Scales::PER_AXIS }
+    }
+
+    /// Of [packed](Constant::packed) weights of 4 or 8 bits.
+    pub fn of(weight: Constant) -> Dequantize {
+        Dequantize { weight: Some(weight), ..Dequantize::new() }
+    }
+
+    /// The axis along which scales differ.
+    #[must_use]
+    pub fn axis(mut self, axis: usize) -> Dequantize {
+        self.scales.axis = axis;
+        self
+    }
+
+    /// How many neighbours along the axis share a scale, which then differs along all the other axes too.
+    #[must_use]
+    pub fn block_size(mut self, size: usize) -> Dequantize {
+        self.scales.block = Some(size);
+        self
+    }
+
+    /// The shapes of what is converted, the scale and the zero point.
+    fn parts<'a>(&'a self, inputs: &'a [Shape]) -> Result<[&'a Shape; 3], ErrorKind> {
+        match (&self.weight, inputs) {
+            (Some(weight), [scale, zero_point]) => Ok([weight.shape(), scale, zero_point]),
+            (None, [x, scale, zero_point]) => Ok([x, scale, zero_point]),
+            (weight, _) => Err(ErrorKind::argument("inputs", if weight.is_some() { 2 } else { 3 }, inputs.len())),
+        }
+    }
+}
+
+impl Default for Dequantize {
+    fn default() -> Dequantize {
+        Dequantize::new()
+    }
+}
+
+impl Op for Quantize {
+    fn name(&self) -> &'static str {
+        "quantize"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x, scale, zero_point] = expect_inputs::<3>(inputs)?;
+        self.scales.expect(x, scale, zero_point)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        expect_dtypes(inputs, |i| if i == 2 { DType::I32 } else { DType::F32 })?;
+        Ok(vec![DType::I32])
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let [least, greatest] = self.to.range();
+        let of = [&io.inputs[1], &io.inputs[2]];
+        let (shader, limits) = (shader!("quantize", "index", "quantize"), [0, least, greatest]);
+        let dispatch = self.scales.dispatch(shader, Binding::Input(0), &io.inputs[0], of, limits);
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+    }
+
+    /// A division, a rounding, an addition, two comparisons.
+    fn cost(&self, io: &Io) -> Cost {
+        Cost::held(io.written().saturating_mul(5))
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
+    }
+}
+
+impl Op for Dequantize {
+    fn name(&self) -> &'static str {
+        "dequantize"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        if let Some(weight) = &self.weight {
+            packed("weight", weight)?;
+        }
+        let [x, scale, zero_point] = self.parts(inputs)?;
+        self.scales.expect(x, scale, zero_point)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        let scale = inputs.len() - 2;
+        expect_dtypes(inputs, |i| if i == scale { DType::F32 } else { DType::I32 })?;
+        Ok(vec![DType::F32])
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let [x, scale, zero_point] = self.parts(io.inputs)?;
+        let (binding, of) = match &self.weight {
+            None => (Binding::Input(0), None),
+            Some(weight) => {
+                let (of, weight) = (packed("weight", weight)?, weight.clone());
+                let key = format!("packed {}", weight.id());
+                let (count, bits) = (of.bytes(x.elements()).div_ceil(4), of.bits());
+                (expect_one(caps, "weight", key, count, move || words(&weight.counted(), bits))?, Some(of))
+            }
+        };
+        let limits = [of.map_or(0, IntType::offset), 0, 0];
+        let shader = shader!("quantize", "index", "quantize").set("BACK", true);
+        let shader = shader.set("BITS", of.map_or(32, IntType::bits));
+        let dispatch = self.scales.dispatch(shader, binding, x, [scale, zero_point], limits);
+        Ok(vec![Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch)])
+    }
+
+    /// A subtraction, a multiplication.
+    fn cost(&self, io: &Io) -> Cost {
+        let cost = Cost::held(io.written().saturating_mul(2));
+        let Some(weight) = &self.weight else { return cost };
+        let bytes = weight.int_type().map_or(0, |of| of.bytes(weight.shape().elements())) as u64;
+        let moves = Some(io.read().saturating_add(io.written()).saturating_add(bytes.div_ceil(4)));
+        Cost { parameters: weight.shape().elements() as u64, moves, ..cost }
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.weight.iter().collect()
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
+    }
+}
+
+impl Graph {
+    /// Adds a [`Quantize`]. Without a zero point it is 0.
+    pub fn quantize(&mut self, x: Value, scale: Value, zero_point: Option<Value>, quantize: Quantize) -> Result<Value> {
+        let zero_point = self.zero_point(zero_point);
+        self.push(quantize, &[x, scale, zero_point])
+    }
+
+    /// Adds a [`Dequantize`] of an input. Without a zero point it is 0.
+    pub fn dequantize(
+        &mut self,
+        x: Value,
+        scale: Value,
+        zero_point: Option<Value>,
+        dequantize: Dequantize,
+    ) -> Result<Value> {
+        let zero_point = self.zero_point(zero_point);
+        self.push(dequantize, &[x, scale, zero_point])
+    }
+
+    /// ONNX's `DynamicQuantizeLinear`: x as `u8`s, the scale and the zero point that x's own range gives, 0 within it; both of the
+    /// latter have no dimensions. `scale = (max(x, 0) - min(x, 0)) / 255`, 1 where x is 0; `zero_point = round(-min(x, 0) / scale)`.
+    pub fn dynamic_quantize(&mut self, x: Value) -> Result<[Value; 3]> {
+        let [zero, one, most] = [0.0, 1.0, 255.0].map(|value| self.constant(Constant::new("number", [], vec![value])));
+        let greatest = self.reduce(x, Reduce::new(ReduceKind::Max, []))?;
+        let least = self.reduce(x, Reduce::new(ReduceKind::Min, []))?;
+        let (greatest, least) = (self.maximum(greatest, zero)?, self.minimum(least, zero)?);
+        let range = self.difference(greatest, least)?;
+        let (empty, scale) = (self.compare(range, Compare::Eq, zero)?, self.quotient(range, most)?);
+        let scale = self.where_(empty, one, scale)?;
+        let below = self.quotient(least, scale)?;
+        let below = self.difference(zero, below)?;
+        let bounded = self.activation(below, Activation::Clamp(0.0, 255.0))?;
+        let whole = self.unary(bounded, Unary::Round)?;
+        let zero_point = self.cast(whole, DType::I32)?;
+        let y = self.quantize(x, scale, Some(zero_point), Quantize::new(IntType::U8))?;
+        Ok([y, scale, zero_point])
+    }
+
+    /// A zero point, 0 if there is none.
+    pub(crate) fn zero_point(&mut self, given: Option<Value>) -> Value {
+        given.unwrap_or_else(|| self.constant(Constant::integers("zero point", [], vec![0])))
+    }
+}

@@ -1,0 +1,51 @@
+use shadernet::ops::{Dequantize, Quantize};
+use shadernet::selftest::cases::{packed, whole};
+use shadernet::{Constant, Cost, DType, Graph, IntType, Io, Op, Shape, Value};
+
+/// What is refused of inputs of these shapes and types.
+fn refused(inputs: &[(&[usize], DType)], op: impl Op) -> String {
+    let mut graph = Graph::new();
+    let inputs: Vec<Value> = inputs.iter().map(|&(shape, dtype)| graph.typed_input("x", dtype, shape)).collect();
+    graph.push(op, &inputs).expect_err("it should be refused").to_string()
+}
+
+const X: (&[usize], DType) = (&[2, 6], DType::F32);
+const Q: (&[usize], DType) = (&[2, 6], DType::I32);
+
+#[test]
+fn what_it_refuses() {
+    let (one, zero): ((&[usize], _), (&[usize], _)) = ((&[1], DType::F32), (&[1], DType::I32));
+    let to = Quantize::new(IntType::U8);
+    assert!(refused(&[X, one], to).contains("inputs"));
+    assert!(refused(&[X, one, one], to).contains("the elements of input 2: wanted i32, got f32"));
+    assert!(refused(&[Q, one, zero], to).contains("the elements of input 0: wanted f32, got i32"));
+    assert!(refused(&[X, one, zero], Dequantize::new()).contains("the elements of input 0: wanted i32, got f32"));
+    let five = (&[5][..], DType::F32);
+    assert!(refused(&[X, five, zero], to).contains("scale: wanted one, or [6], got [5]"));
+    assert!(refused(&[X, five, zero], to.axis(2)).contains("axis: wanted a dimension of [2, 6], got 2"));
+    assert!(refused(&[X, five, zero], to.block_size(4)).contains("scale: wanted one, or [2, 2], got [5]"));
+    assert!(refused(&[X, five, zero], to.block_size(0)).contains("block_size: wanted 1 or more"));
+    let two = (&[2][..], DType::I32);
+    assert!(refused(&[X, (&[6], DType::F32), two], to).contains("zero_point: wanted one, or the scale's [6], got [2]"));
+    let wide = packed(&whole(1, [2, 6], IntType::U16), IntType::U16);
+    let wanted = "weight: wanted packed integers of 4 or 8 bits, got";
+    assert!(refused(&[one, zero], Dequantize::of(wide)).contains(&format!("{wanted} u16")));
+    let integers = Constant::integers("w", [2, 6], vec![0; 12]);
+    assert!(refused(&[one, zero], Dequantize::of(integers)).contains(&format!("{wanted} i32")));
+    assert!(
+        refused(&[one, zero, zero], Dequantize::of(packed(&whole(1, [6], IntType::I4), IntType::I4)))
+            .contains("inputs")
+    );
+}
+
+#[test]
+fn costs() {
+    let shapes = [Shape::from([2, 6]), Shape::from([1]), Shape::from([1])];
+    let io = Io { inputs: &shapes, outputs: &shapes[..1], dtypes: &[] };
+    assert_eq!(Quantize::new(IntType::I8).cost(&io), Cost { other: 60, activations: true, ..Cost::default() });
+    let weight = packed(&whole(1, [2, 6], IntType::I4), IntType::I4);
+    let io = Io { inputs: &shapes[1..], outputs: &shapes[..1], dtypes: &[] };
+    // Six bytes of weights are two words.
+    let cost = Dequantize::of(weight).cost(&io);
+    assert_eq!((cost.other, cost.parameters, cost.moves), (24, 12, Some(1 + 1 + 12 + 2)));
+}
