@@ -8,12 +8,13 @@ export XDG_RUNTIME_DIR := $(CURDIR)/target/run
 make_run_dir = mkdir -p -m 700 "$$XDG_RUNTIME_DIR"
 endif
 
-.PHONY: help fmt setup demo test test-drivers bench clean
+.PHONY: help fmt setup demo test test-onnx test-drivers bench clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo    set up, then run the demo'
 	@echo 'make test    set up, then formatting, lints, docs and all tests'
+	@echo 'make test-onnx  the ONNX backend tests, which it fetches'
 	@echo 'make test-drivers  the self-test on five software drivers (Debian, Ubuntu)'
 	@echo 'make bench   set up, then time ResNet-50 at batch sizes 1 and 8'
 	@echo 'make setup   build, and install a software Vulkan driver if there is no GPU'
@@ -37,6 +38,11 @@ test: fmt setup
 	cargo clippy --release --locked --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
 	cargo test --release --locked
+
+# The 1,914 tests of ONNX itself; what passes is in tests/onnx/passed.txt.
+test-onnx: setup
+	@sh scripts/fetch-onnx-tests.sh
+	cargo test --release --locked --test onnx_backend
 
 test-drivers:
 	@$(make_run_dir)

@@ -1,6 +1,7 @@
 //! Errors: what was wrong, where, what was wanted and what came.
 
 use crate::Shape;
+use std::borrow::Cow;
 use std::fmt;
 
 /// The result of everything here that can fail.
@@ -10,7 +11,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug)]
 pub struct Error {
     /// The operation and the name of the node, where the error belongs to one.
-    pub at: Option<(&'static str, String)>,
+    pub at: Option<(Cow<'static, str>, String)>,
     /// What was wrong.
     pub kind: ErrorKind,
 }
@@ -40,6 +41,16 @@ pub enum ErrorKind {
         need: u64,
         /// How much there is.
         have: u64,
+    },
+    /// Something that must be known when a graph is built is computed from an input, whose values weren't given.
+    #[error(
+        "{argument}: wanted what is known when the graph is built, got what is computed from the input \"{input}\": give its values"
+    )]
+    Unknown {
+        /// What must be known.
+        argument: String,
+        /// The graph's input that it is computed from.
+        input: String,
     },
     /// A correct request that this crate doesn't serve.
     #[error("not supported: {0}")]
@@ -91,8 +102,8 @@ impl ErrorKind {
     }
 
     /// This error, at a node of the graph.
-    pub fn at(self, op: &'static str, node: impl Into<String>) -> Error {
-        Error { at: Some((op, node.into())), kind: self }
+    pub fn at(self, op: impl Into<Cow<'static, str>>, node: impl Into<String>) -> Error {
+        Error { at: Some((op.into(), node.into())), kind: self }
     }
 }
 
@@ -112,7 +123,7 @@ pub(crate) fn expect_rank(argument: &str, shape: &Shape, rank: usize) -> Result<
 impl Error {
     /// The same error, at a node of the graph.
     #[must_use]
-    pub fn node(self, op: &'static str, node: impl Into<String>) -> Error {
+    pub fn node(self, op: impl Into<Cow<'static, str>>, node: impl Into<String>) -> Error {
         self.kind.at(op, node)
     }
 }

@@ -51,9 +51,10 @@
 //!
 //! # Features
 //!
-//! * `cli` (default): the `shadernet` command. Implies `image`, `report` and `selftest`.
+//! * `cli` (default): the `shadernet` command. Implies `image`, `onnx`, `report` and `selftest`.
 //! * `report`: what was measured as a page with plots (`Report::to_html`).
 //! * `selftest`: [`selftest`], whether an adapter computes what it should. Part of `cli`.
+//! * `onnx`: networks from ONNX files ([`import::onnx`]). Part of `cli`.
 //! * `image`: reading and writing of PNG and JPEG ([`import::image`]).
 //!
 //! Without default features the crate is the library alone: wgpu, safetensors, no command and no image crates.
@@ -63,6 +64,11 @@
 #[doc = include_str!("../docs/guest.md")]
 struct Guest;
 
+/// The code in it compiles.
+#[cfg(all(doctest, feature = "onnx"))]
+#[doc = include_str!("../docs/onnx.md")]
+struct OnnxFiles;
+
 pub mod dtype;
 pub mod error;
 pub mod gpu;
@@ -70,6 +76,7 @@ pub mod graph;
 pub mod import;
 mod kept;
 pub mod kernel;
+mod mapped;
 pub mod measure;
 pub mod models;
 pub mod ops;

@@ -1,14 +1,10 @@
 //! Weights by name: from a safetensors file, or seeded.
 
 use crate::error::{ErrorKind, Result};
+use crate::mapped::Mapped;
 use crate::{Constant, Shape};
-use memmap2::Mmap;
-#[cfg(unix)]
-use memmap2::UncheckedAdvice;
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
-#[cfg(unix)]
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -30,60 +26,22 @@ pub struct Weights {
 
 #[derive(Clone, Debug)]
 enum Source {
-    File { path: PathBuf, bytes: Arc<Bytes> },
+    File { path: PathBuf, bytes: Arc<Mapped> },
     Seed(u64),
-}
-
-/// A file in memory, or as good as.
-#[derive(Debug)]
-enum Bytes {
-    Mapped(Mmap),
-    Static(&'static [u8]),
-}
-
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        match self {
-            Bytes::Mapped(map) => map,
-            Bytes::Static(bytes) => bytes,
-        }
-    }
-
-    /// Lets the system take back the memory of what has been read: it would count as this process's until somebody else wants it.
-    #[cfg(unix)]
-    fn done_with(&self, range: &Range<usize>) {
-        if let Bytes::Mapped(map) = self {
-            // SAFETY: the mapping is of a file and read only, so that no page of it is lost: who reads it again gets it from
-            // the file again.
-            let advised = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
-            if let Err(error) = advised {
-                log::debug!("the pages of weights that have been read stay: {error}");
-            }
-        }
-    }
 }
 
 impl Weights {
     /// Opens a safetensors file. It is mapped, not read: tensors are read when they are uploaded.
     pub fn open(path: impl AsRef<Path>) -> Result<Weights> {
-        let path = path.as_ref();
-        let failed = |problem: &dyn std::fmt::Display| ErrorKind::file(path, problem);
-        if path.is_dir() {
-            return Err(failed(&"a folder, not a file").into());
-        }
-        let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-        // SAFETY: whoever truncates or rewrites the file while it is mapped makes this process fail or read other numbers, as
-        // with every mapped file; the numbers are only numbers, and no index is taken from the file after it was checked.
-        let map = unsafe { Mmap::map(&file) }.map_err(|error| failed(&error))?;
-        Weights::checked(path, Bytes::Mapped(map))
+        Weights::checked(path.as_ref(), Mapped::open(path.as_ref())?)
     }
 
     /// Weights that are part of the program: the bytes of a safetensors file, under a name for errors.
     pub fn from_static(name: &str, bytes: &'static [u8]) -> Result<Weights> {
-        Weights::checked(Path::new(name), Bytes::Static(bytes))
+        Weights::checked(Path::new(name), Mapped::Static(bytes))
     }
 
-    fn checked(path: &Path, bytes: Bytes) -> Result<Weights> {
+    fn checked(path: &Path, bytes: Mapped) -> Result<Weights> {
         SafeTensors::deserialize(bytes.as_slice())
             .map_err(|error| ErrorKind::file(path, format_args!("not a whole safetensors file: {error}")))?;
         Ok(Weights { source: Source::File { path: path.to_owned(), bytes: Arc::new(bytes) }, given: Arc::default() })
@@ -144,7 +102,6 @@ impl Weights {
                 let bytes = bytes.clone();
                 Ok(Constant::lazy(name, shape, move || {
                     let values = floats(&bytes.as_slice()[range.clone()], dtype);
-                    #[cfg(unix)]
                     bytes.done_with(&range);
                     values
                 }))

@@ -20,7 +20,9 @@ fn activate(code: u32, x: vec4<f32>, lo: f32, hi: f32, alpha: f32) -> vec4<f32> 
         case 11u: { return clamp(x + 3.0, vec4<f32>(), vec4<f32>(6.0)) / 6.0; }
         case 12u: { return mish(x); }
         case 13u: { return softplus(alpha * x) / alpha; }
-        default: { return x / (1.0 + abs(x)); }
+        case 14u: { return x / (1.0 + abs(x)); }
+        // None: what isn't a number, which a clamp to the infinities may lose, stays so.
+        default: { return x; }
     }
 }
 

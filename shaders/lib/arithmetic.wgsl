@@ -23,8 +23,9 @@ fn power(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let zero = select(size, 1.0 / size, b < vec4<f32>());
     let positive = select(pow(size, b), zero, size == vec4<f32>());
     let odd = floor(0.5 * b) * 2.0 != b;
-    let nothing = a - a;
-    let negative = select(select(positive, -positive, odd), nothing / nothing, floor(b) != b);
+    // Not a number, of bits that no compiler can fold.
+    let nothing = bitcast<vec4<f32>>(bitcast<vec4<u32>>(a) | vec4<u32>(0x7fc00000u));
+    let negative = select(select(positive, -positive, odd), nothing, floor(b) != b);
     let general = select(positive, negative, a < vec4<f32>());
     return select(select(general, vec4<f32>(1.0), b == vec4<f32>()), a * a, b == vec4<f32>(2.0));
 }

@@ -3,8 +3,8 @@
 use super::report::{self, OutputArgs, TraceArgs};
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, parse_size, table, within};
 use comfy_table::Table;
+use shadernet::ErrorKind;
 use shadernet::measure::{AtBatch, Effort, Environment, Measured, Profile, Sweep, SweepOptions, digits};
-use shadernet::{ErrorKind, Model};
 use std::io::Write;
 use std::time::Duration;
 
@@ -66,11 +66,10 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     }
     let options =
         SweepOptions { batches, in_flight: args.in_flight.clone(), effort, latency_bound: args.latency_bound };
-    let (network, weights) = args.measure.model.open()?;
-    let graph = network.graph(&weights, args.measure.size)?;
+    let network = args.measure.model.open(args.measure.size)?;
     let context = device.context()?;
     let environment = Environment::of(&context);
-    let model = Model::new(&context, &graph)?;
+    let model = network.model(&context)?;
 
     let progress = Progress::new();
     let sweep = Sweep::measure(&model, &options, |stage| progress.stage(stage))?;
@@ -78,7 +77,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     if !args.measure.output.replaces_tables() {
         let tuned = sweep.batches.iter().map(|at| at.tuned).max().unwrap_or(0);
         writeln!(out, "{}", adapter_line(&context, tuned))?;
-        args.measure.model.note_seeded(&weights, out)?;
+        network.note(&args.measure.model, out)?;
         writeln!(out, "{}", rows(&sweep))?;
         for at in &sweep.batches {
             let what = if sweep.batches.len() > 1 { format!(", batch {}", at.batch) } else { String::new() };
@@ -94,9 +93,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
         let peaks = report::peaks(&context, device)?;
         progress.stage(&format!("batch {batch}, step by step"));
         let profile = Profile::measure(&model.session(batch)?, &peaks, effort)?;
-        let weights = args.measure.model.describe(&weights);
-        let mut report =
-            report::of_network(network.name, &weights, &graph, batch, (context.caps(), context.choices()))?;
+        let mut report = report::of_network(&network, batch, (context.caps(), context.choices()))?;
         report.environment = Some(environment);
         (report.peaks, report.profile) = (Some(peaks), Some(profile));
         (report.bench, report.answers) = (Some(sweep), answers);

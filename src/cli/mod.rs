@@ -4,9 +4,11 @@ mod bench;
 mod compare;
 mod demo;
 mod devices;
+mod model;
 mod profile;
 mod report;
 mod run;
+mod run_file;
 mod selftest;
 mod summary;
 mod tune;
@@ -14,7 +16,8 @@ mod tune;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::ProgressBar;
-use shadernet::{Context, ContextOptions, ErrorKind, Weights, models, wgpu};
+use model::ModelArgs;
+use shadernet::{Context, ContextOptions, ErrorKind, wgpu};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -113,56 +116,6 @@ impl DeviceArgs {
 
     fn context(&self) -> Result<Context> {
         Ok(pollster::block_on(Context::with(&self.options()))?)
-    }
-}
-
-/// Which network to build, with which weights.
-#[derive(Args)]
-struct ModelArgs {
-    #[arg(help = model_help())]
-    model: String,
-    /// A safetensors file with PyTorch's names
-    #[arg(long, value_name = "FILE")]
-    weights: Option<PathBuf>,
-    /// Make the weights up from this number [default: 0, for networks without weights of their own]
-    #[arg(long, value_name = "S", conflicts_with = "weights")]
-    seed: Option<u64>,
-}
-
-/// The help of the argument that names a network.
-fn model_help() -> String {
-    let names: Vec<&str> = models::all().iter().map(|network| network.name).collect();
-    let lines: Vec<String> = names.chunks(6).map(|names| names.join(", ")).collect();
-    format!("The network:\n{}", lines.join(",\n"))
-}
-
-impl ModelArgs {
-    fn open(&self) -> Result<(models::Network, Weights)> {
-        let network = models::find(&self.model)?;
-        let weights = match (&self.weights, self.seed, network.weights) {
-            (Some(path), ..) => Weights::open(path)?,
-            (None, None, Some(shipped)) => shipped()?,
-            (None, seed, _) => Weights::seeded(seed.unwrap_or(0)),
-        };
-        Ok((network, weights))
-    }
-
-    /// Where the weights come from.
-    fn describe(&self, weights: &Weights) -> String {
-        match &self.weights {
-            Some(path) => path.display().to_string(),
-            None if weights.is_seeded() => format!("made up from seed {}", self.seed.unwrap_or(0)),
-            None => "shipped".to_owned(),
-        }
-    }
-
-    /// Says so if the weights are made up.
-    fn note_seeded(&self, weights: &Weights, out: &mut dyn Write) -> Result {
-        if weights.is_seeded() {
-            let seed = self.seed.unwrap_or(0);
-            writeln!(out, "weights of {}: made up from seed {seed} (--weights FILE loads trained ones)", self.model)?;
-        }
-        Ok(())
     }
 }
 

@@ -3,7 +3,6 @@
 use super::bench::MeasureArgs;
 use super::report;
 use super::{DeviceArgs, MOST_BATCH, Progress, Result, adapter_line, within};
-use shadernet::Model;
 use shadernet::measure::{Environment, Profile};
 use std::io::Write;
 
@@ -19,8 +18,7 @@ pub(super) struct ProfileArgs {
 pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
     let effort = args.measure.effort()?;
-    let (network, weights) = args.measure.model.open()?;
-    let graph = network.graph(&weights, args.measure.size)?;
+    let network = args.measure.model.open(args.measure.size)?;
     let context = device.context()?;
     let environment = Environment::of(&context);
 
@@ -28,18 +26,17 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
     progress.stage("what the device can do");
     let peaks = report::peaks(&context, device)?;
     progress.stage("first frame");
-    let session = Model::new(&context, &graph)?.session(batch)?;
+    let session = network.model(&context)?.session(batch)?;
     progress.stage("step by step");
     let profile = Profile::measure(&session, &peaks, effort)?;
     drop(progress);
 
     if !args.measure.output.replaces_tables() {
         writeln!(out, "{}", adapter_line(&context, profile.tuned))?;
-        args.measure.model.note_seeded(&weights, out)?;
+        network.note(&args.measure.model, out)?;
         writeln!(out, "{profile}\n{:<14} {peaks}", "the device")?;
     }
-    let (weights, kernels) = (args.measure.model.describe(&weights), (context.caps(), context.choices()));
-    let mut report = report::of_network(network.name, &weights, &graph, batch, kernels)?;
+    let mut report = report::of_network(&network, batch, (context.caps(), context.choices()))?;
     report.environment = Some(environment);
     (report.peaks, report.profile) = (Some(peaks), Some(profile));
     args.measure.output.write(&report, out)?;

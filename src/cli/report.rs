@@ -1,12 +1,13 @@
 //! What several subcommands write: the report of what was measured, as JSON, as a page, as a trace.
 
+use super::model::Opened;
 use super::{DeviceArgs, Result};
 use shadernet::import::write_whole;
 use shadernet::kernel::Caps;
 use shadernet::measure::report::Activations;
 use shadernet::measure::{Network, Peaks, Report, Summary};
 use shadernet::plan::Choices;
-use shadernet::{Context, Graph, Plan};
+use shadernet::{Context, Plan};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -69,17 +70,12 @@ fn write_file(path: &Path, text: &str) -> Result {
 
 /// A report of a network with what is known without running it: its cost and its memory, for a batch on such a device with the
 /// kernels that were chosen for it.
-pub(super) fn of_network(
-    name: &str,
-    weights: &str,
-    graph: &Graph,
-    batch: usize,
-    (caps, choices): (&Caps, &Choices),
-) -> Result<Report> {
-    let inputs = graph.inputs().iter().map(|input| input.shape.with_batch(batch).to_vec());
-    let mut report =
-        Report::new(Network { name: name.into(), input_shapes: inputs.collect(), weights: weights.into() });
-    report.summary = Some(Summary::of(graph, batch)?);
+pub(super) fn of_network(network: &Opened, batch: usize, (caps, choices): (&Caps, &Choices)) -> Result<Report> {
+    let graph = network.graph(batch)?;
+    let input_shapes = graph.inputs().iter().map(|input| input.shape.with_batch(batch).to_vec()).collect();
+    let (name, weights) = (network.name().to_owned(), network.origin().to_owned());
+    let mut report = Report::new(Network { name, input_shapes, weights });
+    report.summary = Some(Summary::of(&graph, batch)?);
     let plan = Plan::with_choices(&graph.fused(), batch, caps, choices);
     report.activations = plan.ok().map(|plan| Activations::of(&plan));
     Ok(report)

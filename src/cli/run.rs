@@ -1,6 +1,7 @@
 //! `shadernet run`: a network on an image or an array.
 
 use super::bench::first;
+use super::run_file;
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, within};
 use shadernet::import::{image, npy};
 use shadernet::models::{Network, Preprocess};
@@ -14,7 +15,8 @@ use std::time::Instant;
 pub(super) struct RunArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// A PNG or JPEG image, or a .npy file of float32: [N, C, H, W], or [C, H, W] for one image. NAME=FILE names the input
+    /// A PNG or JPEG image, or a .npy file of float32: [N, C, H, W], or [C, H, W] for one image. NAME=FILE names the input. Of an
+    /// ONNX file each input is a .npy file, or a .pb file of ONNX's
     #[arg(long, value_name = "[NAME=]FILE", required = true)]
     input: Vec<String>,
     /// Write each output as DIR/NAME.npy, and as DIR/NAME.png if it is a picture
@@ -31,7 +33,13 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let batch = args.batch.map(|batch| within("--batch", batch, MOST_BATCH)).transpose()?;
     let top = args.top.map(|top| within("--top", top, usize::from(u16::MAX))).transpose()?;
-    let (network, weights) = args.model.open()?;
+    if args.model.file().is_some() {
+        if args.batch.is_some() {
+            return Err(ErrorKind::argument("--batch", "none: the arrays say it", "a number").into());
+        }
+        return run_file::run(&args.model, &args.input, args.output.as_deref(), top, device, out);
+    }
+    let (network, weights) = args.model.own()?;
     let classifies = network.preprocess != Preprocess::Picture;
     if top.is_some() && !classifies {
         return Err(ErrorKind::argument("--top", "a network that classifies", network.name).into());
@@ -132,7 +140,7 @@ fn write_files(dir: &Path, outputs: &[(&Port, &[f32])], pictures: bool, out: &mu
 }
 
 /// The best classes of each image of a batch.
-fn write_top(logits: &[f32], batch: usize, top: usize, class: &str, out: &mut dyn Write) -> Result {
+pub(super) fn write_top(logits: &[f32], batch: usize, top: usize, class: &str, out: &mut dyn Write) -> Result {
     for (i, logits) in logits.chunks_exact(logits.len() / batch).enumerate() {
         if batch > 1 {
             writeln!(out, "image {i}")?;

@@ -1,17 +1,17 @@
 //! `shadernet summary`: what a network costs, layer by layer.
 
 use super::report::{OutputArgs, of_network};
-use super::{MOST_BATCH, Result, model_help, parse_size, table, thousands, within};
+use super::{MOST_BATCH, ModelArgs, Result, parse_size, table, thousands, within};
 use shadernet::kernel::Caps;
 use shadernet::measure::{Energy, Summary};
 use shadernet::plan::Choices;
-use shadernet::{Graph, Plan, Shape, Weights, models};
+use shadernet::{Graph, Plan, Shape};
 use std::io::Write;
 
 #[derive(clap::Args)]
 pub(super) struct SummaryArgs {
-    #[arg(help = model_help())]
-    model: String,
+    #[command(flatten)]
+    model: ModelArgs,
     /// The batch that multiply-accumulates and activations are for
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
@@ -24,11 +24,9 @@ pub(super) struct SummaryArgs {
 
 pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
-    // The cost doesn't depend on what the weights are.
-    let network = models::find(&args.model)?;
-    let graph = network.graph(&Weights::seeded(0), args.size)?;
-    let kernels = (&Caps::portable(), &Choices::new());
-    let report = of_network(network.name, "none", &graph, batch, kernels)?;
+    let network = args.model.open(args.size)?;
+    let graph = network.graph(batch)?;
+    let report = of_network(&network, batch, (&Caps::portable(), &Choices::new()))?;
     if let (Some(summary), false) = (&report.summary, args.output.replaces_tables()) {
         write_table(summary, &graph, batch, out)?;
     }

@@ -3,7 +3,6 @@
 use super::bench::{ms, seconds};
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, parse_size, table, within};
 use comfy_table::Table;
-use shadernet::Model;
 use shadernet::measure::tune::{Candidate, Problem};
 use shadernet::measure::{Tuning, digits};
 use std::io::Write;
@@ -27,17 +26,16 @@ pub(super) struct TuneArgs {
 pub(super) fn tune(args: &TuneArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
     let budget = seconds("--budget", args.budget)?;
-    let (network, weights) = args.model.open()?;
-    let graph = network.graph(&weights, args.size)?;
+    let network = args.model.open(args.size)?;
     let context = device.context()?;
-    let model = Model::new(&context, &graph)?;
+    let model = network.model(&context)?;
 
     let progress = Progress::new();
     let tuning = Tuning::measure(&model, batch, budget, |stage| progress.stage(stage))?;
     drop(progress);
 
     writeln!(out, "{}", adapter_line(&context, 0))?;
-    args.model.note_seeded(&weights, out)?;
+    network.note(&args.model, out)?;
     if !tuning.problems.is_empty() {
         writeln!(out, "{}", rows(&tuning.problems))?;
     }

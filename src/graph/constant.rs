@@ -43,6 +43,16 @@ impl Constant {
         Constant::of(name.into(), shape, DType::I32, Arc::new(move || Data::I32(values.clone())))
     }
 
+    /// A constant with these truth values, row-major.
+    ///
+    /// # Panics
+    /// If there are not as many values as the shape has elements.
+    pub fn bools(name: impl Into<String>, shape: impl Into<Shape>, values: Vec<bool>) -> Constant {
+        let shape = shape.into();
+        assert_eq!(values.len(), shape.elements(), "the values of a constant of shape {shape}");
+        Constant::of(name.into(), shape, DType::Bool, Arc::new(move || Data::Bool(values.clone())))
+    }
+
     /// A constant whose values `make` produces, whenever they are wanted: as many as the shape has elements.
     pub fn lazy(
         name: impl Into<String>,

@@ -11,20 +11,9 @@ impl Graph {
     #[must_use]
     pub fn fused(&self) -> Graph {
         let outputs: Vec<Value> = self.outputs.iter().map(|&(_, value)| value).collect();
-        let mut nodes: Vec<Option<Node>> = self.nodes.iter().cloned().map(Some).collect();
+        let mut nodes: Vec<Option<Node>> = self.needed();
         let mut made_by: HashMap<Value, usize> = HashMap::new();
         let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
-        let mut needed: HashSet<Value> = outputs.iter().copied().collect();
-        for i in (0..nodes.len()).rev() {
-            let node = nodes[i].as_ref().expect("nothing is fused yet");
-            // Whoever updates a state is needed, since the next frame reads it.
-            let updates = node.inputs.first().is_some_and(|&v| matches!(self.source(v), Source::State(_)));
-            if updates || node.outputs.iter().any(|v| needed.contains(v)) {
-                needed.extend(&node.inputs);
-            } else {
-                nodes[i] = None;
-            }
-        }
         for (i, node) in nodes.iter().enumerate().filter_map(|(i, n)| Some((i, n.as_ref()?))) {
             made_by.extend(node.outputs.iter().map(|&v| (v, i)));
             for &value in &node.inputs {
@@ -84,6 +73,31 @@ impl Graph {
             }
         }
 
+        self.with_nodes(nodes)
+    }
+
+    /// This graph without what its outputs don't need. Values keep their identity.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn pruned(&self) -> Graph {
+        self.with_nodes(self.needed())
+    }
+
+    /// The nodes that the outputs need, each in its place.
+    fn needed(&self) -> Vec<Option<Node>> {
+        let mut needed: HashSet<Value> = self.outputs.iter().map(|&(_, value)| value).collect();
+        let mut nodes: Vec<Option<Node>> = vec![None; self.nodes.len()];
+        for (i, node) in self.nodes.iter().enumerate().rev() {
+            // Whoever updates a state is needed, since the next frame reads it.
+            let updates = node.inputs.first().is_some_and(|&v| matches!(self.source(v), Source::State(_)));
+            if updates || node.outputs.iter().any(|v| needed.contains(v)) {
+                needed.extend(&node.inputs);
+                nodes[i] = Some(node.clone());
+            }
+        }
+        nodes
+    }
+
+    fn with_nodes(&self, nodes: Vec<Option<Node>>) -> Graph {
         let mut graph = Graph { nodes: nodes.into_iter().flatten().collect(), ..self.clone() };
         for (i, node) in graph.nodes.iter().enumerate() {
             for value in &node.outputs {

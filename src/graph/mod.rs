@@ -201,6 +201,12 @@ impl Graph {
         Ok(self.shapes(batch)?[value.0 as usize].clone())
     }
 
+    /// The shape of a value of this graph for a batch of 1, without inferring it again.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn known_shape(&self, value: Value) -> &Shape {
+        &self.shapes[value.0 as usize]
+    }
+
     /// The type of a value's elements; `f32` for a value of another graph.
     pub fn dtype(&self, value: Value) -> DType {
         self.dtypes.get(value.0 as usize).copied().unwrap_or_default()

@@ -3,5 +3,7 @@
 #[cfg(feature = "image")]
 pub mod image;
 pub mod npy;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 
 pub use crate::kept::write_whole;

@@ -312,7 +312,7 @@ impl Problem {
 /// What some of its variants give for a step's node, on inputs of its own. States are inputs here: what a kernel leaves of them as
 /// it was is zero.
 fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) -> Result<Vec<Vec<Data>>> {
-    let graph = model.graph();
+    let graph = model.graph(batch)?;
     let shapes = graph.shapes(batch)?;
     let node = &graph.nodes()[variants.node];
     let mut alone = Graph::new();

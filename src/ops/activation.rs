@@ -80,6 +80,9 @@ impl ActivationParams {
     }
 }
 
+/// The code of no activation where NaN is to stay NaN; elsewhere a clamp to the infinities serves, which is one pipeline less.
+pub(crate) const PLAIN: u32 = 15;
+
 /// The `code` of `shaders/lib/activation.wgsl`. What is a clamp shares one code, so that it shares pipelines.
 pub(crate) fn code(activation: Option<Activation>) -> u32 {
     match activation {

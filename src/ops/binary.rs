@@ -1,6 +1,6 @@
 //! Elementwise arithmetic on two tensors, with broadcasting.
 
-use super::activation::{Activation, ActivationParams, code};
+use super::activation::{Activation, ActivationParams, PLAIN, code};
 use super::image_places;
 use super::strided::walks;
 use crate::error::{ErrorKind, Result, expect_inputs};
@@ -157,8 +157,8 @@ impl Binary {
         self.kind as u32 <= BinaryKind::Fmod as u32
     }
 
-    pub(crate) fn is_sum(&self) -> bool {
-        self.kind == BinaryKind::Add
+    pub(crate) fn kind(&self) -> BinaryKind {
+        self.kind
     }
 
     pub(crate) fn activation(&self) -> Option<Activation> {
@@ -187,7 +187,9 @@ impl Binary {
     }
 
     fn finish(&self, shader: Shader) -> Shader {
-        shader.set("KIND", self.kind as u32).set("ACTIVATION", code(self.activation))
+        shader
+            .set("KIND", self.kind as u32)
+            .set("ACTIVATION", self.activation.map_or(PLAIN, |activation| code(Some(activation))))
     }
 }
 

@@ -1,13 +1,13 @@
 //! What a kernel does with its sums at the end: an addition, an activation. Most operations take in both.
 
-use super::{Activation, Binary};
+use super::{Activation, Binary, BinaryKind};
 use crate::Shape;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::Op;
 use crate::kernel::{Binding, Shader};
 
 /// The end of a fused operation: `f(y + residual)`. The residual is its last input.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Epilogue {
     /// Whether input 1 is added.
     pub(crate) residual: bool,
@@ -24,7 +24,7 @@ impl Epilogue {
         if let Some(&activation) = next.downcast_ref::<Activation>() {
             return Some(Epilogue { activation: Some(activation), ..self });
         }
-        let add = next.downcast_ref::<Binary>().filter(|add| add.is_sum() && !self.residual)?;
+        let add = next.downcast_ref::<Binary>().filter(|add| add.kind() == BinaryKind::Add && !self.residual)?;
         Some(Epilogue { residual: true, activation: add.activation() })
     }
 

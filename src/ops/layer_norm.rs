@@ -29,6 +29,27 @@ impl LayerNorm {
     }
 }
 
+#[cfg(feature = "onnx")]
+impl LayerNorm {
+    pub(crate) fn normalized_shape(&self) -> &Shape {
+        &self.normalized_shape
+    }
+
+    /// The same times a weight, if it has neither weight nor bias yet.
+    pub(crate) fn with_weight(&self, weight: &Constant) -> Option<LayerNorm> {
+        let fits = self.norm.weight.is_none() && self.norm.bias.is_none() && self.norm.activation.is_none();
+        let norm = Norm { weight: Some(weight.clone()), ..self.norm.clone() };
+        (fits && *weight.shape() == self.normalized_shape).then(|| LayerNorm { norm, ..self.clone() })
+    }
+
+    /// The same plus a bias, if it has none yet.
+    pub(crate) fn with_bias(&self, bias: &Constant) -> Option<LayerNorm> {
+        let fits = self.norm.bias.is_none() && self.norm.activation.is_none();
+        let norm = Norm { bias: Some(bias.clone()), ..self.norm.clone() };
+        (fits && *bias.shape() == self.normalized_shape).then(|| LayerNorm { norm, ..self.clone() })
+    }
+}
+
 impl Op for LayerNorm {
     fn name(&self) -> &'static str {
         "layer_norm"

@@ -25,6 +25,14 @@ impl Linear {
         Linear { weight, bias, epilogue: Epilogue::default() }
     }
 
+    /// The same with a bias, if it has none yet and does nothing after the product.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn with_bias(&self, bias: &Constant) -> Option<Linear> {
+        let fits = self.bias.is_none() && self.epilogue == Epilogue::default();
+        (fits && bias.shape()[..] == self.weight.shape()[..1])
+            .then(|| Linear { bias: Some(bias.clone()), ..self.clone() })
+    }
+
     /// The convolution that does the same to an image before it is flattened: the weights lie alike.
     pub(crate) fn as_conv2d(&self, c: usize, h: usize, w: usize) -> Option<Conv2d> {
         let &[out, features] = &self.weight.shape()[..] else { return None };

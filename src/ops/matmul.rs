@@ -70,6 +70,12 @@ impl MatMul {
         MatMul { bias: Some(bias), ..self }
     }
 
+    /// Which operands are transposed, if it does nothing but multiply.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn plain(&self) -> Option<[bool; 2]> {
+        (self.bias.is_none() && self.epilogue == Epilogue::default()).then_some(self.transposed)
+    }
+
     fn product(&self, inputs: &[Shape]) -> Result<Product, ErrorKind> {
         let (a, b) = (&inputs[0], &inputs[1]);
         for ((name, x), transposed) in [("a", a), ("b", b)].into_iter().zip(self.transposed) {

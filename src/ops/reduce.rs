@@ -122,6 +122,12 @@ impl Reduce {
         Reduce { keepdim, ..self }
     }
 
+    /// What is made of the elements along which axes, and whether those stay.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn parts(&self) -> (ReduceKind, &[usize], bool) {
+        (self.kind, &self.axes, self.keepdim)
+    }
+
     fn is_reduced(&self, axis: usize) -> bool {
         self.axes.is_empty() || self.axes.contains(&axis)
     }

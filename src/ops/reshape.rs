@@ -232,10 +232,15 @@ impl Op for FlattenLinear {
     }
 }
 
-/// Row-major, always; and channels last, where both shapes are pixels of the same channels.
+/// Row-major, always; by rows of `vec4`s, where both shapes have the same rows; and channels last, where both are pixels of the same
+/// channels.
 pub(crate) fn views(io: &Io, caps: &Caps) -> Vec<Kernel> {
     let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
     let mut views = vec![Kernel::view(Layout::ROWS, Layout::ROWS)];
+    if io.inputs[0].last() == io.outputs[0].last() {
+        let layouts = image_places(caps).iter().map(|&place| Layout::packed(place));
+        views.extend(layouts.map(|layout| Kernel::view(layout, layout)));
+    }
     if x == y && io.inputs[0].len() >= 2 && io.outputs[0].len() >= 2 && x.h * x.w == 1 {
         let layouts = image_places(caps).iter().map(|&place| Layout::channels(place));
         views.splice(0..0, layouts.map(|layout| Kernel::view(layout, layout)));

@@ -30,6 +30,16 @@ impl RmsNorm {
     }
 }
 
+#[cfg(feature = "onnx")]
+impl RmsNorm {
+    /// The same times a weight, if it has none yet.
+    pub(crate) fn with_weight(&self, weight: &Constant) -> Option<RmsNorm> {
+        let fits = self.norm.weight.is_none() && self.norm.activation.is_none();
+        let norm = Norm { weight: Some(weight.clone()), ..self.norm.clone() };
+        (fits && *weight.shape() == self.normalized_shape).then(|| RmsNorm { norm, ..self.clone() })
+    }
+}
+
 impl Op for RmsNorm {
     fn name(&self) -> &'static str {
         "rms_norm"

@@ -66,7 +66,7 @@ impl FloatFormat {
             FloatFormat::Float8E5M2 => of(2, -14, 57_344.0, f32::INFINITY),
             FloatFormat::Float8E5M2Fnuz => unsigned(of(2, -15, 57_344.0, f32::NAN)),
             FloatFormat::Float8E8M0 => Numbers { powers: true, ..of(0, -127, 2f32.powi(127), f32::NAN) },
-            FloatFormat::Float4E2M1 => Numbers { nan: 6.0, ..of(1, 0, 6.0, 6.0) },
+            FloatFormat::Float4E2M1 => Numbers { nan: -0.0, ..of(1, 0, 6.0, 6.0) },
         }
     }
 }
@@ -75,8 +75,8 @@ impl FloatFormat {
 /// `x.half().float()`. The output holds `f32`s.
 ///
 /// What is larger than all numbers after rounding, infinity too, becomes infinity, NaN where the format has none, and the largest
-/// where it hasn't that either; or the largest in any case, if it is to saturate (ONNX's default for 8 bits). NaN stays NaN, and is 6
-/// in [`FloatFormat::Float4E2M1`].
+/// where it hasn't that either; or the largest in any case, if it is to saturate (ONNX's default for 8 bits). NaN stays NaN,
+/// and is -0 in [`FloatFormat::Float4E2M1`], as ml_dtypes has it.
 #[derive(Clone, Copy, Debug)]
 pub struct RoundTo {
     format: FloatFormat,

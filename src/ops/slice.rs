@@ -48,6 +48,14 @@ impl Slice {
     }
 }
 
+#[cfg(feature = "onnx")]
+impl Slice {
+    /// Of each dimension that is cut, of a tensor of that shape: the axis, the first place and the step.
+    pub(crate) fn cuts(&self, x: &Shape) -> Vec<(usize, usize, isize)> {
+        self.along.iter().map(|along| (along.axis, along.of(x[along.axis]).0, along.step)).collect()
+    }
+}
+
 impl Along {
     /// The first element of so many, and how many are taken.
     fn of(self, size: usize) -> (usize, usize) {

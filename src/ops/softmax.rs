@@ -33,6 +33,11 @@ impl Softmax {
     pub fn new(axis: usize) -> Softmax {
         Softmax { axis }
     }
+
+    #[cfg(feature = "onnx")]
+    pub(crate) fn axis(&self) -> usize {
+        self.axis
+    }
 }
 
 impl LogSoftmax {

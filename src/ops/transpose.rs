@@ -18,6 +18,11 @@ impl Transpose {
     pub fn new(order: impl Into<Vec<usize>>) -> Transpose {
         Transpose { order: order.into() }
     }
+
+    #[cfg(feature = "onnx")]
+    pub(crate) fn order(&self) -> &[usize] {
+        &self.order
+    }
 }
 
 impl Op for Transpose {

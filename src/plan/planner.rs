@@ -331,7 +331,7 @@ impl Planner<'_> {
         let before =
             node.inputs.iter().zip(&kernel.reads).filter(|&(&value, &layout)| self.find(value, layout).is_none());
         let after = node.outputs.iter().zip(&kernel.writes).filter(|&(value, layout)| {
-            self.outputs(*value).next().is_some() && !layout.same_bytes(Layout::ROWS, self.shape(*value))
+            self.output(*value).is_some() && !layout.same_bytes(Layout::ROWS, self.shape(*value))
         });
         before.chain(after).map(|(&value, layout)| layout.bytes(self.shape(value))).sum()
     }
@@ -341,9 +341,24 @@ impl Planner<'_> {
         self.graph.outputs().iter().enumerate().filter(move |(_, (_, v))| *v == value).map(|(i, _)| i)
     }
 
+    /// The output of the graph that this value is, or that is only another view of it, which nobody else reads.
+    fn output(&self, value: Value) -> Option<usize> {
+        if let Some(output) = self.outputs(value).next() {
+            return Some(output);
+        }
+        let mut readers = self.graph.nodes().iter().filter(|node| node.inputs.contains(&value));
+        let (node, None) = (readers.next()?, readers.next()) else { return None };
+        let (&[_], &[view]) = (&node.inputs[..], &node.outputs[..]) else { return None };
+        let shapes = [value, view].map(|value| [self.shape(value).clone()]);
+        let dtypes = self.graph.input_dtypes(node);
+        let io = Io { inputs: &shapes[0], outputs: &shapes[1], dtypes: &dtypes };
+        let is_view = node.op.cost(&io).moves == Some(0);
+        self.output(view).filter(|_| is_view)
+    }
+
     /// A place for a value that the step being planned writes: the caller's, if it is an output and lies right.
     fn write(&mut self, value: Value, layout: Layout) -> Home {
-        let output = self.outputs(value).next().filter(|_| layout.same_bytes(Layout::ROWS, self.shape(value)));
+        let output = self.output(value).filter(|_| layout.same_bytes(Layout::ROWS, self.shape(value)));
         let home = match output {
             Some(output) => {
                 self.written[output] = true;

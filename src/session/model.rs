@@ -25,23 +25,37 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone)]
 pub struct Model {
     context: Context,
-    graph: Arc<Graph>,
+    network: Network,
     weights: Arc<Mutex<HashMap<String, Arc<Memory>>>>,
+}
+
+/// What is computed.
+#[derive(Clone)]
+enum Network {
+    /// The same for every batch, fused.
+    Graph(Arc<Graph>),
+    /// A graph of its own for each batch.
+    Batches(Arc<dyn Fn(usize) -> Result<Graph> + Send + Sync>),
 }
 
 impl Model {
     /// A network with the outputs that its graph names. Nothing is uploaded yet: the first session does that.
     pub fn new(context: &Context, graph: &Graph) -> Result<Model> {
-        if graph.outputs().is_empty() {
-            return Err(ErrorKind::argument("outputs of the graph", "at least one (Graph::output)", 0).into());
-        }
-        Ok(Model { context: context.clone(), graph: Arc::new(graph.fused()), weights: Arc::default() })
+        let network = Network::Graph(Arc::new(fused(graph)?));
+        Ok(Model { context: context.clone(), network, weights: Arc::default() })
+    }
+
+    /// A network that is built anew for each batch that a session is made for, as one of a file is whose sizes are bound then
+    /// (`import::onnx`). Its sessions share the weights as far as the graphs were built with the same
+    /// [`Constant`](crate::Constant)s.
+    pub fn for_batches(context: &Context, build: impl Fn(usize) -> Result<Graph> + Send + Sync + 'static) -> Model {
+        Model { context: context.clone(), network: Network::Batches(Arc::new(build)), weights: Arc::default() }
     }
 
     /// The same network on another device, with nothing uploaded yet, as after a device was lost: the graph keeps its weights.
     #[must_use]
     pub fn on(&self, context: &Context) -> Model {
-        Model { context: context.clone(), graph: self.graph.clone(), weights: Arc::default() }
+        Model { context: context.clone(), network: self.network.clone(), weights: Arc::default() }
     }
 
     /// A session for a batch: plans, compiles what isn't compiled yet, uploads what isn't there yet.
@@ -85,7 +99,8 @@ impl Model {
     }
 
     fn make(&self, batch: usize, other: Option<&Session>, choices: &Choices) -> Result<Session> {
-        let plan = Plan::with_choices(&self.graph, batch, self.context.caps(), choices)?;
+        let graph = self.graph(batch)?;
+        let plan = Plan::with_choices(&graph, batch, self.context.caps(), choices)?;
         if let Some(other) = other {
             if self.context.device() != other.context.device() {
                 return Err(ErrorKind::argument("other", "a session on the same device", "another device's").into());
@@ -108,10 +123,12 @@ impl Model {
         &self.context
     }
 
-    /// The network, fused.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn graph(&self) -> &Graph {
-        &self.graph
+    /// The network for a batch, fused.
+    pub(crate) fn graph(&self, batch: usize) -> Result<Arc<Graph>> {
+        match &self.network {
+            Network::Graph(graph) => Ok(graph.clone()),
+            Network::Batches(build) => Ok(Arc::new(fused(&build(batch)?)?)),
+        }
     }
 
     /// Another graph on the same device that shares the weights uploaded so far, and shares those that it uploads: as far as
@@ -148,6 +165,17 @@ impl Model {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Model({} operations on {:?})", self.graph.nodes().len(), self.context)
+        match &self.network {
+            Network::Graph(graph) => write!(f, "Model({} operations on {:?})", graph.nodes().len(), self.context),
+            Network::Batches(_) => write!(f, "Model(on {:?})", self.context),
+        }
     }
+}
+
+/// A graph as it is planned; an error if nobody wants anything of it.
+fn fused(graph: &Graph) -> Result<Graph> {
+    if graph.outputs().is_empty() {
+        return Err(ErrorKind::argument("outputs of the graph", "at least one (Graph::output)", 0).into());
+    }
+    Ok(graph.fused())
 }

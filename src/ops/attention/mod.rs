@@ -132,6 +132,18 @@ impl Attention {
         Attention { cached: true, ..self }
     }
 
+    /// The same over heads that lie side by side, if it is the form with heads in a dimension of their own.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn as_heads(&self, queries: usize, keys: usize) -> Option<Attention> {
+        matches!(self.form, Form::Outer).then(|| self.clone().heads(queries, keys))
+    }
+
+    /// The same over queries, keys and values in one tensor, if it is the form with heads in a dimension of their own.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn as_packed(&self, queries: usize, keys: usize) -> Option<Attention> {
+        matches!(self.form, Form::Outer).then(|| self.clone().packed(queries, keys))
+    }
+
     fn sees_the_past_only(&self) -> bool {
         self.causal || self.cached || self.window.is_some()
     }

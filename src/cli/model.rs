@@ -1,0 +1,167 @@
+//! The network that a subcommand is about: one of the crate's, or one of a file.
+
+use super::Result;
+use shadernet::import::onnx::{Bindings, Onnx, Size};
+use shadernet::models::{self, Network};
+use shadernet::{Context, ErrorKind, Graph, Model, Weights};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Which network, with which weights.
+#[derive(clap::Args)]
+pub(super) struct ModelArgs {
+    #[arg(help = help())]
+    pub(super) model: String,
+    /// A safetensors file with PyTorch's names
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
+    /// Make the weights up from this number [default: 0, for networks without weights of their own]
+    #[arg(long, value_name = "S", conflicts_with = "weights")]
+    seed: Option<u64>,
+    /// A size that an ONNX file leaves open, by its name; may be given several times
+    #[arg(long, value_name = "NAME=SIZE", value_parser = parse_dim)]
+    dim: Vec<(String, usize)>,
+}
+
+/// The help of the argument that names a network.
+pub(super) fn help() -> String {
+    let names: Vec<&str> = models::all().iter().map(|network| network.name).collect();
+    let lines: Vec<String> = names.chunks(6).map(|names| names.join(", ")).collect();
+    format!("The network: an ONNX file (NAME.onnx), or one of\n{}", lines.join(",\n"))
+}
+
+fn parse_dim(text: &str) -> std::result::Result<(String, usize), String> {
+    let dim = text.rsplit_once('=').and_then(|(name, size)| Some((name.to_owned(), size.parse().ok()?)));
+    dim.filter(|&(_, size)| size > 0).ok_or_else(|| "wanted NAME=SIZE, a number of 1 or more".into())
+}
+
+/// A network that was found, and where its weights come from.
+pub(super) enum Opened {
+    /// One of the crate's.
+    Own { network: Network, weights: Weights, size: Option<[usize; 2]>, origin: String },
+    /// One of a file, with what is said of its open sizes.
+    File { name: String, file: Onnx, bindings: Bindings },
+}
+
+impl ModelArgs {
+    /// The ONNX file, if it is one.
+    pub(super) fn file(&self) -> Option<&Path> {
+        let path = Path::new(&self.model);
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")).then_some(path)
+    }
+
+    /// What is said of the open sizes of a file.
+    pub(super) fn bindings(&self) -> Bindings {
+        self.dim.iter().fold(Bindings::new(), |bindings, (name, size)| bindings.size(name, *size))
+    }
+
+    /// One of the crate's networks, with its weights.
+    pub(super) fn own(&self) -> shadernet::Result<(Network, Weights)> {
+        let network = models::find(&self.model)?;
+        if let Some((name, _)) = self.dim.first() {
+            return Err(ErrorKind::argument("--dim", "an ONNX file", format!("\"{name}\" for {}", self.model)).into());
+        }
+        let weights = match (&self.weights, self.seed, network.weights) {
+            (Some(path), ..) => Weights::open(path)?,
+            (None, None, Some(shipped)) => shipped()?,
+            (None, seed, _) => Weights::seeded(seed.unwrap_or(0)),
+        };
+        Ok((network, weights))
+    }
+
+    /// The network, for images of this height and width if not of the usual ones.
+    pub(super) fn open(&self, size: Option<[usize; 2]>) -> Result<Opened> {
+        let Some(path) = self.file() else {
+            let (network, weights) = self.own()?;
+            let origin = self.describe(&weights);
+            return Ok(Opened::Own { network, weights, size, origin });
+        };
+        for (argument, given) in [("--weights", self.weights.is_some()), ("--seed", self.seed.is_some())] {
+            if given {
+                return Err(ErrorKind::argument(argument, "a network without weights of its own", &self.model).into());
+            }
+        }
+        let (file, mut bindings) = (Onnx::open(path)?, self.bindings());
+        if let Some([height, width]) = size {
+            bindings = sized(&file, bindings, [height, width])?;
+        }
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Ok(Opened::File { name, file, bindings })
+    }
+
+    /// Where the weights of one of the crate's networks come from.
+    fn describe(&self, weights: &Weights) -> String {
+        match &self.weights {
+            Some(path) => path.display().to_string(),
+            None if weights.is_seeded() => format!("made up from seed {}", self.seed.unwrap_or(0)),
+            None => "shipped".to_owned(),
+        }
+    }
+
+    /// Says so if the weights are made up.
+    pub(super) fn note_seeded(&self, weights: &Weights, out: &mut dyn Write) -> Result {
+        if weights.is_seeded() {
+            let seed = self.seed.unwrap_or(0);
+            writeln!(out, "weights of {}: made up from seed {seed} (--weights FILE loads trained ones)", self.model)?;
+        }
+        Ok(())
+    }
+}
+
+/// The open height and width of the one input that is an image.
+fn sized(file: &Onnx, bindings: Bindings, [height, width]: [usize; 2]) -> shadernet::Result<Bindings> {
+    let wrong = |got: String| ErrorKind::argument("--size", "one input [N, C, H, W] whose H and W are open", got);
+    let [input] = file.inputs() else { return Err(wrong(format!("{} inputs", file.inputs().len())).into()) };
+    let Some([_, _, h, w]) = input.sizes.as_deref() else { return Err(wrong(format!("\"{}\"", input.name)).into()) };
+    let bound = |bindings: Bindings, size: &Size, value: usize| match size {
+        Size::Named(name) => Ok(bindings.size(name, value)),
+        Size::Fixed(fixed) if *fixed == value => Ok(bindings),
+        Size::Fixed(fixed) => Err(wrong(format!("{fixed}, which is fixed"))),
+        Size::Open => Err(wrong("one without a name".into())),
+    };
+    Ok(bound(bound(bindings, h, height)?, w, width)?)
+}
+
+impl Opened {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Opened::Own { network, .. } => network.name,
+            Opened::File { name, .. } => name,
+        }
+    }
+
+    /// Where the weights come from.
+    pub(super) fn origin(&self) -> &str {
+        match self {
+            Opened::Own { origin, .. } => origin,
+            Opened::File { .. } => "the file's",
+        }
+    }
+
+    /// The network for a batch.
+    pub(super) fn graph(&self, batch: usize) -> shadernet::Result<Graph> {
+        match self {
+            Opened::Own { network, weights, size, .. } => network.graph(weights, *size),
+            Opened::File { file, bindings, .. } => file.graph(&bindings.clone().batch(batch)),
+        }
+    }
+
+    /// The network on a device.
+    pub(super) fn model(&self, context: &Context) -> shadernet::Result<Model> {
+        match self {
+            Opened::Own { .. } => Model::new(context, &self.graph(1)?),
+            Opened::File { file, bindings, .. } => {
+                let (file, bindings) = (file.clone(), bindings.clone());
+                Ok(Model::for_batches(context, move |batch| file.graph(&bindings.clone().batch(batch))))
+            }
+        }
+    }
+
+    /// Says so if the weights are made up.
+    pub(super) fn note(&self, args: &ModelArgs, out: &mut dyn Write) -> Result {
+        match self {
+            Opened::Own { weights, .. } => args.note_seeded(weights, out),
+            Opened::File { .. } => Ok(()),
+        }
+    }
+}

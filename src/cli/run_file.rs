@@ -1,0 +1,124 @@
+//! `shadernet run` of an ONNX file: arrays in, arrays out.
+
+use super::bench::first;
+use super::model::ModelArgs;
+use super::run::write_top;
+use super::{DeviceArgs, Result};
+use shadernet::import::npy;
+use shadernet::import::onnx::{self, Bindings, ElementType, Onnx};
+use shadernet::{Data, ErrorKind, Graph, Model, Shape};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::Instant;
+
+pub(super) fn run(
+    args: &ModelArgs,
+    given: &[String],
+    dir: Option<&Path>,
+    top: Option<usize>,
+    device: &DeviceArgs,
+    out: &mut dyn Write,
+) -> Result {
+    let file = Onnx::open(args.file().unwrap_or(Path::new("")))?;
+    let inputs = read(&file, given)?;
+    let graph = graph(&file, &args.bindings(), &inputs)?;
+    let model = Model::new(&device.context()?, &graph)?;
+    let start = Instant::now();
+    let session = model.session(1)?;
+    let created = start.elapsed();
+    let fed: Vec<&Data> = graph.inputs().iter().map(|input| &inputs[&input.name].1).collect();
+    let outputs = session.run_blocking(&fed)?;
+    let all = start.elapsed();
+
+    for ((port, declared), data) in session.outputs().iter().zip(file.outputs()).zip(&outputs) {
+        match dir {
+            Some(dir) => {
+                std::fs::create_dir_all(dir).map_err(|error| ErrorKind::file(dir, error))?;
+                let path = dir.join(format!("{}.npy", port.name.replace(['/', '\\'], "_")));
+                write(&path, &port.shape, data, declared.element)?;
+                writeln!(out, "{}: {} {} {}", path.display(), port.name, declared.element, port.shape)?;
+            }
+            None => writeln!(out, "{} {} {}", port.name, declared.element, port.shape)?,
+        }
+    }
+    if let Some(top) = top {
+        let (port, scores) = (&session.outputs()[0], outputs[0].f32()?);
+        let &[rows, _] = &port.shape[..] else {
+            return Err(ErrorKind::argument("--top", "a first output [N, classes]", &port.shape).into());
+        };
+        write_top(scores, rows, top, "class", out)?;
+    }
+    writeln!(out, "first inference: {}", first(created, all))?;
+    Ok(())
+}
+
+/// The arrays by the names of the inputs. One input needs no name.
+fn read(file: &Onnx, given: &[String]) -> shadernet::Result<BTreeMap<String, (Shape, Data)>> {
+    let names: Vec<&str> = file.inputs().iter().map(|input| &input.name[..]).collect();
+    let mut inputs = BTreeMap::new();
+    for text in given {
+        let (name, path) = match (text.split_once('='), &names[..]) {
+            // A file's name may have such a sign too.
+            (Some((name, path)), _) if !Path::new(text).exists() => (name, Path::new(path)),
+            (_, [only]) => (*only, Path::new(text)),
+            _ => return Err(ErrorKind::argument("--input", "NAME=FILE for each input", text).into()),
+        };
+        if !names.contains(&name) {
+            return Err(ErrorKind::argument("--input", format!("one of {}", names.join(", ")), name).into());
+        }
+        let array = match path.extension().is_some_and(|extension| extension == "pb") {
+            true => onnx::tensor(path).map(|(_, shape, data)| (shape, data))?,
+            false => npy::read_data(path)?,
+        };
+        if inputs.insert(name.to_owned(), array).is_some() {
+            return Err(ErrorKind::argument("--input", "each input once", name).into());
+        }
+    }
+    match names.iter().find(|name| !inputs.contains_key(**name)) {
+        None => Ok(inputs),
+        Some(missing) => Err(ErrorKind::argument("--input", format!("{missing}=FILE too"), "none").into()),
+    }
+}
+
+/// The network for these arrays. Those that it must know when it is built, such as shapes, it is given.
+fn graph(file: &Onnx, bindings: &Bindings, inputs: &BTreeMap<String, (Shape, Data)>) -> shadernet::Result<Graph> {
+    let mut bindings = bindings.clone();
+    for (name, (shape, _)) in inputs {
+        bindings = bindings.shape(name, shape.clone());
+    }
+    loop {
+        match file.graph(&bindings) {
+            Err(error) => match (&error.kind, inputs.iter().find(|(name, _)| needs(&error.kind, name))) {
+                (_, Some((name, (shape, data)))) if !bindings.has_values(name) => {
+                    bindings = bindings.values(name, shape.clone(), data.clone());
+                }
+                _ => return Err(error),
+            },
+            graph => return graph,
+        }
+    }
+}
+
+fn needs(error: &ErrorKind, name: &str) -> bool {
+    matches!(error, ErrorKind::Unknown { input, .. } if input == name)
+}
+
+/// Writes an output in the type that the file says it has, as far as NumPy has it.
+fn write(path: &Path, shape: &Shape, data: &Data, element: ElementType) -> shadernet::Result<()> {
+    match data {
+        Data::Bool(values) => npy::write(path, shape, values),
+        Data::F32(values) if element == ElementType::F16 => {
+            npy::write(path, shape, &values.iter().map(|&value| half::f16::from_f32(value)).collect::<Vec<_>>())
+        }
+        Data::F32(values) => npy::write(path, shape, values),
+        Data::I32(values) => match element {
+            ElementType::I64 => {
+                npy::write(path, shape, &values.iter().map(|&value| value.into()).collect::<Vec<i64>>())
+            }
+            ElementType::U8 => npy::write(path, shape, &values.iter().map(|&value| value as u8).collect::<Vec<_>>()),
+            ElementType::I8 => npy::write(path, shape, &values.iter().map(|&value| value as i8).collect::<Vec<_>>()),
+            _ => npy::write(path, shape, values),
+        },
+    }
+}

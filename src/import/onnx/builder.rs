@@ -1,0 +1,240 @@
+//! From the nodes of an ONNX graph to a [`Graph`], in their order: what depends on no input is computed here, the rest is added.
+
+use super::node::{Node, Operand, name};
+use super::proto::{GraphProto, NodeProto, TensorProto};
+use super::stored::Stored;
+use super::tensor::{MOST_FOLDED, Tensor};
+use super::{Bindings, Onnx, ops, patterns};
+use crate::error::{ErrorKind, Result};
+use crate::graph::Source;
+use crate::{Constant, Data, Graph, Shape, Value};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// A graph as it grows, and what the names of the file stand for.
+pub(super) struct Builder<'a> {
+    onnx: &'a Onnx,
+    pub(super) graph: Graph,
+    /// The constants that the graph has as values already, by their identity.
+    placed: HashMap<u64, Value>,
+    scope: HashMap<String, Operand>,
+    /// How many elements were computed, and may be, before anything runs.
+    folded: [usize; 2],
+}
+
+/// So many operations are a graph at most.
+const MOST_NODES: usize = 1 << 18;
+
+impl<'a> Builder<'a> {
+    pub(super) fn new(onnx: &'a Onnx) -> Builder<'a> {
+        // Each weight may be moved and cast a few times. What is made of nothing is bounded.
+        let most = (4 * MOST_FOLDED).saturating_add(onnx.files().len().saturating_mul(32));
+        Builder { onnx, graph: Graph::new(), placed: HashMap::new(), scope: HashMap::new(), folded: [0, most] }
+    }
+
+    /// Adds what a model's outputs need.
+    pub(super) fn build(mut self, proto: &GraphProto, bindings: &Bindings) -> Result<Graph> {
+        for (name, tensor) in self.onnx.initialisers() {
+            self.scope.insert(name.clone(), tensor.clone().into());
+        }
+        for input in self.onnx.inputs() {
+            let shape = bindings.shape_of(input)?;
+            let dtype = input.element.dtype().expect("inputs were checked");
+            let operand = match bindings.values_of(&input.name) {
+                Some((given, data)) if *given == shape && data.dtype() == dtype => {
+                    Tensor::given(input.element, shape, data)?.with_fixed(false).into()
+                }
+                Some((given, data)) => {
+                    let (wanted, got) = (format!("{dtype} {shape}"), format!("{} {given}", data.dtype()));
+                    return Err(ErrorKind::argument(format!("values of input \"{}\"", input.name), wanted, got).into());
+                }
+                None => Operand::Device(self.graph.typed_input(&input.name, dtype, shape), input.element),
+            };
+            if self.scope.insert(input.name.clone(), operand).is_some() {
+                return Err(
+                    ErrorKind::argument("inputs", "a name for each", format!("\"{}\" twice", input.name)).into()
+                );
+            }
+        }
+        let needed = needed(proto);
+        for (node, _) in proto.node.iter().zip(needed).filter(|(_, needed)| *needed) {
+            self.node(node)?;
+        }
+        for output in &proto.output {
+            let missing = || ErrorKind::argument("outputs", "what a node gives", format!("\"{}\"", output.name));
+            let operand = self.scope.get(&output.name).cloned().ok_or_else(missing)?;
+            let value = self.value(&operand)?;
+            self.graph.output(&output.name, value);
+        }
+        Ok(self.graph.pruned())
+    }
+
+    fn node(&mut self, proto: &NodeProto) -> Result<()> {
+        let error = |kind: ErrorKind| kind.at(proto.op_type.clone(), name(proto));
+        let input = |name: &String| match (name.is_empty(), self.scope.get(name)) {
+            (true, _) => Ok(None),
+            (false, Some(operand)) => Ok(Some(operand.clone())),
+            (false, None) => {
+                let got =
+                    format!("\"{name}\", which is no input, no initialiser and no output of a node before this one");
+                Err(error(ErrorKind::argument("inputs", "what exists", got)))
+            }
+        };
+        let inputs = proto.input.iter().map(input).collect::<Result<Vec<_>>>()?;
+        let opset = self.onnx.opset(&proto.domain).map_err(error)?;
+        let node = Node::new(proto, opset, inputs);
+        let import = ops::find(&proto.domain, &proto.op_type).ok_or_else(|| {
+            let domain = if proto.domain.is_empty() { String::new() } else { format!(" of {}", proto.domain) };
+            error(ErrorKind::Unsupported(format!("the operator {}{domain}", proto.op_type)))
+        })?;
+        let before = self.graph.nodes().len();
+        let outputs = import(self, &node).map_err(|wrong| error(wrong.kind))?;
+        node.finish()?;
+        self.bounded(&node, &outputs)?;
+        if outputs.len() < node.outputs() {
+            return Err(node.refused("outputs", &format!("{} at most", outputs.len()), node.outputs()));
+        }
+        for (output, operand) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
+            let operand = match self.kept(output, operand) {
+                Operand::Device(value, element) => Operand::Device(patterns::recognised(self, value), element),
+                host => host,
+            };
+            if let Operand::Device(value, _) = operand {
+                self.name(value, before, node.name());
+            }
+            if self.scope.insert(output.clone(), operand).is_some() {
+                return Err(node.refused("outputs", "a name that nothing has yet", format_args!("\"{output}\"")));
+            }
+        }
+        Ok(())
+    }
+
+    /// An error if a file makes much more work than it has bytes.
+    fn bounded(&mut self, node: &Node, outputs: &[Operand]) -> Result<()> {
+        if self.graph.nodes().len() > MOST_NODES {
+            return Err(node.refused("operations", &format!("{MOST_NODES} at most in all"), self.graph.nodes().len()));
+        }
+        if outputs.iter().any(|output| output.host().is_some()) {
+            let all = node.present().iter().flatten().chain(outputs).filter_map(Operand::host);
+            // What is larger and one number everywhere nobody has read.
+            let all = all.filter(|tensor| !tensor.filled || tensor.elements() <= MOST_FOLDED);
+            self.folded[0] = all.fold(self.folded[0], |sum, tensor| sum.saturating_add(tensor.elements()));
+        }
+        let [folded, most] = self.folded;
+        if folded > most {
+            return Err(node.refused(
+                "constants",
+                &format!("{most} elements at most that are computed in all"),
+                folded,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Gives a node that was added since `before` the name that it has in the file.
+    fn name(&mut self, value: Value, before: usize, name: &str) {
+        if matches!(self.graph.source(value), &Source::Node(node) if node >= before) {
+            self.graph.rename(value, name);
+        }
+    }
+
+    /// What a constant under this name was the first time: graphs for several sizes share it.
+    pub(super) fn kept(&self, name: &str, operand: Operand) -> Operand {
+        let Operand::Host(tensor) = &operand else { return operand };
+        let Some(constant) = tensor.constant().ok().filter(|_| tensor.fixed) else { return operand };
+        self.onnx.kept(name, &constant).map_or(operand.clone(), |kept| tensor.clone().with_constant(kept).into())
+    }
+
+    /// An operand as a value of the graph.
+    pub(super) fn value(&mut self, operand: &Operand) -> Result<Value> {
+        let tensor = match operand {
+            Operand::Device(value, _) => return Ok(*value),
+            Operand::Host(tensor) => tensor,
+        };
+        if let Ok(constant) = tensor.constant() {
+            if let Some(&value) =
+                self.placed.get(&constant.id()).filter(|&&v| self.graph.known_shape(v) == &tensor.shape)
+            {
+                return Ok(value);
+            }
+            let value = self.graph.constant(constant.clone());
+            self.placed.insert(constant.id(), value);
+            return Ok(value);
+        }
+        let shape = tensor.shape.clone();
+        Ok(self.graph.constant(match tensor.data()? {
+            Data::Bool(values) => Constant::bools("", shape, values),
+            Data::I32(values) => Constant::integers("", shape, values),
+            Data::F32(values) => Constant::new("", shape, values),
+        }))
+    }
+
+    /// A tensor that an attribute holds.
+    pub(super) fn stored(&self, name: &str, proto: &TensorProto) -> Result<Tensor, ErrorKind> {
+        let stored = Stored::new(proto, self.onnx.files())?;
+        Ok(Tensor::stored(name, Arc::new(stored)))
+    }
+
+    /// The shape of an operand.
+    pub(super) fn shape(&self, operand: &Operand) -> Shape {
+        match operand {
+            Operand::Host(tensor) => tensor.shape.clone(),
+            Operand::Device(value, _) => self.graph.known_shape(*value).clone(),
+        }
+    }
+
+    /// An operand that must be known when the graph is built; `argument` is what it says.
+    pub(super) fn known<'o>(&self, argument: &str, operand: &'o Operand) -> Result<&'o Tensor> {
+        match operand {
+            Operand::Host(tensor) => Ok(tensor),
+            Operand::Device(value, _) => Err(match self.input_behind(*value) {
+                Some(input) => ErrorKind::Unknown { argument: argument.to_owned(), input },
+                None => {
+                    ErrorKind::argument(argument, "what is known when the graph is built", "what is computed later")
+                }
+            }
+            .into()),
+        }
+    }
+
+    /// Integers that must be known.
+    pub(super) fn known_ints(&self, argument: &str, operand: &Operand) -> Result<Vec<i64>> {
+        Ok(self.known(argument, operand)?.as_ints()?.into_owned())
+    }
+
+    /// Weights: floating-point numbers that must be known.
+    pub(super) fn weights(&self, argument: &str, operand: &Operand) -> Result<Constant> {
+        Ok(self.known(argument, operand)?.constant()?)
+    }
+
+    /// A graph's input that a value is computed from, if there is one.
+    fn input_behind(&self, value: Value) -> Option<String> {
+        let (mut seen, mut open) = (HashSet::from([value]), vec![value]);
+        while let Some(value) = open.pop() {
+            match self.graph.source(value) {
+                Source::Input => {
+                    let input = self.graph.inputs().iter().find(|input| input.value == value);
+                    return input.map(|input| input.name.clone());
+                }
+                &Source::Node(node) => {
+                    open.extend(self.graph.nodes()[node].inputs.iter().filter(|&&input| seen.insert(input)));
+                }
+                Source::Constant(_) | Source::State(_) => {}
+            }
+        }
+        None
+    }
+}
+
+/// Which nodes the outputs need.
+fn needed(proto: &GraphProto) -> Vec<bool> {
+    let mut wanted: HashSet<&str> = proto.output.iter().map(|output| &output.name[..]).collect();
+    let mut needed = vec![false; proto.node.len()];
+    for (node, needed) in proto.node.iter().zip(&mut needed).rev() {
+        *needed = node.output.iter().any(|name| wanted.contains(&name[..]));
+        if *needed {
+            wanted.extend(node.input.iter().map(|name| &name[..]));
+        }
+    }
+    needed
+}

@@ -1,0 +1,324 @@
+//! What computes: of operands that are known on the host, of others on the device.
+
+use super::builder::Builder;
+use super::element::ElementType;
+use super::node::Operand;
+use super::tensor::{Tensor, made_of, places};
+use crate::error::{ErrorKind, Result};
+use crate::ops::{
+    Activation, Binary, BinaryKind, Compare, FloatFormat, Logical, Reduce, ReduceKind, RoundTo, Unary, Where,
+};
+use crate::{DType, Op, Shape};
+
+/// The numbers of tensors that are broadcast to one shape, computed into one.
+pub(super) fn broadcast<const N: usize>(
+    inputs: [&Tensor; N],
+    element: ElementType,
+    f: impl Fn([f64; N]) -> f64,
+) -> Result<Tensor, ErrorKind> {
+    let wrong = || {
+        let shapes = inputs.map(|tensor| tensor.shape.to_string()).join(", ");
+        ErrorKind::argument("inputs", "shapes that broadcast", shapes)
+    };
+    let first = Some(inputs[0].shape.clone());
+    let shape = inputs.iter().fold(first, |shape, tensor| shape?.broadcast(&tensor.shape)).ok_or_else(wrong)?;
+    made_of(&shape, &inputs)?;
+    let strides = |tensor: &Tensor| {
+        tensor.shape.broadcast_strides(&shape).into_iter().map(|stride| stride as isize).collect::<Vec<_>>()
+    };
+    let numbers = inputs.map(Tensor::numbers);
+    let mut walks = inputs.map(|tensor| places(&shape, 0, &strides(tensor)));
+    let mut at = |i: usize| numbers[i][walks[i].next().unwrap_or(0)];
+    let computed = (0..shape.elements()).map(|_| f(std::array::from_fn(&mut at))).collect();
+    Ok(Tensor::computed(element, shape, computed, &inputs))
+}
+
+/// `floor(a)`, but of an integer's quotient toward zero.
+fn divided(a: f64, b: f64, element: ElementType) -> f64 {
+    if element.is_float() {
+        a / b
+    } else if b == 0.0 {
+        a
+    } else {
+        (a / b).trunc()
+    }
+}
+
+impl Builder<'_> {
+    /// A function of each element, which the host computes by `host`.
+    pub(super) fn map(&mut self, x: &Operand, host: impl Fn(f64) -> f64, device: impl Op) -> Result<Operand> {
+        match x {
+            Operand::Host(tensor) => Ok(broadcast([tensor], tensor.element, |[x]| host(x))?.into()),
+            Operand::Device(..) => self.moved(device, &[x]),
+        }
+    }
+
+    pub(super) fn unary(&mut self, x: &Operand, function: Unary) -> Result<Operand> {
+        if let (Operand::Device(..), false) = (x, x.element().is_float()) {
+            return match function {
+                Unary::Floor | Unary::Ceil | Unary::Round => Ok(x.clone()),
+                _ => {
+                    let y = self.moved(function, &[x])?;
+                    self.wrapped(y)
+                }
+            };
+        }
+        let host = match function {
+            Unary::Abs => f64::abs,
+            Unary::Neg => |x: f64| -x,
+            Unary::Sign => |x: f64| if x == 0.0 { x } else { x.signum() },
+            Unary::Floor => f64::floor,
+            Unary::Ceil => f64::ceil,
+            Unary::Round => f64::round_ties_even,
+            Unary::Sqrt => f64::sqrt,
+            Unary::Rsqrt => |x: f64| 1.0 / x.sqrt(),
+            Unary::Reciprocal => |x: f64| 1.0 / x,
+            Unary::Exp => f64::exp,
+            Unary::Log => f64::ln,
+            Unary::Sin => f64::sin,
+            Unary::Cos => f64::cos,
+            _ => {
+                // The others aren't met where shapes are computed: the device computes them of constants too.
+                let y = self.moved(function, &[x])?;
+                return self.wrapped(y);
+            }
+        };
+        self.map(x, host, function)
+    }
+
+    pub(super) fn activation(&mut self, x: &Operand, activation: Activation) -> Result<Operand> {
+        let value = self.value(x)?;
+        self.moved(activation, &[&Operand::Device(value, x.element())])
+    }
+
+    /// Arithmetic with broadcasting, of operands of one type.
+    pub(super) fn binary(&mut self, kind: BinaryKind, a: &Operand, b: &Operand) -> Result<Operand> {
+        let element = same_element(a, b)?;
+        let host: Option<fn(f64, f64, ElementType) -> f64> = match kind {
+            BinaryKind::Add => Some(|a, b, _| a + b),
+            BinaryKind::Sub => Some(|a, b, _| a - b),
+            BinaryKind::Mul => Some(|a, b, _| a * b),
+            BinaryKind::Div => Some(divided),
+            BinaryKind::Max => Some(|a, b, _| {
+                if a.is_nan() {
+                    a
+                } else if b > a || b.is_nan() {
+                    b
+                } else {
+                    a
+                }
+            }),
+            BinaryKind::Min => Some(|a, b, _| {
+                if a.is_nan() {
+                    a
+                } else if b < a || b.is_nan() {
+                    b
+                } else {
+                    a
+                }
+            }),
+            BinaryKind::Pow => Some(|a, b, _| a.powf(b)),
+            BinaryKind::Mod => Some(|a, b, element| match b == 0.0 && !element.is_float() {
+                true => a,
+                false => a - b * (a / b).floor(),
+            }),
+            BinaryKind::Fmod => Some(|a, b, element| if b == 0.0 && !element.is_float() { a } else { a % b }),
+            // Bits are met where nothing is a shape.
+            _ => None,
+        };
+        if let (Operand::Host(a), Operand::Host(b), Some(f)) = (a, b, host) {
+            return Ok(broadcast([a, b], element, |[a, b]| f(a, b, element))?.into());
+        }
+        let y = self.push(Binary::new(kind), &[a, b])?;
+        self.wrapped(Operand::Device(y, element))
+    }
+
+    /// Integers of less than 32 bits wrap around at their own ends.
+    fn wrapped(&mut self, x: Operand) -> Result<Operand> {
+        let element = x.element();
+        let [lo, hi] = element.range();
+        if matches!(element, ElementType::U32 | ElementType::U64) {
+            return Err(ErrorKind::argument("elements", "float or integers that int32 holds", element).into());
+        }
+        if element.is_float() || element.bits() >= 32 || element == ElementType::Bool {
+            return Ok(x);
+        }
+        let Operand::Device(value, _) = x else { return Ok(x) };
+        // In the larger type, which the result leaves again.
+        let x = Operand::Device(value, ElementType::I32);
+        let number = |value: i64| Operand::from(Tensor::ints(ElementType::I32, [], vec![value]));
+        let shifted = if lo == 0 { x } else { self.binary(BinaryKind::Sub, &x, &number(lo))? };
+        let bits = self.binary(BinaryKind::BitAnd, &shifted, &number(hi - lo))?;
+        let wrapped = if lo == 0 { bits } else { self.binary(BinaryKind::Add, &bits, &number(lo))? };
+        Ok(Operand::Device(self.value(&wrapped)?, element))
+    }
+
+    pub(super) fn compare(&mut self, a: &Operand, compare: Compare, b: &Operand) -> Result<Operand> {
+        let element = same_element(a, b)?;
+        let (Operand::Host(a), Operand::Host(b)) = (a, b) else {
+            if matches!(element, ElementType::U32 | ElementType::U64) {
+                return Err(ErrorKind::argument("elements", "numbers that int32 holds", element).into());
+            }
+            return Ok(Operand::Device(self.push(compare, &[a, b])?, ElementType::Bool));
+        };
+        let holds = |[a, b]: [f64; 2]| match compare {
+            Compare::Eq => a == b,
+            Compare::Ne => a != b,
+            Compare::Lt => a < b,
+            Compare::Le => a <= b,
+            Compare::Gt => a > b,
+            Compare::Ge => a >= b,
+        };
+        Ok(broadcast([a, b], ElementType::Bool, |numbers| f64::from(u8::from(holds(numbers))))?.into())
+    }
+
+    pub(super) fn logical(&mut self, kind: Logical, inputs: &[&Operand]) -> Result<Operand> {
+        let truth = |holds: bool| f64::from(u8::from(holds));
+        match inputs {
+            [Operand::Host(x)] => Ok(broadcast([x], ElementType::Bool, |[x]| truth(x == 0.0))?.into()),
+            [Operand::Host(a), Operand::Host(b)] => {
+                let joined = |[a, b]: [f64; 2]| match kind {
+                    Logical::And => truth(a != 0.0 && b != 0.0),
+                    Logical::Or => truth(a != 0.0 || b != 0.0),
+                    Logical::Xor | Logical::Not => truth((a != 0.0) != (b != 0.0)),
+                };
+                Ok(broadcast([a, b], ElementType::Bool, joined)?.into())
+            }
+            _ => Ok(Operand::Device(self.push(kind, inputs)?, ElementType::Bool)),
+        }
+    }
+
+    /// `a` where the condition holds, `b` elsewhere.
+    pub(super) fn where_(&mut self, condition: &Operand, a: &Operand, b: &Operand) -> Result<Operand> {
+        let element = same_element(a, b)?;
+        match (condition, a, b) {
+            (Operand::Host(c), Operand::Host(a), Operand::Host(b)) => {
+                Ok(broadcast([c, a, b], element, |[c, a, b]| if c != 0.0 { a } else { b })?.into())
+            }
+            _ => Ok(Operand::Device(self.push(Where, &[condition, a, b])?, element)),
+        }
+    }
+
+    pub(super) fn cast(&mut self, x: &Operand, to: ElementType) -> Result<Operand> {
+        self.cast_saturating(x, to, true)
+    }
+
+    /// A cast; `saturate` says what becomes of numbers that are too large for floats of 8 bits.
+    pub(super) fn cast_saturating(&mut self, x: &Operand, to: ElementType, saturate: bool) -> Result<Operand> {
+        let (value, from) = match x {
+            Operand::Host(tensor) if small_float(to).is_none() || to == tensor.element => {
+                return Ok(tensor.cast(to)?.into());
+            }
+            // The device knows how to round to small floats.
+            Operand::Host(tensor) => (self.value(x)?, tensor.element),
+            Operand::Device(value, from) => (*value, *from),
+        };
+        let dtype = to.dtype().ok_or_else(|| ErrorKind::Unsupported(format!("a cast to {to}")))?;
+        let same = self.graph.dtype(value) == dtype;
+        let mut y = if same { value } else { self.graph.cast(value, dtype)? };
+        if dtype != DType::F32 {
+            let ([lo, hi], [from_lo, from_hi]) = (to.range(), from.range());
+            let fits = !from.is_float() && lo <= from_lo && from_hi <= hi;
+            // 64 bits are 32 on the device anyway.
+            let wide = to.bits() >= 32 && !matches!(to, ElementType::U32 | ElementType::U64);
+            let y = Operand::Device(y, to);
+            return if fits || wide || to == ElementType::Bool { Ok(y) } else { self.wrapped(y) };
+        }
+        let format = match to {
+            ElementType::F32 | ElementType::F64 => None,
+            _ if to == from => None,
+            ElementType::F16 => Some(FloatFormat::F16),
+            ElementType::BF16 => Some(FloatFormat::Bf16),
+            _ => small_float(to),
+        };
+        if let Some(format) = format {
+            // Numbers of 16 bits have an infinity for what is too large.
+            let saturate = saturate && small_float(to).is_some();
+            y = self.graph.round_to(y, RoundTo::new(format).saturate(saturate))?;
+        }
+        Ok(Operand::Device(y, to))
+    }
+
+    /// One number of all along the axes; of all there are, if none is named.
+    pub(super) fn reduce(&mut self, x: &Operand, kind: ReduceKind, axes: &[usize], keepdim: bool) -> Result<Operand> {
+        let Operand::Host(tensor) = x else {
+            let element = x.element();
+            if element.is_float() {
+                return self.moved(Reduce::new(kind, axes).keepdim(keepdim), &[x]);
+            }
+            // What is chosen among small integers is exact in f32, whose sums of them may not be.
+            let chosen = matches!(kind, ReduceKind::Max | ReduceKind::Min);
+            if !chosen || (element.bits() > 16 && element != ElementType::Bool) {
+                return Err(ErrorKind::Unsupported(format!("the reduction {kind:?} of {element} on the device")).into());
+            }
+            let numbers = self.cast(x, ElementType::F32)?;
+            let y = self.moved(Reduce::new(kind, axes).keepdim(keepdim), &[&numbers])?;
+            return self.cast(&y, element);
+        };
+        made_of(&tensor.shape, &[tensor])?;
+        let reduced = |axis: usize| axes.is_empty() || axes.contains(&axis);
+        let kept = tensor.shape.iter().enumerate().map(|(axis, &size)| if reduced(axis) { 1 } else { size });
+        let kept = Shape::from(kept.collect::<Vec<_>>());
+        let strides =
+            kept.broadcast_strides(&tensor.shape).into_iter().map(|stride| stride as isize).collect::<Vec<_>>();
+        let start = match kind {
+            ReduceKind::Prod => 1.0,
+            ReduceKind::Max => f64::NEG_INFINITY,
+            ReduceKind::Min => f64::INFINITY,
+            _ => 0.0,
+        };
+        let mut sums = vec![start; kept.elements()];
+        for (place, number) in places(&tensor.shape, 0, &strides).zip(tensor.numbers()) {
+            let sum = &mut sums[place];
+            *sum = match kind {
+                ReduceKind::Sum | ReduceKind::Mean => *sum + number,
+                ReduceKind::Max => sum.max(number),
+                ReduceKind::Min => sum.min(number),
+                ReduceKind::Prod => *sum * number,
+                ReduceKind::L1 => *sum + number.abs(),
+                ReduceKind::L2 => *sum + number * number,
+                ReduceKind::LogSumExp => *sum + number.exp(),
+            };
+        }
+        let count = (tensor.elements() / kept.elements().max(1)) as f64;
+        let finished = |sum: f64| match kind {
+            ReduceKind::Mean => sum / count,
+            ReduceKind::L2 => sum.sqrt(),
+            ReduceKind::LogSumExp => sum.ln(),
+            _ => sum,
+        };
+        let shape = match keepdim {
+            true => kept,
+            false => tensor
+                .shape
+                .iter()
+                .enumerate()
+                .filter(|(axis, _)| !reduced(*axis))
+                .map(|(_, &s)| s)
+                .collect::<Vec<_>>()
+                .into(),
+        };
+        Ok(Tensor::computed(tensor.element, shape, sums.into_iter().map(finished).collect(), &[tensor]).into())
+    }
+}
+
+/// The format of floats of 8 bits or less.
+fn small_float(element: ElementType) -> Option<FloatFormat> {
+    match element {
+        ElementType::F8E4M3Fn => Some(FloatFormat::Float8E4M3Fn),
+        ElementType::F8E4M3FnUz => Some(FloatFormat::Float8E4M3Fnuz),
+        ElementType::F8E5M2 => Some(FloatFormat::Float8E5M2),
+        ElementType::F8E5M2FnUz => Some(FloatFormat::Float8E5M2Fnuz),
+        ElementType::F8E8M0 => Some(FloatFormat::Float8E8M0),
+        ElementType::F4E2M1 => Some(FloatFormat::Float4E2M1),
+        _ => None,
+    }
+}
+
+/// The type that both have.
+pub(super) fn same_element(a: &Operand, b: &Operand) -> Result<ElementType, ErrorKind> {
+    match (a.element(), b.element()) {
+        (a, b) if a == b => Ok(a),
+        (a, b) => Err(ErrorKind::argument("elements", format_args!("{a}, as those of the first"), b)),
+    }
+}

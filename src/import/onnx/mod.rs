@@ -1,0 +1,331 @@
+//! Networks from ONNX files: [`Onnx`].
+
+mod builder;
+mod element;
+mod math;
+mod moves;
+mod node;
+mod ops;
+mod patterns;
+mod proto;
+mod stored;
+mod tensor;
+mod views;
+
+pub use element::ElementType;
+
+use crate::error::{ErrorKind, Result};
+use crate::{Constant, Data, Graph, Shape};
+use builder::Builder;
+use prost::Message;
+use proto::{DimensionValue, ModelProto, TypeKind, ValueInfoProto};
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use stored::{Files, Region, Stored};
+use tensor::Tensor;
+
+/// A network in an ONNX file, <https://onnx.ai>. Its sizes may be open: a [`Graph`] is built for sizes that [`Bindings`] name.
+///
+/// The file is mapped, not read: weights are read when they are uploaded. Nothing in it is ignored: an operator, an attribute, an
+/// input or an element type that this crate doesn't honour is an error that names the node.
+///
+/// Floating-point numbers of all types are computed as `f32`s, integers of all types as `i32`s; a `Cast` rounds to what its type
+/// holds.
+///
+/// ```no_run
+/// use shadernet::import::onnx::{Bindings, Onnx};
+/// # async fn run(context: shadernet::Context, input: Vec<f32>) -> shadernet::Result<()> {
+/// let network = Onnx::open("network.onnx")?;
+/// let graph = network.graph(&Bindings::new().batch(1))?;
+/// let outputs = shadernet::Model::new(&context, &graph)?.session(1)?.run(&[input]).await?;
+/// # Ok(()) }
+/// ```
+///
+/// Cheap to clone.
+#[derive(Clone)]
+pub struct Onnx(Arc<Inner>);
+
+struct Inner {
+    files: Files,
+    model: ModelProto,
+    opsets: HashMap<String, i64>,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    initialisers: HashMap<String, Tensor>,
+    /// The constants that were computed from initialisers alone, by the name of what they are in the file.
+    kept: Mutex<HashMap<String, Constant>>,
+}
+
+/// An input or an output of a network.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// The type of its elements in the file.
+    pub element: ElementType,
+    /// Its sizes; of an output that the file doesn't describe, none.
+    pub sizes: Option<Vec<Size>>,
+}
+
+/// A size of an input or an output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// A number.
+    Fixed(usize),
+    /// Open, under a name: all sizes of that name are the same.
+    Named(String),
+    /// Open.
+    Open,
+}
+
+/// What a network leaves open, and its user says: see [`Onnx::graph`].
+///
+/// ```
+/// use shadernet::import::onnx::Bindings;
+/// let bindings = Bindings::new().batch(8).size("sequence", 128);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Bindings {
+    batch: Option<usize>,
+    sizes: HashMap<String, usize>,
+    shapes: HashMap<String, Shape>,
+    values: HashMap<String, (Shape, Data)>,
+}
+
+impl Bindings {
+    /// Nothing is said: the batch is 1.
+    pub fn new() -> Bindings {
+        Bindings::default()
+    }
+
+    /// The first size of every input that leaves it open.
+    #[must_use]
+    pub fn batch(self, batch: usize) -> Bindings {
+        Bindings { batch: Some(batch), ..self }
+    }
+
+    /// All open sizes of that name.
+    #[must_use]
+    pub fn size(mut self, name: impl Into<String>, size: usize) -> Bindings {
+        self.sizes.insert(name.into(), size);
+        self
+    }
+
+    /// The shape of an input.
+    #[must_use]
+    pub fn shape(mut self, input: impl Into<String>, shape: impl Into<Shape>) -> Bindings {
+        self.shapes.insert(input.into(), shape.into());
+        self
+    }
+
+    /// The values of an input, which the graph then has no more: what shapes, axes or weights are computed from must be known
+    /// when it is built.
+    #[must_use]
+    pub fn values(mut self, input: impl Into<String>, shape: impl Into<Shape>, data: impl Into<Data>) -> Bindings {
+        self.values.insert(input.into(), (shape.into(), data.into()));
+        self
+    }
+
+    /// Whether the values of that input are said.
+    pub fn has_values(&self, input: &str) -> bool {
+        self.values.contains_key(input)
+    }
+
+    fn values_of(&self, input: &str) -> Option<&(Shape, Data)> {
+        self.values.get(input)
+    }
+
+    /// The shape of an input with all that is said here.
+    fn shape_of(&self, input: &Port) -> Result<Shape> {
+        let given = self.shapes.get(&input.name).or_else(|| self.values.get(&input.name).map(|(shape, _)| shape));
+        let argument = || format!("input \"{}\"", input.name);
+        let Some(sizes) = &input.sizes else {
+            let missing = || ErrorKind::argument(argument(), "its shape: the file doesn't say it", "none");
+            return Ok(given.cloned().ok_or_else(missing)?);
+        };
+        if let Some(given) = given {
+            let fits = |(size, &given): (&Size, &usize)| !matches!(size, Size::Fixed(size) if *size != given);
+            if given.len() != sizes.len() || !sizes.iter().zip(given.iter()).all(fits) {
+                return Err(ErrorKind::argument(argument(), text(sizes), given).into());
+            }
+            stored::countable(given)?;
+            return Ok(given.clone());
+        }
+        let size = |(axis, size): (usize, &Size)| match size {
+            Size::Fixed(size) => Ok(*size),
+            Size::Named(name) if self.sizes.contains_key(name) => Ok(self.sizes[name]),
+            _ if axis == 0 => Ok(self.batch.unwrap_or(1)),
+            Size::Named(name) => Err(ErrorKind::argument(argument(), format!("a size for \"{name}\""), text(sizes))),
+            Size::Open => Err(ErrorKind::argument(argument(), "its shape", text(sizes))),
+        };
+        let shape: Shape = sizes.iter().enumerate().map(size).collect::<Result<Vec<_>, _>>()?.into();
+        match (self.batch, shape.first()) {
+            (Some(batch), Some(&first)) if batch != first && batch != 1 => {
+                Err(ErrorKind::argument("batch", format!("{first}, as {} says", argument()), batch).into())
+            }
+            _ => Ok(stored::sizes(&shape.iter().map(|&size| size as i64).collect::<Vec<_>>())?),
+        }
+    }
+}
+
+/// Sizes as `[batch, 3, 224, 224]`.
+fn text(sizes: &[Size]) -> String {
+    let size = |size: &Size| match size {
+        Size::Fixed(size) => size.to_string(),
+        Size::Named(name) => name.clone(),
+        Size::Open => "?".to_owned(),
+    };
+    format!("[{}]", sizes.iter().map(size).collect::<Vec<_>>().join(", "))
+}
+
+/// The operator sets that are known: what they change is honoured by each operator.
+const NEWEST: i64 = 27;
+
+impl Onnx {
+    /// Opens a file; tensors that it keeps in others must lie in its folder.
+    pub fn open(path: impl AsRef<Path>) -> Result<Onnx> {
+        let path = path.as_ref();
+        let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        let files = Files::new(folder.map(Path::to_owned), Region::open(path)?);
+        Onnx::new(files).map_err(|error| match error.at {
+            None => ErrorKind::file(path, error.kind).into(),
+            Some(_) => error,
+        })
+    }
+
+    /// A network in memory; it may not keep tensors in other files.
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Onnx> {
+        Onnx::new(Files::new(None, Region::of(bytes.into())))
+    }
+
+    fn new(files: Files) -> Result<Onnx> {
+        let problem = |text: String| ErrorKind::argument("ONNX file", "a whole one", text);
+        let model = ModelProto::decode(files.main().bytes().clone()).map_err(|error| problem(error.to_string()))?;
+        let mut model = model;
+        let graph = model.graph.as_mut().ok_or_else(|| problem("no graph".into()))?;
+        if let Some(sparse) = graph.sparse_initializer.first() {
+            let name = sparse.values.as_ref().map_or("", |values| &values.name);
+            return Err(ErrorKind::Unsupported(format!("sparse initialisers, \"{name}\"")).into());
+        }
+        let mut initialisers = HashMap::new();
+        for proto in std::mem::take(&mut graph.initializer) {
+            let stored = Stored::new(&proto, &files).map_err(|kind| kind.at("initialiser", proto.name.clone()))?;
+            let tensor = Tensor::stored(&proto.name, Arc::new(stored));
+            if initialisers.insert(proto.name.clone(), tensor).is_some() {
+                return Err(problem(format!("two initialisers \"{}\"", proto.name)).into());
+            }
+        }
+        let ports = |values: &[ValueInfoProto]| values.iter().map(Port::new).collect::<Result<Vec<_>>>();
+        let inputs = ports(&graph.input)?.into_iter().filter(|input| !initialisers.contains_key(&input.name));
+        let (inputs, outputs) = (inputs.collect(), ports(&graph.output)?);
+        let opsets = model.opset_import.iter().map(|set| (set.domain.clone(), set.version)).collect();
+        let kept = Mutex::default();
+        Ok(Onnx(Arc::new(Inner { files, model, opsets, inputs, outputs, initialisers, kept })))
+    }
+
+    /// What it takes.
+    pub fn inputs(&self) -> &[Port] {
+        &self.0.inputs
+    }
+
+    /// What it gives.
+    pub fn outputs(&self) -> &[Port] {
+        &self.0.outputs
+    }
+
+    /// The network for these sizes. Graphs for several sizes share their weights: see
+    /// [`Model::with_graph`](crate::Model::with_graph).
+    ///
+    /// An error if a size is missing, or if something in the network isn't supported.
+    pub fn graph(&self, bindings: &Bindings) -> Result<Graph> {
+        let proto = self.0.model.graph.as_ref().expect("it was checked");
+        Builder::new(self).build(proto, bindings)
+    }
+
+    /// The shape of an input for these sizes.
+    pub fn shape(&self, input: &str, bindings: &Bindings) -> Result<Shape> {
+        let port = self.inputs().iter().find(|port| port.name == input);
+        let names = || self.inputs().iter().map(|port| &port.name[..]).collect::<Vec<_>>().join(", ");
+        bindings.shape_of(port.ok_or_else(|| ErrorKind::argument("input", format!("one of {}", names()), input))?)
+    }
+
+    fn files(&self) -> &Files {
+        &self.0.files
+    }
+
+    fn initialisers(&self) -> &HashMap<String, Tensor> {
+        &self.0.initialisers
+    }
+
+    /// The version of a domain's operator set.
+    fn opset(&self, domain: &str) -> Result<i64, ErrorKind> {
+        let names = if matches!(domain, "" | "ai.onnx") { &["", "ai.onnx"][..] } else { &[domain][..] };
+        let version = names.iter().find_map(|&name| self.0.opsets.get(name)).copied();
+        let version =
+            version.ok_or_else(|| ErrorKind::argument("operator set", format!("a version of \"{domain}\""), "none"))?;
+        if names.len() > 1 && !(1..=NEWEST).contains(&version) {
+            return Err(ErrorKind::argument("operator set", format!("1 to {NEWEST}"), version));
+        }
+        Ok(version)
+    }
+
+    /// The constant that was computed first under a name, which is this one if there was none.
+    fn kept(&self, name: &str, constant: &Constant) -> Option<Constant> {
+        let mut kept = self.0.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let kept = kept.entry(name.to_owned()).or_insert_with(|| constant.clone());
+        (kept.shape() == constant.shape()).then(|| kept.clone())
+    }
+}
+
+/// The tensor in a file that holds nothing else, a `TensorProto` (`.pb`): how test data of networks are kept. Integers must fit in
+/// 32 bits.
+pub fn tensor(path: impl AsRef<Path>) -> Result<(ElementType, Shape, Data)> {
+    let path = path.as_ref();
+    let files = Files::new(None, Region::open(path)?);
+    let read = || -> Result<_, ErrorKind> {
+        let proto = proto::TensorProto::decode(files.main().bytes().clone());
+        let proto = proto.map_err(|error| ErrorKind::argument("tensor", "a whole one", error))?;
+        let tensor = Tensor::stored("", Arc::new(Stored::new(&proto, &files)?));
+        let data = tensor.data()?;
+        Ok((tensor.element, tensor.shape, data))
+    };
+    read().map_err(|kind| ErrorKind::file(path, kind).into())
+}
+
+impl std::fmt::Debug for Onnx {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let nodes = self.0.model.graph.as_ref().map_or(0, |graph| graph.node.len());
+        let from = [&self.0.model.producer_name[..], &self.0.model.producer_version].join(" ");
+        write!(f, "Onnx({nodes} nodes, from {})", from.trim())
+    }
+}
+
+impl Port {
+    fn new(proto: &ValueInfoProto) -> Result<Port> {
+        let error = |kind: ErrorKind| kind.at("input or output", proto.name.clone());
+        let tensor = match proto.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
+            Some(TypeKind::Tensor(tensor)) => tensor,
+            Some(_) => {
+                return Err(error(ErrorKind::Unsupported("sequences, maps, optional and sparse tensors".into())));
+            }
+            None => return Err(error(ErrorKind::argument("type", "a tensor's", "none"))),
+        };
+        let element = ElementType::of_code(tensor.elem_type);
+        let element = element.ok_or_else(|| error(ErrorKind::argument("type", "an element type", tensor.elem_type)))?;
+        if element == ElementType::String {
+            return Err(error(ErrorKind::Unsupported("tensors of strings".into())));
+        }
+        let size = |value: &Option<DimensionValue>| match value {
+            // Some exporters write -1 or 0 for what is open.
+            Some(DimensionValue::Size(size)) if *size < 0 => Ok(Size::Open),
+            Some(DimensionValue::Size(size)) => Ok(Size::Fixed(stored::sizes(&[*size])?[0])),
+            Some(DimensionValue::Name(name)) if !name.is_empty() => Ok(Size::Named(name.clone())),
+            _ => Ok(Size::Open),
+        };
+        let sizes = |shape: &proto::TensorShapeProto| shape.dim.iter().map(|dim| size(&dim.value)).collect();
+        let sizes: Option<Result<Vec<Size>, ErrorKind>> = tensor.shape.as_ref().map(sizes);
+        Ok(Port { name: proto.name.clone(), element, sizes: sizes.transpose().map_err(error)? })
+    }
+}

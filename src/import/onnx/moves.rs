@@ -1,0 +1,272 @@
+//! What moves elements: of operands that are known on the host, of others on the device.
+
+use super::builder::Builder;
+use super::node::Operand;
+use super::stored;
+use super::tensor::{Tensor, made_of};
+use super::views::View;
+use crate::error::{ErrorKind, Result};
+use crate::graph::Source;
+use crate::ops::{BinaryKind, Compare, Concat, Expand, IndexSelect, LayerNorm, Slice};
+use crate::{Op, Shape, Value};
+
+/// An axis that may count from the end.
+pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, ErrorKind> {
+    let from_the_end = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+    let wanted = || ErrorKind::argument("axis", format_args!("one of {rank} dimensions"), axis);
+    usize::try_from(from_the_end).ok().filter(|&axis| axis < rank).ok_or_else(wanted)
+}
+
+/// Axes that may count from the end, each once.
+pub(super) fn axes(axes: &[i64], rank: usize) -> Result<Vec<usize>, ErrorKind> {
+    let list = axes.iter().take(rank + 1).map(|&each| axis(each, rank)).collect::<Result<Vec<_>, _>>()?;
+    match (1..list.len()).find(|&i| list[..i].contains(&list[i])) {
+        None => Ok(list),
+        Some(_) => Err(ErrorKind::argument("axes", "each axis once", format!("{axes:?}"))),
+    }
+}
+
+impl Builder<'_> {
+    /// Adds an operation of one output to the graph.
+    pub(super) fn push(&mut self, op: impl Op, inputs: &[&Operand]) -> Result<Value> {
+        let inputs = inputs.iter().map(|operand| self.value(operand)).collect::<Result<Vec<_>>>()?;
+        self.graph.push(op, &inputs)
+    }
+
+    /// Adds an operation whose output has the elements of its first input.
+    pub(super) fn moved(&mut self, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
+        Ok(Operand::Device(self.push(op, inputs)?, inputs[0].element()))
+    }
+
+    pub(super) fn reshape(&mut self, x: &Operand, shape: impl Into<Shape>) -> Result<Operand> {
+        let (from, shape) = (self.shape(x), shape.into());
+        stored::countable(&shape)?;
+        if from.elements() != shape.elements() {
+            return Err(ErrorKind::argument("shape", format_args!("as many elements as {from}"), shape).into());
+        }
+        match x {
+            _ if from == shape => Ok(x.clone()),
+            Operand::Host(tensor) => Ok(tensor.reshaped(shape).into()),
+            Operand::Device(value, element) => {
+                let view = View::of(&self.graph, *value);
+                Ok(Operand::Device(view.place(&mut self.graph, &shape)?, *element))
+            }
+        }
+    }
+
+    pub(super) fn transpose(&mut self, x: &Operand, order: &[usize]) -> Result<Operand> {
+        let shape = self.shape(x);
+        if shape.len() != order.len() {
+            return Err(ErrorKind::argument("input", format_args!("{} dimensions", order.len()), shape).into());
+        }
+        if order.iter().enumerate().all(|(i, &axis)| i == axis) {
+            return Ok(x.clone());
+        }
+        match x {
+            Operand::Host(tensor) if *order == [1, 0] => Ok(tensor.turned()?.into()),
+            Operand::Host(tensor) => {
+                let strides = tensor.shape.strides();
+                let shape: Vec<usize> = order.iter().map(|&axis| tensor.shape[axis]).collect();
+                let strides = order.iter().map(|&axis| strides[axis] as isize).collect();
+                Ok(tensor.strided(shape.into(), 0, strides)?.into())
+            }
+            Operand::Device(value, element) => {
+                let view = View::of(&self.graph, *value).transposed(order);
+                let shape = order.iter().map(|&axis| self.graph.known_shape(*value)[axis]).collect::<Vec<_>>();
+                Ok(Operand::Device(view.place(&mut self.graph, &shape.into())?, *element))
+            }
+        }
+    }
+
+    /// Broadcasts to a shape.
+    pub(super) fn expand(&mut self, x: &Operand, shape: &Shape) -> Result<Operand> {
+        let from = self.shape(x);
+        if from == *shape {
+            return Ok(x.clone());
+        }
+        match x {
+            Operand::Host(tensor) if from.broadcast(shape).as_ref() == Some(shape) => {
+                let strides = from.broadcast_strides(shape).into_iter().map(|stride| stride as isize).collect();
+                Ok(tensor.strided(shape.clone(), 0, strides)?.into())
+            }
+            _ => {
+                let sizes: Vec<isize> = shape.iter().map(|&size| size as isize).collect();
+                self.moved(Expand::new(sizes), &[x])
+            }
+        }
+    }
+
+    /// The part `start, start + step, ..` of `count` elements along an axis.
+    pub(super) fn slice(
+        &mut self,
+        x: &Operand,
+        axis: usize,
+        start: usize,
+        count: usize,
+        step: isize,
+    ) -> Result<Operand> {
+        let mut shape = self.shape(x).to_vec();
+        let size = *shape.get(axis).ok_or_else(|| ErrorKind::argument("axis", "one of the input's", axis))?;
+        if (start, count, step) == (0, size, 1) {
+            return Ok(x.clone());
+        }
+        if count == 0 {
+            shape[axis] = 0;
+            return Ok(Tensor::filled(x.element(), shape.into(), 0.0)?.with_fixed(false).into());
+        }
+        let last = (count as isize - 1).checked_mul(step).and_then(|way| way.checked_add_unsigned(start));
+        let last = last.filter(|&last| start < size && (0..size as isize).contains(&last));
+        let last = last.ok_or_else(|| {
+            let got = format!("{count} from {start} on, by {step}");
+            ErrorKind::argument("slice", format_args!("a part of the {size} elements of axis {axis}"), got)
+        })?;
+        let Operand::Host(tensor) = x else {
+            if let Some(y) = self.slice_of_norm(x, axis, start, count, step)? {
+                return Ok(y);
+            }
+            // An end of -1 would count from the end of the axis: one before the first needs a number further down.
+            let end = if step > 0 {
+                last + 1
+            } else if last == 0 {
+                isize::MIN
+            } else {
+                last - 1
+            };
+            return self.moved(Slice::new().along(axis, start as isize, end, step), &[x]);
+        };
+        let mut strides: Vec<isize> = tensor.shape.strides().into_iter().map(|stride| stride as isize).collect();
+        let first = start * strides[axis] as usize;
+        strides[axis] *= step;
+        shape[axis] = count;
+        Ok(tensor.strided(shape.into(), first, strides)?.into())
+    }
+
+    /// Rows of a layer norm are normalised alone: only those that are taken need to be.
+    fn slice_of_norm(
+        &mut self,
+        x: &Operand,
+        axis: usize,
+        start: usize,
+        count: usize,
+        step: isize,
+    ) -> Result<Option<Operand>> {
+        let &Operand::Device(value, element) = x else { return Ok(None) };
+        let &Source::Node(node) = self.graph.source(value) else { return Ok(None) };
+        let node = &self.graph.nodes()[node];
+        let Some(norm) = node.op.downcast_ref::<LayerNorm>() else { return Ok(None) };
+        if axis + norm.normalized_shape().len() >= self.graph.known_shape(value).len() {
+            return Ok(None);
+        }
+        let (norm, input) = (norm.clone(), Operand::Device(node.inputs[0], element));
+        let rows = self.slice(&input, axis, start, count, step)?;
+        Ok(Some(self.moved(norm, &[&rows])?))
+    }
+
+    pub(super) fn concat(&mut self, parts: &[Operand], axis: usize) -> Result<Operand> {
+        if let [one] = parts {
+            return Ok(one.clone());
+        }
+        let hosts: Option<Vec<&Tensor>> = parts.iter().map(Operand::host).collect();
+        let Some(hosts) = hosts else {
+            // What is empty adds nothing.
+            let mut some = Vec::new();
+            for part in parts {
+                if self.shape(part).elements() > 0 {
+                    some.push(part);
+                }
+            }
+            return if let [one] = some[..] { Ok(one.clone()) } else { self.moved(Concat::new(axis), &some) };
+        };
+        let mut shape = hosts[0].shape.to_vec();
+        if axis >= shape.len() {
+            return Err(ErrorKind::argument("axis", format_args!("one of {} dimensions", shape.len()), axis).into());
+        }
+        let fits = |tensor: &&Tensor| {
+            let sizes = || tensor.shape.iter().zip(&shape).enumerate();
+            tensor.shape.len() == shape.len() && sizes().all(|(i, (a, b))| i == axis || a == b)
+        };
+        if let Some(wrong) = hosts.iter().find(|tensor| !fits(tensor)) {
+            return Err(ErrorKind::argument("inputs", format!("sizes like {shape:?}"), &wrong.shape).into());
+        }
+        shape[axis] = hosts.iter().map(|tensor| tensor.shape[axis]).sum();
+        let shape = Shape::from(shape);
+        made_of(&shape, &hosts)?;
+        // All of a tensor's numbers below the axis lie side by side.
+        let outer: usize = shape[..axis].iter().product();
+        let inner = |tensor: &Tensor| tensor.shape[axis..].iter().product::<usize>();
+        let fixed = hosts.iter().all(|tensor| tensor.fixed);
+        let joined = if hosts[0].element.is_float() {
+            let parts: Vec<Vec<f32>> =
+                hosts.iter().map(|tensor| Ok(tensor.constant()?.values())).collect::<Result<_, ErrorKind>>()?;
+            Tensor::floats(hosts[0].element, shape, join(&parts, outer, |i| inner(hosts[i])))
+        } else {
+            let parts: Vec<Vec<i64>> =
+                hosts.iter().map(|tensor| Ok(tensor.as_ints()?.into_owned())).collect::<Result<_, ErrorKind>>()?;
+            Tensor::ints(hosts[0].element, shape, join(&parts, outer, |i| inner(hosts[i])))
+        };
+        Ok(joined.with_fixed(fixed).into())
+    }
+
+    /// Indices on the device, which may count from the end of `size` places, from the start. Those that a session is given it
+    /// checks itself: negative ones it refuses.
+    pub(super) fn counted_from_the_start(&mut self, index: &Operand, size: usize) -> Result<Operand> {
+        if let Operand::Device(value, _) = index
+            && matches!(self.graph.source(*value), Source::Input)
+        {
+            return Ok(index.clone());
+        }
+        let number = |number: usize| Operand::from(Tensor::scalar(index.element(), number as f64));
+        let negative = self.compare(index, Compare::Lt, &number(0))?;
+        let moved = self.binary(BinaryKind::Add, index, &number(size))?;
+        self.where_(&negative, &moved, index)
+    }
+
+    /// `x[.., index, ..]` along an axis, for indices of any shape: ONNX `Gather`. Negative ones count from the end.
+    pub(super) fn gather(&mut self, x: &Operand, axis: usize, index: &Operand) -> Result<Operand> {
+        let (from, shape) = (self.shape(x), self.shape(index));
+        let axis = self::axis(axis as i64, from.len())?;
+        let result: Shape = [&from[..axis], &shape[..], &from[axis + 1..]].concat().into();
+        let index = match index {
+            Operand::Device(..) => {
+                let index = self.counted_from_the_start(index, from[axis])?;
+                return self.moved(IndexSelect::new(axis), &[x, &index]);
+            }
+            Operand::Host(tensor) => {
+                let inside = |&index: &i64| {
+                    let error = || ErrorKind::argument("indices", format_args!("places in {}", from[axis]), index);
+                    let from_the_start = if index < 0 { index + from[axis] as i64 } else { index };
+                    usize::try_from(from_the_start).ok().filter(|&place| place < from[axis]).ok_or_else(error)
+                };
+                tensor.as_ints()?.iter().map(inside).collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        let Operand::Host(tensor) = x else {
+            // Neighbours are a slice, one alone is one that loses its axis.
+            let straight = index.windows(2).all(|pair| pair[1] == pair[0] + 1);
+            if straight && !index.is_empty() {
+                let part = self.slice(x, axis, index[0], index.len(), 1)?;
+                return self.reshape(&part, result);
+            }
+            let places = Tensor::ints(super::ElementType::I64, shape, index.iter().map(|&i| i as i64).collect());
+            return self.moved(IndexSelect::new(axis), &[x, &places.into()]);
+        };
+        made_of(&result, &[tensor])?;
+        let inner: usize = from[axis + 1..].iter().product();
+        let (outer, size): (usize, usize) = (from[..axis].iter().product(), from[axis]);
+        let places: Vec<usize> = (0..outer)
+            .flat_map(|o| index.iter().map(move |&i| (o, i)))
+            .flat_map(|(o, i)| (0..inner).map(move |j| (o * size + i) * inner + j))
+            .collect();
+        Ok(tensor.picked(result, &places)?.into())
+    }
+}
+
+fn join<T: Copy>(parts: &[Vec<T>], outer: usize, inner: impl Fn(usize) -> usize) -> Vec<T> {
+    let mut joined = Vec::with_capacity(parts.iter().map(Vec::len).sum());
+    for o in 0..outer {
+        for (i, part) in parts.iter().enumerate() {
+            joined.extend_from_slice(&part[o * inner(i)..(o + 1) * inner(i)]);
+        }
+    }
+    joined
+}

@@ -1,0 +1,252 @@
+//! A node of an ONNX graph as its importer reads it. What an importer doesn't read of it is an error: nothing is ignored in silence.
+
+use super::element::ElementType;
+use super::proto::{AttributeProto, AttributeType, NodeProto, TensorProto};
+use super::tensor::Tensor;
+use crate::error::{ErrorKind, Result};
+use crate::{Error, Value};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// What a name in an ONNX graph stands for.
+#[derive(Clone)]
+pub(super) enum Operand {
+    /// Known when the graph is built.
+    Host(Tensor),
+    /// Computed on the device.
+    Device(Value, ElementType),
+}
+
+impl Operand {
+    pub(super) fn element(&self) -> ElementType {
+        match self {
+            Operand::Host(tensor) => tensor.element,
+            Operand::Device(_, element) => *element,
+        }
+    }
+
+    pub(super) fn host(&self) -> Option<&Tensor> {
+        match self {
+            Operand::Host(tensor) => Some(tensor),
+            Operand::Device(..) => None,
+        }
+    }
+}
+
+impl From<Tensor> for Operand {
+    fn from(tensor: Tensor) -> Operand {
+        Operand::Host(tensor)
+    }
+}
+
+/// A node with its inputs.
+pub(super) struct Node<'a> {
+    proto: &'a NodeProto,
+    /// The version of the operator set that defines it.
+    pub(super) opset: i64,
+    inputs: Vec<Option<Operand>>,
+    /// The attributes that were asked for.
+    asked: RefCell<BTreeSet<&'static str>>,
+    /// How many inputs were asked for.
+    read: RefCell<usize>,
+}
+
+impl<'a> Node<'a> {
+    pub(super) fn new(proto: &'a NodeProto, opset: i64, inputs: Vec<Option<Operand>>) -> Node<'a> {
+        Node { proto, opset, inputs, asked: RefCell::default(), read: RefCell::default() }
+    }
+
+    pub(super) fn op(&self) -> &'a str {
+        &self.proto.op_type
+    }
+
+    /// Its name, or that of what it gives.
+    pub(super) fn name(&self) -> &'a str {
+        name(self.proto)
+    }
+
+    /// The name of what it gives, which nothing else has: names of nodes may occur twice.
+    pub(super) fn key(&self) -> &'a str {
+        self.proto.output.iter().find(|name| !name.is_empty()).map_or("", |name| name)
+    }
+
+    /// How many outputs it is asked for; those in between may go unnamed.
+    pub(super) fn outputs(&self) -> usize {
+        self.proto.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)
+    }
+
+    /// Whether anybody wants the output at that position.
+    pub(super) fn wants(&self, position: usize) -> bool {
+        self.proto.output.get(position).is_some_and(|name| !name.is_empty())
+    }
+
+    /// An error about this node.
+    pub(super) fn error(&self, kind: ErrorKind) -> Error {
+        kind.at(self.op().to_owned(), self.name())
+    }
+
+    /// An attribute or an input that isn't supported.
+    pub(super) fn refused(&self, argument: &str, supported: &str, got: impl std::fmt::Display) -> Error {
+        self.error(ErrorKind::argument(argument, supported, got))
+    }
+
+    // Inputs.
+
+    /// An input that must be there.
+    pub(super) fn input(&self, position: usize) -> Result<&Operand> {
+        let wanted = || self.refused("inputs", &format!("{} or more", position + 1), self.inputs.len());
+        self.optional(position).ok_or_else(wanted)
+    }
+
+    /// An input that may be absent.
+    pub(super) fn optional(&self, position: usize) -> Option<&Operand> {
+        let mut read = self.read.borrow_mut();
+        *read = (*read).max(position + 1);
+        self.inputs.get(position)?.as_ref()
+    }
+
+    /// All inputs, each of which must be there.
+    pub(super) fn all(&self) -> Result<Vec<Operand>> {
+        (0..self.inputs.len()).map(|position| self.input(position).cloned()).collect()
+    }
+
+    /// All inputs, as they are.
+    pub(super) fn present(&self) -> &[Option<Operand>] {
+        &self.inputs
+    }
+
+    // Attributes.
+
+    /// An attribute of that type, if the node has it.
+    fn attribute(&self, name: &'static str, wanted: AttributeType) -> Result<Option<&'a AttributeProto>> {
+        self.asked.borrow_mut().insert(name);
+        let Some(attribute) = self.proto.attribute.iter().find(|attribute| attribute.name == name) else {
+            return Ok(None);
+        };
+        let got = type_of(attribute, wanted);
+        if got.is_none_or(|got| got != wanted) {
+            let wanted = format!("a value of type {wanted:?}");
+            let got = got.map_or_else(|| format!("type {}", attribute.r#type), |got| format!("{got:?}"));
+            return Err(self.refused(&format!("attribute {name}"), &wanted, got));
+        }
+        if !attribute.ref_attr_name.is_empty() {
+            let got = format!("that of the function's attribute \"{}\"", attribute.ref_attr_name);
+            return Err(self.refused(&format!("attribute {name}"), "a value of its own", got));
+        }
+        Ok(Some(attribute))
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.proto.attribute.iter().any(|attribute| attribute.name == name)
+    }
+
+    pub(super) fn int(&self, name: &'static str, default: i64) -> Result<i64> {
+        Ok(self.attribute(name, AttributeType::Int)?.map_or(default, |attribute| attribute.i))
+    }
+
+    pub(super) fn float(&self, name: &'static str, default: f32) -> Result<f32> {
+        Ok(self.attribute(name, AttributeType::Float)?.map_or(default, |attribute| attribute.f))
+    }
+
+    pub(super) fn flag(&self, name: &'static str, default: bool) -> Result<bool> {
+        match self.int(name, default.into())? {
+            0 => Ok(false),
+            1 => Ok(true),
+            other => Err(self.refused(&format!("attribute {name}"), "0 or 1", other)),
+        }
+    }
+
+    pub(super) fn ints(&self, name: &'static str) -> Result<Option<Vec<i64>>> {
+        Ok(self.attribute(name, AttributeType::Ints)?.map(|attribute| attribute.ints.clone()))
+    }
+
+    pub(super) fn floats(&self, name: &'static str) -> Result<Option<Vec<f32>>> {
+        Ok(self.attribute(name, AttributeType::Floats)?.map(|attribute| attribute.floats.clone()))
+    }
+
+    pub(super) fn string(&self, name: &'static str) -> Result<Option<String>> {
+        let attribute = self.attribute(name, AttributeType::String)?;
+        Ok(attribute.map(|attribute| String::from_utf8_lossy(&attribute.s).into_owned()))
+    }
+
+    pub(super) fn strings(&self, name: &'static str) -> Result<Option<Vec<String>>> {
+        let text = |bytes: &prost::bytes::Bytes| String::from_utf8_lossy(bytes).into_owned();
+        let attribute = self.attribute(name, AttributeType::Strings)?;
+        Ok(attribute.map(|attribute| attribute.strings.iter().map(text).collect()))
+    }
+
+    /// A string that must be one of these; the first of them, if the node doesn't say.
+    pub(super) fn one_of(&self, name: &'static str, allowed: &[&'static str]) -> Result<&'static str> {
+        let Some(text) = self.string(name)? else { return Ok(allowed[0]) };
+        let found = allowed.iter().find(|allowed| allowed.eq_ignore_ascii_case(&text));
+        found.copied().ok_or_else(|| self.refused(&format!("attribute {name}"), &allowed.join(", "), text))
+    }
+
+    pub(super) fn tensor(&self, name: &'static str) -> Result<Option<&'a TensorProto>> {
+        Ok(self.attribute(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_deref()))
+    }
+
+    /// An element type, as `Cast` names it.
+    pub(super) fn element(&self, name: &'static str) -> Result<Option<ElementType>> {
+        let attribute = self.attribute(name, AttributeType::Int)?;
+        let of = |attribute: &AttributeProto| {
+            let element = i32::try_from(attribute.i).ok().and_then(ElementType::of_code);
+            element.ok_or_else(|| self.refused(&format!("attribute {name}"), "an element type", attribute.i))
+        };
+        attribute.map(of).transpose()
+    }
+
+    /// Attributes that make no difference to the result of inference: they are read, whatever they are.
+    pub(super) fn ignore(&self, names: &[&'static str]) {
+        self.asked.borrow_mut().extend(names);
+    }
+
+    /// An error if there is an attribute or an input that nobody has asked for.
+    pub(super) fn finish(&self) -> Result<()> {
+        let asked = self.asked.borrow();
+        if let Some(unknown) = self.proto.attribute.iter().find(|attribute| !asked.contains(&attribute.name[..])) {
+            let known = asked.iter().copied().collect::<Vec<_>>().join(", ");
+            let known = if known.is_empty() { "none".to_owned() } else { known };
+            let wanted = format!("only what is supported in opset {}: {known}", self.opset);
+            return Err(self.refused("attributes", &wanted, format_args!("\"{}\"", unknown.name)));
+        }
+        let all = &self.proto.attribute;
+        if let Some(twice) = (1..all.len()).find(|&i| all[..i].iter().any(|before| before.name == all[i].name)) {
+            let got = format!("\"{}\" twice", all[twice].name);
+            return Err(self.refused("attributes", "each once", got));
+        }
+        let read = *self.read.borrow();
+        if self.inputs.iter().skip(read).any(Option::is_some) {
+            return Err(self.refused("inputs", &format!("{read} at most"), self.inputs.len()));
+        }
+        Ok(())
+    }
+}
+
+/// The type of an attribute; if it has none that is known, none. Files of before 2017 don't say it: then it is that of the value
+/// that is there, and zeros are of whatever is wanted.
+fn type_of(attribute: &AttributeProto, wanted: AttributeType) -> Option<AttributeType> {
+    let stated = AttributeType::try_from(attribute.r#type).ok()?;
+    if stated != AttributeType::Undefined {
+        return Some(stated);
+    }
+    let there = [
+        (!attribute.floats.is_empty(), AttributeType::Floats),
+        (!attribute.ints.is_empty(), AttributeType::Ints),
+        (!attribute.strings.is_empty(), AttributeType::Strings),
+        (!attribute.s.is_empty(), AttributeType::String),
+        (attribute.t.is_some(), AttributeType::Tensor),
+        (attribute.g.is_some(), AttributeType::Graph),
+        (attribute.f != 0.0, AttributeType::Float),
+        (attribute.i != 0, AttributeType::Int),
+    ];
+    Some(there.into_iter().find(|(there, _)| *there).map_or(wanted, |(_, of)| of))
+}
+
+/// What a node is called: by its name, or by that of its first output.
+pub(super) fn name(proto: &NodeProto) -> &str {
+    match (&proto.name[..], proto.output.iter().find(|name| !name.is_empty())) {
+        ("", Some(output)) => output,
+        (name, _) => name,
+    }
+}

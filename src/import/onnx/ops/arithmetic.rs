@@ -1,0 +1,151 @@
+//! Arithmetic of elements: one operand, two, many.
+
+use super::Import;
+use crate::error::{ErrorKind, Result};
+use crate::import::onnx::ElementType;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::node::{Node, Operand};
+use crate::ops::{BinaryKind, Compare, Logical, Unary};
+
+pub(super) fn find(op: &str) -> Option<Import> {
+    Some(match op {
+        "Add" => |b, node| binary(b, node, BinaryKind::Add),
+        "Sub" => |b, node| binary(b, node, BinaryKind::Sub),
+        "Mul" => |b, node| binary(b, node, BinaryKind::Mul),
+        "Div" => |b, node| binary(b, node, BinaryKind::Div),
+        "Pow" => pow,
+        "Mod" => modulo,
+        "Tan" => |b, node| unary(b, node, Unary::Tan),
+        "Sinh" => |b, node| unary(b, node, Unary::Sinh),
+        "Cosh" => |b, node| unary(b, node, Unary::Cosh),
+        "Asin" => |b, node| unary(b, node, Unary::Asin),
+        "Acos" => |b, node| unary(b, node, Unary::Acos),
+        "Atan" => |b, node| unary(b, node, Unary::Atan),
+        "Asinh" => |b, node| unary(b, node, Unary::Asinh),
+        "Acosh" => |b, node| unary(b, node, Unary::Acosh),
+        "Atanh" => |b, node| unary(b, node, Unary::Atanh),
+        "IsNaN" => is_nan,
+        "IsInf" => is_inf,
+        "BitwiseAnd" => |b, node| bits(b, node, BinaryKind::BitAnd),
+        "BitwiseOr" => |b, node| bits(b, node, BinaryKind::BitOr),
+        "BitwiseXor" => |b, node| bits(b, node, BinaryKind::BitXor),
+        "BitwiseNot" => |b, node| unary(b, node, Unary::BitNot),
+        "BitShift" => bit_shift,
+        "Max" => |b, node| many(b, node, BinaryKind::Max),
+        "Min" => |b, node| many(b, node, BinaryKind::Min),
+        "Sum" => |b, node| many(b, node, BinaryKind::Add),
+        "Equal" => |b, node| compare(b, node, Compare::Eq),
+        "Less" => |b, node| compare(b, node, Compare::Lt),
+        "LessOrEqual" => |b, node| compare(b, node, Compare::Le),
+        "Greater" => |b, node| compare(b, node, Compare::Gt),
+        "GreaterOrEqual" => |b, node| compare(b, node, Compare::Ge),
+        "And" => |b, node| logical(b, node, Logical::And),
+        "Or" => |b, node| logical(b, node, Logical::Or),
+        "Xor" => |b, node| logical(b, node, Logical::Xor),
+        "Not" => |b, node| Ok(vec![b.logical(Logical::Not, &[node.input(0)?])?]),
+        "Where" => |b, node| Ok(vec![b.where_(node.input(0)?, node.input(1)?, node.input(2)?)?]),
+        "Abs" => |b, node| unary(b, node, Unary::Abs),
+        "Neg" => |b, node| unary(b, node, Unary::Neg),
+        "Sign" => |b, node| unary(b, node, Unary::Sign),
+        "Floor" => |b, node| unary(b, node, Unary::Floor),
+        "Ceil" => |b, node| unary(b, node, Unary::Ceil),
+        "Round" => |b, node| unary(b, node, Unary::Round),
+        "Sqrt" => |b, node| unary(b, node, Unary::Sqrt),
+        "Reciprocal" => |b, node| unary(b, node, Unary::Reciprocal),
+        "Exp" => |b, node| unary(b, node, Unary::Exp),
+        "Log" => |b, node| unary(b, node, Unary::Log),
+        "Sin" => |b, node| unary(b, node, Unary::Sin),
+        "Cos" => |b, node| unary(b, node, Unary::Cos),
+        "Erf" => |b, node| unary(b, node, Unary::Erf),
+        _ => return None,
+    })
+}
+
+fn unary(b: &mut Builder, node: &Node, function: Unary) -> Result<Vec<Operand>> {
+    // Before opset 6 there was a hint about memory.
+    node.ignore(&["consumed_inputs"]);
+    Ok(vec![b.unary(node.input(0)?, function)?])
+}
+
+/// Both operands of a node. Before opset 7 the second was broadcast only where the node said so, from `axis` on.
+fn operands(b: &mut Builder, node: &Node) -> Result<[Operand; 2]> {
+    let (x, mut y) = (node.input(0)?.clone(), node.input(1)?.clone());
+    if node.opset < 7 {
+        node.ignore(&["consumed_inputs"]);
+        let broadcast = node.flag("broadcast", false)?;
+        let (wide, narrow) = (b.shape(&x), b.shape(&y));
+        let axis = node.int("axis", wide.len() as i64 - narrow.len() as i64)?;
+        if broadcast {
+            let wrong = || ErrorKind::argument("attribute axis", format_args!("a place in {wide} for {narrow}"), axis);
+            let after =
+                wide.len().checked_sub(narrow.len() + usize::try_from(axis).map_err(|_| wrong())?).ok_or_else(wrong)?;
+            y = b.reshape(&y, [&narrow[..], &vec![1; after]].concat())?;
+        } else if wide != narrow {
+            return Err(node.refused("inputs", "one shape, without broadcast=1 before opset 7", narrow));
+        }
+    }
+    Ok([x, y])
+}
+
+fn binary(b: &mut Builder, node: &Node, kind: BinaryKind) -> Result<Vec<Operand>> {
+    let [x, y] = operands(b, node)?;
+    Ok(vec![b.binary(kind, &x, &y)?])
+}
+
+fn compare(b: &mut Builder, node: &Node, kind: Compare) -> Result<Vec<Operand>> {
+    let [x, y] = operands(b, node)?;
+    Ok(vec![b.compare(&x, kind, &y)?])
+}
+
+fn logical(b: &mut Builder, node: &Node, kind: Logical) -> Result<Vec<Operand>> {
+    let [x, y] = operands(b, node)?;
+    Ok(vec![b.logical(kind, &[&x, &y])?])
+}
+
+/// The exponent may be of another type than the base, which the result has.
+fn pow(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let [x, y] = operands(b, node)?;
+    let y = b.cast(&y, x.element())?;
+    Ok(vec![b.binary(BinaryKind::Pow, &x, &y)?])
+}
+
+/// The remainder, with the divisor's sign, or with `fmod` the dividend's.
+fn modulo(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let [x, y] = operands(b, node)?;
+    let kind = if node.flag("fmod", false)? { BinaryKind::Fmod } else { BinaryKind::Mod };
+    Ok(vec![b.binary(kind, &x, &y)?])
+}
+
+fn is_nan(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = b.value(node.input(0)?)?;
+    Ok(vec![Operand::Device(b.graph.is_nan(x)?, ElementType::Bool)])
+}
+
+fn is_inf(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = b.value(node.input(0)?)?;
+    let (positive, negative) = (node.flag("detect_positive", true)?, node.flag("detect_negative", true)?);
+    Ok(vec![Operand::Device(b.graph.is_inf(x, positive, negative)?, ElementType::Bool)])
+}
+
+/// Bits of integers of up to 32 bits; of 64 only 32 are there.
+fn bits(b: &mut Builder, node: &Node, kind: BinaryKind) -> Result<Vec<Operand>> {
+    let (x, y) = (node.input(0)?, node.input(1)?);
+    Ok(vec![b.binary(kind, x, y)?])
+}
+
+fn bit_shift(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let kind = match node.string("direction")?.as_deref() {
+        Some("LEFT") => BinaryKind::ShiftLeft,
+        Some("RIGHT") => BinaryKind::ShiftRight,
+        other => return Err(node.refused("attribute direction", "LEFT or RIGHT", format_args!("{other:?}"))),
+    };
+    bits(b, node, kind)
+}
+
+/// Any number of operands.
+fn many(b: &mut Builder, node: &Node, kind: BinaryKind) -> Result<Vec<Operand>> {
+    let all = node.all()?;
+    let (first, rest) = all.split_first().ok_or_else(|| node.refused("inputs", "1 or more", 0))?;
+    let all = rest.iter().try_fold(first.clone(), |sum, next| b.binary(kind, &sum, next))?;
+    Ok(vec![all])
+}

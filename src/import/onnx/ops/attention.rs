@@ -1,0 +1,440 @@
+//! Attention, what turns and keeps its inputs, and its linear relatives.
+
+use super::Import;
+use crate::Shape;
+use crate::error::Result;
+use crate::import::onnx::ElementType;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::moves::axis;
+use crate::import::onnx::node::{Node, Operand};
+use crate::import::onnx::patterns::attention::attended;
+use crate::import::onnx::tensor::{Tensor, foldable};
+use crate::ops::{
+    Activation, Attention, BinaryKind, Compare, Conv1d, Gather, Logical, MatMul, ReduceKind, Softmax, Unary,
+};
+
+pub(super) fn find(op: &str) -> Option<Import> {
+    Some(match op {
+        "Attention" => attention,
+        "RotaryEmbedding" => rotary_embedding,
+        "TensorScatter" => tensor_scatter,
+        "CausalConvWithState" => causal_conv,
+        "LinearAttention" => linear_attention,
+        _ => return None,
+    })
+}
+
+/// The number of heads that an attribute says, which 3-D inputs need.
+fn heads(node: &Node, name: &'static str) -> Result<Option<usize>> {
+    let heads = node.int(name, 0)?;
+    let wrong = || node.refused(&format!("attribute {name}"), "1 or more", heads);
+    if !node.has(name) {
+        return Ok(None);
+    }
+    usize::try_from(heads).ok().filter(|&heads| heads > 0).map(Some).ok_or_else(wrong)
+}
+
+fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let [q, k, v] = [0, 1, 2].map(|i| node.input(i).cloned());
+    let (q, k, v) = (q?, k?, v?);
+    let (mask, past) = (node.optional(3).cloned(), (node.optional(4).cloned(), node.optional(5).cloned()));
+    let lengths = if node.opset >= 24 { node.optional(6).cloned() } else { None };
+    let causal = node.flag("is_causal", false)?;
+    let (query_heads, key_heads) = (heads(node, "q_num_heads")?, heads(node, "kv_num_heads")?);
+    let softcap = node.float("softcap", 0.0)?;
+    let mode = node.int("qk_matmul_output_mode", 0)?;
+    // In which type the softmax is computed: all are f32 here.
+    let precision = node.element("softmax_precision")?.unwrap_or(ElementType::F32);
+    if !precision.is_float() {
+        return Err(node.refused("attribute softmax_precision", "a floating-point type", precision));
+    }
+    for side in ["left_window_size", "right_window_size"] {
+        if node.has(side) && node.int(side, -1)? != -1 {
+            return Err(node.refused(&format!("attribute {side}"), "-1", node.int(side, -1)?));
+        }
+    }
+    if causal && lengths.is_some() {
+        return Err(node.refused("nonpad_kv_seqlen", "none beside is_causal", "one"));
+    }
+    let flat = b.shape(&q).len() == 3;
+    let (shape, missing) =
+        (b.shape(&q), |name| node.refused(&format!("attribute {name}"), "a number for 3-D inputs", "none"));
+    let counts = match (flat, shape.len()) {
+        (true, _) => {
+            let counts =
+                (query_heads.ok_or_else(|| missing("q_num_heads"))?, key_heads.ok_or_else(|| missing("kv_num_heads"))?);
+            Some(counts)
+        }
+        (false, 4) => None,
+        _ => return Err(node.refused("Q", "3 or 4 dimensions", &shape)),
+    };
+    // What fits the operation in its own form needs no transposition.
+    let whole = node.outputs() < 4 && softcap == 0.0;
+    let apart = past.0.is_some() || past.1.is_some() || node.outputs() > 1 || !whole;
+    let split = |b: &mut Builder, x: &Operand, heads: usize| -> Result<Operand> {
+        let shape = b.shape(x);
+        let &[n, l, width] = &shape[..] else { return Err(node.refused("Q, K, V", "3 dimensions each", &shape)) };
+        if width % heads != 0 {
+            return Err(node.refused("Q, K, V", &format!("a multiple of {heads} heads"), width));
+        }
+        let x = b.reshape(x, [n, l, heads, width / heads])?;
+        b.transpose(&x, &[0, 2, 1, 3])
+    };
+    let (q, mut k, mut v) = match counts {
+        Some((query_heads, key_heads)) if apart => {
+            (split(b, &q, query_heads)?, split(b, &k, key_heads)?, split(b, &v, key_heads)?)
+        }
+        _ => (q, k, v),
+    };
+    let mut before = 0;
+    if let (Some(past_k), Some(past_v)) = past {
+        before = b.shape(&past_k).get(2).copied().unwrap_or(0);
+        k = b.concat(&[past_k, k], 2)?;
+        v = b.concat(&[past_v, v], 2)?;
+    }
+    let (q_shape, k_shape) = (b.shape(&q), b.shape(&k));
+    let inner = counts.filter(|_| !apart);
+    let along = if inner.is_some() { 1 } else { 2 };
+    let (queries, keys) = (q_shape[along], k_shape.get(along).copied().unwrap_or(1));
+    let d = inner.map_or(q_shape[q_shape.len() - 1], |(heads, _)| q_shape[2] / heads);
+    let scale = if node.has("scale") { f64::from(node.float("scale", 1.0)?) } else { 1.0 / (d as f64).sqrt() };
+
+    let mut bias = mask.map(|mask| additive(b, &mask, keys)).transpose()?;
+    let offset_causal = causal && (before > 0 || !whole);
+    if offset_causal {
+        foldable(&Shape::from([queries, keys]))?;
+        let seen = |row: usize, column: usize| if column <= row + before { 0.0 } else { f32::NEG_INFINITY };
+        let values = (0..queries).flat_map(|row| (0..keys).map(move |column| seen(row, column))).collect();
+        let triangle = Tensor::floats(q.element(), [queries, keys], values).with_fixed(false).into();
+        bias = Some(add(b, bias, triangle)?);
+    }
+    if let Some(lengths) = lengths {
+        let places = Tensor::ints(lengths.element(), [1, 1, 1, keys], (0..keys as i64).collect()).into();
+        let count = b.shape(&lengths).elements();
+        let lengths = b.reshape(&lengths, [count, 1, 1, 1])?;
+        let there = b.compare(&places, Compare::Lt, &lengths)?;
+        let hidden = excluded(b, &there, q.element())?;
+        bias = Some(add(b, bias, hidden)?);
+    }
+    let mut outputs = if whole {
+        let mut op = Attention::new().scale(scale).is_causal(causal && !offset_causal);
+        if let Some((query_heads, key_heads)) = inner {
+            op = op.heads(query_heads, key_heads);
+        }
+        let bias = bias.map(|bias| matrix(b, bias).and_then(|bias| b.value(&bias))).transpose()?;
+        if bias.is_some() {
+            op = op.masked();
+        }
+        let inputs = [b.value(&q)?, b.value(&k)?, b.value(&v)?];
+        let y = match inner {
+            Some(_) => b.graph.attention(&[&inputs[..], bias.as_slice()].concat(), op)?,
+            None => attended(&mut b.graph, inputs[0], (inputs[1], false), inputs[2], bias, op)?,
+        };
+        vec![Operand::Device(y, q.element())]
+    } else {
+        let [y, scores] = composed(b, [&q, &k, &v], bias, scale, softcap, mode)?;
+        vec![y, scores]
+    };
+    if apart && flat {
+        let shape = b.shape(&outputs[0]);
+        let y = b.transpose(&outputs[0], &[0, 2, 1, 3])?;
+        outputs[0] = b.reshape(&y, [shape[0], shape[2], shape[1] * shape[3]])?;
+    }
+    outputs.splice(1..1, [k, v]);
+    Ok(outputs)
+}
+
+/// A mask as numbers that are added to the scores, for so many keys: those that it doesn't reach aren't seen.
+fn additive(b: &mut Builder, mask: &Operand, keys: usize) -> Result<Operand> {
+    let truth = mask.element() == ElementType::Bool;
+    let mask = if truth { excluded(b, mask, ElementType::F32)? } else { mask.clone() };
+    let shape = b.shape(&mask);
+    let missing = keys.saturating_sub(shape.last().copied().unwrap_or(keys));
+    let mut pads = vec![[0, 0]; shape.len()];
+    if let Some(last) = pads.last_mut() {
+        last[1] = missing as i64;
+    }
+    b.pad(&mask, &pads, "constant", f64::NEG_INFINITY)
+}
+
+/// 0 where it is true, minus infinity elsewhere.
+fn excluded(b: &mut Builder, seen: &Operand, element: ElementType) -> Result<Operand> {
+    let number = |value: f64| Operand::from(Tensor::scalar(element, value));
+    b.where_(seen, &number(0.0), &number(f64::NEG_INFINITY))
+}
+
+fn add(b: &mut Builder, bias: Option<Operand>, more: Operand) -> Result<Operand> {
+    match bias {
+        None => Ok(more),
+        Some(bias) => {
+            let more = if bias.element() == more.element() { more } else { b.cast(&more, bias.element())? };
+            b.binary(BinaryKind::Add, &bias, &more)
+        }
+    }
+}
+
+/// With two dimensions at least.
+fn matrix(b: &mut Builder, bias: Operand) -> Result<Operand> {
+    let shape = b.shape(&bias);
+    if shape.len() >= 2 {
+        return Ok(bias);
+    }
+    b.reshape(&bias, [1, shape.elements()])
+}
+
+/// Step by step, for whoever wants to see the scores or bound them: the result and the scores after step `mode`.
+fn composed(
+    b: &mut Builder,
+    [q, k, v]: [&Operand; 3],
+    bias: Option<Operand>,
+    scale: f64,
+    softcap: f32,
+    mode: i64,
+) -> Result<[Operand; 2]> {
+    let heads = b.shape(q)[1];
+    let (k, v) = (repeated(b, k, heads)?, repeated(b, v, heads)?);
+    let scores = b.moved(MatMul::new().transpose_b(), &[q, &k])?;
+    let mut scores = b.scaled(&scores, scale as f32)?;
+    let mut shown = scores.clone();
+    if softcap > 0.0 {
+        let part = b.scaled(&scores, 1.0 / softcap)?;
+        let part = b.activation(&part, Activation::Tanh)?;
+        scores = b.scaled(&part, softcap)?;
+    }
+    if mode == 1 {
+        shown = scores.clone();
+    }
+    if let Some(bias) = &bias {
+        scores = b.binary(BinaryKind::Add, &scores, bias)?;
+    }
+    if mode == 2 {
+        shown = scores.clone();
+    }
+    let last = b.shape(&scores).len() - 1;
+    let mut parts = b.moved(Softmax::new(last), &[&scores])?;
+    if bias.is_some() {
+        // A query that sees no key gives 0.
+        let most = b.reduce(&scores, ReduceKind::Max, &[last], true)?;
+        let number = |value: f64| Operand::from(Tensor::scalar(scores.element(), value));
+        let sees = b.compare(&most, Compare::Gt, &number(f64::from(f32::MIN)))?;
+        parts = b.where_(&sees, &parts, &number(0.0))?;
+    }
+    if mode == 3 {
+        shown = parts.clone();
+    }
+    Ok([b.moved(MatMul::new(), &[&parts, &v])?, shown])
+}
+
+/// Heads of keys or values, each repeated so that there are as many as of queries.
+fn repeated(b: &mut Builder, x: &Operand, heads: usize) -> Result<Operand> {
+    let shape = b.shape(x);
+    let &[n, few, l, d] = &shape[..] else {
+        return Err(crate::ErrorKind::argument("K, V", "4 dimensions", &shape).into());
+    };
+    if few == heads || few == 0 || !heads.is_multiple_of(few) {
+        return Ok(x.clone());
+    }
+    let x = b.reshape(x, [n, few, 1, l, d])?;
+    let x = b.expand(&x, &Shape::from([n, few, heads / few, l, d]))?;
+    b.reshape(&x, [n, heads, l, d])
+}
+
+fn rotary_embedding(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let from = b.shape(x);
+    let interleaved = node.flag("interleaved", false)?;
+    let given = node.int("rotary_embedding_dim", 0)?;
+    let count = heads(node, "num_heads")?;
+    // [N, L, H, D], whatever comes.
+    let x = match from[..] {
+        [_, _, _, _] => b.transpose(x, &[0, 2, 1, 3])?,
+        [n, l, width] => {
+            let heads = count.ok_or_else(|| node.refused("attribute num_heads", "a number for 3-D inputs", "none"))?;
+            if width % heads != 0 {
+                return Err(node.refused("X", &format!("a multiple of {heads} heads"), width));
+            }
+            b.reshape(x, [n, l, heads, width / heads])?
+        }
+        _ => return Err(node.refused("X", "3 or 4 dimensions", &from)),
+    };
+    let shape = b.shape(&x);
+    let d = shape[3];
+    let turned = usize::try_from(given)
+        .ok()
+        .filter(|&turned| turned <= d && turned % 2 == 0 && (turned > 0 || d.is_multiple_of(2)));
+    let turned = turned
+        .ok_or_else(|| node.refused("attribute rotary_embedding_dim", &format!("an even number up to {d}"), given))?;
+    let turned = if turned == 0 { d } else { turned };
+    let mut cache = |i: usize| -> Result<Operand> {
+        let cache = match node.optional(3) {
+            Some(positions) => b.gather(node.input(i)?, 0, positions)?,
+            None => node.input(i)?.clone(),
+        };
+        let shape = b.shape(&cache);
+        match shape[..] {
+            [n, l, half] if half == turned / 2 => b.reshape(&cache, [n, l, 1, half]),
+            _ => Err(node.refused("cos_cache, sin_cache", &format!("[.., {}]", turned / 2), &shape)),
+        }
+    };
+    let (cos, sin) = (cache(1)?, cache(2)?);
+    let half = turned / 2;
+    let (a, c) = match interleaved {
+        true => (b.slice(&x, 3, 0, half, 2)?, b.slice(&x, 3, 1, half, 2)?),
+        false => (b.slice(&x, 3, 0, half, 1)?, b.slice(&x, 3, half, half, 1)?),
+    };
+    let mut turn = |a: &Operand, c: &Operand, kind: BinaryKind| -> Result<Operand> {
+        let (first, second) = (b.binary(BinaryKind::Mul, &cos, a)?, b.binary(BinaryKind::Mul, &sin, c)?);
+        b.binary(kind, &first, &second)
+    };
+    let (real, imaginary) = (turn(&a, &c, BinaryKind::Sub)?, turn(&c, &a, BinaryKind::Add)?);
+    let mut y = if interleaved {
+        let unit = [&shape[..3], &[half, 1]].concat();
+        let parts = [b.reshape(&real, unit.clone())?, b.reshape(&imaginary, unit)?];
+        let y = b.concat(&parts, 4)?;
+        b.reshape(&y, [&shape[..3], &[turned]].concat())?
+    } else {
+        b.concat(&[real, imaginary], 3)?
+    };
+    if turned < d {
+        let rest = b.slice(&x, 3, turned, d - turned, 1)?;
+        y = b.concat(&[y, rest], 3)?;
+    }
+    Ok(vec![if from.len() == 4 { b.transpose(&y, &[0, 2, 1, 3])? } else { b.reshape(&y, from)? }])
+}
+
+/// A cache with an update written along an axis, from each sequence's own place on.
+fn tensor_scatter(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (past, update) = (node.input(0)?, node.input(1)?);
+    let (shape, of) = (b.shape(past), b.shape(update));
+    let axis = axis(node.int("axis", -2)?, shape.len())?;
+    let circular = node.one_of("mode", &["linear", "circular"])? == "circular";
+    let fits = of.len() == shape.len() && (0..of.len()).all(|i| of[i] == shape[i] || (i == axis && of[i] <= shape[i]));
+    if !fits || axis == 0 {
+        return Err(node.refused("update", &format!("at most {shape} along an axis after the first"), &of));
+    }
+    let number = |value: usize| Operand::from(Tensor::scalar(ElementType::I64, value as f64));
+    let along = |size: usize, at: usize| {
+        let mut sizes = vec![1; shape.len()];
+        sizes[at] = size;
+        sizes
+    };
+    let first = match node.optional(2) {
+        Some(places) => b.reshape(places, along(shape[0], 0))?,
+        None => number(0),
+    };
+    let places = Tensor::ints(ElementType::I64, along(shape[axis], axis), (0..shape[axis] as i64).collect());
+    let mut place = b.binary(BinaryKind::Sub, &places.into(), &first)?;
+    let mut inside = b.compare(&place, Compare::Ge, &number(0))?;
+    if circular {
+        let around = b.binary(BinaryKind::Add, &place, &number(shape[axis]))?;
+        place = b.where_(&inside, &place, &around)?;
+        inside = Tensor::scalar(ElementType::Bool, 1.0).into();
+    }
+    let before_end = b.compare(&place, Compare::Lt, &number(of[axis]))?;
+    inside = b.logical(Logical::And, &[&inside, &before_end])?;
+    let place = b.where_(&inside, &place, &number(0))?;
+    let place = b.expand(&place, &shape)?;
+    let moved = b.moved(Gather::new(axis), &[update, &place])?;
+    Ok(vec![b.where_(&inside, &moved, past)?])
+}
+
+fn causal_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let weight = b.weights("weight", node.input(1)?)?;
+    let bias = node.optional(2).map(|bias| b.weights("bias", bias)).transpose()?;
+    let activation = node.one_of("activation", &["none", "silu", "swish"])?;
+    let shape = b.shape(x);
+    let (&[n, channels, _], &[_, _, k]) = (&shape[..], &weight.shape()[..]) else {
+        return Err(node.refused("input, weight", "3 dimensions each", &shape));
+    };
+    let past = match node.optional(3) {
+        Some(past) => past.clone(),
+        None => Tensor::filled(x.element(), [n, channels, k.saturating_sub(1)].into(), 0.0)?.with_fixed(false).into(),
+    };
+    let padded = if k > 1 { b.concat(&[past, x.clone()], 2)? } else { x.clone() };
+    let length = b.shape(&padded)[2];
+    let mut y = b.moved(Conv1d::new(weight, bias).groups(channels), &[&padded])?;
+    if activation != "none" {
+        y = b.activation(&y, Activation::Silu)?;
+    }
+    let state = b.slice(&padded, 2, length + 1 - k.max(1), k.saturating_sub(1), 1)?;
+    Ok(vec![y, state])
+}
+
+/// The longest sequence that is unrolled.
+const MOST_STEPS: usize = 1024;
+
+/// A state `[N, H, Dk, Dv]` that each token decays, writes and reads; unrolled.
+fn linear_attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let rule = node.one_of("update_rule", &["gated_delta", "linear", "gated", "delta"])?;
+    node.ignore(&["chunk_size"]);
+    let missing = |name| node.refused(&format!("attribute {name}"), "a number", "none");
+    let queries = heads(node, "q_num_heads")?.ok_or_else(|| missing("q_num_heads"))?;
+    let keys = heads(node, "kv_num_heads")?.ok_or_else(|| missing("kv_num_heads"))?;
+    let (gated, delta) = (rule.starts_with("gated"), rule.ends_with("delta"));
+    let shape = b.shape(node.input(0)?);
+    let &[n, steps, width] = &shape[..] else { return Err(node.refused("query", "3 dimensions", &shape)) };
+    let fits = queries % keys == 0 && width % queries == 0;
+    if !fits || steps > MOST_STEPS {
+        return Err(node.refused(
+            "query",
+            &format!("at most {MOST_STEPS} tokens of {queries} heads, a multiple of {keys}"),
+            &shape,
+        ));
+    }
+    let mut apart = |i: usize, heads: usize| -> Result<Operand> {
+        let x = node.input(i)?;
+        let shape = b.shape(x);
+        let fits = shape.len() == 3 && shape[2].is_multiple_of(heads);
+        if !fits {
+            return Err(node.refused("inputs", &format!("[N, L, {heads} D]"), &shape));
+        }
+        let x = b.reshape(x, [shape[0], shape[1], heads, shape[2] / heads])?;
+        b.transpose(&x, &[0, 2, 1, 3])
+    };
+    let (q, k, v) = (apart(0, queries)?, apart(1, keys)?, apart(2, keys)?);
+    let decay = if gated { Some(apart(4, keys)?) } else { None };
+    let beta_heads = if delta { node.input(5).map(|beta| b.shape(beta).last().copied().unwrap_or(1))? } else { 1 };
+    let beta = match delta {
+        true => {
+            let beta = b.reshape(node.input(5)?, [n, steps, beta_heads, 1])?;
+            Some(b.transpose(&beta, &[0, 2, 1, 3])?)
+        }
+        false => None,
+    };
+    if (!gated && node.optional(4).is_some()) || (!delta && node.optional(5).is_some()) {
+        return Err(node.refused("inputs", &format!("those of update_rule {rule}"), "more"));
+    }
+    let (dk, dv) = (b.shape(&k)[3], b.shape(&v)[3]);
+    let given = node.float("scale", 0.0)?;
+    let scale = if given == 0.0 { 1.0 / (dk as f32).sqrt() } else { given };
+    let mut state = match node.optional(3) {
+        Some(past) => past.clone(),
+        None => Tensor::filled(q.element(), [n, keys, dk, dv].into(), 0.0)?.with_fixed(false).into(),
+    };
+    let mut read = Vec::new();
+    for step in 0..steps {
+        let mut at = |x: &Operand| b.slice(x, 2, step, 1, 1);
+        let (q, k, mut v) = (at(&q)?, at(&k)?, at(&v)?);
+        let (decay, beta) = (decay.as_ref().map(&mut at).transpose()?, beta.as_ref().map(&mut at).transpose()?);
+        if let Some(decay) = decay {
+            let factor = b.unary(&decay, Unary::Exp)?;
+            let factor = b.transpose(&factor, &[0, 1, 3, 2])?;
+            state = b.binary(BinaryKind::Mul, &state, &factor)?;
+        }
+        if let Some(beta) = beta {
+            let there = b.moved(MatMul::new(), &[&k, &state])?;
+            let error = b.binary(BinaryKind::Sub, &v, &there)?;
+            v = b.binary(BinaryKind::Mul, &error, &beta)?;
+        }
+        let column = b.transpose(&k, &[0, 1, 3, 2])?;
+        let written = b.binary(BinaryKind::Mul, &column, &v)?;
+        state = b.binary(BinaryKind::Add, &state, &written)?;
+        let seen = repeated(b, &state, queries)?;
+        read.push(b.moved(MatMul::new(), &[&q, &seen])?);
+    }
+    let y = b.concat(&read, 2)?;
+    let y = b.scaled(&y, scale)?;
+    let y = b.transpose(&y, &[0, 2, 1, 3])?;
+    Ok(vec![b.reshape(&y, [n, steps, queries * dv])?, state])
+}

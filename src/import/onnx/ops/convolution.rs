@@ -1,0 +1,381 @@
+//! Convolutions and pooling: what slides a window.
+
+use super::Import;
+use crate::error::Result;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::node::{Node, Operand};
+use crate::import::onnx::tensor::{Tensor, foldable};
+use crate::import::onnx::{ElementType, stored};
+use crate::ops::{
+    BinaryKind, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, GridPadding, GridSample,
+    GridSampleMode, LocalResponseNorm, Pool, Pool2d, PoolKind, ReduceKind, RoiAlign, RoiAlignMode, ScatterKind,
+};
+use crate::{Constant, Shape};
+
+pub(super) fn find(op: &str) -> Option<Import> {
+    Some(match op {
+        "Conv" => conv,
+        "ConvTranspose" => conv_transpose,
+        "MaxPool" => max_pool,
+        "AveragePool" => average_pool,
+        "GlobalAveragePool" => |b, node| global_pool(b, node, PoolKind::Average, ReduceKind::Mean),
+        "GlobalMaxPool" => |b, node| global_pool(b, node, PoolKind::Max, ReduceKind::Max),
+        "MaxUnpool" => max_unpool,
+        "LpPool" => lp_pool,
+        "GlobalLpPool" => global_lp_pool,
+        "RoiAlign" => roi_align,
+        "GridSample" => grid_sample,
+        "LRN" => lrn,
+        _ => return None,
+    })
+}
+
+/// A window as its node's attributes describe it, a number an axis.
+pub(super) struct Window {
+    size: Vec<usize>,
+    pub(super) stride: Vec<usize>,
+    pub(super) dilation: Vec<usize>,
+    /// Before and after.
+    pub(super) pads: Vec<[usize; 2]>,
+}
+
+fn numbers(node: &Node, name: &'static str, count: usize) -> Result<Option<Vec<usize>>> {
+    let wrong = |got: &[i64]| {
+        node.refused(&format!("attribute {name}"), &format!("{count} numbers of 0 or more"), format_args!("{got:?}"))
+    };
+    let Some(given) = node.ints(name)? else { return Ok(None) };
+    let sizes: Option<Vec<usize>> = given.iter().map(|&size| usize::try_from(size).ok()).collect();
+    sizes.filter(|sizes| sizes.len() == count).map(Some).ok_or_else(|| wrong(&given))
+}
+
+impl Window {
+    /// Of windows of `size` over the spatial axes of `shape`.
+    fn of(node: &Node, size: Vec<usize>, shape: &Shape) -> Result<Window> {
+        let rank = size.len();
+        if shape.len() != rank + 2 {
+            return Err(node.refused("input", &format!("{} dimensions", rank + 2), shape));
+        }
+        let stride = numbers(node, "strides", rank)?.unwrap_or_else(|| vec![1; rank]);
+        let dilation = numbers(node, "dilations", rank)?.unwrap_or_else(|| vec![1; rank]);
+        if let Some(&zero) =
+            size.iter().chain(&stride).chain(&dilation).find(|&&number| number == 0 || number > 1 << 28)
+        {
+            return Err(node.refused("kernel_shape, strides, dilations", "1 to 2^28", zero));
+        }
+        let given = numbers(node, "pads", 2 * rank)?;
+        let auto = node.one_of("auto_pad", &["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"])?;
+        let pads = match auto {
+            "NOTSET" => {
+                let given = given.unwrap_or_else(|| vec![0; 2 * rank]);
+                (0..rank).map(|axis| [given[axis], given[axis + rank]]).collect()
+            }
+            "VALID" => vec![[0, 0]; rank],
+            _ => (0..rank)
+                .map(|axis| {
+                    // As many windows as strides begin in the image; each axis for itself.
+                    let (input, span) = (shape[axis + 2], dilation[axis] * (size[axis] - 1) + 1);
+                    let all =
+                        (input.div_ceil(stride[axis]).saturating_sub(1) * stride[axis] + span).saturating_sub(input);
+                    let less = all / 2;
+                    if auto == "SAME_UPPER" { [less, all - less] } else { [all - less, less] }
+                })
+                .collect(),
+        };
+        Ok(Window { size, stride, dilation, pads })
+    }
+}
+
+/// `N` numbers of as many.
+fn array<T: Copy, const N: usize>(numbers: &[T]) -> [T; N] {
+    std::array::from_fn(|i| numbers[i])
+}
+
+/// The window of a convolution with such weights over such a tensor, and its groups.
+pub(super) fn window(node: &Node, weight: &Shape, x: &Shape) -> Result<(Window, usize)> {
+    let size = weight.get(2..).unwrap_or_default().to_vec();
+    if let Some(stated) = numbers(node, "kernel_shape", size.len())?.filter(|stated| *stated != size) {
+        return Err(node.refused(
+            "attribute kernel_shape",
+            &format!("{size:?}, as W says"),
+            format_args!("{stated:?}"),
+        ));
+    }
+    let group = node.int("group", 1)?;
+    let group = usize::try_from(group).map_err(|_| node.refused("attribute group", "1 or more", group))?;
+    Ok((Window::of(node, size, x)?, group))
+}
+
+/// Weights and bias of a convolution, its window and its groups.
+fn weights(b: &Builder, node: &Node, shape: &Shape) -> Result<(Constant, Option<Constant>, Window, usize)> {
+    let weight = b.weights("W", node.input(1)?)?;
+    let bias = node.optional(2).map(|bias| b.weights("B", bias)).transpose()?;
+    let (window, group) = window(node, weight.shape(), shape)?;
+    Ok((weight, bias, window, group))
+}
+
+fn conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    let (weight, bias, window, group) = weights(b, node, &shape)?;
+    let Window { stride, dilation, pads, .. } = &window;
+    let value = b.value(x)?;
+    let y = match window.size.len() {
+        1 => {
+            let conv = Conv1d::new(weight, bias).stride(stride[0]).dilation(dilation[0]).groups(group);
+            b.graph.conv1d(value, conv.paddings(pads[0]))?
+        }
+        2 => {
+            let conv = Conv2d::new(weight, bias).strides(array(stride)).dilations(array(dilation)).groups(group);
+            b.graph.conv2d(value, conv.paddings([pads[0][0], pads[0][1], pads[1][0], pads[1][1]]))?
+        }
+        3 => {
+            let conv = Conv3d::new(weight, bias).strides(array(stride)).dilations(array(dilation)).groups(group);
+            b.graph.conv3d(value, conv.pads(array(pads)))?
+        }
+        other => return Err(node.refused("W", "1 to 3 spatial dimensions", other)),
+    };
+    Ok(vec![Operand::Device(y, x.element())])
+}
+
+fn conv_transpose(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    let (weight, bias, mut window, group) = weights(b, node, &shape)?;
+    let rank = window.size.len();
+    let mut extra = numbers(node, "output_padding", rank)?.unwrap_or_else(|| vec![0; rank]);
+    let auto = node.one_of("auto_pad", &["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"])?;
+    let wanted = numbers(node, "output_shape", rank)?;
+    if wanted.is_some() || auto.starts_with("SAME") {
+        // The padding follows from the size.
+        for axis in 0..rank {
+            let (stride, input) = (window.stride[axis], shape[axis + 2]);
+            let span = window.dilation[axis] * (window.size[axis] - 1) + 1;
+            let full = stride.saturating_mul(input.saturating_sub(1)).saturating_add(extra[axis]).saturating_add(span);
+            let output = wanted.as_ref().map_or(stride.saturating_mul(input), |wanted| wanted[axis]);
+            // What there is too little of is added at the end.
+            extra[axis] = extra[axis].saturating_add(output.saturating_sub(full));
+            let all = full.saturating_sub(output);
+            let less = all / 2;
+            window.pads[axis] = if auto == "SAME_UPPER" { [less, all - less] } else { [all - less, less] };
+        }
+    }
+    let value = b.value(x)?;
+    let Window { stride, dilation, pads, .. } = &window;
+    let y = match rank {
+        1 => {
+            let conv = ConvTranspose1d::new(weight, bias).stride(stride[0]).dilation(dilation[0]).groups(group);
+            b.graph.conv_transpose1d(value, conv.pads(pads[0]).output_padding(extra[0]))?
+        }
+        2 => {
+            let conv =
+                ConvTranspose2d::new(weight, bias).strides(array(stride)).dilations(array(dilation)).groups(group);
+            b.graph.conv_transpose2d(value, conv.pads(array(pads)).output_paddings(array(&extra)))?
+        }
+        3 => {
+            let conv =
+                ConvTranspose3d::new(weight, bias).strides(array(stride)).dilations(array(dilation)).groups(group);
+            b.graph.conv_transpose3d(value, conv.pads(array(pads)).output_paddings(array(&extra)))?
+        }
+        other => return Err(node.refused("W", "1 to 3 spatial dimensions", other)),
+    };
+    Ok(vec![Operand::Device(y, x.element())])
+}
+
+fn pool_window(b: &Builder, node: &Node, x: &Operand) -> Result<Window> {
+    let shape = b.shape(x);
+    let rank = shape.len().saturating_sub(2);
+    let size = numbers(node, "kernel_shape", rank)?;
+    Window::of(node, size.ok_or_else(|| node.refused("attribute kernel_shape", "sizes", "none"))?, &shape)
+}
+
+fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let window = pool_window(b, node, x)?;
+    let pooling = Pooling { kind: PoolKind::Max, ceil: node.flag("ceil_mode", false)?, count_include_pad: false };
+    let columns_first = node.flag("storage_order", false)?;
+    if !node.wants(1) {
+        return Ok(vec![pooled(b, node, x, &window, &pooling)?]);
+    }
+    let shape = b.shape(x);
+    let value = b.value(x)?;
+    let [y, place] = match window.size.len() {
+        1 => b.graph.max_pool1d_with_indices(value, pool(&window, &pooling))?,
+        2 => b.graph.max_pool2d_with_indices(value, pool(&window, &pooling))?,
+        3 => b.graph.max_pool3d_with_indices(value, pool(&window, &pooling))?,
+        other => return Err(node.refused("input", "1 to 3 spatial dimensions", other)),
+    };
+    // A place is one in the whole tensor here, not in its plane.
+    let mut place = Operand::Device(place, ElementType::I64);
+    let number = |value: usize| Operand::from(Tensor::scalar(ElementType::I64, value as f64));
+    if columns_first {
+        let &[_, _, height, width] = &shape[..] else {
+            return Err(node.refused("attribute storage_order", "0, but for images", &shape));
+        };
+        let row = b.binary(BinaryKind::Div, &place, &number(width))?;
+        let column = b.binary(BinaryKind::Mod, &place, &number(width))?;
+        let below = b.binary(BinaryKind::Mul, &column, &number(height))?;
+        place = b.binary(BinaryKind::Add, &below, &row)?;
+    }
+    let plane: usize = shape[2..].iter().product();
+    let mut sizes = vec![1; shape.len()];
+    (sizes[0], sizes[1]) = (shape[0], shape[1]);
+    let images = foldable(&[shape[0], shape[1]].into())?;
+    let first = (0..images as i64).map(|image| image * plane as i64).collect();
+    let first = Tensor::ints(ElementType::I64, sizes, first).with_fixed(false);
+    Ok(vec![Operand::Device(y, x.element()), b.binary(BinaryKind::Add, &place, &first.into())?])
+}
+
+/// The reverse: each element at its place in the larger tensor, zeros elsewhere.
+fn max_unpool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (x, place) = (node.input(0)?, node.input(1)?);
+    let shape = b.shape(x);
+    let rank = shape.len().saturating_sub(2);
+    let missing = || node.refused("attribute kernel_shape", "sizes", "none");
+    let window = Window::of(node, numbers(node, "kernel_shape", rank)?.ok_or_else(missing)?, &shape)?;
+    let mut sizes = shape.to_vec();
+    for axis in 0..rank {
+        let [before, after] = window.pads[axis];
+        let way = shape[axis + 2].saturating_sub(1).saturating_mul(window.stride[axis]);
+        sizes[axis + 2] = way.saturating_add(window.size[axis]).saturating_sub(before.saturating_add(after));
+    }
+    let inferred = Shape::from(sizes);
+    stored::countable(&inferred)?;
+    let output = match node.optional(2) {
+        Some(wanted) => stored::sizes(&b.known_ints("output_shape", wanted)?)?,
+        None => inferred.clone(),
+    };
+    // Places count within the tensor that was pooled, whose size the window tells; more is zeros after it.
+    let fits = output.len() == inferred.len() && output.iter().zip(inferred.iter()).all(|(a, b)| a >= b);
+    if !fits {
+        return Err(node.refused("output_shape", &format!("{inferred} or more"), &output));
+    }
+    foldable(&output)?;
+    let zeros = Tensor::filled(x.element(), [inferred.elements()].into(), 0.0)?.with_fixed(false).into();
+    let (flat, places) = (b.reshape(x, [shape.elements()])?, b.reshape(place, [shape.elements()])?);
+    let (zeros, places, flat) = (b.value(&zeros)?, b.value(&places)?, b.value(&flat)?);
+    let y = Operand::Device(b.graph.scatter(zeros, 0, places, flat, ScatterKind::Replace)?, x.element());
+    let y = b.reshape(&y, inferred.clone())?;
+    let pads: Vec<[i64; 2]> = output.iter().zip(inferred.iter()).map(|(a, b)| [0, (a - b) as i64]).collect();
+    Ok(vec![b.pad(&y, &pads, "constant", 0.0)?])
+}
+
+fn average_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let window = pool_window(b, node, x)?;
+    let (ceil, count_include_pad) = (node.flag("ceil_mode", false)?, node.flag("count_include_pad", false)?);
+    let pooling = Pooling { kind: PoolKind::Average, ceil, count_include_pad };
+    Ok(vec![pooled(b, node, x, &window, &pooling)?])
+}
+
+fn lp_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let window = pool_window(b, node, x)?;
+    let ceil = node.flag("ceil_mode", false)?;
+    let pooling = Pooling { kind: PoolKind::PNorm(order(node)?), ceil, count_include_pad: false };
+    Ok(vec![pooled(b, node, x, &window, &pooling)?])
+}
+
+/// The order of a norm: a float in opset 1.
+fn order(node: &Node) -> Result<f32> {
+    Ok(if node.opset < 2 { node.float("p", 2.0)? } else { node.int("p", 2)? as f32 })
+}
+
+/// What is made of a window's pixels, and which windows there are.
+struct Pooling {
+    kind: PoolKind,
+    ceil: bool,
+    count_include_pad: bool,
+}
+
+fn pool<const D: usize>(window: &Window, pooling: &Pooling) -> Pool<D> {
+    let pool = Pool::windows(pooling.kind, array(&window.size)).strides(array(&window.stride));
+    let pool = pool.dilations(array(&window.dilation)).pads(array(&window.pads));
+    pool.ceil_mode(pooling.ceil).count_include_pad(pooling.count_include_pad)
+}
+
+fn pooled(b: &mut Builder, node: &Node, x: &Operand, window: &Window, pooling: &Pooling) -> Result<Operand> {
+    let value = b.value(x)?;
+    let y = match window.size.len() {
+        1 => b.graph.pool1d(value, pool(window, pooling))?,
+        2 => b.graph.pool2d(value, pool(window, pooling))?,
+        3 => b.graph.pool3d(value, pool(window, pooling))?,
+        other => return Err(node.refused("input", "1 to 3 spatial dimensions", other)),
+    };
+    Ok(Operand::Device(y, x.element()))
+}
+
+fn global_lp_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    let size = shape.get(2..).unwrap_or_default().to_vec();
+    let rank = size.len();
+    let window = Window { size, stride: vec![1; rank], dilation: vec![1; rank], pads: vec![[0, 0]; rank] };
+    let pooling = Pooling { kind: PoolKind::PNorm(order(node)?), ceil: false, count_include_pad: false };
+    Ok(vec![pooled(b, node, x, &window, &pooling)?])
+}
+
+fn roi_align(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let [x, rois, batch] = [0, 1, 2].map(|i| node.input(i));
+    let (x, rois, batch) = (x?, rois?, batch?);
+    let size = |name: &'static str| {
+        let size = node.int(name, 1)?;
+        usize::try_from(size).map_err(|_| node.refused(&format!("attribute {name}"), "1 or more", size))
+    };
+    let ratio = node.int("sampling_ratio", 0)?;
+    let ratio = usize::try_from(ratio).map_err(|_| node.refused("attribute sampling_ratio", "0 or more", ratio))?;
+    let mode = match node.one_of("mode", &["avg", "max"])? {
+        "max" => RoiAlignMode::Max,
+        _ => RoiAlignMode::Average,
+    };
+    // Before opset 16 pixels were not shifted by half of one.
+    let names: &[&str] = if node.opset >= 16 { &["half_pixel", "output_half_pixel"] } else { &["output_half_pixel"] };
+    let aligned = node.one_of("coordinate_transformation_mode", names)? == "half_pixel";
+    let op = RoiAlign::new([size("output_height")?, size("output_width")?]);
+    let op = op.spatial_scale(node.float("spatial_scale", 1.0)?).sampling_ratio(ratio).aligned(aligned).mode(mode);
+    let (value, rois, batch) = (b.value(x)?, b.value(rois)?, b.value(batch)?);
+    Ok(vec![Operand::Device(b.graph.roi_align(value, rois, batch, op)?, x.element())])
+}
+
+fn grid_sample(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (x, grid) = (node.input(0)?, node.input(1)?);
+    // Opset 20 gave the modes other names.
+    let names: &[&str] =
+        if node.opset >= 20 { &["linear", "nearest", "cubic"] } else { &["bilinear", "nearest", "bicubic"] };
+    let mode = match node.one_of("mode", names)? {
+        "nearest" => GridSampleMode::Nearest,
+        "cubic" | "bicubic" => GridSampleMode::Bicubic,
+        _ => GridSampleMode::Bilinear,
+    };
+    let padding = match node.one_of("padding_mode", &["zeros", "border", "reflection"])? {
+        "border" => GridPadding::Border,
+        "reflection" => GridPadding::Reflection,
+        _ => GridPadding::Zeros,
+    };
+    let sample = GridSample::new().mode(mode).padding_mode(padding).align_corners(node.flag("align_corners", false)?);
+    let (value, grid) = (b.value(x)?, b.value(grid)?);
+    Ok(vec![Operand::Device(b.graph.grid_sample(value, grid, sample)?, x.element())])
+}
+
+fn global_pool(b: &mut Builder, node: &Node, kind: PoolKind, reduce: ReduceKind) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    let rank = shape.len();
+    if rank < 3 {
+        return Err(node.refused("input", "3 dimensions or more", shape));
+    }
+    if rank == 4 {
+        let value = b.value(x)?;
+        return Ok(vec![Operand::Device(b.graph.pool2d(value, Pool2d::global(kind))?, x.element())]);
+    }
+    Ok(vec![b.reduce(x, reduce, &(2..rank).collect::<Vec<_>>(), true)?])
+}
+
+fn lrn(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let size = node.int("size", 0)?;
+    // An even number has one channel more after than before, which PyTorch's has before.
+    if size < 1 || size % 2 == 0 {
+        return Err(node.refused("attribute size", "an odd number", size));
+    }
+    let (alpha, beta, k) = (node.float("alpha", 1e-4)?, node.float("beta", 0.75)?, node.float("bias", 1.0)?);
+    Ok(vec![b.moved(LocalResponseNorm::new(size as usize).factors(alpha, beta, k), &[node.input(0)?])?])
+}

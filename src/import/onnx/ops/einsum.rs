@@ -1,0 +1,204 @@
+//! Sums of products after Einstein's convention.
+
+use super::Import;
+use crate::Shape;
+use crate::error::Result;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::node::{Node, Operand};
+use crate::ops::{BinaryKind, ReduceKind};
+use std::cmp::Reverse;
+
+pub(super) fn find(op: &str) -> Option<Import> {
+    (op == "Einsum").then_some(einsum)
+}
+
+/// The most operands.
+const MOST_TERMS: usize = 64;
+
+/// An index: a letter, or one of those that an ellipsis stands for, counted from its end.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Label {
+    Dots(Reverse<usize>),
+    Letter(char),
+}
+
+/// An operand whose axes have names, each once.
+struct Term {
+    value: Operand,
+    labels: Vec<Label>,
+}
+
+fn einsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let operands = node.all()?;
+    let equation = node.string("equation")?.unwrap_or_default();
+    let equation: String = equation.chars().filter(|letter| !letter.is_whitespace()).collect();
+    let wrong = |wanted: &str| node.refused("attribute equation", wanted, format_args!("\"{equation}\""));
+    let (inputs, output) = match equation.split_once("->") {
+        Some((inputs, output)) => (inputs, Some(output)),
+        None => (&equation[..], None),
+    };
+    let inputs: Vec<&str> = inputs.split(',').collect();
+    if inputs.len() != operands.len() || operands.len() > MOST_TERMS {
+        return Err(wrong(&format!("{} terms, {MOST_TERMS} at most", operands.len())));
+    }
+    let mut terms = Vec::new();
+    let mut count = Vec::new();
+    for (operand, text) in operands.into_iter().zip(inputs) {
+        let rank = b.shape(&operand).len();
+        let named = labels(text, rank).ok_or_else(|| wrong(&format!("letters and one \"...\" for {rank} axes")))?;
+        count.extend_from_slice(&named);
+        terms.push(b.diagonals(node, operand, named)?);
+    }
+    let dots = match count.iter().min() {
+        Some(Label::Dots(Reverse(place))) => place + 1,
+        _ => 0,
+    };
+    let output = match output {
+        Some(text) => {
+            let letters = text.chars().filter(char::is_ascii_alphabetic).count();
+            let named = labels(text, letters + if text.contains('.') { dots } else { 0 });
+            named.ok_or_else(|| wrong("letters and one \"...\" after \"->\""))?
+        }
+        // What is named once, in the order of the alphabet, after the ellipsis.
+        None => {
+            let mut once = count.clone();
+            once.retain(|label| matches!(label, Label::Dots(_)) || count.iter().filter(|l| *l == label).count() == 1);
+            once.sort();
+            once.dedup();
+            once
+        }
+    };
+    let known = output.iter().enumerate().all(|(i, label)| count.contains(label) && !output[..i].contains(label));
+    if !known {
+        return Err(wrong("each index of the result once, and one of the operands'"));
+    }
+    let mut terms = terms.into_iter();
+    let mut product = terms.next().ok_or_else(|| wrong("1 operand or more"))?;
+    let mut rest: Vec<Term> = terms.collect();
+    while !rest.is_empty() {
+        // What a product keeps of a weight has a name of its own.
+        let name = format!("{}, before {} more", node.key(), rest.len() - 1);
+        let next = rest.remove(0);
+        let kept = |label: &Label| output.contains(label) || rest.iter().any(|term| term.labels.contains(label));
+        product = b.contract(node, &name, product, next, kept)?;
+    }
+    product = b.summed(product, |label| output.contains(label))?;
+    let place = |label: &Label| product.labels.iter().position(|of| of == label).expect("it was checked");
+    let order: Vec<usize> = output.iter().map(place).collect();
+    Ok(vec![b.transpose(&product.value, &order)?])
+}
+
+/// The names of so many axes; none where they aren't as many.
+fn labels(text: &str, rank: usize) -> Option<Vec<Label>> {
+    let letters = |text: &str| {
+        let label = |letter: char| letter.is_ascii_alphabetic().then_some(Label::Letter(letter));
+        text.chars().map(label).collect::<Option<Vec<_>>>()
+    };
+    let Some((before, after)) = text.split_once("...") else {
+        return letters(text).filter(|labels| labels.len() == rank);
+    };
+    let (before, after) = (letters(before)?, letters(after)?);
+    let dots = rank.checked_sub(before.len() + after.len())?;
+    let dots = (0..dots).rev().map(|place| Label::Dots(Reverse(place)));
+    Some(before.into_iter().chain(dots).chain(after).collect())
+}
+
+impl Builder<'_> {
+    /// A term in which each index is named once: of two axes of one name the diagonal.
+    fn diagonals(&mut self, node: &Node, mut value: Operand, mut labels: Vec<Label>) -> Result<Term> {
+        let twice = |labels: &[Label]| {
+            (1..labels.len()).find_map(|j| Some((labels[..j].iter().position(|label| *label == labels[j])?, j)))
+        };
+        while let Some((i, j)) = twice(&labels) {
+            let shape = self.shape(&value);
+            let n = shape[i];
+            if shape[j] != n {
+                return Err(node.refused("inputs", "one size for an index", &shape));
+            }
+            let others = (0..labels.len()).filter(|&axis| axis != i && axis != j);
+            let order: Vec<usize> = others.chain([i, j]).collect();
+            value = self.transpose(&value, &order)?;
+            let mut sizes: Vec<usize> = order[..order.len() - 2].iter().map(|&axis| shape[axis]).collect();
+            sizes.push(n * n);
+            value = self.reshape(&value, sizes)?;
+            value = self.slice(&value, order.len() - 2, 0, n, n as isize + 1)?;
+            labels = order[..order.len() - 1].iter().map(|&axis| labels[axis]).collect();
+        }
+        Ok(Term { value, labels })
+    }
+
+    /// The sum over what isn't kept.
+    fn summed(&mut self, term: Term, kept: impl Fn(&Label) -> bool) -> Result<Term> {
+        let dropped: Vec<usize> = (0..term.labels.len()).filter(|&axis| !kept(&term.labels[axis])).collect();
+        if dropped.is_empty() {
+            return Ok(term);
+        }
+        let value = self.reduce(&term.value, ReduceKind::Sum, &dropped, false)?;
+        Ok(Term { value, labels: term.labels.into_iter().filter(|label| kept(label)).collect() })
+    }
+
+    /// The product of two terms, summed over what isn't kept.
+    fn contract(&mut self, node: &Node, name: &str, a: Term, b: Term, kept: impl Fn(&Label) -> bool) -> Result<Term> {
+        let [a, b] = self.fitted(node, a, b)?;
+        let a = self.summed(a, |label| kept(label) || b.labels.contains(label))?;
+        let b = self.summed(b, |label| kept(label) || a.labels.contains(label))?;
+        let both = |label: &&Label| b.labels.contains(label);
+        let batch: Vec<Label> = a.labels.iter().filter(|label| both(label) && kept(label)).copied().collect();
+        let inner: Vec<Label> = a.labels.iter().filter(|label| both(label) && !kept(label)).copied().collect();
+        let rows: Vec<Label> = a.labels.iter().filter(|label| !both(label)).copied().collect();
+        let columns: Vec<Label> = b.labels.iter().filter(|label| !a.labels.contains(label)).copied().collect();
+        let order = |term: &Term, labels: &[&[Label]]| -> Vec<usize> {
+            let place = |label: &Label| term.labels.iter().position(|of| of == label).expect("it is the term's");
+            labels.iter().flat_map(|labels| labels.iter()).map(place).collect()
+        };
+        let (of_a, of_b) = (self.shape(&a.value), self.shape(&b.value));
+        let size = |label: &Label| match a.labels.iter().position(|of| of == label) {
+            Some(axis) => of_a[axis],
+            None => of_b[order(&b, &[&[*label]])[0]],
+        };
+        let product = |labels: &[Label]| labels.iter().map(size).product::<usize>();
+        let [n, m, k, l] = [&batch, &rows, &inner, &columns].map(|labels| product(labels));
+        let sizes: Vec<usize> = [&batch[..], &rows, &columns].concat().iter().map(size).collect();
+        let matrices =
+            !inner.is_empty() && a.value.element().is_float() && (a.value.host().is_none() || b.value.host().is_none());
+        let value = if matrices {
+            let x = self.transpose(&a.value, &order(&a, &[&batch, &rows, &inner]))?;
+            let y = self.transpose(&b.value, &order(&b, &[&batch, &inner, &columns]))?;
+            let outer = |rest: [usize; 2]| -> Vec<usize> {
+                let batch = if batch.is_empty() { None } else { Some(n) };
+                batch.into_iter().chain(rest).collect()
+            };
+            let (x, y) = (self.reshape(&x, outer([m, k]))?, self.reshape(&y, outer([k, l]))?);
+            self.matmul(&x, &y, name)?
+        } else {
+            let x = self.transpose(&a.value, &order(&a, &[&batch, &rows, &inner]))?;
+            let y = self.transpose(&b.value, &order(&b, &[&batch, &columns, &inner]))?;
+            let (x, y) = (self.reshape(&x, [n, m, 1, k])?, self.reshape(&y, [n, 1, l, k])?);
+            let product = self.binary(BinaryKind::Mul, &x, &y)?;
+            if k == 1 { product } else { self.reduce(&product, ReduceKind::Sum, &[3], false)? }
+        };
+        let value = self.reshape(&value, Shape::from(sizes))?;
+        Ok(Term { value, labels: [batch, rows, columns].concat() })
+    }
+
+    /// Two terms whose common indices have one size: an axis of size 1 is dropped where the other's is larger.
+    fn fitted(&mut self, node: &Node, a: Term, b: Term) -> Result<[Term; 2]> {
+        let mut terms = [a, b];
+        for label in terms[0].labels.clone() {
+            let Some(j) = terms[1].labels.iter().position(|of| *of == label) else { continue };
+            let i = terms[0].labels.iter().position(|of| *of == label).expect("it is its label");
+            let sizes = [self.shape(&terms[0].value)[i], self.shape(&terms[1].value)[j]];
+            let (term, axis) = match sizes {
+                [x, y] if x == y => continue,
+                [1, _] => (0, i),
+                [_, 1] => (1, j),
+                _ => return Err(node.refused("inputs", "one size for an index", format_args!("{sizes:?}"))),
+            };
+            let mut shape = self.shape(&terms[term].value).to_vec();
+            shape.remove(axis);
+            terms[term].value = self.reshape(&terms[term].value, shape)?;
+            terms[term].labels.remove(axis);
+        }
+        Ok(terms)
+    }
+}

@@ -1,0 +1,123 @@
+//! Matrix products.
+
+use super::Import;
+use super::quantization::packed_linear;
+use crate::Constant;
+use crate::error::Result;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::node::{Node, Operand};
+use crate::import::onnx::tensor::Tensor;
+use crate::import::onnx::views::View;
+use crate::ops::{BinaryKind, Linear, MatMul};
+
+pub(super) fn find(op: &str) -> Option<Import> {
+    Some(match op {
+        "MatMul" => matmul,
+        "Gemm" => gemm,
+        _ => return None,
+    })
+}
+
+fn matmul(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    Ok(vec![b.matmul(node.input(0)?, node.input(1)?, node.key())?])
+}
+
+/// `alpha a b + beta c`, a and b transposed where the node says so.
+fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (x, y, c) = (node.input(0)?, node.input(1)?, node.optional(2));
+    let (alpha, beta) = (node.float("alpha", 1.0)?, node.float("beta", 1.0)?);
+    let (transpose_a, transpose_b) = (node.flag("transA", false)?, node.flag("transB", false)?);
+    for operand in [x, y] {
+        let shape = b.shape(operand);
+        if shape.len() != 2 {
+            return Err(node.refused("A, B", "2 dimensions", &shape));
+        }
+    }
+    if node.opset < 7 {
+        node.flag("broadcast", false)?;
+    }
+    let product = match y {
+        Operand::Host(weight) if x.host().is_none() => {
+            let x = if transpose_a { b.transpose(x, &[1, 0])? } else { x.clone() };
+            let out = weight.shape[usize::from(!transpose_b)];
+            let bias = c.filter(|_| (alpha, beta) == (1.0, 1.0)).and_then(|c| bias(c, out));
+            let biased = bias.is_some();
+            let product = b.linear(&x, weight, transpose_b, bias, node.key())?;
+            if biased {
+                return Ok(vec![product]);
+            }
+            product
+        }
+        _ => {
+            let op = if transpose_a { MatMul::new().transpose_a() } else { MatMul::new() };
+            b.moved(if transpose_b { op.transpose_b() } else { op }, &[x, y])?
+        }
+    };
+    let mut product = b.scaled(&product, alpha)?;
+    if let Some(c) = c.filter(|_| beta != 0.0) {
+        let c = b.scaled(c, beta)?;
+        product = b.binary(BinaryKind::Add, &product, &c)?;
+    }
+    Ok(vec![product])
+}
+
+/// A known operand as the bias of a linear layer, if it is the same for every row.
+pub(in crate::import::onnx) fn bias(operand: &Operand, out: usize) -> Option<Constant> {
+    let tensor = operand.host()?;
+    let constant = tensor.constant().ok()?;
+    let ones = tensor.shape.iter().rev().skip(1).all(|&size| size == 1);
+    (ones && tensor.shape.last() == Some(&out)).then(|| constant.reshaped([out]))
+}
+
+impl Builder<'_> {
+    pub(in crate::import::onnx) fn matmul(&mut self, a: &Operand, b: &Operand, name: &str) -> Result<Operand> {
+        match b {
+            Operand::Host(weight) if weight.shape.len() == 2 && a.host().is_none() && a.element().is_float() => {
+                self.linear(a, weight, false, None, name)
+            }
+            _ => self.moved(MatMul::new(), &[a, b]),
+        }
+    }
+
+    /// A linear layer of a matrix `[in, out]`, or `[out, in]` if it is `turned`. One of integers stays so.
+    fn linear(
+        &mut self,
+        x: &Operand,
+        weight: &Tensor,
+        turned: bool,
+        bias: Option<Constant>,
+        name: &str,
+    ) -> Result<Operand> {
+        let x = &match *x {
+            // What only puts rows elsewhere comes after the layer, where it may meet what puts them back.
+            Operand::Device(value, element) => {
+                let features = weight.shape[usize::from(turned)];
+                if let Some((rows, view)) = View::of(&self.graph, value).rows(&self.graph, value, features) {
+                    let mut shape = self.graph.known_shape(value).to_vec();
+                    let y = self.linear(&Operand::Device(rows, element), weight, turned, bias, name)?;
+                    let y = self.value(&y)?;
+                    let out = *self.graph.known_shape(y).last().unwrap_or(&1);
+                    if let Some(last) = shape.last_mut() {
+                        *last = out;
+                    }
+                    let view = view.of_rows(y, out);
+                    return Ok(Operand::Device(view.place(&mut self.graph, &shape.into())?, element));
+                }
+                x.clone()
+            }
+            Operand::Host(_) => x.clone(),
+        };
+        let packed = weight.quantised.as_ref().and_then(|quantised| packed_linear(quantised, turned));
+        if let Some(linear) = packed {
+            return self.moved(bias.map_or(linear.clone(), |bias| linear.bias(bias)), &[x]);
+        }
+        let weight = match turned {
+            true => weight.constant()?,
+            false => {
+                let kept = self.kept(&format!("{name}, transposed"), weight.turned()?.into());
+                kept.host().expect("it was known").constant()?
+            }
+        };
+        self.moved(Linear::new(weight, bias), &[x])
+    }
+}

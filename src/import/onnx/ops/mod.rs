@@ -1,0 +1,78 @@
+//! ONNX's operators: a family a file. Each function reads a node as the specification of its opset has it,
+//! <https://onnx.ai/onnx/operators>, and gives its outputs.
+
+mod activation;
+mod arithmetic;
+mod attention;
+mod convolution;
+mod einsum;
+mod geometry;
+mod loss;
+mod matrix;
+mod movement;
+mod normalization;
+mod optional;
+mod product;
+mod quantization;
+mod recurrent;
+mod reduction;
+mod resize;
+mod selection;
+mod shapes;
+mod signal;
+
+use super::builder::Builder;
+use super::node::{Node, Operand};
+use crate::error::Result;
+
+/// What an operator becomes.
+pub(super) type Import = fn(&mut Builder, &Node) -> Result<Vec<Operand>>;
+
+/// The importer of an operator.
+pub(super) fn find(domain: &str, op: &str) -> Option<Import> {
+    match domain {
+        "" | "ai.onnx" => FAMILIES.iter().find_map(|find| find(op)),
+        "com.microsoft" => quantization::contributed(op),
+        _ => None,
+    }
+}
+
+const FAMILIES: &[fn(&str) -> Option<Import>] = &[
+    activation::find,
+    arithmetic::find,
+    attention::find,
+    convolution::find,
+    einsum::find,
+    geometry::find,
+    loss::find,
+    matrix::find,
+    movement::find,
+    normalization::find,
+    quantization::find,
+    optional::find,
+    product::find,
+    recurrent::find,
+    reduction::find,
+    resize::find,
+    selection::find,
+    shapes::find,
+    signal::find,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_names_what_there_is() {
+        let document = include_str!("../../../../docs/onnx.md");
+        let (_, list) = document.split_once("## Operators").unwrap();
+        let list = list.split("\n\n").find(|paragraph| paragraph.starts_with("Abs ")).unwrap();
+        let names: Vec<&str> = list.split_whitespace().collect();
+        assert!(names.len() > 150 && names.is_sorted(), "{names:?}");
+        for name in &names {
+            assert!(find("", name).is_some(), "{name}");
+        }
+        assert!(find("", "If").is_none() && find("com.example", "Add").is_none());
+    }
+}

@@ -1,0 +1,149 @@
+//! Normalisation by means and variances.
+
+use super::Import;
+use crate::error::Result;
+use crate::import::onnx::ElementType;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::moves::axis;
+use crate::import::onnx::node::{Node, Operand};
+use crate::import::onnx::tensor::Tensor;
+use crate::ops::{BatchNorm2d, BinaryKind, GroupNorm, InstanceNorm2d, LayerNorm, ReduceKind, RmsNorm, Unary};
+use crate::{Constant, Shape};
+
+pub(super) fn find(op: &str) -> Option<Import> {
+    Some(match op {
+        "BatchNormalization" => batch_norm,
+        "InstanceNormalization" => instance_norm,
+        "LayerNormalization" => layer_norm,
+        "GroupNormalization" => group_norm,
+        "RMSNormalization" => rms_norm,
+        _ => return None,
+    })
+}
+
+fn batch_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    // What is learned along the way doesn't change what an inference gives.
+    node.ignore(&["momentum", "consumed_inputs"]);
+    let eps = node.float("epsilon", 1e-5)?;
+    if node.flag("training_mode", false)? || (node.opset < 7 && !node.flag("is_test", false)? && node.wants(1)) {
+        return Err(node.refused("attribute training_mode", "0", 1));
+    }
+    if !node.flag("spatial", true)? {
+        return Err(node.refused("attribute spatial", "1", 0));
+    }
+    let part = |i: usize, name| b.weights(name, node.input(i)?);
+    let parts = [part(1, "scale")?, part(2, "B")?, part(3, "mean")?, part(4, "var")?];
+    let [weight, bias, mean, var] = parts;
+    Ok(vec![b.moved(BatchNorm2d::new(weight, bias, mean, var).eps(eps.into()), &[x])?])
+}
+
+fn instance_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    node.ignore(&["consumed_inputs"]);
+    let (weight, bias) = (b.weights("scale", node.input(1)?)?, b.weights("B", node.input(2)?)?);
+    let eps = node.float("epsilon", 1e-5)?.into();
+    let shape = b.shape(x);
+    if shape.len() < 3 {
+        return Err(node.refused("input", "3 dimensions or more", &shape));
+    }
+    // Only how many elements a channel has matters.
+    let image = b.reshape(x, [shape[0], shape[1], 1, shape[2..].iter().product()])?;
+    let y = b.moved(InstanceNorm2d::new(Some(weight), Some(bias)).eps(eps), &[&image])?;
+    Ok(vec![b.reshape(&y, shape)?])
+}
+
+/// Scale or bias as the weights of a norm over the last dimensions, if it is known and fits.
+fn affine(operand: Option<&Operand>, over: &Shape) -> Option<Option<Constant>> {
+    let Some(operand) = operand else { return Some(None) };
+    let tensor = operand.host()?;
+    let squeezed = |shape: &Shape| shape.iter().copied().skip_while(|&size| size == 1).collect::<Vec<_>>();
+    let fits = squeezed(&tensor.shape) == squeezed(over);
+    fits.then(|| tensor.constant().ok().map(|constant| constant.reshaped(over.clone())))
+}
+
+fn layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    let axis = axis(node.int("axis", -1)?, shape.len())?;
+    let eps = node.float("epsilon", 1e-5)?;
+    // In which type the statistics are computed: all are f32 here.
+    let stash = node.element("stash_type")?.unwrap_or(ElementType::F32);
+    if stash != ElementType::F32 {
+        return Err(node.refused("attribute stash_type", "1 (float)", stash));
+    }
+    let over = Shape::from(&shape[axis..]);
+    let (scale, bias) = (node.input(1)?, node.optional(2));
+    let known = (affine(Some(scale), &over), affine(bias, &over));
+    let mut outputs = Vec::new();
+    if let (Some(weight), Some(bias)) = known {
+        outputs.push(b.moved(LayerNorm::new(over, weight, bias).eps(eps.into()), &[x])?);
+    } else {
+        let y = b.moved(LayerNorm::new(over, None, None).eps(eps.into()), &[x])?;
+        let mut y = b.binary(BinaryKind::Mul, &y, scale)?;
+        if let Some(bias) = bias {
+            y = b.binary(BinaryKind::Add, &y, bias)?;
+        }
+        outputs.push(y);
+    }
+    if node.outputs() > 1 {
+        let axes: Vec<usize> = (axis..shape.len()).collect();
+        let mean = b.reduce(x, ReduceKind::Mean, &axes, true)?;
+        let centred = b.binary(BinaryKind::Sub, x, &mean)?;
+        let squares = b.binary(BinaryKind::Mul, &centred, &centred)?;
+        let variance = b.reduce(&squares, ReduceKind::Mean, &axes, true)?;
+        let shifted = b.binary(BinaryKind::Add, &variance, &Tensor::scalar(x.element(), eps.into()).into())?;
+        outputs.extend([mean, b.unary(&shifted, Unary::Rsqrt)?]);
+    }
+    Ok(outputs)
+}
+
+fn rms_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (x, scale) = (node.input(0)?, node.input(1)?);
+    let shape = b.shape(x);
+    let axis = axis(node.int("axis", -1)?, shape.len())?;
+    let eps = node.float("epsilon", 1e-5)?.into();
+    let stash = node.element("stash_type")?.unwrap_or(ElementType::F32);
+    if stash != ElementType::F32 {
+        return Err(node.refused("attribute stash_type", "1 (float)", stash));
+    }
+    let over = Shape::from(&shape[axis..]);
+    if let Some(weight) = affine(Some(scale), &over) {
+        return Ok(vec![b.moved(RmsNorm::new(over, weight).eps(eps), &[x])?]);
+    }
+    let y = b.moved(RmsNorm::new(over, None).eps(eps), &[x])?;
+    Ok(vec![b.binary(BinaryKind::Mul, &y, scale)?])
+}
+
+fn group_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    let groups = node.int("num_groups", 0)?;
+    let &[n, channels, ref rest @ ..] = &shape[..] else {
+        return Err(node.refused("X", "2 dimensions or more", &shape));
+    };
+    let wrong = || node.refused("attribute num_groups", &format!("a divisor of {channels}"), groups);
+    let count =
+        usize::try_from(groups).ok().filter(|&groups| groups > 0 && channels % groups == 0).ok_or_else(wrong)?;
+    let eps = node.float("epsilon", 1e-5)?.into();
+    let stash = node.element("stash_type")?.unwrap_or(ElementType::F32);
+    if stash != ElementType::F32 {
+        return Err(node.refused("attribute stash_type", "1 (float)", stash));
+    }
+    let part = |i: usize, name| -> Result<Constant> {
+        let constant = b.weights(name, node.input(i)?)?;
+        if node.opset >= 21 {
+            return Ok(constant);
+        }
+        // Before opset 21 there was one a group.
+        let each = channels / count;
+        let base = constant.clone();
+        let values = move || base.values().iter().flat_map(|&value| std::iter::repeat_n(value, each)).collect();
+        Ok(Constant::lazy(constant.name(), [constant.shape().elements() * each], values).made_of(&[&constant]))
+    };
+    let (weight, bias) = (part(1, "scale")?, part(2, "bias")?);
+    // The operation takes images.
+    let image = b.reshape(x, [n, channels, 1, rest.iter().product()])?;
+    let y = b.moved(GroupNorm::new(count, Some(weight), Some(bias)).eps(eps), &[&image])?;
+    Ok(vec![b.reshape(&y, shape)?])
+}

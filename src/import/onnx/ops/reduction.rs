@@ -1,0 +1,194 @@
+//! What makes few numbers of many: reductions, places of extrema, running sums, softmax.
+
+use super::Import;
+use crate::error::Result;
+use crate::import::onnx::ElementType;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::moves::{axes, axis};
+use crate::import::onnx::node::{Node, Operand};
+use crate::import::onnx::tensor::Tensor;
+use crate::ops::{ArgReduce, BinaryKind, Compare, CumSum, LogSoftmax, ReduceKind, Softmax, TopK, Unary};
+
+pub(super) fn find(op: &str) -> Option<Import> {
+    Some(match op {
+        "ReduceSum" => |b, node| reduce(b, node, ReduceKind::Sum),
+        "ReduceMean" => |b, node| reduce(b, node, ReduceKind::Mean),
+        "ReduceMax" => |b, node| reduce(b, node, ReduceKind::Max),
+        "ReduceMin" => |b, node| reduce(b, node, ReduceKind::Min),
+        "ReduceProd" => |b, node| reduce(b, node, ReduceKind::Prod),
+        "ReduceL1" => |b, node| reduce(b, node, ReduceKind::L1),
+        "ReduceL2" => |b, node| reduce(b, node, ReduceKind::L2),
+        "ReduceLogSumExp" => |b, node| reduce(b, node, ReduceKind::LogSumExp),
+        "ReduceLogSum" => |b, node| {
+            let sum = reduce(b, node, ReduceKind::Sum)?.remove(0);
+            Ok(vec![b.unary(&sum, Unary::Log)?])
+        },
+        "ReduceSumSquare" => reduce_sum_square,
+        "Mean" => mean,
+        "ArgMax" => |b, node| arg_reduce(b, node, ArgReduce::argmax),
+        "ArgMin" => |b, node| arg_reduce(b, node, ArgReduce::argmin),
+        "TopK" => top_k,
+        "CumSum" => cumsum,
+        "Softmax" => |b, node| softmax(b, node, |b, x, axis| b.moved(Softmax::new(axis), &[x])),
+        "LogSoftmax" => |b, node| softmax(b, node, |b, x, axis| b.moved(LogSoftmax::new(axis), &[x])),
+        "Hardmax" => |b, node| softmax(b, node, hardmax),
+        "LpNormalization" => lp_normalization,
+        "MeanVarianceNormalization" => mean_variance_normalization,
+        _ => return None,
+    })
+}
+
+/// The axes that a node reduces: all, where it names none; `None`, where it then reduces nothing.
+fn reduced_axes(b: &Builder, node: &Node, rank: usize) -> Result<Option<Vec<usize>>> {
+    let list = match node.ints("axes")? {
+        Some(axes) => Some(axes),
+        None => node.optional(1).map(|axes| b.known_ints("axes", axes)).transpose()?,
+    };
+    let nothing = node.flag("noop_with_empty_axes", false)?;
+    let list = list.unwrap_or_default();
+    if list.is_empty() && nothing {
+        return Ok(None);
+    }
+    let list = if list.is_empty() { (0..rank).collect() } else { axes(&list, rank)? };
+    Ok(Some(list))
+}
+
+fn reduce(b: &mut Builder, node: &Node, kind: ReduceKind) -> Result<Vec<Operand>> {
+    let x = node.input(0)?.clone();
+    reduce_operand(b, node, &x, kind)
+}
+
+fn reduce_operand(b: &mut Builder, node: &Node, x: &Operand, kind: ReduceKind) -> Result<Vec<Operand>> {
+    let shape = b.shape(x);
+    let keepdim = node.flag("keepdims", true)?;
+    let axes = reduced_axes(b, node, shape.len())?;
+    match axes {
+        // Each element is a sum of its own; of some kinds it isn't itself.
+        None => {
+            let unit = b.reshape(x, [&shape[..], &[1]].concat())?;
+            let kept = b.reduce(&unit, kind, &[shape.len()], false)?;
+            Ok(vec![kept])
+        }
+        Some(axes) if axes.is_empty() => {
+            let unit = b.reshape(x, [1])?;
+            Ok(vec![b.reduce(&unit, kind, &[0], false)?])
+        }
+        Some(axes) => Ok(vec![b.reduce(x, kind, &axes, keepdim)?]),
+    }
+}
+
+fn reduce_sum_square(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?.clone();
+    let squares = b.binary(BinaryKind::Mul, &x, &x)?;
+    reduce_operand(b, node, &squares, ReduceKind::Sum)
+}
+
+fn mean(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let all = node.all()?;
+    let (first, rest) = all.split_first().ok_or_else(|| node.refused("inputs", "1 or more", 0))?;
+    let sum = rest.iter().try_fold(first.clone(), |sum, next| b.binary(BinaryKind::Add, &sum, next))?;
+    let count = Tensor::scalar(sum.element(), all.len() as f64);
+    Ok(vec![b.binary(BinaryKind::Div, &sum, &count.into())?])
+}
+
+fn arg_reduce(b: &mut Builder, node: &Node, op: fn(usize) -> ArgReduce) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    let axis = axis(node.int("axis", 0)?, shape.len())?;
+    let (keepdim, last) = (node.flag("keepdims", true)?, node.flag("select_last_index", false)?);
+    let size = shape[axis];
+    let x = if last { b.slice(x, axis, size.saturating_sub(1), size, -1)? } else { x.clone() };
+    let place = Operand::Device(b.push(op(axis).keepdim(keepdim), &[&x])?, ElementType::I64);
+    if !last {
+        return Ok(vec![place]);
+    }
+    let end = Tensor::scalar(ElementType::I64, size as f64 - 1.0);
+    Ok(vec![b.binary(BinaryKind::Sub, &end.into(), &place)?])
+}
+
+fn top_k(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let axis = axis(node.int("axis", -1)?, b.shape(x).len())?;
+    let k = match node.opset {
+        ..10 => node.int("k", 0)?,
+        _ => b.known_ints("k", node.input(1)?)?.first().copied().unwrap_or(0),
+    };
+    let k = usize::try_from(k).map_err(|_| node.refused("k", "1 or more", k))?;
+    let largest = node.flag("largest", true)?;
+    // Where the order doesn't matter, sorted serves.
+    node.flag("sorted", true)?;
+    let value = b.value(x)?;
+    let [values, places] = b.graph.topk(value, TopK::new(k, axis).largest(largest))?;
+    Ok(vec![Operand::Device(values, x.element()), Operand::Device(places, ElementType::I64)])
+}
+
+fn cumsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let at = b.known_ints("axis", node.input(1)?)?.first().copied().unwrap_or(0);
+    let axis = axis(at, b.shape(x).len())?;
+    let op = CumSum::new(axis).exclusive(node.flag("exclusive", false)?).reverse(node.flag("reverse", false)?);
+    Ok(vec![b.moved(op, &[x])?])
+}
+
+/// Along an axis; before opset 13 along all from it on, taken as one.
+fn softmax(
+    b: &mut Builder,
+    node: &Node,
+    along: impl Fn(&mut Builder, &Operand, usize) -> Result<Operand>,
+) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    if node.opset >= 13 {
+        let axis = axis(node.int("axis", -1)?, shape.len())?;
+        return Ok(vec![along(b, x, axis)?]);
+    }
+    let axis = axis(node.int("axis", 1)?, shape.len())?;
+    if axis + 1 == shape.len() {
+        return Ok(vec![along(b, x, axis)?]);
+    }
+    let sizes = [shape[..axis].iter().product::<usize>(), shape[axis..].iter().product()];
+    let flat = b.reshape(x, sizes)?;
+    let flat = along(b, &flat, 1)?;
+    Ok(vec![b.reshape(&flat, shape)?])
+}
+
+/// 1 at the first of the largest elements along an axis, 0 elsewhere.
+fn hardmax(b: &mut Builder, x: &Operand, axis: usize) -> Result<Operand> {
+    let shape = b.shape(x);
+    let place = Operand::Device(b.push(ArgReduce::argmax(axis).keepdim(true), &[x])?, ElementType::I64);
+    let mut sizes = vec![1; shape.len()];
+    sizes[axis] = shape[axis];
+    let places = Tensor::ints(ElementType::I64, sizes, (0..shape[axis] as i64).collect());
+    let hot = b.compare(&place, Compare::Eq, &places.into())?;
+    b.cast(&hot, x.element())
+}
+
+fn lp_normalization(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let axis = axis(node.int("axis", -1)?, b.shape(x).len())?;
+    let kind = match node.int("p", 2)? {
+        1 => ReduceKind::L1,
+        2 => ReduceKind::L2,
+        p => return Err(node.refused("attribute p", "1 or 2", p)),
+    };
+    let norm = b.reduce(x, kind, &[axis], true)?;
+    // A norm of 0 leaves zeros.
+    let zero = Operand::from(Tensor::scalar(x.element(), 0.0));
+    let one = Tensor::scalar(x.element(), 1.0).into();
+    let nothing = b.compare(&norm, Compare::Eq, &zero)?;
+    let norm = b.where_(&nothing, &one, &norm)?;
+    Ok(vec![b.binary(BinaryKind::Div, x, &norm)?])
+}
+
+/// `(x - mean) / (sqrt(variance) + 1e-9)`: the specification's function.
+fn mean_variance_normalization(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let axes = axes(&node.ints("axes")?.unwrap_or_else(|| vec![0, 2, 3]), b.shape(x).len())?;
+    let mean = b.reduce(x, ReduceKind::Mean, &axes, true)?;
+    let centered = b.binary(BinaryKind::Sub, x, &mean)?;
+    let squares = b.binary(BinaryKind::Mul, &centered, &centered)?;
+    let variance = b.reduce(&squares, ReduceKind::Mean, &axes, true)?;
+    let deviation = b.unary(&variance, Unary::Sqrt)?;
+    let deviation = b.binary(BinaryKind::Add, &deviation, &Tensor::scalar(x.element(), 1e-9).into())?;
+    Ok(vec![b.binary(BinaryKind::Div, &centered, &deviation)?])
+}

@@ -1,0 +1,381 @@
+//! Resampling. Along every axis it is a linear map of its own, whose weights are computed here.
+
+use super::Import;
+use crate::error::{ErrorKind, Result};
+use crate::import::onnx::ElementType;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::moves::axes;
+use crate::import::onnx::node::{Node, Operand};
+use crate::import::onnx::stored::sizes;
+use crate::import::onnx::tensor::{Tensor, foldable};
+use crate::ops::{Linear, MatMul, Resize, ResizeMode};
+use crate::{Constant, Shape};
+
+pub(super) fn find(op: &str) -> Option<Import> {
+    Some(match op {
+        "Resize" => resize,
+        "Upsample" => upsample,
+        _ => return None,
+    })
+}
+
+/// What a node says of all axes.
+struct Rule {
+    mode: &'static str,
+    coordinates: &'static str,
+    nearest: &'static str,
+    cubic: f64,
+    antialias: bool,
+    exclude_outside: bool,
+}
+
+/// An axis: its size before and after, the factor (which needn't be their quotient), and what part of it is taken.
+#[derive(Clone, Copy)]
+struct Axis {
+    input: usize,
+    output: usize,
+    scale: f64,
+    part: [f64; 2],
+}
+
+/// The elements that make one, and their weights; none where it lies outside.
+pub(super) type Row = Vec<(usize, f64)>;
+
+impl Axis {
+    /// To `floor(input * scale)`.
+    fn by(input: usize, scale: f64) -> Result<Axis, ErrorKind> {
+        let wrong = || ErrorKind::argument("scales", "factors that leave 1 element or more", scale);
+        // The rounding of 32 bits heals the factors', as in the specification's own inference of shapes.
+        let output = (input as f32 * scale as f32).floor();
+        if !(scale.is_finite() && output >= 1.0) {
+            return Err(wrong());
+        }
+        let output = sizes(&[output as i64])?[0];
+        Ok(Axis { input, output, scale, part: [0.0, 1.0] })
+    }
+
+    fn to(input: usize, output: usize) -> Axis {
+        Axis { input, output, scale: output as f64 / input as f64, part: [0.0, 1.0] }
+    }
+
+    /// Whether the factor is the quotient of the sizes, as 32 bits have it.
+    fn exact(&self) -> bool {
+        self.scale as f32 == (self.output as f64 / self.input as f64) as f32
+    }
+
+    /// Where in the input an element of the output lies.
+    fn position(&self, coordinates: &str, o: usize) -> f64 {
+        // Where a place is nearly whole, that says which element is the nearest: all runtimes compute in 32 bits.
+        let rounded = |number: f64| f64::from(number as f32);
+        let (o, last, width) = (o as f64, self.input as f64 - 1.0, rounded(self.scale * self.input as f64));
+        let over = |o: f64| rounded(o / self.scale);
+        rounded(match coordinates {
+            "align_corners" if width == 1.0 => 0.0,
+            "align_corners" => o * last / (width - 1.0),
+            "asymmetric" => over(o),
+            "tf_half_pixel_for_nn" => over(o + 0.5),
+            "pytorch_half_pixel" if self.output == 1 => 0.0,
+            "half_pixel_symmetric" => {
+                let offset = self.input as f64 / 2.0 * (1.0 - self.output as f64 / width);
+                offset + over(o + 0.5) - 0.5
+            }
+            "tf_crop_and_resize" => {
+                let [start, end] = self.part.map(|place| place * last);
+                match self.output {
+                    1 => 0.5 * (start + end),
+                    _ => start + o * (end - start) / (self.output as f64 - 1.0),
+                }
+            }
+            _ => over(o + 0.5) - 0.5,
+        })
+    }
+
+    fn rows(&self, rule: &Rule) -> Vec<Row> {
+        (0..self.output).map(|o| self.row(rule, self.position(rule.coordinates, o))).collect()
+    }
+
+    fn row(&self, rule: &Rule, at: f64) -> Row {
+        let last = self.input as f64 - 1.0;
+        if rule.coordinates == "tf_crop_and_resize" && !(0.0..=last).contains(&at) {
+            return Row::new();
+        }
+        let inside = |place: f64| place.clamp(0.0, last) as usize;
+        let support = match rule.mode {
+            "nearest" => {
+                let place = match rule.nearest {
+                    "floor" => at.floor(),
+                    "ceil" => at.ceil(),
+                    "round_prefer_ceil" => (at + 0.5).floor(),
+                    _ => (at - 0.5).ceil(),
+                };
+                return vec![(inside(place), 1.0)];
+            }
+            "linear" => 1.0,
+            _ => 2.0,
+        };
+        // Elements on either side; a wider filter over more of them keeps what is made smaller from flickering.
+        let stretch = if rule.antialias { self.scale.min(1.0) } else { 1.0 };
+        let (left, reach) = (at.ceil() - 1.0, (support / stretch).ceil() as i64);
+        let mut taps: Vec<(f64, f64)> = (1 - reach..=reach)
+            .map(|i| (left + i as f64, rule.weight((left + i as f64 - at) * stretch)))
+            .filter(|&(place, _)| !rule.exclude_outside || (0.0..=last).contains(&place))
+            .collect();
+        if rule.antialias || rule.exclude_outside {
+            let sum: f64 = taps.iter().map(|&(_, weight)| weight).sum();
+            taps.iter_mut().for_each(|(_, weight)| *weight /= sum);
+        }
+        let mut row = Row::new();
+        for (place, weight) in taps.into_iter().map(|(place, weight)| (inside(place), weight)) {
+            match row.last_mut() {
+                Some((same, sum)) if *same == place => *sum += weight,
+                _ => row.push((place, weight)),
+            }
+        }
+        row.retain(|&(_, weight)| weight != 0.0);
+        row
+    }
+}
+
+impl Rule {
+    /// What an element so far away counts.
+    fn weight(&self, distance: f64) -> f64 {
+        let (x, a) = (distance.abs(), self.cubic);
+        match self.mode {
+            "linear" => (1.0 - x).max(0.0),
+            _ if x <= 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
+            _ if x < 2.0 => ((x - 5.0) * x + 8.0) * x * a - 4.0 * a,
+            _ => 0.0,
+        }
+    }
+
+    /// The operation that computes just this, if there is one.
+    fn op(&self, axes: &[Axis], rows: &[Vec<Row>]) -> Option<Resize> {
+        let (rank, spatial) = (axes.len(), axes.get(2..)?);
+        let kept = rows[..2].iter().zip(axes).all(|(rows, axis)| is_identity(rows, axis.input));
+        if !(3..=4).contains(&rank) || !kept || self.coordinates.starts_with("tf") {
+            return None;
+        }
+        let size: Vec<usize> = spatial.iter().map(|axis| axis.output).collect();
+        if self.mode == "nearest" {
+            let picks = |offset: f32| {
+                spatial.iter().zip(&rows[2..]).all(|(axis, rows)| {
+                    let scale = (axis.input as f64 / axis.output as f64) as f32;
+                    let place = |o: usize| (((o as f32 + offset) * scale).floor() as usize).min(axis.input - 1);
+                    rows.iter().enumerate().all(|(o, row)| row[0].0 == place(o))
+                })
+            };
+            let mode = [(0.0, ResizeMode::Nearest), (0.5, ResizeMode::NearestExact)];
+            return mode.into_iter().find(|&(offset, _)| picks(offset)).map(|(_, mode)| Resize::new(mode, size));
+        }
+        let mode = match self.mode {
+            "linear" => ResizeMode::Linear,
+            _ if self.cubic == -0.75 && !self.exclude_outside => ResizeMode::Cubic,
+            _ => return None,
+        };
+        let filtered = self.antialias && spatial.iter().any(|axis| axis.scale < 1.0);
+        if filtered || !spatial.iter().all(Axis::exact) {
+            return None;
+        }
+        match self.coordinates {
+            "align_corners" => Some(Resize::new(mode, size).align_corners(true)),
+            "asymmetric" => None,
+            "pytorch_half_pixel" if size.contains(&1) => None,
+            _ => Some(Resize::new(mode, size)),
+        }
+    }
+}
+
+/// Whether these rows, of an axis of that size, change nothing.
+fn is_identity(rows: &[Row], input: usize) -> bool {
+    rows.len() == input && rows.iter().enumerate().all(|(o, row)| row[..] == [(o, 1.0)])
+}
+
+/// Nearest and linear with the first elements in one place.
+fn upsample(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (x, rank) = (node.input(0)?, b.shape(node.input(0)?).len());
+    let scales = match node.opset {
+        ..7 => return Err(node.refused("opset", "7 or more", node.opset)),
+        7..9 => {
+            let scales = node.floats("scales")?.unwrap_or_default();
+            let given = Tensor::floats(ElementType::F32, [scales.len()], scales);
+            named(node, "scales", &given, rank)?
+        }
+        _ => named(node, "scales", b.known("scales", node.input(1)?)?, rank)?,
+    };
+    let mode = node.one_of("mode", &["nearest", "linear"])?;
+    simple(b, node, x, mode, &scales)
+}
+
+/// As many numbers as there are axes.
+fn named(node: &Node, name: &str, given: &Tensor, count: usize) -> Result<Vec<f64>> {
+    given.as_many(count).ok_or_else(|| node.refused(name, &format!("{count} numbers"), given.elements()))
+}
+
+/// As before opset 11.
+fn simple(b: &mut Builder, node: &Node, x: &Operand, mode: &'static str, scales: &[f64]) -> Result<Vec<Operand>> {
+    // Nothing said which the nearest was.
+    if let Some(scale) = scales.iter().find(|&&scale| mode == "nearest" && scale < 1.0) {
+        return Err(node.refused("scales", "1 or more in the mode nearest before opset 11", scale));
+    }
+    let shape = b.shape(x);
+    let axes = shape.iter().zip(scales).map(|(&size, &scale)| Axis::by(size, scale)).collect::<Result<Vec<_>, _>>()?;
+    let rule = Rule {
+        mode,
+        coordinates: "asymmetric",
+        nearest: "floor",
+        cubic: 0.0,
+        antialias: false,
+        exclude_outside: false,
+    };
+    Ok(vec![b.resample(x, &rule, &axes, 0.0)?])
+}
+
+fn resize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (x, shape) = (node.input(0)?, b.shape(node.input(0)?));
+    let mode = node.one_of("mode", &["nearest", "linear", "cubic"])?;
+    if node.opset < 11 {
+        let scales = b.known("scales", node.input(1)?)?;
+        if mode == "cubic" {
+            return Err(node.refused("attribute mode", "nearest, linear", mode));
+        }
+        return simple(b, node, x, mode, &named(node, "scales", scales, shape.len())?);
+    }
+    let coordinates = [
+        "half_pixel",
+        "half_pixel_symmetric",
+        "pytorch_half_pixel",
+        "align_corners",
+        "asymmetric",
+        "tf_half_pixel_for_nn",
+        "tf_crop_and_resize",
+    ];
+    let rule = Rule {
+        mode,
+        coordinates: node.one_of("coordinate_transformation_mode", &coordinates)?,
+        nearest: node.one_of("nearest_mode", &["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])?,
+        cubic: node.float("cubic_coeff_a", -0.75)?.into(),
+        antialias: node.flag("antialias", false)?,
+        exclude_outside: node.flag("exclude_outside", false)?,
+    };
+    let extrapolation = node.float("extrapolation_value", 0.0)?;
+    let along = node.ints("axes")?.unwrap_or_else(|| (0..shape.len() as i64).collect());
+    let all = resized(b, node, &rule, &shape, &axes(&along, shape.len())?)?;
+    Ok(vec![b.resample(x, &rule, &all, extrapolation)?])
+}
+
+/// The axes as the inputs and attributes of a node have them; those that aren't in `along` keep their sizes.
+fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]) -> Result<Vec<Axis>> {
+    let policy = node.one_of("keep_aspect_ratio_policy", &["stretch", "not_larger", "not_smaller"])?;
+    let crops = rule.coordinates == "tf_crop_and_resize";
+    let given = |position: usize| node.optional(position).filter(|input| b.shape(input).elements() > 0);
+    let mut all: Vec<Axis> = shape.iter().map(|&size| Axis::to(size, size)).collect();
+    match (given(2), given(3)) {
+        // Whether a part's size is that of the whole, sources don't agree.
+        (Some(_), None) if crops => return Err(node.refused("scales", "sizes, where a part is taken", "scales")),
+        (Some(scales), None) => {
+            let scales = named(node, "scales", b.known("scales", scales)?, along.len())?;
+            for (&axis, scale) in along.iter().zip(scales) {
+                all[axis] = Axis::by(shape[axis], scale)?;
+            }
+        }
+        (None, Some(given)) => {
+            let given = sizes(&b.known_ints("sizes", given)?)?;
+            if given.len() != along.len() || given.contains(&0) {
+                let wanted = format!("{} numbers, 1 or more each", along.len());
+                return Err(node.refused("sizes", &wanted, &given));
+            }
+            for (&axis, &size) in along.iter().zip(given.iter()) {
+                all[axis] = Axis::to(shape[axis], size);
+            }
+            let scales = along.iter().map(|&axis| all[axis].scale);
+            let scale = if policy == "not_larger" { scales.reduce(f64::min) } else { scales.reduce(f64::max) };
+            for &axis in along.iter().filter(|_| policy != "stretch") {
+                let scale = scale.unwrap_or(1.0);
+                let size = sizes(&[(scale * shape[axis] as f64 + 0.5) as i64])?[0];
+                if size == 0 {
+                    return Err(node.refused("sizes", "what leaves 1 element or more", &given));
+                }
+                all[axis] = Axis { scale, ..Axis::to(shape[axis], size) };
+            }
+        }
+        (scales, _) => {
+            let got = if scales.is_some() { "both" } else { "none" };
+            return Err(node.refused("scales, sizes", "one of them", got));
+        }
+    }
+    if crops {
+        let part = node.optional(1).ok_or_else(|| node.refused("roi", "what part to take", "none"))?;
+        let part = named(node, "roi", b.known("roi", part)?, 2 * along.len())?;
+        for (i, &axis) in along.iter().enumerate() {
+            all[axis].part = [part[i], part[i + along.len()]];
+        }
+    }
+    if let Some(empty) = shape.iter().find(|&&size| size == 0) {
+        return Err(node.refused("X", "sizes of 1 or more", empty));
+    }
+    Ok(all)
+}
+
+impl Builder<'_> {
+    fn resample(&mut self, x: &Operand, rule: &Rule, axes: &[Axis], extrapolation: f32) -> Result<Operand> {
+        let result = Shape::from(axes.iter().map(|axis| axis.output).collect::<Vec<_>>());
+        sizes(&result.iter().map(|&size| size as i64).collect::<Vec<_>>())?;
+        for axis in axes {
+            let taps = if rule.antialias { (4.0 / axis.scale.min(1.0)).ceil() as usize } else { 4 };
+            foldable(&[axis.output.saturating_mul(taps)].into())?;
+        }
+        let rows: Vec<Vec<Row>> = axes.iter().map(|axis| axis.rows(rule)).collect();
+        if let (Operand::Device(..), true, Some(op)) = (x, x.element().is_float(), rule.op(axes, &rows)) {
+            return self.moved(op, &[x]);
+        }
+        let mut y = x.clone();
+        for (axis, rows) in rows.iter().enumerate().filter(|&(axis, rows)| !is_identity(rows, axes[axis].input)) {
+            y = self.along(&y, axis, rows, extrapolation)?;
+        }
+        Ok(y)
+    }
+
+    /// The linear map with these rows along an axis.
+    pub(super) fn along(&mut self, x: &Operand, axis: usize, rows: &[Row], extrapolation: f32) -> Result<Operand> {
+        let mut shape = self.shape(x).to_vec();
+        let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
+        let (input, output) = (shape[axis], rows.len());
+        shape[axis] = output;
+        let mut column = vec![1; shape.len()];
+        column[axis] = output;
+        let outside: Vec<i64> = rows.iter().map(|row| row.is_empty().into()).collect();
+        let some_outside = outside.contains(&1);
+        let outside = Operand::from(Tensor::ints(ElementType::Bool, column, outside).with_fixed(false));
+        let y = if rows.iter().all(|row| matches!(row[..], [] | [(_, 1.0)])) {
+            let places = rows.iter().map(|row| row.first().map_or(0, |&(place, _)| place as i64)).collect();
+            let places = Tensor::ints(ElementType::I64, [output], places).with_fixed(false);
+            self.gather(x, axis, &places.into())?
+        } else if !x.element().is_float() {
+            return Err(ErrorKind::argument(
+                "elements",
+                "floating-point numbers, but in the mode nearest",
+                x.element(),
+            )
+            .into());
+        } else {
+            let matrix = Shape::from([output, input]);
+            let mut weights = vec![0.0; foldable(&matrix)?];
+            for (row, weights) in rows.iter().zip(weights.chunks_exact_mut(input)) {
+                row.iter().for_each(|&(place, weight)| weights[place] = weight as f32);
+            }
+            let y = if inner == 1 {
+                let x = self.reshape(x, [outer, input])?;
+                self.moved(Linear::new(Constant::new("", matrix, weights), None), &[&x])?
+            } else {
+                let matrix = Tensor::floats(x.element(), matrix, weights).with_fixed(false);
+                let x = self.reshape(x, [outer, input, inner])?;
+                self.moved(MatMul::new(), &[&matrix.into(), &x])?
+            };
+            self.reshape(&y, shape)?
+        };
+        match some_outside {
+            true => self.where_(&outside, &Tensor::scalar(x.element(), extrapolation.into()).into(), &y),
+            false => Ok(y),
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Pixel shuffle: channels that a transposition puts between the pixels.
+
+use super::{Found, Seen, found};
+use crate::Value;
+use crate::import::onnx::views::{Dim, View, merged};
+use crate::ops::{PixelShuffle, Reshape, ShuffleMode};
+
+pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
+    let (_, inputs) = seen.op::<Reshape>(value)?;
+    seen.transposed(inputs[0])?;
+    let view = View::of(seen.0, inputs[0]);
+    let (from, to) = (seen.shape(view.base), seen.shape(value));
+    let (&[n, channels, h, w], &[_, out, height, width]) = (&from[..], &to[..]) else { return None };
+    let factor = height.checked_div(h)?;
+    let fits = factor > 1 && channels == out * factor * factor && [height, width] == [h * factor, w * factor];
+    let plane = h * w;
+    // Channel c of the output, rows i and columns j of a block: how far apart their channels are.
+    let (crd, dcr) = ([factor * factor, factor, 1], [1, factor * out, out]);
+    let mode = [(ShuffleMode::Crd, crd), (ShuffleMode::Dcr, dcr)].into_iter().find(|(_, [c, i, j])| {
+        let dims = [(n, channels * plane), (out, c * plane), (h, w), (factor, i * plane), (w, 1), (factor, j * plane)];
+        view.merged() == merged(&dims.map(|(size, stride)| Dim { size, stride }))
+    });
+    found(PixelShuffle::new(factor).mode(mode.filter(|_| fits)?.0), &[view.base])
+}

@@ -1,0 +1,369 @@
+//! Tensors whose values are known when a graph is built: initialisers, constants, and what is computed from them and from shapes.
+
+use super::element::ElementType;
+use super::stored::Stored;
+use crate::dtype::Elements;
+use crate::error::{ErrorKind, Result};
+use crate::{Constant, Data, Shape};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A tensor in host memory, or in a file from which it is read when it is wanted.
+#[derive(Clone)]
+pub(super) struct Tensor {
+    pub(super) element: ElementType,
+    pub(super) shape: Shape,
+    values: Values,
+    /// The integers that its numbers were made of.
+    pub(super) quantised: Option<Arc<Quantised>>,
+    /// Whether it is one number everywhere: then it may be larger than what is computed here, and is only read on the device.
+    pub(super) filled: bool,
+    /// Whether it is the same whatever the inputs' sizes are: it may be shared by graphs for several sizes.
+    pub(super) fixed: bool,
+}
+
+/// Weights as integers: `(weight - zero_point) * scale`.
+#[derive(Clone)]
+pub(super) struct Quantised {
+    pub(super) weight: Constant,
+    pub(super) scale: Constant,
+    pub(super) zero_point: Option<Constant>,
+    /// The axis along which scales differ, and how many neighbours along it share one.
+    pub(super) of: Option<(usize, Option<usize>)>,
+    /// Whether the matrix is the transpose of these.
+    pub(super) transposed: bool,
+}
+
+#[derive(Clone)]
+enum Values {
+    /// Of integers and truth values.
+    Ints(Arc<Vec<i64>>),
+    /// Integers in a file.
+    Stored(Arc<Stored>),
+    /// Of floating-point numbers.
+    Floats(Constant),
+}
+
+/// No tensor is computed on the host that has more elements, but for one that is no larger than what it is made of: that is in
+/// the file.
+pub(super) const MOST_FOLDED: usize = 1 << 24;
+
+/// Tensors of up to so many elements are computed at once, larger ones where they are only moved when they are wanted.
+const EAGER: usize = 1 << 12;
+
+impl Tensor {
+    pub(super) fn ints(element: ElementType, shape: impl Into<Shape>, values: Vec<i64>) -> Tensor {
+        Tensor {
+            element,
+            shape: shape.into(),
+            values: Values::Ints(Arc::new(values)),
+            quantised: None,
+            filled: false,
+            fixed: true,
+        }
+    }
+
+    pub(super) fn floats(element: ElementType, shape: impl Into<Shape>, values: Vec<f32>) -> Tensor {
+        let shape = shape.into();
+        Tensor {
+            element,
+            shape: shape.clone(),
+            values: Values::Floats(Constant::new("", shape, values)),
+            quantised: None,
+            filled: false,
+            fixed: true,
+        }
+    }
+
+    /// Floating-point numbers that were made of integers.
+    pub(super) fn quantised(element: ElementType, shape: Shape, values: Constant, of: Arc<Quantised>) -> Tensor {
+        Tensor { element, shape, values: Values::Floats(values), quantised: Some(of), filled: false, fixed: true }
+    }
+
+    /// A vector of sizes, as `Shape` gives it.
+    pub(super) fn sizes(sizes: &[usize]) -> Tensor {
+        Tensor::ints(ElementType::I64, [sizes.len()], sizes.iter().map(|&size| size as i64).collect())
+    }
+
+    pub(super) fn scalar(element: ElementType, value: f64) -> Tensor {
+        match element.is_float() {
+            true => Tensor::floats(element, [], vec![value as f32]),
+            false => Tensor::ints(element, [], vec![element.wrap(value as i64)]),
+        }
+    }
+
+    /// The same number everywhere.
+    pub(super) fn filled(element: ElementType, shape: Shape, value: f64) -> Result<Tensor, ErrorKind> {
+        if !element.is_float() {
+            let count = foldable(&shape)?;
+            return Ok(Tensor::ints(element, shape, vec![element.wrap(value as i64); count]));
+        }
+        let count = shape.elements();
+        let constant = Constant::lazy("", shape.clone(), move || vec![value as f32; count]);
+        Ok(Tensor { element, shape, values: Values::Floats(constant), quantised: None, filled: true, fixed: true })
+    }
+
+    /// A tensor of a file, under the name of its constant.
+    pub(super) fn stored(name: &str, stored: Arc<Stored>) -> Tensor {
+        let (element, shape) = (stored.element, stored.shape.clone());
+        let values = match element.is_float() {
+            true => Values::Floats(Constant::lazy(name, shape.clone(), move || stored.floats()).learned()),
+            false => Values::Stored(stored),
+        };
+        Tensor { element, shape, values, quantised: None, filled: false, fixed: true }
+    }
+
+    /// What a user gave.
+    pub(super) fn given(element: ElementType, shape: Shape, data: &Data) -> Result<Tensor, ErrorKind> {
+        let count = data.view().elements();
+        if count != shape.elements() {
+            return Err(ErrorKind::argument("values", format_args!("the elements of {shape}"), count));
+        }
+        let ints = |values: Vec<i64>| Tensor::ints(element, shape.clone(), values);
+        Ok(match data {
+            Data::F32(values) => Tensor::floats(element, shape, values.clone()),
+            Data::I32(values) => ints(values.iter().map(|&value| value.into()).collect()),
+            Data::Bool(values) => ints(values.iter().map(|&value| value.into()).collect()),
+        })
+    }
+
+    pub(super) fn elements(&self) -> usize {
+        self.shape.elements()
+    }
+
+    /// Its integers or truth values; an error where they are floating-point numbers.
+    pub(super) fn as_ints(&self) -> Result<Cow<'_, [i64]>, ErrorKind> {
+        match &self.values {
+            Values::Ints(values) => Ok(Cow::Borrowed(values)),
+            Values::Stored(stored) => Ok(Cow::Owned(stored.ints())),
+            Values::Floats(_) => Err(ErrorKind::argument("elements", "integers", self.element)),
+        }
+    }
+
+    /// Its floating-point numbers; an error where they aren't.
+    pub(super) fn constant(&self) -> Result<Constant, ErrorKind> {
+        match &self.values {
+            Values::Floats(constant) => Ok(constant.clone()),
+            _ => Err(ErrorKind::argument("elements", "floating-point numbers", self.element)),
+        }
+    }
+
+    /// Its values as the device takes them.
+    pub(super) fn data(&self) -> Result<Data, ErrorKind> {
+        if let Values::Floats(constant) = &self.values {
+            return Ok(Data::F32(constant.values()));
+        }
+        let values = self.as_ints()?;
+        if self.element == ElementType::Bool {
+            return Ok(Data::Bool(values.iter().map(|&value| value != 0).collect()));
+        }
+        let value = |&value: &i64| {
+            // Of 64 bits without a sign those are here that 64 with one hold.
+            let large = value < 0 && self.element == ElementType::U64;
+            let small = i32::try_from(value).ok().filter(|_| !large);
+            small.ok_or_else(|| {
+                let got = if large { (value as u64).to_string() } else { value.to_string() };
+                ErrorKind::argument("values", "integers of 32 bits", got)
+            })
+        };
+        Ok(Data::I32(values.iter().map(value).collect::<Result<_, _>>()?))
+    }
+
+    /// All its numbers, exact but for integers beyond 2^53.
+    pub(super) fn numbers(&self) -> Vec<f64> {
+        match &self.values {
+            Values::Ints(values) => values.iter().map(|&value| value as f64).collect(),
+            Values::Stored(stored) => stored.ints().into_iter().map(|value| value as f64).collect(),
+            Values::Floats(constant) => constant.values().into_iter().map(f64::from).collect(),
+        }
+    }
+
+    /// Its only number, if it has one.
+    pub(super) fn number(&self) -> Option<f64> {
+        Some(self.as_many(1)?[0])
+    }
+
+    /// As many numbers as are wanted; none if it has another number of them.
+    pub(super) fn as_many(&self, count: usize) -> Option<Vec<f64>> {
+        (self.elements() == count).then(|| self.numbers())
+    }
+
+    /// The integers of a file as they lie there, packed.
+    pub(super) fn packed(&self) -> Option<&Arc<Stored>> {
+        match &self.values {
+            Values::Stored(stored) if self.shape == stored.shape => Some(stored),
+            _ => None,
+        }
+    }
+
+    /// The same under another type, which holds the same numbers or rounds them: what a cast gives.
+    pub(super) fn cast(&self, element: ElementType) -> Result<Tensor, ErrorKind> {
+        if element == ElementType::String {
+            return Err(ErrorKind::Unsupported("strings".into()));
+        }
+        if !matches!((element.is_float(), &self.values), (true, Values::Floats(_))) {
+            made_of(&self.shape, &[self])?;
+        }
+        let values = match (element.is_float(), &self.values) {
+            _ if element == self.element => return Ok(self.clone()),
+            (true, Values::Floats(constant)) => Values::Floats(rounded(constant, element)?),
+            (true, _) => {
+                let values = self.numbers().into_iter().map(|value| value as f32).collect();
+                Values::Floats(rounded(&Constant::new("", self.shape.clone(), values), element)?)
+            }
+            (false, Values::Floats(constant)) => {
+                let values = constant.values();
+                let values = values.iter().map(|&value| match element {
+                    ElementType::Bool => i64::from(value != 0.0),
+                    _ => element.wrap(value as i64),
+                });
+                Values::Ints(Arc::new(values.collect()))
+            }
+            (false, _) => {
+                let wrap = |&value: &i64| match element {
+                    ElementType::Bool => i64::from(value != 0),
+                    _ => element.wrap(value),
+                };
+                Values::Ints(Arc::new(self.as_ints()?.iter().map(wrap).collect()))
+            }
+        };
+        Ok(Tensor { element, shape: self.shape.clone(), values, quantised: None, ..self.clone() })
+    }
+
+    /// The same elements under another shape, with as many.
+    pub(super) fn reshaped(&self, shape: Shape) -> Tensor {
+        let values = match &self.values {
+            Values::Floats(constant) => Values::Floats(constant.reshaped(shape.clone())),
+            Values::Stored(stored) if shape != stored.shape => Values::Ints(Arc::new(stored.ints())),
+            other => other.clone(),
+        };
+        Tensor { shape, values, quantised: None, ..self.clone() }
+    }
+
+    /// The elements that `strides` lead to from `first` on, as a tensor of `shape`.
+    pub(super) fn strided(&self, shape: Shape, first: usize, strides: Vec<isize>) -> Result<Tensor, ErrorKind> {
+        let count = made_of(&shape, &[self])?;
+        let places = move |shape: &Shape| places(shape, first, &strides);
+        let values = match &self.values {
+            Values::Floats(constant) if count > EAGER => {
+                let (base, of) = (constant.clone(), shape.clone());
+                let moved = move || {
+                    let values = base.values();
+                    places(&of).map(|place| values[place]).collect()
+                };
+                let name = constant.name().to_owned();
+                Values::Floats(Constant::lazy(name, shape.clone(), moved).made_of(&[constant]))
+            }
+            Values::Floats(constant) => {
+                let values = constant.values();
+                let moved = places(&shape).map(|place| values[place]).collect();
+                Values::Floats(Constant::new(constant.name(), shape.clone(), moved).made_of(&[constant]))
+            }
+            _ => {
+                let values = self.as_ints()?;
+                Values::Ints(Arc::new(places(&shape).map(|place| values[place]).collect()))
+            }
+        };
+        Ok(Tensor { shape, values, quantised: None, ..self.clone() })
+    }
+
+    /// A matrix with rows for columns.
+    pub(super) fn turned(&self) -> Result<Tensor, ErrorKind> {
+        let &[rows, columns] = &self.shape[..] else {
+            return Err(ErrorKind::argument("a constant", "2 dimensions", &self.shape));
+        };
+        let turned = self.strided([columns, rows].into(), 0, vec![1, columns as isize])?;
+        let quantised = self.quantised.as_ref();
+        let quantised = quantised.map(|of| Arc::new(Quantised { transposed: !of.transposed, ..(**of).clone() }));
+        Ok(Tensor { quantised, ..turned })
+    }
+
+    /// The elements at these places, as a tensor of `shape`.
+    pub(super) fn picked(&self, shape: Shape, places: &[usize]) -> Result<Tensor, ErrorKind> {
+        made_of(&shape, &[self])?;
+        let values = match &self.values {
+            Values::Floats(constant) => {
+                let values = constant.values();
+                let picked = places.iter().map(|&place| values[place]).collect();
+                Values::Floats(Constant::new(constant.name(), shape.clone(), picked))
+            }
+            _ => {
+                let values = self.as_ints()?;
+                Values::Ints(Arc::new(places.iter().map(|&place| values[place]).collect()))
+            }
+        };
+        Ok(Tensor { shape, values, quantised: None, ..self.clone() })
+    }
+
+    /// A tensor that is computed from others, whose numbers these are.
+    pub(super) fn computed(element: ElementType, shape: Shape, numbers: Vec<f64>, of: &[&Tensor]) -> Tensor {
+        let mut tensor = match element.is_float() {
+            true => Tensor::floats(element, shape, numbers.into_iter().map(|value| value as f32).collect()),
+            false => {
+                Tensor::ints(element, shape, numbers.into_iter().map(|value| element.wrap(value as i64)).collect())
+            }
+        };
+        tensor.fixed = of.iter().all(|tensor| tensor.fixed);
+        tensor
+    }
+
+    #[must_use]
+    pub(super) fn with_fixed(self, fixed: bool) -> Tensor {
+        Tensor { fixed, ..self }
+    }
+
+    /// The same values under the identity of a constant that was made of the same before.
+    pub(super) fn with_constant(self, constant: Constant) -> Tensor {
+        Tensor { values: Values::Floats(constant), ..self }
+    }
+}
+
+/// How many elements of that shape are computed on the host; an error if they are too many.
+pub(super) fn foldable(shape: &Shape) -> Result<usize, ErrorKind> {
+    made_of(shape, &[])
+}
+
+/// The same of a tensor that is made of these, which may be larger.
+pub(super) fn made_of(shape: &Shape, of: &[&Tensor]) -> Result<usize, ErrorKind> {
+    let read = of.iter().filter(|tensor| !tensor.filled).map(|tensor| tensor.elements());
+    let most = read.fold(MOST_FOLDED, usize::max);
+    // Where one size is 0, the others are still counted through.
+    let steps = |shape: &Shape| shape.iter().fold(1usize, |product, &size| product.saturating_mul(size.max(1)));
+    match of.iter().map(|tensor| &tensor.shape).chain([shape]).find(|shape| steps(shape) > most) {
+        None => Ok(shape.elements()),
+        Some(large) => Err(ErrorKind::argument("a constant", format_args!("at most {most} elements"), large)),
+    }
+}
+
+/// The places in memory, in order, of the elements of a view.
+pub(super) fn places(shape: &Shape, first: usize, strides: &[isize]) -> impl Iterator<Item = usize> + use<> {
+    let mut index = vec![0; shape.len()];
+    let (shape, strides, mut place) = (shape.clone(), strides.to_vec(), first as isize);
+    let count = shape.elements();
+    (0..count).map(move |_| {
+        let here = place;
+        for axis in (0..shape.len()).rev() {
+            index[axis] += 1;
+            place += strides[axis];
+            if index[axis] < shape[axis] {
+                break;
+            }
+            place -= strides[axis] * shape[axis] as isize;
+            index[axis] = 0;
+        }
+        here as usize
+    })
+}
+
+/// The numbers rounded to those that a type holds.
+fn rounded(constant: &Constant, element: ElementType) -> Result<Constant, ErrorKind> {
+    let round: fn(f32) -> f32 = match element {
+        ElementType::F32 | ElementType::F64 => return Ok(constant.clone()),
+        ElementType::F16 => |value| half::f16::from_f32(value).to_f32(),
+        ElementType::BF16 => |value| half::bf16::from_f32(value).to_f32(),
+        _ => return Err(ErrorKind::Unsupported(format!("constants that are rounded to {element}"))),
+    };
+    let base = constant.clone();
+    let values = move || base.values().into_iter().map(round).collect();
+    Ok(Constant::lazy(constant.name(), constant.shape().clone(), values).made_of(&[constant]))
+}

@@ -1,0 +1,254 @@
+//! What chains of reshapes, transpositions and slices come to: strides into the tensor that they begin with.
+
+use crate::graph::Source;
+use crate::ops::{Flatten, Reshape, Slice, Transpose};
+use crate::{Graph, Result, Shape, Value};
+
+/// A value as elements of another, its base.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    pub(super) base: Value,
+    /// The place of the first element.
+    pub(super) first: usize,
+    /// Dimensions, outermost first, each of parts that lie apart in the base, outermost first.
+    pub(super) dims: Vec<Vec<Dim>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dim {
+    pub(super) size: usize,
+    pub(super) stride: usize,
+}
+
+/// The most operations of a chain.
+const LONGEST: usize = 32;
+
+/// The dimensions of a tensor as it lies in memory.
+pub(super) fn contiguous(shape: &[usize]) -> Vec<Vec<Dim>> {
+    let strides = Shape::from(shape).strides();
+    shape.iter().zip(strides).map(|(&size, stride)| vec![Dim { size, stride }]).collect()
+}
+
+/// Without sizes of 1, and neighbours that lie like one dimension as one.
+pub(super) fn merged<'a>(dims: impl IntoIterator<Item = &'a Dim>) -> Vec<Dim> {
+    let mut merged: Vec<Dim> = Vec::new();
+    for &dim in dims.into_iter().filter(|dim| dim.size != 1) {
+        match merged.last_mut() {
+            Some(last) if last.stride == dim.size * dim.stride => {
+                *last = Dim { size: last.size * dim.size, stride: dim.stride };
+            }
+            _ => merged.push(dim),
+        }
+    }
+    merged
+}
+
+/// The same elements under another shape; `None` where that would split a part unevenly.
+fn reshaped(dims: &[Vec<Dim>], shape: &[usize]) -> Option<Vec<Vec<Dim>>> {
+    let mut open = merged(dims.iter().flatten());
+    let mut groups = Vec::new();
+    for &size in shape.iter().rev() {
+        let (mut left, mut group) = (size, Vec::new());
+        while left > 1 {
+            let part = open.pop()?;
+            let inner = part.size.min(left);
+            if part.size % inner != 0 || left % inner != 0 {
+                return None;
+            }
+            group.push(Dim { size: inner, stride: part.stride });
+            left /= inner;
+            if part.size > inner {
+                open.push(Dim { size: part.size / inner, stride: part.stride * inner });
+            }
+        }
+        group.reverse();
+        groups.push(group);
+    }
+    groups.reverse();
+    open.is_empty().then_some(groups)
+}
+
+impl View {
+    /// A value by the tensor farthest back of whose elements it is another order.
+    pub(super) fn of(graph: &Graph, value: Value) -> View {
+        View::from(graph, value, false)
+    }
+
+    /// A value by the tensor farthest back of which it has some of the elements.
+    pub(super) fn of_some(graph: &Graph, value: Value) -> View {
+        View::from(graph, value, true)
+    }
+
+    fn from(graph: &Graph, value: Value, slices: bool) -> View {
+        // From the value back, the operations on the way.
+        let (mut chain, mut base) = (Vec::new(), value);
+        while let &Source::Node(node) = graph.source(base) {
+            let node = &graph.nodes()[node];
+            let moves = node.op.downcast_ref::<Reshape>().is_some()
+                || node.op.downcast_ref::<Flatten>().is_some()
+                || node.op.downcast_ref::<Transpose>().is_some()
+                || (slices && node.op.downcast_ref::<Slice>().is_some());
+            if !moves || chain.len() == LONGEST {
+                break;
+            }
+            chain.push(node);
+            base = node.inputs[0];
+        }
+        // From each candidate forwards again: the first one from which all are strides.
+        for start in (0..=chain.len()).rev() {
+            let base = if start == 0 { value } else { chain[start - 1].inputs[0] };
+            let begin = View { base, first: 0, dims: contiguous(graph.known_shape(base)) };
+            let walked = chain[..start].iter().rev().try_fold(begin, |view, node| {
+                if let Some(transpose) = node.op.downcast_ref::<Transpose>() {
+                    return Some(view.transposed(transpose.order()));
+                }
+                match node.op.downcast_ref::<Slice>() {
+                    Some(slice) => {
+                        view.cut(slice, graph.known_shape(node.inputs[0]), graph.known_shape(node.outputs[0]))
+                    }
+                    None => view.reshaped(graph.known_shape(node.outputs[0])),
+                }
+            });
+            if let Some(view) = walked {
+                return view;
+            }
+        }
+        unreachable!("a value is a view of itself")
+    }
+
+    pub(super) fn merged(&self) -> Vec<Dim> {
+        merged(self.dims.iter().flatten())
+    }
+
+    pub(super) fn transposed(&self, order: &[usize]) -> View {
+        View { dims: order.iter().map(|&axis| self.dims[axis].clone()).collect(), ..self.clone() }
+    }
+
+    pub(super) fn reshaped(&self, shape: &Shape) -> Option<View> {
+        Some(View { dims: reshaped(&self.dims, shape)?, ..self.clone() })
+    }
+
+    fn cut(mut self, slice: &Slice, from: &Shape, to: &Shape) -> Option<View> {
+        for (axis, first, step) in slice.cuts(from) {
+            // A size of 1 has no stride that matters; parts that lie apart can't be cut as one.
+            let stride = match merged(&self.dims[axis])[..] {
+                [] => 0,
+                [dim] => dim.stride,
+                _ => return None,
+            };
+            self.first += first * stride;
+            self.dims[axis] = vec![Dim { size: to[axis], stride: stride * usize::try_from(step).ok()? }];
+        }
+        Some(self)
+    }
+
+    /// Adds the view, of the whole base, to a graph as a value of that shape: by no operation, a reshape, or a transposition between
+    /// reshapes.
+    pub(super) fn place(&self, graph: &mut Graph, shape: &Shape) -> Result<Value> {
+        let merged = self.merged();
+        let from = graph.known_shape(self.base).clone();
+        if merged.len() <= 1 {
+            return reshape(graph, self.base, shape);
+        }
+        // Whole dimensions of the base in another order, or parts of them.
+        let (factors, order) = match permutation(&merged, &from) {
+            Some(order) => (from, order),
+            None => {
+                let mut order: Vec<usize> = (0..merged.len()).collect();
+                order.sort_by_key(|&i| std::cmp::Reverse(merged[i].stride));
+                let factors: Shape = order.iter().map(|&i| merged[i].size).collect::<Vec<_>>().into();
+                let place = |i: usize| order.iter().position(|&at| at == i).unwrap_or(i);
+                (factors, (0..merged.len()).map(place).collect())
+            }
+        };
+        let x = reshape(graph, self.base, &factors)?;
+        let y = graph.transpose(x, order)?;
+        reshape(graph, y, shape)
+    }
+
+    /// The base as rows of so many elements, and the view, if that only has those rows under another shape or swaps two dimensions.
+    pub(super) fn rows(&self, graph: &Graph, value: Value, features: usize) -> Option<(Value, View)> {
+        let shape = graph.known_shape(self.base);
+        let last = [Dim { size: features, stride: 1 }];
+        let row = self.dims.last().is_some_and(|dim| merged(dim) == last) && shape.last() == Some(&features);
+        let rows = self.dims.iter().rev().skip(1).flatten().all(|dim| dim.size == 1 || dim.stride % features == 0);
+        // A value that is its own base has nothing before it. Two dimensions that change places do so again sooner or later; what
+        // cuts an image into windows stays before layers that make it wider.
+        let simple = self.merged().len() <= 3;
+        (row && rows && simple && features > 1 && self.base != value).then(|| (self.base, self.clone()))
+    }
+
+    /// The same view of rows of `features` elements more or less, which lie in another base.
+    pub(super) fn of_rows(&self, base: Value, features: usize) -> View {
+        let before = self.dims.last().map_or(1, |last| last.iter().map(|dim| dim.size).product());
+        let scaled = |dim: &Dim| Dim { stride: dim.stride / before * features, ..*dim };
+        let mut dims: Vec<Vec<Dim>> = self.dims.iter().map(|dim| dim.iter().map(scaled).collect()).collect();
+        if let Some(last) = dims.last_mut() {
+            *last = vec![Dim { size: features, stride: 1 }];
+        }
+        View { base, dims, ..self.clone() }
+    }
+}
+
+/// The order in which dimensions of a tensor of that shape lie as these do, if none of them is split.
+fn permutation(dims: &[Dim], shape: &Shape) -> Option<Vec<usize>> {
+    let mut left: Vec<(usize, Dim)> =
+        contiguous(shape).into_iter().flatten().enumerate().filter(|(_, dim)| dim.size != 1).collect();
+    let mut order: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] == 1).collect();
+    for dim in dims {
+        // A run of neighbours, from the outside: its last has the dimension's stride.
+        let mut size = dim.size;
+        while size > 1 {
+            let outermost = size * dim.stride;
+            let found =
+                left.iter().position(|(_, base)| base.size * base.stride == outermost && size % base.size == 0)?;
+            let (axis, base) = left.remove(found);
+            size /= base.size;
+            order.push(axis);
+        }
+    }
+    left.is_empty().then_some(order)
+}
+
+/// A reshape, where one is needed; to `[N, rest]` the flatten that a linear layer takes in.
+pub(super) fn reshape(graph: &mut Graph, x: Value, shape: &Shape) -> Result<Value> {
+    let from = graph.known_shape(x);
+    if from == shape {
+        return Ok(x);
+    }
+    if from.len() == 4 && shape.len() == 2 && shape[0] == from[0] {
+        return graph.flatten(x);
+    }
+    let sizes: Vec<isize> = shape.iter().map(|&size| size as isize).collect();
+    graph.reshape(x, sizes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strides_say_what_chains_do() {
+        let dims = |sizes: &[usize]| contiguous(sizes);
+        let all = |dims: &[Vec<Dim>]| merged(dims.iter().flatten());
+        assert_eq!(all(&dims(&[2, 3, 4])), [Dim { size: 24, stride: 1 }]);
+        assert_eq!(all(&reshaped(&dims(&[2, 3, 4]), &[6, 1, 4]).unwrap()), [Dim { size: 24, stride: 1 }]);
+        // [4, 3, 2] in another order: two dimensions as one lie in two parts.
+        let turned = [(4, 1), (3, 4), (2, 12)].map(|(size, stride)| vec![Dim { size, stride }]);
+        assert_eq!(reshaped(&turned, &[12, 2]).unwrap()[0], [Dim { size: 4, stride: 1 }, Dim { size: 3, stride: 4 }]);
+        assert_eq!(reshaped(&turned, &[2, 2, 6]).unwrap()[0], [Dim { size: 2, stride: 2 }]);
+        assert!(reshaped(&turned, &[8, 3]).is_none());
+
+        let mut graph = Graph::new();
+        let x = graph.input("x", [2, 3, 4]);
+        let y = graph.transpose(x, [0, 2, 1]).unwrap();
+        let y = graph.reshape(y, [2, 2, 2, 3]).unwrap();
+        let y = graph.transpose(y, [0, 3, 1, 2]).unwrap();
+        let view = View::of(&graph, y);
+        assert_eq!((view.base, view.merged()), (x, vec![Dim { size: 24, stride: 1 }]));
+        let nodes = graph.nodes().len();
+        view.place(&mut graph, &[2, 3, 4].into()).unwrap();
+        assert_eq!(graph.nodes().len(), nodes);
+        assert!(view.rows(&graph, y, 3).is_none());
+    }
+}

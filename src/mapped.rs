@@ -1,0 +1,52 @@
+//! Files that are mapped into memory, not read.
+
+use crate::error::{ErrorKind, Result};
+use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
+use std::ops::Range;
+use std::path::Path;
+
+/// A file in memory, or as good as.
+#[derive(Debug)]
+pub(crate) enum Mapped {
+    File(Mmap),
+    Static(&'static [u8]),
+}
+
+impl Mapped {
+    /// Maps a file.
+    pub(crate) fn open(path: &Path) -> Result<Mapped> {
+        let failed = |problem: &dyn std::fmt::Display| ErrorKind::file(path, problem);
+        if path.is_dir() {
+            return Err(failed(&"a folder, not a file").into());
+        }
+        let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
+        // SAFETY: whoever truncates or rewrites the file while it is mapped makes this process fail or read other numbers, as
+        // with every mapped file; the numbers are only numbers, and no index is taken from the file after it was checked.
+        let map = unsafe { Mmap::map(&file) }.map_err(|error| failed(&error))?;
+        Ok(Mapped::File(map))
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        match self {
+            Mapped::File(map) => map,
+            Mapped::Static(bytes) => bytes,
+        }
+    }
+
+    /// Lets the system take back the memory of what has been read: it would count as this process's until somebody else wants it.
+    pub(crate) fn done_with(&self, range: &Range<usize>) {
+        #[cfg(not(unix))]
+        let _unused = range;
+        #[cfg(unix)]
+        if let Mapped::File(map) = self {
+            // SAFETY: the mapping is of a file and read only, so that no page of it is lost: who reads it again gets it from
+            // the file again.
+            let advised = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
+            if let Err(error) = advised {
+                log::debug!("the pages of weights that have been read stay: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Networks as PyTorch's exporters write them, against ONNX Runtime, on the adapter that the environment names; and whether
+//! they become what the crate's own networks are. `export.py` says how the files are made, and what is in them.
+
+use pollster::block_on;
+use prost::Message;
+use safetensors::SafeTensors;
+use shadernet::import::onnx::{Bindings, Onnx};
+use shadernet::kernel::Caps;
+use shadernet::models::{VisionTransformer, find};
+use shadernet::{BATCH, Context, ContextOptions, DType, Data, Graph, Model, Plan, Weights, seeded_input};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+/// The greatest difference, relative to the greatest expected element.
+const TOLERANCE: f32 = 1e-4;
+
+/// The elements of an output that are kept, if there are more.
+const SAMPLES: usize = 4096;
+
+macro_rules! networks {
+    ($($network:ident: $batch:expr $(, $size:ident = $value:expr)*;)*) => {
+        /// Each network, and the sizes that its exports may leave open.
+        const NETWORKS: &[(&str, usize, &[(&str, usize)])] =
+            &[$((stringify!($network), $batch, &[$((stringify!($size), $value)),*])),*];
+
+        $(
+            #[test]
+            fn $network() {
+                compare(stringify!($network));
+            }
+        )*
+    };
+}
+
+networks! {
+    alexnet_narrow: 1;
+    bert: 2, sequence = 10;
+    bert_sdpa: 2, sequence = 10;
+    convnext: 1;
+    deeplab: 1;
+    densenet: 1;
+    efficientnet: 1;
+    fcn: 1;
+    googlenet: 1;
+    gpt: 2, sequence = 10;
+    gpt_sdpa: 2, sequence = 10;
+    inception: 1;
+    maxvit: 1;
+    mnasnet: 1;
+    mobilenet_v2: 1;
+    mobilenet_v3_small: 1;
+    regnet: 1;
+    resnet18: 2;
+    resnet50: 1;
+    resnext50: 1;
+    shufflenet: 2;
+    squeezenet: 1;
+    super_resolution: 1, height = 24, width = 20;
+    swin: 1;
+    unet: 1, height = 32, width = 48;
+    vgg11_narrow: 1;
+    vit: 2;
+}
+
+/// Those whose outputs nobody compares: their weights are many.
+const STRUCTURES: [&str; 2] = ["alexnet", "vgg11"];
+
+#[test]
+fn every_export_is_tested() {
+    let named = |network: &&str| !exports(network).is_empty();
+    let networks: BTreeSet<&str> = NETWORKS.iter().map(|(network, ..)| *network).chain(STRUCTURES).collect();
+    assert!(networks.iter().all(named), "exports are missing");
+    for export in all_exports() {
+        assert!(networks.contains(network_of(&export)), "nobody tests {export}");
+    }
+}
+
+/// What a network of this crate and the same one in a file become: as many steps and dispatches.
+#[test]
+fn exported_networks_are_the_built_in_ones() {
+    let weights = Weights::seeded(0);
+    let built_in = |name: &str, size: usize| find(name).and_then(|net| net.graph(&weights, Some([size, size])));
+    let mut wrong = String::new();
+    for (network, graph) in [
+        ("alexnet", built_in("alexnet", 224)),
+        ("vgg11", built_in("vgg11", 224)),
+        ("resnet18", built_in("resnet18", 64)),
+        ("resnet50", built_in("resnet50", 64)),
+        ("resnext50", built_in("resnext50_32x4d", 64)),
+        ("mobilenet_v2", built_in("mobilenet_v2", 64)),
+        ("mobilenet_v3_small", built_in("mobilenet_v3_small", 64)),
+        ("vit", small_vit(&weights)),
+    ] {
+        let graph = graph.unwrap_or_else(|error| panic!("{network}: {error}"));
+        for export in exports(network) {
+            let folder = Folder::new(&format!("{export}-plan"));
+            let file = unpack(&export, &folder, false).and_then(|path| Onnx::open(path).map_err(text));
+            let exported = file.and_then(|file| file.graph(&Bindings::new()).map_err(text));
+            let exported = exported.unwrap_or_else(|error| panic!("{export}: {error}"));
+            for caps in [Caps::portable(), Caps::llvmpipe()] {
+                let plan =
+                    |graph: &Graph| Plan::new(&graph.fused(), 1, &caps).unwrap_or_else(|e| panic!("{export}: {e}"));
+                let (wanted, got) = (plan(&graph), plan(&exported));
+                let counts = |plan: &Plan| (plan.steps.len(), plan.dispatches());
+                if counts(&got) != counts(&wanted) {
+                    let ((steps, dispatches), more) = (counts(&got), more(&wanted, &got));
+                    let (wanted, profile) = (counts(&wanted), caps.profile());
+                    let line = format_args!("{steps} steps and {dispatches} dispatches for {wanted:?}:{more}");
+                    writeln!(wrong, "{export}, {profile}: {line}").expect("a string takes it");
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// How many dispatches more, or fewer, operations of each kind have.
+fn more(wanted: &Plan, got: &Plan) -> String {
+    let mut more: BTreeMap<&str, isize> = BTreeMap::new();
+    for (plan, sign) in [(wanted, -1), (got, 1)] {
+        for step in &plan.steps {
+            *more.entry(step.op).or_default() += sign * step.dispatches.len() as isize;
+        }
+    }
+    more.iter().filter(|(_, more)| **more != 0).map(|(op, more)| format!(" {op} {more:+}")).collect()
+}
+
+/// The same sizes as `export.py`'s.
+fn small_vit(weights: &Weights) -> shadernet::Result<Graph> {
+    let sizes = VisionTransformer { patch: 8, layers: 2, heads: 2, hidden: 64, mlp: 128, classes: 1000 };
+    let mut graph = Graph::new();
+    let x = graph.input("input", [BATCH, 3, 32, 32]);
+    let y = sizes.build(&mut graph, x, weights)?;
+    graph.output("output", y);
+    Ok(graph)
+}
+
+/// Compares all exports of a network with what ONNX Runtime gave.
+fn compare(network: &str) {
+    let (_, batch, sizes) = *NETWORKS.iter().find(|(name, ..)| *name == network).expect("it has a test");
+    let bindings = sizes.iter().fold(Bindings::new().batch(batch), |bindings, &(name, size)| bindings.size(name, size));
+    let wrong: Vec<String> = exports(network)
+        .iter()
+        .filter_map(|export| run(export, &bindings).err().map(|error| format!("{export}: {error}")))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn run(export: &str, bindings: &Bindings) -> Result<(), String> {
+    static CONTEXT: OnceLock<Context> = OnceLock::new();
+    let context = CONTEXT.get_or_init(|| {
+        let context = block_on(Context::with(&ContextOptions::from_env()));
+        context.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
+    });
+    let folder = Folder::new(export);
+    let file = Onnx::open(unpack(export, &folder, true)?).map_err(text)?;
+    let graph = file.graph(bindings).map_err(text)?;
+    let session = Model::new(context, &graph).and_then(|model| model.session(1)).map_err(text)?;
+    let inputs: Vec<Data> = session
+        .inputs()
+        .iter()
+        .map(|port| match port.dtype {
+            DType::F32 => seeded_input(0, &port.shape).into(),
+            _ => {
+                let bound = if port.name == "mask" { 2 } else { 64 };
+                (0..port.shape.elements() as i32).map(|i| (31 * i + 7) % bound).collect::<Vec<_>>().into()
+            }
+        })
+        .collect();
+    let outputs = session.run_blocking(&inputs).map_err(text)?;
+    for (port, output) in session.outputs().iter().zip(&outputs) {
+        let got = output.f32().map_err(text)?;
+        let (got, wanted) = (sampled(got), expected(&format!("{export}/{}", port.name)));
+        if got.len() != wanted.len() {
+            return Err(format!("output {}: wanted {} samples, got {}", port.name, wanted.len(), got.len()));
+        }
+        let largest = wanted.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+        // A number that isn't one is no small difference.
+        let difference = |(a, b): (&f32, &f32)| if (a - b).is_nan() { f32::INFINITY } else { (a - b).abs() };
+        let error = got.iter().zip(&wanted).map(difference).fold(0f32, f32::max) / largest;
+        println!("{export} {}: relative error {error:.1e}, {} dispatches", port.name, session.plan().dispatches());
+        if error > TOLERANCE {
+            return Err(format!("output {}: relative error {error:.1e}", port.name));
+        }
+    }
+    Ok(())
+}
+
+/// Every n-th element, with the least n that leaves few.
+fn sampled(values: &[f32]) -> Vec<f32> {
+    values.iter().step_by(values.len().div_ceil(SAMPLES).max(1)).copied().collect()
+}
+
+fn expected(name: &str) -> Vec<f32> {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    let path = root().join("expected.safetensors");
+    let bytes = BYTES.get_or_init(|| fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())));
+    let tensors = SafeTensors::deserialize(bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let tensor = tensors.tensor(name).unwrap_or_else(|error| panic!("{name}: {error}"));
+    tensor.data().as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/onnx")
+}
+
+fn all_exports() -> Vec<String> {
+    let entries = fs::read_dir(root().join("exports")).expect("the exports are there");
+    let paths = entries.map(|entry| entry.expect("they can be listed").path());
+    let mut names: Vec<String> = paths.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect();
+    names.sort();
+    names
+}
+
+fn exports(network: &str) -> Vec<String> {
+    all_exports().into_iter().filter(|export| network_of(export) == network).collect()
+}
+
+/// The network of `NETWORK-EXPORTER-OPSET`.
+fn network_of(export: &str) -> &str {
+    export.split('-').next().unwrap_or_default()
+}
+
+fn text(error: shadernet::Error) -> String {
+    error.to_string()
+}
+
+/// A folder that goes when it is dropped.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("shadernet-onnx-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What can't be removed stays in a folder for such things.
+        let _left = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Copies an export to a folder and makes its weights beside it, or a file of their size; the copy's path.
+fn unpack(export: &str, folder: &Folder, values: bool) -> Result<PathBuf, String> {
+    let bytes = fs::read(root().join(format!("exports/{export}.onnx"))).map_err(|error| error.to_string())?;
+    let model = Stored::decode(&bytes[..]).map_err(|error| error.to_string())?;
+    let weights = Weights::seeded(0);
+    let write = || -> std::io::Result<PathBuf> {
+        let mut file = BufWriter::new(File::create(folder.0.join("weights.bin"))?);
+        let mut length = 0;
+        for tensor in model.graph.iter().flat_map(|graph| &graph.tensors).filter(|tensor| tensor.location == 1) {
+            let shape: Vec<usize> = tensor.dims.iter().map(|&size| size as usize).collect();
+            length += 4 * shape.iter().product::<usize>() as u64;
+            if values {
+                let constant = weights.get(&tensor.name, shape).expect("made up weights have all names");
+                constant.values().iter().try_for_each(|value| file.write_all(&value.to_le_bytes()))?;
+            }
+        }
+        file.flush()?;
+        file.get_ref().set_len(length)?;
+        let path = folder.0.join("model.onnx");
+        fs::write(&path, &bytes)?;
+        Ok(path)
+    };
+    write().map_err(|error| error.to_string())
+}
+
+/// A `ModelProto`, as far as its weights matter.
+#[derive(Message)]
+struct Stored {
+    #[prost(message, optional, tag = "7")]
+    graph: Option<StoredGraph>,
+}
+
+#[derive(Message)]
+struct StoredGraph {
+    #[prost(message, repeated, tag = "5")]
+    tensors: Vec<StoredTensor>,
+}
+
+#[derive(Message)]
+struct StoredTensor {
+    #[prost(int64, repeated, tag = "1")]
+    dims: Vec<i64>,
+    #[prost(string, tag = "8")]
+    name: String,
+    /// 1: in another file, in the order of the tensors.
+    #[prost(int32, tag = "14")]
+    location: i32,
+}

@@ -1,0 +1,101 @@
+//! `shadernet run model.onnx` and the subcommands that measure.
+
+use super::model::{FLOAT, INT64, Model, Size, floats, int, list, port};
+use shadernet::import::npy;
+use shadernet::{Data, Shape};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn shadernet(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shadernet"));
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    command.args(args).env("XDG_RUNTIME_DIR", folder).env("XDG_CACHE_HOME", folder).env_remove("RUST_LOG");
+    command.output().expect("the command is built")
+}
+
+fn runs(args: &[&str]) -> String {
+    let output = shadernet(args);
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("it is text")
+}
+
+fn fails(args: &[&str], what: &[&str]) {
+    let output = shadernet(args);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && what.iter().all(|what| message.contains(what)), "{args:?}: {message}");
+}
+
+/// A layer over rows of 3, of as many as come; which of its two results is the larger one; and the input in another shape.
+fn network(folder: &Path) -> String {
+    let model = Model::new(17)
+        .port("x", FLOAT, &[Size::Named("rows"), Size::Of(3)])
+        .typed("shape", INT64, &[2])
+        .initialiser(&floats("w", &[3, 2], &[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]))
+        .node("MatMul", &["x", "w"], &["scores/1"], &[])
+        .node("ArgMax", &["scores/1"], &["best"], &[int("axis", 1), int("keepdims", 0)])
+        .node("Reshape", &["x", "shape"], &["again"], &[])
+        .output("scores/1")
+        .with(12, &port("best", INT64, &[]))
+        .output("again");
+    let path = folder.join("network.onnx");
+    std::fs::write(&path, model.bytes()).expect("it can be written");
+    path.to_str().expect("it is text").to_owned()
+}
+
+#[test]
+fn a_file_runs_and_is_measured() {
+    let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-command-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it can be made");
+    let path = |name: &str| folder.join(name).to_str().expect("it is text").to_owned();
+    let file = network(&folder);
+    npy::write(Path::new(&path("x.npy")), &[2, 3], &[1.0f32, 2.0, 3.0, 9.0, 5.0, 6.0]).expect("it can be written");
+    npy::write(Path::new(&path("shape.npy")), &[2], &[3i64, -1]).expect("it can be written");
+    std::fs::write(path("shape.pb"), &list("", &[3, -1]).0).expect("it can be written");
+
+    let (x, out) = (format!("x={}", path("x.npy")), path("out"));
+    for shape in ["shape.npy", "shape.pb"] {
+        let shape = format!("shape={}", path(shape));
+        let text = runs(&["run", &file, "--input", &x, "--input", &shape, "--output", &out, "--top", "1"]);
+        assert!(text.contains("scores_1.npy: scores/1 float [2, 2]") && text.contains("best int64 [2]"), "{text}");
+        assert!(text.contains("class 1") && text.contains("class 0") && text.contains("first inference"), "{text}");
+        let read = |name: &str| npy::read_data(&Path::new(&out).join(name)).expect("it was written");
+        assert_eq!(read("scores_1.npy"), (Shape::from([2, 2]), Data::F32(vec![1.0, 2.0, 9.0, 5.0])));
+        assert_eq!(read("best.npy"), (Shape::from([2]), Data::I32(vec![1, 0])));
+        assert_eq!(read("again.npy").0, Shape::from([3, 2]));
+        let bytes = std::fs::read(Path::new(&out).join("best.npy")).expect("it was written");
+        assert!(String::from_utf8_lossy(&bytes).contains("'<i8'"));
+        std::fs::remove_dir_all(&out).expect("it was made");
+    }
+
+    let plain = path("plain.onnx");
+    let model = Model::new(17)
+        .port("x", FLOAT, &[Size::Named("batch"), Size::Named("length"), Size::Of(4)])
+        .node("Relu", &["x"], &["y"], &[])
+        .output("y");
+    std::fs::write(&plain, model.bytes()).expect("it can be written");
+    let text = runs(&["summary", &plain, "--batch", "2", "--dim", "length=5"]);
+    assert!(text.contains("[2, 5, 4]"), "{text}");
+    let text = runs(&["bench", &plain, "--batch", "1,2", "--dim", "length=5", "--frames", "3", "--no-cache"]);
+    assert!(text.contains("first inference, batch 2"), "{text}");
+    let text = runs(&["profile", &plain, "--dim", "length=5", "--frames", "2"]);
+    assert!(text.contains("relu"), "{text}");
+
+    for (args, what) in [
+        (&["run", &file, "--input", &x][..], &["--input", "shape=FILE"][..]),
+        (&["run", &file, "--input", &path("x.npy")], &["--input", "NAME=FILE"]),
+        (&["run", &file, "--input", &x, "--input", &x], &["--input", "once"]),
+        (&["run", &file, "--input", "z=a.npy"], &["--input", "x, shape", "z"]),
+        (&["run", &plain, "--input", &path("x.npy")], &["x", "[batch, length, 4]", "[2, 3]"]),
+        (&["run", &plain, "--input", &path("none.npy")], &["none.npy"]),
+        (&["summary", &plain], &["\"x\"", "length"]),
+        (&["summary", &plain, "--dim", "length"], &["NAME=SIZE"]),
+        (&["summary", &path("none.onnx")], &["none.onnx"]),
+        (&["summary", &file], &["Reshape", "shape"]),
+        (&["bench", &plain, "--weights", "w.safetensors"], &["--weights", "plain.onnx"]),
+        (&["bench", &plain, "--size", "4x4"], &["--size"]),
+        (&["bench", "resnet18", "--dim", "length=5"], &["--dim", "length"]),
+    ] {
+        fails(args, what);
+    }
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}

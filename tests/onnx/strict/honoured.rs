@@ -1,0 +1,491 @@
+//! What is honoured to the letter, with numbers: what others have computed wrongly in silence.
+
+use crate::model::{
+    BOOL, FLOAT, INT8, INT32, INT64, Message, Model, Size, UINT64, float, floats, int, ints, list, longs, raw, string,
+    tensor,
+};
+use crate::{graph, refusal};
+use pollster::block_on;
+use shadernet::import::onnx::{Bindings, Onnx};
+use shadernet::{Context, ContextOptions, Data};
+use std::sync::OnceLock;
+
+pub fn context() -> &'static Context {
+    static CONTEXT: OnceLock<Context> = OnceLock::new();
+    CONTEXT.get_or_init(|| {
+        let context = block_on(Context::with(&ContextOptions::from_env()));
+        context.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
+    })
+}
+
+/// What the first output of a model is for these inputs, which aren't known when its graph is built.
+fn run(model: &Model, bindings: &Bindings, inputs: &[Data]) -> Vec<f32> {
+    let graph = Onnx::from_bytes(model.bytes()).and_then(|onnx| onnx.graph(bindings));
+    let graph = graph.unwrap_or_else(|error| panic!("{error}"));
+    let session = shadernet::Model::new(context(), &graph).and_then(|model| model.session(1));
+    let session = session.unwrap_or_else(|error| panic!("{error}"));
+    session.run_blocking(inputs).unwrap_or_else(|error| panic!("{error}"))[0].to_f32()
+}
+
+#[track_caller]
+fn same(got: &[f32], wanted: &[f32]) {
+    assert_eq!(got.len(), wanted.len(), "{got:?}, wanted {wanted:?}");
+    for (i, (got, wanted)) in got.iter().zip(wanted).enumerate() {
+        assert!((got - wanted).abs() <= 1e-5 * wanted.abs().max(1.0), "element {i}: {got}, wanted {wanted}");
+    }
+}
+
+/// The output of one node, whose other inputs are these constants.
+#[track_caller]
+fn check(opset: i64, op: &str, x: (&[i64], &[f32]), constants: &[Message], attributes: &[Message], wanted: &[f32]) {
+    let (mut model, mut inputs) = (Model::new(opset).input("x", x.0).output("y"), vec!["x".to_owned()]);
+    for constant in constants {
+        let name = format!("c{}", inputs.len());
+        // Of a field that occurs twice the last one counts.
+        model = model.initialiser(&Message([&constant.0[..], &Message::default().bytes(8, &name).0].concat()));
+        inputs.push(name);
+    }
+    let model = model.with(1, &crate::model::node_of("", op, &inputs, &["y"], attributes));
+    same(&run(&model, &Bindings::new(), &[x.1.to_vec().into()]), wanted);
+}
+
+/// Numbers that no symmetry hides: their order and their signs matter.
+fn numbers(count: usize) -> Vec<f32> {
+    (0..count).map(|i| ((i * 37 + 11) % 29) as f32 / 8.0 - 1.5).collect()
+}
+
+/// A window over an image, an axis each: sizes, strides, dilations, and what is before and after.
+#[derive(Clone, Copy)]
+struct Window {
+    size: [usize; 2],
+    stride: [usize; 2],
+    dilation: [usize; 2],
+    /// Top, left, bottom, right.
+    pads: [usize; 4],
+}
+
+impl Window {
+    fn outputs(&self, image: [usize; 2]) -> [usize; 2] {
+        [0, 1].map(|a| {
+            let span = self.dilation[a] * (self.size[a] - 1) + 1;
+            (image[a] + self.pads[a] + self.pads[a + 2] - span) / self.stride[a] + 1
+        })
+    }
+
+    /// The pixel that tap `k` of output `o` sees, if it isn't padding.
+    fn pixel(&self, image: [usize; 2], o: [usize; 2], k: [usize; 2]) -> Option<[usize; 2]> {
+        let at = |a: usize| {
+            let place = o[a] * self.stride[a] + k[a] * self.dilation[a];
+            place.checked_sub(self.pads[a]).filter(|&place| place < image[a])
+        };
+        Some([at(0)?, at(1)?])
+    }
+}
+
+fn grid([h, w]: [usize; 2]) -> impl Iterator<Item = [usize; 2]> {
+    (0..h).flat_map(move |y| (0..w).map(move |x| [y, x]))
+}
+
+/// A convolution of one image by loops: `x` is `[channels, ..]`, `w` is `[out, channels / groups, ..]`.
+fn convolution(x: &[f32], image: [usize; 2], w: &[f32], [out, each, groups]: [usize; 3], window: Window) -> Vec<f32> {
+    let taps = window.size[0] * window.size[1];
+    let mut y = Vec::new();
+    for o in 0..out {
+        let group = o / (out / groups);
+        for place in grid(window.outputs(image)) {
+            let mut sum = 0.0;
+            for c in 0..each {
+                for (t, k) in grid(window.size).enumerate() {
+                    if let Some([row, column]) = window.pixel(image, place, k) {
+                        let pixel = x[((group * each + c) * image[0] + row) * image[1] + column];
+                        sum += pixel * w[(o * each + c) * taps + t];
+                    }
+                }
+            }
+            y.push(sum);
+        }
+    }
+    y
+}
+
+#[test]
+fn convolutions_have_groups_strides_dilations_and_pads_of_their_own() {
+    let (image, w) = ([9, 11], numbers(6 * 2 * 6));
+    let x = numbers(4 * 9 * 11);
+    let window = Window { size: [3, 2], stride: [2, 3], dilation: [2, 1], pads: [1, 0, 2, 3] };
+    let attributes = [
+        int("group", 2),
+        ints("strides", &[2, 3]),
+        ints("dilations", &[2, 1]),
+        ints("pads", &[1, 0, 2, 3]),
+        ints("kernel_shape", &[3, 2]),
+    ];
+    let wanted = convolution(&x, image, &w, [6, 2, 2], window);
+    check(11, "Conv", (&[1, 4, 9, 11], &x), &[floats("", &[6, 2, 3, 2], &w)], &attributes, &wanted);
+    let other = floats("", &[6, 2, 3, 2], &w);
+    let shape = [ints("kernel_shape", &[2, 3])];
+    let model = Model::new(11)
+        .input("x", &[1, 4, 9, 11])
+        .output("y")
+        .initialiser(&Message([other.0, Message::default().bytes(8, "w").0].concat()));
+    assert!(
+        refusal(&model.node("Conv", &["x", "w"], &["y"], &shape)).contains("attribute kernel_shape: wanted [3, 2]")
+    );
+}
+
+/// Each axis has a padding of its own, the larger half of which is after or before.
+#[test]
+fn automatic_padding_is_computed_for_each_axis() {
+    for (image, size, stride) in [([7, 10], [3, 4], [2, 3]), ([5, 6], [2, 5], [1, 2]), ([8, 8], [1, 3], [3, 1])] {
+        let x = numbers(image[0] * image[1]);
+        let w = numbers(size[0] * size[1]);
+        for auto in ["SAME_UPPER", "SAME_LOWER"] {
+            let mut pads = [0; 4];
+            for a in 0..2 {
+                let outputs = image[a].div_ceil(stride[a]);
+                let all = ((outputs - 1) * stride[a] + size[a]).saturating_sub(image[a]);
+                let (less, more) = (all / 2, all - all / 2);
+                (pads[a], pads[a + 2]) = if auto == "SAME_UPPER" { (less, more) } else { (more, less) };
+            }
+            let window = Window { size, stride, dilation: [1, 1], pads };
+            let [k, s] = [size, stride].map(|pair| pair.map(|number| number as i64));
+            let dims = [1, 1, image[0] as i64, image[1] as i64];
+            let wanted = convolution(&x, image, &w, [1, 1, 1], window);
+            let attributes = [string("auto_pad", auto), ints("strides", &s)];
+            check(11, "Conv", (&dims, &x), &[floats("", &[1, 1, k[0], k[1]], &w)], &attributes, &wanted);
+            let seen = |o| grid(size).filter_map(move |t| window.pixel(image, o, t)).map(|[r, c]| r * image[1] + c);
+            let wanted: Vec<f32> =
+                grid(window.outputs(image)).map(|o| seen(o).map(|at| x[at]).fold(f32::MIN, f32::max)).collect();
+            let attributes = [string("auto_pad", auto), ints("strides", &s), ints("kernel_shape", &k)];
+            check(11, "MaxPool", (&dims, &x), &[], &attributes, &wanted);
+        }
+    }
+}
+
+#[test]
+fn average_pooling_counts_what_it_says() {
+    let (image, x) = ([4, 5], numbers(20));
+    let window = Window { size: [3, 2], stride: [2, 2], dilation: [1, 1], pads: [1, 1, 1, 0] };
+    for include in [false, true] {
+        let wanted: Vec<f32> = grid(window.outputs(image))
+            .map(|o| {
+                let seen: Vec<f32> = grid(window.size)
+                    .filter_map(|k| window.pixel(image, o, k))
+                    .map(|[row, column]| x[row * 5 + column])
+                    .collect();
+                seen.iter().sum::<f32>() / if include { 6.0 } else { seen.len() as f32 }
+            })
+            .collect();
+        let attributes = [
+            ints("kernel_shape", &[3, 2]),
+            ints("strides", &[2, 2]),
+            ints("pads", &[1, 1, 1, 0]),
+            int("count_include_pad", include.into()),
+        ];
+        check(11, "AveragePool", (&[1, 1, 4, 5], &x), &[], &attributes, &wanted);
+    }
+    // With ceil_mode the last window hangs over the end: what is there is what it is the mean of.
+    let attributes = [ints("kernel_shape", &[2]), ints("strides", &[2]), int("ceil_mode", 1)];
+    check(19, "AveragePool", (&[1, 1, 5], &[1.0, 2.0, 3.0, 5.0, 9.0]), &[], &attributes, &[1.5, 4.0, 9.0]);
+    let attributes = [ints("kernel_shape", &[2]), ints("strides", &[2]), int("ceil_mode", 0)];
+    check(19, "AveragePool", (&[1, 1, 5], &[1.0, 2.0, 3.0, 5.0, 9.0]), &[], &attributes, &[1.5, 4.0]);
+}
+
+#[test]
+fn clip_has_bounds_as_attributes_constants_and_inputs() {
+    let x = [-3.0, -0.5, 0.25, 2.0, 9.0];
+    let at = (&[5][..], &x[..]);
+    let wanted = [-0.75, -0.5, 0.25, 1.5, 1.5];
+    check(6, "Clip", at, &[], &[float("min", -0.75), float("max", 1.5)], &wanted);
+    check(6, "Clip", at, &[], &[float("max", 1.5)], &[-3.0, -0.5, 0.25, 1.5, 1.5]);
+    check(6, "Clip", at, &[], &[float("min", 0.5)], &[0.5, 0.5, 0.5, 2.0, 9.0]);
+    check(13, "Clip", at, &[floats("", &[], &[-0.75]), floats("", &[], &[1.5])], &[], &wanted);
+    check(13, "Clip", at, &[], &[], &x);
+    let model = Model::new(13).input("x", &[5]).input("lo", &[]).input("hi", &[]).output("y");
+    let both = model.clone().node("Clip", &["x", "lo", "hi"], &["y"], &[]);
+    let data = |values: &[f32]| Data::from(values.to_vec());
+    let inputs = [data(&x), data(&[-0.75]), data(&[1.5])];
+    same(&run(&both, &Bindings::new(), &inputs), &wanted);
+    let upper =
+        Model::new(13).input("x", &[5]).input("hi", &[]).output("y").node("Clip", &["x", "", "hi"], &["y"], &[]);
+    same(&run(&upper, &Bindings::new(), &[data(&x), data(&[1.5])]), &[-3.0, -0.5, 0.25, 1.5, 1.5]);
+    // What opset 6 had as attributes, opset 11 doesn't have.
+    let old = Model::new(13).input("x", &[5]).output("y").node("Clip", &["x"], &["y"], &[float("min", 0.0)]);
+    assert!(refusal(&old).contains("got \"min\""), "{}", refusal(&old));
+}
+
+#[test]
+fn activations_have_their_parameters() {
+    let x = [-4.0, -1.0, -0.25, 0.0, 0.5, 3.0];
+    let at = (&[6][..], &x[..]);
+    let of = |f: &dyn Fn(f32) -> f32| x.map(f);
+    let elu = |alpha: f32| move |x: f32| if x < 0.0 { alpha * x.exp_m1() } else { x };
+    check(6, "Elu", at, &[], &[float("alpha", 0.3)], &of(&elu(0.3)));
+    check(6, "Elu", at, &[], &[], &of(&elu(1.0)));
+    let leaky = |alpha: f32| move |x: f32| if x < 0.0 { alpha * x } else { x };
+    check(6, "LeakyRelu", at, &[], &[float("alpha", 0.3)], &of(&leaky(0.3)));
+    check(6, "LeakyRelu", at, &[], &[], &of(&leaky(0.01)));
+    let hard = |alpha: f32, beta: f32| move |x: f32| (alpha * x + beta).clamp(0.0, 1.0);
+    check(6, "HardSigmoid", at, &[], &[], &of(&hard(0.2, 0.5)));
+    check(6, "HardSigmoid", at, &[], &[float("alpha", 0.1), float("beta", 0.3)], &of(&hard(0.1, 0.3)));
+    check(6, "HardSigmoid", at, &[], &[float("alpha", 1.0 / 6.0)], &of(&hard(1.0 / 6.0, 0.5)));
+    let selu = |alpha: f32, gamma: f32| move |x: f32| gamma * if x < 0.0 { alpha * x.exp_m1() } else { x };
+    check(6, "Selu", at, &[], &[], &of(&selu(1.673_263_2, 1.050_701)));
+    check(6, "Selu", at, &[], &[float("alpha", 2.0), float("gamma", 0.5)], &of(&selu(2.0, 0.5)));
+    check(10, "ThresholdedRelu", at, &[], &[float("alpha", 0.6)], &of(&|x| if x > 0.6 { x } else { 0.0 }));
+}
+
+/// `alpha a b + beta c` for all ways in which the operands lie and c is broadcast.
+#[test]
+fn gemm_has_factors_transpositions_and_a_bias_of_any_shape() {
+    let [m, k, n] = [3usize, 5, 4];
+    let (a, w, c) = (numbers(m * k), numbers(k * n + 7)[7..].to_vec(), numbers(m * n));
+    for (turned_a, turned_b, known) in
+        [(0, 0, true), (0, 1, true), (1, 0, true), (1, 1, true), (1, 0, false), (0, 1, false)]
+    {
+        for (alpha, beta) in [(1.0, 1.0), (0.5, -2.0), (2.0, 0.0)] {
+            for bias in [&[][..], &[1], &[4], &[1, 4], &[3, 1], &[3, 4]] {
+                let of_c = |i: usize, j: usize| match *bias {
+                    [3, 1] => c[i],
+                    [3, 4] => c[i * n + j],
+                    [4] | [1, 4] => c[j],
+                    _ => c[0],
+                };
+                let mut wanted = Vec::new();
+                for i in 0..m {
+                    for j in 0..n {
+                        let at_a = |p: usize| a[if turned_a == 1 { p * m + i } else { i * k + p }];
+                        let at_b = |p: usize| w[if turned_b == 1 { j * k + p } else { p * n + j }];
+                        let sum: f32 = (0..k).map(|p| at_a(p) * at_b(p)).sum();
+                        wanted.push(alpha * sum + beta * of_c(i, j));
+                    }
+                }
+                let attributes =
+                    [float("alpha", alpha), float("beta", beta), int("transA", turned_a), int("transB", turned_b)];
+                let of_a = if turned_a == 1 { [5, 3] } else { [3, 5] };
+                let of_b = if turned_b == 1 { [4, 5] } else { [5, 4] };
+                let count = bias.iter().product::<i64>() as usize;
+                let model = Model::new(13).input("a", &of_a).initialiser(&floats("c", bias, &c[..count])).output("y");
+                let model = model.node("Gemm", &["a", "b", "c"], &["y"], &attributes);
+                let (model, mut inputs) = (model, vec![Data::from(a.clone())]);
+                let model = match known {
+                    true => model.initialiser(&floats("b", &of_b, &w)),
+                    false => {
+                        inputs.push(w.clone().into());
+                        model.input("b", &of_b)
+                    }
+                };
+                same(&run(&model, &Bindings::new(), &inputs), &wanted);
+            }
+        }
+    }
+}
+
+#[test]
+fn products_of_odd_sizes() {
+    for [batch, m, k, n] in [[1, 1, 1, 1], [1, 7, 13, 5], [3, 5, 9, 17], [2, 1, 33, 3]] {
+        let (a, w) = (numbers(batch * m * k), numbers(k * n));
+        let mut wanted = Vec::new();
+        for row in 0..batch * m {
+            for j in 0..n {
+                wanted.push((0..k).map(|p| a[row * k + p] * w[p * n + j]).sum());
+            }
+        }
+        let dims = [batch, m, k].map(|size| size as i64);
+        check(13, "MatMul", (&dims, &a), &[floats("", &[k as i64, n as i64], &w)], &[], &wanted);
+    }
+}
+
+/// Since opset 13 along an axis, before along all from it on as one.
+#[test]
+fn softmax_follows_the_rule_of_its_opset() {
+    let x = numbers(2 * 3 * 4);
+    let at = (&[2, 3, 4][..], &x[..]);
+    let over = |groups: &[Vec<usize>]| {
+        let mut y = vec![0.0; x.len()];
+        for group in groups {
+            let sum: f32 = group.iter().map(|&i| x[i].exp()).sum();
+            group.iter().for_each(|&i| y[i] = x[i].exp() / sum);
+        }
+        y
+    };
+    let rows: Vec<Vec<usize>> = (0..6).map(|row| (row * 4..row * 4 + 4).collect()).collect();
+    let middle: Vec<Vec<usize>> = (0..8).map(|i| (0..3).map(|j| i / 4 * 12 + j * 4 + i % 4).collect()).collect();
+    let planes: Vec<Vec<usize>> = (0..2).map(|plane| (plane * 12..plane * 12 + 12).collect()).collect();
+    check(13, "Softmax", at, &[], &[], &over(&rows));
+    check(13, "Softmax", at, &[], &[int("axis", 1)], &over(&middle));
+    check(13, "Softmax", at, &[], &[int("axis", -2)], &over(&middle));
+    check(11, "Softmax", at, &[], &[], &over(&planes));
+    check(11, "Softmax", at, &[], &[int("axis", 2)], &over(&rows));
+    check(11, "Softmax", at, &[], &[int("axis", 0)], &over(&[(0..24).collect()]));
+    let logs: Vec<f32> = over(&planes).iter().map(|y| y.ln()).collect();
+    check(11, "LogSoftmax", at, &[], &[], &logs);
+}
+
+#[test]
+fn batch_normalisation_has_an_epsilon() {
+    let x = numbers(2 * 3);
+    let [scale, bias, mean, var] = [[1.0, -2.0, 0.5], [0.1, 0.2, 0.3], [0.5, 0.0, -1.0], [0.01, 0.04, 0.0]];
+    for (epsilon, attributes) in [(0.1f32, vec![float("epsilon", 0.1)]), (1e-5, vec![])] {
+        let wanted: Vec<f32> =
+            (0..6).map(|i| (x[i] - mean[i % 3]) / (var[i % 3] + epsilon).sqrt() * scale[i % 3] + bias[i % 3]).collect();
+        let constants = [scale, bias, mean, var].map(|values| floats("", &[3], &values));
+        check(9, "BatchNormalization", (&[2, 3, 1, 1], &x), &constants, &attributes, &wanted);
+    }
+}
+
+#[test]
+fn gather_and_slice_count_from_the_end() {
+    let x = numbers(3 * 4);
+    let at = (&[3, 4][..], &x[..]);
+    let column = |j: usize| [x[j], x[4 + j], x[8 + j]];
+    let pair = |a: [f32; 3], b: [f32; 3]| (0..3).flat_map(|i| [a[i], b[i]]).collect::<Vec<_>>();
+    check(13, "Gather", at, &[list("", &[-1, 0])], &[int("axis", 1)], &pair(column(3), column(0)));
+    check(13, "Gather", at, &[longs("", &[], &[-4])], &[int("axis", -1)], &column(0));
+    let far = one("Gather", &[3, 4], &[list("", &[-4])]);
+    assert!(refusal(&far).contains("indices: wanted places in 3, got -4"), "{}", refusal(&far));
+    let slice = |starts: &[i64], ends: &[i64], axes: &[i64], steps: &[i64], wanted: &[f32]| {
+        check(13, "Slice", at, &[list("", starts), list("", ends), list("", axes), list("", steps)], &[], wanted);
+    };
+    slice(&[-1], &[i64::MIN], &[1], &[-1], &(0..12).map(|i| x[i / 4 * 4 + 3 - i % 4]).collect::<Vec<_>>());
+    slice(&[i64::MAX], &[i64::MIN], &[0], &[-2], &[&x[8..], &x[..4]].concat());
+    slice(&[1], &[i64::MAX], &[-1], &[2], &pair(column(1), column(3)));
+    slice(&[-2, 1], &[i64::MAX, -1], &[0, 1], &[1, 1], &[x[5], x[6], x[9], x[10]]);
+    slice(&[0], &[i64::MAX], &[1], &[i64::MAX], &column(0));
+    slice(&[3], &[i64::MIN], &[1], &[i64::MIN], &column(3));
+    check(
+        9,
+        "Slice",
+        at,
+        &[],
+        &[ints("starts", &[-2]), ints("ends", &[i64::MAX]), ints("axes", &[1])],
+        &pair(column(2), column(3)),
+    );
+}
+
+fn one(op: &str, sizes: &[i64], constants: &[Message]) -> Model {
+    let named = |constant: &Message| Message([&constant.0[..], &Message::default().bytes(8, "c").0].concat());
+    let model = constants.iter().fold(Model::new(17), |model, constant| model.initialiser(&named(constant)));
+    model.input("x", sizes).output("y").node(op, &["x", "c"], &["y"], &[])
+}
+
+#[test]
+fn integers_that_32_bits_do_not_hold_are_an_error() {
+    let add = |constant: &Message, element: i64| {
+        let model = Model::new(13).typed("x", element, &[1]).initialiser(constant).output("y");
+        model.node("Add", &["x", "c"], &["y"], &[])
+    };
+    let last = i64::from(i32::MAX);
+    let x = Data::from(vec![-1]);
+    let model = add(&list("c", &[last]), INT64);
+    assert_eq!(run(&model, &Bindings::new(), &[x]), [(i32::MAX - 1) as f32]);
+    for value in [last + 1, i64::from(i32::MIN) - 1, i64::MAX, i64::MIN] {
+        let error = refusal(&add(&list("c", &[value]), INT64));
+        assert!(error.contains(&format!("wanted integers of 32 bits, got {value}")), "{error}");
+    }
+    let error = refusal(&Model::new(13).initialiser(&raw("w", UINT64, &[1], &[255; 8])).output("w"));
+    assert!(error.contains("wanted integers of 32 bits, got 18446744073709551615"), "{error}");
+    // As a shape, an axis or a bound they are what they are.
+    graph(&one("Reshape", &[2, 3], &[list("", &[-1])])).expect("a shape is never on the device");
+}
+
+/// Before opset 7 the second operand was broadcast only where the node said so, from an axis on.
+#[test]
+fn old_broadcasting_has_an_axis() {
+    let (x, y) = (numbers(2 * 3 * 4), [10.0, 20.0, 30.0]);
+    let wanted: Vec<f32> = (0..24).map(|i| x[i] + y[i / 4 % 3]).collect();
+    let at = (&[2, 3, 4][..], &x[..]);
+    check(6, "Add", at, &[floats("", &[3], &y)], &[int("broadcast", 1), int("axis", 1)], &wanted);
+    let last: Vec<f32> = (0..24).map(|i| x[i] * [1.0, 2.0, 3.0, 4.0][i % 4]).collect();
+    check(6, "Mul", at, &[floats("", &[4], &[1.0, 2.0, 3.0, 4.0])], &[int("broadcast", 1)], &last);
+    let model = |attributes: &[Message]| {
+        let model = Model::new(6).input("x", &[2, 3, 4]).input("z", &[3]).output("y");
+        refusal(&model.node("Add", &["x", "z"], &["y"], attributes))
+    };
+    assert!(model(&[]).contains("without broadcast=1 before opset 7"), "{}", model(&[]));
+    assert!(model(&[int("broadcast", 1), int("axis", 3)]).contains("attribute axis"));
+    let new = Model::new(7).input("x", &[2, 3, 4]).input("z", &[4]).output("y");
+    let new = refusal(&new.node("Add", &["x", "z"], &["y"], &[int("broadcast", 1)]));
+    assert!(new.contains("got \"broadcast\""), "{new}");
+}
+
+#[test]
+fn a_weight_that_two_nodes_read_is_one_constant() {
+    let model = Model::new(13).input("x", &[2, 4]).initialiser(&floats("w", &[4, 4], &numbers(16))).output("y");
+    let model = model.node("Gemm", &["x", "w"], &["a"], &[int("transB", 1)]);
+    let model = model.node("Gemm", &["a", "w"], &["y"], &[int("transB", 1)]);
+    let graph = graph(&model).expect("two layers");
+    let ids: Vec<u64> =
+        graph.nodes().iter().flat_map(|node| node.op.parameters()).map(|constant| constant.id()).collect();
+    assert_eq!(ids.len(), 2, "{graph:?}");
+    assert_eq!(ids[0], ids[1]);
+}
+
+/// A batch and a length that stay open until a graph is built.
+fn open_network() -> Onnx {
+    let model = Model::new(13).port("x", FLOAT, &[Size::Named("batch"), Size::Named("sequence"), Size::Of(3)]);
+    let model = model.initialiser(&floats("w", &[3, 2], &numbers(6))).initialiser(&list("minus", &[-1]));
+    let model = model.node("Shape", &["x"], &["s"], &[]).node("MatMul", &["x", "w"], &["a"], &[]);
+    let model = model.node("Gather", &["s", "zero"], &["n"], &[]).initialiser(&list("zero", &[0]));
+    let model = model.node("Concat", &["n", "minus"], &["shape"], &[int("axis", 0)]);
+    let model = model.node("Reshape", &["a", "shape"], &["y"], &[]).output("y");
+    Onnx::from_bytes(model.bytes()).expect("it is whole")
+}
+
+#[test]
+fn open_sizes_are_bound_by_name() {
+    let onnx = open_network();
+    let missing = onnx.graph(&Bindings::new()).map(|_| ()).expect_err("the sequence is open").to_string();
+    assert!(missing.contains("a size for \"sequence\""), "{missing}");
+    for [batch, sequence] in [[1, 1], [2, 5], [3, 4]] {
+        let graph = onnx.graph(&Bindings::new().batch(batch).size("sequence", sequence)).expect("all is said");
+        let session = shadernet::Model::new(context(), &graph).and_then(|model| model.session(1)).expect("it fits");
+        assert_eq!(session.outputs()[0].shape[..], [batch, sequence * 2]);
+        let (x, w) = (numbers(batch * sequence * 3), numbers(6));
+        let got = session.run_blocking(&[&x]).expect("it runs")[0].to_f32();
+        let wanted: Vec<f32> =
+            (0..batch * sequence * 2).map(|i| (0..3).map(|k| x[i / 2 * 3 + k] * w[k * 2 + i % 2]).sum()).collect();
+        same(&got, &wanted);
+    }
+    let named = onnx.graph(&Bindings::new().size("batch", 4).size("sequence", 2)).expect("by name too");
+    assert_eq!(named.inputs()[0].shape[..], [4, 2, 3]);
+}
+
+#[test]
+fn graphs_for_two_batches_share_their_weights() {
+    // A context of its own: what it creates is only this test's.
+    let context = block_on(Context::with(&ContextOptions::from_env())).expect("there is one");
+    let onnx = open_network();
+    let build = move |batch: usize| onnx.graph(&Bindings::new().batch(batch).size("sequence", 5));
+    let objects = |model: &shadernet::Model, batch: usize| {
+        let start = context.created();
+        let session = model.session(batch).expect("it fits");
+        let outputs = session.run_blocking(&[vec![1.0; batch * 15]]).expect("it runs");
+        assert_eq!(outputs[0].to_f32().len(), batch * 10);
+        context.created() - start
+    };
+    let model = shadernet::Model::for_batches(&context, build.clone());
+    objects(&model, 2);
+    objects(&model, 3);
+    let again = objects(&model, 3);
+    let other = shadernet::Model::for_batches(&context, build);
+    let (first, second) = (objects(&other, 2), objects(&other, 3));
+    assert!(second < first, "the weights are uploaded once: {first} objects, then {second}");
+    assert_eq!(second, again, "another batch shares them like the same one");
+}
+
+#[test]
+fn constants_of_each_type_are_read() {
+    let of = |attribute: Message| {
+        let model = Model::new(13).input("x", &[2]).output("y").node("Constant", &[], &["c"], &[attribute]);
+        let model = model.node("Cast", &["c"], &["f"], &[int("to", FLOAT)]).node("Add", &["x", "f"], &["y"], &[]);
+        run(&model, &Bindings::new(), &[vec![0.0, 1.0].into()])
+    };
+    assert_eq!(of(int("value_int", -3)), [-3.0, -2.0]);
+    assert_eq!(of(float("value_float", 2.5)), [2.5, 3.5]);
+    assert_eq!(of(ints("value_ints", &[4, 5])), [4.0, 6.0]);
+    assert_eq!(of(crate::model::float_list("value_floats", &[0.5, 0.25])), [0.5, 1.25]);
+    assert_eq!(of(tensor("value", &raw("", INT8, &[2], &[255, 1]))), [-1.0, 2.0]);
+    assert_eq!(of(tensor("value", &raw("", BOOL, &[2], &[0, 1]))), [0.0, 2.0]);
+    assert_eq!(of(tensor("value", &raw("", INT32, &[], &[1, 0, 0, 128]))), [-2_147_483_647.0, -2_147_483_646.0]);
+}

@@ -1,0 +1,36 @@
+//! What an importer mustn't get wrong in silence: what is honoured, what is refused, and files that are meant to harm.
+
+#![expect(unreachable_pub, reason = "in a test binary nothing is reachable: `pub` says what the other files use")]
+
+#[cfg(feature = "cli")]
+mod command;
+mod honoured;
+mod hostile;
+mod memory;
+mod model;
+mod mutation;
+mod refused;
+
+use shadernet::import::onnx::{Bindings, Onnx};
+use shadernet::kernel::Caps;
+use shadernet::{Graph, Plan};
+
+#[global_allocator]
+static ALLOCATOR: memory::Counted = memory::Counted;
+
+fn graph(model: &model::Model) -> shadernet::Result<Graph> {
+    Onnx::from_bytes(model.bytes())?.graph(&Bindings::new())
+}
+
+/// All that a file meets before a device does.
+fn plan(onnx: &Onnx) -> shadernet::Result<Plan> {
+    Plan::new(&onnx.graph(&Bindings::new())?.fused(), 1, &Caps::portable())
+}
+
+/// The message of what must be refused.
+fn refusal(model: &model::Model) -> String {
+    match graph(model) {
+        Ok(graph) => panic!("it should be refused: {graph:?}"),
+        Err(error) => error.to_string(),
+    }
+}

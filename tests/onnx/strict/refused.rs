@@ -1,0 +1,181 @@
+//! What isn't supported is refused by name: the node, the operator, the attribute, and what would have served.
+
+use crate::model::{
+    FLOAT, Message, Model, STRING, Size, float, floats, int, ints, list, node_of, port, raw, string, string_list,
+    subgraph, tensor,
+};
+use crate::refusal;
+use shadernet::import::onnx::{Bindings, Onnx};
+
+/// A model of one node from x to y, whose name is "the node".
+fn node(opset: i64, op: &str, inputs: &[&str], attributes: &[Message]) -> Model {
+    let node = node_of("", op, inputs, &["y"], attributes).bytes(3, "the node");
+    Model::new(opset).input("x", &[1, 2, 4, 4]).with(1, &node).output("y")
+}
+
+/// Fails unless the message of a refusal has all these words.
+#[track_caller]
+fn refused(model: &Model, words: &[&str]) {
+    let message = refusal(model);
+    for word in words {
+        assert!(message.contains(word), "wanted \"{word}\" in: {message}");
+    }
+}
+
+#[test]
+fn attributes_that_are_unknown_or_of_another_type_are_named() {
+    refused(
+        &node(13, "LeakyRelu", &["x"], &[float("alpha", 0.1), int("slope", 1)]),
+        &["LeakyRelu \"the node\": attributes: wanted only what is supported in opset 13: alpha", "got \"slope\""],
+    );
+    refused(&node(13, "Softmax", &["x"], &[int("axes", 1)]), &["Softmax \"the node\"", "opset 13: axis", "\"axes\""]);
+    refused(&node(13, "Relu", &["x"], &[string("why", "not")]), &["got \"why\""]);
+    let typed = |attribute| node(13, "LeakyRelu", &["x"], &[attribute]);
+    refused(
+        &typed(int("alpha", 1)),
+        &["LeakyRelu \"the node\": attribute alpha: wanted a value of type Float, got Int"],
+    );
+    refused(&typed(string("alpha", "1")), &["wanted a value of type Float, got String"]);
+    refused(&typed(string_list("alpha", &["1"])), &["wanted a value of type Float, got Strings"]);
+    let unknown = Message::default().bytes(1, "alpha").float(2, 0.5).int(20, 77);
+    refused(&typed(unknown), &["wanted a value of type Float, got type 77"]);
+    // Old files don't say the type: then the value does.
+    let untyped = |value: Message| typed(Message([Message::default().bytes(1, "alpha").0, value.0].concat()));
+    refused(&untyped(Message::default().int(3, 7)), &["wanted a value of type Float, got Int"]);
+    crate::graph(&untyped(Message::default().float(2, 0.5))).expect("a float without a type");
+    refused(
+        &node(13, "LeakyRelu", &["x"], &[float("alpha", 0.1), float("alpha", 0.2)]),
+        &["each once", "\"alpha\" twice"],
+    );
+    let of_a_call = float("alpha", 0.0).bytes(21, "slope");
+    refused(&typed(of_a_call), &["attribute alpha: wanted a value of its own", "\"slope\""]);
+}
+
+#[test]
+fn operators_and_domains_that_are_unknown_are_named() {
+    refused(&node(13, "Frobnicate", &["x"], &[]), &["Frobnicate \"the node\": not supported: the operator Frobnicate"]);
+    let of = |domain: &str| {
+        Model::new(13).input("x", &[1]).with(1, &node_of(domain, "Relu", &["x"], &["y"], &[])).output("y")
+    };
+    refused(&of("org.example").opset("org.example", 1), &["Relu \"y\"", "the operator Relu of org.example"]);
+    refused(&of("org.example"), &["operator set: wanted a version of \"org.example\", got none"]);
+    refused(&of("ai.onnx.ml").opset("ai.onnx.ml", 3), &["the operator Relu of ai.onnx.ml"]);
+    crate::graph(&of("ai.onnx")).expect("another name of the same");
+    for op in ["If", "Loop", "Scan"] {
+        let body = subgraph("body", &Message::default());
+        refused(&node(13, op, &["x"], &[body]), &[&format!("{op} \"the node\": not supported: the operator {op}")]);
+    }
+    refused(&node(13, "RandomNormalLike", &["x"], &[]), &["RandomNormalLike \"the node\"", "give them as an input"]);
+    refused(&node(13, "SequenceConstruct", &["x"], &[]), &["SequenceConstruct \"the node\"", "not sequences"]);
+    // What no output needs isn't looked at.
+    let aside = node(13, "Relu", &["x"], &[]).node("Frobnicate", &["x"], &["z"], &[]);
+    crate::graph(&aside).expect("nobody reads it");
+}
+
+#[test]
+fn operator_sets_that_are_missing_or_too_new_are_named() {
+    let none = Model::default().input("x", &[1]).node("Relu", &["x"], &["y"], &[]).output("y");
+    refused(&none, &["Relu \"y\": operator set: wanted a version of \"\", got none"]);
+    for version in [28, 1000, 0, -1, i64::MAX] {
+        refused(&node(version, "Relu", &["x"], &[]), &["operator set: wanted 1 to 27", &format!("got {version}")]);
+    }
+}
+
+#[test]
+fn inputs_that_are_too_many_or_too_few_are_counted() {
+    refused(&node(13, "Relu", &["x", "x"], &[]), &["Relu \"the node\": inputs: wanted 1 at most, got 2"]);
+    refused(&node(13, "Add", &["x"], &[]), &["Add \"the node\": inputs: wanted 2 or more, got 1"]);
+    refused(&node(13, "Add", &["x", ""], &[]), &["Add \"the node\": inputs: wanted 2 or more"]);
+    refused(&node(13, "Relu", &[], &[]), &["Relu \"the node\": inputs: wanted 1 or more, got 0"]);
+    let many = Model::new(13).input("x", &[1]).node("Relu", &["x"], &["y", "z"], &[]).output("z");
+    refused(&many, &["Relu \"y\": outputs: wanted 1 at most, got 2"]);
+    refused(&node(6, "Clip", &["x", "x"], &[]), &["Clip \"the node\": inputs: wanted 1 at most"]);
+}
+
+#[test]
+fn strings_sequences_and_sparse_tensors_are_refused() {
+    let text = raw("w", STRING, &[1], b"").bytes(6, "text");
+    refused(&Model::new(13).initialiser(&text).output("w"), &["initialiser \"w\": not supported: tensors of strings"]);
+    let input = Model::new(13).port("x", STRING, &[Size::Of(1)]).output("x");
+    refused(&input, &["input or output \"x\": not supported: tensors of strings"]);
+    refused(&node(13, "Cast", &["x"], &[int("to", STRING)]), &["Cast \"the node\": not supported", "string"]);
+    // A type that is a sequence's (4), a map's (5), a sparse tensor's (8), an optional one's (9).
+    for kind in [4, 5, 8, 9] {
+        let kind = Message::default().message(kind, &Message::default());
+        let port = Message::default().bytes(1, "x").message(2, &kind);
+        refused(
+            &Model::new(13).with(11, &port).output("x"),
+            &["input or output \"x\"", "sequences, maps, optional and sparse"],
+        );
+    }
+    let untyped = Model::new(13).with(11, &Message::default().bytes(1, "x")).output("x");
+    refused(&untyped, &["input or output \"x\": type: wanted a tensor's, got none"]);
+    let sparse = Message::default().message(1, &floats("w", &[1], &[1.0]));
+    refused(&Model::new(13).with(15, &sparse).output("w"), &["sparse initialisers, \"w\""]);
+    let constant = |attribute| Model::new(13).node("Constant", &[], &["y"], &[attribute]).output("y");
+    refused(&constant(string("value_string", "text")), &["Constant \"y\"", "\"value_string\""]);
+    let sparse = Message::default().bytes(1, "sparse_value").int(20, 11);
+    refused(&constant(sparse), &["Constant \"y\"", "\"sparse_value\""]);
+    refused(
+        &Model::new(13).node("Constant", &[], &["y"], &[]).output("y"),
+        &["Constant \"y\": attributes: wanted a value"],
+    );
+}
+
+/// Values that an attribute may have in ONNX and that aren't served, and values that it may not have.
+#[test]
+fn values_of_attributes_are_named_with_what_is_supported() {
+    let w = floats("w", &[1, 2, 3, 3], &[0.5; 18]);
+    let conv = |attribute| node(13, "Conv", &["x", "w"], &[attribute]).initialiser(&w);
+    refused(
+        &conv(string("auto_pad", "SAME")),
+        &["Conv \"the node\": attribute auto_pad", "SAME_UPPER, SAME_LOWER", "got SAME"],
+    );
+    refused(&conv(ints("strides", &[0, 1])), &["Conv \"the node\"", "strides", "1 to 2^28", "got 0"]);
+    refused(&conv(ints("pads", &[1, 1])), &["attribute pads: wanted 4 numbers of 0 or more, got [1, 1]"]);
+    refused(&conv(ints("pads", &[1, 1, -1, 1])), &["attribute pads: wanted 4 numbers of 0 or more"]);
+    refused(&conv(int("group", 2)), &["Conv \"the node\"", "2 groups"]);
+    refused(&conv(int("group", -1)), &["attribute group: wanted 1 or more, got -1"]);
+    refused(&node(13, "Softmax", &["x"], &[int("axis", 4)]), &["Softmax \"the node\": axis", "4 dimensions, got 4"]);
+    refused(&node(13, "ReduceMax", &["x"], &[int("keepdims", 2)]), &["attribute keepdims: wanted 0 or 1, got 2"]);
+    refused(
+        &node(13, "Pad", &["x"], &[string("mode", "mirror")]),
+        &["attribute mode: wanted constant, reflect, edge, wrap"],
+    );
+    refused(
+        &node(13, "LRN", &["x"], &[int("size", 4)]),
+        &["LRN \"the node\": attribute size: wanted an odd number, got 4"],
+    );
+    refused(&node(13, "LpNormalization", &["x"], &[int("p", 3)]), &["attribute p: wanted 1 or 2, got 3"]);
+    refused(&node(13, "Cast", &["x"], &[int("to", 99)]), &["attribute to: wanted an element type, got 99"]);
+    refused(&node(13, "Cast", &["x"], &[]), &["Cast \"the node\": attribute to: wanted an element type, got none"]);
+    refused(&node(13, "Transpose", &["x"], &[ints("perm", &[0, 1])]), &["attribute perm: wanted 4 axes, got 2"]);
+    refused(&node(13, "Transpose", &["x"], &[ints("perm", &[0, 1, 1, 2])]), &["axes: wanted each axis once"]);
+    refused(
+        &node(13, "MaxPool", &["x"], &[]),
+        &["MaxPool \"the node\": attribute kernel_shape: wanted sizes, got none"],
+    );
+    refused(
+        &node(13, "DepthToSpace", &["x"], &[int("blocksize", 0)]),
+        &["attribute blocksize: wanted 1 or more, got 0"],
+    );
+    refused(&node(13, "Split", &["x"], &[int("axis", 9)]), &["Split \"the node\": axis"]);
+    refused(&node(13, "GlobalAveragePool", &["v"], &[]).input("v", &[2, 3]), &["input: wanted 3 dimensions or more"]);
+    let training = [int("training_mode", 1)];
+    let norm = node(15, "BatchNormalization", &["x", "s", "s", "s", "s"], &training);
+    refused(&norm.initialiser(&floats("s", &[2], &[1.0; 2])), &["attribute training_mode: wanted 0, got 1"]);
+    refused(&node(13, "Constant", &[], &[tensor("value", &list("", &[1])), int("value_int", 1)]), &["got 2"]);
+}
+
+/// What must be known when a graph is built says which input's values would help.
+#[test]
+fn shapes_that_are_computed_from_inputs_name_them() {
+    let model = Model::new(13).input("x", &[4]).typed("shape", crate::model::INT64, &[2]).output("y");
+    let model = model.node("Abs", &["shape"], &["positive"], &[]).node("Reshape", &["x", "positive"], &["y"], &[]);
+    refused(&model, &["Reshape \"y\": shape: wanted what is known", "the input \"shape\": give its values"]);
+    let onnx = Onnx::from_bytes(model.bytes()).expect("it is whole");
+    let graph = onnx.graph(&Bindings::new().values("shape", [2], vec![2, 2])).expect("now it is known");
+    assert_eq!(graph.inputs().len(), 1);
+    let open = Model::new(13).with(11, &port("x", FLOAT, &[Size::Open, Size::Open])).node("Relu", &["x"], &["y"], &[]);
+    refused(&open.output("y"), &["input \"x\": wanted its shape, got [?, ?]"]);
+}
