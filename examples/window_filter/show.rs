@@ -10,6 +10,7 @@ use shadernet::{Model, Result, Session, Weights, models, wgpu};
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub(crate) struct Show {
@@ -200,7 +201,7 @@ impl Drop for Show {
 
 /// Waits for pictures on a thread of its own, so that no frame does.
 struct Clock {
-    pictures: mpsc::Sender<(Instant, wgpu::SubmissionIndex)>,
+    thread: Option<(mpsc::Sender<(Instant, wgpu::SubmissionIndex)>, JoinHandle<()>)>,
     nanoseconds: Arc<AtomicU64>,
 }
 
@@ -209,7 +210,7 @@ impl Clock {
         let (pictures, receiver) = mpsc::channel::<(Instant, wgpu::SubmissionIndex)>();
         let nanoseconds = Arc::new(AtomicU64::new(0));
         let (device, last) = (device.clone(), nanoseconds.clone());
-        std::thread::spawn(move || {
+        let thread = std::thread::spawn(move || {
             for (begun, submission) in receiver {
                 let done = device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
                 if done.is_ok() {
@@ -217,15 +218,25 @@ impl Clock {
                 }
             }
         });
-        Clock { pictures, nanoseconds }
+        Clock { thread: Some((pictures, thread)), nanoseconds }
     }
 
     fn stop(&self, begun: Instant, submission: wgpu::SubmissionIndex) {
         // Without a thread there is no figure.
-        let _unheard = self.pictures.send((begun, submission));
+        let _unheard = self.thread.as_ref().map(|(pictures, _)| pictures.send((begun, submission)));
     }
 
     fn latency(&self) -> Duration {
         Duration::from_nanos(self.nanoseconds.load(Ordering::Relaxed))
+    }
+}
+
+impl Drop for Clock {
+    /// The thread may hold the last reference to the device, and a driver that is unloaded while `main` ends crashes the process.
+    fn drop(&mut self) {
+        if let Some((pictures, thread)) = self.thread.take() {
+            drop(pictures);
+            let _panicked = thread.join();
+        }
     }
 }

@@ -81,8 +81,11 @@ impl Model {
         {
             let (sender, made) = futures::channel::oneshot::channel();
             std::thread::spawn(move || {
+                let made = model.session(batch);
+                // Whoever gets the session may end the process at once: this thread is to hold no device then.
+                drop(model);
                 // Nobody listens any more if the caller dropped it.
-                let _unheard = sender.send(model.session(batch));
+                let _unheard = sender.send(made);
             });
             async move {
                 made.await.unwrap_or_else(|_| Err(ErrorKind::Device("the session's thread panicked".into()).into()))
