@@ -201,7 +201,8 @@ impl Drop for Show {
 
 /// Waits for pictures on a thread of its own, so that no frame does.
 struct Clock {
-    thread: Option<(mpsc::Sender<(Instant, wgpu::SubmissionIndex)>, JoinHandle<()>)>,
+    pictures: Option<mpsc::Sender<(Instant, wgpu::SubmissionIndex)>>,
+    thread: Option<JoinHandle<()>>,
     nanoseconds: Arc<AtomicU64>,
 }
 
@@ -218,12 +219,12 @@ impl Clock {
                 }
             }
         });
-        Clock { thread: Some((pictures, thread)), nanoseconds }
+        Clock { pictures: Some(pictures), thread: Some(thread), nanoseconds }
     }
 
     fn stop(&self, begun: Instant, submission: wgpu::SubmissionIndex) {
         // Without a thread there is no figure.
-        let _unheard = self.thread.as_ref().map(|(pictures, _)| pictures.send((begun, submission)));
+        let _unheard = self.pictures.as_ref().map(|pictures| pictures.send((begun, submission)));
     }
 
     fn latency(&self) -> Duration {
@@ -234,9 +235,7 @@ impl Clock {
 impl Drop for Clock {
     /// The thread may hold the last reference to the device, and a driver that is unloaded while `main` ends crashes the process.
     fn drop(&mut self) {
-        if let Some((pictures, thread)) = self.thread.take() {
-            drop(pictures);
-            let _panicked = thread.join();
-        }
+        self.pictures = None;
+        let _panicked = self.thread.take().map(JoinHandle::join);
     }
 }

@@ -60,13 +60,7 @@ pub(crate) struct ActivationParams {
 
 impl ActivationParams {
     pub(crate) fn of(activation: Option<Activation>) -> ActivationParams {
-        let (lo, hi) = match activation {
-            Some(Activation::Relu) => (0.0, f32::INFINITY),
-            Some(Activation::Relu6) => (0.0, 6.0),
-            // WGSL's clamp wants them in order.
-            Some(Activation::Clamp(lo, hi)) => (lo.min(hi), hi),
-            _ => (f32::NEG_INFINITY, f32::INFINITY),
-        };
+        let [lo, hi] = activation.and_then(Activation::range).unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
         let alpha = match activation {
             Some(
                 Activation::LeakyRelu(alpha)
@@ -113,6 +107,17 @@ struct Params {
 }
 
 impl Activation {
+    /// What it keeps numbers between, if that is all it does.
+    pub(crate) fn range(self) -> Option<[f32; 2]> {
+        match self {
+            Activation::Relu => Some([0.0, f32::INFINITY]),
+            Activation::Relu6 => Some([0.0, 6.0]),
+            // WGSL's clamp wants them in order.
+            Activation::Clamp(lo, hi) => Some([lo.min(hi), hi]),
+            _ => None,
+        }
+    }
+
     /// The operations of its formula: [`Cost::other`] of one element.
     pub(crate) fn operations(self) -> u64 {
         match self {

@@ -87,6 +87,13 @@ impl PackedLinear {
         PackedLinear { transposed: true, ..self }
     }
 
+    /// The same with a bias, if it has none yet and does nothing after the product.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn with_bias(&self, bias: &Constant) -> Option<PackedLinear> {
+        let fits = self.bias.is_none() && self.epilogue == Epilogue::default();
+        (fits && bias.shape()[..] == self.sizes().ok()?[..1]).then(|| self.clone().bias(bias.clone()))
+    }
+
     /// Outputs, inputs and blocks of the weight.
     fn sizes(&self) -> Result<[usize; 3], ErrorKind> {
         let shape = self.weight.shape();

@@ -72,12 +72,25 @@ pub struct Requantize {
     y_scale: f32,
     zero_point: i32,
     to: IntType,
+    range: [i32; 2],
 }
 
 impl Requantize {
     /// To integers of such a type. There is one `w_scale`, or one for each output channel, `[channels]`.
     pub fn new(x_scale: f32, w_scale: Constant, y_scale: f32, zero_point: i32, to: IntType) -> Requantize {
-        Requantize { x_scale, w_scale, y_scale, zero_point, to }
+        Requantize { x_scale, w_scale, y_scale, zero_point, to, range: to.range() }
+    }
+
+    /// Clamps what the numbers stand for: `clamp`, `relu`, `relu6` before they are quantised.
+    #[must_use]
+    pub fn clamp(mut self, lo: f32, hi: f32) -> Requantize {
+        let [least, greatest] = self.to.range();
+        let quantised = |bound: f32| {
+            let q = f64::from((bound / self.y_scale).round_ties_even()) + f64::from(self.zero_point);
+            (q as i32).clamp(least, greatest)
+        };
+        self.range = [quantised(lo), quantised(hi)];
+        self
     }
 
     /// Checks that it fits so many channels.
@@ -107,7 +120,7 @@ impl Requantize {
     /// The multipliers of so many channels, the zero point, and the range. Where there is no end, something must be bound.
     pub(crate) fn parts(of: Option<&Requantize>, channels: usize) -> (Binding, i32, [i32; 2]) {
         match of {
-            Some(end) => (Binding::Weight(end.multipliers(channels)), end.zero_point, end.to.range()),
+            Some(end) => (Binding::Weight(end.multipliers(channels)), end.zero_point, end.range),
             None => (Binding::Weight(buffer("zero".into(), 1, || vec![0])), 0, [0; 2]),
         }
     }

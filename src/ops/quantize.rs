@@ -1,7 +1,7 @@
 //! Quantisation and its inverse.
 
 use super::packing::{expect_one, packed, words};
-use super::{Activation, Compare, Reduce, ReduceKind, Unary};
+use super::{Reduce, ReduceKind};
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::constant::Constant;
@@ -257,6 +257,43 @@ impl Op for Dequantize {
     }
 }
 
+/// The scale and the zero point for numbers between two: part of [`Graph::dynamic_quantize`].
+#[derive(Clone, Copy, Debug)]
+struct QuantizeRange;
+
+impl Op for QuantizeRange {
+    fn name(&self) -> &'static str {
+        "quantize_range"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [greatest, least] = expect_inputs::<2>(inputs)?;
+        for (argument, shape) in [("greatest", greatest), ("least", least)] {
+            if shape.elements() != 1 {
+                return Err(ErrorKind::argument(argument, "one", shape));
+            }
+        }
+        Ok(vec![[].into(), [].into()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        expect_dtypes(inputs, |_| DType::F32)?;
+        Ok(vec![DType::F32, DType::I32])
+    }
+
+    fn kernels(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let most = IntType::U8.range()[1] as f32;
+        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0), Binding::Output(1)];
+        let dispatches = vec![Dispatch::new(shader!("quantize_range", "index", "quantize"), &most, bindings, 1)];
+        Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS; 2], writes: vec![Layout::ROWS; 2], dispatches }])
+    }
+
+    /// Two comparisons with 0, a sum, two divisions, a rounding, two bounds.
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost::held(8)
+    }
+}
+
 impl Graph {
     /// Adds a [`Quantize`]. Without a zero point it is 0.
     pub fn quantize(&mut self, x: Value, scale: Value, zero_point: Option<Value>, quantize: Quantize) -> Result<Value> {
@@ -279,18 +316,11 @@ impl Graph {
     /// ONNX's `DynamicQuantizeLinear`: x as `u8`s, the scale and the zero point that x's own range gives, 0 within it; both of the
     /// latter have no dimensions. `scale = (max(x, 0) - min(x, 0)) / 255`, 1 where x is 0; `zero_point = round(-min(x, 0) / scale)`.
     pub fn dynamic_quantize(&mut self, x: Value) -> Result<[Value; 3]> {
-        let [zero, one, most] = [0.0, 1.0, 255.0].map(|value| self.constant(Constant::new("number", [], vec![value])));
         let greatest = self.reduce(x, Reduce::new(ReduceKind::Max, []))?;
         let least = self.reduce(x, Reduce::new(ReduceKind::Min, []))?;
-        let (greatest, least) = (self.maximum(greatest, zero)?, self.minimum(least, zero)?);
-        let range = self.difference(greatest, least)?;
-        let (empty, scale) = (self.compare(range, Compare::Eq, zero)?, self.quotient(range, most)?);
-        let scale = self.where_(empty, one, scale)?;
-        let below = self.quotient(least, scale)?;
-        let below = self.difference(zero, below)?;
-        let bounded = self.activation(below, Activation::Clamp(0.0, 255.0))?;
-        let whole = self.unary(bounded, Unary::Round)?;
-        let zero_point = self.cast(whole, DType::I32)?;
+        let name = format!("{}_{}", QuantizeRange.name(), self.nodes().len());
+        let outputs = self.add(name, QuantizeRange, &[greatest, least])?;
+        let (scale, zero_point) = (outputs[0], outputs[1]);
         let y = self.quantize(x, scale, Some(zero_point), Quantize::new(IntType::U8))?;
         Ok([y, scale, zero_point])
     }

@@ -1,11 +1,13 @@
 """Networks as PyTorch's two exporters write them, and what ONNX Runtime computes with them.
 
-    pip install torch torchvision onnx onnxscript onnxruntime safetensors numpy
+    pip install torch torchvision onnx onnxscript onnxruntime onnx-ir safetensors numpy
     python tests/onnx/export.py [NAME ..]
 
-Each network is written to `exports/NETWORK-EXPORTER-OPSET.onnx`; the exporter is `script` (TorchScript's) or `dynamo`.
+Each network is written to `exports/NETWORK-EXPORTER-OPSET.onnx`; the exporter is `script` (TorchScript's) or `dynamo`, or
+what ONNX Runtime quantises of the former: `qdq` (8 bits, weights by channel, calibrated with the input), `dynamic`
+(activations as they come) and `nbits` (matrices of 4 bits in blocks).
 
-No weights are committed. Floats of MANY elements or more are external data in `weights.bin`, a file that isn't there:
+No weights are committed but for quantised ones. Floats of MANY elements or more are external data in `weights.bin`, a file that isn't there:
 whoever runs the network makes it, tensor after tensor, from the names of the initialisers (`../goldens/seeded.py`, seed
 0). What is smaller stays in the file, and so do masks, tensors of one or two values.
 
@@ -28,6 +30,8 @@ import onnxruntime
 import torch
 import torch.nn.functional as F
 import torchvision.models as tv
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
@@ -189,6 +193,11 @@ def narrow_alexnet():
     return model
 
 
+def narrow_mobilenet():
+    stages = [[1, 16, 1, 1], [6, 24, 2, 2], [6, 32, 2, 1]]
+    return tv.MobileNetV2(num_classes=40, width_mult=0.25, inverted_residual_setting=stages)
+
+
 def vit():
     return tv.VisionTransformer(image_size=32, patch_size=8, num_layers=2, num_heads=2, hidden_dim=64, mlp_dim=128)
 
@@ -234,6 +243,10 @@ def dynamo(*opsets):
     return [("dynamo", opset) for opset in opsets]
 
 
+def quantised(kind, opset):
+    return [(kind, opset)]
+
+
 IMAGE32 = {"input": (1, 3, 32, 32)}
 IMAGE64 = {"input": (1, 3, 64, 64)}
 IMAGE224 = {"input": (1, 3, 224, 224)}
@@ -253,6 +266,7 @@ NETWORKS = {
     "resnet50": Network(tv.resnet50, script(12) + dynamo(21), IMAGE64),
     "resnext50": Network(tv.resnext50_32x4d, script(13) + dynamo(18), IMAGE64),
     "mobilenet_v2": Network(tv.mobilenet_v2, script(7, 12) + dynamo(18), IMAGE64, BATCH),
+    "mobilenet_v2_narrow": Network(narrow_mobilenet, quantised("qdq", 17), IMAGE32, BATCH),
     "mobilenet_v3_small": Network(tv.mobilenet_v3_small, script(9, 11, 17) + dynamo(18), IMAGE64),
     "squeezenet": Network(tv.squeezenet1_1, script(9) + dynamo(18), IMAGE64),
     "shufflenet": Network(tv.shufflenet_v2_x0_5, script(9, 12) + dynamo(18), {"input": (2, 3, 64, 64)}, BATCH),
@@ -284,11 +298,11 @@ NETWORKS = {
         script(11) + dynamo(18),
         IMAGE64,
     ),
-    "unet": Network(UNet, script(11, 17) + dynamo(18, 25), {"input": (1, 3, 32, 48)}, OPEN),
+    "unet": Network(UNet, script(11, 17) + dynamo(18, 25) + quantised("qdq", 17), {"input": (1, 3, 32, 48)}, OPEN),
     "super_resolution": Network(SuperResolution, script(9, 10, 11, 17) + dynamo(18), {"input": (1, 1, 24, 20)}, OPEN),
-    "bert": Network(Bert, script(11, 14, 17) + dynamo(18), dynamic=MASKED, **BERT),
+    "bert": Network(Bert, script(11, 14, 17) + dynamo(18) + quantised("dynamic", 14), dynamic=MASKED, **BERT),
     "bert_sdpa": Network(lambda: Bert(Fused), script(14) + dynamo(18, 23), dynamic=MASKED, **BERT),
-    "gpt": Network(Gpt, script(14, 17) + dynamo(18, 20), dynamic=TOKENS, **GPT),
+    "gpt": Network(Gpt, script(14, 17) + dynamo(18, 20) + quantised("nbits", 21), dynamic=TOKENS, **GPT),
     "gpt_sdpa": Network(lambda: Gpt(Fused), script(14) + dynamo(18, 24), dynamic=TOKENS, **GPT),
 }
 
@@ -315,13 +329,36 @@ def exported(network, exporter, opset, path):
     shapes = {name: traced(network, name, shape) for name, shape in network.inputs.items()}
     args = tuple(torch.from_numpy(made(*each)) for each in shapes.items())
     options = dict(input_names=list(network.inputs), output_names=list(network.outputs), opset_version=opset)
-    if exporter == "script":
+    if exporter != "dynamo":
         torch.onnx.export(model, args, path, dynamo=False, dynamic_axes=network.dynamic or None, **options)
     else:
         axes = tuple(network.dynamic.get(name, {}) for name in network.inputs) if network.dynamic else None
         options.update(dynamic_shapes=axes, external_data=False, verbose=False)
         torch.onnx.export(model, args, path, dynamo=True, **options)
+    if exporter not in ("script", "dynamo"):
+        quantise(network, exporter, path)
     return onnx.load(path)
+
+
+class Once(CalibrationDataReader):
+    def __init__(self, inputs):
+        self.inputs = iter([inputs])
+
+    def get_next(self):
+        return next(self.inputs, None)
+
+
+def quantise(network, kind, path):
+    if kind == "qdq":
+        inputs = Once({name: made(name, shape) for name, shape in network.inputs.items()})
+        types = dict(activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, per_channel=True)
+        quantize_static(path, path, inputs, quant_format=QuantFormat.QDQ, **types)
+    elif kind == "dynamic":
+        quantize_dynamic(path, path, weight_type=QuantType.QInt8)
+    else:
+        quantizer = MatMulNBitsQuantizer(onnx.load(path), bits=4, block_size=32, is_symmetric=False)
+        quantizer.process()
+        quantizer.model.save_model_to_file(str(path), False)
 
 
 def strip(model):
@@ -389,7 +426,7 @@ def main():
                     got = {entry.domain: entry.version for entry in model.opset_import}[""]
                     assert got == opset, f"operator set {got}"
                     strip(model)
-                    weights = without_weights(model)
+                    weights = without_weights(model) if exporter in ("script", "dynamo") else []
                     outputs = {} if network.structure else run(model, weights, network, folder)
                 except Exception as error:
                     failed.append(f"{export}: {type(error).__name__} {' '.join(str(error).split())[:300]}")

@@ -7,6 +7,7 @@ use safetensors::SafeTensors;
 use shadernet::import::onnx::{Bindings, Onnx};
 use shadernet::kernel::Caps;
 use shadernet::models::{VisionTransformer, find};
+use shadernet::plan::Resource;
 use shadernet::{BATCH, Context, ContextOptions, DType, Data, Graph, Model, Plan, Weights, seeded_input};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -52,6 +53,7 @@ networks! {
     maxvit: 1;
     mnasnet: 1;
     mobilenet_v2: 1;
+    mobilenet_v2_narrow: 1;
     mobilenet_v3_small: 1;
     regnet: 1;
     resnet18: 2;
@@ -116,6 +118,35 @@ fn exported_networks_are_the_built_in_ones() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What was quantised is computed from integers, and takes no more memory on the device than in the file.
+#[test]
+fn quantised_networks_stay_so() {
+    for (export, sizes, wanted) in [
+        ("mobilenet_v2_narrow-qdq-17", &[][..], [("integer_conv2d", 16), ("packed_linear", 1)]),
+        ("unet-qdq-17", &[("height", 32), ("width", 48)], [("integer_conv2d", 11), ("packed_linear", 0)]),
+        ("bert-dynamic-14", &[("sequence", 10)], [("integer_matmul", 14), ("packed_linear", 0)]),
+        ("gpt-nbits-21", &[("sequence", 10)], [("packed_linear", 13), ("linear", 0)]),
+    ] {
+        let path = root().join(format!("exports/{export}.onnx"));
+        let bindings = sizes.iter().fold(Bindings::new(), |bindings, &(name, size)| bindings.size(name, size));
+        let graph =
+            Onnx::open(&path).and_then(|file| file.graph(&bindings)).unwrap_or_else(|e| panic!("{export}: {e}"));
+        let plan = Plan::new(&graph.fused(), 1, &Caps::portable()).unwrap_or_else(|e| panic!("{export}: {e}"));
+        let count = |op: &str| plan.steps.iter().filter(|step| step.op == op).count();
+        let got = wanted.map(|(op, _)| (op, count(op)));
+        assert_eq!((got, count("conv2d"), count("linear")), (wanted, 0, 0), "{export}: {plan}");
+        let resources = plan.steps.iter().flat_map(|step| &step.dispatches).flat_map(|(_, resources)| resources);
+        let weights: BTreeMap<&str, u64> = resources
+            .filter_map(|resource| match resource {
+                Resource::Weight(packed) => Some((&packed.key[..], packed.bytes())),
+                _ => None,
+            })
+            .collect();
+        let (bytes, file) = (weights.values().sum::<u64>(), fs::metadata(&path).expect("it is there").len());
+        assert!(bytes < file, "{export}: {bytes} bytes on the device, {file} in the file");
+    }
 }
 
 /// How many dispatches more, or fewer, operations of each kind have.

@@ -1,6 +1,7 @@
 //! From the nodes of an ONNX graph to a [`Graph`], in their order: what depends on no input is computed here, the rest is added.
 
 use super::node::{Node, Operand, name};
+use super::ops::integer::Integers;
 use super::proto::{GraphProto, NodeProto, TensorProto};
 use super::stored::Stored;
 use super::tensor::{MOST_FOLDED, Tensor};
@@ -18,6 +19,7 @@ pub(super) struct Builder<'a> {
     /// The constants that the graph has as values already, by their identity.
     placed: HashMap<u64, Value>,
     scope: HashMap<String, Operand>,
+    pub(super) integers: Integers,
     /// How many elements were computed, and may be, before anything runs.
     folded: [usize; 2],
 }
@@ -29,7 +31,8 @@ impl<'a> Builder<'a> {
     pub(super) fn new(onnx: &'a Onnx) -> Builder<'a> {
         // Each weight may be moved and cast a few times. What is made of nothing is bounded.
         let most = (4 * MOST_FOLDED).saturating_add(onnx.files().len().saturating_mul(32));
-        Builder { onnx, graph: Graph::new(), placed: HashMap::new(), scope: HashMap::new(), folded: [0, most] }
+        let (placed, scope, integers) = (HashMap::new(), HashMap::new(), Integers::default());
+        Builder { onnx, graph: Graph::new(), placed, scope, integers, folded: [0, most] }
     }
 
     /// Adds what a model's outputs need.

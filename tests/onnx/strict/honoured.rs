@@ -19,7 +19,7 @@ pub fn context() -> &'static Context {
 }
 
 /// What the first output of a model is for these inputs, which aren't known when its graph is built.
-fn run(model: &Model, bindings: &Bindings, inputs: &[Data]) -> Vec<f32> {
+pub fn run(model: &Model, bindings: &Bindings, inputs: &[Data]) -> Vec<f32> {
     let graph = Onnx::from_bytes(model.bytes()).and_then(|onnx| onnx.graph(bindings));
     let graph = graph.unwrap_or_else(|error| panic!("{error}"));
     let session = shadernet::Model::new(context(), &graph).and_then(|model| model.session(1));
@@ -28,7 +28,7 @@ fn run(model: &Model, bindings: &Bindings, inputs: &[Data]) -> Vec<f32> {
 }
 
 #[track_caller]
-fn same(got: &[f32], wanted: &[f32]) {
+pub fn same(got: &[f32], wanted: &[f32]) {
     assert_eq!(got.len(), wanted.len(), "{got:?}, wanted {wanted:?}");
     for (i, (got, wanted)) in got.iter().zip(wanted).enumerate() {
         assert!((got - wanted).abs() <= 1e-5 * wanted.abs().max(1.0), "element {i}: {got}, wanted {wanted}");
@@ -56,12 +56,12 @@ fn numbers(count: usize) -> Vec<f32> {
 
 /// A window over an image, an axis each: sizes, strides, dilations, and what is before and after.
 #[derive(Clone, Copy)]
-struct Window {
-    size: [usize; 2],
-    stride: [usize; 2],
-    dilation: [usize; 2],
+pub struct Window {
+    pub size: [usize; 2],
+    pub stride: [usize; 2],
+    pub dilation: [usize; 2],
     /// Top, left, bottom, right.
-    pads: [usize; 4],
+    pub pads: [usize; 4],
 }
 
 impl Window {
@@ -87,7 +87,13 @@ fn grid([h, w]: [usize; 2]) -> impl Iterator<Item = [usize; 2]> {
 }
 
 /// A convolution of one image by loops: `x` is `[channels, ..]`, `w` is `[out, channels / groups, ..]`.
-fn convolution(x: &[f32], image: [usize; 2], w: &[f32], [out, each, groups]: [usize; 3], window: Window) -> Vec<f32> {
+pub fn convolution(
+    x: &[f32],
+    image: [usize; 2],
+    w: &[f32],
+    [out, each, groups]: [usize; 3],
+    window: Window,
+) -> Vec<f32> {
     let taps = window.size[0] * window.size[1];
     let mut y = Vec::new();
     for o in 0..out {

@@ -9,6 +9,7 @@ mod hostile;
 mod memory;
 mod model;
 mod mutation;
+mod quantised;
 mod refused;
 
 use shadernet::import::onnx::{Bindings, Onnx};

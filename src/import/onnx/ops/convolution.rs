@@ -125,8 +125,14 @@ fn conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             b.graph.conv1d(value, conv.paddings(pads[0]))?
         }
         2 => {
-            let conv = Conv2d::new(weight, bias).strides(array(stride)).dilations(array(dilation)).groups(group);
-            b.graph.conv2d(value, conv.paddings([pads[0][0], pads[0][1], pads[1][0], pads[1][1]]))?
+            let conv =
+                Conv2d::new(weight, bias.clone()).strides(array(stride)).dilations(array(dilation)).groups(group);
+            let y = b.graph.conv2d(value, conv.paddings([pads[0][0], pads[0][1], pads[1][0], pads[1][1]]))?;
+            let quantised = node.input(1)?.host().and_then(|weight| weight.quantised.clone());
+            if let Some(weight) = quantised {
+                b.convolved([value, y], &weight, bias.as_ref(), &window, group);
+            }
+            y
         }
         3 => {
             let conv = Conv3d::new(weight, bias).strides(array(stride)).dilations(array(dilation)).groups(group);

@@ -7,6 +7,7 @@ mod attention;
 mod convolution;
 mod einsum;
 mod geometry;
+pub(super) mod integer;
 mod loss;
 mod matrix;
 mod movement;

@@ -75,16 +75,19 @@ fn quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let whole = granularity(node, &shape, &b.shape(scale))?;
     let x = b.cast(x, ElementType::F32)?;
     let scale = b.cast(scale, ElementType::F32)?;
-    if let Some(int) = int_type(to) {
+    if let Some(int) = int_type(to).filter(|_| !all_known(&[Some(&x), Some(&scale), zero.as_ref()])) {
         let (scale, zero) = (scalar(b, &scale)?, zero.map(|zero| scalar(b, &zero)).transpose()?);
         let mut op = Quantize::new(int);
         if let Some((axis, block)) = whole {
             op = op.axis(axis);
             op = block.map_or(op, |size| op.block_size(size));
         }
-        let (x, scale) = (b.value(&x)?, b.value(&scale)?);
+        let (x, divisor) = (b.value(&x)?, b.value(&scale)?);
+        if let Some(y) = b.quantised(x, &scale, zero.as_ref(), int)? {
+            return Ok(vec![Operand::Device(y, to)]);
+        }
         let zero = zero.map(|zero| b.value(&zero)).transpose()?;
-        return Ok(vec![Operand::Device(b.graph.quantize(x, scale, zero, op)?, to)]);
+        return Ok(vec![Operand::Device(b.graph.quantize(x, divisor, zero, op)?, to)]);
     }
     let scale = spread(b, &scale, &shape, whole)?;
     let y = b.binary(BinaryKind::Div, &x, &scale)?;
@@ -105,6 +108,10 @@ fn quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     y = b.binary(BinaryKind::Max, &y, &bound(lo))?;
     y = b.binary(BinaryKind::Min, &y, &bound(hi))?;
     Ok(vec![b.cast(&y, to)?])
+}
+
+fn all_known(operands: &[Option<&Operand>]) -> bool {
+    operands.iter().flatten().all(|operand| operand.host().is_some())
 }
 
 /// The shape of the scales of such a tensor, where so many neighbours share one.
@@ -154,16 +161,21 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         return Ok(vec![known.into()]);
     }
     let scale = b.cast(scale, ElementType::F32)?;
-    if int_type(x.element()).is_some() || x.element() == ElementType::I32 {
+    let integers = int_type(x.element()).is_some() || x.element() == ElementType::I32;
+    if integers && !all_known(&[Some(x), Some(&scale), zero]) {
         let (scale, zero) = (scalar(b, &scale)?, zero.map(|zero| scalar(b, zero)).transpose()?);
         let mut op = Dequantize::new();
         if let Some((axis, block)) = whole {
             op = op.axis(axis);
             op = block.map_or(op.clone(), |size| op.block_size(size));
         }
-        let (x, scale) = (b.value(x)?, b.value(&scale)?);
+        let (q, factor) = (b.value(x)?, b.value(&scale)?);
         let zero = zero.map(|zero| b.value(&zero)).transpose()?;
-        return Ok(vec![Operand::Device(b.graph.dequantize(x, scale, zero, op)?, to)]);
+        let y = b.graph.dequantize(q, factor, zero, op)?;
+        if x.element().bits() == 8 && whole.is_none() {
+            b.dequantised(y, q, zero, &scale);
+        }
+        return Ok(vec![Operand::Device(y, to)]);
     }
     let mut y = b.cast(x, ElementType::F32)?;
     if let Some(zero) = zero {

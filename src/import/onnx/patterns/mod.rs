@@ -11,7 +11,7 @@ mod shuffle;
 use super::builder::Builder;
 use super::views::View;
 use crate::graph::Source;
-use crate::ops::{Activation, Binary, BinaryKind, Concat, Linear, Reduce, ReduceKind, Transpose, Unary};
+use crate::ops::{Activation, Binary, BinaryKind, Concat, Linear, PackedLinear, Reduce, ReduceKind, Transpose, Unary};
 use crate::{Constant, Graph, Op, Shape, Value};
 
 /// An operation that a value turns out to be the output of, and its inputs.
@@ -53,13 +53,17 @@ fn bias(seen: &Seen, value: Value) -> Option<Found> {
     // Its rows may lie elsewhere by now.
     let moved = View::of(seen.0, x).rows(seen.0, x, out);
     let base = moved.as_ref().map_or(x, |(base, _)| *base);
-    let (linear, inputs) = seen.op::<Linear>(base)?;
-    let (linear, inputs, shape) = (linear.with_bias(&bias)?, inputs.to_vec(), seen.shape(value).clone());
+    let (linear, name) = match (seen.op::<Linear>(base), seen.op::<PackedLinear>(base)) {
+        (Some((linear, inputs)), _) => found(linear.with_bias(&bias)?, inputs)?,
+        (_, Some((linear, inputs))) => found(linear.with_bias(&bias)?, inputs)?,
+        _ => return None,
+    };
+    let shape = seen.shape(value).clone();
     let add = move |graph: &mut Graph| {
-        let y = graph.push(linear, &inputs)?;
+        let y = linear(graph)?;
         moved.map_or(Ok(y), |(_, view)| view.of_rows(y, out).place(graph, &shape))
     };
-    Some((Box::new(add), "linear"))
+    Some((Box::new(add), name))
 }
 
 /// A constant before computed rows, plus another constant: zeros before them, plus both constants.

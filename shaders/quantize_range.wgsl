@@ -1,0 +1,21 @@
+// The scale and the zero point of quantised numbers 0..most for numbers between two: scale = (max(greatest, 0) - min(least, 0)) / most,
+// 1 where that is 0; zero_point = saturate(round(-min(least, 0) / scale)). One invocation.
+
+struct Params { most: f32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> greatest: array<f32>;
+@group(0) @binding(2) var<storage, read> least: array<f32>;
+@group(0) @binding(3) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(4) var<storage, read_write> zero_point: array<i32>;
+
+@compute @workgroup_size(1)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    if linear(group, groups) > 0u { return; }
+    let below = -min(least[0], 0.0);
+    let range = max(greatest[0], 0.0) + below;
+    var s = 1.0;
+    if range != 0.0 { s = range / params.most; }
+    scale[0] = s;
+    zero_point[0] = quantized(vec4<f32>(below / s), vec4<i32>(), 0, i32(params.most)).x;
+}

@@ -1,0 +1,123 @@
+//! Networks whose quantised numbers stand between a `DequantizeLinear` before and a `QuantizeLinear` after each operation ("QDQ"): a
+//! convolution between the two is one of integers, and its weights stay packed.
+//!
+//! The convolution of floating-point numbers is in the graph too: it is dropped unless somebody else wants what it gives.
+
+use super::convolution::Window;
+use crate::error::Result;
+use crate::graph::Source;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::node::Operand;
+use crate::import::onnx::tensor::{Quantised, Tensor};
+use crate::ops::{Activation, IntegerConv2d, Requantize};
+use crate::{Constant, IntType, Value};
+use std::collections::HashMap;
+
+/// What values are in integers.
+#[derive(Default)]
+pub(in crate::import::onnx) struct Integers {
+    numbers: HashMap<Value, Numbers>,
+    sums: HashMap<Value, Sums>,
+}
+
+/// `(q - zero_point) * scale`
+#[derive(Clone, Copy)]
+struct Numbers {
+    q: Value,
+    zero_point: Option<Value>,
+    scale: f32,
+}
+
+/// The sums of a convolution times `x_scale * w_scale`.
+#[derive(Clone)]
+struct Sums {
+    x: Numbers,
+    conv: IntegerConv2d,
+    w_zero_point: Option<Constant>,
+    w_scale: Constant,
+}
+
+/// One number that is known.
+fn number(operand: &Operand) -> Option<f64> {
+    operand.host().and_then(Tensor::number)
+}
+
+impl Builder<'_> {
+    /// Remembers that `y` is `q` of 8 bits, dequantised.
+    pub(super) fn dequantised(&mut self, y: Value, q: Value, zero_point: Option<Value>, scale: &Operand) {
+        if let Some(scale) = number(scale).filter(|&scale| scale > 0.0) {
+            self.integers.numbers.insert(y, Numbers { q, zero_point, scale: scale as f32 });
+        }
+    }
+
+    /// Remembers that `y` is the convolution of such a value with quantised weights, `[out, in / groups, height, width]`.
+    pub(super) fn convolved(
+        &mut self,
+        [x, y]: [Value; 2],
+        weight: &Quantised,
+        bias: Option<&Constant>,
+        window: &Window,
+        groups: usize,
+    ) {
+        let Some(&x) = self.integers.numbers.get(&x) else { return };
+        let Quantised { weight, scale, zero_point, of, .. } = weight;
+        let ([stride, dilation], &[[top, bottom], [left, right]]) =
+            ([&window.stride, &window.dilation].map(|of| <[usize; 2]>::try_from(&of[..])), &window.pads[..])
+        else {
+            return;
+        };
+        let (Ok(stride), Ok(dilation), None | Some((0, None))) = (stride, dilation, of) else { return };
+        let scales = scale.values();
+        let whole = |(i, value): (usize, f32)| whole(value / (x.scale * scales[i % scales.len()]));
+        let bias = bias.map(|bias| bias.values().into_iter().enumerate().map(whole).collect::<Option<Vec<i32>>>());
+        let Some(bias) = bias.map_or(Some(vec![]), |bias| bias) else { return };
+        // What a filter sees at most must not wrap around.
+        let products = weight.shape()[1..].iter().fold(1, |products: u64, &size| products.saturating_mul(size as u64));
+        let most = bias.iter().map(|bias| u64::from(bias.unsigned_abs())).max().unwrap_or(0);
+        if products.saturating_mul(255 * 255).saturating_add(most) > i32::MAX as u64 {
+            return;
+        }
+        let bias = (!bias.is_empty()).then(|| Constant::integers("", [bias.len()], bias));
+        let conv = IntegerConv2d::new(weight.clone(), bias).strides(stride).dilations(dilation).groups(groups);
+        let conv = conv.paddings([top, bottom, left, right]);
+        let (w_zero_point, w_scale) = (zero_point.clone(), scale.clone());
+        self.integers.sums.insert(y, Sums { x, conv, w_zero_point, w_scale });
+    }
+
+    /// `y` quantised, if that is a convolution of integers.
+    pub(super) fn quantised(
+        &mut self,
+        y: Value,
+        scale: &Operand,
+        zero_point: Option<&Operand>,
+        to: IntType,
+    ) -> Result<Option<Value>> {
+        let (scale, zero_point) = (number(scale), zero_point.map_or(Some(0.0), number));
+        let (Some(scale), Some(zero_point)) = (scale.filter(|&scale| scale > 0.0), zero_point) else { return Ok(None) };
+        let (mut y, mut lo, mut hi) = (y, f32::NEG_INFINITY, f32::INFINITY);
+        if let &Source::Node(node) = self.graph.source(y) {
+            let node = &self.graph.nodes()[node];
+            // To quantise and to clamp may change places.
+            if let Some(clamp) = node.op.downcast_ref::<Activation>().and_then(|activation| activation.range()) {
+                (y, [lo, hi]) = (node.inputs[0], clamp);
+            }
+        }
+        let Some(Sums { x, conv, w_zero_point, w_scale }) = self.integers.sums.get(&y).cloned() else {
+            return Ok(None);
+        };
+        if !w_scale.values().iter().all(|w_scale| (x.scale * w_scale / scale as f32).is_normal()) {
+            return Ok(None);
+        }
+        let end = Requantize::new(x.scale, w_scale, scale as f32, zero_point as i32, to).clamp(lo, hi);
+        let w_zero_point = w_zero_point.map(|zero_point| self.graph.constant(zero_point));
+        self.graph.integer_conv2d(x.q, conv.requantize(end), [x.zero_point, w_zero_point]).map(Some)
+    }
+}
+
+/// A bias in units of the sums, if it was an integer before it was dequantised.
+fn whole(quotient: f32) -> Option<i32> {
+    let nearest = quotient.round();
+    // As far as the digits of an f32 go, after a product and a quotient.
+    let close = (quotient - nearest).abs() <= 1e-3 + 4.0 * f32::EPSILON * nearest.abs();
+    (close && nearest.abs() < 2f32.powi(31)).then_some(nearest as i32)
+}
