@@ -2,7 +2,7 @@
 
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 use shadernet::models::{all, find};
-use shadernet::ops::{BatchNorm2d, Conv2d, GroupNorm, Pad2d, PaddingMode, Pool2d, PoolKind};
+use shadernet::ops::{Activation, BatchNorm2d, Conv2d, GroupNorm, Pad2d, PaddingMode, Pool2d, PoolKind};
 use shadernet::plan::memory::{Location, SlotKind};
 use shadernet::plan::{Choices, PlannedValue, Resource, Variants};
 use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Op, Plan, Result, Shape, Value, Weights};
@@ -413,6 +413,23 @@ fn a_chain_of_images_is_converted_at_its_ends_only() {
         let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
         let conversions: Vec<&str> = dispatches.map(|(dispatch, _)| dispatch.shader.name()).filter(converts).collect();
         assert_eq!(conversions, ["pack", "unpack"], "{profile}\n{plan}");
+    }
+}
+
+#[test]
+fn what_lies_as_rows_do_is_converted_as_rows() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [4, 8]);
+    let x = graph.activation(x, Activation::Hardswish).unwrap();
+    let turned = graph.transpose(x, [1, 0]).unwrap();
+    let x = graph.matmul(x, turned).unwrap();
+    let column = graph.linear(x, zeros([1, 4]), Some(zeros([1]))).unwrap();
+    // One row of four: the bytes of a linear layer's output, of rows, and not of what a product reads from a texture.
+    let row = graph.reshape(column, [1, 4]).unwrap();
+    let square = graph.matmul(column, row).unwrap();
+    graph.output("y", square);
+    for (_, caps) in caps() {
+        assert_eq!(plan(&graph, 1, &caps).outputs[0].shape[..], [4, 4]);
     }
 }
 

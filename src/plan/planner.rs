@@ -417,7 +417,8 @@ impl Planner<'_> {
     /// The value in a layout, for the step being planned, which converts it if it isn't there yet.
     fn read(&mut self, value: Value, layout: Layout, step: &mut PlannedStep) -> Held {
         let held = match self.find(value, layout) {
-            Some(held) => held.clone(),
+            // As the layout that was asked for: others of the same bytes need not lead where it does.
+            Some(held) => Held { layout, home: held.home.clone() },
             None => {
                 let one_way = |held: &&Held| convert(self.shape(value), held.layout, layout).is_some();
                 let start = match self.held[&value].iter().find(one_way) {
