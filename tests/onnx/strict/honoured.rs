@@ -19,7 +19,7 @@ pub fn context() -> &'static Context {
 }
 
 /// What the first output of a model is for these inputs, which aren't known when its graph is built.
-fn run(model: &Model, bindings: &Bindings, inputs: &[Data]) -> Vec<f32> {
+pub fn run(model: &Model, bindings: &Bindings, inputs: &[Data]) -> Vec<f32> {
     let graph = Onnx::from_bytes(model.bytes()).and_then(|onnx| onnx.graph(bindings));
     let graph = graph.unwrap_or_else(|error| panic!("{error}"));
     let session = shadernet::Model::new(context(), &graph).and_then(|model| model.session(1));
@@ -28,7 +28,7 @@ fn run(model: &Model, bindings: &Bindings, inputs: &[Data]) -> Vec<f32> {
 }
 
 #[track_caller]
-fn same(got: &[f32], wanted: &[f32]) {
+pub fn same(got: &[f32], wanted: &[f32]) {
     assert_eq!(got.len(), wanted.len(), "{got:?}, wanted {wanted:?}");
     for (i, (got, wanted)) in got.iter().zip(wanted).enumerate() {
         assert!((got - wanted).abs() <= 1e-5 * wanted.abs().max(1.0), "element {i}: {got}, wanted {wanted}");
@@ -50,7 +50,7 @@ fn check(opset: i64, op: &str, x: (&[i64], &[f32]), constants: &[Message], attri
 }
 
 /// Numbers that no symmetry hides: their order and their signs matter.
-fn numbers(count: usize) -> Vec<f32> {
+pub fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 37 + 11) % 29) as f32 / 8.0 - 1.5).collect()
 }
 
