@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
         let fixed = node.inputs().iter().all(Named::fixed);
         for (output, named) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
             let named = match named.with_fixed(fixed) {
-                Named::Tensor(operand) => self.kept(&self.key(output), operand).into(),
+                Named::Tensor(host @ Operand::Host(_)) => self.kept(&self.key(output), host).into(),
                 other => other,
             };
             self.define(output, named).map_err(|wrong| node.error(wrong))?;

@@ -116,7 +116,9 @@ impl Operand {
         }
     }
 
-    fn with_fixed(self, fixed: bool) -> Operand {
+    /// The same, which is fixed only if what it was chosen by is.
+    #[must_use]
+    pub(super) fn with_fixed(self, fixed: bool) -> Operand {
         match self {
             Operand::Host(tensor) if !fixed => tensor.with_fixed(false).into(),
             same => same,

@@ -30,7 +30,7 @@ struct Call<'a> {
 const MOST_DEPTH: usize = 32;
 
 /// So many nodes, names and elements of sequences are unrolled at most: a few bytes may say that it is for ever.
-const MOST_UNROLLED: usize = 1 << 20;
+const MOST_UNROLLED: usize = 1 << 21;
 
 /// What a body costs that has no nodes.
 const ENTERED: usize = 16;

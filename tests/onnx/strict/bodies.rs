@@ -188,6 +188,12 @@ fn branches_that_depend_on_sizes_are_chosen_for_each_graph() {
     let model = model.node("Shape", &["x"], &["s"], &[]).node("Gather", &["s", "zero"], &["n"], &[]);
     let model = model.node("Equal", &["n", "one"], &["c"], &[]).node("If", &["c"], &["z"], &branches);
     chosen(&model);
+    // A size says how many turns a scan has.
+    let step = [node("Add", &["s", "ten"], &["t"], &[]), node("Identity", &["t"], &["u"], &[])];
+    let body = subgraph("body", &body_of([&["s", "v"], &["t", "u"]], &step));
+    let model = Model::new(17).port("x", FLOAT, &[Size::Named("batch"), Size::Of(2)]).output("y");
+    let model = model.initialiser(&floats("ten", &[2], &[10.0; 2])).initialiser(&floats("none", &[2], &[0.0; 2]));
+    chosen(&model.node("Scan", &["none", "x"], &["z", "all"], &[body, int("num_scan_inputs", 1)]));
     // So are slices and elements of sequences.
     let model = Model::new(17).port("x", FLOAT, &[Size::Named("batch"), Size::Of(2)]).output("y");
     let model =
@@ -239,6 +245,12 @@ fn loops_are_unrolled() {
     // All turns' results, one after the other.
     let model = turns("three", "", &["", "y"], &step, &["c", "t", "t"]).initialiser(&two);
     gives(&model, &[0.0, 2.0, 10.0].map(|more| X.map(|x| x + more)).concat());
+    let both = turns("three", "", &["", "first", "y"], &step, &["c", "t", "s", "t"]).initialiser(&two);
+    gives(&both, &[0.0, 2.0, 10.0].map(|more| X.map(|x| x + more)).concat());
+    gives(
+        &turns("three", "", &["", "y", "last"], &step, &["c", "t", "s", "t"]).initialiser(&two),
+        &[0.0, 0.0, 2.0].map(|more| X.map(|x| x + more)).concat(),
+    );
     // While i < 1: two turns, the second of which says that it was the last.
     let less = [&step[..], &[node("Less", &["i", "one"], &["more"], &[])]].concat();
     for most in ["three", ""] {

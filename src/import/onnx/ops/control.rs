@@ -69,9 +69,8 @@ fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
             }
         }
     }
-    for (i, items) in gathered.iter().enumerate() {
-        let port = &body.output[1 + carried.len() + i];
-        carried.push(b.stacked(node, items, 0, port)?.into());
+    for items in gathered {
+        carried.push(b.stacked(node, &items, 0, &body.output[1 + carried.len()])?.into());
     }
     Ok(carried.into_iter().map(|named| named.with_fixed(fixed)).collect())
 }
@@ -132,12 +131,11 @@ fn scan<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
         along.push(Along { x: x.clone(), axis: axis(at, b.shape(x).len())?, backwards });
     }
     let (mut outputs, gathered) = b.scanned(node, "", body, states, &along)?;
-    let first = outputs.len();
-    for (i, mut items) in gathered.into_iter().enumerate() {
-        if back[i] {
+    for ((mut items, to), back) in gathered.into_iter().zip(to).zip(back) {
+        if back {
             items.reverse();
         }
-        outputs.push(b.stacked(node, &items, to[i], &body.output[first + i])?.into());
+        outputs.push(b.stacked(node, &items, to, &body.output[outputs.len()])?.into());
     }
     Ok(outputs)
 }
@@ -189,7 +187,7 @@ fn scan_batch<'a>(
 }
 
 impl<'a> Builder<'a> {
-    /// The states after all turns, and the other outputs of each turn.
+    /// The states after all turns, and the other outputs of each turn. How many those are is a size of the inputs.
     fn scanned(
         &mut self,
         node: &Node<'a>,
@@ -213,6 +211,7 @@ impl<'a> Builder<'a> {
             states = outputs.by_ref().take(states.len()).collect();
             gather(node, &mut gathered, outputs)?;
         }
+        let states = states.into_iter().map(|state| state.with_fixed(false)).collect();
         Ok((states, gathered))
     }
 
@@ -228,7 +227,7 @@ impl<'a> Builder<'a> {
     fn stacked(&mut self, node: &Node, items: &[Operand], along: i64, port: &ValueInfoProto) -> Result<Operand> {
         if let Some(first) = items.first() {
             let at = axis(along, self.shape(first).len() + 1)?;
-            return self.stack(items, at);
+            return Ok(self.stack(items, at)?.with_fixed(false));
         }
         let port = Port::new(port)?;
         let size = |size: &Size| if let Size::Fixed(size) = size { Some(*size) } else { None };
