@@ -389,9 +389,14 @@ fn sequences_are_lists() {
     // Each element plus a tensor that is the same for all, and minus those of another sequence.
     let body = [node("Add", &["a", "x"], &["t"], &[]), node("Sub", &["t", "b"], &["u"], &[])];
     let map = subgraph("body", &body_of([&["a", "b"], &["u"]], &body));
-    let map = node("SequenceMap", &["r", "r"], &["m"], &[map]);
+    let map = node("SequenceMap", &["r", "s"], &["m"], &[map]);
+    let lists = [
+        node("Neg", &["x"], &["n"], &[]),
+        node("SequenceConstruct", &["x", "n"], &["r"], &[]),
+        node("SequenceConstruct", &["n", "x"], &["s"], &[]),
+    ];
     let joined = node("ConcatFromSequence", &["m"], &["y"], &[int("axis", 0)]);
-    gives(&model(&[made.clone(), map, joined]), &[X, X].concat());
+    gives(&model(&[&lists[..], &[map, joined]].concat()), &[X.map(|x| 3.0 * x), X.map(|x| -x)].concat());
     // What is wrong with them.
     let late = model(&[split(&["x"], &[]), at("k")]).typed("k", INT64, &[]);
     refused(&late, &["SequenceAt \"y\": position: wanted what is known", "the input \"k\""]);
