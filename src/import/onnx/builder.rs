@@ -1,27 +1,29 @@
 //! From the nodes of an ONNX graph to a [`Graph`], in their order: what depends on no input is computed here, the rest is added.
 
-use super::node::{Node, Operand, name};
+use super::node::{Named, Node, Operand, first_output, name};
 use super::ops::integer::Integers;
 use super::proto::{GraphProto, NodeProto, TensorProto};
-use super::stored::Stored;
+use super::scope::Scope;
 use super::tensor::{MOST_FOLDED, Tensor};
 use super::{Bindings, Onnx, ops, patterns};
 use crate::error::{ErrorKind, Result};
 use crate::graph::Source;
 use crate::{Constant, Data, Graph, Shape, Value};
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 /// A graph as it grows, and what the names of the file stand for.
 pub(super) struct Builder<'a> {
-    onnx: &'a Onnx,
+    pub(super) onnx: &'a Onnx,
     pub(super) graph: Graph,
     /// The constants that the graph has as values already, by their identity.
     placed: HashMap<u64, Value>,
-    scope: HashMap<String, Operand>,
+    /// Those of the network, then those of the bodies that are being added, one in the other.
+    pub(super) scopes: Vec<Scope<'a>>,
     pub(super) integers: Integers,
     /// How many elements were computed, and may be, before anything runs.
     folded: [usize; 2],
+    /// How much was read of bodies, and put into sequences.
+    pub(super) unrolled: usize,
 }
 
 /// So many operations are a graph at most.
@@ -31,14 +33,15 @@ impl<'a> Builder<'a> {
     pub(super) fn new(onnx: &'a Onnx) -> Builder<'a> {
         // Each weight may be moved and cast a few times. What is made of nothing is bounded.
         let most = (4 * MOST_FOLDED).saturating_add(onnx.files().len().saturating_mul(32));
-        let (placed, scope, integers) = (HashMap::new(), HashMap::new(), Integers::default());
-        Builder { onnx, graph: Graph::new(), placed, scope, integers, folded: [0, most] }
+        let (graph, placed, scopes, integers) =
+            (Graph::new(), HashMap::new(), vec![Scope::default()], Integers::default());
+        Builder { onnx, graph, placed, scopes, integers, folded: [0, most], unrolled: 0 }
     }
 
     /// Adds what a model's outputs need.
-    pub(super) fn build(mut self, proto: &GraphProto, bindings: &Bindings) -> Result<Graph> {
+    pub(super) fn build(mut self, proto: &'a GraphProto, bindings: &Bindings) -> Result<Graph> {
         for (name, tensor) in self.onnx.initialisers() {
-            self.scope.insert(name.clone(), tensor.clone().into());
+            self.define(name, tensor.clone().into())?;
         }
         for input in self.onnx.inputs() {
             let shape = bindings.shape_of(input)?;
@@ -53,30 +56,27 @@ impl<'a> Builder<'a> {
                 }
                 None => Operand::Device(self.graph.typed_input(&input.name, dtype, shape), input.element),
             };
-            if self.scope.insert(input.name.clone(), operand).is_some() {
+            if self.define(&input.name, operand.into()).is_err() {
                 return Err(
                     ErrorKind::argument("inputs", "a name for each", format!("\"{}\" twice", input.name)).into()
                 );
             }
         }
-        let needed = needed(proto);
-        for (node, _) in proto.node.iter().zip(needed).filter(|(_, needed)| *needed) {
-            self.node(node)?;
-        }
-        for output in &proto.output {
-            let missing = || ErrorKind::argument("outputs", "what a node gives", format!("\"{}\"", output.name));
-            let operand = self.scope.get(&output.name).cloned().ok_or_else(missing)?;
-            let value = self.value(&operand)?;
-            self.graph.output(&output.name, value);
+        let names: Vec<&str> = proto.output.iter().map(|output| &output.name[..]).collect();
+        for (name, named) in names.iter().zip(self.nodes(&proto.node, &names)?) {
+            let wrong = || ErrorKind::argument(format!("output \"{name}\""), "a tensor", &named);
+            let value = self.value(named.tensor().ok_or_else(wrong)?)?;
+            self.graph.output(*name, value);
         }
         Ok(self.graph.pruned())
     }
 
-    fn node(&mut self, proto: &NodeProto) -> Result<()> {
-        let error = |kind: ErrorKind| kind.at(proto.op_type.clone(), name(proto));
-        let input = |name: &String| match (name.is_empty(), self.scope.get(name)) {
-            (true, _) => Ok(None),
-            (false, Some(operand)) => Ok(Some(operand.clone())),
+    pub(super) fn node(&mut self, proto: &'a NodeProto) -> Result<()> {
+        let name = self.qualified(name(proto));
+        let error = |kind: ErrorKind| kind.at(proto.op_type.clone(), name.clone());
+        let input = |name: &String| match (name.is_empty(), self.look(name)) {
+            (true, _) => Ok(Named::Nothing),
+            (false, Some(named)) => Ok(named.clone()),
             (false, None) => {
                 let got =
                     format!("\"{name}\", which is no input, no initialiser and no output of a node before this one");
@@ -84,41 +84,65 @@ impl<'a> Builder<'a> {
             }
         };
         let inputs = proto.input.iter().map(input).collect::<Result<Vec<_>>>()?;
-        let opset = self.onnx.opset(&proto.domain).map_err(error)?;
-        let node = Node::new(proto, opset, inputs);
-        let import = ops::find(&proto.domain, &proto.op_type).ok_or_else(|| {
-            let domain = if proto.domain.is_empty() { String::new() } else { format!(" of {}", proto.domain) };
-            error(ErrorKind::Unsupported(format!("the operator {}{domain}", proto.op_type)))
-        })?;
+        let opset = self.opset(&proto.domain).map_err(error)?;
+        let attributes = self.attributes(proto).map_err(error)?;
+        let key = self.key(first_output(proto));
+        let node = Node::new(proto, [name, key], opset, inputs, attributes);
         let before = self.graph.nodes().len();
-        let outputs = import(self, &node).map_err(|wrong| error(wrong.kind))?;
+        let outputs = self.outputs(&node, proto, before).map_err(|wrong| node.wrong(wrong))?;
         node.finish()?;
         self.bounded(&node, &outputs)?;
         if outputs.len() < node.outputs() {
             return Err(node.refused("outputs", &format!("{} at most", outputs.len()), node.outputs()));
         }
-        for (output, operand) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
-            let operand = match self.kept(output, operand) {
-                Operand::Device(value, element) => Operand::Device(patterns::recognised(self, value), element),
-                host => host,
+        // What is made of sizes is another for others.
+        let fixed = node.inputs().iter().all(Named::fixed);
+        for (output, named) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
+            let named = match named.with_fixed(fixed) {
+                Named::Tensor(host @ Operand::Host(_)) => self.kept(&self.key(output), host).into(),
+                other => other,
             };
-            if let Operand::Device(value, _) = operand {
-                self.name(value, before, node.name());
-            }
-            if self.scope.insert(output.clone(), operand).is_some() {
-                return Err(node.refused("outputs", "a name that nothing has yet", format_args!("\"{output}\"")));
-            }
+            self.define(output, named).map_err(|wrong| node.error(wrong))?;
         }
         Ok(())
     }
 
+    /// What a node gives.
+    fn outputs(&mut self, node: &Node<'a>, proto: &'a NodeProto, before: usize) -> Result<Vec<Named>> {
+        if let Some(function) = self.onnx.function(proto) {
+            return self.call(node, function);
+        }
+        if let Some(import) = ops::structure(&proto.domain, &proto.op_type) {
+            return import(self, node);
+        }
+        let import = ops::find(&proto.domain, &proto.op_type).ok_or_else(|| {
+            let domain = if proto.domain.is_empty() { String::new() } else { format!(" of {}", proto.domain) };
+            ErrorKind::Unsupported(format!("the operator {}{domain}", proto.op_type))
+        })?;
+        node.only_tensors()?;
+        let mut outputs = import(self, node)?;
+        for (_, output) in outputs.iter_mut().enumerate().filter(|(i, _)| node.wants(*i)) {
+            if let Operand::Device(value, element) = *output {
+                let value = patterns::recognised(self, value);
+                self.name(value, before, node.name());
+                *output = Operand::Device(value, element);
+            }
+        }
+        Ok(outputs.into_iter().map(Named::from).collect())
+    }
+
     /// An error if a file makes much more work than it has bytes.
-    fn bounded(&mut self, node: &Node, outputs: &[Operand]) -> Result<()> {
+    fn bounded(&mut self, node: &Node, outputs: &[Named]) -> Result<()> {
         if self.graph.nodes().len() > MOST_NODES {
             return Err(node.refused("operations", &format!("{MOST_NODES} at most in all"), self.graph.nodes().len()));
         }
-        if outputs.iter().any(|output| output.host().is_some()) {
-            let all = node.present().iter().flatten().chain(outputs).filter_map(Operand::host);
+        // What lies in the file is nobody's work yet.
+        if node.inputs().is_empty() && node.has("value") {
+            return Ok(());
+        }
+        let host = |output: &Named| output.tensor().is_none_or(|output| output.host().is_some());
+        if outputs.iter().any(host) {
+            let all = node.hosts().chain(outputs.iter().filter_map(Named::tensor).filter_map(Operand::host));
             // What is larger and one number everywhere nobody has read.
             let all = all.filter(|tensor| !tensor.filled || tensor.elements() <= MOST_FOLDED);
             self.folded[0] = all.fold(self.folded[0], |sum, tensor| sum.saturating_add(tensor.elements()));
@@ -174,8 +198,7 @@ impl<'a> Builder<'a> {
 
     /// A tensor that an attribute holds.
     pub(super) fn stored(&self, name: &str, proto: &TensorProto) -> Result<Tensor, ErrorKind> {
-        let stored = Stored::new(proto, self.onnx.files())?;
-        Ok(Tensor::stored(name, Arc::new(stored)))
+        self.onnx.stored(name, proto)
     }
 
     /// The shape of an operand.
@@ -227,17 +250,4 @@ impl<'a> Builder<'a> {
         }
         None
     }
-}
-
-/// Which nodes the outputs need.
-fn needed(proto: &GraphProto) -> Vec<bool> {
-    let mut wanted: HashSet<&str> = proto.output.iter().map(|output| &output.name[..]).collect();
-    let mut needed = vec![false; proto.node.len()];
-    for (node, needed) in proto.node.iter().zip(&mut needed).rev() {
-        *needed = node.output.iter().any(|name| wanted.contains(&name[..]));
-        if *needed {
-            wanted.extend(node.input.iter().map(|name| &name[..]));
-        }
-    }
-    needed
 }

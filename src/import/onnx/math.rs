@@ -87,6 +87,10 @@ impl Builder<'_> {
     }
 
     pub(super) fn activation(&mut self, x: &Operand, activation: Activation) -> Result<Operand> {
+        if activation == Activation::Relu {
+            // Numbers of turns are made with it.
+            return self.map(x, |x| if x < 0.0 { 0.0 } else { x }, activation);
+        }
         let value = self.value(x)?;
         self.moved(activation, &[&Operand::Device(value, x.element())])
     }

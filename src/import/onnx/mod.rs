@@ -8,6 +8,7 @@ mod node;
 mod ops;
 mod patterns;
 mod proto;
+mod scope;
 mod stored;
 mod tensor;
 mod views;
@@ -18,7 +19,9 @@ use crate::error::{ErrorKind, Result};
 use crate::{Constant, Data, Graph, Shape};
 use builder::Builder;
 use prost::Message;
-use proto::{DimensionValue, ModelProto, TypeKind, ValueInfoProto};
+use proto::{
+    DimensionValue, FunctionProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TypeKind, ValueInfoProto,
+};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -49,12 +52,25 @@ pub struct Onnx(Arc<Inner>);
 struct Inner {
     files: Files,
     model: ModelProto,
-    opsets: HashMap<String, i64>,
+    opsets: Opsets,
+    /// By domain, name and overload.
+    functions: HashMap<[String; 3], Function>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     initialisers: HashMap<String, Tensor>,
     /// The constants that were computed from initialisers alone, by the name of what they are in the file.
     kept: Mutex<HashMap<String, Constant>>,
+    /// The tensors of attributes and of bodies, by where they lie in `model`: a body may be read many times.
+    stored: Mutex<HashMap<usize, Tensor>>,
+}
+
+/// The versions of operator sets, by their domain.
+type Opsets = HashMap<String, i64>;
+
+/// A function of a model: what a node stands for.
+struct Function {
+    proto: FunctionProto,
+    opsets: Opsets,
 }
 
 /// An input or an output of a network.
@@ -183,6 +199,27 @@ fn text(sizes: &[Size]) -> String {
 /// The operator sets that are known: what they change is honoured by each operator.
 const NEWEST: i64 = 27;
 
+fn opsets(sets: &[OperatorSetIdProto]) -> Opsets {
+    sets.iter().map(|set| (set.domain.clone(), set.version)).collect()
+}
+
+/// The version of a domain's operator set.
+fn opset(sets: &Opsets, domain: &str) -> Result<i64, ErrorKind> {
+    let names = if matches!(domain, "" | "ai.onnx") { &["", "ai.onnx"][..] } else { &[domain][..] };
+    let version = names.iter().find_map(|&name| sets.get(name)).copied();
+    let version =
+        version.ok_or_else(|| ErrorKind::argument("operator set", format!("a version of \"{domain}\""), "none"))?;
+    if names.len() > 1 && !(1..=NEWEST).contains(&version) {
+        return Err(ErrorKind::argument("operator set", format!("1 to {NEWEST}"), version));
+    }
+    Ok(version)
+}
+
+/// What a function is called by.
+fn key(domain: &str, name: &str, overload: &str) -> [String; 3] {
+    [if domain == "ai.onnx" { "" } else { domain }, name, overload].map(str::to_owned)
+}
+
 impl Onnx {
     /// Opens a file; tensors that it keeps in others must lie in its folder.
     pub fn open(path: impl AsRef<Path>) -> Result<Onnx> {
@@ -220,9 +257,17 @@ impl Onnx {
         let ports = |values: &[ValueInfoProto]| values.iter().map(Port::new).collect::<Result<Vec<_>>>();
         let inputs = ports(&graph.input)?.into_iter().filter(|input| !initialisers.contains_key(&input.name));
         let (inputs, outputs) = (inputs.collect(), ports(&graph.output)?);
-        let opsets = model.opset_import.iter().map(|set| (set.domain.clone(), set.version)).collect();
-        let kept = Mutex::default();
-        Ok(Onnx(Arc::new(Inner { files, model, opsets, inputs, outputs, initialisers, kept })))
+        let mut functions = HashMap::new();
+        for proto in std::mem::take(&mut model.functions) {
+            let name = proto.name.clone();
+            let function = Function { opsets: opsets(&proto.opset_import), proto };
+            if functions.insert(key(&function.proto.domain, &name, &function.proto.overload), function).is_some() {
+                return Err(problem(format!("two functions \"{name}\"")).into());
+            }
+        }
+        let opsets = opsets(&model.opset_import);
+        let (kept, stored) = Default::default();
+        Ok(Onnx(Arc::new(Inner { files, model, opsets, functions, inputs, outputs, initialisers, kept, stored })))
     }
 
     /// What it takes.
@@ -259,16 +304,26 @@ impl Onnx {
         &self.0.initialisers
     }
 
-    /// The version of a domain's operator set.
-    fn opset(&self, domain: &str) -> Result<i64, ErrorKind> {
-        let names = if matches!(domain, "" | "ai.onnx") { &["", "ai.onnx"][..] } else { &[domain][..] };
-        let version = names.iter().find_map(|&name| self.0.opsets.get(name)).copied();
-        let version =
-            version.ok_or_else(|| ErrorKind::argument("operator set", format!("a version of \"{domain}\""), "none"))?;
-        if names.len() > 1 && !(1..=NEWEST).contains(&version) {
-            return Err(ErrorKind::argument("operator set", format!("1 to {NEWEST}"), version));
+    fn opsets(&self) -> &Opsets {
+        &self.0.opsets
+    }
+
+    /// The function that a node calls, if it is one of the model's.
+    fn function(&self, node: &NodeProto) -> Option<&Function> {
+        let functions = &self.0.functions;
+        if functions.is_empty() { None } else { functions.get(&key(&node.domain, &node.op_type, &node.overload)) }
+    }
+
+    /// A tensor of an attribute or of a body of the model: the same one each time.
+    fn stored(&self, name: &str, proto: &TensorProto) -> Result<Tensor, ErrorKind> {
+        let mut stored = self.0.stored.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let place = std::ptr::from_ref(proto) as usize;
+        if let Some(tensor) = stored.get(&place) {
+            return Ok(tensor.clone());
         }
-        Ok(version)
+        let tensor = Tensor::stored(name, Arc::new(Stored::new(proto, self.files())?));
+        stored.insert(place, tensor.clone());
+        Ok(tensor)
     }
 
     /// The constant that was computed first under a name, which is this one if there was none.

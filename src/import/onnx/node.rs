@@ -1,14 +1,98 @@
 //! A node of an ONNX graph as its importer reads it. What an importer doesn't read of it is an error: nothing is ignored in silence.
 
 use super::element::ElementType;
-use super::proto::{AttributeProto, AttributeType, NodeProto, TensorProto};
+use super::proto::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 use super::tensor::Tensor;
 use crate::error::{ErrorKind, Result};
 use crate::{Error, Value};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 /// What a name in an ONNX graph stands for.
+#[derive(Clone)]
+pub(super) enum Named {
+    Tensor(Operand),
+    Sequence(Sequence),
+    /// An input that isn't given, an optional value that isn't there.
+    Nothing,
+}
+
+/// Tensors in a row; how many is known when the graph is built.
+#[derive(Clone)]
+pub(super) struct Sequence {
+    pub(super) element: ElementType,
+    items: Arc<[Operand]>,
+    /// Whether it is the same whatever the inputs' sizes are, as far as it is known.
+    fixed: bool,
+}
+
+impl Sequence {
+    pub(super) fn new(element: ElementType, items: Vec<Operand>) -> Sequence {
+        let fixed = items.iter().filter_map(Operand::host).all(|tensor| tensor.fixed);
+        Sequence { element, items: items.into(), fixed }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(super) fn at(&self, place: usize) -> Operand {
+        self.items[place].clone().with_fixed(self.fixed)
+    }
+
+    pub(super) fn items(&self) -> Vec<Operand> {
+        (0..self.len()).map(|place| self.at(place)).collect()
+    }
+}
+
+impl Named {
+    /// Whether it is the same whatever the inputs' sizes are, as far as it is known.
+    pub(super) fn fixed(&self) -> bool {
+        match self {
+            Named::Tensor(operand) => operand.host().is_none_or(|tensor| tensor.fixed),
+            Named::Sequence(sequence) => sequence.fixed,
+            Named::Nothing => true,
+        }
+    }
+
+    /// The same, which is fixed only if what it was chosen by is.
+    #[must_use]
+    pub(super) fn with_fixed(self, fixed: bool) -> Named {
+        match self {
+            Named::Tensor(operand) => Named::Tensor(operand.with_fixed(fixed)),
+            Named::Sequence(sequence) => Named::Sequence(Sequence { fixed: sequence.fixed && fixed, ..sequence }),
+            Named::Nothing => Named::Nothing,
+        }
+    }
+
+    pub(super) fn tensor(&self) -> Option<&Operand> {
+        match self {
+            Named::Tensor(operand) => Some(operand),
+            Named::Sequence(_) | Named::Nothing => None,
+        }
+    }
+}
+
+/// In words, for what wants something else.
+impl fmt::Display for Named {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Named::Tensor(operand) => write!(f, "a tensor of {}", operand.element()),
+            Named::Sequence(sequence) => write!(f, "a sequence of {} tensors of {}", sequence.len(), sequence.element),
+            Named::Nothing => f.write_str("nothing"),
+        }
+    }
+}
+
+impl<T: Into<Operand>> From<T> for Named {
+    fn from(tensor: T) -> Named {
+        Named::Tensor(tensor.into())
+    }
+}
+
+/// A tensor.
 #[derive(Clone)]
 pub(super) enum Operand {
     /// Known when the graph is built.
@@ -31,6 +115,15 @@ impl Operand {
             Operand::Device(..) => None,
         }
     }
+
+    /// The same, which is fixed only if what it was chosen by is.
+    #[must_use]
+    pub(super) fn with_fixed(self, fixed: bool) -> Operand {
+        match self {
+            Operand::Host(tensor) if !fixed => tensor.with_fixed(false).into(),
+            same => same,
+        }
+    }
 }
 
 impl From<Tensor> for Operand {
@@ -42,32 +135,42 @@ impl From<Tensor> for Operand {
 /// A node with its inputs.
 pub(super) struct Node<'a> {
     proto: &'a NodeProto,
+    /// Its name, or that of what it gives, after those of the nodes whose bodies it is in.
+    name: String,
+    key: String,
     /// The version of the operator set that defines it.
     pub(super) opset: i64,
-    inputs: Vec<Option<Operand>>,
+    inputs: Vec<Named>,
+    /// The values of its attributes: in a function some are the caller's.
+    attributes: Vec<(&'a str, &'a AttributeProto)>,
     /// The attributes that were asked for.
-    asked: RefCell<BTreeSet<&'static str>>,
+    asked: RefCell<BTreeSet<&'a str>>,
     /// How many inputs were asked for.
     read: RefCell<usize>,
 }
 
 impl<'a> Node<'a> {
-    pub(super) fn new(proto: &'a NodeProto, opset: i64, inputs: Vec<Option<Operand>>) -> Node<'a> {
-        Node { proto, opset, inputs, asked: RefCell::default(), read: RefCell::default() }
+    pub(super) fn new(
+        proto: &'a NodeProto,
+        [name, key]: [String; 2],
+        opset: i64,
+        inputs: Vec<Named>,
+        attributes: Vec<(&'a str, &'a AttributeProto)>,
+    ) -> Node<'a> {
+        Node { proto, name, key, opset, inputs, attributes, asked: RefCell::default(), read: RefCell::default() }
     }
 
     pub(super) fn op(&self) -> &'a str {
         &self.proto.op_type
     }
 
-    /// Its name, or that of what it gives.
-    pub(super) fn name(&self) -> &'a str {
-        name(self.proto)
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
-    /// The name of what it gives, which nothing else has: names of nodes may occur twice.
-    pub(super) fn key(&self) -> &'a str {
-        self.proto.output.iter().find(|name| !name.is_empty()).map_or("", |name| name)
+    /// What nothing else has: names of nodes may occur twice.
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     /// How many outputs it is asked for; those in between may go unnamed.
@@ -85,6 +188,12 @@ impl<'a> Node<'a> {
         kind.at(self.op().to_owned(), self.name())
     }
 
+    /// An error of this node, or of one in its body.
+    pub(super) fn wrong(&self, error: Error) -> Error {
+        let inside = |(_, name): &(_, String)| name.strip_prefix(self.name()).is_some_and(|rest| rest.starts_with('/'));
+        if error.at.as_ref().is_some_and(inside) { error } else { self.error(error.kind) }
+    }
+
     /// An attribute or an input that isn't supported.
     pub(super) fn refused(&self, argument: &str, supported: &str, got: impl std::fmt::Display) -> Error {
         self.error(ErrorKind::argument(argument, supported, got))
@@ -94,15 +203,31 @@ impl<'a> Node<'a> {
 
     /// An input that must be there.
     pub(super) fn input(&self, position: usize) -> Result<&Operand> {
-        let wanted = || self.refused("inputs", &format!("{} or more", position + 1), self.inputs.len());
-        self.optional(position).ok_or_else(wanted)
+        match self.named(position) {
+            Named::Tensor(operand) => Ok(operand),
+            Named::Nothing => Err(self.refused("inputs", &format!("{} or more", position + 1), self.inputs.len())),
+            other => Err(self.refused(&format!("input {position}"), "a tensor", other)),
+        }
     }
 
     /// An input that may be absent.
     pub(super) fn optional(&self, position: usize) -> Option<&Operand> {
+        self.named(position).tensor()
+    }
+
+    /// A sequence that must be there.
+    pub(super) fn sequence(&self, position: usize) -> Result<&Sequence> {
+        match self.named(position) {
+            Named::Sequence(sequence) => Ok(sequence),
+            other => Err(self.refused(&format!("input {position}"), "a sequence", other)),
+        }
+    }
+
+    /// An input, whatever it is.
+    pub(super) fn named(&self, position: usize) -> &Named {
         let mut read = self.read.borrow_mut();
         *read = (*read).max(position + 1);
-        self.inputs.get(position)?.as_ref()
+        self.inputs.get(position).unwrap_or(&Named::Nothing)
     }
 
     /// All inputs, each of which must be there.
@@ -111,8 +236,21 @@ impl<'a> Node<'a> {
     }
 
     /// All inputs, as they are.
-    pub(super) fn present(&self) -> &[Option<Operand>] {
+    pub(super) fn inputs(&self) -> &[Named] {
         &self.inputs
+    }
+
+    /// The inputs that are known.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &Tensor> {
+        self.inputs.iter().filter_map(Named::tensor).filter_map(Operand::host)
+    }
+
+    /// An error if an input is a sequence.
+    pub(super) fn only_tensors(&self) -> Result<()> {
+        match self.inputs.iter().position(|input| matches!(input, Named::Sequence(_))) {
+            Some(sequence) => self.input(sequence).map(|_| ()),
+            None => Ok(()),
+        }
     }
 
     // Attributes.
@@ -120,9 +258,7 @@ impl<'a> Node<'a> {
     /// An attribute of that type, if the node has it.
     fn attribute(&self, name: &'static str, wanted: AttributeType) -> Result<Option<&'a AttributeProto>> {
         self.asked.borrow_mut().insert(name);
-        let Some(attribute) = self.proto.attribute.iter().find(|attribute| attribute.name == name) else {
-            return Ok(None);
-        };
+        let Some(&(_, attribute)) = self.attributes.iter().find(|(given, _)| *given == name) else { return Ok(None) };
         let got = type_of(attribute, wanted);
         if got.is_none_or(|got| got != wanted) {
             let wanted = format!("a value of type {wanted:?}");
@@ -137,7 +273,7 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.proto.attribute.iter().any(|attribute| attribute.name == name)
+        self.attributes.iter().any(|(given, _)| *given == name)
     }
 
     pub(super) fn int(&self, name: &'static str, default: i64) -> Result<i64> {
@@ -196,27 +332,38 @@ impl<'a> Node<'a> {
         attribute.map(of).transpose()
     }
 
+    /// A graph that must be there.
+    pub(super) fn graph(&self, name: &'static str) -> Result<&'a GraphProto> {
+        let graph = self.attribute(name, AttributeType::Graph)?.and_then(|attribute| attribute.g.as_deref());
+        graph.ok_or_else(|| self.refused(&format!("attribute {name}"), "a graph", "none"))
+    }
+
+    /// All attributes.
+    pub(super) fn attributes(&self) -> &[(&'a str, &'a AttributeProto)] {
+        &self.attributes
+    }
+
     /// Attributes that make no difference to the result of inference: they are read, whatever they are.
-    pub(super) fn ignore(&self, names: &[&'static str]) {
+    pub(super) fn ignore(&self, names: &[&'a str]) {
         self.asked.borrow_mut().extend(names);
     }
 
     /// An error if there is an attribute or an input that nobody has asked for.
     pub(super) fn finish(&self) -> Result<()> {
         let asked = self.asked.borrow();
-        if let Some(unknown) = self.proto.attribute.iter().find(|attribute| !asked.contains(&attribute.name[..])) {
+        if let Some((unknown, _)) = self.attributes.iter().find(|(name, _)| !asked.contains(name)) {
             let known = asked.iter().copied().collect::<Vec<_>>().join(", ");
             let known = if known.is_empty() { "none".to_owned() } else { known };
             let wanted = format!("only what is supported in opset {}: {known}", self.opset);
-            return Err(self.refused("attributes", &wanted, format_args!("\"{}\"", unknown.name)));
+            return Err(self.refused("attributes", &wanted, format_args!("\"{unknown}\"")));
         }
-        let all = &self.proto.attribute;
-        if let Some(twice) = (1..all.len()).find(|&i| all[..i].iter().any(|before| before.name == all[i].name)) {
-            let got = format!("\"{}\" twice", all[twice].name);
+        let mut seen = BTreeSet::new();
+        if let Some((twice, _)) = self.attributes.iter().find(|(name, _)| !seen.insert(*name)) {
+            let got = format!("\"{twice}\" twice");
             return Err(self.refused("attributes", "each once", got));
         }
         let read = *self.read.borrow();
-        if self.inputs.iter().skip(read).any(Option::is_some) {
+        if self.inputs.iter().skip(read).any(|input| !matches!(input, Named::Nothing)) {
             return Err(self.refused("inputs", &format!("{read} at most"), self.inputs.len()));
         }
         Ok(())
@@ -245,8 +392,10 @@ fn type_of(attribute: &AttributeProto, wanted: AttributeType) -> Option<Attribut
 
 /// What a node is called: by its name, or by that of its first output.
 pub(super) fn name(proto: &NodeProto) -> &str {
-    match (&proto.name[..], proto.output.iter().find(|name| !name.is_empty())) {
-        ("", Some(output)) => output,
-        (name, _) => name,
-    }
+    if proto.name.is_empty() { first_output(proto) } else { &proto.name }
+}
+
+/// The name of the first output that has one.
+pub(super) fn first_output(proto: &NodeProto) -> &str {
+    proto.output.iter().find(|name| !name.is_empty()).map_or("", |name| name)
 }

@@ -52,13 +52,16 @@ pub(crate) struct FunctionProto {
     pub(crate) input: Vec<String>,
     #[prost(string, repeated, tag = "5")]
     pub(crate) output: Vec<String>,
+    /// The names of attributes without a default value.
+    #[prost(string, repeated, tag = "6")]
+    pub(crate) attribute: Vec<String>,
     #[prost(message, repeated, tag = "7")]
     pub(crate) node: Vec<NodeProto>,
     #[prost(message, repeated, tag = "9")]
     pub(crate) opset_import: Vec<OperatorSetIdProto>,
     #[prost(string, tag = "10")]
     pub(crate) domain: String,
-    /// Attributes with a default value; those without are only named in the format.
+    /// Those with one.
     #[prost(message, repeated, tag = "11")]
     pub(crate) attribute_proto: Vec<AttributeProto>,
     #[prost(string, tag = "13")]

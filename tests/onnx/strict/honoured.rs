@@ -50,7 +50,7 @@ fn check(opset: i64, op: &str, x: (&[i64], &[f32]), constants: &[Message], attri
 }
 
 /// Numbers that no symmetry hides: their order and their signs matter.
-fn numbers(count: usize) -> Vec<f32> {
+pub fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 37 + 11) % 29) as f32 / 8.0 - 1.5).collect()
 }
 

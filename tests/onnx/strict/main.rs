@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "in a test binary nothing is reachable: `pub` says what the other files use")]
 
+mod bodies;
 #[cfg(feature = "cli")]
 mod command;
 mod honoured;

@@ -132,6 +132,37 @@ pub fn node_of(
     attributes.iter().fold(node, |node, attribute| node.message(5, attribute))
 }
 
+/// In a function: an attribute of a node, by its number of type, that is what the caller gives as `of`.
+pub fn reference(name: &str, kind: i64, of: &str) -> Message {
+    attribute(name, kind).bytes(21, of)
+}
+
+/// A function of the domain "local", of opset 17; its attributes without a default value and those with one.
+pub fn function_of(
+    name: &str,
+    [inputs, outputs]: [&[&str]; 2],
+    attributes: &[&str],
+    defaults: &[Message],
+    nodes: &[Message],
+) -> Message {
+    let function = Message::default().bytes(1, name).strings(4, inputs).strings(5, outputs).strings(6, attributes);
+    let function = nodes.iter().fold(function, |function, node| function.message(7, node));
+    let opset = |domain: &str, version| Message::default().bytes(1, domain).int(2, version);
+    let function = function.message(9, &opset("", 17)).message(9, &opset("local", 1)).bytes(10, "local");
+    defaults.iter().fold(function, |function, default| function.message(11, default))
+}
+
+/// A graph in an attribute; its inputs and outputs are floats, their sizes aren't said.
+pub fn body_of([inputs, outputs]: [&[&str]; 2], nodes: &[Message]) -> Message {
+    let body = nodes.iter().fold(Message::default(), |body, node| body.message(1, node));
+    let named = |name: &&str| {
+        let kind = Message::default().int(1, FLOAT);
+        Message::default().bytes(1, name).message(2, &Message::default().message(1, &kind))
+    };
+    let body = inputs.iter().fold(body, |body, name| body.message(11, &named(name)));
+    outputs.iter().fold(body, |body, name| body.message(12, &named(name)))
+}
+
 /// A size of an input.
 #[derive(Clone, Copy)]
 pub enum Size {
@@ -159,6 +190,7 @@ pub fn port(name: &str, element: i64, sizes: &[Size]) -> Message {
 pub struct Model {
     pub graph: Message,
     opsets: Message,
+    functions: Message,
 }
 
 impl Model {
@@ -169,6 +201,12 @@ impl Model {
 
     pub fn opset(mut self, domain: &str, version: i64) -> Model {
         self.opsets = self.opsets.message(8, &Message::default().bytes(1, domain).int(2, version));
+        self
+    }
+
+    /// A function of the model: see [`function_of`].
+    pub fn function(mut self, function: &Message) -> Model {
+        self.functions = self.functions.message(25, function);
         self
     }
 
@@ -205,6 +243,6 @@ impl Model {
 
     pub fn bytes(&self) -> Vec<u8> {
         let model = Message::default().int(1, 8).bytes(2, "a test").message(7, &self.graph);
-        [model.0, self.opsets.0.clone()].concat()
+        [&model.0[..], &self.opsets.0, &self.functions.0].concat()
     }
 }

@@ -212,14 +212,15 @@ const OPERATORS: &str = "Relu Sigmoid Tanh Softplus Softsign HardSwish Mish Leak
     ReduceProd ReduceL1 ReduceL2 ReduceLogSumExp ReduceLogSum ReduceSumSquare Mean ArgMax ArgMin TopK CumSum Softmax LogSoftmax \
     Hardmax LpNormalization MeanVarianceNormalization Resize Upsample ReverseSequence Compress NonZero Unique Identity Dropout \
     Constant ConstantOfShape EyeLike Range Cast CastLike Shape Size Reshape Flatten Squeeze Unsqueeze Expand DFT STFT HannWindow \
-    HammingWindow BlackmanWindow MelWeightMatrix";
+    HammingWindow BlackmanWindow MelWeightMatrix SequenceEmpty SequenceConstruct SequenceInsert SequenceErase SequenceAt SequenceLength \
+    SplitToSequence ConcatFromSequence Optional";
 
 const INTS: &str = "axis keepdims group batch_dims blocksize num_outputs k largest size p ceil_mode count_include_pad \
     storage_order sampling_ratio output_height output_width align_corners to saturate start end allowzero noop_with_empty_axes \
     select_last_index exclusive reverse hidden_size layout transA transB block_size q_num_heads kv_num_heads is_causal \
     qk_matmul_output_mode interleaved rotary_embedding_dim num_heads num_groups stash_type upper dtype onesided inverse periodic \
     output_datatype time_axis batch_axis sorted antialias exclude_outside K N bits fmod training_mode ignore_index value_int \
-    linear_before_reset broadcast";
+    linear_before_reset broadcast new_axis";
 
 const LISTS: &str =
     "axes pads strides dilations kernel_shape output_shape output_padding perm split starts ends shape value_ints";
@@ -565,7 +566,37 @@ fn models() -> Vec<(String, Vec<u8>)> {
         .node("DFT", &["x"], &["z"], &[int("axis", 1)])
         .output("y")
         .output("z");
+    let add = [model::node_of("local", "Scaled", &["s"], &["t"], &[float("by", 0.5)])];
+    let add = model::subgraph("body", &model::body_of([&["i", "c", "s"], &["c", "t", "t"]], &add));
+    let scaled = [
+        model::node_of("", "LeakyRelu", &["a"], &["b"], &[model::reference("alpha", 1, "by")]),
+        model::node_of("", "Add", &["b", "b"], &["d"], &[]),
+    ];
+    let double = model::node_of("", "Add", &["a", "a"], &["b"], &[]);
+    let double = model::subgraph("body", &model::body_of([&["a"], &["b"]], std::slice::from_ref(&double)));
+    let scan = model::node_of("", "Add", &["a", "b"], &["d"], &[]);
+    let scan = model::subgraph("body", &model::body_of([&["a", "b"], &["d", "d"]], std::slice::from_ref(&scan)));
+    let branch = |name: &str, of: &str| model::subgraph(name, &model::body_of([&[], &[of]], &[]));
+    let bodies = Model::new(17)
+        .opset("local", 1)
+        .function(&model::function_of("Scaled", [&["a"], &["d"]], &["by"], &[], &scaled))
+        .input("x", &[2, 4])
+        .initialiser(&longs("three", &[], &[3]))
+        .initialiser(&longs("zero", &[], &[0]))
+        .initialiser(&raw("no", BOOL, &[], &[0]))
+        .node("Loop", &["three", "", "x"], &["l", "all"], &[add])
+        .node("If", &["no"], &["i"], &[branch("then_branch", "x"), branch("else_branch", "l")])
+        .node("SplitToSequence", &["i"], &["q"], &[int("axis", 1)])
+        .node("SequenceInsert", &["q", "i", "zero"], &["r"], &[])
+        .node("SequenceErase", &["r", "zero"], &["e"], &[])
+        .node("SequenceMap", &["e"], &["m"], &[double])
+        .node("SequenceAt", &["m", "zero"], &["at"], &[])
+        .node("ConcatFromSequence", &["m"], &["y"], &[int("axis", 1)])
+        .node("Scan", &["at", "y"], &["s", "z"], &[scan, int("num_scan_inputs", 1), ints("scan_input_axes", &[1])])
+        .output("all")
+        .output("y");
     let named = [
+        ("bodies", bodies),
         ("convolutional", convolutional),
         ("attention", attention),
         ("shapes", shapes),

@@ -2,7 +2,7 @@
 
 use crate::model::{
     FLOAT, Message, Model, STRING, Size, float, floats, int, ints, list, node_of, port, raw, string, string_list,
-    subgraph, tensor,
+    tensor,
 };
 use crate::refusal;
 use shadernet::import::onnx::{Bindings, Onnx};
@@ -61,12 +61,7 @@ fn operators_and_domains_that_are_unknown_are_named() {
     refused(&of("org.example"), &["operator set: wanted a version of \"org.example\", got none"]);
     refused(&of("ai.onnx.ml").opset("ai.onnx.ml", 3), &["the operator Relu of ai.onnx.ml"]);
     crate::graph(&of("ai.onnx")).expect("another name of the same");
-    for op in ["If", "Loop", "Scan"] {
-        let body = subgraph("body", &Message::default());
-        refused(&node(13, op, &["x"], &[body]), &[&format!("{op} \"the node\": not supported: the operator {op}")]);
-    }
     refused(&node(13, "RandomNormalLike", &["x"], &[]), &["RandomNormalLike \"the node\"", "give them as an input"]);
-    refused(&node(13, "SequenceConstruct", &["x"], &[]), &["SequenceConstruct \"the node\"", "not sequences"]);
     // What no output needs isn't looked at.
     let aside = node(13, "Relu", &["x"], &[]).node("Frobnicate", &["x"], &["z"], &[]);
     crate::graph(&aside).expect("nobody reads it");

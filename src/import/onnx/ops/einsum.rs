@@ -169,7 +169,8 @@ impl Builder<'_> {
                 batch.into_iter().chain(rest).collect()
             };
             let (x, y) = (self.reshape(&x, outer([m, k]))?, self.reshape(&y, outer([k, l]))?);
-            self.matmul(&x, &y, name)?
+            let y = self.kept(name, y);
+            self.matmul(&x, &y)?
         } else {
             let x = self.transpose(&a.value, &order(&a, &[&batch, &rows, &inner]))?;
             let y = self.transpose(&b.value, &order(&b, &[&batch, &columns, &inner]))?;

@@ -19,7 +19,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
 }
 
 fn matmul(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    Ok(vec![b.matmul(node.input(0)?, node.input(1)?, node.key())?])
+    Ok(vec![b.matmul(node.input(0)?, node.input(1)?)?])
 }
 
 /// `alpha a b + beta c`, a and b transposed where the node says so.
@@ -42,7 +42,7 @@ fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             let out = weight.shape[usize::from(!transpose_b)];
             let bias = c.filter(|_| (alpha, beta) == (1.0, 1.0)).and_then(|c| bias(c, out));
             let biased = bias.is_some();
-            let product = b.linear(&x, weight, transpose_b, bias, node.key())?;
+            let product = b.linear(&x, weight, transpose_b, bias)?;
             if biased {
                 return Ok(vec![product]);
             }
@@ -70,31 +70,24 @@ pub(in crate::import::onnx) fn bias(operand: &Operand, out: usize) -> Option<Con
 }
 
 impl Builder<'_> {
-    pub(in crate::import::onnx) fn matmul(&mut self, a: &Operand, b: &Operand, name: &str) -> Result<Operand> {
+    pub(in crate::import::onnx) fn matmul(&mut self, a: &Operand, b: &Operand) -> Result<Operand> {
         match b {
             Operand::Host(weight) if weight.shape.len() == 2 && a.host().is_none() && a.element().is_float() => {
-                self.linear(a, weight, false, None, name)
+                self.linear(a, weight, false, None)
             }
             _ => self.moved(MatMul::new(), &[a, b]),
         }
     }
 
     /// A linear layer of a matrix `[in, out]`, or `[out, in]` if it is `turned`. One of integers stays so.
-    fn linear(
-        &mut self,
-        x: &Operand,
-        weight: &Tensor,
-        turned: bool,
-        bias: Option<Constant>,
-        name: &str,
-    ) -> Result<Operand> {
+    fn linear(&mut self, x: &Operand, weight: &Tensor, turned: bool, bias: Option<Constant>) -> Result<Operand> {
         let x = &match *x {
             // What only puts rows elsewhere comes after the layer, where it may meet what puts them back.
             Operand::Device(value, element) => {
                 let features = weight.shape[usize::from(turned)];
                 if let Some((rows, view)) = View::of(&self.graph, value).rows(&self.graph, value, features) {
                     let mut shape = self.graph.known_shape(value).to_vec();
-                    let y = self.linear(&Operand::Device(rows, element), weight, turned, bias, name)?;
+                    let y = self.linear(&Operand::Device(rows, element), weight, turned, bias)?;
                     let y = self.value(&y)?;
                     let out = *self.graph.known_shape(y).last().unwrap_or(&1);
                     if let Some(last) = shape.last_mut() {
@@ -114,7 +107,9 @@ impl Builder<'_> {
         let weight = match turned {
             true => weight.constant()?,
             false => {
-                let kept = self.kept(&format!("{name}, transposed"), weight.turned()?.into());
+                // One for all that read the weight.
+                let name = format!("constant {}, transposed", weight.constant()?.id());
+                let kept = self.kept(&name, weight.turned()?.into());
                 kept.host().expect("it was known").constant()?
             }
         };

@@ -4,6 +4,7 @@
 mod activation;
 mod arithmetic;
 mod attention;
+mod control;
 mod convolution;
 mod einsum;
 mod geometry;
@@ -12,22 +13,31 @@ mod loss;
 mod matrix;
 mod movement;
 mod normalization;
-mod optional;
 mod product;
 mod quantization;
+mod random;
 mod recurrent;
 mod reduction;
 mod resize;
 mod selection;
+mod sequence;
 mod shapes;
 mod signal;
 
 use super::builder::Builder;
-use super::node::{Node, Operand};
+use super::node::{Named, Node, Operand};
 use crate::error::Result;
 
-/// What an operator becomes.
+/// What an operator on tensors becomes.
 pub(super) type Import = fn(&mut Builder, &Node) -> Result<Vec<Operand>>;
+
+/// What an operator with a body becomes, or one on sequences and optional values.
+pub(super) type Structure = for<'a> fn(&mut Builder<'a>, &Node<'a>) -> Result<Vec<Named>>;
+
+/// The importer of an operator that isn't only one on tensors.
+pub(super) fn structure(domain: &str, op: &str) -> Option<Structure> {
+    if matches!(domain, "" | "ai.onnx") { control::find(op).or_else(|| sequence::find(op)) } else { None }
+}
 
 /// The importer of an operator.
 pub(super) fn find(domain: &str, op: &str) -> Option<Import> {
@@ -50,8 +60,8 @@ const FAMILIES: &[fn(&str) -> Option<Import>] = &[
     movement::find,
     normalization::find,
     quantization::find,
-    optional::find,
     product::find,
+    random::find,
     recurrent::find,
     reduction::find,
     resize::find,
@@ -72,8 +82,9 @@ mod tests {
         let names: Vec<&str> = list.split_whitespace().collect();
         assert!(names.len() > 150 && names.is_sorted(), "{names:?}");
         for name in &names {
-            assert!(find("", name).is_some(), "{name}");
+            assert!(find("", name).is_some() || structure("", name).is_some(), "{name}");
         }
-        assert!(find("", "If").is_none() && find("com.example", "Add").is_none());
+        assert!(find("", "NonMaxSuppression").is_none() && find("com.example", "Add").is_none());
+        assert!(structure("", "Add").is_none() && structure("com.example", "If").is_none());
     }
 }

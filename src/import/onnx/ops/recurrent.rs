@@ -261,23 +261,16 @@ impl Builder<'_> {
         }
     }
 
-    /// Part `d` of what a layer has for every direction.
-    fn part(&mut self, of: &Operand, d: usize) -> Result<Operand> {
-        let part = self.slice(of, 0, d, 1, 1)?;
-        let shape = self.shape(&part)[1..].to_vec();
-        self.reshape(&part, shape)
-    }
-
     /// Direction `d` of a layer, whose input is multiplied for all steps.
     fn direction(&mut self, node: &Node, layer: &Layer, x: &Operand, d: usize) -> Result<Direction> {
         let (hidden, rows) = (layer.hidden, layer.cell.gates() * layer.hidden);
         let named = |part: &str| format!("{}, {part} of direction {d}", node.key());
-        let weight = self.part(&layer.weight, d)?;
+        let weight = self.entry(&layer.weight, 0, d)?;
         let weight = self.kept(&named("W"), weight);
         let mut inputs = self.projected(x, &weight)?;
         let mut hidden_bias = None;
         if let Some(bias) = &layer.bias {
-            let bias = self.part(bias, d)?;
+            let bias = self.entry(bias, 0, d)?;
             let (of_input, mut of_state) = (self.slice(&bias, 0, 0, rows, 1)?, self.slice(&bias, 0, rows, rows, 1)?);
             if layer.linear_first {
                 hidden_bias = Some(self.slice(&of_state, 0, 2 * hidden, hidden, 1)?);
@@ -291,12 +284,12 @@ impl Builder<'_> {
         let peepholes = match &layer.peepholes {
             None => None,
             Some(all) => {
-                let all = self.part(all, d)?;
+                let all = self.entry(all, 0, d)?;
                 let [i, o, f] = [0, 1, 2].map(|part| self.slice(&all, 0, part * hidden, hidden, 1));
                 Some([i?, o?, f?])
             }
         };
-        let whole = self.part(&layer.recurrence, d)?;
+        let whole = self.entry(&layer.recurrence, 0, d)?;
         let recurrence = if layer.cell == Cell::Gru && !layer.linear_first {
             let gates = self.slice(&whole, 0, 0, 2 * hidden, 1)?;
             let new = self.slice(&whole, 0, 2 * hidden, hidden, 1)?;

@@ -12,7 +12,6 @@ use crate::import::onnx::tensor::{Tensor, foldable};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
-        "Identity" => |_, node| Ok(vec![node.input(0)?.clone()]),
         "Dropout" => dropout,
         "Constant" => constant,
         "ConstantOfShape" => constant_of_shape,

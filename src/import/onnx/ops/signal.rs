@@ -205,7 +205,7 @@ fn mel_weights(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             }
         }
     }
-    let of: Vec<&Tensor> = node.present().iter().flatten().filter_map(Operand::host).collect();
+    let of: Vec<&Tensor> = node.hosts().collect();
     Ok(vec![Tensor::computed(element, shape, weights, &of).into()])
 }
 

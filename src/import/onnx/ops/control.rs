@@ -1,0 +1,256 @@
+//! Control flow that is known when the graph is built: a branch is taken, turns are unrolled.
+
+use super::Structure;
+use crate::error::{ErrorKind, Result};
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::moves::axis;
+use crate::import::onnx::node::{Named, Node, Operand};
+use crate::import::onnx::proto::{GraphProto, ValueInfoProto};
+use crate::import::onnx::tensor::Tensor;
+use crate::import::onnx::{ElementType, Port, Size};
+
+pub(super) fn find(op: &str) -> Option<Structure> {
+    Some(match op {
+        "If" => branch,
+        "Loop" => repeat,
+        "Scan" => scan,
+        _ => return None,
+    })
+}
+
+/// A truth value that must be known.
+fn truth(b: &Builder, argument: &str, operand: &Operand) -> Result<bool> {
+    let known = b.known(argument, operand)?;
+    let wrong = || ErrorKind::argument(argument, "one truth value", format_args!("{} {}", known.element, known.shape));
+    let number = known.number().filter(|_| known.element == ElementType::Bool);
+    Ok(number.ok_or_else(wrong)? != 0.0)
+}
+
+fn branch<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let branches = [("else_branch", node.graph("else_branch")?), ("then_branch", node.graph("then_branch")?)];
+    let (name, body) = branches[usize::from(truth(b, "cond", node.input(0)?)?)];
+    node.finish()?;
+    b.inline(node, name, body, Vec::new())
+}
+
+fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let body = node.graph("body")?;
+    let most = match node.optional(0) {
+        Some(count) => match b.known_ints("trip count", count)?[..] {
+            [count] => Some(count),
+            ref other => return Err(node.refused("trip count", "one number", format_args!("{other:?}"))),
+        },
+        None => None,
+    };
+    let condition = node.optional(1);
+    let mut more = condition.map_or(Ok(true), |condition| truth(b, "condition", condition))?;
+    if most.is_none() && condition.is_none() {
+        return Err(node.refused("inputs", "a trip count or a condition", "neither"));
+    }
+    let mut carried: Vec<Named> = (2..node.inputs().len()).map(|i| node.named(i).clone()).collect();
+    let mut gathered = gathered(node, body, 1 + carried.len())?;
+    node.finish()?;
+    let (mut turn, mut fixed) = (0, true);
+    while more && most.is_none_or(|most| turn < most) {
+        let number = |element, number| Named::from(Tensor::ints(element, [], vec![number]));
+        let inputs = [number(ElementType::I64, turn), number(ElementType::Bool, 1)].into_iter().chain(carried.clone());
+        let mut outputs = b.inline(node, turn, body, inputs.collect())?.into_iter();
+        let next = outputs.next().unwrap_or(Named::Nothing);
+        carried = outputs.by_ref().take(carried.len()).collect();
+        gather(node, &mut gathered, outputs)?;
+        turn += 1;
+        if most != Some(turn) {
+            let wrong = || node.refused("condition", "a truth value", &next);
+            more = truth(b, "condition", next.tensor().ok_or_else(wrong)?)?;
+            fixed &= next.fixed();
+            if !more && condition.is_none() {
+                // The specification ignores it then, and others don't.
+                return Err(node.refused("condition", "one that stays true, where none is given", "false"));
+            }
+        }
+    }
+    for items in gathered {
+        carried.push(b.stacked(node, &items, 0, &body.output[1 + carried.len()])?.into());
+    }
+    Ok(carried.into_iter().map(|named| named.with_fixed(fixed)).collect())
+}
+
+/// A place for each of a body's outputs that is gathered from all turns: those after the first ones.
+fn gathered(node: &Node, body: &GraphProto, first: usize) -> Result<Vec<Vec<Operand>>> {
+    let count = body.output.len().checked_sub(first);
+    let count =
+        count.ok_or_else(|| node.refused("outputs of the body", &format!("{first} or more"), body.output.len()))?;
+    Ok(vec![Vec::new(); count])
+}
+
+fn gather(node: &Node, gathered: &mut [Vec<Operand>], outputs: impl Iterator<Item = Named>) -> Result<()> {
+    for (items, output) in gathered.iter_mut().zip(outputs) {
+        let tensor = output.tensor().ok_or_else(|| node.refused("outputs of the body", "tensors", &output))?;
+        items.push(tensor.clone());
+    }
+    Ok(())
+}
+
+/// A tensor that a scan goes along.
+struct Along {
+    x: Operand,
+    axis: usize,
+    backwards: bool,
+}
+
+fn scan<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let (body, count) = (node.graph("body")?, node.int("num_scan_inputs", 0)?);
+    let batched = node.opset < 9;
+    let all = node.inputs().len().saturating_sub(usize::from(batched));
+    let wrong = || node.refused("attribute num_scan_inputs", &format!("1 to {all}"), count);
+    let count = usize::try_from(count).ok().filter(|count| (1..=all).contains(count)).ok_or_else(wrong)?;
+    let first = usize::from(batched);
+    let states = (first..first + all - count).map(|i| node.named(i).clone()).collect::<Vec<_>>();
+    let inputs = (first + all - count..first + all).map(|i| node.input(i)).collect::<Result<Vec<_>>>()?;
+    let results = gathered(node, body, states.len())?.len();
+    let list = |name, count: usize| match node.ints(name)? {
+        None => Ok(vec![0; count]),
+        Some(list) if list.len() == count => Ok(list),
+        Some(list) => Err(node.refused(&format!("attribute {name}"), &format!("{count} numbers"), list.len())),
+    };
+    let backwards = |name, count| match list(name, count)? {
+        list if list.iter().all(|way| matches!(way, 0 | 1)) => Ok(list.into_iter().map(|way| way == 1).collect()),
+        list => Err(node.refused(&format!("attribute {name}"), "0 or 1 for each", format_args!("{list:?}"))),
+    };
+    if batched {
+        let ways: Vec<bool> = backwards("directions", count)?;
+        return scan_batch(b, node, body, &states, &inputs, &ways);
+    }
+    let axes = list("scan_input_axes", count)?;
+    let ways: Vec<bool> = backwards("scan_input_directions", count)?;
+    let (to, back): (_, Vec<bool>) =
+        (list("scan_output_axes", results)?, backwards("scan_output_directions", results)?);
+    node.finish()?;
+    let mut along = Vec::new();
+    for ((x, at), backwards) in inputs.into_iter().zip(axes).zip(ways) {
+        along.push(Along { x: x.clone(), axis: axis(at, b.shape(x).len())?, backwards });
+    }
+    let (mut outputs, gathered) = b.scanned(node, "", body, states, &along)?;
+    for ((mut items, to), back) in gathered.into_iter().zip(to).zip(back) {
+        if back {
+            items.reverse();
+        }
+        outputs.push(b.stacked(node, &items, to, &body.output[outputs.len()])?.into());
+    }
+    Ok(outputs)
+}
+
+/// Opset 8: along the second dimension, each element of the first one by itself.
+fn scan_batch<'a>(
+    b: &mut Builder<'a>,
+    node: &Node<'a>,
+    body: &'a GraphProto,
+    states: &[Named],
+    inputs: &[&Operand],
+    ways: &[bool],
+) -> Result<Vec<Named>> {
+    let shape = b.shape(inputs[0]);
+    let &[batch, length, ..] = &shape[..] else {
+        return Err(node.refused("scan inputs", "2 dimensions or more", shape));
+    };
+    if let Some(lengths) = node.optional(0) {
+        let lengths = b.known_ints("sequence_lens", lengths)?;
+        if lengths.iter().any(|&each| each != length as i64) {
+            return Err(node.refused("sequence_lens", &format!("{length} for all"), format_args!("{lengths:?}")));
+        }
+    }
+    node.finish()?;
+    let entry = |b: &mut Builder<'a>, x: &Operand, i: usize| match b.shape(x).first() {
+        Some(&size) if size == batch => b.entry(x, 0, i),
+        _ => Err(node.refused("inputs", &format!("a batch of {batch}"), b.shape(x))),
+    };
+    let results = body.output.len();
+    let mut all: Vec<Vec<Operand>> = vec![Vec::new(); results];
+    for i in 0..batch {
+        let mut of = Vec::new();
+        for state in states {
+            let state = state.tensor().ok_or_else(|| node.refused("states", "tensors", state))?;
+            of.push(entry(b, state, i)?.into());
+        }
+        let mut along = Vec::new();
+        for (x, &backwards) in inputs.iter().zip(ways) {
+            along.push(Along { x: entry(b, x, i)?, axis: 0, backwards });
+        }
+        let (mut outputs, gathered) = b.scanned(node, &format!("{i}/"), body, of, &along)?;
+        for items in gathered {
+            outputs.push(b.stacked(node, &items, 0, &body.output[outputs.len()])?.into());
+        }
+        gather(node, &mut all, outputs.into_iter())?;
+    }
+    let ports = all.iter().zip(&body.output);
+    ports.map(|(items, port)| Ok(b.stacked(node, items, 0, port)?.into())).collect()
+}
+
+impl<'a> Builder<'a> {
+    /// The states after all turns, and the other outputs of each turn. How many those are is a size of the inputs.
+    fn scanned(
+        &mut self,
+        node: &Node<'a>,
+        part: &str,
+        body: &'a GraphProto,
+        mut states: Vec<Named>,
+        along: &[Along],
+    ) -> Result<(Vec<Named>, Vec<Vec<Operand>>)> {
+        let lengths: Vec<usize> = along.iter().map(|along| self.shape(&along.x)[along.axis]).collect();
+        if lengths.iter().any(|&length| length != lengths[0]) {
+            return Err(node.refused("scan inputs", "one length", format_args!("{lengths:?}")));
+        }
+        let mut gathered = gathered(node, body, states.len())?;
+        for turn in 0..lengths[0] {
+            let mut inputs = states.clone();
+            for Along { x, axis, backwards } in along {
+                let place = if *backwards { lengths[0] - 1 - turn } else { turn };
+                inputs.push(self.entry(x, *axis, place)?.into());
+            }
+            let mut outputs = self.inline(node, format_args!("{part}{turn}"), body, inputs)?.into_iter();
+            states = outputs.by_ref().take(states.len()).collect();
+            gather(node, &mut gathered, outputs)?;
+        }
+        let states = states.into_iter().map(|state| state.with_fixed(false)).collect();
+        Ok((states, gathered))
+    }
+
+    /// What lies at a place of an axis, without that axis.
+    pub(super) fn entry(&mut self, x: &Operand, axis: usize, place: usize) -> Result<Operand> {
+        let mut shape = self.shape(x).to_vec();
+        shape.remove(axis);
+        let part = self.slice(x, axis, place, 1, 1)?;
+        self.reshape(&part, shape)
+    }
+
+    /// Tensors of one shape along a new axis; of none, if the file says their sizes.
+    fn stacked(&mut self, node: &Node, items: &[Operand], along: i64, port: &ValueInfoProto) -> Result<Operand> {
+        if let Some(first) = items.first() {
+            let at = axis(along, self.shape(first).len() + 1)?;
+            return Ok(self.stack(items, at)?.with_fixed(false));
+        }
+        let port = Port::new(port)?;
+        let size = |size: &Size| if let Size::Fixed(size) = size { Some(*size) } else { None };
+        let sizes: Option<Vec<usize>> = port.sizes.iter().flatten().map(size).collect();
+        let Some(mut sizes) = sizes.filter(|_| port.sizes.is_some()) else {
+            return Err(node.refused("turns", "1 or more, where the body doesn't say the sizes of its outputs", 0));
+        };
+        sizes.insert(axis(along, sizes.len() + 1)?, 0);
+        Ok(Tensor::filled(port.element, sizes.into(), 0.0)?.into())
+    }
+
+    /// Tensors of one shape along a new axis.
+    pub(super) fn stack(&mut self, items: &[Operand], axis: usize) -> Result<Operand> {
+        let mut parts = Vec::with_capacity(items.len());
+        for item in items {
+            let mut shape = self.shape(item).to_vec();
+            if item.element() != items[0].element() || shape[..] != self.shape(&items[0])[..] {
+                let [wanted, got] = [&items[0], item].map(|item| format!("{} {}", item.element(), self.shape(item)));
+                return Err(ErrorKind::argument("tensors that are stacked", format!("all {wanted}"), got).into());
+            }
+            shape.insert(axis, 1);
+            parts.push(self.reshape(item, shape)?);
+        }
+        self.concat(&parts, axis)
+    }
+}

@@ -1,0 +1,194 @@
+//! Sequences and optional values: lists that are known when the graph is built, of tensors that needn't be.
+
+use super::Structure;
+use crate::error::{ErrorKind, Result};
+use crate::import::onnx::ElementType;
+use crate::import::onnx::builder::Builder;
+use crate::import::onnx::moves::axis;
+use crate::import::onnx::node::{Named, Node, Operand, Sequence};
+use crate::import::onnx::stored::sizes;
+use crate::import::onnx::tensor::Tensor;
+
+pub(super) fn find(op: &str) -> Option<Structure> {
+    Some(match op {
+        "SequenceEmpty" => empty,
+        "SequenceConstruct" => construct,
+        "SequenceInsert" => insert,
+        "SequenceErase" => erase,
+        "SequenceAt" => at,
+        "SequenceLength" => length,
+        "SplitToSequence" => split,
+        "ConcatFromSequence" => concat,
+        "SequenceMap" => map,
+        "Identity" => |_, node| Ok(vec![there(node)?]),
+        "Optional" => optional,
+        "OptionalGetElement" => |_, node| Ok(vec![there(node)?]),
+        "OptionalHasElement" => has_element,
+        _ => return None,
+    })
+}
+
+/// The first input, whatever it is.
+fn there(node: &Node) -> Result<Named> {
+    match node.named(0) {
+        Named::Nothing => Err(node.refused("input 0", "what is there", "nothing")),
+        there => Ok(there.clone()),
+    }
+}
+
+/// An optional value is what it holds, or nothing.
+fn optional<'a>(_: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    node.ignore(&["type"]);
+    Ok(vec![node.named(0).clone()])
+}
+
+fn has_element<'a>(_: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let there = !matches!(node.named(0), Named::Nothing);
+    Ok(vec![Tensor::scalar(ElementType::Bool, f64::from(u8::from(there))).into()])
+}
+
+/// A new list, whose elements are counted.
+fn list(b: &mut Builder, element: ElementType, items: Vec<Operand>) -> Result<Vec<Named>> {
+    b.unrolled(items.len())?;
+    if let Some(other) = items.iter().find(|item| item.element() != element) {
+        return Err(ErrorKind::argument("elements of a sequence", element, other.element()).into());
+    }
+    Ok(vec![Named::Sequence(Sequence::new(element, items))])
+}
+
+fn empty<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    list(b, node.element("dtype")?.unwrap_or(ElementType::F32), Vec::new())
+}
+
+fn construct<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let element = node.input(0)?.element();
+    list(b, element, node.all()?)
+}
+
+/// A place in a list, which may count from the end; `count` is how many there are.
+fn place(b: &Builder, position: &Operand, count: usize) -> Result<usize> {
+    match b.known_ints("position", position)?[..] {
+        [place] => Ok(axis(place, count)
+            .map_err(|_| ErrorKind::argument("position", format_args!("one of {count} places"), place))?),
+        ref other => Err(ErrorKind::argument("position", "one number", format_args!("{other:?}")).into()),
+    }
+}
+
+fn insert<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let (sequence, item) = (node.sequence(0)?, node.input(1)?.clone());
+    let place = match node.optional(2) {
+        // -1 is before the last, the number of elements after it.
+        Some(position) if b.known_ints("position", position)? == [sequence.len() as i64] => sequence.len(),
+        Some(position) => place(b, position, sequence.len())?,
+        None => sequence.len(),
+    };
+    b.unrolled(sequence.len())?;
+    let mut items = sequence.items();
+    items.insert(place, item);
+    list(b, sequence.element, items)
+}
+
+fn erase<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let sequence = node.sequence(0)?;
+    let place = match node.optional(1) {
+        Some(position) => place(b, position, sequence.len())?,
+        None => axis(-1, sequence.len()).map_err(|_| node.refused("input 0", "an element to erase", "none"))?,
+    };
+    b.unrolled(sequence.len())?;
+    let mut items = sequence.items();
+    items.remove(place);
+    list(b, sequence.element, items)
+}
+
+fn at<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let sequence = node.sequence(0)?;
+    let place = place(b, node.input(1)?, sequence.len())?;
+    Ok(vec![sequence.at(place).into()])
+}
+
+fn length<'a>(_: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let length = node.sequence(0)?.len() as i64;
+    Ok(vec![Tensor::ints(ElementType::I64, [], vec![length]).with_fixed(false).into()])
+}
+
+fn split<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    let axis = axis(node.int("axis", 0)?, shape.len())?;
+    let keepdims = node.flag("keepdims", true)?;
+    let size = shape[axis];
+    let wrong = |got: &[i64]| node.refused("split", &format!("sizes that add up to {size}"), format_args!("{got:?}"));
+    let parts: Vec<usize> = match node.optional(1) {
+        None => vec![1; b.unrolled(size).map(|()| size)?],
+        Some(split) => {
+            let given = b.known_ints("split", split)?;
+            match (given[..].as_ref(), b.shape(split).len()) {
+                (&[each], 0) => {
+                    let each = usize::try_from(each).ok().filter(|&each| each > 0).ok_or_else(|| wrong(&given))?;
+                    b.unrolled(size.div_ceil(each))?;
+                    (0..size).step_by(each).map(|start| each.min(size - start)).collect()
+                }
+                (_, 1) => {
+                    b.unrolled(given.len())?;
+                    let parts = sizes(&given)?.to_vec();
+                    let sum = parts.iter().fold(0, |sum: usize, &part| sum.saturating_add(part));
+                    if sum == size { parts } else { return Err(wrong(&given)) }
+                }
+                _ => return Err(node.refused("split", "a number or a list", b.shape(split))),
+            }
+        }
+    };
+    let drop = node.optional(1).is_none() && !keepdims;
+    let (mut start, mut items) = (0, Vec::with_capacity(parts.len()));
+    for part in parts {
+        items.push(if drop { b.entry(x, axis, start)? } else { b.slice(x, axis, start, part, 1)? });
+        start += part;
+    }
+    // How many there are is as the sizes are.
+    Ok(vec![Named::Sequence(Sequence::new(x.element(), items)).with_fixed(x.host().is_some())])
+}
+
+fn concat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let sequence = node.sequence(0)?;
+    let (along, new) = (node.int("axis", 0)?, node.flag("new_axis", false)?);
+    if !node.has("axis") {
+        return Err(node.refused("attribute axis", "a number", "none"));
+    }
+    let items = sequence.items();
+    let first = items.first().ok_or_else(|| node.refused("input 0", "an element or more", "none"))?;
+    b.unrolled(items.len())?;
+    let axis = axis(along, b.shape(first).len() + usize::from(new))?;
+    Ok(vec![if new { b.stack(&items, axis)? } else { b.concat(&items, axis)? }.into()])
+}
+
+fn map<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+    let (sequence, body) = (node.sequence(0)?, node.graph("body")?);
+    let inputs: Vec<Named> = (0..node.inputs().len()).map(|i| node.named(i).clone()).collect();
+    for input in &inputs {
+        if matches!(input, Named::Sequence(other) if other.len() != sequence.len()) {
+            return Err(node.refused("inputs", &format!("sequences of {} tensors", sequence.len()), input));
+        }
+    }
+    node.finish()?;
+    let mut lists = vec![Vec::new(); body.output.len()];
+    for turn in 0..sequence.len() {
+        let of = |input: &Named| match input {
+            Named::Sequence(sequence) => sequence.at(turn).into(),
+            other => other.clone(),
+        };
+        let outputs = b.inline(node, turn, body, inputs.iter().map(of).collect())?;
+        for (list, output) in lists.iter_mut().zip(outputs) {
+            let item = output.tensor().ok_or_else(|| node.refused("outputs of the body", "tensors", &output))?;
+            list.push(item.clone());
+        }
+    }
+    let mut outputs = Vec::new();
+    for (items, port) in lists.into_iter().zip(&body.output) {
+        let element = match items.first() {
+            Some(item) => item.element(),
+            None => crate::import::onnx::Port::new(port)?.element,
+        };
+        outputs.extend(list(b, element, items)?);
+    }
+    Ok(outputs)
+}

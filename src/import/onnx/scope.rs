@@ -1,0 +1,225 @@
+//! Bodies in the place of nodes: branches, turns of a loop, functions. Each has names of its own.
+
+use super::builder::Builder;
+use super::node::{Named, Node};
+use super::proto::{AttributeProto, GraphProto, NodeProto};
+use super::{Function, Opsets};
+use crate::error::{ErrorKind, Result};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+/// The names of the network, or of a body.
+#[derive(Default)]
+pub(super) struct Scope<'a> {
+    names: HashMap<&'a str, Named>,
+    /// What nodes are called after.
+    path: String,
+    /// The same of outputs' names, which occur once.
+    key: String,
+    /// Of a function's body. It sees no other names, the bodies in it see its own.
+    call: Option<Call<'a>>,
+}
+
+/// A function with the values of its attributes.
+struct Call<'a> {
+    function: &'a Function,
+    attributes: HashMap<&'a str, &'a AttributeProto>,
+}
+
+/// So many bodies lie one in the other at most.
+const MOST_DEPTH: usize = 32;
+
+/// So many nodes, names and elements of sequences are unrolled at most: a few bytes may say that it is for ever.
+const MOST_UNROLLED: usize = 1 << 21;
+
+/// What a body costs that has no nodes.
+const ENTERED: usize = 16;
+
+impl<'a> Builder<'a> {
+    /// What a name stands for here.
+    pub(super) fn look(&self, name: &str) -> Option<&Named> {
+        // A function sees nothing of what is around it.
+        let inner = self.scopes.iter().rposition(|scope| scope.call.is_some()).unwrap_or(0);
+        self.scopes[inner..].iter().rev().find_map(|scope| scope.names.get(name))
+    }
+
+    /// Gives a name its meaning.
+    pub(super) fn define(&mut self, name: &'a str, named: Named) -> Result<(), ErrorKind> {
+        match self.scopes.last_mut().and_then(|scope| scope.names.insert(name, named)) {
+            None => Ok(()),
+            Some(_) => Err(ErrorKind::argument("outputs", "a name that nothing has yet", format!("\"{name}\""))),
+        }
+    }
+
+    /// A name with those of the nodes whose bodies it is in.
+    pub(super) fn qualified(&self, name: &str) -> String {
+        self.scopes.last().map_or("", |scope| &scope.path).to_owned() + name
+    }
+
+    /// The name of an output as nothing else has it.
+    pub(super) fn key(&self, output: &str) -> String {
+        self.scopes.last().map_or("", |scope| &scope.key).to_owned() + output
+    }
+
+    fn called(&self) -> Option<&Call<'a>> {
+        self.scopes.iter().rev().find_map(|scope| scope.call.as_ref())
+    }
+
+    /// The version of a domain's operator set.
+    pub(super) fn opset(&self, domain: &str) -> Result<i64, ErrorKind> {
+        let sets: &Opsets = self.called().map_or(self.onnx.opsets(), |call| &call.function.opsets);
+        super::opset(sets, domain)
+    }
+
+    /// The attributes of a node: in a function those that refer to its own have their values, or are absent.
+    pub(super) fn attributes(&self, proto: &'a NodeProto) -> Result<Vec<(&'a str, &'a AttributeProto)>, ErrorKind> {
+        let call = self.called();
+        let mut attributes = Vec::with_capacity(proto.attribute.len());
+        for attribute in &proto.attribute {
+            let (name, of) = (&attribute.name[..], &attribute.ref_attr_name[..]);
+            match call.filter(|_| !of.is_empty()) {
+                None => attributes.push((name, attribute)),
+                Some(call) => match call.attributes.get(of) {
+                    // Its names are those of the caller.
+                    Some(given) if given.g.is_some() => {
+                        return Err(ErrorKind::Unsupported(format!("\"{of}\", a graph that a function is given")));
+                    }
+                    given => attributes.extend(given.map(|&given| (name, given))),
+                },
+            }
+        }
+        Ok(attributes)
+    }
+
+    /// Adds the nodes that these names need, and gives what they stand for then.
+    pub(super) fn nodes(&mut self, nodes: &'a [NodeProto], outputs: &[&'a str]) -> Result<Vec<Named>> {
+        let (needed, read) = needed(nodes, outputs);
+        if self.scopes.len() > 1 {
+            self.unrolled(read)?;
+        }
+        for (node, _) in nodes.iter().zip(needed).filter(|(_, needed)| *needed) {
+            self.node(node)?;
+        }
+        let missing = |name| ErrorKind::argument("outputs", "what a node gives", format!("\"{name}\""));
+        let output = |&name: &&'a str| match name {
+            "" => Ok(Named::Nothing),
+            _ => Ok(self.look(name).cloned().ok_or_else(|| missing(name))?),
+        };
+        outputs.iter().map(output).collect()
+    }
+
+    /// Adds a graph of a node's attribute in the node's place; `part` says which one it is, or which turn.
+    pub(super) fn inline(
+        &mut self,
+        node: &Node<'a>,
+        part: impl fmt::Display,
+        body: &'a GraphProto,
+        inputs: Vec<Named>,
+    ) -> Result<Vec<Named>> {
+        if let Some(sparse) = body.sparse_initializer.first() {
+            let name = sparse.values.as_ref().map_or("", |values| &values.name);
+            return Err(ErrorKind::Unsupported(format!("sparse initialisers, \"{name}\"")).into());
+        }
+        self.enter(node, format_args!("{part}/"), None, body.input.len() + body.initializer.len())?;
+        let mut constants = HashSet::new();
+        for proto in &body.initializer {
+            let name = self.qualified(&proto.name);
+            let tensor = self.stored(&name, proto).and_then(|tensor| self.define(&proto.name, tensor.into()));
+            tensor.map_err(|kind| kind.at("initialiser", name))?;
+            constants.insert(&proto.name);
+        }
+        let ports = body.input.iter().filter(|input| !constants.contains(&input.name));
+        let ports: Vec<&'a str> = ports.map(|input| &input.name[..]).collect();
+        if ports.len() != inputs.len() {
+            return Err(ErrorKind::argument("a body's inputs", inputs.len(), ports.len()).into());
+        }
+        for (name, named) in ports.into_iter().zip(inputs) {
+            self.define(name, named)?;
+        }
+        let names: Vec<&'a str> = body.output.iter().map(|output| &output.name[..]).collect();
+        let outputs = self.nodes(&body.node, &names)?;
+        self.scopes.pop();
+        Ok(outputs)
+    }
+
+    /// Adds a function of the model in the place of the node that calls it.
+    pub(super) fn call(&mut self, node: &Node<'a>, function: &'a Function) -> Result<Vec<Named>> {
+        let proto = &function.proto;
+        let calls = |scope: &Scope| scope.call.as_ref().is_some_and(|call| std::ptr::eq(call.function, function));
+        if self.scopes.iter().any(calls) {
+            return Err(ErrorKind::Unsupported(format!("the function {}, which calls itself", proto.name)).into());
+        }
+        let defaults = proto.attribute_proto.iter().map(|attribute| (&attribute.name[..], attribute));
+        node.ignore(&proto.attribute.iter().map(|name| &name[..]).collect::<Vec<_>>());
+        node.ignore(&defaults.clone().map(|(name, _)| name).collect::<Vec<_>>());
+        let inputs: Vec<Named> = (0..proto.input.len()).map(|i| node.named(i).clone()).collect();
+        node.finish()?;
+        let attributes = defaults.chain(node.attributes().iter().copied()).collect();
+        let size = proto.input.len() + proto.attribute.len() + proto.attribute_proto.len();
+        self.enter(node, format_args!(""), Some(Call { function, attributes }), size)?;
+        for (name, named) in proto.input.iter().zip(inputs) {
+            self.define(name, named)?;
+        }
+        // What the caller doesn't want needs nothing.
+        let wanted = |(i, name): (usize, &'a String)| if node.wants(i) { &name[..] } else { "" };
+        let names: Vec<&'a str> = proto.output.iter().enumerate().map(wanted).collect();
+        let outputs = self.nodes(&proto.node, &names)?;
+        self.scopes.pop();
+        Ok(outputs)
+    }
+
+    fn enter(
+        &mut self,
+        node: &Node<'a>,
+        part: fmt::Arguments,
+        call: Option<Call<'a>>,
+        size: usize,
+    ) -> Result<(), ErrorKind> {
+        self.unrolled(ENTERED + size)?;
+        if self.scopes.len() > MOST_DEPTH {
+            return Err(ErrorKind::argument("bodies", format!("{MOST_DEPTH} at most, one in the other"), "more"));
+        }
+        // Names have slashes in them, and no line ends.
+        let (path, key) = (format!("{}/{part}", node.name()), format!("{}\n{part}\n", node.key()));
+        self.scopes.push(Scope { names: HashMap::new(), path, key, call });
+        Ok(())
+    }
+
+    /// Counts what a file of a few bytes could make for ever.
+    pub(super) fn unrolled(&mut self, size: usize) -> Result<(), ErrorKind> {
+        self.unrolled = self.unrolled.saturating_add(size);
+        if self.unrolled <= MOST_UNROLLED {
+            return Ok(());
+        }
+        let wanted = format!("{MOST_UNROLLED} nodes, names and elements at most in all");
+        Err(ErrorKind::argument("bodies and sequences", wanted, "more"))
+    }
+}
+
+/// Which nodes the outputs need, and how much was read to say so.
+fn needed<'a>(nodes: &'a [NodeProto], outputs: &[&'a str]) -> (Vec<bool>, usize) {
+    let mut wanted: HashSet<&str> = outputs.iter().copied().collect();
+    let (mut needed, mut read) = (vec![false; nodes.len()], outputs.len() + nodes.len());
+    for (node, needed) in nodes.iter().zip(&mut needed).rev() {
+        *needed = node.output.iter().any(|name| !name.is_empty() && wanted.contains(&name[..]));
+        read += node.output.len();
+        if *needed {
+            read += names(node, &mut |name| {
+                wanted.insert(name);
+            });
+        }
+    }
+    (needed, read)
+}
+
+/// The names that a node reads, and all in its bodies: some of those are the bodies' own.
+fn names<'a>(node: &'a NodeProto, each: &mut impl FnMut(&'a str)) -> usize {
+    node.input.iter().for_each(|name| each(name));
+    let mut read = node.input.len() + node.attribute.len();
+    for body in node.attribute.iter().filter_map(|attribute| attribute.g.as_deref()) {
+        body.output.iter().for_each(|output| each(&output.name));
+        read += body.output.len() + body.node.len();
+        read += body.node.iter().map(|node| names(node, each)).sum::<usize>();
+    }
+    read
+}
