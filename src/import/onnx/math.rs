@@ -87,8 +87,7 @@ impl Builder<'_> {
     }
 
     pub(super) fn activation(&mut self, x: &Operand, activation: Activation) -> Result<Operand> {
-        let value = self.value(x)?;
-        self.moved(activation, &[&Operand::Device(value, x.element())])
+        self.moved(activation, &[x])
     }
 
     /// Arithmetic with broadcasting, of operands of one type.
@@ -129,8 +128,8 @@ impl Builder<'_> {
         if let (Operand::Host(a), Operand::Host(b), Some(f)) = (a, b, host) {
             return Ok(broadcast([a, b], element, |[a, b]| f(a, b, element))?.into());
         }
-        let y = self.push(Binary::new(kind), &[a, b])?;
-        self.wrapped(Operand::Device(y, element))
+        let y = self.moved(Binary::new(kind), &[a, b])?;
+        self.wrapped(y)
     }
 
     /// Integers of less than 32 bits wrap around at their own ends.
@@ -159,7 +158,7 @@ impl Builder<'_> {
             if matches!(element, ElementType::U32 | ElementType::U64) {
                 return Err(ErrorKind::argument("elements", "numbers that int32 holds", element).into());
             }
-            return Ok(Operand::Device(self.push(compare, &[a, b])?, ElementType::Bool));
+            return self.of(ElementType::Bool, compare, &[a, b]);
         };
         let holds = |[a, b]: [f64; 2]| match compare {
             Compare::Eq => a == b,
@@ -184,7 +183,7 @@ impl Builder<'_> {
                 };
                 Ok(broadcast([a, b], ElementType::Bool, joined)?.into())
             }
-            _ => Ok(Operand::Device(self.push(kind, inputs)?, ElementType::Bool)),
+            _ => self.of(ElementType::Bool, kind, inputs),
         }
     }
 
@@ -195,7 +194,7 @@ impl Builder<'_> {
             (Operand::Host(c), Operand::Host(a), Operand::Host(b)) => {
                 Ok(broadcast([c, a, b], element, |[c, a, b]| if c != 0.0 { a } else { b })?.into())
             }
-            _ => Ok(Operand::Device(self.push(Where, &[condition, a, b])?, element)),
+            _ => self.of(element, Where, &[condition, a, b]),
         }
     }
 
@@ -261,10 +260,15 @@ impl Builder<'_> {
         let kept = Shape::from(kept.collect::<Vec<_>>());
         let strides =
             kept.broadcast_strides(&tensor.shape).into_iter().map(|stride| stride as isize).collect::<Vec<_>>();
+        let [least, greatest] = match tensor.element {
+            element if element.is_float() => [f64::NEG_INFINITY, f64::INFINITY],
+            ElementType::U64 => [0.0, u64::MAX as f64],
+            element => element.range().map(|end| end as f64),
+        };
         let start = match kind {
             ReduceKind::Prod => 1.0,
-            ReduceKind::Max => f64::NEG_INFINITY,
-            ReduceKind::Min => f64::INFINITY,
+            ReduceKind::Max => least,
+            ReduceKind::Min => greatest,
             _ => 0.0,
         };
         let mut sums = vec![start; kept.elements()];
