@@ -133,7 +133,7 @@ impl Builder<'_> {
     }
 
     /// Integers of less than 32 bits wrap around at their own ends.
-    fn wrapped(&mut self, x: Operand) -> Result<Operand> {
+    pub(super) fn wrapped(&mut self, x: Operand) -> Result<Operand> {
         let element = x.element();
         let [lo, hi] = element.range();
         if matches!(element, ElementType::U32 | ElementType::U64) {
@@ -241,18 +241,15 @@ impl Builder<'_> {
     /// One number of all along the axes; of all there are, if none is named.
     pub(super) fn reduce(&mut self, x: &Operand, kind: ReduceKind, axes: &[usize], keepdim: bool) -> Result<Operand> {
         let Operand::Host(tensor) = x else {
-            let element = x.element();
-            if element.is_float() {
-                return self.moved(Reduce::new(kind, axes).keepdim(keepdim), &[x]);
+            let (element, op) = (x.element(), Reduce::new(kind, axes).keepdim(keepdim));
+            if element == ElementType::Bool {
+                let numbers = self.cast(x, ElementType::I32)?;
+                let y = self.moved(op, &[&numbers])?;
+                return self.cast(&y, element);
             }
-            // What is chosen among small integers is exact in f32, whose sums of them may not be.
-            let chosen = matches!(kind, ReduceKind::Max | ReduceKind::Min);
-            if !chosen || (element.bits() > 16 && element != ElementType::Bool) {
-                return Err(ErrorKind::Unsupported(format!("the reduction {kind:?} of {element} on the device")).into());
-            }
-            let numbers = self.cast(x, ElementType::F32)?;
-            let y = self.moved(Reduce::new(kind, axes).keepdim(keepdim), &[&numbers])?;
-            return self.cast(&y, element);
+            let y = self.moved(op, &[x])?;
+            // What is chosen among integers is one of them.
+            return if matches!(kind, ReduceKind::Max | ReduceKind::Min) { Ok(y) } else { self.wrapped(y) };
         };
         made_of(&tensor.shape, &[tensor])?;
         let reduced = |axis: usize| axes.is_empty() || axes.contains(&axis);

@@ -72,7 +72,7 @@ pub const TABLES: &[Table] = &[
         "relu relu6 leaky_relu sigmoid tanh silu hardswish gelu elu selu celu hardsigmoid mish softplus softsign clamp"
     ),
     table!(append, "a KV cache (state that outlives a frame)", "position, one or one for each sequence", "append"),
-    table!(arg_reduce, "argmax, argmin", "dim, keepdim", "argmax argmin"),
+    table!(arg_reduce, "argmax, argmin", "dim, keepdim; f32 and i32", "argmax argmin"),
     table!(
         attention,
         "scaled_dot_product_attention: multi-head, grouped-query, multi-query, cross",
@@ -115,7 +115,7 @@ pub const TABLES: &[Table] = &[
         "stride, padding (of each side), output_padding, dilation, groups, bias",
         "conv_transpose3d"
     ),
-    table!(cumsum, "cumsum (ONNX CumSum)", "dim, exclusive, reverse", "cumsum"),
+    table!(cumsum, "cumsum (ONNX CumSum)", "dim, exclusive, reverse; f32 and i32", "cumsum"),
     table!(embedding, "Embedding", "num_embeddings, embedding_dim; indices of any rank", "embedding"),
     table!(expand, "expand, expand_as, broadcast_to", "sizes", "expand"),
     table!(gather, "gather, GatherElements", "dim; elements of any type", "gather"),
@@ -186,7 +186,7 @@ pub const TABLES: &[Table] = &[
     table!(
         reduce,
         "sum, mean, amax, amin, prod, norm of order 1 and 2, logsumexp",
-        "dim (any axes), keepdim",
+        "dim (any axes), keepdim; f32, and i32 but for norm of order 2 and logsumexp",
         "sum mean amax amin prod norm logsumexp"
     ),
     table!(reshape, "reshape, Flatten, squeeze, unsqueeze", "shape", "reshape flatten"),
@@ -210,7 +210,7 @@ pub const TABLES: &[Table] = &[
     table!(slice, "x[.., start:end:step], select, narrow, flip", "negative steps too; elements of any type", "slice"),
     table!(softmax, "Softmax, LogSoftmax", "dim", "softmax log_softmax"),
     table!(split, "split, chunk", "dim; elements of any type", "split"),
-    table!(top_k, "topk", "k, dim, largest", "topk"),
+    table!(top_k, "topk", "k, dim, largest; f32 and i32", "topk"),
     table!(transpose, "permute", "dims", "permute"),
     table!(
         unary,

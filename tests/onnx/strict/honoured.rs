@@ -548,3 +548,34 @@ fn reductions_of_nothing_are_neutral() {
     assert_eq!(of("ReduceMax", UINT64, FLOAT), [0.0, 1.0]);
     assert_eq!(of("ReduceMax", INT32, INT32), [i32::MIN as f32; 2]);
 }
+
+/// Integers on the device: exact beyond what f32s hold, and those of 8 bits wrap around at their own ends.
+#[test]
+fn integers_are_summed_and_sorted_exactly() {
+    let of = |op: &str, element: i64, second: Option<Message>, attributes: &[Message], x: &[i32]| {
+        let mut model = Model::new(18).typed("x", element, &[x.len() as i64]).output("f");
+        let mut inputs = vec!["x"];
+        if let Some(second) = &second {
+            model = model.initialiser(second);
+            inputs.push("c");
+        }
+        let model = model.node(op, &inputs, &["y"], attributes).node("Cast", &["y"], &["f"], &[int("to", FLOAT)]);
+        run(&model, &Bindings::new(), &[x.to_vec().into()])
+    };
+    let large = 1 << 30;
+    assert_eq!(of("ReduceSum", INT64, Some(list("c", &[0])), &[], &[large, 3, -large]), [3.0]);
+    assert_eq!(of("ReduceMean", INT64, None, &[], &[large, 3, -large, -2, -9]), [-1.0]);
+    assert_eq!(of("ReduceMax", INT32, None, &[], &[-large - 1, -large - 64]), [-1_073_741_824.0]);
+    assert_eq!(
+        of("CumSum", INT32, Some(longs("c", &[], &[0])), &[], &[large, 3, -large]),
+        [large as f32, large as f32, 3.0]
+    );
+    assert_eq!(of("CumSum", INT8, Some(longs("c", &[], &[0])), &[], &[100, 50, -7]), [100.0, -106.0, -113.0]);
+    assert_eq!(of("TopK", INT64, Some(list("c", &[2])), &[], &[-5, large, 7, -large]), [large as f32, 7.0]);
+    assert_eq!(of("ArgMin", INT64, None, &[], &[large + 1, large, large + 2]), [1.0]);
+    assert_eq!(of("Pow", INT32, Some(floats("c", &[], &[3.0])), &[], &[-9, 1001]), [-729.0, 1_003_003_001.0]);
+    assert_eq!(of("Pow", INT8, Some(list("c", &[2])), &[], &[3, 12]), [9.0, -112.0]);
+    let model = Model::new(18).typed("x", INT32, &[1]).initialiser(&floats("c", &[], &[0.5])).output("y");
+    let root = model.node("Pow", &["x", "c"], &["y"], &[]);
+    assert!(refusal(&root).contains("exponent: wanted whole numbers, as the base's are, got 0.5"));
+}

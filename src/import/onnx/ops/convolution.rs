@@ -189,12 +189,16 @@ fn pool_window(b: &Builder, node: &Node, x: &Operand) -> Result<Window> {
 }
 
 fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let x = node.input(0)?;
+    let element = node.input(0)?.element();
+    // Integers of 8 bits, which are all that there are, are exact as f32s.
+    let numbers = if element.bits() == 8 { ElementType::F32 } else { element };
+    let x = &b.cast(node.input(0)?, numbers)?;
     let window = pool_window(b, node, x)?;
     let pooling = Pooling { kind: PoolKind::Max, ceil: node.flag("ceil_mode", false)?, count_include_pad: false };
     let columns_first = node.flag("storage_order", false)?;
     if !node.wants(1) {
-        return Ok(vec![pooled(b, node, x, &window, &pooling)?]);
+        let y = pooled(b, node, x, &window, &pooling)?;
+        return Ok(vec![b.cast(&y, element)?]);
     }
     let shape = b.shape(x);
     let value = b.value(x)?;
@@ -222,7 +226,8 @@ fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let images = foldable(&[shape[0], shape[1]].into())?;
     let first = (0..images as i64).map(|image| image * plane as i64).collect();
     let first = Tensor::ints(ElementType::I64, sizes, first).with_fixed(false);
-    Ok(vec![Operand::Device(y, x.element()), b.binary(BinaryKind::Add, &place, &first.into())?])
+    let y = b.cast(&Operand::Device(y, numbers), element)?;
+    Ok(vec![y, b.binary(BinaryKind::Add, &place, &first.into())?])
 }
 
 /// The reverse: each element at its place in the larger tensor, zeros elsewhere.
