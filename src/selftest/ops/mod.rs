@@ -121,7 +121,7 @@ pub const TABLES: &[Table] = &[
     table!(gather, "gather, GatherElements", "dim; elements of any type", "gather"),
     table!(gather_nd, "GatherND", "batch_dims; elements of any type", "gather_nd"),
     table!(glu, "glu, SwiGLU (of one tensor in halves, or of two)", "dim", "glu swiglu"),
-    table!(grid_sample, "grid_sample", "mode, padding_mode, align_corners", "grid_sample"),
+    table!(grid_sample, "grid_sample of images and volumes", "mode, padding_mode, align_corners", "grid_sample"),
     table!(group_norm, "GroupNorm", "num_groups, weight, bias, eps", "group_norm"),
     table!(
         index_select,
