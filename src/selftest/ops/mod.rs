@@ -16,6 +16,7 @@ pub mod conv_transpose1d;
 pub mod conv_transpose2d;
 pub mod conv_transpose3d;
 pub mod cumsum;
+pub mod deform_conv2d;
 pub mod embedding;
 pub mod expand;
 pub mod gather;
@@ -116,6 +117,12 @@ pub const TABLES: &[Table] = &[
         "conv_transpose3d"
     ),
     table!(cumsum, "cumsum (ONNX CumSum)", "dim, exclusive, reverse; f32 and i32", "cumsum"),
+    table!(
+        deform_conv2d,
+        "deform_conv2d, DeformConv2d (ONNX DeformConv)",
+        "stride, padding (of each side), dilation, groups, offset groups, mask, bias",
+        "deform_conv2d"
+    ),
     table!(embedding, "Embedding", "num_embeddings, embedding_dim; indices of any rank", "embedding"),
     table!(expand, "expand, expand_as, broadcast_to", "sizes", "expand"),
     table!(gather, "gather, GatherElements", "dim; elements of any type", "gather"),

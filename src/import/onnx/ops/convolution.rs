@@ -7,8 +7,9 @@ use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::{Tensor, foldable};
 use crate::import::onnx::{ElementType, stored};
 use crate::ops::{
-    BinaryKind, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, GridPadding, GridSample,
-    GridSampleMode, LocalResponseNorm, Pool, Pool2d, PoolKind, ReduceKind, RoiAlign, RoiAlignMode, ScatterKind,
+    BinaryKind, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, DeformConv2d, GridPadding,
+    GridSample, GridSampleMode, LocalResponseNorm, Pool, Pool2d, PoolKind, ReduceKind, RoiAlign, RoiAlignMode,
+    ScatterKind,
 };
 use crate::{Constant, Shape};
 
@@ -16,6 +17,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
         "Conv" => conv,
         "ConvTranspose" => conv_transpose,
+        "DeformConv" => deform_conv,
         "MaxPool" => max_pool,
         "AveragePool" => average_pool,
         "GlobalAveragePool" => |b, node| global_pool(b, node, PoolKind::Average, ReduceKind::Mean),
@@ -179,6 +181,26 @@ fn conv_transpose(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         other => return Err(node.refused("W", "1 to 3 spatial dimensions", other)),
     };
     Ok(vec![Operand::Device(y, x.element())])
+}
+
+fn deform_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (x, offset) = (node.input(0)?, node.input(2)?);
+    let weight = b.weights("W", node.input(1)?)?;
+    let bias = node.optional(3).map(|bias| b.weights("B", bias)).transpose()?;
+    let (Window { size, stride, dilation, pads }, group) = window(node, weight.shape(), &b.shape(x))?;
+    if size.len() != 2 {
+        return Err(node.refused("W", "2 spatial dimensions", size.len()));
+    }
+    let mask = node.optional(4);
+    // The sizes of the offsets say it too.
+    let offset_group = node.int("offset_group", 1)?;
+    let groups = b.shape(offset).get(1).map_or(0, |&channels| channels as i64 / (2 * size[0] * size[1]) as i64);
+    if offset_group != groups {
+        return Err(node.refused("attribute offset_group", &format!("{groups}, as the offsets have it"), offset_group));
+    }
+    let conv = DeformConv2d::new(weight, bias).strides(array(&stride)).dilations(array(&dilation)).groups(group);
+    let inputs: Vec<&Operand> = [x, offset].into_iter().chain(mask).collect();
+    Ok(vec![b.moved(conv.pads(array(&pads)), &inputs)?])
 }
 
 fn pool_window(b: &Builder, node: &Node, x: &Operand) -> Result<Window> {
