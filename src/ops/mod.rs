@@ -73,7 +73,7 @@ pub use arg_reduce::ArgReduce;
 pub use attention::Attention;
 pub use batch_norm::BatchNorm2d;
 pub use binary::{Binary, BinaryKind};
-pub use cast::Cast;
+pub use cast::{Bitcast, Cast};
 pub use classify::Classify;
 pub use concat::Concat;
 pub use conv_transpose1d::ConvTranspose1d;

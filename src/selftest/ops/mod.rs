@@ -92,7 +92,7 @@ pub const TABLES: &[Table] = &[
         "broadcasting, up to 8 dimensions; f32 and i32",
         "add sub mul div maximum minimum pow div_trunc remainder fmod bitwise_and bitwise_or bitwise_xor bitwise_left_shift"
     ),
-    table!(cast, "Tensor.to", "dtype", "cast"),
+    table!(cast, "Tensor.to, Tensor.view(dtype) (ONNX BitCast)", "dtype", "cast"),
     table!(classify, "isnan, isinf (ONNX IsNaN, IsInf)", "detect_positive, detect_negative", "isnan isinf"),
     table!(concat, "cat", "dim; any number of tensors", "cat"),
     table!(conv1d, "Conv1d", "stride, padding, dilation, groups, padding_mode, bias", "conv1d"),
