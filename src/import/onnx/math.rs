@@ -129,7 +129,10 @@ impl Builder<'_> {
             return Ok(broadcast([a, b], element, |[a, b]| f(a, b, element))?.into());
         }
         let y = self.moved(Binary::new(kind), &[a, b])?;
-        self.wrapped(y)
+        // Only these make of what isn't negative something that is, or that int32 doesn't hold.
+        use BinaryKind::{Add, Mul, Pow, ShiftLeft, Sub};
+        let leaves = matches!(kind, Add | Sub | Mul | Pow | ShiftLeft);
+        if leaves || !element.is_unsigned() { self.wrapped(y) } else { Ok(y) }
     }
 
     /// Integers of less than 32 bits wrap around at their own ends.
@@ -153,11 +156,8 @@ impl Builder<'_> {
     }
 
     pub(super) fn compare(&mut self, a: &Operand, compare: Compare, b: &Operand) -> Result<Operand> {
-        let element = same_element(a, b)?;
+        same_element(a, b)?;
         let (Operand::Host(a), Operand::Host(b)) = (a, b) else {
-            if matches!(element, ElementType::U32 | ElementType::U64) {
-                return Err(ErrorKind::argument("elements", "numbers that int32 holds", element).into());
-            }
             return self.of(ElementType::Bool, compare, &[a, b]);
         };
         let holds = |[a, b]: [f64; 2]| match compare {
@@ -217,7 +217,8 @@ impl Builder<'_> {
         let mut y = if same { value } else { self.graph.cast(value, dtype)? };
         if dtype != DType::F32 {
             let ([lo, hi], [from_lo, from_hi]) = (to.range(), from.range());
-            let fits = !from.is_float() && lo <= from_lo && from_hi <= hi;
+            let signed = to.is_unsigned() && !from.is_unsigned() && from != ElementType::Bool;
+            let fits = !from.is_float() && !signed && lo <= from_lo && from_hi <= hi;
             // 64 bits are 32 on the device anyway.
             let wide = to.bits() >= 32 && !matches!(to, ElementType::U32 | ElementType::U64);
             let y = Operand::Device(y, to);

@@ -1,8 +1,8 @@
 //! What is honoured to the letter, with numbers: what others have computed wrongly in silence.
 
 use crate::model::{
-    BOOL, FLOAT, INT8, INT32, INT64, Message, Model, Size, UINT64, float, floats, int, ints, list, longs, port, raw,
-    string, tensor,
+    BOOL, FLOAT, INT8, INT32, INT64, Message, Model, Size, UINT32, UINT64, float, floats, int, ints, list, longs, port,
+    raw, string, tensor,
 };
 use crate::{graph, refusal};
 use pollster::block_on;
@@ -578,4 +578,32 @@ fn integers_are_summed_and_sorted_exactly() {
     let model = Model::new(18).typed("x", INT32, &[1]).initialiser(&floats("c", &[], &[0.5])).output("y");
     let root = model.node("Pow", &["x", "c"], &["y"], &[]);
     assert!(refusal(&root).contains("exponent: wanted whole numbers, as the base's are, got 0.5"));
+}
+
+/// Of uint32 and uint64 the device has what int32 holds: what keeps them there is computed.
+#[test]
+fn integers_without_a_sign_stay_where_int32_holds_them() {
+    let of = |op: &str, element: i64, attributes: &[Message]| {
+        let model = Model::new(20).typed("a", element, &[3]).typed("b", element, &[3]).output("f");
+        model.node(op, &["a", "b"], &["y"], attributes).node("Cast", &["y"], &["f"], &[int("to", FLOAT)])
+    };
+    let (a, b) = (vec![i32::MAX, 7, 12], vec![65_536, 9, 5]);
+    let run = |op: &str, element: i64, attributes: &[Message]| {
+        run(&of(op, element, attributes), &Bindings::new(), &[a.clone().into(), b.clone().into()])
+    };
+    for element in [UINT32, UINT64] {
+        assert_eq!(run("Div", element, &[]), [32_767.0, 0.0, 2.0]);
+        assert_eq!(run("Mod", element, &[]), [65_535.0, 7.0, 2.0]);
+        assert_eq!(run("Max", element, &[]), [i32::MAX as f32, 9.0, 12.0]);
+        assert_eq!(run("BitwiseXor", element, &[]), [(i32::MAX - 65_536) as f32, 14.0, 9.0]);
+        assert_eq!(run("BitShift", element, &[string("direction", "RIGHT")]), [0.0, 0.0, 0.0]);
+        assert_eq!(run("Greater", element, &[]), [1.0, 0.0, 1.0]);
+        for op in ["Add", "Sub", "Mul"] {
+            assert!(refusal(&of(op, element, &[])).contains("integers that int32 holds"), "{op}");
+        }
+        assert!(refusal(&of("BitShift", element, &[string("direction", "LEFT")])).contains("int32 holds"));
+        // -1 would be the largest of them.
+        let cast = Model::new(20).typed("a", INT32, &[3]).output("y");
+        assert!(refusal(&cast.node("Cast", &["a"], &["y"], &[int("to", element)])).contains("int32 holds"));
+    }
 }
