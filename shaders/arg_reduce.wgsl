@@ -4,9 +4,10 @@
 // A workgroup computes COLUMNS outputs, each by LANES invocations that stride over its elements, four at once; workgroup memory
 // joins them. Where the axis is innermost (INNER), neighbours read neighbouring elements of one output, otherwise those of
 // neighbouring outputs.
-// x, y: row-major; the elements of an output are `stride` apart.
+// x, f32s or i32s, and y: row-major; the elements of an output are `stride` apart.
 
 override SMALLEST: bool = false;
+override FLOAT: bool = true;
 override INNER: bool = true;
 override LANES: u32 = 64u;
 override COLUMNS: u32 = 1u;
@@ -14,7 +15,7 @@ override COLUMNS: u32 = 1u;
 struct Params { outputs: u32, length: u32, stride: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<i32>;
 
 // The best four of so far: how good they are, and where.
@@ -32,8 +33,8 @@ fn load(first: u32, i: u32) -> State {
     let at = min(vec4<u32>(i, i + LANES, i + 2u * LANES, i + 3u * LANES), vec4<u32>(params.length - 1u));
     var rank = vec4<u32>();
     for (var j = 0u; j < 4u; j++) {
-        let value = order(x[first + at[j] * params.stride]);
-        rank[j] = select(value, ~value, SMALLEST && value != 0xffffffffu);
+        let value = order(x[first + at[j] * params.stride], FLOAT);
+        rank[j] = select(value, ~value, SMALLEST && !(FLOAT && value == 0xffffffffu));
     }
     return State(rank, at);
 }

@@ -4,6 +4,9 @@
 // adds what those before it hold. Or, where lines are short, many, or side by side (COLUMNS), one invocation computes one line.
 // x, y: row-major; a line's elements are `stride` apart.
 
+// f32, or i32, which wraps around.
+alias Element = f32;
+
 override LANES: u32 = 64u;
 override COLUMNS: bool = false;
 override EXCLUSIVE: bool = false;
@@ -12,10 +15,10 @@ override REVERSE: bool = false;
 struct Params { lines: u32, length: u32, stride: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Element>;
+@group(0) @binding(2) var<storage, read_write> y: array<Element>;
 
-var<workgroup> sums: array<f32, LANES>;
+var<workgroup> sums: array<Element, LANES>;
 
 // Element i of a line, in the order of summation.
 fn at(line: u32, i: u32) -> u32 {
@@ -32,7 +35,7 @@ fn main(
     if COLUMNS {
         let line = linear(group, groups) * LANES + lane;
         if line >= params.lines { return; }
-        var sum = 0.0;
+        var sum = Element();
         for (var i = 0u; i < params.length; i++) {
             let element = at(line, i);
             let before = sum;
@@ -44,14 +47,14 @@ fn main(
 
     let line = min(linear(group, groups), params.lines - 1u);
     // The sum of the chunks so far.
-    var before = 0.0;
+    var before = Element();
     for (var chunk = 0u; chunk < params.length; chunk += 4u * LANES) {
         let first = chunk + 4u * lane;
         // Sums up to each of the four, and of none.
-        var up_to = array<f32, 5>();
+        var up_to = array<Element, 5>();
         for (var j = 0u; j < 4u; j++) {
             let i = min(first + j, params.length - 1u);
-            up_to[j + 1u] = up_to[j] + select(0.0, x[at(line, i)], first + j < params.length);
+            up_to[j + 1u] = up_to[j] + select(Element(), x[at(line, i)], first + j < params.length);
         }
         // Hillis and Steele: after each step, a sum reaches twice as far back.
         sums[lane] = up_to[4];

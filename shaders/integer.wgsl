@@ -3,7 +3,7 @@
 //
 // One invocation computes one element. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first.
 // KIND: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum; 6 and, 7 or, 8 xor; 9 the remainder with b's sign, 10 with
-// a's; 11 shift left, 12 right; of a alone 13 not (of a truth value), 14 not (of all bits), 15 abs, 16 negate, 17 sign.
+// a's; 11 shift left, 12 right; 13 power; of a alone 14 not (of a truth value), 15 not (of all bits), 16 abs, 17 negate, 18 sign.
 
 override KIND: u32 = 0u;
 
@@ -28,11 +28,12 @@ fn combine(a: i32, b: i32) -> i32 {
         case 10u: { return a - quotient(a, b) * b; }
         case 11u: { return select(a << (u32(b) & 31u), 0, u32(b) > 31u); }
         case 12u: { return select(i32(u32(a) >> (u32(b) & 31u)), 0, u32(b) > 31u); }
-        case 13u: { return a ^ 1; }
-        case 14u: { return ~a; }
-        case 15u: { return abs(a); }
-        case 16u: { return -a; }
-        case 17u: { return sign(a); }
+        case 13u: { return power(a, b); }
+        case 14u: { return a ^ 1; }
+        case 15u: { return ~a; }
+        case 16u: { return abs(a); }
+        case 17u: { return -a; }
+        case 18u: { return sign(a); }
         default: { return a + b; }
     }
 }
@@ -46,6 +47,18 @@ fn quotient(a: i32, b: i32) -> i32 {
 fn modulo(a: i32, b: i32) -> i32 {
     let rest = a - quotient(a, b) * b;
     return select(rest, rest + b, b != 0 && rest != 0 && (rest < 0) != (b < 0));
+}
+
+// By squares, so that it wraps around as a product would. Of the reciprocals only those of 1 and -1 are whole.
+fn power(a: i32, b: i32) -> i32 {
+    if b < 0 && abs(a) != 1 { return 0; }
+    var result = 1;
+    var square = a;
+    for (var left = select(u32(b), u32(b) & 1u, b < 0); left > 0u; left >>= 1u) {
+        if (left & 1u) == 1u { result *= square; }
+        square *= square;
+    }
+    return result;
 }
 
 @compute @workgroup_size(64)

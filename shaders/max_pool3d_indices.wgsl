@@ -39,7 +39,7 @@ fn main(
             let line = (plane + down.x + b * params.dilation.y) * params.input.z + across.x;
             for (var c = 0u; c < across.y; c++) {
                 let at = line + c * params.dilation.z;
-                let pixel = order(x[first + at]);
+                let pixel = order(bitcast<u32>(x[first + at]), true);
                 if place < 0 || pixel > best || pixel == NAN {
                     best = pixel;
                     place = i32(at);

@@ -53,7 +53,7 @@ fn main(
     while at.y < rows {
         let y = down.x + at.y * params.dilation_y;
         let place = y * params.in_w + across.x + at.x * params.dilation_x;
-        let pixel = vec2<u32>(order(x[first + place]), place);
+        let pixel = vec2<u32>(order(bitcast<u32>(x[first + place]), true), place);
         if larger(pixel, best) { best = pixel; }
         at += advance;
         if at.x >= wide { at = vec2<u32>(at.x - wide, at.y + 1u); }

@@ -7,7 +7,10 @@
 //
 // x, y: row-major. Kept and reduced dimensions, at most four of each when neighbours of a kind are one: (size, stride in x),
 // innermost last, missing ones (1, 0). `identity` changes nothing when joined.
+// Elements are f32s or i32s: of these all but L2 norm and log-sum-exp; they wrap around, a mean is rounded toward zero.
 // KIND: 0 sum, 1 mean, 2 largest, 3 smallest, 4 product, 5 L1 norm, 6 L2 norm, 7 log-sum-exp.
+
+alias Element = f32;
 
 override KIND: u32 = 0u;
 override INNER: bool = true;
@@ -19,17 +22,18 @@ override REDUCED: u32 = 4u;
 
 struct Params {
     kept: vec4<u32>, kept_strides: vec4<u32>, reduced: vec4<u32>, reduced_strides: vec4<u32>,
-    outputs: u32, length: u32, identity: f32,
+    outputs: u32, length: u32, identity: Element,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<Element>;
+@group(0) @binding(2) var<storage, read_write> y: array<Element>;
 
 // Four partial results. Of a log-sum-exp: the largest exponents, and the sums of what the exponentials are relative to theirs.
-struct State { value: vec4<f32>, sum: vec4<f32> }
+struct State { value: vec4<Element>, sum: vec4<f32> }
 
-var<workgroup> partial: array<vec2<f32>, LANES * COLUMNS>;
+struct Partial { value: Element, sum: f32 }
+var<workgroup> partial: array<Partial, LANES * COLUMNS>;
 
 fn offset(i: u32, sizes: vec4<u32>, strides: vec4<u32>, dimensions: u32) -> u32 {
     var rest = i;
@@ -51,7 +55,8 @@ fn join(a: State, b: State) -> State {
         case 7u: {
             let first = a.value >= b.value | a.value != a.value;
             // exp(-87) is as good as 0 beside 1, and infinities that are equal have no difference.
-            let e = select(exp(-min(abs(a.value - b.value), vec4<f32>(87.0))), vec4<f32>(1.0), a.value == b.value);
+            let apart = vec4<f32>(abs(a.value - b.value));
+            let e = select(exp(-min(apart, vec4<f32>(87.0))), vec4<f32>(1.0), a.value == b.value);
             return State(select(b.value, a.value, first), select(a.sum * e + b.sum, a.sum + b.sum * e, first));
         }
         default: { return State(a.value + b.value, a.sum); }
@@ -61,14 +66,14 @@ fn join(a: State, b: State) -> State {
 fn load(first: u32, i: u32) -> State {
     let at = vec4<u32>(i, i + LANES, i + 2u * LANES, i + 3u * LANES);
     let inside = at < vec4<u32>(params.length);
-    var value = vec4<f32>();
+    var value = vec4<Element>();
     for (var j = 0u; j < 4u; j++) {
         let element = min(at[j], params.length - 1u);
         value[j] = x[first + offset(element, params.reduced, params.reduced_strides, REDUCED)];
     }
     if KIND == 5u { value = abs(value); }
     if KIND == 6u { value *= value; }
-    return State(select(vec4<f32>(params.identity), value, inside), select(vec4<f32>(), vec4<f32>(1.0), inside));
+    return State(select(vec4<Element>(params.identity), value, inside), select(vec4<f32>(), vec4<f32>(1.0), inside));
 }
 
 @compute @workgroup_size(LANES * COLUMNS)
@@ -83,32 +88,32 @@ fn main(
     let first = offset(min(output, params.outputs - 1u), params.kept, params.kept_strides, KEPT);
 
     // Sums of sums of 64, so that roundings don't grow with the length.
-    var state = State(vec4<f32>(params.identity), vec4<f32>());
+    var state = State(vec4<Element>(params.identity), vec4<f32>());
     for (var block = lane; block < params.length; block += 256u * LANES) {
-        var part = State(vec4<f32>(params.identity), vec4<f32>());
+        var part = State(vec4<Element>(params.identity), vec4<f32>());
         for (var i = block; i < min(block + 256u * LANES, params.length); i += 4u * LANES) { part = join(part, load(first, i)); }
         state = join(state, part);
     }
     state = join(state, State(state.value.zwxy, state.sum.zwxy));
     state = join(state, State(state.value.yxwz, state.sum.yxwz));
 
-    partial[invocation] = vec2<f32>(state.value.x, state.sum.x);
+    partial[invocation] = Partial(state.value.x, state.sum.x);
     workgroupBarrier();
     let step = select(COLUMNS, 1u, INNER);
     for (var half = LANES / 2u; half > 0u; half /= 2u) {
         if lane < half {
             let other = partial[invocation + half * step];
-            state = join(state, State(vec4<f32>(other.x), vec4<f32>(other.y)));
-            partial[invocation] = vec2<f32>(state.value.x, state.sum.x);
+            state = join(state, State(vec4<Element>(other.value), vec4<f32>(other.sum)));
+            partial[invocation] = Partial(state.value.x, state.sum.x);
         }
         workgroupBarrier();
     }
     if lane > 0u || output >= params.outputs { return; }
     var result = state.value.x;
     switch KIND {
-        case 1u: { result /= f32(params.length); }
-        case 6u: { result = sqrt(result); }
-        case 7u: { result += log(state.sum.x); }
+        case 1u: { result /= Element(params.length); }
+        case 6u: { result = Element(sqrt(f32(result))); }
+        case 7u: { result += Element(log(state.sum.x)); }
         default: {}
     }
     y[output] = result;

@@ -4,9 +4,10 @@
 // One workgroup serves one line. It streams over the line and collects what is better than the worst that it would give;
 // when it can take no more, it sorts (Batcher's bitonic network) and keeps the best. One pass gives BLOCK elements, and further
 // passes, for a greater k, those that come after.
-// x, values, places: row-major; a line's elements are `stride` apart.
+// x, values (f32s or i32s), places: row-major; a line's elements are `stride` apart.
 
 override SMALLEST: bool = false;
+override FLOAT: bool = true;
 override LANES: u32 = 64u;
 // As many as are kept, and as many as are collected: a power of two, LANES at least.
 override BLOCK: u32 = 64u;
@@ -14,8 +15,8 @@ override BLOCK: u32 = 64u;
 struct Params { lines: u32, length: u32, stride: u32, k: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> values: array<f32>;
+@group(0) @binding(1) var<storage, read> x: array<u32>;
+@group(0) @binding(2) var<storage, read_write> values: array<u32>;
 @group(0) @binding(3) var<storage, read_write> places: array<i32>;
 
 // (rank, place): the kept ones, then the collected ones. Nothing is worse than nothing.
@@ -51,7 +52,7 @@ fn main(
         for (var chunk = 0u; chunk < params.length; chunk += LANES) {
             let i = chunk + lane;
             if i < params.length {
-                let rank = order(x[first + i * params.stride]);
+                let rank = order(x[first + i * params.stride], FLOAT);
                 let entry = vec2<u32>(select(rank, ~rank, SMALLEST), i);
                 if better(entry, worst) && (done == 0u || better(last, entry)) {
                     entries[BLOCK + atomicAdd(&collected, 1u)] = entry;

@@ -1,7 +1,9 @@
-// Numbers as integers in the same order, NaN above all others, which no compiler's idea of floating point disturbs.
+// The bits of a number as an integer in the same order: of an f32 (float), NaN above all others, or of an i32. No compiler's idea of
+// floating point disturbs it.
 
-fn order(value: f32) -> u32 {
-    var bits = bitcast<u32>(value);
+fn order(value: u32, float: bool) -> u32 {
+    var bits = value;
+    if !float { return bits ^ 0x80000000u; }
     if (bits & 0x7fffffffu) > 0x7f800000u { return 0xffffffffu; }
     // Both zeros are equal.
     if bits == 0x80000000u { bits = 0u; }

@@ -32,7 +32,7 @@ pub(super) fn help() -> String {
 
 fn parse_dim(text: &str) -> std::result::Result<(String, usize), String> {
     let dim = text.rsplit_once('=').and_then(|(name, size)| Some((name.to_owned(), size.parse().ok()?)));
-    dim.filter(|&(_, size)| size > 0).ok_or_else(|| "wanted NAME=SIZE, a number of 1 or more".into())
+    dim.ok_or_else(|| "wanted NAME=SIZE, a number".into())
 }
 
 /// A network that was found, and where its weights come from.

@@ -90,6 +90,14 @@ pub(crate) fn expect_dtypes(inputs: &[DType], wanted: impl Fn(usize) -> DType) -
     }
 }
 
+/// Checks that the first input holds numbers, and gives their type.
+pub(crate) fn number_dtype(inputs: &[DType]) -> Result<DType, ErrorKind> {
+    match inputs[0] {
+        DType::Bool => Err(ErrorKind::argument("the elements of input 0", "f32 or i32", DType::Bool)),
+        number => Ok(number),
+    }
+}
+
 /// The element type that all inputs have, for operations that only move elements.
 pub(crate) fn same_dtype(inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
     let first = inputs.first().copied().unwrap_or_default();

@@ -1,5 +1,6 @@
 //! A shader: a file of `shaders/` and the values of its declared constants. The only code that touches WGSL text.
 
+use crate::DType;
 use std::fmt;
 
 /// A WGSL file and the values of its constants: the identity of a pipeline.
@@ -84,6 +85,12 @@ impl Shader {
     pub fn alias(mut self, name: &'static str, of: &'static str) -> Shader {
         self.aliases.push((name, of));
         self
+    }
+
+    /// Makes `alias Element`, an `f32` in the file, the type of these numbers.
+    #[must_use]
+    pub(crate) fn of(self, numbers: DType) -> Shader {
+        if numbers == DType::I32 { self.alias("Element", "i32") } else { self }
     }
 
     /// Puts the tensor of that binding (`array<vec4<f32>>` in the file) into an `rgba32float` storage texture, if `yes`.

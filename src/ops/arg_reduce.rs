@@ -2,14 +2,14 @@
 
 use super::reduce::{Split, reduced_shape};
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
 /// `torch.argmax` and `torch.argmin`: where along an axis the largest or the smallest element is, as an `i32`; or where among
-/// all elements, row-major. Of equal ones it is the first. As in PyTorch, a NaN is taken for both.
+/// all elements, row-major. Of equal ones it is the first. As in PyTorch, a NaN is taken for both. Elements are `f32`s or `i32`s.
 ///
 /// ```
 /// use shadernet::ops::ArgReduce;
@@ -60,7 +60,7 @@ impl Op for ArgReduce {
     }
 
     fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-        expect_dtypes(inputs, |_| DType::F32)?;
+        number_dtype(inputs)?;
         Ok(vec![DType::I32])
     }
 
@@ -70,6 +70,7 @@ impl Op for ArgReduce {
         let Split { lanes, columns } = Split::new(length, stride);
         let params = Params { outputs: outputs as u32, length: length as u32, stride: stride as u32 };
         let shader = shader!("arg_reduce", "index", "order")
+            .set("FLOAT", io.dtypes[0] == DType::F32)
             .set("SMALLEST", self.smallest)
             .set("INNER", stride == 1)
             .set("LANES", lanes)

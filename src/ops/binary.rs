@@ -26,7 +26,8 @@ pub enum BinaryKind {
     Max,
     /// The lesser one
     Min,
-    /// `a` to the power of `b`, of `f32`s; of a negative `a`, where `b` is whole
+    /// `a` to the power of `b`; of a negative `a`, where `b` is whole. Of integers, where `b` is negative, the reciprocal
+    /// toward zero, and 0 where `a` is 0
     Pow,
     /// What is left of `a` after whole `b`s, with the sign of `b`: `torch.remainder`. It is exact, but for the rounding where
     /// `a` and `b` differ in sign. Of integers it is `a` where `b` is 0; of `f32`s then no number
@@ -61,6 +62,7 @@ pub(crate) enum Integers {
     Fmod,
     ShiftLeft,
     ShiftRight,
+    Pow,
     /// Of a truth value.
     Not,
     BitNot,
@@ -132,16 +134,16 @@ impl Binary {
         Binary { kind, activation: None }
     }
 
-    /// What it is of integers, if it is anything.
-    fn of_integers(&self) -> Option<Integers> {
-        Some(match self.kind {
+    /// What it is of integers.
+    fn of_integers(&self) -> Integers {
+        match self.kind {
             BinaryKind::Add => Integers::Add,
             BinaryKind::Sub => Integers::Sub,
             BinaryKind::Mul => Integers::Mul,
             BinaryKind::Div => Integers::Div,
             BinaryKind::Max => Integers::Max,
             BinaryKind::Min => Integers::Min,
-            BinaryKind::Pow => return None,
+            BinaryKind::Pow => Integers::Pow,
             BinaryKind::Mod => Integers::Mod,
             BinaryKind::Fmod => Integers::Fmod,
             BinaryKind::BitAnd => Integers::And,
@@ -149,7 +151,7 @@ impl Binary {
             BinaryKind::BitXor => Integers::Xor,
             BinaryKind::ShiftLeft => Integers::ShiftLeft,
             BinaryKind::ShiftRight => Integers::ShiftRight,
-        })
+        }
     }
 
     /// Whether it is an operation on numbers, not on bits.
@@ -261,22 +263,18 @@ impl Op for Binary {
 
     fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
         match same_dtype(inputs)?[..] {
-            [DType::I32] if self.of_integers().is_some() && self.activation.is_none() => Ok(vec![DType::I32]),
+            [DType::I32] if self.activation.is_none() => Ok(vec![DType::I32]),
             [DType::F32] if self.of_floats() => Ok(vec![DType::F32]),
             _ => {
-                let wanted = match (self.of_floats(), self.of_integers()) {
-                    (true, None) => "f32",
-                    (true, Some(_)) => "f32 or i32",
-                    (false, _) => "i32",
-                };
+                let wanted = if self.of_floats() { "f32 or i32" } else { "i32" };
                 Err(ErrorKind::argument("the elements of input 0", wanted, inputs[0]))
             }
         }
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        if let (DType::I32, Some(kind)) = (io.dtypes[0], self.of_integers()) {
-            return Ok(vec![integers(io, kind)?]);
+        if io.dtypes[0] == DType::I32 {
+            return Ok(vec![integers(io, self.of_integers())?]);
         }
         let (a, b) = (&io.inputs[0], &io.inputs[1]);
         let mut layouts = Vec::new();

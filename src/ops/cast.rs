@@ -3,7 +3,7 @@
 use super::by_four;
 use super::reshape::views;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
@@ -77,9 +77,58 @@ impl Op for Cast {
     }
 }
 
+/// `torch.Tensor.view(dtype)`: the bits of `f32`s as `i32`s, or of `i32`s as `f32`s. It copies nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Bitcast {
+    dtype: DType,
+}
+
+impl Bitcast {
+    /// The bits as this type.
+    pub fn new(dtype: DType) -> Bitcast {
+        Bitcast { dtype }
+    }
+}
+
+impl Op for Bitcast {
+    fn name(&self) -> &'static str {
+        "bitcast"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        Ok(vec![x.clone()])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        number_dtype(inputs)?;
+        match self.dtype {
+            DType::Bool => Err(ErrorKind::argument("dtype", "f32 or i32", DType::Bool)),
+            number => Ok(vec![number]),
+        }
+    }
+
+    fn kernels(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(vec![Kernel::view(Layout::ROWS, Layout::ROWS)])
+    }
+
+    fn cost(&self, _io: &Io) -> Cost {
+        Cost::view()
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Pixel
+    }
+}
+
 impl Graph {
     /// Adds a [`Cast`].
     pub fn cast(&mut self, x: Value, dtype: DType) -> Result<Value> {
         self.push(Cast::new(dtype), &[x])
+    }
+
+    /// Adds a [`Bitcast`].
+    pub fn bitcast(&mut self, x: Value, dtype: DType) -> Result<Value> {
+        self.push(Bitcast::new(dtype), &[x])
     }
 }

@@ -12,7 +12,8 @@ use crate::error::{ErrorKind, Result, expect_rank};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
-use crate::kernel::{Caps, Kernel, Layout};
+use crate::kernel::{Caps, Kernel, Layout, Packed, Place};
+use std::ops::Range;
 
 /// Learned numbers, and the end that was taken in: what every convolution has.
 #[derive(Clone, Debug)]
@@ -75,6 +76,39 @@ impl Filters {
             moves: (skipped > 0).then_some(moved),
             activations: true,
         }
+    }
+
+    /// The output channels of a group, where weights are `[out, in / groups, ..]`.
+    pub(crate) fn group_out(&self) -> usize {
+        self.weight.shape()[0] / self.groups
+    }
+
+    /// Blocks of `4 out4` output channels of one group each: of a block the filters, [tap][channel][out4] texels, and the bias.
+    pub(crate) fn pack(&self, out4: usize, blocks: Range<usize>) -> Packed {
+        let (weight, bias, group_out) = (self.weight.clone(), self.bias.clone(), self.group_out());
+        let taps: usize = weight.shape()[2..].iter().product();
+        let k = taps * weight.shape()[1];
+        let (lanes, group_blocks) = (4 * out4, group_out.div_ceil(4 * out4));
+        let bias_id = bias.as_ref().map(Constant::id);
+        let key = format!("blocks {} {bias_id:?} {taps} {group_out} {out4} {blocks:?}", weight.id());
+        let texels = (blocks.len(), (k + 1) * out4);
+        let values = move || {
+            let (from, bias) = (weight.values(), bias.as_ref().map(Constant::values));
+            let mut to = vec![0.0; blocks.len() * (k + 1) * lanes];
+            for (block, to) in blocks.clone().zip(to.chunks_exact_mut((k + 1) * lanes)) {
+                let within = block % group_blocks * lanes;
+                for lane in 0..lanes.min(group_out - within) {
+                    let o = block / group_blocks * group_out + within + lane;
+                    for (i, &value) in from[o * k..][..k].iter().enumerate() {
+                        let (c, tap) = (i / taps, i % taps);
+                        to[(tap * (k / taps) + c) * lanes + lane] = value;
+                    }
+                    to[k * lanes + lane] = bias.as_ref().map_or(0.0, |bias| bias[o]);
+                }
+            }
+            to
+        };
+        Packed { key, place: Place::Buffer, texels, values: std::sync::Arc::new(values) }
     }
 
     pub(crate) fn parameters(&self) -> Vec<&Constant> {

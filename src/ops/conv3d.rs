@@ -8,10 +8,9 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
-use std::ops::Range;
 
 /// `torch.nn.Conv3d` with zeros for padding: `[N, C, D, H, W]` to `[N, O, D', H', W']`, with
 /// `D' = floor((D + 2 padding - dilation (k - 1) - 1) / stride) + 1`.
@@ -110,39 +109,6 @@ impl Conv3d {
     fn kernel_size(&self) -> [usize; 3] {
         self.filters.weight.shape()[2..].try_into().expect("it was checked")
     }
-
-    /// The output channels of a group.
-    fn group_out(&self) -> usize {
-        self.filters.weight.shape()[0] / self.filters.groups
-    }
-
-    /// Blocks of `4 out4` output channels of one group each: of a block the filters, [tap][channel][out4] texels, and the bias.
-    fn pack(&self, out4: usize, blocks: Range<usize>) -> Packed {
-        let (weight, bias, group_out) = (self.filters.weight.clone(), self.filters.bias.clone(), self.group_out());
-        let taps: usize = self.kernel_size().iter().product();
-        let k = taps * weight.shape()[1];
-        let (lanes, group_blocks) = (4 * out4, group_out.div_ceil(4 * out4));
-        let bias_id = bias.as_ref().map(Constant::id);
-        let key = format!("conv3d {} {bias_id:?} {taps} {group_out} {out4} {blocks:?}", weight.id());
-        let texels = (blocks.len(), (k + 1) * out4);
-        let values = move || {
-            let (from, bias) = (weight.values(), bias.as_ref().map(Constant::values));
-            let mut to = vec![0.0; blocks.len() * (k + 1) * lanes];
-            for (block, to) in blocks.clone().zip(to.chunks_exact_mut((k + 1) * lanes)) {
-                let within = block % group_blocks * lanes;
-                for lane in 0..lanes.min(group_out - within) {
-                    let o = block / group_blocks * group_out + within + lane;
-                    for (i, &value) in from[o * k..][..k].iter().enumerate() {
-                        let (c, tap) = (i / taps, i % taps);
-                        to[(tap * (k / taps) + c) * lanes + lane] = value;
-                    }
-                    to[k * lanes + lane] = bias.as_ref().map_or(0.0, |bias| bias[o]);
-                }
-            }
-            to
-        };
-        Packed { key, place: Place::Buffer, texels, values: std::sync::Arc::new(values) }
-    }
 }
 
 impl Op for Conv3d {
@@ -169,7 +135,8 @@ impl Op for Conv3d {
         let pixels = y[0] * out_volume;
         let each = pixels.div_ceil(64).min(4);
         let tiles = pixels.div_ceil(64 * each);
-        let (group_in, group_out, groups) = (self.filters.weight.shape()[1], self.group_out(), self.filters.groups);
+        let (group_in, group_out, groups) =
+            (self.filters.weight.shape()[1], self.filters.group_out(), self.filters.groups);
         let blocks_of = |out4: usize| groups * group_out.div_ceil(4 * out4);
         let serves = |&out4: &usize| group_out.div_ceil(4) % out4 == 0 && blocks_of(out4) * tiles >= ENOUGH;
         let out4 = [4, 2].into_iter().find(serves).unwrap_or(1);
@@ -197,7 +164,7 @@ impl Op for Conv3d {
                 blocks: count as u32,
                 activation: ActivationParams::of(self.filters.epilogue.activation),
             };
-            let weight = Binding::Weight(self.pack(out4, first..first + count));
+            let weight = Binding::Weight(self.filters.pack(out4, first..first + count));
             let bindings = vec![Binding::Input(0), weight, self.filters.epilogue.binding(), Binding::Output(0)];
             Dispatch::new(shader.clone(), &params, bindings, count * tiles)
         });

@@ -1,13 +1,14 @@
 //! Cumulative sums along an axis.
 
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
-use crate::{Graph, Shape, Value};
+use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
 /// `torch.cumsum`: `y[i] = x[0] + .. + x[i]` along one axis; with ONNX's `exclusive` and `reverse`.
+/// Of `f32`s, or of `i32`s, which wrap around.
 #[derive(Clone, Debug)]
 pub struct CumSum {
     axis: usize,
@@ -55,6 +56,10 @@ impl Op for CumSum {
         Ok(vec![x.clone()])
     }
 
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        Ok(vec![number_dtype(inputs)?])
+    }
+
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let x = &io.inputs[0];
         let (length, stride) = (x[self.axis], x.strides()[self.axis]);
@@ -64,6 +69,7 @@ impl Op for CumSum {
         let columns = lines >= length && (stride > 1 || length <= 16);
         let lanes = if length > 1024 { 256u32 } else { 64 };
         let shader = shader!("cumsum", "index")
+            .of(io.dtypes[0])
             .set("LANES", lanes)
             .set("COLUMNS", columns)
             .set("EXCLUSIVE", self.exclusive)

@@ -1,7 +1,8 @@
-//! Sampling of images at places that another tensor gives.
+//! Sampling of images and volumes at places that another tensor gives.
 
 use super::image_places;
-use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use super::pool::volume;
+use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
@@ -12,12 +13,12 @@ use bytemuck::{Pod, Zeroable};
 /// How pixels between pixels are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GridSampleMode {
-    /// `"bilinear"`
+    /// `"bilinear"`; of volumes, in all three directions.
     #[default]
     Bilinear,
     /// `"nearest"`; of two equally near, the even one.
     Nearest,
-    /// `"bicubic"`, with a coefficient of -0.75.
+    /// `"bicubic"`, with a coefficient of -0.75. Of images only.
     Bicubic,
 }
 
@@ -36,6 +37,8 @@ pub enum GridPadding {
 
 /// `torch.nn.functional.grid_sample`: of images `[N, C, H, W]` and a grid `[N, H', W', 2]` of places `(x, y)`, the images at those
 /// places, `[N, C, H', W']`. -1 and 1 are the edges of the image. A place that is NaN gives 0.
+///
+/// Likewise of volumes `[N, C, D, H, W]` and a grid `[N, D', H', W', 3]` of places `(x, y, z)`.
 #[derive(Clone, Debug, Default)]
 pub struct GridSample {
     mode: GridSampleMode,
@@ -54,6 +57,19 @@ struct Params {
     count: u32,
     padding: u32,
     align_corners: u32,
+}
+
+/// For volumes: sizes are `[depth, height, width]`.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct VolumeParams {
+    input: [u32; 3],
+    count: u32,
+    output: [u32; 3],
+    c: u32,
+    padding: u32,
+    align_corners: u32,
+    pad: [u32; 2],
 }
 
 impl GridSample {
@@ -88,6 +104,23 @@ impl GridSample {
             GridSampleMode::Bicubic => 4,
         }
     }
+
+    fn of_volumes(&self, io: &Io) -> Kernel {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let params = VolumeParams {
+            input: volume(x).map(|size| size as u32),
+            count: y.elements() as u32,
+            output: volume(y).map(|size| size as u32),
+            c: x[1] as u32,
+            padding: self.padding_mode as u32,
+            align_corners: self.align_corners.into(),
+            pad: [0; 2],
+        };
+        let shader = shader!("grid_sample3d", "index", "taps", "grid").set("TAPS", self.taps());
+        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, &params, bindings, y.elements().div_ceil(64));
+        Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)
+    }
 }
 
 impl Op for GridSample {
@@ -97,18 +130,26 @@ impl Op for GridSample {
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x, grid] = expect_inputs::<2>(inputs)?;
-        expect_rank("input", x, 4)?;
-        match grid[..] {
-            [n, h, w, 2] if n == x[0] => {
-                let y = Shape::from([n, x[1], h, w]);
-                super::expect_countable("grid", &y)?;
-                Ok(vec![y])
-            }
-            _ => Err(ErrorKind::argument("grid", format_args!("[{}, H, W, 2]", x[0]), grid)),
+        let sizes = match x.len() {
+            4 => "H, W, 2",
+            5 => "D, H, W, 3",
+            _ => return Err(ErrorKind::argument("input", "4 or 5 dimensions", x)),
+        };
+        if x.len() == 5 && self.mode == GridSampleMode::Bicubic {
+            return Err(ErrorKind::argument("mode", "bilinear or nearest for volumes", "bicubic"));
         }
+        if grid.len() != x.len() || grid[0] != x[0] || grid[grid.len() - 1] != x.len() - 2 {
+            return Err(ErrorKind::argument("grid", format_args!("[{}, {sizes}]", x[0]), grid));
+        }
+        let y = Shape::from([&x[..2], &grid[1..grid.len() - 1]].concat());
+        super::expect_countable("grid", &y)?;
+        Ok(vec![y])
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        if io.inputs[0].len() == 5 {
+            return Ok(vec![self.of_volumes(io)]);
+        }
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
         let count = y.n * y.h * y.w * y.c4();
         let params = Params {
@@ -123,7 +164,7 @@ impl Op for GridSample {
         };
         let kernel = |&place: &Place| {
             let texture = place == Place::Texture;
-            let shader = shader!("grid_sample", "index", "taps")
+            let shader = shader!("grid_sample", "index", "taps", "grid")
                 .set("TAPS", self.taps())
                 .texture("x", texture)
                 .texture("y", texture);
@@ -136,7 +177,7 @@ impl Op for GridSample {
 
     /// A weighted sum of taps; where they lie and what they weigh isn't counted.
     fn cost(&self, io: &Io) -> Cost {
-        let taps = u64::from(self.taps().pow(2));
+        let taps = u64::from(self.taps().pow(io.inputs[0].len() as u32 - 2));
         Cost::held(super::weighted(io.written(), taps))
     }
 }

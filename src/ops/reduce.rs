@@ -2,10 +2,10 @@
 
 use super::binary::eight;
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes, number_dtype};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
-use crate::{Graph, Shape, Value};
+use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
 /// What is made of the elements.
@@ -32,6 +32,8 @@ pub enum ReduceKind {
 /// `torch.sum`, `mean`, `amax`, `amin`, `prod`, `norm` and `logsumexp`: one number of all the elements along the reduced axes.
 /// They are dropped from the shape, or kept with a size of 1.
 ///
+/// Of `i32`s too, but for `p=2` and `logsumexp`: they wrap around, and a mean is rounded toward zero.
+///
 /// ```
 /// use shadernet::ops::{Reduce, ReduceKind};
 /// let per_channel = Reduce::new(ReduceKind::Mean, [0, 2, 3]).keepdim(true);
@@ -51,7 +53,8 @@ struct Params {
     reduced: Dimensions,
     outputs: u32,
     length: u32,
-    identity: f32,
+    /// The bits of an element.
+    identity: u32,
     pad: u32,
 }
 
@@ -132,13 +135,14 @@ impl Reduce {
         self.axes.is_empty() || self.axes.contains(&axis)
     }
 
-    /// What doesn't change a result.
-    fn identity(&self) -> f32 {
+    /// What doesn't change a result, as bits.
+    fn identity(&self, dtype: DType) -> u32 {
+        let of = |float: f32, integer: i32| if dtype == DType::F32 { float.to_bits() } else { integer as u32 };
         match self.kind {
-            ReduceKind::Max | ReduceKind::LogSumExp => f32::NEG_INFINITY,
-            ReduceKind::Min => f32::INFINITY,
-            ReduceKind::Prod => 1.0,
-            _ => 0.0,
+            ReduceKind::Max | ReduceKind::LogSumExp => of(f32::NEG_INFINITY, i32::MIN),
+            ReduceKind::Min => of(f32::INFINITY, i32::MAX),
+            ReduceKind::Prod => of(1.0, 1),
+            _ => 0,
         }
     }
 }
@@ -159,6 +163,13 @@ impl Op for Reduce {
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x] = expect_inputs::<1>(inputs)?;
         Ok(vec![reduced_shape(x, &self.axes, self.keepdim)?])
+    }
+
+    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+        if matches!(self.kind, ReduceKind::L2 | ReduceKind::LogSumExp) {
+            expect_dtypes(inputs, |_| DType::F32)?;
+        }
+        Ok(vec![number_dtype(inputs)?])
     }
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
@@ -184,10 +195,11 @@ impl Op for Reduce {
             reduced: Dimensions::new(&reduced),
             outputs: outputs as u32,
             length: length as u32,
-            identity: self.identity(),
+            identity: self.identity(io.dtypes[0]),
             pad: 0,
         };
         let shader = shader!("reduce", "index")
+            .of(io.dtypes[0])
             .set("KIND", self.kind as u32)
             .set("INNER", inner)
             .set("LANES", lanes)

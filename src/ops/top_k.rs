@@ -1,14 +1,14 @@
 //! The largest or smallest elements along an axis.
 
 use crate::error::{ErrorKind, Result, expect_inputs};
-use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
 /// `torch.topk`: the `k` largest elements along an axis, the largest first, and their places as `i32`s: two outputs. Of equal
-/// ones the first comes first. As in PyTorch, NaN is larger than any number.
+/// ones the first comes first. As in PyTorch, NaN is larger than any number. Elements are `f32`s or `i32`s.
 #[derive(Clone, Debug)]
 pub struct TopK {
     k: usize,
@@ -57,8 +57,7 @@ impl Op for TopK {
     }
 
     fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-        expect_dtypes(inputs, |_| DType::F32)?;
-        Ok(vec![DType::F32, DType::I32])
+        Ok(vec![number_dtype(inputs)?, DType::I32])
     }
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
@@ -69,6 +68,7 @@ impl Op for TopK {
         // Room to collect a short line whole; 512 kept and 512 collected are half of WebGPU's workgroup memory.
         let block = self.k.max(length).next_power_of_two().clamp(64, 512);
         let shader = shader!("top_k", "index", "order")
+            .set("FLOAT", io.dtypes[0] == DType::F32)
             .set("SMALLEST", !self.largest)
             .set("LANES", block.min(256) as u32)
             .set("BLOCK", block as u32);

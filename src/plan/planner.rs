@@ -467,7 +467,9 @@ impl Planner<'_> {
 
     /// Outputs that are inputs or constants themselves.
     fn remaining_outputs(&mut self) {
-        for (name, value) in self.graph.outputs() {
+        let shapes = self.shapes;
+        let some = |(_, value): &&(String, Value)| shapes[value.0 as usize].elements() > 0;
+        for (name, value) in self.graph.outputs().iter().filter(some) {
             self.hold_constant(*value);
             let cost = Cost::copy(self.shape(*value).elements() as u64, 0);
             let bytes = cost.moves.unwrap_or_default().saturating_mul(4);

@@ -184,9 +184,42 @@ def regions():
                 case(f"roi_align_{max}_{aligned}_{ratio}", "roi_align", roi_align, attributes, **inputs)
 
 
+def volumes():
+    x, grid = torch.randn(2, 2, 3, 4, 5), torch.randn(2, 2, 3, 2, 3)
+    grid[0, 0, 0] = torch.tensor([[-1.0, 1.0, -1.0], [3.0, 0.5, -4.0]])
+    for mode in ("bilinear", "nearest"):
+        for padding_mode in ("zeros", "border", "reflection"):
+            for align_corners in (False, True):
+                attributes = {"mode": mode, "padding_mode": padding_mode, "align_corners": align_corners}
+                name = f"grid_sample_volumes_{mode}_{padding_mode}_{align_corners}"
+                case(name, "grid_sample", F.grid_sample, attributes, input=x, grid=grid)
+
+
+def deformed():
+    def deform_conv2d(x, offset, weight, *rest, stride, pads, dilation, groups):
+        assert pads[::2] == pads[1::2]
+        mask, bias = rest if rest else (None, None)
+        return torchvision.ops.deform_conv2d(x, offset, weight, bias, stride, pads[::2], dilation, mask)
+
+    def add(name, groups, offset_groups, stride, padding, dilation, masked):
+        weight = torch.randn(6, 4 // groups, 3, 2)
+        size = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in zip((7, 6), padding, dilation, (3, 2), stride)]
+        inputs = {"input": torch.randn(2, 4, 7, 6), "offset": 2 * torch.randn(2, 12 * offset_groups, *size), "weight": weight}
+        if masked:
+            inputs |= {"mask": torch.rand(2, 6 * offset_groups, *size), "bias": torch.randn(6)}
+        pads = [p for p in padding for _ in range(2)]
+        attributes = {"stride": stride, "pads": pads, "dilation": dilation, "groups": groups}
+        case(f"deform_conv2d_{name}", "deform_conv2d", deform_conv2d, attributes, **inputs)
+
+    add("plain", 1, 1, [1, 1], [0, 0], [1, 1], False)
+    add("masked", 1, 2, [2, 1], [1, 2], [1, 2], True)
+    add("grouped", 2, 4, [1, 2], [2, 1], [2, 1], True)
+    add("mixed", 2, 1, [1, 1], [1, 1], [1, 1], False)
+
+
 def main():
     torch.manual_seed(0)
-    for cases in (roundings, scatterings, poolings, transposed, regions):
+    for cases in (roundings, scatterings, poolings, transposed, regions, volumes, deformed):
         cases()
     save("onnx")
 

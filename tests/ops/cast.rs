@@ -1,11 +1,17 @@
 use crate::harness::{refused, tiers};
-use shadernet::ops::Cast;
+use shadernet::ops::{Bitcast, Cast};
 use shadernet::{BATCH, DType, Graph, Plan};
 
 #[test]
 fn what_it_refuses() {
     assert!(refused(&[], Cast::new(DType::I32)).contains("inputs"));
     assert!(refused(&[&[1], &[1]], Cast::new(DType::I32)).contains("inputs"));
+    assert!(refused(&[], Bitcast::new(DType::I32)).contains("inputs"));
+    assert!(refused(&[&[1]], Bitcast::new(DType::Bool)).contains("dtype: wanted f32 or i32, got bool"));
+    let mut graph = Graph::new();
+    let truth = graph.typed_input("truth", DType::Bool, [1]);
+    let error = graph.bitcast(truth, DType::I32).expect_err("it isn't a number").to_string();
+    assert!(error.contains("the elements of input 0: wanted f32 or i32, got bool"), "{error}");
 }
 
 /// What the device holds is the same: nothing is dispatched.

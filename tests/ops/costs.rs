@@ -133,6 +133,7 @@ fn windows() {
     check(Resize::new(ResizeMode::Linear, [10, 12]), &[IMAGE], 7 * 960, 240 + 960);
     check(Resize::new(ResizeMode::Cubic, [10]), &[&[1, 1, 5]], 7 * 10, 15);
     check(GridSample::new(), &[IMAGE, &[2, 3, 3, 2]], 7 * 72, 240 + 36 + 72);
+    check(GridSample::new(), &[&[2, 4, 5, 3, 2], &[2, 3, 3, 1, 3]], 15 * 72, 240 + 54 + 72);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use shadernet::selftest::ops::conv_transpose2d::{self, conv_transpose2d};
 use shadernet::selftest::ops::conv_transpose3d::{self, conv_transpose3d};
 use shadernet::selftest::ops::conv1d::{self, conv1d};
 use shadernet::selftest::ops::conv3d::{self, conv3d};
+use shadernet::selftest::ops::deform_conv2d::{self, deform_conv2d};
 use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
 use shadernet::selftest::ops::rotary::rotary_embedding;
 use shadernet::selftest::ops::{
@@ -31,7 +32,7 @@ const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
     (include_str!("../goldens/index.json"), 83, include_bytes!("../goldens/index.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
-    (include_str!("../goldens/onnx.json"), 60, include_bytes!("../goldens/onnx.safetensors")),
+    (include_str!("../goldens/onnx.json"), 76, include_bytes!("../goldens/onnx.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
     (include_str!("../goldens/pool.json"), 61, include_bytes!("../goldens/pool.safetensors")),
     (include_str!("../goldens/quant.json"), 109, include_bytes!("../goldens/quant.safetensors")),
@@ -202,6 +203,16 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
             let pads = padding.map(|padding| [padding; 2]);
             let conv = conv_transpose3d::Conv { stride, pads, output_padding, dilation, groups };
             conv_transpose3d(x, &inputs[1], inputs.get(2), &conv)
+        }
+        "deform_conv2d" => {
+            let sizes: [usize; 4] = attributes.sizes("pads");
+            let conv = deform_conv2d::Conv {
+                stride: attributes.sizes("stride"),
+                pads: [[sizes[0], sizes[1]], [sizes[2], sizes[3]]],
+                dilation: attributes.sizes("dilation"),
+                groups: attributes.size("groups"),
+            };
+            deform_conv2d(x, &inputs[1], inputs.get(3), &inputs[2], inputs.get(4), &conv)
         }
         "roi_align" => {
             let align = roi_align::Align {

@@ -20,6 +20,7 @@ mod conv_transpose2d;
 mod conv_transpose3d;
 mod costs;
 mod cumsum;
+mod deform_conv2d;
 mod embedding;
 mod expand;
 mod gather;
@@ -95,6 +96,7 @@ tables! {
     conv_transpose2d
     conv_transpose3d
     cumsum
+    deform_conv2d
     embedding
     expand
     gather

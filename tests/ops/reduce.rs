@@ -3,7 +3,7 @@ use shadernet::ops::{Reduce, ReduceKind};
 use shadernet::selftest::cases::graph;
 use shadernet::selftest::ops::reduce::{KINDS, reduce};
 use shadernet::selftest::reference::Tensor;
-use shadernet::{Model, Op};
+use shadernet::{DType, Graph, Model, Op};
 
 #[test]
 fn infinities_are_their_own_result() {
@@ -34,4 +34,12 @@ fn what_it_refuses() {
     assert!(refused(&[&[2, 3]], sum(&[1, 0, 1])).contains("axes: wanted each axis once, got [1, 0, 1]"));
     assert!(refused(&[&[1; 9]], sum(&[0])).contains("9 dimensions"));
     assert!(refused(&[], sum(&[0])).contains("inputs"));
+
+    let mut graph = Graph::new();
+    let (i, truth) = (graph.typed_input("i", DType::I32, [3]), graph.typed_input("truth", DType::Bool, [3]));
+    let of =
+        |graph: &mut Graph, x, kind| graph.reduce(x, Reduce::new(kind, [0])).expect_err("not of these").to_string();
+    assert!(of(&mut graph, i, ReduceKind::L2).contains("input 0: wanted f32, got i32"));
+    assert!(of(&mut graph, i, ReduceKind::LogSumExp).contains("input 0: wanted f32, got i32"));
+    assert!(of(&mut graph, truth, ReduceKind::Sum).contains("input 0: wanted f32 or i32, got bool"));
 }

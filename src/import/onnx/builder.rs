@@ -54,6 +54,7 @@ impl<'a> Builder<'a> {
                     let (wanted, got) = (format!("{dtype} {shape}"), format!("{} {given}", data.dtype()));
                     return Err(ErrorKind::argument(format!("values of input \"{}\"", input.name), wanted, got).into());
                 }
+                None if shape.elements() == 0 => Tensor::empty(input.element, shape).into(),
                 None => Operand::Device(self.graph.typed_input(&input.name, dtype, shape), input.element),
             };
             if self.define(&input.name, operand.into()).is_err() {

@@ -90,6 +90,12 @@ impl ElementType {
         }
     }
 
+    /// Whether they are integers that aren't negative.
+    pub(crate) fn is_unsigned(self) -> bool {
+        use ElementType::{U2, U4, U8, U16, U32, U64};
+        matches!(self, U2 | U4 | U8 | U16 | U32 | U64)
+    }
+
     /// The least and the greatest integer of such a type; all 64-bit ones for what isn't an integer.
     pub(crate) fn range(self) -> [i64; 2] {
         use ElementType::{I2, I4, I8, I16, I32, U2, U4, U8, U16, U32};

@@ -91,8 +91,7 @@ impl Builder<'_> {
             // Numbers of turns are made with it.
             return self.map(x, |x| if x < 0.0 { 0.0 } else { x }, activation);
         }
-        let value = self.value(x)?;
-        self.moved(activation, &[&Operand::Device(value, x.element())])
+        self.moved(activation, &[x])
     }
 
     /// Arithmetic with broadcasting, of operands of one type.
@@ -133,12 +132,15 @@ impl Builder<'_> {
         if let (Operand::Host(a), Operand::Host(b), Some(f)) = (a, b, host) {
             return Ok(broadcast([a, b], element, |[a, b]| f(a, b, element))?.into());
         }
-        let y = self.push(Binary::new(kind), &[a, b])?;
-        self.wrapped(Operand::Device(y, element))
+        let y = self.moved(Binary::new(kind), &[a, b])?;
+        // Only these make of what isn't negative something that is, or that int32 doesn't hold.
+        use BinaryKind::{Add, Mul, Pow, ShiftLeft, Sub};
+        let leaves = matches!(kind, Add | Sub | Mul | Pow | ShiftLeft);
+        if leaves || !element.is_unsigned() { self.wrapped(y) } else { Ok(y) }
     }
 
     /// Integers of less than 32 bits wrap around at their own ends.
-    fn wrapped(&mut self, x: Operand) -> Result<Operand> {
+    pub(super) fn wrapped(&mut self, x: Operand) -> Result<Operand> {
         let element = x.element();
         let [lo, hi] = element.range();
         if matches!(element, ElementType::U32 | ElementType::U64) {
@@ -158,12 +160,9 @@ impl Builder<'_> {
     }
 
     pub(super) fn compare(&mut self, a: &Operand, compare: Compare, b: &Operand) -> Result<Operand> {
-        let element = same_element(a, b)?;
+        same_element(a, b)?;
         let (Operand::Host(a), Operand::Host(b)) = (a, b) else {
-            if matches!(element, ElementType::U32 | ElementType::U64) {
-                return Err(ErrorKind::argument("elements", "numbers that int32 holds", element).into());
-            }
-            return Ok(Operand::Device(self.push(compare, &[a, b])?, ElementType::Bool));
+            return self.of(ElementType::Bool, compare, &[a, b]);
         };
         let holds = |[a, b]: [f64; 2]| match compare {
             Compare::Eq => a == b,
@@ -188,7 +187,7 @@ impl Builder<'_> {
                 };
                 Ok(broadcast([a, b], ElementType::Bool, joined)?.into())
             }
-            _ => Ok(Operand::Device(self.push(kind, inputs)?, ElementType::Bool)),
+            _ => self.of(ElementType::Bool, kind, inputs),
         }
     }
 
@@ -199,7 +198,7 @@ impl Builder<'_> {
             (Operand::Host(c), Operand::Host(a), Operand::Host(b)) => {
                 Ok(broadcast([c, a, b], element, |[c, a, b]| if c != 0.0 { a } else { b })?.into())
             }
-            _ => Ok(Operand::Device(self.push(Where, &[condition, a, b])?, element)),
+            _ => self.of(element, Where, &[condition, a, b]),
         }
     }
 
@@ -222,7 +221,8 @@ impl Builder<'_> {
         let mut y = if same { value } else { self.graph.cast(value, dtype)? };
         if dtype != DType::F32 {
             let ([lo, hi], [from_lo, from_hi]) = (to.range(), from.range());
-            let fits = !from.is_float() && lo <= from_lo && from_hi <= hi;
+            let signed = to.is_unsigned() && !from.is_unsigned() && from != ElementType::Bool;
+            let fits = !from.is_float() && !signed && lo <= from_lo && from_hi <= hi;
             // 64 bits are 32 on the device anyway.
             let wide = to.bits() >= 32 && !matches!(to, ElementType::U32 | ElementType::U64);
             let y = Operand::Device(y, to);
@@ -246,18 +246,15 @@ impl Builder<'_> {
     /// One number of all along the axes; of all there are, if none is named.
     pub(super) fn reduce(&mut self, x: &Operand, kind: ReduceKind, axes: &[usize], keepdim: bool) -> Result<Operand> {
         let Operand::Host(tensor) = x else {
-            let element = x.element();
-            if element.is_float() {
-                return self.moved(Reduce::new(kind, axes).keepdim(keepdim), &[x]);
+            let (element, op) = (x.element(), Reduce::new(kind, axes).keepdim(keepdim));
+            if element == ElementType::Bool {
+                let numbers = self.cast(x, ElementType::I32)?;
+                let y = self.moved(op, &[&numbers])?;
+                return self.cast(&y, element);
             }
-            // What is chosen among small integers is exact in f32, whose sums of them may not be.
-            let chosen = matches!(kind, ReduceKind::Max | ReduceKind::Min);
-            if !chosen || (element.bits() > 16 && element != ElementType::Bool) {
-                return Err(ErrorKind::Unsupported(format!("the reduction {kind:?} of {element} on the device")).into());
-            }
-            let numbers = self.cast(x, ElementType::F32)?;
-            let y = self.moved(Reduce::new(kind, axes).keepdim(keepdim), &[&numbers])?;
-            return self.cast(&y, element);
+            let y = self.moved(op, &[x])?;
+            // What is chosen among integers is one of them.
+            return if matches!(kind, ReduceKind::Max | ReduceKind::Min) { Ok(y) } else { self.wrapped(y) };
         };
         made_of(&tensor.shape, &[tensor])?;
         let reduced = |axis: usize| axes.is_empty() || axes.contains(&axis);
@@ -265,10 +262,15 @@ impl Builder<'_> {
         let kept = Shape::from(kept.collect::<Vec<_>>());
         let strides =
             kept.broadcast_strides(&tensor.shape).into_iter().map(|stride| stride as isize).collect::<Vec<_>>();
+        let [least, greatest] = match tensor.element {
+            element if element.is_float() => [f64::NEG_INFINITY, f64::INFINITY],
+            ElementType::U64 => [0.0, u64::MAX as f64],
+            element => element.range().map(|end| end as f64),
+        };
         let start = match kind {
             ReduceKind::Prod => 1.0,
-            ReduceKind::Max => f64::NEG_INFINITY,
-            ReduceKind::Min => f64::INFINITY,
+            ReduceKind::Max => least,
+            ReduceKind::Min => greatest,
             _ => 0.0,
         };
         let mut sums = vec![start; kept.elements()];

@@ -137,7 +137,7 @@ impl Bindings {
     }
 
     /// The values of an input, which the graph then has no more: what shapes, axes or weights are computed from must be known
-    /// when it is built.
+    /// when it is built. (An input without elements is known already, and no graph has it.)
     #[must_use]
     pub fn values(mut self, input: impl Into<String>, shape: impl Into<Shape>, data: impl Into<Data>) -> Bindings {
         self.values.insert(input.into(), (shape.into(), data.into()));
@@ -373,7 +373,7 @@ impl Port {
             return Err(error(ErrorKind::Unsupported("tensors of strings".into())));
         }
         let size = |value: &Option<DimensionValue>| match value {
-            // Some exporters write -1 or 0 for what is open.
+            // Some exporters write -1 for what is open.
             Some(DimensionValue::Size(size)) if *size < 0 => Ok(Size::Open),
             Some(DimensionValue::Size(size)) => Ok(Size::Fixed(stored::sizes(&[*size])?[0])),
             Some(DimensionValue::Name(name)) if !name.is_empty() => Ok(Size::Named(name.clone())),

@@ -1,6 +1,7 @@
 //! What moves elements: of operands that are known on the host, of others on the device.
 
 use super::builder::Builder;
+use super::element::ElementType;
 use super::node::Operand;
 use super::stored;
 use super::tensor::{Tensor, made_of};
@@ -33,9 +34,19 @@ impl Builder<'_> {
         self.graph.push(op, &inputs)
     }
 
-    /// Adds an operation whose output has the elements of its first input.
+    /// Adds an operation of one output with these elements; none, if the output has none: there is nothing to compute.
+    pub(super) fn of(&mut self, element: ElementType, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
+        let shapes: Vec<Shape> = inputs.iter().map(|operand| self.shape(operand)).collect();
+        let shape = op.output_shapes(&shapes)?.swap_remove(0);
+        match shape.elements() {
+            0 => Ok(Tensor::empty(element, shape).into()),
+            _ => Ok(Operand::Device(self.push(op, inputs)?, element)),
+        }
+    }
+
+    /// The same whose output has the elements of its first input.
     pub(super) fn moved(&mut self, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
-        Ok(Operand::Device(self.push(op, inputs)?, inputs[0].element()))
+        self.of(inputs[0].element(), op, inputs)
     }
 
     pub(super) fn reshape(&mut self, x: &Operand, shape: impl Into<Shape>) -> Result<Operand> {
@@ -112,7 +123,7 @@ impl Builder<'_> {
         }
         if count == 0 {
             shape[axis] = 0;
-            return Ok(Tensor::filled(x.element(), shape.into(), 0.0)?.with_fixed(false).into());
+            return Ok(Tensor::empty(x.element(), shape.into()).into());
         }
         let last = (count as isize - 1).checked_mul(step).and_then(|way| way.checked_add_unsigned(start));
         let last = last.filter(|&last| start < size && (0..size as isize).contains(&last));
@@ -166,28 +177,25 @@ impl Builder<'_> {
         if let [one] = parts {
             return Ok(one.clone());
         }
-        let hosts: Option<Vec<&Tensor>> = parts.iter().map(Operand::host).collect();
-        let Some(hosts) = hosts else {
-            // What is empty adds nothing.
-            let mut some = Vec::new();
-            for part in parts {
-                if self.shape(part).elements() > 0 {
-                    some.push(part);
-                }
-            }
-            return if let [one] = some[..] { Ok(one.clone()) } else { self.moved(Concat::new(axis), &some) };
-        };
-        let mut shape = hosts[0].shape.to_vec();
+        let shapes: Vec<Shape> = parts.iter().map(|part| self.shape(part)).collect();
+        let mut shape = shapes.first().map(|shape| shape.to_vec()).unwrap_or_default();
         if axis >= shape.len() {
             return Err(ErrorKind::argument("axis", format_args!("one of {} dimensions", shape.len()), axis).into());
         }
-        let fits = |tensor: &&Tensor| {
-            let sizes = || tensor.shape.iter().zip(&shape).enumerate();
-            tensor.shape.len() == shape.len() && sizes().all(|(i, (a, b))| i == axis || a == b)
+        let fits = |other: &&Shape| {
+            let sizes = || other.iter().zip(&shape).enumerate();
+            other.len() == shape.len() && sizes().all(|(i, (a, b))| i == axis || a == b)
         };
-        if let Some(wrong) = hosts.iter().find(|tensor| !fits(tensor)) {
-            return Err(ErrorKind::argument("inputs", format!("sizes like {shape:?}"), &wrong.shape).into());
+        if let Some(wrong) = shapes.iter().find(|shape| !fits(shape)) {
+            return Err(ErrorKind::argument("inputs", format!("sizes like {shape:?}"), wrong).into());
         }
+        let hosts: Option<Vec<&Tensor>> = parts.iter().map(Operand::host).collect();
+        let Some(hosts) = hosts else {
+            // What is empty adds nothing.
+            let some = parts.iter().zip(&shapes).filter(|(_, shape)| shape.elements() > 0);
+            let some: Vec<&Operand> = some.map(|(part, _)| part).collect();
+            return if let [one] = some[..] { Ok(one.clone()) } else { self.moved(Concat::new(axis), &some) };
+        };
         shape[axis] = hosts.iter().map(|tensor| tensor.shape[axis]).sum();
         let shape = Shape::from(shape);
         made_of(&shape, &hosts)?;
@@ -247,7 +255,7 @@ impl Builder<'_> {
                 let part = self.slice(x, axis, index[0], index.len(), 1)?;
                 return self.reshape(&part, result);
             }
-            let places = Tensor::ints(super::ElementType::I64, shape, index.iter().map(|&i| i as i64).collect());
+            let places = Tensor::ints(ElementType::I64, shape, index.iter().map(|&i| i as i64).collect());
             return self.moved(IndexSelect::new(axis), &[x, &places.into()]);
         };
         made_of(&result, &[tensor])?;

@@ -103,6 +103,15 @@ impl Tensor {
         Ok(Tensor { element, shape, values: Values::Floats(constant), quantised: None, filled: true, fixed: true })
     }
 
+    /// A tensor without elements, which is known whoever computes it.
+    pub(super) fn empty(element: ElementType, shape: Shape) -> Tensor {
+        let tensor = match element.is_float() {
+            true => Tensor::floats(element, shape, Vec::new()),
+            false => Tensor::ints(element, shape, Vec::new()),
+        };
+        tensor.with_fixed(false)
+    }
+
     /// A tensor of a file, under the name of its constant.
     pub(super) fn stored(name: &str, stored: Arc<Stored>) -> Tensor {
         let (element, shape) = (stored.element, stored.shape.clone());

@@ -11,6 +11,7 @@ pub fn cases(t: &Suite) {
     lengths(t);
     of_equal_ones_the_first(t);
     nasty_values(t);
+    integers(t);
     of_an_image(t);
 }
 
@@ -94,4 +95,14 @@ fn of_an_image(t: &Suite) {
         graph.argmax(x, 1)
     });
     t.check("classes of pixels", &graph, &[&x], &arg_reduce(&x, false, Some(1), false), Tolerance::Exact);
+}
+
+/// Of either sign, several the same; the bits of some would be no number.
+fn integers(t: &Suite) {
+    for (shape, axis) in [(&[7][..], 0), (&[3, 65], 1), (&[600, 2], 0)] {
+        let x = random(1, shape).map(|x| (50.0 * x).round() + 0.0).of(DType::I32);
+        check_both(t, "i32s", &x, Some(axis));
+    }
+    let ends = Tensor::new([5], vec![2_139_095_296.0, i32::MIN as f32, 2_147_483_520.0, -1.0, 0.0]).of(DType::I32);
+    check_both(t, "i32s", &ends, Some(0));
 }

@@ -254,6 +254,9 @@ fn integers_that_overflow(t: &Suite) {
     let cases = [
         (BinaryKind::Add, [greatest, least, 1.0], [greatest, -1.0, 2.0], [-256.0, i32::MAX as f32, 3.0]),
         (BinaryKind::Mul, [65_536.0, 65_536.0, -7.0], [65_536.0, 32_768.0, 3.0], [0.0, least, -21.0]),
+        (BinaryKind::Pow, [3.0, -2.0, 65_537.0], [4.0, 31.0, 2.0], [81.0, least, 131_073.0]),
+        (BinaryKind::Pow, [2.0, -1.0, 1.0], [-1.0, -3.0, -4.0], [0.0, -1.0, 1.0]),
+        (BinaryKind::Pow, [0.0, 0.0, -7.0], [0.0, -1.0, 3.0], [1.0, 0.0, -343.0]),
         (BinaryKind::Div, [5.0, -7.0, least], [0.0, 0.0, -1.0], [5.0, -7.0, least]),
         (BinaryKind::Mod, [5.0, -7.0, least], [0.0, 0.0, -1.0], [5.0, -7.0, 0.0]),
         (BinaryKind::Fmod, [5.0, -7.0, least], [0.0, 0.0, -1.0], [5.0, -7.0, 0.0]),

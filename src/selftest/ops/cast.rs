@@ -1,5 +1,5 @@
 use crate::DType;
-use crate::ops::Compare;
+use crate::ops::{BinaryKind, Compare};
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
@@ -20,6 +20,7 @@ pub fn cases(t: &Suite) {
     from_each_type_to_each(t);
     numbers_that_are_hard_to_convert(t);
     of_images(t);
+    bits(t);
 }
 
 const TYPES: [DType; 3] = [DType::F32, DType::I32, DType::Bool];
@@ -91,4 +92,24 @@ fn of_images(t: &Suite) {
         as_image(graph, y)
     });
     t.check("a mask", &positive, &[&x, &zero], &x.map(|x| f64::from(x > 0.0)), Tolerance::Exact);
+}
+
+/// The bits of `f32`s as `i32`s.
+fn bits(t: &Suite) {
+    let x = random(1, [2, 5, 3, 4]).map(|x| 1e3 * x);
+    let mut bits = x.clone().of(DType::I32);
+    bits.data.iter_mut().for_each(|value| *value = (value.to_bits() as i32) as f32);
+    let read = graph(&[&x], |graph, x| graph.bitcast(x[0], DType::I32));
+    t.check("bits", &read, &[&x], &bits, Tolerance::Exact);
+    // There and back, without the bit that is the sign, of what was an image.
+    let one = Tensor::new([1], vec![1.0]).of(DType::I32);
+    let size = graph(&[&x, &one], |graph, inputs| {
+        let x = as_image(graph, inputs[0])?;
+        let bits = graph.bitcast(x, DType::I32)?;
+        let bits = graph.binary(bits, BinaryKind::ShiftLeft, inputs[1])?;
+        let bits = graph.binary(bits, BinaryKind::ShiftRight, inputs[1])?;
+        let y = graph.bitcast(bits, DType::F32)?;
+        as_image(graph, y)
+    });
+    t.check("without the sign", &size, &[&x, &one], &x.map(f64::abs), Tolerance::Exact);
 }

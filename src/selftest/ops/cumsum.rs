@@ -1,3 +1,4 @@
+use crate::DType;
 use crate::ops::CumSum;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
@@ -9,6 +10,7 @@ pub fn cases(t: &Suite) {
     along_each_axis(t);
     lengths(t);
     of_an_image(t);
+    integers(t);
 }
 
 /// For each element the sum of those along `axis` up to it, or before it, from either end.
@@ -75,4 +77,23 @@ fn of_an_image(t: &Suite) {
         as_image(graph, y)
     });
     t.check("between images", &graph, &[&x], &cumsum(&x, 1, false, false), Tolerance::Reduction(6));
+}
+
+/// Exact, where f32s would round.
+fn integers(t: &Suite) {
+    for (shape, axis) in [(&[3, 17][..], 1), (&[2, 1025], 1), (&[66, 5], 0)] {
+        let x = random(1, shape).map(|x| (1e5 * x).round()).of(DType::I32);
+        check_exact(t, &x, axis);
+    }
+    let large = 1_073_741_824.0;
+    check_exact(t, &Tensor::new([5], vec![large, 3.0, -large, -large, 7.0]).of(DType::I32), 0);
+}
+
+fn check_exact(t: &Suite, x: &Tensor, axis: usize) {
+    for (exclusive, reverse) in [(false, false), (true, true)] {
+        let op = CumSum::new(axis).exclusive(exclusive).reverse(reverse);
+        let graph = graph(&[x], |graph, x| graph.push(op.clone(), &[x[0]]));
+        let case = format!("i32s, {op:?} of {:?}", x.shape);
+        t.check(&case, &graph, &[x], &cumsum(x, axis, exclusive, reverse).of(DType::I32), Tolerance::Exact);
+    }
 }

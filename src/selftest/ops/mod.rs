@@ -16,6 +16,7 @@ pub mod conv_transpose1d;
 pub mod conv_transpose2d;
 pub mod conv_transpose3d;
 pub mod cumsum;
+pub mod deform_conv2d;
 pub mod embedding;
 pub mod expand;
 pub mod gather;
@@ -72,7 +73,7 @@ pub const TABLES: &[Table] = &[
         "relu relu6 leaky_relu sigmoid tanh silu hardswish gelu elu selu celu hardsigmoid mish softplus softsign clamp"
     ),
     table!(append, "a KV cache (state that outlives a frame)", "position, one or one for each sequence", "append"),
-    table!(arg_reduce, "argmax, argmin", "dim, keepdim", "argmax argmin"),
+    table!(arg_reduce, "argmax, argmin", "dim, keepdim; f32 and i32", "argmax argmin"),
     table!(
         attention,
         "scaled_dot_product_attention: multi-head, grouped-query, multi-query, cross",
@@ -91,7 +92,7 @@ pub const TABLES: &[Table] = &[
         "broadcasting, up to 8 dimensions; f32 and i32",
         "add sub mul div maximum minimum pow div_trunc remainder fmod bitwise_and bitwise_or bitwise_xor bitwise_left_shift"
     ),
-    table!(cast, "Tensor.to", "dtype", "cast"),
+    table!(cast, "Tensor.to, Tensor.view(dtype) (ONNX BitCast)", "dtype", "cast"),
     table!(classify, "isnan, isinf (ONNX IsNaN, IsInf)", "detect_positive, detect_negative", "isnan isinf"),
     table!(concat, "cat", "dim; any number of tensors", "cat"),
     table!(conv1d, "Conv1d", "stride, padding, dilation, groups, padding_mode, bias", "conv1d"),
@@ -115,13 +116,19 @@ pub const TABLES: &[Table] = &[
         "stride, padding (of each side), output_padding, dilation, groups, bias",
         "conv_transpose3d"
     ),
-    table!(cumsum, "cumsum (ONNX CumSum)", "dim, exclusive, reverse", "cumsum"),
+    table!(cumsum, "cumsum (ONNX CumSum)", "dim, exclusive, reverse; f32 and i32", "cumsum"),
+    table!(
+        deform_conv2d,
+        "deform_conv2d, DeformConv2d (ONNX DeformConv)",
+        "stride, padding (of each side), dilation, groups, offset groups, mask, bias",
+        "deform_conv2d"
+    ),
     table!(embedding, "Embedding", "num_embeddings, embedding_dim; indices of any rank", "embedding"),
     table!(expand, "expand, expand_as, broadcast_to", "sizes", "expand"),
     table!(gather, "gather, GatherElements", "dim; elements of any type", "gather"),
     table!(gather_nd, "GatherND", "batch_dims; elements of any type", "gather_nd"),
     table!(glu, "glu, SwiGLU (of one tensor in halves, or of two)", "dim", "glu swiglu"),
-    table!(grid_sample, "grid_sample", "mode, padding_mode, align_corners", "grid_sample"),
+    table!(grid_sample, "grid_sample of images and volumes", "mode, padding_mode, align_corners", "grid_sample"),
     table!(group_norm, "GroupNorm", "num_groups, weight, bias, eps", "group_norm"),
     table!(
         index_select,
@@ -186,7 +193,7 @@ pub const TABLES: &[Table] = &[
     table!(
         reduce,
         "sum, mean, amax, amin, prod, norm of order 1 and 2, logsumexp",
-        "dim (any axes), keepdim",
+        "dim (any axes), keepdim; f32, and i32 but for norm of order 2 and logsumexp",
         "sum mean amax amin prod norm logsumexp"
     ),
     table!(reshape, "reshape, Flatten, squeeze, unsqueeze", "shape", "reshape flatten"),
@@ -210,7 +217,7 @@ pub const TABLES: &[Table] = &[
     table!(slice, "x[.., start:end:step], select, narrow, flip", "negative steps too; elements of any type", "slice"),
     table!(softmax, "Softmax, LogSoftmax", "dim", "softmax log_softmax"),
     table!(split, "split, chunk", "dim; elements of any type", "split"),
-    table!(top_k, "topk", "k, dim, largest", "topk"),
+    table!(top_k, "topk", "k, dim, largest; f32 and i32", "topk"),
     table!(transpose, "permute", "dims", "permute"),
     table!(
         unary,

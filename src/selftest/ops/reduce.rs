@@ -1,3 +1,4 @@
+use crate::DType;
 use crate::ops::{Reduce, ReduceKind};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
@@ -12,6 +13,7 @@ pub fn cases(t: &Suite) {
     magnitudes(t);
     a_long_sum_keeps_its_digits(t);
     of_an_image(t);
+    integers(t);
 }
 
 /// All elements of `x` along `axes` (all of them, if none is named), as one number by `kind`.
@@ -157,4 +159,30 @@ fn of_an_image(t: &Suite) {
     });
     let expected = reference::adaptive_pool2d(&x, false, [1, 1]);
     t.check("between images", &graph, &[&x], &expected, Tolerance::Reduction(15));
+}
+
+/// Sums that an f32 would round and a mean that it would not; they wrap around.
+fn integers(t: &Suite) {
+    let kinds = [ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min, ReduceKind::L1, ReduceKind::Prod, ReduceKind::Mean];
+    for (shape, axes) in [(&[2, 9, 5][..], &[1][..]), (&[3, 4099], &[1]), (&[1025, 3], &[0]), (&[2, 3, 5, 7], &[])] {
+        for kind in kinds {
+            let scale = if kind == ReduceKind::Prod { 1.4 } else { 1000.0 };
+            let x = random(1, shape).map(|x| (scale * x).round()).of(DType::I32);
+            let expected = reduce(&x, kind, axes, false).map(f64::trunc).of(DType::I32);
+            let graph = graph(&[&x], |graph, x| graph.reduce(x[0], Reduce::new(kind, axes)));
+            t.check(&format!("i32s, {kind:?} of {shape:?}"), &graph, &[&x], &expected, Tolerance::Exact);
+        }
+    }
+    let (least, large) = (i32::MIN as f32, 1_073_741_824.0);
+    let x = Tensor::new([3, 4], vec![large, 3.0, -large, -2.0, large, large, 5.0, large, least, -5.0, least, 0.0]);
+    let x = x.of(DType::I32);
+    for (kind, wanted) in [
+        (ReduceKind::Sum, [1.0, 5.0 - large, -5.0]),
+        (ReduceKind::Max, [large, large, 0.0]),
+        (ReduceKind::Min, [-large, 5.0, least]),
+    ] {
+        let wanted = Tensor::new([3], wanted.to_vec()).of(DType::I32);
+        let graph = graph(&[&x], |graph, x| graph.reduce(x[0], Reduce::new(kind, [1])));
+        t.check(&format!("large i32s, {kind:?}"), &graph, &[&x], &wanted, Tolerance::Exact);
+    }
 }

@@ -11,6 +11,7 @@ pub fn cases(t: &Suite) {
     lengths(t);
     of_equal_ones_the_first(t);
     nasty_values(t);
+    integers(t);
 }
 
 /// Values and places of the `k` largest (or smallest) along `axis`, of equal ones the first first.
@@ -31,7 +32,7 @@ pub fn top_k(x: &Tensor, k: usize, axis: usize, largest: bool) -> [Tensor; 2] {
         }
     }
     let [values, places] = outputs;
-    [values, places.of(DType::I32)]
+    [values.of(x.dtype), places.of(DType::I32)]
 }
 
 fn check_all(t: &Suite, case: &str, x: &Tensor, k: usize, axis: usize) {
@@ -84,4 +85,14 @@ fn nasty_values(t: &Suite) {
     let inf = f32::INFINITY;
     let x = Tensor::new([2, 5], vec![-1e38, -inf, -3e38, -1.0, inf, 1e-30, 3e38, 1e-20, -1e-30, 0.0]);
     check_all(t, "far apart", &x, 5, 1);
+}
+
+/// Of either sign, several the same; the bits of some would be no number.
+fn integers(t: &Suite) {
+    for (shape, k, axis) in [(&[7][..], 3, 0), (&[3, 65], 65, 1), (&[600, 2], 520, 0)] {
+        let x = random(1, shape).map(|x| (50.0 * x).round() + 0.0).of(DType::I32);
+        check_all(t, "i32s", &x, k, axis);
+    }
+    let ends = Tensor::new([5], vec![2_139_095_296.0, i32::MIN as f32, 2_147_483_520.0, -1.0, 0.0]).of(DType::I32);
+    check_all(t, "i32s", &ends, 4, 0);
 }

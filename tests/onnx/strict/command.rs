@@ -73,6 +73,11 @@ fn a_file_runs_and_is_measured() {
         .node("Relu", &["x"], &["y"], &[])
         .output("y");
     std::fs::write(&plain, model.bytes()).expect("it can be written");
+    // Nothing comes of nothing.
+    npy::write::<f32>(Path::new(&path("empty.npy")), &[1, 0, 4], &[]).expect("it can be written");
+    runs(&["run", &plain, "--input", &path("empty.npy"), "--output", &out]);
+    assert_eq!(npy::read_data(&Path::new(&out).join("y.npy")).expect("it was written").0, Shape::from([1, 0, 4]));
+
     let text = runs(&["summary", &plain, "--batch", "2", "--dim", "length=5"]);
     assert!(text.contains("[2, 5, 4]"), "{text}");
     let text = runs(&["bench", &plain, "--batch", "1,2", "--dim", "length=5", "--frames", "3", "--no-cache"]);

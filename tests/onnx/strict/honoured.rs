@@ -1,8 +1,8 @@
 //! What is honoured to the letter, with numbers: what others have computed wrongly in silence.
 
 use crate::model::{
-    BOOL, FLOAT, INT8, INT32, INT64, Message, Model, Size, UINT64, float, floats, int, ints, list, longs, raw, string,
-    tensor,
+    BOOL, FLOAT, INT8, INT32, INT64, Message, Model, Size, UINT32, UINT64, float, floats, int, ints, list, longs, port,
+    raw, string, tensor,
 };
 use crate::{graph, refusal};
 use pollster::block_on;
@@ -494,4 +494,122 @@ fn constants_of_each_type_are_read() {
     assert_eq!(of(tensor("value", &raw("", INT8, &[2], &[255, 1]))), [-1.0, 2.0]);
     assert_eq!(of(tensor("value", &raw("", BOOL, &[2], &[0, 1]))), [0.0, 2.0]);
     assert_eq!(of(tensor("value", &raw("", INT32, &[], &[1, 0, 0, 128]))), [-2_147_483_647.0, -2_147_483_646.0]);
+}
+
+/// A decoder's cache before the first token: nothing of it reaches the device.
+#[test]
+fn tensors_without_elements_are_known() {
+    let model = Model::new(18)
+        .port("past", FLOAT, &[Size::Of(1), Size::Named("past"), Size::Of(2)])
+        .input("x", &[1, 2, 2])
+        .node("Tanh", &["past"], &["before"], &[])
+        .node("Concat", &["before", "x"], &["all"], &[int("axis", 1)])
+        .node("Shape", &["past"], &["shape"], &[])
+        .node("ReduceSum", &["shape"], &["sizes"], &[int("keepdims", 0)])
+        .node("Cast", &["sizes"], &["number"], &[int("to", FLOAT)])
+        .node("Add", &["all", "number"], &["y"], &[])
+        .node("Less", &["before", "number"], &["less"], &[])
+        .output("y")
+        .output("before")
+        .with(12, &port("less", BOOL, &[]));
+    let onnx = Onnx::from_bytes(model.bytes()).expect("it is whole");
+    let x = [0.5, -1.0, 2.0, 3.0];
+    for (past, wanted) in [(0, &[3.5, 2.0, 5.0, 6.0][..]), (1, &[4.0, 4.0, 4.5, 3.0, 6.0, 7.0])] {
+        let graph = onnx.graph(&Bindings::new().size("past", past)).unwrap_or_else(|error| panic!("{error}"));
+        let session = shadernet::Model::new(context(), &graph).and_then(|model| model.session(1)).expect("it fits");
+        let inputs = [Data::from(vec![0.0; 2 * past]), x.to_vec().into()];
+        // What has no elements isn't an input any more.
+        assert_eq!(graph.inputs().len(), 1 + past);
+        let outputs = session.run_blocking(&inputs[1 - past..]).unwrap_or_else(|error| panic!("{error}"));
+        same(&outputs[0].to_f32(), wanted);
+        assert_eq!((&session.outputs()[1].shape[..], outputs[1].to_f32().len()), (&[1, past, 2][..], 2 * past));
+        assert_eq!((session.outputs()[2].dtype, outputs[2].to_f32().len()), (shadernet::DType::Bool, 2 * past));
+    }
+    let wrong = Model::new(18).input("x", &[1, 2, 2]).input("past", &[1, 0, 3]).output("y");
+    let wrong = wrong.node("Concat", &["x", "past"], &["y"], &[int("axis", 1)]);
+    assert!(refusal(&wrong).contains("[1, 0, 3]"), "{}", refusal(&wrong));
+}
+
+/// A reduction of nothing is what leaves the others as they are.
+#[test]
+fn reductions_of_nothing_are_neutral() {
+    let of = |op: &str, element: i64, cast: i64| {
+        let model = Model::new(20)
+            .typed("x", element, &[2, 0])
+            .input("z", &[2])
+            .output("y")
+            .initialiser(&list("axes", &[1]))
+            .node(op, &["x", "axes"], &["r"], &[int("keepdims", 0)])
+            .node("Cast", &["r"], &["f"], &[int("to", cast)])
+            .node("Cast", &["f"], &["g"], &[int("to", FLOAT)])
+            .node("Add", &["g", "z"], &["y"], &[]);
+        run(&model, &Bindings::new(), &[vec![0.0, 1.0].into()])
+    };
+    assert_eq!(of("ReduceProd", INT64, INT64), [1.0, 2.0]);
+    assert_eq!(of("ReduceSum", FLOAT, FLOAT), [0.0, 1.0]);
+    assert_eq!(of("ReduceMax", FLOAT, FLOAT), [f32::NEG_INFINITY; 2]);
+    assert_eq!(of("ReduceMin", FLOAT, FLOAT), [f32::INFINITY; 2]);
+    assert_eq!(of("ReduceMax", INT8, INT8), [-128.0, -127.0]);
+    assert_eq!(of("ReduceMin", INT8, INT8), [127.0, 128.0]);
+    assert_eq!(of("ReduceMax", UINT64, FLOAT), [0.0, 1.0]);
+    assert_eq!(of("ReduceMax", INT32, INT32), [i32::MIN as f32; 2]);
+}
+
+/// Integers on the device: exact beyond what f32s hold, and those of 8 bits wrap around at their own ends.
+#[test]
+fn integers_are_summed_and_sorted_exactly() {
+    let of = |op: &str, element: i64, second: Option<Message>, attributes: &[Message], x: &[i32]| {
+        let mut model = Model::new(18).typed("x", element, &[x.len() as i64]).output("f");
+        let mut inputs = vec!["x"];
+        if let Some(second) = &second {
+            model = model.initialiser(second);
+            inputs.push("c");
+        }
+        let model = model.node(op, &inputs, &["y"], attributes).node("Cast", &["y"], &["f"], &[int("to", FLOAT)]);
+        run(&model, &Bindings::new(), &[x.to_vec().into()])
+    };
+    let large = 1 << 30;
+    assert_eq!(of("ReduceSum", INT64, Some(list("c", &[0])), &[], &[large, 3, -large]), [3.0]);
+    assert_eq!(of("ReduceMean", INT64, None, &[], &[large, 3, -large, -2, -9]), [-1.0]);
+    assert_eq!(of("ReduceMax", INT32, None, &[], &[-large - 1, -large - 64]), [-1_073_741_824.0]);
+    assert_eq!(
+        of("CumSum", INT32, Some(longs("c", &[], &[0])), &[], &[large, 3, -large]),
+        [large as f32, large as f32, 3.0]
+    );
+    assert_eq!(of("CumSum", INT8, Some(longs("c", &[], &[0])), &[], &[100, 50, -7]), [100.0, -106.0, -113.0]);
+    assert_eq!(of("TopK", INT64, Some(list("c", &[2])), &[], &[-5, large, 7, -large]), [large as f32, 7.0]);
+    assert_eq!(of("ArgMin", INT64, None, &[], &[large + 1, large, large + 2]), [1.0]);
+    assert_eq!(of("Pow", INT32, Some(floats("c", &[], &[3.0])), &[], &[-9, 1001]), [-729.0, 1_003_003_001.0]);
+    assert_eq!(of("Pow", INT8, Some(list("c", &[2])), &[], &[3, 12]), [9.0, -112.0]);
+    let model = Model::new(18).typed("x", INT32, &[1]).initialiser(&floats("c", &[], &[0.5])).output("y");
+    let root = model.node("Pow", &["x", "c"], &["y"], &[]);
+    assert!(refusal(&root).contains("exponent: wanted whole numbers, as the base's are, got 0.5"));
+}
+
+/// Of uint32 and uint64 the device has what int32 holds: what keeps them there is computed.
+#[test]
+fn integers_without_a_sign_stay_where_int32_holds_them() {
+    let of = |op: &str, element: i64, attributes: &[Message]| {
+        let model = Model::new(20).typed("a", element, &[3]).typed("b", element, &[3]).output("f");
+        model.node(op, &["a", "b"], &["y"], attributes).node("Cast", &["y"], &["f"], &[int("to", FLOAT)])
+    };
+    let (a, b) = (vec![i32::MAX, 7, 12], vec![65_536, 9, 5]);
+    let run = |op: &str, element: i64, attributes: &[Message]| {
+        run(&of(op, element, attributes), &Bindings::new(), &[a.clone().into(), b.clone().into()])
+    };
+    for element in [UINT32, UINT64] {
+        assert_eq!(run("Div", element, &[]), [32_767.0, 0.0, 2.0]);
+        assert_eq!(run("Mod", element, &[]), [65_535.0, 7.0, 2.0]);
+        assert_eq!(run("Max", element, &[]), [i32::MAX as f32, 9.0, 12.0]);
+        assert_eq!(run("BitwiseXor", element, &[]), [(i32::MAX - 65_536) as f32, 14.0, 9.0]);
+        assert_eq!(run("BitShift", element, &[string("direction", "RIGHT")]), [0.0, 0.0, 0.0]);
+        assert_eq!(run("Greater", element, &[]), [1.0, 0.0, 1.0]);
+        for op in ["Add", "Sub", "Mul"] {
+            assert!(refusal(&of(op, element, &[])).contains("integers that int32 holds"), "{op}");
+        }
+        assert!(refusal(&of("BitShift", element, &[string("direction", "LEFT")])).contains("int32 holds"));
+        // -1 would be the largest of them.
+        let cast = Model::new(20).typed("a", INT32, &[3]).output("y");
+        assert!(refusal(&cast.node("Cast", &["a"], &["y"], &[int("to", element)])).contains("int32 holds"));
+    }
 }

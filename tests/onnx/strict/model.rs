@@ -54,6 +54,8 @@ pub const INT32: i64 = 6;
 pub const INT64: i64 = 7;
 pub const STRING: i64 = 8;
 pub const BOOL: i64 = 9;
+pub const DOUBLE: i64 = 11;
+pub const UINT32: i64 = 12;
 pub const UINT64: i64 = 13;
 
 /// A tensor of any type, whatever its bytes are.

@@ -1,8 +1,8 @@
 //! What isn't supported is refused by name: the node, the operator, the attribute, and what would have served.
 
 use crate::model::{
-    FLOAT, Message, Model, STRING, Size, float, floats, int, ints, list, node_of, port, raw, string, string_list,
-    tensor,
+    DOUBLE, FLOAT, INT32, INT64, Message, Model, STRING, Size, UINT32, float, floats, int, ints, list, node_of, port,
+    raw, string, string_list, tensor,
 };
 use crate::refusal;
 use shadernet::import::onnx::{Bindings, Onnx};
@@ -173,4 +173,19 @@ fn shapes_that_are_computed_from_inputs_name_them() {
     assert_eq!(graph.inputs().len(), 1);
     let open = Model::new(13).with(11, &port("x", FLOAT, &[Size::Open, Size::Open])).node("Relu", &["x"], &["y"], &[]);
     refused(&open.output("y"), &["input \"x\": wanted its shape, got [?, ?]"]);
+}
+
+#[test]
+fn bits_that_the_device_has_not_are_refused() {
+    let of = |element: i64, to: i64| {
+        let model = Model::new(26).typed("x", element, &[2]).output("y");
+        model.node("BitCast", &["x"], &["y"], &[int("to", to)])
+    };
+    refused(&of(FLOAT, INT64), &["BitCast \"y\": attribute to: wanted a type of 32 bits, as float has, got int64"]);
+    refused(
+        &of(INT64, DOUBLE),
+        &["attribute to: wanted float of int32, int32 of float, or an integer of one, got double"],
+    );
+    // A negative number would be one that int32 doesn't hold.
+    refused(&of(INT32, UINT32), &["integers that int32 holds", "uint32"]);
 }

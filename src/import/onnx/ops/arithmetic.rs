@@ -105,8 +105,18 @@ fn logical(b: &mut Builder, node: &Node, kind: Logical) -> Result<Vec<Operand>> 
 /// The exponent may be of another type than the base, which the result has.
 fn pow(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let [x, y] = operands(b, node)?;
-    let y = b.cast(&y, x.element())?;
-    Ok(vec![b.binary(BinaryKind::Pow, &x, &y)?])
+    let element = x.element();
+    if !element.is_float() && y.element().is_float() {
+        // A root of an integer may be whole, which f32s would miss.
+        let exponents = b.known("exponent", &y)?.numbers();
+        if let Some(broken) = exponents.iter().find(|number| number.fract() != 0.0) {
+            return Err(node.refused("exponent", "whole numbers, as the base's are", broken));
+        }
+    }
+    let wide = if element.is_float() { element } else { ElementType::I64 };
+    let (x, y) = (b.cast(&x, wide)?, b.cast(&y, wide)?);
+    let power = b.binary(BinaryKind::Pow, &x, &y)?;
+    Ok(vec![b.cast(&power, element)?])
 }
 
 /// The remainder, with the divisor's sign, or with `fmod` the dividend's.

@@ -7,8 +7,9 @@ use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::{Tensor, foldable};
 use crate::import::onnx::{ElementType, stored};
 use crate::ops::{
-    BinaryKind, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, GridPadding, GridSample,
-    GridSampleMode, LocalResponseNorm, Pool, Pool2d, PoolKind, ReduceKind, RoiAlign, RoiAlignMode, ScatterKind,
+    BinaryKind, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, DeformConv2d, GridPadding,
+    GridSample, GridSampleMode, LocalResponseNorm, Pool, Pool2d, PoolKind, ReduceKind, RoiAlign, RoiAlignMode,
+    ScatterKind,
 };
 use crate::{Constant, Shape};
 
@@ -16,6 +17,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
         "Conv" => conv,
         "ConvTranspose" => conv_transpose,
+        "DeformConv" => deform_conv,
         "MaxPool" => max_pool,
         "AveragePool" => average_pool,
         "GlobalAveragePool" => |b, node| global_pool(b, node, PoolKind::Average, ReduceKind::Mean),
@@ -187,6 +189,26 @@ fn conv_transpose(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![Operand::Device(y, x.element())])
 }
 
+fn deform_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (x, offset) = (node.input(0)?, node.input(2)?);
+    let weight = b.weights("W", node.input(1)?)?;
+    let bias = node.optional(3).map(|bias| b.weights("B", bias)).transpose()?;
+    let (Window { size, stride, dilation, pads }, group) = window(node, weight.shape(), &b.shape(x))?;
+    if size.len() != 2 {
+        return Err(node.refused("W", "2 spatial dimensions", size.len()));
+    }
+    let mask = node.optional(4);
+    // The sizes of the offsets say it too.
+    let offset_group = node.int("offset_group", 1)?;
+    let groups = b.shape(offset).get(1).map_or(0, |&channels| channels as i64 / (2 * size[0] * size[1]) as i64);
+    if offset_group != groups {
+        return Err(node.refused("attribute offset_group", &format!("{groups}, as the offsets have it"), offset_group));
+    }
+    let conv = DeformConv2d::new(weight, bias).strides(array(&stride)).dilations(array(&dilation)).groups(group);
+    let inputs: Vec<&Operand> = [x, offset].into_iter().chain(mask).collect();
+    Ok(vec![b.moved(conv.pads(array(&pads)), &inputs)?])
+}
+
 fn pool_window(b: &Builder, node: &Node, x: &Operand) -> Result<Window> {
     let shape = b.shape(x);
     let rank = shape.len().saturating_sub(2);
@@ -195,12 +217,16 @@ fn pool_window(b: &Builder, node: &Node, x: &Operand) -> Result<Window> {
 }
 
 fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let x = node.input(0)?;
+    let element = node.input(0)?.element();
+    // Integers of 8 bits, which are all that there are, are exact as f32s.
+    let numbers = if element.bits() == 8 { ElementType::F32 } else { element };
+    let x = &b.cast(node.input(0)?, numbers)?;
     let window = pool_window(b, node, x)?;
     let pooling = Pooling { kind: PoolKind::Max, ceil: node.flag("ceil_mode", false)?, count_include_pad: false };
     let columns_first = node.flag("storage_order", false)?;
     if !node.wants(1) {
-        return Ok(vec![pooled(b, node, x, &window, &pooling)?]);
+        let y = pooled(b, node, x, &window, &pooling)?;
+        return Ok(vec![b.cast(&y, element)?]);
     }
     let shape = b.shape(x);
     let value = b.value(x)?;
@@ -228,7 +254,8 @@ fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let images = foldable(&[shape[0], shape[1]].into())?;
     let first = (0..images as i64).map(|image| image * plane as i64).collect();
     let first = Tensor::ints(ElementType::I64, sizes, first).with_fixed(false);
-    Ok(vec![Operand::Device(y, x.element()), b.binary(BinaryKind::Add, &place, &first.into())?])
+    let y = b.cast(&Operand::Device(y, numbers), element)?;
+    Ok(vec![y, b.binary(BinaryKind::Add, &place, &first.into())?])
 }
 
 /// The reverse: each element at its place in the larger tensor, zeros elsewhere.

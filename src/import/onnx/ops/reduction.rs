@@ -127,7 +127,8 @@ fn cumsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let at = b.known_ints("axis", node.input(1)?)?.first().copied().unwrap_or(0);
     let axis = axis(at, b.shape(x).len())?;
     let op = CumSum::new(axis).exclusive(node.flag("exclusive", false)?).reverse(node.flag("reverse", false)?);
-    Ok(vec![b.moved(op, &[x])?])
+    let sums = b.moved(op, &[x])?;
+    Ok(vec![b.wrapped(sums)?])
 }
 
 /// Along an axis; before opset 13 along all from it on, taken as one.

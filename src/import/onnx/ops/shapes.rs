@@ -1,7 +1,6 @@
 //! Shapes, constants, and what changes only a shape or a type.
 
 use super::Import;
-use crate::Shape;
 use crate::error::{ErrorKind, Result};
 use crate::import::onnx::ElementType;
 use crate::import::onnx::builder::Builder;
@@ -9,6 +8,8 @@ use crate::import::onnx::moves::{axes, axis};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::stored::{countable, sizes};
 use crate::import::onnx::tensor::{Tensor, foldable};
+use crate::ops::Bitcast;
+use crate::{DType, Shape};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
@@ -19,6 +20,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
         "Range" => range,
         "Cast" => cast,
         "CastLike" => cast_like,
+        "BitCast" => bit_cast,
         "Shape" => shape,
         "Size" => size,
         "Reshape" => reshape,
@@ -139,6 +141,23 @@ fn cast_like(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         return Err(node.refused("attribute round_mode", "up", up));
     }
     Ok(vec![b.cast_saturating(x, to, saturate)?])
+}
+
+/// The same bits as another type: of floats those of 32 bits, which the device has.
+fn bit_cast(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let x = node.input(0)?;
+    let to = node.element("to")?.ok_or_else(|| node.refused("attribute to", "an element type", "none"))?;
+    let from = x.element();
+    if from.bits() != to.bits() {
+        return Err(node.refused("attribute to", &format!("a type of {} bits, as {from} has", from.bits()), to));
+    }
+    match (from, to) {
+        // Integers of one width wrap around into one another.
+        _ if from == to || !(from.is_float() || to.is_float()) => Ok(vec![b.cast(x, to)?]),
+        (ElementType::F32, ElementType::I32) => Ok(vec![b.of(to, Bitcast::new(DType::I32), &[x])?]),
+        (ElementType::I32, ElementType::F32) => Ok(vec![b.of(to, Bitcast::new(DType::F32), &[x])?]),
+        _ => Err(node.refused("attribute to", "float of int32, int32 of float, or an integer of one", to)),
+    }
 }
 
 fn shape(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {

@@ -1,0 +1,96 @@
+// Deformable convolution: y[n, o, p] = bias[o] + sum_tc w[t, c, o] mask[n, t, p] x[n, c] at (p * stride + t * dilation - before +
+// offset[n, t, p]), bilinear, with zeros outside. Offsets and masks are one for each group of input channels.
+//
+// One invocation computes a pixel of 4 OUT4 channels of one group in registers, so that what is sampled serves as many; no columns
+// lie in memory. Where a tap falls is computed once for the channels that share it. Neighbours have neighbouring pixels.
+// x, offset, mask, y: row-major; offset [n][group][tap][y, x][pixel], mask [n][group][tap][pixel]. w: [block of 4 OUT4 channels]
+// [tap][c][OUT4] texels, after each block its bias. offset_channels: input channels to an offset. Not measured on a GPU yet.
+
+const OUT4: u32 = 4u;
+override MASK: bool = false;
+
+struct Params {
+    in_c: u32, in_h: u32, in_w: u32, out_c: u32,
+    out_h: u32, out_w: u32, kernel_h: u32, kernel_w: u32,
+    stride_y: u32, stride_x: u32, dilation_y: u32, dilation_x: u32,
+    top: u32, left: u32, group_in: u32, group_out: u32,
+    group_blocks: u32, first_block: u32, offset_channels: u32, pixels: u32,
+    count: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> offset: array<f32>;
+@group(0) @binding(3) var<storage, read> mask: array<f32>;
+@group(0) @binding(4) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
+
+// The four pixels about a place, in their plane, and what they weigh: those outside nothing.
+struct Sample { pixels: vec4<u32>, weights: vec4<f32> }
+
+fn sample(at: vec2<f32>, scale: f32) -> Sample {
+    let near = floor(at);
+    let far_weight = at - near;
+    var result = Sample();
+    for (var k = 0u; k < 4u; k++) {
+        let far = vec2<u32>(k & 1u, k >> 1u);
+        let place = near + vec2<f32>(far);
+        if all(place >= vec2<f32>()) && all(place < vec2<f32>(f32(params.in_w), f32(params.in_h))) {
+            let weights = select(1.0 - far_weight, far_weight, far == vec2<u32>(1u));
+            result.pixels[k] = u32(place.y) * params.in_w + u32(place.x);
+            result.weights[k] = weights.x * weights.y * scale;
+        }
+    }
+    return result;
+}
+
+@compute @workgroup_size(64)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = linear(group, groups) * 64u + lane;
+    if i >= params.count { return; }
+    let pixel = i % params.pixels;
+    let block = params.first_block + i / params.pixels;
+    let member = block / params.group_blocks;
+    let o = member * params.group_out + block % params.group_blocks * (4u * OUT4);
+    let plane = params.out_h * params.out_w;
+    let p = pixel % plane;
+    let n = pixel / plane;
+    let corner = vec2<f32>(
+        f32(i32(p % params.out_w * params.stride_x) - i32(params.left)),
+        f32(i32(p / params.out_w * params.stride_y) - i32(params.top)));
+
+    let taps = params.kernel_h * params.kernel_w;
+    let first = member * params.group_in;
+    let offset_groups = params.in_c / params.offset_channels;
+    var weight = i / params.pixels * (taps * params.group_in + 1u) * OUT4;
+    var sums: array<vec4<f32>, OUT4>;
+    for (var tap = 0u; tap < taps; tap++) {
+        let step = vec2<u32>(tap % params.kernel_w * params.dilation_x, tap / params.kernel_w * params.dilation_y);
+        var pixels = Sample();
+        for (var c = first; c < first + params.group_in; c++) {
+            if c == first || c % params.offset_channels == 0u {
+                let at = ((n * offset_groups + c / params.offset_channels) * taps + tap) * plane;
+                let moved = vec2<f32>(offset[2u * at + plane + p], offset[2u * at + p]);
+                var scale = 1.0;
+                if MASK { scale = mask[at + p]; }
+                pixels = sample(corner + vec2<f32>(step) + moved, scale);
+            }
+            let image = (n * params.in_c + c) * params.in_h * params.in_w;
+            var values = vec4<f32>();
+            for (var k = 0u; k < 4u; k++) { values[k] = x[image + pixels.pixels[k]]; }
+            // What lies outside is no pixel, whatever is read.
+            let value = dot(select(values, vec4<f32>(), pixels.weights == vec4<f32>()), pixels.weights);
+            for (var j = 0u; j < OUT4; j++) { sums[j] += value * w[weight + j]; }
+            weight += OUT4;
+        }
+    }
+    let end = min(o + 4u * OUT4, (member + 1u) * params.group_out);
+    for (var channel = o; channel < end; channel++) {
+        let j = channel - o;
+        y[(n * params.out_c + channel) * plane + p] = sums[j / 4u][j % 4u] + w[weight + j / 4u][j % 4u];
+    }
+}

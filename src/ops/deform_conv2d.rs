@@ -1,0 +1,212 @@
+//! Deformable convolution: each tap is moved by what another tensor says.
+
+use super::conv::Filters;
+use super::gemm::chunks;
+use super::window::positions;
+use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Constant;
+use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::shader::shader;
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::{Graph, Shape, Value};
+use bytemuck::{Pod, Zeroable};
+
+/// `torchvision.ops.deform_conv2d`, ONNX's `DeformConv`: a convolution of images `[N, C, H, W]` to `[N, O, H', W']` whose taps are moved
+/// before they are sampled, bilinearly, with zeros outside.
+///
+/// The second input `[N, 2 G kh kw, H', W']` says by how many pixels, down and to the right, for each tap of each of G groups of input
+/// channels. A third, `[N, G kh kw, H', W']`, if there is one, is what each sample is multiplied by (version 2). G follows from their
+/// sizes.
+///
+/// ```
+/// use shadernet::{Constant, Graph, ops::DeformConv2d};
+/// let mut graph = Graph::new();
+/// let (x, offset) = (graph.input("x", [1, 4, 8, 8]), graph.input("offset", [1, 18, 8, 8]));
+/// let weight = Constant::new("weight", [6, 4, 3, 3], vec![0.1; 6 * 4 * 9]);
+/// let y = graph.deform_conv2d(x, offset, None, DeformConv2d::new(weight, None).padding(1))?;
+/// # Ok::<(), shadernet::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct DeformConv2d {
+    filters: Filters,
+    stride: [usize; 2],
+    /// Padding before and after each axis.
+    padding: [[usize; 2]; 2],
+    dilation: [usize; 2],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    in_c: u32,
+    in_h: u32,
+    in_w: u32,
+    out_c: u32,
+    out_h: u32,
+    out_w: u32,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    dilation: [u32; 2],
+    before: [u32; 2],
+    group_in: u32,
+    group_out: u32,
+    group_blocks: u32,
+    first_block: u32,
+    offset_channels: u32,
+    pixels: u32,
+    count: u32,
+    pad: [u32; 3],
+}
+
+impl DeformConv2d {
+    /// A convolution with weights `[out, in / groups, kernel height, width]`, stride 1, no padding.
+    pub fn new(weight: Constant, bias: Option<Constant>) -> DeformConv2d {
+        let filters = Filters::new(weight, bias);
+        DeformConv2d { filters, stride: [1; 2], padding: [[0; 2]; 2], dilation: [1; 2] }
+    }
+
+    /// The stride, in both directions.
+    #[must_use]
+    pub fn stride(self, stride: usize) -> DeformConv2d {
+        self.strides([stride; 2])
+    }
+
+    /// The stride, `[vertical, horizontal]`.
+    #[must_use]
+    pub fn strides(self, stride: [usize; 2]) -> DeformConv2d {
+        DeformConv2d { stride, ..self }
+    }
+
+    /// The padding on all four sides.
+    #[must_use]
+    pub fn padding(self, padding: usize) -> DeformConv2d {
+        self.pads([[padding; 2]; 2])
+    }
+
+    /// The padding before and after `[height, width]`, as ONNX has it.
+    #[must_use]
+    pub fn pads(self, padding: [[usize; 2]; 2]) -> DeformConv2d {
+        DeformConv2d { padding, ..self }
+    }
+
+    /// The distance between taps, in both directions.
+    #[must_use]
+    pub fn dilation(self, dilation: usize) -> DeformConv2d {
+        self.dilations([dilation; 2])
+    }
+
+    /// The distance between taps, `[vertical, horizontal]`.
+    #[must_use]
+    pub fn dilations(self, dilation: [usize; 2]) -> DeformConv2d {
+        DeformConv2d { dilation, ..self }
+    }
+
+    /// Groups of channels that don't mix.
+    #[must_use]
+    pub fn groups(mut self, groups: usize) -> DeformConv2d {
+        self.filters.groups = groups;
+        self
+    }
+
+    fn kernel_size(&self) -> [usize; 2] {
+        let shape = self.filters.weight.shape();
+        [shape[2], shape[3]]
+    }
+
+    fn taps(&self) -> usize {
+        self.kernel_size().iter().product()
+    }
+}
+
+impl Op for DeformConv2d {
+    fn name(&self) -> &'static str {
+        "deform_conv2d"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let (2 | 3) = inputs.len() else {
+            return Err(ErrorKind::argument("inputs", "2 or 3", inputs.len()));
+        };
+        let (x, offset) = (&inputs[0], &inputs[1]);
+        let out = self.filters.expect(&inputs[..1], "H, W", false)?;
+        let mut sizes = [0; 2];
+        for (axis, name) in ["input height", "input width"].into_iter().enumerate() {
+            let window = [self.kernel_size()[axis], self.stride[axis], self.dilation[axis]];
+            let [before, after] = self.padding[axis];
+            sizes[axis] = positions(name, x[2 + axis], before.saturating_add(after), window)?;
+        }
+        let (taps, [h, w]) = (self.taps(), sizes);
+        let groups = offset.get(1).map_or(0, |&channels| channels / (2 * taps));
+        let moved = |each: usize| Shape::from([x[0], each.saturating_mul(groups * taps), h, w]);
+        if groups == 0 || x[1] % groups != 0 || *offset != moved(2) {
+            let wanted = format!("[{}, {} G, {h}, {w}] with G a divisor of {} channels", x[0], 2 * taps, x[1]);
+            return Err(ErrorKind::argument("offset", wanted, offset));
+        }
+        if let Some(mask) = inputs.get(2).filter(|mask| **mask != moved(1)) {
+            return Err(ErrorKind::argument("mask", moved(1), mask));
+        }
+        self.filters.output(&inputs[..1], out, &sizes)
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let words = |values: [usize; 2]| values.map(|v| v as u32);
+        let pixels = y[0] * y[2] * y[3];
+        let (groups, group_in, group_out) =
+            (self.filters.groups, self.filters.weight.shape()[1], self.filters.group_out());
+        let out4 = [4, 2].into_iter().find(|out4| group_out.div_ceil(4) % out4 == 0).unwrap_or(1);
+        let (group_blocks, k) = (group_out.div_ceil(4 * out4), group_in * self.taps());
+        let mask = io.inputs.len() - 1;
+        let shader = shader!("deform_conv2d", "index").tile("OUT4", out4 as u32).set("MASK", mask == 2);
+        let dispatches = chunks(caps, 4 * out4, (k + 1) * out4 * 16, groups * group_blocks)?.map(|(first, blocks)| {
+            let params = Params {
+                in_c: x[1] as u32,
+                in_h: x[2] as u32,
+                in_w: x[3] as u32,
+                out_c: y[1] as u32,
+                out_h: y[2] as u32,
+                out_w: y[3] as u32,
+                kernel: words(self.kernel_size()),
+                stride: words(self.stride),
+                dilation: words(self.dilation),
+                before: words(self.padding.map(|[before, _]| before)),
+                group_in: group_in as u32,
+                group_out: group_out as u32,
+                group_blocks: group_blocks as u32,
+                first_block: first as u32,
+                offset_channels: (x[1] / (io.inputs[1][1] / (2 * self.taps()))) as u32,
+                pixels: pixels as u32,
+                count: (blocks * pixels) as u32,
+                pad: [0; 3],
+            };
+            let weight = Binding::Weight(self.filters.pack(out4, first..first + blocks));
+            // Where there is no mask nobody reads it.
+            let bindings = [Binding::Input(0), Binding::Input(1), Binding::Input(mask), weight, Binding::Output(0)];
+            Dispatch::new(shader.clone(), &params, bindings.to_vec(), (blocks * pixels).div_ceil(64))
+        });
+        let reads = vec![Layout::ROWS; io.inputs.len()];
+        Ok(vec![Kernel { rank: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
+    }
+
+    /// That of a convolution, and of each sample a weighted sum of four pixels, and its mask.
+    fn cost(&self, io: &Io) -> Cost {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let positions = y[0].saturating_mul(y[2]).saturating_mul(y[3]);
+        let cost = self.filters.cost(io, positions, x.elements());
+        let samples = (x[1] * self.taps()).saturating_mul(positions) as u64;
+        let masked = if io.inputs.len() == 3 { samples } else { 0 };
+        Cost { other: cost.other.saturating_add(super::weighted(samples, 4)).saturating_add(masked), ..cost }
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.filters.parameters()
+    }
+}
+
+impl Graph {
+    /// Adds a [`DeformConv2d`].
+    pub fn deform_conv2d(&mut self, x: Value, offset: Value, mask: Option<Value>, conv: DeformConv2d) -> Result<Value> {
+        let inputs: Vec<Value> = [x, offset].into_iter().chain(mask).collect();
+        self.push(conv, &inputs)
+    }
+}
