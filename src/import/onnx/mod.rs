@@ -199,25 +199,37 @@ fn text(sizes: &[Size]) -> String {
 /// The operator sets that are known: what they change is honoured by each operator.
 const NEWEST: i64 = 27;
 
-fn opsets(sets: &[OperatorSetIdProto]) -> Opsets {
-    sets.iter().map(|set| (set.domain.clone(), set.version)).collect()
+/// ONNX's own domain has two names.
+fn domain(name: &str) -> &str {
+    if name == "ai.onnx" { "" } else { name }
+}
+
+fn opsets(sets: &[OperatorSetIdProto]) -> Result<Opsets, ErrorKind> {
+    let mut opsets = Opsets::new();
+    for set in sets {
+        let version = *opsets.entry(domain(&set.domain).to_owned()).or_insert(set.version);
+        if version != set.version {
+            let got = format!("{version} and {} of \"{}\"", set.version, set.domain);
+            return Err(ErrorKind::argument("operator sets", "one version of each domain", got));
+        }
+    }
+    Ok(opsets)
 }
 
 /// The version of a domain's operator set.
-fn opset(sets: &Opsets, domain: &str) -> Result<i64, ErrorKind> {
-    let names = if matches!(domain, "" | "ai.onnx") { &["", "ai.onnx"][..] } else { &[domain][..] };
-    let version = names.iter().find_map(|&name| sets.get(name)).copied();
+fn opset(sets: &Opsets, name: &str) -> Result<i64, ErrorKind> {
+    let version = sets.get(domain(name)).copied();
     let version =
-        version.ok_or_else(|| ErrorKind::argument("operator set", format!("a version of \"{domain}\""), "none"))?;
-    if names.len() > 1 && !(1..=NEWEST).contains(&version) {
+        version.ok_or_else(|| ErrorKind::argument("operator set", format!("a version of \"{name}\""), "none"))?;
+    if domain(name).is_empty() && !(1..=NEWEST).contains(&version) {
         return Err(ErrorKind::argument("operator set", format!("1 to {NEWEST}"), version));
     }
     Ok(version)
 }
 
 /// What a function is called by.
-fn key(domain: &str, name: &str, overload: &str) -> [String; 3] {
-    [if domain == "ai.onnx" { "" } else { domain }, name, overload].map(str::to_owned)
+fn key(of: &str, name: &str, overload: &str) -> [String; 3] {
+    [domain(of), name, overload].map(str::to_owned)
 }
 
 impl Onnx {
@@ -239,8 +251,8 @@ impl Onnx {
 
     fn new(files: Files) -> Result<Onnx> {
         let problem = |text: String| ErrorKind::argument("ONNX file", "a whole one", text);
-        let model = ModelProto::decode(files.main().bytes().clone()).map_err(|error| problem(error.to_string()))?;
-        let mut model = model;
+        let model = ModelProto::decode(files.main().bytes().clone());
+        let mut model = model.map_err(|error| problem(error.to_string()))?;
         let graph = model.graph.as_mut().ok_or_else(|| problem("no graph".into()))?;
         if let Some(sparse) = graph.sparse_initializer.first() {
             let name = sparse.values.as_ref().map_or("", |values| &values.name);
@@ -260,12 +272,12 @@ impl Onnx {
         let mut functions = HashMap::new();
         for proto in std::mem::take(&mut model.functions) {
             let name = proto.name.clone();
-            let function = Function { opsets: opsets(&proto.opset_import), proto };
+            let function = Function { opsets: opsets(&proto.opset_import)?, proto };
             if functions.insert(key(&function.proto.domain, &name, &function.proto.overload), function).is_some() {
                 return Err(problem(format!("two functions \"{name}\"")).into());
             }
         }
-        let opsets = opsets(&model.opset_import);
+        let opsets = opsets(&model.opset_import)?;
         let (kept, stored) = Default::default();
         Ok(Onnx(Arc::new(Inner { files, model, opsets, functions, inputs, outputs, initialisers, kept, stored })))
     }

@@ -60,6 +60,10 @@ fn operators_and_domains_that_are_unknown_are_named() {
     refused(&of("org.example").opset("org.example", 1), &["Relu \"y\"", "the operator Relu of org.example"]);
     refused(&of("org.example"), &["operator set: wanted a version of \"org.example\", got none"]);
     refused(&of("ai.onnx.ml").opset("ai.onnx.ml", 3), &["the operator Relu of ai.onnx.ml"]);
+    refused(
+        &of("").opset("ai.onnx", 14),
+        &["operator sets: wanted one version of each domain", "13 and 14 of \"ai.onnx\""],
+    );
     crate::graph(&of("ai.onnx")).expect("another name of the same");
     refused(&node(13, "RandomNormalLike", &["x"], &[]), &["RandomNormalLike \"the node\"", "give them as an input"]);
     // What no output needs isn't looked at.
