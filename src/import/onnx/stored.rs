@@ -128,8 +128,11 @@ enum Content {
     Fields(TensorProto),
 }
 
-/// A tensor may not have more elements: beyond what a device holds, and products of sizes don't overflow.
-const MOST_ELEMENTS: usize = 1 << 40;
+/// A tensor may not have more elements: beyond what a device holds, and neither products of sizes nor their bits overflow.
+const MOST_ELEMENTS: usize = {
+    let (most, counted): (u64, u64) = (1 << 40, usize::MAX as u64 / 64);
+    if most < counted { most as usize } else { counted as usize }
+};
 
 /// Nor more dimensions: the device's operations take 8 at most, between them a few more may be.
 const MOST_DIMENSIONS: usize = 64;
