@@ -169,8 +169,13 @@ impl<'a> Builder<'a> {
     /// What a constant under this name was the first time: graphs for several sizes share it.
     pub(super) fn kept(&self, name: &str, operand: Operand) -> Operand {
         let Operand::Host(tensor) = &operand else { return operand };
-        let Some(constant) = tensor.constant().ok().filter(|_| tensor.fixed) else { return operand };
-        self.onnx.kept(name, &constant).map_or(operand.clone(), |kept| tensor.clone().with_constant(kept).into())
+        let Ok(constant) = tensor.constant() else { return operand };
+        tensor.clone().with_constant(self.shared(name, tensor.fixed, constant)).into()
+    }
+
+    /// What was made first of the same under this name, if it is the same for all sizes.
+    pub(super) fn shared(&self, name: &str, fixed: bool, constant: Constant) -> Constant {
+        if fixed { self.onnx.kept(name, &constant).unwrap_or(constant) } else { constant }
     }
 
     /// An operand as a value of the graph.
@@ -179,22 +184,32 @@ impl<'a> Builder<'a> {
             Operand::Device(value, _) => return Ok(*value),
             Operand::Host(tensor) => tensor,
         };
-        if let Ok(constant) = tensor.constant() {
-            if let Some(&value) =
-                self.placed.get(&constant.id()).filter(|&&v| self.graph.known_shape(v) == &tensor.shape)
-            {
-                return Ok(value);
-            }
-            let value = self.graph.constant(constant.clone());
-            self.placed.insert(constant.id(), value);
+        let constant = match tensor.constant() {
+            Ok(constant) => constant,
+            Err(_) => self.integers(tensor)?,
+        };
+        let there = self.placed.get(&constant.id()).filter(|&&value| self.graph.known_shape(value) == constant.shape());
+        if let Some(&value) = there {
             return Ok(value);
         }
+        let id = constant.id();
+        let value = self.graph.constant(constant);
+        self.placed.insert(id, value);
+        Ok(value)
+    }
+
+    /// Integers or truth values as a constant: one for all who read them where they lie in the file.
+    fn integers(&self, tensor: &Tensor) -> Result<Constant, ErrorKind> {
         let shape = tensor.shape.clone();
-        Ok(self.graph.constant(match tensor.data()? {
+        let constant = match tensor.data()? {
             Data::Bool(values) => Constant::bools("", shape, values),
             Data::I32(values) => Constant::integers("", shape, values),
             Data::F32(values) => Constant::new("", shape, values),
-        }))
+        };
+        Ok(match tensor.place() {
+            Some(place) => self.shared(&format!("\n{place}"), tensor.fixed, constant),
+            None => constant,
+        })
     }
 
     /// A tensor that an attribute holds.

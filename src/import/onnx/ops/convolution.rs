@@ -132,7 +132,7 @@ fn conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             let y = b.graph.conv2d(value, conv.paddings([pads[0][0], pads[0][1], pads[1][0], pads[1][1]]))?;
             let quantised = node.input(1)?.host().and_then(|weight| weight.quantised.clone());
             if let Some(weight) = quantised {
-                b.convolved([value, y], &weight, bias.as_ref(), &window, group);
+                b.convolved(node, [value, y], &weight, bias.as_ref(), &window, group);
             }
             y
         }

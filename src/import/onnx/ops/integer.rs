@@ -7,7 +7,7 @@ use super::convolution::Window;
 use crate::error::Result;
 use crate::graph::Source;
 use crate::import::onnx::builder::Builder;
-use crate::import::onnx::node::Operand;
+use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::{Quantised, Tensor};
 use crate::ops::{Activation, IntegerConv2d, Requantize};
 use crate::{Constant, IntType, Value};
@@ -26,6 +26,8 @@ struct Numbers {
     q: Value,
     zero_point: Option<Value>,
     scale: f32,
+    /// Whether the scale is the same whatever the inputs' sizes are.
+    fixed: bool,
 }
 
 /// The sums of a convolution times `x_scale * w_scale`.
@@ -45,14 +47,16 @@ fn number(operand: &Operand) -> Option<f64> {
 impl Builder<'_> {
     /// Remembers that `y` is `q` of 8 bits, dequantised.
     pub(super) fn dequantised(&mut self, y: Value, q: Value, zero_point: Option<Value>, scale: &Operand) {
-        if let Some(scale) = number(scale).filter(|&scale| scale > 0.0) {
-            self.integers.numbers.insert(y, Numbers { q, zero_point, scale: scale as f32 });
+        if let Some(number) = number(scale).filter(|&scale| scale > 0.0) {
+            let fixed = scale.host().is_some_and(|scale| scale.fixed);
+            self.integers.numbers.insert(y, Numbers { q, zero_point, scale: number as f32, fixed });
         }
     }
 
     /// Remembers that `y` is the convolution of such a value with quantised weights, `[out, in / groups, height, width]`.
     pub(super) fn convolved(
         &mut self,
+        node: &Node,
         [x, y]: [Value; 2],
         weight: &Quantised,
         bias: Option<&Constant>,
@@ -77,7 +81,10 @@ impl Builder<'_> {
         if products.saturating_mul(255 * 255).saturating_add(most) > i32::MAX as u64 {
             return;
         }
-        let bias = (!bias.is_empty()).then(|| Constant::integers("", [bias.len()], bias));
+        let bias = (!bias.is_empty()).then(|| {
+            let bias = Constant::integers("", [bias.len()], bias);
+            self.shared(&format!("{}\nbias", node.key()), x.fixed && node.hosts().all(|input| input.fixed), bias)
+        });
         let conv = IntegerConv2d::new(weight.clone(), bias).strides(stride).dilations(dilation).groups(groups);
         let conv = conv.paddings([top, bottom, left, right]);
         let (w_zero_point, w_scale) = (zero_point.clone(), scale.clone());

@@ -156,7 +156,7 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let stated = node.element("output_dtype")?;
     let to = stated.unwrap_or(scale.element());
     if let (Operand::Host(q), Operand::Host(scale), None | Some(Operand::Host(_))) = (x, scale, zero)
-        && let Some(known) = known(q, scale, zero.and_then(Operand::host), whole)?
+        && let Some(known) = known(b, node, q, scale, zero.and_then(Operand::host), whole)?
     {
         return Ok(vec![known.into()]);
     }
@@ -190,6 +190,8 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 
 /// Weights that are known: their numbers when they are wanted, and the integers for whoever computes with them as they are.
 fn known(
+    b: &Builder,
+    node: &Node,
     q: &Tensor,
     scale: &Tensor,
     zero: Option<&Tensor>,
@@ -216,7 +218,7 @@ fn known(
     let scales = scales.reshaped(expected.clone());
     let zeros =
         zero.map(Tensor::as_ints).transpose()?.map(|zeros| zeros.iter().map(|&zero| zero as i32).collect::<Vec<_>>());
-    let packed = packed(q, int)?;
+    let packed = packed(b, node, q, int)?;
     let (base, factors, offsets, sizes) = (packed.clone(), scales.clone(), zeros.clone(), shape.clone());
     // Which scale an element has.
     let (strides, places) = (shape.strides(), expected.strides());
@@ -237,27 +239,31 @@ fn known(
         numbers.into_iter().enumerate().map(number).collect()
     };
     let values = Constant::lazy(packed.name(), shape.clone(), make).learned();
+    let fixed = q.fixed && zero.is_none_or(|zero| zero.fixed);
     let zero_point = zeros.map(|zeros| Constant::integers("", expected, zeros));
+    let zero_point = zero_point.map(|zeros| b.shared(&format!("{}\nzero point", node.key()), fixed, zeros));
     let quantised = Quantised { weight: packed, scale: scales, zero_point, of, transposed: false };
-    Ok(Some(Tensor::quantised(scale.element, shape, values, Arc::new(quantised)).with_fixed(q.fixed)))
+    Ok(Some(Tensor::quantised(scale.element, shape, values, Arc::new(quantised)).with_fixed(fixed)))
 }
 
 /// Integers as a constant that stays packed.
-fn packed(q: &Tensor, int: IntType) -> Result<Constant, ErrorKind> {
-    if let Some(stored) = q.packed() {
+fn packed(b: &Builder, node: &Node, q: &Tensor, int: IntType) -> Result<Constant, ErrorKind> {
+    let constant = if let Some(stored) = q.packed() {
         let stored = stored.clone();
-        return Ok(Constant::packed("", q.shape.clone(), int, move || stored.packed()).learned());
-    }
-    let values = q.as_ints()?.into_owned();
-    let four = matches!(int, IntType::U4 | IntType::I4);
-    let make = move || match four {
-        true => values
-            .chunks(2)
-            .map(|pair| (pair[0] & 15) as u8 | (pair.get(1).map_or(0, |&high| high & 15) as u8) << 4)
-            .collect(),
-        false => values.iter().map(|&value| value as u8).collect(),
+        Constant::packed("", q.shape.clone(), int, move || stored.packed()).learned()
+    } else {
+        let values = q.as_ints()?.into_owned();
+        let four = matches!(int, IntType::U4 | IntType::I4);
+        let make = move || match four {
+            true => values
+                .chunks(2)
+                .map(|pair| (pair[0] & 15) as u8 | (pair.get(1).map_or(0, |&high| high & 15) as u8) << 4)
+                .collect(),
+            false => values.iter().map(|&value| value as u8).collect(),
+        };
+        Constant::packed("", q.shape.clone(), int, make)
     };
-    Ok(Constant::packed("", q.shape.clone(), int, make))
+    Ok(b.shared(&format!("{}\npacked", node.key()), q.fixed, constant))
 }
 
 /// The linear layer of a quantised matrix `[in, out]`, or `[out, in]` if it is `turned`.
@@ -337,7 +343,8 @@ fn product(
         && let (Some(int), 2) =
             (int_type(weight.element).filter(|int| matches!(int, IntType::U8 | IntType::I8)), weight.shape.len())
     {
-        return b.graph.integer_linear(value, packed(weight, int)?, zeros, end);
+        let weight = packed(b, node, weight, int)?;
+        return b.graph.integer_linear(value, weight, zeros, end);
     }
     let w = b.value(w)?;
     b.graph.integer_matmul([value, w], zeros, end)
@@ -379,7 +386,8 @@ fn convolution(
                 return Err(node.refused("B", "int32", bias.element()));
             }
             let values = b.known_ints("B", bias)?.iter().map(|&value| value as i32).collect::<Vec<_>>();
-            Some(Constant::integers("", [values.len()], values))
+            let fixed = bias.host().is_some_and(|bias| bias.fixed);
+            Some(b.shared(&format!("{}\nbias", node.key()), fixed, Constant::integers("", [values.len()], values)))
         }
         None => None,
     };
@@ -396,7 +404,7 @@ fn convolution(
         return Err(node.refused("w", "1 or 2 spatial dimensions", &weight.shape));
     }
     let image = |shape: &Shape| [&shape[..2], &[1], &shape[2..]].concat();
-    let weight = packed(weight, int)?;
+    let weight = packed(b, node, weight, int)?;
     let (weight, x) = match line {
         true => (weight.reshaped(image(weight.shape())), b.reshape(x, image(&shape))?),
         false => (weight, x.clone()),
@@ -445,10 +453,12 @@ fn matmul_nbits(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let make =
         move || source.as_ints().map(|values| values.iter().map(|&value| value as u8).collect()).unwrap_or_default();
     let weight = Constant::packed("", [n, blocks * block], int, make).learned();
+    let weight = b.shared(&format!("{}\npacked", node.key()), stored.fixed, weight);
     let scale = b.weights("scales", node.input(2)?)?;
     if scale.shape().elements() != n * blocks {
         return Err(node.refused("scales", &format!("{} numbers", n * blocks), scale.shape()));
     }
+    let fixed = node.optional(3).and_then(Operand::host).is_none_or(|zeros| zeros.fixed);
     let zero_point = match node.optional(3) {
         None => Constant::integers("", [1], vec![middle]),
         Some(zeros) => {
@@ -469,6 +479,7 @@ fn matmul_nbits(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             Constant::integers("", [n, blocks], (0..n * blocks).map(|i| at(i) as i32).collect())
         }
     };
+    let zero_point = b.shared(&format!("{}\nzero point", node.key()), fixed, zero_point);
     let mut linear = PackedLinear::new(weight, scale.reshaped([n, blocks])).zero_point(zero_point).block_size(block);
     if let Some(bias) = node.optional(5) {
         linear = linear.bias(b.weights("bias", bias)?);
