@@ -108,6 +108,11 @@ impl ElementType {
         }
     }
 
+    /// The same, with the whole range of those of 64 bits without a sign.
+    pub(crate) fn ends(self) -> [i128; 2] {
+        if self == ElementType::U64 { [0, u64::MAX.into()] } else { self.range().map(i128::from) }
+    }
+
     /// An integer as one of this type: it wraps around.
     pub(crate) fn wrap(self, value: i64) -> i64 {
         let [lo, hi] = self.range();

@@ -10,12 +10,12 @@ use crate::ops::{
 };
 use crate::{DType, Op, Shape};
 
-/// The numbers of tensors that are broadcast to one shape, computed into one.
-pub(super) fn broadcast<const N: usize>(
+/// The numbers of tensors that are broadcast to one shape, computed into one of that shape.
+fn walked<T: Copy, U, const N: usize>(
     inputs: [&Tensor; N],
-    element: ElementType,
-    f: impl Fn([f64; N]) -> f64,
-) -> Result<Tensor, ErrorKind> {
+    numbers: impl Fn(&Tensor) -> Vec<T>,
+    f: impl Fn([T; N]) -> U,
+) -> Result<(Shape, Vec<U>), ErrorKind> {
     let wrong = || {
         let shapes = inputs.map(|tensor| tensor.shape.to_string()).join(", ");
         ErrorKind::argument("inputs", "shapes that broadcast", shapes)
@@ -26,21 +26,44 @@ pub(super) fn broadcast<const N: usize>(
     let strides = |tensor: &Tensor| {
         tensor.shape.broadcast_strides(&shape).into_iter().map(|stride| stride as isize).collect::<Vec<_>>()
     };
-    let numbers = inputs.map(Tensor::numbers);
+    let numbers = inputs.map(numbers);
     let mut walks = inputs.map(|tensor| places(&shape, 0, &strides(tensor)));
     let mut at = |i: usize| numbers[i][walks[i].next().unwrap_or(0)];
     let computed = (0..shape.elements()).map(|_| f(std::array::from_fn(&mut at))).collect();
-    Ok(Tensor::computed(element, shape, computed, &inputs))
+    Ok((shape, computed))
 }
 
-/// `floor(a)`, but of an integer's quotient toward zero.
-fn divided(a: f64, b: f64, element: ElementType) -> f64 {
-    if element.is_float() {
-        a / b
-    } else if b == 0.0 {
-        a
-    } else {
-        (a / b).trunc()
+/// A tensor that is computed of others element by element, with broadcasting.
+pub(super) fn broadcast<const N: usize>(
+    inputs: [&Tensor; N],
+    element: ElementType,
+    f: impl Fn([f64; N]) -> f64,
+) -> Result<Tensor, ErrorKind> {
+    let (shape, numbers) = walked(inputs, Tensor::numbers, f)?;
+    Ok(Tensor::computed(element, shape, numbers, &inputs))
+}
+
+/// The same of integers and truth values, exactly: what doesn't fit in the type wraps around.
+fn broadcast_ints<const N: usize>(
+    inputs: [&Tensor; N],
+    element: ElementType,
+    f: impl Fn([i128; N]) -> i128,
+) -> Result<Tensor, ErrorKind> {
+    let (shape, numbers) = walked(inputs, Tensor::whole, f)?;
+    Ok(Tensor::computed_ints(element, shape, numbers, &inputs))
+}
+
+/// `a ^ b` of integers; one over an integer is rounded toward zero.
+fn power(a: i128, b: i128) -> i128 {
+    match u32::try_from(b) {
+        Ok(exponent) => a.wrapping_pow(exponent),
+        // Of a large exponent only its parity matters: two to the 64th is nothing.
+        Err(_) if b > 0 => a.wrapping_pow(u32::MAX - u32::from(b % 2 == 0)),
+        Err(_) => match a {
+            1 => 1,
+            -1 => 1 - 2 * (b & 1),
+            _ => 0,
+        },
     }
 }
 
@@ -62,6 +85,18 @@ impl Builder<'_> {
                     self.wrapped(y)
                 }
             };
+        }
+        if let (Operand::Host(tensor), false) = (x, x.element().is_float()) {
+            let host: Option<fn(i128) -> i128> = match function {
+                Unary::Abs => Some(i128::abs),
+                Unary::Neg => Some(|x| -x),
+                Unary::Sign => Some(i128::signum),
+                Unary::Floor | Unary::Ceil | Unary::Round => return Ok(x.clone()),
+                _ => None,
+            };
+            if let Some(host) = host {
+                return Ok(broadcast_ints([tensor], tensor.element, |[x]| host(x))?.into());
+            }
         }
         let host = match function {
             Unary::Abs => f64::abs,
@@ -89,6 +124,9 @@ impl Builder<'_> {
     pub(super) fn activation(&mut self, x: &Operand, activation: Activation) -> Result<Operand> {
         if activation == Activation::Relu {
             // Numbers of turns are made with it.
+            if let (Operand::Host(tensor), false) = (x, x.element().is_float()) {
+                return Ok(broadcast_ints([tensor], tensor.element, |[x]| x.max(0))?.into());
+            }
             return self.map(x, |x| if x < 0.0 { 0.0 } else { x }, activation);
         }
         self.moved(activation, &[x])
@@ -97,40 +135,40 @@ impl Builder<'_> {
     /// Arithmetic with broadcasting, of operands of one type.
     pub(super) fn binary(&mut self, kind: BinaryKind, a: &Operand, b: &Operand) -> Result<Operand> {
         let element = same_element(a, b)?;
-        let host: Option<fn(f64, f64, ElementType) -> f64> = match kind {
-            BinaryKind::Add => Some(|a, b, _| a + b),
-            BinaryKind::Sub => Some(|a, b, _| a - b),
-            BinaryKind::Mul => Some(|a, b, _| a * b),
-            BinaryKind::Div => Some(divided),
-            BinaryKind::Max => Some(|a, b, _| {
-                if a.is_nan() {
-                    a
-                } else if b > a || b.is_nan() {
-                    b
-                } else {
-                    a
-                }
-            }),
-            BinaryKind::Min => Some(|a, b, _| {
-                if a.is_nan() {
-                    a
-                } else if b < a || b.is_nan() {
-                    b
-                } else {
-                    a
-                }
-            }),
-            BinaryKind::Pow => Some(|a, b, _| a.powf(b)),
-            BinaryKind::Mod => Some(|a, b, element| match b == 0.0 && !element.is_float() {
-                true => a,
-                false => a - b * (a / b).floor(),
-            }),
-            BinaryKind::Fmod => Some(|a, b, element| if b == 0.0 && !element.is_float() { a } else { a % b }),
+        let host: Option<fn([f64; 2]) -> f64> = match kind {
+            BinaryKind::Add => Some(|[a, b]| a + b),
+            BinaryKind::Sub => Some(|[a, b]| a - b),
+            BinaryKind::Mul => Some(|[a, b]| a * b),
+            BinaryKind::Div => Some(|[a, b]| a / b),
+            BinaryKind::Max => Some(|[a, b]| if a.is_nan() || a >= b { a } else { b }),
+            BinaryKind::Min => Some(|[a, b]| if a.is_nan() || a <= b { a } else { b }),
+            BinaryKind::Pow => Some(|[a, b]| a.powf(b)),
+            BinaryKind::Mod => Some(|[a, b]| a - b * (a / b).floor()),
+            BinaryKind::Fmod => Some(|[a, b]| a % b),
             // Bits are met where nothing is a shape.
             _ => None,
         };
-        if let (Operand::Host(a), Operand::Host(b), Some(f)) = (a, b, host) {
-            return Ok(broadcast([a, b], element, |[a, b]| f(a, b, element))?.into());
+        // The quotient by 0 is the dividend, as on the device.
+        let whole: Option<fn([i128; 2]) -> i128> = match kind {
+            BinaryKind::Add => Some(|[a, b]| a + b),
+            BinaryKind::Sub => Some(|[a, b]| a - b),
+            BinaryKind::Mul => Some(|[a, b]| a.wrapping_mul(b)),
+            BinaryKind::Div => Some(|[a, b]| a.checked_div(b).unwrap_or(a)),
+            BinaryKind::Max => Some(|[a, b]| a.max(b)),
+            BinaryKind::Min => Some(|[a, b]| a.min(b)),
+            BinaryKind::Pow => Some(|[a, b]| power(a, b)),
+            BinaryKind::Mod => Some(|[a, b]| if b == 0 { a } else { (a % b + b) % b }),
+            BinaryKind::Fmod => Some(|[a, b]| a.checked_rem(b).unwrap_or(a)),
+            _ => None,
+        };
+        match (a, b, host, whole) {
+            (Operand::Host(a), Operand::Host(b), Some(f), _) if element.is_float() => {
+                return Ok(broadcast([a, b], element, f)?.into());
+            }
+            (Operand::Host(a), Operand::Host(b), _, Some(f)) if !element.is_float() => {
+                return Ok(broadcast_ints([a, b], element, f)?.into());
+            }
+            _ => {}
         }
         let y = self.moved(Binary::new(kind), &[a, b])?;
         // Only these make of what isn't negative something that is, or that int32 doesn't hold.
@@ -164,15 +202,22 @@ impl Builder<'_> {
         let (Operand::Host(a), Operand::Host(b)) = (a, b) else {
             return self.of(ElementType::Bool, compare, &[a, b]);
         };
-        let holds = |[a, b]: [f64; 2]| match compare {
-            Compare::Eq => a == b,
-            Compare::Ne => a != b,
-            Compare::Lt => a < b,
-            Compare::Le => a <= b,
-            Compare::Gt => a > b,
-            Compare::Ge => a >= b,
+        fn holds<T: PartialOrd>(compare: Compare, [a, b]: [T; 2]) -> bool {
+            match compare {
+                Compare::Eq => a == b,
+                Compare::Ne => a != b,
+                Compare::Lt => a < b,
+                Compare::Le => a <= b,
+                Compare::Gt => a > b,
+                Compare::Ge => a >= b,
+            }
+        }
+        let inputs = [a, b];
+        let (shape, truths) = match a.element.is_float() {
+            true => walked(inputs, Tensor::numbers, |numbers| i128::from(holds(compare, numbers)))?,
+            false => walked(inputs, Tensor::whole, |numbers| i128::from(holds(compare, numbers)))?,
         };
-        Ok(broadcast([a, b], ElementType::Bool, |numbers| f64::from(u8::from(holds(numbers))))?.into())
+        Ok(Tensor::computed_ints(ElementType::Bool, shape, truths, &inputs).into())
     }
 
     pub(super) fn logical(&mut self, kind: Logical, inputs: &[&Operand]) -> Result<Operand> {
@@ -195,8 +240,11 @@ impl Builder<'_> {
     pub(super) fn where_(&mut self, condition: &Operand, a: &Operand, b: &Operand) -> Result<Operand> {
         let element = same_element(a, b)?;
         match (condition, a, b) {
-            (Operand::Host(c), Operand::Host(a), Operand::Host(b)) => {
+            (Operand::Host(c), Operand::Host(a), Operand::Host(b)) if element.is_float() => {
                 Ok(broadcast([c, a, b], element, |[c, a, b]| if c != 0.0 { a } else { b })?.into())
+            }
+            (Operand::Host(c), Operand::Host(a), Operand::Host(b)) => {
+                Ok(broadcast_ints([c, a, b], element, |[c, a, b]| if c != 0 { a } else { b })?.into())
             }
             _ => self.of(element, Where, &[condition, a, b]),
         }
@@ -252,6 +300,10 @@ impl Builder<'_> {
                 let y = self.moved(op, &[&numbers])?;
                 return self.cast(&y, element);
             }
+            if kind == ReduceKind::Mean && !element.is_float() && element.bits() > 16 {
+                // Their sum may not fit, where their mean does.
+                return Err(ErrorKind::Unsupported(format!("the mean of {element} on the device")).into());
+            }
             let y = self.moved(op, &[x])?;
             // What is chosen among integers is one of them.
             return if matches!(kind, ReduceKind::Max | ReduceKind::Min) { Ok(y) } else { self.wrapped(y) };
@@ -262,19 +314,54 @@ impl Builder<'_> {
         let kept = Shape::from(kept.collect::<Vec<_>>());
         let strides =
             kept.broadcast_strides(&tensor.shape).into_iter().map(|stride| stride as isize).collect::<Vec<_>>();
-        let [least, greatest] = match tensor.element {
-            element if element.is_float() => [f64::NEG_INFINITY, f64::INFINITY],
-            ElementType::U64 => [0.0, u64::MAX as f64],
-            element => element.range().map(|end| end as f64),
+        let (count, exact) = (
+            tensor.elements() / kept.elements().max(1),
+            !tensor.element.is_float() && !matches!(kind, ReduceKind::L2 | ReduceKind::LogSumExp),
+        );
+        let at = places(&tensor.shape, 0, &strides);
+        let shape = match keepdim {
+            true => kept.clone(),
+            false => tensor
+                .shape
+                .iter()
+                .enumerate()
+                .filter(|(axis, _)| !reduced(*axis))
+                .map(|(_, &s)| s)
+                .collect::<Vec<_>>()
+                .into(),
         };
+        if exact {
+            let [least, greatest] = tensor.element.ends();
+            let start = match kind {
+                ReduceKind::Prod => 1,
+                ReduceKind::Max => least,
+                ReduceKind::Min => greatest,
+                _ => 0,
+            };
+            let mut sums = vec![start; kept.elements()];
+            for (place, number) in at.zip(tensor.whole()) {
+                let sum = &mut sums[place];
+                *sum = match kind {
+                    ReduceKind::Max => number.max(*sum),
+                    ReduceKind::Min => number.min(*sum),
+                    ReduceKind::Prod => sum.wrapping_mul(number),
+                    ReduceKind::L1 => *sum + number.abs(),
+                    _ => *sum + number,
+                };
+            }
+            if kind == ReduceKind::Mean {
+                sums.iter_mut().for_each(|sum| *sum /= count.max(1) as i128);
+            }
+            return Ok(Tensor::computed_ints(tensor.element, shape, sums, &[tensor]).into());
+        }
         let start = match kind {
             ReduceKind::Prod => 1.0,
-            ReduceKind::Max => least,
-            ReduceKind::Min => greatest,
+            ReduceKind::Max => f64::NEG_INFINITY,
+            ReduceKind::Min => f64::INFINITY,
             _ => 0.0,
         };
         let mut sums = vec![start; kept.elements()];
-        for (place, number) in places(&tensor.shape, 0, &strides).zip(tensor.numbers()) {
+        for (place, number) in at.zip(tensor.numbers()) {
             let sum = &mut sums[place];
             *sum = match kind {
                 ReduceKind::Sum | ReduceKind::Mean => *sum + number,
@@ -286,23 +373,11 @@ impl Builder<'_> {
                 ReduceKind::LogSumExp => *sum + number.exp(),
             };
         }
-        let count = (tensor.elements() / kept.elements().max(1)) as f64;
         let finished = |sum: f64| match kind {
-            ReduceKind::Mean => sum / count,
+            ReduceKind::Mean => sum / count as f64,
             ReduceKind::L2 => sum.sqrt(),
             ReduceKind::LogSumExp => sum.ln(),
             _ => sum,
-        };
-        let shape = match keepdim {
-            true => kept,
-            false => tensor
-                .shape
-                .iter()
-                .enumerate()
-                .filter(|(axis, _)| !reduced(*axis))
-                .map(|(_, &s)| s)
-                .collect::<Vec<_>>()
-                .into(),
         };
         Ok(Tensor::computed(tensor.element, shape, sums.into_iter().map(finished).collect(), &[tensor]).into())
     }

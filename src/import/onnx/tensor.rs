@@ -181,9 +181,17 @@ impl Tensor {
     /// All its numbers, exact but for integers beyond 2^53.
     pub(super) fn numbers(&self) -> Vec<f64> {
         match &self.values {
-            Values::Ints(values) => values.iter().map(|&value| value as f64).collect(),
-            Values::Stored(stored) => stored.ints().into_iter().map(|value| value as f64).collect(),
             Values::Floats(constant) => constant.values().into_iter().map(f64::from).collect(),
+            _ => self.whole().into_iter().map(|value| value as f64).collect(),
+        }
+    }
+
+    /// All its integers or truth values; of floating-point numbers, none.
+    pub(super) fn whole(&self) -> Vec<i128> {
+        let values = self.as_ints().unwrap_or_default();
+        match self.element {
+            ElementType::U64 => values.iter().map(|&value| i128::from(value as u64)).collect(),
+            _ => values.iter().map(|&value| value.into()).collect(),
         }
     }
 
@@ -232,6 +240,8 @@ impl Tensor {
                 let values = constant.values();
                 let values = values.iter().map(|&value| match element {
                     ElementType::Bool => i64::from(value != 0.0),
+                    // As the device does.
+                    _ if element.bits() < 64 && element != ElementType::U32 => element.wrap((value as i32).into()),
                     _ => element.wrap(value as i64),
                 });
                 Values::Ints(Arc::new(values.collect()))
@@ -314,14 +324,17 @@ impl Tensor {
 
     /// A tensor that is computed from others, whose numbers these are.
     pub(super) fn computed(element: ElementType, shape: Shape, numbers: Vec<f64>, of: &[&Tensor]) -> Tensor {
-        let mut tensor = match element.is_float() {
-            true => Tensor::floats(element, shape, numbers.into_iter().map(|value| value as f32).collect()),
-            false => {
-                Tensor::ints(element, shape, numbers.into_iter().map(|value| element.wrap(value as i64)).collect())
-            }
-        };
-        tensor.fixed = of.iter().all(|tensor| tensor.fixed);
-        tensor
+        if !element.is_float() {
+            return Tensor::computed_ints(element, shape, numbers.into_iter().map(|value| value as i128).collect(), of);
+        }
+        let values = numbers.into_iter().map(|value| value as f32).collect();
+        Tensor::floats(element, shape, values).with_fixed(of.iter().all(|tensor| tensor.fixed))
+    }
+
+    /// The same of integers, which wrap around.
+    pub(super) fn computed_ints(element: ElementType, shape: Shape, numbers: Vec<i128>, of: &[&Tensor]) -> Tensor {
+        let values = numbers.into_iter().map(|value| element.wrap(value as i64)).collect();
+        Tensor::ints(element, shape, values).with_fixed(of.iter().all(|tensor| tensor.fixed))
     }
 
     #[must_use]

@@ -370,6 +370,11 @@ fn sequences_are_lists() {
         graph.shape(graph.outputs()[0].1, 1).expect("it is the graph's").to_vec()
     };
     assert!(sizes(&model(&[split(&["x"], &[int("keepdims", 0)]), at("zero")])).is_empty());
+    // As PyTorch's `unbind` is exported: the specification keeps the axis, who runs it doesn't.
+    let one = |name: &str| [split(&["x", name], &[int("keepdims", 0)]), at("zero")];
+    assert!(sizes(&model(&one("one")).initialiser(&numbers("one", 1))).is_empty());
+    assert_eq!(sizes(&model(&one("uneven"))), [1]);
+    refused(&model(&one("two")), &["keepdims: wanted 1, where parts are larger than 1"]);
     let concat = |new: i64| node("ConcatFromSequence", &["r"], &["y"], &[int("axis", 0), int("new_axis", new)]);
     let pieces = [split(&["x"], &[]), node("SequenceAt", &["q", "zero"], &["first"], &[])];
     let through = |nodes: &[Message]| model(&[&pieces[..], nodes, &[concat(0)]].concat());

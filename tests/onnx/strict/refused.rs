@@ -193,3 +193,9 @@ fn bits_that_the_device_has_not_are_refused() {
     // A negative number would be one that int32 doesn't hold.
     refused(&of(INT32, UINT32), &["integers that int32 holds", "uint32"]);
 }
+
+#[test]
+fn means_of_integers_whose_sum_may_not_fit_are_refused() {
+    let model = Model::new(13).typed("x", INT64, &[4]).node("ReduceMean", &["x"], &["y"], &[]);
+    refused(&model.with(12, &port("y", INT64, &[])), &["ReduceMean \"y\"", "the mean of int64 on the device"]);
+}

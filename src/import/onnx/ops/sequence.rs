@@ -125,6 +125,9 @@ fn split<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
             match (given[..].as_ref(), b.shape(split).len()) {
                 (&[each], 0) => {
                     let each = usize::try_from(each).ok().filter(|&each| each > 0).ok_or_else(|| wrong(&given))?;
+                    if !keepdims && each > 1 {
+                        return Err(node.refused("attribute keepdims", "1, where parts are larger than 1", 0));
+                    }
                     b.unrolled(size.div_ceil(each))?;
                     (0..size).step_by(each).map(|start| each.min(size - start)).collect()
                 }
@@ -138,7 +141,10 @@ fn split<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
             }
         }
     };
-    let drop = node.optional(1).is_none() && !keepdims;
+    // The specification ignores `keepdims` where there is a `split`. PyTorch's exporter writes `unbind` with one of 1, and ONNX Runtime
+    // does what it means.
+    let ones = node.optional(1).is_none_or(|split| b.shape(split).is_empty());
+    let drop = ones && !keepdims;
     let (mut start, mut items) = (0, Vec::with_capacity(parts.len()));
     for part in parts {
         items.push(if drop { b.entry(x, axis, start)? } else { b.slice(x, axis, start, part, 1)? });
