@@ -53,18 +53,23 @@ fn broadcast_ints<const N: usize>(
     Ok(Tensor::computed_ints(element, shape, numbers, &inputs))
 }
 
-/// `a ^ b` of integers; one over an integer is rounded toward zero.
+/// `a` to the power of `b`, of integers; one over an integer is rounded toward zero.
 fn power(a: i128, b: i128) -> i128 {
-    match u32::try_from(b) {
-        Ok(exponent) => a.wrapping_pow(exponent),
-        // Of a large exponent only its parity matters: two to the 64th is nothing.
-        Err(_) if b > 0 => a.wrapping_pow(u32::MAX - u32::from(b % 2 == 0)),
-        Err(_) => match a {
+    if b < 0 {
+        return match a {
             1 => 1,
             -1 => 1 - 2 * (b & 1),
             _ => 0,
-        },
+        };
     }
+    let (mut product, mut base, mut rest) = (1i128, a, b);
+    while rest > 0 {
+        if rest & 1 == 1 {
+            product = product.wrapping_mul(base);
+        }
+        (base, rest) = (base.wrapping_mul(base), rest >> 1);
+    }
+    product
 }
 
 impl Builder<'_> {
