@@ -82,26 +82,19 @@ impl Builder<'_> {
     }
 
     pub(super) fn unary(&mut self, x: &Operand, function: Unary) -> Result<Operand> {
-        if let (Operand::Device(..), false) = (x, x.element().is_float()) {
-            return match function {
-                Unary::Floor | Unary::Ceil | Unary::Round => Ok(x.clone()),
-                _ => {
-                    let y = self.moved(function, &[x])?;
-                    self.wrapped(y)
-                }
-            };
-        }
-        if let (Operand::Host(tensor), false) = (x, x.element().is_float()) {
+        if !x.element().is_float() {
             let host: Option<fn(i128) -> i128> = match function {
+                Unary::Floor | Unary::Ceil | Unary::Round => return Ok(x.clone()),
                 Unary::Abs => Some(i128::abs),
                 Unary::Neg => Some(|x| -x),
                 Unary::Sign => Some(i128::signum),
-                Unary::Floor | Unary::Ceil | Unary::Round => return Ok(x.clone()),
                 _ => None,
             };
-            if let Some(host) = host {
+            if let (Operand::Host(tensor), Some(host)) = (x, host) {
                 return Ok(broadcast_ints([tensor], tensor.element, |[x]| host(x))?.into());
             }
+            let y = self.moved(function, &[x])?;
+            return self.wrapped(y);
         }
         let host = match function {
             Unary::Abs => f64::abs,

@@ -43,10 +43,6 @@ fn each<T>(f: impl Fn(usize) -> T) -> Vec<T> {
     (0..OUT).map(f).collect()
 }
 
-fn bytes32<const N: usize>(values: &[impl Copy], to: impl Fn(usize) -> [u8; N]) -> Vec<u8> {
-    (0..values.len()).flat_map(to).collect()
-}
-
 /// What begins such a network: "dx" of quantised "x", and what its end reads.
 fn model() -> Model {
     let scales = |name: &str, f: fn(usize) -> f32| floats(name, &[OUT as i64], &each(f));
@@ -90,7 +86,7 @@ fn with_weights(model: Model) -> Model {
 }
 
 fn with_bias(model: Model) -> Model {
-    let bytes = bytes32(&biases(), |o| biases()[o].to_le_bytes());
+    let bytes: Vec<u8> = biases().into_iter().flat_map(i32::to_le_bytes).collect();
     let model = model.initialiser(&raw("b", INT32, &[OUT as i64], &bytes));
     model.node("DequantizeLinear", &["b", "bs"], &["db"], &[int("axis", 0)])
 }

@@ -74,7 +74,7 @@ impl Builder<'_> {
         let scales = scale.values();
         let whole = |(i, value): (usize, f32)| whole(value / (x.scale * scales[i % scales.len()]));
         let bias = bias.map(|bias| bias.values().into_iter().enumerate().map(whole).collect::<Option<Vec<i32>>>());
-        let Some(bias) = bias.map_or(Some(vec![]), |bias| bias) else { return };
+        let Some(bias) = bias.unwrap_or(Some(Vec::new())) else { return };
         // What a filter sees at most must not wrap around.
         let products = weight.shape()[1..].iter().fold(1, |products: u64, &size| products.saturating_mul(size as u64));
         let most = bias.iter().map(|bias| u64::from(bias.unsigned_abs())).max().unwrap_or(0);
