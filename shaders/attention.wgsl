@@ -86,7 +86,7 @@ fn main(
     var total: array<f32, 2>;
     var sums: array<vec4<f32>, 4u * CHUNKS>;
     for (var key = range.x; key < range.y; key += 32u) {
-        var scores: array<vec4<f32>, 2>;
+        var scores = array<vec4<f32>, 2>();
         for (var c = 0u; c < d4; c += 4u) {
             let texel = c + lane % 4u;
             var value = vec4<f32>();

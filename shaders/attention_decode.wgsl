@@ -91,7 +91,7 @@ fn main(
     // 16 keys at a time, 8 invocations each.
     let k_base = params.k.w + n * params.k.x + head * params.k.y + range.x * params.k.z;
     for (var key = 0u; key < count; key += 16u) {
-        var scores: array<vec4<f32>, QUADS>;
+        var scores = array<vec4<f32>, QUADS>();
         if key + lane / 8u < count {
             for (var c = lane % 8u; c < d4; c += 8u) {
                 let value = load_k(k_base + (key + lane / 8u) * params.k.z, c);

@@ -64,7 +64,7 @@ fn main(
     var sums: array<vec4<f32>, DV4>;
     for (var key = range.x; key < range.y; key += 8u) {
         let own = min(key + lane, range.y - 1u);
-        var weights: array<f32, 8>;
+        var weights = array<f32, 8>();
         for (var c = 0u; c < D4; c++) {
             let texel = load_k(k_at / params.k.z + own, k_column + c);
             for (var j = 0u; j < 8u; j++) { weights[j] += dot(query[c], subgroupShuffle(texel, j)); }

@@ -72,8 +72,8 @@ fn main(
         for (var ty = 0u; ty < params.kernel_y; ty++) {
             for (var tx = 0u; tx < params.kernel_x; tx++) {
                 let reach = vec3<u32>(tx * params.dilation_x, ty * params.dilation_y, tz * params.dilation_z);
-                var inside: array<bool, PIXELS>;
-                var source: array<u32, PIXELS>;
+                var inside = array<bool, PIXELS>();
+                var source = array<u32, PIXELS>();
                 for (var i = 0u; i < PIXELS; i++) {
                     let at = corner[i] + vec3<i32>(reach);
                     inside[i] = all(at >= vec3<i32>()) && all(at < size);
@@ -81,7 +81,7 @@ fn main(
                     source[i] = image[i] + select(0u, within, inside[i]);
                 }
                 for (var c = 0u; c < params.group_in; c++) {
-                    var v: array<f32, PIXELS>;
+                    var v = array<f32, PIXELS>();
                     for (var i = 0u; i < PIXELS; i++) { v[i] = select(0.0, x[source[i] + c * volume], inside[i]); }
                     for (var j = 0u; j < OUT4; j++) {
                         let weight = w[weights + j];

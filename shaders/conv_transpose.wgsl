@@ -65,8 +65,8 @@ fn main(
         if iy >= params.in_h { continue; }
         for (var tx = first_x; tx < params.kernel_x; tx += params.step_x) {
             let ix = (i32(at_x) - i32(tx * params.dilation_x)) / i32(params.stride_x);
-            var inside: array<bool, PIXELS>;
-            var column: array<u32, PIXELS>;
+            var inside = array<bool, PIXELS>();
+            var column = array<u32, PIXELS>();
             for (var i = 0u; i < PIXELS; i++) {
                 let at = ix + i32(i);
                 inside[i] = at >= 0 && at < i32(params.in_w);

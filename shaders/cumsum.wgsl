@@ -34,13 +34,14 @@ fn main(
 ) {
     if COLUMNS {
         let line = linear(group, groups) * LANES + lane;
-        if line >= params.lines { return; }
-        var sum = Element();
-        for (var i = 0u; i < params.length; i++) {
-            let element = at(line, i);
-            let before = sum;
-            sum += x[element];
-            y[element] = select(sum, before, EXCLUSIVE);
+        if line < params.lines {
+            var sum = Element();
+            for (var i = 0u; i < params.length; i++) {
+                let element = at(line, i);
+                let before = sum;
+                sum += x[element];
+                y[element] = select(sum, before, EXCLUSIVE);
+            }
         }
         return;
     }

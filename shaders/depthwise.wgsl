@@ -73,7 +73,7 @@ fn main(
         let iy = top + i32(r * params.spread_y);
         let row_ok = iy >= 0 && iy < i32(params.in_h);
         let row = select(OUTSIDE, n * params.in_h + u32(iy), row_ok);
-        var line: array<vec4<f32>, COLUMNS>;
+        var line = array<vec4<f32>, COLUMNS>();
         for (var j = 0u; j < COLUMNS; j++) {
             let ix = left + i32(j * params.spread_x);
             let column = u32(ix * i32(params.c4) + i32(c));

@@ -106,7 +106,7 @@ fn main(
 
     var sums: array<vec4<f32>, PIXELS>;
     for (var tap = 0; tap < params.kernel_h; tap++) {
-        var row: array<i32, GROUPS>;
+        var row = array<i32, GROUPS>();
         for (var g = 0u; g < GROUPS; g++) {
             let iy = base_y[g] + tap * params.dilation_y;
             row[g] = select(-1, image[g] + iy, image[g] >= 0 && iy >= 0 && iy < params.in_h);
@@ -115,7 +115,7 @@ fn main(
             let start = segment * params.step;
             let w_row = (i32(block) * params.kernel_h + tap) * params.segments + segment + i32(block) * params.added.x;
             for (var k = 0; k < params.run; k++) {
-                var v: array<vec4<f32>, GROUPS>;
+                var v = array<vec4<f32>, GROUPS>();
                 for (var g = 0u; g < GROUPS; g++) {
                     v[g] = textureLoad(x, vec2<i32>(base[g] + start + k, row[g]));
                 }
@@ -145,7 +145,7 @@ fn main(
         for (var segment = 0; segment < params.added.x; segment++) {
             let w_row = i32(block) * (params.segments + params.added.x) + params.segments + segment;
             for (var k = 0; k < params.run; k++) {
-                var v: array<vec4<f32>, GROUPS>;
+                var v = array<vec4<f32>, GROUPS>();
                 for (var g = 0u; g < GROUPS; g++) {
                     v[g] = textureLoad(residual, vec2<i32>(column[g] + segment * params.run + k, row[g]));
                 }

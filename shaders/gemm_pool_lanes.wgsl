@@ -18,7 +18,7 @@ struct Params {
 }
 
 // Less than any number.
-const NOTHING: f32 = -3.4028235e38;
+const NOTHING: f32 = -3.40282346e38;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
@@ -54,7 +54,7 @@ fn main(
     var most: array<vec4<f32>, 7>;
     for (var r = 0; r < 2 * i32(params.rows) + 1; r++) {
         let row = top + r;
-        var sums: array<vec4<f32>, 16>;
+        var sums = array<vec4<f32>, 16>();
         for (var tap = 0; tap < params.kernel_h; tap++) {
             let iy = row * params.stride_y - params.pad_top + tap;
             // A row that no texture has.

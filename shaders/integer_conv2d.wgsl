@@ -70,15 +70,15 @@ fn main(
     for (var ty = 0u; ty < params.kernel_h; ty++) {
         for (var tx = 0u; tx < params.kernel_w; tx++) {
             let reach = vec2<i32>(i32(tx * params.dilation_x), i32(ty * params.dilation_y));
-            var inside: array<bool, PIXELS>;
-            var source: array<u32, PIXELS>;
+            var inside = array<bool, PIXELS>();
+            var source = array<u32, PIXELS>();
             for (var i = 0u; i < PIXELS; i++) {
                 let at = corner[i] + reach;
                 inside[i] = all(at >= vec2<i32>()) && all(at < size);
                 source[i] = image[i] + select(0u, u32(at.y * size.x + at.x), inside[i]);
             }
             for (var c = 0u; c < params.group_in; c++) {
-                var v: array<i32, PIXELS>;
+                var v = array<i32, PIXELS>();
                 for (var i = 0u; i < PIXELS; i++) {
                     v[i] = select(0, x[source[i] + c * area] - zero, inside[i]);
                     totals[i] += v[i];

@@ -49,11 +49,11 @@ fn offset(i: u32, sizes: vec4<u32>, strides: vec4<u32>, dimensions: u32) -> u32 
 // A NaN is larger, and smaller, than all else, so that it stays.
 fn join(a: State, b: State) -> State {
     switch KIND {
-        case 2u: { return State(select(b.value, a.value, a.value >= b.value | a.value != a.value), a.sum); }
-        case 3u: { return State(select(b.value, a.value, a.value <= b.value | a.value != a.value), a.sum); }
+        case 2u: { return State(select(b.value, a.value, (a.value >= b.value) | (a.value != a.value)), a.sum); }
+        case 3u: { return State(select(b.value, a.value, (a.value <= b.value) | (a.value != a.value)), a.sum); }
         case 4u: { return State(a.value * b.value, a.sum); }
         case 7u: {
-            let first = a.value >= b.value | a.value != a.value;
+            let first = (a.value >= b.value) | (a.value != a.value);
             // exp(-87) is as good as 0 beside 1, and infinities that are equal have no difference.
             let apart = vec4<f32>(abs(a.value - b.value));
             let e = select(exp(-min(apart, vec4<f32>(87.0))), vec4<f32>(1.0), a.value == b.value);

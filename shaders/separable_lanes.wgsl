@@ -65,7 +65,7 @@ fn main(
             let iy = top + i32(r);
             // A row that no texture has.
             let row = select(-1, i32(n) * params.in_h + iy, pair < params.pairs && iy >= 0 && iy < params.in_h);
-            var line: array<vec4<f32>, COLUMNS>;
+            var line = array<vec4<f32>, COLUMNS>();
             for (var j = 0u; j < COLUMNS; j++) {
                 line[j] = textureLoad(x, vec2<i32>(left + i32(j) * params.in4 + k, row));
             }

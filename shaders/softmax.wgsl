@@ -44,7 +44,7 @@ fn main(
     let first = line / params.stride * params.stride * params.length + line % params.stride;
 
     var kept: array<f32, KEEP>;
-    var own = -3.4028235e38;
+    var own = -3.40282346e38;
     var sum = 0.0;
     for (var i = lane / COLUMNS; i < length; i += KEEP * slices) {
         load(&kept, first, i, slices, length);

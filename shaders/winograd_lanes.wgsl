@@ -103,7 +103,7 @@ fn main(
         let odd = s1[t] - s2[t];
         let even2 = s3[t] + s4[t];
         let odd2 = s3[t] - s4[t];
-        var four: array<vec4<f32>, 4>;
+        var four = array<vec4<f32>, 4>();
         four[0] = s0[t] + even + even2;
         four[1] = odd + 2.0 * odd2;
         four[2] = even + 4.0 * even2;

@@ -32,7 +32,7 @@ fn power(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 
 fn modulo(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let rest = remainders(a, b);
-    let other_side = rest != vec4<f32>() & (rest < vec4<f32>()) != (b < vec4<f32>());
+    let other_side = (rest != vec4<f32>()) & ((rest < vec4<f32>()) != (b < vec4<f32>()));
     return select(rest, rest + b, other_side);
 }
 

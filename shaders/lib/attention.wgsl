@@ -16,7 +16,7 @@ fn row_of(strides: vec4<u32>, n: u32, head: u32, group: u32, pair: u32) -> u32 {
 
 // The score of a key that a query doesn't see. Scores themselves are greater, so that no infinity is ever computed with:
 // shaders may be compiled as if there were none.
-const EXCLUDED: f32 = -3.4028235e38;
+const EXCLUDED: f32 = -3.40282346e38;
 
 // A score, and what the mask adds; only its bits tell whether that is -inf, which excludes. A mask's lowest finite number
 // excludes only as long as there is something greater, as in PyTorch.
