@@ -72,8 +72,9 @@ fn main(
         var most = largest;
         for (var j = 0u; j < 8u; j++) {
             let other = key + j;
-            var score = weights[j];
-            if MASKED { score = masked(score, mask[mask_at + min(other, range.y - 1u) * params.mask.w]); }
+            var add = 0.0;
+            if MASKED { add = mask[mask_at + min(other, range.y - 1u) * params.mask.w]; }
+            let score = masked(weights[j], add);
             let seen = other < range.y && (params.causal == 0u || (other <= at && at - other < params.window));
             weights[j] = select(EXCLUDED, score, seen);
             most = max(most, weights[j]);
@@ -86,7 +87,9 @@ fn main(
             total += weights[j];
         }
         for (var c = 0u; c < DV4; c++) {
-            let texel = load_v(v_at / params.v.z + own, v_column + c);
+            // Behind the last key is no infinity that a weight of 0 would make NaN of.
+            let value = load_v(v_at / params.v.z + own, v_column + c);
+            let texel = select(vec4<f32>(), value, key + lane < range.y);
             var sum = sums[c] * shrink;
             for (var j = 0u; j < 8u; j++) { sum += weights[j] * subgroupShuffle(texel, j); }
             sums[c] = sum;

@@ -3,6 +3,7 @@
 // One invocation computes PIXELS pixels x 4 OUT4 channels of one group in registers. Neighbours have neighbouring pixels, in x
 // and in y; a workgroup reads the same weights. What a tap reaches beyond the image is decided once for all channels.
 // x, y, residual: row-major, [n][c][z][y][x]. w: [block of 4 OUT4 channels][tap][c][OUT4] texels, after each block its bias.
+// A dispatch adds the products of its part (`src/ops/part.rs`).
 //
 // Not measured on a GPU yet.
 
@@ -20,6 +21,7 @@ struct Params {
     before_y: u32, before_x: u32, dilation_z: u32, dilation_y: u32,
     dilation_x: u32, group_in: u32, group_out: u32, group_blocks: u32,
     first_block: u32, blocks: u32, lo: f32, hi: f32, alpha: f32,
+    from_plane: u32, from_row: u32, from_channel: u32, to_plane: u32, to_row: u32, to_channel: u32, begins: u32, ends: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -62,14 +64,14 @@ fn main(
     }
 
     let k = params.kernel_z * params.kernel_y * params.kernel_x * params.group_in;
-    var weights = id % params.blocks * (k + 1u) * OUT4;
+    let own_weights = id % params.blocks * (k + 1u) * OUT4;
     var sums: array<vec4<f32>, SUMS>;
     for (var j = 0u; j < OUT4; j++) {
-        let bias = w[weights + k * OUT4 + j];
+        let bias = select(vec4<f32>(), w[own_weights + k * OUT4 + j], params.begins == 1u);
         for (var i = 0u; i < PIXELS; i++) { sums[i * OUT4 + j] = bias; }
     }
-    for (var tz = 0u; tz < params.kernel_z; tz++) {
-        for (var ty = 0u; ty < params.kernel_y; ty++) {
+    for (var tz = params.from_plane; tz < params.to_plane; tz++) {
+        for (var ty = params.from_row; ty < params.to_row; ty++) {
             for (var tx = 0u; tx < params.kernel_x; tx++) {
                 let reach = vec3<u32>(tx * params.dilation_x, ty * params.dilation_y, tz * params.dilation_z);
                 var inside = array<bool, PIXELS>();
@@ -80,7 +82,9 @@ fn main(
                     let within = u32((at.z * size.y + at.y) * size.x + at.x);
                     source[i] = image[i] + select(0u, within, inside[i]);
                 }
-                for (var c = 0u; c < params.group_in; c++) {
+                let tap = (tz * params.kernel_y + ty) * params.kernel_x + tx;
+                var weights = own_weights + (tap * params.group_in + params.from_channel) * OUT4;
+                for (var c = params.from_channel; c < params.to_channel; c++) {
                     var v = array<f32, PIXELS>();
                     for (var i = 0u; i < PIXELS; i++) { v[i] = select(0.0, x[source[i] + c * volume], inside[i]); }
                     for (var j = 0u; j < OUT4; j++) {
@@ -101,11 +105,13 @@ fn main(
             let channel = o + 4u * j;
             let channels = min(4u, end - min(channel, end));
             var sum = sums[i * OUT4 + j];
-            if RESIDUAL {
+            if params.begins == 0u {
+                for (var l = 0u; l < channels; l++) { sum[l] += y[to + (channel + l) * params.out_volume]; }
+            } else if RESIDUAL {
                 for (var l = 0u; l < channels; l++) { sum[l] += load_residual(to + (channel + l) * params.out_volume); }
             }
-            let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
-            for (var l = 0u; l < channels; l++) { y[to + (channel + l) * params.out_volume] = value[l]; }
+            if params.ends == 1u { sum = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha); }
+            for (var l = 0u; l < channels; l++) { y[to + (channel + l) * params.out_volume] = sum[l]; }
         }
     }
 }

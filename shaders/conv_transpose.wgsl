@@ -6,6 +6,7 @@
 // weight is read once for all. Neighbouring invocations have neighbouring channels, then pixels.
 // x, y, residual: channels last, row n*H + y, column x*C/4 + c/4. w: row tap*SPAN + c/4, column (c%4)*WIDTH + o/4; the last row is
 // the bias. DEPTHWISE: one weight a channel, column c/4. As in gemm.wgsl, SPAN texels hold what the groups of four outputs read.
+// A dispatch adds the products of its part (`src/ops/part.rs`).
 //
 // Not measured on a GPU yet.
 
@@ -16,12 +17,13 @@ override ACTIVATION: u32 = 0u;
 
 struct Params {
     in_h: u32, in_w: u32, in4: u32, span4: u32,
-    out_h: u32, out_w: u32, out4: u32, count: u32,
+    out_h: u32, out_w: u32, out_c: u32, count: u32,
     kernel_y: u32, kernel_x: u32, stride_y: u32, stride_x: u32,
     before_y: u32, before_x: u32, dilation_y: u32, dilation_x: u32,
     step_y: u32, step_x: u32, phases: u32, tiles: u32,
     group_in: u32, group_out: u32, first_o: u32, width: u32,
     lo: f32, hi: f32, alpha: f32,
+    from_plane: u32, from_row: u32, from_channel: u32, to_plane: u32, to_row: u32, to_channel: u32, begins: u32, ends: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -30,10 +32,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
+fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
 fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * params.in4 + column]; }
 fn load_w(row: u32, column: u32) -> vec4<f32> { return w[row * params.width * select(4u, 1u, DEPTHWISE) + column]; }
-fn load_residual(row: u32, column: u32) -> vec4<f32> { return residual[row * params.out_w * params.out4 + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.out4 + column] = value; }
+fn load_residual(row: u32, column: u32) -> vec4<f32> { return residual[row * params.out_w * out4() + column]; }
+fn load_y(row: u32, column: u32) -> vec4<f32> { return y[row * params.out_w * out4() + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = value; }
 
 @compute @workgroup_size(64)
 fn main(
@@ -54,12 +58,13 @@ fn main(
     let first_c = 4u * o / params.group_out * params.group_in / 4u;
     let span = min(params.span4, params.in4 - first_c);
 
-    let bias = load_w(params.kernel_y * params.kernel_x * params.span4, own);
+    var bias = load_w(params.kernel_y * params.kernel_x * params.span4, own);
+    if params.begins == 0u { bias = vec4<f32>(); }
     var sums: array<vec4<f32>, PIXELS>;
     for (var i = 0u; i < PIXELS; i++) { sums[i] = bias; }
     let first_x = first_tap(at_x, params.kernel_x, params.stride_x, params.dilation_x, params.step_x);
-    var ty = first_tap(at_y, params.kernel_y, params.stride_y, params.dilation_y, params.step_y);
-    for (; ty < params.kernel_y; ty += params.step_y) {
+    let first_y = first_tap(at_y, params.kernel_y, params.stride_y, params.dilation_y, params.step_y);
+    for (var ty = next_tap(first_y, params.from_row, params.step_y); ty < params.to_row; ty += params.step_y) {
         if ty * params.dilation_y > at_y { break; }
         let iy = (at_y - ty * params.dilation_y) / params.stride_y;
         if iy >= params.in_h { continue; }
@@ -72,7 +77,7 @@ fn main(
                 inside[i] = at >= 0 && at < i32(params.in_w);
                 column[i] = select(0u, u32(at), inside[i]) * params.in4 + first_c;
             }
-            for (var c = 0u; c < span; c++) {
+            for (var c = params.from_channel; c < min(span, params.to_channel); c++) {
                 let w_row = (ty * params.kernel_x + tx) * params.span4 + c;
                 var w0 = load_w(w_row, own);
                 var w1 = vec4<f32>();
@@ -94,10 +99,12 @@ fn main(
     for (var i = 0u; i < PIXELS; i++) {
         let to = ox + i * params.stride_x;
         if to < params.out_w {
-            let column = to * params.out4 + o;
+            let column = to * out4() + o;
             var sum = sums[i];
-            if RESIDUAL { sum += load_residual(row, column); }
-            store_y(row, column, activate(ACTIVATION, sum, params.lo, params.hi, params.alpha));
+            if params.begins == 0u { sum += load_y(row, column); }
+            else if RESIDUAL { sum += load_residual(row, column); }
+            if params.ends == 1u { sum = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha); }
+            store_y(row, column, clip_channels(sum, o, params.out_c));
         }
     }
 }

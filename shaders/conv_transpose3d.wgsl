@@ -3,6 +3,7 @@
 //
 // Gathered, as in conv_transpose.wgsl. One invocation computes a pixel x 4 channels of one group; neighbours have neighbouring
 // pixels. x, y, residual: row-major, [n][c][z][y][x]. w: [block of 4 channels][tap][c] texels, after each block its bias.
+// A dispatch adds the products of its part (`src/ops/part.rs`).
 //
 // Not measured on a GPU yet.
 
@@ -18,6 +19,7 @@ struct Params {
     before: vec3<u32>, group_blocks: u32,
     step: vec3<u32>, first_block: u32,
     count: u32, lo: f32, hi: f32, alpha: f32,
+    from_plane: u32, from_row: u32, from_channel: u32, to_plane: u32, to_row: u32, to_channel: u32, begins: u32, ends: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -50,29 +52,31 @@ fn main(
     let first_c = image * params.in_c + member * params.group_in;
     let k = params.kernel.x * params.kernel.y * params.kernel.z * params.group_in;
     let weights = id / params.pixels * (k + 1u);
-    var sum = w[weights + k];
+    var sum = select(vec4<f32>(), w[weights + k], params.begins == 1u);
     var first: vec3<u32>;
     for (var d = 0u; d < 3u; d++) {
         first[d] = first_tap(cut[d], params.kernel[d], params.stride[d], params.dilation[d], params.step[d]);
     }
-    for (var tz = first.x; tz < params.kernel.x; tz += params.step.x) {
-        for (var ty = first.y; ty < params.kernel.y; ty += params.step.y) {
+    for (var tz = next_tap(first.x, params.from_plane, params.step.x); tz < params.to_plane; tz += params.step.x) {
+        for (var ty = next_tap(first.y, params.from_row, params.step.y); ty < params.to_row; ty += params.step.y) {
             for (var tx = first.z; tx < params.kernel.z; tx += params.step.z) {
                 let back = vec3<u32>(tz, ty, tx) * params.dilation;
                 let q = (cut - back) / params.stride;
                 if any(back > cut) || any(q >= params.input) { continue; }
                 let source = first_c * size + (q.x * params.input.y + q.y) * params.input.z + q.z;
                 let tap = weights + ((tz * params.kernel.y + ty) * params.kernel.z + tx) * params.group_in;
-                for (var c = 0u; c < params.group_in; c++) { sum += x[source + c * size] * w[tap + c]; }
+                for (var c = params.from_channel; c < params.to_channel; c++) { sum += x[source + c * size] * w[tap + c]; }
             }
         }
     }
 
     let channels = min(4u, params.group_out - within);
     let to = (image * params.out_c + member * params.group_out + within) * volume + at;
-    if RESIDUAL {
+    if params.begins == 0u {
+        for (var l = 0u; l < channels; l++) { sum[l] += y[to + l * volume]; }
+    } else if RESIDUAL {
         for (var l = 0u; l < channels; l++) { sum[l] += load_residual(to + l * volume); }
     }
-    let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
-    for (var l = 0u; l < channels; l++) { y[to + l * volume] = value[l]; }
+    if params.ends == 1u { sum = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha); }
+    for (var l = 0u; l < channels; l++) { y[to + l * volume] = sum[l]; }
 }

@@ -4,7 +4,8 @@
 // One invocation computes a pixel of 4 OUT4 channels of one group in registers, so that what is sampled serves as many; no columns
 // lie in memory. Where a tap falls is computed once for the channels that share it. Neighbours have neighbouring pixels.
 // x, offset, mask, y: row-major; offset [n][group][tap][y, x][pixel], mask [n][group][tap][pixel]. w: [block of 4 OUT4 channels]
-// [tap][c][OUT4] texels, after each block its bias. offset_channels: input channels to an offset. Not measured on a GPU yet.
+// [tap][c][OUT4] texels, after each block its bias. offset_channels: input channels to an offset. A dispatch
+// adds the products of its part (`src/ops/part.rs`). Not measured on a GPU yet.
 
 const OUT4: u32 = 4u;
 override MASK: bool = false;
@@ -16,6 +17,7 @@ struct Params {
     top: u32, left: u32, group_in: u32, group_out: u32,
     group_blocks: u32, first_block: u32, offset_channels: u32, pixels: u32,
     count: u32,
+    from_plane: u32, from_row: u32, from_channel: u32, to_plane: u32, to_row: u32, to_channel: u32, begins: u32, ends: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -25,20 +27,22 @@ struct Params {
 @group(0) @binding(4) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
-// The four pixels about a place, in their plane, and what they weigh: those outside nothing.
-struct Sample { pixels: vec4<u32>, weights: vec4<f32> }
+// The four pixels about a place, in their plane, and what they weigh. Those outside aren't there. Of a place that is NaN all is NaN.
+struct Sample { pixels: vec4<u32>, inside: vec4<bool>, weights: vec4<f32> }
 
-fn sample(at: vec2<f32>, scale: f32) -> Sample {
+fn sample(at: vec2<f32>) -> Sample {
     let near = floor(at);
     let far_weight = at - near;
     var result = Sample();
+    if any(is_nan(at.xyxy)) { result.weights = vec4<f32>(at.x + at.y); }
     for (var k = 0u; k < 4u; k++) {
         let far = vec2<u32>(k & 1u, k >> 1u);
         let place = near + vec2<f32>(far);
         if all(place >= vec2<f32>()) && all(place < vec2<f32>(f32(params.in_w), f32(params.in_h))) {
             let weights = select(1.0 - far_weight, far_weight, far == vec2<u32>(1u));
             result.pixels[k] = u32(place.y) * params.in_w + u32(place.x);
-            result.weights[k] = weights.x * weights.y * scale;
+            result.inside[k] = true;
+            result.weights[k] = weights.x * weights.y;
         }
     }
     return result;
@@ -64,26 +68,28 @@ fn main(
         f32(i32(p / params.out_w * params.stride_y) - i32(params.top)));
 
     let taps = params.kernel_h * params.kernel_w;
+    let k = taps * params.group_in;
     let first = member * params.group_in;
     let offset_groups = params.in_c / params.offset_channels;
-    var weight = i / params.pixels * (taps * params.group_in + 1u) * OUT4;
+    let weights = i / params.pixels * (k + 1u) * OUT4;
     var sums: array<vec4<f32>, OUT4>;
-    for (var tap = 0u; tap < taps; tap++) {
+    for (var tap = params.from_row; tap < params.to_row; tap++) {
         let step = vec2<u32>(tap % params.kernel_w * params.dilation_x, tap / params.kernel_w * params.dilation_y);
         var pixels = Sample();
-        for (var c = first; c < first + params.group_in; c++) {
-            if c == first || c % params.offset_channels == 0u {
+        var scale = 1.0;
+        var weight = weights + (tap * params.group_in + params.from_channel) * OUT4;
+        for (var c = first + params.from_channel; c < first + params.to_channel; c++) {
+            if c == first + params.from_channel || c % params.offset_channels == 0u {
                 let at = ((n * offset_groups + c / params.offset_channels) * taps + tap) * plane;
                 let moved = vec2<f32>(offset[2u * at + plane + p], offset[2u * at + p]);
-                var scale = 1.0;
                 if MASK { scale = mask[at + p]; }
-                pixels = sample(corner + vec2<f32>(step) + moved, scale);
+                pixels = sample(corner + vec2<f32>(step) + moved);
             }
             let image = (n * params.in_c + c) * params.in_h * params.in_w;
             var values = vec4<f32>();
             for (var k = 0u; k < 4u; k++) { values[k] = x[image + pixels.pixels[k]]; }
             // What lies outside is no pixel, whatever is read.
-            let value = dot(select(values, vec4<f32>(), pixels.weights == vec4<f32>()), pixels.weights);
+            let value = scale * dot(select(vec4<f32>(), values, pixels.inside), pixels.weights);
             for (var j = 0u; j < OUT4; j++) { sums[j] += value * w[weight + j]; }
             weight += OUT4;
         }
@@ -91,6 +97,11 @@ fn main(
     let end = min(o + 4u * OUT4, (member + 1u) * params.group_out);
     for (var channel = o; channel < end; channel++) {
         let j = channel - o;
-        y[(n * params.out_c + channel) * plane + p] = sums[j / 4u][j % 4u] + w[weight + j / 4u][j % 4u];
+        let to = (n * params.out_c + channel) * plane + p;
+        if params.begins == 1u {
+            y[to] = sums[j / 4u][j % 4u] + w[weights + k * OUT4 + j / 4u][j % 4u];
+        } else {
+            y[to] += sums[j / 4u][j % 4u];
+        }
     }
 }

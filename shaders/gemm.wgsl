@@ -83,13 +83,13 @@ fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32) {
         workgroupBarrier();
         for (var i = 0u; i < 4u && slice == 0u; i++) { total[i] += tile[i * ROWS * COLUMNS + place]; }
     }
-    if slice > 0u || o >= min(params.first4 + params.wide4, params.out4) { return; }
+    if slice > 0u || o >= min(params.first4 + params.wide4, out4(params)) { return; }
     for (var i = 0u; i < 4u && p + i < params.pixels; i++) {
-        let to = (first + p + i) * params.out4 + o;
+        let to = (first + p + i) * out4(params) + o;
         var value = total[i];
         if !PARTIAL { value += bias[o]; }
         if RESIDUAL { value += load_residual(to); }
-        y[to] = activate(ACTIVATION, value, params.lo, params.hi, params.alpha);
+        y[to] = clip_channels(activate(ACTIVATION, value, params.lo, params.hi, params.alpha), o, params.out_c);
     }
 }
 
@@ -158,11 +158,11 @@ fn main(
                 while tap.x >= params.kernel_w { tap += vec2<u32>(0u - params.kernel_w, 1u); }
             } else if W_COLUMNS {
                 // What pads a row is no zero.
-                let kept = select(vec4<f32>(), vec4<f32>(1.0), vec4<i32>(0, 1, 2, 3) < vec4<i32>(rest));
                 let four = w_four((rows.y + 4u * o) * params.k4 + k, params.k4, i32(params.group_out) - i32(4u * o));
-                next = mat4x4<f32>(kept * four[0], kept * four[1], kept * four[2], kept * four[3]);
+                next = mat4x4<f32>(clip_channels(four[0], k, params.w_rows), clip_channels(four[1], k, params.w_rows),
+                                   clip_channels(four[2], k, params.w_rows), clip_channels(four[3], k, params.w_rows));
             } else if W_ROWS {
-                next = w_four((rows.y + 4u * k) * params.out4 + o, params.out4, select(0, rest, o < params.out4));
+                next = w_four((rows.y + 4u * k) * out4(params) + o, out4(params), select(0, rest, o < out4(params)));
             } else {
                 next = w_four((o / 16u * params.k4 + k) * 64u + o % 16u, 16u, select(0, 4, o < params.wide4));
             }

@@ -6,7 +6,7 @@
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
 
-struct Params { splits: u32, count: u32, out4: u32, lo: f32, hi: f32, alpha: f32 }
+struct Params { splits: u32, count: u32, out_c: u32, lo: f32, hi: f32, alpha: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partial: array<vec4<f32>>;
@@ -14,6 +14,7 @@ struct Params { splits: u32, count: u32, out4: u32, lo: f32, hi: f32, alpha: f32
 @group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
+fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
 fn load_residual(at: u32) -> vec4<f32> { return residual[at]; }
 
 @compute @workgroup_size(64)
@@ -24,8 +25,8 @@ fn main(
 ) {
     let i = linear(group, groups) * 64u + lane;
     if i >= params.count { return; }
-    var sum = bias[i % params.out4];
+    var sum = bias[i % out4()];
     for (var split = 0u; split < params.splits; split++) { sum += partial[split * params.count + i]; }
     if RESIDUAL { sum += load_residual(i); }
-    y[i] = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
+    y[i] = clip_channels(activate(ACTIVATION, sum, params.lo, params.hi, params.alpha), i % out4(), params.out_c);
 }

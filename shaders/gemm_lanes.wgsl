@@ -23,7 +23,7 @@ override ADDED: bool = false;
 override ACTIVATION: u32 = 0u;
 
 struct Params {
-    pixels: u32, out_w: u32, out_hw: u32, out4: u32,
+    pixels: u32, out_w: u32, out_hw: u32, out_c: u32,
     in_h: i32, in4: i32, stride_y: i32, stride_x: i32,
     pad_top: i32, pad_left: i32, dilation_y: i32, kernel_h: i32,
     segments: i32, step: i32, run: i32, group_out: u32,
@@ -41,7 +41,8 @@ struct Params {
 @group(0) @binding(4) var residual: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.out4 + column] = value; }
+fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = value; }
 
 // Four weights of the lane's channels, from a place on.
 fn weights(at: vec2<i32>, next: vec2<i32>) -> mat4x4<f32> {
@@ -159,11 +160,12 @@ fn main(
     for (var p = 0u; p < PIXELS; p++) {
         let q = tile * PIXELS + p;
         let to_row = subgroupShuffle(out_row[p / 8u], p % 8u) + matrix * params.pixels;
-        let column = subgroupShuffle(out_x[p / 8u], p % 8u) * params.out4 + o;
-        if o < params.out4 && q < params.pixels {
+        let column = subgroupShuffle(out_x[p / 8u], p % 8u) * out4() + o;
+        if o < out4() && q < params.pixels {
             var sum = sums[p] + b;
             if RESIDUAL { sum += textureLoad(residual, vec2<u32>(column, to_row)); }
-            store_y(to_row, column, activate(ACTIVATION, sum, params.lo, params.hi, params.alpha));
+            let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
+            store_y(to_row, column, clip_channels(value, o, params.out_c));
         }
     }
 }

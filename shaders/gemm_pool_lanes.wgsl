@@ -6,19 +6,16 @@
 // block; each lane loads another pixel's texel and shuffles with constant lanes spread them, as in gemm_lanes.wgsl.
 //
 // x, y: channels last, as there. w: row (block, tap row), column k*32 + 8*(k within the texel) + lane, k over kernel_w * C/4.
-// The activation is a clamp: the maximum of clamped values is the clamped maximum.
+// `nothing`: less than any number. The activation is a clamp: the maximum of clamped values is the clamped maximum.
 
 struct Params {
     blocks: u32, strips_x: u32, strips_y: u32, rows: u32,
     pool_w: u32, pool_h: u32, pool_top: i32, pool_left: i32,
-    out_w: i32, out_h: i32, out4: u32, images: u32,
+    out_w: i32, out_h: i32, out_c: u32, images: u32,
     in_h: i32, in4: i32, stride_y: i32, stride_x: i32,
     pad_top: i32, pad_left: i32, kernel_h: i32, run: i32,
-    lo: f32, hi: f32, alpha: f32, pad: u32,
+    lo: f32, hi: f32, alpha: f32, nothing: f32,
 }
-
-// Less than any number.
-const NOTHING: f32 = -3.40282346e38;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
@@ -26,7 +23,8 @@ const NOTHING: f32 = -3.40282346e38;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
 
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.pool_w * params.out4 + column] = value; }
+fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.pool_w * out4() + column] = value; }
 
 @compute @workgroup_size(8)
 fn main(
@@ -80,17 +78,17 @@ fn main(
         let row_ok = row >= 0 && row < params.out_h;
         for (var p = 0u; p < 16u; p++) {
             let px = left + i32(p);
-            sums[p] = select(vec4<f32>(NOTHING), sums[p], row_ok && px >= 0 && px < params.out_w);
+            sums[p] = select(vec4<f32>(params.nothing), sums[p], row_ok && px >= 0 && px < params.out_w);
         }
         for (var j = 0u; j < 7u; j++) {
-            let line = max(max(sums[2u * j], sums[2u * j + 1u]), sums[2u * j + 2u]);
+            let line = maximum(maximum(sums[2u * j], sums[2u * j + 1u]), sums[2u * j + 2u]);
             if r % 2 == 1 || r == 0 {
-                most[j] = select(max(most[j], line), line, r == 0);
+                most[j] = select(maximum(most[j], line), line, r == 0);
             } else {
                 let py = first_y + u32(r) / 2u - 1u;
-                if o < params.out4 && py < params.pool_h && first_x + j < params.pool_w {
-                    let value = clamp(max(most[j], line) + b, vec4<f32>(params.lo), vec4<f32>(params.hi));
-                    store_y(n * params.pool_h + py, (first_x + j) * params.out4 + o, value);
+                if o < out4() && py < params.pool_h && first_x + j < params.pool_w {
+                    let value = activate(0u, maximum(most[j], line) + b, params.lo, params.hi, params.alpha);
+                    store_y(n * params.pool_h + py, (first_x + j) * out4() + o, clip_channels(value, o, params.out_c));
                 }
                 // It is the first row of the next window too.
                 most[j] = line;

@@ -13,7 +13,7 @@ const COLUMNS: u32 = 16u;
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
 
-struct Params { k4: u32, out4: u32, first4: u32, wide4: u32, rows: u32, lo: f32, hi: f32, alpha: f32 }
+struct Params { k4: u32, out_c: u32, first4: u32, wide4: u32, rows: u32, lo: f32, hi: f32, alpha: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -22,6 +22,7 @@ struct Params { k4: u32, out4: u32, first4: u32, wide4: u32, rows: u32, lo: f32,
 @group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
 
+fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
 fn load_residual(at: u32) -> vec4<f32> { return residual[at]; }
 
 var<workgroup> sums: array<vec4<f32>, 256>; // [slice][column]
@@ -53,10 +54,10 @@ fn main(
             if lane < half { sums[lane] += sums[lane + half]; }
             workgroupBarrier();
         }
-        if lane < COLUMNS && r < params.rows && column < params.wide4 && o < params.out4 {
+        if lane < COLUMNS && r < params.rows && column < params.wide4 && o < out4() {
             var total = sums[lane] + bias[o];
-            if RESIDUAL { total += load_residual(r * params.out4 + o); }
-            y[r * params.out4 + o] = activate(ACTIVATION, total, params.lo, params.hi, params.alpha);
+            if RESIDUAL { total += load_residual(r * out4() + o); }
+            y[r * out4() + o] = clip_channels(activate(ACTIVATION, total, params.lo, params.hi, params.alpha), o, params.out_c);
         }
     }
 }

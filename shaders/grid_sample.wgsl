@@ -2,12 +2,13 @@
 //
 // One invocation computes one texel: four channels of an output pixel.
 // x, y: channels last, row n*H + y, column x*C/4 + c/4. grid: row-major.
-// TAPS: 1 nearest, 2 bilinear, 4 bicubic. padding, align_corners: see lib/grid.wgsl. Where a place is no number, 0.
+// TAPS: 1 nearest, 2 bilinear, 4 bicubic. padding, align_corners: see lib/grid.wgsl. Where a place is NaN, so is
+// the sample.
 
 override TAPS: u32 = 2u;
 
 struct Params {
-    in_h: u32, in_w: u32, out_h: u32, out_w: u32, c4: u32, count: u32, padding: u32, align_corners: u32,
+    in_h: u32, in_w: u32, out_h: u32, out_w: u32, c: u32, count: u32, padding: u32, align_corners: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -15,8 +16,8 @@ struct Params {
 @group(0) @binding(2) var<storage, read> grid: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * params.c4 + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.c4 + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((params.c + 3u) / 4u) + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = value; }
 
 // The pixels that stand at these places, (x, y), of an infinite plane.
 fn inside_both(at: vec2<f32>, size: vec2<f32>) -> vec2<f32> {
@@ -33,8 +34,9 @@ fn main(
 ) {
     let i = linear(group, groups) * 64u + lane;
     if i >= params.count { return; }
-    let c = i % params.c4;
-    let place = i / params.c4;
+    let c4 = (params.c + 3u) / 4u;
+    let c = i % c4;
+    let place = i / c4;
     let ox = place % params.out_w;
     let row = place / params.out_w;
     let n = row / params.out_h;
@@ -55,9 +57,10 @@ fn main(
             if TAPS == 4u { tap = round(inside_both(tap, size)); }
             if all(tap >= vec2<f32>()) && all(tap < size) {
                 let weight = tap_weight(TAPS, j, fraction.y) * tap_weight(TAPS, k, fraction.x);
-                result += weight * load_x(n * params.in_h + u32(tap.y), u32(tap.x) * params.c4 + c);
+                result += weight * load_x(n * params.in_h + u32(tap.y), u32(tap.x) * c4 + c);
             }
         }
     }
-    store_y(row, ox * params.c4 + c, result);
+    if any(is_nan(given.xyxy)) { result = vec4<f32>(given.x + given.y); }
+    store_y(row, ox * c4 + c, clip_channels(result, c, params.c));
 }

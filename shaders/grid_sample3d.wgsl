@@ -1,5 +1,5 @@
 // Sampling of volumes at given places: y[n, c, oz, oy, ox] = x[n, c] at grid[n, oz, oy, ox], an (x, y, z) between -1 and 1,
-// interpolated. Where a place is no number, 0.
+// interpolated. Where a place is NaN, so is the sample.
 //
 // One invocation computes one element; neighbours have neighbouring places. x, grid, y: row-major. input, output: (depth, height,
 // width). TAPS: 1 nearest, 2 trilinear. padding, align_corners: see lib/grid.wgsl. Not measured on a GPU yet.
@@ -26,10 +26,11 @@ fn main(
     let first = 3u * (channel / params.c * volume + i % volume);
 
     let size = vec3<f32>(params.input.zyx);
+    let given = vec3<f32>(grid[first], grid[first + 1u], grid[first + 2u]);
     var at = vec3<f32>();
     for (var axis = 0u; axis < 3u; axis++) {
-        let given = along(grid[first + axis], size[axis], params.align_corners == 1u);
-        at[axis] = inside(given, size[axis], params.padding, params.align_corners == 1u);
+        let beside = along(given[axis], size[axis], params.align_corners == 1u);
+        at[axis] = inside(beside, size[axis], params.padding, params.align_corners == 1u);
     }
     let pixel = select(floor(at), round(at), TAPS == 1u);
     let fraction = at - pixel;
@@ -46,5 +47,6 @@ fn main(
             result += weight * x[row * params.input.z + place.x];
         }
     }
+    if any(is_nan(given.xyzx)) { result = given.x + given.y + given.z; }
     y[i] = result;
 }

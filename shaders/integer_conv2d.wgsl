@@ -6,6 +6,7 @@
 // instead of one subtraction a product. k counts taps, then the channels under each: a word holds four of one channel.
 // x, y: row-major, [n][c][y][x]. w: [block of OUT channels][k/4][OUT] words of four bytes, counted from -offset. Of channel o: bias,
 // scale, and one zero point for all or its own.
+// A dispatch adds the products of its part (`src/ops/part.rs`).
 //
 // Not measured on a GPU yet.
 
@@ -21,6 +22,7 @@ struct Params {
     dilation_y: u32, dilation_x: u32, pixels: u32, group_in: u32,
     group_out: u32, group_blocks: u32, blocks: u32, w_zeros: u32,
     offset: i32, zero: i32, lo: i32, hi: i32,
+    from_plane: u32, from_row: u32, from_channel: u32, to_plane: u32, to_row: u32, to_channel: u32, begins: u32, ends: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -63,11 +65,10 @@ fn main(
 
     let zero = x_zero[0];
     let k4 = (params.kernel_h * params.kernel_w * params.group_in + 3u) / 4u;
-    var k = 0u;
     var words: array<u32, OUT>;
     var sums: array<i32, SUMS>;
     var totals: array<i32, PIXELS>;
-    for (var ty = 0u; ty < params.kernel_h; ty++) {
+    for (var ty = params.from_row; ty < params.to_row; ty++) {
         for (var tx = 0u; tx < params.kernel_w; tx++) {
             let reach = vec2<i32>(i32(tx * params.dilation_x), i32(ty * params.dilation_y));
             var inside = array<bool, PIXELS>();
@@ -77,20 +78,21 @@ fn main(
                 inside[i] = all(at >= vec2<i32>()) && all(at < size);
                 source[i] = image[i] + select(0u, u32(at.y * size.x + at.x), inside[i]);
             }
-            for (var c = 0u; c < params.group_in; c++) {
+            let tap = (ty * params.kernel_w + tx) * params.group_in;
+            for (var c = params.from_channel; c < params.to_channel; c++) {
+                let k = tap + c;
                 var v = array<i32, PIXELS>();
                 for (var i = 0u; i < PIXELS; i++) {
                     v[i] = select(0, x[source[i] + c * area] - zero, inside[i]);
                     totals[i] += v[i];
                 }
-                if k % 4u == 0u {
+                if k % 4u == 0u || c == params.from_channel {
                     for (var j = 0u; j < OUT; j++) { words[j] = w[(block * k4 + k / 4u) * OUT + j]; }
                 }
                 for (var j = 0u; j < OUT; j++) {
                     let weight = i32((words[j] >> (k % 4u * 8u)) & 255u);
                     for (var i = 0u; i < PIXELS; i++) { sums[i * OUT + j] += v[i] * weight; }
                 }
-                k++;
             }
         }
     }
@@ -100,8 +102,9 @@ fn main(
         if p >= params.pixels { break; }
         let to = (p / params.out_hw * params.out_c + o) * params.out_hw + p % params.out_hw;
         for (var j = 0u; j < channels; j++) {
-            var sum = sums[i * OUT + j] - totals[i] * (w_zero[(o + j) * params.w_zeros] + params.offset) + bias[o + j];
-            if REQUANTIZE {
+            var sum = sums[i * OUT + j] - totals[i] * (w_zero[(o + j) * params.w_zeros] + params.offset);
+            if params.begins == 1u { sum += bias[o + j]; } else { sum += y[to + j * params.out_hw]; }
+            if REQUANTIZE && params.ends == 1u {
                 let value = vec4<f32>(f32(sum) * scale[o + j]);
                 sum = quantized(value, vec4<i32>(params.zero), params.lo, params.hi).x;
             }

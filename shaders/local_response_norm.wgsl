@@ -35,8 +35,9 @@ fn main(
             sums += select(vec4<f32>(), vec4<f32>(value * value), counts);
         }
     }
-    let value = load_x(row, column) * pow(params.k + params.alpha * sums, vec4<f32>(-params.beta));
-    // With k = 0 the padding would be 0 times infinity.
-    let real = vec4<u32>(0u, 1u, 2u, 3u) + 4u * (column % c4) < vec4<u32>(params.channels);
-    store_y(row, column, select(vec4<f32>(), value, real));
+    let base = params.k + params.alpha * sums;
+    // llvmpipe's pow drops NaN.
+    let factor = select(pow(base, vec4<f32>(-params.beta)), base, is_nan(base));
+    let value = load_x(row, column) * factor;
+    store_y(row, column, clip_channels(value, column % c4, params.channels));
 }

@@ -14,15 +14,7 @@ override COLUMNS: u32 = 64u;
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> places: array<i32>;
 
-// (rank, place): any pixel is larger than none, whose place is -1.
-const NOTHING: vec2<u32> = vec2<u32>(0u, 0xffffffffu);
-const NAN: u32 = 0xffffffffu;
 var<workgroup> partial: array<vec2<u32>, LANES * COLUMNS>;
-
-fn larger(a: vec2<u32>, b: vec2<u32>) -> bool {
-    let later = a.y > b.y;
-    return a.x > b.x || (a.x == b.x && later == (a.x == NAN));
-}
 
 @compute @workgroup_size(LANES * COLUMNS)
 fn main(
@@ -49,7 +41,7 @@ fn main(
     let rows = select(0u, down.y, across.y > 0u);
     var at = vec2<u32>(lane % wide, lane / wide);
     let advance = vec2<u32>(LANES % wide, LANES / wide);
-    var best = NOTHING;
+    var best = NO_PIXEL;
     while at.y < rows {
         let y = down.x + at.y * params.dilation_y;
         let place = y * params.in_w + across.x + at.x * params.dilation_x;
@@ -73,7 +65,7 @@ fn main(
     if lane > 0u || output >= params.count { return; }
 
     places[output] = i32(best.y);
-    if best.x == NOTHING.x {
+    if best.x == NO_PIXEL.x {
         values[output] = params.start;
     } else {
         values[output] = x[first + best.y];

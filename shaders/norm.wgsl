@@ -8,14 +8,15 @@
 // 2048 lines of 768 took llvmpipe 11 ms with 64 lanes and three reads; with 8 lanes that keep 2 elements, 5 ms.
 //
 // x, y: row-major, `length` elements a line. affine: (weight, bias), one for each `spatial` consecutive elements of `groups`
-// lines; then it begins anew.
+// lines; then it begins anew. shrink: a power of two, by which deviations are multiplied before they are squared, so that a sum of
+// squares doesn't overflow; eps: that of the squares of these.
 
 const KEEP: u32 = 4u; // elements of a line that an invocation keeps
 override LANES: u32 = 64u;
 override CENTRED: bool = true;
 override ACTIVATION: u32 = 0u;
 
-struct Params { lines: u32, length: u32, groups: u32, spatial: u32, eps: f32, lo: f32, hi: f32, alpha: f32 }
+struct Params { lines: u32, length: u32, groups: u32, spatial: u32, eps: f32, shrink: f32, lo: f32, hi: f32, alpha: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
@@ -29,6 +30,11 @@ fn load(kept: ptr<function, array<f32, KEEP>>, first: u32, i: u32, origin: f32) 
     for (var j = 0u; j < KEEP; j++) {
         if i + j * LANES < params.length { (*kept)[j] = x[first + i + j * LANES] - origin; }
     }
+}
+
+fn square(deviation: f32) -> f32 {
+    let small = deviation * params.shrink;
+    return small * small;
 }
 
 // The sum over the workgroup.
@@ -74,20 +80,20 @@ fn main(
             middle /= more;
             let apart = middle - mean;
             let share = more / (count + more);
-            squares += apart * apart * count * share;
+            squares += square(apart) * count * share;
             mean += apart * share;
             count += more;
         }
         for (var j = 0u; j < KEEP; j++) {
-            if i + j * LANES < params.length { squares += (kept[j] - middle) * (kept[j] - middle); }
+            if i + j * LANES < params.length { squares += square(kept[j] - middle); }
         }
     }
     if CENTRED {
         let own = mean;
         mean = total(lane, own * count) / f32(params.length);
-        squares += (own - mean) * (own - mean) * count;
+        squares += square(own - mean) * count;
     }
-    let scale = inverseSqrt(total(lane, squares) / f32(params.length) + params.eps);
+    let scale = inverseSqrt(total(lane, squares) / f32(params.length) + params.eps) * params.shrink;
 
     let entry = line % params.groups * (params.length / params.spatial);
     for (var i = lane; i < params.length; i += KEEP * LANES) {

@@ -5,7 +5,7 @@
 // (group norm, of groups that are whole texels), or SEPARATE for each of the four channels of a texel (instance norm). What fits
 // into KEEP * LANES texels is read once, more a second time: see norm.wgsl, also for how means are joined.
 //
-// x, y: row n*H + y, column x*C/4 + c/4. affine: (weight, bias) of each channel, or one for all.
+// x, y: row n*H + y, column x*C/4 + c/4. affine: (weight, bias) of each channel, or one for all. eps, shrink: as in norm.wgsl.
 
 const KEEP: u32 = 4u; // texels that an invocation keeps
 override LANES: u32 = 64u;
@@ -14,7 +14,7 @@ override ACTIVATION: u32 = 0u;
 
 struct Params {
     h: u32, w: u32, c: u32, c4: u32, span: u32, units: u32, count: u32, pairs: u32,
-    eps: f32, lo: f32, hi: f32, alpha: f32,
+    eps: f32, shrink: f32, lo: f32, hi: f32, alpha: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -33,6 +33,11 @@ fn place(i: u32, image: u32, unit: u32) -> vec3<u32> {
     let row = divide(pixel, params.w);
     let c = unit * params.span + i - pixel * params.span;
     return vec3<u32>(image * params.h + row, (pixel - row * params.w) * params.c4 + c, c);
+}
+
+fn square(deviation: vec4<f32>) -> vec4<f32> {
+    let small = deviation * params.shrink;
+    return small * small;
 }
 
 // The sum over the workgroup.
@@ -87,17 +92,17 @@ fn main(
         middle /= more;
         let apart = middle - mean;
         let share = more / (count + more);
-        squares += apart * apart * count * share;
+        squares += square(apart) * count * share;
         mean += apart * share;
         count += more;
         for (var j = 0u; j < KEEP; j++) {
-            if i + j * LANES < texels { squares += (kept[j] - middle) * (kept[j] - middle); }
+            if i + j * LANES < texels { squares += square(kept[j] - middle); }
         }
     }
     let own = mean;
     mean = joint(total(lane, own * count) / f32(texels));
-    squares += (own - mean) * (own - mean) * count;
-    let scale = inverseSqrt(joint(total(lane, squares) / f32(texels)) + params.eps);
+    squares += square(own - mean) * count;
+    let scale = inverseSqrt(joint(total(lane, squares) / f32(texels)) + params.eps) * params.shrink;
 
     for (var i = lane; i < texels; i += KEEP * LANES) {
         for (var j = 0u; j < KEEP; j++) {

@@ -20,7 +20,7 @@ override ACTIVATION: u32 = 0u;
 
 struct Params {
     rows: u32, k: u32, words: u32, chunk: u32,
-    chunks_per_block: u32, blocks: u32, out4: u32, first4: u32, wide4: u32,
+    chunks_per_block: u32, blocks: u32, out_c: u32, first4: u32, wide4: u32,
     zero: f32, lo: f32, hi: f32, alpha: f32,
 }
 
@@ -33,10 +33,11 @@ struct Params {
 @group(0) @binding(6) var<storage, read> residual: array<vec4<f32>>;
 @group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
 
+fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
 fn k4() -> u32 { return (params.k + 3u) / 4u; }
 fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * k4() + column]; }
-fn load_residual(row: u32, column: u32) -> vec4<f32> { return residual[row * params.out4 + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out4 + column] = value; }
+fn load_residual(row: u32, column: u32) -> vec4<f32> { return residual[row * out4() + column]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * out4() + column] = value; }
 
 // The numbers at one k of four outputs.
 fn weights(word: vec4<u32>, shift: u32, zero: vec4<f32>, scale: vec4<f32>) -> vec4<f32> {
@@ -100,10 +101,11 @@ fn main(
             }
             total = slice_sums[lane];
         }
-        if lane < COLUMNS && first + r < params.rows && there && o < params.out4 {
+        if lane < COLUMNS && first + r < params.rows && there && o < out4() {
             total += bias[o];
             if RESIDUAL { total += load_residual(first + r, o); }
-            store_y(first + r, o, activate(ACTIVATION, total, params.lo, params.hi, params.alpha));
+            total = activate(ACTIVATION, total, params.lo, params.hi, params.alpha);
+            store_y(first + r, o, clip_channels(total, o, params.out_c));
         }
     }
 }

@@ -46,9 +46,7 @@ fn main(
     let n = pixel / params.out_w / params.out_h;
     let iy = source(i32(oy) - params.top, params.from_y, params.to_y);
     let ix = source(i32(ox) - params.left, params.from_x, params.to_x);
-    // The constant may be infinite: what is beyond the channels must not.
-    let lanes = vec4<u32>(4u * c) + vec4<u32>(0u, 1u, 2u, 3u);
-    var value = select(vec4<f32>(), vec4<f32>(params.value), lanes < vec4<u32>(params.c));
+    var value = clip_channels(vec4<f32>(params.value), c, params.c);
     if iy >= 0 && ix >= 0 { value = load_x(n * params.in_h + u32(iy), u32(ix) * c4 + c); }
     store_y(n * params.out_h + oy, ox * c4 + c, value);
 }

@@ -21,7 +21,7 @@ fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((p
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = value; }
 
 fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
-    if KIND == 0u { return max(a, b); }
+    if KIND == 0u { return maximum(a, b); }
     return a + b;
 }
 
@@ -87,7 +87,5 @@ fn main(
         case 3u: { result = root(result, params.p, params.nan); }
         default: {}
     }
-    // What lies beyond the channels may have become infinite or NaN.
-    let channels = vec4<u32>(4u * c) + vec4<u32>(0u, 1u, 2u, 3u);
-    store_y(n * params.out_h + oy, ox * c4 + c, select(vec4<f32>(), result, channels < vec4<u32>(params.c)));
+    store_y(n * params.out_h + oy, ox * c4 + c, clip_channels(result, c, params.c));
 }

@@ -1,5 +1,5 @@
 // The scale and the zero point of quantised numbers 0..most for numbers between two: scale = (max(greatest, 0) - min(least, 0)) / most,
-// 1 where that is 0; zero_point = saturate(round(-min(least, 0) / scale)). One invocation.
+// 1 where that is 0, NaN where a number is; zero_point = saturate(round(-min(least, 0) / scale)). One invocation.
 
 struct Params { most: f32 }
 
@@ -12,10 +12,9 @@ struct Params { most: f32 }
 @compute @workgroup_size(1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     if linear(group, groups) > 0u { return; }
-    let below = -min(least[0], 0.0);
-    let range = max(greatest[0], 0.0) + below;
-    var s = 1.0;
-    if range != 0.0 { s = range / params.most; }
+    let below = -minimum(vec4<f32>(least[0]), vec4<f32>()).x;
+    let range = maximum(vec4<f32>(greatest[0]), vec4<f32>()).x + below;
+    let s = select(range / params.most, 1.0, range == 0.0);
     scale[0] = s;
     zero_point[0] = quantized(vec4<f32>(below / s), vec4<i32>(), 0, i32(params.most)).x;
 }

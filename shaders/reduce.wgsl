@@ -7,12 +7,13 @@
 //
 // x, y: row-major. Kept and reduced dimensions, at most four of each when neighbours of a kind are one: (size, stride in x),
 // innermost last, missing ones (1, 0). `identity` changes nothing when joined.
-// Elements are f32s or i32s: of these all but L2 norm and log-sum-exp; they wrap around, a mean is rounded toward zero.
+// Elements are f32s (FLOAT) or i32s: of these all but L2 norm and log-sum-exp; they wrap around, a mean is rounded toward zero.
 // KIND: 0 sum, 1 mean, 2 largest, 3 smallest, 4 product, 5 L1 norm, 6 L2 norm, 7 log-sum-exp.
 
 alias Element = f32;
 
 override KIND: u32 = 0u;
+override FLOAT: bool = true;
 override INNER: bool = true;
 override LANES: u32 = 64u;
 override COLUMNS: u32 = 1u;
@@ -46,14 +47,20 @@ fn offset(i: u32, sizes: vec4<u32>, strides: vec4<u32>, dimensions: u32) -> u32 
     return at + rest * strides[4u - dimensions];
 }
 
+fn is_odd(value: vec4<Element>) -> vec4<bool> {
+    return vec4<bool>(FLOAT) & is_nan(bitcast<vec4<f32>>(value));
+}
+
 // A NaN is larger, and smaller, than all else, so that it stays.
 fn join(a: State, b: State) -> State {
+    let odd = is_odd(a.value);
+    let number = !is_odd(b.value);
     switch KIND {
-        case 2u: { return State(select(b.value, a.value, (a.value >= b.value) | (a.value != a.value)), a.sum); }
-        case 3u: { return State(select(b.value, a.value, (a.value <= b.value) | (a.value != a.value)), a.sum); }
+        case 2u: { return State(select(b.value, a.value, ((a.value >= b.value) & number) | odd), a.sum); }
+        case 3u: { return State(select(b.value, a.value, ((a.value <= b.value) & number) | odd), a.sum); }
         case 4u: { return State(a.value * b.value, a.sum); }
         case 7u: {
-            let first = (a.value >= b.value) | (a.value != a.value);
+            let first = ((a.value >= b.value) & number) | odd;
             // exp(-87) is as good as 0 beside 1, and infinities that are equal have no difference.
             let apart = vec4<f32>(abs(a.value - b.value));
             let e = select(exp(-min(apart, vec4<f32>(87.0))), vec4<f32>(1.0), a.value == b.value);

@@ -3,11 +3,11 @@
 // One invocation computes one texel: four channels of an output pixel. Where each output row and column lies in x, the host has
 // computed once: a pixel and how far beyond it.
 // x, y: channels last, row n*H + y, column x*C/4 + c/4. positions: (pixel as an i32, fraction as an f32), of rows, then columns.
-// TAPS: 1 nearest, 2 linear, 4 cubic.
+// TAPS: 1 nearest, 2 linear, 4 cubic. rows, columns: TAPS, but 1 along an axis that is copied: 0 times an infinity is NaN.
 
 override TAPS: u32 = 2u;
 
-struct Params { in_h: u32, in_w: u32, out_h: u32, out_w: u32, c4: u32, count: u32 }
+struct Params { in_h: u32, in_w: u32, out_h: u32, out_w: u32, c4: u32, count: u32, rows: u32, columns: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -39,10 +39,10 @@ fn main(
     let down = positions[oy];
     let across = positions[params.out_h + ox];
     var result = vec4<f32>();
-    for (var j = 0u; j < TAPS; j++) {
+    for (var j = 0u; j < params.rows; j++) {
         let row = n * params.in_h + pixel(down, j, params.in_h);
         var sum = vec4<f32>();
-        for (var k = 0u; k < TAPS; k++) {
+        for (var k = 0u; k < params.columns; k++) {
             let column = pixel(across, k, params.in_w) * params.c4 + c;
             sum += tap_weight(TAPS, k, bitcast<f32>(across.y)) * load_x(row, column);
         }

@@ -1,13 +1,18 @@
 // Regions of images, resampled: y[r, c, oy, ox] is the mean of samples of x[batch[r], c] in that part of region r, each the bilinear
 // sum of four pixels. MAX: the largest of their weighted pixels instead, as ONNX has it.
 //
-// One invocation computes one element. x, y: row-major; rois: (x1, y1, x2, y2), of which `scale` makes pixels. samples: of a part along
-// each axis; 0: as many as it is long, and at most as the image. aligned: pixels are areas, and regions may be shorter than one.
+// A workgroup computes COLUMNS elements. LANES invocations share the rows of samples of each; workgroup memory joins them.
+// x, y: row-major; rois: (x1, y1, x2, y2), of which `scale` makes pixels. samples: of a part along each axis; 0: as many as it is long,
+// and at most as the image. aligned: pixels are areas, and regions may be shorter than one. start: less than all samples where MAX.
+// Of a region with NaN all is NaN.
 
 override MAX: bool = false;
+override LANES: u32 = 1u;
+override COLUMNS: u32 = 64u;
 
 struct Params {
     n: u32, c: u32, in_h: u32, in_w: u32, out_h: u32, out_w: u32, count: u32, samples: u32, scale: f32, aligned: u32,
+    start: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -23,14 +28,23 @@ fn between(at: f32, size: u32) -> vec3<f32> {
     return vec3<f32>(near, min(near + 1.0, last), select(max(at, 0.0) - near, 0.0, near >= last));
 }
 
-@compute @workgroup_size(64)
+var<workgroup> partial: array<f32, LANES * COLUMNS>;
+
+fn join(a: f32, b: f32) -> f32 {
+    if MAX { return maximum(vec4<f32>(a), vec4<f32>(b)).x; }
+    return a + b;
+}
+
+@compute @workgroup_size(LANES * COLUMNS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) invocation: u32,
 ) {
-    let i = linear(group, groups) * 64u + lane;
-    if i >= params.count { return; }
+    let lane = invocation % LANES;
+    let element = linear(group, groups) * COLUMNS + invocation / LANES;
+    // Beyond the last one it is computed again, so that all invocations meet at the barriers.
+    let i = min(element, params.count - 1u);
     let row = i / params.out_w;
     let plane = row / params.out_h;
     let part = vec2<f32>(f32(i % params.out_w), f32(row % params.out_h));
@@ -46,8 +60,12 @@ fn main(
     var samples = vec2<u32>(params.samples);
     if params.samples == 0u { samples = vec2<u32>(clamp(ceil(each), vec2<f32>(), vec2<f32>(size))); }
 
-    var result = 0.0;
-    for (var j = 0u; j < samples.y; j++) {
+    // No place that isn't a number is sampled.
+    let unknown = any(is_nan(corners));
+    if unknown { samples = vec2<u32>(); }
+
+    var result = params.start;
+    for (var j = lane; j < samples.y; j += LANES) {
         for (var k = 0u; k < samples.x; k++) {
             let within = (vec2<f32>(f32(k), f32(j)) + 0.5) / vec2<f32>(samples);
             let at = corners.xy + (part + within) * each;
@@ -63,13 +81,26 @@ fn main(
                 pixels = vec4<f32>(upper * weights * (1.0 - down.z), lower * weights * down.z);
             }
             if MAX {
-                let largest = max(max(pixels.x, pixels.y), max(pixels.z, pixels.w));
-                result = select(max(result, largest), largest, j + k == 0u);
+                result = join(result, join(join(pixels.x, pixels.y), join(pixels.z, pixels.w)));
             } else {
                 result += pixels.x + pixels.y + pixels.z + pixels.w;
             }
         }
     }
-    if !MAX { result /= f32(max(samples.x * samples.y, 1u)); }
-    y[i] = result;
+    if LANES > 1u {
+        partial[invocation] = result;
+        workgroupBarrier();
+        for (var half = LANES / 2u; half > 0u; half /= 2u) {
+            if lane < half {
+                result = join(result, partial[invocation + half]);
+                partial[invocation] = result;
+            }
+            workgroupBarrier();
+        }
+    }
+    if lane > 0u || element >= params.count { return; }
+    // Without a sample it is 0.
+    let count = samples.x * samples.y;
+    if !MAX { result /= f32(max(count, 1u)); }
+    y[element] = select(select(result, 0.0, count == 0u), corners.x + corners.y + corners.z + corners.w, unknown);
 }

@@ -2,12 +2,12 @@
 //
 // One invocation computes one element, any four bytes: it looks through the indices of its line, so that the order of updates is
 // that of the line and nobody else writes there. x, y, index, updates: row-major, at most 8 dimensions, sizes outermost first; the
-// sizes of index are x's along the axis, its stride there is 0: `length` indices, `stride` apart, are looked at. own: the
-// stride of the axis in x, whose size is `size`.
+// sizes of index are x's along the axis, its stride there is 0: the indices `first` to `end` of a line, `stride` apart, are looked at.
+// Dispatches after the first continue what y holds. own: the stride of the axis in x, whose size is `size`.
 
 struct Params {
     sizes: array<vec4<u32>, 2>, index_sizes: array<vec4<u32>, 2>, index_strides: array<vec4<u32>, 2>,
-    count: u32, size: u32, length: u32, stride: u32, own: u32,
+    count: u32, size: u32, first: u32, end: u32, stride: u32, own: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -34,10 +34,11 @@ fn main(
         inside = inside && at < params.index_sizes[d / 4u][d % 4u];
         line += at * params.index_strides[d / 4u][d % 4u];
     }
-    var value = x[i];
+    var value: u32;
+    if params.first == 0u { value = x[i]; } else { value = y[i]; }
     if inside {
         let place = i32(i / params.own % params.size);
-        for (var j = 0u; j < params.length; j++) {
+        for (var j = params.first; j < params.end; j++) {
             let at = line + j * params.stride;
             let chosen = index[at];
             if chosen == place || chosen == place - i32(params.size) { value = updated(value, updates[at]); }

@@ -3,8 +3,9 @@
 // One invocation computes one element, any four bytes: it looks through all tuples, so that the order of updates is theirs and nobody
 // else writes there. x, y: [slice][inner]; index: [tuple][k]; updates: [tuple][inner]. sizes: of the k dimensions that number the
 // slices, outermost first, at the end of eight. A tuple one of whose indices isn't there is no slice's.
+// A dispatch looks at the tuples `first` to `end`; those after the first continue what y holds.
 
-struct Params { sizes: array<vec4<u32>, 2>, count: u32, inner: u32, tuples: u32, k: u32 }
+struct Params { sizes: array<vec4<u32>, 2>, count: u32, inner: u32, first: u32, end: u32, k: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
@@ -33,8 +34,9 @@ fn main(
 ) {
     let i = linear(group, groups) * 64u + lane;
     if i >= params.count { return; }
-    var value = x[i];
-    for (var t = 0u; t < params.tuples; t++) {
+    var value: u32;
+    if params.first == 0u { value = x[i]; } else { value = y[i]; }
+    for (var t = params.first; t < params.end; t++) {
         if is_place(t, i / params.inner) { value = updated(value, updates[t * params.inner + i % params.inner]); }
     }
     y[i] = value;

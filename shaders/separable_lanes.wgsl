@@ -21,7 +21,7 @@ override ACTIVATION: u32 = 0u;
 
 struct Params {
     pairs: u32, pairs_x: u32, out_w: u32, out_h: u32,
-    out4: u32, in_h: i32, in4: i32, residual: u32,
+    out_c: u32, in_h: i32, in4: i32, residual: u32,
     pad_top: i32, pad_left: i32, groups: u32, pad: u32,
     // Of g, then of f.
     filtered_lo: f32, filtered_hi: f32, filtered_alpha: f32, lo: f32,
@@ -36,7 +36,8 @@ struct Params {
 @group(0) @binding(5) var residual: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
 
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.out4 + column] = value; }
+fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = value; }
 
 fn filtered(sum: vec4<f32>) -> vec4<f32> {
     return activate(FILTERED, sum, params.filtered_lo, params.filtered_hi, params.filtered_alpha);
@@ -94,11 +95,12 @@ fn main(
     for (var i = 0u; i < 16u; i++) {
         let row = subgroupShuffle(out_row, i / 2u);
         let px = subgroupShuffle(out_x, i / 2u) + i % 2u;
-        if lane < params.out4 && id * 8u + i / 2u < params.pairs && px < params.out_w {
-            let column = px * params.out4 + lane;
+        if lane < out4() && id * 8u + i / 2u < params.pairs && px < params.out_w {
+            let column = px * out4() + lane;
             var sum = sums[i] + first;
             if params.residual != 0u { sum += textureLoad(residual, vec2<u32>(column, row)); }
-            store_y(row, column, activate(ACTIVATION, sum, params.lo, params.hi, params.alpha));
+            let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
+            store_y(row, column, clip_channels(value, lane, params.out_c));
         }
     }
 }

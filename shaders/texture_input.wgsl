@@ -1,5 +1,5 @@
 // One image of a batch from a texture: y[c, py, px] = sum_k matrix[k][c] t[k] + offset[c], where t is the texture's color around the
-// centre of the pixel, bilinear, each texel converted before it is weighed.
+// centre of the pixel, bilinear, each texel converted before it is weighed. What counts nothing isn't read, infinite as it may be.
 //
 // One invocation computes all channels of one pixel: neighbours in a row store neighbours of a plane.
 // x: texels within `rect` (x, y, width, height). y: [channels, height, width] from element `first` on.
@@ -18,8 +18,7 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
 fn texel(column: u32, row: u32) -> vec4<f32> {
-    let color = textureLoad(x, params.rect.xy + vec2<u32>(column, row), 0);
-    return vec4<f32>(convert(color.rgb, CONVERT), color.a);
+    return convert(textureLoad(x, params.rect.xy + vec2<u32>(column, row), 0), CONVERT);
 }
 
 @compute @workgroup_size(16, 4)
@@ -29,11 +28,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var color = texel(place.first.x, place.first.y);
     // Images of the same size need no more than that.
     if any(place.beyond > vec2<f32>()) {
-        let above = mix(color, texel(place.second.x, place.first.y), place.beyond.x);
-        let below = mix(texel(place.first.x, place.second.y), texel(place.second.x, place.second.y), place.beyond.x);
-        color = mix(above, below, place.beyond.y);
+        let above = blend(color, texel(place.second.x, place.first.y), place.beyond.x);
+        let below = blend(texel(place.first.x, place.second.y), texel(place.second.x, place.second.y), place.beyond.x);
+        color = blend(above, below, place.beyond.y);
     }
-    let values = params.matrix * color + params.offset;
+    let values = affine(params.matrix, color, params.offset);
     let at = params.first + id.y * params.size.x + id.x;
     for (var c = 0u; c < params.channels; c++) { y[at + c * params.size.x * params.size.y] = values[c]; }
 }

@@ -5,7 +5,8 @@
 // KIND, what `colors` hold: IMAGE a matrix and an offset, from channels to RGBA; RAMP the colors of y[0] from `low` to
 // low + 1 / per; CLASSES those of the channels, of which the greatest shows; LABELS those of the numbers in y[0].
 // BLEND: 0 the nearest pixel, 1 bilinear. CLAMP: to 0..1. CONVERT: see `convert`. ALPHA: 0 as drawn, 1 opaque, 2 of `kept`, the
-// texels within `part`.
+// texels within `part`. What counts nothing isn't read, infinite as it may be, and NaN stays: a ramp has it in all channels, and it is
+// the greatest of scores.
 
 const IMAGE = 0u;
 const RAMP = 1u;
@@ -41,23 +42,30 @@ fn element(c: u32, column: u32, row: u32) -> u32 {
     return y[params.first + (c * params.size.y + row) * params.size.x + column];
 }
 
-fn value(c: u32, place: Around) -> f32 {
-    let near = bitcast<f32>(element(c, place.first.x, place.first.y));
-    if all(place.beyond == vec2<f32>()) { return near; }
-    let above = mix(near, bitcast<f32>(element(c, place.second.x, place.first.y)), place.beyond.x);
-    let left = bitcast<f32>(element(c, place.first.x, place.second.y));
-    let below = mix(left, bitcast<f32>(element(c, place.second.x, place.second.y)), place.beyond.x);
-    return mix(above, below, place.beyond.y);
+// Between four pixels.
+fn between(upper: vec2<f32>, lower: vec2<f32>, beyond: vec2<f32>) -> f32 {
+    let pixels = vec4<f32>(upper, lower);
+    let column = blend(pixels.xzxz, pixels.ywyw, beyond.x);
+    return blend(column, column.yxyx, beyond.y).x;
 }
+
+fn value(c: u32, place: Around) -> f32 {
+    let near = element(c, place.first.x, place.first.y);
+    if all(place.beyond == vec2<f32>()) { return bitcast<f32>(near); }
+    let upper = vec2<u32>(near, element(c, place.second.x, place.first.y));
+    let lower = vec2<u32>(element(c, place.first.x, place.second.y), element(c, place.second.x, place.second.y));
+    return between(bitcast<vec2<f32>>(upper), bitcast<vec2<f32>>(lower), place.beyond);
+}
+
+fn alpha(column: u32, row: u32) -> f32 { return textureLoad(kept, params.part.xy + vec2<u32>(column, row), 0).a; }
 
 fn kept_alpha(at: vec2<u32>) -> f32 {
     let place = taps(at, params.part_scale, params.part.zw);
-    let near = textureLoad(kept, params.part.xy + place.first, 0).a;
+    let near = alpha(place.first.x, place.first.y);
     if all(place.beyond == vec2<f32>()) { return near; }
-    let right = textureLoad(kept, params.part.xy + vec2<u32>(place.second.x, place.first.y), 0).a;
-    let left = textureLoad(kept, params.part.xy + vec2<u32>(place.first.x, place.second.y), 0).a;
-    let last = textureLoad(kept, params.part.xy + place.second, 0).a;
-    return mix(mix(near, right, place.beyond.x), mix(left, last, place.beyond.x), place.beyond.y);
+    let upper = vec2<f32>(near, alpha(place.second.x, place.first.y));
+    let lower = vec2<f32>(alpha(place.first.x, place.second.y), alpha(place.second.x, place.second.y));
+    return between(upper, lower, place.beyond);
 }
 
 fn drawn(at: vec2<u32>) -> vec4<f32> {
@@ -68,7 +76,8 @@ fn drawn(at: vec2<u32>) -> vec4<f32> {
         var greatest = value(0u, place);
         for (var c = 1u; c < params.channels; c++) {
             let score = value(c, place);
-            if score > greatest {
+            let nan = is_nan(vec4<f32>(score, greatest, 0.0, 0.0));
+            if (score > greatest || nan.x) && !nan.y {
                 greatest = score;
                 best = c;
             }
@@ -76,21 +85,23 @@ fn drawn(at: vec2<u32>) -> vec4<f32> {
         return colors[best % params.colors];
     }
     if KIND == RAMP {
-        let along = saturate((value(0u, place) - params.low) * params.per) * f32(params.colors - 1u);
+        let given = vec4<f32>(value(0u, place));
+        if is_nan(given).x { return given; }
+        let along = saturate((given.x - params.low) * params.per) * f32(params.colors - 1u);
         let first = min(u32(along), params.colors - 1u);
-        return mix(colors[first], colors[min(first + 1u, params.colors - 1u)], along - f32(first));
+        return blend(colors[first], colors[min(first + 1u, params.colors - 1u)], along - f32(first));
     }
     var channels = vec4<f32>();
     for (var c = 0u; c < params.channels; c++) { channels[c] = value(c, place); }
-    return mat4x4<f32>(colors[0], colors[1], colors[2], colors[3]) * channels + colors[4];
+    return affine(mat4x4<f32>(colors[0], colors[1], colors[2], colors[3]), channels, colors[4]);
 }
 
 fn shown(at: vec2<u32>) -> vec4<f32> {
     var color = drawn(at);
     if ALPHA == 1u { color.a = 1.0; }
     if ALPHA == 2u { color.a = kept_alpha(at); }
-    if CLAMP == 1u { color = saturate(color); }
-    return vec4<f32>(convert(color.rgb, CONVERT), color.a);
+    if CLAMP == 1u { color = select(saturate(color), color, is_nan(color)); }
+    return convert(color, CONVERT);
 }
 
 @compute @workgroup_size(16, 4)

@@ -3,21 +3,28 @@
 //
 // One workgroup serves one line. It streams over the line and collects what is better than the worst that it would give;
 // when it can take no more, it sorts (Batcher's bitonic network) and keeps the best. One pass gives BLOCK elements, and further
-// passes, for a greater k, those that come after.
+// passes, for a greater k, those that come after. A dispatch makes the passes for the results `first` to `end`.
+// PARTIAL: a line is divided into `segments` of `segment` elements, each with a workgroup that gives places only, [line][segment][k], and
+// -1 for those that it doesn't have. JOIN: such places, `candidates` for a line, are what is chosen from.
 // x, values (f32s or i32s), places: row-major; a line's elements are `stride` apart.
 
 override SMALLEST: bool = false;
 override FLOAT: bool = true;
+override PARTIAL: bool = false;
+override JOIN: bool = false;
 override LANES: u32 = 64u;
 // As many as are kept, and as many as are collected: a power of two, LANES at least.
 override BLOCK: u32 = 64u;
 
-struct Params { lines: u32, length: u32, stride: u32, k: u32 }
+struct Params {
+    lines: u32, length: u32, stride: u32, candidates: u32, k: u32, first: u32, end: u32, segments: u32, segment: u32,
+}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<u32>;
-@group(0) @binding(2) var<storage, read_write> values: array<u32>;
-@group(0) @binding(3) var<storage, read_write> places: array<i32>;
+@group(0) @binding(2) var<storage, read> chosen: array<i32>;
+@group(0) @binding(3) var<storage, read_write> values: array<u32>;
+@group(0) @binding(4) var<storage, read_write> places: array<i32>;
 
 // (rank, place): the kept ones, then the collected ones. Nothing is worse than nothing.
 const NOTHING: vec2<u32> = vec2<u32>(0u, 0xffffffffu);
@@ -29,39 +36,58 @@ fn better(a: vec2<u32>, b: vec2<u32>) -> bool {
     return a.x > b.x || (a.x == b.x && a.y < b.y);
 }
 
+// An element of the line whose first is there.
+fn entry_of(first: u32, place: u32) -> vec2<u32> {
+    let rank = order(x[first + place * params.stride], FLOAT);
+    return vec2<u32>(select(rank, ~rank, SMALLEST), place);
+}
+
 @compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let line = min(linear(group, groups), params.lines - 1u);
+    let id = min(linear(group, groups), params.lines * params.segments - 1u);
+    let line = id / params.segments;
     let outer = line / params.stride * params.stride;
     let inner = line % params.stride;
     let first = outer * params.length + inner;
+    let begin = id % params.segments * params.segment;
+    let end = min(begin + params.segment, params.candidates);
+    // The first result, and how far apart they are.
+    let to = select(outer * params.k + inner, id * params.k, PARTIAL);
+    let apart = select(params.stride, 1u, PARTIAL);
 
     // The last that an earlier pass gave.
     var last = NOTHING;
-    for (var done = 0u; done < params.k; done += BLOCK) {
-        let wanted = min(BLOCK, params.k - done);
+    if params.first > 0u {
+        let place = u32(places[to + (params.first - 1u) * apart]);
+        if place < params.length { last = entry_of(first, place); }
+    }
+    for (var done = params.first; done < params.end; done += BLOCK) {
+        let wanted = min(BLOCK, params.end - done);
         for (var i = lane; i < 2u * BLOCK; i += LANES) { entries[i] = NOTHING; }
         if lane == 0u { atomicStore(&collected, 0u); }
         workgroupBarrier();
 
         var worst = NOTHING;
-        for (var chunk = 0u; chunk < params.length; chunk += LANES) {
+        for (var chunk = begin; chunk < end; chunk += LANES) {
             let i = chunk + lane;
-            if i < params.length {
-                let rank = order(x[first + i * params.stride], FLOAT);
-                let entry = vec2<u32>(select(rank, ~rank, SMALLEST), i);
-                if better(entry, worst) && (done == 0u || better(last, entry)) {
-                    entries[BLOCK + atomicAdd(&collected, 1u)] = entry;
+            if i < end {
+                var place = i;
+                if JOIN { place = u32(chosen[line * params.candidates + i]); }
+                if place < params.length {
+                    let entry = entry_of(first, place);
+                    if better(entry, worst) && (done == 0u || better(last, entry)) {
+                        entries[BLOCK + atomicAdd(&collected, 1u)] = entry;
+                    }
                 }
             }
             workgroupBarrier();
             if lane == 0u { collected_by_all = atomicLoad(&collected); }
             let full = workgroupUniformLoad(&collected_by_all) > BLOCK - LANES;
-            if full || chunk + LANES >= params.length {
+            if full || chunk + LANES >= end {
                 for (var size = 2u; size <= 2u * BLOCK; size *= 2u) {
                     for (var step = size / 2u; step > 0u; step /= 2u) {
                         for (var i = lane; i < BLOCK; i += LANES) {
@@ -87,9 +113,9 @@ fn main(
         last = worst;
         for (var i = lane; i < wanted; i += LANES) {
             let place = entries[i].y;
-            let to = outer * params.k + (done + i) * params.stride + inner;
-            values[to] = x[first + min(place, params.length - 1u) * params.stride];
-            places[to] = i32(place);
+            let at = to + (done + i) * apart;
+            places[at] = i32(place);
+            if !PARTIAL { values[at] = x[first + min(place, params.length - 1u) * params.stride]; }
         }
         // The next pass clears what is read here.
         workgroupBarrier();

@@ -35,7 +35,7 @@ pub enum ErrorKind {
     Limit {
         /// What was to be created.
         what: String,
-        /// The limit's name in WebGPU.
+        /// The limit's name in WebGPU, or in [`Caps`](crate::kernel::Caps).
         limit: &'static str,
         /// How much is needed.
         need: u64,
@@ -82,7 +82,11 @@ pub enum ErrorKind {
 
 /// Limits whose name ends like this are in bytes, the others count.
 fn unit(limit: &str) -> &'static str {
-    if limit.ends_with("size") { " bytes" } else { "" }
+    match limit {
+        "max_loop_iterations" => " loop iterations",
+        _ if limit.ends_with("size") => " bytes",
+        _ => "",
+    }
 }
 
 impl ErrorKind {

@@ -47,7 +47,7 @@
 //! the device can do at most; a [`measure::Report`] holds both.
 //!
 //! **Write an operation.** Implement [`Op`] for a struct of attributes, with a [`kernel::Shader`] of your own, and hand it to
-//! [`Graph::add`]: nothing distinguishes it from those in [`ops`].
+//! [`Graph::add`]. Only this distinguishes it from those in [`ops`]: wgpu guards the memory accesses and loops of its shaders.
 //!
 //! # Features
 //!

@@ -543,6 +543,10 @@ fn what_is_wrong_is_said_in_one_line_and_nothing_is_left_behind() {
         (&["summary", "lenet"][..], &["model", "lenet"][..]),
         (&["summary", "digits", "--batch", "0"], &["--batch", "0"]),
         (&["summary", "vgg19", "--size", "8x8"], &["max_pool2d", "height"]),
+        // Where no adapter is used none can be chosen.
+        (&["summary", "digits", "--adapter", "abacus"], &["--adapter", "summary"]),
+        (&["summary", "digits", "--portable"], &["--portable", "summary"]),
+        (&["compare", &json, &json, "--no-cache"], &["--no-cache", "compare"]),
         (&["bench", "lenet"], &["model", "lenet"]),
         (&["bench", "digits", "--batch", "1,0"], &["--batch", "0"]),
         (&["bench", "digits", "--in-flight", "0"], &["--in-flight", "0"]),

@@ -4,6 +4,22 @@ use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
 use shadernet::selftest::{Options, Suite, TABLES, Table, Tolerance, cases, reference, run, tiers};
 use shadernet::{ContextOptions, ErrorKind, Io, Op, Shape};
 
+/// Takes numbers below 0 for 0, it says; its kernel does that to NaN too.
+#[derive(Debug)]
+struct Positive;
+
+const DROPS: &str = "
+struct Params { count: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x >= params.count { return; }
+    let nan = (bitcast<u32>(x[id.x]) & 0x7fffffffu) > 0x7f800000u;
+    y[id.x] = select(max(x[id.x], 0.0), 0.0, nan);
+}";
+
 /// Doubles, it says; its kernel triples.
 #[derive(Debug)]
 struct Double;
@@ -18,6 +34,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x < params.count { y[id.x] = 3.0 * x[id.x]; }
 }";
 
+/// The kernel that computes an element from one by that shader.
+fn elementwise(io: &Io, name: &'static str, shader: &'static str) -> Vec<Kernel> {
+    let count = io.inputs[0].elements();
+    let bindings = vec![Binding::Input(0), Binding::Output(0)];
+    let dispatch = Dispatch::new(Shader::new(name, shader, &[]), &(count as u32), bindings, count.div_ceil(64));
+    vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)]
+}
+
 impl Op for Double {
     fn name(&self) -> &'static str {
         "double"
@@ -28,11 +52,38 @@ impl Op for Double {
     }
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let count = io.inputs[0].elements();
-        let shader = Shader::new("triple", TRIPLE, &[]);
-        let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &(count as u32), bindings, count.div_ceil(64));
-        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
+        Ok(elementwise(io, "triple", TRIPLE))
+    }
+}
+
+impl Op for Positive {
+    fn name(&self) -> &'static str {
+        "positive"
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        Ok(inputs.to_vec())
+    }
+
+    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        Ok(elementwise(io, "drops", DROPS))
+    }
+}
+
+/// What it does to numbers and infinities is right; each of three NaNs, at either end and between, is missed.
+#[test]
+fn a_kernel_that_drops_nan_is_found() {
+    let tiers = tiers(&ContextOptions::from_env()).unwrap_or_else(|error| panic!("it needs a GPU adapter: {error}"));
+    let suite = Suite::new(&tiers[..1]);
+    let x = cases::random(1, [3, 5]);
+    let graph = cases::graph(&[&x], |graph, x| graph.push(Positive, x));
+    suite.check("numbers", &graph, &[&x], &reference::relu(&x), Tolerance::Exact);
+    suite.check_not_finite("planted", &graph, &[&x], |x| reference::relu(x[0]), Tolerance::Exact);
+    let report = suite.report("positive");
+    assert_eq!((report.cases, report.failed), (6, 3), "{report}");
+    let text = report.to_string();
+    for place in ["NaN at 0 of input 0", "NaN at 7 of input 0", "NaN at 14 of input 0"] {
+        assert!(text.contains(place) && text.contains("got 0, wanted NaN"), "{text}");
     }
 }
 
@@ -93,4 +144,12 @@ fn quick_is_a_part() {
         report.ops[0].cases
     };
     assert_eq!(cases(Options::new().quick()), cases(Options::new()).div_ceil(4));
+}
+
+/// By debug builds this says nothing: there all shaders have guards.
+#[test]
+fn guards_change_no_bit_of_what_the_kernels_compute() {
+    let report = run(&Options::new().device(ContextOptions::from_env()).quick().guarded(), |_| ());
+    let report = report.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"));
+    assert!(report.passed(), "{report}");
 }

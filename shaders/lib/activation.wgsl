@@ -1,12 +1,15 @@
-// The end of every kernel that can end a fused step: the activation, applied to four values.
+// The end of every kernel that can end a fused step: the activation, applied to four values. NaN stays NaN.
 //
 // code: 0 clamp to [lo, hi] (none, ReLU, ReLU6, clamp) · 1 leaky ReLU, slope alpha · 2 sigmoid · 3 tanh · 4 SiLU
 //       5 Hardswish · 6 GELU (erf) · 7 GELU (tanh) · 8 ELU, alpha · 9 SELU · 10 CELU, alpha · 11 hard sigmoid · 12 Mish
 //       13 softplus, beta is alpha · 14 softsign. Definitions: PyTorch's. `src/ops/activation.rs` chooses.
 
 fn activate(code: u32, x: vec4<f32>, lo: f32, hi: f32, alpha: f32) -> vec4<f32> {
+    return select(activated(code, x, lo, hi, alpha), x, is_nan(x));
+}
+
+fn activated(code: u32, x: vec4<f32>, lo: f32, hi: f32, alpha: f32) -> vec4<f32> {
     switch code {
-        case 0u: { return clamp(x, vec4<f32>(lo), vec4<f32>(hi)); }
         case 1u: { return select(alpha * x, x, x >= vec4<f32>()); }
         case 2u: { return sigmoid(x); }
         case 3u: { return tanh_bounded(x); }
@@ -21,19 +24,18 @@ fn activate(code: u32, x: vec4<f32>, lo: f32, hi: f32, alpha: f32) -> vec4<f32> 
         case 12u: { return mish(x); }
         case 13u: { return softplus(alpha * x) / alpha; }
         case 14u: { return x / (1.0 + abs(x)); }
-        // None: what isn't a number, which a clamp to the infinities may lose, stays so.
-        default: { return x; }
+        default: { return clamp(x, vec4<f32>(lo), vec4<f32>(hi)); }
     }
 }
 
-// exp(87) is near the largest f32: beyond it some devices give NaN rather than 0.
 fn sigmoid(x: vec4<f32>) -> vec4<f32> {
-    return 1.0 / (1.0 + exp(-clamp(x, vec4<f32>(-87.0), vec4<f32>(87.0))));
+    let e = exp_minus_abs(x);
+    return select(e, vec4<f32>(1.0), x >= vec4<f32>()) / (1.0 + e);
 }
 
 // tanh(10) is 1 in f32; some devices overflow for large arguments.
 fn tanh_bounded(x: vec4<f32>) -> vec4<f32> {
-    return tanh(clamp(x, vec4<f32>(-10.0), vec4<f32>(10.0)));
+    return select(tanh(clamp(x, vec4<f32>(-10.0), vec4<f32>(10.0))), sign(x), abs(x) > vec4<f32>(10.0));
 }
 
 // Abramowitz and Stegun, formula 7.1.26: absolute error at most 1.5e-7.
@@ -54,7 +56,6 @@ fn expm1(x: vec4<f32>) -> vec4<f32> {
     return select(exp(clamp(x, vec4<f32>(-87.0), vec4<f32>(87.0))) - 1.0, near, abs(x) <= vec4<f32>(0.5));
 }
 
-// exp(-|x|) never overflows, whatever x.
 fn softplus(x: vec4<f32>) -> vec4<f32> {
     return max(x, vec4<f32>()) + log1p(exp_minus_abs(x));
 }
@@ -67,8 +68,10 @@ fn mish(x: vec4<f32>) -> vec4<f32> {
     return x * p / (p + select(vec4<f32>(2.0), 2.0 * e * e, positive));
 }
 
+// exp(-|x|), which never overflows. Beyond 87, where some devices give NaN, it is less than the smallest normal f32: 0, so that
+// its product with an infinity is NaN, as in PyTorch.
 fn exp_minus_abs(x: vec4<f32>) -> vec4<f32> {
-    return exp(-min(abs(x), vec4<f32>(87.0)));
+    return select(exp(-min(abs(x), vec4<f32>(87.0))), vec4<f32>(), abs(x) > vec4<f32>(87.0));
 }
 
 // log(1 + x) = 2 artanh(x / (x + 2)) for x in [0, 1]: relative error at most 2e-8 and roundings, where log itself would lose

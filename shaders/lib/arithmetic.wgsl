@@ -8,8 +8,8 @@ fn combine(kind: u32, a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
         case 1u: { return a - b; }
         case 2u: { return a * b; }
         case 3u: { return a / b; }
-        case 4u: { return max(a, b); }
-        case 5u: { return min(a, b); }
+        case 4u: { return maximum(a, b); }
+        case 5u: { return minimum(a, b); }
         case 6u: { return power(a, b); }
         case 7u: { return modulo(a, b); }
         case 8u: { return remainders(a, b); }
@@ -17,17 +17,27 @@ fn combine(kind: u32, a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     }
 }
 
-// WGSL's pow is for positive bases only. Squares, which everybody takes, are exact.
+// As IEEE 754 defines it, also of zeros, infinities and NaN: WGSL's pow is for positive numbers only. Squares, which everybody
+// takes, are exact.
 fn power(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
+    let one = vec4<f32>(1.0);
+    let infinity = vec4<u32>(0x7f800000u);
+    let bits = bitcast<vec4<u32>>(a);
     let size = abs(a);
-    let zero = select(size, 1.0 / size, b < vec4<f32>());
-    let positive = select(pow(size, b), zero, size == vec4<f32>());
-    let odd = floor(0.5 * b) * 2.0 != b;
+    // What lies at an end of the positive numbers stays there or goes to the other end; an infinite power goes to one.
+    let from_end = (size == vec4<f32>()) | (bitcast<vec4<u32>>(size) == infinity);
+    let at_end = from_end | (bitcast<vec4<u32>>(abs(b)) == infinity);
+    let up = (size > one) == (b > vec4<f32>());
+    let end = select(bitcast<vec4<f32>>(select(vec4<u32>(), infinity, up)), one, size == one);
+    let positive = select(pow(size, b), end, at_end);
     // Not a number, of bits that no compiler can fold.
-    let nothing = bitcast<vec4<f32>>(bitcast<vec4<u32>>(a) | vec4<u32>(0x7fc00000u));
-    let negative = select(select(positive, -positive, odd), nothing, floor(b) != b);
-    let general = select(positive, negative, a < vec4<f32>());
-    return select(select(general, vec4<f32>(1.0), b == vec4<f32>()), a * a, b == vec4<f32>(2.0));
+    let nothing = bitcast<vec4<f32>>(bits | vec4<u32>(0x7fc00000u));
+    let whole = floor(b) == b;
+    let odd = whole & (floor(0.5 * b) * 2.0 != b);
+    let negative = select(nothing, select(positive, -positive, odd), whole | from_end);
+    let general = select(positive, negative, bits >= vec4<u32>(0x80000000u));
+    let number = select(general, nothing, is_nan(a) | is_nan(b));
+    return select(select(number, one, (b == vec4<f32>()) | (a == one)), a * a, b == vec4<f32>(2.0));
 }
 
 fn modulo(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {

@@ -14,19 +14,23 @@ fn row_of(strides: vec4<u32>, n: u32, head: u32, group: u32, pair: u32) -> u32 {
     return n * strides.x + (head * group + pair % group) * strides.y + pair / group * strides.z;
 }
 
-// The score of a key that a query doesn't see. Scores themselves are greater, so that no infinity is ever computed with:
-// shaders may be compiled as if there were none.
+// The score of a key that a query doesn't see. Scores that count are greater.
 const EXCLUDED: f32 = -3.40282346e38;
 
-// A score, and what the mask adds; only its bits tell whether that is -inf, which excludes. A mask's lowest finite number
-// excludes only as long as there is something greater, as in PyTorch.
+// A score, and what the mask adds. A sum of -inf, by its bits, excludes. A mask's lowest finite number excludes only as long as
+// there is something greater, as in PyTorch. NaN stays.
 fn masked(score: f32, mask: f32) -> f32 {
-    return select(max(score + mask, -3.3e38), EXCLUDED, bitcast<u32>(mask) == 0xff800000u);
+    let sum = vec4<f32>(score + mask);
+    let seen = select(max(sum.x, -3.3e38), sum.x, is_nan(sum).x);
+    return select(seen, EXCLUDED, bitcast<u32>(sum.x) == 0xff800000u);
 }
 
-// exp(score - largest), and 0 for what is excluded, be everything so. (exp(-87) is about the smallest normal f32.)
+// exp(score - largest), and 0 for what is excluded, be everything so. (exp(-87) is about the smallest normal f32.) What is NaN
+// makes a sum of weights NaN, though a largest score may have lost it.
 fn weight(score: vec4<f32>, largest: vec4<f32>) -> vec4<f32> {
-    return select(exp(max(score - largest, vec4<f32>(-87.0))), vec4<f32>(), score == vec4<f32>(EXCLUDED));
+    let apart = score - largest;
+    let e = select(exp(max(apart, vec4<f32>(-87.0))), apart, is_nan(apart));
+    return select(e, vec4<f32>(), score == vec4<f32>(EXCLUDED));
 }
 
 // The first key and the one past the last of a split's share of those that queries at the positions first..last see.

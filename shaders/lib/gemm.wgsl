@@ -1,7 +1,7 @@
 // What the kernels of the implicit GEMM share: parameters, where the operands lie.
 
 struct Params {
-    pixels: u32, out_w: u32, out_hw: u32, out4: u32,
+    pixels: u32, out_w: u32, out_hw: u32, out_c: u32,
     in_h: u32, in_w: u32, in_c: u32, in4: u32,
     stride_y: u32, stride_x: u32, pad_top: i32, pad_left: i32,
     dilation_y: u32, dilation_x: u32, kernel_w: u32, taps: u32,
@@ -12,6 +12,11 @@ struct Params {
     share4: u32, lo: f32, hi: f32, alpha: f32,
     // Batched product: sizes of the batch dimensions, and how many rows each operand moves along them.
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
+}
+
+// Texels of a pixel's output channels.
+fn out4(params: Params) -> u32 {
+    return (params.out_c + 3u) / 4u;
 }
 
 fn matrices(params: Params) -> u32 {

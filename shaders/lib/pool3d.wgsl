@@ -1,7 +1,5 @@
 // The parameters of pooling of volumes.
 
-override ADAPTIVE: bool = false;
-
 struct Params {
     input: vec3<u32>, count: u32,
     output: vec3<u32>, parity: u32,

@@ -24,11 +24,17 @@ fn window(
     return vec3<u32>(u32(start + skipped * d), u32(max(inside, 0)), u32(counted));
 }
 
+// x^p for x of 0 and more, or NaN, which llvmpipe's pow drops.
+fn positive_power(x: vec4<f32>, p: f32) -> vec4<f32> {
+    let power = select(pow(x, vec4<f32>(p)), vec4<f32>(), x == vec4<f32>());
+    return select(power, x, is_nan(x));
+}
+
 // x^p, which `pow` has for positive x alone. parity of p: 0 even, 1 odd, 2 broken.
 fn power(x: vec4<f32>, p: f32, parity: u32, nan: f32) -> vec4<f32> {
     if p == 1.0 { return x; }
     if p == 2.0 { return x * x; }
-    let magnitude = select(pow(abs(x), vec4<f32>(p)), vec4<f32>(), x == vec4<f32>());
+    let magnitude = positive_power(abs(x), p);
     switch parity {
         case 0u: { return magnitude; }
         case 1u: { return sign(x) * magnitude; }
@@ -40,7 +46,7 @@ fn power(x: vec4<f32>, p: f32, parity: u32, nan: f32) -> vec4<f32> {
 fn root(x: vec4<f32>, p: f32, nan: f32) -> vec4<f32> {
     if p == 1.0 { return x; }
     if p == 2.0 { return sqrt(x); }
-    let magnitude = select(pow(abs(x), vec4<f32>(1.0 / p)), vec4<f32>(), x == vec4<f32>());
+    let magnitude = positive_power(abs(x), 1.0 / p);
     // What is NaN already compares with nothing.
     return select(vec4<f32>(nan), magnitude, x >= vec4<f32>());
 }

@@ -1,4 +1,5 @@
-// What becomes of an element and an update. KIND: 0 the update, 1 sum, 2 product, 3 maximum, 4 minimum; FLOAT: of f32s, else i32s.
+// What becomes of an element and an update. KIND: 0 the update, 1 sum, 2 product, 3 maximum, 4 minimum (NaN where
+// one is NaN); FLOAT: of f32s, else i32s.
 
 override KIND: u32 = 0u;
 override FLOAT: bool = true;
@@ -10,8 +11,8 @@ fn updated(old: u32, update: u32) -> u32 {
         let b = bitcast<f32>(update);
         switch KIND {
             case 2u: { return bitcast<u32>(a * b); }
-            case 3u: { return bitcast<u32>(max(a, b)); }
-            case 4u: { return bitcast<u32>(min(a, b)); }
+            case 3u: { return bitcast<u32>(maximum(vec4<f32>(a), vec4<f32>(b)).x); }
+            case 4u: { return bitcast<u32>(minimum(vec4<f32>(a), vec4<f32>(b)).x); }
             default: { return bitcast<u32>(a + b); }
         }
     }

@@ -16,12 +16,42 @@ fn nearest(at: vec2<u32>, scale: vec2<f32>, size: vec2<u32>) -> Around {
     return Around(first, first, vec2<f32>());
 }
 
-// IEC 61966-2-1, extended to negative values and beyond 1. `how`: 0 as it is, 1 linear to sRGB, 2 sRGB to linear.
-fn convert(color: vec3<f32>, how: u32) -> vec3<f32> {
+// What is neither infinite nor NaN. By the bits: compilers may assume that no number is either.
+fn is_finite(x: vec4<f32>) -> vec4<bool> {
+    return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7f800000u)) != vec4<u32>(0x7f800000u);
+}
+
+fn is_nan(x: vec4<f32>) -> vec4<bool> {
+    return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
+}
+
+// From `a` to `b`. What counts nothing isn't read: 0 times an infinity is NaN. Not `mix`, which may subtract one from another.
+fn blend(a: vec4<f32>, b: vec4<f32>, beyond: f32) -> vec4<f32> {
+    if beyond == 0.0 { return a; }
+    return a * (1.0 - beyond) + b * beyond;
+}
+
+// matrix * x + offset, where what the matrix has a zero for isn't read either.
+fn affine(matrix: mat4x4<f32>, x: vec4<f32>, offset: vec4<f32>) -> vec4<f32> {
+    var sum = vec4<f32>();
+    for (var k = 0u; k < 4u; k++) {
+        let none = (bitcast<vec4<u32>>(matrix[k]) & vec4<u32>(0x7fffffffu)) == vec4<u32>();
+        sum += select(matrix[k] * x[k], vec4<f32>(), none);
+    }
+    return sum + offset;
+}
+
+// IEC 61966-2-1, extended to negative values and beyond 1, of red, green and blue. `how`: 0 as it is, 1 linear to sRGB, 2 sRGB to
+// linear. Infinities and NaN stay.
+fn convert(color: vec4<f32>, how: u32) -> vec4<f32> {
     if how == 0u { return color; }
     let c = abs(color);
+    var curve: vec4<f32>;
     if how == 1u {
-        return sign(color) * select(1.055 * pow(c, vec3<f32>(1.0 / 2.4)) - 0.055, 12.92 * c, c <= vec3<f32>(0.0031308));
+        curve = select(1.055 * pow(c, vec4<f32>(1.0 / 2.4)) - 0.055, 12.92 * c, c <= vec4<f32>(0.0031308));
+    } else {
+        curve = select(pow((c + 0.055) / 1.055, vec4<f32>(2.4)), c / 12.92, c <= vec4<f32>(0.04045));
     }
-    return sign(color) * select(pow((c + 0.055) / 1.055, vec3<f32>(2.4)), c / 12.92, c <= vec3<f32>(0.04045));
+    let converted = select(color, sign(color) * curve, is_finite(color));
+    return vec4<f32>(converted.rgb, color.a);
 }

@@ -9,3 +9,8 @@ fn first_tap(at: u32, kernel: u32, stride: u32, dilation: u32, step: u32) -> u32
     }
     return kernel;
 }
+
+// The first tap that isn't before `begin`, of those that follow `first` at every `step`.
+fn next_tap(first: u32, begin: u32, step: u32) -> u32 {
+    return first + (max(begin, first) - first + step - 1u) / step * step;
+}

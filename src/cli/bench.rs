@@ -38,7 +38,7 @@ pub(super) struct MeasureArgs {
     /// How many frames to measure each time [default: until the median is known to 2 %]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
-    /// The seconds after which to be content with what there is, each time
+    /// The seconds after which to be content with what there is, each time: to a frame or two, the warm-up included
     #[arg(long, value_name = "S", default_value_t = 3.0, conflicts_with = "frames")]
     time: f64,
     #[command(flatten)]
@@ -126,7 +126,7 @@ fn cells(at: &AtBatch, Measured { in_flight, latency, throughput }: &Measured) -
         in_flight.to_string(),
         time(latency.p50),
         // Half of the interval lies on each side, more or less.
-        format!("{:.1}", 50.0 * latency.uncertainty()),
+        if latency.count > 1 { format!("{:.1}", 50.0 * latency.uncertainty()) } else { "–".into() },
         time(latency.p90),
         time(latency.p99),
         time(latency.min),

@@ -34,14 +34,19 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
         let problem = format!("nothing in it can be compared with {}", args.before.display());
         return Err(ErrorKind::file(&args.after, problem).into());
     }
-    let frames = format!(
-        "within noise: the 95 % confidence intervals of the medians overlap, or they differ by less than {} %",
-        100.0 * Comparison::NOISE
-    );
-    let steps = format!(
-        "within noise: they differ by less than {} %; the intervals of steps aren't known",
-        100.0 * Comparison::STEP_NOISE
-    );
+    let frames = match percent(comparison.frame_noise) {
+        Some(noise) => format!("within noise: less than {noise}"),
+        None => "no frame is judged: a report doesn't say how its times scatter".to_owned(),
+    };
+    let steps = match (percent(comparison.step_noise), comparison.common.exp()) {
+        (Some(noise), common) => {
+            format!("within noise: less than {noise} beside the {common:.3} times that all have in common")
+        }
+        (None, _) => {
+            "no step is judged: the reports don't say how their times scatter, or timed them in different ways"
+                .to_owned()
+        }
+    };
     for (what, changes, noise) in [("frame", &comparison.frames, frames), ("step", &comparison.steps, steps)] {
         if !changes.is_empty() {
             let mut table = table(&[what, "before ms", "after ms", "ratio", "verdict"], 1);
@@ -56,6 +61,11 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
         }
         _ => Ok(()),
     }
+}
+
+/// What a logarithm of a ratio is in percent; none of an infinite one.
+fn percent(noise: f64) -> Option<String> {
+    noise.is_finite().then(|| format!("{:.0} %", 100.0 * noise.exp_m1()))
 }
 
 fn cells(change: &Change) -> [String; 5] {

@@ -1,7 +1,7 @@
 //! `shadernet demo`: handwritten digits, a photograph, and how fast three networks run.
 
 use super::bench::ms;
-use super::run::ranked;
+use super::classes::Scores;
 use super::{DeviceArgs, Progress, Result, adapter_line, table};
 use ::image::imageops::{FilterType, resize};
 use ::image::{RgbImage, load_from_memory};
@@ -40,7 +40,7 @@ fn digits(context: &Context, out: &mut dyn Write) -> Result {
     let (network, weights) = shipped("digits")?;
     let session = Model::new(context, &network.graph(&weights, None)?)?.session(count)?;
     let logits = session.run_blocking(&[&images])?.swap_remove(0).into_f32()?;
-    let read: Vec<(usize, f64)> = logits.chunks_exact(10).map(|logits| ranked(logits)[0]).collect();
+    let read: Vec<(usize, f64)> = logits.chunks_exact(10).map(|logits| Scores::Logits.ranked(logits)[0]).collect();
     drop(progress);
 
     let is = |of: &[u8], i: usize| usize::from(of[i]) == read[i].0;
@@ -127,9 +127,7 @@ fn speed(context: &Context, out: &mut dyn Write) -> Result {
         for batch in [1, many] {
             progress.announce(&format!("measuring {name}, batch {batch}"));
             let bench = Bench::new(&model, batch)?;
-            // A slow device must not make this a matter of minutes.
-            let slow = bench.first() > Duration::from_secs(2);
-            let effort = if slow { Effort::Frames(2) } else { Effort::within(Duration::from_secs(1)) };
+            let effort = Effort::within(Duration::from_secs(1));
             let (one, two) = (bench.measure(1, effort)?, bench.measure(2, effort)?);
             let (first, latency) = (measure::digits(ms(bench.first())), measure::digits(ms(one.latency.p50)));
             let cells = [

@@ -3,6 +3,7 @@
 use super::report::fresh_peaks;
 use super::{DeviceArgs, Result, driver};
 use shadernet::gpu::adapters;
+use shadernet::kernel::Caps;
 use shadernet::{Context, wgpu};
 use std::io::Write;
 
@@ -20,13 +21,14 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
         let info = adapter.get_info();
         let is_taken = !marked && info == *taken.info();
         marked |= is_taken;
-        let profile = if is_taken { Ok(taken.caps().profile()) } else { would_get(&adapter) };
+        let caps = if is_taken { Ok(taken.caps().clone()) } else { would_get(&adapter) };
         writeln!(out, "{} {}", if is_taken { "*" } else { " " }, info.name)?;
         let mut line = |what: &str, value: String| writeln!(out, "    {what:<23} {value}");
         line("type", device_type(info.device_type).into())?;
         line("backend", info.backend.to_string())?;
         line("driver", driver(&info))?;
-        line("kernel profile", profile.map_or_else(|error| format!("none: {error}"), str::to_owned))?;
+        let profile = caps.as_ref().map(|caps| caps.profile().to_owned());
+        line("kernel profile", profile.unwrap_or_else(|error| format!("none: {error}")))?;
         let has = |feature| adapter.features().contains(feature);
         let yes = |feature| String::from(if has(feature) { "yes" } else { "no" });
         let lanes = match (info.subgroup_min_size, info.subgroup_max_size) {
@@ -44,6 +46,9 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
         line("max workgroup memory", bytes(limits.max_compute_workgroup_storage_size.into()))?;
         line("max workgroup size", format!("{} invocations", limits.max_compute_invocations_per_workgroup))?;
         line("max texture", format!("{0} x {0}", limits.max_texture_dimension_2d))?;
+        if let Some(most) = caps.ok().map(|caps| caps.max_loop_iterations).filter(|&most| most < u32::MAX) {
+            line("max loop iterations", format!("{most} by one invocation"))?;
+        }
         if is_taken && args.peaks {
             line("measured", fresh_peaks(&taken, device)?.to_string())?;
         }
@@ -51,8 +56,8 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
     Ok(())
 }
 
-/// The profile of kernels that an adapter would get if it were taken.
-fn would_get(adapter: &wgpu::Adapter) -> Result<&'static str> {
+/// The capabilities that an adapter would have if it were taken.
+fn would_get(adapter: &wgpu::Adapter) -> Result<Caps> {
     let descriptor = wgpu::DeviceDescriptor {
         required_features: Context::required_features(adapter),
         required_limits: adapter.limits(),
@@ -60,7 +65,7 @@ fn would_get(adapter: &wgpu::Adapter) -> Result<&'static str> {
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
     let context = pollster::block_on(Context::from_wgpu(adapter, &device, &queue)?.with_lanes())?;
-    Ok(context.caps().profile())
+    Ok(context.caps().clone())
 }
 
 fn device_type(of: wgpu::DeviceType) -> &'static str {

@@ -1,6 +1,7 @@
 //! The `shadernet` command: a file a subcommand. What several of them say or ask is here.
 
 mod bench;
+mod classes;
 mod compare;
 mod demo;
 mod devices;
@@ -114,6 +115,23 @@ impl DeviceArgs {
         folder.map(|folder| folder.join("shadernet"))
     }
 
+    /// Checks that nothing is said of an adapter where none is used.
+    fn unused(&self, subcommand: &str) -> Result {
+        let given = [
+            ("--adapter", self.adapter.is_some()),
+            ("--backend", self.backend.is_some()),
+            ("--portable", self.portable),
+            ("--matrix-units", self.matrix_units),
+            ("--no-cache", self.no_cache),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((option, _)) => {
+                Err(ErrorKind::argument(option, "a subcommand that uses an adapter", subcommand).into())
+            }
+        }
+    }
+
     fn context(&self) -> Result<Context> {
         Ok(pollster::block_on(Context::with(&self.options()))?)
     }
@@ -141,11 +159,11 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result {
     match &cli.command {
         Command::Devices(args) => devices::devices(args, &cli.device, out),
         Command::Run(args) => run::run(args, &cli.device, out),
-        Command::Summary(args) => summary::summary(args, out),
+        Command::Summary(args) => cli.device.unused("summary").and_then(|()| summary::summary(args, out)),
         Command::Bench(args) => bench::bench(args, &cli.device, out),
         Command::Profile(args) => profile::profile(args, &cli.device, out),
         Command::Tune(args) => tune::tune(args, &cli.device, out),
-        Command::Compare(args) => compare::compare(args, out),
+        Command::Compare(args) => cli.device.unused("compare").and_then(|()| compare::compare(args, out)),
         Command::Selftest(args) => selftest::selftest(args, &cli.device, out),
         Command::Demo => demo::demo(&cli.device, out),
     }

@@ -50,9 +50,22 @@ impl ModelArgs {
         path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")).then_some(path)
     }
 
-    /// What is said of the open sizes of a file.
-    pub(super) fn bindings(&self) -> Bindings {
-        self.dim.iter().fold(Bindings::new(), |bindings, (name, size)| bindings.size(name, *size))
+    /// The ONNX file with what is said of its open sizes, if it is one.
+    pub(super) fn open_file(&self) -> shadernet::Result<Option<(Onnx, Bindings)>> {
+        let Some(path) = self.file() else { return Ok(None) };
+        for (argument, given) in [("--weights", self.weights.is_some()), ("--seed", self.seed.is_some())] {
+            if given {
+                return Err(ErrorKind::argument(argument, "a network without weights of its own", &self.model).into());
+            }
+        }
+        let mut bindings = Bindings::new();
+        for (i, (name, size)) in self.dim.iter().enumerate() {
+            if self.dim[..i].iter().any(|(other, _)| other == name) {
+                return Err(ErrorKind::argument("--dim", "each name once", format!("\"{name}\" twice")).into());
+            }
+            bindings = bindings.size(name, *size);
+        }
+        Ok(Some((Onnx::open(path)?, bindings)))
     }
 
     /// One of the crate's networks, with its weights.
@@ -71,22 +84,35 @@ impl ModelArgs {
 
     /// The network, for images of this height and width if not of the usual ones.
     pub(super) fn open(&self, size: Option<[usize; 2]>) -> Result<Opened> {
-        let Some(path) = self.file() else {
+        let Some((file, mut bindings)) = self.open_file()? else {
             let (network, weights) = self.own()?;
             let origin = self.describe(&weights);
             return Ok(Opened::Own { network, weights, size, origin });
         };
-        for (argument, given) in [("--weights", self.weights.is_some()), ("--seed", self.seed.is_some())] {
-            if given {
-                return Err(ErrorKind::argument(argument, "a network without weights of its own", &self.model).into());
-            }
-        }
-        let (file, mut bindings) = (Onnx::open(path)?, self.bindings());
         if let Some([height, width]) = size {
-            bindings = sized(&file, bindings, [height, width])?;
+            bindings = self.sized(&file, bindings, [height, width])?;
         }
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = Path::new(&self.model).file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Opened::File { name, file, bindings })
+    }
+
+    /// Binds the open height and width of the one input that is an image.
+    fn sized(&self, file: &Onnx, bindings: Bindings, [height, width]: [usize; 2]) -> shadernet::Result<Bindings> {
+        let wrong = |got: String| ErrorKind::argument("--size", "one input [N, C, H, W] whose H and W are open", got);
+        let [input] = file.inputs() else { return Err(wrong(format!("{} inputs", file.inputs().len())).into()) };
+        let Some([_, _, h, w]) = input.sizes.as_deref() else {
+            return Err(wrong(format!("\"{}\"", input.name)).into());
+        };
+        let bound = |bindings: Bindings, size: &Size, value: usize| match size {
+            Size::Named(name) if self.dim.iter().any(|(given, _)| given == name) => {
+                Err(wrong(format!("one that --dim {name} binds")))
+            }
+            Size::Named(name) => Ok(bindings.size(name, value)),
+            Size::Fixed(fixed) if *fixed == value => Ok(bindings),
+            Size::Fixed(fixed) => Err(wrong(format!("{fixed}, which is fixed"))),
+            Size::Open => Err(wrong("one without a name".into())),
+        };
+        Ok(bound(bound(bindings, h, height)?, w, width)?)
     }
 
     /// Where the weights of one of the crate's networks come from.
@@ -106,20 +132,6 @@ impl ModelArgs {
         }
         Ok(())
     }
-}
-
-/// The open height and width of the one input that is an image.
-fn sized(file: &Onnx, bindings: Bindings, [height, width]: [usize; 2]) -> shadernet::Result<Bindings> {
-    let wrong = |got: String| ErrorKind::argument("--size", "one input [N, C, H, W] whose H and W are open", got);
-    let [input] = file.inputs() else { return Err(wrong(format!("{} inputs", file.inputs().len())).into()) };
-    let Some([_, _, h, w]) = input.sizes.as_deref() else { return Err(wrong(format!("\"{}\"", input.name)).into()) };
-    let bound = |bindings: Bindings, size: &Size, value: usize| match size {
-        Size::Named(name) => Ok(bindings.size(name, value)),
-        Size::Fixed(fixed) if *fixed == value => Ok(bindings),
-        Size::Fixed(fixed) => Err(wrong(format!("{fixed}, which is fixed"))),
-        Size::Open => Err(wrong("one without a name".into())),
-    };
-    Ok(bound(bound(bindings, h, height)?, w, width)?)
 }
 
 impl Opened {

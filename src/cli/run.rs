@@ -1,6 +1,7 @@
 //! `shadernet run`: a network on an image or an array.
 
 use super::bench::first;
+use super::classes::{Scores, write_top};
 use super::run_file;
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, within};
 use shadernet::import::{image, npy};
@@ -22,7 +23,8 @@ pub(super) struct RunArgs {
     /// Write each output as DIR/NAME.npy, and as DIR/NAME.png if it is a picture
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Print the best classes with their probabilities [default: 5, without --output]
+    /// Print the classes of the first output that are most probable: its numbers, or their softmax where they are no probabilities
+    /// [default: 5, without --output, of a network that classifies or a file that gives probabilities]
     #[arg(long, value_name = "K")]
     top: Option<usize>,
     /// Run a single image this many times in one batch [default: as many images as there are]
@@ -33,11 +35,11 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let batch = args.batch.map(|batch| within("--batch", batch, MOST_BATCH)).transpose()?;
     let top = args.top.map(|top| within("--top", top, usize::from(u16::MAX))).transpose()?;
-    if args.model.file().is_some() {
+    if let Some((file, bindings)) = args.model.open_file()? {
         if args.batch.is_some() {
             return Err(ErrorKind::argument("--batch", "none: the arrays say it", "a number").into());
         }
-        return run_file::run(&args.model, &args.input, args.output.as_deref(), top, device, out);
+        return run_file::run((&file, &bindings), &args.input, args.output.as_deref(), top, device, out);
     }
     let (network, weights) = args.model.own()?;
     let classifies = network.preprocess != Preprocess::Picture;
@@ -79,7 +81,8 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     let top = top.or((args.output.is_none() && classifies).then_some(5));
     if let Some(top) = top {
         let class = if network.preprocess == Preprocess::Digit { "digit" } else { "class" };
-        write_top(outputs[0].1, batch, top, class, out)?;
+        let (port, values) = outputs[0];
+        write_top((port, values, Scores::Logits), top, class, out)?;
     }
     let tuned = match session.plan().tuned() {
         0 => String::new(),
@@ -137,27 +140,4 @@ fn write_files(dir: &Path, outputs: &[(&Port, &[f32])], pictures: bool, out: &mu
         }
     }
     Ok(())
-}
-
-/// The best classes of each image of a batch.
-pub(super) fn write_top(logits: &[f32], batch: usize, top: usize, class: &str, out: &mut dyn Write) -> Result {
-    for (i, logits) in logits.chunks_exact(logits.len() / batch).enumerate() {
-        if batch > 1 {
-            writeln!(out, "image {i}")?;
-        }
-        for (index, probability) in ranked(logits).into_iter().take(top) {
-            writeln!(out, "{class} {index:<4} {:6.2} %", 100.0 * probability)?;
-        }
-    }
-    Ok(())
-}
-
-/// The classes with their probabilities, the best first.
-pub(super) fn ranked(logits: &[f32]) -> Vec<(usize, f64)> {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let exponentials: Vec<f64> = logits.iter().map(|&logit| f64::from(logit - most).exp()).collect();
-    let sum: f64 = exponentials.iter().sum();
-    let mut classes: Vec<(usize, f64)> = exponentials.into_iter().map(|e| e / sum).enumerate().collect();
-    classes.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    classes
 }

@@ -1,8 +1,7 @@
 //! `shadernet run` of an ONNX file: arrays in, arrays out.
 
 use super::bench::first;
-use super::model::ModelArgs;
-use super::run::write_top;
+use super::classes::{Scores, images, write_top};
 use super::{DeviceArgs, Result};
 use shadernet::import::npy;
 use shadernet::import::onnx::{self, Bindings, ElementType, Onnx};
@@ -13,20 +12,25 @@ use std::path::Path;
 use std::time::Instant;
 
 pub(super) fn run(
-    args: &ModelArgs,
+    (file, bindings): (&Onnx, &Bindings),
     given: &[String],
     dir: Option<&Path>,
     top: Option<usize>,
     device: &DeviceArgs,
     out: &mut dyn Write,
 ) -> Result {
-    let file = Onnx::open(args.file().unwrap_or(Path::new("")))?;
-    let inputs = read(&file, given)?;
-    let graph = graph(&file, &args.bindings(), &inputs)?;
+    let inputs = read(file, given)?;
+    let graph = graph(file, bindings, &inputs)?;
     let model = Model::new(&device.context()?, &graph)?;
     let start = Instant::now();
     let session = model.session(1)?;
     let created = start.elapsed();
+    let first_output = &session.outputs()[0];
+    let rows = images(first_output);
+    if top.is_some() && rows.is_none() {
+        let got = format_args!("{} {}", first_output.dtype, first_output.shape);
+        return Err(ErrorKind::argument("--top", "a first output of f32s [N, classes]", got).into());
+    }
     let fed: Vec<&Data> = graph.inputs().iter().map(|input| &inputs[&input.name].1).collect();
     let outputs = session.run_blocking(&fed)?;
     let all = start.elapsed();
@@ -42,12 +46,13 @@ pub(super) fn run(
             None => writeln!(out, "{} {} {}", port.name, declared.element, port.shape)?,
         }
     }
-    if let Some(top) = top {
-        let (port, scores) = (&session.outputs()[0], outputs[0].f32()?);
-        let &[rows, _] = &port.shape[..] else {
-            return Err(ErrorKind::argument("--top", "a first output [N, classes]", &port.shape).into());
-        };
-        write_top(scores, rows, top, "class", out)?;
+    if let Some(rows) = rows {
+        let values = outputs[0].f32()?;
+        let scores = Scores::of(&graph, values, rows)?;
+        if let Some(top) = top.or((dir.is_none() && scores.tell_classes(first_output.shape[1])).then_some(5)) {
+            write_top((first_output, values, scores), top, "class", out)?;
+            writeln!(out, "probabilities: {}", scores.text(&first_output.name))?;
+        }
     }
     writeln!(out, "first inference: {}", first(created, all))?;
     Ok(())

@@ -15,6 +15,9 @@ pub(super) struct SelftestArgs {
     /// Every fourth case only
     #[arg(long)]
     quick: bool,
+    /// Compute everything a second time with wgpu's guards in the shaders, which must give the same bits
+    #[arg(long)]
+    guarded: bool,
     /// Write what was found to this file too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -30,6 +33,9 @@ pub(super) fn selftest(args: &SelftestArgs, device: &DeviceArgs, out: &mut dyn W
     }
     if args.quick {
         options = options.quick();
+    }
+    if args.guarded {
+        options = options.guarded();
     }
     if let Some(op) = &args.sabotage {
         options = options.sabotage(op);

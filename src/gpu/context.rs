@@ -1,13 +1,16 @@
 //! A device to run on, ours or the host's.
 
+use super::checks::Checks;
 use super::compiled::Compiled;
 use super::pipeline::{self, Draw, Pipeline};
 use super::tuned;
 use crate::error::{ErrorKind, Result};
 use crate::kernel::Caps;
+use crate::kernel::caps::LLVMPIPE_ITERATIONS;
 use crate::plan::Choices;
+use futures::FutureExt;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -23,14 +26,39 @@ pub(crate) struct Inner {
     matrix_units: Vec<wgpu::CooperativeMatrixProperties>,
     choices: Choices,
     pub(super) compiled: Option<Arc<Compiled>>,
+    /// Whether wgpu guards this crate's shaders too.
+    pub(super) guarded: bool,
     pub(crate) pipelines: Mutex<HashMap<pipeline::Key, Arc<Pipeline>>>,
     pub(super) draws: Mutex<HashMap<pipeline::DrawKey, Arc<Draw>>>,
+    checks: Checks,
     /// GPU objects created so far.
     pub(crate) created: AtomicUsize,
     /// Bytes of textures since the last submission.
     waiting: AtomicUsize,
     #[cfg(not(target_arch = "wasm32"))]
     waiter: std::sync::OnceLock<super::waiter::Waiter>,
+}
+
+impl Inner {
+    fn new(device: &wgpu::Device, queue: &wgpu::Queue, info: wgpu::AdapterInfo, caps: Caps) -> Inner {
+        Inner {
+            device: device.clone(),
+            queue: queue.clone(),
+            info,
+            caps,
+            matrix_units: Vec::new(),
+            choices: Choices::new(),
+            compiled: None,
+            guarded: false,
+            pipelines: Mutex::default(),
+            draws: Mutex::default(),
+            checks: Checks::default(),
+            created: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            #[cfg(not(target_arch = "wasm32"))]
+            waiter: std::sync::OnceLock::new(),
+        }
+    }
 }
 
 /// Which adapter to take.
@@ -41,6 +69,7 @@ pub struct ContextOptions {
     pub(crate) portable: bool,
     plain: bool,
     matrix_units: bool,
+    guarded: bool,
     cache: Option<PathBuf>,
 }
 
@@ -90,6 +119,13 @@ impl ContextOptions {
     #[must_use]
     pub fn matrix_units(self) -> ContextOptions {
         ContextOptions { matrix_units: true, ..self }
+    }
+
+    /// Lets wgpu guard the memory accesses, loops and divisions of this crate's own shaders too, and clear their workgroup memory. They
+    /// don't need it: that is what a run with guards beside one without can show. Kernels take up to three times as long.
+    #[must_use]
+    pub fn guarded(self) -> ContextOptions {
+        ContextOptions { guarded: true, ..self }
     }
 
     /// Reads and writes files in this folder, which is made when something is written: the kernels that
@@ -181,7 +217,18 @@ impl Context {
         };
         let opened = adapter.request_device(&descriptor).await;
         let (device, queue) = opened.map_err(|error| ErrorKind::Device(error.to_string()))?;
-        Context::of(&adapter, &device, &queue, options.cache.as_deref())
+        let context = Context::of(&adapter, &device, &queue, options)?;
+        // Elsewhere wgpu panics; a browser writes to its console, and goes on.
+        #[cfg(target_arch = "wasm32")]
+        {
+            let inner = Arc::downgrade(&context.0);
+            device.on_uncaptured_error(Arc::new(move |error| {
+                if let Some(inner) = inner.upgrade() {
+                    inner.checks.add(std::future::ready(Some(error.to_string())).boxed().shared());
+                }
+            }));
+        }
+        Ok(context)
     }
 
     /// A context on the host's device: nothing is submitted, polled, logged or read from the environment behind the host's
@@ -191,17 +238,20 @@ impl Context {
     ///
     /// An error if the device has less than WebGPU's default limits where the kernels count on them.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Context> {
-        Context::of(adapter, device, queue, None)
+        Context::of(adapter, device, queue, &ContextOptions::new())
     }
 
-    /// The same, with what a folder has of the device.
+    /// The same, with what the options' folder has of the device.
     fn of(
         adapter: &wgpu::Adapter,
         device: &wgpu::Device,
         queue: &wgpu::Queue,
-        folder: Option<&Path>,
+        options: &ContextOptions,
     ) -> Result<Context> {
+        let folder = options.cache.as_deref();
         let limits = device.limits();
+        let info = adapter.get_info();
+        let llvmpipe = info.name.contains("llvmpipe") || info.driver.contains("llvmpipe");
         let caps = Caps {
             max_binding: limits.max_storage_buffer_binding_size,
             max_buffer: limits.max_buffer_size,
@@ -211,7 +261,8 @@ impl Context {
             max_invocations: limits.max_compute_invocations_per_workgroup,
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
             uniform_alignment: limits.min_uniform_buffer_offset_alignment,
-            units: super::units::units(&adapter.get_info()),
+            units: super::units::units(&info),
+            max_loop_iterations: if llvmpipe { LLVMPIPE_ITERATIONS } else { u32::MAX },
             lanes: None,
         };
         let least = Caps::portable();
@@ -227,10 +278,11 @@ impl Context {
         }
         let enabled = device.features().contains(MATRIX_UNITS);
         let matrix_units = if enabled { adapter.cooperative_matrix_properties() } else { Vec::new() };
-        let info = adapter.get_info();
         let choices = tuned::choices(&info, folder);
         let compiled = folder.and_then(|folder| Compiled::open(device, &info, folder)).map(Arc::new);
-        Ok(Context::build(device, queue, info, caps, matrix_units, choices, compiled))
+        let guarded = options.guarded;
+        let inner = Inner { matrix_units, choices, compiled, guarded, ..Inner::new(device, queue, info, caps) };
+        Ok(Context(Arc::new(inner)))
     }
 
     /// The features that are of use where a device has them, each with what it buys. None is needed.
@@ -278,35 +330,23 @@ impl Context {
             && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8)
             && self.0.device.features().contains(wgpu::Features::SUBGROUP)
             && self.0.device.limits().max_storage_textures_per_shader_stage >= 4;
-        let caps = Caps { lanes: Some(8), ..self.0.caps.clone() };
-        let Inner { device, queue, matrix_units, choices, compiled, .. } = &*self.0;
-        let (choices, compiled) = (choices.clone(), compiled.clone());
-        known.then(|| Context::build(device, queue, info.clone(), caps, matrix_units.clone(), choices, compiled))
+        known.then(|| self.with_capabilities(Caps { lanes: Some(8), ..self.0.caps.clone() }, self.0.guarded))
     }
 
-    fn build(
-        device: &wgpu::Device,
-        queue: &wgpu::Queue,
-        info: wgpu::AdapterInfo,
-        caps: Caps,
-        matrix_units: Vec<wgpu::CooperativeMatrixProperties>,
-        choices: Choices,
-        compiled: Option<Arc<Compiled>>,
-    ) -> Context {
+    /// Returns the same device, taken for one with these capabilities: to test kernels for devices that aren't there. All shaders are
+    /// guarded, since nobody knows that the device has what is claimed.
+    #[doc(hidden)]
+    pub fn with_caps(&self, caps: Caps) -> Context {
+        self.with_capabilities(caps, true)
+    }
+
+    fn with_capabilities(&self, caps: Caps, guarded: bool) -> Context {
         Context(Arc::new(Inner {
-            device: device.clone(),
-            queue: queue.clone(),
-            info,
-            caps,
-            matrix_units,
-            choices,
-            compiled,
-            pipelines: Mutex::default(),
-            draws: Mutex::default(),
-            created: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            #[cfg(not(target_arch = "wasm32"))]
-            waiter: std::sync::OnceLock::new(),
+            matrix_units: self.0.matrix_units.clone(),
+            choices: self.0.choices.clone(),
+            compiled: self.0.compiled.clone(),
+            guarded,
+            ..Inner::new(&self.0.device, &self.0.queue, self.0.info.clone(), caps)
         }))
     }
 
@@ -372,19 +412,36 @@ impl Context {
         }
     }
 
-    /// Runs what creates GPU objects, and returns what wgpu has to say against it. Native errors are known at once; on the
-    /// web they surface at the next submission.
+    /// Runs what creates GPU objects, and returns what wgpu has to say against it. What isn't known at once, in a browser,
+    /// [`Context::settled`] says.
     pub(crate) fn checked<T>(&self, create: impl FnOnce() -> T) -> Result<T> {
-        use futures::FutureExt;
         let device = &self.0.device;
         let scopes = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal]
             .map(|filter| device.push_error_scope(filter));
         let value = create();
         let mut error = None;
         for scope in scopes.into_iter().rev() {
-            error = scope.pop().now_or_never().flatten().or(error);
+            let check = scope.pop().map(|error| error.map(|error| error.to_string())).boxed().shared();
+            match check.clone().now_or_never() {
+                Some(said) => error = said.or(error),
+                None => self.0.checks.add(check),
+            }
         }
-        error.map_or(Ok(value), |error| Err(ErrorKind::Device(error.to_string()).into()))
+        refused(error).map(|()| value)
+    }
+
+    /// Waits until it is known that all that was created here so far could be created: an error if not, from then on. Every frame
+    /// does this before it gives a result; a host that records frames into its own encoder does it once, before the first.
+    ///
+    /// Natively there is nothing to wait for: what can't be created is an error of the function that creates it. In a browser that
+    /// function returns before it is known. After an error here make another context.
+    pub async fn settled(&self) -> Result<()> {
+        refused(self.0.checks.all().await)
+    }
+
+    /// The same as far as it is known.
+    pub(crate) fn settled_so_far(&self) -> Result<()> {
+        refused(self.0.checks.found())
     }
 
     /// Sees to it that the callbacks of a submission are called, without blocking this thread: on native a thread of this
@@ -397,8 +454,43 @@ impl Context {
     }
 }
 
+fn refused(error: Option<String>) -> Result<()> {
+    error.map_or(Ok(()), |error| Err(ErrorKind::Device(error).into()))
+}
+
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Context({}, {:?})", self.0.info.name, self.0.info.backend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BATCH, Graph, Model};
+    use futures::channel::oneshot;
+
+    /// As in a browser: the session is there, and its frames run.
+    #[test]
+    fn no_result_comes_of_what_was_refused_late() {
+        let context = pollster::block_on(Context::with(&ContextOptions::from_env().portable()));
+        let context = context.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"));
+        let mut graph = Graph::new();
+        let x = graph.input("x", [BATCH, 4]);
+        let y = graph.relu(x).expect("any shape serves");
+        graph.output("y", y);
+        let session = Model::new(&context, &graph).and_then(|model| model.session(1)).expect("it fits");
+        let frame = || session.submit(&[[1.0; 4]]);
+        let (sender, receiver) = oneshot::channel::<Option<String>>();
+        context.0.checks.add(receiver.map(|said| said.expect("it is sent")).boxed().shared());
+        let (early, mut pending) = (frame().expect("nothing is known yet"), frame().expect("nothing is known yet"));
+        context.device().poll(wgpu::PollType::wait_indefinitely()).expect("it isn't lost");
+        assert!((&mut pending).now_or_never().is_none(), "a result, before it is known that it is one");
+        sender.send(Some("a shader was refused".into())).expect("somebody listens");
+        for said in [early.wait(), pollster::block_on(pending), frame().map(|_| Vec::new())] {
+            let error = said.expect_err("nothing is computed by a shader that was refused");
+            assert!(error.to_string().contains("a shader was refused"), "{error}");
+        }
+        assert!(pollster::block_on(context.settled()).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Everything that touches a device: contexts, pipelines, memory.
 
+mod checks;
 mod compiled;
 pub mod context;
 pub(crate) mod memory;

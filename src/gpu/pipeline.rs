@@ -138,8 +138,8 @@ fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipelin
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &shader.overrides(),
-                // Every shader writes its workgroup memory before it reads it.
-                zero_initialize_workgroup_memory: false,
+                // This crate's write their workgroup memory before they read it.
+                zero_initialize_workgroup_memory: guarded(context, shader),
             },
             cache: context.0.compiled.as_ref().map(|compiled| &compiled.cache),
         });
@@ -191,14 +191,22 @@ fn pipeline_layout(context: &Context, shader: &Shader, layout: &wgpu::BindGroupL
 fn module(context: &Context, shader: &Shader) -> wgpu::ShaderModule {
     let source = wgpu::ShaderSource::Wgsl(shader.wgsl().into());
     let module = wgpu::ShaderModuleDescriptor { label: Some(shader.name()), source };
-    if shader.is_ours() && !cfg!(debug_assertions) {
-        // SAFETY: the shaders of this crate test every index that their parameters don't bound, the tests run them with
-        // the checks too (debug builds), and their loops end. The checks cost up to two thirds of a kernel's time
-        // where they stop the driver from unrolling.
+    if !guarded(context, shader) {
+        // SAFETY: only the planner, a texture's pass and a probe make dispatches of shaders without guards. Those of the planner have
+        // the parameters that an operation of this crate has computed from the shapes of its inputs and outputs (`ops::is_ours`),
+        // and are bound to memory as large as these shapes and layouts need (`plan/planner/checks.rs`). The shaders test every
+        // index that this doesn't bound, and their loops end. `tests/selftest.rs` sees that guards change no bit of what they compute,
+        // `scripts/test-drivers.sh` that Vulkan's validation finds no access outside. (Guards cost up to two thirds of a kernel's
+        // time where they stop the driver from unrolling.)
         unsafe { context.device().create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }
     } else {
         context.device().create_shader_module(module)
     }
+}
+
+/// Whether wgpu guards a shader here.
+fn guarded(context: &Context, shader: &Shader) -> bool {
+    shader.is_guarded() || context.0.guarded || cfg!(debug_assertions)
 }
 
 /// The layout of group 1 of a [part](Shader::part): the number of its first workgroup, at an offset that the pass sets.

@@ -77,3 +77,47 @@ pub(crate) fn empty(context: &Context) -> Result<Duration> {
     times.sort_unstable();
     Ok(times[times.len() / 2])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ContextOptions;
+    use crate::gpu::memory::buffer;
+
+    /// Without an `override` of its own: wgpu's Vulkan backend leaves guards in such modules, if it can.
+    const DIVISION: &str = "
+        struct Params { by: u32 }
+        @group(0) @binding(0) var<uniform> params: Params;
+        @group(0) @binding(1) var<storage, read_write> y: array<u32>;
+        @compute @workgroup_size(1) fn main() { y[0] = 7u / params.by; }";
+
+    #[test]
+    fn shaders_have_guards_where_they_are_wanted() {
+        let quotient = |options: &ContextOptions, shader: Shader| -> Result<u32> {
+            let context = pollster::block_on(Context::with(options))?;
+            let [y, read] = [wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC, wgpu::BufferUsages::MAP_READ]
+                .map(|usage| buffer(&context, "y", 16, usage | wgpu::BufferUsages::COPY_DST));
+            let (y, read) = (y?, read?);
+            let probe = Probe::new(&context, &shader, &[0; 4], &[], &[&y])?;
+            timed(&context, |encoder| {
+                probe.record(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), [1; 3]);
+                encoder.copy_buffer_to_buffer(&y, 0, &read, 0, None);
+                Ok(())
+            })?;
+            read.map_async(wgpu::MapMode::Read, .., |_| ());
+            context.device().poll(wgpu::PollType::wait_indefinitely()).map_err(ErrorKind::lost)?;
+            let view = read.get_mapped_range(..4).map_err(ErrorKind::lost)?;
+            Ok(bytemuck::pod_read_unaligned(&view))
+        };
+        let options = ContextOptions::from_env().portable();
+        let ours = || Shader::ours("division", DIVISION, &[]);
+        let of = |options: &ContextOptions, shader: Shader| {
+            quotient(options, shader).unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
+        };
+        // WGSL says what a division by zero gives; what a driver makes of it, nobody.
+        assert_eq!(of(&options, Shader::new("division", DIVISION, &[])), 7);
+        assert_eq!(of(&options, ours().guarded()), 7);
+        assert_eq!(of(&options.clone().guarded(), ours()), 7);
+        assert!(cfg!(debug_assertions) || of(&options, ours()) != 7, "the division is guarded");
+    }
+}

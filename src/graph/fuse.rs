@@ -10,7 +10,7 @@ impl Graph {
     /// Values keep their identity.
     #[must_use]
     pub fn fused(&self) -> Graph {
-        let outputs: Vec<Value> = self.outputs.iter().map(|&(_, value)| value).collect();
+        let results: HashSet<Value> = self.results().collect();
         let mut nodes: Vec<Option<Node>> = self.needed();
         let mut made_by: HashMap<Value, usize> = HashMap::new();
         let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
@@ -45,7 +45,7 @@ impl Graph {
                 .inputs
                 .iter()
                 .enumerate()
-                .filter(|(_, value)| readers[value].len() == 1 && !outputs.contains(value))
+                .filter(|(_, value)| readers[value].len() == 1 && !results.contains(value))
                 .filter_map(|(position, value)| Some((*made_by.get(value)?, position)))
                 .collect();
             producers.sort_by_key(|&(producer, _)| std::cmp::Reverse((depths[producer], producer)));
@@ -84,12 +84,10 @@ impl Graph {
 
     /// The nodes that the outputs need, each in its place.
     fn needed(&self) -> Vec<Option<Node>> {
-        let mut needed: HashSet<Value> = self.outputs.iter().map(|&(_, value)| value).collect();
+        let mut needed: HashSet<Value> = self.results().collect();
         let mut nodes: Vec<Option<Node>> = vec![None; self.nodes.len()];
         for (i, node) in self.nodes.iter().enumerate().rev() {
-            // Whoever updates a state is needed, since the next frame reads it.
-            let updates = node.inputs.first().is_some_and(|&v| matches!(self.source(v), Source::State(_)));
-            if updates || node.outputs.iter().any(|v| needed.contains(v)) {
+            if node.outputs.iter().any(|v| needed.contains(v)) {
                 needed.extend(&node.inputs);
                 nodes[i] = Some(node.clone());
             }

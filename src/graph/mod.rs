@@ -44,9 +44,32 @@ pub struct Node {
 }
 
 /// Memory of a [`Graph`] that outlives a frame, such as the keys and values of the tokens so far: zeros at first, then what
-/// [`Graph::update`] left there.
+/// [`Graph::update`] or [`Graph::assign`] left there.
+///
+/// Both take the state, so that a frame changes it once. [`State::value`] before that gives what the frame begins with:
+///
+/// ```
+/// use shadernet::{BATCH, Constant, Graph};
+/// let mut graph = Graph::new();
+/// let x = graph.input("x", [BATCH, 4]);
+/// let mean = graph.state("mean", [BATCH, 4]);
+/// let [old, new] = [0.9, 0.1].map(|share| graph.constant(Constant::new("share", [1], vec![share])));
+/// let (old, new) = (graph.product(mean.value(), old)?, graph.product(x, new)?);
+/// let moved = graph.sum(old, new)?;
+/// graph.assign(mean, moved)?;
+/// graph.output("mean", moved);
+/// # Ok::<(), shadernet::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct State(Value);
+
+impl State {
+    /// Returns what the state holds when a frame begins. It is a value like any other: it doesn't change within the frame, so that
+    /// its readers see the old content wherever they stand in the graph.
+    pub fn value(&self) -> Value {
+        self.0
+    }
+}
 
 /// An input or a state of a graph.
 #[derive(Clone, Debug)]
@@ -85,6 +108,8 @@ pub struct Graph {
     dtypes: Vec<DType>,
     inputs: Vec<Input>,
     states: Vec<Input>,
+    /// States by their index, and what each holds when a frame ends.
+    updates: Vec<(usize, Value)>,
     outputs: Vec<(String, Value)>,
 }
 
@@ -122,25 +147,49 @@ impl Graph {
         State(value)
     }
 
-    /// Adds an operation that changes a state in place, under the state's name. The state is the operation's first input, its
-    /// only output what the state then holds. No dispatch may bind both: the first input's old values stay where the operation
-    /// doesn't write.
+    /// Adds an operation that changes a state, under the state's name. The state's [value](State::value) is the operation's first
+    /// input, its only output what the state holds when the frame ends. Readers of that output see the new content, readers of the
+    /// state's value the old one.
+    ///
+    /// An operation that has a [`Binding::Update`](crate::kernel::Binding::Update) of its first input, as [`Graph::append`] has,
+    /// works in place. What others give is computed beside the state and moved there, if the step or a later one reads the old
+    /// content yet.
+    ///
+    /// An error if the output isn't of the state's shape, or isn't the only one.
     pub fn update(&mut self, state: State, op: impl Op, inputs: &[Value]) -> Result<Value> {
-        let State(value) = state;
-        let &Source::State(index) = &self.sources[value.0 as usize] else {
-            return Err(ErrorKind::argument("state", "a state of this graph", "another graph's").at(op.name(), ""));
-        };
-        let (name, wanted, kind) = (self.states[index].name.clone(), self.shapes[value.0 as usize].clone(), op.name());
-        let outputs = self.add(&name, op, &[&[value], inputs].concat())?;
+        let kind = op.name();
+        let name = self.states[self.own(&state).map_err(|wrong| wrong.at(kind, ""))?].name.clone();
+        let outputs = self.add(&name, op, &[&[state.value()], inputs].concat())?;
         let [updated] = outputs[..] else {
             return Err(ErrorKind::argument("outputs", "the state", outputs.len()).at(kind, name));
         };
-        let (shape, dtype) = (&self.shapes[updated.0 as usize], self.dtype(updated));
-        if *shape != wanted || dtype != DType::F32 {
-            let got = format!("{dtype} {shape}");
-            return Err(ErrorKind::argument("output", format_args!("the state's f32 {wanted}"), got).at(kind, name));
-        }
+        self.assign(state, updated).map_err(|wrong| wrong.node(kind, name))?;
         Ok(updated)
+    }
+
+    /// Lets a state hold a value when the frame ends, which the next frame begins with: any value of this graph, other states'
+    /// among them.
+    ///
+    /// An error if the value isn't of the state's shape, or holds no `f32`s.
+    pub fn assign(&mut self, state: State, value: Value) -> Result<()> {
+        let index = self.own(&state)?;
+        self.check_own(&[value])?;
+        let wanted = &self.shapes[state.value().0 as usize];
+        let (shape, dtype) = (&self.shapes[value.0 as usize], self.dtype(value));
+        if shape != wanted || dtype != DType::F32 {
+            let (argument, got) = (format!("state \"{}\"", self.states[index].name), format!("{dtype} {shape}"));
+            return Err(ErrorKind::argument(argument, format_args!("{} {wanted}", DType::F32), got).into());
+        }
+        self.updates.push((index, value));
+        Ok(())
+    }
+
+    /// The index of a state, as far as its number tells that it is one of this graph's.
+    fn own(&self, state: &State) -> Result<usize, ErrorKind> {
+        match self.sources.get(state.value().0 as usize) {
+            Some(&Source::State(index)) => Ok(index),
+            _ => Err(ErrorKind::argument("state", "a state of this graph", "another graph's")),
+        }
     }
 
     /// Makes a value an output, under a name.
@@ -280,6 +329,16 @@ impl Graph {
     /// The outputs, in the order in which they were named.
     pub fn outputs(&self) -> &[(String, Value)] {
         &self.outputs
+    }
+
+    /// What states hold when a frame ends, by their index.
+    pub(crate) fn updates(&self) -> &[(usize, Value)] {
+        &self.updates
+    }
+
+    /// The values that are read when all nodes have run: outputs, and what states hold then.
+    pub(crate) fn results(&self) -> impl Iterator<Item = Value> + use<'_> {
+        self.outputs.iter().map(|&(_, value)| value).chain(self.updates.iter().map(|&(_, value)| value))
     }
 
     pub(crate) fn source(&self, value: Value) -> &Source {

@@ -1,5 +1,8 @@
 //! What a device can do, as far as the choice of a kernel depends on it.
 
+/// `LP_MAX_TGSI_LOOP_ITERATIONS` of Mesa's llvmpipe, the same in all its versions.
+pub(crate) const LLVMPIPE_ITERATIONS: u32 = 65_535;
+
 /// What a device can do: plain numbers, so that a [`Plan`](crate::Plan) can be made and tested without one.
 ///
 /// Two profiles exist. Real GPUs keep values in storage buffers and share tiles through workgroup memory.
@@ -26,6 +29,9 @@ pub struct Caps {
     /// Compute units, about: NVIDIA's multiprocessors, AMD's compute units, Apple's cores. WebGPU doesn't tell them; they only
     /// say how large tiles may be that leave none idle.
     pub units: u32,
+    /// The most iterations that the loops of one invocation may make, all together. WebGPU has no such limit (`u32::MAX`), but
+    /// Mesa's llvmpipe ends every loop after 65,535 iterations, without an error.
+    pub max_loop_iterations: u32,
     /// Subgroups have this many lanes, always, and values are best kept in storage textures.
     pub lanes: Option<u32>,
 }
@@ -43,6 +49,7 @@ impl Caps {
             max_storage_buffers: 8,
             uniform_alignment: 256,
             units: 24,
+            max_loop_iterations: u32::MAX,
             lanes: None,
         }
     }
@@ -54,6 +61,6 @@ impl Caps {
 
     /// Mesa's llvmpipe on a processor with 256-bit vectors.
     pub fn llvmpipe() -> Caps {
-        Caps { lanes: Some(8), max_texture: 16_384, ..Caps::portable() }
+        Caps { lanes: Some(8), max_texture: 16_384, max_loop_iterations: LLVMPIPE_ITERATIONS, ..Caps::portable() }
     }
 }

@@ -1,6 +1,6 @@
 //! A dispatch and a kernel: what an operation lowers to.
 
-use super::{Layout, Place, Shader};
+use super::{Caps, Layout, Place, Shader};
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ pub struct Dispatch {
     pub bindings: Vec<Binding>,
     /// The number of workgroups. Shaders number them linearly, so that no dimension limits a problem's size.
     pub workgroups: [u32; 3],
+    /// The most iterations that the loops of one invocation make, all together: see [`Dispatch::iterations`].
+    pub iterations: u64,
 }
 
 impl Dispatch {
@@ -28,7 +30,43 @@ impl Dispatch {
             params: bytemuck::bytes_of(params).to_vec(),
             bindings,
             workgroups: [grid[0] as u32, grid[1] as u32, 1],
+            iterations: 0,
         }
+    }
+
+    /// States the most iterations that the loops of one invocation make, all together. A device that can't make so many
+    /// ([`Caps::max_loop_iterations`]) doesn't get this kernel. Loops over a few constants don't count: drivers unroll them.
+    #[must_use]
+    pub fn iterations(self, iterations: usize) -> Dispatch {
+        Dispatch { iterations: iterations as u64, ..self }
+    }
+}
+
+/// The iterations of loops as llvmpipe counts them. The turn in which a loop ends counts, and the loops within it have a turn each then,
+/// with nobody in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Iterations {
+    pub(crate) all: usize,
+    /// Those of a turn with nobody in it.
+    idle: usize,
+}
+
+/// The iterations of a loop of so many turns with these loops in each.
+pub(crate) fn looped(turns: usize, inner: Iterations) -> Iterations {
+    let idle = inner.idle + 1;
+    Iterations { all: turns.saturating_mul(1 + inner.all).saturating_add(idle), idle }
+}
+
+/// The iterations of a loop of so many turns without another one in it.
+pub(crate) fn plain(turns: usize) -> Iterations {
+    looped(turns, Iterations::default())
+}
+
+impl std::ops::Add for Iterations {
+    type Output = Iterations;
+
+    fn add(self, other: Iterations) -> Iterations {
+        Iterations { all: self.all.saturating_add(other.all), idle: self.idle + other.idle }
     }
 }
 
@@ -42,6 +80,9 @@ pub enum Binding {
     Residual(usize),
     /// An output of the operation, written only.
     Output(usize),
+    /// The first output in the place of this input, both in one layout: memory that holds the input's values when the first such
+    /// dispatch begins, and the output's when the last one ends. Where nothing is written the input's values stay.
+    Update(usize),
     /// Weights, packed once at load.
     Weight(Packed),
     /// What one dispatch of a kernel leaves for the next: a buffer that lives for this step only.
@@ -113,10 +154,26 @@ impl Kernel {
         shaders.join(" + ")
     }
 
+    /// The most iterations that the loops of one invocation make in any of its dispatches.
+    pub fn iterations(&self) -> u64 {
+        self.dispatches.iter().map(|dispatch| dispatch.iterations).max().unwrap_or(0)
+    }
+
+    /// True if a device with these capabilities runs its loops to their end.
+    pub(crate) fn ends_on(&self, caps: &Caps) -> bool {
+        self.iterations() <= caps.max_loop_iterations.into()
+    }
+
     /// The input that its output may take the place of.
     pub(crate) fn residual(&self) -> Option<usize> {
         let mut bindings = self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
         bindings.find_map(|binding| if let &Binding::Residual(i) = binding { Some(i) } else { None })
+    }
+
+    /// The input that its output begins as.
+    pub(crate) fn updated(&self) -> Option<usize> {
+        let mut bindings = self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
+        bindings.find_map(|binding| if let &Binding::Update(i) = binding { Some(i) } else { None })
     }
 
     /// The same kernel with another rank.

@@ -7,5 +7,6 @@ pub mod shader;
 
 pub use caps::Caps;
 pub use dispatch::{Binding, Dispatch, Kernel, Packed};
+pub(crate) use dispatch::{Iterations, looped, plain};
 pub use layout::{Layout, Order, Place};
 pub use shader::Shader;

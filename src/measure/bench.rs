@@ -1,6 +1,6 @@
 //! How long a frame takes and how many pass in a second.
 
-use super::Distribution;
+use super::{Distribution, Effort};
 use crate::error::{ErrorKind, Result};
 use crate::plan::Port;
 use crate::{DType, Data, Model, Session, seeded_input};
@@ -23,74 +23,6 @@ pub struct Bench {
     inputs: Vec<Data>,
     creation: Duration,
     first: Duration,
-}
-
-/// How long to measure.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Effort {
-    /// This many frames, at least one.
-    Frames(usize),
-    /// Until the median is known: its 95 % confidence interval is narrower than this part of it. At least ten frames; at least
-    /// five, where the time is up before.
-    Precision {
-        /// 0.02 for 2 %.
-        interval: f64,
-        /// The time after which to give up.
-        at_most: Duration,
-    },
-}
-
-impl Default for Effort {
-    /// A median known to 2 %, or three seconds.
-    fn default() -> Effort {
-        Effort::within(Duration::from_secs(3))
-    }
-}
-
-impl Effort {
-    /// A median known to 2 %, or as much as fits into this time.
-    pub fn within(at_most: Duration) -> Effort {
-        Effort::Precision { interval: 0.02, at_most }
-    }
-
-    /// Takes times until there are enough. `next` takes one, or says that there are no more.
-    pub(crate) fn repeat(self, mut next: impl FnMut() -> Result<Duration>) -> Result<Distribution> {
-        let start = Instant::now();
-        let mut times = Vec::new();
-        let mut enough = Enough::new(self);
-        while !enough.is_reached(&times, times.len(), start.elapsed()) {
-            times.push(next()?);
-        }
-        Distribution::of(times).ok_or_else(|| ErrorKind::argument("frames", "1 or more", 0).into())
-    }
-}
-
-/// Whether enough times have been taken. Sorting them is not free: it looks only now and then.
-struct Enough {
-    effort: Effort,
-    look_at: usize,
-}
-
-impl Enough {
-    fn new(effort: Effort) -> Enough {
-        Enough { effort, look_at: 10 }
-    }
-
-    /// Whether these times suffice, with so many measured or under way after so much time.
-    fn is_reached(&mut self, times: &[Duration], count: usize, time: Duration) -> bool {
-        let (interval, at_most) = match self.effort {
-            Effort::Frames(frames) => return count >= frames,
-            Effort::Precision { interval, at_most } => (interval, at_most),
-        };
-        if times.len() >= 5 && time >= at_most {
-            return true;
-        }
-        if times.len() < self.look_at {
-            return false;
-        }
-        self.look_at = times.len() + times.len().div_ceil(10);
-        Distribution::of(times.to_vec()).is_some_and(|times| times.uncertainty() < interval)
-    }
 }
 
 /// What was measured at one batch size with so many frames in flight.
@@ -134,7 +66,7 @@ impl Bench {
         &self.session
     }
 
-    /// Runs frames with up to `in_flight` of them submitted at once, after a warm-up of a fifth of a second.
+    /// Runs frames with up to `in_flight` of them submitted at once, after a warm-up that is a part of the effort.
     ///
     /// With one in flight a frame is submitted when the outputs of the one before have arrived. With two the host prepares a
     /// frame while the device computes another: throughput rises, and a frame's latency with it, since it waits for its turn.
@@ -144,10 +76,16 @@ impl Bench {
         if in_flight == 0 {
             return Err(ErrorKind::argument("in flight", "1 or more", 0).into());
         }
+        let mut budget = effort.begin(in_flight);
+        let warm_up = budget.warm_up();
         // Each frame in flight has buffers of its own, which its first use creates.
-        self.frames(in_flight, |_, count, time| count >= in_flight && time >= Duration::from_millis(200))?;
-        let mut enough = Enough::new(effort);
-        let (times, time) = self.frames(in_flight, |times, count, time| enough.is_reached(times, count, time))?;
+        let (mut times, mut time) = self.frames(in_flight, |_, count, time| count >= in_flight && time >= warm_up)?;
+        // Where these have taken all the time, they are what there is.
+        if !budget.left().is_zero() {
+            let each = |times: &[Duration], time: Duration| time / times.len().max(1) as u32;
+            let enough = |times: &[Duration], count, time| budget.is_enough(times, count, each(times, time));
+            (times, time) = self.frames(in_flight, enough)?;
+        }
         let images = (times.len() * self.session.plan().batch) as f64;
         let latency = Distribution::of(times).ok_or_else(|| ErrorKind::argument("frames", "1 or more", 0))?;
         Ok(Measured { in_flight, latency, throughput: images / time.as_secs_f64() })

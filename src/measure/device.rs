@@ -2,6 +2,7 @@
 
 use super::Method;
 use super::bench::made_up;
+use super::effort::{Budget, Effort};
 use crate::dtype::Elements;
 use crate::error::{ErrorKind, Result};
 use crate::gpu::memory::{buffer, upload};
@@ -20,43 +21,64 @@ pub(crate) struct DeviceTimer<'a> {
     note: Option<String>,
     /// The host's time of an empty submission.
     empty: Duration,
-    /// How often a step is submitted at once, where submissions are timed.
+    /// The time that a step is submitted so often for, where submissions are timed.
+    long: Duration,
+    /// How often that is.
     repeats: Vec<usize>,
+    /// The frames and their steps that spoke for the timestamps.
+    checked: Vec<(Duration, Vec<Duration>)>,
 }
 
 /// A step is submitted so often that it takes this long, where submissions are timed.
 const LONG: Duration = Duration::from_millis(1);
 
-/// Beside a frame of this length little is noise.
-const LONG_FRAME: Duration = Duration::from_millis(100);
+/// The rounds that timestamps are checked in, a frame and its steps each: at least, and at most.
+const ROUNDS: [usize; 2] = [3, 7];
+
+/// The time after which fewer rounds do: beside long frames little is noise.
+const CHECKED: Duration = Duration::from_millis(600);
 
 impl<'a> DeviceTimer<'a> {
-    /// The best way that works here: timestamps inside a pass, timestamps around passes, submissions. Warms the device up.
-    pub(crate) fn new(session: &'a Session) -> Result<DeviceTimer<'a>> {
-        let features = session.context().device().features();
+    /// The best way that works here: timestamps inside a pass, timestamps around passes, submissions. Warms the device up. The effort
+    /// begins after the first frame.
+    pub(crate) fn new(session: &'a Session, effort: Effort) -> Result<(DeviceTimer<'a>, Budget)> {
         let mut timer = DeviceTimer::with(session, Method::Submissions)?;
-        let start = Instant::now();
-        while start.elapsed() < Duration::from_millis(200) {
-            timer.submission(|timer, encoder| timer.session.encode(encoder, &timer.bound))?;
+        let budget = effort.begin(1);
+        timer.long = LONG.min(budget.left() / (4 * timer.steps().max(1) as u32));
+        timer.choose(&budget)?;
+        Ok((timer, budget))
+    }
+
+    fn choose(&mut self, budget: &Budget) -> Result<()> {
+        let context = self.session.context();
+        let (start, warm_up) = (Instant::now(), budget.warm_up());
+        let mut frame = Duration::ZERO;
+        while start.elapsed() < warm_up {
+            frame = self.frame()?;
         }
-        timer.timestamps = Timestamps::new(session.context(), 2 * timer.steps())?;
-        if timer.timestamps.is_none() {
-            timer.note = Some("the device has no timestamps".to_owned());
-            return Ok(timer);
+        self.timestamps = Timestamps::new(context, 2 * self.steps())?;
+        if self.timestamps.is_none() {
+            self.note = Some("the device has no timestamps".to_owned());
+            return Ok(());
         }
-        let inside = features.contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES);
+        let inside = context.device().features().contains(wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES);
         let methods = [Method::TimestampsInsidePass, Method::TimestampsAtPasses];
         let mut doubts = Vec::new();
         for method in methods.into_iter().filter(|&method| inside || method != Method::TimestampsInsidePass) {
-            timer.method = method;
-            match timer.doubt()? {
-                None => return Ok(timer),
+            if budget.left() <= frame * 2 * ROUNDS[0] as u32 {
+                doubts.push("there was no time to check timestamps".to_owned());
+                break;
+            }
+            self.method = method;
+            match self.doubt(budget.left())? {
+                None => return Ok(()),
                 Some(doubt) => doubts.push(doubt),
             }
         }
-        timer.method = Method::Submissions;
-        timer.note = Some(doubts.join("; "));
-        Ok(timer)
+        self.method = Method::Submissions;
+        self.checked.clear();
+        self.note = Some(doubts.join("; "));
+        Ok(())
     }
 
     /// This way and no other.
@@ -76,8 +98,17 @@ impl<'a> DeviceTimer<'a> {
             Method::Submissions => None,
             _ => Timestamps::new(context, 2 * session.plan().steps.len())?,
         };
-        let mut timer =
-            DeviceTimer { session, bound, timestamps, method, note: None, empty: Duration::ZERO, repeats: Vec::new() };
+        let mut timer = DeviceTimer {
+            session,
+            bound,
+            timestamps,
+            method,
+            note: None,
+            empty: Duration::ZERO,
+            long: LONG,
+            repeats: Vec::new(),
+            checked: Vec::new(),
+        };
         if method != Method::Submissions && timer.timestamps.is_none() {
             return Err(ErrorKind::Unsupported("timestamps on this device".into()).into());
         }
@@ -101,31 +132,33 @@ impl<'a> DeviceTimer<'a> {
         self.session.plan().steps.len()
     }
 
-    /// What speaks against the timestamps of this method: those of a frame must account for what the host's clock sees of it, but
-    /// for what a submission costs, and those of its steps must add up to it. Drivers are known that fail in either.
-    fn doubt(&mut self) -> Result<Option<String>> {
-        let mut seen = [const { Vec::new() }; 3];
-        // Of long frames few say enough.
-        let often = |host: &[Duration]| if host.first().is_some_and(|&host| host > LONG_FRAME) { 3 } else { 7 };
-        while seen[0].len() < often(&seen[0]) {
+    /// The frames that were measured to check the timestamps, with the times of their steps: they are as good as any other.
+    pub(crate) fn take_checked(&mut self) -> Vec<(Duration, Vec<Duration>)> {
+        std::mem::take(&mut self.checked)
+    }
+
+    /// Checks the timestamps of this method, in about this time: those of a frame must account for what the host's clock sees of
+    /// it, but for what a submission costs, and those of its steps must add up to it. Drivers are known that fail in either, frame
+    /// after frame: other work on the machine makes some frames fail. Returns what speaks against them.
+    fn doubt(&mut self, time: Duration) -> Result<Option<String>> {
+        let start = Instant::now();
+        let [least, most] = ROUNDS;
+        let (method, mut doubts) = (self.method, Vec::new());
+        self.checked.clear();
+        while self.checked.len() < least || (self.checked.len() < most && start.elapsed() < time.min(CHECKED)) {
             let (frame, host) = self.stamped_frame()?;
-            let steps = self.each_step()?.into_iter().sum();
-            seen.iter_mut().zip([host, frame, steps]).for_each(|(times, time): (&mut Vec<Duration>, _)| times.push(time));
+            let each = self.each_step()?;
+            let steps: Duration = each.iter().sum();
+            if frame > host || host - frame > host / 10 + 4 * self.empty {
+                doubts.push(format!("{method} give {frame:.2?} for a frame that takes {host:.2?} by the host's clock"));
+            } else if steps.abs_diff(frame) > frame / 20 {
+                doubts.push(format!("{method} add up to {steps:.2?} for the steps of a frame that takes {frame:.2?}"));
+            }
+            self.checked.push((frame, each));
         }
-        let [host, frame, steps] = seen.map(|mut times| {
-            times.sort_unstable();
-            times[times.len() / 2]
-        });
-        let method = self.method;
-        Ok(match () {
-            () if frame > host || host - frame > host / 10 + 4 * self.empty => {
-                Some(format!("{method} give {frame:.2?} for a frame that takes {host:.2?} by the host's clock"))
-            }
-            () if steps.abs_diff(frame) > frame / 20 => {
-                Some(format!("{method} add up to {steps:.2?} for the steps of a frame that takes {frame:.2?}"))
-            }
-            () => None,
-        })
+        // Most frames are within these bounds by chance if a quarter of them is.
+        let convincing = 4 * doubts.len() > 3 * self.checked.len();
+        Ok(doubts.pop().filter(|_| convincing))
     }
 
     /// How long a frame takes on the device, with nothing between its steps.
@@ -179,12 +212,18 @@ impl<'a> DeviceTimer<'a> {
                 Ok(times.chunks(2).map(|pair| between(pair[0], pair[1])).collect())
             }
             Method::Submissions => {
+                let mut once = Vec::new();
                 if self.repeats.is_empty() {
-                    let once = (0..steps).map(|i| self.step(i, 1)).collect::<Result<Vec<_>>>()?;
-                    let often = |time: Duration| LONG.as_secs_f64() / time.as_secs_f64().max(1e-5);
-                    self.repeats = once.into_iter().map(|time| (often(time).ceil() as usize).max(1)).collect();
+                    once = (0..steps).map(|i| self.step(i, 1)).collect::<Result<Vec<_>>>()?;
+                    let often = |time: &Duration| self.long.as_secs_f64() / time.as_secs_f64().max(1e-5);
+                    self.repeats = once.iter().map(|time| (often(time).ceil() as usize).max(1)).collect();
                 }
-                (0..steps).map(|i| self.step(i, self.repeats[i])).collect()
+                // A long step that has just been timed needs no second time.
+                let time = |i: usize| match (self.repeats[i], once.get(i)) {
+                    (1, Some(&time)) => Ok(time),
+                    (repeats, _) => self.step(i, repeats),
+                };
+                (0..steps).map(time).collect()
             }
         }
     }

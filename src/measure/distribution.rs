@@ -35,6 +35,10 @@ pub struct Distribution {
     /// The 95 % confidence interval of the median. Of fewer than six times it is all that they span.
     #[serde(with = "ms::pair")]
     pub median_interval: [Duration; 2],
+    /// The shortest of every other time, and of those between them: the mean of three each, as parts of the median. How far these two
+    /// lie apart says how exact the shortest times are. None of fewer than two times, and in reports of older versions.
+    #[serde(default)]
+    pub shortest: Option<[f64; 2]>,
     /// How many times fell into each of [`Distribution::BINS`] equal parts of the span from the shortest to the longest.
     pub histogram: Vec<usize>,
 }
@@ -43,8 +47,9 @@ impl Distribution {
     /// The bins of the histogram.
     pub const BINS: usize = 24;
 
-    /// What these times come to. None if there are none.
+    /// What these times, in the order in which they were taken, come to. None if there are none.
     pub fn of(mut times: Vec<Duration>) -> Option<Distribution> {
+        let halves = [0, 1].map(|first| shortest(times.iter().skip(first).step_by(2).copied().collect()));
         times.sort_unstable();
         let (count, &min, &max) = (times.len(), times.first()?, times.last()?);
         let rank = |percent: usize| times[(count * percent).div_ceil(100) - 1];
@@ -66,15 +71,26 @@ impl Distribution {
             mean: Duration::from_secs_f64(mean),
             std_dev: Duration::from_secs_f64((squares / (count.max(2) - 1) as f64).sqrt()),
             median_interval: median_interval(&times),
+            shortest: (count > 1).then(|| halves.map(|half| half / rank(50).as_secs_f64().max(1e-12))),
             histogram,
         })
     }
 
-    /// The width of the median's confidence interval, as a part of the median.
+    /// The width of the median's confidence interval, as a part of the median. Infinite for one time, which says nothing of others.
     pub fn uncertainty(&self) -> f64 {
+        if self.count < 2 {
+            return f64::INFINITY;
+        }
         let [low, high] = self.median_interval;
         (high - low).as_secs_f64() / self.p50.as_secs_f64().max(1e-12)
     }
+}
+
+/// The mean of the three shortest, or of all if there are fewer, in seconds.
+fn shortest(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    let few = &times[..times.len().min(3)];
+    few.iter().map(Duration::as_secs_f64).sum::<f64>() / few.len().max(1) as f64
 }
 
 /// The 95 % confidence interval of the median of sorted times, by order statistics: how many of them lie below the true median is
@@ -121,11 +137,22 @@ mod tests {
         assert_eq!((of(1000).histogram[0], of(1000).histogram[23]), (42, 42));
     }
 
+    #[test]
+    fn the_shortest_are_those_of_two_halves() {
+        let of = |times: &[u64]| Distribution::of(times.iter().map(|&ms| Duration::from_millis(ms)).collect());
+        let shortest = |times: &[u64]| of(times).expect("there are some").shortest;
+        assert_eq!((shortest(&[7]), shortest(&[4, 6])), (None, Some([1.0, 1.5])));
+        // 2, 3, 4 of one half, 4, 5, 6 of the other, by a median of 4.
+        let [a, b] = shortest(&[9, 4, 2, 5, 3, 6, 4, 8, 4]).expect("there are nine");
+        assert!((a - 0.75).abs() < 1e-9 && (b - 1.25).abs() < 1e-9, "{a}, {b}");
+    }
+
     /// By the textbook: of 100 sorted times the 40th and the 61st enclose the median with a confidence of 95 %.
     #[test]
     fn the_medians_interval_is_the_textbooks() {
         assert_eq!(of(100).median_interval.map(|time| time.as_millis()), [40, 61]);
         assert_eq!(of(5).median_interval.map(|time| time.as_millis()), [1, 5]);
         assert!((of(100).uncertainty() - 0.42).abs() < 1e-9);
+        assert_eq!(of(1).uncertainty(), f64::INFINITY);
     }
 }

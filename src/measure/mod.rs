@@ -17,6 +17,7 @@ native! {
     mod cache;
     mod device;
     pub mod distribution;
+    pub mod effort;
     pub mod environment;
     mod matrix;
     mod ms;
@@ -27,8 +28,9 @@ native! {
     mod text;
     pub mod tune;
 
-    pub use bench::{Bench, Effort, Measured};
+    pub use bench::{Bench, Measured};
     pub use distribution::Distribution;
+    pub use effort::Effort;
     pub use environment::Environment;
     pub use peaks::{Bound, Floor, Peaks};
     pub use profile::{Method, Profile, StepTime, step_times};

@@ -1,6 +1,7 @@
 //! Where a frame's time goes, step by step.
 
 use super::device::DeviceTimer;
+use super::effort::Budget;
 use super::{Bound, Distribution, Effort, Floor, Peaks, ms};
 use crate::error::Result;
 use crate::Session;
@@ -62,6 +63,9 @@ pub struct StepTime {
     /// The median of its times.
     #[serde(rename = "ms", with = "ms")]
     pub time: Duration,
+    /// How exact that is: see [`Distribution::shortest`].
+    #[serde(default)]
+    pub shortest: Option<[f64; 2]>,
     /// Operations: two a multiply-accumulate, and the others.
     pub flops: u64,
     /// Bytes that it has to read and write: inputs, weights and outputs, once each.
@@ -98,22 +102,32 @@ impl Profile {
     /// In the best way that the device has. Where its timestamps don't account for what the host's clock sees, they aren't used
     /// and [`Profile::note`] says so. Waits on this thread, submits to the context's queue, reads nothing but timestamps.
     pub fn measure(session: &Session, peaks: &Peaks, effort: Effort) -> Result<Profile> {
-        Profile::timed(DeviceTimer::new(session)?, session, peaks, effort)
+        let (timer, budget) = DeviceTimer::new(session, effort)?;
+        Profile::timed(timer, session, peaks, budget)
     }
 
     /// The same in one way and no other; an error where the device hasn't got it.
     pub fn measure_by(session: &Session, method: Method, peaks: &Peaks, effort: Effort) -> Result<Profile> {
-        Profile::timed(DeviceTimer::with(session, method)?, session, peaks, effort)
+        let timer = DeviceTimer::with(session, method)?;
+        Profile::timed(timer, session, peaks, effort.begin(1))
     }
 
-    fn timed(mut timer: DeviceTimer, session: &Session, peaks: &Peaks, effort: Effort) -> Result<Profile> {
+    fn timed(mut timer: DeviceTimer, session: &Session, peaks: &Peaks, mut budget: Budget) -> Result<Profile> {
         let plan = session.plan();
-        let (frame, times) = medians(&mut timer, effort)?;
-        let steps = plan.steps.iter().zip(times).map(|(step, time)| StepTime {
+        let (frames, mut times): (Vec<_>, Vec<_>) = timer.take_checked().into_iter().unzip();
+        let frames = budget.repeat(frames, || {
+            let frame = timer.frame()?;
+            times.push(timer.each_step()?);
+            Ok(frame)
+        })?;
+        times.truncate(frames.len());
+        let frame = Distribution::of(frames).expect("one at least");
+        let steps = plan.steps.iter().zip(by_steps(&times)).map(|(step, times)| StepTime {
             name: step.node.clone(),
             op: step.op.to_owned(),
             dispatches: step.dispatches.len(),
-            time,
+            time: times.p50,
+            shortest: times.shortest,
             flops: step.cost.flops(),
             bytes: step.bytes,
             floor: peaks.floor(step.cost.flops(), step.bytes, step.dispatches.len()),
@@ -149,25 +163,30 @@ impl Profile {
     }
 }
 
-/// How long each step of a session takes on the device, for [`Session::slices`]: medians, timed as for a [`Profile`].
+/// Returns how long each step of a session takes on the device, for [`Session::slices`]: medians, timed as for a [`Profile`], but
+/// without whole frames beside the steps.
 ///
-/// Waits on this thread and submits to the context's queue.
+/// Waits on this thread and submits to the context's queue, as long as the effort says: `Effort::default()` goes on until the median
+/// of the steps' sum is known to 2 %, or for three seconds, or for the two frames that it takes at least (the first one, and one step
+/// by step) if they are longer.
 pub fn step_times(session: &Session, effort: Effort) -> Result<Vec<Duration>> {
-    Ok(medians(&mut DeviceTimer::new(session)?, effort)?.1)
+    let (mut timer, mut budget) = DeviceTimer::new(session, effort)?;
+    let mut times: Vec<Vec<Duration>> = timer.take_checked().into_iter().map(|(_, steps)| steps).collect();
+    let total = |steps: &[Duration]| sum(steps.iter().copied());
+    let totals = times.iter().map(|steps| total(steps)).collect();
+    budget.repeat(totals, || {
+        let steps = timer.each_step()?;
+        let total = total(&steps);
+        times.push(steps);
+        Ok(total)
+    })?;
+    Ok(by_steps(&times).map(|times| times.p50).collect())
 }
 
-/// The times of frames, and the median of each step's.
-fn medians(timer: &mut DeviceTimer, effort: Effort) -> Result<(Distribution, Vec<Duration>)> {
-    let mut times: Vec<Vec<Duration>> = Vec::new();
-    let frame = effort.repeat(|| {
-        let frame = timer.frame()?;
-        let steps = timer.each_step()?;
-        times.resize(steps.len(), Vec::new());
-        times.iter_mut().zip(steps).for_each(|(times, time)| times.push(time));
-        Ok(frame)
-    })?;
-    let median = |times| Distribution::of(times).map_or(Duration::ZERO, |times| times.p50);
-    Ok((frame, times.into_iter().map(median).collect()))
+/// The times of each step, from those of frames.
+fn by_steps(frames: &[Vec<Duration>]) -> impl Iterator<Item = Distribution> {
+    let steps = frames.first().map_or(0, Vec::len);
+    (0..steps).filter_map(|step| Distribution::of(frames.iter().map(|frame| frame[step]).collect()))
 }
 
 /// Times together: a file may hold any, and more than a [`Duration`] holds is no panic.

@@ -216,8 +216,9 @@ impl AtBatch {
         progress(&format!("batch {batch}: first frame"));
         let bench = Bench::new(model, batch)?;
         progress(&format!("batch {batch}: the device alone"));
-        let mut timer = DeviceTimer::new(bench.session())?;
-        let device = effort.repeat(|| timer.frame())?;
+        let (mut timer, mut budget) = DeviceTimer::new(bench.session(), effort)?;
+        let known = timer.take_checked().into_iter().map(|(frame, _)| frame).collect();
+        let device = Distribution::of(budget.repeat(known, || timer.frame())?).expect("one at least");
         let each = |&frames: &usize| {
             progress(&format!("batch {batch}, {frames} in flight"));
             bench.measure(frames, effort)

@@ -2,7 +2,7 @@
 
 use super::bench::made_up;
 use super::device::DeviceTimer;
-use super::{Distribution, Method};
+use super::{Distribution, Effort, Method};
 use crate::error::Result;
 use crate::gpu::tuned::{self, Tuned};
 use crate::graph::only::Only;
@@ -157,7 +157,9 @@ impl Tuning {
             let nth = |problem: &Problem| problem.eligible().nth(k).unwrap_or(0);
             sessions.push(model.session_with(batch, &tuning.choosing(nth))?);
         }
-        let mut timers = vec![DeviceTimer::new(&sessions[0])?];
+        // A part of what is left is for finding out how to take times.
+        let part = Effort::within(budget.saturating_sub(start.elapsed()) / 4);
+        let mut timers = vec![DeviceTimer::new(&sessions[0], part)?.0];
         let method = timers[0].method();
         for session in &sessions[1..] {
             timers.push(DeviceTimer::with(session, method)?);

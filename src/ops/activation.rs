@@ -8,7 +8,8 @@ use crate::kernel::{Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
-/// An activation function. As an operation it stands alone; most operations take one in as their last act.
+/// An activation function. As an operation it stands alone; most operations take one in as their last act. NaN stays NaN, and infinities
+/// give what PyTorch gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -74,10 +75,8 @@ impl ActivationParams {
     }
 }
 
-/// The code of no activation where NaN is to stay NaN; elsewhere a clamp to the infinities serves, which is one pipeline less.
-pub(crate) const PLAIN: u32 = 15;
-
-/// The `code` of `shaders/lib/activation.wgsl`. What is a clamp shares one code, so that it shares pipelines.
+/// The `code` of `shaders/lib/activation.wgsl`. What is a clamp shares one code, so that it shares pipelines; none is a clamp to the
+/// infinities.
 pub(crate) fn code(activation: Option<Activation>) -> u32 {
     match activation {
         None | Some(Activation::Relu | Activation::Relu6 | Activation::Clamp(..)) => 0,
@@ -187,7 +186,7 @@ impl Op for Activation {
             let (rows, width) = layout.texels(shape);
             Params { rows: rows as u32, width: width as u32, activation: ActivationParams::of(Some(*self)) }
         };
-        let shader = shader!("activation", "activation", "index").set("ACTIVATION", code(Some(*self)));
+        let shader = shader!("activation", "activation", "index", "nan").set("ACTIVATION", code(Some(*self)));
         Ok(texel_kernels(caps, shape, &shader, params))
     }
 

@@ -8,9 +8,9 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Shape};
 use bytemuck::{Pod, Zeroable};
 
-/// Writes rows into a cache, in place: `cache[n, position[n] + i] = rows[n, i]`.
+/// Writes rows into a cache: `cache[n, position[n] + i] = rows[n, i]`.
 ///
-/// Inputs: the cache, a [`State`] `[N, capacity, width]`; rows `[N, L, width]`; the position, `i32`s `[1]` or `[N]`: how many
+/// Inputs: the cache `[N, capacity, width]`, a [`State`] as a rule, which is then changed in place; rows `[N, L, width]`; the position, `i32`s `[1]` or `[N]`: how many
 /// rows the cache holds already. The output is the cache with the rows in it.
 ///
 /// A session refuses a position from which the rows would reach beyond the capacity. Where the position comes from a buffer
@@ -67,7 +67,7 @@ impl Op for Append {
             width: cache[2] as u32,
             positions: io.inputs[2][0] as u32,
         };
-        let bindings = vec![Binding::Input(1), Binding::Input(2), Binding::Output(0)];
+        let bindings = vec![Binding::Input(1), Binding::Input(2), Binding::Update(0)];
         let dispatch = Dispatch::new(shader!("append", "index"), &params, bindings, rows.elements().div_ceil(64));
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }

@@ -64,10 +64,10 @@ impl Op for ArgReduce {
         Ok(vec![DType::I32])
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, outputs) = (&io.inputs[0], io.outputs[0].elements());
         let (length, stride) = self.axis.map_or((x.elements(), 1), |axis| (x[axis], x.strides()[axis]));
-        let Split { lanes, columns } = Split::new(length, stride);
+        let Split { lanes, columns } = Split::new(length, stride, caps);
         let params = Params { outputs: outputs as u32, length: length as u32, stride: stride as u32 };
         let shader = shader!("arg_reduce", "index", "order")
             .set("FLOAT", io.dtypes[0] == DType::F32)
@@ -76,7 +76,8 @@ impl Op for ArgReduce {
             .set("LANES", lanes)
             .set("COLUMNS", columns);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, outputs.div_ceil(columns as usize));
+        let dispatch = Dispatch::new(shader, &params, bindings, outputs.div_ceil(columns as usize))
+            .iterations(Split { lanes, columns }.iterations(length));
         Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
     }
 

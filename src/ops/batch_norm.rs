@@ -111,7 +111,7 @@ impl Op for BatchNorm2d {
                 activation: ActivationParams::of(self.activation),
             };
             let texture = layout.place == Place::Texture;
-            let shader = shader!("batch_norm", "activation", "index")
+            let shader = shader!("batch_norm", "activation", "index", "nan")
                 .set("ROWS", layout == Layout::ROWS)
                 .set("ACTIVATION", code(self.activation))
                 .texture("x", texture)

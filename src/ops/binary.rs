@@ -1,6 +1,6 @@
 //! Elementwise arithmetic on two tensors, with broadcasting.
 
-use super::activation::{Activation, ActivationParams, PLAIN, code};
+use super::activation::{Activation, ActivationParams, code};
 use super::image_places;
 use super::strided::walks;
 use crate::error::{ErrorKind, Result, expect_inputs};
@@ -181,7 +181,8 @@ impl Binary {
             b: Strides::of(b, layout),
             activation: ActivationParams::of(self.activation),
         };
-        let shader = self.finish(shader!("binary", "arithmetic", "activation", "index").set("BROADCAST", a != b));
+        let shader =
+            self.finish(shader!("binary", "arithmetic", "activation", "index", "nan").set("BROADCAST", a != b));
         let texture = layout.place == Place::Texture;
         let shader = ["a", "b", "y"].iter().fold(shader, |shader, name| shader.texture(name, texture));
         let dispatch = Dispatch::new(shader, &params, bindings(), (rows * width).div_ceil(64));
@@ -189,9 +190,7 @@ impl Binary {
     }
 
     fn finish(&self, shader: Shader) -> Shader {
-        shader
-            .set("KIND", self.kind as u32)
-            .set("ACTIVATION", self.activation.map_or(PLAIN, |activation| code(Some(activation))))
+        shader.set("KIND", self.kind as u32).set("ACTIVATION", code(self.activation))
     }
 }
 
@@ -289,7 +288,7 @@ impl Op for Binary {
         layouts.retain(|layout| finite || layout.order == Order::Rows);
         let mut kernels: Vec<Kernel> = layouts.into_iter().map(|layout| self.by_texel(io, layout)).collect();
         if a != b {
-            let shader = self.finish(shader!("broadcast", "arithmetic", "activation", "index"));
+            let shader = self.finish(shader!("broadcast", "arithmetic", "activation", "index", "nan"));
             kernels.push(by_element(io, shader, self.activation)?);
         }
         Ok(kernels)

@@ -3,6 +3,7 @@
 use super::activation::ActivationParams;
 use super::conv::Filters;
 use super::gemm::chunks;
+use super::part::{Loops, Part};
 use super::window::{positions, touched};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
@@ -49,6 +50,7 @@ struct Params {
     first_block: u32,
     blocks: u32,
     activation: ActivationParams,
+    part: Part,
 }
 
 impl Conv3d {
@@ -142,9 +144,12 @@ impl Op for Conv3d {
         let out4 = [4, 2].into_iter().find(serves).unwrap_or(1);
 
         let k = group_in * self.kernel_size().iter().product::<usize>();
-        let shader = shader!("conv3d", "activation", "index").tile("PIXELS", each as u32).tile("OUT4", out4 as u32);
+        let shader =
+            shader!("conv3d", "activation", "index", "nan").tile("PIXELS", each as u32).tile("OUT4", out4 as u32);
         let shader = self.filters.epilogue.of(shader);
-        let dispatches = chunks(caps, 4 * out4, (k + 1) * out4 * 16, blocks_of(out4))?.map(|(first, count)| {
+        let [planes, rows, taps] = self.kernel_size();
+        let parts = Loops { planes, rows, taps, channels: group_in }.parts(64, caps);
+        let dispatch = |(first, count): (usize, usize), &(part, iterations): &(Part, usize)| {
             let params = Params {
                 in_size: [x[2], x[3], x[4]].map(|v| v as u32),
                 in_c: x[1] as u32,
@@ -163,11 +168,15 @@ impl Op for Conv3d {
                 first_block: first as u32,
                 blocks: count as u32,
                 activation: ActivationParams::of(self.filters.epilogue.activation),
+                part,
             };
             let weight = Binding::Weight(self.filters.pack(out4, first..first + count));
             let bindings = vec![Binding::Input(0), weight, self.filters.epilogue.binding(), Binding::Output(0)];
-            Dispatch::new(shader.clone(), &params, bindings, count * tiles)
-        });
+            Dispatch::new(shader.clone(), &params, bindings, count * tiles).iterations(iterations)
+        };
+        let chunks = chunks(caps, 4 * out4, (k + 1) * out4 * 16, blocks_of(out4))?;
+        let dispatches = chunks.flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
+        let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part));
         let reads = vec![Layout::ROWS; self.filters.epilogue.inputs()];
         Ok(vec![Kernel { rank: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
     }

@@ -4,6 +4,7 @@ use super::activation::ActivationParams;
 use super::conv::{Filters, kernel_size};
 use super::gemm::{chunks, span4};
 use super::image_places;
+use super::part::{Loops, Part};
 use super::window::{MOST, expect_window, reach};
 use crate::Shape;
 use crate::error::{ErrorKind, Result};
@@ -35,7 +36,7 @@ struct Params {
     span4: u32,
     out_h: u32,
     out_w: u32,
-    out4: u32,
+    out_c: u32,
     count: u32,
     kernel: [u32; 2],
     stride: [u32; 2],
@@ -49,6 +50,7 @@ struct Params {
     first_o: u32,
     width: u32,
     activation: ActivationParams,
+    part: Part,
 }
 
 impl ConvTranspose {
@@ -110,10 +112,18 @@ impl ConvTranspose {
         let phases = self.stride[1].min(y.w);
         let tiles = phases * y.w.div_ceil(PIXELS * self.stride[1]);
         let axes = [0, 1].map(|axis| tap_step(self.stride[axis], self.dilation[axis]));
-        let shader = shader!("conv_transpose", "activation", "index", "transposed").set("DEPTHWISE", filters.depthwise);
+        // Of the taps in a row only every `step`-th reaches a pixel; which one is the first, a loop finds.
+        let loops = Loops { planes: 1, rows: kernel[0], taps: kernel[1].div_ceil(axes[1]), channels: filters.span4 };
+        let parts = loops.parts(axes.iter().sum::<usize>() + 16, caps);
+        // A texture can't be read where it is written.
+        if texture && parts.len() > 1 {
+            return Ok(None);
+        }
+        let shader =
+            shader!("conv_transpose", "activation", "index", "transposed", "nan").set("DEPTHWISE", filters.depthwise);
         let shader =
             ["x", "w", "residual", "y"].iter().fold(epilogue.of(shader), |shader, name| shader.texture(name, texture));
-        let dispatch = |(first, width): (usize, usize)| {
+        let dispatch = |(first, width): (usize, usize), &(part, iterations): &(Part, usize)| {
             let count = y.n * y.h * tiles * width;
             let params = Params {
                 in_h: x.h as u32,
@@ -122,7 +132,7 @@ impl ConvTranspose {
                 span4: filters.span4 as u32,
                 out_h: y.h as u32,
                 out_w: y.w as u32,
-                out4: y.c4() as u32,
+                out_c: y.c as u32,
                 count: count as u32,
                 kernel: kernel.map(|v| v as u32),
                 stride: self.stride.map(|v| v as u32),
@@ -136,13 +146,15 @@ impl ConvTranspose {
                 first_o: first as u32,
                 width: width as u32,
                 activation: ActivationParams::of(epilogue.activation),
+                part,
             };
             let weight = Binding::Weight(self.pack(filters, first..first + width, place));
             let bindings = vec![Binding::Input(0), weight, epilogue.binding(), Binding::Output(0)];
-            Dispatch::new(shader.clone(), &params, bindings, count.div_ceil(64))
+            Dispatch::new(shader.clone(), &params, bindings, count.div_ceil(64)).iterations(iterations)
         };
         let layout = Layout::channels(place);
-        let dispatches = chunks.into_iter().map(dispatch).collect();
+        let dispatches = chunks.into_iter().flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
+        let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part)).collect();
         Ok(Some(Kernel { rank: 0, reads: vec![layout; epilogue.inputs()], writes: vec![layout], dispatches }))
     }
 

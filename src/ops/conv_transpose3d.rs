@@ -4,6 +4,7 @@ use super::activation::ActivationParams;
 use super::conv::Filters;
 use super::conv_transpose::{grown, tap_step};
 use super::gemm::chunks;
+use super::part::{Loops, Part};
 use super::pool::volume;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
@@ -51,6 +52,7 @@ struct Params {
     first_block: u32,
     count: u32,
     activation: ActivationParams,
+    part: Part,
 }
 
 impl ConvTranspose3d {
@@ -158,8 +160,13 @@ impl Op for ConvTranspose3d {
         let (group_in, group_out) = (x[1] / groups, y[1] / groups);
         let group_blocks = group_out.div_ceil(4);
         let k = group_in * self.kernel_size().iter().product::<usize>();
-        let shader = epilogue.of(shader!("conv_transpose3d", "activation", "index", "transposed"));
-        let dispatches = chunks(caps, 4, (k + 1) * 16, groups * group_blocks)?.map(|(first, blocks)| {
+        let shader = epilogue.of(shader!("conv_transpose3d", "activation", "index", "transposed", "nan"));
+        let step = [0, 1, 2].map(|axis| tap_step(self.stride[axis], self.dilation[axis]));
+        let [planes, rows, taps] = self.kernel_size();
+        // Of the taps in a row only every `step`-th reaches a pixel; which one is the first, a loop finds.
+        let loops = Loops { planes, rows, taps: taps.div_ceil(step[2]), channels: group_in };
+        let parts = loops.parts(step.iter().sum::<usize>() + 16, caps);
+        let dispatch = |(first, blocks): (usize, usize), &(part, iterations): &(Part, usize)| {
             let params = Params {
                 input: words(volume(x)),
                 in_c: x[1] as u32,
@@ -173,15 +180,19 @@ impl Op for ConvTranspose3d {
                 group_out: group_out as u32,
                 before: words(self.padding.map(|[before, _]| before)),
                 group_blocks: group_blocks as u32,
-                step: words([0, 1, 2].map(|axis| tap_step(self.stride[axis], self.dilation[axis]))),
+                step: words(step),
                 first_block: first as u32,
                 count: (blocks * pixels) as u32,
                 activation: ActivationParams::of(epilogue.activation),
+                part,
             };
             let weight = Binding::Weight(self.pack(group_in, first..first + blocks));
             let bindings = vec![Binding::Input(0), weight, epilogue.binding(), Binding::Output(0)];
-            Dispatch::new(shader.clone(), &params, bindings, (blocks * pixels).div_ceil(64))
-        });
+            Dispatch::new(shader.clone(), &params, bindings, (blocks * pixels).div_ceil(64)).iterations(iterations)
+        };
+        let chunks = chunks(caps, 4, (k + 1) * 16, groups * group_blocks)?;
+        let dispatches = chunks.flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
+        let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part));
         let reads = vec![Layout::ROWS; epilogue.inputs()];
         Ok(vec![Kernel { rank: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
     }

@@ -3,7 +3,7 @@
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -76,7 +76,11 @@ impl Op for CumSum {
             .set("REVERSE", self.reverse);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
         let workgroups = if columns { lines.div_ceil(lanes as usize) } else { lines };
-        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, workgroups))])
+        // One element at a time; or four for each invocation, with the steps of a sum over the workgroup after each.
+        let iterations =
+            if columns { length + 1 } else { looped(length.div_ceil(4 * lanes as usize), plain(4) + plain(8)).all };
+        let dispatch = Dispatch::new(shader, &params, bindings, workgroups).iterations(iterations);
+        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
     }
 
     /// An addition less than there are elements, for each line.

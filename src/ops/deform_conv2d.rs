@@ -2,6 +2,7 @@
 
 use super::conv::Filters;
 use super::gemm::chunks;
+use super::part::{Loops, Part};
 use super::window::positions;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
@@ -55,6 +56,7 @@ struct Params {
     offset_channels: u32,
     pixels: u32,
     count: u32,
+    part: Part,
     pad: [u32; 3],
 }
 
@@ -157,8 +159,10 @@ impl Op for DeformConv2d {
         let out4 = [4, 2].into_iter().find(|out4| group_out.div_ceil(4) % out4 == 0).unwrap_or(1);
         let (group_blocks, k) = (group_out.div_ceil(4 * out4), group_in * self.taps());
         let mask = io.inputs.len() - 1;
-        let shader = shader!("deform_conv2d", "index").tile("OUT4", out4 as u32).set("MASK", mask == 2);
-        let dispatches = chunks(caps, 4 * out4, (k + 1) * out4 * 16, groups * group_blocks)?.map(|(first, blocks)| {
+        let shader = shader!("deform_conv2d", "index", "nan").tile("OUT4", out4 as u32).set("MASK", mask == 2);
+        let loops = Loops { planes: 1, rows: self.taps(), taps: 1, channels: group_in };
+        let parts = loops.parts(64, caps);
+        let dispatch = |(first, blocks): (usize, usize), &(part, iterations): &(Part, usize)| {
             let params = Params {
                 in_c: x[1] as u32,
                 in_h: x[2] as u32,
@@ -177,13 +181,18 @@ impl Op for DeformConv2d {
                 offset_channels: (x[1] / (io.inputs[1][1] / (2 * self.taps()))) as u32,
                 pixels: pixels as u32,
                 count: (blocks * pixels) as u32,
+                part,
                 pad: [0; 3],
             };
             let weight = Binding::Weight(self.filters.pack(out4, first..first + blocks));
             // Where there is no mask nobody reads it.
             let bindings = [Binding::Input(0), Binding::Input(1), Binding::Input(mask), weight, Binding::Output(0)];
-            Dispatch::new(shader.clone(), &params, bindings.to_vec(), (blocks * pixels).div_ceil(64))
-        });
+            let workgroups = (blocks * pixels).div_ceil(64);
+            Dispatch::new(shader.clone(), &params, bindings.to_vec(), workgroups).iterations(iterations)
+        };
+        let chunks = chunks(caps, 4 * out4, (k + 1) * out4 * 16, groups * group_blocks)?;
+        let dispatches = chunks.flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
+        let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part));
         let reads = vec![Layout::ROWS; io.inputs.len()];
         Ok(vec![Kernel { rank: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
     }

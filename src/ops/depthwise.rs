@@ -71,7 +71,7 @@ impl Depthwise<'_> {
             activation: ActivationParams::of(self.epilogue.activation),
         };
         let lanes = if caps.lanes.is_some() { 8 } else { 64 };
-        let mut shader = shader!("depthwise", "activation", "index");
+        let mut shader = shader!("depthwise", "activation", "index", "nan");
         for (name, value) in [
             ("TILE_Y", tile[0]),
             ("TILE_X", tile[1]),

@@ -96,7 +96,7 @@ impl Glu {
             count: y.elements() as u32,
             activation: ActivationParams::of(activation),
         };
-        let shader = shader!("glu", "activation", "index")
+        let shader = shader!("glu", "activation", "index", "nan")
             .set("ACTIVATION", code(activation))
             .set("SECOND", self.kind == GluKind::Glu)
             .set("HALVES", halves as u32);

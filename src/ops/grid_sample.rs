@@ -36,7 +36,7 @@ pub enum GridPadding {
 }
 
 /// `torch.nn.functional.grid_sample`: of images `[N, C, H, W]` and a grid `[N, H', W', 2]` of places `(x, y)`, the images at those
-/// places, `[N, C, H', W']`. -1 and 1 are the edges of the image. A place that is NaN gives 0.
+/// places, `[N, C, H', W']`. -1 and 1 are the edges of the image. A place that is NaN gives NaN.
 ///
 /// Likewise of volumes `[N, C, D, H, W]` and a grid `[N, D', H', W', 3]` of places `(x, y, z)`.
 #[derive(Clone, Debug, Default)]
@@ -53,7 +53,7 @@ struct Params {
     in_w: u32,
     out_h: u32,
     out_w: u32,
-    c4: u32,
+    c: u32,
     count: u32,
     padding: u32,
     align_corners: u32,
@@ -116,7 +116,7 @@ impl GridSample {
             align_corners: self.align_corners.into(),
             pad: [0; 2],
         };
-        let shader = shader!("grid_sample3d", "index", "taps", "grid").set("TAPS", self.taps());
+        let shader = shader!("grid_sample3d", "index", "taps", "grid", "nan").set("TAPS", self.taps());
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
         let dispatch = Dispatch::new(shader, &params, bindings, y.elements().div_ceil(64));
         Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)
@@ -157,14 +157,14 @@ impl Op for GridSample {
             in_w: x.w as u32,
             out_h: y.h as u32,
             out_w: y.w as u32,
-            c4: x.c4() as u32,
+            c: x.c as u32,
             count: count as u32,
             padding: self.padding_mode as u32,
             align_corners: self.align_corners.into(),
         };
         let kernel = |&place: &Place| {
             let texture = place == Place::Texture;
-            let shader = shader!("grid_sample", "index", "taps", "grid")
+            let shader = shader!("grid_sample", "index", "taps", "grid", "nan")
                 .set("TAPS", self.taps())
                 .texture("x", texture)
                 .texture("y", texture);

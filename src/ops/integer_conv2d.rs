@@ -1,6 +1,7 @@
 //! 2-D convolution of integers.
 
 use super::packing::{Requantize, buffer, expect_one, packed, words};
+use super::part::{Loops, Part};
 use super::window::{Window, expect_countable};
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
 use crate::graph::constant::Constant;
@@ -50,6 +51,7 @@ struct Params {
     offset: i32,
     zero: i32,
     range: [i32; 2],
+    part: Part,
 }
 
 impl IntegerConv2d {
@@ -188,14 +190,15 @@ impl Op for IntegerConv2d {
         let pixels = y.n * y.h * y.w;
         let each = pixels.div_ceil(64).min(4);
         let tiles = pixels.div_ceil(64 * each);
-        let group_out = y.c / self.groups;
+        let (x_channels, group_out) = (x.c / self.groups, y.c / self.groups);
         let blocks = |out: usize| self.groups * group_out.div_ceil(out);
         // What pads the last block of a group is computed too.
         let tidy = |out: usize| group_out.is_multiple_of(out) || group_out > 3 * out;
         let serves = |&out: &usize| tidy(out) && (out < 8 || blocks(out) * tiles >= ENOUGH);
         let out = [8, 4, 2].into_iter().find(serves).unwrap_or(1);
         let (scale, zero, range) = Requantize::parts(self.end.as_ref(), y.c);
-        let params = Params {
+        let offset = packed("weight", &self.weight)?.offset();
+        let params = |part: Part| Params {
             in_h: x.h as u32,
             in_w: x.w as u32,
             in_c: x.c as u32,
@@ -207,24 +210,29 @@ impl Op for IntegerConv2d {
             before: window.before.map(|v| v as u32),
             dilation: window.dilation.map(|v| v as u32),
             pixels: pixels as u32,
-            group_in: (x.c / self.groups) as u32,
+            group_in: x_channels as u32,
             group_out: group_out as u32,
             group_blocks: group_out.div_ceil(out) as u32,
             blocks: blocks(out) as u32,
             w_zeros: u32::from(io.inputs[2].elements() > 1),
-            offset: packed("weight", &self.weight)?.offset(),
+            offset,
             zero,
             range,
+            part,
         };
-        let shader = shader!("integer_conv2d", "index", "quantize")
+        let shader = shader!("integer_conv2d", "index", "quantize", "nan")
             .tile("PIXELS", each as u32)
             .tile("OUT", out as u32)
             .set("REQUANTIZE", self.end.is_some());
         let (weight, bias) = (self.pack(out, caps)?, self.packed_bias(y.c));
         let [x, x_zero, w_zero] = [0, 1, 2].map(Binding::Input);
         let bindings = vec![x, weight, x_zero, w_zero, bias, scale, Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, blocks(out) * tiles);
-        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+        let loops = Loops { planes: 1, rows: window.size[0], taps: window.size[1], channels: x_channels };
+        let dispatches = loops.parts(64, caps).into_iter().map(|(part, iterations)| {
+            Dispatch::new(shader.clone(), &params(part), bindings.clone(), blocks(out) * tiles).iterations(iterations)
+        });
+        let dispatches = dispatches.collect();
+        Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS; 3], writes: vec![Layout::ROWS], dispatches }])
     }
 
     fn cost(&self, io: &Io) -> Cost {

@@ -179,13 +179,14 @@ impl Op for IntegerMatMul {
         let [a_zero, b_zero] = [2, 1].map(|last| Binding::Input(operands - last));
         let bindings = vec![Binding::Input(0), weight, a_zero, b_zero, scale, Binding::Output(0)];
         let [high, columns] = tile(matrices, rows, n, caps);
-        let shader = shader!("integer_matmul", "index", "quantize")
+        let shader = shader!("integer_matmul", "index", "quantize", "nan")
             .tile("ROWS", high as u32)
             .tile("COLUMNS", columns as u32)
             .set("PACKED", of.is_some())
             .set("REQUANTIZE", self.end.is_some());
         let tiles = matrices * rows.div_ceil(high) * n.div_ceil(4 * columns);
-        let dispatch = Dispatch::new(shader, &params, bindings, tiles);
+        let iterations = (k * columns).div_ceil(64) + 8 * high + 16;
+        let dispatch = Dispatch::new(shader, &params, bindings, tiles).iterations(iterations);
         Ok(vec![Kernel::new(vec![Layout::ROWS; operands], Layout::ROWS, dispatch)])
     }
 

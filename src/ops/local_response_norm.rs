@@ -70,7 +70,7 @@ impl Op for LocalResponseNorm {
             beta: self.beta,
             k: self.k,
         };
-        Ok(image_kernels(caps, &shader!("local_response_norm", "index"), &params, rows * width))
+        Ok(image_kernels(caps, &shader!("local_response_norm", "index", "nan"), &params, rows * width, self.size + 4))
     }
 
     /// A square, `size - 1` additions, alpha, k, a power and a division, as if no channel had fewer neighbours than others.

@@ -43,6 +43,7 @@ mod norm;
 mod packed_linear;
 mod packing;
 mod pad;
+mod part;
 mod pixel_shuffle;
 mod pool;
 mod pool3d;
@@ -125,21 +126,54 @@ pub use unary::Unary;
 
 use crate::Shape;
 use crate::error::ErrorKind;
-use crate::graph::op::Io;
+use crate::graph::op::{Io, Op};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
+use quantize::QuantizeRange;
+use reshape::FlattenLinear;
+use std::any::{Any, TypeId};
+
+/// Whether an operation is one of this crate's, whose kernels need no guards. No code outside can make a type of its own one of
+/// these, or change what they give: an operation that hands on the kernels of another isn't ours, whatever it does with them.
+pub(crate) fn is_ours(op: &dyn Op) -> bool {
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Some(only) = op.downcast_ref::<crate::graph::only::Only>() {
+        return is_ours(&*only.op);
+    }
+    macro_rules! any_of {
+        ($($op:ty),*) => { [$(TypeId::of::<$op>()),*] };
+    }
+    #[rustfmt::skip]
+    let ours = any_of![
+        Activation, Append, ArgReduce, Attention, BatchNorm2d, Binary, Bitcast, Cast, Classify, Compare, Concat, Conv1d, Conv2d,
+        Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, CumSum, DeformConv2d, Dequantize, Embedding, Expand, ExpandAs,
+        Flatten, FlattenLinear, Gather, GatherNd, Glu, GridSample, GroupNorm, ImagePad<1>, ImagePad<2>, IndexSelect,
+        InstanceNorm2d, IntegerConv2d, IntegerMatMul, LayerNorm, Linear, LocalResponseNorm, LogSoftmax, Logical, MatMul, PRelu,
+        PackedLinear, Pad, PixelShuffle, PixelUnshuffle, Pool1d, Pool2d, Pool3d, Quantize, QuantizeRange, Reduce, Reshape, Resize,
+        RmsNorm, RoiAlign, RotaryEmbedding, RoundTo, Scatter, ScatterNd, Slice, Softmax, Split, Squeeze, TopK, Transpose, Unary,
+        Unsqueeze, Where
+    ];
+    ours.contains(&Any::type_id(op))
+}
 
 /// Where images may live on such a device, the best place first.
 pub(crate) fn image_places(caps: &Caps) -> &'static [Place] {
     if caps.lanes.is_some() { &[Place::Texture, Place::Buffer] } else { &[Place::Buffer] }
 }
 
-/// The kernels of an operation from one batch of images to another, where each invocation computes one of `count` texels:
-/// one in each place, with the shader's `x` and `y` there.
-pub(crate) fn image_kernels(caps: &Caps, shader: &Shader, params: &impl bytemuck::Pod, count: usize) -> Vec<Kernel> {
+/// The kernels of an operation from one batch of images to another, where each invocation computes one of `count` texels in so many
+/// iterations of loops: one in each place, with the shader's `x` and `y` there.
+pub(crate) fn image_kernels(
+    caps: &Caps,
+    shader: &Shader,
+    params: &impl bytemuck::Pod,
+    count: usize,
+    iterations: usize,
+) -> Vec<Kernel> {
     let kernel = |&place: &Place| {
         let texture = place == Place::Texture;
         let shader = shader.clone().texture("x", texture).texture("y", texture);
-        let dispatch = Dispatch::new(shader, params, vec![Binding::Input(0), Binding::Output(0)], count.div_ceil(64));
+        let bindings = vec![Binding::Input(0), Binding::Output(0)];
+        let dispatch = Dispatch::new(shader, params, bindings, count.div_ceil(64)).iterations(iterations);
         Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
     };
     image_places(caps).iter().map(kernel).collect()

@@ -37,8 +37,25 @@ struct Params {
     length: u32,
     groups: u32,
     spatial: u32,
-    eps: f32,
+    squares: Squares,
     activation: ActivationParams,
+}
+
+/// The epsilon of squares that are shrunk, and the power of two by which deviations are shrunk before they are squared.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Squares {
+    eps: f32,
+    shrink: f32,
+}
+
+impl Squares {
+    /// The least power of two with which squares that count beside this epsilon, 2^-24 of it and more, stay normal numbers: with
+    /// 1e-5 deviations of 1e30 can be squared.
+    fn new(eps: f64) -> Squares {
+        let shrink = ((-101.0 - eps.log2()) / 2.0).floor().min(0.0).exp2();
+        Squares { eps: (eps * shrink * shrink) as f32, shrink: shrink as f32 }
+    }
 }
 
 /// That the input ends with the dimensions over which a layer or RMS norm goes.
@@ -52,17 +69,18 @@ pub(crate) fn expect_trailing(x: &Shape, normalized_shape: &Shape) -> Result<(),
     Err(ErrorKind::argument("normalized_shape", format_args!("the last dimensions of {x}"), normalized_shape))
 }
 
-/// A shader whose workgroups read so many elements each, with `LANES` invocations that `KEEP` some of
-/// them in registers: on GPUs all, up to 4096.
-pub(crate) fn keeping(shader: Shader, elements: usize, caps: &Caps) -> Shader {
+/// A shader whose workgroups read so many elements each, with `LANES` invocations that `KEEP` some of them in registers (on GPUs
+/// all, up to 4096), and the iterations of an invocation that reads them twice.
+pub(crate) fn keeping(shader: Shader, elements: usize, caps: &Caps) -> (Shader, usize) {
+    let iterations = |lanes: u32, keep: u32| 2 * (elements.div_ceil((lanes * keep) as usize) + 1) + 32;
     let (lanes, keep) = match (caps.lanes, elements) {
         // llvmpipe puts all registers aside at a barrier, unless a workgroup is one vector.
-        (Some(lanes), _) => (lanes, 2),
+        (Some(lanes), _) if iterations(lanes, 2) <= caps.max_loop_iterations as usize => (lanes, 2),
         (None, 0..=256) => (64, 4),
         (None, 257..=1024) => (64, 16),
-        (None, _) => (256, 16),
+        _ => (256, 16),
     };
-    shader.tile("KEEP", keep).set("LANES", lanes)
+    (shader.tile("KEEP", keep).set("LANES", lanes), iterations(lanes, keep))
 }
 
 #[repr(C)]
@@ -76,7 +94,7 @@ struct ImageParams {
     units: u32,
     count: u32,
     pairs: u32,
-    eps: f32,
+    squares: Squares,
     activation: ActivationParams,
 }
 
@@ -143,14 +161,17 @@ impl Norm {
             length: length as u32,
             groups: groups as u32,
             spatial: spatial as u32,
-            eps: self.eps as f32,
+            squares: Squares::new(self.eps),
             activation: ActivationParams::of(self.activation),
         };
-        let shader = keeping(shader!("norm", "activation", "index"), length, caps)
-            .set("CENTRED", self.centred)
-            .set("ACTIVATION", code(self.activation));
+        let (shader, iterations) = keeping(shader!("norm", "activation", "index", "nan"), length, caps);
+        let shader = shader.set("CENTRED", self.centred).set("ACTIVATION", code(self.activation));
         let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];
-        vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, count))]
+        vec![Kernel::new(
+            vec![Layout::ROWS],
+            Layout::ROWS,
+            Dispatch::new(shader, &params, bindings, count).iterations(iterations),
+        )]
     }
 
     /// The kernels for `groups` groups of channels: of rows, and of images channels last, if a group is a single channel or
@@ -174,18 +195,20 @@ impl Norm {
             units: units as u32,
             count: (image.n * units) as u32,
             pairs: self.affine().next().map_or(1, |constant| constant.shape().elements()) as u32,
-            eps: self.eps as f32,
+            squares: Squares::new(self.eps),
             activation: ActivationParams::of(self.activation),
         };
         kernels.extend(image_places(caps).iter().map(|&place| {
             let texture = place == Place::Texture;
-            let shader = keeping(shader!("norm_image", "activation", "index"), image.h * image.w * span, caps)
+            let shader = shader!("norm_image", "activation", "index", "nan");
+            let (shader, iterations) = keeping(shader, image.h * image.w * span, caps);
+            let shader = shader
                 .set("SEPARATE", of == 1)
                 .set("ACTIVATION", code(self.activation))
                 .texture("x", texture)
                 .texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];
-            let dispatch = Dispatch::new(shader, &params, bindings, image.n * units);
+            let dispatch = Dispatch::new(shader, &params, bindings, image.n * units).iterations(iterations);
             Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
         }));
         kernels

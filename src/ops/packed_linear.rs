@@ -10,7 +10,7 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
@@ -48,7 +48,7 @@ struct Params {
     chunk: u32,
     chunks_per_block: u32,
     blocks: u32,
-    out4: u32,
+    out_c: u32,
     first4: u32,
     wide4: u32,
     zero: f32,
@@ -210,7 +210,7 @@ impl Op for PackedLinear {
         let chunk = if blocks == 1 { CHUNK } else { CHUNK.min(1 << of_block.trailing_zeros()) };
         let layout = if x.len() == 2 { Layout::channels } else { Layout::packed };
         let [high, columns] = tile(1, rows, out, caps);
-        let shader = shader!("packed_linear", "activation", "index", "quantize")
+        let shader = shader!("packed_linear", "activation", "index", "quantize", "nan")
             .tile("ROWS", high as u32)
             .tile("COLUMNS", columns as u32)
             .set("BITS", of.bits());
@@ -232,7 +232,7 @@ impl Op for PackedLinear {
                     chunk: chunk as u32,
                     chunks_per_block: if blocks == 1 { u32::MAX } else { (of_block / chunk) as u32 },
                     blocks: blocks as u32,
-                    out4: out4 as u32,
+                    out_c: out as u32,
                     first4: first4 as u32,
                     wide4: wide4 as u32,
                     zero: zero as f32,
@@ -244,7 +244,10 @@ impl Op for PackedLinear {
                 let texture = place == Place::Texture;
                 let shader =
                     ["x", "residual", "y"].iter().fold(shader.clone(), |shader, name| shader.texture(name, texture));
-                Ok(Dispatch::new(shader, &params, bindings, rows.div_ceil(high) * wide4.div_ceil(columns)))
+                let slices = 64 / columns;
+                let iterations = looped(count.div_ceil(chunk).div_ceil(slices), plain(chunk)).all + 8 * high;
+                let tiles = rows.div_ceil(high) * wide4.div_ceil(columns);
+                Ok(Dispatch::new(shader, &params, bindings, tiles).iterations(iterations))
             });
             let (reads, writes) = (vec![layout(place); self.epilogue.inputs()], vec![layout(place)]);
             Ok(Kernel { rank: rank as u8, reads, writes, dispatches: dispatches.collect::<Result<_, ErrorKind>>()? })

@@ -174,7 +174,7 @@ fn image(io: &Io, caps: &Caps, padding: [[isize; 2]; 2], mode: PaddingMode, valu
         from: [kept(0)[0] as i32, kept(1)[0] as i32],
         to: [kept(0)[1] as i32, kept(1)[1] as i32],
     };
-    image_kernels(caps, &shader!("pad", "index").set("MODE", mode as u32), &params, count)
+    image_kernels(caps, &shader!("pad", "index").set("MODE", mode as u32), &params, count, 0)
 }
 
 impl<const D: usize> Op for ImagePad<D> {

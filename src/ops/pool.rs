@@ -129,6 +129,12 @@ pub(crate) fn volume(shape: &Shape) -> [usize; 3] {
     all
 }
 
+/// True if invocations share a window of so many pixels: where few would each read a large one, or the loop of one be too long.
+pub(crate) fn shares(pixels: usize, outputs: usize, caps: &Caps) -> bool {
+    let pays = caps.lanes.is_none() && pixels >= 64 && outputs < 1 << 16;
+    pays || pixels >= caps.max_loop_iterations as usize / 2
+}
+
 impl<const D: usize> Pool<D> {
     /// Pooling over windows of the same size along each axis, that don't overlap: the stride is the window's size, as in
     /// PyTorch.
@@ -180,21 +186,20 @@ impl<const D: usize> Pool<D> {
         self.with(|window| window.stride = axes(stride, 1))
     }
 
-    /// The padding on all sides, at most half the window.
+    /// The padding on all sides, at most half of what the window spans.
     #[must_use]
     pub fn padding(self, padding: usize) -> Pool<D> {
         self.paddings([padding; D])
     }
 
-    /// The padding on both sides by axis, at most half the window (for a maximum: half of what the window spans).
+    /// The padding on both sides by axis, at most half of what the window spans.
     #[must_use]
     pub fn paddings(self, padding: [usize; D]) -> Pool<D> {
         Pool { by_side: false, ..self }
             .with(|window| (window.before, window.after) = (axes(padding, 0), axes(padding, 0)))
     }
 
-    /// The padding before and after each axis, as ONNX has it: less than the window (for all but an average: than what the
-    /// window spans).
+    /// The padding before and after each axis, as ONNX has it: less than what the window spans.
     #[must_use]
     pub fn pads(self, padding: [[usize; 2]; D]) -> Pool<D> {
         let [before, after] = [0, 1].map(|side| axes(padding.map(|sides| sides[side]), 0));
@@ -237,11 +242,10 @@ impl<const D: usize> Pool<D> {
     fn output(&self, window: &Sliding, axis: usize, size: usize) -> Result<usize, ErrorKind> {
         let [before, after] = [window.before[axis], window.after[axis]];
         let (along, spans) = (window.along(axis), reach(window.size[axis].max(1), window.dilation[axis]));
-        let of = if self.kind == PoolKind::Average { window.size[axis] } else { spans };
         let (most, wanted) = match self.kind {
             PoolKind::Lp(_) => (0, "0 for Lp pooling".into()),
-            _ if self.by_side => (of.max(1) - 1, format!("less than {of}")),
-            _ => (of / 2, format!("at most half of {of}")),
+            _ if self.by_side => (spans.max(1) - 1, format!("less than {spans}")),
+            _ => (spans / 2, format!("at most half of {spans}")),
         };
         if let Some(pad) = [before, after].into_iter().find(|&pad| pad > most) {
             return Err(ErrorKind::argument("padding", wanted, pad));
@@ -258,6 +262,16 @@ impl<const D: usize> Pool<D> {
         let ceil = (size + before + after - spans).div_ceil(window.stride[axis]) + 1;
         // The last window must begin inside the image or its near padding.
         Ok(if (ceil - 1).saturating_mul(window.stride[axis]) >= size + before { ceil - 1 } else { ceil })
+    }
+
+    /// The pixels of the largest window along each axis.
+    fn pixels(&self, x: &Shape, y: &Shape) -> [usize; 3] {
+        let (x, y) = (volume(x), volume(y));
+        match self.windows {
+            Windows::Sliding(window) => window.size,
+            // Windows that don't divide an axis evenly begin and end within a pixel.
+            Windows::Adaptive(_) => [0, 1, 2].map(|axis| (x[axis].div_ceil(y[axis]) + 1).min(x[axis])),
+        }
     }
 
     /// The spatial sizes of the output.
@@ -342,7 +356,8 @@ impl<const D: usize> Op for Pool<D> {
                 Windows::Adaptive(_) => None,
             };
             let result = Of { kind, p, parity, start, count_include_pad: self.count_include_pad };
-            return Ok(vec![pool3d::kernel(io, windows, &result, self.return_indices)]);
+            let pixels = self.pixels(&io.inputs[0], &io.outputs[0]);
+            return Ok(vec![pool3d::kernel(io, caps, windows, pixels, &result, self.return_indices)]);
         }
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
         let count = if self.return_indices { io.outputs[0].elements() } else { y.n * y.h * y.w * y.c4() };
@@ -374,28 +389,33 @@ impl<const D: usize> Op for Pool<D> {
             nan: f32::NAN,
             pad: [0; 2],
         };
-        // Where few invocations would each read a large window, a workgroup shares it. (llvmpipe has few invocations to fill.)
-        let pixels = window.size[0] * window.size[1];
-        let shared = caps.lanes.is_none() && pixels >= 64 && count < 1 << 16;
+        let pixels = self.pixels(&io.inputs[0], &io.outputs[0]).iter().product();
+        let shared = shares(pixels, count, caps);
         if self.return_indices {
-            let Split { lanes, columns } = Split::new(if shared { pixels } else { 1 }, 1);
-            let shader = shader!("max_pool_indices", "index", "order", "pool", "pool_window")
+            let split = Split::new(if shared { pixels } else { 1 }, 1, caps);
+            let Split { lanes, columns } = split;
+            let shader = shader!("max_pool_indices", "index", "order", "largest", "pool", "pool_window", "nan")
                 .set("ADAPTIVE", adaptive)
                 .set("LANES", lanes)
                 .set("COLUMNS", columns);
             let bindings = vec![Binding::Input(0), Binding::Output(0), Binding::Output(1)];
-            let dispatches = vec![Dispatch::new(shader, &params, bindings, count.div_ceil(columns as usize))];
+            let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(columns as usize));
+            let dispatches = vec![dispatch.iterations(split.iterations(pixels))];
             return Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS; 2], dispatches }]);
         }
-        let (lanes, columns) = if shared { (256u32, count.next_power_of_two().min(16)) } else { (64, 64) };
-        let shader = shader!("pool", "index", "pool", "pool_window")
+        let (lanes, mut columns) = if shared { (256, count.next_power_of_two().min(16)) } else { (64, 64) };
+        let iterations = |columns: usize| (pixels * columns).div_ceil(lanes) + 16;
+        while shared && columns > 1 && iterations(columns) > caps.max_loop_iterations as usize {
+            columns /= 2;
+        }
+        let shader = shader!("pool", "index", "pool", "pool_window", "nan")
             .set("KIND", kind)
             .set("ADAPTIVE", adaptive)
             .set("COUNT_INCLUDE_PAD", self.count_include_pad)
-            .set("LANES", lanes)
+            .set("LANES", lanes as u32)
             .set("COLUMNS", columns as u32);
         // A workgroup computes so many columns.
-        Ok(image_kernels(caps, &shader, &params, count.div_ceil(columns) * 64))
+        Ok(image_kernels(caps, &shader, &params, count.div_ceil(columns) * 64, iterations(columns)))
     }
 
     /// Of n pixels a maximum is n - 1 operations, an average n, and a norm 2 n: powers, sum, root. Padding counts as pixels.

@@ -1,9 +1,9 @@
 //! The kernels of pooling over volumes.
 
-use super::pool::{Sliding, volume};
+use super::pool::{Sliding, shares, volume};
 use crate::graph::op::Io;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Dispatch, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
 use bytemuck::{Pod, Zeroable};
 
 #[repr(C)]
@@ -35,8 +35,16 @@ pub(crate) struct Of {
     pub(crate) count_include_pad: bool,
 }
 
-/// The kernel over sliding windows, or else adaptive ones; of a maximum with the places, if those are wanted.
-pub(crate) fn kernel(io: &Io, windows: Option<Sliding>, result: &Of, indices: bool) -> Kernel {
+/// The kernel over sliding windows, or else adaptive ones, of at most so many pixels along each axis; of a maximum with the places,
+/// if those are wanted.
+pub(crate) fn kernel(
+    io: &Io,
+    caps: &Caps,
+    windows: Option<Sliding>,
+    [deep, high, wide]: [usize; 3],
+    result: &Of,
+    indices: bool,
+) -> Kernel {
     let one = Sliding { size: [1; 3], stride: [1; 3], dilation: [1; 3], before: [0; 3], after: [0; 3] };
     let Sliding { size, stride, dilation, before, after } = windows.unwrap_or(one);
     // Steps that lead out of the volume are all the same.
@@ -59,15 +67,24 @@ pub(crate) fn kernel(io: &Io, windows: Option<Sliding>, result: &Of, indices: bo
         pad1: 0,
     };
     let shader = if indices {
-        shader!("max_pool3d_indices", "index", "order", "pool3d", "pool_window")
+        shader!("max_pool3d_indices", "index", "order", "largest", "pool3d", "pool_window", "nan")
     } else {
-        shader!("pool3d", "index", "pool3d", "pool_window")
+        shader!("pool3d", "index", "pool3d", "pool_window", "nan")
             .set("KIND", result.kind)
             .set("COUNT_INCLUDE_PAD", result.count_include_pad)
     };
-    let shader = shader.set("ADAPTIVE", windows.is_none());
+    // The invocations that share a window, and those of them that are neighbours along a row of it.
+    let lanes = if shares(deep * high * wide, count, caps) { 256 } else { 1 };
+    let across = wide.next_power_of_two().min(lanes);
+    let columns = 64usize.div_ceil(lanes);
+    let iterations = looped((deep * high).div_ceil(lanes / across), plain(wide.div_ceil(across))).all + 16;
+    let shader = shader
+        .set("ADAPTIVE", windows.is_none())
+        .set("LANES", lanes as u32)
+        .set("ACROSS", across as u32)
+        .set("COLUMNS", columns as u32);
     let outputs = 0..io.outputs.len();
     let bindings = [Binding::Input(0)].into_iter().chain(outputs.clone().map(Binding::Output)).collect();
-    let dispatches = vec![Dispatch::new(shader, &params, bindings, count.div_ceil(64))];
+    let dispatches = vec![Dispatch::new(shader, &params, bindings, count.div_ceil(columns)).iterations(iterations)];
     Kernel { rank: 0, reads: vec![Layout::ROWS], writes: outputs.map(|_| Layout::ROWS).collect(), dispatches }
 }

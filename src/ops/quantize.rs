@@ -186,7 +186,7 @@ impl Op for Quantize {
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let [least, greatest] = self.to.range();
         let of = [&io.inputs[1], &io.inputs[2]];
-        let (shader, limits) = (shader!("quantize", "index", "quantize"), [0, least, greatest]);
+        let (shader, limits) = (shader!("quantize", "index", "quantize", "nan"), [0, least, greatest]);
         let dispatch = self.scales.dispatch(shader, Binding::Input(0), &io.inputs[0], of, limits);
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }
@@ -233,7 +233,7 @@ impl Op for Dequantize {
             }
         };
         let limits = [of.map_or(0, IntType::offset), 0, 0];
-        let shader = shader!("quantize", "index", "quantize").set("BACK", true);
+        let shader = shader!("quantize", "index", "quantize", "nan").set("BACK", true);
         let shader = shader.set("BITS", of.map_or(32, IntType::bits));
         let dispatch = self.scales.dispatch(shader, binding, x, [scale, zero_point], limits);
         Ok(vec![Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch)])
@@ -259,7 +259,7 @@ impl Op for Dequantize {
 
 /// The scale and the zero point for numbers between two: part of [`Graph::dynamic_quantize`].
 #[derive(Clone, Copy, Debug)]
-struct QuantizeRange;
+pub(super) struct QuantizeRange;
 
 impl Op for QuantizeRange {
     fn name(&self) -> &'static str {
@@ -284,7 +284,7 @@ impl Op for QuantizeRange {
     fn kernels(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let most = IntType::U8.range()[1] as f32;
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0), Binding::Output(1)];
-        let dispatches = vec![Dispatch::new(shader!("quantize_range", "index", "quantize"), &most, bindings, 1)];
+        let dispatches = vec![Dispatch::new(shader!("quantize_range", "index", "quantize", "nan"), &most, bindings, 1)];
         Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS; 2], writes: vec![Layout::ROWS; 2], dispatches }])
     }
 

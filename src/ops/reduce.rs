@@ -86,12 +86,25 @@ pub(crate) struct Split {
 
 impl Split {
     /// For lines of `length` elements; `neighbours` outputs lie side by side (1 where it is a line's elements that do).
-    pub(crate) fn new(length: usize, neighbours: usize) -> Split {
+    pub(crate) fn new(length: usize, neighbours: usize, caps: &Caps) -> Split {
         // Four elements an invocation at least; a barrier costs more than a few additions.
-        let lanes = length.div_ceil(4).next_power_of_two().min(if length > 1024 { 256 } else { 64 });
-        let columns = neighbours.next_power_of_two().min(64);
-        let lanes = lanes.min(256 / columns);
-        Split { lanes: lanes as u32, columns: columns.max(64 / lanes.min(64)) as u32 }
+        let most = length.div_ceil(4).next_power_of_two().min(if length > 1024 { 256 } else { 64 });
+        let with = |columns: usize| {
+            let lanes = most.min(256 / columns);
+            Split { lanes: lanes as u32, columns: columns.max(64 / lanes.min(64)) as u32 }
+        };
+        // Fewer columns leave more invocations for each line.
+        let mut columns = neighbours.next_power_of_two().min(64);
+        while columns > 1 && with(columns).iterations(length) > caps.max_loop_iterations as usize {
+            columns /= 2;
+        }
+        with(columns)
+    }
+
+    /// The iterations of an invocation that takes every `lanes`-th element of a line, one at a time, and those that join the
+    /// invocations of a workgroup.
+    pub(crate) fn iterations(self, length: usize) -> usize {
+        length.div_ceil(self.lanes as usize) + 16
     }
 }
 
@@ -172,7 +185,7 @@ impl Op for Reduce {
         Ok(vec![number_dtype(inputs)?])
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, outputs) = (&io.inputs[0], io.outputs[0].elements());
         // Neighbouring dimensions of a kind are one, so that of eight no more than four of a kind are left.
         let mut dimensions: Vec<(bool, usize, usize)> = Vec::new();
@@ -189,7 +202,7 @@ impl Op for Reduce {
         let length = x.elements() / outputs;
         let inner = dimensions.last().is_none_or(|innermost| innermost.0);
         let neighbours = if inner { 1 } else { kept[kept.len() - 1].0 };
-        let Split { lanes, columns } = Split::new(length, neighbours);
+        let Split { lanes, columns } = Split::new(length, neighbours, caps);
         let params = Params {
             kept: Dimensions::new(&kept),
             reduced: Dimensions::new(&reduced),
@@ -198,16 +211,18 @@ impl Op for Reduce {
             identity: self.identity(io.dtypes[0]),
             pad: 0,
         };
-        let shader = shader!("reduce", "index")
+        let shader = shader!("reduce", "index", "nan")
             .of(io.dtypes[0])
             .set("KIND", self.kind as u32)
+            .set("FLOAT", io.dtypes[0] == DType::F32)
             .set("INNER", inner)
             .set("LANES", lanes)
             .set("COLUMNS", columns)
             .set("KEPT", kept.len().max(1) as u32)
             .set("REDUCED", reduced.len().max(1) as u32);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, outputs.div_ceil(columns as usize));
+        let dispatch = Dispatch::new(shader, &params, bindings, outputs.div_ceil(columns as usize))
+            .iterations(Split { lanes, columns }.iterations(length));
         Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
     }
 

@@ -187,7 +187,7 @@ impl Op for Squeeze {
 
 /// A flatten and the linear layer after it, which needs the image's size to become a convolution.
 #[derive(Clone, Debug)]
-struct FlattenLinear(Linear);
+pub(super) struct FlattenLinear(Linear);
 
 impl FlattenLinear {
     fn conv(&self, x: &Shape) -> Option<Conv2d> {

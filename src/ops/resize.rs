@@ -27,6 +27,9 @@ pub enum ResizeMode {
 /// `(o + 0.5) * scale - 0.5` of the input (the modes that pick a pixel: see there), where `scale` is the input's size by the
 /// output's.
 ///
+/// As in PyTorch a pixel that weighs 0 counts: an infinity beside a place makes it NaN. But where an axis keeps its size, infinities
+/// stay where and what they are (in PyTorch they become NaN).
+///
 /// ```
 /// use shadernet::ops::{Resize, ResizeMode};
 /// let to_size = Resize::new(ResizeMode::Linear, [224, 224]).align_corners(true);
@@ -55,6 +58,8 @@ struct Params {
     out_w: u32,
     c4: u32,
     count: u32,
+    rows: u32,
+    columns: u32,
 }
 
 /// Where along an axis an output pixel lies: a pixel of the input, and how far beyond it.
@@ -117,9 +122,14 @@ impl Resize {
         }
     }
 
+    /// Whether these modes copy an axis, as in PyTorch: each pixel, infinite or NaN, says nothing of its neighbours then.
+    fn copies(&self, input: usize, output: usize) -> bool {
+        input == output && matches!(self.mode, ResizeMode::Nearest | ResizeMode::Linear)
+    }
+
     /// Where the output pixels of an axis lie.
     fn positions(&self, input: usize, output: usize, factor: Option<f64>) -> Vec<Position> {
-        let copies = input == output && matches!(self.mode, ResizeMode::Nearest | ResizeMode::Linear);
+        let copies = self.copies(input, output);
         let scale = match factor {
             _ if self.align_corners => (input - 1) as f64 / (output - 1).max(1) as f64,
             Some(factor) if !copies => 1.0 / factor,
@@ -151,8 +161,7 @@ impl Resize {
 
     /// The pixels of an axis that an output pixel sees, if the factor is the sizes'.
     fn seen(&self, input: usize, output: usize, factor: Option<f64>) -> Option<Taps> {
-        let same = input == output;
-        let copies = same && matches!(self.mode, ResizeMode::Nearest | ResizeMode::Linear);
+        let (same, copies) = (input == output, self.copies(input, output));
         let [x, y] = [input, output].map(|size| i64::try_from(size).ok().filter(|&size| size < 1 << 31));
         let (x, y) = (x?, y?);
         if factor.is_some_and(|factor| factor * x as f64 != y as f64) && !self.align_corners && !copies {
@@ -213,6 +222,7 @@ impl Op for Resize {
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
         let count = y.n * y.h * y.w * y.c4();
+        let taps = |input, output| if self.copies(input, output) { 1 } else { self.taps() };
         let params = Params {
             in_h: x.h as u32,
             in_w: x.w as u32,
@@ -220,6 +230,8 @@ impl Op for Resize {
             out_w: y.w as u32,
             c4: x.c4() as u32,
             count: count as u32,
+            rows: taps(x.h, y.h),
+            columns: taps(x.w, y.w),
         };
         let kernel = |&place: &Place| {
             let texture = place == Place::Texture;

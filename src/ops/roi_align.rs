@@ -4,7 +4,7 @@ use super::index_select::places;
 use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -46,7 +46,8 @@ struct Params {
     samples: u32,
     scale: f32,
     aligned: u32,
-    pad: [u32; 2],
+    start: f32,
+    pad: u32,
 }
 
 impl RoiAlign {
@@ -121,8 +122,9 @@ impl Op for RoiAlign {
         (position == 2).then(|| places(io.inputs[0][0]))
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let largest = self.mode == RoiAlignMode::Max;
         let params = Params {
             n: x[0] as u32,
             c: x[1] as u32,
@@ -134,11 +136,21 @@ impl Op for RoiAlign {
             samples: self.sampling_ratio as u32,
             scale: self.spatial_scale,
             aligned: self.aligned.into(),
-            pad: [0; 2],
+            start: if largest { f32::NEG_INFINITY } else { 0.0 },
+            pad: 0,
         };
-        let shader = shader!("roi_align", "index").set("MAX", self.mode == RoiAlignMode::Max);
+        // Regions that nobody has seen yet may be as large as the image.
+        let [down, across] = if self.sampling_ratio > 0 { [self.sampling_ratio; 2] } else { [x[2], x[3]] };
+        let iterations = |lanes: usize| looped(down.div_ceil(lanes), plain(across)).all + 16;
+        let lanes = if iterations(1) <= caps.max_loop_iterations as usize { 1 } else { 256 };
+        let columns = 64usize.div_ceil(lanes);
+        let shader = shader!("roi_align", "index", "nan")
+            .set("MAX", largest)
+            .set("LANES", lanes as u32)
+            .set("COLUMNS", columns as u32);
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, y.elements().div_ceil(64));
+        let dispatch =
+            Dispatch::new(shader, &params, bindings, y.elements().div_ceil(columns)).iterations(iterations(lanes));
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }
 

@@ -1,12 +1,14 @@
 //! Elements of one tensor to places along an axis of another.
 
 use super::binary::eight;
+use super::part::ranges;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
 /// What becomes of an element and the updates that are meant for it, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +46,11 @@ struct Params {
     index_strides: [u32; 8],
     count: u32,
     size: u32,
-    length: u32,
+    first: u32,
+    end: u32,
     stride: u32,
     own: u32,
-    pad: [u32; 3],
+    pad: [u32; 2],
 }
 
 impl ScatterKind {
@@ -109,30 +112,39 @@ impl Op for Scatter {
         (position == 1).then(|| from_both_ends(io.inputs[0][self.axis]))
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, index) = (&io.inputs[0], &io.inputs[1]);
         let mut index_sizes = index.to_vec();
         let mut index_strides = index.strides();
         // Along the axis all places are looked at.
         let length = std::mem::replace(&mut index_sizes[self.axis], x[self.axis]);
         let stride = std::mem::take(&mut index_strides[self.axis]);
-        let params = Params {
-            sizes: eight(x, 1)?,
-            index_sizes: eight(&index_sizes, 1)?,
-            index_strides: eight(&index_strides, 0)?,
+        let (sizes, index_sizes, index_strides) = (eight(x, 1)?, eight(&index_sizes, 1)?, eight(&index_strides, 0)?);
+        let params = |part: Range<usize>| Params {
+            sizes,
+            index_sizes,
+            index_strides,
             count: x.elements() as u32,
             size: x[self.axis] as u32,
-            length: length as u32,
+            first: part.start as u32,
+            end: part.end as u32,
             stride: stride as u32,
             own: x.strides()[self.axis] as u32,
-            pad: [0; 3],
+            pad: [0; 2],
         };
-        let shader = shader!("scatter", "index", "scatter")
+        let shader = shader!("scatter", "index", "scatter", "nan")
             .set("KIND", self.kind as u32)
             .set("FLOAT", io.dtypes[0] == DType::F32);
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, x.elements().div_ceil(64));
-        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+        // Up to eight dimensions, and the ends of both loops.
+        let each = (caps.max_loop_iterations as usize).saturating_sub(10).max(1);
+        let dispatches = ranges(length, each).map(|part| {
+            let iterations = part.len() + 10;
+            let workgroups = x.elements().div_ceil(64);
+            Dispatch::new(shader.clone(), &params(part), bindings.clone(), workgroups).iterations(iterations)
+        });
+        let dispatches = dispatches.collect();
+        Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS; 3], writes: vec![Layout::ROWS], dispatches }])
     }
 
     fn cost(&self, io: &Io) -> Cost {

@@ -1,13 +1,15 @@
 //! Slices of one tensor to places in another.
 
 use super::binary::eight;
+use super::part::ranges;
 use super::scatter::{ScatterKind, from_both_ends};
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
 /// ONNX's `ScatterND`, `index_put` of all dimensions' first: each tuple of indices is the place of a slice of x, and
 /// `y[index[t, ..]] ∘= updates[t, ..]`; the rest is x's.
@@ -27,8 +29,10 @@ struct Params {
     sizes: [u32; 8],
     count: u32,
     inner: u32,
-    tuples: u32,
+    first: u32,
+    end: u32,
     k: u32,
+    pad: [u32; 3],
 }
 
 impl ScatterNd {
@@ -77,22 +81,31 @@ impl Op for ScatterNd {
         (position == 1).then(|| tuple_range(&x[..index.last().copied().unwrap_or(0)]))
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, index) = (&io.inputs[0], &io.inputs[1]);
         let (k, outer) = tuples(x, index, 0)?;
-        let params = Params {
-            sizes: eight(&x[..k], 1)?,
+        let sizes = eight(&x[..k], 1)?;
+        let params = |part: Range<usize>| Params {
+            sizes,
             count: x.elements() as u32,
             inner: x[k..].iter().product::<usize>() as u32,
-            tuples: outer.iter().product::<usize>() as u32,
+            first: part.start as u32,
+            end: part.end as u32,
             k: k as u32,
+            pad: [0; 3],
         };
-        let shader = shader!("scatter_nd", "index", "scatter")
+        let shader = shader!("scatter_nd", "index", "scatter", "nan")
             .set("KIND", self.kind as u32)
             .set("FLOAT", io.dtypes[0] == DType::F32);
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, x.elements().div_ceil(64));
-        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+        let each = ((caps.max_loop_iterations as usize).saturating_sub(2) / (2 + k)).max(1);
+        let dispatches = ranges(outer.iter().product(), each).map(|part| {
+            let iterations = looped(part.len(), plain(k)).all;
+            let workgroups = x.elements().div_ceil(64);
+            Dispatch::new(shader.clone(), &params(part), bindings.clone(), workgroups).iterations(iterations)
+        });
+        let dispatches = dispatches.collect();
+        Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS; 3], writes: vec![Layout::ROWS], dispatches }])
     }
 
     fn cost(&self, io: &Io) -> Cost {

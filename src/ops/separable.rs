@@ -20,7 +20,7 @@ struct Params {
     pairs_x: u32,
     out_w: u32,
     out_h: u32,
-    out4: u32,
+    out_c: u32,
     in_h: u32,
     in4: u32,
     residual: u32,
@@ -53,7 +53,7 @@ impl Separable<'_> {
             pairs_x: pairs_x as u32,
             out_w: y.w as u32,
             out_h: y.h as u32,
-            out4: y.c4() as u32,
+            out_c: y.c as u32,
             in_h: x.h as u32,
             in4: x.c4() as u32,
             residual: u32::from(pointwise.epilogue.residual),
@@ -66,7 +66,8 @@ impl Separable<'_> {
         };
         let packed = pointwise.pack(w, BLOCK, x.c4(), 0..1, Place::Texture, BLOCK * x.c4());
         let kernel = |place| {
-            let mut shader = shader!("separable_lanes", "activation", "index").texture("y", place == Place::Texture);
+            let mut shader =
+                shader!("separable_lanes", "activation", "index", "nan").texture("y", place == Place::Texture);
             for (name, value) in
                 [("KERNEL_Y", window.size[0]), ("KERNEL_X", window.size[1]), ("STRIDE", window.stride[0])]
             {
@@ -83,7 +84,7 @@ impl Separable<'_> {
                 pointwise.epilogue.binding(),
                 Binding::Output(0),
             ];
-            let dispatch = Dispatch::new(shader, &params, bindings, groups);
+            let dispatch = Dispatch::new(shader, &params, bindings, groups).iterations(x.c4() + 1);
             Kernel::new(pointwise.reads(Place::Texture), Layout::channels(place), dispatch)
         };
         Some([Place::Texture, Place::Buffer].map(kernel).into())

@@ -62,9 +62,10 @@ fn kernel(io: &Io, caps: &Caps, axis: usize, log: bool) -> Kernel {
     let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32 };
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
     let columns = stride.next_power_of_two().min(caps.lanes.map_or(16, |lanes| lanes as usize));
-    let shader =
-        keeping(shader!("softmax", "index"), columns * length, caps).set("COLUMNS", columns as u32).set("LOG", log);
-    Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, &params, bindings, lines.div_ceil(columns)))
+    let (shader, iterations) = keeping(shader!("softmax", "index"), columns * length, caps);
+    let shader = shader.set("COLUMNS", columns as u32).set("LOG", log);
+    let dispatch = Dispatch::new(shader, &params, bindings, lines.div_ceil(columns)).iterations(iterations);
+    Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)
 }
 
 /// Of n elements: their maximum, n differences, `exp`s, their sum, n divisions; of the logarithm differences, and one `log`.

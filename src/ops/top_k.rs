@@ -1,11 +1,13 @@
 //! The largest or smallest elements along an axis.
 
+use super::part::ranges;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, plain};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
 /// `torch.topk`: the `k` largest elements along an axis, the largest first, and their places as `i32`s: two outputs. Of equal
 /// ones the first comes first. As in PyTorch, NaN is larger than any number. Elements are `f32`s or `i32`s.
@@ -16,13 +18,63 @@ pub struct TopK {
     largest: bool,
 }
 
+/// A pass over a line, which gives as many results as `block`.
+#[derive(Clone, Copy)]
+struct Pass {
+    length: usize,
+    /// The results wanted, of all passes.
+    k: usize,
+    block: usize,
+}
+
+impl Pass {
+    fn new(length: usize, k: usize) -> Pass {
+        // Room to collect a short line whole; 512 kept and 512 collected are half of WebGPU's workgroup memory.
+        Pass { length, k, block: k.max(length).next_power_of_two().clamp(64, 512) }
+    }
+
+    fn lanes(self) -> usize {
+        self.block.min(256)
+    }
+
+    /// The most iterations of an invocation's loops: where each element is better than all before it, those that were collected are
+    /// sorted again and again.
+    fn iterations(self) -> usize {
+        let (each, stages) = (self.block / self.lanes(), (2 * self.block).ilog2() as usize);
+        let sort = stages * (stages + 1) / 2 * (1 + plain(each).all) + 3 * stages + 3 + plain(each).all;
+        let chunks = self.length.div_ceil(self.lanes());
+        // Of every `each` chunks one is sorted, and the last. Loops that aren't entered count too.
+        5 * (chunks + 1) + (chunks.div_ceil(each) + 1) * sort + plain(2 * each).all + plain(each).all
+    }
+
+    /// The segments that the line is divided into, where a pass over the whole of it has too many iterations.
+    fn divided(self, most: usize) -> Option<usize> {
+        let ends = |&segments: &usize| {
+            let (segment, joined) = self.segment(segments);
+            joined.length < self.length && segment.iterations().max(joined.iterations()) + 9 <= most
+        };
+        (self.iterations() + 9 > most).then(|| (2..1024).find(ends)).flatten()
+    }
+
+    /// A pass over one of so many segments, and one over all that these give.
+    fn segment(self, segments: usize) -> (Pass, Pass) {
+        let length = self.length.div_ceil(segments);
+        let k = self.k.min(length);
+        (Pass::new(length, k), Pass::new(segments * k, self.k))
+    }
+}
+
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
     lines: u32,
     length: u32,
     stride: u32,
+    candidates: u32,
     k: u32,
+    results: [u32; 2],
+    segments: [u32; 2],
+    pad: [u32; 3],
 }
 
 impl TopK {
@@ -60,26 +112,57 @@ impl Op for TopK {
         Ok(vec![number_dtype(inputs)?, DType::I32])
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let x = &io.inputs[0];
-        let (length, stride) = (x[self.axis], x.strides()[self.axis]);
-        let lines = x.elements() / length;
-        let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32, k: self.k as u32 };
-        // Room to collect a short line whole; 512 kept and 512 collected are half of WebGPU's workgroup memory.
-        let block = self.k.max(length).next_power_of_two().clamp(64, 512);
-        let shader = shader!("top_k", "index", "order")
-            .set("FLOAT", io.dtypes[0] == DType::F32)
-            .set("SMALLEST", !self.largest)
-            .set("LANES", block.min(256) as u32)
-            .set("BLOCK", block as u32);
-        let bindings = vec![Binding::Input(0), Binding::Output(0), Binding::Output(1)];
-        let dispatch = Dispatch::new(shader, &params, bindings, lines);
-        Ok(vec![Kernel {
-            rank: 0,
-            reads: vec![Layout::ROWS],
-            writes: vec![Layout::ROWS; 2],
-            dispatches: vec![dispatch],
-        }])
+        let most = caps.max_loop_iterations as usize;
+        let (length, stride, lines) = (x[self.axis], x.strides()[self.axis], x.elements() / x[self.axis]);
+        let shader = |pass: Pass| {
+            shader!("top_k", "index", "order")
+                .set("FLOAT", io.dtypes[0] == DType::F32)
+                .set("SMALLEST", !self.largest)
+                .set("LANES", pass.lanes() as u32)
+                .set("BLOCK", pass.block as u32)
+        };
+        // As many passes in a dispatch as the device makes.
+        let dispatches = |shader: Shader, pass: Pass, k: usize, segments: [usize; 2], bindings: [Binding; 3]| {
+            let candidates = if segments[0] == 1 { pass.length } else { length };
+            let each = (most / (1 + pass.iterations())).max(1);
+            let bindings = [&[Binding::Input(0)], &bindings[..]].concat();
+            let dispatch = move |results: Range<usize>| {
+                let params = Params {
+                    lines: lines as u32,
+                    length: length as u32,
+                    stride: stride as u32,
+                    candidates: candidates as u32,
+                    k: k as u32,
+                    results: [results.start as u32, results.end as u32],
+                    segments: segments.map(|v| v as u32),
+                    pad: [0; 3],
+                };
+                let iterations = results.len().div_ceil(pass.block) * (1 + pass.iterations()) + 8;
+                let workgroups = lines * segments[0];
+                Dispatch::new(shader.clone(), &params, bindings.clone(), workgroups).iterations(iterations)
+            };
+            ranges(k, each * pass.block).map(dispatch).collect::<Vec<Dispatch>>()
+        };
+        let outputs = [Binding::Output(0), Binding::Output(1)];
+        let [values, places] = outputs.clone();
+        let whole = Pass::new(length, self.k);
+        let dispatches = match whole.divided(most) {
+            None => dispatches(shader(whole), whole, self.k, [1, length], [Binding::Input(0), values, places]),
+            Some(segments) => {
+                let (segment, joined) = whole.segment(segments);
+                let bytes = (4 * lines * joined.length) as u64;
+                let scratch = |write: bool| Binding::Scratch { index: 0, bytes, write };
+                let divided = [segments, segment.length];
+                let bindings = [Binding::Input(0), values.clone(), scratch(true)];
+                let parts = dispatches(shader(segment).set("PARTIAL", true), segment, segment.k, divided, bindings);
+                let bindings = [scratch(false), values, places];
+                let join = dispatches(shader(joined).set("JOIN", true), joined, self.k, [1, joined.length], bindings);
+                [parts, join].concat()
+            }
+        };
+        Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS; 2], dispatches }])
     }
 
     /// Each element finds its place among the k best by bisection: `ceil(log2(k + 1))` comparisons.

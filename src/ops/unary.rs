@@ -41,13 +41,13 @@ pub enum Unary {
     Exp,
     /// The natural logarithm
     Log,
-    /// The sine of `x` in radians; beyond ±10,000 it loses digits
+    /// The sine of `x` in radians
     Sin,
-    /// The cosine of `x` in radians; beyond ±10,000 it loses digits
+    /// The cosine of `x` in radians
     Cos,
     /// The error function
     Erf,
-    /// The tangent of `x` in radians; beyond ±10,000 it loses digits
+    /// The tangent of `x` in radians
     Tan,
     /// The hyperbolic sine, `(e^x - e^-x) / 2`
     Sinh,
@@ -153,7 +153,7 @@ impl Op for Unary {
             };
             Params { rows: rows as u32, width: width as u32, texels: texels as u32, elements: elements as u32 }
         };
-        let shader = shader!("unary", "activation", "index").set("KIND", *self as u32);
+        let shader = shader!("unary", "activation", "index", "nan", "radians").set("KIND", *self as u32);
         Ok(texel_kernels(caps, shape, &shader, params))
     }
 

@@ -4,7 +4,7 @@ use crate::graph::op::{Io, Next};
 use crate::graph::{Graph, Node, Value};
 use crate::kernel::{Caps, Kernel};
 use crate::{DType, Shape};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The longest chain that an operation is asked about.
 const LONGEST: usize = 3;
@@ -48,25 +48,28 @@ fn join(graph: &Graph, shapes: &[Shape], caps: &Caps, chain: &[usize]) -> Option
     let others = |next: &Next| [&next.io.inputs[..next.position], &next.io.inputs[next.position + 1..]].concat();
     let inputs: Vec<Shape> = ios[0].inputs.iter().cloned().chain(rest[..more].iter().flat_map(others)).collect();
     kernels.retain(|kernel| {
+        if !kernel.ends_on(caps) {
+            return false;
+        }
         let reads = kernel.reads.iter().zip(&inputs);
         reads.chain(kernel.writes.iter().zip(ios[more].outputs)).all(|(layout, shape)| layout.fits(shape, caps))
     });
     (!kernels.is_empty()).then_some((more, kernels))
 }
 
-/// For each node the chain that begins with it: each one's single output is no output of the graph, and all that reads it is the
-/// next one, once.
+/// For each node the chain that begins with it: each one's single output is none of the graph's results, and all that reads it is
+/// the next one, once.
 fn chains(graph: &Graph) -> Vec<Vec<usize>> {
     let nodes = graph.nodes();
     let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
     for (i, node) in nodes.iter().enumerate() {
         node.inputs.iter().for_each(|&value| readers.entry(value).or_default().push(i));
     }
+    let results: HashSet<Value> = graph.results().collect();
     let next = |i: usize| {
         let &[value] = &nodes[i].outputs[..] else { return None };
         let &[next] = readers.get(&value)?.as_slice() else { return None };
-        let given = graph.outputs().iter().any(|&(_, output)| output == value);
-        (!given).then_some(next)
+        (!results.contains(&value)).then_some(next)
     };
     (0..nodes.len()).map(|i| std::iter::successors(Some(i), |&i| next(i)).take(LONGEST).collect()).collect()
 }

@@ -1,5 +1,8 @@
 //! From a graph to a plan: which kernel, in which layout, in which memory.
 
+mod checks;
+mod outputs;
+mod states;
 mod sums;
 
 use super::join::{link, schedule};
@@ -10,6 +13,7 @@ use crate::graph::op::{Cost, Io};
 use crate::graph::{Graph, Node, Source, Value};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
 use crate::ops::convert::convert;
+use crate::ops::is_ours;
 use crate::{DType, Shape};
 use std::collections::{BTreeMap, HashMap};
 use sums::Sum;
@@ -45,6 +49,7 @@ impl Plan {
             needs: Vec::new(),
             steps: Vec::new(),
             written: vec![false; graph.outputs().len()],
+            updated: vec![false; graph.states().len()],
             unread: HashMap::new(),
             sums: Vec::new(),
             ranges: HashMap::new(),
@@ -52,33 +57,36 @@ impl Plan {
         for (i, input) in graph.inputs().iter().enumerate() {
             planner.hold(input.value, Layout::ROWS, Home::Input(i));
         }
-        for &value in graph.nodes().iter().flat_map(|node| &node.inputs) {
+        let updates = graph.updates().iter().map(|(_, value)| value);
+        for &value in graph.nodes().iter().flat_map(|node| &node.inputs).chain(updates) {
             *planner.unread.entry(value).or_default() += 1;
         }
         for (i, state) in graph.states().iter().enumerate() {
             planner.hold(state.value, Layout::ROWS, Home::State(i));
         }
+        planner.check_updates()?;
         if batch == 0 {
             planner.nothing()?;
         } else {
             for (nodes, kernels) in schedule(graph, &shapes, caps) {
                 planner.step(&nodes, kernels)?;
             }
-            planner.remaining_outputs();
+            planner.remaining_outputs()?;
+            planner.remaining_updates()?;
         }
 
         let sums: Vec<(usize, usize)> = planner.sums.iter().map(|sum| (sum.residual, sum.output)).collect();
         let packing = memory::assign(&planner.needs, &planner.apart(), &sums, caps.max_buffer);
         let values = planner.overwrite(&packing.locations);
         let locations = packing.locations;
-        let resource = |Use { home, write, bytes }| match home {
+        let resource = |Use { home, write, kind }| match home {
             Home::Input(input) => Resource::Input(input),
             Home::Output(output) => Resource::Output { output, write },
             Home::State(state) => Resource::State { state, write },
             Home::Weight(packed) => Resource::Weight(packed),
             Home::Slot(need) => {
                 let Location { slot, offset } = locations[need];
-                Resource::Slot { slot, offset, bytes, write }
+                Resource::Slot { slot, offset, bytes: kind.bytes(), write }
             }
         };
         let steps = planner.steps.into_iter().map(|step| {
@@ -130,7 +138,8 @@ struct Held {
 struct Use {
     home: Home,
     write: bool,
-    bytes: u64,
+    /// The memory that the dispatch counts on.
+    kind: SlotKind,
 }
 
 struct PlannedStep {
@@ -140,6 +149,14 @@ struct PlannedStep {
     bytes: u64,
     variants: Option<Variants>,
     dispatches: Vec<(Dispatch, Vec<Use>)>,
+}
+
+impl PlannedStep {
+    /// What moves a value that is there already.
+    fn copy(op: &'static str, node: String, cost: Cost) -> PlannedStep {
+        let bytes = cost.moves.unwrap_or_default().saturating_mul(4);
+        PlannedStep { op, node, cost, bytes, variants: None, dispatches: Vec::new() }
+    }
 }
 
 struct Planner<'a> {
@@ -153,7 +170,9 @@ struct Planner<'a> {
     steps: Vec<PlannedStep>,
     /// Which outputs have been written.
     written: Vec<bool>,
-    /// How often a value will be read by what isn't planned yet.
+    /// Which states hold what they are to hold when the frame ends.
+    updated: Vec<bool>,
+    /// How often a value will be read by what isn't planned yet: nodes, and updates of states.
     unread: HashMap<Value, usize>,
     /// What may be written over what it adds to.
     sums: Vec<Sum>,
@@ -210,7 +229,18 @@ impl Planner<'_> {
         let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &self.graph.input_dtypes(&node) };
         let alone = joined.is_none();
         let kernels = joined.map_or_else(|| node.op.kernels(&io, self.caps), Ok);
-        let kernels = kernels.map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        let mut kernels = kernels.map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        let fewest = kernels.iter().map(Kernel::iterations).min().unwrap_or(0);
+        kernels.retain(|kernel| kernel.ends_on(self.caps));
+        if kernels.is_empty() && fewest > 0 {
+            let limit = ErrorKind::Limit {
+                what: "an invocation".into(),
+                limit: "max_loop_iterations",
+                need: fewest,
+                have: self.caps.max_loop_iterations.into(),
+            };
+            return Err(limit.at(node.op.name(), &node.name));
+        }
         let best = kernels
             .iter()
             .enumerate()
@@ -225,10 +255,13 @@ impl Planner<'_> {
         let variants =
             Variants::of(numbers[0], (node.op.name(), &io), &kernels, places, self.choices).filter(|_| alone);
         let kernel = kernels[variants.as_ref().map_or(best, |variants| variants.places[variants.taken])].clone();
+        checks::kernel(&kernel, &node).map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        // Of joined operations the first has given the kernels.
+        let ours = is_ours(&*node.op);
 
         let (op, name) = (node.op.name(), node.name.clone());
         let mut step = PlannedStep { op, node: name, cost, bytes, variants, dispatches: Vec::new() };
-        let reads: Vec<Home> = node
+        let mut reads: Vec<Home> = node
             .inputs
             .iter()
             .zip(&kernel.reads)
@@ -237,29 +270,30 @@ impl Planner<'_> {
         if kernel.dispatches.is_empty() {
             self.hold(node.outputs[0], kernel.writes[0], reads[0].clone());
         } else {
-            let writes: Vec<Home> = match reads.first() {
-                // What reads a state first updates it: see `Graph::update`.
-                Some(state @ Home::State(_)) if self.is_state(node.inputs[0]) => {
-                    self.hold(node.outputs[0], Layout::ROWS, state.clone());
-                    vec![state.clone()]
-                }
-                _ => {
-                    node.outputs.iter().zip(&kernel.writes).map(|(&value, &layout)| self.write(value, layout)).collect()
+            let writes: Vec<Home> = match kernel.updated() {
+                Some(input) => vec![self.write_over((&node, &kernel, input), &mut reads, &mut step)],
+                None => {
+                    let each = node.outputs.iter().zip(&kernel.writes);
+                    each.map(|(&value, &layout)| self.write(value, layout, &reads)).collect()
                 }
             };
             self.sums.extend(self.sum(&kernel, &reads, &writes[0]));
             let scratch = self.scratch(&kernel);
-            for dispatch in kernel.dispatches {
+            for mut dispatch in kernel.dispatches {
+                if !ours {
+                    dispatch.shader = dispatch.shader.guarded();
+                }
                 let bound = |binding: &Binding| match binding {
                     Binding::Input(i) | Binding::Residual(i) => {
                         self.used(&reads[*i], false, node.inputs[*i], kernel.reads[*i])
                     }
+                    Binding::Update(_) => self.used(&writes[0], true, node.outputs[0], kernel.writes[0]),
                     Binding::Output(i) => self.used(&writes[*i], true, node.outputs[*i], kernel.writes[*i]),
                     Binding::Weight(packed) => {
-                        Use { home: Home::Weight(packed.clone()), write: false, bytes: packed.bytes() }
+                        Use { home: Home::Weight(packed.clone()), write: false, kind: checks::held(packed) }
                     }
                     &Binding::Scratch { index, bytes, write } => {
-                        Use { home: scratch[&index].clone(), write, bytes: bytes.max(16) }
+                        Use { home: scratch[&index].clone(), write, kind: SlotKind::Buffer(bytes.max(16)) }
                     }
                 };
                 let uses = dispatch.bindings.iter().map(bound).collect();
@@ -273,19 +307,11 @@ impl Planner<'_> {
         if step.bytes == 0 {
             step.bytes = written.saturating_mul(2 * 4);
         }
-        // A view computes nothing: no step.
-        if !step.dispatches.is_empty() {
-            self.steps.push(step);
-        }
-        Ok(())
+        self.push(step)
     }
 
     fn shape(&self, value: Value) -> &Shape {
         &self.shapes[value.0 as usize]
-    }
-
-    fn is_state(&self, value: Value) -> bool {
-        matches!(self.graph.source(value), Source::State(_))
     }
 
     /// Notes what a node says of the integers that it reads.
@@ -314,7 +340,7 @@ impl Planner<'_> {
     }
 
     fn used(&self, home: &Home, write: bool, value: Value, layout: Layout) -> Use {
-        Use { home: home.clone(), write, bytes: layout.bytes(self.shape(value)).max(16) }
+        Use { home: home.clone(), write, kind: self.kind(value, layout) }
     }
 
     /// Whether values can lie so: the device has textures as large as these layouts need, and only `f32`s are ever converted
@@ -331,40 +357,26 @@ impl Planner<'_> {
         let before =
             node.inputs.iter().zip(&kernel.reads).filter(|&(&value, &layout)| self.find(value, layout).is_none());
         let after = node.outputs.iter().zip(&kernel.writes).filter(|&(value, layout)| {
-            self.output(*value).is_some() && !layout.same_bytes(Layout::ROWS, self.shape(*value))
+            (self.output(*value).is_some() || self.states(*value).next().is_some())
+                && !layout.same_bytes(Layout::ROWS, self.shape(*value))
         });
         before.chain(after).map(|(&value, layout)| layout.bytes(self.shape(value))).sum()
     }
 
-    /// The outputs of the graph that this value is.
-    fn outputs(&self, value: Value) -> impl Iterator<Item = usize> + use<'_> {
-        self.graph.outputs().iter().enumerate().filter(move |(_, (_, v))| *v == value).map(|(i, _)| i)
-    }
-
-    /// The output of the graph that this value is, or that is only another view of it, which nobody else reads.
-    fn output(&self, value: Value) -> Option<usize> {
-        if let Some(output) = self.outputs(value).next() {
-            return Some(output);
-        }
-        let mut readers = self.graph.nodes().iter().filter(|node| node.inputs.contains(&value));
-        let (node, None) = (readers.next()?, readers.next()) else { return None };
-        let (&[_], &[view]) = (&node.inputs[..], &node.outputs[..]) else { return None };
-        let shapes = [value, view].map(|value| [self.shape(value).clone()]);
-        let dtypes = self.graph.input_dtypes(node);
-        let io = Io { inputs: &shapes[0], outputs: &shapes[1], dtypes: &dtypes };
-        let is_view = node.op.cost(&io).moves == Some(0);
-        self.output(view).filter(|_| is_view)
-    }
-
-    /// A place for a value that the step being planned writes: the caller's, if it is an output and lies right.
-    fn write(&mut self, value: Value, layout: Layout) -> Home {
-        let output = self.output(value).filter(|_| layout.same_bytes(Layout::ROWS, self.shape(value)));
-        let home = match output {
-            Some(output) => {
+    /// A place for a value that the step being planned writes, which reads these: the caller's, if it is an output and lies right;
+    /// a state's, if that is to hold it.
+    fn write(&mut self, value: Value, layout: Layout, reads: &[Home]) -> Home {
+        let rows = layout.same_bytes(Layout::ROWS, self.shape(value));
+        let home = match (self.output(value), self.free_state(value, reads)) {
+            (Some(output), _) if rows => {
                 self.written[output] = true;
                 Home::Output(output)
             }
-            None => self.need(value, layout),
+            (None, Some(state)) if rows => {
+                self.set_updated(state, value);
+                Home::State(state)
+            }
+            _ => self.need(value, layout),
         };
         self.hold(value, layout, home.clone());
         home
@@ -372,11 +384,16 @@ impl Planner<'_> {
 
     /// Memory for a value that the step being planned writes.
     fn need(&mut self, value: Value, layout: Layout) -> Home {
+        self.slot(self.kind(value, layout))
+    }
+
+    /// The memory that a value in a layout takes.
+    fn kind(&self, value: Value, layout: Layout) -> SlotKind {
         let (rows, width) = layout.texels(self.shape(value));
-        self.slot(match layout.place {
+        match layout.place {
             Place::Buffer => SlotKind::Buffer(layout.bytes(self.shape(value)).max(16)),
             Place::Texture => SlotKind::Texture(width as u32, rows as u32),
-        })
+        }
     }
 
     /// Buffers for what the kernel's dispatches leave each other, by their index.
@@ -449,36 +466,5 @@ impl Planner<'_> {
         let dispatch = dispatch.expect("rows lead to every layout and back, and so does each layout to itself");
         let uses = vec![self.used(&from.home, false, value, from.layout), self.used(&to.home, true, value, to.layout)];
         step.dispatches.push((dispatch, uses));
-    }
-
-    /// Writes the outputs that a value is, as far as no kernel wrote them in place: in another layout, or asked for twice.
-    fn write_outputs(&mut self, value: Value, step: &mut PlannedStep) {
-        let missing: Vec<usize> = self.outputs(value).filter(|&output| !self.written[output]).collect();
-        for output in missing {
-            let to = Held { layout: Layout::ROWS, home: Home::Output(output) };
-            let held = &self.held[&value];
-            let one_way = held.iter().find(|held| convert(self.shape(value), held.layout, Layout::ROWS).is_some());
-            let from = one_way.unwrap_or(&held[0]).clone();
-            let from = self.touch(from);
-            self.convert(value, &from, to, step);
-            self.written[output] = true;
-        }
-    }
-
-    /// Outputs that are inputs or constants themselves.
-    fn remaining_outputs(&mut self) {
-        let shapes = self.shapes;
-        let some = |(_, value): &&(String, Value)| shapes[value.0 as usize].elements() > 0;
-        for (name, value) in self.graph.outputs().iter().filter(some) {
-            self.hold_constant(*value);
-            let cost = Cost::copy(self.shape(*value).elements() as u64, 0);
-            let bytes = cost.moves.unwrap_or_default().saturating_mul(4);
-            let (op, node) = ("output", name.clone());
-            let mut step = PlannedStep { op, node, cost, bytes, variants: None, dispatches: Vec::new() };
-            self.write_outputs(*value, &mut step);
-            if !step.dispatches.is_empty() {
-                self.steps.push(step);
-            }
-        }
     }
 }

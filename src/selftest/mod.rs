@@ -51,6 +51,7 @@ pub struct Options {
     device: ContextOptions,
     op: Option<String>,
     quick: bool,
+    guarded: bool,
     sabotage: Option<String>,
 }
 
@@ -78,6 +79,13 @@ impl Options {
         Options { quick: true, ..self }
     }
 
+    /// Computes everything a second time with wgpu's guards in the shaders ([`ContextOptions::guarded`]), and wants the same, bit by
+    /// bit: a difference is an access outside of a buffer, or of a compiler that rounds otherwise then.
+    #[must_use]
+    pub fn guarded(self) -> Options {
+        Options { guarded: true, ..self }
+    }
+
     /// Leaves out the last workgroup of all this operation's dispatches: to see that a kernel which computes wrong numbers is
     /// found, and named.
     #[must_use]
@@ -92,6 +100,9 @@ pub struct Tier {
     pub name: &'static str,
     /// The device.
     pub context: Context,
+    /// The same with guards in all shaders, if that is to be compared.
+    #[doc(hidden)]
+    pub guarded: Option<Context>,
 }
 
 /// The tiers of an adapter: the portable kernels on a device with WebGPU's default limits and no optional feature; then, unless
@@ -99,10 +110,11 @@ pub struct Tier {
 pub fn tiers(device: &ContextOptions) -> Result<Vec<Tier>> {
     let open = |device: &ContextOptions| pollster::block_on(Context::with(device));
     let plain = open(&device.clone().plain())?;
-    let mut tiers = vec![Tier { name: "portable", context: plain }];
+    let mut tiers = vec![Tier { name: "portable", context: plain, guarded: None }];
     if !device.is_portable() {
         let context = open(device)?;
-        tiers.push(Tier { name: if context.caps().lanes.is_some() { "lanes" } else { "full" }, context });
+        let name = if context.caps().lanes.is_some() { "lanes" } else { "full" };
+        tiers.push(Tier { name, context, guarded: None });
     }
     Ok(tiers)
 }
@@ -118,7 +130,11 @@ pub fn run(options: &Options, mut each: impl FnMut(&OpReport)) -> Result<Report>
             return Err(ErrorKind::argument("op", format_args!("one of {}", known.join(", ")), op).into());
         }
     }
-    let tiers = tiers(&options.device)?;
+    let mut tiers = tiers(&options.device)?;
+    if options.guarded {
+        let guarded = self::tiers(&options.device.clone().guarded())?;
+        tiers.iter_mut().zip(guarded).for_each(|(tier, guarded)| tier.guarded = Some(guarded.context));
+    }
     let info = tiers[0].context.info().clone();
     let mut ops = Vec::new();
     for table in TABLES.iter().filter(|table| options.op.as_ref().is_none_or(|op| table.op == op)) {

@@ -176,7 +176,7 @@ pub fn pool2d(x: &Tensor, pool: &Pool) -> Tensor {
             padded += i32::from(y < h + 2 * top && z < w + 2 * left);
             if (top..h + top).contains(&y) && (left..w + left).contains(&z) {
                 let value = x.at(&[i[0], i[1], y - top, z - left]);
-                (largest, sum, inside) = (largest.max(value), sum + value, inside + 1);
+                (largest, sum, inside) = (maximum(largest, value), sum + value, inside + 1);
             }
         }
         let count = if pool.count_include_pad { padded } else { inside };
@@ -192,7 +192,7 @@ pub fn adaptive_pool2d(x: &Tensor, max: bool, size: [usize; 2]) -> Tensor {
         for y in window(i[2], h, size[0]) {
             for z in window(i[3], w, size[1]) {
                 let value = x.at(&[i[0], i[1], y, z]);
-                (largest, sum, count) = (largest.max(value), sum + value, count + 1);
+                (largest, sum, count) = (maximum(largest, value), sum + value, count + 1);
             }
         }
         if max { largest } else { sum / f64::from(count) }
@@ -317,6 +317,16 @@ pub fn pixel_shuffle(x: &Tensor, factor: usize) -> Tensor {
     })
 }
 
+/// The greater of two, NaN if one of them is.
+pub fn maximum(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
+}
+
+/// The lesser.
+pub fn minimum(a: f64, b: f64) -> f64 {
+    -maximum(-a, -b)
+}
+
 /// `f` of each pair of elements, broadcast.
 pub fn binary(a: &Tensor, b: &Tensor, f: impl Fn(f64, f64) -> f64) -> Tensor {
     Tensor::build(broadcast(&a.shape, &b.shape), |i| f(a.broadcast_at(i), b.broadcast_at(i)))
@@ -339,7 +349,7 @@ pub fn div(a: &Tensor, b: &Tensor) -> Tensor {
 }
 
 pub fn relu(x: &Tensor) -> Tensor {
-    x.map(|x| x.max(0.0))
+    x.map(|x| maximum(x, 0.0))
 }
 
 pub fn relu6(x: &Tensor) -> Tensor {

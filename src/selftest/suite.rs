@@ -4,6 +4,7 @@ use super::cases::data;
 use super::reference::Tensor;
 use super::report::{Failure, OpReport};
 use super::{Table, Tier};
+use crate::dtype::Elements;
 use crate::error::{ErrorKind, Result};
 use crate::graph::only::Only;
 use crate::graph::op::Io;
@@ -47,6 +48,8 @@ pub struct Suite<'a> {
     /// Whether kernels lose their last workgroup.
     pub(super) sabotage: bool,
     all_variants: Cell<bool>,
+    /// If cases may be refused: how many were.
+    refused: Option<Cell<usize>>,
     found: RefCell<Found>,
 }
 
@@ -71,7 +74,19 @@ struct Run<'a> {
 impl<'a> Suite<'a> {
     /// A suite that runs cases on these tiers; on none, it only collects their graphs.
     pub fn new(tiers: &'a [Tier]) -> Suite<'a> {
-        Suite { tiers, every: 1, sabotage: false, all_variants: Cell::new(false), found: RefCell::default() }
+        let all_variants = Cell::new(false);
+        Suite { tiers, every: 1, sabotage: false, all_variants, refused: None, found: RefCell::default() }
+    }
+
+    /// Takes cases that these tiers refuse for refused rather than failed, and only every so many-th case.
+    #[must_use]
+    pub fn refusing(self, every: usize) -> Suite<'a> {
+        Suite { every, refused: Some(Cell::new(0)), ..self }
+    }
+
+    /// The number of cases that were refused, and of all.
+    pub fn refused(&self) -> (usize, usize) {
+        (self.refused.as_ref().map_or(0, Cell::get), self.found.borrow().cases)
     }
 
     /// The graphs of a table's cases, which need no device.
@@ -138,7 +153,10 @@ impl<'a> Suite<'a> {
             let variants = match variants(graph, tier.context.caps(), self.all_variants.get(), self.sabotage) {
                 Ok(variants) => variants,
                 Err(error) => {
-                    self.fail(&Run { tier, case, kernel: "no kernel" }, error.to_string());
+                    match &self.refused {
+                        Some(refused) => refused.set(refused.get() + 1),
+                        None => self.fail(&Run { tier, case, kernel: "no kernel" }, error.to_string()),
+                    }
                     continue;
                 }
             };
@@ -154,6 +172,35 @@ impl<'a> Suite<'a> {
                     self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance);
                     seen.push(identity);
                 }
+            }
+        }
+    }
+
+    /// Checks a graph of one output whose inputs are not all finite: each input of `f32`s in turn holds a NaN, at its beginning, in
+    /// its middle or at its end, or an infinity. `reference` gives what is expected of such inputs.
+    pub fn check_not_finite(
+        &self,
+        case: &str,
+        graph: &Graph,
+        inputs: &[&Tensor],
+        reference: impl Fn(&[&Tensor]) -> Tensor,
+        tolerance: Tolerance,
+    ) {
+        for (i, input) in inputs.iter().enumerate().filter(|(_, input)| input.dtype == DType::F32) {
+            let last = input.data.len() - 1;
+            for (value, at) in [
+                (f32::NAN, 0),
+                (-f32::NAN, last / 2),
+                (f32::NAN, last),
+                (f32::INFINITY, last / 2),
+                (f32::NEG_INFINITY, last / 2),
+            ] {
+                let mut planted = (*input).clone();
+                planted.data[at] = value;
+                let mut inputs = inputs.to_vec();
+                inputs[i] = &planted;
+                let case = format!("{case}, {value} at {at} of input {i}");
+                self.check(&case, graph, &inputs, &reference(&inputs), tolerance);
             }
         }
     }
@@ -178,8 +225,7 @@ impl<'a> Suite<'a> {
             if let Ok(plan) = Plan::new(&graph.fused(), 1, tier.context.caps()) {
                 self.count(&run, &plan);
             }
-            let outputs = frames(&tier.context).map_err(|error| error.to_string());
-            self.judge(&run, outputs, expected, tolerance);
+            self.judge(&run, alike(tier, &frames), expected, tolerance);
         }
     }
 
@@ -193,10 +239,11 @@ impl<'a> Suite<'a> {
     }
 
     fn frame(&self, run: &Run, graph: &Graph, inputs: &[Data]) -> Result<Vec<Data>, String> {
-        let session = Model::new(&run.tier.context, graph).and_then(|model| model.session(1));
-        let session = session.map_err(|error| error.to_string())?;
-        self.count(run, session.plan());
-        session.run_blocking(inputs).map_err(|error| error.to_string())
+        alike(run.tier, |context| {
+            let session = Model::new(context, graph).and_then(|model| model.session(1))?;
+            self.count(run, session.plan());
+            session.run_blocking(inputs)
+        })
     }
 
     fn count(&self, run: &Run, plan: &Plan) {
@@ -232,6 +279,23 @@ impl<'a> Suite<'a> {
     }
 }
 
+/// What is computed on a tier: with guards too where the tier has them, which must make no difference.
+fn alike(tier: &Tier, compute: impl Fn(&Context) -> Result<Vec<Data>>) -> Result<Vec<Data>, String> {
+    let outputs = compute(&tier.context).map_err(|error| error.to_string())?;
+    if let Some(guarded) = &tier.guarded {
+        let guarded = compute(guarded).map_err(|error| format!("with guards: {error}"))?;
+        let bits =
+            |outputs: &[Data]| outputs.iter().map(|output| output.view().words().into_owned()).collect::<Vec<_>>();
+        let (own, guarded) = (bits(&outputs), bits(&guarded));
+        if own != guarded {
+            let bytes = own.iter().flatten().zip(guarded.iter().flatten());
+            let other = bytes.filter(|(own, guarded)| own != guarded).count();
+            return Err(format!("with guards {other} of its bytes are others"));
+        }
+    }
+    Ok(outputs)
+}
+
 /// The largest error as a part of what is tolerated; or where there is a greater one.
 fn compare(output: &Data, expected: &Tensor, tolerance: Tolerance) -> Result<f64, String> {
     if output.dtype() != expected.dtype {
@@ -262,12 +326,14 @@ fn compare(output: &Data, expected: &Tensor, tolerance: Tolerance) -> Result<f64
     Ok(pairs().map(|(_, _, off)| if off > 0.0 { off / allowed } else { 0.0 }).fold(0.0, f64::max))
 }
 
-/// Whether the device has textures as large as the kernel's values, and only `f32`s lie otherwise than in rows.
+/// True if the device has textures as large as the kernel's values and runs its loops to their end, and only `f32`s lie otherwise
+/// than in rows.
 fn fits(kernel: &Kernel, dtypes: &[DType], io: &Io, caps: &Caps) -> bool {
     let placed = io.inputs.iter().zip(&kernel.reads).chain(io.outputs.iter().zip(&kernel.writes));
-    placed
-        .zip(dtypes)
-        .all(|((shape, &layout), &dtype)| layout.fits(shape, caps) && (layout == Layout::ROWS || dtype == DType::F32))
+    kernel.ends_on(caps)
+        && placed.zip(dtypes).all(|((shape, &layout), &dtype)| {
+            layout.fits(shape, caps) && (layout == Layout::ROWS || dtype == DType::F32)
+        })
 }
 
 /// The graph once for each kernel that its operation has on such a device, if it is a single operation on its inputs; of
@@ -334,4 +400,26 @@ fn identity(kernel: &Kernel) -> String {
         let _never = write!(text, " {} {:?} {:?}", dispatch.shader, dispatch.params, dispatch.workgroups);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::selftest::tiers;
+
+    #[test]
+    fn bits_that_guards_change_are_found() {
+        let mut tier =
+            tiers(&crate::ContextOptions::from_env().portable()).expect("these tests need an adapter").remove(0);
+        let frames = Cell::new(0.0);
+        let frame = |least: f32| {
+            frames.set(frames.get() + 1.0);
+            Ok(vec![Data::F32(vec![1.0, least.max(frames.get())])])
+        };
+        assert_eq!(alike(&tier, |_| frame(0.0)), Ok(vec![Data::F32(vec![1.0, 1.0])]));
+        tier.guarded = Some(tier.context.clone());
+        assert_eq!(alike(&tier, |_| frame(9.0)), Ok(vec![Data::F32(vec![1.0, 9.0])]));
+        let error = alike(&tier, |_| frame(0.0)).expect_err("they differ");
+        assert!(error.contains("bytes are others"), "{error}");
+    }
 }

@@ -119,8 +119,9 @@ impl Frame {
         let mapped: Vec<_> = downloads.chain(uploads).collect();
         let ports = session.plan.outputs.iter().map(|port| (port.shape.elements(), port.dtype));
         let ports: Vec<_> = ports.collect();
-        let idle = session.idle.clone();
+        let (idle, made_on) = (session.idle.clone(), context.clone());
         let outputs = Box::pin(async move {
+            made_on.settled().await?;
             for mapping in mapped {
                 mapping.await.map_err(ErrorKind::lost)?.map_err(ErrorKind::lost)?;
             }

@@ -224,9 +224,11 @@ impl Session {
 
     /// Records one frame into an encoder, between bound buffers. It allocates, creates, submits and waits for nothing.
     ///
-    /// An error, before anything is recorded, if the buffers were bound by another session.
+    /// An error, before anything is recorded, if the buffers were bound by another session, or if it is known that something of the
+    /// session couldn't be created: see [`Context::settled`].
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, bound: &Bound) -> Result<()> {
         self.check_bound(bound)?;
+        self.context.settled_so_far()?;
         let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
         self.record(&mut encoder.begin_compute_pass(&descriptor), bound, 0..self.plan.steps.len());
         Ok(())

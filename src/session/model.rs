@@ -6,8 +6,10 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::Memory;
 use crate::gpu::pipeline::parallel;
+use crate::graph::Input;
 use crate::kernel::Packed;
 use crate::plan::{Choices, Plan, Port, Resource};
+use crate::shape::BATCH;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -59,6 +61,8 @@ impl Model {
     }
 
     /// A session for a batch: plans, compiles what isn't compiled yet, uploads what isn't there yet.
+    ///
+    /// An error for another batch than 1 if the graph's sizes are fixed: no first size is [`BATCH`].
     pub fn session(&self, batch: usize) -> Result<Session> {
         self.make(batch, None, self.context.choices())
     }
@@ -129,7 +133,16 @@ impl Model {
     /// The network for a batch, fused.
     pub(crate) fn graph(&self, batch: usize) -> Result<Arc<Graph>> {
         match &self.network {
-            Network::Graph(graph) => Ok(graph.clone()),
+            Network::Graph(graph) => {
+                let mut ports = graph.inputs().iter().chain(graph.states());
+                if batch != 1 && !ports.any(|port| port.shape.contains(&BATCH)) {
+                    let port = |port: &Input| format!("{} {}", port.name, port.shape);
+                    let ports = graph.inputs().iter().map(port).collect::<Vec<_>>().join(", ");
+                    let wanted = format!("1: the sizes of this graph are fixed ({ports})");
+                    return Err(ErrorKind::argument("batch", wanted, batch).into());
+                }
+                Ok(graph.clone())
+            }
             Network::Batches(build) => Ok(Arc::new(fused(&build(batch)?)?)),
         }
     }

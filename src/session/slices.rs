@@ -142,6 +142,7 @@ impl Session {
         budget: Duration,
     ) -> Result<Slice> {
         self.check_bound(bound)?;
+        self.context.settled_so_far()?;
         if slices.session != self.id {
             return Err(ErrorKind::argument("slices", "those of this session", "another session's").into());
         }

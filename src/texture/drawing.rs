@@ -59,14 +59,14 @@ impl Drawing {
     }
 
     /// One channel as colors, RGBA in 0..1: the first of them for `range[0]` and below, the last for `range[1]` and above, the others
-    /// evenly between.
+    /// evenly between. A NaN has no color: all four channels are NaN.
     pub fn ramp(range: [f32; 2], colors: impl Into<Vec<[f32; 4]>>) -> Drawing {
         Drawing::new(Show::Ramp(range), colors.into())
     }
 
-    /// Each pixel in the color of its class: of the channel with the greatest score (the first of those), or, where the output is an
-    /// `i32` for each pixel, of that number. Scores are resized, then compared; numbers are never mixed. Where there are more classes
-    /// than colors, these repeat.
+    /// Each pixel in the color of its class: of the channel with the greatest score (the first of those; NaN is the greatest), or,
+    /// where the output is an `i32` for each pixel, of that number. Scores are resized, then compared; numbers are never mixed. Where
+    /// there are more classes than colors, these repeat.
     pub fn classes(colors: impl Into<Vec<[f32; 4]>>) -> Drawing {
         Drawing::new(Show::Classes, colors.into())
     }
@@ -93,7 +93,7 @@ impl Drawing {
         self
     }
 
-    /// Whether colors are clamped to 0..1, as they are unless said. Textures of normalized integers do it anyway.
+    /// Whether colors are clamped to 0..1, as they are unless said; NaN stays. Textures of normalized integers do it anyway.
     #[must_use]
     pub fn clamp(self, clamp: bool) -> Drawing {
         Drawing { clamp, ..self }

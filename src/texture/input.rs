@@ -94,7 +94,8 @@ impl Default for Sampling {
 /// align_corners=False)` does, within the rectangle: centres of pixels at halves, edges repeated, exact where sizes agree. It isn't
 /// antialiased: to less than half the size, read from a smaller [mip level](Region::mip).
 ///
-/// Alpha isn't multiplied in or out.
+/// Alpha isn't multiplied in or out. A channel that overflows, as those of lights do, says nothing of the others: infinities and NaN
+/// touch only what is computed from them, which are the same channel, or [`Channels::Luma`], of the pixels that lie between.
 pub struct TextureInput {
     context: Context,
     id: u64,
@@ -191,11 +192,13 @@ impl TextureInput {
 
     /// Records the writing of one image into an encoder, as one pass. It allocates, creates, submits and waits for nothing.
     ///
-    /// An error, before anything is recorded, if another input bound the texture.
+    /// An error, before anything is recorded, if another input bound the texture, or if it is known that something of the context
+    /// couldn't be created: see [`Context::settled`].
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, source: &Source) -> Result<()> {
         if source.input != self.id {
             return Err(ErrorKind::argument("source", "what this input has bound", "another input's").into());
         }
+        self.context.settled_so_far()?;
         let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
         let mut pass = encoder.begin_compute_pass(&descriptor);
         pass.set_pipeline(&self.pipeline.pipeline);

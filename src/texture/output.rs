@@ -242,11 +242,13 @@ impl TextureOutput {
 
     /// Records the drawing of one image into an encoder, as one pass. It allocates, creates, submits and waits for nothing.
     ///
-    /// An error, before anything is recorded, if another output bound the texture.
+    /// An error, before anything is recorded, if another output bound the texture, or if it is known that something of the context
+    /// couldn't be created: see [`Context::settled`].
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, target: &Target) -> Result<()> {
         if target.output != self.id {
             return Err(ErrorKind::argument("target", "what this output has bound", "another output's").into());
         }
+        self.context.settled_so_far()?;
         let label = Some("shadernet");
         match &self.way {
             Way::Store(pipeline) => {

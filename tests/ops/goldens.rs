@@ -31,6 +31,7 @@ const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
     (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
     (include_str!("../goldens/index.json"), 83, include_bytes!("../goldens/index.safetensors")),
+    (include_str!("../goldens/not_finite.json"), 96, include_bytes!("../goldens/not_finite.safetensors")),
     (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
     (include_str!("../goldens/onnx.json"), 76, include_bytes!("../goldens/onnx.safetensors")),
     (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),

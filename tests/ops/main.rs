@@ -34,6 +34,7 @@ mod index_select;
 mod instance_norm;
 mod integer_conv2d;
 mod integer_matmul;
+mod iterations;
 mod layer_norm;
 mod limits;
 mod linear;

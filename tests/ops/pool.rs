@@ -86,7 +86,7 @@ fn what_it_refuses() {
     assert!(refused(&[image], Pool2d::adaptive(PoolKind::Average, [0, 1])).contains("output_size"));
     assert!(refused(&[image], Pool2d::adaptive(PoolKind::Max, [1, 1 << 30])).contains("output_size"));
     assert!(refused(&[image], pool(2).padding(usize::MAX)).contains("at most half of 2"));
-    assert!(refused(&[image], Pool2d::new(PoolKind::Average, 2).dilation(9).padding(2)).contains("at most half of 2"));
+    assert!(refused(&[image], Pool2d::new(PoolKind::Average, 2).dilation(9).padding(6)).contains("at most half of 10"));
     assert!(refused(&[image], pool(usize::MAX)).contains("kernel_size"));
     assert!(refused(&[image], pool(2).dilation(usize::MAX)).contains("kernel_size"));
     assert!(refused(&[image], Pool1d::new(PoolKind::Max, 2)).contains("3 dimensions"));
@@ -100,7 +100,7 @@ fn what_it_refuses() {
     }
     let by_side = |kind, pads| Pool2d::new(kind, 3).dilation(2).pads(pads);
     assert!(refused(&[image], by_side(PoolKind::Max, [[0, 5], [0, 0]])).contains("padding: wanted less than 5, got 5"));
-    assert!(refused(&[image], by_side(PoolKind::Average, [[3, 0], [0, 0]])).contains("less than 3, got 3"));
+    assert!(refused(&[image], by_side(PoolKind::Average, [[5, 0], [0, 0]])).contains("less than 5, got 5"));
     assert!(refused(&[image], by_side(PoolKind::Lp(2.0), [[0, 1], [0, 0]])).contains("0 for Lp pooling, got 1"));
     assert!(refused(&[image], Pool2d::new(PoolKind::PNorm(0.0), 2)).contains("norm_type"));
     assert!(refused(&[image], Pool3d::new(PoolKind::Max, 2)).contains("5 dimensions"));

@@ -1,7 +1,9 @@
 //! Sessions: what they create, in which order frames come, whose buffers and encoders they use, and what they refuse.
 
+mod buffers;
 mod hosts;
 mod slices;
+mod states;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use pollster::block_on;

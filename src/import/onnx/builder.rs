@@ -72,15 +72,15 @@ impl<'a> Builder<'a> {
         Ok(self.graph.pruned())
     }
 
-    pub(super) fn node(&mut self, proto: &'a NodeProto) -> Result<()> {
+    /// Adds a node, of whose outputs only those are wanted whose names are `read`.
+    pub(super) fn node(&mut self, proto: &'a NodeProto, read: &HashSet<&str>) -> Result<()> {
         let name = self.qualified(name(proto));
         let error = |kind: ErrorKind| kind.at(proto.op_type.clone(), name.clone());
         let input = |name: &String| match (name.is_empty(), self.look(name)) {
             (true, _) => Ok(Named::Nothing),
             (false, Some(named)) => Ok(named.clone()),
             (false, None) => {
-                let got =
-                    format!("\"{name}\", which is no input, no initialiser and no output of a node before this one");
+                let got = format!("\"{name}\", which is no input, no initialiser and no output of a node");
                 Err(error(ErrorKind::argument("inputs", "what exists", got)))
             }
         };
@@ -88,13 +88,15 @@ impl<'a> Builder<'a> {
         let opset = self.opset(&proto.domain).map_err(error)?;
         let attributes = self.attributes(proto).map_err(error)?;
         let key = self.key(first_output(proto));
-        let node = Node::new(proto, [name, key], opset, inputs, attributes);
+        let wanted = proto.output.iter().map(|output| read.contains(&output[..])).collect();
+        let node = Node::new(proto, [name, key], opset, inputs, attributes, wanted);
         let before = self.graph.nodes().len();
         let outputs = self.outputs(&node, proto, before).map_err(|wrong| node.wrong(wrong))?;
         node.finish()?;
         self.bounded(&node, &outputs)?;
-        if outputs.len() < node.outputs() {
-            return Err(node.refused("outputs", &format!("{} at most", outputs.len()), node.outputs()));
+        if let Some(beyond) = node.wanted().find(|&i| i >= outputs.len()) {
+            let got = format!("{}: \"{}\" is read", node.outputs(), proto.output[beyond]);
+            return Err(node.refused("outputs", &format!("{} at most", outputs.len()), got));
         }
         // What is made of sizes is another for others.
         let fixed = node.inputs().iter().all(Named::fixed);

@@ -138,10 +138,13 @@ impl Builder<'_> {
             BinaryKind::Sub => Some(|[a, b]| a - b),
             BinaryKind::Mul => Some(|[a, b]| a * b),
             BinaryKind::Div => Some(|[a, b]| a / b),
-            BinaryKind::Max => Some(|[a, b]| if a.is_nan() || a >= b { a } else { b }),
-            BinaryKind::Min => Some(|[a, b]| if a.is_nan() || a <= b { a } else { b }),
+            BinaryKind::Max => Some(|[a, b]| greater(a, b)),
+            BinaryKind::Min => Some(|[a, b]| -greater(-a, -b)),
             BinaryKind::Pow => Some(|[a, b]| a.powf(b)),
-            BinaryKind::Mod => Some(|[a, b]| a - b * (a / b).floor()),
+            BinaryKind::Mod => Some(|[a, b]| {
+                let rest = a % b;
+                if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
+            }),
             BinaryKind::Fmod => Some(|[a, b]| a % b),
             // Bits are met where nothing is a shape.
             _ => None,
@@ -354,7 +357,7 @@ impl Builder<'_> {
         }
         let start = match kind {
             ReduceKind::Prod => 1.0,
-            ReduceKind::Max => f64::NEG_INFINITY,
+            ReduceKind::Max | ReduceKind::LogSumExp => f64::NEG_INFINITY,
             ReduceKind::Min => f64::INFINITY,
             _ => 0.0,
         };
@@ -363,22 +366,33 @@ impl Builder<'_> {
             let sum = &mut sums[place];
             *sum = match kind {
                 ReduceKind::Sum | ReduceKind::Mean => *sum + number,
-                ReduceKind::Max => sum.max(number),
-                ReduceKind::Min => sum.min(number),
+                ReduceKind::Max => greater(*sum, number),
+                ReduceKind::Min => -greater(-*sum, -number),
                 ReduceKind::Prod => *sum * number,
                 ReduceKind::L1 => *sum + number.abs(),
                 ReduceKind::L2 => *sum + number * number,
-                ReduceKind::LogSumExp => *sum + number.exp(),
+                ReduceKind::LogSumExp => log_add_exp(*sum, number),
             };
         }
         let finished = |sum: f64| match kind {
             ReduceKind::Mean => sum / count as f64,
             ReduceKind::L2 => sum.sqrt(),
-            ReduceKind::LogSumExp => sum.ln(),
             _ => sum,
         };
         Ok(Tensor::computed(tensor.element, shape, sums.into_iter().map(finished).collect(), &[tensor]).into())
     }
+}
+
+/// The greater of two numbers, NaN where one of them is NaN.
+fn greater(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a >= b { a } else { b }
+}
+
+/// `log(exp(a) + exp(b))`
+fn log_add_exp(a: f64, b: f64) -> f64 {
+    let most = greater(a, b);
+    // Infinities have no difference.
+    if most.is_infinite() { most } else { most + ((a - most).exp() + (b - most).exp()).ln() }
 }
 
 /// The format of floats of 8 bits or less.

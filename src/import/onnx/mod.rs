@@ -1,11 +1,13 @@
 //! Networks from ONNX files: [`Onnx`].
 
+mod bindings;
 mod builder;
 mod element;
 mod math;
 mod moves;
 mod node;
 mod ops;
+mod order;
 mod patterns;
 mod proto;
 mod scope;
@@ -13,6 +15,7 @@ mod stored;
 mod tensor;
 mod views;
 
+pub use bindings::Bindings;
 pub use element::ElementType;
 
 use crate::error::{ErrorKind, Result};
@@ -94,106 +97,6 @@ pub enum Size {
     Named(String),
     /// Open.
     Open,
-}
-
-/// What a network leaves open, and its user says: see [`Onnx::graph`].
-///
-/// ```
-/// use shadernet::import::onnx::Bindings;
-/// let bindings = Bindings::new().batch(8).size("sequence", 128);
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct Bindings {
-    batch: Option<usize>,
-    sizes: HashMap<String, usize>,
-    shapes: HashMap<String, Shape>,
-    values: HashMap<String, (Shape, Data)>,
-}
-
-impl Bindings {
-    /// Nothing is said: the batch is 1.
-    pub fn new() -> Bindings {
-        Bindings::default()
-    }
-
-    /// The first size of every input that leaves it open.
-    #[must_use]
-    pub fn batch(self, batch: usize) -> Bindings {
-        Bindings { batch: Some(batch), ..self }
-    }
-
-    /// All open sizes of that name.
-    #[must_use]
-    pub fn size(mut self, name: impl Into<String>, size: usize) -> Bindings {
-        self.sizes.insert(name.into(), size);
-        self
-    }
-
-    /// The shape of an input.
-    #[must_use]
-    pub fn shape(mut self, input: impl Into<String>, shape: impl Into<Shape>) -> Bindings {
-        self.shapes.insert(input.into(), shape.into());
-        self
-    }
-
-    /// The values of an input, which the graph then has no more: what shapes, axes or weights are computed from must be known
-    /// when it is built. (An input without elements is known already, and no graph has it.)
-    #[must_use]
-    pub fn values(mut self, input: impl Into<String>, shape: impl Into<Shape>, data: impl Into<Data>) -> Bindings {
-        self.values.insert(input.into(), (shape.into(), data.into()));
-        self
-    }
-
-    /// Whether the values of that input are said.
-    pub fn has_values(&self, input: &str) -> bool {
-        self.values.contains_key(input)
-    }
-
-    fn values_of(&self, input: &str) -> Option<&(Shape, Data)> {
-        self.values.get(input)
-    }
-
-    /// The shape of an input with all that is said here.
-    fn shape_of(&self, input: &Port) -> Result<Shape> {
-        let given = self.shapes.get(&input.name).or_else(|| self.values.get(&input.name).map(|(shape, _)| shape));
-        let argument = || format!("input \"{}\"", input.name);
-        let Some(sizes) = &input.sizes else {
-            let missing = || ErrorKind::argument(argument(), "its shape: the file doesn't say it", "none");
-            return Ok(given.cloned().ok_or_else(missing)?);
-        };
-        if let Some(given) = given {
-            let fits = |(size, &given): (&Size, &usize)| !matches!(size, Size::Fixed(size) if *size != given);
-            if given.len() != sizes.len() || !sizes.iter().zip(given.iter()).all(fits) {
-                return Err(ErrorKind::argument(argument(), text(sizes), given).into());
-            }
-            stored::countable(given)?;
-            return Ok(given.clone());
-        }
-        let size = |(axis, size): (usize, &Size)| match size {
-            Size::Fixed(size) => Ok(*size),
-            Size::Named(name) if self.sizes.contains_key(name) => Ok(self.sizes[name]),
-            _ if axis == 0 => Ok(self.batch.unwrap_or(1)),
-            Size::Named(name) => Err(ErrorKind::argument(argument(), format!("a size for \"{name}\""), text(sizes))),
-            Size::Open => Err(ErrorKind::argument(argument(), "its shape", text(sizes))),
-        };
-        let shape: Shape = sizes.iter().enumerate().map(size).collect::<Result<Vec<_>, _>>()?.into();
-        match (self.batch, shape.first()) {
-            (Some(batch), Some(&first)) if batch != first && batch != 1 => {
-                Err(ErrorKind::argument("batch", format!("{first}, as {} says", argument()), batch).into())
-            }
-            _ => Ok(stored::sizes(&shape.iter().map(|&size| size as i64).collect::<Vec<_>>())?),
-        }
-    }
-}
-
-/// Sizes as `[batch, 3, 224, 224]`.
-fn text(sizes: &[Size]) -> String {
-    let size = |size: &Size| match size {
-        Size::Fixed(size) => size.to_string(),
-        Size::Named(name) => name.clone(),
-        Size::Open => "?".to_owned(),
-    };
-    format!("[{}]", sizes.iter().map(size).collect::<Vec<_>>().join(", "))
 }
 
 /// The operator sets that are known: what they change is honoured by each operator.
@@ -295,17 +198,20 @@ impl Onnx {
     /// The network for these sizes. Graphs for several sizes share their weights: see
     /// [`Model::with_graph`](crate::Model::with_graph).
     ///
-    /// An error if a size is missing, or if something in the network isn't supported.
+    /// An error if a size is missing, if a name that is bound isn't one of the network's, or if something in the network isn't
+    /// supported.
     pub fn graph(&self, bindings: &Bindings) -> Result<Graph> {
         let proto = self.0.model.graph.as_ref().expect("it was checked");
-        Builder::new(self).build(proto, bindings)
+        Builder::new(self).build(proto, &bindings.resolved(self.inputs())?)
     }
 
     /// The shape of an input for these sizes.
     pub fn shape(&self, input: &str, bindings: &Bindings) -> Result<Shape> {
+        let bindings = bindings.resolved(self.inputs())?;
         let port = self.inputs().iter().find(|port| port.name == input);
-        let names = || self.inputs().iter().map(|port| &port.name[..]).collect::<Vec<_>>().join(", ");
-        bindings.shape_of(port.ok_or_else(|| ErrorKind::argument("input", format!("one of {}", names()), input))?)
+        bindings.shape_of(
+            port.ok_or_else(|| bindings::unknown("input", self.inputs().iter().map(|port| &port.name), input))?,
+        )
     }
 
     fn files(&self) -> &Files {

@@ -143,6 +143,8 @@ pub(super) struct Node<'a> {
     inputs: Vec<Named>,
     /// The values of its attributes: in a function some are the caller's.
     attributes: Vec<(&'a str, &'a AttributeProto)>,
+    /// Which of its outputs somebody reads.
+    wanted: Vec<bool>,
     /// The attributes that were asked for.
     asked: RefCell<BTreeSet<&'a str>>,
     /// How many inputs were asked for.
@@ -156,8 +158,10 @@ impl<'a> Node<'a> {
         opset: i64,
         inputs: Vec<Named>,
         attributes: Vec<(&'a str, &'a AttributeProto)>,
+        wanted: Vec<bool>,
     ) -> Node<'a> {
-        Node { proto, name, key, opset, inputs, attributes, asked: RefCell::default(), read: RefCell::default() }
+        let (asked, read) = (RefCell::default(), RefCell::default());
+        Node { proto, name, key, opset, inputs, attributes, wanted, asked, read }
     }
 
     pub(super) fn op(&self) -> &'a str {
@@ -173,14 +177,19 @@ impl<'a> Node<'a> {
         &self.key
     }
 
-    /// How many outputs it is asked for; those in between may go unnamed.
+    /// How many outputs it has in the file, read or not; those in between may go unnamed.
     pub(super) fn outputs(&self) -> usize {
         self.proto.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)
     }
 
-    /// Whether anybody wants the output at that position.
+    /// The positions of the outputs that somebody reads.
+    pub(super) fn wanted(&self) -> impl Iterator<Item = usize> {
+        (0..self.wanted.len()).filter(|&position| self.wants(position))
+    }
+
+    /// Whether anybody reads the output at that position.
     pub(super) fn wants(&self, position: usize) -> bool {
-        self.proto.output.get(position).is_some_and(|name| !name.is_empty())
+        self.wanted.get(position).copied().unwrap_or(false)
     }
 
     /// An error about this node.

@@ -1,7 +1,8 @@
 //! Bodies in the place of nodes: branches, turns of a loop, functions. Each has names of its own.
 
 use super::builder::Builder;
-use super::node::{Named, Node};
+use super::node::{Named, Node, name};
+use super::order::Order;
 use super::proto::{AttributeProto, GraphProto, NodeProto};
 use super::{Function, Opsets};
 use crate::error::{ErrorKind, Result};
@@ -93,12 +94,14 @@ impl<'a> Builder<'a> {
 
     /// Adds the nodes that these names need, and gives what they stand for then.
     pub(super) fn nodes(&mut self, nodes: &'a [NodeProto], outputs: &[&'a str]) -> Result<Vec<Named>> {
-        let (needed, read) = needed(nodes, outputs);
+        let there = |name: &str| self.scopes.last().is_some_and(|scope| scope.names.contains_key(name));
+        let order = Order::new(nodes, outputs, &there);
+        let order = order.map_err(|(node, kind)| kind.at(node.op_type.clone(), self.qualified(name(node))))?;
         if self.scopes.len() > 1 {
-            self.unrolled(read)?;
+            self.unrolled(order.looked)?;
         }
-        for (node, _) in nodes.iter().zip(needed).filter(|(_, needed)| *needed) {
-            self.node(node)?;
+        for node in order.nodes {
+            self.node(node, &order.read)?;
         }
         let missing = |name| ErrorKind::argument("outputs", "what a node gives", format!("\"{name}\""));
         let output = |&name: &&'a str| match name {
@@ -108,13 +111,15 @@ impl<'a> Builder<'a> {
         outputs.iter().map(output).collect()
     }
 
-    /// Adds a graph of a node's attribute in the node's place; `part` says which one it is, or which turn.
+    /// Adds a graph of a node's attribute in the node's place; `part` says which one it is, or which turn. Of its outputs those that
+    /// aren't `wanted` are nothing.
     pub(super) fn inline(
         &mut self,
         node: &Node<'a>,
         part: impl fmt::Display,
         body: &'a GraphProto,
         inputs: Vec<Named>,
+        wanted: impl Fn(usize) -> bool,
     ) -> Result<Vec<Named>> {
         if let Some(sparse) = body.sparse_initializer.first() {
             let name = sparse.values.as_ref().map_or("", |values| &values.name);
@@ -136,7 +141,8 @@ impl<'a> Builder<'a> {
         for (name, named) in ports.into_iter().zip(inputs) {
             self.define(name, named)?;
         }
-        let names: Vec<&'a str> = body.output.iter().map(|output| &output.name[..]).collect();
+        let names = body.output.iter().enumerate().map(|(i, output)| if wanted(i) { &output.name[..] } else { "" });
+        let names: Vec<&'a str> = names.collect();
         let outputs = self.nodes(&body.node, &names)?;
         self.scopes.pop();
         Ok(outputs)
@@ -194,32 +200,4 @@ impl<'a> Builder<'a> {
         let wanted = format!("{MOST_UNROLLED} nodes, names and elements at most in all");
         Err(ErrorKind::argument("bodies and sequences", wanted, "more"))
     }
-}
-
-/// Which nodes the outputs need, and how much was read to say so.
-fn needed<'a>(nodes: &'a [NodeProto], outputs: &[&'a str]) -> (Vec<bool>, usize) {
-    let mut wanted: HashSet<&str> = outputs.iter().copied().collect();
-    let (mut needed, mut read) = (vec![false; nodes.len()], outputs.len() + nodes.len());
-    for (node, needed) in nodes.iter().zip(&mut needed).rev() {
-        *needed = node.output.iter().any(|name| !name.is_empty() && wanted.contains(&name[..]));
-        read += node.output.len();
-        if *needed {
-            read += names(node, &mut |name| {
-                wanted.insert(name);
-            });
-        }
-    }
-    (needed, read)
-}
-
-/// The names that a node reads, and all in its bodies: some of those are the bodies' own.
-fn names<'a>(node: &'a NodeProto, each: &mut impl FnMut(&'a str)) -> usize {
-    node.input.iter().for_each(|name| each(name));
-    let mut read = node.input.len() + node.attribute.len();
-    for body in node.attribute.iter().filter_map(|attribute| attribute.g.as_deref()) {
-        body.output.iter().for_each(|output| each(&output.name));
-        read += body.output.len() + body.node.len();
-        read += body.node.iter().map(|node| names(node, each)).sum::<usize>();
-    }
-    read
 }

@@ -260,11 +260,15 @@ impl Stored {
     }
 }
 
+/// A list of numbers of 0 or more, which need be no shape.
+pub(super) fn counts(numbers: &[i64]) -> Option<Vec<usize>> {
+    numbers.iter().map(|&number| usize::try_from(number).ok()).collect()
+}
+
 /// Sizes of a file as a shape.
 pub(super) fn sizes(dims: &[i64]) -> Result<Shape, ErrorKind> {
     let error = || ErrorKind::argument("shape", "sizes of 0 or more", format!("{dims:?}"));
-    let sizes = dims.iter().map(|&size| usize::try_from(size).ok()).collect::<Option<Vec<_>>>();
-    let shape = Shape::from(sizes.ok_or_else(error)?);
+    let shape = Shape::from(counts(dims).ok_or_else(error)?);
     countable(&shape)?;
     Ok(shape)
 }

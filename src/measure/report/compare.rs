@@ -73,16 +73,27 @@ impl Recorded {
                 }
             }
         }
-        self.profile.iter().try_for_each(|profile| check("profile, frame_ms", &profile.frame))
+        if let Some(profile) = &self.profile {
+            check("profile, frame_ms", &profile.frame)?;
+            profile.steps.iter().try_for_each(|step| positive(&format!("profile, step {}", step.name), step.shortest))?;
+        }
+        Ok(())
     }
 }
 
 fn check(what: &str, times: &Distribution) -> Result<(), String> {
     let Distribution { min, p50, p90, p99, max, median_interval: [low, high], .. } = times;
     if [min, p50, p90, p99, max].is_sorted() && [min, low, p50, high, max].is_sorted() {
-        return Ok(());
+        return positive(what, times.shortest);
     }
     Err(format!("{what}: wanted times in ascending order from min to max, got {times:?}"))
+}
+
+fn positive(what: &str, shortest: Option<[f64; 2]>) -> Result<(), String> {
+    match shortest.iter().flatten().find(|part| !part.is_finite() || **part < 0.0) {
+        Some(part) => Err(format!("{what}, shortest: wanted positive numbers, got {part}")),
+        None => Ok(()),
+    }
 }
 
 /// What two reports say about the same thing.
@@ -115,22 +126,48 @@ impl Change {
         let (before, after) = (self.before.as_secs_f64(), self.after.as_secs_f64());
         if before == after { 1.0 } else { after / before }
     }
+}
 
-    /// `noise` is the difference, as a part of the time before, that says nothing.
-    fn of(what: String, before: Duration, after: Duration, noise: f64) -> Change {
-        let mut change = Change { what, before, after, verdict: Verdict::WithinNoise };
-        let ratio = change.ratio();
-        if (ratio - 1.0).abs() >= noise {
-            change.verdict = if ratio < 1.0 { Verdict::Faster } else { Verdict::Slower };
-        }
-        change
-    }
+/// A median, and the shortest times of both halves as parts of it.
+#[derive(Clone, Copy)]
+struct Times(Duration, Option<[f64; 2]>);
 
-    fn of_medians(what: String, before: &Distribution, after: &Distribution) -> Change {
-        let ([a, b], [c, d]) = (before.median_interval, after.median_interval);
-        let noise = if a <= d && c <= b { f64::INFINITY } else { Comparison::NOISE };
-        Change::of(what, before.p50, after.p50, noise)
+impl Times {
+    /// The logarithms of the shortest times; those of a report that has none are the median's.
+    fn logarithms(&self) -> [f64; 2] {
+        self.1.unwrap_or([1.0; 2]).map(|part| (part * self.0.as_secs_f64()).ln())
     }
+}
+
+/// The logarithm of a ratio: of the shortest times, which other work on the machine disturbs the least.
+fn difference(before: Times, after: Times) -> f64 {
+    let [before, after] = [before, after].map(|times| times.logarithms().iter().sum::<f64>() / 2.0);
+    if before == after { 0.0 } else { after - before }
+}
+
+/// The number that `part` of these are no greater than; 0 of none.
+fn quantile(numbers: impl Iterator<Item = f64>, part: f64) -> f64 {
+    let mut numbers: Vec<f64> = numbers.filter(|number| number.is_finite()).collect();
+    numbers.sort_unstable_by(f64::total_cmp);
+    let rank = (numbers.len() as f64 * part).ceil() as usize;
+    numbers.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+}
+
+/// The noise of a report: how far two halves of its frames lie apart, which of nine things in ten is no more. What all have in
+/// common is no noise of theirs if `common` says so. Infinite if the report doesn't say.
+fn scatter(times: &[Times], common: bool) -> f64 {
+    if times.iter().any(|times| times.1.is_none()) {
+        return f64::INFINITY;
+    }
+    let apart = || times.iter().map(|times| times.logarithms()).map(|[a, b]| a - b);
+    let middle = if common { quantile(apart(), 0.5) } else { 0.0 };
+    quantile(apart().map(|apart| (apart - middle).abs()), 0.9)
+}
+
+/// How much longer other work can have made everything, as a logarithm: processes that wanted to run share the cores.
+fn load(of: &Recorded) -> f64 {
+    let loaded = of.environment.as_ref().filter(|environment| environment.is_loaded());
+    loaded.map_or(0.0, |of| (of.load.unwrap_or(0.0) / of.cores.max(1) as f64).ln_1p())
 }
 
 /// Two reports beside each other.
@@ -146,24 +183,57 @@ pub struct Comparison {
     pub only_before: Vec<String>,
     /// What only the second has.
     pub only_after: Vec<String>,
+    /// The logarithm of the ratio of frames that says nothing. Infinite where the reports don't say how their times scatter.
+    pub frame_noise: f64,
+    /// The same of steps, beside what all of them have in common.
+    pub step_noise: f64,
+    /// The logarithm of the ratio that all steps have in common, as far as it is taken for the machine's.
+    pub common: f64,
 }
 
 impl Comparison {
-    /// Medians of frames that differ by less say nothing, and neither do those whose 95 % confidence intervals overlap.
-    pub const NOISE: f64 = 0.02;
-    /// The same for steps, of which no interval is known.
-    pub const STEP_NOISE: f64 = 0.05;
+    /// The part of the noise that no report can know of itself, as a logarithm: where a process lies in memory, a processor's clock,
+    /// the neighbours of a virtual machine.
+    pub const BETWEEN: f64 = 0.1;
+    /// Reports differ by as many times their noise, which is that of halves.
+    pub const FACTOR: f64 = 1.5;
 
     /// Compares frames of the same batch and frames in flight, steps of the same name: the first of a name with the first, the
     /// second with the second. Steps of profiles of different batches have nothing in common.
+    ///
+    /// The noise of a report is how far two halves of its own frames lie apart. A difference means something if it is larger than
+    /// [`FACTOR`](Comparison::FACTOR) times the noise of both and [`BETWEEN`](Comparison::BETWEEN). Frames may also differ by what
+    /// the load explains. What all steps have in common is taken for the machine's, up to what frames may differ by; some steps have
+    /// more of it than others, so that half of it counts as noise. Steps that were timed in different ways aren't judged.
     pub fn of(before: &Recorded, after: &Recorded) -> Comparison {
         let mut comparison = Comparison { warnings: warnings(before, after), ..Comparison::default() };
-        for (what, before, after) in comparison.pair(frames(before), frames(after)) {
-            comparison.frames.push(Change::of_medians(what, before, after));
-        }
-        for (what, before, after) in comparison.pair(steps(before), steps(after)) {
-            comparison.steps.push(Change::of(what, before, after, Comparison::STEP_NOISE));
-        }
+        let noise = |pairs: &[(String, Times, Times)], common| {
+            let (before, after): (Vec<_>, Vec<_>) = pairs.iter().map(|&(_, before, after)| (before, after)).unzip();
+            Comparison::BETWEEN + Comparison::FACTOR * (scatter(&before, common) + scatter(&after, common))
+        };
+        let frames = comparison.pair(frames(before), frames(after));
+        comparison.frame_noise = noise(&frames, false) + load(before).max(load(after));
+        let steps = comparison.pair(steps(before), steps(after));
+        let method = |of: &Recorded| of.profile.as_ref().map(|profile| profile.method);
+        let alike = method(before) == method(after);
+        comparison.step_noise = if alike { noise(&steps, true) } else { f64::INFINITY };
+        let common = quantile(steps.iter().map(|&(_, before, after)| difference(before, after)), 0.5);
+        let most = if comparison.frame_noise.is_finite() { comparison.frame_noise } else { 0.0 };
+        comparison.common = common.clamp(-most, most);
+        comparison.step_noise += comparison.common.abs() / 2.0;
+
+        let judge = |(what, before, after): (String, Times, Times), common: f64, noise: f64| {
+            let beyond = difference(before, after) - common;
+            let verdict = match () {
+                () if noise.is_infinite() || beyond.abs() <= noise => Verdict::WithinNoise,
+                () if beyond < 0.0 => Verdict::Faster,
+                () => Verdict::Slower,
+            };
+            Change { what, before: before.0, after: after.0, verdict }
+        };
+        comparison.frames = frames.into_iter().map(|pair| judge(pair, 0.0, comparison.frame_noise)).collect();
+        comparison.steps =
+            steps.into_iter().map(|pair| judge(pair, comparison.common, comparison.step_noise)).collect();
         comparison
     }
 
@@ -206,22 +276,24 @@ fn title((name, number): &Key) -> String {
     if *number == 1 { name.clone() } else { format!("{name} ({number})") }
 }
 
-fn frames(of: &Recorded) -> Vec<(String, &Distribution)> {
+fn frames(of: &Recorded) -> Vec<(String, Times)> {
+    let times = |of: &Distribution| Times(of.p50, of.shortest);
     let mut frames = Vec::new();
     for at in of.bench.iter().flat_map(|sweep| &sweep.batches) {
         for measured in &at.in_flight {
-            frames.push((format!("batch {}, {} in flight", at.batch, measured.in_flight), &measured.latency));
+            frames.push((format!("batch {}, {} in flight", at.batch, measured.in_flight), times(&measured.latency)));
         }
-        frames.push((format!("batch {}, on the device", at.batch), &at.device));
+        frames.push((format!("batch {}, on the device", at.batch), times(&at.device)));
     }
-    frames.extend(of.profile.iter().map(|profile| (format!("batch {}, profiled frame", profile.batch), &profile.frame)));
+    let profiled = |profile: &Profile| (format!("batch {}, profiled frame", profile.batch), times(&profile.frame));
+    frames.extend(of.profile.iter().map(profiled));
     frames
 }
 
-fn steps(of: &Recorded) -> Vec<(String, Duration)> {
+fn steps(of: &Recorded) -> Vec<(String, Times)> {
     let steps = |profile: &Profile| {
         let name = |name: &str| format!("batch {}, {name}", profile.batch);
-        profile.steps.iter().map(|step| (name(&step.name), step.time)).collect::<Vec<_>>()
+        profile.steps.iter().map(|step| (name(&step.name), Times(step.time, step.shortest))).collect::<Vec<_>>()
     };
     of.profile.iter().flat_map(steps).collect()
 }
@@ -249,6 +321,9 @@ fn warnings(before: &Recorded, after: &Recorded) -> Vec<String> {
         same("method of the profile", &format!("{:?}", before.method), &format!("{:?}", after.method));
     }
     for (which, of) in [("first", before), ("second", after)] {
+        if frames(of).iter().chain(&steps(of)).any(|(_, times)| times.1.is_none()) {
+            warnings.push(format!("the {which} doesn't say how its times scatter, so that nothing is beyond noise"));
+        }
         match &of.environment {
             None => warnings.push(format!("the {which} report doesn't say where it was measured")),
             Some(of) if of.is_loaded() => {

@@ -3,7 +3,7 @@
 use super::Sizes;
 use super::lowering::Lowering;
 use crate::kernel::shader::shader;
-use crate::kernel::{Kernel, Layout};
+use crate::kernel::{Iterations, Kernel, Layout, looped, plain};
 
 /// The most keys of a split, whose weights fit into workgroup memory; the fewest that are worth joining.
 const KEYS: usize = 128;
@@ -15,7 +15,7 @@ const WORKGROUPS: usize = 256;
 impl Lowering<'_> {
     /// All pairs of a query and a query head that share keys in each workgroup, if they are few, and the keys split.
     pub(super) fn decode(&self) -> Option<Kernel> {
-        let Sizes { batch, heads, queries, d, .. } = self.sizes;
+        let Sizes { batch, heads, queries, d, dv, .. } = self.sizes;
         // The queries must fit into workgroup memory too.
         let most = if d <= 128 { 8 } else { 4 };
         let pairs = self.sizes.pairs();
@@ -24,9 +24,15 @@ impl Lowering<'_> {
         }
         let (workgroups, span) = (batch * heads, self.span(queries));
         let splits = span.div_ceil(FEW_KEYS).min(WORKGROUPS.div_ceil(workgroups)).max(span.div_ceil(KEYS));
-        let shader = shader!("attention_decode", "attention", "index")
+        let shader = shader!("attention_decode", "attention", "index", "nan")
             .set("ALIGNED", self.is_aligned())
             .tile("QUADS", pairs.div_ceil(4) as u32);
-        Some(self.kernel(shader, [Layout::ROWS; 2], workgroups, splits))
+        // Rows that aren't whole texels are read element by element.
+        let texel = if self.is_aligned() { Iterations::default() } else { plain(4) };
+        let (d4, slices) = (d.div_ceil(4), 128 / dv.div_ceil(4));
+        let (queries, scores) = (looped((8 * d4).div_ceil(128), texel), looped(d4.div_ceil(8), texel));
+        let loops = queries + looped(KEYS / 16, scores) + looped(KEYS.div_ceil(slices), texel);
+        let iterations = loops.all + 8 * (slices + 1) + 512;
+        Some(self.kernel(shader, [Layout::ROWS; 2], workgroups, splits, iterations))
     }
 }

@@ -22,7 +22,7 @@ impl Lowering<'_> {
         let tiles = self.sizes.pairs().div_ceil(PAIRS);
         let kernel = |[from, to]: [Place; 2]| {
             let texture = from == Place::Texture;
-            let shader = shader!("attention_lanes", "attention", "index")
+            let shader = shader!("attention_lanes", "attention", "index", "nan")
                 .set("MASKED", self.is_masked())
                 .tile("D4", d as u32 / 4)
                 .tile("DV4", dv as u32 / 4)
@@ -30,7 +30,13 @@ impl Lowering<'_> {
                 .texture("k", texture)
                 .texture("v", texture)
                 .texture("y", to == Place::Texture);
-            self.kernel(shader, [from, to].map(Layout::packed), batch * heads * tiles, 1)
+            self.kernel(
+                shader,
+                [from, to].map(Layout::packed),
+                batch * heads * tiles,
+                1,
+                self.span(PAIRS).div_ceil(8) + 1,
+            )
         };
         let textures = [[Place::Texture; 2], [Place::Texture, Place::Buffer]].map(kernel);
         textures.into_iter().chain([kernel([Place::Buffer; 2]).rank(u8::from(tiles > 1))]).collect()

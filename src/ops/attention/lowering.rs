@@ -106,8 +106,15 @@ impl<'a> Lowering<'a> {
     }
 
     /// A kernel of `workgroups` workgroups for each of the splits, and of what joins these, that reads queries, keys and values
-    /// in one layout and writes another.
-    pub(super) fn kernel(&self, shader: Shader, layouts: [Layout; 2], workgroups: usize, splits: usize) -> Kernel {
+    /// in one layout and writes another. Each invocation of the splits makes so many iterations of loops.
+    pub(super) fn kernel(
+        &self,
+        shader: Shader,
+        layouts: [Layout; 2],
+        workgroups: usize,
+        splits: usize,
+        iterations: usize,
+    ) -> Kernel {
         let Sizes { batch, heads, dv, .. } = self.sizes;
         let op = self.op;
         let rows = batch * heads * self.sizes.pairs();
@@ -119,10 +126,12 @@ impl<'a> Lowering<'a> {
         bindings.push(if op.cached { Binding::Input(self.inputs.len() - 1) } else { nothing() });
         bindings.push(if splits > 1 { scratch(true) } else { Binding::Output(0) });
         let params = self.params(splits);
-        let mut dispatches = vec![Dispatch::new(shader, &params, bindings, workgroups * splits)];
+        let mut dispatches = vec![Dispatch::new(shader, &params, bindings, workgroups * splits).iterations(iterations)];
         if splits > 1 {
             let bindings = vec![scratch(false), Binding::Output(0)];
-            dispatches.push(Dispatch::new(shader!("attention_join", "attention", "index"), &params, bindings, rows));
+            let slices = 256 / (dv.div_ceil(4) + 1);
+            let join = Dispatch::new(shader!("attention_join", "attention", "index", "nan"), &params, bindings, rows);
+            dispatches.push(join.iterations(splits.div_ceil(256) + splits.div_ceil(slices) + slices + 32));
         }
         let mut reads = vec![Layout::ROWS; self.inputs.len()];
         reads[..tensors].fill(layouts[0]);

@@ -292,7 +292,7 @@ impl Op for Attention {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let lowering = Lowering::new(self, self.sizes(io.inputs)?, io.inputs);
-        let portable = [lowering.decode(), Some(lowering.tiled())].into_iter().flatten();
+        let portable = [lowering.decode(), Some(lowering.tiled(caps))].into_iter().flatten();
         let mut kernels = lowering.lanes(caps);
         kernels.extend(portable.zip(2..).map(|(kernel, rank)| kernel.rank(rank)));
         Ok(kernels)

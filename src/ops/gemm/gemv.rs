@@ -11,7 +11,7 @@ use bytemuck::{Pod, Zeroable};
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct GemvParams {
     k4: u32,
-    out4: u32,
+    out_c: u32,
     first4: u32,
     wide4: u32,
     rows: u32,
@@ -28,7 +28,7 @@ impl Gemm<'_> {
             return Ok(Vec::new());
         }
         let k4 = self.x.h * self.x.w * self.x.c4();
-        let shader = shader!("gemv", "activation", "index").tile("ROWS", self.y.n.next_power_of_two() as u32);
+        let shader = shader!("gemv", "activation", "index", "nan").tile("ROWS", self.y.n.next_power_of_two() as u32);
         let columns = model::columns(self.y.c4(), caps);
         let kernel = |columns: usize| {
             let shader = self.epilogue.of(shader.clone().tile("COLUMNS", columns as u32));
@@ -37,7 +37,7 @@ impl Gemm<'_> {
                     let (first4, wide4) = self.texels_of(first, count);
                     let params = GemvParams {
                         k4: k4 as u32,
-                        out4: self.y.c4() as u32,
+                        out_c: self.y.c as u32,
                         first4: first4 as u32,
                         wide4: wide4 as u32,
                         rows: self.y.n as u32,
@@ -46,6 +46,7 @@ impl Gemm<'_> {
                     let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Place::Buffer, 64 * k4);
                     let bindings = self.bindings(Binding::Weight(w), self.bias());
                     Dispatch::new(shader.clone(), &params, bindings, wide4.div_ceil(columns))
+                        .iterations((k4 * columns).div_ceil(256) + 16)
                 })
                 .collect();
             let writes = vec![(self.layout)(Place::Buffer)];

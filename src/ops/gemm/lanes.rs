@@ -3,7 +3,7 @@
 use super::product::Product;
 use super::{Gemm, Operand};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Iterations, Kernel, Place, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 use bytemuck::{Pod, Zeroable};
@@ -17,7 +17,7 @@ struct LanesParams {
     pixels: u32,
     out_w: u32,
     out_hw: u32,
-    out4: u32,
+    out_c: u32,
     in_h: u32,
     in4: u32,
     stride: [u32; 2],
@@ -58,7 +58,6 @@ impl Gemm<'_> {
     /// The same, with another product added that has weights in the same texture.
     pub(super) fn lanes_adding(&self, added: Option<&Product>, caps: &Caps) -> Vec<Kernel> {
         let limit = caps.max_texture as usize;
-        let out4 = self.y.c4();
         // The shader divides pixel numbers in f32.
         if caps.lanes != Some(8) || self.pixels() >= 1 << 24 {
             return Vec::new();
@@ -96,7 +95,7 @@ impl Gemm<'_> {
             Operand::Input { rows, .. } if rows % 4 != 0 => return Vec::new(),
             // Each lane would load four texels for one.
             Operand::Input { transposed: [true, _], .. } => return Vec::new(),
-            Operand::Input { rows, .. } => (Binding::Input(1), (rows * out4 * 16) as u64),
+            Operand::Input { rows, .. } => (Binding::Input(1), (rows * self.y.c4() * 16) as u64),
         };
         let pixels = self.pixels();
         let tile = self.lanes_tile();
@@ -105,7 +104,7 @@ impl Gemm<'_> {
             pixels: pixels as u32,
             out_w: self.y.w as u32,
             out_hw: (self.y.h * self.y.w) as u32,
-            out4: out4 as u32,
+            out_c: self.y.c as u32,
             in_h: self.x.h as u32,
             in4: self.x.c4() as u32,
             stride: stride.map(|v| v as u32),
@@ -126,12 +125,15 @@ impl Gemm<'_> {
             batch: self.matrices(),
             added: added.map_or([0; 4], |added| [added.segments, added.h, added.c4, added.stride].map(|v| v as u32)),
         };
+        let of_segments = |segments: usize| looped(segments, plain(run));
+        let added_loops = added.map_or(Iterations::default(), |added| of_segments(added.segments));
+        let iterations = (looped(size[0], of_segments(segments)) + added_loops + plain(4)).all;
         [Place::Texture, Place::Buffer]
             .into_iter()
             .map(|place| {
                 let shader = self
                     .epilogue
-                    .of(shader!("gemm_lanes", "activation", "index"))
+                    .of(shader!("gemm_lanes", "activation", "index", "nan"))
                     .tile("PIXELS", tile as u32)
                     .set("ADDED", added.is_some())
                     .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
@@ -145,7 +147,8 @@ impl Gemm<'_> {
                         (Binding::Input(1), Binding::Weight(added.bias.clone()), Binding::Input(0));
                     reads.push((self.layout)(Place::Texture));
                 }
-                let dispatch = Dispatch::new(shader, &params, bindings, self.products() * blocks * tiles);
+                let dispatch =
+                    Dispatch::new(shader, &params, bindings, self.products() * blocks * tiles).iterations(iterations);
                 Kernel::new(reads, (self.layout)(place), dispatch)
             })
             .collect()

@@ -2,7 +2,7 @@
 //!
 //! No GPU has told its opinion of these numbers yet. They only order candidates: what is measured decides, where something is.
 
-use crate::kernel::{Caps, Shader};
+use crate::kernel::{Caps, Iterations, Shader, looped, plain};
 
 /// A variant of `shaders/gemm.wgsl`: what one workgroup computes, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,16 @@ impl Tile {
         tile(shader, "SLICES", self.slices)
     }
 
+    /// The iterations of an invocation's loops over so many texels of k, of a kernel of several taps with `span4` texels under each
+    /// (or of one tap). Those over a slice of the tile count too, since where a slice begins is no constant.
+    pub(super) fn iterations(&self, texels: usize, span4: Option<usize>) -> usize {
+        let step = self.k / 4;
+        let carries = |span4: usize| plain(step.div_ceil(span4));
+        let next_tap = span4.map_or(Iterations::default(), |span4| carries(span4) + carries(span4));
+        let loops = looped(texels.div_ceil(step) + 1, plain(self.k / self.slices) + next_tap);
+        loops.all + 16 * self.slices + 32
+    }
+
     fn tiles(&self, problem: &Problem) -> usize {
         problem.matrices * problem.pixels.div_ceil(self.m) * problem.channels.div_ceil(self.n)
     }
@@ -96,6 +106,11 @@ impl Tile {
 }
 
 impl Choice {
+    /// The texels of k, of so many in all, that each of the splits adds up.
+    pub(super) fn share4(&self, k4: usize) -> usize {
+        k4.div_ceil(self.splits).next_multiple_of(self.tile.k / 4)
+    }
+
     /// The cycles that the device takes for the problem.
     fn cost(&self, problem: &Problem, caps: &Caps) -> f64 {
         /// A dispatch that waits for the one before it: 5 µs.

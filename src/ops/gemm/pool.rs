@@ -3,7 +3,7 @@
 use super::{Gemm, Operand};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain};
 use crate::ops::activation::{self, ActivationParams};
 use crate::ops::window::Window;
 use bytemuck::{Pod, Zeroable};
@@ -23,7 +23,7 @@ struct Params {
     pool_before: [u32; 2],
     out_w: u32,
     out_h: u32,
-    out4: u32,
+    out_c: u32,
     images: u32,
     in_h: u32,
     in4: u32,
@@ -32,7 +32,8 @@ struct Params {
     kernel_h: u32,
     run: u32,
     activation: ActivationParams,
-    pad: u32,
+    /// Less than any number.
+    nothing: f32,
 }
 
 impl Gemm<'_> {
@@ -65,7 +66,7 @@ impl Gemm<'_> {
             pool_before: pool.before.map(|v| v as u32),
             out_w: self.y.w as u32,
             out_h: self.y.h as u32,
-            out4: self.y.c4() as u32,
+            out_c: self.y.c as u32,
             images: self.y.n as u32,
             in_h: self.x.h as u32,
             in4: in4 as u32,
@@ -74,14 +75,15 @@ impl Gemm<'_> {
             kernel_h: size[0] as u32,
             run: run as u32,
             activation: ActivationParams::of(self.epilogue.activation),
-            pad: 0,
+            nothing: f32::NEG_INFINITY,
         };
         let packed = self.pack(w, BLOCK, in4, 0..blocks, Place::Texture, BLOCK * run);
         let kernel = |place| {
-            let shader = shader!("gemm_pool_lanes", "index").texture("y", place == Place::Texture);
+            let shader = shader!("gemm_pool_lanes", "activation", "index", "nan").texture("y", place == Place::Texture);
             let bias = Binding::Weight(self.bias());
             let bindings = vec![Binding::Input(0), Binding::Weight(packed.clone()), bias, Binding::Output(0)];
-            let dispatch = Dispatch::new(shader, &params, bindings, blocks * strips[0] * strips[1] * self.y.n);
+            let dispatch = Dispatch::new(shader, &params, bindings, blocks * strips[0] * strips[1] * self.y.n)
+                .iterations(looped(2 * rows + 1, looped(size[0], plain(run))).all);
             Kernel::new(self.reads(Place::Texture), Layout::channels(place), dispatch)
         };
         Some([Place::Texture, Place::Buffer].map(kernel).into())

@@ -16,7 +16,7 @@ struct GemmParams {
     pixels: u32,
     out_w: u32,
     out_hw: u32,
-    out4: u32,
+    out_c: u32,
     in_h: u32,
     in_w: u32,
     in_c: u32,
@@ -44,7 +44,7 @@ struct GemmParams {
 struct JoinParams {
     splits: u32,
     count: u32,
-    out4: u32,
+    out_c: u32,
     activation: ActivationParams,
 }
 
@@ -66,8 +66,25 @@ impl Gemm<'_> {
             grouped: self.groups > 1,
         };
         let held = |choice: &Choice| choice.splits == 1 || self.shared(choice.splits) <= caps.max_binding;
-        let choices = model::choices(&problem, caps).into_iter().filter(held);
-        choices.map(|choice| self.variant(caps, &packing, choice, rows)).collect()
+        let choices = model::choices(&problem, caps).into_iter().map(|choice| packing.ending(choice, caps));
+        let mut choices: Vec<Choice> = choices.filter(held).collect();
+        choices.dedup();
+        choices.into_iter().map(|choice| self.variant(caps, &packing, choice, rows)).collect()
+    }
+
+    /// The choice with as many shares of k as the device needs to run the loop over each to its end.
+    fn ending(&self, choice: Choice, caps: &Caps) -> Choice {
+        let ends = |splits: usize| self.iterations(Choice { splits, ..choice }) <= caps.max_loop_iterations as usize;
+        let k4 = self.taps() * self.span4(BLOCK);
+        let splits = (choice.splits..=k4).find(|&splits| ends(splits)).unwrap_or(choice.splits);
+        Choice { splits, ..choice }
+    }
+
+    /// The iterations of an invocation that computes a share of k.
+    fn iterations(&self, choice: Choice) -> usize {
+        let span4 = self.span4(BLOCK);
+        let several = (self.window.size != [1; 2]).then_some(span4);
+        choice.tile.iterations(choice.share4(self.taps() * span4), several)
     }
 
     /// The bytes of so many partial results.
@@ -85,10 +102,10 @@ impl Gemm<'_> {
         let Window { size, stride, dilation, before } = self.window;
         let span4 = packing.span4(BLOCK);
         let k4 = packing.taps() * span4;
-        let share4 = k4.div_ceil(splits).next_multiple_of(tile.k / 4);
+        let share4 = choice.share4(k4);
         let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
         let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size;
-        let shader = tile.of(shader!("gemm", "activation", "index", "gemm"));
+        let shader = tile.of(shader!("gemm", "activation", "index", "gemm", "nan"));
         let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
         let (shader, w_rows) = match self.w {
             Operand::Weight(_) => (shader, 0),
@@ -106,7 +123,7 @@ impl Gemm<'_> {
                 pixels: self.pixels() as u32,
                 out_w: self.y.w as u32,
                 out_hw: (self.y.h * self.y.w) as u32,
-                out4: self.y.c4() as u32,
+                out_c: self.y.c as u32,
                 in_h: self.x.h as u32,
                 in_w: self.x.w as u32,
                 in_c: self.x.c as u32,
@@ -134,6 +151,7 @@ impl Gemm<'_> {
             }
             let tiles = self.pixels().div_ceil(tile.m) * (4 * wide4).div_ceil(tile.n);
             Dispatch::new(shader.clone(), &params, bindings, self.products() * tiles * splits)
+                .iterations(packing.iterations(choice))
         };
         let mut dispatches: Vec<Dispatch> = match self.w {
             Operand::Weight(w) => chunks(caps, BLOCK, 4 * k4 * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
@@ -160,13 +178,13 @@ impl Gemm<'_> {
         let params = JoinParams {
             splits: splits as u32,
             count: self.texels() as u32,
-            out4: self.y.c4() as u32,
+            out_c: self.y.c as u32,
             activation: ActivationParams::of(self.epilogue.activation),
         };
         // All but x.
         let bindings = self.bindings(shared, self.bias()).split_off(1);
-        let shader = self.epilogue.of(shader!("gemm_join", "activation", "index"));
-        Dispatch::new(shader, &params, bindings, self.texels().div_ceil(64))
+        let shader = self.epilogue.of(shader!("gemm_join", "activation", "index", "nan"));
+        Dispatch::new(shader, &params, bindings, self.texels().div_ceil(64)).iterations(splits + 1)
     }
 
     /// The first texel of outputs of so many blocks from one on, and how many they are.

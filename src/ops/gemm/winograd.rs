@@ -3,7 +3,7 @@
 use super::{Gemm, Operand};
 use crate::graph::constant::Constant;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Packed, Place, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 use bytemuck::{Pod, Zeroable};
@@ -19,7 +19,7 @@ struct WinogradParams {
     tiles_x: u32,
     out_w: u32,
     out_h: u32,
-    out4: u32,
+    out_c: u32,
     in_h: u32,
     in4: u32,
     kernel_h: u32,
@@ -66,7 +66,7 @@ impl Gemm<'_> {
             tiles_x: tiles_x as u32,
             out_w: self.y.w as u32,
             out_h: self.y.h as u32,
-            out4: self.y.c4() as u32,
+            out_c: self.y.c as u32,
             in_h: self.x.h as u32,
             in4: in4 as u32,
             kernel_h: size[0] as u32,
@@ -79,10 +79,11 @@ impl Gemm<'_> {
         [Place::Texture, Place::Buffer]
             .into_iter()
             .map(|place| {
-                let shader = self.epilogue.of(shader!("winograd_lanes", "activation", "index"));
+                let shader = self.epilogue.of(shader!("winograd_lanes", "activation", "index", "nan"));
                 let shader = shader.texture("y", place == Place::Texture);
                 let bindings = self.bindings(Binding::Weight(packed.clone()), self.bias());
-                let dispatch = Dispatch::new(shader, &params, bindings, blocks * groups);
+                let dispatch = Dispatch::new(shader, &params, bindings, blocks * groups)
+                    .iterations(looped(size[0], plain(in4)).all);
                 Kernel::new(self.reads(Place::Texture), (self.layout)(place), dispatch)
             })
             .collect()

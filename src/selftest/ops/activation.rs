@@ -2,7 +2,7 @@ use crate::ops::Activation;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
-use crate::selftest::reference::{self, Tensor};
+use crate::selftest::reference::{self, Tensor, maximum, minimum};
 
 /// The cases.
 pub fn cases(t: &Suite) {
@@ -11,13 +11,14 @@ pub fn cases(t: &Suite) {
     small_results_keep_their_digits(t);
     any_rank(t);
     after_another_operation(t);
+    not_finite(t);
 }
 
 type Reference = fn(&Tensor) -> Tensor;
 
 /// To the bounds.
 pub fn clamp(x: &Tensor, lo: f64, hi: f64) -> Tensor {
-    x.map(|x| x.max(lo).min(hi))
+    x.map(|x| minimum(maximum(x, lo), hi))
 }
 
 /// Every activation; those with parameters first.
@@ -106,4 +107,13 @@ fn after_another_operation(t: &Suite) {
         as_image(graph, y)
     });
     t.check("between images", &graph, &[&x], &reference::relu(&x), Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    for x in [values(&[1, 3, 2, 3]), values(&[1])] {
+        for (activation, reference, tolerance) in ALL {
+            let graph = graph(&[&x], |graph, x| graph.activation(x[0], activation));
+            t.check_not_finite(&format!("{activation:?}"), &graph, &[&x], |x| reference(x[0]), tolerance);
+        }
+    }
 }

@@ -12,7 +12,9 @@ pub fn cases(t: &Suite) {
     of_equal_ones_the_first(t);
     nasty_values(t);
     integers(t);
+    long_loops(t);
     of_an_image(t);
+    not_finite(t);
 }
 
 /// Where the first of the largest (or smallest) elements along `axis` is, or among all.
@@ -23,7 +25,7 @@ pub fn arg_reduce(x: &Tensor, smallest: bool, axis: Option<usize>, keepdim: bool
     };
     let place = |line: usize| {
         let at = |i: usize| x.data[line / stride * stride * length + line % stride + i * stride];
-        let better = |a: f32, b: f32| if smallest { a < b } else { a > b };
+        let better = |a: f32, b: f32| if smallest { a < b } else { a > b } || a.is_nan() && !b.is_nan();
         (1..length).fold(0, |best, i| if better(at(i), at(best)) { i } else { best }) as f32
     };
     let kept = |(d, &size): (usize, &usize)| match axis.is_none_or(|axis| axis == d) {
@@ -105,4 +107,25 @@ fn integers(t: &Suite) {
     }
     let ends = Tensor::new([5], vec![2_139_095_296.0, i32::MIN as f32, 2_147_483_520.0, -1.0, 0.0]).of(DType::I32);
     check_both(t, "i32s", &ends, Some(0));
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let mut x = random(1, [70_001]);
+    x.data[70_000] = 2.0;
+    check_both(t, "long", &x, None);
+    check_both(t, "long", &random(1, [70_001, 3]), Some(0));
+}
+
+/// NaN is the most extreme, whatever is asked for.
+fn not_finite(t: &Suite) {
+    for (shape, axis) in [(&[3, 5][..], Some(1)), (&[300, 2], Some(0)), (&[7, 43], None)] {
+        let x = random(1, shape);
+        for smallest in [false, true] {
+            let op = if smallest { ArgReduce::argmin(axis) } else { ArgReduce::argmax(axis) };
+            let graph = graph(&[&x], |graph, x| graph.push(op.clone(), &[x[0]]));
+            let reference = |x: &[&Tensor]| arg_reduce(x[0], smallest, axis, false);
+            t.check_not_finite(&format!("{op:?} of {shape:?}"), &graph, &[&x], reference, Tolerance::Exact);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 use crate::ops::Attention;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{graph, random};
+use crate::selftest::cases::{constant, graph, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::{Constant, DType};
 
@@ -15,6 +15,8 @@ pub fn cases(t: &Suite) {
     great_scores(t);
     caches(t);
     unchecked_positions(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 /// What a query sees.
@@ -53,7 +55,7 @@ pub fn attention([q, k, v]: [&Tensor; 3], mask: Option<&Tensor>, sight: &Sight) 
         let exps: Vec<f64> =
             scores.iter().map(|s| if *s == f64::NEG_INFINITY { 0.0 } else { (s - largest).exp() }).collect();
         let sum: f64 = exps.iter().sum();
-        weights.push(exps.iter().map(|exp| if sum > 0.0 { exp / sum } else { 0.0 }).collect::<Vec<f64>>());
+        weights.push(exps.iter().map(|exp| if sum == 0.0 { 0.0 } else { exp / sum }).collect::<Vec<f64>>());
     }
     Tensor::build([n, heads, rows, dv], |i| {
         let weights = &weights[(i[0] * heads + i[1]) * rows + i[2]];
@@ -237,5 +239,34 @@ fn unchecked_positions(t: &Suite) {
         });
         let expected = attention([&q, &k, &v], None, &sight);
         t.check(&format!("at {position}"), &graph, &[&q, &k, &v], &expected, Tolerance::Transcendental);
+    }
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    check_sizes(t, [1, 1, 1, 9, 70_000, 4, 4], None, &Sight::default());
+    check_sizes(t, [1, 1, 1, 1, 70_000, 4, 4], None, &Sight::default());
+}
+
+/// In the queries, the keys or the values, and in a mask; an infinite score too. What a query doesn't see it doesn't see.
+fn not_finite(t: &Suite) {
+    for sizes in [[1, 2, 1, 2, 5, 4, 4], [1, 2, 2, 9, 70, 8, 8], [1, 1, 1, 9, 600, 4, 6], [2, 4, 2, 3, 300, 5, 3]] {
+        let [q, k, v] = tensors(sizes);
+        let mask = random(4, [sizes[3], sizes[4]]);
+        let plain = |x: &[&Tensor]| attention([x[0], x[1], x[2]], x.get(3).copied(), &Sight::default());
+        for inputs in [vec![&q, &k, &v], vec![&q, &k, &v, &mask]] {
+            let op = op(inputs.len() > 3, &Sight::default());
+            let graph = graph(&inputs, |graph, x| graph.attention(x, op));
+            let case = format!("{sizes:?}, {} inputs", inputs.len());
+            t.check_not_finite(&case, &graph, &inputs, plain, Tolerance::Transcendental);
+        }
+        // Later keys.
+        let causal = Sight { causal: true, ..Sight::default() };
+        let later = graph(&[&q, &k], |graph, x| {
+            let v = graph.constant(constant(&v));
+            graph.attention(&[x[0], x[1], v], op(false, &causal))
+        });
+        let reference = |x: &[&Tensor]| attention([x[0], x[1], &v], None, &causal);
+        t.check_not_finite(&format!("{sizes:?}, causal"), &later, &[&q, &k], reference, Tolerance::Transcendental);
     }
 }

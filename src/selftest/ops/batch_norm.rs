@@ -8,6 +8,7 @@ use crate::selftest::reference::{self, Tensor};
 pub fn cases(t: &Suite) {
     shapes_and_epsilons(t);
     takes_in_an_activation(t);
+    not_finite(t);
 }
 
 /// Weight, bias, running mean, running variance.
@@ -59,5 +60,14 @@ fn takes_in_an_activation(t: &Suite) {
         });
         t.expect_fused(&graph, 1);
         t.check(&format!("{activation:?}"), &graph, &[&x], &expected, Tolerance::Elementwise);
+    }
+}
+
+fn not_finite(t: &Suite) {
+    for shape in [&[2, 5, 3, 4][..], &[2, 3, 7]] {
+        let (x, parameters) = (random(1, shape), parameters(shape[1]));
+        let graph = graph(&[&x], |graph, x| graph.batch_norm(x[0], norm(&parameters)));
+        let reference = |x: &[&Tensor]| reference::batch_norm(x[0], parameters.each_ref(), 1e-5);
+        t.check_not_finite(&format!("{shape:?}"), &graph, &[&x], reference, Tolerance::Elementwise);
     }
 }

@@ -6,11 +6,11 @@ use crate::selftest::cases::{as_image, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
 pub fn maximum(a: &Tensor, b: &Tensor) -> Tensor {
-    reference::binary(a, b, f64::max)
+    reference::binary(a, b, reference::maximum)
 }
 
 pub fn minimum(a: &Tensor, b: &Tensor) -> Tensor {
-    reference::binary(a, b, f64::min)
+    reference::binary(a, b, reference::minimum)
 }
 
 pub fn pow(a: &Tensor, b: &Tensor) -> Tensor {
@@ -61,6 +61,7 @@ pub fn cases(t: &Suite) {
     remainders(t);
     integers(t);
     integers_that_overflow(t);
+    not_finite(t);
 }
 
 type Reference = fn(&Tensor, &Tensor) -> Tensor;
@@ -267,5 +268,31 @@ fn integers_that_overflow(t: &Suite) {
         let (a, b) = (of(a), of(b));
         let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
         t.check("beyond what an i32 holds", &graph, &[&a, &b], &of(y), Tolerance::Exact);
+    }
+}
+
+fn not_finite(t: &Suite) {
+    for (kind, reference) in KINDS {
+        for b in [&[2, 5, 3, 3][..], &[2, 5, 1, 1], &[5, 1, 3]] {
+            let (a, b) = (random(1, [2, 5, 3, 3]), divisor(b));
+            let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
+            let case = format!("{kind:?} by {:?}", b.shape);
+            t.check_not_finite(&case, &graph, &[&a, &b], |x| reference(x[0], x[1]), Tolerance::Elementwise);
+        }
+    }
+    // Each with each: IEEE 754 says what powers and remainders are.
+    let inf = f32::INFINITY;
+    let all = [f32::NAN, -f32::NAN, inf, -inf, 0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, -3.0, 1e30, -1e30];
+    let (a, b) = (Tensor::new([16, 1], all.to_vec()), Tensor::new([16], all.to_vec()));
+    let kinds: [(BinaryKind, Reference); 5] = [
+        (BinaryKind::Pow, pow),
+        (BinaryKind::Mod, remainder),
+        (BinaryKind::Fmod, fmod),
+        (BinaryKind::Max, maximum),
+        (BinaryKind::Min, minimum),
+    ];
+    for (kind, reference) in kinds {
+        let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
+        t.check(&format!("{kind:?} of all"), &graph, &[&a, &b], &reference(&a, &b), Tolerance::Transcendental);
     }
 }

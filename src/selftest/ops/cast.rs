@@ -21,6 +21,7 @@ pub fn cases(t: &Suite) {
     numbers_that_are_hard_to_convert(t);
     of_images(t);
     bits(t);
+    not_finite(t);
 }
 
 const TYPES: [DType; 3] = [DType::F32, DType::I32, DType::Bool];
@@ -112,4 +113,12 @@ fn bits(t: &Suite) {
         as_image(graph, y)
     });
     t.check("without the sign", &size, &[&x, &one], &x.map(f64::abs), Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [5, 7]);
+    for to in [DType::I32, DType::Bool] {
+        let graph = graph(&[&x], |graph, x| graph.cast(x[0], to));
+        t.check_not_finite(&format!("to {to}"), &graph, &[&x], |x| cast(x[0], to), Tolerance::Exact);
+    }
 }

@@ -33,4 +33,11 @@ pub fn cases(t: &Suite) {
         graph.is_nan(x)
     });
     t.check("an image", &image, &[&x], &classify(&x, Classify::IsNan), Tolerance::Exact);
+    not_finite(t);
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [5, 7]);
+    let graph = graph(&[&x], |graph, x| graph.is_nan(x[0]));
+    t.check_not_finite("planted", &graph, &[&x], |x| classify(x[0], Classify::IsNan), Tolerance::Exact);
 }

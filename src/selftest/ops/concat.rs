@@ -7,6 +7,7 @@ use crate::selftest::reference::{self, Tensor};
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     of_images_and_of_one_value_twice(t);
+    not_finite(t);
 }
 
 fn along_each_axis(t: &Suite) {
@@ -38,4 +39,10 @@ fn of_images_and_of_one_value_twice(t: &Suite) {
         as_image(graph, y)
     });
     t.check("between images", &graph, &[&a, &b], &reference::concat(&[&a, &b, &a], 1), Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let (a, b) = (random(1, [2, 5, 3, 3]), random(2, [2, 2, 3, 3]));
+    let graph = graph(&[&a, &b], |graph, x| graph.concat(x, 1));
+    t.check_not_finite("two", &graph, &[&a, &b], |x| reference::concat(x, 1), Tolerance::Exact);
 }

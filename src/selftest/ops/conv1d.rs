@@ -13,6 +13,8 @@ pub fn cases(t: &Suite) {
     padding_modes(t);
     takes_in_batch_norm_residual_and_activation(t);
     one_after_the_other(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -215,4 +217,23 @@ fn one_after_the_other(t: &Suite) {
     let expected = reference::sigmoid(&first.reference(&x, true));
     let expected = reference::add(&third.reference(&second.reference(&expected, true), true), &x);
     t.check("a chain", &y, &[&x], &expected, Tolerance::Transcendental);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    Case { name: "70,000 taps", x: [1, 1, 70_002], out: 2, kernel: 70_000, ..PLAIN }.check(t);
+    Case { name: "9,000 channels of eight taps", x: [1, 9000, 10], out: 2, kernel: 8, ..PLAIN }.check(t);
+}
+
+fn not_finite(t: &Suite) {
+    for case in [
+        Case { name: "dense", x: [2, 6, 9], out: 10, ..SAME },
+        Case { name: "depthwise", x: [2, 6, 9], out: 6, groups: 6, ..SAME },
+        Case { name: "Winograd", x: [4, 6, 32], out: 10, ..SAME },
+    ] {
+        let x = random(1, case.x);
+        let graph = graph(&[&x], |graph, x| graph.conv1d(x[0], case.op(true)));
+        let tolerance = Tolerance::Reduction(case.terms());
+        t.check_not_finite(case.name, &graph, &[&x], |x| case.reference(x[0], true), tolerance);
+    }
 }

@@ -14,6 +14,8 @@ pub fn cases(t: &Suite) {
     takes_in_batch_norm_residual_and_activation(t);
     one_after_the_other(t);
     padding_by_side(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 /// As if the volume were larger.
@@ -206,4 +208,33 @@ fn one_after_the_other(t: &Suite) {
     });
     let expected = second.reference(&first.reference(&x, true), true);
     t.check("a chain", &graph, &[&x], &expected, Tolerance::Reduction(first.terms() * second.terms()));
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let cases = [
+        Case { name: "a kernel of 41x41x41", x: [1, 1, 42, 42, 42], out: 2, kernel: [41; 3], ..PLAIN },
+        Case { name: "9,000 channels of 2x2x2", x: [1, 9000, 2, 2, 3], out: 5, kernel: [2; 3], ..PLAIN },
+        Case { name: "70,000 channels", x: [1, 70_000, 1, 1, 2], out: 2, ..PLAIN },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+    // What is added comes once, and the activation at the end of all.
+    let case = cases[1];
+    let (x, residual) = (random(1, case.x), random(4, [1, 5, 1, 1, 2]));
+    let graph = graph(&[&x, &residual], |graph, x| {
+        let y = graph.conv3d(x[0], case.op(true))?;
+        let y = graph.sum(y, x[1])?;
+        graph.relu(y)
+    });
+    let expected = reference::relu(&reference::add(&case.reference(&x, true), &residual));
+    t.check("9,000 channels and what follows", &graph, &[&x, &residual], &expected, Tolerance::Reduction(case.terms()));
+}
+
+fn not_finite(t: &Suite) {
+    for case in [Case { name: "dense", x: [1, 3, 4, 5, 3], out: 6, ..SAME }, BLOCK] {
+        let x = random(1, case.x);
+        let graph = graph(&[&x], |graph, x| graph.conv3d(x[0], case.op(true)));
+        let tolerance = Tolerance::Reduction(case.terms());
+        t.check_not_finite(case.name, &graph, &[&x], |x| case.reference(x[0], true), tolerance);
+    }
 }

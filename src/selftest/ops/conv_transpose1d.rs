@@ -11,7 +11,9 @@ use crate::{Graph, Result, Value};
 pub fn cases(t: &Suite) {
     lines(t);
     takes_in_batch_norm_residual_and_activation(t);
+    long_loops(t);
     cut_by_side(t);
+    not_finite(t);
 }
 
 /// What is left of a line of which nothing was cut.
@@ -125,4 +127,16 @@ fn takes_in_batch_norm_residual_and_activation(t: &Suite) {
     let expected = reference::relu(&reference::add(&residual, &y));
     let graph = graph(&[&x, &residual], block);
     t.check(BLOCK.name, &graph, &[&x, &residual], &expected, Tolerance::Reduction(2 * BLOCK.terms()));
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    Case { name: "28,000 channels of ten taps", x: [1, 28_000, 11], out: 2, kernel: 10, ..PLAIN }.check(t);
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, BLOCK.x);
+    let graph = graph(&[&x], |graph, x| graph.conv_transpose1d(x[0], BLOCK.op(true)));
+    let tolerance = Tolerance::Reduction(BLOCK.terms());
+    t.check_not_finite(BLOCK.name, &graph, &[&x], |x| BLOCK.reference(x[0], true), tolerance);
 }

@@ -15,6 +15,8 @@ pub fn cases(t: &Suite) {
     takes_in_batch_norm_residual_and_activation(t);
     between_convolutions(t);
     cut_by_side(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 /// What is left of an image of which nothing was cut.
@@ -242,4 +244,28 @@ fn between_convolutions(t: &Suite) {
         as_image(graph, y)
     });
     t.check("an autoencoder", &graph, &[&x], &expected, Tolerance::Reduction(200));
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let case = Case { name: "30,000 channels of 3x3", x: [1, 30_000, 3, 3], out: 2, kernel: [3; 2], ..PLAIN };
+    case.check(t);
+    let (x, residual) = (random(1, case.x), random(4, [1, 2, 5, 5]));
+    let graph = graph(&[&x, &residual], |graph, x| {
+        let y = graph.conv_transpose2d(x[0], case.op(true))?;
+        let y = graph.sum(y, x[1])?;
+        graph.relu(y)
+    });
+    let expected = reference::relu(&reference::add(&case.reference(&x, true), &residual));
+    let tolerance = Tolerance::Reduction(case.terms());
+    t.check("30,000 channels and what follows", &graph, &[&x, &residual], &expected, tolerance);
+}
+
+fn not_finite(t: &Suite) {
+    for case in [Case { name: "dense", x: [2, 6, 3, 4], out: 10, ..DOUBLE }, BLOCKS[1]] {
+        let x = random(1, case.x);
+        let graph = graph(&[&x], |graph, x| graph.conv_transpose2d(x[0], case.op(true)));
+        let tolerance = Tolerance::Reduction(case.terms());
+        t.check_not_finite(case.name, &graph, &[&x], |x| case.reference(x[0], true), tolerance);
+    }
 }

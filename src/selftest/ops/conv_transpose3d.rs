@@ -105,6 +105,8 @@ pub fn cases(t: &Suite) {
         Case { x: [1, 6, 2, 2, 3], out: 9, kernel: [2; 3], conv: Conv { groups: 3, ..double } },
         Case { x: [2, 5, 2, 2, 3], out: 5, kernel: [3; 3], conv: Conv { groups: 5, ..double } },
         Case { x: [1, 4, 2, 2, 3], out: 20, kernel: [1, 2, 2], conv: Conv { groups: 2, ..double } },
+        // More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+        Case { x: [1, 9000, 2, 2, 2], out: 2, kernel: [2; 3], conv: ONE },
     ];
     for case in cases {
         for bias in [true, false] {
@@ -115,6 +117,7 @@ pub fn cases(t: &Suite) {
         }
     }
     takes_in_batch_norm_residual_and_activation(t);
+    not_finite(t);
 }
 
 fn takes_in_batch_norm_residual_and_activation(t: &Suite) {
@@ -130,4 +133,12 @@ fn takes_in_batch_norm_residual_and_activation(t: &Suite) {
     t.expect_fused(&graph, 1);
     let expected = reference::relu(&reference::add(&normalised(&case.reference(&x, true)), &residual));
     t.check("batch norm, residual, ReLU", &graph, &[&x, &residual], &expected, case.tolerance());
+}
+
+fn not_finite(t: &Suite) {
+    let conv = Conv { stride: [2; 3], ..ONE };
+    let case = Case { x: [1, 3, 2, 3, 2], out: 5, kernel: [3; 3], conv };
+    let x = random(1, case.x);
+    let graph = graph(&[&x], |graph, x| graph.conv_transpose3d(x[0], case.op(true)));
+    t.check_not_finite("doubled", &graph, &[&x], |x| case.reference(x[0], true), case.tolerance());
 }

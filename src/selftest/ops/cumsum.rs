@@ -11,6 +11,8 @@ pub fn cases(t: &Suite) {
     lengths(t);
     of_an_image(t);
     integers(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 /// For each element the sum of those along `axis` up to it, or before it, from either end.
@@ -95,5 +97,24 @@ fn check_exact(t: &Suite, x: &Tensor, axis: usize) {
         let graph = graph(&[x], |graph, x| graph.push(op.clone(), &[x[0]]));
         let case = format!("i32s, {op:?} of {:?}", x.shape);
         t.check(&case, &graph, &[x], &cumsum(x, axis, exclusive, reverse).of(DType::I32), Tolerance::Exact);
+    }
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    check_all(t, "long", &random(1, [70_001]), 0);
+    check_all(t, "long", &random(1, [70_001, 3]), 0);
+}
+
+fn not_finite(t: &Suite) {
+    for (shape, axis) in [([2, 300], 1), ([70, 3], 0)] {
+        let x = random(1, shape);
+        for (exclusive, reverse) in [(false, false), (true, true)] {
+            let op = CumSum::new(axis).exclusive(exclusive).reverse(reverse);
+            let graph = graph(&[&x], |graph, x| graph.push(op.clone(), &[x[0]]));
+            let reference = |x: &[&Tensor]| cumsum(x[0], axis, exclusive, reverse);
+            let tolerance = Tolerance::Reduction(shape[axis]);
+            t.check_not_finite(&format!("{op:?} of {shape:?}"), &graph, &[&x], reference, tolerance);
+        }
     }
 }

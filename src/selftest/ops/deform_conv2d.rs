@@ -104,6 +104,8 @@ pub fn cases(t: &Suite) {
         Case { x: [1, 8, 5, 5], out: 12, kernel: [3; 2], offset_groups: 4, conv: Conv { groups: 2, ..same } },
         Case { x: [1, 8, 5, 5], out: 8, kernel: [3; 2], offset_groups: 2, conv: Conv { groups: 8, ..same } },
         Case { x: [1, 6, 4, 5], out: 4, kernel: [1, 3], offset_groups: 3, conv: Conv { groups: 2, ..ONE } },
+        // More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+        Case { x: [1, 8000, 3, 3], out: 2, kernel: [3; 2], offset_groups: 2, conv: same },
     ];
     for case in cases {
         case.check(t, &random(1, case.x), false);
@@ -111,4 +113,25 @@ pub fn cases(t: &Suite) {
     }
     let case = cases[1];
     case.check(t, &outliers(1, case.x), true);
+    not_finite(t);
+}
+
+/// In the image and the mask; a place that is NaN makes NaN of what is sampled there.
+fn not_finite(t: &Suite) {
+    let same = Conv { pads: [[1; 2]; 2], ..ONE };
+    let (x, mask) = (random(1, [1, 5, 4, 3]), random(3, [1, 9, 4, 3]));
+    let mut offset = random(2, [1, 18, 4, 3]).map(|x| 1.5 * x);
+    let (weight, bias) = (random(4, [7, 5, 3, 3]), random(5, [7]));
+    let op = DeformConv2d::new(constant(&weight), Some(constant(&bias))).pads(same.pads);
+    let planted = graph(&[&x, &mask], |graph, v| {
+        let offset = graph.constant(constant(&offset));
+        graph.deform_conv2d(v[0], offset, Some(v[1]), op.clone())
+    });
+    let reference =
+        |x: &[&Tensor], offset: &Tensor| deform_conv2d(x[0], offset, Some(x[1]), &weight, Some(&bias), &same);
+    t.check_not_finite("planted", &planted, &[&x, &mask], |x| reference(x, &offset), Tolerance::Transcendental);
+    offset.data[40] = f32::NAN;
+    let inputs = [&x, &offset, &mask];
+    let nowhere = graph(&inputs, |graph, v| graph.deform_conv2d(v[0], v[1], Some(v[2]), op));
+    t.check("a place", &nowhere, &inputs, &reference(&[&x, &mask], &offset), Tolerance::Transcendental);
 }

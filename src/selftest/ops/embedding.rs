@@ -12,6 +12,7 @@ pub fn embedding(index: &Tensor, weight: &Tensor) -> Tensor {
 pub fn cases(t: &Suite) {
     rows_of_any_length(t);
     indices_of_any_shape(t);
+    not_finite(t);
 }
 
 fn check(t: &Suite, index: &[usize], [size, length]: [usize; 2]) {
@@ -32,4 +33,13 @@ fn indices_of_any_shape(t: &Suite) {
         check(t, index, [11, 4]);
         check(t, index, [11, 6]);
     }
+}
+
+fn not_finite(t: &Suite) {
+    let (index, weight) = (indices(&[9], 7), random(1, [7, 6]));
+    let table = graph(&[&weight], |graph, x| {
+        let index = graph.constant(constant(&index));
+        graph.index_select(x[0], 0, index)
+    });
+    t.check_not_finite("rows", &table, &[&weight], |x| embedding(&index, x[0]), Tolerance::Exact);
 }

@@ -13,6 +13,7 @@ pub fn cases(t: &Suite) {
     to_sizes(t);
     to_the_shape_of_another(t);
     of_every_type(t);
+    not_finite(t);
 }
 
 fn to_sizes(t: &Suite) {
@@ -53,4 +54,10 @@ fn of_every_type(t: &Suite) {
         let graph = graph(&[&x], |graph, x| graph.expand(x[0], [2, 3]));
         t.check(&format!("{dtype}"), &graph, &[&x], &expand(&x, &[2, 3]), Tolerance::Exact);
     }
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [3, 1, 2]);
+    let graph = graph(&[&x], |graph, x| graph.expand(x[0], [3, 5, 2]));
+    t.check_not_finite("repeated", &graph, &[&x], |x| expand(x[0], &[3, 5, 2]), Tolerance::Exact);
 }

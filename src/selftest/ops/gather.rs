@@ -14,6 +14,7 @@ pub fn gather(x: &Tensor, axis: usize, index: &Tensor) -> Tensor {
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     of_every_type(t);
+    not_finite(t);
 }
 
 fn check(t: &Suite, case: &str, x: &Tensor, axis: usize, index: &Tensor) {
@@ -45,4 +46,10 @@ fn of_every_type(t: &Suite) {
         let x = Tensor::new([6, 3], (0..18).map(value).collect()).of(dtype);
         check(t, &format!("{dtype}"), &x, 0, &indices(&[4, 3], 6));
     }
+}
+
+fn not_finite(t: &Suite) {
+    let (x, index) = (random(1, [5, 3]), indices(&[9, 3], 5));
+    let graph = graph(&[&x, &index], |graph, x| graph.gather(x[0], 0, x[1]));
+    t.check_not_finite("gathered", &graph, &[&x, &index], |x| gather(x[0], 0, x[1]), Tolerance::Exact);
 }

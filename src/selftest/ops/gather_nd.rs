@@ -37,9 +37,16 @@ pub fn cases(t: &Suite) {
         let x = random(1, [5, 3]).map(|x| f64::from(x > 0.0)).of(dtype);
         check(t, &format!("{dtype}"), &x, &tuples(&[4], &[5, 3]), 0);
     }
+    not_finite(t);
 }
 
 fn check(t: &Suite, case: &str, x: &Tensor, index: &Tensor, batch_dims: usize) {
     let graph = graph(&[x, index], |graph, v| graph.gather_nd(v[0], v[1], batch_dims));
     t.check(case, &graph, &[x, index], &gather_nd(x, index, batch_dims), Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let (x, index) = (random(1, [5, 3]), tuples(&[9], &[5]));
+    let graph = graph(&[&x, &index], |graph, v| graph.gather_nd(v[0], v[1], 0));
+    t.check_not_finite("gathered", &graph, &[&x, &index], |x| gather_nd(x[0], x[1], 0), Tolerance::Exact);
 }

@@ -12,6 +12,7 @@ pub fn cases(t: &Suite) {
     large_values(t);
     between_images(t);
     between_linear_layers(t);
+    not_finite(t);
 }
 
 pub fn glu_pair(a: &Tensor, b: &Tensor, kind: GluKind) -> Tensor {
@@ -139,5 +140,20 @@ fn between_linear_layers(t: &Suite) {
         let [gate, up] = [gate, up].map(|weight| reference::linear(&x, &weight, None));
         let expected = reference::linear(&glu_pair(&gate, &up, GluKind::SwiGlu), &down, None);
         t.check("two layers", &pair, &[&x], &expected, Tolerance::Transcendental);
+    }
+}
+
+fn not_finite(t: &Suite) {
+    for kind in KINDS {
+        for shape in [[3, 10], [2, 16]] {
+            let x = random(1, shape);
+            let halves = graph(&[&x], |graph, x| graph.glu(x[0], kind, 1));
+            let case = format!("{kind:?} of {shape:?}");
+            t.check_not_finite(&case, &halves, &[&x], |x| glu(x[0], kind, 1), Tolerance::Transcendental);
+        }
+        let (a, b) = (random(1, [2, 6]), random(2, [2, 6]));
+        let pair = graph(&[&a, &b], |graph, x| graph.glu_pair(x[0], x[1], kind));
+        let reference = |x: &[&Tensor]| glu_pair(x[0], x[1], kind);
+        t.check_not_finite(&format!("{kind:?}, pair"), &pair, &[&a, &b], reference, Tolerance::Transcendental);
     }
 }

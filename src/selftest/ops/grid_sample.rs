@@ -1,16 +1,17 @@
 use crate::ops::{GridPadding, GridSample, GridSampleMode};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{as_image, constant, graph, random};
 use crate::selftest::reference::Tensor;
 
 /// The cases.
 pub fn cases(t: &Suite) {
     scattered_places(t);
     exact_places(t);
-    places_that_are_none_read_nothing(t);
+    places_that_are_no_numbers(t);
     volumes(t);
     between_images(t);
+    not_finite(t);
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -133,11 +134,12 @@ fn exact_places(t: &Suite) {
     }
 }
 
-fn places_that_are_none_read_nothing(t: &Suite) {
+/// Infinitely far away is nothing; what is NaN is nowhere.
+fn places_that_are_no_numbers(t: &Suite) {
     let (nan, inf) = (f32::NAN, f32::INFINITY);
     let x = random(1, [1, 4, 3, 3]);
     let grid = Tensor::new([1, 1, 5, 2], vec![nan, 0.0, 0.0, nan, inf, 0.0, 0.0, -inf, 1e30, -1e30]);
-    let expected = Tensor::new([1, 4, 1, 5], vec![0.0; 20]);
+    let expected = Tensor::new([1, 4, 1, 5], [nan, nan, 0.0, 0.0, 0.0].repeat(4));
     for mode in MODES {
         let op = GridSample::new().mode(mode);
         let graph = graph(&[&x, &grid], |graph, x| graph.grid_sample(x[0], x[1], op));
@@ -170,7 +172,20 @@ fn volumes(t: &Suite) {
     }
     let (nan, inf) = (f32::NAN, f32::INFINITY);
     let grid = Tensor::new([1, 1, 1, 4, 3], vec![nan, 0.0, 0.0, 0.0, nan, 0.0, 0.0, 0.0, nan, inf, 0.0, -1e30]);
-    let (x, expected) = (random(1, [1, 2, 3, 3, 3]), Tensor::new([1, 2, 1, 1, 4], vec![0.0; 8]));
+    let (x, expected) = (random(1, [1, 2, 3, 3, 3]), Tensor::new([1, 2, 1, 1, 4], [nan, nan, nan, 0.0].repeat(2)));
     let graph = graph(&[&x, &grid], |graph, x| graph.grid_sample(x[0], x[1], GridSample::new()));
-    t.check("places that are none, of volumes", &graph, &[&x, &grid], &expected, Tolerance::Exact);
+    t.check("places that are no numbers, of volumes", &graph, &[&x, &grid], &expected, Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let (x, grid) = (random(1, [1, 5, 4, 3]), scattered(1, 3, 4));
+    for mode in MODES {
+        let sample = Sample { mode, padding: GridPadding::Border, align_corners: true };
+        let graph = graph(&[&x], |graph, x| {
+            let grid = graph.constant(constant(&grid));
+            graph.grid_sample(x[0], grid, sample.op())
+        });
+        let reference = |x: &[&Tensor]| grid_sample(x[0], &grid, sample);
+        t.check_not_finite(&format!("{mode:?}"), &graph, &[&x], reference, Tolerance::Transcendental);
+    }
 }

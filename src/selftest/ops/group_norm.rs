@@ -9,6 +9,8 @@ pub fn cases(t: &Suite) {
     groups_and_shapes(t);
     a_mean_far_from_zero(t);
     takes_in_an_activation_between_images(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 fn check_all(t: &Suite, case: &str, x: &Tensor, groups: usize, eps: f64) {
@@ -68,5 +70,20 @@ fn takes_in_an_activation_between_images(t: &Suite) {
         t.expect_fused(&graph, 3);
         let expected = reference::silu(&reference::group_norm(&x, groups, None, None, 1e-5));
         t.check(&format!("SiLU after {groups} of {channels}"), &graph, &[&x], &expected, Tolerance::Transcendental);
+    }
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    check_all(t, "640,000 texels a group", &random(1, [1, 4, 800, 800]), 1, 1e-5);
+}
+
+fn not_finite(t: &Suite) {
+    for (shape, groups) in [([2, 6, 3, 5], 2), ([2, 8, 3, 5], 2), ([2, 5, 4, 3], 5)] {
+        let x = random(1, shape);
+        let graph = graph(&[&x], |graph, x| graph.group_norm(x[0], GroupNorm::new(groups, None, None)));
+        let reference = |x: &[&Tensor]| reference::group_norm(x[0], groups, None, None, 1e-5);
+        t.check_not_finite(&format!("{shape:?}"), &graph, &[&x], reference, Tolerance::Transcendental);
+        check_all(t, "great numbers", &x.map(|x| 1e25 * x), groups, 1e-5);
     }
 }

@@ -29,6 +29,7 @@ pub fn cases(t: &Suite) {
     by_indices_of_any_shape(t);
     of_every_type(t);
     by_constants_between_images(t);
+    not_finite(t);
 }
 
 fn check(t: &Suite, case: &str, x: &Tensor, axis: usize, index: &Tensor) {
@@ -78,4 +79,10 @@ fn by_constants_between_images(t: &Suite) {
         as_image(graph, y)
     });
     t.check("between images", &graph, &[&x], &index_select(&x, 1, &index), Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let (x, index) = (random(1, [5, 7]), indices(&[9], 5));
+    let graph = graph(&[&x, &index], |graph, x| graph.index_select(x[0], 0, x[1]));
+    t.check_not_finite("chosen", &graph, &[&x, &index], |x| index_select(x[0], 0, x[1]), Tolerance::Exact);
 }

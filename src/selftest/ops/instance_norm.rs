@@ -2,12 +2,14 @@ use crate::ops::InstanceNorm2d;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
 use crate::selftest::cases::{constant, far_from_zero, graph, outliers, random};
-use crate::selftest::reference;
+use crate::selftest::reference::{self, Tensor};
 
 /// The cases.
 pub fn cases(t: &Suite) {
     shapes_and_epsilons(t);
     takes_in_an_activation(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 fn shapes_and_epsilons(t: &Suite) {
@@ -44,4 +46,19 @@ fn takes_in_an_activation(t: &Suite) {
     t.expect_fused(&graph, 1);
     let expected = reference::relu(&reference::instance_norm(&x, None, None, 1e-5));
     t.check("ReLU", &graph, &[&x], &expected, Tolerance::Transcendental);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let x = random(1, [1, 1, 700, 800]);
+    let graph = graph(&[&x], |graph, x| graph.instance_norm(x[0], InstanceNorm2d::new(None, None)));
+    let expected = reference::instance_norm(&x, None, None, 1e-5);
+    t.check("560,000 pixels", &graph, &[&x], &expected, Tolerance::Transcendental);
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [2, 5, 7, 9]);
+    let graph = graph(&[&x], |graph, x| graph.instance_norm(x[0], InstanceNorm2d::new(None, None)));
+    let reference = |x: &[&Tensor]| reference::instance_norm(x[0], None, None, 1e-5);
+    t.check_not_finite("images", &graph, &[&x], reference, Tolerance::Transcendental);
 }

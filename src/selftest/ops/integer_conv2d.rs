@@ -20,6 +20,7 @@ pub fn cases(t: &Suite) {
     windows(t);
     groups(t);
     requantised(t);
+    long_loops(t);
 }
 
 pub const ONE: Conv = Conv { stride: [1; 2], padding: [0; 4], dilation: [1; 2], groups: 1, mode: PaddingMode::Zeros };
@@ -124,4 +125,10 @@ fn requantised(t: &Suite) {
             t.check(&format!("{groups} groups to {to}"), &graph, &inputs, &end.reference(&sums, 1), Tolerance::Exact);
         }
     }
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let case = Case { x: [1, 5, 120, 120], out: 3, kernel: [119; 2], conv: ONE, of: IntType::I4 };
+    case.check(t, "a kernel of 119x119, five channels");
 }

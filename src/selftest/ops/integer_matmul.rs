@@ -55,6 +55,7 @@ pub fn cases(t: &Suite) {
     zero_points(t);
     of_packed_weights(t);
     requantised(t);
+    long_loops(t);
 }
 
 fn zero(value: i32) -> Tensor {
@@ -153,4 +154,13 @@ fn requantised(t: &Suite) {
             t.check(&format!("{case}, packed"), &weight, &inputs, &expected, Tolerance::Exact);
         }
     }
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let (a, b) = (whole(1, [1, 300_000], IntType::U8), whole(2, [300_000, 2], IntType::I8));
+    let (a_zero, b_zero) = (zero(113), zero(-3));
+    let inputs = [&a, &b, &a_zero, &b_zero];
+    let graph = graph(&inputs, |graph, x| graph.integer_matmul([x[0], x[1]], [Some(x[2]), Some(x[3])], None));
+    t.check("300,000 products", &graph, &inputs, &integer_matmul(&a, &b, &a_zero, &b_zero), Tolerance::Exact);
 }

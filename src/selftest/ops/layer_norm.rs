@@ -11,6 +11,8 @@ pub fn cases(t: &Suite) {
     a_mean_far_from_zero(t);
     takes_in_an_activation(t);
     of_an_image(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 fn check_all(t: &Suite, case: &str, x: &Tensor, dimensions: usize, eps: f64) {
@@ -97,4 +99,22 @@ fn of_an_image(t: &Suite) {
     });
     let expected = reference::layer_norm(&x, 3, None, None, 1e-5);
     t.check("between images", &graph, &[&x], &expected, Tolerance::Transcendental);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    check_all(t, "600,000 in a line", &random(1, [1, 600_000]), 1, 1e-5);
+}
+
+/// NaN and infinities, and finite numbers whose squares are not.
+fn not_finite(t: &Suite) {
+    for length in [5, 70, 1100] {
+        let x = random(1, [2, length]);
+        let graph = graph(&[&x], |graph, x| graph.layer_norm(x[0], LayerNorm::new([length], None, None)));
+        let reference = |x: &[&Tensor]| reference::layer_norm(x[0], 1, None, None, 1e-5);
+        t.check_not_finite(&format!("{length}"), &graph, &[&x], reference, Tolerance::Transcendental);
+        for (magnitude, eps) in [(3e18, 1e-5), (1e28, 1e-5), (1e25, 1e-12), (1e12, 0.0), (1e-15, 0.0)] {
+            check_all(t, &format!("{length} of about {magnitude}"), &x.map(|x| magnitude * x), 1, eps);
+        }
+    }
 }

@@ -12,6 +12,8 @@ pub fn cases(t: &Suite) {
     takes_in_residual_and_activation(t);
     after_flatten_it_is_a_convolution(t);
     a_residual_after_flatten_stays_apart(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 struct Case {
@@ -136,4 +138,23 @@ fn a_residual_after_flatten_stays_apart(t: &Suite) {
     });
     let y = reference::linear(&Tensor::new([2, 45], x.data.clone()), &weight, None);
     t.check("residual", &graph, &[&x, &residual], &reference::add(&y, &residual), Tolerance::Reduction(45));
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    Case { name: "70,000 terms", x: &[2, 70_000], out: 5 }.check(t);
+    Case { name: "70,000 terms, nine rows", x: &[9, 70_000], out: 5 }.check(t);
+}
+
+fn not_finite(t: &Suite) {
+    for case in [
+        Case { name: "few rows", x: &[3, 66], out: 7 },
+        Case { name: "many rows", x: &[70, 31], out: 130 },
+        Case { name: "rank 3", x: &[2, 6, 10], out: 7 },
+    ] {
+        let x = random(1, case.x);
+        let graph = graph(&[&x], |graph, x| graph.push(case.op(), x));
+        let tolerance = Tolerance::Reduction(case.terms());
+        t.check_not_finite(case.name, &graph, &[&x], |x| case.reference(x[0]), tolerance);
+    }
 }

@@ -11,6 +11,7 @@ pub fn cases(t: &Suite) {
     factors(t);
     what_pads_a_texel_is_nothing_to_it(t);
     without_a_constant_the_padding_stays_finite(t);
+    not_finite(t);
 }
 
 fn sizes(t: &Suite) {
@@ -75,4 +76,11 @@ fn without_a_constant_the_padding_stays_finite(t: &Suite) {
     let pixel = Conv { stride: [1; 2], padding: [0; 4], dilation: [1; 2], groups: 1, mode: PaddingMode::Zeros };
     let expected = reference::conv2d(&normed, &ones, None, &pixel);
     t.check("k = 0", &graph, &[&x], &expected, Tolerance::Transcendental);
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [2, 7, 3, 3]);
+    let graph = graph(&[&x], |graph, x| graph.local_response_norm(x[0], LocalResponseNorm::new(3)));
+    let reference = |x: &[&Tensor]| reference::local_response_norm(x[0], 3, 1e-4, 0.75, 1.0);
+    t.check_not_finite("images", &graph, &[&x], reference, Tolerance::Transcendental);
 }

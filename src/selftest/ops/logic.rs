@@ -43,6 +43,7 @@ pub fn cases(t: &Suite) {
     joining_broadcasts(t);
     choices(t);
     a_mask_between_images(t);
+    not_finite(t);
 }
 
 const COMPARISONS: [Compare; 6] = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
@@ -161,4 +162,16 @@ fn a_mask_between_images(t: &Suite) {
         as_image(graph, y)
     });
     t.check("between images", &graph, &[&x, &zero], &x.map(|x| x.max(0.0)), Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let (a, b, condition) = (whole(1, &[5, 7]), whole(2, &[7]), truth(3, &[5, 1]));
+    for kind in COMPARISONS {
+        let graph = graph(&[&a, &b], |graph, x| graph.compare(x[0], kind, x[1]));
+        let reference = |x: &[&Tensor]| compare(kind, x[0], x[1]);
+        t.check_not_finite(&format!("{kind:?}"), &graph, &[&a, &b], reference, Tolerance::Exact);
+    }
+    let inputs = [&condition, &a, &b];
+    let graph = graph(&inputs, |graph, x| graph.push(Where, x));
+    t.check_not_finite("where", &graph, &inputs, |x| where_(x[0], x[1], x[2]), Tolerance::Exact);
 }

@@ -15,6 +15,8 @@ pub fn cases(t: &Suite) {
     takes_in_bias_residual_and_activation(t);
     of_computed_values(t);
     what_pads_a_texel_is_nothing_to_it(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 /// `torch.matmul` of tensors of any rank, after the last two dimensions of those that are `transposed` are swapped.
@@ -217,4 +219,33 @@ fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
         graph.push(op([false, true]), &[y, y])
     });
     t.check("by itself", &graph, &[&a], &product(&y, &y, [false, true]), Tolerance::Transcendental);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    const K: usize = 70_000;
+    for transposed in [[false, false], [false, true], [true, false]] {
+        let shape = |rows: usize, columns: usize, yes: bool| if yes { [columns, rows] } else { [rows, columns] };
+        let (a, b) = (random(1, shape(5, K, transposed[0])), random(2, shape(K, 3, transposed[1])));
+        let graph = graph(&[&a, &b], |graph, x| graph.push(op(transposed), x));
+        let case = format!("{K} products, transposed {transposed:?}");
+        t.check(&case, &graph, &[&a, &b], &product(&a, &b, transposed), Tolerance::Reduction(K));
+    }
+}
+
+fn not_finite(t: &Suite) {
+    for (a, b, transposed) in [
+        (&[2, 9, 16][..], &[2, 16, 10][..], [false; 2]),
+        (&[17, 67], &[67, 33], [false; 2]),
+        (&[9, 16], &[10, 16], [false, true]),
+        (&[19, 9], &[19, 10], [true, false]),
+        (&[2, 19, 9], &[10, 19], [true, true]),
+        (&[2, 9, 8], &[8], [false; 2]),
+    ] {
+        let (a, b) = (random(1, a), random(2, b));
+        let graph = graph(&[&a, &b], |graph, x| graph.push(op(transposed), x));
+        let case = format!("{:?} by {:?}, transposed {transposed:?}", a.shape, b.shape);
+        let reference = |x: &[&Tensor]| product(x[0], x[1], transposed);
+        t.check_not_finite(&case, &graph, &[&a, &b], reference, Tolerance::Reduction(67));
+    }
 }

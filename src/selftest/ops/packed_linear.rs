@@ -33,6 +33,7 @@ pub fn cases(t: &Suite) {
     transposed(t);
     takes_in_residual_and_activation(t);
     what_pads_a_texel_is_nothing_to_it(t);
+    not_finite(t);
 }
 
 const TYPES: [IntType; 4] = [IntType::U4, IntType::I4, IntType::U8, IntType::I8];
@@ -195,4 +196,14 @@ fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
     });
     let y = reference::sigmoid(&packed_linear(&x, &first.weight(), None));
     t.check("a chain", &graph, &[&x], &packed_linear(&y, &second.weight(), None), Tolerance::Transcendental);
+}
+
+fn not_finite(t: &Suite) {
+    for rows in [1, 10] {
+        let case = Case { out: 21, features: 48, of: IntType::I4, block: Some(16) };
+        let x = random(1, [rows, 48]);
+        let graph = graph(&[&x], |graph, x| graph.packed_linear(x[0], case.op()));
+        let reference = |x: &[&Tensor]| packed_linear(x[0], &case.weight(), None);
+        t.check_not_finite(&format!("{rows} rows"), &graph, &[&x], reference, Tolerance::Reduction(48));
+    }
 }

@@ -13,6 +13,7 @@ pub fn cases(t: &Suite) {
     constants(t);
     any_rank(t);
     between_operations(t);
+    not_finite(t);
 }
 
 /// `padding`: `[before, after]` of the last dimensions, the outermost first. Negative: cropped.
@@ -145,4 +146,16 @@ fn between_operations(t: &Suite) {
     });
     let expected = pad(&x, &[[1, 1], [2, -1]], PaddingMode::Zeros, 1.0);
     t.check("between images", &graph, &[&x], &expected, Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [1, 5, 3, 4]);
+    for mode in MODES {
+        let graph = graph(&[&x], |graph, x| graph.pad2d(x[0], [1, 1, 2, -1], mode));
+        let reference = |x: &[&Tensor]| pad(x[0], &[[1, 1], [2, -1]], mode, 0.0);
+        t.check_not_finite(&format!("{mode:?}"), &graph, &[&x], reference, Tolerance::Exact);
+    }
+    let graph = graph(&[&x], |graph, x| graph.pad(x[0], [[1, 0], [0, 2]], f32::NEG_INFINITY));
+    let reference = |x: &[&Tensor]| pad(x[0], &[[1, 0], [0, 2]], PaddingMode::Zeros, f64::NEG_INFINITY);
+    t.check_not_finite("minus infinity", &graph, &[&x], reference, Tolerance::Exact);
 }

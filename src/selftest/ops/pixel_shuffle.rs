@@ -10,6 +10,7 @@ pub fn cases(t: &Suite) {
     pixels_to_channels(t);
     before_another_operation(t);
     there_and_back(t);
+    not_finite(t);
 }
 
 /// ONNX's `DepthToSpace` of mode DCR: the channels of a place lie together.
@@ -104,4 +105,12 @@ fn there_and_back(t: &Suite) {
         });
         t.check(&format!("{mode:?}"), &graph, &[&x], &x, Tolerance::Exact);
     }
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [1, 12, 2, 4]);
+    let shuffled = graph(&[&x], |graph, x| graph.pixel_shuffle(x[0], 2));
+    t.check_not_finite("shuffled", &shuffled, &[&x], |x| reference::pixel_shuffle(x[0], 2), Tolerance::Exact);
+    let back = graph(&[&x], |graph, x| graph.pixel_unshuffle(x[0], 2));
+    t.check_not_finite("and back", &back, &[&x], |x| pixel_unshuffle(x[0], 2), Tolerance::Exact);
 }

@@ -8,12 +8,13 @@ pub fn cases(t: &Suite) {
     one_weight_and_one_a_channel(t);
     between_operations(t);
     between_linear_layers(t);
+    not_finite(t);
 }
 
 pub fn prelu(x: &Tensor, weight: &Tensor) -> Tensor {
     Tensor::build(x.shape.clone(), |i| {
         let slope = if weight.data.len() == 1 { weight.at(&[0]) } else { weight.at(&[i[1]]) };
-        x.at(i).max(0.0) + slope * x.at(i).min(0.0)
+        if x.at(i) >= 0.0 { x.at(i) } else { slope * x.at(i) }
     })
 }
 
@@ -68,5 +69,15 @@ fn between_linear_layers(t: &Suite) {
         let y = prelu(&reference::linear(&x, &first, None), &slopes);
         let expected = reference::linear(&y, &second, None);
         t.check("between linear layers", &graph, &[&x], &expected, Tolerance::Reduction(16));
+    }
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [2, 5, 3, 4]);
+    for weights in [1, 5] {
+        let weight = random(2, [weights]);
+        let graph = graph(&[&x], |graph, x| graph.prelu(x[0], constant(&weight)));
+        let case = format!("{weights} weights");
+        t.check_not_finite(&case, &graph, &[&x], |x| prelu(x[0], &weight), Tolerance::Elementwise);
     }
 }

@@ -1,5 +1,5 @@
 use crate::ops::{Dequantize, Quantize};
-use crate::selftest::cases::{as_image, graph, packed, random, whole};
+use crate::selftest::cases::{as_image, constant, graph, packed, random, whole};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 use crate::{DType, IntType};
@@ -22,7 +22,8 @@ pub fn quantize(x: &Tensor, scale: &Tensor, zero: &Tensor, axis: usize, block: O
     let y = Tensor::build(x.shape.clone(), |i| {
         // The quotient is an f32's.
         let quotient = x.at(i) as f32 / of(scale, i, axis, block) as f32;
-        (f64::from(quotient).round_ties_even() + of(zero, i, axis, block)).clamp(least, greatest)
+        let quotient = if quotient.is_nan() { 0.0 } else { f64::from(quotient).round_ties_even() };
+        (quotient + of(zero, i, axis, block)).clamp(least, greatest)
     });
     y.of(DType::I32)
 }
@@ -51,6 +52,7 @@ pub fn cases(t: &Suite) {
     packed_weights(t);
     between_images(t);
     by_their_own_range(t);
+    not_finite(t);
 }
 
 const TYPES: [IntType; 6] = [IntType::U4, IntType::I4, IntType::U8, IntType::I8, IntType::U16, IntType::I16];
@@ -185,4 +187,23 @@ fn by_their_own_range(t: &Suite) {
             t.check(&format!("{name}, output {part}"), &graph, &[&x], &expected, tolerance);
         }
     }
+}
+
+/// Integers have no NaN: it becomes the zero point, and infinities the ends of the range. A scale has one.
+fn not_finite(t: &Suite) {
+    let (x, scale, zero) = (random(1, [5, 7]), scales(&[1]), Tensor::new([1], vec![3.0]).of(DType::I32));
+    let there = graph(&[&x], |graph, x| {
+        let [scale, zero] = [&scale, &zero].map(|tensor| graph.constant(constant(tensor)));
+        graph.quantize(x[0], scale, Some(zero), Quantize::new(IntType::U8))
+    });
+    let reference = |x: &[&Tensor]| quantize(x[0], &scale, &zero, 0, None, IntType::U8);
+    t.check_not_finite("there", &there, &[&x], reference, Tolerance::Exact);
+    let y = reference(&[&x]);
+    let back = graph(&[&y, &scale, &zero], |graph, x| graph.dequantize(x[0], x[1], Some(x[2]), Dequantize::new()));
+    let reference = |x: &[&Tensor]| dequantize(x[0], x[1], x[2], 0, None);
+    t.check_not_finite("and back", &back, &[&y, &scale, &zero], reference, Tolerance::Elementwise);
+    let mut x = x;
+    x.data[17] = f32::NAN;
+    let range = graph(&[&x], |graph, x| Ok(graph.dynamic_quantize(x[0])?[1]));
+    t.check("their own range", &range, &[&x], &Tensor::new([], vec![f32::NAN]), Tolerance::Exact);
 }

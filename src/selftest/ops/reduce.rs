@@ -14,6 +14,7 @@ pub fn cases(t: &Suite) {
     a_long_sum_keeps_its_digits(t);
     of_an_image(t);
     integers(t);
+    not_finite(t);
 }
 
 /// All elements of `x` along `axes` (all of them, if none is named), as one number by `kind`.
@@ -37,12 +38,12 @@ pub fn reduce(x: &Tensor, kind: ReduceKind, axes: &[usize], keepdim: bool) -> Te
 }
 
 fn of_all(group: &[f64], kind: ReduceKind) -> f64 {
-    let largest = group.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let largest = group.iter().copied().fold(f64::NEG_INFINITY, reference::maximum);
     match kind {
         ReduceKind::Sum => group.iter().sum(),
         ReduceKind::Mean => group.iter().sum::<f64>() / group.len() as f64,
         ReduceKind::Max => largest,
-        ReduceKind::Min => group.iter().copied().fold(f64::INFINITY, f64::min),
+        ReduceKind::Min => group.iter().copied().fold(f64::INFINITY, reference::minimum),
         ReduceKind::Prod => group.iter().product(),
         ReduceKind::L1 => group.iter().map(|x| x.abs()).sum(),
         ReduceKind::L2 => group.iter().map(|x| x * x).sum::<f64>().sqrt(),
@@ -184,5 +185,23 @@ fn integers(t: &Suite) {
         let wanted = Tensor::new([3], wanted.to_vec()).of(DType::I32);
         let graph = graph(&[&x], |graph, x| graph.reduce(x[0], Reduce::new(kind, [1])));
         t.check(&format!("large i32s, {kind:?}"), &graph, &[&x], &wanted, Tolerance::Exact);
+    }
+}
+
+fn not_finite(t: &Suite) {
+    for kind in KINDS {
+        for (shape, axes) in [(&[3, 7][..], &[1][..]), (&[300, 2], &[0]), (&[2, 3, 400], &[]), (&[1], &[0])] {
+            let x = about_one(shape);
+            let graph = graph(&[&x], |graph, x| graph.reduce(x[0], Reduce::new(kind, axes)));
+            let tolerance = match kind {
+                ReduceKind::LogSumExp => Tolerance::Transcendental,
+                _ => Tolerance::Reduction(x.data.len()),
+            };
+            let reference = |x: &[&Tensor]| reduce(x[0], kind, axes, false);
+            t.check_not_finite(&format!("{kind:?} of {shape:?}"), &graph, &[&x], reference, tolerance);
+        }
+        for value in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            check_kind(t, "all the same", &Tensor::new([2, 9], vec![value; 18]), kind, &[1], false);
+        }
     }
 }

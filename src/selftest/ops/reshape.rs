@@ -10,6 +10,7 @@ pub fn cases(t: &Suite) {
     of_images(t);
     dimensions_of_one(t);
     of_every_type(t);
+    not_finite(t);
 }
 
 /// The same elements under another shape.
@@ -97,4 +98,10 @@ fn of_every_type(t: &Suite) {
         });
         t.check(&format!("{dtype}"), &graph, &[&x], &x, Tolerance::Exact);
     }
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [2, 6]);
+    let graph = graph(&[&x], |graph, x| graph.reshape(x[0], [3, 4]));
+    t.check_not_finite("three rows", &graph, &[&x], |x| reshaped(x[0], &[3, 4]), Tolerance::Exact);
 }

@@ -12,6 +12,7 @@ pub fn cases(t: &Suite) {
     factors(t);
     factors_that_change_no_size(t);
     between_images(t);
+    not_finite(t);
 }
 
 /// To `[N, C, ..size]`; `factors` are given where they, not the sizes, say the scale.
@@ -151,4 +152,17 @@ fn between_images(t: &Suite) {
     });
     let expected = resize(&x, ResizeMode::Linear, &[6, 10], None, false);
     t.check("between images", &graph, &[&x], &expected, Tolerance::Reduction(16));
+}
+
+/// A pixel that weighs nothing is multiplied by 0, as in PyTorch.
+fn not_finite(t: &Suite) {
+    let x = random(1, [1, 3, 4, 4]);
+    for mode in MODES {
+        for align_corners in [false, true].into_iter().filter(|&align_corners| !(align_corners && picks(mode))) {
+            let op = Resize::new(mode, [8, 7]).align_corners(align_corners);
+            let graph = graph(&[&x], |graph, x| graph.resize(x[0], op.clone()));
+            let reference = |x: &[&Tensor]| resize(x[0], mode, &[8, 7], None, align_corners);
+            t.check_not_finite(&format!("{op:?}"), &graph, &[&x], reference, tolerance(mode));
+        }
+    }
 }

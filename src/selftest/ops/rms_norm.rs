@@ -9,6 +9,8 @@ pub fn cases(t: &Suite) {
     shapes(t);
     epsilons(t);
     takes_in_an_activation(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 const EPS: f64 = f32::EPSILON as f64;
@@ -69,4 +71,24 @@ fn takes_in_an_activation(t: &Suite) {
     t.expect_fused(&graph, 1);
     let expected = reference::silu(&reference::rms_norm(&x, 2, None, EPS));
     t.check("SiLU", &graph, &[&x], &expected, Tolerance::Transcendental);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let x = random(1, [1, 600_000]);
+    let graph = graph(&[&x], |graph, x| graph.rms_norm(x[0], RmsNorm::new([600_000], None)));
+    t.check("600,000 in a line", &graph, &[&x], &reference::rms_norm(&x, 1, None, EPS), Tolerance::Transcendental);
+}
+
+/// NaN and infinities, and finite numbers whose squares are not.
+fn not_finite(t: &Suite) {
+    for length in [5, 70, 1100] {
+        let x = random(1, [2, length]);
+        let build = |x: &[&Tensor]| graph(x, |graph, x| graph.rms_norm(x[0], RmsNorm::new([length], None)));
+        let reference = |x: &[&Tensor]| reference::rms_norm(x[0], 1, None, EPS);
+        let case = format!("{length}");
+        t.check_not_finite(&case, &build(&[&x]), &[&x], reference, Tolerance::Transcendental);
+        let x = x.map(|x| 1e28 * x);
+        t.check(&case, &build(&[&x]), &[&x], &reference(&[&x]), Tolerance::Transcendental);
+    }
 }

@@ -1,7 +1,7 @@
 use crate::DType;
 use crate::ops::{RoiAlign, RoiAlignMode};
-use crate::selftest::cases::{graph, random};
-use crate::selftest::reference::Tensor;
+use crate::selftest::cases::{constant, graph, random};
+use crate::selftest::reference::{Tensor, maximum};
 use crate::selftest::{Suite, Tolerance};
 
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,7 @@ pub fn roi_align(x: &Tensor, rois: &Tensor, batch: &Tensor, align: &Align) -> Te
             RoiAlignMode::Average => {
                 pixels.map(|pixels| pixels.iter().sum::<f64>()).sum::<f64>() / (samples[0] * samples[1]).max(1) as f64
             }
-            RoiAlignMode::Max => pixels.flatten().reduce(f64::max).unwrap_or(0.0),
+            RoiAlignMode::Max => pixels.flatten().reduce(maximum).unwrap_or(0.0),
         }
     })
 }
@@ -84,6 +84,13 @@ pub fn cases(t: &Suite) {
     }
     let one = Tensor::new([1], vec![0.0]).of(DType::I32);
     check(t, [&random(1, [1; 4]), &Tensor::new([1, 4], vec![0.1, -0.2, 0.9, 1.3]), &one], PLAIN);
+    // More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+    let whole = Tensor::new([1, 4], vec![0.0, 0.0, 300.0, 300.0]);
+    for mode in [RoiAlignMode::Average, RoiAlignMode::Max] {
+        let align = Align { size: [1, 1], sampling_ratio: 0, mode, ..PLAIN };
+        check(t, [&random(1, [1, 1, 300, 300]).map(f64::abs), &whole, &one], align);
+    }
+    not_finite(t);
 }
 
 fn check(t: &Suite, inputs: [&Tensor; 3], align: Align) {
@@ -94,4 +101,26 @@ fn check(t: &Suite, inputs: [&Tensor; 3], align: Align) {
     let expected = roi_align(inputs[0], inputs[1], inputs[2], &Align { spatial_scale: scale, ..align });
     // Places are computed from f32s, and so are their weights.
     t.check(&format!("{align:?} of {:?}", inputs[0].shape), &graph, &inputs, &expected, Tolerance::Transcendental);
+}
+
+fn not_finite(t: &Suite) {
+    let (x, rois) = (random(1, [1, 3, 5, 4]), Tensor::new([2, 4], vec![0.3, 0.2, 3.9, 4.8, 1.2, 0.7, 2.9, 3.6]));
+    let batch = Tensor::new([2], vec![0.0; 2]).of(DType::I32);
+    for mode in [RoiAlignMode::Average, RoiAlignMode::Max] {
+        let align = Align { mode, ..PLAIN };
+        let op = RoiAlign::new(align.size).sampling_ratio(align.sampling_ratio).aligned(align.aligned).mode(mode);
+        let planted = graph(&[&x], |graph, v| {
+            let [rois, batch] = [&rois, &batch].map(|tensor| graph.constant(constant(tensor)));
+            graph.roi_align(v[0], rois, batch, op)
+        });
+        let reference = |x: &[&Tensor]| roi_align(x[0], &rois, &batch, &align);
+        t.check_not_finite(&format!("{mode:?}"), &planted, &[&x], reference, Tolerance::Transcendental);
+        let mut rois = rois.clone();
+        rois.data[5] = f32::NAN;
+        let inputs = [&x, &rois, &batch];
+        let nowhere = graph(&inputs, |graph, v| graph.roi_align(v[0], v[1], v[2], op));
+        let mut expected = roi_align(&x, &rois, &batch, &align);
+        expected.data[36..].fill(f32::NAN);
+        t.check("a region that is NaN", &nowhere, &inputs, &expected, Tolerance::Transcendental);
+    }
 }

@@ -10,6 +10,7 @@ pub fn cases(t: &Suite) {
     sizes(t);
     positions(t);
     unchecked_positions(t);
+    not_finite(t);
 }
 
 /// The embedding of `[N, H, L, D]`: pair i of a token at p turns by `p theta^(-2i / dimension)`.
@@ -92,5 +93,15 @@ fn unchecked_positions(t: &Suite) {
             expected.data = both.concat();
         }
         t.check("unchecked", &graph, &[&x], &expected, Tolerance::Elementwise);
+    }
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [1, 2, 3, 8]);
+    for interleaved in [false, true] {
+        let op = RotaryEmbedding::new(3).interleaved(interleaved).dimension(6);
+        let graph = graph(&[&x], |graph, x| graph.rotary_embedding(x, op));
+        let reference = |x: &[&Tensor]| rotary_embedding(x[0], &[0], 1e4, 6, interleaved);
+        t.check_not_finite(&format!("{interleaved}"), &graph, &[&x], reference, Tolerance::Elementwise);
     }
 }

@@ -56,6 +56,7 @@ pub fn cases(t: &Suite) {
         as_image(graph, y)
     });
     t.check("an image", &image, &[&x], &round_to(&x, FloatFormat::F16, false), Tolerance::Exact);
+    not_finite(t);
 }
 
 fn check(t: &Suite, case: &str, x: &Tensor, format: FloatFormat, saturate: bool) {
@@ -93,5 +94,14 @@ fn signs_of_zeros(t: &Suite) {
         });
         let expected = round_to(&x, format, false).map(f64::recip);
         t.check(&format!("signs of zeros in {format:?}"), &graph, &[&x], &expected, Tolerance::Exact);
+    }
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [5, 7]);
+    for format in FORMATS {
+        let graph = graph(&[&x], |graph, x| graph.round_to(x[0], RoundTo::new(format)));
+        let reference = |x: &[&Tensor]| round_to(x[0], format, false);
+        t.check_not_finite(&format!("to {format:?}"), &graph, &[&x], reference, Tolerance::Exact);
     }
 }

@@ -2,7 +2,7 @@ use super::index_select::indices;
 use crate::DType;
 use crate::ops::ScatterKind;
 use crate::selftest::cases::{as_image, graph, random};
-use crate::selftest::reference::Tensor;
+use crate::selftest::reference::{Tensor, maximum, minimum};
 use crate::selftest::{Suite, Tolerance};
 
 /// What becomes of an element and an update.
@@ -11,8 +11,8 @@ pub fn updated(old: f64, update: f64, kind: ScatterKind) -> f64 {
         ScatterKind::Replace => update,
         ScatterKind::Add => old + update,
         ScatterKind::Mul => old * update,
-        ScatterKind::Max => old.max(update),
-        ScatterKind::Min => old.min(update),
+        ScatterKind::Max => maximum(old, update),
+        ScatterKind::Min => minimum(old, update),
     }
 }
 
@@ -53,6 +53,8 @@ pub fn cases(t: &Suite) {
     of_every_type(t);
     from_the_end(t);
     between_images(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 /// Small whole numbers, so that integers are exact.
@@ -115,4 +117,22 @@ fn between_images(t: &Suite) {
     });
     let expected = scatter(&x, 1, &index, &updates, ScatterKind::Replace);
     t.check("between images", &graph, &[&x, &index, &updates], &expected, Tolerance::Exact);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let index = indices(&[70_000], 7);
+    let ones = Tensor::new([70_000], vec![1.0; 70_000]);
+    check(t, "of 70,000 ones", 0, [&random(1, [7]), &index, &ones], ScatterKind::Add, Tolerance::Elementwise);
+    let last = random(2, [70_000]);
+    check(t, "of 70,000", 0, [&random(1, [7]), &index, &last], ScatterKind::Replace, Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let (x, index, updates) = (random(1, [5, 3]), indices(&[9, 3], 5), random(2, [9, 3]));
+    for (kind, tolerance) in KINDS {
+        let inputs = [&x, &index, &updates];
+        let graph = graph(&inputs, |graph, v| graph.scatter(v[0], 0, v[1], v[2], kind));
+        t.check_not_finite(&format!("{kind:?}"), &graph, &inputs, |x| scatter(x[0], 0, x[1], x[2], kind), tolerance);
+    }
 }

@@ -50,10 +50,31 @@ pub fn cases(t: &Suite) {
     let truth = |seed, shape: &[usize]| random(seed, shape).map(|x| f64::from(x > 0.0)).of(DType::Bool);
     let (x, updates) = (truth(1, &[5, 3]), truth(2, &[4, 3]));
     check(t, "truth values", [&x, &tuples(&[4], &[5]), &updates], ScatterKind::Replace, Tolerance::Exact);
+    long_loops(t);
+    not_finite(t);
 }
 
 fn check(t: &Suite, case: &str, [x, index, updates]: [&Tensor; 3], kind: ScatterKind, tolerance: Tolerance) {
     let graph = graph(&[x, index, updates], |graph, v| graph.scatter_nd(v[0], v[1], v[2], kind));
     let expected = scatter_nd(x, index, updates, kind);
     t.check(&format!("{kind:?} {case}"), &graph, &[x, index, updates], &expected, tolerance);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let index = tuples(&[30_000], &[3, 2]);
+    let ones = Tensor::new([30_000], vec![1.0; 30_000]);
+    let add = ScatterKind::Add;
+    check(t, "of 30,000 ones", [&random(1, [3, 2]), &index, &ones], add, Tolerance::Elementwise);
+    let last = random(2, [30_000]);
+    check(t, "of 30,000", [&random(1, [3, 2]), &index, &last], ScatterKind::Replace, Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let (x, index, updates) = (random(1, [5, 3]), tuples(&[9], &[5]), random(2, [9, 3]));
+    for (kind, tolerance) in KINDS {
+        let inputs = [&x, &index, &updates];
+        let graph = graph(&inputs, |graph, v| graph.scatter_nd(v[0], v[1], v[2], kind));
+        t.check_not_finite(&format!("{kind:?}"), &graph, &inputs, |x| scatter_nd(x[0], x[1], x[2], kind), tolerance);
+    }
 }

@@ -33,6 +33,7 @@ pub fn cases(t: &Suite) {
     of_every_type(t);
     between_images(t);
     shorthands(t);
+    not_finite(t);
 }
 
 fn every_kind_of_range(t: &Suite) {
@@ -114,4 +115,10 @@ fn shorthands(t: &Suite) {
         expected.shape.pop();
         t.check(&format!("select {index}"), &selected, &[&x], &expected, Tolerance::Exact);
     }
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [5, 7]);
+    let graph = graph(&[&x], |graph, x| graph.flip(x[0], &[1]));
+    t.check_not_finite("flipped", &graph, &[&x], |x| slice(x[0], 1, None, None, -1), Tolerance::Exact);
 }

@@ -11,6 +11,8 @@ pub fn cases(t: &Suite) {
     large_values(t);
     more_workgroups_than_a_dimension_has(t);
     of_an_image(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 /// Checks both operations.
@@ -112,4 +114,30 @@ fn of_an_image(t: &Suite) {
         as_image(graph, y)
     });
     t.check("between images", &graph, &[&x], &reference::softmax(&x, 1), Tolerance::Transcendental);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    // Each about as likely as the next, and the last by far the likeliest.
+    let mut x = random(1, [1, 600_000]);
+    check_both(t, "600,000 in a line", &x, 1);
+    x.data[599_999] = 30.0;
+    check_both(t, "600,000 in a line, the last counts", &x, 1);
+    check_both(t, "90,000 in eight lines", &random(1, [90_000, 8]), 0);
+}
+
+fn not_finite(t: &Suite) {
+    for (shape, axis) in [(&[3, 7][..], 1), (&[2, 70, 3], 1), (&[2, 1100], 1)] {
+        let x = scaled(5.0, shape);
+        let softmax = graph(&[&x], |graph, x| graph.softmax(x[0], axis));
+        let log_softmax = graph(&[&x], |graph, x| graph.log_softmax(x[0], axis));
+        let case = format!("axis {axis} of {shape:?}");
+        let references: [fn(&Tensor, usize) -> Tensor; 2] = [reference::softmax, reference::log_softmax];
+        for (graph, reference) in [softmax, log_softmax].iter().zip(references) {
+            t.check_not_finite(&case, graph, &[&x], |x| reference(x[0], axis), Tolerance::Transcendental);
+        }
+    }
+    // Nothing but minus infinity, and all but one of them.
+    let inf = f32::INFINITY;
+    check_both(t, "infinities", &Tensor::new([3, 3], vec![-inf, -inf, -inf, -inf, 2.0, -inf, inf, inf, 0.0]), 1);
 }

@@ -19,6 +19,7 @@ pub fn cases(t: &Suite) {
     along_each_axis(t);
     chunks(t);
     of_images_and_of_integers(t);
+    not_finite(t);
 }
 
 fn check(t: &Suite, case: &str, x: &Tensor, sizes: &[usize], axis: usize) {
@@ -68,4 +69,10 @@ fn of_images_and_of_integers(t: &Suite) {
     });
     let parts = split(&x, &[3, 4], 1);
     t.check_outputs("between images", &graph, &[&x], &[&parts[1], &parts[0], &parts[1]], Tolerance::Exact);
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [5, 7]);
+    let graph = graph_of(&[&x], |graph, x| Ok(vec![graph.split(x[0], &[3, 4], 1)?[1]]));
+    t.check_not_finite("the second", &graph, &[&x], |x| split(x[0], &[3, 4], 1)[1].clone(), Tolerance::Exact);
 }

@@ -12,6 +12,8 @@ pub fn cases(t: &Suite) {
     of_equal_ones_the_first(t);
     nasty_values(t);
     integers(t);
+    long_loops(t);
+    not_finite(t);
 }
 
 /// Values and places of the `k` largest (or smallest) along `axis`, of equal ones the first first.
@@ -24,8 +26,9 @@ pub fn top_k(x: &Tensor, k: usize, axis: usize, largest: bool) -> [Tensor; 2] {
         let (outer, inner) = (line / stride, line % stride);
         let at = |i: usize| x.data[(outer * length + i) * stride + inner];
         let mut order: Vec<usize> = (0..length).collect();
-        // A stable sort.
-        order.sort_by(|&a, &b| if largest { at(b).total_cmp(&at(a)) } else { at(a).total_cmp(&at(b)) });
+        // A stable sort, in which NaN of either sign is the largest.
+        let key = |i: usize| if at(i).is_nan() { f32::NAN.abs() } else { at(i) };
+        order.sort_by(|&a, &b| if largest { key(b).total_cmp(&key(a)) } else { key(a).total_cmp(&key(b)) });
         for (rank, &i) in order[..k].iter().enumerate() {
             let to = (outer * k + rank) * stride + inner;
             (outputs[0].data[to], outputs[1].data[to]) = (at(i), i as f32);
@@ -95,4 +98,29 @@ fn integers(t: &Suite) {
     }
     let ends = Tensor::new([5], vec![2_139_095_296.0, i32::MIN as f32, 2_147_483_520.0, -1.0, 0.0]).of(DType::I32);
     check_all(t, "i32s", &ends, 4, 0);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    // Each chunk is better than all before it, and is sorted.
+    let ascending = Tensor::new([400_000], (0..400_000).map(|i| i as f32).collect());
+    check_all(t, "long, ascending", &ascending, 5, 0);
+    check_all(t, "long, ascending", &ascending, 600, 0);
+    check_all(t, "long, random", &random(1, [1, 250_000, 3]), 70, 1);
+    let same = Tensor::new([300_001], (0..300_001).map(|i| (i % 3) as f32).collect());
+    check_all(t, "long, many the same", &same, 9, 0);
+    let ascending = Tensor::new([150_000], (0..150_000).map(|i| i as f32).collect());
+    check_all(t, "many of them", &ascending, 3000, 0);
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [3, 70]);
+    for largest in [true, false] {
+        for output in 0..2 {
+            let op = TopK::new(5, 1).largest(largest);
+            let graph = graph(&[&x], |graph, x| Ok(graph.topk(x[0], op)?[output]));
+            let reference = |x: &[&Tensor]| top_k(x[0], 5, 1, largest)[output].clone();
+            t.check_not_finite(&format!("output {output}, {largest}"), &graph, &[&x], reference, Tolerance::Exact);
+        }
+    }
 }

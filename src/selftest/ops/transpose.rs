@@ -9,6 +9,7 @@ pub fn cases(t: &Suite) {
     permutations(t);
     of_an_image(t);
     integers_and_truth_values(t);
+    not_finite(t);
 }
 
 fn permutations(t: &Suite) {
@@ -51,4 +52,10 @@ fn integers_and_truth_values(t: &Suite) {
         let graph = graph(&[&x], |graph, x| graph.transpose(x[0], [1, 0]));
         t.check("of other types", &graph, &[&x], &reference::transpose(&x, &[1, 0]).of(dtype), Tolerance::Exact);
     }
+}
+
+fn not_finite(t: &Suite) {
+    let x = random(1, [5, 7]);
+    let graph = graph(&[&x], |graph, x| graph.transpose(x[0], [1, 0]));
+    t.check_not_finite("5 by 7", &graph, &[&x], |x| reference::transpose(x[0], &[1, 0]), Tolerance::Exact);
 }

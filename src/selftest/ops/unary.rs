@@ -70,6 +70,8 @@ pub fn cases(t: &Suite) {
     inverse_functions_where_they_are_hard(t);
     integers(t);
     padding_stays_finite(t);
+    every_exponent(t);
+    not_finite(t);
 }
 
 /// Within ±8, or positive where a function wants that.
@@ -196,5 +198,30 @@ fn padding_stays_finite(t: &Suite) {
         });
         let case = format!("{function:?} between images");
         t.check(&case, &graph, &[&x], &unary(&x, function), Tolerance::Transcendental);
+    }
+}
+
+/// The whole range of angles: of each exponent and sign some numbers, and those whose multiples of 2/π are almost whole.
+fn every_exponent(t: &Suite) {
+    let mantissas = random(3, [64]);
+    let mut x = vec![16_367_173.0 * 2f32.powi(72), f32::MAX, 9_999.0, 10_000.0, 10_001.0];
+    for exponent in -40..128 {
+        let near = mantissas.data.iter().skip((exponent + 40) as usize % 7).step_by(9);
+        x.extend(near.map(|&m| (1.0 + m.abs().min(0.999)).copysign(m) * 2f32.powi(exponent)));
+    }
+    let x = Tensor::new([x.len()], x);
+    check(t, "every exponent", Unary::Sin, &x, Tolerance::Elementwise);
+    check(t, "every exponent", Unary::Cos, &x, Tolerance::Elementwise);
+    // A tangent is as exact as the angle's distance from where it is infinite.
+    let far = |x: &f32| f64::from(*x).cos().abs() > 0.1;
+    let x: Vec<f32> = x.data.into_iter().filter(far).collect();
+    check(t, "every exponent", Unary::Tan, &Tensor::new([x.len()], x), Tolerance::Transcendental);
+}
+
+fn not_finite(t: &Suite) {
+    for (function, tolerance) in ALL.into_iter().filter(|(function, _)| *function != Unary::BitNot) {
+        let x = values(function, &[1, 3, 2, 3]);
+        let graph = graph(&[&x], |graph, x| graph.unary(x[0], function));
+        t.check_not_finite(&format!("{function:?}"), &graph, &[&x], |x| unary(x[0], function), tolerance);
     }
 }

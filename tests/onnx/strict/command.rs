@@ -1,6 +1,6 @@
 //! `shadernet run model.onnx` and the subcommands that measure.
 
-use super::model::{FLOAT, INT64, Model, Size, floats, int, list, port};
+use super::model::{FLOAT, INT64, Message, Model, Size, floats, int, list, node_of, port};
 use shadernet::import::npy;
 use shadernet::{Data, Shape};
 use std::path::{Path, PathBuf};
@@ -78,6 +78,14 @@ fn a_file_runs_and_is_measured() {
     runs(&["run", &plain, "--input", &path("empty.npy"), "--output", &out]);
     assert_eq!(npy::read_data(&Path::new(&out).join("y.npy")).expect("it was written").0, Shape::from([1, 0, 4]));
 
+    let image = |name: &str, sizes: &[Size]| {
+        let model = Model::new(17).port("x", FLOAT, sizes).node("Relu", &["x"], &["y"], &[]).output("y");
+        std::fs::write(path(name), model.bytes()).expect("it can be written");
+        path(name)
+    };
+    let fixed = image("fixed.onnx", &[1, 3, 8, 8].map(Size::Of));
+    let open = image("open.onnx", &[Size::Of(1), Size::Of(3), Size::Named("h"), Size::Named("w")]);
+    assert!(runs(&["summary", &open, "--size", "8x9"]).contains("[1, 3, 8, 9]"));
     let text = runs(&["summary", &plain, "--batch", "2", "--dim", "length=5"]);
     assert!(text.contains("[2, 5, 4]"), "{text}");
     let text = runs(&["bench", &plain, "--batch", "1,2", "--dim", "length=5", "--frames", "3", "--no-cache"]);
@@ -94,6 +102,14 @@ fn a_file_runs_and_is_measured() {
         (&["run", &plain, "--input", &path("none.npy")], &["none.npy"]),
         (&["summary", &plain], &["\"x\"", "length"]),
         (&["summary", &plain, "--dim", "length"], &["NAME=SIZE"]),
+        (&["summary", &plain, "--dim", "length=5", "--dim", "hh=4"], &["size", "\"batch\", \"length\"", "\"hh\""]),
+        (&["summary", &plain, "--dim", "length=5", "--dim", "length=6"], &["--dim", "once", "\"length\""]),
+        (&["run", &plain, "--input", &path("empty.npy"), "--dim", "length=5"], &["\"length\"", "[1, 0, 4]", "5"]),
+        (&["run", &plain, "--input", &path("empty.npy"), "--seed", "1"], &["--seed", "plain.onnx"]),
+        (&["run", &plain, "--input", &path("empty.npy"), "--weights", "w"], &["--weights", "plain.onnx"]),
+        (&["run", &plain, "--input", &path("empty.npy"), "--top", "1"], &["--top", "[N, classes]", "[1, 0, 4]"]),
+        (&["bench", &fixed, "--batch", "1,8"], &["batch", "x [1, 3, 8, 8]", "got 8"]),
+        (&["summary", &open, "--size", "8x8", "--dim", "h=8"], &["--size", "--dim h"]),
         (&["summary", &path("none.onnx")], &["none.onnx"]),
         (&["summary", &file], &["Reshape", "shape"]),
         (&["bench", &plain, "--weights", "w.safetensors"], &["--weights", "plain.onnx"]),
@@ -102,5 +118,54 @@ fn a_file_runs_and_is_measured() {
     ] {
         fails(args, what);
     }
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+/// What the numbers are is said, and a softmax isn't taken of one.
+#[test]
+fn the_best_classes_are_probabilities() {
+    let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-classes-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it can be made");
+    let path = |name: &str| folder.join(name).to_str().expect("it is text").to_owned();
+    let logits = [0.0f32, 3.0, 1.0, -1.0, 2.0, 1.0];
+    npy::write(Path::new(&path("x.npy")), &[2, 3], &logits).expect("it can be written");
+    let x = format!("x={}", path("x.npy"));
+    let classes = |nodes: &[Message], options: &[&str]| {
+        let model = Model::new(17).input("x", &[2, 3]).output("y");
+        let model = nodes.iter().fold(model, |model, node| model.with(1, node));
+        std::fs::write(path("model.onnx"), model.bytes()).expect("it can be written");
+        let text = runs(&[&["run", &path("model.onnx"), "--input", &x], options].concat());
+        let lines = text.lines().filter(|line| !line.starts_with("y float") && !line.starts_with("first inference"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let node = |op: &str, from: &str, to: &str| node_of("", op, &[from], &[to], &[]);
+    // exp(3) of exp(0) + exp(3) + exp(1), and exp(2) of exp(-1) + exp(2) + exp(1).
+    let said = |what: &'static str| ["image 0", "class 1     84.38 %", "image 1", "class 1     70.54 %", what];
+    let top = ["--top", "1"];
+    assert_eq!(classes(&[node("Identity", "x", "y")], &top), said("probabilities: the softmax of y"));
+    let softmax = said("probabilities: y itself, a softmax");
+    assert_eq!(classes(&[node("Softmax", "x", "y")], &top), softmax);
+    // Through views and roundings.
+    let cast = |to: i64, from: &str, name: &str| node_of("", "Cast", &[from], &[name], &[int("to", to)]);
+    let axes = |from: &str, to: &str| node_of("", "Flatten", &[from], &[to], &[int("axis", 1)]);
+    let rounded = [node("Softmax", "x", "p"), cast(10, "p", "h"), axes("h", "f"), cast(FLOAT, "f", "y")];
+    assert_eq!(classes(&rounded, &top).last().expect("a line"), softmax[4]);
+    // By its values, where no softmax is seen.
+    let shares = [node("Softmax", "x", "p"), node("Log", "p", "l"), node("Exp", "l", "y")];
+    assert_eq!(classes(&shares, &top), said("probabilities: y itself, which adds up to 1"));
+    let each = classes(&[node("Sigmoid", "x", "y")], &["--top", "2"]);
+    assert_eq!(each[1..3], ["class 1     95.26 %", "class 2     73.11 %"]);
+    assert_eq!(each.last().expect("a line"), "probabilities: y itself, a sigmoid: each class for itself");
+    // Unasked of what is surely probabilities, and not beside files.
+    let all = classes(&[node("Softmax", "x", "y")], &[]);
+    assert_eq!(
+        (all.len(), &all[1], &all[3]),
+        (9, &"class 1     84.38 %".to_owned(), &"class 0      4.20 %".to_owned())
+    );
+    for op in ["Identity", "Sigmoid"] {
+        assert!(classes(&[node(op, "x", "y")], &[]).is_empty());
+    }
+    let written = classes(&[node("Softmax", "x", "y")], &["--output", &path("out")]);
+    assert!(written.len() == 1 && written[0].contains("y.npy"), "{written:?}");
     std::fs::remove_dir_all(&folder).expect("it is there");
 }

@@ -142,30 +142,57 @@ fn convolutions_have_groups_strides_dilations_and_pads_of_their_own() {
 /// Each axis has a padding of its own, the larger half of which is after or before.
 #[test]
 fn automatic_padding_is_computed_for_each_axis() {
-    for (image, size, stride) in [([7, 10], [3, 4], [2, 3]), ([5, 6], [2, 5], [1, 2]), ([8, 8], [1, 3], [3, 1])] {
+    for (image, size, stride, dilation) in [
+        ([7, 10], [3, 4], [2, 3], [1, 1]),
+        ([5, 6], [2, 5], [1, 2], [1, 1]),
+        ([8, 8], [1, 3], [3, 1], [1, 1]),
+        ([9, 8], [3, 2], [1, 3], [2, 3]),
+        ([7, 9], [2, 4], [2, 1], [3, 1]),
+    ] {
         let x = numbers(image[0] * image[1]);
         let w = numbers(size[0] * size[1]);
         for auto in ["SAME_UPPER", "SAME_LOWER"] {
             let mut pads = [0; 4];
             for a in 0..2 {
                 let outputs = image[a].div_ceil(stride[a]);
-                let all = ((outputs - 1) * stride[a] + size[a]).saturating_sub(image[a]);
+                let span = dilation[a] * (size[a] - 1) + 1;
+                let all = ((outputs - 1) * stride[a] + span).saturating_sub(image[a]);
                 let (less, more) = (all / 2, all - all / 2);
                 (pads[a], pads[a + 2]) = if auto == "SAME_UPPER" { (less, more) } else { (more, less) };
             }
-            let window = Window { size, stride, dilation: [1, 1], pads };
-            let [k, s] = [size, stride].map(|pair| pair.map(|number| number as i64));
+            let window = Window { size, stride, dilation, pads };
+            let [k, s, d] = [size, stride, dilation].map(|pair| pair.map(|number| number as i64));
             let dims = [1, 1, image[0] as i64, image[1] as i64];
             let wanted = convolution(&x, image, &w, [1, 1, 1], window);
-            let attributes = [string("auto_pad", auto), ints("strides", &s)];
+            let attributes = [string("auto_pad", auto), ints("strides", &s), ints("dilations", &d)];
             check(11, "Conv", (&dims, &x), &[floats("", &[1, 1, k[0], k[1]], &w)], &attributes, &wanted);
             let seen = |o| grid(size).filter_map(move |t| window.pixel(image, o, t)).map(|[r, c]| r * image[1] + c);
             let wanted: Vec<f32> =
                 grid(window.outputs(image)).map(|o| seen(o).map(|at| x[at]).fold(f32::MIN, f32::max)).collect();
-            let attributes = [string("auto_pad", auto), ints("strides", &s), ints("kernel_shape", &k)];
+            let kernel = ints("kernel_shape", &k);
+            let attributes = [string("auto_pad", auto), ints("strides", &s), ints("dilations", &d), kernel];
             check(11, "MaxPool", (&dims, &x), &[], &attributes, &wanted);
+            let mean = |o| seen(o).map(|at| x[at]).sum::<f32>() / seen(o).count() as f32;
+            let wanted: Vec<f32> = grid(window.outputs(image)).map(mean).collect();
+            check(22, "AveragePool", (&dims, &x), &[], &attributes, &wanted);
         }
     }
+}
+
+/// Along an axis one end is cut off and the other is mirrored: what is left, as long as that is enough.
+#[test]
+fn a_reflection_beside_what_is_cut_off() {
+    let x = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
+    let reflect = [string("mode", "reflect")];
+    check(18, "Pad", (&[6], &x), &[longs("", &[2], &[-3, 2])], &reflect, &[3.0, 4.0, 5.0, 4.0, 3.0]);
+    check(18, "Pad", (&[6], &x), &[longs("", &[2], &[1, -4])], &reflect, &[1.0, 0.0, 1.0]);
+    let model = |pads: &[i64]| {
+        let model = Model::new(18).input("x", &[6]).initialiser(&longs("p", &[2], pads)).output("y");
+        model.node("Pad", &["x", "p"], &["y"], &reflect)
+    };
+    let wanted = "pads: wanted less than the 3 elements that are left of axis 0, to reflect these, got 3";
+    assert!(refusal(&model(&[-3, 3])).contains(wanted));
+    assert!(refusal(&model(&[3, -3])).contains(wanted));
 }
 
 #[test]

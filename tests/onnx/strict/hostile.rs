@@ -153,9 +153,9 @@ fn nodes_by_the_hundred_thousand_are_refused_or_quick() {
 #[test]
 fn graphs_that_are_none_are_refused() {
     let cycle = Model::new(13).node("Relu", &["b"], &["a"], &[]).node("Relu", &["a"], &["b"], &[]).output("b");
-    refused(&cycle, "\"b\", which is no input, no initialiser and no output of a node before this one");
-    let order = Model::new(13).input("x", &[1]).node("Relu", &["a"], &["b"], &[]).node("Relu", &["x"], &["a"], &[]);
-    refused(&order.output("b"), "\"a\", which is no input");
+    refused(&cycle, "which is computed from this node's own outputs");
+    let missing = Model::new(13).input("x", &[1]).node("Relu", &["a"], &["b"], &[]);
+    refused(&missing.output("b"), "\"a\", which is no input, no initialiser and no output of a node");
     refused(&Model::new(13).input("x", &[1]).node("Relu", &["x"], &["y"], &[]).output("z"), "got \"z\"");
     let twice = Model::new(13).input("x", &[1]).node("Relu", &["x"], &["y"], &[]).node("Tanh", &["x"], &["y"], &[]);
     refused(&twice.output("y"), "a name that nothing has yet");

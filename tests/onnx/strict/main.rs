@@ -2,6 +2,7 @@
 
 #![expect(unreachable_pub, reason = "in a test binary nothing is reachable: `pub` says what the other files use")]
 
+mod bindings;
 mod bodies;
 #[cfg(feature = "cli")]
 mod command;
@@ -10,6 +11,7 @@ mod hostile;
 mod memory;
 mod model;
 mod mutation;
+mod order;
 mod quantised;
 mod refused;
 

@@ -87,7 +87,7 @@ fn inputs_that_are_too_many_or_too_few_are_counted() {
     refused(&node(13, "Add", &["x", ""], &[]), &["Add \"the node\": inputs: wanted 2 or more"]);
     refused(&node(13, "Relu", &[], &[]), &["Relu \"the node\": inputs: wanted 1 or more, got 0"]);
     let many = Model::new(13).input("x", &[1]).node("Relu", &["x"], &["y", "z"], &[]).output("z");
-    refused(&many, &["Relu \"y\": outputs: wanted 1 at most, got 2"]);
+    refused(&many, &["Relu \"y\": outputs: wanted 1 at most, got 2: \"z\" is read"]);
     refused(&node(6, "Clip", &["x", "x"], &[]), &["Clip \"the node\": inputs: wanted 1 at most"]);
 }
 

@@ -69,8 +69,9 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         _ => return Err(node.refused("Q", "3 or 4 dimensions", &shape)),
     };
     // What fits the operation in its own form needs no transposition.
-    let whole = node.outputs() < 4 && softcap == 0.0;
-    let apart = past.0.is_some() || past.1.is_some() || node.outputs() > 1 || !whole;
+    let last = node.wanted().last().unwrap_or(0);
+    let whole = last < 3 && softcap == 0.0;
+    let apart = past.0.is_some() || past.1.is_some() || last > 0 || !whole;
     let split = |b: &mut Builder, x: &Operand, heads: usize| -> Result<Operand> {
         let shape = b.shape(x);
         let &[n, l, width] = &shape[..] else { return Err(node.refused("Q, K, V", "3 dimensions each", &shape)) };

@@ -30,7 +30,7 @@ fn branch<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     let branches = [("else_branch", node.graph("else_branch")?), ("then_branch", node.graph("then_branch")?)];
     let (name, body) = branches[usize::from(truth(b, "cond", node.input(0)?)?)];
     node.finish()?;
-    b.inline(node, name, body, Vec::new())
+    b.inline(node, name, body, Vec::new(), |output| node.wants(output))
 }
 
 fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
@@ -47,6 +47,9 @@ fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     if most.is_none() && condition.is_none() {
         return Err(node.refused("inputs", "a trip count or a condition", "neither"));
     }
+    // What is carried the next turn may read, of what is gathered only what somebody reads is computed.
+    let count = node.inputs().len().saturating_sub(2);
+    let wanted = |output: usize| output <= count || node.wants(output - 1);
     let mut carried: Vec<Named> = (2..node.inputs().len()).map(|i| node.named(i).clone()).collect();
     let mut gathered = gathered(node, body, 1 + carried.len())?;
     node.finish()?;
@@ -54,10 +57,10 @@ fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     while more && most.is_none_or(|most| turn < most) {
         let number = |element, number| Named::from(Tensor::ints(element, [], vec![number]));
         let inputs = [number(ElementType::I64, turn), number(ElementType::Bool, 1)].into_iter().chain(carried.clone());
-        let mut outputs = b.inline(node, turn, body, inputs.collect())?.into_iter();
+        let mut outputs = b.inline(node, turn, body, inputs.collect(), wanted)?.into_iter();
         let next = outputs.next().unwrap_or(Named::Nothing);
         carried = outputs.by_ref().take(carried.len()).collect();
-        gather(node, &mut gathered, outputs)?;
+        gather(node, &mut gathered, outputs, count)?;
         turn += 1;
         if most != Some(turn) {
             let wrong = || node.refused("condition", "a truth value", &next);
@@ -70,7 +73,8 @@ fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
         }
     }
     for items in gathered {
-        carried.push(b.stacked(node, &items, 0, &body.output[1 + carried.len()])?.into());
+        let output = carried.len();
+        carried.push(b.results(node, output, &items, 0, &body.output[1 + output])?);
     }
     Ok(carried.into_iter().map(|named| named.with_fixed(fixed)).collect())
 }
@@ -83,8 +87,15 @@ fn gathered(node: &Node, body: &GraphProto, first: usize) -> Result<Vec<Vec<Oper
     Ok(vec![Vec::new(); count])
 }
 
-fn gather(node: &Node, gathered: &mut [Vec<Operand>], outputs: impl Iterator<Item = Named>) -> Result<()> {
-    for (items, output) in gathered.iter_mut().zip(outputs) {
+/// Puts aside what a turn gave for the node's outputs from `first` on, as far as somebody reads them.
+fn gather(
+    node: &Node,
+    gathered: &mut [Vec<Operand>],
+    outputs: impl Iterator<Item = Named>,
+    first: usize,
+) -> Result<()> {
+    let each = gathered.iter_mut().zip(outputs).enumerate();
+    for (_, (items, output)) in each.filter(|(i, _)| node.wants(first + i)) {
         let tensor = output.tensor().ok_or_else(|| node.refused("outputs of the body", "tensors", &output))?;
         items.push(tensor.clone());
     }
@@ -135,7 +146,8 @@ fn scan<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
         if back {
             items.reverse();
         }
-        outputs.push(b.stacked(node, &items, to, &body.output[outputs.len()])?.into());
+        let output = outputs.len();
+        outputs.push(b.results(node, output, &items, to, &body.output[output])?);
     }
     Ok(outputs)
 }
@@ -178,12 +190,13 @@ fn scan_batch<'a>(
         }
         let (mut outputs, gathered) = b.scanned(node, &format!("{i}/"), body, of, &along)?;
         for items in gathered {
-            outputs.push(b.stacked(node, &items, 0, &body.output[outputs.len()])?.into());
+            let output = outputs.len();
+            outputs.push(b.results(node, output, &items, 0, &body.output[output])?);
         }
-        gather(node, &mut all, outputs.into_iter())?;
+        gather(node, &mut all, outputs.into_iter(), 0)?;
     }
-    let ports = all.iter().zip(&body.output);
-    ports.map(|(items, port)| Ok(b.stacked(node, items, 0, port)?.into())).collect()
+    let ports = all.iter().zip(&body.output).enumerate();
+    ports.map(|(output, (items, port))| b.results(node, output, items, 0, port)).collect()
 }
 
 impl<'a> Builder<'a> {
@@ -207,9 +220,11 @@ impl<'a> Builder<'a> {
                 let place = if *backwards { lengths[0] - 1 - turn } else { turn };
                 inputs.push(self.entry(x, *axis, place)?.into());
             }
-            let mut outputs = self.inline(node, format_args!("{part}{turn}"), body, inputs)?.into_iter();
-            states = outputs.by_ref().take(states.len()).collect();
-            gather(node, &mut gathered, outputs)?;
+            let count = states.len();
+            let wanted = |output: usize| output < count || node.wants(output);
+            let mut outputs = self.inline(node, format_args!("{part}{turn}"), body, inputs, wanted)?.into_iter();
+            states = outputs.by_ref().take(count).collect();
+            gather(node, &mut gathered, outputs, count)?;
         }
         let states = states.into_iter().map(|state| state.with_fixed(false)).collect();
         Ok((states, gathered))
@@ -221,6 +236,18 @@ impl<'a> Builder<'a> {
         shape.remove(axis);
         let part = self.slice(x, axis, place, 1, 1)?;
         self.reshape(&part, shape)
+    }
+
+    /// What was gathered for an output of the node, if anybody reads that.
+    fn results(
+        &mut self,
+        node: &Node,
+        output: usize,
+        items: &[Operand],
+        along: i64,
+        port: &ValueInfoProto,
+    ) -> Result<Named> {
+        if node.wants(output) { Ok(self.stacked(node, items, along, port)?.into()) } else { Ok(Named::Nothing) }
     }
 
     /// Tensors of one shape along a new axis; of none, if the file says their sizes.

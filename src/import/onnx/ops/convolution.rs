@@ -46,8 +46,7 @@ fn numbers(node: &Node, name: &'static str, count: usize) -> Result<Option<Vec<u
         node.refused(&format!("attribute {name}"), &format!("{count} numbers of 0 or more"), format_args!("{got:?}"))
     };
     let Some(given) = node.ints(name)? else { return Ok(None) };
-    let sizes: Option<Vec<usize>> = given.iter().map(|&size| usize::try_from(size).ok()).collect();
-    sizes.filter(|sizes| sizes.len() == count).map(Some).ok_or_else(|| wrong(&given))
+    stored::counts(&given).filter(|sizes| sizes.len() == count).map(Some).ok_or_else(|| wrong(&given))
 }
 
 impl Window {

@@ -6,7 +6,7 @@ use crate::import::onnx::ElementType;
 use crate::import::onnx::builder::Builder;
 use crate::import::onnx::moves::{axes, axis};
 use crate::import::onnx::node::{Node, Operand};
-use crate::import::onnx::stored::sizes;
+use crate::import::onnx::stored::{counts, sizes};
 use crate::import::onnx::tensor::{Tensor, foldable};
 use crate::ops::{Compare, Gather, PixelShuffle, PixelUnshuffle, ScatterKind, ShuffleMode};
 use crate::{DType, Shape};
@@ -106,8 +106,11 @@ fn split(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if count > size.max(node.outputs()) {
         return Err(node.refused("attribute num_outputs", &format!("at most the {size} elements of the axis"), count));
     }
+    let wrong = |parts: &dyn std::fmt::Debug| {
+        node.refused("split", &format!("sizes that add up to {size}"), format_args!("{parts:?}"))
+    };
     let parts: Vec<usize> = match given {
-        Some(given) => sizes(&given)?.to_vec(),
+        Some(given) => counts(&given).ok_or_else(|| wrong(&given))?,
         None => {
             // All are as large as the first, but the last, which has what is left.
             let each = size.div_ceil(count.max(1));
@@ -115,7 +118,7 @@ fn split(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         }
     };
     if parts.iter().fold(0, |sum: usize, &part| sum.saturating_add(part)) != size {
-        return Err(node.refused("split", &format!("sizes that add up to {size}"), format_args!("{parts:?}")));
+        return Err(wrong(&parts));
     }
     let mut start = 0;
     let mut part = |count: usize| {
@@ -309,7 +312,8 @@ fn one_hot(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 impl Builder<'_> {
-    /// Elements added before and after along each axis, or taken away where numbers are negative.
+    /// Elements added before and after along each axis, or taken away where numbers are negative. A reflection that would show what was
+    /// taken away is refused: PyTorch shows it, NumPy doesn't know it, ONNX says nothing of it.
     pub(super) fn pad(&mut self, x: &Operand, pads: &[[i64; 2]], mode: &str, value: f64) -> Result<Operand> {
         let mut x = x.clone();
         let shape = self.shape(&x);
@@ -320,6 +324,13 @@ impl Builder<'_> {
             let count =
                 count.ok_or_else(|| ErrorKind::argument("pads", format!("what {shape} has"), format!("{pads:?}")))?;
             x = self.slice(&x, axis, first, count, 1)?;
+        }
+        for (axis, ends) in pads.iter().enumerate().filter(|_| mode == "reflect") {
+            let (most, size) = (ends[0].max(ends[1]), self.shape(&x)[axis]);
+            if ends[0].min(ends[1]) < 0 && most > 0 && most as usize >= size {
+                let wanted = format!("less than the {size} elements that are left of axis {axis}, to reflect these");
+                return Err(ErrorKind::argument("pads", wanted, most).into());
+            }
         }
         let pads: Vec<[usize; 2]> = pads.iter().map(|pads| pads.map(|pad| pad.max(0) as usize)).collect();
         if pads.iter().all(|pads| *pads == [0, 0]) {

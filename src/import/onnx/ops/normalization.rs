@@ -26,7 +26,10 @@ fn batch_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     // What is learned along the way doesn't change what an inference gives.
     node.ignore(&["momentum", "consumed_inputs"]);
     let eps = node.float("epsilon", 1e-5)?;
-    if node.flag("training_mode", false)? || (node.opset < 7 && !node.flag("is_test", false)? && node.wants(1)) {
+    // Before opset 14 outputs beside the first were those of training. Opsets 7 to 13 had no flag for it: files list them that were
+    // exported in training, and who reads none of them wants an inference.
+    let trained = node.opset < 7 && !node.flag("is_test", false)? && node.outputs() > 1;
+    if node.flag("training_mode", false)? || trained {
         return Err(node.refused("attribute training_mode", "0", 1));
     }
     if !node.flag("spatial", true)? {
@@ -86,7 +89,7 @@ fn layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         }
         outputs.push(y);
     }
-    if node.outputs() > 1 {
+    if node.wants(1) || node.wants(2) {
         let axes: Vec<usize> = (axis..shape.len()).collect();
         let mean = b.reduce(x, ReduceKind::Mean, &axes, true)?;
         let centred = b.binary(BinaryKind::Sub, x, &mean)?;

@@ -6,9 +6,9 @@ use crate::import::onnx::ElementType;
 use crate::import::onnx::builder::Builder;
 use crate::import::onnx::moves::axes;
 use crate::import::onnx::node::{Node, Operand};
-use crate::import::onnx::stored::sizes;
+use crate::import::onnx::stored::{counts, sizes};
 use crate::import::onnx::tensor::{Tensor, foldable};
-use crate::ops::{Linear, MatMul, Resize, ResizeMode};
+use crate::ops::{BinaryKind, Linear, MatMul, Resize, ResizeMode};
 use crate::{Constant, Shape};
 
 pub(super) fn find(op: &str) -> Option<Import> {
@@ -40,6 +40,10 @@ struct Axis {
 
 /// The elements that make one, and their weights; none where it lies outside.
 pub(super) type Row = Vec<(usize, f64)>;
+
+/// So many elements are added one by one, where more are a product with a matrix. In that an infinity is everybody's, since 0 times an
+/// infinity is NaN.
+const FEW: usize = 8;
 
 impl Axis {
     /// To `floor(input * scale)`.
@@ -279,11 +283,12 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
             }
         }
         (None, Some(given)) => {
-            let given = sizes(&b.known_ints("sizes", given)?)?;
-            if given.len() != along.len() || given.contains(&0) {
-                let wanted = format!("{} numbers, 1 or more each", along.len());
-                return Err(node.refused("sizes", &wanted, &given));
-            }
+            // With a policy they are bounds, and no shape.
+            let given = b.known_ints("sizes", given)?;
+            let wanted = format!("{} numbers, 1 or more each", along.len());
+            let wrong = || node.refused("sizes", &wanted, format_args!("{given:?}"));
+            let fits = |given: &Vec<usize>| given.len() == along.len() && !given.contains(&0);
+            let given = counts(&given).filter(fits).ok_or_else(wrong)?;
             for (&axis, &size) in along.iter().zip(given.iter()) {
                 all[axis] = Axis::to(shape[axis], size);
             }
@@ -293,7 +298,7 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
                 let scale = scale.unwrap_or(1.0);
                 let size = sizes(&[(scale * shape[axis] as f64 + 0.5) as i64])?[0];
                 if size == 0 {
-                    return Err(node.refused("sizes", "what leaves 1 element or more", &given));
+                    return Err(node.refused("sizes", "what leaves 1 element or more", format_args!("{given:?}")));
                 }
                 all[axis] = Axis { scale, ..Axis::to(shape[axis], size) };
             }
@@ -345,11 +350,11 @@ impl Builder<'_> {
         column[axis] = output;
         let outside: Vec<i64> = rows.iter().map(|row| row.is_empty().into()).collect();
         let some_outside = outside.contains(&1);
-        let outside = Operand::from(Tensor::ints(ElementType::Bool, column, outside).with_fixed(false));
+        let outside = Operand::from(Tensor::ints(ElementType::Bool, column.clone(), outside).with_fixed(false));
+        let most = rows.iter().map(Row::len).max().unwrap_or(0);
         let y = if rows.iter().all(|row| matches!(row[..], [] | [(_, 1.0)])) {
-            let places = rows.iter().map(|row| row.first().map_or(0, |&(place, _)| place as i64)).collect();
-            let places = Tensor::ints(ElementType::I64, [output], places).with_fixed(false);
-            self.gather(x, axis, &places.into())?
+            let places = rows.iter().map(|row| row.first().map_or(0, |&(place, _)| place)).collect();
+            self.picked(x, axis, places)?
         } else if !x.element().is_float() {
             return Err(ErrorKind::argument(
                 "elements",
@@ -357,6 +362,8 @@ impl Builder<'_> {
                 x.element(),
             )
             .into());
+        } else if most <= FEW {
+            self.few(x, axis, rows, most, column)?
         } else {
             let matrix = Shape::from([output, input]);
             let mut weights = vec![0.0; foldable(&matrix)?];
@@ -377,5 +384,39 @@ impl Builder<'_> {
             true => self.where_(&outside, &Tensor::scalar(x.element(), extrapolation.into()).into(), &y),
             false => Ok(y),
         }
+    }
+
+    /// The elements at these places of an axis.
+    fn picked(&mut self, x: &Operand, axis: usize, places: Vec<usize>) -> Result<Operand> {
+        let (count, places) = (places.len(), places.into_iter().map(|place| place as i64).collect());
+        self.gather(x, axis, &Tensor::ints(ElementType::I64, [count], places).with_fixed(false).into())
+    }
+
+    /// The same with up to `most` elements of each row, the first of all, then the second..: what a row hasn't got isn't read, so that
+    /// an infinity or a NaN is seen by those alone that have it. `column` is the shape of a number a row.
+    fn few(&mut self, x: &Operand, axis: usize, rows: &[Row], most: usize, column: Vec<usize>) -> Result<Operand> {
+        // A row with fewer has its last one in equal parts: powers of two, which are exact.
+        let tap = |row: &Row, i: usize| match row.get(i) {
+            _ if row.is_empty() => (0, 0.0),
+            Some(&(place, weight)) if i + 1 < row.len() || row.len() == most => (place, weight),
+            _ => {
+                let (place, weight) = row[row.len() - 1];
+                let halvings = (i + 1 - row.len() + 1).min(most - row.len());
+                (place, weight * 0.5f64.powi(halvings as i32))
+            }
+        };
+        let mut sum = None;
+        for i in 0..most {
+            let (places, weights): (Vec<_>, Vec<_>) = rows.iter().map(|row| tap(row, i)).unzip();
+            let weights = weights.into_iter().map(|weight| weight as f32).collect();
+            let weights = Tensor::floats(x.element(), column.clone(), weights).with_fixed(false);
+            let part = self.picked(x, axis, places)?;
+            let part = self.binary(BinaryKind::Mul, &part, &weights.into())?;
+            sum = Some(match sum {
+                Some(sum) => self.binary(BinaryKind::Add, &sum, &part)?,
+                None => part,
+            });
+        }
+        Ok(sum.expect("rows have elements"))
     }
 }

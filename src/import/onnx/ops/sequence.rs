@@ -6,7 +6,7 @@ use crate::import::onnx::ElementType;
 use crate::import::onnx::builder::Builder;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Named, Node, Operand, Sequence};
-use crate::import::onnx::stored::sizes;
+use crate::import::onnx::stored::counts;
 use crate::import::onnx::tensor::Tensor;
 
 pub(super) fn find(op: &str) -> Option<Structure> {
@@ -133,7 +133,7 @@ fn split<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
                 }
                 (_, 1) => {
                     b.unrolled(given.len())?;
-                    let parts = sizes(&given)?.to_vec();
+                    let parts = counts(&given).ok_or_else(|| wrong(&given))?;
                     let sum = parts.iter().fold(0, |sum: usize, &part| sum.saturating_add(part));
                     if sum == size { parts } else { return Err(wrong(&given)) }
                 }
@@ -182,14 +182,18 @@ fn map<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
             Named::Sequence(sequence) => sequence.at(turn).into(),
             other => other.clone(),
         };
-        let outputs = b.inline(node, turn, body, inputs.iter().map(of).collect())?;
-        for (list, output) in lists.iter_mut().zip(outputs) {
+        let outputs = b.inline(node, turn, body, inputs.iter().map(of).collect(), |output| node.wants(output))?;
+        for (i, output) in outputs.into_iter().enumerate().filter(|(i, _)| node.wants(*i)) {
             let item = output.tensor().ok_or_else(|| node.refused("outputs of the body", "tensors", &output))?;
-            list.push(item.clone());
+            lists[i].push(item.clone());
         }
     }
     let mut outputs = Vec::new();
-    for (items, port) in lists.into_iter().zip(&body.output) {
+    for (output, (items, port)) in lists.into_iter().zip(&body.output).enumerate() {
+        if !node.wants(output) {
+            outputs.push(Named::Nothing);
+            continue;
+        }
         let element = match items.first() {
             Some(item) => item.element(),
             None => crate::import::onnx::Port::new(port)?.element,

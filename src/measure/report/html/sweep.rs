@@ -146,7 +146,7 @@ fn table(sweep: &Sweep) -> String {
                 at.batch.to_string(),
                 measured.in_flight.to_string(),
                 p50,
-                format!("{:.1} %", 50.0 * latency.uncertainty()),
+                if latency.count > 1 { format!("{:.1} %", 50.0 * latency.uncertainty()) } else { "–".into() },
                 p90,
                 p99,
                 min,

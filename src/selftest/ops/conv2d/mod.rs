@@ -1,4 +1,5 @@
 mod joined;
+mod not_finite;
 
 use super::activation::ALL;
 use crate::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind};
@@ -25,8 +26,10 @@ pub fn cases(t: &Suite) {
     adds_its_own_input(t);
     one_after_the_other(t);
     joined::cases(t);
+    not_finite::cases(t);
     too_large_for_a_texture(t);
     shared_weights(t);
+    long_loops(t);
 }
 
 #[derive(Clone, Copy)]
@@ -471,4 +474,31 @@ fn does_not_take_in_what_it_can_not(t: &Suite) {
     t.expect_fused(&after, 2);
     let expected = normalised(&reference::add(&y, &residual));
     t.check("batch norm after a residual", &after, &[&x, &residual], &expected, terms);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    let cases = [
+        Case { name: "a kernel of 279x279", x: [1, 1, 280, 280], kernel: [279; 2], out: 3, ..PLAIN },
+        Case { name: "1,500 channels of 7x7", x: [1, 1500, 8, 8], kernel: [7; 2], out: 3, ..PLAIN },
+        Case { name: "70,000 channels", x: [1, 70_000, 1, 2], out: 3, ..PLAIN },
+        Case { name: "depthwise, 269x269", x: [1, 2, 270, 270], kernel: [269; 2], out: 2, groups: 2, ..PLAIN },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+    // What is added comes before or after the parts of a sum, once.
+    let case = Case { x: [1, 1, 280, 280], kernel: [279; 2], out: 1, ..PLAIN };
+    let (x, residual) = (random(1, case.x), random(4, [1, 1, 2, 2]));
+    let graph = graph(&[&x, &residual], |graph, x| {
+        let y = graph.conv2d(x[0], case.op(true))?;
+        let y = graph.sum(y, x[1])?;
+        graph.relu(y)
+    });
+    let expected = reference::relu(&reference::add(&case.reference(&x, true), &residual));
+    t.check(
+        "a kernel of 279x279 and what follows",
+        &graph,
+        &[&x, &residual],
+        &expected,
+        Tolerance::Reduction(case.terms()),
+    );
 }

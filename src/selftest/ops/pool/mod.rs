@@ -1,3 +1,4 @@
+mod not_finite;
 pub mod volumes;
 
 use crate::DType;
@@ -28,6 +29,8 @@ pub fn cases(t: &Suite) {
     of_equal_ones_the_first(t);
     indices_of_an_image(t);
     volumes::cases(t);
+    long_loops(t);
+    not_finite::cases(t);
 }
 
 /// What an operation on images makes of signals, `[N, C, L]`.
@@ -448,4 +451,25 @@ fn indices_of_an_image(t: &Suite) {
     });
     let [values, places] = &max_pool2d_with_indices(&x, &MAX);
     t.check_outputs("places in an image", &graph, &[&x], &[values, places], Tolerance::Exact);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    for shape in [[1, 3, 257, 256], [1, 1, 1, 65_536]] {
+        let mut x = random(1, shape);
+        let last = x.data.len() - 1;
+        x.data[last] = 50.0;
+        let size = [shape[2], shape[3]];
+        let pool = Pool { size, ..MAX };
+        for (pool, tolerance) in
+            [(pool, Tolerance::Exact), (Pool { max: false, ..pool }, Tolerance::Reduction(size[0] * size[1]))]
+        {
+            let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], op(&pool)));
+            t.check(&format!("{shape:?} {pool:?}"), &graph, &[&x], &reference::pool2d(&x, &pool), tolerance);
+        }
+        let global = graph(&[&x], |graph, x| graph.pool2d(x[0], Pool2d::global(PoolKind::Average)));
+        let expected = reference::adaptive_pool2d(&x, false, [1, 1]);
+        t.check(&format!("global of {shape:?}"), &global, &[&x], &expected, Tolerance::Reduction(size[0] * size[1]));
+        check_indices(t, "a long loop", &x, &pool);
+    }
 }

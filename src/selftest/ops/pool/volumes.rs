@@ -56,7 +56,7 @@ fn pooled(x: &Tensor, kind: PoolKind, axes: &[Axis], scaled: Option<usize>, incl
         match kind {
             PoolKind::Max => {
                 let place = |at: &[usize]| at[2..].iter().zip(&sizes).fold(0, |flat, (&p, &size)| flat * size + p);
-                pixels.iter().fold((f64::NEG_INFINITY, -1.0), |best, at| {
+                pixels.iter().fold((f64::NEG_INFINITY, -1.0), |best: (f64, f64), at| {
                     let value = x.at(at);
                     let better = best.1 < 0.0 || value > best.0 || value.is_nan();
                     if better { (value, place(at) as f64) } else { best }
@@ -94,6 +94,7 @@ pub fn cases(t: &Suite) {
     by_side(t);
     volumes(t);
     adaptive_volumes(t);
+    long_loops(t);
 }
 
 fn op<const D: usize>(kind: PoolKind, windows: &Windows<D>) -> Pool<D> {
@@ -214,4 +215,20 @@ fn adaptive_volumes(t: &Suite) {
     });
     let expected = adaptive_pool(&x, PoolKind::Max, [2, 3, 4]);
     t.check_outputs("adaptive, with places", &indexed, &[&x], &[&expected[0], &expected[1]], Tolerance::Exact);
+}
+
+/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+fn long_loops(t: &Suite) {
+    // Windows of many rows, and of one.
+    for shape in [[1, 1, 41, 41, 41], [1, 2, 1, 2, 66_000]] {
+        let [size, stride] = [[shape[2], shape[3], shape[4]], [1; 3]];
+        let windows =
+            Windows { size, stride, dilation: [1; 3], pads: [[0; 2]; 3], ceil_mode: false, count_include_pad: true };
+        for kind in [PoolKind::Max, PoolKind::Average] {
+            let mut x = numbers(kind, &shape);
+            let last = x.data.len() - 1;
+            x.data[last] = 50.0;
+            check(t, &x, kind, &windows);
+        }
+    }
 }

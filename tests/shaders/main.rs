@@ -1,4 +1,9 @@
-//! Every shader is WGSL as it stands, and as the plans of all networks specialise it; and what it declares is what is bound.
+//! Every shader is WGSL as it stands, and as the plans of all networks specialise it, to browsers' compiler and to the backends that
+//! this machine hasn't got too; and what it declares is what is bound.
+
+mod backends;
+mod uniform;
+mod wgsl;
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
@@ -83,6 +88,8 @@ fn every_file_is_valid_as_it_stands() {
         }
         let module = parse(name, &text);
         validate(name, &text, &module, Capabilities::all());
+        let faults = [wgsl::faults(&text), uniform::faults(&text, &module)].concat();
+        assert!(faults.is_empty(), "{name}: {faults:#?}");
         let computing = module.entry_points.iter().filter(|entry| entry.stage == ShaderStage::Compute);
         let computing: Vec<&str> = computing.map(|entry| entry.name.as_str()).collect();
         assert_eq!(computing, ["main"][..usize::from(!library)], "{name}: one entry point that computes, `main`");
@@ -166,12 +173,16 @@ fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
     let (name, text) = (shader.to_string(), shader.wgsl());
     let module = parse(&name, &text);
     let info = validate(&name, &text, &module, capabilities);
+    let faults = [wgsl::faults(&text), uniform::faults(&text, &module)].concat();
+    assert!(faults.is_empty(), "{name}: {faults:#?}");
     let constants = shader.overrides().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     for entry in &module.entry_points {
-        let entry = Some((entry.stage, entry.name.as_str()));
-        let processed = naga::back::pipeline_constants::process_overrides(&module, &info, entry, &constants);
+        let which = Some((entry.stage, entry.name.as_str()));
+        let processed = naga::back::pipeline_constants::process_overrides(&module, &info, which, &constants);
         let (constant, _) = processed.unwrap_or_else(|error| panic!("{name}: {error}"));
-        validate(&name, &text, &constant, capabilities);
+        let info = validate(&name, &text, &constant, capabilities);
+        let refusals = backends::refusals(&text, &constant, &info, entry.stage, &entry.name);
+        assert!(refusals.is_empty(), "{name}: {refusals:#?}");
     }
     module
 }
@@ -179,6 +190,7 @@ fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
 fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMap<Shader, (Vec<Bound>, usize)>) {
     let mut dispatch = |dispatch: &Dispatch, resources: &[Resource]| {
         let name = dispatch.shader.to_string();
+        assert!(!dispatch.shader.is_guarded(), "{which}: `ops::is_ours` doesn't know the operation of {name}");
         let (declared, uniforms) = seen.entry(dispatch.shader.clone()).or_insert_with(|| {
             let module = validated(&dispatch.shader, capabilities);
             declared(&name, &module)

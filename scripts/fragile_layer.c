@@ -1,0 +1,66 @@
+// A Vulkan layer that hides from the application that the driver keeps shaders within their buffers and images, so that it doesn't
+// ask for that: an access outside is an error then, which validation reports. `scripts/test-drivers.sh` builds it.
+//
+// It keeps the functions of the instance that was made last. Those of all instances are the same here: a driver and another layer.
+
+#include <string.h>
+#include <vulkan/vk_layer.h>
+#include <vulkan/vulkan.h>
+
+#define EXPORT __attribute__((visibility("default")))
+
+static PFN_vkGetInstanceProcAddr next;
+static PFN_vkGetPhysicalDeviceFeatures features;
+static PFN_vkGetPhysicalDeviceFeatures2 features2;
+
+static VKAPI_ATTR VkResult VKAPI_CALL create(const VkInstanceCreateInfo *info, const VkAllocationCallbacks *allocator,
+                                             VkInstance *instance) {
+    VkLayerInstanceCreateInfo *link = (VkLayerInstanceCreateInfo *)info->pNext;
+    while (link && !(link->sType == VK_STRUCTURE_TYPE_LOADER_INSTANCE_CREATE_INFO && link->function == VK_LAYER_LINK_INFO))
+        link = (VkLayerInstanceCreateInfo *)link->pNext;
+    if (!link) return VK_ERROR_INITIALIZATION_FAILED;
+    next = link->u.pLayerInfo->pfnNextGetInstanceProcAddr;
+    link->u.pLayerInfo = link->u.pLayerInfo->pNext;
+    VkResult result = ((PFN_vkCreateInstance)next(VK_NULL_HANDLE, "vkCreateInstance"))(info, allocator, instance);
+    if (result != VK_SUCCESS) return result;
+    features = (PFN_vkGetPhysicalDeviceFeatures)next(*instance, "vkGetPhysicalDeviceFeatures");
+    features2 = (PFN_vkGetPhysicalDeviceFeatures2)next(*instance, "vkGetPhysicalDeviceFeatures2");
+    return result;
+}
+
+static VKAPI_ATTR void VKAPI_CALL hide(VkPhysicalDevice device, VkPhysicalDeviceFeatures *found) {
+    features(device, found);
+    found->robustBufferAccess = VK_FALSE;
+}
+
+static VKAPI_ATTR void VKAPI_CALL hide2(VkPhysicalDevice device, VkPhysicalDeviceFeatures2 *found) {
+    features2(device, found);
+    found->features.robustBufferAccess = VK_FALSE;
+    for (VkBaseOutStructure *other = found->pNext; other; other = other->pNext) {
+        if (other->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ROBUSTNESS_2_FEATURES_EXT) {
+            ((VkPhysicalDeviceRobustness2FeaturesEXT *)other)->robustBufferAccess2 = VK_FALSE;
+            ((VkPhysicalDeviceRobustness2FeaturesEXT *)other)->robustImageAccess2 = VK_FALSE;
+        } else if (other->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_IMAGE_ROBUSTNESS_FEATURES) {
+            ((VkPhysicalDeviceImageRobustnessFeatures *)other)->robustImageAccess = VK_FALSE;
+        } else if (other->sType == VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES) {
+            ((VkPhysicalDeviceVulkan13Features *)other)->robustImageAccess = VK_FALSE;
+        }
+    }
+}
+
+EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetInstanceProcAddr(VkInstance instance, const char *name) {
+    if (!strcmp(name, "vkGetInstanceProcAddr")) return (PFN_vkVoidFunction)vkGetInstanceProcAddr;
+    if (!strcmp(name, "vkCreateInstance")) return (PFN_vkVoidFunction)create;
+    if (!strcmp(name, "vkGetPhysicalDeviceFeatures")) return (PFN_vkVoidFunction)hide;
+    if (!strcmp(name, "vkGetPhysicalDeviceFeatures2") || !strcmp(name, "vkGetPhysicalDeviceFeatures2KHR"))
+        return (PFN_vkVoidFunction)hide2;
+    return next ? next(instance, name) : NULL;
+}
+
+EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *interface) {
+    interface->loaderLayerInterfaceVersion = 2;
+    interface->pfnGetInstanceProcAddr = vkGetInstanceProcAddr;
+    interface->pfnGetDeviceProcAddr = NULL;
+    interface->pfnGetPhysicalDeviceProcAddr = NULL;
+    return VK_SUCCESS;
+}

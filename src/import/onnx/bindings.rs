@@ -1,0 +1,163 @@
+//! What the user of a file says of its open sizes.
+
+use super::{Port, Size, stored};
+use crate::error::{ErrorKind, Result};
+use crate::{Data, Shape};
+use std::collections::{BTreeSet, HashMap};
+
+/// What a network leaves open, and its user says: see [`Onnx::graph`](super::Onnx::graph). A name that the network
+/// doesn't have is an error there.
+///
+/// ```
+/// use shadernet::import::onnx::Bindings;
+/// let bindings = Bindings::new().batch(8).size("sequence", 128);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Bindings {
+    batch: Option<usize>,
+    sizes: HashMap<String, usize>,
+    shapes: HashMap<String, Shape>,
+    values: HashMap<String, (Shape, Data)>,
+}
+
+impl Bindings {
+    /// Nothing is said: the batch is 1.
+    pub fn new() -> Bindings {
+        Bindings::default()
+    }
+
+    /// The first size of every input that leaves it open. Where none does, only 1 serves, and a first size that one has.
+    #[must_use]
+    pub fn batch(self, batch: usize) -> Bindings {
+        Bindings { batch: Some(batch), ..self }
+    }
+
+    /// All open sizes of that name.
+    #[must_use]
+    pub fn size(mut self, name: impl Into<String>, size: usize) -> Bindings {
+        self.sizes.insert(name.into(), size);
+        self
+    }
+
+    /// The shape of an input.
+    #[must_use]
+    pub fn shape(mut self, input: impl Into<String>, shape: impl Into<Shape>) -> Bindings {
+        self.shapes.insert(input.into(), shape.into());
+        self
+    }
+
+    /// The values of an input, which the graph then has no more: what shapes, axes or weights are computed from must be known
+    /// when it is built. (An input without elements is known already, and no graph has it.)
+    #[must_use]
+    pub fn values(mut self, input: impl Into<String>, shape: impl Into<Shape>, data: impl Into<Data>) -> Bindings {
+        self.values.insert(input.into(), (shape.into(), data.into()));
+        self
+    }
+
+    /// Whether the values of that input are said.
+    pub fn has_values(&self, input: &str) -> bool {
+        self.values.contains_key(input)
+    }
+
+    pub(super) fn values_of(&self, input: &str) -> Option<&(Shape, Data)> {
+        self.values.get(input)
+    }
+
+    fn given(&self, input: &Port) -> Option<&Shape> {
+        self.shapes.get(&input.name).or_else(|| self.values.get(&input.name).map(|(shape, _)| shape))
+    }
+
+    /// The same with a size for each name that something is said of: by itself, by the shape of an input, or by the batch, where an
+    /// input's first size has that name.
+    ///
+    /// An error if something is said of what these inputs don't have.
+    pub(super) fn resolved<'a>(&self, inputs: &'a [Port]) -> Result<Bindings> {
+        let names = || inputs.iter().map(|input| &input.name);
+        let all = || inputs.iter().flat_map(|input| input.sizes.iter().flatten());
+        let sizes = || all().filter_map(|size| if let Size::Named(name) = size { Some(name) } else { None });
+        if let Some(name) = self.sizes.keys().filter(|name| !sizes().any(|known| known == *name)).min() {
+            return Err(unknown("size", sizes(), name).into());
+        }
+        let bound = self.shapes.keys().chain(self.values.keys());
+        if let Some(name) = bound.filter(|name| !names().any(|known| known == *name)).min() {
+            return Err(unknown("input", names(), name).into());
+        }
+        let mut resolved = self.clone();
+        for (input, shape) in inputs.iter().filter_map(|input| Some((input, self.given(input)?))) {
+            for (size, &given) in input.sizes.iter().flatten().zip(shape.iter()) {
+                let Size::Named(name) = size else { continue };
+                let said = *resolved.sizes.entry(name.clone()).or_insert(given);
+                if self.sizes.contains_key(name) && said != given {
+                    let wanted = format!("{given}, as the shape of input \"{}\" is {shape}", input.name);
+                    return Err(ErrorKind::argument(format!("size \"{name}\""), wanted, said).into());
+                }
+            }
+        }
+        let first = |input: &'a Port| input.sizes.as_ref().and_then(|sizes| sizes.first());
+        let batch = self.batch.unwrap_or(1);
+        for size in inputs.iter().filter_map(first) {
+            if let Size::Named(name) = size {
+                resolved.sizes.entry(name.clone()).or_insert(batch);
+            }
+        }
+        let takes = |input: &'a Port| match (resolved.given(input), first(input)) {
+            (Some(shape), _) => shape.first() == Some(&batch),
+            (None, Some(Size::Fixed(size))) => *size == batch,
+            (None, Some(Size::Named(name))) => resolved.sizes[name] == batch,
+            (None, Some(Size::Open)) => true,
+            (None, None) => false,
+        };
+        if batch != 1 && !inputs.iter().any(takes) {
+            let port = |input: &Port| format!("{} {}", input.name, text(input.sizes.as_deref().unwrap_or_default()));
+            let ports = inputs.iter().map(port).collect::<Vec<_>>().join(", ");
+            let wanted = format!("1: no input leaves its first size to it ({ports})");
+            return Err(ErrorKind::argument("batch", wanted, batch).into());
+        }
+        Ok(resolved)
+    }
+
+    /// The shape of an input with all that is said here.
+    pub(super) fn shape_of(&self, input: &Port) -> Result<Shape> {
+        let given = self.given(input);
+        let argument = || format!("input \"{}\"", input.name);
+        let Some(sizes) = &input.sizes else {
+            let missing = || ErrorKind::argument(argument(), "its shape: the file doesn't say it", "none");
+            return Ok(given.cloned().ok_or_else(missing)?);
+        };
+        if let Some(given) = given {
+            let fits = |(size, &given): (&Size, &usize)| !matches!(size, Size::Fixed(size) if *size != given);
+            if given.len() != sizes.len() || !sizes.iter().zip(given.iter()).all(fits) {
+                return Err(ErrorKind::argument(argument(), text(sizes), given).into());
+            }
+            stored::countable(given)?;
+            return Ok(given.clone());
+        }
+        let size = |(axis, size): (usize, &Size)| match size {
+            Size::Fixed(size) => Ok(*size),
+            Size::Named(name) if self.sizes.contains_key(name) => Ok(self.sizes[name]),
+            Size::Open if axis == 0 => Ok(self.batch.unwrap_or(1)),
+            Size::Named(name) => Err(ErrorKind::argument(argument(), format!("a size for \"{name}\""), text(sizes))),
+            Size::Open => Err(ErrorKind::argument(argument(), "its shape", text(sizes))),
+        };
+        let shape: Shape = sizes.iter().enumerate().map(size).collect::<Result<Vec<_>, _>>()?.into();
+        Ok(stored::sizes(&shape.iter().map(|&size| size as i64).collect::<Vec<_>>())?)
+    }
+}
+
+/// An error about a name that isn't one of these.
+pub(super) fn unknown<'a>(what: &str, names: impl Iterator<Item = &'a String>, got: &str) -> ErrorKind {
+    let names: Vec<String> = names.collect::<BTreeSet<_>>().into_iter().map(|name| format!("\"{name}\"")).collect();
+    let wanted =
+        if names.is_empty() { "none: the file names none".to_owned() } else { format!("one of {}", names.join(", ")) };
+    ErrorKind::argument(what, wanted, format!("\"{got}\""))
+}
+
+/// Sizes as `[batch, 3, 224, 224]`.
+fn text(sizes: &[Size]) -> String {
+    let size = |size: &Size| match size {
+        Size::Fixed(size) => size.to_string(),
+        Size::Named(name) => name.clone(),
+        Size::Open => "?".to_owned(),
+    };
+    format!("[{}]", sizes.iter().map(size).collect::<Vec<_>>().join(", "))
+}

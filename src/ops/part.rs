@@ -1,0 +1,101 @@
+//! A convolution's loops over taps and channels, divided where a device ends loops early: each dispatch adds its part of the products to
+//! what the ones before it have left in the output.
+
+use crate::kernel::{Caps, looped, plain};
+use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
+
+/// The products of one dispatch: a range of the kernel's planes, of the rows in each, and of the channels under each tap. Rows are
+/// never divided. In WGSL: the members of `Params` from `from_plane` to `ends`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub(crate) struct Part {
+    from: [u32; 3],
+    to: [u32; 3],
+    /// 1 in the part that starts from the bias and adds the residual; the others start from the output.
+    begins: u32,
+    /// 1 in the part that ends with the activation.
+    ends: u32,
+}
+
+/// The loops over a kernel of so many planes, rows and taps in a row, and over the channels under each tap.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Loops {
+    pub(crate) planes: usize,
+    pub(crate) rows: usize,
+    pub(crate) taps: usize,
+    pub(crate) channels: usize,
+}
+
+impl Loops {
+    fn iterations(&self, planes: usize, rows: usize, channels: usize) -> usize {
+        looped(planes, looped(rows, looped(self.taps, plain(channels)))).all
+    }
+
+    /// The parts, in the order of their dispatches, each with the iterations of an invocation's loops. `others`: the iterations of
+    /// loops beside these.
+    pub(crate) fn parts(&self, others: usize, caps: &Caps) -> Vec<(Part, usize)> {
+        let most = (caps.max_loop_iterations as usize).saturating_sub(others);
+        let fitting = |all: usize, iterations: &dyn Fn(usize) -> usize| {
+            // Iterations grow with the size.
+            let fits = |size: &usize| iterations(*size) <= most;
+            if fits(&all) { all } else { (1..all).rev().find(fits).unwrap_or(1) }
+        };
+        let channels = fitting(self.channels, &|channels| self.iterations(1, 1, channels));
+        let rows = fitting(self.rows, &|rows| self.iterations(1, rows, channels));
+        let planes = fitting(self.planes, &|planes| self.iterations(planes, rows, channels));
+        let iterations = self.iterations(planes, rows, channels) + others;
+        let mut parts = Vec::new();
+        for plane in ranges(self.planes, planes) {
+            for row in ranges(self.rows, rows) {
+                for channel in ranges(self.channels, channels) {
+                    let [from, to] = [[plane.start, row.start, channel.start], [plane.end, row.end, channel.end]];
+                    let [from, to] = [from, to].map(|place| place.map(|v| v as u32));
+                    parts.push((Part { from, to, begins: 0, ends: 0 }, iterations));
+                }
+            }
+        }
+        // None of these sizes is 0.
+        if let Some((part, _)) = parts.first_mut() {
+            part.begins = 1;
+        }
+        if let Some((part, _)) = parts.last_mut() {
+            part.ends = 1;
+        }
+        parts
+    }
+}
+
+/// `0..all` in ranges of at most so many.
+pub(crate) fn ranges(all: usize, each: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    (0..all).step_by(each).map(move |start| start..(start + each).min(all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_each_product_once_and_end_in_time() {
+        let loops = Loops { planes: 3, rows: 5, taps: 7, channels: 11 };
+        for max_loop_iterations in [60, 100, 500, 1000, u32::MAX] {
+            let parts = loops.parts(2, &Caps { max_loop_iterations, ..Caps::portable() });
+            let mut seen = [[[0; 11]; 5]; 3];
+            for (part, iterations) in &parts {
+                assert!(*iterations <= max_loop_iterations as usize, "{iterations} of {max_loop_iterations}");
+                for (plane, rows) in seen.iter_mut().enumerate() {
+                    for (row, channels) in rows.iter_mut().enumerate() {
+                        for (channel, times) in channels.iter_mut().enumerate() {
+                            let at = [plane, row, channel].map(|v| v as u32);
+                            *times += u32::from((0..3).all(|i| (part.from[i]..part.to[i]).contains(&at[i])));
+                        }
+                    }
+                }
+            }
+            assert_eq!(seen, [[[1; 11]; 5]; 3], "{max_loop_iterations}");
+            assert_eq!(parts.iter().map(|(part, _)| part.begins).sum::<u32>(), 1);
+            assert!(parts[0].0.begins == 1 && parts[parts.len() - 1].0.ends == 1);
+        }
+        assert_eq!(loops.parts(2, &Caps::portable()).len(), 1);
+    }
+}

@@ -1,0 +1,78 @@
+//! What kernels promise: anybody may write an operation, and shaders without guards rely on the memory that they are given.
+
+use super::{Home, PlannedStep, Planner};
+use crate::error::{ErrorKind, Result};
+use crate::graph::Node;
+use crate::kernel::{Binding, Kernel, Layout, Packed, Place};
+use crate::plan::memory::SlotKind;
+
+/// Checks that a kernel has a layout for each input and output of its node and binds no others.
+pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
+    let count = |what: &str, wanted: usize, got: usize| match wanted == got {
+        true => Ok(()),
+        false => Err(ErrorKind::argument(format!("the layouts that its kernel {what}"), wanted, got)),
+    };
+    let (inputs, outputs) = (node.inputs.len(), node.outputs.len());
+    count("reads", inputs, kernel.reads.len())?;
+    count("writes", outputs, kernel.writes.len())?;
+    if kernel.dispatches.is_empty() && (inputs, outputs) != (1, 1) {
+        let got = format!("{inputs} and {outputs}");
+        return Err(ErrorKind::argument("a kernel without dispatches", "one input and one output", got));
+    }
+    let wrong = |binding: &&Binding| match **binding {
+        Binding::Input(i) | Binding::Residual(i) | Binding::Update(i) => i >= inputs,
+        Binding::Output(i) => i >= outputs,
+        Binding::Weight(_) | Binding::Scratch { .. } => false,
+    };
+    match kernel.dispatches.iter().flat_map(|dispatch| &dispatch.bindings).find(wrong) {
+        None => Ok(()),
+        Some(binding) => {
+            let wanted = format!("one of {inputs} inputs and {outputs} outputs");
+            Err(ErrorKind::argument("a binding of its kernel", wanted, format!("{binding:?}")))
+        }
+    }
+}
+
+/// The memory of weights.
+pub(super) fn held(packed: &Packed) -> SlotKind {
+    match packed.place {
+        Place::Buffer => SlotKind::Buffer(packed.bytes()),
+        Place::Texture => SlotKind::Texture(packed.texels.1 as u32, packed.texels.0 as u32),
+    }
+}
+
+impl Planner<'_> {
+    /// Adds a step, unless it dispatches nothing. An error if a dispatch counts on more memory than there is where it is sent: a view
+    /// that is larger than what it shows, or a state updated in a layout that it doesn't have.
+    pub(super) fn push(&mut self, step: PlannedStep) -> Result<()> {
+        let mut uses = step.dispatches.iter().flat_map(|(_, uses)| uses);
+        if let Some(used) = uses.find(|used| !holds(self.memory(&used.home), used.kind)) {
+            let (wanted, got) = (format!("{:?}", used.kind), format!("{:?}", self.memory(&used.home)));
+            return Err(ErrorKind::argument("the memory of a value", wanted, got).at(step.op, step.node));
+        }
+        if !step.dispatches.is_empty() {
+            self.steps.push(step);
+        }
+        Ok(())
+    }
+
+    fn memory(&self, home: &Home) -> SlotKind {
+        let port = |value| self.kind(value, Layout::ROWS);
+        match home {
+            &Home::Input(i) => port(self.graph.inputs()[i].value),
+            &Home::Output(i) => port(self.graph.outputs()[i].1),
+            &Home::State(i) => port(self.graph.states()[i].value),
+            Home::Weight(packed) => held(packed),
+            &Home::Slot(need) => self.needs[need].kind,
+        }
+    }
+}
+
+/// Whether memory is as large as a use counts on.
+fn holds(memory: SlotKind, used: SlotKind) -> bool {
+    match (memory, used) {
+        (SlotKind::Buffer(memory), SlotKind::Buffer(used)) => used <= memory,
+        (SlotKind::Texture(width, height), SlotKind::Texture(w, h)) => w <= width && h <= height,
+        _ => false,
+    }
+}

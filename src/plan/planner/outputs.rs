@@ -1,0 +1,63 @@
+//! Outputs: what of them kernels write in place, and what is copied.
+
+use super::{Held, Home, PlannedStep, Planner};
+use crate::error::Result;
+use crate::graph::Value;
+use crate::graph::op::{Cost, Io};
+use crate::kernel::Layout;
+use crate::ops::convert::convert;
+
+impl Planner<'_> {
+    /// The outputs of the graph that this value is.
+    pub(super) fn outputs(&self, value: Value) -> impl Iterator<Item = usize> + use<'_> {
+        self.graph.outputs().iter().enumerate().filter(move |(_, (_, v))| *v == value).map(|(i, _)| i)
+    }
+
+    /// The output of the graph that this value is, or that is only another view of it, which nobody else reads.
+    pub(super) fn output(&self, value: Value) -> Option<usize> {
+        if let Some(output) = self.outputs(value).next() {
+            return Some(output);
+        }
+        let mut readers = self.graph.nodes().iter().filter(|node| node.inputs.contains(&value));
+        let (node, None) = (readers.next()?, readers.next()) else { return None };
+        let (&[_], &[view]) = (&node.inputs[..], &node.outputs[..]) else { return None };
+        let shapes = [value, view].map(|value| [self.shape(value).clone()]);
+        let dtypes = self.graph.input_dtypes(node);
+        let io = Io { inputs: &shapes[0], outputs: &shapes[1], dtypes: &dtypes };
+        let is_view = node.op.cost(&io).moves == Some(0);
+        let whole = self.shape(view).elements() == self.shape(value).elements();
+        self.output(view).filter(|_| is_view && whole)
+    }
+
+    /// Writes the outputs that a value is, as far as no kernel wrote them in place: in another layout, or asked for twice.
+    pub(super) fn write_outputs(&mut self, value: Value, step: &mut PlannedStep) {
+        let missing: Vec<usize> = self.outputs(value).filter(|&output| !self.written[output]).collect();
+        for output in missing {
+            self.deliver(value, Home::Output(output), step);
+            self.written[output] = true;
+        }
+    }
+
+    /// Writes a value in rows where somebody outside finds it.
+    pub(super) fn deliver(&mut self, value: Value, home: Home, step: &mut PlannedStep) {
+        let held = &self.held[&value];
+        let one_way = held.iter().find(|held| convert(self.shape(value), held.layout, Layout::ROWS).is_some());
+        let from = one_way.unwrap_or(&held[0]).clone();
+        let from = self.touch(from);
+        self.convert(value, &from, Held { layout: Layout::ROWS, home }, step);
+    }
+
+    /// Outputs that are inputs or constants themselves.
+    pub(super) fn remaining_outputs(&mut self) -> Result<()> {
+        let shapes = self.shapes;
+        let some = |(_, value): &&(String, Value)| shapes[value.0 as usize].elements() > 0;
+        for (name, value) in self.graph.outputs().iter().filter(some) {
+            self.hold_constant(*value);
+            let cost = Cost::copy(self.shape(*value).elements() as u64, 0);
+            let mut step = PlannedStep::copy("output", name.clone(), cost);
+            self.write_outputs(*value, &mut step);
+            self.push(step)?;
+        }
+        Ok(())
+    }
+}

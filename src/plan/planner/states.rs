@@ -1,0 +1,116 @@
+//! States: what a frame leaves there is written last, or in the place of the old content where nobody reads that any more.
+
+use super::{Held, Home, PlannedStep, Planner};
+use crate::error::{ErrorKind, Result};
+use crate::graph::op::Cost;
+use crate::graph::{Node, Value};
+use crate::kernel::{Kernel, Layout};
+
+impl Planner<'_> {
+    /// Checks that what states are to hold has their shapes for this batch too.
+    pub(super) fn check_updates(&self) -> Result<()> {
+        for &(state, value) in self.graph.updates() {
+            let state = &self.graph.states()[state];
+            let (wanted, got) = (self.shape(state.value), self.shape(value));
+            if wanted != got {
+                return Err(ErrorKind::argument(format!("state \"{}\"", state.name), wanted, got).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The states that are to hold this value.
+    pub(super) fn states(&self, value: Value) -> impl Iterator<Item = usize> + use<'_> {
+        self.graph.updates().iter().filter(move |(_, next)| *next == value).map(|&(state, _)| state)
+    }
+
+    /// A state that is to hold this value, if it can be written now: neither the step being planned reads the old content through
+    /// one of `reads` nor anybody later.
+    pub(super) fn free_state(&self, value: Value, reads: &[Home]) -> Option<usize> {
+        let free = |&state: &usize| {
+            let old = self.graph.states()[state].value;
+            !self.updated[state]
+                && !reads.iter().any(|home| home.is_state(state))
+                && !self.is_read_later(state)
+                && self.outputs(old).all(|output| self.written[output])
+        };
+        self.states(value).find(free)
+    }
+
+    /// Whether steps that aren't planned yet read what lies in a state now.
+    fn is_read_later(&self, state: usize) -> bool {
+        let unread = |value: &Value| self.unread.get(value).is_some_and(|&times| times > 0);
+        self.held.iter().any(|(value, held)| unread(value) && held.iter().any(|held| held.home.is_state(state)))
+    }
+
+    /// Notes that a state holds what it is to hold from the step being planned on.
+    pub(super) fn set_updated(&mut self, state: usize, value: Value) {
+        self.updated[state] = true;
+        *self.unread.entry(value).or_default() -= 1;
+    }
+
+    /// A place for the output of a kernel that changes its input `input`: the state itself, if that is what it changes; else new
+    /// memory, with a copy of the input in it.
+    pub(super) fn write_over(
+        &mut self,
+        (node, kernel, input): (&Node, &Kernel, usize),
+        reads: &mut [Home],
+        step: &mut PlannedStep,
+    ) -> Home {
+        let (value, layout) = (node.outputs[0], kernel.writes[0]);
+        let same = |state: &usize| !self.updated[*state] && reads[input].is_state(*state);
+        let own = self.states(value).find(same);
+        if let Some(state) = own {
+            let (before, rest) = reads.split_at_mut(input);
+            let others = before.iter_mut().chain(&mut rest[1..]);
+            self.keep(state, others.collect(), step);
+            self.set_updated(state, value);
+            self.hold(value, layout, Home::State(state));
+            return Home::State(state);
+        }
+        let home = self.write(value, layout, reads);
+        let [from, to] = [&reads[input], &home].map(|home| Held { layout, home: home.clone() });
+        self.convert(value, &from, to, step);
+        home
+    }
+
+    /// Moves the old content of a state out of the way of what is about to be written there, as far as it is read yet: by outputs, by
+    /// `reads` of the step being planned, by later steps.
+    fn keep(&mut self, state: usize, reads: Vec<&mut Home>, step: &mut PlannedStep) {
+        let old = self.graph.states()[state].value;
+        self.write_outputs(old, step);
+        let reads: Vec<&mut Home> = reads.into_iter().filter(|home| home.is_state(state)).collect();
+        if reads.is_empty() && !self.is_read_later(state) {
+            return;
+        }
+        let kept = self.need(old, Layout::ROWS);
+        let [from, to] = [Home::State(state), kept.clone()].map(|home| Held { layout: Layout::ROWS, home });
+        self.convert(old, &from, to, step);
+        let held = self.held.values_mut().flatten().map(|held| &mut held.home);
+        held.chain(reads).filter(|home| home.is_state(state)).for_each(|home| home.clone_from(&kept));
+    }
+
+    /// Writes the states that no kernel wrote.
+    pub(super) fn remaining_updates(&mut self) -> Result<()> {
+        for &(state, value) in self.graph.updates() {
+            self.hold_constant(value);
+            let there = self.held.get(&value).is_some_and(|held| held.iter().any(|held| held.home.is_state(state)));
+            if self.updated[state] || there || self.shape(value).elements() == 0 {
+                continue;
+            }
+            self.set_updated(state, value);
+            let cost = Cost::copy(self.shape(value).elements() as u64, 0);
+            let mut step = PlannedStep::copy("update", self.graph.states()[state].name.clone(), cost);
+            self.keep(state, Vec::new(), &mut step);
+            self.deliver(value, Home::State(state), &mut step);
+            self.push(step)?;
+        }
+        Ok(())
+    }
+}
+
+impl Home {
+    fn is_state(&self, state: usize) -> bool {
+        matches!(self, Home::State(this) if *this == state)
+    }
+}
