@@ -80,7 +80,7 @@ fn steps_are_matched_by_name_and_occurrence() {
     steps[1].name = steps[0].name.clone();
     let steps = &mut after.profile.as_mut().unwrap().steps;
     steps[1].name = steps[0].name.clone();
-    steps[0].time = steps[0].time.mul_f64(1.15);
+    steps[0].time = steps[0].time.mul_f64(1.08);
     steps[1].time = steps[1].time.mul_f64(1.25);
     steps[2].time = steps[2].time.mul_f64(0.8);
     steps[3].name = "new".into();

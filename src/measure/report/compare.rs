@@ -128,14 +128,23 @@ impl Change {
     }
 }
 
-/// A median, and the shortest times of both halves as parts of it.
+/// What is compared of something: its median, the shortest times of both halves as parts of that, the median's interval if it is known.
 #[derive(Clone, Copy)]
-struct Times(Duration, Option<[f64; 2]>);
+struct Times {
+    median: Duration,
+    shortest: Option<[f64; 2]>,
+    interval: Option<[Duration; 2]>,
+}
 
 impl Times {
+    /// Whether the intervals of the medians overlap.
+    fn overlaps(&self, other: Times) -> bool {
+        self.interval.zip(other.interval).is_some_and(|([a, b], [c, d])| a <= d && c <= b)
+    }
+
     /// The logarithms of the shortest times; those of a report that has none are the median's.
     fn logarithms(&self) -> [f64; 2] {
-        self.1.unwrap_or([1.0; 2]).map(|part| (part * self.0.as_secs_f64()).ln())
+        self.shortest.unwrap_or([1.0; 2]).map(|part| (part * self.median.as_secs_f64()).ln())
     }
 }
 
@@ -156,7 +165,7 @@ fn quantile(numbers: impl Iterator<Item = f64>, part: f64) -> f64 {
 /// The noise of a report: how far two halves of its frames lie apart, which of nine things in ten is no more. What all have in
 /// common is no noise of theirs if `common` says so. Infinite if the report doesn't say.
 fn scatter(times: &[Times], common: bool) -> f64 {
-    if times.iter().any(|times| times.1.is_none()) {
+    if times.iter().any(|times| times.shortest.is_none()) {
         return f64::INFINITY;
     }
     let apart = || times.iter().map(|times| times.logarithms()).map(|[a, b]| a - b);
@@ -203,8 +212,9 @@ impl Comparison {
     ///
     /// The noise of a report is how far two halves of its own frames lie apart. A difference means something if it is larger than
     /// [`FACTOR`](Comparison::FACTOR) times the noise of both and [`BETWEEN`](Comparison::BETWEEN). Frames may also differ by what
-    /// the load explains. What all steps have in common is taken for the machine's, up to what frames may differ by; some steps have
-    /// more of it than others, so that half of it counts as noise. Steps that were timed in different ways aren't judged.
+    /// the load explains, and the 95 % intervals of their medians mustn't overlap. What all steps have in common is taken for the
+    /// machine's, up to what frames may differ by; some steps have more of it than others, so that half of it counts as noise. Steps
+    /// that were timed in different ways aren't judged.
     pub fn of(before: &Recorded, after: &Recorded) -> Comparison {
         let mut comparison = Comparison { warnings: warnings(before, after), ..Comparison::default() };
         let noise = |pairs: &[(String, Times, Times)], common| {
@@ -225,11 +235,11 @@ impl Comparison {
         let judge = |(what, before, after): (String, Times, Times), common: f64, noise: f64| {
             let beyond = difference(before, after) - common;
             let verdict = match () {
-                () if noise.is_infinite() || beyond.abs() <= noise => Verdict::WithinNoise,
+                () if noise.is_infinite() || beyond.abs() <= noise || before.overlaps(after) => Verdict::WithinNoise,
                 () if beyond < 0.0 => Verdict::Faster,
                 () => Verdict::Slower,
             };
-            Change { what, before: before.0, after: after.0, verdict }
+            Change { what, before: before.median, after: after.median, verdict }
         };
         comparison.frames = frames.into_iter().map(|pair| judge(pair, 0.0, comparison.frame_noise)).collect();
         comparison.steps =
@@ -277,7 +287,8 @@ fn title((name, number): &Key) -> String {
 }
 
 fn frames(of: &Recorded) -> Vec<(String, Times)> {
-    let times = |of: &Distribution| Times(of.p50, of.shortest);
+    let times =
+        |of: &Distribution| Times { median: of.p50, shortest: of.shortest, interval: Some(of.median_interval) };
     let mut frames = Vec::new();
     for at in of.bench.iter().flat_map(|sweep| &sweep.batches) {
         for measured in &at.in_flight {
@@ -293,7 +304,7 @@ fn frames(of: &Recorded) -> Vec<(String, Times)> {
 fn steps(of: &Recorded) -> Vec<(String, Times)> {
     let steps = |profile: &Profile| {
         let name = |name: &str| format!("batch {}, {name}", profile.batch);
-        profile.steps.iter().map(|step| (name(&step.name), Times(step.time, step.shortest))).collect::<Vec<_>>()
+        profile.steps.iter().map(|step| (name(&step.name), Times { median: step.time, shortest: step.shortest, interval: None })).collect::<Vec<_>>()
     };
     of.profile.iter().flat_map(steps).collect()
 }
@@ -321,7 +332,7 @@ fn warnings(before: &Recorded, after: &Recorded) -> Vec<String> {
         same("method of the profile", &format!("{:?}", before.method), &format!("{:?}", after.method));
     }
     for (which, of) in [("first", before), ("second", after)] {
-        if frames(of).iter().chain(&steps(of)).any(|(_, times)| times.1.is_none()) {
+        if frames(of).iter().chain(&steps(of)).any(|(_, times)| times.shortest.is_none()) {
             warnings.push(format!("the {which} doesn't say how its times scatter, so that nothing is beyond noise"));
         }
         match &of.environment {
