@@ -485,20 +485,4 @@ fn long_loops(t: &Suite) {
         Case { name: "depthwise, 269x269", x: [1, 2, 270, 270], kernel: [269; 2], out: 2, groups: 2, ..PLAIN },
     ];
     cases.iter().for_each(|case| case.check(t));
-    // What is added comes before or after the parts of a sum, once.
-    let case = Case { x: [1, 1, 280, 280], kernel: [279; 2], out: 1, ..PLAIN };
-    let (x, residual) = (random(1, case.x), random(4, [1, 1, 2, 2]));
-    let graph = graph(&[&x, &residual], |graph, x| {
-        let y = graph.conv2d(x[0], case.op(true))?;
-        let y = graph.sum(y, x[1])?;
-        graph.relu(y)
-    });
-    let expected = reference::relu(&reference::add(&case.reference(&x, true), &residual));
-    t.check(
-        "a kernel of 279x279 and what follows",
-        &graph,
-        &[&x, &residual],
-        &expected,
-        Tolerance::Reduction(case.terms()),
-    );
 }
