@@ -87,10 +87,11 @@ impl Budget {
         known: Vec<Duration>,
         mut next: impl FnMut() -> Result<Duration>,
     ) -> Result<Vec<Duration>> {
-        let (start, count, mut times) = (Instant::now(), known.len(), known);
+        let (start, mut times) = (Instant::now(), known);
         if let Effort::Frames(frames) = self.effort {
             times.truncate(frames);
         }
+        let count = times.len();
         while !self.is_enough(&times, times.len(), start.elapsed() / (times.len() - count).max(1) as u32) {
             times.push(next()?);
         }
