@@ -21,10 +21,6 @@ fn is_finite(x: vec4<f32>) -> vec4<bool> {
     return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7f800000u)) != vec4<u32>(0x7f800000u);
 }
 
-fn is_nan(x: vec4<f32>) -> vec4<bool> {
-    return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu)) > vec4<u32>(0x7f800000u);
-}
-
 // From `a` to `b`. What counts nothing isn't read: 0 times an infinity is NaN. Not `mix`, which may subtract one from another.
 fn blend(a: vec4<f32>, b: vec4<f32>, beyond: f32) -> vec4<f32> {
     if beyond == 0.0 { return a; }

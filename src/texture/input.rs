@@ -14,7 +14,7 @@ use crate::plan::Port;
 use bytemuck::{Pod, Zeroable};
 use std::sync::Arc;
 
-const INPUT: Shader = shader!("texture_input", "texture");
+const INPUT: Shader = shader!("texture_input", "nan", "texture");
 
 pub(super) fn shaders() -> Vec<Shader> {
     (0..3u32).map(|convert| INPUT.set("CONVERT", convert)).collect()

@@ -15,7 +15,7 @@ use crate::plan::Port;
 use bytemuck::{Pod, Zeroable};
 use std::sync::Arc;
 
-const OUTPUT: Shader = shader!("texture_output", "texture");
+const OUTPUT: Shader = shader!("texture_output", "nan", "texture");
 
 /// The formats that storage textures may have, and the declaration of each.
 const STORED: [(wgpu::TextureFormat, &str); 7] = {

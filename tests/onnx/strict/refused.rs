@@ -160,9 +160,8 @@ fn values_of_attributes_are_named_with_what_is_supported() {
     );
     refused(&node(13, "Split", &["x"], &[int("axis", 9)]), &["Split \"the node\": axis"]);
     refused(&node(13, "GlobalAveragePool", &["v"], &[]).input("v", &[2, 3]), &["input: wanted 3 dimensions or more"]);
-    let training = [int("training_mode", 1)];
-    let norm = node(15, "BatchNormalization", &["x", "s", "s", "s", "s"], &training);
-    refused(&norm.initialiser(&floats("s", &[2], &[1.0; 2])), &["attribute training_mode: wanted 0, got 1"]);
+    let norm = node(8, "BatchNormalization", &["x", "s", "s", "s", "s"], &[int("spatial", 0)]);
+    refused(&norm.initialiser(&floats("s", &[2], &[1.0; 2])), &["attribute spatial: wanted 1, got 0"]);
     refused(&node(13, "Constant", &[], &[tensor("value", &list("", &[1])), int("value_int", 1)]), &["got 2"]);
 }
 

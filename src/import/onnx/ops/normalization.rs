@@ -26,19 +26,44 @@ fn batch_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     // What is learned along the way doesn't change what an inference gives.
     node.ignore(&["momentum", "consumed_inputs"]);
     let eps = node.float("epsilon", 1e-5)?;
-    // Before opset 14 outputs beside the first were those of training. Opsets 7 to 13 had no flag for it: files list them that were
-    // exported in training, and who reads none of them wants an inference.
-    let trained = node.opset < 7 && !node.flag("is_test", false)? && node.outputs() > 1;
-    if node.flag("training_mode", false)? || trained {
-        return Err(node.refused("attribute training_mode", "0", 1));
-    }
+    // Before opset 14 a node that lists more than one output is in training. A flag said before opset 7 that it isn't.
+    let lists = node.opset < 14 && node.outputs() > 1;
+    let training = if node.opset < 7 {
+        !node.flag("is_test", false)? && lists
+    } else {
+        node.flag("training_mode", false)? || lists
+    };
     if !node.flag("spatial", true)? {
         return Err(node.refused("attribute spatial", "1", 0));
     }
     let part = |i: usize, name| b.weights(name, node.input(i)?);
     let parts = [part(1, "scale")?, part(2, "B")?, part(3, "mean")?, part(4, "var")?];
     let [weight, bias, mean, var] = parts;
+    if training {
+        return Ok(vec![by_batch_statistics(
+            b,
+            node,
+            x,
+            InstanceNorm2d::new(Some(weight), Some(bias)).eps(eps.into()),
+        )?]);
+    }
     Ok(vec![b.moved(BatchNorm2d::new(weight, bias, mean, var).eps(eps.into()), &[x])?])
+}
+
+/// Normalised by what the batch itself has: as one image, whose channels hold all images.
+fn by_batch_statistics(b: &mut Builder, node: &Node, x: &Operand, norm: InstanceNorm2d) -> Result<Operand> {
+    let shape = b.shape(x);
+    if shape.len() < 2 {
+        return Err(node.refused("X", "2 dimensions or more", &shape));
+    }
+    let channels = shape[1];
+    // Its own inverse: the first two dimensions change places.
+    let order: Vec<usize> = [1, 0].into_iter().chain(2..shape.len()).collect();
+    let turned = b.transpose(x, &order)?;
+    let image = b.reshape(&turned, [1, channels, 1, shape.elements() / channels.max(1)])?;
+    let y = b.moved(norm, &[&image])?;
+    let y = b.reshape(&y, b.shape(&turned))?;
+    b.transpose(&y, &order)
 }
 
 fn instance_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
