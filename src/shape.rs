@@ -1,5 +1,6 @@
 //! The shape of a tensor: its sizes, outermost first, stored row-major.
 
+use crate::error::ErrorKind;
 use std::fmt;
 use std::ops::Deref;
 
@@ -11,7 +12,30 @@ pub const BATCH: usize = usize::MAX;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Shape(Vec<usize>);
 
+/// A tensor may not have more elements: no device holds as many, and neither products of its sizes nor its bits overflow.
+const MOST_ELEMENTS: usize = {
+    let (most, counted): (u64, u64) = (1 << 40, usize::MAX as u64 / 64);
+    if most < counted { most as usize } else { counted as usize }
+};
+
+/// Nor more dimensions: operations take 8 at most, between them a file may have a few more.
+const MOST_DIMENSIONS: usize = 64;
+
 impl Shape {
+    /// An error if there are more elements or dimensions than anybody counts.
+    pub(crate) fn countable(&self) -> Result<(), ErrorKind> {
+        // Zeros may stand beside sizes whose product is beyond all bounds.
+        let product = self.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));
+        match product.filter(|&product| product <= MOST_ELEMENTS && self.len() <= MOST_DIMENSIONS) {
+            Some(_) => Ok(()),
+            None => {
+                let (wanted, got) = (format!("{MOST_DIMENSIONS} dimensions and 2^40 elements at most"), self.len());
+                let got = if got > MOST_DIMENSIONS { format!("{got} dimensions") } else { self.to_string() };
+                Err(ErrorKind::argument("shape", wanted, got))
+            }
+        }
+    }
+
     /// The number of elements: the product of the sizes (1 for a scalar; `usize::MAX` if it is beyond that).
     pub fn elements(&self) -> usize {
         self.0.iter().fold(1, |product, &size| product.saturating_mul(size))

@@ -276,7 +276,9 @@ impl Graph {
         }
         for node in &self.nodes {
             let inputs: Vec<Shape> = node.inputs.iter().map(|v| shapes[v.0 as usize].clone()).collect();
-            let outputs = node.op.output_shapes(&inputs).map_err(|kind| kind.at(node.op.name(), node.name.clone()))?;
+            let outputs = check_elements(&inputs)
+                .and_then(|()| node.op.output_shapes(&inputs))
+                .map_err(|kind| kind.at(node.op.name(), node.name.clone()))?;
             for (value, shape) in node.outputs.iter().zip(outputs) {
                 shapes[value.0 as usize] = shape;
             }
@@ -346,8 +348,9 @@ impl Graph {
     }
 }
 
-/// Checks that no tensor is empty: there would be nothing to bind.
+/// Checks that no tensor is empty, as there would be nothing to bind, or so large that sizes computed from its own overflow.
 fn check_elements(shapes: &[Shape]) -> Result<(), ErrorKind> {
+    shapes.iter().try_for_each(Shape::countable)?;
     match shapes.iter().find(|shape| shape.elements() == 0) {
         None => Ok(()),
         Some(shape) => Err(ErrorKind::Unsupported(format!("a tensor without elements, {shape}"))),
@@ -376,7 +379,11 @@ mod tests {
         assert!(error.contains("without elements, [1, 0]"), "{error}");
         let none = Weights::seeded(0).get("none", [0, 3]).unwrap();
         assert!(graph.linear(y, none, None).is_err());
-        // More elements than a machine word counts are refused by the limits, not by a panic.
-        assert!(graph.shape(y, usize::MAX / 2).unwrap().elements() == usize::MAX);
+        // More elements than anybody counts are refused where sizes are computed, before those overflow.
+        let error = graph.shape(y, usize::MAX / 2).unwrap_err().to_string();
+        assert!(error.contains("2^40 elements at most, got [9223372036854775807, 3]"), "{error}");
+        let large = graph.input("large", [1 << 20, 1 << 20]);
+        let error = graph.concat(&[large, large], 0).and_then(|y| graph.concat(&[y, y], 0)).unwrap_err().to_string();
+        assert!(error.contains("2^40 elements at most, got [2097152, 1048576]"), "{error}");
     }
 }

@@ -129,7 +129,7 @@ impl Bindings {
             if given.len() != sizes.len() || !sizes.iter().zip(given.iter()).all(fits) {
                 return Err(ErrorKind::argument(argument(), text(sizes), given).into());
             }
-            stored::countable(given)?;
+            given.countable()?;
             return Ok(given.clone());
         }
         let size = |(axis, size): (usize, &Size)| match size {

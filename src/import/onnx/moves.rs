@@ -3,7 +3,6 @@
 use super::builder::Builder;
 use super::element::ElementType;
 use super::node::Operand;
-use super::stored;
 use super::tensor::{Tensor, made_of};
 use super::views::View;
 use crate::error::{ErrorKind, Result};
@@ -38,6 +37,7 @@ impl Builder<'_> {
     pub(super) fn of(&mut self, element: ElementType, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
         let shapes: Vec<Shape> = inputs.iter().map(|operand| self.shape(operand)).collect();
         let shape = op.output_shapes(&shapes)?.swap_remove(0);
+        shape.countable()?;
         match shape.elements() {
             0 => Ok(Tensor::empty(element, shape).into()),
             _ => Ok(Operand::Device(self.push(op, inputs)?, element)),
@@ -51,7 +51,7 @@ impl Builder<'_> {
 
     pub(super) fn reshape(&mut self, x: &Operand, shape: impl Into<Shape>) -> Result<Operand> {
         let (from, shape) = (self.shape(x), shape.into());
-        stored::countable(&shape)?;
+        shape.countable()?;
         if from.elements() != shape.elements() {
             return Err(ErrorKind::argument("shape", format_args!("as many elements as {from}"), shape).into());
         }
@@ -198,6 +198,7 @@ impl Builder<'_> {
         };
         shape[axis] = hosts.iter().map(|tensor| tensor.shape[axis]).sum();
         let shape = Shape::from(shape);
+        shape.countable()?;
         made_of(&shape, &hosts)?;
         // All of a tensor's numbers below the axis lie side by side.
         let outer: usize = shape[..axis].iter().product();

@@ -128,15 +128,6 @@ enum Content {
     Fields(TensorProto),
 }
 
-/// A tensor may not have more elements: beyond what a device holds, and neither products of sizes nor their bits overflow.
-const MOST_ELEMENTS: usize = {
-    let (most, counted): (u64, u64) = (1 << 40, usize::MAX as u64 / 64);
-    if most < counted { most as usize } else { counted as usize }
-};
-
-/// Nor more dimensions: the device's operations take 8 at most, between them a few more may be.
-const MOST_DIMENSIONS: usize = 64;
-
 impl Stored {
     /// A tensor of a file, checked: its type, its shape, as many bytes as they say.
     pub(super) fn new(proto: &TensorProto, files: &Files) -> Result<Stored, ErrorKind> {
@@ -269,22 +260,8 @@ pub(super) fn counts(numbers: &[i64]) -> Option<Vec<usize>> {
 pub(super) fn sizes(dims: &[i64]) -> Result<Shape, ErrorKind> {
     let error = || ErrorKind::argument("shape", "sizes of 0 or more", format!("{dims:?}"));
     let shape = Shape::from(counts(dims).ok_or_else(error)?);
-    countable(&shape)?;
+    shape.countable()?;
     Ok(shape)
-}
-
-/// An error if a shape has more dimensions or elements than anybody counts.
-pub(super) fn countable(shape: &Shape) -> Result<(), ErrorKind> {
-    // Zeros may stand beside sizes whose product is beyond all bounds.
-    let product = shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));
-    match product.filter(|&product| product <= MOST_ELEMENTS && shape.len() <= MOST_DIMENSIONS) {
-        Some(_) => Ok(()),
-        None => {
-            let (wanted, got) = (format!("{MOST_DIMENSIONS} dimensions and 2^40 elements at most"), shape.len());
-            let got = if got > MOST_DIMENSIONS { format!("{got} dimensions") } else { shape.to_string() };
-            Err(ErrorKind::argument("shape", wanted, got))
-        }
-    }
 }
 
 fn count(proto: &TensorProto, element: ElementType) -> usize {

@@ -271,7 +271,7 @@ fn max_unpool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         sizes[axis + 2] = way.saturating_add(window.size[axis]).saturating_sub(before.saturating_add(after));
     }
     let inferred = Shape::from(sizes);
-    stored::countable(&inferred)?;
+    inferred.countable()?;
     let output = match node.optional(2) {
         Some(wanted) => stored::sizes(&b.known_ints("output_shape", wanted)?)?,
         None => inferred.clone(),

@@ -6,7 +6,7 @@ use crate::import::onnx::ElementType;
 use crate::import::onnx::builder::Builder;
 use crate::import::onnx::moves::{axes, axis};
 use crate::import::onnx::node::{Node, Operand};
-use crate::import::onnx::stored::{countable, sizes};
+use crate::import::onnx::stored::sizes;
 use crate::import::onnx::tensor::{Tensor, foldable};
 use crate::ops::Bitcast;
 use crate::{DType, Shape};
@@ -242,7 +242,7 @@ fn unsqueeze(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let list = given_axes(b, node)?.ok_or_else(missing)?;
     let mut sizes = b.shape(x).to_vec().into_iter();
     let rank = sizes.len() + list.len();
-    countable(&vec![1; rank].into())?;
+    Shape::from(vec![1; rank]).countable()?;
     let added = axes(&list, rank)?;
     let shape = (0..rank).map(|axis| if added.contains(&axis) { 1 } else { sizes.next().unwrap_or(1) });
     Ok(vec![b.reshape(x, shape.collect::<Vec<_>>())?])
