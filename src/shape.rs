@@ -22,6 +22,14 @@ const MOST_ELEMENTS: usize = {
 const MOST_DIMENSIONS: usize = 64;
 
 impl Shape {
+    /// An error if a size is beyond what tensors may have in all: then sums of sizes don't overflow.
+    pub(crate) fn addable(&self) -> Result<(), ErrorKind> {
+        match self.iter().all(|&size| size <= MOST_ELEMENTS) {
+            true => Ok(()),
+            false => Err(ErrorKind::argument("shape", "sizes of 2^40 at most", self)),
+        }
+    }
+
     /// An error if there are more elements or dimensions than anybody counts.
     pub(crate) fn countable(&self) -> Result<(), ErrorKind> {
         // Zeros may stand beside sizes whose product is beyond all bounds.
