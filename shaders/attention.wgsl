@@ -190,7 +190,7 @@ fn main(
         }
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             let e = 64u * chunk + 4u * (lane % 16u);
-            let value = sums[4u * chunk + i] * select(0.0, 1.0 / sum, sum > 0.0);
+            let value = sums[4u * chunk + i] * inverse(params, sum);
             for (var j = 0u; j < 4u && e + j < params.dv; j++) { y[at + e + j] = value[j]; }
         }
     }

@@ -168,7 +168,7 @@ fn main(
                     y[at + 4u * dv4 + 1u] = sum;
                 }
             } else {
-                value *= select(0.0, 1.0 / sum, sum > 0.0);
+                value *= inverse(params, sum);
             }
             for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { y[at + 4u * lane + j] = value[j]; }
         }

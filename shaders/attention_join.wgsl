@@ -57,7 +57,7 @@ fn main(
     workgroupBarrier();
     let total = joint[dv4].y;
     if lane < dv4 {
-        let value = sums * select(0.0, 1.0 / total, total > 0.0);
+        let value = sums * inverse(params, total);
         let at = params.y.w + row_of(params.y, n, head, params.group, pair) + 4u * lane;
         for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { y[at + j] = value[j]; }
     }

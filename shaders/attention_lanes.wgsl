@@ -98,6 +98,6 @@ fn main(
     if first + lane >= pairs { return; }
     let to = params.y.w + row_of(params.y, n, head, params.group, pair);
     for (var c = 0u; c < DV4; c++) {
-        store_y(to / params.y.z, to % params.y.z / 4u + c, sums[c] * select(0.0, 1.0 / total, total > 0.0));
+        store_y(to / params.y.z, to % params.y.z / 4u + c, sums[c] * inverse(params, total));
     }
 }

@@ -12,6 +12,8 @@
 
 const PIXELS: u32 = 4u;
 override DEPTHWISE: bool = false;
+// Texels hold channels of several groups: products with zeros that stand for another group's weights are left out.
+override GROUPED: bool = false;
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
 
@@ -57,6 +59,7 @@ fn main(
     let at_x = ox + params.before_x;
     let first_c = 4u * o / params.group_out * params.group_in / 4u;
     let span = min(params.span4, params.in4 - first_c);
+    let own_groups = (4u * o + vec4<u32>(0u, 1u, 2u, 3u)) / params.group_out;
 
     var bias = load_w(params.kernel_y * params.kernel_x * params.span4, own);
     if params.begins == 0u { bias = vec4<f32>(); }
@@ -90,7 +93,13 @@ fn main(
                 }
                 for (var i = 0u; i < PIXELS; i++) {
                     let v = select(vec4<f32>(), load_x(n * params.in_h + iy, column[i] + c), inside[i]);
-                    if DEPTHWISE { sums[i] += w0 * v; } else { sums[i] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w; }
+                    if DEPTHWISE {
+                        sums[i] += w0 * v;
+                    } else if GROUPED {
+                        sums[i] += of_own(v, mat4x4<f32>(w0, w1, w2, w3), 4u * (first_c + c), params.group_in, own_groups);
+                    } else {
+                        sums[i] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w;
+                    }
                 }
             }
         }

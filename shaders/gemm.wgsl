@@ -29,6 +29,8 @@ override W_ROWS: bool = false;
 override X_COLUMNS: bool = false;
 override W_COLUMNS: bool = false;
 override PARTIAL: bool = false;
+// A block of w holds weights of several groups: what isn't finite is summed again, without zeros times other groups' channels.
+override GROUPED: bool = false;
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
 
@@ -72,8 +74,22 @@ fn elements(start: Pixel, k: u32) -> vec4<f32> {
     return vec4<f32>(element(at.x), element(at.y), element(at.z), element(at.w));
 }
 
+// The sum of a pixel and four channels (of this dispatch) over a share of k, of their own groups alone.
+fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
+    let first = 4u * (params.first4 + o);
+    let own = (first + vec4<u32>(0u, 1u, 2u, 3u)) / params.group_out;
+    let first_c = first / 64u * 64u / params.group_out * params.group_in / 4u;
+    var sum = vec4<f32>();
+    for (var k = begin; k < end; k++) {
+        let c = first_c + k % params.span4;
+        let texel = tapped(pixel(params, p), vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w), c);
+        sum += of_own(texel, w_four((o / 16u * params.k4 + k) * 64u + o % 16u, 16u, 4), 4u * c, params.group_in, own);
+    }
+    return sum;
+}
+
 // The end of a quad: what the slices have is added, always in the same order; then the epilogue. The first slice writes.
-fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32) {
+fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32, begin: u32, end: u32) {
     let slice = lane / (ROWS * COLUMNS);
     let place = lane % (ROWS * COLUMNS);
     var total = sum;
@@ -87,6 +103,7 @@ fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32) {
     for (var i = 0u; i < 4u && p + i < params.pixels; i++) {
         let to = (first + p + i) * out4(params) + o;
         var value = total[i];
+        if GROUPED && !all(is_finite(value)) { value = of_own_groups(p + i, o - params.first4, begin, end); }
         if !PARTIAL { value += bias[o]; }
         if RESIDUAL { value += load_residual(to); }
         y[to] = clip_channels(activate(ACTIVATION, value, params.lo, params.hi, params.alpha), o, params.out_c);
@@ -193,8 +210,8 @@ fn main(
     let first = (split * matrices(params) + matrix) * params.pixels;
     let to_p = tile_p + 4u * row;
     let to_o = params.first4 + tile4 + column;
-    finish(s00, lane, first, to_p, to_o);
-    if QUADS_N > 1u { finish(s01, lane, first, to_p, to_o + COLUMNS); }
-    if QUADS_M > 1u { finish(s10, lane, first, to_p + 4u * ROWS, to_o); }
-    if QUADS_M * QUADS_N > 3u { finish(s11, lane, first, to_p + 4u * ROWS, to_o + COLUMNS); }
+    finish(s00, lane, first, to_p, to_o, begin, end);
+    if QUADS_N > 1u { finish(s01, lane, first, to_p, to_o + COLUMNS, begin, end); }
+    if QUADS_M > 1u { finish(s10, lane, first, to_p + 4u * ROWS, to_o, begin, end); }
+    if QUADS_M * QUADS_N > 3u { finish(s11, lane, first, to_p + 4u * ROWS, to_o + COLUMNS, begin, end); }
 }

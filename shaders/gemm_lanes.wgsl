@@ -20,6 +20,8 @@ override W_ROWS: bool = false;
 override W_COLUMNS: bool = false;
 override RESIDUAL: bool = false;
 override ADDED: bool = false;
+// A block of w holds weights of several groups: what isn't finite is summed again, without zeros times other groups' channels.
+override GROUPED: bool = false;
 override ACTIVATION: u32 = 0u;
 
 struct Params {
@@ -50,12 +52,39 @@ fn weights(at: vec2<i32>, next: vec2<i32>) -> mat4x4<f32> {
         textureLoad(w, at), textureLoad(w, at + next), textureLoad(w, at + 2 * next), textureLoad(w, at + 3 * next));
 }
 
+fn finish(total: vec4<f32>, row: u32, column: u32, o: u32) {
+    var sum = total;
+    if RESIDUAL { sum += textureLoad(residual, vec2<u32>(column, row)); }
+    let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
+    store_y(row, column, clip_channels(value, o, params.out_c));
+}
+
 // Adds w * v to all sums: pixel p's v is with lane p % 8.
 fn multiply(sums: ptr<function, array<vec4<f32>, PIXELS>>, v: ptr<function, array<vec4<f32>, GROUPS>>, w: mat4x4<f32>) {
     for (var p = 0u; p < PIXELS; p++) {
         let s = subgroupShuffle((*v)[p / 8u], p % 8u);
         (*sums)[p] = (*sums)[p] + w[0] * s.x + w[1] * s.y + w[2] * s.z + w[3] * s.w;
     }
+}
+
+// The sum of a pixel and the lane's channels, of their own groups alone. `first_c`: the first texel of channels, where `base` is.
+fn of_own_groups(base: i32, base_y: i32, image: i32, first_c: i32, block: u32, lane: u32) -> vec4<f32> {
+    let own = (32u * block + 4u * lane + vec4<u32>(0u, 1u, 2u, 3u)) / params.group_out;
+    var sum = vec4<f32>();
+    for (var tap = 0; tap < params.kernel_h; tap++) {
+        let iy = base_y + tap * params.dilation_y;
+        let row = select(-1, image + iy, iy >= 0 && iy < params.in_h);
+        for (var segment = 0; segment < params.segments; segment++) {
+            let w_row = (i32(block) * params.kernel_h + tap) * params.segments + segment;
+            for (var k = 0; k < params.run; k++) {
+                let along = segment * params.step + k;
+                let c = 4u * u32((first_c + along) % params.in4);
+                let four = weights(vec2<i32>(32 * k + i32(lane), w_row), vec2<i32>(8, 0));
+                sum += of_own(textureLoad(x, vec2<i32>(base + along, row)), four, c, params.group_in, own);
+            }
+        }
+    }
+    return sum;
 }
 
 @compute @workgroup_size(8)
@@ -157,15 +186,26 @@ fn main(
 
     let o = block * 8u + lane;
     let b = bias[o];
+    var again = 0u;
     for (var p = 0u; p < PIXELS; p++) {
         let q = tile * PIXELS + p;
         let to_row = subgroupShuffle(out_row[p / 8u], p % 8u) + matrix * params.pixels;
         let column = subgroupShuffle(out_x[p / 8u], p % 8u) * out4() + o;
         if o < out4() && q < params.pixels {
-            var sum = sums[p] + b;
-            if RESIDUAL { sum += textureLoad(residual, vec2<u32>(column, to_row)); }
-            let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
-            store_y(to_row, column, clip_channels(value, o, params.out_c));
+            finish(sums[p] + b, to_row, column, o);
+            if GROUPED && !all(is_finite(sums[p])) { again |= 1u << p; }
+        }
+    }
+    if GROUPED {
+        for (; again != 0u; again &= again - 1u) {
+            let q = tile * PIXELS + countTrailingZeros(again);
+            let to_row = q / params.out_w;
+            let to_x = q % params.out_w;
+            let n = q / params.out_hw;
+            let from_y = i32(to_row - n * (params.out_hw / params.out_w)) * params.stride_y - params.pad_top;
+            let from_x = (i32(to_x) * params.stride_x - params.pad_left) * params.in4 + first_c;
+            let sum = of_own_groups(from_x, from_y, i32(n) * params.in_h, first_c, block, lane);
+            finish(sum + b, to_row, to_x * out4() + o, o);
         }
     }
 }

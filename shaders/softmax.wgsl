@@ -52,11 +52,12 @@ fn main(
         for (var j = 0u; j < KEEP; j++) {
             if i + j * slices < length { own = max(own, kept[j]); }
         }
-        // The sum is relative to the largest so far.
-        sum *= exp(before - own);
+        // The sum is relative to the largest so far. The fewer numbers are added to it, the less they round it.
+        var some = 0.0;
         for (var j = 0u; j < KEEP; j++) {
-            if i + j * slices < length { sum += exp(kept[j] - own); }
+            if i + j * slices < length { some += exp(kept[j] - own); }
         }
+        sum = sum * exp(before - own) + some;
     }
 
     partial[lane] = own;

@@ -88,9 +88,8 @@ An operation of a NaN gives NaN, in every kernel, and infinities give what PyTor
 * A place that is NaN, of `grid_sample`, `deform_conv2d` and `roi_align`, gives NaN; what is infinitely far away is outside.
 * In attention a key that a query doesn't see, because of `is_causal`, a window or a cache's position, is nothing to it, whatever it
   holds; a mask's -∞ is added, and to NaN it adds up to NaN. A value of weight 0 is multiplied by 0: if it is NaN or infinite the sum may
-  be NaN, as in PyTorch. Where nothing is seen the result is 0.
-* A grouped convolution multiplies channels of other groups by 0 where groups share a block of 64 output channels (32 on llvmpipe): a NaN
-  or an infinity in one of these groups makes the others NaN there.
+  be NaN, as in PyTorch. Where nothing is seen the result is 0, and NaN where an ONNX file spells attention out with a Softmax.
+* ONNX's ThresholdedRelu and Shrink are comparisons: they make 0 of NaN.
 * Norms take deviations up to 1e28 with PyTorch's epsilon of 1e-5, beyond which their squares overflow; PyTorch's overflow from 1e18 on.
 ";
 

@@ -7,6 +7,8 @@ struct Params {
     q: vec4<u32>, k: vec4<u32>, v: vec4<u32>, y: vec4<u32>, mask: vec4<u32>,
     batch: u32, heads: u32, group: u32, queries: u32, keys: u32, d: u32, dv: u32, window: u32,
     splits: u32, positions: u32, causal: u32, masked: u32, scale: f32,
+    // What a query gives that sees no key: 0, or NaN.
+    unseen: f32,
 }
 
 // Where the row of a pair of a query and a query head begins: the heads that share a k/v head are neighbours.
@@ -42,4 +44,9 @@ fn visible(params: Params, first: u32, last: u32, split: u32) -> vec2<u32> {
     let share = max((end - begin + params.splits - 1u) / params.splits, 32u);
     let start = min(begin + split * share, end);
     return vec2<u32>(start, min(start + share, end));
+}
+
+// What sums of values are multiplied by, where their weights have this sum.
+fn inverse(params: Params, total: f32) -> f32 {
+    return select(params.unseen, 1.0 / total, total > 0.0);
 }

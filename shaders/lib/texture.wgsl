@@ -16,11 +16,6 @@ fn nearest(at: vec2<u32>, scale: vec2<f32>, size: vec2<u32>) -> Around {
     return Around(first, first, vec2<f32>());
 }
 
-// What is neither infinite nor NaN. By the bits: compilers may assume that no number is either.
-fn is_finite(x: vec4<f32>) -> vec4<bool> {
-    return (bitcast<vec4<u32>>(x) & vec4<u32>(0x7f800000u)) != vec4<u32>(0x7f800000u);
-}
-
 // From `a` to `b`. What counts nothing isn't read: 0 times an infinity is NaN. Not `mix`, which may subtract one from another.
 fn blend(a: vec4<f32>, b: vec4<f32>, beyond: f32) -> vec4<f32> {
     if beyond == 0.0 { return a; }

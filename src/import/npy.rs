@@ -112,7 +112,7 @@ fn parse(bytes: &[u8]) -> Result<(Shape, String, Vec<u8>), String> {
     let descr = after("'descr'").map(quoted).ok_or_else(not_npy)?;
     let size: usize = descr.get(2..).and_then(|size| size.parse().ok()).unwrap_or(1);
     if !after("'fortran_order'").is_some_and(|text| text.starts_with("False")) {
-        return Err("wanted C order, got Fortran order".into());
+        return Err("wanted C order, got Fortran order: save numpy.ascontiguousarray of it".into());
     }
     let sizes = after("'shape'").and_then(|text| text.strip_prefix('(')?.split_once(')')).ok_or_else(not_npy)?.0;
     let sizes: Vec<usize> = sizes

@@ -2,7 +2,7 @@
 
 use super::activation::ActivationParams;
 use super::conv::{Filters, kernel_size};
-use super::gemm::{chunks, span4};
+use super::gemm::{chunks, mixed, span4};
 use super::image_places;
 use super::part::{Loops, Part};
 use super::window::{MOST, expect_window, reach};
@@ -119,8 +119,9 @@ impl ConvTranspose {
         if texture && parts.len() > 1 {
             return Ok(None);
         }
-        let shader =
-            shader!("conv_transpose", "activation", "index", "transposed", "nan").set("DEPTHWISE", filters.depthwise);
+        let shader = shader!("conv_transpose", "activation", "index", "transposed", "groups", "nan")
+            .set("DEPTHWISE", filters.depthwise)
+            .set("GROUPED", mixed(x.c, y.c, groups, 4) && !filters.depthwise);
         let shader =
             ["x", "w", "residual", "y"].iter().fold(epilogue.of(shader), |shader, name| shader.texture(name, texture));
         let dispatch = |(first, width): (usize, usize), &(part, iterations): &(Part, usize)| {

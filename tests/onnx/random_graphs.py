@@ -156,7 +156,7 @@ def run(task):
         files = {f"{name}.npy": x for name, x in g.inputs.items()}
         onnx.save(model, Path(folder) / "model.onnx")
         for name, x in files.items():
-            np.save(Path(folder) / name, x)
+            np.save(Path(folder) / name, np.ascontiguousarray(x))
         outcomes, lines = {}, []
         for profile in PROFILES:
             got, command = device(options.binary, profile, folder, g)
@@ -173,7 +173,7 @@ def run(task):
             kept.mkdir(parents=True, exist_ok=True)
             onnx.save(model, kept / "model.onnx")
             for name, x in files.items():
-                np.save(kept / name, x)
+                np.save(kept / name, np.ascontiguousarray(x))
             for name in g.outputs:
                 np.save(kept / f"want.{name}.npy", expected[name][0])
             (kept / f"{profile}.txt").write_text(f"{lines[-1]}\n{shlex.join(command)}\n")

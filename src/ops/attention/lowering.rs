@@ -34,7 +34,8 @@ struct Params {
     causal: u32,
     masked: u32,
     scale: f32,
-    pad: [u32; 3],
+    unseen: f32,
+    pad: [u32; 2],
 }
 
 impl<'a> Lowering<'a> {
@@ -92,7 +93,8 @@ impl<'a> Lowering<'a> {
             causal: self.op.sees_the_past_only().into(),
             masked: self.op.masked.into(),
             scale: self.op.scale.unwrap_or(1.0 / (d as f64).sqrt()) as f32,
-            pad: [0; 3],
+            unseen: if self.op.plain_softmax { f32::NAN } else { 0.0 },
+            pad: [0; 2],
         }
     }
 

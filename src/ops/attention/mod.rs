@@ -45,6 +45,7 @@ pub struct Attention {
     window: Option<usize>,
     masked: bool,
     cached: bool,
+    plain_softmax: bool,
 }
 
 /// How the heads lie, and how many there are of queries and of keys and values.
@@ -130,6 +131,12 @@ impl Attention {
     #[must_use]
     pub fn cached(self) -> Attention {
         Attention { cached: true, ..self }
+    }
+
+    /// A query that sees no key gives NaN, as softmax does of nothing but -inf.
+    #[cfg(feature = "onnx")]
+    pub(crate) fn plain_softmax(self) -> Attention {
+        Attention { plain_softmax: true, ..self }
     }
 
     /// The same over heads that lie side by side, if it is the form with heads in a dimension of their own.

@@ -127,15 +127,20 @@ impl Gemm<'_> {
         };
         let of_segments = |segments: usize| looped(segments, plain(run));
         let added_loops = added.map_or(Iterations::default(), |added| of_segments(added.segments));
-        let iterations = (looped(size[0], of_segments(segments)) + added_loops + plain(4)).all;
+        let loops = looped(size[0], of_segments(segments));
+        // Each of the pixels may need a second sum.
+        let grouped = self.mixed(BLOCK);
+        let again = if grouped { looped(tile, loops) } else { Iterations::default() };
+        let iterations = (loops + added_loops + again + plain(4)).all;
         [Place::Texture, Place::Buffer]
             .into_iter()
             .map(|place| {
                 let shader = self
                     .epilogue
-                    .of(shader!("gemm_lanes", "activation", "index", "nan"))
+                    .of(shader!("gemm_lanes", "activation", "index", "groups", "nan"))
                     .tile("PIXELS", tile as u32)
                     .set("ADDED", added.is_some())
+                    .set("GROUPED", grouped)
                     .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
                     .set("W_COLUMNS", matches!(self.w, Operand::Input { transposed: [_, true], .. }))
                     .texture("y", place == Place::Texture);

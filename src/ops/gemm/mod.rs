@@ -86,6 +86,10 @@ impl Gemm<'_> {
         span4(self.x.c, self.y.c, self.groups, block)
     }
 
+    fn mixed(&self, block: usize) -> bool {
+        mixed(self.x.c, self.y.c, self.groups, block)
+    }
+
     pub(crate) fn reads(&self, place: Place) -> Vec<Layout> {
         let operands = 1 + usize::from(matches!(self.w, Operand::Input { .. }));
         vec![(self.layout)(place); operands + usize::from(self.epilogue.residual)]
@@ -164,4 +168,9 @@ pub(crate) fn span4(inputs: usize, outputs: usize, groups: usize, block: usize) 
         })
         .max()
         .unwrap_or(0)
+}
+
+/// Whether a block of `block` output channels reads texels with channels of groups that aren't all its channels' own.
+pub(crate) fn mixed(inputs: usize, outputs: usize, groups: usize, block: usize) -> bool {
+    groups > 1 && !((outputs / groups).is_multiple_of(block) && (inputs / groups).is_multiple_of(4))
 }

@@ -14,7 +14,7 @@ pub(super) struct Tile {
     /// What of k goes through workgroup memory at a time.
     pub(super) k: usize,
     /// Quads of 4 pixels x 4 channels that an invocation computes, `[pixels, channels]`.
-    quads: [usize; 2],
+    pub(super) quads: [usize; 2],
     /// Groups of invocations that share k.
     slices: usize,
 }

@@ -5,7 +5,7 @@ use super::{BLOCK, Gemm, Operand};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 use bytemuck::{Pod, Zeroable};
@@ -84,7 +84,11 @@ impl Gemm<'_> {
     fn iterations(&self, choice: Choice) -> usize {
         let span4 = self.span4(BLOCK);
         let several = (self.window.size != [1; 2]).then_some(span4);
-        choice.tile.iterations(choice.share4(self.taps() * span4), several)
+        let share4 = choice.share4(self.taps() * span4);
+        // Each pixel of each quad may need a second sum.
+        let [quads_m, quads_n] = choice.tile.quads;
+        let again = if self.mixed(BLOCK) { quads_m * quads_n * looped(4, plain(share4)).all } else { 0 };
+        choice.tile.iterations(share4, several) + again
     }
 
     /// The bytes of so many partial results.
@@ -105,7 +109,7 @@ impl Gemm<'_> {
         let share4 = choice.share4(k4);
         let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
         let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size;
-        let shader = tile.of(shader!("gemm", "activation", "index", "gemm", "nan"));
+        let shader = tile.of(shader!("gemm", "activation", "index", "gemm", "groups", "nan"));
         let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
         let (shader, w_rows) = match self.w {
             Operand::Weight(_) => (shader, 0),
@@ -117,6 +121,7 @@ impl Gemm<'_> {
             1 => (self.epilogue.of(shader), self.epilogue.activation),
             _ => (shader.set("PARTIAL", true), None),
         };
+        let shader = shader.set("GROUPED", packing.mixed(BLOCK));
         let scratch = |write| Binding::Scratch { index: 0, bytes: self.shared(splits), write };
         let dispatch = |first4: usize, wide4: usize, w: Binding| {
             let params = GemmParams {

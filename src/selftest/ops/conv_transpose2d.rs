@@ -262,7 +262,9 @@ fn long_loops(t: &Suite) {
 }
 
 fn not_finite(t: &Suite) {
-    for case in [Case { name: "dense", x: [2, 6, 3, 4], out: 10, ..DOUBLE }, BLOCKS[1]] {
+    let dense = Case { name: "dense", x: [2, 6, 3, 4], out: 10, ..DOUBLE };
+    let groups = Case { name: "groups in one texel", conv: Conv { groups: 2, ..dense.conv }, ..dense };
+    for case in [dense, groups, BLOCKS[1]] {
         let x = random(1, case.x);
         let graph = graph(&[&x], |graph, x| graph.conv_transpose2d(x[0], case.op(true)));
         let tolerance = Tolerance::Reduction(case.terms());

@@ -125,7 +125,7 @@ UNARY = {
     "HardSwish": lambda x, a: x * np.clip(x / 6 + 0.5, 0, 1),
     "Softplus": lambda x, a: softplus(x),
     "Softsign": lambda x, a: x / (1 + np.abs(x)),
-    "ThresholdedRelu": lambda x, a: np.where(x <= a.get("alpha", 1.0), 0, x),
+    "ThresholdedRelu": lambda x, a: np.where(x > a.get("alpha", 1.0), x, 0),
     "Mish": lambda x, a: x * np.tanh(softplus(x)),
     "Gelu": lambda x, a: gelu(x, a.get("approximate", "none")),
     "Identity": lambda x, a: x,
@@ -408,7 +408,10 @@ def pool(kind):
         places = np.arange(x.size).reshape(x.shape)
         at, _ = windows(places, attributes, kernel, -1)
         flat = seen.reshape(*seen.shape[: -len(kernel)], -1)
-        best = np.argmax(flat, axis=-1)[..., None]
+        # Each NaN takes the place of the one before, as in PyTorch.
+        nan = np.isnan(flat)
+        last = flat.shape[-1] - 1 - np.argmax(nan[..., ::-1], axis=-1)
+        best = np.where(nan.any(axis=-1), last, np.argmax(flat, axis=-1))[..., None]
         return exact(y, np.take_along_axis(at.reshape(flat.shape), best, -1)[..., 0])
 
     return op

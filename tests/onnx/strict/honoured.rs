@@ -669,3 +669,24 @@ fn integers_that_are_known_are_exact() {
     let sum = sum.node("ReduceSum", &["a"], &["y"], &[int("keepdims", 0)]).with(12, &port("y", INT64, &[]));
     assert_eq!(run(&sum, &Bindings::new(), &[]), [4.0]);
 }
+
+/// A softmax of nothing but -inf is NaN, though its products with queries, keys and values become one operation.
+#[test]
+fn attention_spelled_out_where_nothing_is_seen() {
+    let hidden = f32::NEG_INFINITY;
+    let model = Model::new(17)
+        .input("x", &[1, 1, 2, 4])
+        .output("y")
+        .initialiser(&floats("mask", &[2, 2], &[0.0, hidden, hidden, hidden]))
+        .node("Transpose", &["x"], &["k"], &[ints("perm", &[0, 1, 3, 2])])
+        .node("MatMul", &["x", "k"], &["scores"], &[])
+        .node("Add", &["scores", "mask"], &["masked"], &[])
+        .node("Softmax", &["masked"], &["p"], &[int("axis", -1)])
+        .node("MatMul", &["p", "x"], &["y"], &[]);
+    let ops = graph(&model).expect("it is whole").nodes().iter().map(|node| node.op.name()).collect::<Vec<_>>();
+    assert!(ops.contains(&"scaled_dot_product_attention"), "{ops:?}");
+    let x = numbers(8);
+    let y = run(&model, &Bindings::new(), &[x.clone().into()]);
+    same(&y[..4], &x[..4]);
+    assert!(y[4..].iter().all(|y| y.is_nan()), "{y:?}");
+}

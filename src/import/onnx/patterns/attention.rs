@@ -72,7 +72,7 @@ fn attention(
             Some(graph.where_(condition, yes.unwrap_or(zero), no.unwrap_or(zero))?)
         }
     };
-    let op = Attention::new().scale(scale);
+    let op = Attention::new().scale(scale).plain_softmax();
     attended(graph, q, (k, turn), v, bias, if bias.is_some() { op.masked() } else { op })
 }
 

@@ -8,6 +8,7 @@ use crate::selftest::{Suite, Tolerance};
 
 pub(super) fn cases(t: &Suite) {
     windows(t);
+    groups(t);
     what_they_are_joined_with(t);
     what_pads_a_texel_is_nothing_to_the_next(t);
 }
@@ -33,6 +34,21 @@ fn windows(t: &Suite) {
         let reference = |x: &[&Tensor]| reference::relu(&reference::add(&case.reference(x[0], true), x[1]));
         let name = format!("{}, added to", case.name);
         t.check_not_finite(&name, &added, &[&x, &residual], reference, tolerance);
+    }
+}
+
+/// Of groups whose weights lie in one block, one is nothing to the others.
+fn groups(t: &Suite) {
+    for case in [
+        Case { name: "five of three channels", x: [1, 15, 4, 5], out: 10, groups: 5, stride: [2, 1], ..SAME },
+        Case { name: "three across blocks of channels", x: [2, 18, 4, 5], out: 3 * 24, groups: 3, ..SAME },
+        Case { name: "point, groups of six", x: [1, 18, 4, 5], out: 12, groups: 3, ..PLAIN },
+        Case { name: "groups, k shared", x: [1, 120, 5, 4], out: 72, groups: 2, ..SAME },
+    ] {
+        let x = random(1, case.x);
+        let plain = graph(&[&x], |graph, x| graph.conv2d(x[0], case.op(true)));
+        let tolerance = Tolerance::Reduction(case.terms());
+        t.check_not_finite(case.name, &plain, &[&x], |x| case.reference(x[0], true), tolerance);
     }
 }
 
