@@ -27,12 +27,12 @@ fn masked(score: f32, mask: f32) -> f32 {
     return select(seen, EXCLUDED, bitcast<u32>(sum.x) == 0xff800000u);
 }
 
-// exp(score - largest), and 0 for what is excluded, be everything so. (exp(-87) is about the smallest normal f32.) What is NaN
-// makes a sum of weights NaN, though a largest score may have lost it.
+// exp(score - largest), and 0 for what is excluded, be everything so, and beyond exp(-87), about the smallest normal f32: 0 times an
+// infinite value is NaN. What is NaN makes a sum of weights NaN, though a largest score may have lost it.
 fn weight(score: vec4<f32>, largest: vec4<f32>) -> vec4<f32> {
     let apart = score - largest;
     let e = select(exp(max(apart, vec4<f32>(-87.0))), apart, is_nan(apart));
-    return select(e, vec4<f32>(), score == vec4<f32>(EXCLUDED));
+    return select(e, vec4<f32>(), (score == vec4<f32>(EXCLUDED)) | (apart < vec4<f32>(-87.0)));
 }
 
 // The first key and the one past the last of a split's share of those that queries at the positions first..last see.

@@ -21,6 +21,9 @@ pub(super) fn run(
 ) -> Result {
     let inputs = read(file, given)?;
     let graph = graph(file, bindings, &inputs)?;
+    if dir.is_some() {
+        check_names(file)?;
+    }
     let model = Model::new(&device.context()?, &graph)?;
     let start = Instant::now();
     let session = model.session(1)?;
@@ -39,7 +42,7 @@ pub(super) fn run(
         match dir {
             Some(dir) => {
                 std::fs::create_dir_all(dir).map_err(|error| ErrorKind::file(dir, error))?;
-                let path = dir.join(format!("{}.npy", port.name.replace(['/', '\\'], "_")));
+                let path = dir.join(file_name(&port.name));
                 write(&path, &port.shape, data, declared.element)?;
                 writeln!(out, "{}: {} {} {}", path.display(), port.name, declared.element, port.shape)?;
             }
@@ -55,6 +58,23 @@ pub(super) fn run(
         }
     }
     writeln!(out, "first inference: {}", first(created, all))?;
+    Ok(())
+}
+
+/// The file in which an output is written.
+fn file_name(output: &str) -> String {
+    format!("{}.npy", output.replace(['/', '\\'], "_"))
+}
+
+/// An error if two outputs would be written to one file.
+fn check_names(file: &Onnx) -> shadernet::Result<()> {
+    let mut written = BTreeMap::new();
+    for output in file.outputs() {
+        if let Some(other) = written.insert(file_name(&output.name), &output.name) {
+            let got = format!("\"{other}\" and \"{}\"", output.name);
+            return Err(ErrorKind::argument("--output", "outputs whose names make different files", got).into());
+        }
+    }
     Ok(())
 }
 

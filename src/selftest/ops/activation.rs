@@ -73,7 +73,7 @@ fn far_out_it_stays_finite(t: &Suite) {
 
 fn small_results_keep_their_digits(t: &Suite) {
     // Nothing larger is beside them: exp(x) - 1 and log(1 + exp(x)), as they are written, would lose them.
-    let cases: [(Activation, Reference, f32); 8] = [
+    let cases: [(Activation, Reference, f32); 13] = [
         (Activation::Elu(1.0), |x| reference::elu(x, 1.0), -1e-6),
         (Activation::Elu(1.0), |x| reference::elu(x, 1.0), -0.5),
         (Activation::Elu(1.0), |x| reference::elu(x, 1.0), -0.500_001),
@@ -82,6 +82,11 @@ fn small_results_keep_their_digits(t: &Suite) {
         (Activation::Softplus(1.0), |x| reference::softplus(x, 1.0, 20.0), -17.0),
         (Activation::Softplus(1.0), |x| reference::softplus(x, 1.0, 20.0), -40.0),
         (Activation::Mish, reference::mish, -20.0),
+        (Activation::Tanh, reference::tanh, 1e-30),
+        (Activation::Tanh, reference::tanh, -1e-7),
+        (Activation::Tanh, reference::tanh, 1e-3),
+        (Activation::Tanh, reference::tanh, 0.299_999),
+        (Activation::Tanh, reference::tanh, -0.300_001),
     ];
     for (activation, reference, value) in cases {
         let x = Tensor::new([1], vec![value]);

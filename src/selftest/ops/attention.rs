@@ -15,6 +15,7 @@ pub fn cases(t: &Suite) {
     great_scores(t);
     caches(t);
     unchecked_positions(t);
+    weights_too_small_for_a_number(t);
     long_loops(t);
     not_finite(t);
 }
@@ -210,6 +211,22 @@ fn great_scores(t: &Suite) {
         q.data.fill(25.0);
         k.data.fill(-12.0);
         check_tensors(t, &format!("{sizes:?}, all alike"), [&q, &k, &v], None, &sight);
+    }
+}
+
+/// A weight that f32 has no number for is 0, and 0 times an infinity is NaN.
+fn weights_too_small_for_a_number(t: &Suite) {
+    for (queries, keys) in [(2, 5), (20, 70), (2, 600)] {
+        let [mut q, mut k, mut v] = tensors([1, 2, 1, queries, keys, 4, 4]);
+        q.data.fill(1.0);
+        k.data.iter_mut().enumerate().for_each(|(i, value)| *value = if i / 4 % 3 == 0 { 0.0 } else { -100.0 });
+        // Of a key that counts, and of one that doesn't.
+        v.data[0] = f32::INFINITY;
+        v.data[4 * 4 + 1] = f32::INFINITY;
+        let graph = graph(&[&q, &k, &v], |graph, x| graph.attention(x, op(false, &Sight::default())));
+        let mut expected = attention([&q, &k, &v], None, &Sight::default());
+        expected.data.iter_mut().skip(1).step_by(4).for_each(|value| *value = f32::NAN);
+        t.check(&format!("{queries} by {keys}"), &graph, &[&q, &k, &v], &expected, Tolerance::Transcendental);
     }
 }
 

@@ -169,3 +169,23 @@ fn the_best_classes_are_probabilities() {
     assert!(written.len() == 1 && written[0].contains("y.npy"), "{written:?}");
     std::fs::remove_dir_all(&folder).expect("it is there");
 }
+
+#[test]
+fn two_outputs_that_would_be_one_file_are_refused() {
+    let model = Model::new(17).input("x", &[2]).output("a/b").output("a_b").node("Relu", &["x"], &["a/b"], &[]).node(
+        "Neg",
+        &["x"],
+        &["a_b"],
+        &[],
+    );
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-names-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it can be made");
+    let path = |name: &str| folder.join(name).to_str().expect("it is text").to_owned();
+    std::fs::write(path("names.onnx"), model.bytes()).expect("it can be written");
+    npy::write(Path::new(&path("x.npy")), &[2], &[1.0f32, -2.0]).expect("it can be written");
+    let run = ["run", &path("names.onnx"), "--input", &path("x.npy")];
+    runs(&run);
+    let out = path("out");
+    fails(&[&run[..], &["--output", &out]].concat(), &["--output", "different files, got \"a/b\" and \"a_b\""]);
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::import::onnx::builder::Builder;
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::Tensor;
-use crate::ops::{BinaryKind, Compare, Gather, Logical, ReduceKind, Unary};
+use crate::ops::{BinaryKind, Compare, Gather, LogSoftmax, Logical, ReduceKind, Unary};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
@@ -23,8 +23,7 @@ fn cross_entropy(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if shape.len() < 2 {
         return Err(node.refused("scores", "2 dimensions or more", &shape));
     }
-    let sum = b.reduce(x, ReduceKind::LogSumExp, &[1], true)?;
-    let logs = b.binary(BinaryKind::Sub, x, &sum)?;
+    let logs = b.moved(LogSoftmax::new(1), &[x])?;
     Ok(vec![loss(b, node, &logs)?, logs])
 }
 
