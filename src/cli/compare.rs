@@ -14,7 +14,7 @@ pub(super) struct CompareArgs {
     /// The report after
     #[arg(value_name = "B.json")]
     after: PathBuf,
-    /// Fail if anything is slower beyond noise
+    /// Fail if anything is slower beyond noise, or nothing can be judged
     #[arg(long)]
     fail_if_slower: bool,
 }
@@ -36,15 +36,14 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
     }
     let frames = match percent(comparison.frame_noise) {
         Some(noise) => format!("within noise: less than {noise}"),
-        None => "no frame is judged: a report doesn't say how its times scatter".to_owned(),
+        None => "no frame is judged: a report has a single time for each".to_owned(),
     };
     let steps = match (percent(comparison.step_noise), comparison.common.exp()) {
         (Some(noise), common) => {
             format!("within noise: less than {noise} beside the {common:.3} times that all have in common")
         }
         (None, _) => {
-            "no step is judged: the reports don't say how their times scatter, or timed them in different ways"
-                .to_owned()
+            "no step is judged: a report has a single time for each, or they were timed in different ways".to_owned()
         }
     };
     for (what, changes, noise) in [("frame", &comparison.frames, frames), ("step", &comparison.steps, steps)] {
@@ -58,6 +57,9 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
         Some(worst) if args.fail_if_slower => {
             let (count, what, ratio) = (comparison.slower().count(), plain(&worst.what), worst.ratio());
             Err(format!("slower beyond noise: {count}, most of all {what}: {ratio:.3} times").into())
+        }
+        None if args.fail_if_slower && !comparison.judges() => {
+            Err("nothing could be judged: measure longer (--time), and both reports on the same adapter".into())
         }
         _ => Ok(()),
     }
@@ -73,6 +75,7 @@ fn cells(change: &Change) -> [String; 5] {
         Verdict::Faster => "faster",
         Verdict::Slower => "slower",
         Verdict::WithinNoise => "within noise",
+        Verdict::NotJudged => "not judged",
     };
     let ms = |time: std::time::Duration| format!("{:.4}", 1e3 * time.as_secs_f64());
     let (what, ratio) = (plain(&change.what), format!("{:.3}", change.ratio()));

@@ -129,10 +129,18 @@ fn search(needs: &[Need], apart: &[(usize, usize)], which: &[usize], most: u64, 
 
 /// The most bytes that are alive at once: no packing takes less.
 fn most_alive(needs: &[Need], which: &[usize]) -> u64 {
-    let needs = || which.iter().map(|&i| needs[i]);
-    let alive =
-        |step| needs().filter(move |need| (need.first..=need.last).contains(&step)).map(|need| need.kind.bytes());
-    needs().map(|need| alive(need.first).sum()).max().unwrap_or(0)
+    let end = which.iter().map(|&i| needs[i].last + 1).max().unwrap_or(0);
+    let (mut begin, mut over) = (vec![0u64; end + 1], vec![0u64; end + 1]);
+    for Need { kind, first, last } in which.iter().map(|&i| needs[i]) {
+        begin[first] = begin[first].saturating_add(kind.bytes());
+        over[last + 1] = over[last + 1].saturating_add(kind.bytes());
+    }
+    let mut alive = 0u64;
+    let each = begin.iter().zip(&over).map(|(begin, over)| {
+        alive = alive.saturating_sub(*over).saturating_add(*begin);
+        alive
+    });
+    each.max().unwrap_or(0)
 }
 
 /// A number that looks random, always the same for the same arguments (splitmix64).
@@ -143,42 +151,74 @@ fn chance(round: u64, i: u64) -> u64 {
     z ^ (z >> 31)
 }
 
+/// Needs that have a place, by the steps in which they live.
+struct Placed {
+    /// Those that are alive in each step.
+    alive: Vec<Vec<usize>>,
+    /// Those that are written first in each step.
+    begun: Vec<Vec<usize>>,
+}
+
+impl Placed {
+    fn new(needs: &[Need]) -> Placed {
+        let steps = needs.iter().map(|need| need.last + 1).max().unwrap_or(0);
+        Placed { alive: vec![Vec::new(); steps], begun: vec![Vec::new(); steps] }
+    }
+
+    fn add(&mut self, i: usize, need: Need) {
+        self.alive[need.first..=need.last].iter_mut().for_each(|alive| alive.push(i));
+        self.begun[need.first].push(i);
+    }
+
+    /// Those that are alive in a step in which the need is.
+    fn meeting(&self, need: Need) -> impl Iterator<Item = usize> {
+        self.alive[need.first].iter().chain(self.begun[need.first + 1..=need.last].iter().flatten()).copied()
+    }
+
+    /// Those that are written first in a step next to the one in which the need is.
+    fn beside(&self, need: Need) -> impl Iterator<Item = usize> {
+        let steps = [need.first.checked_sub(1), Some(need.first + 1)];
+        steps.into_iter().flatten().filter_map(|step| self.begun.get(step)).flatten().copied()
+    }
+}
+
 /// Places the needs in this order, each where the slots grow least, as long as they take at most `bound` bytes.
 fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize], bound: u64) -> Option<Packing> {
     let mut total = 0;
-    let mut slots: Vec<(SlotKind, Vec<usize>)> = Vec::new();
-    let mut locations = vec![Location::default(); needs.len()];
+    let mut slots: Vec<SlotKind> = Vec::new();
+    let mut locations: Vec<Option<Location>> = vec![None; needs.len()];
+    let mut placed = Placed::new(needs);
     for &i in order {
         let need = needs[i];
-        let meets = |t: usize| needs[t].first <= need.last && need.first <= needs[t].last;
-        let place = |(slot, (kind, tenants)): (usize, &(SlotKind, Vec<usize>))| {
-            if tenants.iter().any(|t| strangers[i].contains(t)) {
+        let slot_of = |t: usize| locations[t].map(|location| location.slot);
+        let (mut forbidden, mut waits) = (vec![false; slots.len()], vec![false; slots.len()]);
+        strangers[i].iter().filter_map(|&t| slot_of(t)).for_each(|slot| forbidden[slot] = true);
+        // Dispatches that write one buffer wait for each other: those of neighbouring steps need not.
+        placed.beside(need).filter_map(slot_of).for_each(|slot| waits[slot] = true);
+        // The ranges that are taken while the need is alive, slot by slot.
+        let range = |t: usize| locations[t].map(|at| (at.slot, at.offset, at.offset + needs[t].kind.bytes()));
+        let mut taken: Vec<(usize, u64, u64)> = placed.meeting(need).filter_map(range).collect();
+        taken.sort_unstable();
+        let place = |(slot, &kind): (usize, &SlotKind)| {
+            if forbidden[slot] {
                 return None;
             }
-            let offset = match (*kind, need.kind) {
-                (SlotKind::Buffer(_), SlotKind::Buffer(bytes)) => {
-                    let taken = tenants.iter().copied().filter(|&t| meets(t));
-                    let mut taken: Vec<(u64, u64)> =
-                        taken.map(|t| (locations[t].offset, locations[t].offset + needs[t].kind.bytes())).collect();
-                    taken.sort_unstable();
-                    gap(&taken, bytes)
-                }
-                (SlotKind::Texture(there, _), SlotKind::Texture(width, _)) if there == width => {
-                    (!tenants.iter().any(|&t| meets(t))).then_some(0)?
-                }
+            let begin = taken.partition_point(|range| range.0 < slot);
+            let taken = &taken[begin..begin + taken[begin..].partition_point(|range| range.0 == slot)];
+            let offset = match (kind, need.kind) {
+                (SlotKind::Buffer(_), SlotKind::Buffer(bytes)) => gap(taken, bytes),
+                (SlotKind::Texture(there, _), SlotKind::Texture(width, _)) if there == width && taken.is_empty() => 0,
                 _ => return None,
             };
             let end = offset + need.kind.bytes();
-            // Dispatches that write one buffer wait for each other: those of neighbouring steps need not.
-            let waits = tenants.iter().any(|&t| needs[t].first.abs_diff(need.first) == 1);
-            (end <= most.max(kind.bytes())).then(|| (end.saturating_sub(kind.bytes()), waits, slot, offset))
+            (end <= most.max(kind.bytes())).then(|| (end.saturating_sub(kind.bytes()), waits[slot], slot, offset))
         };
         let found = slots.iter().enumerate().filter_map(place).min();
         let (growth, slot, offset) = match found {
             // A slot of its own would be no larger.
             Some((growth, _, slot, offset)) if growth < need.kind.bytes() => (growth, slot, offset),
             _ => {
-                slots.push((need.kind, Vec::new()));
+                slots.push(need.kind);
                 (need.kind.bytes(), slots.len() - 1, 0)
             }
         };
@@ -186,22 +226,23 @@ fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize], bo
         if total > bound {
             return None;
         }
-        let (kind, tenants) = &mut slots[slot];
-        match (kind, need.kind) {
+        match (&mut slots[slot], need.kind) {
             (SlotKind::Buffer(bytes), SlotKind::Buffer(wanted)) => *bytes = (*bytes).max(offset + wanted),
             (SlotKind::Texture(_, rows), SlotKind::Texture(_, wanted)) => *rows = (*rows).max(wanted),
             _ => unreachable!("a value lies in a slot of its kind"),
         }
-        tenants.push(i);
-        locations[i] = Location { slot, offset };
+        placed.add(i, need);
+        locations[i] = Some(Location { slot, offset });
     }
-    Some(Packing { locations, slots: slots.into_iter().map(|(kind, _)| kind).collect() })
+    // What isn't in the order has no place: the caller knows whose it shares.
+    let locations = locations.into_iter().map(Option::unwrap_or_default).collect();
+    Some(Packing { locations, slots })
 }
 
-/// The first place for so many bytes between sorted ranges that are taken.
-fn gap(taken: &[(u64, u64)], bytes: u64) -> u64 {
+/// The first place for so many bytes between sorted ranges of a slot that are taken.
+fn gap(taken: &[(usize, u64, u64)], bytes: u64) -> u64 {
     let mut free = 0;
-    for &(start, end) in taken {
+    for &(_, start, end) in taken {
         if free + bytes <= start {
             break;
         }

@@ -45,7 +45,9 @@ impl Plan {
             caps,
             choices,
             shapes: &shapes,
+            readers: HashMap::new(),
             held: HashMap::new(),
+            holders: Vec::new(),
             needs: Vec::new(),
             steps: Vec::new(),
             written: vec![false; graph.outputs().len()],
@@ -56,6 +58,14 @@ impl Plan {
         };
         for (i, input) in graph.inputs().iter().enumerate() {
             planner.hold(input.value, Layout::ROWS, Home::Input(i));
+        }
+        for (i, node) in graph.nodes().iter().enumerate() {
+            for &value in &node.inputs {
+                let readers = planner.readers.entry(value).or_default();
+                if readers.last() != Some(&i) {
+                    readers.push(i);
+                }
+            }
         }
         let updates = graph.updates().iter().map(|(_, value)| value);
         for &value in graph.nodes().iter().flat_map(|node| &node.inputs).chain(updates) {
@@ -164,8 +174,12 @@ struct Planner<'a> {
     caps: &'a Caps,
     choices: &'a Choices,
     shapes: &'a [Shape],
+    /// The nodes that read each value.
+    readers: HashMap<Value, Vec<usize>>,
     /// Each value in the layouts that it exists in so far.
     held: HashMap<Value, Vec<Held>>,
+    /// The values that lie in each need.
+    holders: Vec<Vec<Value>>,
     needs: Vec<Need>,
     steps: Vec<PlannedStep>,
     /// Which outputs have been written.
@@ -324,6 +338,9 @@ impl Planner<'_> {
     }
 
     fn hold(&mut self, value: Value, layout: Layout, home: Home) {
+        if let Home::Slot(need) = home {
+            self.holders[need].push(value);
+        }
         self.held.entry(value).or_default().push(Held { layout, home });
     }
 
@@ -428,6 +445,7 @@ impl Planner<'_> {
     fn slot(&mut self, kind: SlotKind) -> Home {
         let step = self.steps.len();
         self.needs.push(Need { kind, first: step, last: step });
+        self.holders.push(Vec::new());
         Home::Slot(self.needs.len() - 1)
     }
 

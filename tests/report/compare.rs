@@ -176,17 +176,28 @@ fn load_widens_the_bound_of_frames() {
 
 /// What doesn't say how its times scatter, and what was timed in another way, is read and not judged.
 #[test]
-fn what_cannot_be_judged_is_within_noise() {
+fn what_cannot_be_judged_is_not() {
     let (mut before, mut after) = (full(), full());
     after.profile.as_mut().unwrap().steps.iter_mut().for_each(|step| step.time *= 3);
     assert!(compare("judged", &before, &after).slower().count() >= 30);
     let method = |report: &mut Report, method| report.profile.as_mut().unwrap().method = method;
     method(&mut after, Method::Submissions);
-    assert!(compare("ways", &before, &after).steps.iter().all(|step| step.verdict == Verdict::WithinNoise));
+    assert!(compare("ways", &before, &after).steps.iter().all(|step| step.verdict == Verdict::NotJudged));
     method(&mut after, Method::TimestampsAtPasses);
     before.profile.as_mut().unwrap().steps.iter_mut().for_each(|step| step.shortest = None);
     let old = compare("old", &before, &after);
-    assert!(old.steps.iter().all(|step| step.verdict == Verdict::WithinNoise) && old.warnings.len() == 1, "{old:?}");
+    assert!(old.steps.iter().all(|step| step.verdict == Verdict::NotJudged) && old.warnings.len() == 1, "{old:?}");
+    assert!(old.judges() && old.slower().count() == 0);
+    // One that is known by a single time leaves the others as they are.
+    let (before, mut after) = (full(), full());
+    let batches = &mut after.bench.as_mut().unwrap().batches;
+    batches[0].device = times(9.0, 1);
+    batches[1].device = times(90.0, 3);
+    let some = compare("some", &before, &after);
+    let of = |what: &str| some.frames.iter().find(|change| change.what == what).unwrap().verdict;
+    assert_eq!(of("batch 1, on the device"), Verdict::NotJudged);
+    assert_eq!(of("batch 2, on the device"), Verdict::Slower);
+    assert!(some.warnings.len() == 1 && some.warnings[0].contains("a single time for 1 of 55 figures"), "{some:?}");
     // A report that was written before this was kept.
     let folder = Folder::new("before");
     let mut json: Value = serde_json::from_str(&full().to_json()).unwrap();

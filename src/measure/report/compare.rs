@@ -118,6 +118,8 @@ pub enum Verdict {
     Slower,
     /// Measured again it might be the other way round.
     WithinNoise,
+    /// Nothing is known of how its times scatter: there is one, or steps were timed in different ways.
+    NotJudged,
 }
 
 impl Change {
@@ -142,7 +144,7 @@ impl Times {
         self.interval.zip(other.interval).is_some_and(|([a, b], [c, d])| a <= d && c <= b)
     }
 
-    /// The logarithms of the shortest times; those of a report that has none are the median's.
+    /// The logarithms of the shortest times; the median's where there are none.
     fn logarithms(&self) -> [f64; 2] {
         self.shortest.unwrap_or([1.0; 2]).map(|part| (part * self.median.as_secs_f64()).ln())
     }
@@ -163,12 +165,13 @@ fn quantile(numbers: impl Iterator<Item = f64>, part: f64) -> f64 {
 }
 
 /// The noise of a report: how far two halves of its frames lie apart, which of nine things in ten is no more. What all have in
-/// common is no noise of theirs if `common` says so. Infinite if the report doesn't say.
+/// common is no noise of theirs if `common` says so. Infinite if the report says it of nothing.
 fn scatter(times: &[Times], common: bool) -> f64 {
-    if times.iter().any(|times| times.shortest.is_none()) {
+    let known = || times.iter().filter(|times| times.shortest.is_some());
+    if known().count() == 0 {
         return f64::INFINITY;
     }
-    let apart = || times.iter().map(|times| times.logarithms()).map(|[a, b]| a - b);
+    let apart = || known().map(|times| times.logarithms()).map(|[a, b]| a - b);
     let middle = if common { quantile(apart(), 0.5) } else { 0.0 };
     quantile(apart().map(|apart| (apart - middle).abs()), 0.9)
 }
@@ -234,8 +237,10 @@ impl Comparison {
 
         let judge = |(what, before, after): (String, Times, Times), common: f64, noise: f64| {
             let beyond = difference(before, after) - common;
+            let unknown = noise.is_infinite() || before.shortest.is_none() || after.shortest.is_none();
             let verdict = match () {
-                () if noise.is_infinite() || beyond.abs() <= noise || before.overlaps(after) => Verdict::WithinNoise,
+                () if unknown => Verdict::NotJudged,
+                () if beyond.abs() <= noise || before.overlaps(after) => Verdict::WithinNoise,
                 () if beyond < 0.0 => Verdict::Faster,
                 () => Verdict::Slower,
             };
@@ -245,6 +250,11 @@ impl Comparison {
         comparison.steps =
             steps.into_iter().map(|pair| judge(pair, comparison.common, comparison.step_noise)).collect();
         comparison
+    }
+
+    /// Whether anything is judged.
+    pub fn judges(&self) -> bool {
+        self.frames.iter().chain(&self.steps).any(|change| change.verdict != Verdict::NotJudged)
     }
 
     /// What is slower beyond noise.
@@ -332,8 +342,11 @@ fn warnings(before: &Recorded, after: &Recorded) -> Vec<String> {
         same("method of the profile", &format!("{:?}", before.method), &format!("{:?}", after.method));
     }
     for (which, of) in [("first", before), ("second", after)] {
-        if frames(of).iter().chain(&steps(of)).any(|(_, times)| times.shortest.is_none()) {
-            warnings.push(format!("the {which} doesn't say how its times scatter, so that nothing is beyond noise"));
+        let all = [frames(of), steps(of)].concat();
+        let single = all.iter().filter(|(_, times)| times.shortest.is_none()).count();
+        if single > 0 {
+            let part = format!("{single} of {} figures", all.len());
+            warnings.push(format!("the {which} report has a single time for {part}, which aren't judged: measure longer (--time)"));
         }
         match &of.environment {
             None => warnings.push(format!("the {which} report doesn't say where it was measured")),

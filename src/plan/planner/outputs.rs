@@ -18,8 +18,8 @@ impl Planner<'_> {
         if let Some(output) = self.outputs(value).next() {
             return Some(output);
         }
-        let mut readers = self.graph.nodes().iter().filter(|node| node.inputs.contains(&value));
-        let (node, None) = (readers.next()?, readers.next()) else { return None };
+        let &[reader] = self.readers.get(&value)?.as_slice() else { return None };
+        let node = &self.graph.nodes()[reader];
         let (&[_], &[view]) = (&node.inputs[..], &node.outputs[..]) else { return None };
         let shapes = [value, view].map(|value| [self.shape(value).clone()]);
         let dtypes = self.graph.input_dtypes(node);

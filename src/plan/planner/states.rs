@@ -86,8 +86,15 @@ impl Planner<'_> {
         let kept = self.need(old, Layout::ROWS);
         let [from, to] = [Home::State(state), kept.clone()].map(|home| Held { layout: Layout::ROWS, home });
         self.convert(old, &from, to, step);
-        let held = self.held.values_mut().flatten().map(|held| &mut held.home);
-        held.chain(reads).filter(|home| home.is_state(state)).for_each(|home| home.clone_from(&kept));
+        for (&value, held) in &mut self.held {
+            for home in held.iter_mut().map(|held| &mut held.home).filter(|home| home.is_state(state)) {
+                home.clone_from(&kept);
+                if let Home::Slot(need) = kept {
+                    self.holders[need].push(value);
+                }
+            }
+        }
+        reads.into_iter().for_each(|home| home.clone_from(&kept));
     }
 
     /// Writes the states that no kernel wrote.

@@ -21,9 +21,8 @@ impl Planner<'_> {
         let (&Home::Slot(residual), &Home::Slot(output)) = (&reads[residual], output) else { return None };
         let same = |home: &&Home| matches!(home, Home::Slot(need) if *need == residual);
         let unread = |value: &Value| self.unread.get(value).is_some_and(|&times| times > 0);
-        let later = self.held.iter().filter(|(value, _)| unread(value)).flat_map(|(_, held)| held);
         let kinds = [residual, output].map(|need| self.needs[need].kind);
-        let alone = reads.iter().filter(same).count() == 1 && later.map(|held| &held.home).filter(same).count() == 0;
+        let alone = reads.iter().filter(same).count() == 1 && !self.holders[residual].iter().any(unread);
         let buffers = kinds[0] == kinds[1] && matches!(kinds[0], SlotKind::Buffer(_));
         let step = self.steps.len();
         (alone && buffers && self.needs[residual].first < step).then_some(Sum { step, residual, output })
