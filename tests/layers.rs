@@ -77,18 +77,18 @@ fn document() -> String {
 const NOT_FINITE: &str = "
 ## NaN and infinities
 
-An operation of a NaN gives NaN, in every kernel, and infinities give what PyTorch gives: the self-test plants them in every input of
-`f32`s. WGSL doesn't promise that (a device may compute as if there were none), so shaders tell NaN by its bits. What is otherwise:
+What is computed from a NaN is NaN, in every kernel, and infinities give what PyTorch gives: the self-test puts both into every input
+of `f32`s. WGSL doesn't promise that (a device may compute as if there were none), so shaders recognise NaN by its bits. Exceptions:
 
 * Comparisons, `isnan`, `isinf`, and `where`, which chooses, are as in IEEE 754. So is `pow`: 1 to any power is 1, anything to the power
   of 0 is 1.
 * `argmax`, `argmin`, `topk` and the places of max pooling take NaN for the most extreme, in `topk` for the largest, as in PyTorch.
 * Integers have no NaN: a `cast` makes 0 of it, quantisation the zero point. Formats of small floats have it or not.
 * `sign` of NaN is NaN, as in NumPy and ONNX Runtime; PyTorch's is 0. `gelu(∞)` is ∞.
-* A place that is NaN, of `grid_sample`, `deform_conv2d` and `roi_align`, gives NaN; what is infinitely far away is outside.
-* In attention a key that a query doesn't see, because of `is_causal`, a window or a cache's position, is nothing to it, whatever it
-  holds; a mask's -∞ is added, and to NaN it adds up to NaN. A value of weight 0 is multiplied by 0: if it is NaN or infinite the sum may
-  be NaN, as in PyTorch. Where nothing is seen the result is 0, and NaN where an ONNX file spells attention out with a Softmax.
+* A coordinate of `grid_sample`, `deform_conv2d` or `roi_align` that is NaN gives NaN; an infinite one is outside of the image.
+* In attention a key that `is_causal`, a window or the cache's position hides is ignored, even if it holds NaN. A mask is added to the
+  scores, so its -∞ doesn't hide a score that is NaN. A value of weight 0 is multiplied by 0: if it is NaN or infinite the sum may be
+  NaN, as in PyTorch. Where nothing is seen the result is 0, and NaN where an ONNX file spells attention out with a Softmax.
 * ONNX's ThresholdedRelu and Shrink are comparisons: they make 0 of NaN.
 * Norms take deviations up to 1e28 with PyTorch's epsilon of 1e-5, beyond which their squares overflow; PyTorch's overflow from 1e18 on.
 ";

@@ -38,7 +38,7 @@ pub(super) struct MeasureArgs {
     /// How many frames to measure each time [default: until the median is known to 2 %]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
-    /// The seconds after which to be content with what there is, each time: to a frame or two, the warm-up included
+    /// The most seconds for each measurement, the warm-up included; it may take a frame or two longer
     #[arg(long, value_name = "S", default_value_t = 3.0, conflicts_with = "frames")]
     time: f64,
     #[command(flatten)]

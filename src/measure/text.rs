@@ -92,7 +92,7 @@ impl fmt::Display for Profile {
         }
         writeln!(f, "\n{:<14} {} ms, the sum of the medians of {} frames", "steps", ms(total), self.frames)?;
         let off = percent(total, frame) - 100.0;
-        writeln!(f, "{:<14} {} ms at the median; the steps add up to {off:+.1} % of it", "a whole frame", ms(frame))?;
+        writeln!(f, "{:<14} {} ms at the median; the steps differ from it by {off:+.1} %", "a whole frame", ms(frame))?;
         let times = digits(percent(total, floor) / 100.0);
         write!(f, "{:<14} {} ms; the steps take {times} times as long", "floor", ms(floor))?;
         if self.steps.iter().any(|step| step.times_floor() < 0.9) {
