@@ -56,7 +56,8 @@ impl Region {
 
     /// Lets the system take back the pages that were read.
     fn done(&self) {
-        if let Some(file) = &self.file {
+        // A part without bytes lies nowhere.
+        if let Some(file) = self.file.as_ref().filter(|_| !self.bytes.is_empty()) {
             let first = self.bytes.as_ptr() as usize - file.as_slice().as_ptr() as usize;
             file.done_with(&(first..first + self.bytes.len()));
         }
