@@ -27,7 +27,7 @@ fn f(x: vec4<f32>) -> vec4<f32> {
         case 7u: { return inverseSqrt(x); }
         case 8u: { return 1.0 / x; }
         case 9u: { return exp(x); }
-        case 10u: { return log(x); }
+        case 10u: { return logarithm(x); }
         case 11u: { return sine(x, 0); }
         case 12u: { return sine(x, 1); }
         case 13u: { return erf_near_zero_too(x); }
@@ -130,15 +130,21 @@ fn arctangent(x: vec4<f32>) -> vec4<f32> {
     return mirrored(x, select(angle, 1.57079633 - angle, steep));
 }
 
+// NaN of what is negative or NaN: of minus infinity and of NaN some devices make a number.
+fn logarithm(x: vec4<f32>) -> vec4<f32> {
+    let nan = bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) | vec4<u32>(0x7fc00000u));
+    return select(log(x), nan, (x < vec4<f32>()) | is_nan(x));
+}
+
 // log(2x) is what asinh and acosh come to where x² overflows.
 fn log_of_twice(x: vec4<f32>) -> vec4<f32> {
-    return log(x) + 0.693147181;
+    return logarithm(x) + 0.693147181;
 }
 
 // For x of 0 and more. log1p takes at most 1.
 fn area_sine(x: vec4<f32>) -> vec4<f32> {
     let root = sqrt(x * x + 1.0);
-    let far = select(log(x + root), log_of_twice(x), x > vec4<f32>(1e9));
+    let far = select(logarithm(x + root), log_of_twice(x), x > vec4<f32>(1e9));
     return select(far, log1p(x + x * x / (1.0 + root)), x <= vec4<f32>(0.75));
 }
 
@@ -146,12 +152,12 @@ fn area_cosine(x: vec4<f32>) -> vec4<f32> {
     let above = x - 1.0;
     // A product of roots: below -1 the root of a product would be real.
     let root = sqrt(above) * sqrt(x + 1.0);
-    let far = select(log(x + root), log_of_twice(x), x > vec4<f32>(1e9));
+    let far = select(logarithm(x + root), log_of_twice(x), x > vec4<f32>(1e9));
     return select(far, log1p(above + root), x <= vec4<f32>(1.25));
 }
 
 fn area_tangent(x: vec4<f32>) -> vec4<f32> {
-    return 0.5 * select(log((1.0 + x) / (1.0 - x)), log1p(2.0 * x / (1.0 - x)), x <= vec4<f32>(0.33333333));
+    return 0.5 * select(logarithm((1.0 + x) / (1.0 - x)), log1p(2.0 * x / (1.0 - x)), x <= vec4<f32>(0.33333333));
 }
 
 @compute @workgroup_size(64)
