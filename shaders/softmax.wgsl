@@ -30,10 +30,10 @@ fn load(kept: ptr<function, array<f32, KEEP>>, first: u32, i: u32, step: u32, le
     }
 }
 
-// Some devices make a number of exp(NaN), of log(NaN) and of log(0): a sum of 0 is that of a line of nothing but -inf, of which
-// softmax is 0 / 0.
-fn exponential(x: f32) -> f32 { return select(exp(x), x, is_nan(vec4<f32>(x)).x); }
-fn logarithm(sum: f32) -> f32 { return select(log(sum), sum / sum, is_nan(vec4<f32>(sum)).x || sum == 0.0); }
+fn weight(x: f32) -> f32 { return exponential(vec4<f32>(x)).x; }
+
+// The logarithm of a line's sum. The sum is 0 if the line holds nothing but -inf: its softmax is 0 / 0.
+fn log_sum(sum: f32) -> f32 { return select(logarithm(vec4<f32>(sum)).x, sum / sum, sum == 0.0); }
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -60,9 +60,9 @@ fn main(
         // The sum is relative to the largest so far. The fewer numbers are added to it, the less they round it.
         var some = 0.0;
         for (var j = 0u; j < KEEP; j++) {
-            if i + j * slices < length { some += exponential(kept[j] - own); }
+            if i + j * slices < length { some += weight(kept[j] - own); }
         }
-        sum = sum * exponential(before - own) + some;
+        sum = sum * weight(before - own) + some;
     }
 
     partial[lane] = own;
@@ -74,7 +74,7 @@ fn main(
     let largest = partial[column];
     workgroupBarrier();
 
-    partial[lane] = sum * exponential(own - largest);
+    partial[lane] = sum * weight(own - largest);
     workgroupBarrier();
     for (var half = LANES / 2u; half >= COLUMNS; half /= 2u) {
         if lane < half { partial[lane] += partial[lane + half]; }
@@ -87,9 +87,9 @@ fn main(
             let at = i + j * slices;
             if at < length {
                 if LOG {
-                    y[first + at * params.stride] = kept[j] - largest - logarithm(total);
+                    y[first + at * params.stride] = kept[j] - largest - log_sum(total);
                 } else {
-                    y[first + at * params.stride] = exponential(kept[j] - largest) / total;
+                    y[first + at * params.stride] = weight(kept[j] - largest) / total;
                 }
             }
         }

@@ -130,12 +130,6 @@ fn arctangent(x: vec4<f32>) -> vec4<f32> {
     return mirrored(x, select(angle, 1.57079633 - angle, steep));
 }
 
-// NaN of what is negative or NaN: of minus infinity and of NaN some devices make a number.
-fn logarithm(x: vec4<f32>) -> vec4<f32> {
-    let nan = bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) | vec4<u32>(0x7fc00000u));
-    return select(log(x), nan, (x < vec4<f32>()) | is_nan(x));
-}
-
 // log(2x) is what asinh and acosh come to where x² overflows.
 fn log_of_twice(x: vec4<f32>) -> vec4<f32> {
     return logarithm(x) + 0.693147181;

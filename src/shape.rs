@@ -22,7 +22,7 @@ const MOST_ELEMENTS: usize = {
 const MOST_DIMENSIONS: usize = 64;
 
 impl Shape {
-    /// An error if a size is beyond what tensors may have in all: then sums of sizes don't overflow.
+    /// Refuses sizes above 2^40, so that sums of sizes don't overflow.
     pub(crate) fn addable(&self) -> Result<(), ErrorKind> {
         match self.iter().all(|&size| size <= MOST_ELEMENTS) {
             true => Ok(()),
@@ -30,7 +30,7 @@ impl Shape {
         }
     }
 
-    /// An error if there are more elements or dimensions than anybody counts.
+    /// Refuses more than 2^40 elements or 64 dimensions.
     pub(crate) fn countable(&self) -> Result<(), ErrorKind> {
         // Zeros may stand beside sizes whose product is beyond all bounds.
         let product = self.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));

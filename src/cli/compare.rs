@@ -36,14 +36,15 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
     }
     let frames = match percent(comparison.frame_noise) {
         Some(noise) => format!("within noise: less than {noise}"),
-        None => "no frame is judged: a report has a single time for each".to_owned(),
+        None => "no frame is judged: a report has no more than one time for each".to_owned(),
     };
     let steps = match (percent(comparison.step_noise), comparison.common.exp()) {
         (Some(noise), common) => {
             format!("within noise: less than {noise} beside the {common:.3} times that all have in common")
         }
         (None, _) => {
-            "no step is judged: a report has a single time for each, or they were timed in different ways".to_owned()
+            "no step is judged: a report has no more than one time for each, or they were timed in different ways"
+                .to_owned()
         }
     };
     for (what, changes, noise) in [("frame", &comparison.frames, frames), ("step", &comparison.steps, steps)] {

@@ -276,7 +276,7 @@ impl Graph {
         }
         for node in &self.nodes {
             let inputs: Vec<Shape> = node.inputs.iter().map(|v| shapes[v.0 as usize].clone()).collect();
-            // A large batch may have more elements than a machine word counts: those are counted as far as it goes.
+            // Element counts of a large batch saturate (`Shape::elements`); only sums of sizes could overflow.
             let addable = inputs.iter().try_for_each(Shape::addable);
             let outputs = addable
                 .and_then(|()| node.op.output_shapes(&inputs))

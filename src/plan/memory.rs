@@ -151,11 +151,11 @@ fn chance(round: u64, i: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Needs that have a place, by the steps in which they live.
+/// The needs that have a place, by step.
 struct Placed {
-    /// Those that are alive in each step.
+    /// The needs that are alive in each step.
     alive: Vec<Vec<usize>>,
-    /// Those that are written first in each step.
+    /// The needs whose first step it is.
     begun: Vec<Vec<usize>>,
 }
 
@@ -170,12 +170,12 @@ impl Placed {
         self.begun[need.first].push(i);
     }
 
-    /// Those that are alive in a step in which the need is.
+    /// Returns the needs that are alive in a step of this one, each once.
     fn meeting(&self, need: Need) -> impl Iterator<Item = usize> {
         self.alive[need.first].iter().chain(self.begun[need.first + 1..=need.last].iter().flatten()).copied()
     }
 
-    /// Those that are written first in a step next to the one in which the need is.
+    /// Returns the needs whose first step is next to this one's.
     fn beside(&self, need: Need) -> impl Iterator<Item = usize> {
         let steps = [need.first.checked_sub(1), Some(need.first + 1)];
         steps.into_iter().flatten().filter_map(|step| self.begun.get(step)).flatten().copied()

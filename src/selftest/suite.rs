@@ -291,7 +291,7 @@ fn alike(tier: &Tier, compute: impl Fn(&Context) -> Result<Vec<Data>>) -> Result
     Ok(outputs)
 }
 
-/// How many elements differ, bit by bit. NaN is NaN: which one, and its sign, may depend on the order of a sum's operands.
+/// Counts the elements whose bits differ. All NaNs are equal: their sign and payload may depend on the order of a sum's operands.
 fn others(own: &Data, guarded: &Data) -> usize {
     fn count<T>(own: &[T], guarded: &[T], same: impl Fn(&T, &T) -> bool) -> usize {
         own.iter().zip(guarded).filter(|(own, guarded)| !same(own, guarded)).count()

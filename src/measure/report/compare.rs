@@ -118,7 +118,7 @@ pub enum Verdict {
     Slower,
     /// Measured again it might be the other way round.
     WithinNoise,
-    /// Nothing is known of how its times scatter: there is one, or steps were timed in different ways.
+    /// No verdict: a report has a single time for it, or is too old to say how times scatter, or steps were timed in different ways.
     NotJudged,
 }
 
@@ -252,11 +252,6 @@ impl Comparison {
         comparison
     }
 
-    /// Whether anything is judged.
-    pub fn judges(&self) -> bool {
-        self.frames.iter().chain(&self.steps).any(|change| change.verdict != Verdict::NotJudged)
-    }
-
     /// What is slower beyond noise.
     pub fn slower(&self) -> impl Iterator<Item = &Change> {
         self.frames.iter().chain(&self.steps).filter(|change| change.verdict == Verdict::Slower)
@@ -346,7 +341,8 @@ fn warnings(before: &Recorded, after: &Recorded) -> Vec<String> {
         let single = all.iter().filter(|(_, times)| times.shortest.is_none()).count();
         if single > 0 {
             let part = format!("{single} of {} figures", all.len());
-            warnings.push(format!("the {which} report has a single time for {part}, which aren't judged: measure longer (--time)"));
+            let why = "which aren't judged: measure longer (--time)";
+            warnings.push(format!("the {which} report has no more than one time for {part}, {why}"));
         }
         match &of.environment {
             None => warnings.push(format!("the {which} report doesn't say where it was measured")),

@@ -170,7 +170,7 @@ pub(crate) fn span4(inputs: usize, outputs: usize, groups: usize, block: usize) 
         .unwrap_or(0)
 }
 
-/// Whether a block of `block` output channels reads texels with channels of groups that aren't all its channels' own.
+/// Returns true if a block of `block` output channels multiplies input channels by zeros that stand for another group's weights.
 pub(crate) fn mixed(inputs: usize, outputs: usize, groups: usize, block: usize) -> bool {
     groups > 1 && !((outputs / groups).is_multiple_of(block) && (inputs / groups).is_multiple_of(4))
 }

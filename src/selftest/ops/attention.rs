@@ -214,7 +214,7 @@ fn great_scores(t: &Suite) {
     }
 }
 
-/// A weight that f32 has no number for is 0, and 0 times an infinity is NaN.
+/// A weight below the smallest normal f32 is 0, and 0 times an infinity is NaN.
 fn weights_too_small_for_a_number(t: &Suite) {
     for (queries, keys) in [(2, 5), (20, 70), (2, 600)] {
         let [mut q, mut k, mut v] = tensors([1, 2, 1, queries, keys, 4, 4]);

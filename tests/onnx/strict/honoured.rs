@@ -670,6 +670,26 @@ fn integers_that_are_known_are_exact() {
     assert_eq!(run(&sum, &Bindings::new(), &[]), [4.0]);
 }
 
+/// The loss of a row with an infinite score is NaN, as its log softmax is.
+#[test]
+fn cross_entropy_of_an_infinity() {
+    let model = Model::new(17)
+        .input("x", &[2, 3])
+        .output("loss")
+        .output("logs")
+        .initialiser(&longs("target", &[2], &[1, 0]))
+        .node("SoftmaxCrossEntropyLoss", &["x", "target"], &["loss", "logs"], &[string("reduction", "none")]);
+    let x = vec![0.5, -1.0, 2.0, 0.0, f32::INFINITY, 1.0];
+    let graph = graph(&model).expect("it is whole");
+    let session = shadernet::Model::new(context(), &graph).and_then(|model| model.session(1)).expect("it fits");
+    let outputs = session.run_blocking(&[Data::F32(x.clone())]).expect("it runs");
+    let (loss, logs) = (outputs[0].to_f32(), outputs[1].to_f32());
+    let sum = x[..3].iter().map(|x| x.exp()).sum::<f32>().ln();
+    same(&loss[..1], &[sum - x[1]]);
+    same(&logs[..3], &[x[0] - sum, x[1] - sum, x[2] - sum]);
+    assert!(loss[1].is_nan() && logs[3..].iter().all(|log| log.is_nan()), "{loss:?} {logs:?}");
+}
+
 /// A softmax of nothing but -inf is NaN, though its products with queries, keys and values become one operation.
 #[test]
 fn attention_spelled_out_where_nothing_is_seen() {

@@ -37,7 +37,7 @@ fn windows(t: &Suite) {
     }
 }
 
-/// Of groups whose weights lie in one block, one is nothing to the others.
+/// A NaN stays in its group, also where one block holds the weights of several groups.
 fn groups(t: &Suite) {
     for case in [
         Case { name: "five of three channels", x: [1, 15, 4, 5], out: 10, groups: 5, stride: [2, 1], ..SAME },
