@@ -1,6 +1,8 @@
 //! A dispatch and a kernel: what an operation lowers to.
 
+use super::params::{Encoder, Member, Params, Unfit};
 use super::{Caps, Layout, Place, Shader};
+use crate::error::ErrorKind;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,21 +19,36 @@ pub struct Dispatch {
     pub workgroups: [u32; 3],
     /// The most iterations that the loops of one invocation make, all together: see [`Dispatch::iterations`].
     pub iterations: u64,
+    /// The members of the shader's `Params`, where this crate declares them.
+    members: Vec<Member>,
+    /// A parameter that 32 bits don't hold: no device gets such a dispatch.
+    unfit: Option<Unfit>,
 }
 
 impl Dispatch {
     /// A dispatch of `workgroups` workgroups, folded into the dimensions that a device allows.
-    pub fn new(shader: Shader, params: &impl bytemuck::Pod, bindings: Vec<Binding>, workgroups: usize) -> Dispatch {
+    pub fn new(shader: Shader, params: &impl Params, bindings: Vec<Binding>, workgroups: usize) -> Dispatch {
         // Half of WebGPU's default limit a row keeps both dimensions within it up to 2^31 workgroups.
         const ROW: usize = 32_768;
         let grid = if workgroups <= 65_535 { [workgroups, 1] } else { [ROW, workgroups.div_ceil(ROW)] };
-        Dispatch {
-            shader,
-            params: bytemuck::bytes_of(params).to_vec(),
-            bindings,
-            workgroups: [grid[0] as u32, grid[1] as u32, 1],
-            iterations: 0,
-        }
+        let [x, y] = grid.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+        let mut encoder = Encoder::default();
+        params.encode(&mut encoder);
+        let Encoder { bytes: params, members, unfit } = encoder;
+        Dispatch { shader, params, bindings, workgroups: [x, y, 1], iterations: 0, members, unfit }
+    }
+
+    /// Returns the members that `params` is made of: none if it is plain data from outside of this crate.
+    #[doc(hidden)]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// Returns an error if a parameter is too large for the shader's 32 bits.
+    pub(crate) fn check_params(&self) -> Result<(), ErrorKind> {
+        let Some(Unfit { name, value }) = self.unfit else { return Ok(()) };
+        let what = format!("the parameter `{name}` of {}", self.shader.name());
+        Err(ErrorKind::argument(what, "a number of 32 bits", value))
     }
 
     /// States the most iterations that the loops of one invocation make, all together. A device that can't make so many

@@ -3,6 +3,7 @@
 pub mod caps;
 pub mod dispatch;
 pub mod layout;
+pub mod params;
 pub mod shader;
 
 pub use caps::Caps;

@@ -127,6 +127,7 @@ pub use unary::Unary;
 use crate::Shape;
 use crate::error::ErrorKind;
 use crate::graph::op::{Io, Op};
+use crate::kernel::params::Params;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
 use quantize::QuantizeRange;
 use reshape::FlattenLinear;
@@ -165,7 +166,7 @@ pub(crate) fn image_places(caps: &Caps) -> &'static [Place] {
 pub(crate) fn image_kernels(
     caps: &Caps,
     shader: &Shader,
-    params: &impl bytemuck::Pod,
+    params: &impl Params,
     count: usize,
     iterations: usize,
 ) -> Vec<Kernel> {
@@ -193,7 +194,7 @@ pub(crate) fn weighted(sums: u64, pixels: u64) -> u64 {
 }
 
 /// The kernels of an operation that computes each texel of its output from that of its input, however both lie.
-pub(crate) fn texel_kernels<P: bytemuck::Pod>(
+pub(crate) fn texel_kernels<P: Params>(
     caps: &Caps,
     shape: &Shape,
     shader: &Shader,
@@ -211,7 +212,7 @@ pub(crate) fn texel_kernels<P: bytemuck::Pod>(
 }
 
 /// The kernel of an operation each of whose invocations computes four elements from those in the same place, of rows.
-pub(crate) fn by_four(io: &Io, shader: Shader, params: &impl bytemuck::Pod) -> Kernel {
+pub(crate) fn by_four(io: &Io, shader: Shader, params: &impl Params) -> Kernel {
     let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
     Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, params, bindings, width.div_ceil(64)))

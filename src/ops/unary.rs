@@ -5,10 +5,10 @@ use super::texel_kernels;
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout, Order};
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `y = f(x)`, element by element: of `f32`s, and [`Abs`](Unary::Abs), [`Neg`](Unary::Neg), [`Sign`](Unary::Sign) and
 /// [`BitNot`](Unary::BitNot) of `i32`s, which wrap around. Those that other operations end with are [`Activation`](super::Activation)s, a
@@ -69,13 +69,13 @@ pub enum Unary {
     BitNot,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    width: u32,
-    texels: u32,
-    elements: u32,
+params! {
+    struct UnaryParams {
+        rows: usize,
+        width: usize,
+        texels: usize,
+        elements: usize,
+    }
 }
 
 impl Unary {
@@ -151,7 +151,7 @@ impl Op for Unary {
                 Order::Packed => (shape.last().copied().unwrap_or(1), width),
                 Order::Channels => (Image::of(shape).c, Image::of(shape).c4()),
             };
-            Params { rows: rows as u32, width: width as u32, texels: texels as u32, elements: elements as u32 }
+            UnaryParams { rows, width, texels, elements }
         };
         let shader = shader!("unary", "activation", "index", "nan", "radians").set("KIND", *self as u32);
         Ok(texel_kernels(caps, shape, &shader, params))

@@ -139,10 +139,41 @@ fn planned(plan: &Plan, resources: &[Resource]) -> Vec<Bound> {
     std::iter::once(Bound::Uniform).chain(bound).collect()
 }
 
-/// What a shader declares, in the order of its bindings; and the bytes of its uniforms.
-fn declared(name: &str, module: &Module) -> (Vec<Bound>, usize) {
+/// The bindings that a shader declares, in order, and its uniform.
+#[derive(Default)]
+struct Declared {
+    bindings: Vec<Bound>,
+    bytes: usize,
+    /// The members of `Params`: name, offset, type of the numbers.
+    members: Vec<(String, u32, &'static str)>,
+}
+
+/// Appends the members of a WGSL type, those of a struct in the place of the struct.
+fn flatten(module: &Module, name: &str, ty: naga::Handle<naga::Type>, offset: u32, to: &mut Vec<(String, u32, &'static str)>) {
+    use naga::ScalarKind;
+    match &module.types[ty].inner {
+        TypeInner::Struct { members, .. } => members.iter().for_each(|member| {
+            flatten(module, member.name.as_deref().unwrap_or_default(), member.ty, offset + member.offset, to);
+        }),
+        TypeInner::Array { base, .. } => {
+            flatten(module, name, *base, offset, to);
+        }
+        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } | TypeInner::Matrix { scalar, .. } => {
+            let kind = match scalar.kind {
+                ScalarKind::Uint => "u32",
+                ScalarKind::Sint => "i32",
+                ScalarKind::Float => "f32",
+                other => panic!("{name}: {other:?} in a uniform"),
+            };
+            to.push((name.to_owned(), offset, kind));
+        }
+        other => panic!("{name}: {other:?} in a uniform"),
+    }
+}
+
+fn declared(name: &str, module: &Module) -> Declared {
     let mut bindings = BTreeMap::new();
-    let mut uniforms = 0;
+    let (mut bytes, mut members) = (0, Vec::new());
     for (_, global) in module.global_variables.iter() {
         let Some(binding) = &global.binding else { continue };
         let ty = &module.types[global.ty].inner;
@@ -153,7 +184,8 @@ fn declared(name: &str, module: &Module) -> (Vec<Bound>, usize) {
         };
         let bound = match (global.space, ty) {
             (AddressSpace::Uniform, TypeInner::Struct { span, .. }) => {
-                uniforms = *span as usize;
+                bytes = *span as usize;
+                flatten(module, name, global.ty, 0, &mut members);
                 Bound::Uniform
             }
             (AddressSpace::Storage { access }, _) => Bound::Buffer { write: write(access) },
@@ -171,7 +203,7 @@ fn declared(name: &str, module: &Module) -> (Vec<Bound>, usize) {
         assert!(bindings.insert(binding.binding, bound).is_none(), "{name}: binding {} twice", binding.binding);
     }
     assert!(bindings.keys().copied().eq(0..bindings.len() as u32), "{name}: bindings 0.. without a gap");
-    (bindings.into_values().collect(), uniforms)
+    Declared { bindings: bindings.into_values().collect(), bytes, members }
 }
 
 /// A specialised shader, valid as it is written and with its overrides given. (What these drop, a residual that isn't there,
@@ -194,17 +226,20 @@ fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
     module
 }
 
-fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMap<Shader, (Vec<Bound>, usize)>) {
+fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMap<Shader, Declared>) {
     let mut dispatch = |dispatch: &Dispatch, resources: &[Resource]| {
         let name = dispatch.shader.to_string();
         assert!(!dispatch.shader.is_guarded(), "{which}: `ops::is_ours` doesn't know the operation of {name}");
-        let (declared, uniforms) = seen.entry(dispatch.shader.clone()).or_insert_with(|| {
+        let declared = seen.entry(dispatch.shader.clone()).or_insert_with(|| {
             let module = validated(&dispatch.shader, capabilities);
             declared(&name, &module)
         });
-        assert_eq!(*declared, planned(plan, resources), "{which}: the bindings of {name}");
-        let given = dispatch.params.len();
-        assert!(*uniforms <= given, "{which}: {name} declares {uniforms} bytes of Params, {given} are given");
+        assert_eq!(declared.bindings, planned(plan, resources), "{which}: the bindings of {name}");
+        let (wanted, given) = (declared.bytes, dispatch.params.len());
+        assert!(wanted <= given, "{which}: {name} declares {wanted} bytes of Params, {given} are given");
+        let members: Vec<(String, u32, &str)> =
+            dispatch.members().iter().map(|member| (member.name.to_owned(), member.offset, member.scalar)).collect();
+        assert_eq!(members, declared.members, "{which}: the members of Params of {name}, in Rust and in WGSL");
     };
     for step in &plan.steps {
         for (of, resources) in &step.dispatches {
@@ -294,7 +329,7 @@ fn every_shader_of_textures_is_valid() {
     assert_eq!(variants.len(), shaders.len(), "each variant once: {variants:?}");
     for shader in &shaders {
         let module = validated(shader, Capabilities::empty());
-        let (bound, _) = declared(&shader.to_string(), &module);
+        let bound = declared(&shader.to_string(), &module).bindings;
         let buffer = |write| Bound::Buffer { write };
         let wanted = match shader.name() {
             "texture_input" => vec![Bound::Uniform, Bound::Texels, buffer(true)],

@@ -3,7 +3,7 @@
 use super::{Home, PlannedStep, Planner};
 use crate::error::{ErrorKind, Result};
 use crate::graph::Node;
-use crate::kernel::{Binding, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Dispatch, Kernel, Layout, Packed, Place};
 use crate::plan::memory::SlotKind;
 
 /// Checks that a kernel has a layout for each input and output of its node and binds no others.
@@ -19,6 +19,7 @@ pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
         let got = format!("{inputs} and {outputs}");
         return Err(ErrorKind::argument("a kernel without dispatches", "one input and one output", got));
     }
+    kernel.dispatches.iter().try_for_each(Dispatch::check_params)?;
     let wrong = |binding: &&Binding| match **binding {
         Binding::Input(i) | Binding::Residual(i) | Binding::Update(i) => i >= inputs,
         Binding::Output(i) => i >= outputs,
