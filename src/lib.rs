@@ -71,12 +71,12 @@ struct OnnxFiles;
 
 pub mod dtype;
 pub mod error;
+mod files;
 pub mod gpu;
 pub mod graph;
+mod hash;
 pub mod import;
-mod kept;
 pub mod kernel;
-mod mapped;
 pub mod measure;
 pub mod models;
 pub mod ops;

@@ -1,7 +1,8 @@
 //! Weights by name: from a safetensors file, or seeded.
 
 use crate::error::{ErrorKind, Result};
-use crate::mapped::Mapped;
+use crate::files::Mapped;
+use crate::hash::{GOLDEN, fnv1a, mix};
 use crate::{Constant, Shape};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::HashMap;
@@ -129,20 +130,9 @@ fn floats(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
     }
 }
 
-/// splitmix64's constants.
-const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
-
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
-}
-
 /// Uniform numbers that depend only on the seed, the name and the place in the tensor.
 pub(crate) fn uniform(seed: u64, name: &str, count: usize, lo: f32, hi: f32) -> Vec<f32> {
-    let fnv = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3);
-    let hash = name.as_bytes().iter().fold(0xCBF2_9CE4_8422_2325, fnv);
-    let key = mix(hash ^ mix(seed.wrapping_add(GOLDEN)));
+    let key = mix(fnv1a(name.as_bytes()) ^ mix(seed.wrapping_add(GOLDEN)));
     (1..=count as u64)
         .map(|i| {
             let bits = mix(key.wrapping_add(i.wrapping_mul(GOLDEN))) >> 40;

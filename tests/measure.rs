@@ -292,5 +292,5 @@ fn the_environment_says_where() {
     assert_eq!((of.version.as_str(), of.precision.as_str()), (env!("CARGO_PKG_VERSION"), "f32"));
     assert_eq!(of.kernel_profile, context.caps().profile());
     assert!(of.unix_time > 1_700_000_000 && of.cores > 0, "{of:?}");
-    assert_eq!((Caps::portable().profile(), Caps::llvmpipe().profile()), ("portable", "llvmpipe"));
+    assert_eq!((Caps::portable().profile(), Caps::llvmpipe().profile()), ("portable", "shuffles"));
 }

@@ -47,8 +47,8 @@ impl Gpu {
             }
         });
 
-        // The kernels for llvmpipe have to be asked for: whether it runs them is found out by a small submission.
-        let context = Context::from_wgpu(&adapter, &device, &queue)?.with_lanes().await?;
+        // Facts that WebGPU doesn't tell are found out by a small submission, so they have to be asked for.
+        let context = Context::from_wgpu(&adapter, &device, &queue)?.probed().await?;
         Ok(Gpu { adapter, device, queue, context, failure })
     }
 

@@ -27,28 +27,13 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
         line("type", device_type(info.device_type).into())?;
         line("backend", info.backend.to_string())?;
         line("driver", driver(&info))?;
-        let profile = caps.as_ref().map(|caps| caps.profile().to_owned());
-        line("kernel profile", profile.unwrap_or_else(|error| format!("none: {error}")))?;
-        let has = |feature| adapter.features().contains(feature);
-        let yes = |feature| String::from(if has(feature) { "yes" } else { "no" });
-        let lanes = match (info.subgroup_min_size, info.subgroup_max_size) {
-            _ if !has(wgpu::Features::SUBGROUP) => "no".into(),
-            (min, max) if min == max => format!("{min} lanes"),
-            (min, max) => format!("{min} to {max} lanes"),
-        };
-        line("subgroups", lanes)?;
-        line("f16", yes(wgpu::Features::SHADER_F16))?;
+        match &caps {
+            Ok(caps) => facts(caps).into_iter().try_for_each(|(what, value)| line(what, value))?,
+            Err(error) => line("kernel profile", format!("none: {error}"))?,
+        }
+        let yes = |feature| yes(adapter.features().contains(feature));
         line("timestamps", yes(wgpu::Features::TIMESTAMP_QUERY))?;
         line("pipeline cache", yes(wgpu::Features::PIPELINE_CACHE))?;
-        let limits = adapter.limits();
-        line("max buffer", bytes(limits.max_buffer_size))?;
-        line("max storage binding", bytes(limits.max_storage_buffer_binding_size))?;
-        line("max workgroup memory", bytes(limits.max_compute_workgroup_storage_size.into()))?;
-        line("max workgroup size", format!("{} invocations", limits.max_compute_invocations_per_workgroup))?;
-        line("max texture", format!("{0} x {0}", limits.max_texture_dimension_2d))?;
-        if let Some(most) = caps.ok().map(|caps| caps.max_loop_iterations).filter(|&most| most < u32::MAX) {
-            line("max loop iterations", format!("{most} by one invocation"))?;
-        }
         if is_taken && args.peaks {
             line("measured", fresh_peaks(&taken, device)?.to_string())?;
         }
@@ -56,7 +41,42 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
     Ok(())
 }
 
-/// The capabilities that an adapter would have if it were taken.
+/// The facts that the planner knows of a device.
+fn facts(caps: &Caps) -> Vec<(&'static str, String)> {
+    let mut facts = vec![
+        ("kernel profile", caps.profile().to_owned()),
+        (
+            "subgroups",
+            match caps.subgroup_sizes {
+                None => "no".into(),
+                Some([least, most]) if least == most => format!("{least} invocations"),
+                Some([least, most]) => format!("{least} to {most} invocations"),
+            },
+        ),
+        ("f16", yes(caps.f16)),
+        ("fast textures", yes(caps.fast_textures)),
+        ("zero outside textures", yes(caps.zero_outside_textures)),
+        ("fast workgroup memory", yes(caps.fast_workgroup_memory)),
+        ("compute units", format!("about {}", caps.units)),
+        ("max buffer", bytes(caps.max_buffer)),
+        ("max storage binding", bytes(caps.max_binding)),
+        ("max storage buffers", format!("{} a shader", caps.max_storage_buffers)),
+        ("max workgroup memory", bytes(caps.max_workgroup_memory.into())),
+        ("max workgroup size", format!("{} invocations", caps.max_invocations)),
+        ("max workgroups", format!("{} a dimension", caps.max_workgroups)),
+        ("max texture", format!("{0} x {0}", caps.max_texture)),
+    ];
+    if caps.max_loop_iterations < u32::MAX {
+        facts.push(("max loop iterations", format!("{} by one invocation", caps.max_loop_iterations)));
+    }
+    facts
+}
+
+fn yes(fact: bool) -> String {
+    String::from(if fact { "yes" } else { "no" })
+}
+
+/// The facts that an adapter's device would have if it were taken.
 fn would_get(adapter: &wgpu::Adapter) -> Result<Caps> {
     let descriptor = wgpu::DeviceDescriptor {
         required_features: Context::required_features(adapter),
@@ -64,7 +84,7 @@ fn would_get(adapter: &wgpu::Adapter) -> Result<Caps> {
         ..Default::default()
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
-    let context = pollster::block_on(Context::from_wgpu(adapter, &device, &queue)?.with_lanes())?;
+    let context = pollster::block_on(Context::from_wgpu(adapter, &device, &queue)?.probed())?;
     Ok(context.caps().clone())
 }
 

@@ -1,6 +1,7 @@
 //! Compiled pipelines that outlive a process, where the backend hands them out.
 
-use crate::kept;
+use super::cache;
+use crate::hash::fnv1a;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -30,18 +31,18 @@ impl Compiled {
         // are this device's and this driver's; `fallback` makes an empty cache of others.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
         let loaded = data.map_or(0, <[u8]>::len);
-        Some(Compiled { cache, path, loaded, kept: Mutex::new(data.map_or(0, kept::hash)) })
+        Some(Compiled { cache, path, loaded, kept: Mutex::new(data.map_or(0, fnv1a)) })
     }
 
     /// Writes what was compiled since. A file that can't be written is compiled again the next time.
     pub(super) fn keep(&self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(data) = self.cache.get_data() else { return };
-        let hash = kept::hash(&data);
+        let hash = fnv1a(&data);
         if hash == *kept {
             return;
         }
-        match kept::write(&self.path, &[&hash.to_le_bytes(), &data[..]].concat()) {
+        match cache::write(&self.path, &[&hash.to_le_bytes(), &data[..]].concat()) {
             Ok(()) => *kept = hash,
             Err(error) => log::warn!("the compiled pipelines aren't kept: {error}"),
         }
@@ -51,7 +52,7 @@ impl Compiled {
 /// What is behind its own hash.
 fn checked(file: &[u8]) -> Option<&[u8]> {
     let (hash, data) = file.split_first_chunk()?;
-    (!data.is_empty() && u64::from_le_bytes(*hash) == kept::hash(data)).then_some(data)
+    (!data.is_empty() && u64::from_le_bytes(*hash) == fnv1a(data)).then_some(data)
 }
 
 #[cfg(test)]
@@ -61,7 +62,7 @@ mod tests {
     #[test]
     fn only_what_was_written_is_read() {
         let data = [7; 100];
-        let file = [&kept::hash(&data).to_le_bytes(), &data[..]].concat();
+        let file = [&fnv1a(&data).to_le_bytes(), &data[..]].concat();
         assert_eq!(checked(&file), Some(&data[..]));
         for length in 0..file.len() {
             assert_eq!(checked(&file[..length]), None, "{length} bytes of {}", file.len());

@@ -3,10 +3,9 @@
 use super::checks::Checks;
 use super::compiled::Compiled;
 use super::pipeline::{self, Draw, Pipeline};
-use super::tuned;
+use super::{facts, tuned};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::Caps;
-use crate::kernel::caps::LLVMPIPE_ITERATIONS;
 use crate::plan::Choices;
 use futures::FutureExt;
 use std::collections::HashMap;
@@ -198,8 +197,19 @@ pub async fn adapters(options: &ContextOptions) -> Vec<wgpu::Adapter> {
 }
 
 impl Context {
-    /// A context of its own, with the portable kernels: see [`Context::with`].
-    pub(crate) async fn open(options: &ContextOptions) -> Result<Context> {
+    /// Returns a context of its own, on the adapter that wgpu prefers.
+    pub async fn new() -> Result<Context> {
+        Context::with(&ContextOptions::new()).await
+    }
+
+    /// Returns a context of its own, on the adapter that the options name. Unless they ask for portable kernels it is
+    /// [probed](Context::probed).
+    pub async fn with(options: &ContextOptions) -> Result<Context> {
+        let context = Context::open(options).await?;
+        if options.portable { Ok(context) } else { context.probed().await }
+    }
+
+    async fn open(options: &ContextOptions) -> Result<Context> {
         let adapter = options.request().await?;
         let features = options.features(&adapter);
         let descriptor = wgpu::DeviceDescriptor {
@@ -249,22 +259,8 @@ impl Context {
         options: &ContextOptions,
     ) -> Result<Context> {
         let folder = options.cache.as_deref();
-        let limits = device.limits();
         let info = adapter.get_info();
-        let llvmpipe = info.name.contains("llvmpipe") || info.driver.contains("llvmpipe");
-        let caps = Caps {
-            max_binding: limits.max_storage_buffer_binding_size,
-            max_buffer: limits.max_buffer_size,
-            max_workgroups: limits.max_compute_workgroups_per_dimension,
-            max_texture: limits.max_texture_dimension_2d,
-            max_workgroup_memory: limits.max_compute_workgroup_storage_size,
-            max_invocations: limits.max_compute_invocations_per_workgroup,
-            max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
-            uniform_alignment: limits.min_uniform_buffer_offset_alignment,
-            units: super::units::units(&info),
-            max_loop_iterations: if llvmpipe { LLVMPIPE_ITERATIONS } else { u32::MAX },
-            lanes: None,
-        };
+        let caps = facts::told(device, &info);
         let least = Caps::portable();
         for (limit, have, need) in [
             ("max_compute_workgroup_storage_size", caps.max_workgroup_memory, least.max_workgroup_memory),
@@ -289,7 +285,7 @@ impl Context {
     pub fn optional_features() -> [(wgpu::Features, &'static str); 4] {
         use wgpu::Features as F;
         [
-            (F::SUBGROUP, "on Mesa's llvmpipe the kernels that suit it, several times as fast (Context::with_lanes)"),
+            (F::SUBGROUP, "on Mesa's llvmpipe kernels that are several times as fast (Context::probed)"),
             (
                 F::TIMESTAMP_QUERY,
                 "device times in profiles and step times, instead of the host's clock around submissions",
@@ -322,22 +318,16 @@ impl Context {
         }
     }
 
-    /// The same device with the kernels that suit llvmpipe, if it is one: whether it runs them is to be seen.
-    pub(crate) fn unchecked_lanes(&self) -> Option<Context> {
-        let info = &self.0.info;
-        let known = info.device_type == wgpu::DeviceType::Cpu
-            && info.name.contains("llvmpipe")
-            && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8)
-            && self.0.device.features().contains(wgpu::Features::SUBGROUP)
-            && self.0.device.limits().max_storage_textures_per_shader_stage >= 4;
-        known.then(|| self.with_capabilities(Caps { lanes: Some(8), ..self.0.caps.clone() }, self.0.guarded))
-    }
-
     /// Returns the same device, taken for one with these capabilities: to test kernels for devices that aren't there. All shaders are
     /// guarded, since nobody knows that the device has what is claimed.
     #[doc(hidden)]
     pub fn with_caps(&self, caps: Caps) -> Context {
         self.with_capabilities(caps, true)
+    }
+
+    /// Returns the same device with facts that were found out about it.
+    pub(super) fn with_facts(&self, caps: Caps) -> Context {
+        self.with_capabilities(caps, self.0.guarded)
     }
 
     fn with_capabilities(&self, caps: Caps, guarded: bool) -> Context {
@@ -401,8 +391,8 @@ impl Context {
     pub(crate) const ENOUGH: usize = 8 << 20;
 
     /// Notes bytes on their way to a texture, and sends off what has gathered: until a submission wgpu holds them a second time.
-    /// Only llvmpipe's kernels have weights in textures, whose context is this crate's or has submitted before
-    /// ([`Context::with_lanes`]).
+    /// Only kernels for fast textures keep weights there: their context is this crate's or has submitted before
+    /// ([`Context::probed`]).
     pub(crate) fn uploaded(&self, bytes: usize) {
         if self.0.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes >= Context::ENOUGH {
             self.0.waiting.store(0, Ordering::Relaxed);

@@ -1,8 +1,10 @@
 //! Everything that touches a device: contexts, pipelines, memory.
 
+pub(crate) mod cache;
 mod checks;
 mod compiled;
 pub mod context;
+mod facts;
 pub(crate) mod memory;
 pub(crate) mod pipeline;
 #[cfg(not(target_arch = "wasm32"))]
@@ -15,3 +17,9 @@ mod units;
 mod waiter;
 
 pub use context::{Context, ContextOptions, adapters};
+
+/// Returns the shaders that find out facts about a device.
+#[doc(hidden)]
+pub fn probes() -> Vec<crate::kernel::Shader> {
+    vec![facts::probe()]
+}

@@ -1,6 +1,6 @@
 //! Kernels that were chosen by measurement: by the user, or before this crate was shipped.
 
-use crate::kept::{self, Origin};
+use super::cache::{self, Origin};
 use crate::plan::Choices;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -48,7 +48,7 @@ fn shipped(table: &str, adapter: &str) -> Choices {
 }
 
 fn path(info: &wgpu::AdapterInfo, folder: &Path) -> PathBuf {
-    kept::path(folder, "tuned", info)
+    cache::path(folder, "tuned", info)
 }
 
 /// What that folder has of this adapter with this driver. A file that can't be read is as good as none.
@@ -65,7 +65,7 @@ pub(crate) fn keep(info: &wgpu::AdapterInfo, folder: &Path, new: BTreeMap<String
     let kept = Kept { origin: Origin::of(info), problems };
     let text = serde_json::to_string_pretty(&kept).expect("they are numbers and names");
     let path = path(info, folder);
-    kept::write(&path, text.as_bytes())?;
+    cache::write(&path, text.as_bytes())?;
     Ok(path)
 }
 

@@ -1,7 +1,7 @@
 //! A constant tensor: weights, with values that are produced when they are wanted.
 
 use crate::dtype::{Elements, IntType};
-use crate::kernel::{Packed, Place};
+use crate::kernel::{Packed, Place, WeightKey};
 use crate::{DType, Data, Shape};
 use std::fmt;
 use std::sync::Arc;
@@ -172,7 +172,7 @@ impl Constant {
             values.resize(texels * 4, 0.0);
             values
         };
-        Packed { key: format!("rows {}", self.id), place: Place::Buffer, texels: (1, texels), values: Arc::new(values) }
+        Packed::new(WeightKey::new("rows").constants([Some(self.id)]), Place::Buffer, (1, texels), values)
     }
 
     /// Its values, row-major.

@@ -6,4 +6,4 @@ pub mod npy;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 
-pub use crate::kept::write_whole;
+pub use crate::files::write_whole;

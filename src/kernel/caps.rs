@@ -3,11 +3,10 @@
 /// `LP_MAX_TGSI_LOOP_ITERATIONS` of Mesa's llvmpipe, the same in all its versions.
 pub(crate) const LLVMPIPE_ITERATIONS: u32 = 65_535;
 
-/// What a device can do: plain numbers, so that a [`Plan`](crate::Plan) can be made and tested without one.
+/// Facts about a device, as far as the choice of a kernel depends on them: plain numbers and flags, so that a
+/// [`Plan`](crate::Plan) can be made and tested without a device. No kernel asks which driver it is.
 ///
-/// Two profiles exist. Real GPUs keep values in storage buffers and share tiles through workgroup memory.
-/// Mesa's llvmpipe (`lanes` is set) keeps values in `rgba32float` storage textures, which it loads five
-/// times faster, and spreads operands over the lanes of a subgroup.
+/// Limits come from WebGPU. The speed of textures and workgroup memory it doesn't tell: see [`Context::probed`](crate::Context::probed).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caps {
     /// `max_storage_buffer_binding_size`, in bytes.
@@ -32,12 +31,20 @@ pub struct Caps {
     /// The most iterations that the loops of one invocation may make, all together. WebGPU has no such limit (`u32::MAX`), but
     /// Mesa's llvmpipe ends every loop after 65,535 iterations, without an error.
     pub max_loop_iterations: u32,
-    /// Subgroups have this many lanes, always, and values are best kept in storage textures.
-    pub lanes: Option<u32>,
+    /// The smallest and the largest subgroup. `None`: shaders have no subgroup operations.
+    pub subgroup_sizes: Option<[u32; 2]>,
+    /// Storage textures are faster to read than storage buffers: images are best kept there.
+    pub fast_textures: bool,
+    /// A texel outside of a storage texture reads as 0, and a store there does nothing. WebGPU leaves it open what they do.
+    pub zero_outside_textures: bool,
+    /// Workgroup memory and barriers cost little. Where they don't, a workgroup is best one subgroup.
+    pub fast_workgroup_memory: bool,
+    /// Shaders can compute in f16.
+    pub f16: bool,
 }
 
 impl Caps {
-    /// What every WebGPU device has: the specification's default limits, no optional feature.
+    /// The facts that hold for every WebGPU device: the specification's default limits, no optional feature.
     pub fn portable() -> Caps {
         Caps {
             max_binding: 128 << 20,
@@ -50,17 +57,61 @@ impl Caps {
             uniform_alignment: 256,
             units: 24,
             max_loop_iterations: u32::MAX,
-            lanes: None,
+            subgroup_sizes: None,
+            fast_textures: false,
+            zero_outside_textures: false,
+            fast_workgroup_memory: true,
+            f16: false,
         }
     }
 
-    /// Which of the two profiles of kernels such a device gets: `portable` or `llvmpipe`.
-    pub fn profile(&self) -> &'static str {
-        if self.lanes.is_some() { "llvmpipe" } else { "portable" }
+    /// Mesa's llvmpipe on a processor with 256-bit vectors. It loads from storage textures five times as fast as from buffers, and puts
+    /// all registers aside at a barrier, unless a workgroup is one vector.
+    pub fn llvmpipe() -> Caps {
+        Caps {
+            max_texture: 16_384,
+            max_loop_iterations: LLVMPIPE_ITERATIONS,
+            subgroup_sizes: Some([8; 2]),
+            fast_textures: true,
+            zero_outside_textures: true,
+            fast_workgroup_memory: false,
+            ..Caps::portable()
+        }
     }
 
-    /// Mesa's llvmpipe on a processor with 256-bit vectors.
-    pub fn llvmpipe() -> Caps {
-        Caps { lanes: Some(8), max_texture: 16_384, max_loop_iterations: LLVMPIPE_ITERATIONS, ..Caps::portable() }
+    /// A phone's GPU, made up: fast textures, subgroups of 64, WebGPU's default limits. To test plans for a device that isn't there.
+    pub fn phone() -> Caps {
+        Caps {
+            units: 6,
+            subgroup_sizes: Some([64; 2]),
+            fast_textures: true,
+            zero_outside_textures: true,
+            f16: true,
+            ..Caps::portable()
+        }
+    }
+
+    /// Returns a name for the kernels that these facts lead to, for reports.
+    pub fn profile(&self) -> &'static str {
+        match (self.shuffles_of_eight(), self.fast_textures) {
+            (true, _) => "shuffles",
+            (false, true) => "textures",
+            (false, false) => "portable",
+        }
+    }
+
+    /// Returns true if kernels serve whose workgroups are one subgroup of exactly eight invocations, which load texels from textures
+    /// and pass them on by shuffles: nothing else is as fast where workgroup memory is slow.
+    pub(crate) fn shuffles_of_eight(&self) -> bool {
+        self.subgroup_sizes == Some([8; 2])
+            && self.fast_textures
+            && self.zero_outside_textures
+            && !self.fast_workgroup_memory
+    }
+
+    /// Returns the size of a workgroup that is one subgroup, where workgroup memory is slow and subgroups have one size.
+    pub(crate) fn one_subgroup(&self) -> Option<u32> {
+        let [least, most] = self.subgroup_sizes?;
+        (least == most && !self.fast_workgroup_memory).then_some(least)
     }
 }

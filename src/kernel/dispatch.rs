@@ -113,11 +113,55 @@ pub enum Binding {
     },
 }
 
+/// Names the content of prepacked weights: their form, the constants that they are made of, and whatever else tells them from others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct WeightKey {
+    form: &'static str,
+    constants: Vec<Option<u64>>,
+    numbers: Vec<u64>,
+}
+
+impl WeightKey {
+    /// A key for weights in a form. Each form has a name of its own.
+    pub fn new(form: &'static str) -> WeightKey {
+        WeightKey { form, constants: Vec::new(), numbers: Vec::new() }
+    }
+
+    /// Adds constants by their [id](crate::Constant::id), `None` for one that isn't there.
+    #[must_use]
+    pub fn constants(mut self, ids: impl IntoIterator<Item = Option<u64>>) -> WeightKey {
+        self.constants.extend(ids);
+        self
+    }
+
+    /// Adds sizes that the content depends on.
+    #[must_use]
+    pub fn sizes(mut self, sizes: impl IntoIterator<Item = usize>) -> WeightKey {
+        self.numbers.extend(sizes.into_iter().map(|size| size as u64));
+        self
+    }
+
+    /// Adds a number that the content depends on, by its bits.
+    #[must_use]
+    pub fn number(mut self, number: f64) -> WeightKey {
+        self.numbers.push(number.to_bits());
+        self
+    }
+
+    /// Adds all that another key names.
+    #[must_use]
+    pub fn and(mut self, other: &WeightKey) -> WeightKey {
+        self.constants.extend(&other.constants);
+        self.numbers.extend(&other.numbers);
+        self
+    }
+}
+
 /// Weights in the form that a kernel reads, made once and shared by all the sessions of a model.
 #[derive(Clone)]
 pub struct Packed {
-    /// Names the content: two `Packed` with the same key hold the same bytes.
-    pub key: String,
+    /// Names the content: two `Packed` with the same key, place and texels hold the same bytes.
+    pub key: WeightKey,
     /// Buffer or texture.
     pub place: Place,
     /// (rows, texels in a row) of `vec4`s.
@@ -127,15 +171,33 @@ pub struct Packed {
 }
 
 impl Packed {
+    /// Weights whose content `values` makes, row by row: `f32`s, or the bits of something else.
+    pub fn new(
+        key: WeightKey,
+        place: Place,
+        texels: (usize, usize),
+        values: impl Fn() -> Vec<f32> + Send + Sync + 'static,
+    ) -> Packed {
+        Packed { key, place, texels, values: Arc::new(values) }
+    }
+
     /// The bytes on the device.
     pub fn bytes(&self) -> u64 {
         (self.texels.0 * self.texels.1 * 16) as u64
     }
+
+    /// Returns what tells them from all others of a model.
+    pub(crate) fn identity(&self) -> Identity {
+        (self.key.clone(), self.place, self.texels)
+    }
 }
+
+/// What tells weights from all others of a model.
+pub(crate) type Identity = (WeightKey, Place, (usize, usize));
 
 impl fmt::Debug for Packed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Packed({}, {:?}, {:?})", self.key, self.place, self.texels)
+        write!(f, "Packed({:?}, {:?}, {:?})", self.key, self.place, self.texels)
     }
 }
 

@@ -7,7 +7,7 @@ pub mod params;
 pub mod shader;
 
 pub use caps::Caps;
-pub use dispatch::{Binding, Dispatch, Kernel, Packed};
-pub(crate) use dispatch::{Iterations, looped, plain};
+pub use dispatch::{Binding, Dispatch, Kernel, Packed, WeightKey};
+pub(crate) use dispatch::{Identity, Iterations, looped, plain};
 pub use layout::{Layout, Order, Place};
 pub use shader::Shader;

@@ -3,7 +3,7 @@
 use super::{Environment, Peaks};
 use crate::Context;
 use crate::error::Result;
-use crate::kept::{self, Origin};
+use crate::gpu::cache::{self, Origin};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -36,7 +36,7 @@ impl Peaks {
         }
         let cached = Cached { environment, peaks };
         let text = serde_json::to_string_pretty(&cached).expect("they are numbers and names");
-        if let Err(error) = kept::write(&path(context, folder), text.as_bytes()) {
+        if let Err(error) = cache::write(&path(context, folder), text.as_bytes()) {
             log::warn!("the device's peaks aren't kept: {error}");
         }
         Ok(cached.peaks)
@@ -78,5 +78,5 @@ impl Peaks {
 }
 
 fn path(context: &Context, folder: &Path) -> PathBuf {
-    kept::path(folder, "peaks", context.info())
+    cache::path(folder, "peaks", context.info())
 }

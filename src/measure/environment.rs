@@ -1,7 +1,7 @@
 //! Where and when something was measured.
 
 use crate::Context;
-use crate::kept::{self, Origin};
+use crate::gpu::cache::{self, Origin};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -16,7 +16,7 @@ pub struct Environment {
     pub backend: String,
     /// The driver and its version.
     pub driver: String,
-    /// Which kernels the planner chooses from: `portable` or `llvmpipe`.
+    /// The kernels that the device's facts lead to: `portable`, `textures` or `shuffles` (`llvmpipe` in reports of older versions).
     pub kernel_profile: String,
     /// The element type of weights, values and sums.
     pub precision: String,
@@ -42,7 +42,7 @@ impl Environment {
             adapter: info.name.clone(),
             device_type: format!("{:?}", info.device_type),
             backend: info.backend.to_str().to_owned(),
-            driver: kept::driver(info),
+            driver: cache::driver(info),
             kernel_profile: context.caps().profile().to_owned(),
             precision: "f32".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -6,7 +6,7 @@ use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -70,9 +70,9 @@ impl BatchNorm2d {
             }
             values
         };
-        let ids = [&self.weight, &self.bias, &self.mean, &self.var].map(Constant::id);
-        let key = format!("batch norm {ids:?} {:e}", self.eps);
-        Packed { key, place: Place::Buffer, texels: (2, c4), values: std::sync::Arc::new(values) }
+        let ids = [&self.weight, &self.bias, &self.mean, &self.var].map(|constant| Some(constant.id()));
+        let key = WeightKey::new("batch norm").constants(ids).number(self.eps);
+        Packed::new(key, Place::Buffer, (2, c4), values)
     }
 }
 

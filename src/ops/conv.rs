@@ -12,7 +12,7 @@ use crate::error::{ErrorKind, Result, expect_rank};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
-use crate::kernel::{Caps, Kernel, Layout, Packed, Place};
+use crate::kernel::{Caps, Kernel, Layout, Packed, Place, WeightKey};
 use std::ops::Range;
 
 /// Learned numbers, and the end that was taken in: what every convolution has.
@@ -90,7 +90,8 @@ impl Filters {
         let k = taps * weight.shape()[1];
         let (lanes, group_blocks) = (4 * out4, group_out.div_ceil(4 * out4));
         let bias_id = bias.as_ref().map(Constant::id);
-        let key = format!("blocks {} {bias_id:?} {taps} {group_out} {out4} {blocks:?}", weight.id());
+        let sizes = [taps, group_out, out4, blocks.start, blocks.end];
+        let key = WeightKey::new("conv blocks").constants([Some(weight.id()), bias_id]).sizes(sizes);
         let texels = (blocks.len(), (k + 1) * out4);
         let values = move || {
             let (from, bias) = (weight.values(), bias.as_ref().map(Constant::values));
@@ -108,7 +109,7 @@ impl Filters {
             }
             to
         };
-        Packed { key, place: Place::Buffer, texels, values: std::sync::Arc::new(values) }
+        Packed::new(key, Place::Buffer, texels, values)
     }
 
     pub(crate) fn parameters(&self) -> Vec<&Constant> {

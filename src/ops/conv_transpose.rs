@@ -12,7 +12,7 @@ use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
@@ -164,7 +164,8 @@ impl ConvTranspose {
         let Packing { taps, group_in, group_out, span4, depthwise } = packing;
         let (weight, bias) = (self.filters.weight.clone(), self.filters.bias.clone());
         let bias_id = bias.as_ref().map(Constant::id);
-        let key = format!("conv transpose {} {bias_id:?} {packing:?} {outputs:?} {place:?}", weight.id());
+        let sizes = [taps, group_in, group_out, span4, usize::from(depthwise), outputs.start, outputs.end];
+        let key = WeightKey::new("conv transpose").constants([Some(weight.id()), bias_id]).sizes(sizes);
         let channels = 4 * outputs.start..(4 * outputs.end).min(self.filters.weight.shape()[1] * self.filters.groups);
         let texels = (packing.rows(), packing.columns(outputs.len()));
         let (width, row) = (4 * outputs.len(), 4 * texels.1);
@@ -190,7 +191,7 @@ impl ConvTranspose {
             }
             to
         };
-        Packed { key, place, texels, values: std::sync::Arc::new(values) }
+        Packed::new(key, place, texels, values)
     }
 
     /// Each weight meets each pixel of one input channel once.

@@ -10,7 +10,7 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
@@ -116,7 +116,8 @@ impl ConvTranspose3d {
         let taps: usize = self.kernel_size().iter().product();
         let (k, group_blocks) = (taps * group_in, group_out.div_ceil(4));
         let bias_id = bias.as_ref().map(Constant::id);
-        let key = format!("conv transpose 3d {} {bias_id:?} {taps} {group_in} {group_out} {blocks:?}", weight.id());
+        let sizes = [taps, group_in, group_out, blocks.start, blocks.end];
+        let key = WeightKey::new("conv transpose 3d").constants([Some(weight.id()), bias_id]).sizes(sizes);
         let texels = (blocks.len(), k + 1);
         let values = move || {
             let (from, bias) = (weight.values(), bias.as_ref().map(Constant::values));
@@ -133,7 +134,7 @@ impl ConvTranspose3d {
             }
             to
         };
-        Packed { key, place: Place::Buffer, texels, values: std::sync::Arc::new(values) }
+        Packed::new(key, Place::Buffer, texels, values)
     }
 }
 

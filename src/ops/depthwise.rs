@@ -6,7 +6,7 @@ use super::window::Window;
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
 use bytemuck::{Pod, Zeroable};
 
 /// A convolution of as many groups as channels, in and out.
@@ -39,8 +39,8 @@ impl Depthwise<'_> {
     /// The kernel that keeps everything in `place`, if it can.
     pub(crate) fn kernel(&self, place: Place, caps: &Caps) -> Option<Kernel> {
         let texture = place == Place::Texture;
-        // With textures the shader divides pixel numbers in f32.
-        if texture && self.y.n * self.y.h * self.y.w >= 1 << 24 {
+        // With textures the padding is what lies outside, and the shader divides pixel numbers in f32.
+        if texture && (!caps.zero_outside_textures || self.y.n * self.y.h * self.y.w >= 1 << 24) {
             return None;
         }
         let Window { size, stride, dilation, before } = self.window;
@@ -70,7 +70,7 @@ impl Depthwise<'_> {
             spread: spread.map(|v| v as u32),
             activation: ActivationParams::of(self.epilogue.activation),
         };
-        let lanes = if caps.lanes.is_some() { 8 } else { 64 };
+        let lanes = caps.one_subgroup().unwrap_or(64) as usize;
         let mut shader = shader!("depthwise", "activation", "index", "nan");
         for (name, value) in [
             ("TILE_Y", tile[0]),
@@ -98,7 +98,7 @@ impl Depthwise<'_> {
         let (weight, bias, channels) = (self.weight.clone(), self.bias.cloned(), self.x.c);
         let taps = self.window.size[0] * self.window.size[1];
         let width = self.x.c4();
-        let key = format!("depthwise {} {:?} {place:?}", weight.id(), bias.as_ref().map(Constant::id));
+        let key = WeightKey::new("depthwise").constants([Some(weight.id()), bias.as_ref().map(Constant::id)]);
         let values = move || {
             let from = weight.values();
             let mut to = vec![0.0; (taps + 1) * width * 4];
@@ -112,6 +112,6 @@ impl Depthwise<'_> {
             }
             to
         };
-        Packed { key, place, texels: (taps + 1, width), values: std::sync::Arc::new(values) }
+        Packed::new(key, place, (taps + 1, width), values)
     }
 }

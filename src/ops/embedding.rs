@@ -4,10 +4,9 @@ use super::index_select::{places, select, wide};
 use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
-use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place, WeightKey};
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// `torch.nn.Embedding`: a row of the weight `[num_embeddings, embedding_dim]` for each index. The input holds `i32`s of any
 /// shape, the output has `embedding_dim` as one more dimension, the last.
@@ -35,14 +34,14 @@ impl Embedding {
     /// Some of the rows.
     fn pack(&self, rows: Range<usize>, length: usize) -> Packed {
         let texels = (rows.len() * length).div_ceil(4);
-        let key = format!("embedding {} {rows:?}", self.weight.id());
+        let key = WeightKey::new("embedding").constants([Some(self.weight.id())]).sizes([rows.start, rows.end]);
         let weight = self.weight.clone();
         let values = move || {
             let mut values = weight.values()[rows.start * length..rows.end * length].to_vec();
             values.resize(texels * 4, 0.0);
             values
         };
-        Packed { key, place: Place::Buffer, texels: (1, texels), values: Arc::new(values) }
+        Packed::new(key, Place::Buffer, (1, texels), values)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -103,7 +103,8 @@ impl IntegerConv2d {
         let &[out, group_in, h, w] = &weight.shape()[..] else { unreachable!("it was checked") };
         let (taps, group_out) = (h * w, out / self.groups);
         let k4 = (taps * group_in).div_ceil(4);
-        let key = format!("integer conv2d {} {:?} {group_out} {each}", weight.id(), [group_in, taps]);
+        let sizes = [group_in, taps, group_out, each];
+        let key = WeightKey::new("integer conv2d").constants([Some(weight.id())]).sizes(sizes);
         let count = self.groups * group_out.div_ceil(each) * k4 * each;
         expect_one(caps, "the weight", key, count, move || {
             let from = weight.counted();
@@ -126,7 +127,7 @@ impl IntegerConv2d {
 
     fn packed_bias(&self, out: usize) -> Binding {
         let bias = self.bias.clone();
-        let key = format!("integer bias {:?} {out}", bias.as_ref().map(Constant::id));
+        let key = WeightKey::new("integer bias").constants([bias.as_ref().map(Constant::id)]).sizes([out]);
         Binding::Weight(buffer(key, out, move || match bias.as_ref().map(Constant::data) {
             Some(crate::Data::I32(values)) => values.into_iter().map(|value| value as u32).collect(),
             _ => vec![0; out],

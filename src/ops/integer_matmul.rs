@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -110,7 +110,7 @@ impl IntegerMatMul {
     /// The second operand, of a weight four columns of a row to a word.
     fn operand(&self, k: usize, n: usize, caps: &Caps) -> Result<Binding, ErrorKind> {
         let Some(b) = self.b.clone() else { return Ok(Binding::Input(1)) };
-        let (key, quads) = (format!("integer matmul {} {n}", b.id()), n.div_ceil(4));
+        let (key, quads) = (WeightKey::new("integer matmul").constants([Some(b.id())]).sizes([n]), n.div_ceil(4));
         expect_one(caps, "the weight", key, k * quads, move || {
             let numbers = b.counted();
             let one = |row: usize, column: usize| if column < n { numbers[row * n + column] } else { 0 };

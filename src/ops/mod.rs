@@ -158,7 +158,7 @@ pub(crate) fn is_ours(op: &dyn Op) -> bool {
 
 /// Where images may live on such a device, the best place first.
 pub(crate) fn image_places(caps: &Caps) -> &'static [Place] {
-    if caps.lanes.is_some() { &[Place::Texture, Place::Buffer] } else { &[Place::Buffer] }
+    if caps.fast_textures { &[Place::Texture, Place::Buffer] } else { &[Place::Buffer] }
 }
 
 /// The kernels of an operation from one batch of images to another, where each invocation computes one of `count` texels in so many

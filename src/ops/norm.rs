@@ -8,7 +8,7 @@ use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, Shader};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, Shader, WeightKey};
 use bytemuck::{Pod, Zeroable};
 
 /// What is done to each line: `f((x - mean) / sqrt(var + eps) * weight + bias)`.
@@ -73,8 +73,8 @@ pub(crate) fn expect_trailing(x: &Shape, normalized_shape: &Shape) -> Result<(),
 /// all, up to 4096), and the iterations of an invocation that reads them twice.
 pub(crate) fn keeping(shader: Shader, elements: usize, caps: &Caps) -> (Shader, usize) {
     let iterations = |lanes: u32, keep: u32| 2 * (elements.div_ceil((lanes * keep) as usize) + 1) + 32;
-    let (lanes, keep) = match (caps.lanes, elements) {
-        // llvmpipe puts all registers aside at a barrier, unless a workgroup is one vector.
+    let (lanes, keep) = match (caps.one_subgroup(), elements) {
+        // Barriers cost nothing in a workgroup of one subgroup.
         (Some(lanes), _) if iterations(lanes, 2) <= caps.max_loop_iterations as usize => (lanes, 2),
         (None, 0..=256) => (64, 4),
         (None, 257..=1024) => (64, 16),
@@ -147,8 +147,8 @@ impl Norm {
             values
         };
         let ids = [&self.weight, &self.bias].map(|constant| constant.as_ref().map(Constant::id));
-        let (key, texels) = (format!("norm {ids:?}"), (1, count.div_ceil(2)));
-        Packed { key, place: Place::Buffer, texels, values: std::sync::Arc::new(values) }
+        let key = WeightKey::new("norm").constants(ids);
+        Packed::new(key, Place::Buffer, (1, count.div_ceil(2)), values)
     }
 
     pub(crate) fn kernels(&self, io: &Io, lines: Lines, caps: &Caps) -> Vec<Kernel> {

@@ -10,7 +10,7 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain, WeightKey};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
@@ -132,13 +132,14 @@ impl PackedLinear {
             let at = |o: usize| if transposed { row * out + o } else { o * rows + row };
             [0, 1, 2, 3].map(|lane| at((4 * quad + lane).min(out - 1)))
         };
-        let ids = (self.weight.id(), self.scale.id(), self.zero_point.as_ref().map(Constant::id));
-        let key = |of: &str| format!("packed linear {of} {ids:?} {out} {features} {blocks} {transposed} {quads:?}");
+        let ids = [Some(self.weight.id()), Some(self.scale.id()), self.zero_point.as_ref().map(Constant::id)];
+        let sizes = [out, features, blocks, usize::from(transposed), quads.start, quads.end];
+        let key = |form| WeightKey::new(form).constants(ids).sizes(sizes);
 
         let (weight, part) = (self.weight.clone(), quads.clone());
         let each = (32 / of.bits()) as usize;
         let count = features.div_ceil(each);
-        let weight = buffer(key("weight"), 4 * count * wide, move || {
+        let weight = buffer(key("packed linear, weight"), 4 * count * wide, move || {
             let numbers = weight.counted();
             let word = |i: usize, quad: usize| {
                 let ks = (i * each..features.min((i + 1) * each)).rev();
@@ -149,14 +150,14 @@ impl PackedLinear {
             grouped(count, part.clone(), word).into_flattened()
         });
         let (scale, part) = (self.scale.clone(), quads.clone());
-        let scale = buffer(key("scale"), 4 * blocks * wide, move || {
+        let scale = buffer(key("packed linear, scale"), 4 * blocks * wide, move || {
             let scales = scale.values();
             let scale = |at: usize| scales[at % scales.len()].to_bits();
             grouped(blocks, part.clone(), |block, quad| four(quad, block, blocks).map(scale)).into_flattened()
         });
         let several = self.zero_point.clone().filter(|zero_point| zero_point.shape().elements() > 1);
         let count = if several.is_some() { blocks * wide } else { 1 };
-        let zeros = buffer(key("zeros"), count, move || {
+        let zeros = buffer(key("packed linear, zero points"), count, move || {
             let Some(zeros) = &several else { return vec![0] };
             let zeros = whole(zeros);
             let zero = |at: usize| zeros[at].wrapping_add(of.offset()) as u8;
@@ -220,7 +221,8 @@ impl Op for PackedLinear {
         let shader = self.epilogue.of(shader.set("ZEROS", several));
         let out4 = out.div_ceil(4);
         let bias = self.bias.clone();
-        let bias = buffer(format!("bias {:?} {out4}", bias.as_ref().map(Constant::id)), 4 * out4, move || {
+        let key = WeightKey::new("packed linear, bias").constants([bias.as_ref().map(Constant::id)]);
+        let bias = buffer(key, 4 * out4, move || {
             bias.as_ref().map_or_else(Vec::new, Constant::values).into_iter().map(f32::to_bits).collect()
         });
         let kernel = |(rank, &place): (usize, &Place)| {

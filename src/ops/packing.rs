@@ -3,9 +3,8 @@
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::kernel::{Binding, Caps, Packed, Place};
+use crate::kernel::{Binding, Caps, Packed, Place, WeightKey};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// The type of packed weights, if a kernel can read them.
 pub(crate) fn packed(argument: &str, weight: &Constant) -> Result<IntType, ErrorKind> {
@@ -36,21 +35,21 @@ pub(crate) fn grouped<T>(rows: usize, columns: Range<usize>, at: impl Fn(usize, 
 }
 
 /// So many words of a weight in a buffer.
-pub(crate) fn buffer(key: String, count: usize, make: impl Fn() -> Vec<u32> + Send + Sync + 'static) -> Packed {
+pub(crate) fn buffer(key: WeightKey, count: usize, make: impl Fn() -> Vec<u32> + Send + Sync + 'static) -> Packed {
     let texels = count.div_ceil(4).max(1);
     let values = move || {
         let mut words = make();
         words.resize(4 * texels, 0);
         words.into_iter().map(f32::from_bits).collect()
     };
-    Packed { key, place: Place::Buffer, texels: (1, texels), values: Arc::new(values) }
+    Packed::new(key, Place::Buffer, (1, texels), values)
 }
 
 /// The same, if one binding holds it.
 pub(crate) fn expect_one(
     caps: &Caps,
     argument: &str,
-    key: String,
+    key: WeightKey,
     count: usize,
     make: impl Fn() -> Vec<u32> + Send + Sync + 'static,
 ) -> Result<Binding, ErrorKind> {
@@ -110,8 +109,9 @@ impl Requantize {
     /// What a sum of each channel is multiplied by.
     fn multipliers(&self, channels: usize) -> Packed {
         let Requantize { x_scale, w_scale, y_scale, .. } = self.clone();
-        let bits = [x_scale, y_scale].map(f32::to_bits);
-        buffer(format!("requantize {} {bits:?} {channels}", w_scale.id()), channels, move || {
+        let key = WeightKey::new("requantize").constants([Some(w_scale.id())]).sizes([channels]);
+        let key = key.number(x_scale.into()).number(y_scale.into());
+        buffer(key, channels, move || {
             let multipliers = w_scale.values().into_iter().map(|scale| (x_scale * scale / y_scale).to_bits());
             multipliers.cycle().take(channels).collect()
         })
@@ -121,7 +121,7 @@ impl Requantize {
     pub(crate) fn parts(of: Option<&Requantize>, channels: usize) -> (Binding, i32, [i32; 2]) {
         match of {
             Some(end) => (Binding::Weight(end.multipliers(channels)), end.zero_point, end.range),
-            None => (Binding::Weight(buffer("zero".into(), 1, || vec![0])), 0, [0; 2]),
+            None => (Binding::Weight(buffer(WeightKey::new("zero"), 1, || vec![0])), 0, [0; 2]),
         }
     }
 

@@ -131,7 +131,7 @@ pub(crate) fn volume(shape: &Shape) -> [usize; 3] {
 
 /// True if invocations share a window of so many pixels: where few would each read a large one, or the loop of one be too long.
 pub(crate) fn shares(pixels: usize, outputs: usize, caps: &Caps) -> bool {
-    let pays = caps.lanes.is_none() && pixels >= 64 && outputs < 1 << 16;
+    let pays = caps.fast_workgroup_memory && pixels >= 64 && outputs < 1 << 16;
     pays || pixels >= caps.max_loop_iterations as usize / 2
 }
 

@@ -6,7 +6,7 @@ use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Packed, Place, WeightKey};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -43,8 +43,8 @@ impl PRelu {
             values.resize(4 * texels, 0.0);
             values
         };
-        let key = format!("prelu {}", self.weight.id());
-        Packed { key, place: Place::Buffer, texels: (1, texels), values: std::sync::Arc::new(values) }
+        let key = WeightKey::new("prelu").constants([Some(self.weight.id())]);
+        Packed::new(key, Place::Buffer, (1, texels), values)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, WeightKey};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
 
@@ -227,7 +227,7 @@ impl Op for Dequantize {
             None => (Binding::Input(0), None),
             Some(weight) => {
                 let (of, weight) = (packed("weight", weight)?, weight.clone());
-                let key = format!("packed {}", weight.id());
+                let key = WeightKey::new("packed integers").constants([Some(weight.id())]);
                 let (count, bits) = (of.bytes(x.elements()).div_ceil(4), of.bits());
                 (expect_one(caps, "weight", key, count, move || words(&weight.counted(), bits))?, Some(of))
             }

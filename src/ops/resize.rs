@@ -5,10 +5,9 @@ use crate::error::{ErrorKind, Result, expect_inputs};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
 use crate::{Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
-use std::sync::Arc;
 
 /// How pixels between pixels are computed, without antialiasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +186,10 @@ impl Resize {
     /// The positions of rows, then of columns.
     fn pack(&self, x: Image, y: Image) -> Packed {
         let texels = (1, (y.h + y.w).div_ceil(2));
-        let key = format!("{self:?} {:?} {:?}", [x.h, x.w], [y.h, y.w]);
+        // A factor of 0 is none: the sizes tell the positions then.
+        let [rows, columns] = [1, 0].map(|axis| self.factor(axis).unwrap_or(0.0));
+        let sizes = [self.mode as usize, usize::from(self.align_corners), x.h, x.w, y.h, y.w];
+        let key = WeightKey::new("resize").sizes(sizes).number(rows).number(columns);
         let resize = self.clone();
         let values = move || {
             let rows = resize.positions(x.h, y.h, resize.factor(1));
@@ -197,7 +199,7 @@ impl Resize {
             values.resize(4 * texels.1, 0.0);
             values
         };
-        Packed { key, place: Place::Buffer, texels, values: Arc::new(values) }
+        Packed::new(key, Place::Buffer, texels, values)
     }
 }
 

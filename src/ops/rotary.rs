@@ -4,10 +4,9 @@ use super::append::expect_positions;
 use crate::error::{ErrorKind, Result, expect_rank};
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
 use crate::{DType, Graph, Shape, Value};
 use bytemuck::{Pod, Zeroable};
-use std::sync::Arc;
 
 /// Rotary position embedding (Su et al., RoFormer, 2021, <https://arxiv.org/abs/2104.09864>): in each head's vector of a token
 /// at position p, pair i of elements turns by the angle `p theta^(-2i / D)`.
@@ -108,7 +107,7 @@ impl RotaryEmbedding {
     fn table(&self, dimension: usize) -> Packed {
         let (theta, pairs) = (self.theta, dimension / 2);
         let texels = (self.max_length * pairs).div_ceil(2);
-        let key = format!("rotary {theta} {dimension} {}", self.max_length);
+        let key = WeightKey::new("rotary").sizes([dimension, self.max_length]).number(theta);
         let max_length = self.max_length;
         let values = move || {
             let mut values = Vec::with_capacity(4 * texels);
@@ -121,7 +120,7 @@ impl RotaryEmbedding {
             values.resize(4 * texels, 0.0);
             values
         };
-        Packed { key, place: Place::Buffer, texels: (1, texels), values: Arc::new(values) }
+        Packed::new(key, Place::Buffer, (1, texels), values)
     }
 }
 

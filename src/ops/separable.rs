@@ -44,7 +44,7 @@ impl Separable<'_> {
         let small = window.size.iter().all(|&size| size <= 5) && window.stride[0] == window.stride[1];
         let fits = small && window.stride[0] <= 2 && window.dilation == [1; 2] && !depthwise.epilogue.residual;
         let limit = caps.max_texture as usize;
-        if caps.lanes != Some(8) || !fits || y.c > BLOCK || BLOCK * x.c4() > limit || 2 * pairs >= 1 << 24 {
+        if !caps.shuffles_of_eight() || !fits || y.c > BLOCK || BLOCK * x.c4() > limit || 2 * pairs >= 1 << 24 {
             return None;
         }
         let groups = pairs.div_ceil(8);

@@ -61,7 +61,7 @@ fn kernel(io: &Io, caps: &Caps, axis: usize, log: bool) -> Kernel {
     let lines = x.elements() / length.max(1);
     let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32 };
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
-    let columns = stride.next_power_of_two().min(caps.lanes.map_or(16, |lanes| lanes as usize));
+    let columns = stride.next_power_of_two().min(caps.one_subgroup().unwrap_or(16) as usize);
     let (shader, iterations) = keeping(shader!("softmax", "index", "nan"), columns * length, caps);
     let shader = shader.set("COLUMNS", columns as u32).set("LOG", log);
     let dispatch = Dispatch::new(shader, &params, bindings, lines.div_ceil(columns)).iterations(iterations);

@@ -1,10 +1,10 @@
 //! Which of several kernels serves, where somebody has measured it.
 
 use crate::graph::op::Io;
+use crate::hash::fnv1a;
 use crate::kernel::Kernel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 
 /// What was found to be the best kernel for each problem: the [identity](Kernel::identity) of one of its [`Variants`]. Plain data,
 /// for whoever keeps it; a plan passes over problems that it doesn't have and kernels that don't exist any more.
@@ -100,10 +100,12 @@ impl Variants {
 /// `conv2d [1, 64, 56, 56] -> [1, 64, 56, 56] 0123456789abcdef`.
 fn problem(op: &str, io: &Io, kernel: &Kernel) -> String {
     let list = |shapes: &[crate::Shape]| shapes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    let mut told = String::new();
+    // What the first variant is told of the problem: its shaders, parameters and workgroups.
+    let mut told = Vec::new();
     for dispatch in &kernel.dispatches {
-        // Writing to a string can't fail.
-        let _never = write!(told, "{} {:?} {:?};", dispatch.shader, dispatch.params, dispatch.workgroups);
+        told.extend(dispatch.shader.to_string().bytes());
+        told.extend(&dispatch.params);
+        told.extend(dispatch.workgroups.iter().flat_map(|count| count.to_le_bytes()));
     }
-    format!("{op} {} -> {} {:016x}", list(io.inputs), list(io.outputs), crate::kept::hash(told.as_bytes()))
+    format!("{op} {} -> {} {:016x}", list(io.inputs), list(io.outputs), fnv1a(&told))
 }

@@ -1,5 +1,6 @@
 //! Lifetimes to places in memory: which values share a slot. Plain arithmetic.
 
+use crate::hash::{GOLDEN, mix};
 use std::cmp::Reverse;
 
 /// What a value needs, and when.
@@ -143,12 +144,9 @@ fn most_alive(needs: &[Need], which: &[usize]) -> u64 {
     each.max().unwrap_or(0)
 }
 
-/// A number that looks random, always the same for the same arguments (splitmix64).
+/// A number that looks random, always the same for the same arguments.
 fn chance(round: u64, i: u64) -> u64 {
-    let mut z = (round << 32 | i).wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+    mix((round << 32 | i).wrapping_add(1).wrapping_mul(GOLDEN))
 }
 
 /// The needs that have a place, by step.

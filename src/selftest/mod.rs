@@ -113,7 +113,10 @@ pub fn tiers(device: &ContextOptions) -> Result<Vec<Tier>> {
     let mut tiers = vec![Tier { name: "portable", context: plain, guarded: None }];
     if !device.is_portable() {
         let context = open(device)?;
-        let name = if context.caps().lanes.is_some() { "lanes" } else { "full" };
+        let name = match context.caps().profile() {
+            "portable" => "full",
+            other => other,
+        };
         tiers.push(Tier { name, context, guarded: None });
     }
     Ok(tiers)

@@ -1,6 +1,5 @@
 //! A model and its sessions: plans made resident on a device.
 
-mod check;
 mod frame;
 mod model;
 mod slices;
@@ -16,7 +15,7 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::{Memory, check_lent, upload};
 use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines};
-use crate::kernel::{Dispatch, Place};
+use crate::kernel::{Dispatch, Identity, Place};
 use crate::plan::memory::SlotKind;
 use crate::plan::{Plan, Port, Resource};
 use frame::Frame;
@@ -37,7 +36,7 @@ pub struct Session {
     slots: Vec<Memory>,
     /// What outlives a frame: shared with the sessions that go on from here.
     states: Arc<Vec<Memory>>,
-    weights: HashMap<String, Arc<Memory>>,
+    weights: HashMap<Identity, Arc<Memory>>,
     params: wgpu::Buffer,
     /// What tells its bind groups from those of other sessions.
     id: u64,
@@ -81,7 +80,7 @@ impl Session {
     fn new(
         context: &Context,
         plan: Plan,
-        weights: HashMap<String, Arc<Memory>>,
+        weights: HashMap<Identity, Arc<Memory>>,
         states: Option<Arc<Vec<Memory>>>,
     ) -> Result<Session> {
         let mut params = Vec::new();
@@ -292,7 +291,7 @@ impl Session {
                 wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset: *offset, size: *size })
             }
             (Resource::State { state, .. }, _) => self.states[*state].binding(0, self.plan.states[*state].bytes()),
-            (Resource::Weight(packed), _) => self.weights[&packed.key].binding(0, packed.bytes()),
+            (Resource::Weight(packed), _) => self.weights[&packed.identity()].binding(0, packed.bytes()),
             (Resource::Slot { slot, offset, bytes, .. }, _) => self.slots[*slot].binding(*offset, *bytes),
             (Resource::Input(_) | Resource::Output { .. }, None) => unreachable!("inputs and outputs are bound above"),
         });

@@ -7,7 +7,7 @@ use crate::gpu::Context;
 use crate::gpu::memory::Memory;
 use crate::gpu::pipeline::parallel;
 use crate::graph::Input;
-use crate::kernel::Packed;
+use crate::kernel::{Identity, Packed};
 use crate::plan::{Choices, Plan, Port, Resource};
 use crate::shape::BATCH;
 use std::collections::HashMap;
@@ -28,7 +28,7 @@ use std::sync::{Arc, Mutex};
 pub struct Model {
     context: Context,
     network: Network,
-    weights: Arc<Mutex<HashMap<String, Arc<Memory>>>>,
+    weights: Arc<Mutex<HashMap<Identity, Arc<Memory>>>>,
 }
 
 /// What is computed.
@@ -155,17 +155,18 @@ impl Model {
     }
 
     /// The weights that a plan needs, packed by all processors and uploaded unless an earlier session did.
-    fn weights(&self, plan: &Plan) -> Result<HashMap<String, Arc<Memory>>> {
+    fn weights(&self, plan: &Plan) -> Result<HashMap<Identity, Arc<Memory>>> {
         let mut there = self.weights.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut missing: HashMap<&str, &Packed> = HashMap::new();
-        let mut needed: Vec<&str> = Vec::new();
+        let mut missing: HashMap<Identity, &Packed> = HashMap::new();
+        let mut needed: Vec<Identity> = Vec::new();
         for (_, resources) in plan.steps.iter().flat_map(|step| &step.dispatches) {
             for resource in resources {
                 if let Resource::Weight(packed) = resource {
-                    needed.push(&packed.key);
-                    if !there.contains_key(&packed.key) {
-                        missing.insert(&packed.key, packed);
+                    let identity = packed.identity();
+                    if !there.contains_key(&identity) {
+                        missing.insert(identity.clone(), packed);
                     }
+                    needed.push(identity);
                 }
             }
         }
@@ -173,9 +174,13 @@ impl Model {
         missing.sort_by_key(|packed| std::cmp::Reverse(packed.bytes()));
         let made = parallel(&missing, |packed| Memory::weight(&self.context, packed));
         for (packed, memory) in missing.iter().zip(made) {
-            there.insert(packed.key.clone(), Arc::new(memory?));
+            there.insert(packed.identity(), Arc::new(memory?));
         }
-        Ok(needed.into_iter().map(|key| (key.to_owned(), there[key].clone())).collect())
+        let shared = |identity: Identity| {
+            let memory = there[&identity].clone();
+            (identity, memory)
+        };
+        Ok(needed.into_iter().map(shared).collect())
     }
 }
 

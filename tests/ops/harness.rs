@@ -21,9 +21,9 @@ pub fn tiers() -> &'static [Tier] {
 #[test]
 fn llvmpipe_has_a_second_tier() {
     let info = tiers()[0].context.info();
-    assert_eq!(tiers()[0].context.caps().lanes, None);
-    let lanes = info.name.contains("llvmpipe") && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8);
-    assert_eq!(tiers().iter().any(|tier| tier.context.caps().lanes == Some(8)), lanes, "{info:?}");
+    assert_eq!(tiers()[0].context.caps().profile(), "portable");
+    let eight = info.name.contains("llvmpipe") && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8);
+    assert_eq!(tiers().iter().any(|tier| tier.context.caps().profile() == "shuffles"), eight, "{info:?}");
 }
 
 /// Runs a table of the self-test.

@@ -13,7 +13,7 @@ use shadernet::models::{Network, all};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
 use shadernet::selftest::{Suite, TABLES};
-use shadernet::{Graph, Io, Node, Weights, texture};
+use shadernet::{Graph, Io, Node, Weights, gpu, texture};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -273,7 +273,7 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         names.extend(seen.into_keys().map(|shader| shader.name().to_owned()));
     }
     // What measures a device is in no plan, nor what reads and writes textures.
-    names.extend(Peaks::shaders().iter().chain(&texture::shaders()).map(|shader| shader.name().to_owned()));
+    names.extend(Peaks::shaders().iter().chain(&texture::shaders()).chain(&gpu::probes()).map(|shader| shader.name().to_owned()));
     let named: BTreeSet<String> = named_shaders().into_keys().collect();
     assert_eq!(
         names, named,
@@ -312,7 +312,7 @@ fn every_variant_that_a_device_may_take_is_valid() {
 
 #[test]
 fn every_shader_that_measures_is_valid() {
-    let shaders = Peaks::shaders();
+    let shaders = [Peaks::shaders(), gpu::probes()].concat();
     let variants: BTreeSet<String> = shaders.iter().map(Shader::to_string).collect();
     assert_eq!(variants.len(), shaders.len(), "each variant once: {variants:?}");
     for shader in &shaders {

@@ -4,7 +4,7 @@ use super::element::ElementType;
 use super::proto::TensorProto;
 use crate::Shape;
 use crate::error::{ErrorKind, Result};
-use crate::mapped::Mapped;
+use crate::files::Mapped;
 use prost::bytes::Bytes;
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};

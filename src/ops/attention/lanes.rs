@@ -16,7 +16,7 @@ impl Lowering<'_> {
     /// each key is read but once, so that a conversion (of a whole cache for one token more) isn't worth it.
     pub(super) fn lanes(&self, caps: &Caps) -> Vec<Kernel> {
         let Sizes { batch, heads, d, dv, .. } = self.sizes;
-        if caps.lanes != Some(8) || d.max(dv) > MOST || !self.is_aligned() {
+        if !caps.shuffles_of_eight() || d.max(dv) > MOST || !self.is_aligned() {
             return Vec::new();
         }
         let tiles = self.sizes.pairs().div_ceil(PAIRS);

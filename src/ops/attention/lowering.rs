@@ -3,7 +3,7 @@
 use super::{Attention, Form, Sizes};
 use crate::Shape;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Dispatch, Kernel, Layout, Packed, Place, Shader};
+use crate::kernel::{Binding, Dispatch, Kernel, Layout, Packed, Place, Shader, WeightKey};
 use bytemuck::{Pod, Zeroable};
 
 /// An attention, about to become dispatches.
@@ -143,6 +143,5 @@ impl<'a> Lowering<'a> {
 
 /// What is bound where there is no mask, or no position: something must be.
 fn nothing() -> Binding {
-    let values = std::sync::Arc::new(|| vec![0.0; 4]);
-    Binding::Weight(Packed { key: "nothing".into(), place: Place::Buffer, texels: (1, 1), values })
+    Binding::Weight(Packed::new(WeightKey::new("nothing"), Place::Buffer, (1, 1), || vec![0.0; 4]))
 }

@@ -59,7 +59,7 @@ impl Gemm<'_> {
     pub(super) fn lanes_adding(&self, added: Option<&Product>, caps: &Caps) -> Vec<Kernel> {
         let limit = caps.max_texture as usize;
         // The shader divides pixel numbers in f32.
-        if caps.lanes != Some(8) || self.pixels() >= 1 << 24 {
+        if !caps.shuffles_of_eight() || self.pixels() >= 1 << 24 {
             return Vec::new();
         }
         let Window { size, stride, dilation, before } = self.window;

@@ -15,7 +15,7 @@ use super::window::Window;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
-use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place, WeightKey};
 
 /// The output channels whose weights lie together, for all of the portable kernels.
 const BLOCK: usize = 64;
@@ -107,16 +107,12 @@ impl Gemm<'_> {
     pub(crate) fn bias(&self) -> Packed {
         let padded = self.y.c.next_multiple_of(64);
         let bias = self.bias.cloned();
-        Packed {
-            key: format!("bias {:?} {padded}", bias.as_ref().map(Constant::id)),
-            place: Place::Buffer,
-            texels: (1, padded / 4),
-            values: std::sync::Arc::new(move || {
-                let mut values = bias.as_ref().map_or_else(Vec::new, Constant::values);
-                values.resize(padded, 0.0);
-                values
-            }),
-        }
+        let key = WeightKey::new("bias").constants([bias.as_ref().map(Constant::id)]);
+        Packed::new(key, Place::Buffer, (1, padded / 4), move || {
+            let mut values = bias.as_ref().map_or_else(Vec::new, Constant::values);
+            values.resize(padded, 0.0);
+            values
+        })
     }
 
     /// The weights of some blocks of output channels, as [block][tap][k texel][4][lane] texels: each holds four output
@@ -133,8 +129,8 @@ impl Gemm<'_> {
         let taps = self.taps();
         let texels = blocks.len() * taps * span4 * block;
         let (group_out, group_in, outputs) = (self.y.c / self.groups, self.x.c / self.groups, self.y.c);
-        let of = (w.id(), taps, group_out, group_in);
-        let key = format!("weight {of:?} {block} {span4} {blocks:?} {place:?} {row}");
+        let sizes = [taps, group_out, group_in, block, span4, blocks.start, blocks.end];
+        let key = WeightKey::new("gemm").constants([Some(w.id())]).sizes(sizes);
         let w = w.clone();
         let values = move || {
             let from = w.values();
@@ -154,7 +150,7 @@ impl Gemm<'_> {
             }
             to
         };
-        Packed { key, place, texels: (texels / row, row), values: std::sync::Arc::new(values) }
+        Packed::new(key, place, (texels / row, row), values)
     }
 }
 

@@ -50,7 +50,7 @@ impl Gemm<'_> {
         let blocks = self.y.c.div_ceil(BLOCK);
         let packed = (BLOCK * run).max(blocks * size[0]) <= caps.max_texture as usize;
         let small = run <= 64 && packed && self.pixels() < 1 << 24;
-        if caps.lanes != Some(8) || !fits || pool.dilation != [1; 2] || !clamps || !small {
+        if !caps.shuffles_of_eight() || !fits || pool.dilation != [1; 2] || !clamps || !small {
             return None;
         }
         // Few strips share few rows, many keep all processors busy.

@@ -3,7 +3,7 @@
 use super::{Gemm, Operand};
 use crate::graph::constant::Constant;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Packed, Place, looped, plain};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Packed, Place, looped, plain, WeightKey};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 use bytemuck::{Pod, Zeroable};
@@ -52,7 +52,7 @@ impl Gemm<'_> {
         let Operand::Weight(w) = self.w else { return Vec::new() };
         let (tiles_x, tiles) = self.tiles();
         let fits = size[1] == 3 && stride == [1; 2] && dilation == [1; 2] && self.groups == 1;
-        if caps.lanes != Some(8) || !fits || tiles >= 1 << 24 {
+        if !caps.shuffles_of_eight() || !fits || tiles >= 1 << 24 {
             return Vec::new();
         }
         let (in4, blocks) = (self.x.c4(), self.y.c.div_ceil(BLOCK));
@@ -107,6 +107,6 @@ impl Gemm<'_> {
         let gemm = Gemm { window, w: Operand::Weight(&wide), ..*self };
         let in4 = self.x.c4();
         let packed = gemm.pack(&wide, block, in4, 0..blocks, Place::Texture, block * in4);
-        Packed { key: format!("winograd {:?} {height}", w.id()), ..packed }
+        Packed { key: WeightKey::new("winograd").constants([Some(w.id())]).sizes([height]), ..packed }
     }
 }

@@ -1,6 +1,8 @@
 //! The rules of the house that a compiler doesn't know: nothing is forgotten, nothing is created where it isn't counted, no
 //! file outgrows its reader.
 
+mod floors;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +39,7 @@ fn every_shader_is_named_by_an_operation() {
     // What measures the device itself has shaders too, and what reads and writes textures.
     ops.extend(files("src/measure", ".rs"));
     ops.extend(files("src/texture", ".rs"));
+    ops.extend(files("src/gpu", ".rs"));
     let shaders = files("shaders", ".wgsl");
     for (path, _) in &shaders {
         let name = stem(path);

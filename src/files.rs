@@ -1,4 +1,4 @@
-//! Files that are mapped into memory, not read.
+//! Files: mapped into memory to read them, written whole.
 
 use crate::error::{ErrorKind, Result};
 use memmap2::Mmap;
@@ -6,6 +6,7 @@ use memmap2::Mmap;
 use memmap2::UncheckedAdvice;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A file in memory, or as good as.
 #[derive(Debug)]
@@ -49,4 +50,19 @@ impl Mapped {
             }
         }
     }
+}
+
+/// Writes a file under a name beside its own first, so that no half-written one is ever found.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    // Several may write the same file at once.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".{}-{number}.partial", std::process::id()));
+    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    written.map_err(|error| {
+        // It is what could not be written: if it can't be removed either, the first error is the one to tell.
+        let _removed = std::fs::remove_file(&partial);
+        ErrorKind::file(path, error).into()
+    })
 }
