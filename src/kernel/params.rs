@@ -166,7 +166,15 @@ mod tests {
     use super::*;
 
     params! { struct End { alpha: f32 } }
-    params! { struct Whole { size: usize, stride: [usize; 2], end: End, before: isize, step: [Wrapping<usize>; 2] as [down, across] } }
+    params! {
+        struct Whole {
+            size: usize,
+            stride: [usize; 2],
+            end: End,
+            before: isize,
+            step: [Wrapping<usize>; 2] as [down, across],
+        }
+    }
 
     #[test]
     fn members_follow_each_other_and_sizes_are_checked() {

@@ -8,7 +8,6 @@ use std::ops::Range;
 params! {
     /// The products of one dispatch: a range of the kernel's planes, of the rows in each, and of the channels under each tap. Rows are
     /// never divided. In WGSL: the members of `Params` from `from_plane` to `ends`.
-    #[derive(PartialEq, Eq)]
     pub(crate) struct Part {
         from: [usize; 3] as [from_plane, from_row, from_channel],
         to: [usize; 3] as [to_plane, to_row, to_channel],

@@ -70,7 +70,7 @@ impl<'a> Lowering<'a> {
         let mask = match self.op.masked {
             true => {
                 let strides = self.inputs[self.op.tensors()].broadcast_strides(&self.sizes.scores());
-                std::array::from_fn(|i| strides[i])
+                strides.try_into().expect("scores have four dimensions")
             }
             false => [0; 4],
         };
