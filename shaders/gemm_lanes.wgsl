@@ -30,7 +30,7 @@ struct Params {
     pad_top: i32, pad_left: i32, dilation_y: i32, kernel_h: i32,
     segments: i32, step: i32, run: i32, group_out: u32,
     group_in: u32, blocks: u32, tiles: u32, blocks_first: u32,
-    lo: f32, hi: f32, alpha: f32, pad: u32,
+    lo: f32, hi: f32, alpha: f32, padding: u32,
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
     // Segments, height, texels of channels and stride of the image that is added.
     added: vec4<i32>,

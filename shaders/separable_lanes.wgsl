@@ -22,10 +22,9 @@ override ACTIVATION: u32 = 0u;
 struct Params {
     pairs: u32, pairs_x: u32, out_w: u32, out_h: u32,
     out_c: u32, in_h: i32, in4: i32, residual: u32,
-    pad_top: i32, pad_left: i32, groups: u32, pad: u32,
+    pad_top: i32, pad_left: i32, groups: u32,
     // Of g, then of f.
-    filtered_lo: f32, filtered_hi: f32, filtered_alpha: f32, lo: f32,
-    hi: f32, alpha: f32, pad_a: u32, pad_b: u32,
+    filtered_lo: f32, filtered_hi: f32, filtered_alpha: f32, lo: f32, hi: f32, alpha: f32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

@@ -1,6 +1,5 @@
 //! Errors: what was wrong, where, what was wanted and what came.
 
-use crate::Shape;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -109,19 +108,6 @@ impl ErrorKind {
     pub fn at(self, op: impl Into<Cow<'static, str>>, node: impl Into<String>) -> Error {
         Error { at: Some((op.into(), node.into())), kind: self }
     }
-}
-
-/// Checks that an operation got as many inputs as it takes.
-pub(crate) fn expect_inputs<const N: usize>(inputs: &[Shape]) -> Result<&[Shape; N], ErrorKind> {
-    inputs.try_into().map_err(|_| ErrorKind::argument("inputs", N, inputs.len()))
-}
-
-/// Checks a tensor's rank.
-pub(crate) fn expect_rank(argument: &str, shape: &Shape, rank: usize) -> Result<(), ErrorKind> {
-    if shape.len() == rank {
-        return Ok(());
-    }
-    Err(ErrorKind::argument(argument, format_args!("{rank} dimensions"), shape))
 }
 
 impl Error {

@@ -123,6 +123,19 @@ impl fmt::Debug for Shape {
     }
 }
 
+/// Checks that an operation got as many inputs as it takes.
+pub(crate) fn expect_inputs<const N: usize>(inputs: &[Shape]) -> Result<&[Shape; N], ErrorKind> {
+    inputs.try_into().map_err(|_| ErrorKind::argument("inputs", N, inputs.len()))
+}
+
+/// Checks a tensor's rank.
+pub(crate) fn expect_rank(argument: &str, shape: &Shape, rank: usize) -> Result<(), ErrorKind> {
+    if shape.len() == rank {
+        return Ok(());
+    }
+    Err(ErrorKind::argument(argument, format_args!("{rank} dimensions"), shape))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

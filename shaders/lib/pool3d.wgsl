@@ -6,7 +6,7 @@ struct Params {
     size: vec3<u32>, p: f32,
     stride: vec3<u32>, start: f32,
     dilation: vec3<u32>, nan: f32,
-    before: vec3<u32>,
+    before: vec3<u32>, padding: u32,
     after: vec3<u32>,
 }
 

@@ -5,8 +5,8 @@ use super::memory::{Memory, buffer, texture, upload};
 use super::pipeline::{Key, Kind, group, pipelines};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::Caps;
-use crate::kernel::caps::LLVMPIPE_ITERATIONS;
 use crate::kernel::Shader;
+use crate::kernel::caps::LLVMPIPE_ITERATIONS;
 use crate::kernel::shader::shader;
 use futures::channel::oneshot;
 use wgpu::{BufferUsages, Features, TextureUsages};
@@ -81,8 +81,7 @@ impl Context {
 /// Runs the probe twice, from one texture to another and back, and returns whether all facts hold.
 async fn confirmed(context: &Context) -> Result<bool> {
     let usage = TextureUsages::COPY_DST;
-    let views: Vec<_> =
-        (0..2).map(|_| texture(context, "facts", WIDTH, ROWS, usage)).collect::<Result<_>>()?;
+    let views: Vec<_> = (0..2).map(|_| texture(context, "facts", WIDTH, ROWS, usage)).collect::<Result<_>>()?;
     let zeros = vec![0; (16 * WIDTH * ROWS) as usize];
     let size = wgpu::Extent3d { width: WIDTH, height: ROWS, depth_or_array_layers: 1 };
     let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * WIDTH), rows_per_image: None };
@@ -96,8 +95,7 @@ async fn confirmed(context: &Context) -> Result<bool> {
     let wanted: Key = (probe(), kinds);
     let pipeline = pipelines(context, &[wanted])?.swap_remove(0);
     let bound = |from: &Memory, to: &Memory| {
-        let resources =
-            [params.as_entire_binding(), from.binding(0, 0), results.as_entire_binding(), to.binding(0, 0)];
+        let resources = [params.as_entire_binding(), from.binding(0, 0), results.as_entire_binding(), to.binding(0, 0)];
         group(context, None, &pipeline.layout, resources)
     };
     let groups = [bound(&views[0], &views[1])?, bound(&views[1], &views[0])?];

@@ -1,5 +1,7 @@
 //! The parameters of a dispatch: a Rust struct with the fields of the shader's `Params`.
 
+use std::num::Wrapping;
+
 /// A value that can be the uniform `params` of a [`Dispatch`](super::Dispatch): any plain data, or a struct of this crate that
 /// [`params!`] declares.
 pub trait Params {
@@ -48,7 +50,8 @@ pub(crate) trait Field {
     fn put(&self, name: &'static str, to: &mut Encoder);
 }
 
-/// A number of a field. A `usize` is a `u32` in WGSL, an `isize` an `i32`: both are checked.
+/// A number of a field. A `usize` is a `u32` in WGSL, an `isize` an `i32`: both are checked. A `Wrapping<usize>` is a `u32` too, and may
+/// be negative: two's complement.
 pub(crate) trait Number: Copy {
     const SCALAR: &'static str;
 
@@ -81,6 +84,10 @@ number! {
     f32, "f32", |value| Ok(value.to_le_bytes());
     usize, "u32", |value| u32::try_from(value).map(u32::to_le_bytes).map_err(|_| value as i128);
     isize, "i32", |value| i32::try_from(value).map(i32::to_le_bytes).map_err(|_| value as i128);
+    Wrapping<usize>, "u32", |value| {
+        let value = value.0 as isize;
+        i32::try_from(value).map(i32::to_le_bytes).or_else(|_| (value as usize).word())
+    };
 }
 
 impl<T: Number, const N: usize> Field for [T; N] {
@@ -99,6 +106,16 @@ impl<T: Number, const N: usize, const M: usize> Field for [[T; N]; M] {
 }
 
 impl Encoder {
+    /// Puts the elements of an array as members of their own.
+    pub(crate) fn put_each<T: Field, const N: usize>(&mut self, values: &[T; N], names: [&'static str; N]) {
+        values.iter().zip(names).for_each(|(value, name)| value.put(name, self));
+    }
+
+    /// Ends the uniform as WGSL ends a struct: its size is a multiple of its alignment, which is 16 at most.
+    pub(crate) fn end(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(16), 0);
+    }
+
     fn words<T: Number>(&mut self, name: &'static str, values: &[T]) {
         for value in values {
             match value.word() {
@@ -110,9 +127,11 @@ impl Encoder {
 }
 
 /// Declares a struct of parameters: its fields are the members of the shader's `Params`, in order, with their names. Where `Params`
-/// has the members of another such struct, a field holds that struct.
+/// has the members of another such struct, a field holds that struct. `field: [usize; 2] as [a, b]` are two members, `a` and `b`.
 macro_rules! params {
-    ($(#[$outer:meta])* $vis:vis struct $name:ident { $($(#[$inner:meta])* $field:ident: $type:ty),* $(,)? }) => {
+    ($(#[$outer:meta])* $vis:vis struct $name:ident {
+        $($(#[$inner:meta])* $field:ident: $type:ty $(as [$($member:ident),*])?),* $(,)?
+    }) => {
         $(#[$outer])*
         #[derive(Clone, Copy, Debug)]
         $vis struct $name {
@@ -121,15 +140,22 @@ macro_rules! params {
 
         impl $crate::kernel::params::Field for $name {
             fn put(&self, _name: &'static str, to: &mut $crate::kernel::params::Encoder) {
-                $($crate::kernel::params::Field::put(&self.$field, stringify!($field), to);)*
+                $($crate::kernel::params::params!(@put self.$field, to, $field $([$($member),*])?);)*
             }
         }
 
         impl $crate::kernel::params::Params for $name {
             fn encode(&self, to: &mut $crate::kernel::params::Encoder) {
                 $crate::kernel::params::Field::put(self, "", to);
+                to.end();
             }
         }
+    };
+    (@put $value:expr, $to:ident, $field:ident) => {
+        $crate::kernel::params::Field::put(&$value, stringify!($field), $to)
+    };
+    (@put $value:expr, $to:ident, $field:ident [$($member:ident),*]) => {
+        $to.put_each(&$value, [$(stringify!($member)),*])
     };
 }
 
@@ -140,17 +166,33 @@ mod tests {
     use super::*;
 
     params! { struct End { alpha: f32 } }
-    params! { struct Whole { size: usize, stride: [usize; 2], end: End, before: isize } }
+    params! {
+        struct Whole {
+            size: usize,
+            stride: [usize; 2],
+            end: End,
+            before: isize,
+            step: [Wrapping<usize>; 2] as [down, across],
+        }
+    }
 
     #[test]
     fn members_follow_each_other_and_sizes_are_checked() {
-        let whole = Whole { size: 7, stride: [1, 2], end: End { alpha: 0.5 }, before: -1 };
+        let step = [Wrapping(3), -Wrapping(2)];
+        let whole = Whole { size: 7, stride: [1, 2], end: End { alpha: 0.5 }, before: -1, step };
         let mut to = Encoder::default();
         whole.encode(&mut to);
-        let expected = [7u32, 1, 2, 0.5f32.to_bits(), u32::MAX];
+        let expected = [7u32, 1, 2, 0.5f32.to_bits(), u32::MAX, 3, u32::MAX - 1, 0];
         assert_eq!(to.bytes, bytemuck::cast_slice::<u32, u8>(&expected));
         let member = |name, offset, scalar| Member { name, offset, scalar };
-        let expected = [member("size", 0, "u32"), member("stride", 4, "u32"), member("alpha", 12, "f32"), member("before", 16, "i32")];
+        let expected = [
+            member("size", 0, "u32"),
+            member("stride", 4, "u32"),
+            member("alpha", 12, "f32"),
+            member("before", 16, "i32"),
+            member("down", 20, "u32"),
+            member("across", 24, "u32"),
+        ];
         assert_eq!(to.members, expected);
         assert_eq!(to.unfit, None);
         let mut to = Encoder::default();

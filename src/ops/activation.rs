@@ -1,12 +1,13 @@
 //! Activations: `y = f(x)` for each element, by PyTorch's definitions.
 
 use super::texel_kernels;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// An activation function. As an operation it stands alone; most operations take one in as their last act. NaN stays NaN, and infinities
 /// give what PyTorch gives.
@@ -50,13 +51,13 @@ pub enum Activation {
     Clamp(f32, f32),
 }
 
-/// What `activate` of `shaders/lib/activation.wgsl` takes beside `x`: part of the `Params` of kernels that end with it.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
-pub(crate) struct ActivationParams {
-    lo: f32,
-    hi: f32,
-    alpha: f32,
+params! {
+    /// What `activate` of `shaders/lib/activation.wgsl` takes beside `x`: part of the `Params` of kernels that end with it.
+    pub(crate) struct ActivationParams {
+        lo: f32,
+        hi: f32,
+        alpha: f32,
+    }
 }
 
 impl ActivationParams {
@@ -97,12 +98,12 @@ pub(crate) fn code(activation: Option<Activation>) -> u32 {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    width: u32,
-    activation: ActivationParams,
+params! {
+    struct Params {
+        rows: usize,
+        width: usize,
+        activation: ActivationParams,
+    }
 }
 
 impl Activation {
@@ -184,7 +185,7 @@ impl Op for Activation {
         let shape = &io.outputs[0];
         let params = |layout: Layout| {
             let (rows, width) = layout.texels(shape);
-            Params { rows: rows as u32, width: width as u32, activation: ActivationParams::of(Some(*self)) }
+            Params { rows, width, activation: ActivationParams::of(Some(*self)) }
         };
         let shader = shader!("activation", "activation", "index", "nan").set("ACTIVATION", code(Some(*self)));
         Ok(texel_kernels(caps, shape, &shader, params))

@@ -1,12 +1,13 @@
 //! Appending to a cache: how the keys and values of new tokens join those of the tokens before.
 
-use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::graph::{Graph, State, Value};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Shape};
-use bytemuck::{Pod, Zeroable};
 
 /// Writes rows into a cache: `cache[n, position[n] + i] = rows[n, i]`.
 ///
@@ -18,14 +19,14 @@ use bytemuck::{Pod, Zeroable};
 #[derive(Clone, Copy, Debug)]
 pub struct Append;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    count: u32,
-    length: u32,
-    capacity: u32,
-    width: u32,
-    positions: u32,
+params! {
+    struct Params {
+        count: usize,
+        length: usize,
+        capacity: usize,
+        width: usize,
+        positions: usize,
+    }
 }
 
 impl Op for Append {
@@ -61,11 +62,11 @@ impl Op for Append {
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (cache, rows) = (&io.inputs[0], &io.inputs[1]);
         let params = Params {
-            count: rows.elements() as u32,
-            length: rows[1] as u32,
-            capacity: cache[1] as u32,
-            width: cache[2] as u32,
-            positions: io.inputs[2][0] as u32,
+            count: rows.elements(),
+            length: rows[1],
+            capacity: cache[1],
+            width: cache[2],
+            positions: io.inputs[2][0],
         };
         let bindings = vec![Binding::Input(1), Binding::Input(2), Binding::Update(0)];
         let dispatch = Dispatch::new(shader!("append", "index"), &params, bindings, rows.elements().div_ceil(64));

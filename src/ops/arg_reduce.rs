@@ -1,12 +1,13 @@
 //! The place of the largest or the smallest element.
 
 use super::reduce::{Split, reduced_shape};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.argmax` and `torch.argmin`: where along an axis the largest or the smallest element is, as an `i32`; or where among
 /// all elements, row-major. Of equal ones it is the first. As in PyTorch, a NaN is taken for both. Elements are `f32`s or `i32`s.
@@ -23,12 +24,12 @@ pub struct ArgReduce {
     keepdim: bool,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    outputs: u32,
-    length: u32,
-    stride: u32,
+params! {
+    struct Params {
+        outputs: usize,
+        length: usize,
+        stride: usize,
+    }
 }
 
 impl ArgReduce {
@@ -68,7 +69,7 @@ impl Op for ArgReduce {
         let (x, outputs) = (&io.inputs[0], io.outputs[0].elements());
         let (length, stride) = self.axis.map_or((x.elements(), 1), |axis| (x[axis], x.strides()[axis]));
         let Split { lanes, columns } = Split::new(length, stride, caps);
-        let params = Params { outputs: outputs as u32, length: length as u32, stride: stride as u32 };
+        let params = Params { outputs, length, stride };
         let shader = shader!("arg_reduce", "index", "order")
             .set("FLOAT", io.dtypes[0] == DType::F32)
             .set("SMALLEST", self.smallest)

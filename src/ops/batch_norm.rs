@@ -2,13 +2,14 @@
 
 use super::activation::{Activation, ActivationParams, code};
 use super::image_places;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.nn.BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d` in inference: `y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]`,
 /// for `[N, C]`, `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`. A convolution before it takes it in.
@@ -22,15 +23,15 @@ pub struct BatchNorm2d {
     activation: Option<Activation>,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    width: u32,
-    c4: u32,
-    channels: u32,
-    spatial: u32,
-    activation: ActivationParams,
+params! {
+    struct Params {
+        rows: usize,
+        width: usize,
+        c4: usize,
+        channels: usize,
+        spatial: usize,
+        activation: ActivationParams,
+    }
 }
 
 impl BatchNorm2d {
@@ -103,11 +104,11 @@ impl Op for BatchNorm2d {
         let kernel = |layout: Layout| {
             let (rows, width) = layout.texels(x);
             let params = Params {
-                rows: rows as u32,
-                width: width as u32,
-                c4: c4 as u32,
-                channels: channels as u32,
-                spatial: x[2..].iter().product::<usize>() as u32,
+                rows,
+                width,
+                c4,
+                channels,
+                spatial: x[2..].iter().product(),
                 activation: ActivationParams::of(self.activation),
             };
             let texture = layout.place == Place::Texture;

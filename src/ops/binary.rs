@@ -3,13 +3,14 @@
 use super::activation::{Activation, ActivationParams, code};
 use super::image_places;
 use super::strided::walks;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
 use crate::kernel::layout::Image;
+use crate::kernel::params::{self, params};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Place, Shader};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// Which operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,53 +80,41 @@ pub struct Binary {
     activation: Option<Activation>,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    width: u32,
-    h: u32,
-    c4: u32,
-    a: Strides,
-    b: Strides,
-    activation: ActivationParams,
-}
-
-/// How an operand is read, 0 where it is repeated.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Strides {
-    /// Rows from image to image.
-    image: u32,
-    /// Rows from row to row.
-    row: u32,
-    /// Texels from pixel to pixel.
-    pixel: u32,
-    /// Texels in a row.
-    width: u32,
-}
-
-impl Strides {
-    fn of(shape: &Shape, layout: Layout) -> Strides {
-        let image = Image::of(shape);
-        let unless_one = |size: usize, stride: usize| if size == 1 { 0 } else { stride as u32 };
-        Strides {
-            image: unless_one(image.n, image.h),
-            row: unless_one(image.h, 1),
-            pixel: unless_one(image.w, image.c4()),
-            width: layout.texels(shape).1 as u32,
-        }
+params! {
+    struct Params {
+        rows: usize,
+        width: usize,
+        h: usize,
+        c4: usize,
+        a: [usize; 4] as [a_image, a_row, a_pixel, a_width],
+        b: [usize; 4] as [b_image, b_row, b_pixel, b_width],
+        activation: ActivationParams,
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct BroadcastParams {
-    sizes: [u32; 8],
-    a: [u32; 8],
-    b: [u32; 8],
-    count: u32,
-    activation: ActivationParams,
+/// How an operand is read: rows from image to image and from row to row, texels from pixel to pixel, each 0 where it is repeated; and the
+/// texels in a row.
+fn strides(shape: &Shape, layout: Layout) -> [usize; 4] {
+    let image = Image::of(shape);
+    let unless_one = |size: usize, stride: usize| if size == 1 { 0 } else { stride };
+    [unless_one(image.n, image.h), unless_one(image.h, 1), unless_one(image.w, image.c4()), layout.texels(shape).1]
+}
+
+params! {
+    /// How an element is computed from two.
+    pub(crate) struct Elements {
+        sizes: [usize; 8],
+        a: [usize; 8],
+        b: [usize; 8],
+        count: usize,
+    }
+}
+
+params! {
+    struct BroadcastParams {
+        elements: Elements,
+        activation: ActivationParams,
+    }
 }
 
 impl Binary {
@@ -173,12 +162,12 @@ impl Binary {
         let (rows, width) = layout.texels(y);
         let image = Image::of(y);
         let params = Params {
-            rows: rows as u32,
-            width: width as u32,
-            h: image.h as u32,
-            c4: image.c4() as u32,
-            a: Strides::of(a, layout),
-            b: Strides::of(b, layout),
+            rows,
+            width,
+            h: image.h,
+            c4: image.c4(),
+            a: strides(a, layout),
+            b: strides(b, layout),
             activation: ActivationParams::of(self.activation),
         };
         let shader =
@@ -207,14 +196,17 @@ pub(crate) fn broadcast_shape(a: &Shape, b: &Shape) -> Result<Shape, ErrorKind> 
     Ok(shape)
 }
 
-/// A kernel for any two shapes that broadcast, by a shader that computes an element from two. It may end with an activation. An
-/// operation of a single input gets that twice.
-pub(crate) fn by_element(io: &Io, shader: Shader, activation: Option<Activation>) -> Result<Kernel, ErrorKind> {
+/// A kernel for any two shapes that broadcast, by a shader that computes an element from two. An operation of a single input gets that
+/// twice.
+pub(crate) fn by_element<P: params::Params>(
+    io: &Io,
+    shader: Shader,
+    params: impl FnOnce(Elements) -> P,
+) -> Result<Kernel, ErrorKind> {
     let last = io.inputs.len() - 1;
     let (a, b, y) = (&io.inputs[0], &io.inputs[last], &io.outputs[0]);
     let (sizes, [a, b]) = walks(y, [&a.broadcast_strides(y), &b.broadcast_strides(y)])?;
-    let params =
-        BroadcastParams { sizes, a, b, count: y.elements() as u32, activation: ActivationParams::of(activation) };
+    let params = params(Elements { sizes, a, b, count: y.elements() });
     let bindings = vec![Binding::Input(0), Binding::Input(last), Binding::Output(0)];
     let dispatch = Dispatch::new(shader, &params, bindings, y.elements().div_ceil(64));
     Ok(Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch))
@@ -222,16 +214,16 @@ pub(crate) fn by_element(io: &Io, shader: Shader, activation: Option<Activation>
 
 /// The kernel for integers, and for truth values, which are 0 and 1.
 pub(crate) fn integers(io: &Io, kind: Integers) -> Result<Kernel, ErrorKind> {
-    by_element(io, shader!("integer", "index").set("KIND", kind as u32), None)
+    by_element(io, shader!("integer", "index").set("KIND", kind as u32), |elements| elements)
 }
 
 /// Sizes or strides as a shader takes them: eight, the missing outer ones filled in.
-pub(crate) fn eight(values: &[usize], fill: u32) -> Result<[u32; 8], ErrorKind> {
+pub(crate) fn eight<T: Copy>(values: &[T], fill: T) -> Result<[T; 8], ErrorKind> {
     let mut all = [fill; 8];
     let from = 8usize.checked_sub(values.len()).ok_or_else(|| {
         ErrorKind::Unsupported(format!("a tensor of {} dimensions where 8 are the most", values.len()))
     })?;
-    all[from..].iter_mut().zip(values).for_each(|(to, &value)| *to = value as u32);
+    all[from..].copy_from_slice(values);
     Ok(all)
 }
 
@@ -289,7 +281,8 @@ impl Op for Binary {
         let mut kernels: Vec<Kernel> = layouts.into_iter().map(|layout| self.by_texel(io, layout)).collect();
         if a != b {
             let shader = self.finish(shader!("broadcast", "arithmetic", "activation", "index", "nan"));
-            kernels.push(by_element(io, shader, self.activation)?);
+            let activation = ActivationParams::of(self.activation);
+            kernels.push(by_element(io, shader, |elements| BroadcastParams { elements, activation })?);
         }
         Ok(kernels)
     }

@@ -2,12 +2,13 @@
 
 use super::by_four;
 use super::reshape::views;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.Tensor.to`: the elements as another type. `f32`s become integers toward zero, integers the nearest `f32`, false and true
 /// 0 and 1; all but 0 is true, NaN too.
@@ -18,10 +19,10 @@ pub struct Cast {
     dtype: DType,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    width: u32,
+params! {
+    struct Params {
+        width: usize,
+    }
 }
 
 impl Cast {
@@ -60,7 +61,7 @@ impl Op for Cast {
             (DType::F32, DType::Bool) => 2,
             (_, DType::Bool) => 3,
         };
-        let params = Params { width: Layout::ROWS.texels(&io.inputs[0]).1 as u32 };
+        let params = Params { width: Layout::ROWS.texels(&io.inputs[0]).1 };
         Ok(vec![by_four(io, shader!("cast", "index").set("KIND", kind), &params)])
     }
 

@@ -1,12 +1,13 @@
 //! What kinds of number the elements of a tensor are.
 
 use super::by_four;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// Whether each `f32` is of a kind: truth values. It is told by the bits, whatever a device makes of such numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,10 +24,10 @@ pub enum Classify {
     },
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    width: u32,
+params! {
+    struct Params {
+        width: usize,
+    }
 }
 
 impl Op for Classify {
@@ -52,7 +53,7 @@ impl Op for Classify {
             Classify::IsNan => 1,
             Classify::IsInf { positive, negative } => 2 * u32::from(positive) + 4 * u32::from(negative),
         };
-        let params = Params { width: Layout::ROWS.texels(&io.inputs[0]).1 as u32 };
+        let params = Params { width: Layout::ROWS.texels(&io.inputs[0]).1 };
         Ok(vec![by_four(io, shader!("classify", "index").set("KINDS", kinds), &params)])
     }
 

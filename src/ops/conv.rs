@@ -8,11 +8,12 @@ use super::separable::Separable;
 use super::window::{Window, expect_countable};
 use super::{BatchNorm2d, PaddingMode, image_places};
 use crate::Shape;
-use crate::error::{ErrorKind, Result, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout, Packed, Place, WeightKey};
+use crate::shape::expect_rank;
 use std::ops::Range;
 
 /// Learned numbers, and the end that was taken in: what every convolution has.

@@ -8,10 +8,10 @@ use super::window::{positions, touched};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.nn.Conv3d` with zeros for padding: `[N, C, D, H, W]` to `[N, O, D', H', W']`, with
 /// `D' = floor((D + 2 padding - dilation (k - 1) - 1) / stride) + 1`.
@@ -30,27 +30,27 @@ pub struct Conv3d {
     dilation: [usize; 3],
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_size: [u32; 3],
-    in_c: u32,
-    out_h: u32,
-    out_w: u32,
-    out_volume: u32,
-    out_c: u32,
-    kernel: [u32; 3],
-    pixels: u32,
-    stride: [u32; 3],
-    before: [u32; 3],
-    dilation: [u32; 3],
-    group_in: u32,
-    group_out: u32,
-    group_blocks: u32,
-    first_block: u32,
-    blocks: u32,
-    activation: ActivationParams,
-    part: Part,
+params! {
+    struct Params {
+        in_size: [usize; 3] as [in_d, in_h, in_w],
+        in_c: usize,
+        out_h: usize,
+        out_w: usize,
+        out_volume: usize,
+        out_c: usize,
+        kernel: [usize; 3] as [kernel_z, kernel_y, kernel_x],
+        pixels: usize,
+        stride: [usize; 3] as [stride_z, stride_y, stride_x],
+        before: [usize; 3] as [before_z, before_y, before_x],
+        dilation: [usize; 3] as [dilation_z, dilation_y, dilation_x],
+        group_in: usize,
+        group_out: usize,
+        group_blocks: usize,
+        first_block: usize,
+        blocks: usize,
+        activation: ActivationParams,
+        part: Part,
+    }
 }
 
 impl Conv3d {
@@ -151,22 +151,22 @@ impl Op for Conv3d {
         let parts = Loops { planes, rows, taps, channels: group_in }.parts(64, caps);
         let dispatch = |(first, count): (usize, usize), &(part, iterations): &(Part, usize)| {
             let params = Params {
-                in_size: [x[2], x[3], x[4]].map(|v| v as u32),
-                in_c: x[1] as u32,
-                out_h: y[3] as u32,
-                out_w: y[4] as u32,
-                out_volume: out_volume as u32,
-                out_c: y[1] as u32,
-                kernel: self.kernel_size().map(|v| v as u32),
-                pixels: pixels as u32,
-                stride: self.stride.map(|v| v as u32),
-                before: self.padding.map(|[before, _]| before as u32),
-                dilation: self.dilation.map(|v| v as u32),
-                group_in: group_in as u32,
-                group_out: group_out as u32,
-                group_blocks: group_out.div_ceil(4 * out4) as u32,
-                first_block: first as u32,
-                blocks: count as u32,
+                in_size: [x[2], x[3], x[4]],
+                in_c: x[1],
+                out_h: y[3],
+                out_w: y[4],
+                out_volume,
+                out_c: y[1],
+                kernel: self.kernel_size(),
+                pixels,
+                stride: self.stride,
+                before: self.padding.map(|[before, _]| before),
+                dilation: self.dilation,
+                group_in,
+                group_out,
+                group_blocks: group_out.div_ceil(4 * out4),
+                first_block: first,
+                blocks: count,
                 activation: ActivationParams::of(self.filters.epilogue.activation),
                 part,
             };

@@ -11,9 +11,9 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
-use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
 /// A transposed convolution over images or, where `weight` has three dimensions, over lines. All as `[vertical, horizontal]`.
@@ -27,30 +27,30 @@ pub(crate) struct ConvTranspose {
     pub(crate) dilation: [usize; 2],
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_h: u32,
-    in_w: u32,
-    in4: u32,
-    span4: u32,
-    out_h: u32,
-    out_w: u32,
-    out_c: u32,
-    count: u32,
-    kernel: [u32; 2],
-    stride: [u32; 2],
-    before: [u32; 2],
-    dilation: [u32; 2],
-    step: [u32; 2],
-    phases: u32,
-    tiles: u32,
-    group_in: u32,
-    group_out: u32,
-    first_o: u32,
-    width: u32,
-    activation: ActivationParams,
-    part: Part,
+params! {
+    struct Params {
+        in_h: usize,
+        in_w: usize,
+        in4: usize,
+        span4: usize,
+        out_h: usize,
+        out_w: usize,
+        out_c: usize,
+        count: usize,
+        kernel: [usize; 2] as [kernel_y, kernel_x],
+        stride: [usize; 2] as [stride_y, stride_x],
+        before: [usize; 2] as [before_y, before_x],
+        dilation: [usize; 2] as [dilation_y, dilation_x],
+        step: [usize; 2] as [step_y, step_x],
+        phases: usize,
+        tiles: usize,
+        group_in: usize,
+        group_out: usize,
+        first_o: usize,
+        width: usize,
+        activation: ActivationParams,
+        part: Part,
+    }
 }
 
 impl ConvTranspose {
@@ -127,25 +127,25 @@ impl ConvTranspose {
         let dispatch = |(first, width): (usize, usize), &(part, iterations): &(Part, usize)| {
             let count = y.n * y.h * tiles * width;
             let params = Params {
-                in_h: x.h as u32,
-                in_w: x.w as u32,
-                in4: x.c4() as u32,
-                span4: filters.span4 as u32,
-                out_h: y.h as u32,
-                out_w: y.w as u32,
-                out_c: y.c as u32,
-                count: count as u32,
-                kernel: kernel.map(|v| v as u32),
-                stride: self.stride.map(|v| v as u32),
-                before: self.padding.map(|[before, _]| before as u32),
-                dilation: self.dilation.map(|v| v as u32),
-                step: axes.map(|v| v as u32),
-                phases: phases as u32,
-                tiles: tiles as u32,
-                group_in: filters.group_in as u32,
-                group_out: filters.group_out as u32,
-                first_o: first as u32,
-                width: width as u32,
+                in_h: x.h,
+                in_w: x.w,
+                in4: x.c4(),
+                span4: filters.span4,
+                out_h: y.h,
+                out_w: y.w,
+                out_c: y.c,
+                count,
+                kernel,
+                stride: self.stride,
+                before: self.padding.map(|[before, _]| before),
+                dilation: self.dilation,
+                step: axes,
+                phases,
+                tiles,
+                group_in: filters.group_in,
+                group_out: filters.group_out,
+                first_o: first,
+                width,
                 activation: ActivationParams::of(epilogue.activation),
                 part,
             };

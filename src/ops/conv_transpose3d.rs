@@ -9,10 +9,10 @@ use super::pool::volume;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
 /// `torch.nn.ConvTranspose3d`: `[N, C, D, H, W]` to `[N, O, D', H', W']`, with
@@ -33,26 +33,26 @@ pub struct ConvTranspose3d {
     dilation: [usize; 3],
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: [u32; 3],
-    in_c: u32,
-    output: [u32; 3],
-    out_c: u32,
-    kernel: [u32; 3],
-    pixels: u32,
-    stride: [u32; 3],
-    group_in: u32,
-    dilation: [u32; 3],
-    group_out: u32,
-    before: [u32; 3],
-    group_blocks: u32,
-    step: [u32; 3],
-    first_block: u32,
-    count: u32,
-    activation: ActivationParams,
-    part: Part,
+params! {
+    struct Params {
+        input: [usize; 3],
+        in_c: usize,
+        output: [usize; 3],
+        out_c: usize,
+        kernel: [usize; 3],
+        pixels: usize,
+        stride: [usize; 3],
+        group_in: usize,
+        dilation: [usize; 3],
+        group_out: usize,
+        before: [usize; 3],
+        group_blocks: usize,
+        step: [usize; 3],
+        first_block: usize,
+        count: usize,
+        activation: ActivationParams,
+        part: Part,
+    }
 }
 
 impl ConvTranspose3d {
@@ -155,7 +155,6 @@ impl Op for ConvTranspose3d {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        let words = |values: [usize; 3]| values.map(|v| v as u32);
         let pixels = y[0] * volume(y).iter().product::<usize>();
         let (groups, epilogue) = (self.filters.groups, self.filters.epilogue);
         let (group_in, group_out) = (x[1] / groups, y[1] / groups);
@@ -169,21 +168,21 @@ impl Op for ConvTranspose3d {
         let parts = loops.parts(step.iter().sum::<usize>() + 16, caps);
         let dispatch = |(first, blocks): (usize, usize), &(part, iterations): &(Part, usize)| {
             let params = Params {
-                input: words(volume(x)),
-                in_c: x[1] as u32,
-                output: words(volume(y)),
-                out_c: y[1] as u32,
-                kernel: words(self.kernel_size()),
-                pixels: pixels as u32,
-                stride: words(self.stride),
-                group_in: group_in as u32,
-                dilation: words(self.dilation),
-                group_out: group_out as u32,
-                before: words(self.padding.map(|[before, _]| before)),
-                group_blocks: group_blocks as u32,
-                step: words(step),
-                first_block: first as u32,
-                count: (blocks * pixels) as u32,
+                input: volume(x),
+                in_c: x[1],
+                output: volume(y),
+                out_c: y[1],
+                kernel: self.kernel_size(),
+                pixels,
+                stride: self.stride,
+                group_in,
+                dilation: self.dilation,
+                group_out,
+                before: self.padding.map(|[before, _]| before),
+                group_blocks,
+                step,
+                first_block: first,
+                count: blocks * pixels,
                 activation: ActivationParams::of(epilogue.activation),
                 part,
             };

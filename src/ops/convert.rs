@@ -2,18 +2,18 @@
 
 use crate::Shape;
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Dispatch, Layout, Order, Place};
-use bytemuck::{Pod, Zeroable};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    width: u32,
-    c: u32,
-    h: u32,
-    w: u32,
+params! {
+    struct Params {
+        rows: usize,
+        width: usize,
+        c: usize,
+        h: usize,
+        w: usize,
+    }
 }
 
 /// A dispatch that writes input 0, which lies as `from`, to output 0 as `to`. Between two orders of `vec4`s there is none:
@@ -30,8 +30,7 @@ pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatc
         Order::Channels => Image::of(shape),
         _ => Image { n: rows, c: shape.last().copied().unwrap_or(1), h: 1, w: 1 },
     };
-    let params =
-        Params { rows: rows as u32, width: width as u32, c: image.c as u32, h: image.h as u32, w: image.w as u32 };
+    let params = Params { rows, width, c: image.c, h: image.h, w: image.w };
     let shader = name.texture("x", from.place == Place::Texture).texture("y", to.place == Place::Texture);
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
     Some(Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))

@@ -1,11 +1,12 @@
 //! Cumulative sums along an axis.
 
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.cumsum`: `y[i] = x[0] + .. + x[i]` along one axis; with ONNX's `exclusive` and `reverse`.
 /// Of `f32`s, or of `i32`s, which wrap around.
@@ -16,12 +17,12 @@ pub struct CumSum {
     reverse: bool,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    lines: u32,
-    length: u32,
-    stride: u32,
+params! {
+    struct Params {
+        lines: usize,
+        length: usize,
+        stride: usize,
+    }
 }
 
 impl CumSum {
@@ -64,7 +65,7 @@ impl Op for CumSum {
         let x = &io.inputs[0];
         let (length, stride) = (x[self.axis], x.strides()[self.axis]);
         let lines = x.elements() / length;
-        let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32 };
+        let params = Params { lines, length, stride };
         // An invocation a line needs many lines, and neighbours that read side by side.
         let columns = lines >= length && (stride > 1 || length <= 16);
         let lanes = if length > 1024 { 256u32 } else { 64 };

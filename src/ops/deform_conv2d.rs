@@ -7,10 +7,10 @@ use super::window::positions;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torchvision.ops.deform_conv2d`, ONNX's `DeformConv`: a convolution of images `[N, C, H, W]` to `[N, O, H', W']` whose taps are moved
 /// before they are sampled, bilinearly, with zeros outside.
@@ -36,28 +36,27 @@ pub struct DeformConv2d {
     dilation: [usize; 2],
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_c: u32,
-    in_h: u32,
-    in_w: u32,
-    out_c: u32,
-    out_h: u32,
-    out_w: u32,
-    kernel: [u32; 2],
-    stride: [u32; 2],
-    dilation: [u32; 2],
-    before: [u32; 2],
-    group_in: u32,
-    group_out: u32,
-    group_blocks: u32,
-    first_block: u32,
-    offset_channels: u32,
-    pixels: u32,
-    count: u32,
-    part: Part,
-    pad: [u32; 3],
+params! {
+    struct Params {
+        in_c: usize,
+        in_h: usize,
+        in_w: usize,
+        out_c: usize,
+        out_h: usize,
+        out_w: usize,
+        kernel: [usize; 2] as [kernel_h, kernel_w],
+        stride: [usize; 2] as [stride_y, stride_x],
+        dilation: [usize; 2] as [dilation_y, dilation_x],
+        before: [usize; 2] as [top, left],
+        group_in: usize,
+        group_out: usize,
+        group_blocks: usize,
+        first_block: usize,
+        offset_channels: usize,
+        pixels: usize,
+        count: usize,
+        part: Part,
+    }
 }
 
 impl DeformConv2d {
@@ -152,7 +151,6 @@ impl Op for DeformConv2d {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        let words = |values: [usize; 2]| values.map(|v| v as u32);
         let pixels = y[0] * y[2] * y[3];
         let (groups, group_in, group_out) =
             (self.filters.groups, self.filters.weight.shape()[1], self.filters.group_out());
@@ -164,25 +162,24 @@ impl Op for DeformConv2d {
         let parts = loops.parts(64, caps);
         let dispatch = |(first, blocks): (usize, usize), &(part, iterations): &(Part, usize)| {
             let params = Params {
-                in_c: x[1] as u32,
-                in_h: x[2] as u32,
-                in_w: x[3] as u32,
-                out_c: y[1] as u32,
-                out_h: y[2] as u32,
-                out_w: y[3] as u32,
-                kernel: words(self.kernel_size()),
-                stride: words(self.stride),
-                dilation: words(self.dilation),
-                before: words(self.padding.map(|[before, _]| before)),
-                group_in: group_in as u32,
-                group_out: group_out as u32,
-                group_blocks: group_blocks as u32,
-                first_block: first as u32,
-                offset_channels: (x[1] / (io.inputs[1][1] / (2 * self.taps()))) as u32,
-                pixels: pixels as u32,
-                count: (blocks * pixels) as u32,
+                in_c: x[1],
+                in_h: x[2],
+                in_w: x[3],
+                out_c: y[1],
+                out_h: y[2],
+                out_w: y[3],
+                kernel: self.kernel_size(),
+                stride: self.stride,
+                dilation: self.dilation,
+                before: self.padding.map(|[before, _]| before),
+                group_in,
+                group_out,
+                group_blocks,
+                first_block: first,
+                offset_channels: x[1] / (io.inputs[1][1] / (2 * self.taps())),
+                pixels,
+                count: blocks * pixels,
                 part,
-                pad: [0; 3],
             };
             let weight = Binding::Weight(self.filters.pack(out4, first..first + blocks));
             // Where there is no mask nobody reads it.

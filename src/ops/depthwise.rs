@@ -5,9 +5,9 @@ use super::epilogue::Epilogue;
 use super::window::Window;
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
-use bytemuck::{Pod, Zeroable};
 
 /// A convolution of as many groups as channels, in and out.
 pub(crate) struct Depthwise<'a> {
@@ -19,20 +19,20 @@ pub(crate) struct Depthwise<'a> {
     pub(crate) epilogue: Epilogue,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_h: u32,
-    in_w: u32,
-    out_h: u32,
-    out_w: u32,
-    c4: u32,
-    tiles_x: u32,
-    tiles_y: u32,
-    count: u32,
-    before: [u32; 2],
-    spread: [u32; 2],
-    activation: ActivationParams,
+params! {
+    struct Params {
+        in_h: usize,
+        in_w: usize,
+        out_h: usize,
+        out_w: usize,
+        c4: usize,
+        tiles_x: usize,
+        tiles_y: usize,
+        count: usize,
+        before: [usize; 2] as [top, left],
+        spread: [usize; 2] as [spread_y, spread_x],
+        activation: ActivationParams,
+    }
 }
 
 impl Depthwise<'_> {
@@ -58,16 +58,16 @@ impl Depthwise<'_> {
         let c4 = self.x.c4();
         let count = self.x.n * tiles[0] * tiles[1] * c4;
         let params = Params {
-            in_h: self.x.h as u32,
-            in_w: self.x.w as u32,
-            out_h: self.y.h as u32,
-            out_w: self.y.w as u32,
-            c4: c4 as u32,
-            tiles_x: tiles[1] as u32,
-            tiles_y: tiles[0] as u32,
-            count: count as u32,
-            before: before.map(|v| v as u32),
-            spread: spread.map(|v| v as u32),
+            in_h: self.x.h,
+            in_w: self.x.w,
+            out_h: self.y.h,
+            out_w: self.y.w,
+            c4,
+            tiles_x: tiles[1],
+            tiles_y: tiles[0],
+            count,
+            before,
+            spread,
             activation: ActivationParams::of(self.epilogue.activation),
         };
         let lanes = caps.one_subgroup().unwrap_or(64) as usize;

@@ -1,10 +1,11 @@
 //! An embedding: learned rows by their index.
 
 use super::index_select::{places, select, wide};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place, WeightKey};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
 

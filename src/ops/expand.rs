@@ -3,9 +3,10 @@
 use super::binary::eight;
 use super::image_places;
 use super::strided::{Walk, strided};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
 /// `torch.Tensor.expand`, `torch.broadcast_to`: sizes of 1 are repeated, missing outer dimensions are added. Arithmetic does that

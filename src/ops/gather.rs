@@ -3,12 +3,13 @@
 use super::binary::eight;
 use super::index_select::{indexed, places};
 use super::strided::walks;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.gather`, ONNX's `GatherElements`: each element of the output chooses its place along an axis, for two dimensions and
 /// axis 1 `y[i, j] = x[i, index[i, j]]`.
@@ -21,15 +22,14 @@ pub struct Gather {
     axis: usize,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    sizes: [u32; 8],
-    x: [u32; 8],
-    count: u32,
-    size: u32,
-    stride: u32,
-    pad: u32,
+params! {
+    struct Params {
+        sizes: [usize; 8],
+        x: [usize; 8],
+        count: usize,
+        size: usize,
+        stride: usize,
+    }
 }
 
 impl Gather {
@@ -71,14 +71,7 @@ impl Op for Gather {
         let mut strides = x.strides();
         let stride = std::mem::take(&mut strides[self.axis]);
         let (sizes, [x_strides]) = walks(y, [&strides])?;
-        let params = Params {
-            sizes,
-            x: x_strides,
-            count: y.elements() as u32,
-            size: x[self.axis] as u32,
-            stride: stride as u32,
-            pad: 0,
-        };
+        let params = Params { sizes, x: x_strides, count: y.elements(), size: x[self.axis], stride };
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
         let dispatch = Dispatch::new(shader!("gather", "index"), &params, bindings, y.elements().div_ceil(64));
         Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)])

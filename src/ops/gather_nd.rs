@@ -3,12 +3,13 @@
 use super::binary::eight;
 use super::index_select::indexed;
 use super::scatter_nd::{tuple_range, tuples};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// ONNX's `GatherND`: each tuple of indices is the place of a slice of x, `y[t, ..] = x[index[t, ..], ..]`.
 ///
@@ -20,16 +21,15 @@ pub struct GatherNd {
     batch_dims: usize,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    sizes: [u32; 8],
-    count: u32,
-    inner: u32,
-    tuples: u32,
-    k: u32,
-    batch: u32,
-    pad: [u32; 3],
+params! {
+    struct Params {
+        sizes: [usize; 8],
+        count: usize,
+        inner: usize,
+        tuples: usize,
+        k: usize,
+        batch: usize,
+    }
 }
 
 impl GatherNd {
@@ -76,12 +76,11 @@ impl Op for GatherNd {
         let (outer, own) = (&io.inputs[1][self.batch_dims..], &x[self.batch_dims..]);
         let params = Params {
             sizes: eight(chosen, 1)?,
-            count: y.elements() as u32,
-            inner: own[chosen.len()..].iter().product::<usize>() as u32,
-            tuples: outer[..outer.len() - 1].iter().product::<usize>() as u32,
-            k: chosen.len() as u32,
-            batch: own.iter().product::<usize>() as u32,
-            pad: [0; 3],
+            count: y.elements(),
+            inner: own[chosen.len()..].iter().product(),
+            tuples: outer[..outer.len() - 1].iter().product(),
+            k: chosen.len(),
+            batch: own.iter().product(),
         };
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
         let dispatch = Dispatch::new(shader!("gather_nd", "index"), &params, bindings, y.elements().div_ceil(64));

@@ -5,10 +5,10 @@ use super::image_places;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Place};
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// What becomes of the halves a and b. (Shazeer 2020, <https://arxiv.org/abs/2002.05202>)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +37,16 @@ pub struct Glu {
     axis: Option<usize>,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    width: u32,
-    /// The half of a line: texels, or elements where it isn't whole texels.
-    half: u32,
-    /// Elements of the output.
-    count: u32,
-    activation: ActivationParams,
+params! {
+    struct Params {
+        rows: usize,
+        width: usize,
+        /// The half of a line: texels, or elements where it isn't whole texels.
+        half: usize,
+        /// Elements of the output.
+        count: usize,
+        activation: ActivationParams,
+    }
 }
 
 /// How a kernel finds the halves. The shader's `HALVES`.
@@ -89,13 +89,7 @@ impl Glu {
             (_, size) => size,
         };
         let activation = Some(self.activation());
-        let params = Params {
-            rows: rows as u32,
-            width: width as u32,
-            half: half as u32,
-            count: y.elements() as u32,
-            activation: ActivationParams::of(activation),
-        };
+        let params = Params { rows, width, half, count: y.elements(), activation: ActivationParams::of(activation) };
         let shader = shader!("glu", "activation", "index", "nan")
             .set("ACTIVATION", code(activation))
             .set("SECOND", self.kind == GluKind::Glu)

@@ -2,13 +2,14 @@
 
 use super::image_places;
 use super::pool::volume;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// How pixels between pixels are computed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,30 +47,29 @@ pub struct GridSample {
     align_corners: bool,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_h: u32,
-    in_w: u32,
-    out_h: u32,
-    out_w: u32,
-    c: u32,
-    count: u32,
-    padding: u32,
-    align_corners: u32,
+params! {
+    struct Params {
+        in_h: usize,
+        in_w: usize,
+        out_h: usize,
+        out_w: usize,
+        c: usize,
+        count: usize,
+        padding: u32,
+        align_corners: u32,
+    }
 }
 
-/// For volumes: sizes are `[depth, height, width]`.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct VolumeParams {
-    input: [u32; 3],
-    count: u32,
-    output: [u32; 3],
-    c: u32,
-    padding: u32,
-    align_corners: u32,
-    pad: [u32; 2],
+params! {
+    /// For volumes: sizes are `[depth, height, width]`.
+    struct VolumeParams {
+        input: [usize; 3],
+        count: usize,
+        output: [usize; 3],
+        c: usize,
+        padding: u32,
+        align_corners: u32,
+    }
 }
 
 impl GridSample {
@@ -108,13 +108,12 @@ impl GridSample {
     fn of_volumes(&self, io: &Io) -> Kernel {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let params = VolumeParams {
-            input: volume(x).map(|size| size as u32),
-            count: y.elements() as u32,
-            output: volume(y).map(|size| size as u32),
-            c: x[1] as u32,
+            input: volume(x),
+            count: y.elements(),
+            output: volume(y),
+            c: x[1],
             padding: self.padding_mode as u32,
             align_corners: self.align_corners.into(),
-            pad: [0; 2],
         };
         let shader = shader!("grid_sample3d", "index", "taps", "grid", "nan").set("TAPS", self.taps());
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
@@ -153,12 +152,12 @@ impl Op for GridSample {
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
         let count = y.n * y.h * y.w * y.c4();
         let params = Params {
-            in_h: x.h as u32,
-            in_w: x.w as u32,
-            out_h: y.h as u32,
-            out_w: y.w as u32,
-            c: x.c as u32,
-            count: count as u32,
+            in_h: x.h,
+            in_w: x.w,
+            out_h: y.h,
+            out_w: y.w,
+            c: x.c,
+            count,
             padding: self.padding_mode as u32,
             align_corners: self.align_corners.into(),
         };

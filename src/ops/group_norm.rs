@@ -1,10 +1,11 @@
 //! Group norm.
 
 use super::norm::Norm;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::{Caps, Kernel};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
 /// `torch.nn.GroupNorm`: `y = (x - mean) / sqrt(var + eps) * weight[c] + bias[c]` for `[N, C, *]`, mean and (biased)

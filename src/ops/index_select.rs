@@ -1,11 +1,12 @@
 //! Rows of a tensor by their index.
 
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
 /// `torch.index_select`, ONNX's `Gather`: what is at each index of an axis, `y[.., n, ..] = x[.., index[n], ..]`.
@@ -19,15 +20,15 @@ pub struct IndexSelect {
     axis: usize,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    elements: u32,
-    inner: u32,
-    indices: u32,
-    size: u32,
-    first: u32,
-    rows: u32,
+params! {
+    struct Params {
+        elements: usize,
+        inner: usize,
+        indices: usize,
+        size: usize,
+        first: usize,
+        rows: usize,
+    }
 }
 
 impl IndexSelect {
@@ -47,12 +48,12 @@ pub(crate) fn wide(inner: usize) -> bool {
 pub(crate) fn select(x: Binding, index: usize, io: &Io, inner: usize, size: usize, rows: Range<usize>) -> Dispatch {
     let elements = io.outputs[0].elements();
     let params = Params {
-        elements: elements as u32,
-        inner: (if wide(inner) { inner / 4 } else { inner }) as u32,
-        indices: io.inputs[index].elements() as u32,
-        size: size as u32,
-        first: rows.start as u32,
-        rows: rows.len() as u32,
+        elements,
+        inner: if wide(inner) { inner / 4 } else { inner },
+        indices: io.inputs[index].elements(),
+        size,
+        first: rows.start,
+        rows: rows.len(),
     };
     let bindings = vec![x, Binding::Input(index), Binding::Output(0)];
     let shader = shader!("index_select", "index").set("WIDE", wide(inner));

@@ -1,10 +1,11 @@
 //! Instance norm: group norm with as many groups as channels.
 
 use super::norm::Norm;
-use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::{Caps, Kernel};
+use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
 
 /// `torch.nn.InstanceNorm2d`: `y = (x - mean) / sqrt(var + eps) * weight[c] + bias[c]` for `[N, C, H, W]`, mean and

@@ -3,14 +3,15 @@
 use super::packing::{Requantize, buffer, expect_one, packed, words};
 use super::part::{Loops, Part};
 use super::window::{Window, expect_countable};
-use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
+use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// ONNX's `ConvInteger`: the convolution of `x - x_zero_point` with `weight - w_zero_point`, exact in `i32`s, which wrap around;
 /// padding is the zero point. With a bias of `i32`s and an end that [quantises](Requantize) the sums again it is `QLinearConv`.
@@ -29,29 +30,29 @@ pub struct IntegerConv2d {
     end: Option<Requantize>,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_h: u32,
-    in_w: u32,
-    in_c: u32,
-    out_w: u32,
-    out_hw: u32,
-    out_c: u32,
-    kernel: [u32; 2],
-    stride: [u32; 2],
-    before: [u32; 2],
-    dilation: [u32; 2],
-    pixels: u32,
-    group_in: u32,
-    group_out: u32,
-    group_blocks: u32,
-    blocks: u32,
-    w_zeros: u32,
-    offset: i32,
-    zero: i32,
-    range: [i32; 2],
-    part: Part,
+params! {
+    struct Params {
+        in_h: usize,
+        in_w: usize,
+        in_c: usize,
+        out_w: usize,
+        out_hw: usize,
+        out_c: usize,
+        kernel: [usize; 2] as [kernel_h, kernel_w],
+        stride: [usize; 2] as [stride_y, stride_x],
+        before: [usize; 2] as [before_y, before_x],
+        dilation: [usize; 2] as [dilation_y, dilation_x],
+        pixels: usize,
+        group_in: usize,
+        group_out: usize,
+        group_blocks: usize,
+        blocks: usize,
+        w_zeros: u32,
+        offset: i32,
+        zero: i32,
+        range: [i32; 2] as [lo, hi],
+        part: Part,
+    }
 }
 
 impl IntegerConv2d {
@@ -200,21 +201,21 @@ impl Op for IntegerConv2d {
         let (scale, zero, range) = Requantize::parts(self.end.as_ref(), y.c);
         let offset = packed("weight", &self.weight)?.offset();
         let params = |part: Part| Params {
-            in_h: x.h as u32,
-            in_w: x.w as u32,
-            in_c: x.c as u32,
-            out_w: y.w as u32,
-            out_hw: (y.h * y.w) as u32,
-            out_c: y.c as u32,
-            kernel: window.size.map(|v| v as u32),
-            stride: window.stride.map(|v| v as u32),
-            before: window.before.map(|v| v as u32),
-            dilation: window.dilation.map(|v| v as u32),
-            pixels: pixels as u32,
-            group_in: x_channels as u32,
-            group_out: group_out as u32,
-            group_blocks: group_out.div_ceil(out) as u32,
-            blocks: blocks(out) as u32,
+            in_h: x.h,
+            in_w: x.w,
+            in_c: x.c,
+            out_w: y.w,
+            out_hw: y.h * y.w,
+            out_c: y.c,
+            kernel: window.size,
+            stride: window.stride,
+            before: window.before,
+            dilation: window.dilation,
+            pixels,
+            group_in: x_channels,
+            group_out,
+            group_blocks: group_out.div_ceil(out),
+            blocks: blocks(out),
             w_zeros: u32::from(io.inputs[2].elements() > 1),
             offset,
             zero,

@@ -6,10 +6,10 @@ use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// ONNX's `MatMulInteger`: `(a - a_zero_point) (b - b_zero_point)`, exact in `i32`s, which wrap around. With an end that
 /// [quantises](Requantize) the sums again it is `QLinearMatMul`.
@@ -23,22 +23,21 @@ pub struct IntegerMatMul {
     end: Option<Requantize>,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    sizes: [u32; 8],
-    a: [u32; 8],
-    b: [u32; 8],
-    rows: u32,
-    k: u32,
-    n: u32,
-    m: u32,
-    a_zeros: u32,
-    b_zeros: u32,
-    offset: i32,
-    zero: i32,
-    range: [i32; 2],
-    pad: [u32; 2],
+params! {
+    struct Params {
+        sizes: [usize; 8],
+        a: [usize; 8],
+        b: [usize; 8],
+        rows: usize,
+        k: usize,
+        n: usize,
+        m: usize,
+        a_zeros: u32,
+        b_zeros: u32,
+        offset: i32,
+        zero: i32,
+        range: [i32; 2] as [lo, hi],
+    }
 }
 
 struct Sizes {
@@ -163,16 +162,15 @@ impl Op for IntegerMatMul {
             sizes,
             a: a_strides,
             b: b_strides,
-            rows: rows as u32,
-            k: k as u32,
-            n: n as u32,
-            m: m as u32,
+            rows,
+            k,
+            n,
+            m,
             a_zeros: u32::from(a_zeros.elements() > 1),
             b_zeros: u32::from(b_zeros.elements() > 1),
             offset: of.map_or(0, IntType::offset),
             zero,
             range,
-            pad: [0; 2],
         };
         let operands = 4 - usize::from(of.is_some());
         let weight = self.operand(k, n, caps)?;

@@ -1,10 +1,11 @@
 //! Layer norm.
 
 use super::norm::{Lines, Norm, expect_trailing};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::{Caps, Kernel};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
 /// `torch.nn.LayerNorm`: `y = (x - mean) / sqrt(var + eps) * weight + bias`, mean and (biased) variance over the last

@@ -1,13 +1,14 @@
 //! Local response normalisation, AlexNet's.
 
 use super::image_kernels;
-use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout, Place};
+use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.nn.LocalResponseNorm`: `y = x / (k + alpha / size * sum x²)^beta`, the sum over `size` channels around each one.
 /// (The AlexNet paper's alpha isn't divided by the size.)
@@ -19,16 +20,16 @@ pub struct LocalResponseNorm {
     k: f32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    width: u32,
-    channels: u32,
-    size: u32,
-    alpha: f32,
-    beta: f32,
-    k: f32,
+params! {
+    struct Params {
+        rows: usize,
+        width: usize,
+        channels: usize,
+        size: usize,
+        alpha: f32,
+        beta: f32,
+        k: f32,
+    }
 }
 
 impl LocalResponseNorm {
@@ -62,10 +63,10 @@ impl Op for LocalResponseNorm {
         let image = Image::of(&io.inputs[0]);
         let (rows, width) = Layout::channels(Place::Buffer).texels(&io.inputs[0]);
         let params = Params {
-            rows: rows as u32,
-            width: width as u32,
-            channels: image.c as u32,
-            size: self.size as u32,
+            rows,
+            width,
+            channels: image.c,
+            size: self.size,
             alpha: self.alpha / self.size as f32,
             beta: self.beta,
             k: self.k,

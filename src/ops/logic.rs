@@ -2,12 +2,13 @@
 
 use super::binary::{Integers, broadcast_shape, by_element, eight, integers};
 use super::strided::walks;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes, same_dtype};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// A comparison of two tensors of one element type, element by element and broadcast as in NumPy: `torch.eq`, `torch.lt` and so
 /// on. The output holds truth values. NaN is unequal to everything, itself too, and neither less nor greater; false is less
@@ -46,13 +47,12 @@ pub enum Logical {
 #[derive(Clone, Copy, Debug)]
 pub struct Where;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct WhereParams {
-    sizes: [u32; 8],
-    strides: [[u32; 8]; 3],
-    count: u32,
-    pad: [u32; 3],
+params! {
+    struct WhereParams {
+        sizes: [usize; 8],
+        strides: [[usize; 8]; 3] as [condition, a, b],
+        count: usize,
+    }
 }
 
 impl Op for Compare {
@@ -88,7 +88,7 @@ impl Op for Compare {
             Compare::Ge => greater | equal,
         };
         let shader = shader!("compare", "index").set("FLOAT", io.dtypes[0] == DType::F32).set("WHEN", when);
-        Ok(vec![by_element(io, shader, None)?])
+        Ok(vec![by_element(io, shader, |elements| elements)?])
     }
 
     fn cost(&self, io: &Io) -> Cost {
@@ -169,7 +169,7 @@ impl Op for Where {
         let y = &io.outputs[0];
         let [condition, a, b] = expect_inputs::<3>(io.inputs)?.each_ref().map(|x| x.broadcast_strides(y));
         let (sizes, strides) = walks(y, [&condition, &a, &b])?;
-        let params = WhereParams { sizes, strides, count: y.elements() as u32, pad: [0; 3] };
+        let params = WhereParams { sizes, strides, count: y.elements() };
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
         let dispatch = Dispatch::new(shader!("where", "index"), &params, bindings, y.elements().div_ceil(64));
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])

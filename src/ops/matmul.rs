@@ -40,7 +40,7 @@ struct Product {
     operands: [Matrices; 2],
     reversed: bool,
     /// How many matrices, and how far it is to the next one of each operand: along four dimensions.
-    batch: [[u32; 4]; 3],
+    batch: [[usize; 4]; 3],
     output: Shape,
 }
 
@@ -127,7 +127,7 @@ impl MatMul {
         if outer.iter().any(|&count| count != 1) {
             return Err(ErrorKind::Unsupported(format!("batches {batch} that broadcast in more than four turns")));
         }
-        let last = |walk: &[u32]| std::array::from_fn(|i| walk[i]);
+        let last = |walk: &[usize]| std::array::from_fn(|i| walk[i]);
         let batch = [last(batches), last(&x[4..]), last(&w[4..])];
         Ok(Product { operands, reversed, batch, output: sizes.into() })
     }

@@ -7,9 +7,9 @@ use crate::error::ErrorKind;
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, Shader, WeightKey};
-use bytemuck::{Pod, Zeroable};
 
 /// What is done to each line: `f((x - mean) / sqrt(var + eps) * weight + bias)`.
 #[derive(Clone, Debug)]
@@ -30,23 +30,23 @@ pub(crate) struct Lines {
     pub(crate) spatial: usize,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    lines: u32,
-    length: u32,
-    groups: u32,
-    spatial: u32,
-    squares: Squares,
-    activation: ActivationParams,
+params! {
+    struct Params {
+        lines: usize,
+        length: usize,
+        groups: usize,
+        spatial: usize,
+        squares: Squares,
+        activation: ActivationParams,
+    }
 }
 
-/// The epsilon of squares that are shrunk, and the power of two by which deviations are shrunk before they are squared.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Squares {
-    eps: f32,
-    shrink: f32,
+params! {
+    /// The epsilon of squares that are shrunk, and the power of two by which deviations are shrunk before they are squared.
+    struct Squares {
+        eps: f32,
+        shrink: f32,
+    }
 }
 
 impl Squares {
@@ -83,19 +83,19 @@ pub(crate) fn keeping(shader: Shader, elements: usize, caps: &Caps) -> (Shader, 
     (shader.tile("KEEP", keep).set("LANES", lanes), iterations(lanes, keep))
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct ImageParams {
-    h: u32,
-    w: u32,
-    c: u32,
-    c4: u32,
-    span: u32,
-    units: u32,
-    count: u32,
-    pairs: u32,
-    squares: Squares,
-    activation: ActivationParams,
+params! {
+    struct ImageParams {
+        h: usize,
+        w: usize,
+        c: usize,
+        c4: usize,
+        span: usize,
+        units: usize,
+        count: usize,
+        pairs: usize,
+        squares: Squares,
+        activation: ActivationParams,
+    }
 }
 
 impl Lines {
@@ -157,10 +157,10 @@ impl Norm {
         let plain = Lines { groups: 1, spatial: lines.length, ..lines };
         let Lines { length, groups, spatial } = if self.affine().next().is_some() { lines } else { plain };
         let params = Params {
-            lines: count as u32,
-            length: length as u32,
-            groups: groups as u32,
-            spatial: spatial as u32,
+            lines: count,
+            length,
+            groups,
+            spatial,
             squares: Squares::new(self.eps),
             activation: ActivationParams::of(self.activation),
         };
@@ -187,14 +187,14 @@ impl Norm {
         let span = of.div_ceil(4);
         let units = image.c4() / span;
         let params = ImageParams {
-            h: image.h as u32,
-            w: image.w as u32,
-            c: image.c as u32,
-            c4: image.c4() as u32,
-            span: span as u32,
-            units: units as u32,
-            count: (image.n * units) as u32,
-            pairs: self.affine().next().map_or(1, |constant| constant.shape().elements()) as u32,
+            h: image.h,
+            w: image.w,
+            c: image.c,
+            c4: image.c4(),
+            span,
+            units,
+            count: image.n * units,
+            pairs: self.affine().next().map_or(1, |constant| constant.shape().elements()),
             squares: Squares::new(self.eps),
             activation: ActivationParams::of(self.activation),
         };

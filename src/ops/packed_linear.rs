@@ -9,10 +9,10 @@ use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, WeightKey, looped, plain};
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
 /// A [`Linear`](super::Linear) layer over `f32`s whose weights are integers of 4 or 8 bits and stay so on the device:
@@ -39,20 +39,20 @@ pub struct PackedLinear {
     epilogue: Epilogue,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    k: u32,
-    words: u32,
-    chunk: u32,
-    chunks_per_block: u32,
-    blocks: u32,
-    out_c: u32,
-    first4: u32,
-    wide4: u32,
-    zero: f32,
-    activation: ActivationParams,
+params! {
+    struct Params {
+        rows: usize,
+        k: usize,
+        words: usize,
+        chunk: usize,
+        chunks_per_block: usize,
+        blocks: usize,
+        out_c: usize,
+        first4: usize,
+        wide4: usize,
+        zero: f32,
+        activation: ActivationParams,
+    }
 }
 
 impl PackedLinear {
@@ -228,15 +228,15 @@ impl Op for PackedLinear {
         let kernel = |(rank, &place): (usize, &Place)| {
             let dispatches = chunks(caps, 4, count.max(blocks) * 16, out4)?.map(|(first4, wide4)| {
                 let params = Params {
-                    rows: rows as u32,
-                    k: features as u32,
-                    words: count as u32,
-                    chunk: chunk as u32,
-                    chunks_per_block: if blocks == 1 { u32::MAX } else { (of_block / chunk) as u32 },
-                    blocks: blocks as u32,
-                    out_c: out as u32,
-                    first4: first4 as u32,
-                    wide4: wide4 as u32,
+                    rows,
+                    k: features,
+                    words: count,
+                    chunk,
+                    chunks_per_block: if blocks == 1 { u32::MAX as usize } else { of_block / chunk },
+                    blocks,
+                    out_c: out,
+                    first4,
+                    wide4,
                     zero: zero as f32,
                     activation: ActivationParams::of(self.epilogue.activation),
                 };

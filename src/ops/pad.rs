@@ -2,13 +2,14 @@
 
 use super::binary::eight;
 use super::{PaddingMode, image_kernels};
-use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.nn.functional.pad` of the pixels of `[N, C, L]` or `[N, C, H, W]`, in any of its modes: `ConstantPad1d`,
 /// `ReflectionPad2d` and their like. Negative padding crops.
@@ -42,32 +43,31 @@ pub struct Pad {
     value: f32,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_h: u32,
-    in_w: u32,
-    out_h: u32,
-    out_w: u32,
-    c: u32,
-    count: u32,
-    value: f32,
-    before: [i32; 2],
-    /// The pixels of the image that padding repeats: from, to.
-    from: [i32; 2],
-    to: [i32; 2],
+params! {
+    struct Params {
+        in_h: usize,
+        in_w: usize,
+        out_h: usize,
+        out_w: usize,
+        c: usize,
+        count: usize,
+        value: f32,
+        before: [isize; 2] as [top, left],
+        /// The pixels of the image that padding repeats: from, to.
+        from: [isize; 2] as [from_y, from_x],
+        to: [isize; 2] as [to_y, to_x],
+    }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct RowsParams {
-    y: [u32; 8],
-    x: [u32; 8],
-    before: [u32; 8],
-    first: u32,
-    count: u32,
-    value: f32,
-    pad: u32,
+params! {
+    struct RowsParams {
+        y: [usize; 8],
+        x: [usize; 8],
+        before: [isize; 8],
+        first: usize,
+        count: usize,
+        value: f32,
+    }
 }
 
 impl Pad1d {
@@ -163,16 +163,16 @@ fn image(io: &Io, caps: &Caps, padding: [[isize; 2]; 2], mode: PaddingMode, valu
         _ => [0, [x.h, x.w][axis]],
     };
     let params = Params {
-        in_h: x.h as u32,
-        in_w: x.w as u32,
-        out_h: y.h as u32,
-        out_w: y.w as u32,
-        c: x.c as u32,
-        count: count as u32,
+        in_h: x.h,
+        in_w: x.w,
+        out_h: y.h,
+        out_w: y.w,
+        c: x.c,
+        count,
         value,
-        before: padding.map(|[before, _]| before as i32),
-        from: [kept(0)[0] as i32, kept(1)[0] as i32],
-        to: [kept(0)[1] as i32, kept(1)[1] as i32],
+        before: padding.map(|[before, _]| before),
+        from: [kept(0)[0] as isize, kept(1)[0] as isize],
+        to: [kept(0)[1] as isize, kept(1)[1] as isize],
     };
     image_kernels(caps, &shader!("pad", "index").set("MODE", mode as u32), &params, count, 0)
 }
@@ -241,12 +241,10 @@ impl Op for Pad {
         let params = RowsParams {
             y: eight(&sizes(|axis| axis.1), 1)?,
             x: eight(&sizes(|axis| axis.0), 1)?,
-            // In two's complement, which the shader reads.
-            before: eight(&sizes(|axis| axis.2[0] as usize), 0)?,
-            first: 8 - merged.len() as u32,
-            count: y.elements() as u32,
+            before: eight(&merged.iter().map(|axis| axis.2[0]).collect::<Vec<_>>(), 0)?,
+            first: 8 - merged.len(),
+            count: y.elements(),
             value: self.value,
-            pad: 0,
         };
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
         let dispatch = Dispatch::new(shader!("pad_rows", "index"), &params, bindings, y.elements().div_ceil(64));

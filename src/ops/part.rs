@@ -1,21 +1,21 @@
 //! A convolution's loops over taps and channels, divided where a device ends loops early: each dispatch adds its part of the products to
 //! what the ones before it have left in the output.
 
+use crate::kernel::params::params;
 use crate::kernel::{Caps, looped, plain};
-use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
-/// The products of one dispatch: a range of the kernel's planes, of the rows in each, and of the channels under each tap. Rows are
-/// never divided. In WGSL: the members of `Params` from `from_plane` to `ends`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub(crate) struct Part {
-    from: [u32; 3],
-    to: [u32; 3],
-    /// 1 in the part that starts from the bias and adds the residual; the others start from the output.
-    begins: u32,
-    /// 1 in the part that ends with the activation.
-    ends: u32,
+params! {
+    /// The products of one dispatch: a range of the kernel's planes, of the rows in each, and of the channels under each tap. Rows are
+    /// never divided. In WGSL: the members of `Params` from `from_plane` to `ends`.
+    pub(crate) struct Part {
+        from: [usize; 3] as [from_plane, from_row, from_channel],
+        to: [usize; 3] as [to_plane, to_row, to_channel],
+        /// 1 in the part that starts from the bias and adds the residual; the others start from the output.
+        begins: u32,
+        /// 1 in the part that ends with the activation.
+        ends: u32,
+    }
 }
 
 /// The loops over a kernel of so many planes, rows and taps in a row, and over the channels under each tap.
@@ -50,7 +50,6 @@ impl Loops {
             for row in ranges(self.rows, rows) {
                 for channel in ranges(self.channels, channels) {
                     let [from, to] = [[plane.start, row.start, channel.start], [plane.end, row.end, channel.end]];
-                    let [from, to] = [from, to].map(|place| place.map(|v| v as u32));
                     parts.push((Part { from, to, begins: 0, ends: 0 }, iterations));
                 }
             }
@@ -86,7 +85,7 @@ mod tests {
                 for (plane, rows) in seen.iter_mut().enumerate() {
                     for (row, channels) in rows.iter_mut().enumerate() {
                         for (channel, times) in channels.iter_mut().enumerate() {
-                            let at = [plane, row, channel].map(|v| v as u32);
+                            let at = [plane, row, channel];
                             *times += u32::from((0..3).all(|i| (part.from[i]..part.to[i]).contains(&at[i])));
                         }
                     }

@@ -1,13 +1,14 @@
 //! Pixel shuffle: channels become pixels; and its inverse, by which pixels become channels.
 
 use super::image_places;
-use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// Which of a pixel's channels goes where, by ONNX's names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,16 +36,16 @@ pub struct PixelUnshuffle {
     mode: ShuffleMode,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_w: u32,
-    in_c: u32,
-    out_h: u32,
-    out_w: u32,
-    out_c: u32,
-    factor: u32,
-    count: u32,
+params! {
+    struct Params {
+        in_w: usize,
+        in_c: usize,
+        out_h: usize,
+        out_w: usize,
+        out_c: usize,
+        factor: usize,
+        count: usize,
+    }
 }
 
 impl PixelShuffle {
@@ -78,15 +79,7 @@ fn kernels(io: &Io, caps: &Caps, factor: usize, mode: ShuffleMode, unshuffle: bo
     let kernel = |from: Place, writes: Layout| {
         // A texel holds four channels of a pixel, or four pixels of a row.
         let count = if writes == Layout::ROWS { io.outputs[0].elements() / 4 } else { y.n * y.h * y.w * y.c4() };
-        let params = Params {
-            in_w: x.w as u32,
-            in_c: x.c as u32,
-            out_h: y.h as u32,
-            out_w: y.w as u32,
-            out_c: y.c as u32,
-            factor: factor as u32,
-            count: count as u32,
-        };
+        let params = Params { in_w: x.w, in_c: x.c, out_h: y.h, out_w: y.w, out_c: y.c, factor, count };
         let shader = shader!("pixel_shuffle", "index")
             .set("Y_ROWS", writes == Layout::ROWS)
             .set("UNSHUFFLE", unshuffle)

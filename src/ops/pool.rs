@@ -4,13 +4,14 @@ use super::image_kernels;
 use super::pool3d::{self, Of};
 use super::reduce::Split;
 use super::window::{Window, positions, reach, touched};
-use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps, expect_dtypes};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// What is made of the pixels in a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -89,25 +90,24 @@ impl Sliding {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_h: u32,
-    in_w: u32,
-    out_h: u32,
-    out_w: u32,
-    c: u32,
-    count: u32,
-    size: [u32; 2],
-    stride: [u32; 2],
-    dilation: [u32; 2],
-    before: [u32; 2],
-    after: [u32; 2],
-    p: f32,
-    parity: u32,
-    start: f32,
-    nan: f32,
-    pad: [u32; 2],
+params! {
+    struct Params {
+        in_h: usize,
+        in_w: usize,
+        out_h: usize,
+        out_w: usize,
+        c: usize,
+        count: usize,
+        size: [usize; 2] as [size_y, size_x],
+        stride: [usize; 2] as [stride_y, stride_x],
+        dilation: [usize; 2] as [dilation_y, dilation_x],
+        before: [usize; 2] as [top, left],
+        after: [usize; 2] as [bottom, right],
+        p: f32,
+        parity: u32,
+        start: f32,
+        nan: f32,
+    }
 }
 
 /// The pixels of all the windows along an axis of `input` pixels that is pooled to `output`.
@@ -366,28 +366,27 @@ impl<const D: usize> Op for Pool<D> {
             Windows::Adaptive(_) => (true, Window { size: [x.h.div_ceil(y.h), x.w.div_ceil(y.w)], ..Window::PIXEL }),
         };
         let after = match self.windows {
-            Windows::Sliding(Sliding { after: [_, y, x], .. }) => [y as u32, x as u32],
+            Windows::Sliding(Sliding { after: [_, y, x], .. }) => [y, x],
             Windows::Adaptive(_) => [0; 2],
         };
         // Steps that lead out of the image are all the same.
-        let steps = |values: [usize; 2]| values.map(|v| v.min(1 << 30) as u32);
+        let steps = |values: [usize; 2]| values.map(|v| v.min(1 << 30));
         let params = Params {
-            in_h: x.h as u32,
-            in_w: x.w as u32,
-            out_h: y.h as u32,
-            out_w: y.w as u32,
-            c: x.c as u32,
-            count: count as u32,
-            size: window.size.map(|v| v as u32),
+            in_h: x.h,
+            in_w: x.w,
+            out_h: y.h,
+            out_w: y.w,
+            c: x.c,
+            count,
+            size: window.size,
             stride: steps(window.stride),
             dilation: steps(window.dilation),
-            before: window.before.map(|v| v as u32),
+            before: window.before,
             after,
             p,
             parity,
             start,
             nan: f32::NAN,
-            pad: [0; 2],
         };
         let pixels = self.pixels(&io.inputs[0], &io.outputs[0]).iter().product();
         let shared = shares(pixels, count, caps);

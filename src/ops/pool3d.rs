@@ -2,27 +2,26 @@
 
 use super::pool::{Sliding, shares, volume};
 use crate::graph::op::Io;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
-use bytemuck::{Pod, Zeroable};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    input: [u32; 3],
-    count: u32,
-    output: [u32; 3],
-    parity: u32,
-    size: [u32; 3],
-    p: f32,
-    stride: [u32; 3],
-    start: f32,
-    dilation: [u32; 3],
-    nan: f32,
-    before: [u32; 3],
-    pad0: u32,
-    after: [u32; 3],
-    pad1: u32,
+params! {
+    struct Params {
+        input: [usize; 3],
+        count: usize,
+        output: [usize; 3],
+        parity: u32,
+        size: [usize; 3],
+        p: f32,
+        stride: [usize; 3],
+        start: f32,
+        dilation: [usize; 3],
+        nan: f32,
+        before: [usize; 3],
+        padding: u32,
+        after: [usize; 3],
+    }
 }
 
 /// What is made of the pixels in a window, as shaders have it.
@@ -48,23 +47,22 @@ pub(crate) fn kernel(
     let one = Sliding { size: [1; 3], stride: [1; 3], dilation: [1; 3], before: [0; 3], after: [0; 3] };
     let Sliding { size, stride, dilation, before, after } = windows.unwrap_or(one);
     // Steps that lead out of the volume are all the same.
-    let words = |values: [usize; 3]| values.map(|v| v.min(1 << 30) as u32);
+    let steps = |values: [usize; 3]| values.map(|v| v.min(1 << 30));
     let count = io.outputs[0].elements();
     let params = Params {
-        input: words(volume(&io.inputs[0])),
-        count: count as u32,
-        output: words(volume(&io.outputs[0])),
+        input: steps(volume(&io.inputs[0])),
+        count,
+        output: steps(volume(&io.outputs[0])),
         parity: result.parity,
-        size: words(size),
+        size: steps(size),
         p: result.p,
-        stride: words(stride),
+        stride: steps(stride),
         start: result.start,
-        dilation: words(dilation),
+        dilation: steps(dilation),
         nan: f32::NAN,
-        before: words(before),
-        pad0: 0,
-        after: words(after),
-        pad1: 0,
+        before: steps(before),
+        padding: 0,
+        after: steps(after),
     };
     let shader = if indices {
         shader!("max_pool3d_indices", "index", "order", "largest", "pool3d", "pool_window", "nan")

@@ -1,14 +1,15 @@
 //! PReLU: a leaky ReLU with learned slopes.
 
 use super::image_places;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Packed, Place, WeightKey};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.nn.PReLU`: `x` where positive, else `weight * x`, for a tensor of any shape with one weight, `[1]`, or with one a
 /// channel, `[C]`, where dimension 1 is the channels. (He et al. 2015, <https://arxiv.org/abs/1502.01852>)
@@ -17,16 +18,16 @@ pub struct PRelu {
     weight: Constant,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    rows: u32,
-    width: u32,
-    c4: u32,
-    /// Elements of a row; of rows with the same weights; weights.
-    length: u32,
-    inner: u32,
-    weights: u32,
+params! {
+    struct Params {
+        rows: usize,
+        width: usize,
+        c4: usize,
+        /// Elements of a row; of rows with the same weights; weights.
+        length: usize,
+        inner: usize,
+        weights: usize,
+    }
 }
 
 impl PRelu {
@@ -72,12 +73,12 @@ impl Op for PRelu {
         let kernel = |layout: Layout| {
             let (rows, width) = layout.texels(x);
             let params = Params {
-                rows: rows as u32,
-                width: width as u32,
-                c4: Image::of(x).c4() as u32,
-                length: if layout.order == Order::Packed { x[x.len() - 1] as u32 } else { 0 },
-                inner: inner as u32,
-                weights: weights as u32,
+                rows,
+                width,
+                c4: Image::of(x).c4(),
+                length: if layout.order == Order::Packed { x[x.len() - 1] } else { 0 },
+                inner,
+                weights,
             };
             let texture = layout.place == Place::Texture;
             // One weight for all is a weight for each element of the only channel.

@@ -3,13 +3,14 @@
 use super::packing::{expect_one, packed, words};
 use super::{Reduce, ReduceKind};
 use crate::dtype::IntType;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, WeightKey};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// ONNX's `QuantizeLinear`: `y = saturate(round(x / scale) + zero_point)`, where `round` takes the even one of two integers, as `i32`s
 /// in the range of an [`IntType`].
@@ -40,18 +41,18 @@ struct Scales {
     block: Option<usize>,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    count: u32,
-    inner: u32,
-    size: u32,
-    block: u32,
-    outer: u32,
-    along: u32,
-    within: u32,
-    offset: i32,
-    range: [i32; 2],
+params! {
+    struct Params {
+        count: usize,
+        inner: usize,
+        size: usize,
+        block: usize,
+        outer: usize,
+        along: usize,
+        within: usize,
+        offset: i32,
+        range: [i32; 2] as [lo, hi],
+    }
 }
 
 impl Scales {
@@ -94,10 +95,9 @@ impl Scales {
             _ => (1, [0, 1, 0]),
         };
         let count = shape.elements();
-        let [outer, along, within] = strides.map(|stride| stride as u32);
+        let [outer, along, within] = strides;
         let [offset, range @ ..] = limits;
-        let (inner, size, block) = (inner as u32, size as u32, block as u32);
-        let params = Params { count: count as u32, inner, size, block, outer, along, within, offset, range };
+        let params = Params { count, inner, size, block, outer, along, within, offset, range };
         let first = if matches!(x, Binding::Input(_)) { 1 } else { 0 };
         let bindings = vec![x, Binding::Input(first), Binding::Input(first + 1), Binding::Output(0)];
         let shader = shader.set("SCALES", several[0]).set("ZEROS", several[1]);
@@ -257,6 +257,12 @@ impl Op for Dequantize {
     }
 }
 
+params! {
+    struct RangeParams {
+        most: f32,
+    }
+}
+
 /// The scale and the zero point for numbers between two: part of [`Graph::dynamic_quantize`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QuantizeRange;
@@ -282,9 +288,10 @@ impl Op for QuantizeRange {
     }
 
     fn kernels(&self, _io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let most = IntType::U8.range()[1] as f32;
+        let params = RangeParams { most: IntType::U8.range()[1] as f32 };
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0), Binding::Output(1)];
-        let dispatches = vec![Dispatch::new(shader!("quantize_range", "index", "quantize", "nan"), &most, bindings, 1)];
+        let dispatches =
+            vec![Dispatch::new(shader!("quantize_range", "index", "quantize", "nan"), &params, bindings, 1)];
         Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS; 2], writes: vec![Layout::ROWS; 2], dispatches }])
     }
 

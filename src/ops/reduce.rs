@@ -1,12 +1,13 @@
 //! Reduction: sum, mean, extrema, product, norms and log-sum-exp over any axes.
 
 use super::binary::eight;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes, number_dtype};
+use crate::kernel::params::{Encoder, Field, params};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// What is made of the elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,34 +47,39 @@ pub struct Reduce {
     keepdim: bool,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    kept: Dimensions,
-    reduced: Dimensions,
-    outputs: u32,
-    length: u32,
-    /// The bits of an element.
-    identity: u32,
-    pad: u32,
+params! {
+    struct Params {
+        kept: [[usize; 4]; 2] as [kept, kept_strides],
+        reduced: [[usize; 4]; 2] as [reduced, reduced_strides],
+        outputs: usize,
+        length: usize,
+        identity: Element,
+    }
 }
 
-/// Up to four dimensions, the innermost last.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Dimensions {
-    sizes: [u32; 4],
-    strides: [u32; 4],
+/// The sizes and the strides of up to four dimensions, the innermost last.
+fn four(dimensions: &[(usize, usize)]) -> [[usize; 4]; 2] {
+    let (mut sizes, mut strides) = ([1; 4], [0; 4]);
+    for (i, &dimension) in dimensions.iter().enumerate() {
+        let at = 4 - dimensions.len() + i;
+        (sizes[at], strides[at]) = dimension;
+    }
+    [sizes, strides]
 }
 
-impl Dimensions {
-    fn new(dimensions: &[(usize, usize)]) -> Dimensions {
-        let (mut sizes, mut strides) = ([1; 4], [0; 4]);
-        for (i, &(size, stride)) in dimensions.iter().enumerate() {
-            let at = 4 - dimensions.len() + i;
-            (sizes[at], strides[at]) = (size as u32, stride as u32);
+/// A number of the type of the elements.
+#[derive(Clone, Copy, Debug)]
+enum Element {
+    Float(f32),
+    Integer(i32),
+}
+
+impl Field for Element {
+    fn put(&self, name: &'static str, to: &mut Encoder) {
+        match self {
+            Element::Float(value) => value.put(name, to),
+            Element::Integer(value) => value.put(name, to),
         }
-        Dimensions { sizes, strides }
     }
 }
 
@@ -148,14 +154,14 @@ impl Reduce {
         self.axes.is_empty() || self.axes.contains(&axis)
     }
 
-    /// What doesn't change a result, as bits.
-    fn identity(&self, dtype: DType) -> u32 {
-        let of = |float: f32, integer: i32| if dtype == DType::F32 { float.to_bits() } else { integer as u32 };
+    /// What doesn't change a result.
+    fn identity(&self, dtype: DType) -> Element {
+        let of = |float, integer| if dtype == DType::F32 { Element::Float(float) } else { Element::Integer(integer) };
         match self.kind {
             ReduceKind::Max | ReduceKind::LogSumExp => of(f32::NEG_INFINITY, i32::MIN),
             ReduceKind::Min => of(f32::INFINITY, i32::MAX),
             ReduceKind::Prod => of(1.0, 1),
-            _ => 0,
+            _ => of(0.0, 0),
         }
     }
 }
@@ -204,12 +210,11 @@ impl Op for Reduce {
         let neighbours = if inner { 1 } else { kept[kept.len() - 1].0 };
         let Split { lanes, columns } = Split::new(length, neighbours, caps);
         let params = Params {
-            kept: Dimensions::new(&kept),
-            reduced: Dimensions::new(&reduced),
-            outputs: outputs as u32,
-            length: length as u32,
+            kept: four(&kept),
+            reduced: four(&reduced),
+            outputs,
+            length,
             identity: self.identity(io.dtypes[0]),
-            pad: 0,
         };
         let shader = shader!("reduce", "index", "nan")
             .of(io.dtypes[0])

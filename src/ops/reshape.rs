@@ -1,11 +1,12 @@
 //! Reshape, flatten, squeeze, unsqueeze: the same elements, in the same row-major order, under another shape. They copy nothing.
 
 use super::{Conv2d, Linear, image_places};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, same_dtype};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
 /// `torch.reshape`. One size may be `-1`: what is left; a size of `0` is the input's at that place, as in ONNX (so that

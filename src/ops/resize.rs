@@ -1,13 +1,14 @@
 //! Resampling of images to another size.
 
 use super::image_places;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// How pixels between pixels are computed, without antialiasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +49,17 @@ enum To {
     Factors(Vec<f64>),
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    in_h: u32,
-    in_w: u32,
-    out_h: u32,
-    out_w: u32,
-    c4: u32,
-    count: u32,
-    rows: u32,
-    columns: u32,
+params! {
+    struct Params {
+        in_h: usize,
+        in_w: usize,
+        out_h: usize,
+        out_w: usize,
+        c4: usize,
+        count: usize,
+        rows: u32,
+        columns: u32,
+    }
 }
 
 /// Where along an axis an output pixel lies: a pixel of the input, and how far beyond it.
@@ -226,12 +227,12 @@ impl Op for Resize {
         let count = y.n * y.h * y.w * y.c4();
         let taps = |input, output| if self.copies(input, output) { 1 } else { self.taps() };
         let params = Params {
-            in_h: x.h as u32,
-            in_w: x.w as u32,
-            out_h: y.h as u32,
-            out_w: y.w as u32,
-            c4: x.c4() as u32,
-            count: count as u32,
+            in_h: x.h,
+            in_w: x.w,
+            out_h: y.h,
+            out_w: y.w,
+            c4: x.c4(),
+            count,
             rows: taps(x.h, y.h),
             columns: taps(x.w, y.w),
         };

@@ -1,10 +1,11 @@
 //! RMS norm: layer norm without a mean.
 
 use super::norm::{Lines, Norm, expect_trailing};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::{Caps, Kernel};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
 /// `torch.nn.RMSNorm`: `y = x / sqrt(mean(x²) + eps) * weight`, the mean over the last dimensions, those of

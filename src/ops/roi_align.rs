@@ -1,12 +1,13 @@
 //! Regions of images, each resampled to one size.
 
 use super::index_select::places;
-use crate::error::{ErrorKind, Result, expect_inputs, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
+use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// What is made of the samples in a part of a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,21 +34,20 @@ pub struct RoiAlign {
     mode: RoiAlignMode,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    n: u32,
-    c: u32,
-    in_h: u32,
-    in_w: u32,
-    out_h: u32,
-    out_w: u32,
-    count: u32,
-    samples: u32,
-    scale: f32,
-    aligned: u32,
-    start: f32,
-    pad: u32,
+params! {
+    struct Params {
+        n: usize,
+        c: usize,
+        in_h: usize,
+        in_w: usize,
+        out_h: usize,
+        out_w: usize,
+        count: usize,
+        samples: usize,
+        scale: f32,
+        aligned: u32,
+        start: f32,
+    }
 }
 
 impl RoiAlign {
@@ -126,18 +126,17 @@ impl Op for RoiAlign {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let largest = self.mode == RoiAlignMode::Max;
         let params = Params {
-            n: x[0] as u32,
-            c: x[1] as u32,
-            in_h: x[2] as u32,
-            in_w: x[3] as u32,
-            out_h: y[2] as u32,
-            out_w: y[3] as u32,
-            count: y.elements() as u32,
-            samples: self.sampling_ratio as u32,
+            n: x[0],
+            c: x[1],
+            in_h: x[2],
+            in_w: x[3],
+            out_h: y[2],
+            out_w: y[3],
+            count: y.elements(),
+            samples: self.sampling_ratio,
             scale: self.spatial_scale,
             aligned: self.aligned.into(),
             start: if largest { f32::NEG_INFINITY } else { 0.0 },
-            pad: 0,
         };
         // Regions that nobody has seen yet may be as large as the image.
         let [down, across] = if self.sampling_ratio > 0 { [self.sampling_ratio; 2] } else { [x[2], x[3]] };

@@ -1,12 +1,13 @@
 //! Rotary position embedding.
 
 use super::append::expect_positions;
-use crate::error::{ErrorKind, Result, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
+use crate::shape::expect_rank;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// Rotary position embedding (Su et al., RoFormer, 2021, <https://arxiv.org/abs/2104.09864>): in each head's vector of a token
 /// at position p, pair i of elements turns by the angle `p theta^(-2i / D)`.
@@ -30,19 +31,19 @@ pub struct RotaryEmbedding {
     cached: bool,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    count: u32,
-    d: u32,
-    /// How many elements of a head turn.
-    dimension: u32,
-    /// The distance from a token to the next, and from a sequence to the next.
-    row: u32,
-    sequence: u32,
-    length: u32,
-    max_length: u32,
-    positions: u32,
+params! {
+    struct Params {
+        count: usize,
+        d: usize,
+        /// How many elements of a head turn.
+        dimension: usize,
+        /// The distance from a token to the next, and from a sequence to the next.
+        row: usize,
+        sequence: usize,
+        length: usize,
+        max_length: usize,
+        positions: usize,
+    }
 }
 
 impl RotaryEmbedding {
@@ -171,14 +172,14 @@ impl Op for RotaryEmbedding {
         let [d, length] = self.sizes(x)?;
         let dimension = self.dimension.unwrap_or(d);
         let params = Params {
-            count: x.elements() as u32,
-            d: d as u32,
-            dimension: dimension as u32,
-            row: x.strides()[x.len() - 2] as u32,
-            sequence: x.strides()[0] as u32,
-            length: length as u32,
-            max_length: self.max_length as u32,
-            positions: io.inputs.get(1).map_or(1, Shape::elements) as u32,
+            count: x.elements(),
+            d,
+            dimension,
+            row: x.strides()[x.len() - 2],
+            sequence: x.strides()[0],
+            length,
+            max_length: self.max_length,
+            positions: io.inputs.get(1).map_or(1, Shape::elements),
         };
         let shader = shader!("rotary", "index").set("INTERLEAVED", self.interleaved).set("CACHED", self.cached);
         // Without a position, the input stands for it: something must be bound.

@@ -1,12 +1,13 @@
 //! Rounding to the numbers of a smaller format.
 
 use super::by_four;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// A format of floating-point numbers that has fewer than `f32`. Those of 8 and 4 bits are ONNX's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,17 +84,18 @@ pub struct RoundTo {
     saturate: bool,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    width: u32,
-    mantissa: u32,
-    /// As an `f32` holds it.
-    least: u32,
-    largest: f32,
-    beyond: f32,
-    nan: f32,
-    signs: u32,
+params! {
+    struct Params {
+        width: usize,
+        mantissa: u32,
+        /// The exponent, as an `f32` holds it.
+        least: u32,
+        /// The bits of `f32`s.
+        largest: u32,
+        beyond: u32,
+        nan: u32,
+        signs: u32,
+    }
 }
 
 impl RoundTo {
@@ -122,12 +124,12 @@ impl Op for RoundTo {
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let numbers = self.format.numbers();
         let params = Params {
-            width: Layout::ROWS.texels(&io.inputs[0]).1 as u32,
+            width: Layout::ROWS.texels(&io.inputs[0]).1,
             mantissa: numbers.mantissa,
             least: (numbers.least + 127) as u32,
-            largest: numbers.largest,
-            beyond: if self.saturate { numbers.largest } else { numbers.beyond },
-            nan: numbers.nan,
+            largest: numbers.largest.to_bits(),
+            beyond: if self.saturate { numbers.largest } else { numbers.beyond }.to_bits(),
+            nan: numbers.nan.to_bits(),
             signs: u32::from(numbers.negative_zero),
         };
         let shader = shader!("round_to", "index").set("POWERS", numbers.powers);

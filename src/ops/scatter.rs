@@ -2,12 +2,13 @@
 
 use super::binary::eight;
 use super::part::ranges;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
 /// What becomes of an element and the updates that are meant for it, one after the other.
@@ -38,19 +39,18 @@ pub struct Scatter {
     kind: ScatterKind,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    sizes: [u32; 8],
-    index_sizes: [u32; 8],
-    index_strides: [u32; 8],
-    count: u32,
-    size: u32,
-    first: u32,
-    end: u32,
-    stride: u32,
-    own: u32,
-    pad: [u32; 2],
+params! {
+    struct Params {
+        sizes: [usize; 8],
+        index_sizes: [usize; 8],
+        index_strides: [usize; 8],
+        count: usize,
+        size: usize,
+        first: usize,
+        end: usize,
+        stride: usize,
+        own: usize,
+    }
 }
 
 impl ScatterKind {
@@ -124,13 +124,12 @@ impl Op for Scatter {
             sizes,
             index_sizes,
             index_strides,
-            count: x.elements() as u32,
-            size: x[self.axis] as u32,
-            first: part.start as u32,
-            end: part.end as u32,
-            stride: stride as u32,
-            own: x.strides()[self.axis] as u32,
-            pad: [0; 2],
+            count: x.elements(),
+            size: x[self.axis],
+            first: part.start,
+            end: part.end,
+            stride,
+            own: x.strides()[self.axis],
         };
         let shader = shader!("scatter", "index", "scatter", "nan")
             .set("KIND", self.kind as u32)

@@ -3,12 +3,13 @@
 use super::binary::eight;
 use super::part::ranges;
 use super::scatter::{ScatterKind, from_both_ends};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
 /// ONNX's `ScatterND`, `index_put` of all dimensions' first: each tuple of indices is the place of a slice of x, and
@@ -23,16 +24,15 @@ pub struct ScatterNd {
     kind: ScatterKind,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    sizes: [u32; 8],
-    count: u32,
-    inner: u32,
-    first: u32,
-    end: u32,
-    k: u32,
-    pad: [u32; 3],
+params! {
+    struct Params {
+        sizes: [usize; 8],
+        count: usize,
+        inner: usize,
+        first: usize,
+        end: usize,
+        k: usize,
+    }
 }
 
 impl ScatterNd {
@@ -87,12 +87,11 @@ impl Op for ScatterNd {
         let sizes = eight(&x[..k], 1)?;
         let params = |part: Range<usize>| Params {
             sizes,
-            count: x.elements() as u32,
-            inner: x[k..].iter().product::<usize>() as u32,
-            first: part.start as u32,
-            end: part.end as u32,
-            k: k as u32,
-            pad: [0; 3],
+            count: x.elements(),
+            inner: x[k..].iter().product(),
+            first: part.start,
+            end: part.end,
+            k,
         };
         let shader = shader!("scatter_nd", "index", "scatter", "nan")
             .set("KIND", self.kind as u32)

@@ -3,9 +3,9 @@
 use super::activation::{self, ActivationParams};
 use super::depthwise::Depthwise;
 use super::gemm::{Gemm, Operand};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
-use bytemuck::{Pod, Zeroable};
 
 /// The two of them; the second reads what the first one writes.
 pub(crate) struct Separable<'a> {
@@ -13,23 +13,21 @@ pub(crate) struct Separable<'a> {
     pub(crate) pointwise: Gemm<'a>,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    pairs: u32,
-    pairs_x: u32,
-    out_w: u32,
-    out_h: u32,
-    out_c: u32,
-    in_h: u32,
-    in4: u32,
-    residual: u32,
-    before: [u32; 2],
-    groups: u32,
-    pad: u32,
-    filtered: ActivationParams,
-    activation: ActivationParams,
-    pads: [u32; 2],
+params! {
+    struct Params {
+        pairs: usize,
+        pairs_x: usize,
+        out_w: usize,
+        out_h: usize,
+        out_c: usize,
+        in_h: isize,
+        in4: isize,
+        residual: u32,
+        before: [isize; 2] as [pad_top, pad_left],
+        groups: usize,
+        filtered: [f32; 3] as [filtered_lo, filtered_hi, filtered_alpha],
+        activation: ActivationParams,
+    }
 }
 
 impl Separable<'_> {
@@ -48,21 +46,20 @@ impl Separable<'_> {
             return None;
         }
         let groups = pairs.div_ceil(8);
+        let ActivationParams { lo, hi, alpha } = ActivationParams::of(depthwise.epilogue.activation);
         let params = Params {
-            pairs: pairs as u32,
-            pairs_x: pairs_x as u32,
-            out_w: y.w as u32,
-            out_h: y.h as u32,
-            out_c: y.c as u32,
-            in_h: x.h as u32,
-            in4: x.c4() as u32,
+            pairs,
+            pairs_x,
+            out_w: y.w,
+            out_h: y.h,
+            out_c: y.c,
+            in_h: x.h as isize,
+            in4: x.c4() as isize,
             residual: u32::from(pointwise.epilogue.residual),
-            before: window.before.map(|v| v as u32),
-            groups: groups as u32,
-            pad: 0,
-            filtered: ActivationParams::of(depthwise.epilogue.activation),
+            before: window.before.map(|v| v as isize),
+            groups,
+            filtered: [lo, hi, alpha],
             activation: ActivationParams::of(pointwise.epilogue.activation),
-            pads: [0; 2],
         };
         let packed = pointwise.pack(w, BLOCK, x.c4(), 0..1, Place::Texture, BLOCK * x.c4());
         let kernel = |place| {

@@ -2,9 +2,10 @@
 
 use super::binary::eight;
 use super::strided::{Walk, strided};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
 /// Python's `x[.., start:end:step]` along some of the dimensions, ONNX's `Slice`.

@@ -1,12 +1,13 @@
 //! Softmax and its logarithm over an axis.
 
 use super::norm::keeping;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 
 /// `torch.softmax`: `y = exp(x - max) / sum(exp(x - max))` over one axis.
 #[derive(Clone, Debug)]
@@ -20,12 +21,12 @@ pub struct LogSoftmax {
     axis: usize,
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    lines: u32,
-    length: u32,
-    stride: u32,
+params! {
+    struct Params {
+        lines: usize,
+        length: usize,
+        stride: usize,
+    }
 }
 
 impl Softmax {
@@ -59,7 +60,7 @@ fn kernel(io: &Io, caps: &Caps, axis: usize, log: bool) -> Kernel {
     let x = &io.inputs[0];
     let (length, stride) = (x[axis], x.strides()[axis]);
     let lines = x.elements() / length.max(1);
-    let params = Params { lines: lines as u32, length: length as u32, stride: stride as u32 };
+    let params = Params { lines, length, stride };
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
     let columns = stride.next_power_of_two().min(caps.one_subgroup().unwrap_or(16) as usize);
     let (shader, iterations) = keeping(shader!("softmax", "index", "nan"), columns * length, caps);

@@ -2,9 +2,10 @@
 
 use super::binary::eight;
 use super::strided::{Walk, strided};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
 /// `torch.split`: consecutive parts of an axis, each an output.

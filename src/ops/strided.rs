@@ -3,20 +3,20 @@
 use super::binary::eight;
 use crate::Shape;
 use crate::error::{ErrorKind, Result};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Dispatch};
-use bytemuck::{Pod, Zeroable};
+use std::num::Wrapping;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    sizes: [u32; 8],
-    x: [u32; 8],
-    y: [u32; 8],
-    count: u32,
-    x_first: u32,
-    y_first: u32,
-    pad: u32,
+params! {
+    struct Params {
+        sizes: [usize; 8],
+        x: [Wrapping<usize>; 8],
+        y: [Wrapping<usize>; 8],
+        count: usize,
+        x_first: usize,
+        y_first: usize,
+    }
 }
 
 /// Where a walk begins, and how far it is to the neighbour along each dimension, in elements. Backwards, where that wraps around.
@@ -39,12 +39,11 @@ pub(crate) fn strided([input, output]: [usize; 2], sizes: &[usize], x: &Walk, y:
     let (sizes, [x_strides, y_strides]) = walks(sizes, [&x.strides, &y.strides])?;
     let params = Params {
         sizes,
-        x: x_strides,
-        y: y_strides,
-        count: count as u32,
-        x_first: x.first as u32,
-        y_first: y.first as u32,
-        pad: 0,
+        x: x_strides.map(Wrapping),
+        y: y_strides.map(Wrapping),
+        count,
+        x_first: x.first,
+        y_first: y.first,
     };
     let bindings = vec![Binding::Input(input), Binding::Output(output)];
     Ok(Dispatch::new(shader!("strided", "index"), &params, bindings, count.div_ceil(64)))
@@ -55,7 +54,7 @@ pub(crate) fn strided([input, output]: [usize; 2], sizes: &[usize], x: &Walk, y:
 pub(crate) fn walks<const N: usize>(
     sizes: &[usize],
     strides: [&[usize]; N],
-) -> Result<([u32; 8], [[u32; 8]; N]), ErrorKind> {
+) -> Result<([usize; 8], [[usize; 8]; N]), ErrorKind> {
     // Innermost first.
     let mut merged: Vec<(usize, [usize; N])> = Vec::new();
     for d in (0..sizes.len()).rev().filter(|&d| sizes[d] != 1) {
@@ -79,7 +78,7 @@ mod tests {
 
     #[test]
     fn dimensions_that_are_crossed_as_one_are_one() {
-        let last = |walk: [u32; 8]| [walk[5], walk[6], walk[7]];
+        let last = |walk: [usize; 8]| [walk[5], walk[6], walk[7]];
         let (sizes, [x, y]) = walks(&[2, 3, 4, 5], [&[60, 20, 5, 1], &[60, 20, 5, 1]]).expect("four dimensions");
         assert_eq!((last(sizes), last(x), last(y)), ([1, 1, 120], [0, 0, 1], [0, 0, 1]));
         // One of them repeats the second dimension, and sizes of 1 don't matter.
@@ -88,7 +87,7 @@ mod tests {
         // Backwards all the way.
         let back = |stride: usize| 0usize.wrapping_sub(stride);
         let (sizes, [x]) = walks(&[3, 5], [&[back(5), back(1)]]).expect("two dimensions");
-        assert_eq!((last(sizes), last(x)), ([1, 1, 15], [0, 0, u32::MAX]));
+        assert_eq!((last(sizes), last(x)), ([1, 1, 15], [0, 0, back(1)]));
         assert!(walks(&[2; 9], [&[1; 9]]).is_err());
     }
 }

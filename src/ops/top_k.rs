@@ -1,12 +1,13 @@
 //! The largest or smallest elements along an axis.
 
 use super::part::ranges;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, plain};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
-use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 
 /// `torch.topk`: the `k` largest elements along an axis, the largest first, and their places as `i32`s: two outputs. Of equal
@@ -64,17 +65,16 @@ impl Pass {
     }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    lines: u32,
-    length: u32,
-    stride: u32,
-    candidates: u32,
-    k: u32,
-    results: [u32; 2],
-    segments: [u32; 2],
-    pad: [u32; 3],
+params! {
+    struct Params {
+        lines: usize,
+        length: usize,
+        stride: usize,
+        candidates: usize,
+        k: usize,
+        results: [usize; 2] as [first, end],
+        segments: [usize; 2] as [segments, segment],
+    }
 }
 
 impl TopK {
@@ -129,16 +129,8 @@ impl Op for TopK {
             let each = (most / (1 + pass.iterations())).max(1);
             let bindings = [&[Binding::Input(0)], &bindings[..]].concat();
             let dispatch = move |results: Range<usize>| {
-                let params = Params {
-                    lines: lines as u32,
-                    length: length as u32,
-                    stride: stride as u32,
-                    candidates: candidates as u32,
-                    k: k as u32,
-                    results: [results.start as u32, results.end as u32],
-                    segments: segments.map(|v| v as u32),
-                    pad: [0; 3],
-                };
+                let params =
+                    Params { lines, length, stride, candidates, k, results: [results.start, results.end], segments };
                 let iterations = results.len().div_ceil(pass.block) * (1 + pass.iterations()) + 8;
                 let workgroups = lines * segments[0];
                 Dispatch::new(shader.clone(), &params, bindings.clone(), workgroups).iterations(iterations)

@@ -2,9 +2,10 @@
 
 use super::binary::eight;
 use super::strided::{Walk, strided};
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout, Place};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
 /// `torch.permute`: dimension `i` of the output is dimension `order[i]` of the input.

@@ -2,12 +2,13 @@
 
 use super::binary::{Integers, integers};
 use super::texel_kernels;
-use crate::error::{ErrorKind, Result, expect_inputs};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout, Order};
+use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
 /// `y = f(x)`, element by element: of `f32`s, and [`Abs`](Unary::Abs), [`Neg`](Unary::Neg), [`Sign`](Unary::Sign) and

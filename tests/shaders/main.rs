@@ -149,7 +149,13 @@ struct Declared {
 }
 
 /// Appends the members of a WGSL type, those of a struct in the place of the struct.
-fn flatten(module: &Module, name: &str, ty: naga::Handle<naga::Type>, offset: u32, to: &mut Vec<(String, u32, &'static str)>) {
+fn flatten(
+    module: &Module,
+    name: &str,
+    ty: naga::Handle<naga::Type>,
+    offset: u32,
+    to: &mut Vec<(String, u32, &'static str)>,
+) {
     use naga::ScalarKind;
     match &module.types[ty].inner {
         TypeInner::Struct { members, .. } => members.iter().for_each(|member| {
@@ -273,7 +279,9 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         names.extend(seen.into_keys().map(|shader| shader.name().to_owned()));
     }
     // What measures a device is in no plan, nor what reads and writes textures.
-    names.extend(Peaks::shaders().iter().chain(&texture::shaders()).chain(&gpu::probes()).map(|shader| shader.name().to_owned()));
+    names.extend(
+        Peaks::shaders().iter().chain(&texture::shaders()).chain(&gpu::probes()).map(|shader| shader.name().to_owned()),
+    );
     let named: BTreeSet<String> = named_shaders().into_keys().collect();
     assert_eq!(
         names, named,

@@ -2,9 +2,9 @@
 
 use super::{Attention, Form, Sizes};
 use crate::Shape;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Dispatch, Kernel, Layout, Packed, Place, Shader, WeightKey};
-use bytemuck::{Pod, Zeroable};
 
 /// An attention, about to become dispatches.
 pub(super) struct Lowering<'a> {
@@ -13,29 +13,28 @@ pub(super) struct Lowering<'a> {
     inputs: &'a [Shape],
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    q: [u32; 4],
-    k: [u32; 4],
-    v: [u32; 4],
-    y: [u32; 4],
-    mask: [u32; 4],
-    batch: u32,
-    heads: u32,
-    group: u32,
-    queries: u32,
-    keys: u32,
-    d: u32,
-    dv: u32,
-    window: u32,
-    splits: u32,
-    positions: u32,
-    causal: u32,
-    masked: u32,
-    scale: f32,
-    unseen: f32,
-    pad: [u32; 2],
+params! {
+    struct Params {
+        q: [usize; 4],
+        k: [usize; 4],
+        v: [usize; 4],
+        y: [usize; 4],
+        mask: [usize; 4],
+        batch: usize,
+        heads: usize,
+        group: usize,
+        queries: usize,
+        keys: usize,
+        d: usize,
+        dv: usize,
+        window: u32,
+        splits: usize,
+        positions: usize,
+        causal: u32,
+        masked: u32,
+        scale: f32,
+        unseen: f32,
+    }
 }
 
 impl<'a> Lowering<'a> {
@@ -69,32 +68,33 @@ impl<'a> Lowering<'a> {
             }
         };
         let mask = match self.op.masked {
-            true => self.inputs[self.op.tensors()].broadcast_strides(&self.sizes.scores()),
-            false => vec![0; 4],
+            true => {
+                let strides = self.inputs[self.op.tensors()].broadcast_strides(&self.sizes.scores());
+                strides.try_into().expect("scores have four dimensions")
+            }
+            false => [0; 4],
         };
-        let four = |strides: &[usize]| std::array::from_fn(|i| strides[i] as u32);
         let positions = self.inputs.last().filter(|_| self.op.cached).map_or(0, Shape::elements);
         Params {
-            q: four(&q),
-            k: four(&k),
-            v: four(&v),
-            y: four(&y),
-            mask: four(&mask),
-            batch: batch as u32,
-            heads: heads as u32,
-            group: group as u32,
-            queries: queries as u32,
-            keys: keys as u32,
-            d: d as u32,
-            dv: dv as u32,
+            q,
+            k,
+            v,
+            y,
+            mask,
+            batch,
+            heads,
+            group,
+            queries,
+            keys,
+            d,
+            dv,
             window: self.op.window.map_or(u32::MAX, |window| window.try_into().unwrap_or(u32::MAX)),
-            splits: splits as u32,
-            positions: positions as u32,
+            splits,
+            positions,
             causal: self.op.sees_the_past_only().into(),
             masked: self.op.masked.into(),
             scale: self.op.scale.unwrap_or(1.0 / (d as f64).sqrt()) as f32,
             unseen: if self.op.plain_softmax { f32::NAN } else { 0.0 },
-            pad: [0; 2],
         }
     }
 

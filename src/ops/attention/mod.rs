@@ -6,9 +6,10 @@ mod lowering;
 mod tiled;
 
 use super::append::expect_positions;
-use crate::error::{ErrorKind, Result, expect_rank};
+use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::kernel::{Caps, Kernel};
+use crate::shape::expect_rank;
 use crate::{DType, Graph, Shape, Value};
 use lowering::Lowering;
 

@@ -2,20 +2,20 @@
 
 use super::{BLOCK, Gemm, Operand, chunks, model};
 use crate::error::{ErrorKind, Result};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Place};
 use crate::ops::activation::ActivationParams;
-use bytemuck::{Pod, Zeroable};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct GemvParams {
-    k4: u32,
-    out_c: u32,
-    first4: u32,
-    wide4: u32,
-    rows: u32,
-    activation: ActivationParams,
+params! {
+    struct GemvParams {
+        k4: usize,
+        out_c: usize,
+        first4: usize,
+        wide4: usize,
+        rows: usize,
+        activation: ActivationParams,
+    }
 }
 
 impl Gemm<'_> {
@@ -36,11 +36,11 @@ impl Gemm<'_> {
                 .map(|(first, count)| {
                     let (first4, wide4) = self.texels_of(first, count);
                     let params = GemvParams {
-                        k4: k4 as u32,
-                        out_c: self.y.c as u32,
-                        first4: first4 as u32,
-                        wide4: wide4 as u32,
-                        rows: self.y.n as u32,
+                        k4,
+                        out_c: self.y.c,
+                        first4,
+                        wide4,
+                        rows: self.y.n,
                         activation: ActivationParams::of(self.epilogue.activation),
                     };
                     let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Place::Buffer, 64 * k4);

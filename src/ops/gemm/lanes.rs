@@ -2,41 +2,41 @@
 
 use super::product::Product;
 use super::{Gemm, Operand};
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Iterations, Kernel, Place, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
-use bytemuck::{Pod, Zeroable};
 
 /// The output channels of a workgroup.
 pub(super) const BLOCK: usize = 32;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct LanesParams {
-    pixels: u32,
-    out_w: u32,
-    out_hw: u32,
-    out_c: u32,
-    in_h: u32,
-    in4: u32,
-    stride: [u32; 2],
-    before: [u32; 2],
-    dilation_y: u32,
-    kernel_h: u32,
-    segments: u32,
-    step: u32,
-    run: u32,
-    group_out: u32,
-    group_in: u32,
-    blocks: u32,
-    tiles: u32,
-    blocks_first: u32,
-    activation: ActivationParams,
-    pad: u32,
-    batch: [[u32; 4]; 3],
-    /// Of the image that is added: segments, height, texels of channels, stride.
-    added: [u32; 4],
+params! {
+    struct LanesParams {
+        pixels: usize,
+        out_w: usize,
+        out_hw: usize,
+        out_c: usize,
+        in_h: isize,
+        in4: isize,
+        stride: [isize; 2] as [stride_y, stride_x],
+        before: [isize; 2] as [pad_top, pad_left],
+        dilation_y: isize,
+        kernel_h: isize,
+        segments: isize,
+        step: isize,
+        run: isize,
+        group_out: usize,
+        group_in: usize,
+        blocks: usize,
+        tiles: usize,
+        blocks_first: u32,
+        activation: ActivationParams,
+        padding: u32,
+        batch: [[usize; 4]; 3] as [batch, x_batch, w_batch],
+        /// Of the image that is added: segments, height, texels of channels, stride.
+        added: [isize; 4],
+    }
 }
 
 impl Gemm<'_> {
@@ -101,29 +101,29 @@ impl Gemm<'_> {
         let tile = self.lanes_tile();
         let tiles = pixels.div_ceil(tile);
         let params = LanesParams {
-            pixels: pixels as u32,
-            out_w: self.y.w as u32,
-            out_hw: (self.y.h * self.y.w) as u32,
-            out_c: self.y.c as u32,
-            in_h: self.x.h as u32,
-            in4: self.x.c4() as u32,
-            stride: stride.map(|v| v as u32),
-            before: before.map(|v| v as u32),
-            dilation_y: dilation[0] as u32,
-            kernel_h: size[0] as u32,
-            segments: segments as u32,
-            step: step as u32,
-            run: run as u32,
-            group_out: (self.y.c / self.groups) as u32,
-            group_in: (self.x.c / self.groups) as u32,
-            blocks: blocks as u32,
-            tiles: tiles as u32,
+            pixels,
+            out_w: self.y.w,
+            out_hw: self.y.h * self.y.w,
+            out_c: self.y.c,
+            in_h: self.x.h as isize,
+            in4: self.x.c4() as isize,
+            stride: stride.map(|v| v as isize),
+            before: before.map(|v| v as isize),
+            dilation_y: dilation[0] as isize,
+            kernel_h: size[0] as isize,
+            segments: segments as isize,
+            step: step as isize,
+            run: run as isize,
+            group_out: self.y.c / self.groups,
+            group_in: self.x.c / self.groups,
+            blocks,
+            tiles,
             // Small weights stay in the cache for all pixels; large ones are passed over once.
             blocks_first: u32::from(w_bytes < 300 << 10),
             activation: ActivationParams::of(self.epilogue.activation),
-            pad: 0,
+            padding: 0,
             batch: self.matrices(),
-            added: added.map_or([0; 4], |added| [added.segments, added.h, added.c4, added.stride].map(|v| v as u32)),
+            added: added.map_or([0; 4], |added| [added.segments, added.h, added.c4, added.stride].map(|v| v as isize)),
         };
         let of_segments = |segments: usize| looped(segments, plain(run));
         let added_loops = added.map_or(Iterations::default(), |added| of_segments(added.segments));

@@ -48,7 +48,7 @@ pub(crate) enum Operand<'a> {
     Weight(&'a Constant),
     /// Input 1, as `[k][o]` rows, and the batch of products: sizes, and rows that x and w move along each. Transposed, x is
     /// stored as `[k][p]` and w as `[o][k]` rows.
-    Input { rows: usize, transposed: [bool; 2], batch: [u32; 4], x_batch: [u32; 4], w_batch: [u32; 4] },
+    Input { rows: usize, transposed: [bool; 2], batch: [usize; 4], x_batch: [usize; 4], w_batch: [usize; 4] },
 }
 
 impl Gemm<'_> {
@@ -71,7 +71,7 @@ impl Gemm<'_> {
         self.y.n * self.y.h * self.y.w
     }
 
-    fn matrices(&self) -> [[u32; 4]; 3] {
+    fn matrices(&self) -> [[usize; 4]; 3] {
         match self.w {
             Operand::Weight(_) => [[1; 4], [0; 4], [0; 4]],
             Operand::Input { batch, x_batch, w_batch, .. } => [batch, x_batch, w_batch],
@@ -79,7 +79,7 @@ impl Gemm<'_> {
     }
 
     fn products(&self) -> usize {
-        self.matrices()[0].iter().product::<u32>() as usize
+        self.matrices()[0].iter().product()
     }
 
     fn span4(&self, block: usize) -> usize {

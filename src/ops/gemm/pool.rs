@@ -2,38 +2,38 @@
 
 use super::{Gemm, Operand};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain};
 use crate::ops::activation::{self, ActivationParams};
 use crate::ops::window::Window;
-use bytemuck::{Pod, Zeroable};
 
 /// Pooled pixels in a row of a workgroup.
 const COLUMNS: usize = 7;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct Params {
-    blocks: u32,
-    strips_x: u32,
-    strips_y: u32,
-    rows: u32,
-    pool_w: u32,
-    pool_h: u32,
-    pool_before: [u32; 2],
-    out_w: u32,
-    out_h: u32,
-    out_c: u32,
-    images: u32,
-    in_h: u32,
-    in4: u32,
-    stride: [u32; 2],
-    before: [u32; 2],
-    kernel_h: u32,
-    run: u32,
-    activation: ActivationParams,
-    /// Less than any number.
-    nothing: f32,
+params! {
+    struct Params {
+        blocks: usize,
+        strips_x: usize,
+        strips_y: usize,
+        rows: usize,
+        pool_w: usize,
+        pool_h: usize,
+        pool_before: [isize; 2] as [pool_top, pool_left],
+        out_w: isize,
+        out_h: isize,
+        out_c: usize,
+        images: usize,
+        in_h: isize,
+        in4: isize,
+        stride: [isize; 2] as [stride_y, stride_x],
+        before: [isize; 2] as [pad_top, pad_left],
+        kernel_h: isize,
+        run: isize,
+        activation: ActivationParams,
+        /// Less than any number.
+        nothing: f32,
+    }
 }
 
 impl Gemm<'_> {
@@ -57,23 +57,23 @@ impl Gemm<'_> {
         let rows = pooled.h.div_ceil(8);
         let strips = [pooled.h.div_ceil(rows), pooled.w.div_ceil(COLUMNS)];
         let params = Params {
-            blocks: blocks as u32,
-            strips_x: strips[1] as u32,
-            strips_y: strips[0] as u32,
-            rows: rows as u32,
-            pool_w: pooled.w as u32,
-            pool_h: pooled.h as u32,
-            pool_before: pool.before.map(|v| v as u32),
-            out_w: self.y.w as u32,
-            out_h: self.y.h as u32,
-            out_c: self.y.c as u32,
-            images: self.y.n as u32,
-            in_h: self.x.h as u32,
-            in4: in4 as u32,
-            stride: stride.map(|v| v as u32),
-            before: before.map(|v| v as u32),
-            kernel_h: size[0] as u32,
-            run: run as u32,
+            blocks,
+            strips_x: strips[1],
+            strips_y: strips[0],
+            rows,
+            pool_w: pooled.w,
+            pool_h: pooled.h,
+            pool_before: pool.before.map(|v| v as isize),
+            out_w: self.y.w as isize,
+            out_h: self.y.h as isize,
+            out_c: self.y.c,
+            images: self.y.n,
+            in_h: self.x.h as isize,
+            in4: in4 as isize,
+            stride: stride.map(|v| v as isize),
+            before: before.map(|v| v as isize),
+            kernel_h: size[0] as isize,
+            run: run as isize,
             activation: ActivationParams::of(self.epilogue.activation),
             nothing: f32::NEG_INFINITY,
         };

@@ -4,48 +4,48 @@ use super::model::{self, Choice, Problem};
 use super::{BLOCK, Gemm, Operand};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::layout::Image;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
-use bytemuck::{Pod, Zeroable};
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct GemmParams {
-    pixels: u32,
-    out_w: u32,
-    out_hw: u32,
-    out_c: u32,
-    in_h: u32,
-    in_w: u32,
-    in_c: u32,
-    in4: u32,
-    stride: [u32; 2],
-    before: [u32; 2],
-    dilation: [u32; 2],
-    kernel_w: u32,
-    taps: u32,
-    span4: u32,
-    k4: u32,
-    group_out: u32,
-    group_in: u32,
-    first4: u32,
-    wide4: u32,
-    w_rows: u32,
-    splits: u32,
-    share4: u32,
-    activation: ActivationParams,
-    batch: [[u32; 4]; 3],
+params! {
+    struct GemmParams {
+        pixels: usize,
+        out_w: usize,
+        out_hw: usize,
+        out_c: usize,
+        in_h: usize,
+        in_w: usize,
+        in_c: usize,
+        in4: usize,
+        stride: [usize; 2] as [stride_y, stride_x],
+        before: [isize; 2] as [pad_top, pad_left],
+        dilation: [usize; 2] as [dilation_y, dilation_x],
+        kernel_w: usize,
+        taps: usize,
+        span4: usize,
+        k4: usize,
+        group_out: usize,
+        group_in: usize,
+        first4: usize,
+        wide4: usize,
+        w_rows: usize,
+        splits: usize,
+        share4: usize,
+        activation: ActivationParams,
+        batch: [[usize; 4]; 3] as [batch, x_batch, w_batch],
+    }
 }
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct JoinParams {
-    splits: u32,
-    count: u32,
-    out_c: u32,
-    activation: ActivationParams,
+params! {
+    struct JoinParams {
+        splits: usize,
+        count: usize,
+        out_c: usize,
+        activation: ActivationParams,
+    }
 }
 
 impl Gemm<'_> {
@@ -125,28 +125,28 @@ impl Gemm<'_> {
         let scratch = |write| Binding::Scratch { index: 0, bytes: self.shared(splits), write };
         let dispatch = |first4: usize, wide4: usize, w: Binding| {
             let params = GemmParams {
-                pixels: self.pixels() as u32,
-                out_w: self.y.w as u32,
-                out_hw: (self.y.h * self.y.w) as u32,
-                out_c: self.y.c as u32,
-                in_h: self.x.h as u32,
-                in_w: self.x.w as u32,
-                in_c: self.x.c as u32,
-                in4: self.x.c4() as u32,
-                stride: stride.map(|v| v as u32),
-                before: before.map(|v| v as u32),
-                dilation: dilation.map(|v| v as u32),
-                kernel_w: size[1] as u32,
-                taps: self.taps() as u32,
-                span4: span4 as u32,
-                k4: k4 as u32,
-                group_out: (self.y.c / self.groups) as u32,
-                group_in: (self.x.c / self.groups) as u32,
-                first4: first4 as u32,
-                wide4: wide4 as u32,
-                w_rows: w_rows as u32,
-                splits: splits as u32,
-                share4: share4 as u32,
+                pixels: self.pixels(),
+                out_w: self.y.w,
+                out_hw: self.y.h * self.y.w,
+                out_c: self.y.c,
+                in_h: self.x.h,
+                in_w: self.x.w,
+                in_c: self.x.c,
+                in4: self.x.c4(),
+                stride,
+                before: before.map(|v| v as isize),
+                dilation,
+                kernel_w: size[1],
+                taps: self.taps(),
+                span4,
+                k4,
+                group_out: self.y.c / self.groups,
+                group_in: self.x.c / self.groups,
+                first4,
+                wide4,
+                w_rows,
+                splits,
+                share4,
                 activation: ActivationParams::of(activation),
                 batch: self.matrices(),
             };
@@ -181,9 +181,9 @@ impl Gemm<'_> {
     /// The dispatch that adds what several workgroups have of each sum.
     fn join(&self, splits: usize, shared: Binding) -> Dispatch {
         let params = JoinParams {
-            splits: splits as u32,
-            count: self.texels() as u32,
-            out_c: self.y.c as u32,
+            splits,
+            count: self.texels(),
+            out_c: self.y.c,
             activation: ActivationParams::of(self.epilogue.activation),
         };
         // All but x.

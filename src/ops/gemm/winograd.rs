@@ -2,32 +2,32 @@
 
 use super::{Gemm, Operand};
 use crate::graph::constant::Constant;
+use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Packed, Place, looped, plain, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Packed, Place, WeightKey, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
-use bytemuck::{Pod, Zeroable};
 
 /// Outputs of a tile, and the products that they take.
 const OUTPUTS: usize = 4;
 const PRODUCTS: usize = 6;
 
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-struct WinogradParams {
-    tiles: u32,
-    tiles_x: u32,
-    out_w: u32,
-    out_h: u32,
-    out_c: u32,
-    in_h: u32,
-    in4: u32,
-    kernel_h: u32,
-    before: [u32; 2],
-    blocks: u32,
-    groups: u32,
-    blocks_first: u32,
-    activation: ActivationParams,
+params! {
+    struct WinogradParams {
+        tiles: usize,
+        tiles_x: usize,
+        out_w: usize,
+        out_h: usize,
+        out_c: usize,
+        in_h: isize,
+        in4: isize,
+        kernel_h: isize,
+        before: [isize; 2] as [pad_top, pad_left],
+        blocks: usize,
+        groups: usize,
+        blocks_first: u32,
+        activation: ActivationParams,
+    }
 }
 
 impl Gemm<'_> {
@@ -62,17 +62,17 @@ impl Gemm<'_> {
         }
         let groups = tiles.div_ceil(8);
         let params = WinogradParams {
-            tiles: tiles as u32,
-            tiles_x: tiles_x as u32,
-            out_w: self.y.w as u32,
-            out_h: self.y.h as u32,
-            out_c: self.y.c as u32,
-            in_h: self.x.h as u32,
-            in4: in4 as u32,
-            kernel_h: size[0] as u32,
-            before: before.map(|v| v as u32),
-            blocks: blocks as u32,
-            groups: groups as u32,
+            tiles,
+            tiles_x,
+            out_w: self.y.w,
+            out_h: self.y.h,
+            out_c: self.y.c,
+            in_h: self.x.h as isize,
+            in4: in4 as isize,
+            kernel_h: size[0] as isize,
+            before: before.map(|v| v as isize),
+            blocks,
+            groups,
             blocks_first: u32::from(packed.bytes() < 300 << 10),
             activation: ActivationParams::of(self.epilogue.activation),
         };
