@@ -18,6 +18,9 @@ pub(super) struct SelftestArgs {
     /// Compute everything a second time with wgpu's guards in the shaders, which must give the same bits
     #[arg(long)]
     guarded: bool,
+    /// Take the adapter for a phone's GPU: the kernels for fast textures and subgroups of 64, with guards
+    #[arg(long, conflicts_with = "guarded")]
+    phone: bool,
     /// Write what was found to this file too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -36,6 +39,9 @@ pub(super) fn selftest(args: &SelftestArgs, device: &DeviceArgs, out: &mut dyn W
     }
     if args.guarded {
         options = options.guarded();
+    }
+    if args.phone {
+        options = options.phone();
     }
     if let Some(op) = &args.sabotage {
         options = options.sabotage(op);

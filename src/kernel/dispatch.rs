@@ -23,7 +23,12 @@ pub struct Dispatch {
     members: Vec<Member>,
     /// A parameter that 32 bits don't hold: no device gets such a dispatch.
     unfit: Option<Unfit>,
+    /// The size of a workgroup that the number of workgroups counts on.
+    workgroup: Option<usize>,
 }
+
+/// The invocations of a workgroup that shares nothing: `@workgroup_size(64)` in the shaders of [`Dispatch::for_each`].
+pub(crate) const WORKGROUP: usize = 64;
 
 impl Dispatch {
     /// A dispatch of `workgroups` workgroups, folded into the dimensions that a device allows.
@@ -35,7 +40,20 @@ impl Dispatch {
         let mut encoder = Encoder::default();
         params.encode(&mut encoder);
         let Encoder { bytes: params, members, unfit } = encoder;
-        Dispatch { shader, params, bindings, workgroups: [x, y, 1], iterations: 0, members, unfit }
+        Dispatch { shader, params, bindings, workgroups: [x, y, 1], iterations: 0, members, unfit, workgroup: None }
+    }
+
+    /// A dispatch of an invocation for each of `count` results, by a shader whose workgroups have [`WORKGROUP`] invocations. The shader
+    /// ignores those beyond the count.
+    pub(crate) fn for_each(shader: Shader, params: &impl Params, bindings: Vec<Binding>, count: usize) -> Dispatch {
+        let dispatch = Dispatch::new(shader, params, bindings, count.div_ceil(WORKGROUP));
+        Dispatch { workgroup: Some(WORKGROUP), ..dispatch }
+    }
+
+    /// Returns the size of the shader's workgroups that the number of workgroups counts on, where this crate states it.
+    #[doc(hidden)]
+    pub fn workgroup(&self) -> Option<usize> {
+        self.workgroup
     }
 
     /// Returns the members that `params` is made of: none if it is plain data from outside of this crate.

@@ -69,7 +69,7 @@ impl Op for Append {
             positions: io.inputs[2][0],
         };
         let bindings = vec![Binding::Input(1), Binding::Input(2), Binding::Update(0)];
-        let dispatch = Dispatch::new(shader!("append", "index"), &params, bindings, rows.elements().div_ceil(64));
+        let dispatch = Dispatch::for_each(shader!("append", "index"), &params, bindings, rows.elements());
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }
 

@@ -118,7 +118,7 @@ impl Op for BatchNorm2d {
                 .texture("x", texture)
                 .texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(c4)), Binding::Output(0)];
-            Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
+            Kernel::new(vec![layout], layout, Dispatch::for_each(shader, &params, bindings, rows * width))
         };
         // Volumes are row-major everywhere.
         if x.len() == 5 {

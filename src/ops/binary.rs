@@ -174,7 +174,7 @@ impl Binary {
             self.finish(shader!("binary", "arithmetic", "activation", "index", "nan").set("BROADCAST", a != b));
         let texture = layout.place == Place::Texture;
         let shader = ["a", "b", "y"].iter().fold(shader, |shader, name| shader.texture(name, texture));
-        let dispatch = Dispatch::new(shader, &params, bindings(), (rows * width).div_ceil(64));
+        let dispatch = Dispatch::for_each(shader, &params, bindings(), rows * width);
         Kernel::new(vec![layout; 2], layout, dispatch)
     }
 
@@ -208,7 +208,7 @@ pub(crate) fn by_element<P: params::Params>(
     let (sizes, [a, b]) = walks(y, [&a.broadcast_strides(y), &b.broadcast_strides(y)])?;
     let params = params(Elements { sizes, a, b, count: y.elements() });
     let bindings = vec![Binding::Input(0), Binding::Input(last), Binding::Output(0)];
-    let dispatch = Dispatch::new(shader, &params, bindings, y.elements().div_ceil(64));
+    let dispatch = Dispatch::for_each(shader, &params, bindings, y.elements());
     Ok(Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch))
 }
 

@@ -8,6 +8,7 @@ use super::window::{positions, touched};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
+use crate::kernel::dispatch::WORKGROUP;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -135,8 +136,8 @@ impl Op for Conv3d {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let out_volume: usize = y[2..].iter().product();
         let pixels = y[0] * out_volume;
-        let each = pixels.div_ceil(64).min(4);
-        let tiles = pixels.div_ceil(64 * each);
+        let each = pixels.div_ceil(WORKGROUP).min(4);
+        let tiles = pixels.div_ceil(WORKGROUP * each);
         let (group_in, group_out, groups) =
             (self.filters.weight.shape()[1], self.filters.group_out(), self.filters.groups);
         let blocks_of = |out4: usize| groups * group_out.div_ceil(4 * out4);

@@ -151,7 +151,7 @@ impl ConvTranspose {
             };
             let weight = Binding::Weight(self.pack(filters, first..first + width, place));
             let bindings = vec![Binding::Input(0), weight, epilogue.binding(), Binding::Output(0)];
-            Dispatch::new(shader.clone(), &params, bindings, count.div_ceil(64)).iterations(iterations)
+            Dispatch::for_each(shader.clone(), &params, bindings, count).iterations(iterations)
         };
         let layout = Layout::channels(place);
         let dispatches = chunks.into_iter().flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));

@@ -188,7 +188,7 @@ impl Op for ConvTranspose3d {
             };
             let weight = Binding::Weight(self.pack(group_in, first..first + blocks));
             let bindings = vec![Binding::Input(0), weight, epilogue.binding(), Binding::Output(0)];
-            Dispatch::new(shader.clone(), &params, bindings, (blocks * pixels).div_ceil(64)).iterations(iterations)
+            Dispatch::for_each(shader.clone(), &params, bindings, blocks * pixels).iterations(iterations)
         };
         let chunks = chunks(caps, 4, (k + 1) * 16, groups * group_blocks)?;
         let dispatches = chunks.flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));

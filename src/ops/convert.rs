@@ -33,5 +33,5 @@ pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatc
     let params = Params { rows, width, c: image.c, h: image.h, w: image.w };
     let shader = name.texture("x", from.place == Place::Texture).texture("y", to.place == Place::Texture);
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
-    Some(Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
+    Some(Dispatch::for_each(shader, &params, bindings, rows * width))
 }

@@ -184,8 +184,7 @@ impl Op for DeformConv2d {
             let weight = Binding::Weight(self.filters.pack(out4, first..first + blocks));
             // Where there is no mask nobody reads it.
             let bindings = [Binding::Input(0), Binding::Input(1), Binding::Input(mask), weight, Binding::Output(0)];
-            let workgroups = (blocks * pixels).div_ceil(64);
-            Dispatch::new(shader.clone(), &params, bindings.to_vec(), workgroups).iterations(iterations)
+            Dispatch::for_each(shader.clone(), &params, bindings.to_vec(), blocks * pixels).iterations(iterations)
         };
         let chunks = chunks(caps, 4 * out4, (k + 1) * out4 * 16, groups * group_blocks)?;
         let dispatches = chunks.flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));

@@ -83,7 +83,7 @@ impl Op for GatherNd {
             batch: own.iter().product(),
         };
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader!("gather_nd", "index"), &params, bindings, y.elements().div_ceil(64));
+        let dispatch = Dispatch::for_each(shader!("gather_nd", "index"), &params, bindings, y.elements());
         Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)])
     }
 

@@ -98,7 +98,7 @@ impl Glu {
             ["a", "b", "y"].iter().fold(shader, |shader, name| shader.texture(name, layout.place == Place::Texture));
         let inputs = if self.axis.is_some() { [0, 0] } else { [0, 1] };
         let bindings = vec![Binding::Input(inputs[0]), Binding::Input(inputs[1]), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64));
+        let dispatch = Dispatch::for_each(shader, &params, bindings, rows * width);
         Kernel::new(vec![layout; 1 + inputs[1]], layout, dispatch)
     }
 }

@@ -117,7 +117,7 @@ impl GridSample {
         };
         let shader = shader!("grid_sample3d", "index", "taps", "grid", "nan").set("TAPS", self.taps());
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, y.elements().div_ceil(64));
+        let dispatch = Dispatch::for_each(shader, &params, bindings, y.elements());
         Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)
     }
 }
@@ -168,7 +168,7 @@ impl Op for GridSample {
                 .texture("x", texture)
                 .texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-            let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(64));
+            let dispatch = Dispatch::for_each(shader, &params, bindings, count);
             Kernel::new(vec![Layout::channels(place), Layout::ROWS], Layout::channels(place), dispatch)
         };
         Ok(image_places(caps).iter().map(kernel).collect())

@@ -57,7 +57,7 @@ pub(crate) fn select(x: Binding, index: usize, io: &Io, inner: usize, size: usiz
     };
     let bindings = vec![x, Binding::Input(index), Binding::Output(0)];
     let shader = shader!("index_select", "index").set("WIDE", wide(inner));
-    Dispatch::new(shader, &params, bindings, elements.div_ceil(4).div_ceil(64))
+    Dispatch::for_each(shader, &params, bindings, elements.div_ceil(4))
 }
 
 /// The range of indices into an axis.

@@ -7,6 +7,7 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
 use crate::kernel::layout::Image;
+use crate::kernel::dispatch::WORKGROUP;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
@@ -190,8 +191,8 @@ impl Op for IntegerConv2d {
         const ENOUGH: usize = 256;
         let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window());
         let pixels = y.n * y.h * y.w;
-        let each = pixels.div_ceil(64).min(4);
-        let tiles = pixels.div_ceil(64 * each);
+        let each = pixels.div_ceil(WORKGROUP).min(4);
+        let tiles = pixels.div_ceil(WORKGROUP * each);
         let (x_channels, group_out) = (x.c / self.groups, y.c / self.groups);
         let blocks = |out: usize| self.groups * group_out.div_ceil(out);
         // What pads the last block of a group is computed too.

@@ -174,7 +174,7 @@ pub(crate) fn image_kernels(
         let texture = place == Place::Texture;
         let shader = shader.clone().texture("x", texture).texture("y", texture);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, params, bindings, count.div_ceil(64)).iterations(iterations);
+        let dispatch = Dispatch::for_each(shader, params, bindings, count).iterations(iterations);
         Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
     };
     image_places(caps).iter().map(kernel).collect()
@@ -205,7 +205,7 @@ pub(crate) fn texel_kernels<P: Params>(
         let shader = shader.clone().texture("x", texture).texture("y", texture);
         let (rows, width) = layout.texels(shape);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        Kernel::new(vec![layout], layout, Dispatch::new(shader, &params(layout), bindings, (rows * width).div_ceil(64)))
+        Kernel::new(vec![layout], layout, Dispatch::for_each(shader, &params(layout), bindings, rows * width))
     };
     let images = image_places(caps).iter().map(|&place| Layout::channels(place));
     images.chain([Layout::ROWS, Layout::packed(Place::Buffer)]).map(kernel).collect()
@@ -215,5 +215,5 @@ pub(crate) fn texel_kernels<P: Params>(
 pub(crate) fn by_four(io: &Io, shader: Shader, params: &impl Params) -> Kernel {
     let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
-    Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::new(shader, params, bindings, width.div_ceil(64)))
+    Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::for_each(shader, params, bindings, width))
 }

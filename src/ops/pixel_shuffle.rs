@@ -87,7 +87,7 @@ fn kernels(io: &Io, caps: &Caps, factor: usize, mode: ShuffleMode, unshuffle: bo
             .texture("x", from == Place::Texture)
             .texture("y", writes.place == Place::Texture);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(64));
+        let dispatch = Dispatch::for_each(shader, &params, bindings, count);
         Kernel::new(vec![Layout::channels(from)], writes, dispatch)
     };
     let places = image_places(caps).iter().copied();

@@ -87,7 +87,7 @@ impl Op for PRelu {
                 .texture("x", texture)
                 .texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];
-            Kernel::new(vec![layout], layout, Dispatch::new(shader, &params, bindings, (rows * width).div_ceil(64)))
+            Kernel::new(vec![layout], layout, Dispatch::for_each(shader, &params, bindings, rows * width))
         };
         let mut layouts = vec![Layout::ROWS];
         for &place in image_places(caps) {

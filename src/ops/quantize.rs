@@ -101,7 +101,7 @@ impl Scales {
         let first = if matches!(x, Binding::Input(_)) { 1 } else { 0 };
         let bindings = vec![x, Binding::Input(first), Binding::Input(first + 1), Binding::Output(0)];
         let shader = shader.set("SCALES", several[0]).set("ZEROS", several[1]);
-        Dispatch::new(shader, &params, bindings, count.div_ceil(4).div_ceil(64))
+        Dispatch::for_each(shader, &params, bindings, count.div_ceil(4))
     }
 }
 

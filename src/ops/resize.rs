@@ -241,7 +241,7 @@ impl Op for Resize {
             let shader =
                 shader!("resize", "index", "taps").set("TAPS", self.taps()).texture("x", texture).texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(x, y)), Binding::Output(0)];
-            let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(64));
+            let dispatch = Dispatch::for_each(shader, &params, bindings, count);
             Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
         };
         Ok(image_places(caps).iter().map(kernel).collect())

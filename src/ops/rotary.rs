@@ -185,7 +185,7 @@ impl Op for RotaryEmbedding {
         // Without a position, the input stands for it: something must be bound.
         let position = Binding::Input(usize::from(self.cached));
         let bindings = vec![Binding::Input(0), Binding::Weight(self.table(dimension)), position, Binding::Output(0)];
-        let dispatch = Dispatch::new(shader, &params, bindings, x.elements().div_ceil(64));
+        let dispatch = Dispatch::for_each(shader, &params, bindings, x.elements());
         Ok(vec![Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch)])
     }
 

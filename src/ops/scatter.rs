@@ -139,8 +139,7 @@ impl Op for Scatter {
         let each = (caps.max_loop_iterations as usize).saturating_sub(10).max(1);
         let dispatches = ranges(length, each).map(|part| {
             let iterations = part.len() + 10;
-            let workgroups = x.elements().div_ceil(64);
-            Dispatch::new(shader.clone(), &params(part), bindings.clone(), workgroups).iterations(iterations)
+            Dispatch::for_each(shader.clone(), &params(part), bindings.clone(), x.elements()).iterations(iterations)
         });
         let dispatches = dispatches.collect();
         Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS; 3], writes: vec![Layout::ROWS], dispatches }])

@@ -100,8 +100,7 @@ impl Op for ScatterNd {
         let each = ((caps.max_loop_iterations as usize).saturating_sub(2) / (2 + k)).max(1);
         let dispatches = ranges(outer.iter().product(), each).map(|part| {
             let iterations = looped(part.len(), plain(k)).all;
-            let workgroups = x.elements().div_ceil(64);
-            Dispatch::new(shader.clone(), &params(part), bindings.clone(), workgroups).iterations(iterations)
+            Dispatch::for_each(shader.clone(), &params(part), bindings.clone(), x.elements()).iterations(iterations)
         });
         let dispatches = dispatches.collect();
         Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS; 3], writes: vec![Layout::ROWS], dispatches }])

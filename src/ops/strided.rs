@@ -46,7 +46,7 @@ pub(crate) fn strided([input, output]: [usize; 2], sizes: &[usize], x: &Walk, y:
         y_first: y.first,
     };
     let bindings = vec![Binding::Input(input), Binding::Output(output)];
-    Ok(Dispatch::new(shader!("strided", "index"), &params, bindings, count.div_ceil(64)))
+    Ok(Dispatch::for_each(shader!("strided", "index"), &params, bindings, count))
 }
 
 /// Sizes and the strides of several walks over them, as shaders take them: eight, the missing outer ones filled in. Dimensions

@@ -29,6 +29,7 @@ pub use suite::{Suite, Tolerance};
 
 use crate::error::{ErrorKind, Result};
 use crate::gpu::{Context, ContextOptions};
+use crate::kernel::Caps;
 
 /// The cases of an operation.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +53,7 @@ pub struct Options {
     op: Option<String>,
     quick: bool,
     guarded: bool,
+    phone: bool,
     sabotage: Option<String>,
 }
 
@@ -84,6 +86,12 @@ impl Options {
     #[must_use]
     pub fn guarded(self) -> Options {
         Options { guarded: true, ..self }
+    }
+
+    /// Takes the adapter for a phone's GPU ([`Caps::phone`]), with guards in all shaders: runs the kernels that such a phone would get.
+    #[must_use]
+    pub fn phone(self) -> Options {
+        Options { phone: true, ..self }
     }
 
     /// Leaves out the last workgroup of all this operation's dispatches: to see that a kernel which computes wrong numbers is
@@ -122,6 +130,13 @@ pub fn tiers(device: &ContextOptions) -> Result<Vec<Tier>> {
     Ok(tiers)
 }
 
+/// The tier of a phone's GPU that isn't there, on the device of this context: as far as that ends no loop earlier.
+#[doc(hidden)]
+pub fn phone(context: &Context) -> Tier {
+    let caps = Caps { max_loop_iterations: context.caps().max_loop_iterations, ..Caps::phone() };
+    Tier { name: "phone", context: context.with_caps(caps), guarded: None }
+}
+
 /// Runs the tables on an adapter; `each` is called with an operation's results as soon as they are there.
 ///
 /// An error if there is no such adapter or no such operation, or if its device lacks what the portable kernels need. What an
@@ -134,15 +149,17 @@ pub fn run(options: &Options, mut each: impl FnMut(&OpReport)) -> Result<Report>
         }
     }
     let mut tiers = tiers(&options.device)?;
-    if options.guarded {
+    if options.phone {
+        tiers = vec![phone(&tiers[0].context)];
+    }
+    if options.guarded && !options.phone {
         let guarded = self::tiers(&options.device.clone().guarded())?;
         tiers.iter_mut().zip(guarded).for_each(|(tier, guarded)| tier.guarded = Some(guarded.context));
     }
     let info = tiers[0].context.info().clone();
     let mut ops = Vec::new();
     for table in TABLES.iter().filter(|table| options.op.as_ref().is_none_or(|op| table.op == op)) {
-        let mut suite = Suite::new(&tiers);
-        suite.every = if options.quick { 4 } else { 1 };
+        let mut suite = Suite::new(&tiers).every(if options.quick { 4 } else { 1 });
         suite.sabotage = options.sabotage.as_deref() == Some(table.op);
         (table.cases)(&suite);
         let report = suite.report(table.op);

@@ -42,8 +42,8 @@ impl Tolerance {
 /// What a table's cases are handed to.
 pub struct Suite<'a> {
     tiers: &'a [Tier],
-    /// Each how manieth case is run.
-    pub(super) every: usize,
+    /// Runs every n-th case.
+    every: usize,
     /// Whether kernels lose their last workgroup.
     pub(super) sabotage: bool,
     all_variants: Cell<bool>,
@@ -77,10 +77,16 @@ impl<'a> Suite<'a> {
         Suite { tiers, every: 1, sabotage: false, all_variants, refused: None, found: RefCell::default() }
     }
 
-    /// Takes cases that these tiers refuse for refused rather than failed, and only every so many-th case.
+    /// Counts cases that these tiers refuse as refused, not as failed, and runs only every n-th case.
     #[must_use]
     pub fn refusing(self, every: usize) -> Suite<'a> {
-        Suite { every, refused: Some(Cell::new(0)), ..self }
+        Suite { refused: Some(Cell::new(0)), ..self.every(every) }
+    }
+
+    /// Runs only every n-th case.
+    #[must_use]
+    pub fn every(self, n: usize) -> Suite<'a> {
+        Suite { every: n, ..self }
     }
 
     /// The number of cases that were refused, and of all.

@@ -5,11 +5,11 @@ use pollster::block_on;
 use prost::Message;
 use safetensors::SafeTensors;
 use shadernet::import::onnx::{Bindings, Onnx};
-use shadernet::kernel::Caps;
+use shadernet::kernel::{Caps, WeightKey};
 use shadernet::models::{VisionTransformer, find};
 use shadernet::plan::Resource;
 use shadernet::{BATCH, Context, ContextOptions, DType, Data, Graph, Model, Plan, Weights, seeded_input};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
@@ -138,7 +138,7 @@ fn quantised_networks_stay_so() {
             let graph = file.graph(&bindings).unwrap_or_else(|error| panic!("{export}: {error}"));
             Plan::new(&graph.fused(), 1, &Caps::portable()).unwrap_or_else(|error| panic!("{export}: {error}"))
         };
-        let weights = |plan: &Plan| -> BTreeMap<String, u64> {
+        let weights = |plan: &Plan| -> HashMap<WeightKey, u64> {
             let resources = plan.steps.iter().flat_map(|step| &step.dispatches).flat_map(|(_, resources)| resources);
             let weight = |resource: &Resource| match resource {
                 Resource::Weight(packed) => Some((packed.key.clone(), packed.bytes())),

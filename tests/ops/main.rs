@@ -44,6 +44,7 @@ mod matmul;
 mod packed_linear;
 mod pad;
 mod pixel_shuffle;
+mod phone;
 mod pool;
 mod prelu;
 mod quantize;

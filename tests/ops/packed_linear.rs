@@ -5,7 +5,8 @@ use shadernet::ops::PackedLinear;
 use shadernet::plan::Resource;
 use shadernet::selftest::cases::{constant, graph, packed, random, whole};
 use shadernet::selftest::ops::packed_linear::Case;
-use shadernet::{Constant, Context, Cost, IntType, Io, Model, Op, Plan, Shape};
+use shadernet::selftest::reference;
+use shadernet::{Constant, Context, Cost, Graph, IntType, Io, Model, Op, Plan, Shape};
 
 const LAYER: Case = Case { out: 12, features: 64, of: IntType::I4, block: Some(32) };
 
@@ -85,4 +86,27 @@ fn costs() {
     let moves = Some(3 * 64 + 3 * 12 + weights / 8 + 24 + 12);
     let expected = Cost { weights, parameters: weights + 12, macs: 3 * weights, other: 36, moves, activations: true };
     assert_eq!(cost, expected);
+}
+
+/// Each kind of layer pads a bias that isn't there to sizes of its own: 64 numbers and 256 must not be one weight.
+#[test]
+fn layers_without_a_bias_share_no_weight_with_other_kinds() {
+    let layer = Case { out: 256, features: 64, of: IntType::I8, block: None };
+    let x = random(1, [1, 64]);
+    let weight = random(2, [64, 64]);
+    let expected = reference::linear(&x, &weight, None);
+    for tier in tiers() {
+        let mut graph = Graph::new();
+        let input = graph.input("x", [1, 64]);
+        let plain = graph.linear(input, constant(&weight), None).expect("its shapes fit");
+        let packed = graph.packed_linear(input, layer.op()).expect("its shapes fit");
+        graph.output("plain", plain);
+        graph.output("packed", packed);
+        let session = Model::new(&tier.context, &graph).and_then(|model| model.session(1));
+        let session = session.unwrap_or_else(|error| panic!("{}: {error}", tier.name));
+        let got = session.run_blocking(&[&x.data]).unwrap_or_else(|error| panic!("{}: {error}", tier.name));
+        for (i, (got, want)) in got[0].to_f32().iter().zip(&expected.data).enumerate() {
+            assert!((got - want).abs() < 1e-4, "{}: {i}: {got}, not {want}", tier.name);
+        }
+    }
 }

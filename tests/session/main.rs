@@ -148,7 +148,7 @@ fn sessions_of_a_model_share_weights() {
         let weights = |session: &Session| {
             let resources = session.plan().steps.iter().flat_map(|step| &step.dispatches).flat_map(|(_, r)| r);
             let keys = resources.filter_map(|resource| match resource {
-                shadernet::plan::Resource::Weight(packed) => Some(packed.key.clone()),
+                shadernet::plan::Resource::Weight(packed) => Some((packed.key.clone(), packed.texels)),
                 _ => None,
             });
             keys.collect::<std::collections::HashSet<_>>()

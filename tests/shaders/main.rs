@@ -146,6 +146,8 @@ struct Declared {
     bytes: usize,
     /// The members of `Params`: name, offset, type of the numbers.
     members: Vec<(String, u32, &'static str)>,
+    /// The size of a workgroup, where no override says it.
+    workgroup: Option<[u32; 3]>,
 }
 
 /// Appends the members of a WGSL type, those of a struct in the place of the struct.
@@ -209,7 +211,9 @@ fn declared(name: &str, module: &Module) -> Declared {
         assert!(bindings.insert(binding.binding, bound).is_none(), "{name}: binding {} twice", binding.binding);
     }
     assert!(bindings.keys().copied().eq(0..bindings.len() as u32), "{name}: bindings 0.. without a gap");
-    Declared { bindings: bindings.into_values().collect(), bytes, members }
+    let entry = module.entry_points.iter().find(|entry| entry.stage == ShaderStage::Compute);
+    let workgroup = entry.filter(|entry| entry.workgroup_size_overrides.is_none()).map(|entry| entry.workgroup_size);
+    Declared { bindings: bindings.into_values().collect(), bytes, members, workgroup }
 }
 
 /// A specialised shader, valid as it is written and with its overrides given. (What these drop, a residual that isn't there,
@@ -243,6 +247,9 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
         assert_eq!(declared.bindings, planned(plan, resources), "{which}: the bindings of {name}");
         let (wanted, given) = (declared.bytes, dispatch.params.len());
         assert!(wanted <= given, "{which}: {name} declares {wanted} bytes of Params, {given} are given");
+        if let Some(size) = dispatch.workgroup() {
+            assert_eq!(declared.workgroup, Some([size as u32, 1, 1]), "{which}: the workgroups of {name}");
+        }
         let members: Vec<(String, u32, &str)> =
             dispatch.members().iter().map(|member| (member.name.to_owned(), member.offset, member.scalar)).collect();
         assert_eq!(members, declared.members, "{which}: the members of Params of {name}, in Rust and in WGSL");

@@ -189,7 +189,7 @@ impl Gemm<'_> {
         // All but x.
         let bindings = self.bindings(shared, self.bias()).split_off(1);
         let shader = self.epilogue.of(shader!("gemm_join", "activation", "index", "nan"));
-        Dispatch::new(shader, &params, bindings, self.texels().div_ceil(64)).iterations(splits + 1)
+        Dispatch::for_each(shader, &params, bindings, self.texels()).iterations(splits + 1)
     }
 
     /// The first texel of outputs of so many blocks from one on, and how many they are.
