@@ -150,7 +150,12 @@ mod tests {
         let expected = [7u32, 1, 2, 0.5f32.to_bits(), u32::MAX];
         assert_eq!(to.bytes, bytemuck::cast_slice::<u32, u8>(&expected));
         let member = |name, offset, scalar| Member { name, offset, scalar };
-        let expected = [member("size", 0, "u32"), member("stride", 4, "u32"), member("alpha", 12, "f32"), member("before", 16, "i32")];
+        let expected = [
+            member("size", 0, "u32"),
+            member("stride", 4, "u32"),
+            member("alpha", 12, "f32"),
+            member("before", 16, "i32"),
+        ];
         assert_eq!(to.members, expected);
         assert_eq!(to.unfit, None);
         let mut to = Encoder::default();
