@@ -9,6 +9,10 @@ struct Params { count: u32, length: u32, capacity: u32, width: u32, positions: u
 @group(0) @binding(2) var<storage, read> position: array<i32>;
 @group(0) @binding(3) var<storage, read_write> cache: array<f32>;
 
+fn load_rows(i: u32) -> f32 { return rows[i]; }
+fn load_position(i: u32) -> i32 { return position[i]; }
+fn store_cache(i: u32, value: f32) { cache[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -21,8 +25,8 @@ fn main(
     let row = i / params.width;
     let n = row / params.length;
     // A negative position is a large one here: dropped too.
-    let at = u32(position[min(n, params.positions - 1u)]);
+    let at = u32(load_position(min(n, params.positions - 1u)));
     let to = at + row % params.length;
     if at >= params.capacity || to >= params.capacity { return; }
-    cache[(n * params.capacity + to) * params.width + column] = rows[i];
+    store_cache((n * params.capacity + to) * params.width + column, load_rows(i));
 }

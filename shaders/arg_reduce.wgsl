@@ -18,6 +18,9 @@ struct Params { outputs: u32, length: u32, stride: u32 }
 @group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<i32>;
 
+fn load_x(i: u32) -> u32 { return x[i]; }
+fn store_y(i: u32, value: i32) { y[i] = value; }
+
 // The best four of so far: how good they are, and where.
 struct State { rank: vec4<u32>, at: vec4<u32> }
 
@@ -33,7 +36,7 @@ fn load(first: u32, i: u32) -> State {
     let at = min(vec4<u32>(i, i + LANES, i + 2u * LANES, i + 3u * LANES), vec4<u32>(params.length - 1u));
     var rank = vec4<u32>();
     for (var j = 0u; j < 4u; j++) {
-        let value = order(x[first + at[j] * params.stride], FLOAT);
+        let value = order(load_x(first + at[j] * params.stride), FLOAT);
         rank[j] = select(value, ~value, SMALLEST && !(FLOAT && value == 0xffffffffu));
     }
     return State(rank, at);
@@ -67,5 +70,5 @@ fn main(
         }
         workgroupBarrier();
     }
-    if lane == 0u && output < params.outputs { y[output] = i32(best.at.x); }
+    if lane == 0u && output < params.outputs { store_y(output, i32(best.at.x)); }
 }

@@ -14,12 +14,19 @@ override ALIGNED: bool = false;
 const CHUNKS: u32 = 1u; // 64s of dv
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> q: array<Texel>;
+@group(0) @binding(2) var<storage, read> k: array<Texel>;
+@group(0) @binding(3) var<storage, read> v: array<Texel>;
 @group(0) @binding(4) var<storage, read> mask: array<f32>;
 @group(0) @binding(5) var<storage, read> position: array<i32>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+fn load_q(i: u32) -> vec4<f32> { return from_texel(q[i]); }
+fn load_k(i: u32) -> vec4<f32> { return from_texel(k[i]); }
+fn load_v(i: u32) -> vec4<f32> { return from_texel(v[i]); }
+fn load_mask(i: u32) -> f32 { return mask[i]; }
+fn load_position(i: u32) -> i32 { return position[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
 
 // First texels of q, [64 pairs][4, 1 unused], and of k, [32 keys][4, 1 unused]; then the weights, [64 pairs][8], each texel
 // those of the keys c, c + 8, c + 16 and c + 24. Behind them texels of v, [16 keys][16].
@@ -30,24 +37,24 @@ var<workgroup> partial: array<f32, 512>; // [64 pairs][8]
 var<workgroup> factor: array<f32, 64>;
 
 // Elements 4c.. of the row that begins at `at`, 0 behind its end.
-fn load_q(at: u32, c: u32) -> vec4<f32> {
-    if ALIGNED { return q[at / 4u + c]; }
+fn q_texel(at: u32, c: u32) -> vec4<f32> {
+    if ALIGNED { return load_q(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = q[(at + e) / 4u][(at + e) % 4u]; }
+    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_q((at + e) / 4u)[(at + e) % 4u]; }
     return value;
 }
 
-fn load_k(at: u32, c: u32) -> vec4<f32> {
-    if ALIGNED { return k[at / 4u + c]; }
+fn k_texel(at: u32, c: u32) -> vec4<f32> {
+    if ALIGNED { return load_k(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = k[(at + e) / 4u][(at + e) % 4u]; }
+    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_k((at + e) / 4u)[(at + e) % 4u]; }
     return value;
 }
 
-fn load_v(at: u32, c: u32) -> vec4<f32> {
-    if ALIGNED { return v[at / 4u + c]; }
+fn v_texel(at: u32, c: u32) -> vec4<f32> {
+    if ALIGNED { return load_v(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = v[(at + e) / 4u][(at + e) % 4u]; }
+    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = load_v((at + e) / 4u)[(at + e) % 4u]; }
     return value;
 }
 
@@ -67,7 +74,7 @@ fn main(
     if n >= params.batch { return; }
 
     // Read even if there is none: Mesa 22.3 compiles a shader that reads it in an `if` anew for each dispatch.
-    let given = clamp(position[min(n, max(params.positions, 1u) - 1u)], 0, i32(params.keys));
+    let given = clamp(load_position(min(n, max(params.positions, 1u) - 1u)), 0, i32(params.keys));
     let start = select(0u, u32(given), params.positions > 0u);
     let last = min(first + 63u, pairs - 1u);
     let range = visible(params, start + first / params.group, start + last / params.group, split);
@@ -90,12 +97,12 @@ fn main(
         for (var c = 0u; c < d4; c += 4u) {
             let texel = c + lane % 4u;
             var value = vec4<f32>();
-            if bring < pairs && texel < d4 { value = load_q(bring_q, texel); }
+            if bring < pairs && texel < d4 { value = q_texel(bring_q, texel); }
             tile[lane / 4u * 5u + lane % 4u] = value;
             if lane < 128u {
                 let other = key + lane / 4u;
                 value = vec4<f32>();
-                if other < range.y && texel < d4 { value = load_k(k_base + other * params.k.z, texel); }
+                if other < range.y && texel < d4 { value = k_texel(k_base + other * params.k.z, texel); }
                 tile[K_TILE + lane / 4u * 5u + lane % 4u] = value;
             }
             workgroupBarrier();
@@ -122,7 +129,7 @@ fn main(
                 var score = EXCLUDED;
                 if other < range.y && (params.causal == 0u || (other <= at && at - other < params.window)) {
                     var add = 0.0;
-                    if params.masked != 0u { add = mask[mask_at + other * params.mask.w]; }
+                    if params.masked != 0u { add = load_mask(mask_at + other * params.mask.w); }
                     score = masked(scores[i][j] * params.scale, add);
                 }
                 scores[i][j] = score;
@@ -149,7 +156,7 @@ fn main(
             for (var half = 0u; half < 2u; half++) {
                 let other = key + 4u * half + lane / 64u + lane / 16u % 4u * 8u;
                 var value = vec4<f32>();
-                if other < range.y && texel < dv4 { value = load_v(v_base + other * params.v.z, texel); }
+                if other < range.y && texel < dv4 { value = v_texel(v_base + other * params.v.z, texel); }
                 tile[V_TILE + lane] = value;
                 workgroupBarrier();
                 for (var j = 0u; j < 4u; j++) {
@@ -183,15 +190,15 @@ fn main(
         if params.splits > 1u {
             at = (((n * params.heads + head) * pairs + pair) * params.splits + split) * 4u * (dv4 + 1u);
             if lane % 16u == 0u {
-                y[at + 4u * dv4] = factor[row + i];
-                y[at + 4u * dv4 + 1u] = sum;
+                store_y(at + 4u * dv4, factor[row + i]);
+                store_y(at + 4u * dv4 + 1u, sum);
             }
             sum = 1.0;
         }
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             let e = 64u * chunk + 4u * (lane % 16u);
             let value = sums[4u * chunk + i] * inverse(params, sum);
-            for (var j = 0u; j < 4u && e + j < params.dv; j++) { y[at + e + j] = value[j]; }
+            for (var j = 0u; j < 4u && e + j < params.dv; j++) { store_y(at + e + j, value[j]); }
         }
     }
 }

@@ -11,35 +11,42 @@ override ALIGNED: bool = false;
 const QUADS: u32 = 1u; // 4s of pairs: 1, or 2 where d is 128 at most
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> q: array<Texel>;
+@group(0) @binding(2) var<storage, read> k: array<Texel>;
+@group(0) @binding(3) var<storage, read> v: array<Texel>;
 @group(0) @binding(4) var<storage, read> mask: array<f32>;
 @group(0) @binding(5) var<storage, read> position: array<i32>;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+fn load_q(i: u32) -> vec4<f32> { return from_texel(q[i]); }
+fn load_k(i: u32) -> vec4<f32> { return from_texel(k[i]); }
+fn load_v(i: u32) -> vec4<f32> { return from_texel(v[i]); }
+fn load_mask(i: u32) -> f32 { return mask[i]; }
+fn load_position(i: u32) -> i32 { return position[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
 
 var<workgroup> q_tile: array<vec4<f32>, 256>; // [pair][d/4]
 var<workgroup> weights: array<vec4<f32>, 128u * QUADS>; // [4 pairs][key], one pair a component
 var<workgroup> joint: array<vec4<f32>, 136>;
 
-fn load_q(at: u32, c: u32) -> vec4<f32> {
-    if ALIGNED { return q[at / 4u + c]; }
+fn q_texel(at: u32, c: u32) -> vec4<f32> {
+    if ALIGNED { return load_q(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = q[(at + e) / 4u][(at + e) % 4u]; }
+    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_q((at + e) / 4u)[(at + e) % 4u]; }
     return value;
 }
 
-fn load_k(at: u32, c: u32) -> vec4<f32> {
-    if ALIGNED { return k[at / 4u + c]; }
+fn k_texel(at: u32, c: u32) -> vec4<f32> {
+    if ALIGNED { return load_k(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = k[(at + e) / 4u][(at + e) % 4u]; }
+    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_k((at + e) / 4u)[(at + e) % 4u]; }
     return value;
 }
 
-fn load_v(at: u32, c: u32) -> vec4<f32> {
-    if ALIGNED { return v[at / 4u + c]; }
+fn v_texel(at: u32, c: u32) -> vec4<f32> {
+    if ALIGNED { return load_v(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = v[(at + e) / 4u][(at + e) % 4u]; }
+    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = load_v((at + e) / 4u)[(at + e) % 4u]; }
     return value;
 }
 
@@ -73,7 +80,7 @@ fn main(
     if n >= params.batch { return; }
     let pairs = params.group * params.queries;
     // Read even if there is none: Mesa 22.3 compiles a shader that reads it in an `if` anew for each dispatch.
-    let given = clamp(position[min(n, max(params.positions, 1u) - 1u)], 0, i32(params.keys));
+    let given = clamp(load_position(min(n, max(params.positions, 1u) - 1u)), 0, i32(params.keys));
     let start = select(0u, u32(given), params.positions > 0u);
     let range = visible(params, start, start + params.queries - 1u, split);
     let count = range.y - range.x;
@@ -82,7 +89,7 @@ fn main(
     for (var i = lane; i < 4u * QUADS * d4; i += 128u) {
         var value = vec4<f32>();
         if i / d4 < pairs {
-            value = load_q(params.q.w + row_of(params.q, n, head, params.group, i / d4), i % d4);
+            value = q_texel(params.q.w + row_of(params.q, n, head, params.group, i / d4), i % d4);
         }
         q_tile[i] = value;
     }
@@ -94,7 +101,7 @@ fn main(
         var scores = array<vec4<f32>, QUADS>();
         if key + lane / 8u < count {
             for (var c = lane % 8u; c < d4; c += 8u) {
-                let value = load_k(k_base + (key + lane / 8u) * params.k.z, c);
+                let value = k_texel(k_base + (key + lane / 8u) * params.k.z, c);
                 for (var i = 0u; i < QUADS; i++) {
                     let at = 4u * i * d4 + c;
                     scores[i] += vec4<f32>(dot(q_tile[at], value), dot(q_tile[at + d4], value),
@@ -126,7 +133,7 @@ fn main(
             let key = range.x + lane;
             if lane < count && (params.causal == 0u || (key <= at && at - key < params.window)) {
                 var add = 0.0;
-                if params.masked != 0u { add = mask[row_of(params.mask, n, head, params.group, pair) + key * params.mask.w]; }
+                if params.masked != 0u { add = load_mask(row_of(params.mask, n, head, params.group, pair) + key * params.mask.w); }
                 scores[j] = masked(weights[128u * i + lane][j] * params.scale, add);
             }
         }
@@ -143,7 +150,7 @@ fn main(
     if lane < slices * dv4 {
         let v_base = params.v.w + n * params.v.x + head * params.v.y + range.x * params.v.z;
         for (var key = lane / dv4; key < count; key += slices) {
-            let value = load_v(v_base + key * params.v.z, lane % dv4);
+            let value = v_texel(v_base + key * params.v.z, lane % dv4);
             for (var i = 0u; i < QUADS; i++) {
                 let w = weights[128u * i + key];
                 sums[4u * i] += w.x * value;
@@ -164,13 +171,13 @@ fn main(
             if params.splits > 1u {
                 at = (((n * params.heads + head) * pairs + i) * params.splits + split) * 4u * (dv4 + 1u);
                 if lane == 0u {
-                    y[at + 4u * dv4] = largest[i / 4u][i % 4u];
-                    y[at + 4u * dv4 + 1u] = sum;
+                    store_y(at + 4u * dv4, largest[i / 4u][i % 4u]);
+                    store_y(at + 4u * dv4 + 1u, sum);
                 }
             } else {
                 value *= inverse(params, sum);
             }
-            for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { y[at + 4u * lane + j] = value[j]; }
+            for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { store_y(at + 4u * lane + j, value[j]); }
         }
         workgroupBarrier();
     }

@@ -8,6 +8,9 @@
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
+fn load_x(i: u32) -> vec4<f32> { return x[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 var<workgroup> joint: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(256)
@@ -27,7 +30,7 @@ fn main(
     let base = id * params.splits * columns;
 
     var largest = EXCLUDED;
-    for (var i = lane; i < params.splits; i += 256u) { largest = max(largest, x[base + i * columns + dv4].x); }
+    for (var i = lane; i < params.splits; i += 256u) { largest = max(largest, load_x(base + i * columns + dv4).x); }
     joint[lane].x = largest;
     workgroupBarrier();
     for (var half = 128u; half > 0u; half /= 2u) {
@@ -42,7 +45,7 @@ fn main(
     if lane < slices * columns {
         for (var i = lane / columns; i < params.splits; i += slices) {
             let at = base + i * columns;
-            sums += weight(vec4<f32>(x[at + dv4].x), vec4<f32>(largest)) * x[at + lane % columns];
+            sums += weight(vec4<f32>(load_x(at + dv4).x), vec4<f32>(largest)) * load_x(at + lane % columns);
         }
     }
     joint[lane] = sums;
@@ -59,6 +62,6 @@ fn main(
     if lane < dv4 {
         let value = sums * inverse(params, total);
         let at = params.y.w + row_of(params.y, n, head, params.group, pair) + 4u * lane;
-        for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { y[at + j] = value[j]; }
+        for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { store_y(at + j, value[j]); }
     }
 }

@@ -15,17 +15,19 @@ const D4: u32 = 1u; // texels of d
 const DV4: u32 = 1u; // and of dv
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> k: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> v: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> q: array<Texel>;
+@group(0) @binding(2) var<storage, read> k: array<Texel>;
+@group(0) @binding(3) var<storage, read> v: array<Texel>;
 @group(0) @binding(4) var<storage, read> mask: array<f32>;
 @group(0) @binding(5) var<storage, read> position: array<i32>;
-@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> y: array<Texel>;
 
-fn load_q(row: u32, column: u32) -> vec4<f32> { return q[row * (params.q.z / 4u) + column]; }
-fn load_k(row: u32, column: u32) -> vec4<f32> { return k[row * (params.k.z / 4u) + column]; }
-fn load_v(row: u32, column: u32) -> vec4<f32> { return v[row * (params.v.z / 4u) + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * (params.y.z / 4u) + column] = value; }
+fn load_q(row: u32, column: u32) -> vec4<f32> { return from_texel(q[row * (params.q.z / 4u) + column]); }
+fn load_k(row: u32, column: u32) -> vec4<f32> { return from_texel(k[row * (params.k.z / 4u) + column]); }
+fn load_v(row: u32, column: u32) -> vec4<f32> { return from_texel(v[row * (params.v.z / 4u) + column]); }
+fn load_mask(i: u32) -> f32 { return mask[i]; }
+fn load_position(i: u32) -> i32 { return position[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * (params.y.z / 4u) + column] = to_texel(value); }
 
 @compute @workgroup_size(8)
 fn main(
@@ -41,7 +43,7 @@ fn main(
     let n = id / tiles / params.heads;
     if n >= params.batch { return; }
     // Read even if there is none: Mesa 22.3 compiles a shader that reads it in an `if` anew for each dispatch.
-    let given = clamp(position[min(n, max(params.positions, 1u) - 1u)], 0, i32(params.keys));
+    let given = clamp(load_position(min(n, max(params.positions, 1u) - 1u)), 0, i32(params.keys));
     let start = select(0u, u32(given), params.positions > 0u);
     let last = min(first + 7u, pairs - 1u);
     let range = visible(params, start + first / params.group, start + last / params.group, 0u);
@@ -73,7 +75,7 @@ fn main(
         for (var j = 0u; j < 8u; j++) {
             let other = key + j;
             var add = 0.0;
-            if MASKED { add = mask[mask_at + min(other, range.y - 1u) * params.mask.w]; }
+            if MASKED { add = load_mask(mask_at + min(other, range.y - 1u) * params.mask.w); }
             let score = masked(weights[j], add);
             let seen = other < range.y && (params.causal == 0u || (other <= at && at - other < params.window));
             weights[j] = select(EXCLUDED, score, seen);

@@ -9,12 +9,13 @@ override ACTIVATION: u32 = 0u;
 struct Params { rows: u32, width: u32, c4: u32, channels: u32, spatial: u32, lo: f32, hi: f32, alpha: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read> scale_shift: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Texel>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.width + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.width + column]); }
+fn load_scale_shift(i: u32) -> vec4<f32> { return scale_shift[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 @compute @workgroup_size(64)
 fn main(
@@ -27,13 +28,13 @@ fn main(
     let row = i / params.width;
     let column = i % params.width;
     let c = column % params.c4;
-    var scale = scale_shift[c];
-    var shift = scale_shift[params.c4 + c];
+    var scale = load_scale_shift(c);
+    var shift = load_scale_shift(params.c4 + c);
     if ROWS {
         for (var j = 0u; j < 4u; j++) {
             let channel = (4u * i + j) / params.spatial % params.channels;
-            scale[j] = scale_shift[channel / 4u][channel % 4u];
-            shift[j] = scale_shift[params.c4 + channel / 4u][channel % 4u];
+            scale[j] = load_scale_shift(channel / 4u)[channel % 4u];
+            shift[j] = load_scale_shift(params.c4 + channel / 4u)[channel % 4u];
         }
     }
     let value = load_x(row, column) * scale + shift;

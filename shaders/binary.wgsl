@@ -17,13 +17,13 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Texel>;
+@group(0) @binding(2) var<storage, read> b: array<Texel>;
+@group(0) @binding(3) var<storage, read_write> y: array<Texel>;
 
-fn load_a(row: u32, column: u32) -> vec4<f32> { return a[row * params.a_width + column]; }
-fn load_b(row: u32, column: u32) -> vec4<f32> { return b[row * params.b_width + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+fn load_a(row: u32, column: u32) -> vec4<f32> { return from_texel(a[row * params.a_width + column]); }
+fn load_b(row: u32, column: u32) -> vec4<f32> { return from_texel(b[row * params.b_width + column]); }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 @compute @workgroup_size(64)
 fn main(

@@ -16,6 +16,10 @@ struct Params {
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
+fn load_a(i: u32) -> f32 { return a[i]; }
+fn load_b(i: u32) -> f32 { return b[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -35,6 +39,6 @@ fn main(
         from_a += at * params.a[d / 4u][d % 4u];
         from_b += at * params.b[d / 4u][d % 4u];
     }
-    let value = combine(KIND, vec4<f32>(a[from_a]), vec4<f32>(b[from_b]));
-    y[i] = activate(ACTIVATION, value, params.lo, params.hi, params.alpha).x;
+    let value = combine(KIND, vec4<f32>(load_a(from_a)), vec4<f32>(load_b(from_b)));
+    store_y(i, activate(ACTIVATION, value, params.lo, params.hi, params.alpha).x);
 }

@@ -11,6 +11,9 @@ struct Params { width: u32 }
 @group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<u32>>;
 
+fn load_x(i: u32) -> vec4<u32> { return x[i]; }
+fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
+
 // Toward zero. What no i32 is near becomes the nearest one, and NaN 0.
 fn truncated(bits: vec4<u32>) -> vec4<i32> {
     let value = bitcast<vec4<f32>>(bits);
@@ -38,5 +41,5 @@ fn main(
 ) {
     let i = linear(group, groups) * 64u + lane;
     if i >= params.width { return; }
-    y[i] = converted(x[i]);
+    store_y(i, converted(load_x(i)));
 }

@@ -10,6 +10,9 @@ struct Params { width: u32 }
 @group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<u32>>;
 
+fn load_x(i: u32) -> vec4<u32> { return x[i]; }
+fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -18,10 +21,10 @@ fn main(
 ) {
     let i = linear(group, groups) * 64u + lane;
     if i >= params.width { return; }
-    let bits = x[i];
+    let bits = load_x(i);
     let infinity = vec4<u32>(0x7f800000u);
     let nan = select(vec4<u32>(), vec4<u32>(1u), (bits & vec4<u32>(0x7fffffffu)) > infinity);
     let above = select(vec4<u32>(), vec4<u32>(2u), bits == infinity);
     let below = select(vec4<u32>(), vec4<u32>(4u), bits == vec4<u32>(0xff800000u));
-    y[i] = min((nan | above | below) & vec4<u32>(KINDS), vec4<u32>(1u));
+    store_y(i, min((nan | above | below) & vec4<u32>(KINDS), vec4<u32>(1u)));
 }

@@ -14,6 +14,10 @@ struct Params { sizes: array<vec4<u32>, 2>, a: array<vec4<u32>, 2>, b: array<vec
 @group(0) @binding(2) var<storage, read> b: array<i32>;
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
+fn load_a(i: u32) -> i32 { return a[i]; }
+fn load_b(i: u32) -> i32 { return b[i]; }
+fn store_y(i: u32, value: u32) { y[i] = value; }
+
 // What an f32 is without its sign.
 fn magnitude(bits: i32) -> i32 {
     return bits & 0x7fffffff;
@@ -41,9 +45,9 @@ fn main(
         from_a += at * params.a[d / 4u][d % 4u];
         from_b += at * params.b[d / 4u][d % 4u];
     }
-    let left = a[from_a];
-    let right = b[from_b];
+    let left = load_a(from_a);
+    let right = load_b(from_b);
     var order = select(select(2u, 1u, rank(left) == rank(right)), 0u, rank(left) < rank(right));
     if FLOAT && max(magnitude(left), magnitude(right)) > 0x7f800000 { order = 3u; }
-    y[i] = (WHEN >> order) & 1u;
+    store_y(i, (WHEN >> order) & 1u);
 }

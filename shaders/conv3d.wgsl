@@ -30,7 +30,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-fn load_residual(at: u32) -> f32 { return residual[at]; }
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn load_w(i: u32) -> vec4<f32> { return w[i]; }
+fn load_residual(i: u32) -> f32 { return residual[i]; }
+fn load_y(i: u32) -> f32 { return y[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
 
 @compute @workgroup_size(64)
 fn main(
@@ -67,7 +71,7 @@ fn main(
     let own_weights = id % params.blocks * (k + 1u) * OUT4;
     var sums: array<vec4<f32>, SUMS>;
     for (var j = 0u; j < OUT4; j++) {
-        let bias = select(vec4<f32>(), w[own_weights + k * OUT4 + j], params.begins == 1u);
+        let bias = select(vec4<f32>(), load_w(own_weights + k * OUT4 + j), params.begins == 1u);
         for (var i = 0u; i < PIXELS; i++) { sums[i * OUT4 + j] = bias; }
     }
     for (var tz = params.from_plane; tz < params.to_plane; tz++) {
@@ -86,9 +90,9 @@ fn main(
                 var weights = own_weights + (tap * params.group_in + params.from_channel) * OUT4;
                 for (var c = params.from_channel; c < params.to_channel; c++) {
                     var v = array<f32, PIXELS>();
-                    for (var i = 0u; i < PIXELS; i++) { v[i] = select(0.0, x[source[i] + c * volume], inside[i]); }
+                    for (var i = 0u; i < PIXELS; i++) { v[i] = select(0.0, load_x(source[i] + c * volume), inside[i]); }
                     for (var j = 0u; j < OUT4; j++) {
-                        let weight = w[weights + j];
+                        let weight = load_w(weights + j);
                         for (var i = 0u; i < PIXELS; i++) { sums[i * OUT4 + j] += v[i] * weight; }
                     }
                     weights += OUT4;
@@ -106,12 +110,12 @@ fn main(
             let channels = min(4u, end - min(channel, end));
             var sum = sums[i * OUT4 + j];
             if params.begins == 0u {
-                for (var l = 0u; l < channels; l++) { sum[l] += y[to + (channel + l) * params.out_volume]; }
+                for (var l = 0u; l < channels; l++) { sum[l] += load_y(to + (channel + l) * params.out_volume); }
             } else if RESIDUAL {
                 for (var l = 0u; l < channels; l++) { sum[l] += load_residual(to + (channel + l) * params.out_volume); }
             }
             if params.ends == 1u { sum = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha); }
-            for (var l = 0u; l < channels; l++) { y[to + (channel + l) * params.out_volume] = sum[l]; }
+            for (var l = 0u; l < channels; l++) { store_y(to + (channel + l) * params.out_volume, sum[l]); }
         }
     }
 }

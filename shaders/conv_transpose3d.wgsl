@@ -28,7 +28,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> residual: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-fn load_residual(at: u32) -> f32 { return residual[at]; }
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn load_w(i: u32) -> vec4<f32> { return w[i]; }
+fn load_residual(i: u32) -> f32 { return residual[i]; }
+fn load_y(i: u32) -> f32 { return y[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
 
 @compute @workgroup_size(64)
 fn main(
@@ -52,7 +56,7 @@ fn main(
     let first_c = image * params.in_c + member * params.group_in;
     let k = params.kernel.x * params.kernel.y * params.kernel.z * params.group_in;
     let weights = id / params.pixels * (k + 1u);
-    var sum = select(vec4<f32>(), w[weights + k], params.begins == 1u);
+    var sum = select(vec4<f32>(), load_w(weights + k), params.begins == 1u);
     var first: vec3<u32>;
     for (var d = 0u; d < 3u; d++) {
         first[d] = first_tap(cut[d], params.kernel[d], params.stride[d], params.dilation[d], params.step[d]);
@@ -65,7 +69,9 @@ fn main(
                 if any(back > cut) || any(q >= params.input) { continue; }
                 let source = first_c * size + (q.x * params.input.y + q.y) * params.input.z + q.z;
                 let tap = weights + ((tz * params.kernel.y + ty) * params.kernel.z + tx) * params.group_in;
-                for (var c = params.from_channel; c < params.to_channel; c++) { sum += x[source + c * size] * w[tap + c]; }
+                for (var c = params.from_channel; c < params.to_channel; c++) {
+                    sum += load_x(source + c * size) * load_w(tap + c);
+                }
             }
         }
     }
@@ -73,10 +79,10 @@ fn main(
     let channels = min(4u, params.group_out - within);
     let to = (image * params.out_c + member * params.group_out + within) * volume + at;
     if params.begins == 0u {
-        for (var l = 0u; l < channels; l++) { sum[l] += y[to + l * volume]; }
+        for (var l = 0u; l < channels; l++) { sum[l] += load_y(to + l * volume); }
     } else if RESIDUAL {
         for (var l = 0u; l < channels; l++) { sum[l] += load_residual(to + l * volume); }
     }
     if params.ends == 1u { sum = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha); }
-    for (var l = 0u; l < channels; l++) { y[to + l * volume] = sum[l]; }
+    for (var l = 0u; l < channels; l++) { store_y(to + l * volume, sum[l]); }
 }

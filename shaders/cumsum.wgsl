@@ -18,6 +18,9 @@ struct Params { lines: u32, length: u32, stride: u32 }
 @group(0) @binding(1) var<storage, read> x: array<Element>;
 @group(0) @binding(2) var<storage, read_write> y: array<Element>;
 
+fn load_x(i: u32) -> Element { return x[i]; }
+fn store_y(i: u32, value: Element) { y[i] = value; }
+
 var<workgroup> sums: array<Element, LANES>;
 
 // Element i of a line, in the order of summation.
@@ -39,8 +42,8 @@ fn main(
             for (var i = 0u; i < params.length; i++) {
                 let element = at(line, i);
                 let before = sum;
-                sum += x[element];
-                y[element] = select(sum, before, EXCLUSIVE);
+                sum += load_x(element);
+                store_y(element, select(sum, before, EXCLUSIVE));
             }
         }
         return;
@@ -55,7 +58,7 @@ fn main(
         var up_to = array<Element, 5>();
         for (var j = 0u; j < 4u; j++) {
             let i = min(first + j, params.length - 1u);
-            up_to[j + 1u] = up_to[j] + select(Element(), x[at(line, i)], first + j < params.length);
+            up_to[j + 1u] = up_to[j] + select(Element(), load_x(at(line, i)), first + j < params.length);
         }
         // Hillis and Steele: after each step, a sum reaches twice as far back.
         sums[lane] = up_to[4];
@@ -70,7 +73,7 @@ fn main(
         var start = before;
         if lane > 0u { start += sums[lane - 1u]; }
         for (var j = 0u; j < 4u && first + j < params.length; j++) {
-            y[at(line, first + j)] = start + up_to[select(j + 1u, j, EXCLUSIVE)];
+            store_y(at(line, first + j), start + up_to[select(j + 1u, j, EXCLUSIVE)]);
         }
         before += sums[LANES - 1u];
         // The next chunk's sums are written where these are read.

@@ -27,6 +27,13 @@ struct Params {
 @group(0) @binding(4) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn load_offset(i: u32) -> f32 { return offset[i]; }
+fn load_mask(i: u32) -> f32 { return mask[i]; }
+fn load_w(i: u32) -> vec4<f32> { return w[i]; }
+fn load_y(i: u32) -> f32 { return y[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 // The four pixels about a place, in their plane, and what they weigh. Those outside aren't there. Of a place that is NaN all is NaN.
 struct Sample { pixels: vec4<u32>, inside: vec4<bool>, weights: vec4<f32> }
 
@@ -81,16 +88,16 @@ fn main(
         for (var c = first + params.from_channel; c < first + params.to_channel; c++) {
             if c == first + params.from_channel || c % params.offset_channels == 0u {
                 let at = ((n * offset_groups + c / params.offset_channels) * taps + tap) * plane;
-                let moved = vec2<f32>(offset[2u * at + plane + p], offset[2u * at + p]);
-                if MASK { scale = mask[at + p]; }
+                let moved = vec2<f32>(load_offset(2u * at + plane + p), load_offset(2u * at + p));
+                if MASK { scale = load_mask(at + p); }
                 pixels = sample(corner + vec2<f32>(step) + moved);
             }
             let image = (n * params.in_c + c) * params.in_h * params.in_w;
             var values = vec4<f32>();
-            for (var k = 0u; k < 4u; k++) { values[k] = x[image + pixels.pixels[k]]; }
+            for (var k = 0u; k < 4u; k++) { values[k] = load_x(image + pixels.pixels[k]); }
             // What lies outside is no pixel, whatever is read.
             let value = scale * dot(select(vec4<f32>(), values, pixels.inside), pixels.weights);
-            for (var j = 0u; j < OUT4; j++) { sums[j] += value * w[weight + j]; }
+            for (var j = 0u; j < OUT4; j++) { sums[j] += value * load_w(weight + j); }
             weight += OUT4;
         }
     }
@@ -99,9 +106,9 @@ fn main(
         let j = channel - o;
         let to = (n * params.out_c + channel) * plane + p;
         if params.begins == 1u {
-            y[to] = sums[j / 4u][j % 4u] + w[weights + k * OUT4 + j / 4u][j % 4u];
+            store_y(to, sums[j / 4u][j % 4u] + load_w(weights + k * OUT4 + j / 4u)[j % 4u]);
         } else {
-            y[to] += sums[j / 4u][j % 4u];
+            store_y(to, load_y(to) + sums[j / 4u][j % 4u]);
         }
     }
 }

@@ -10,6 +10,10 @@ struct Params { sizes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>, count: u32, 
 @group(0) @binding(2) var<storage, read> index: array<i32>;
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
+fn load_x(i: u32) -> u32 { return x[i]; }
+fn load_index(i: u32) -> i32 { return index[i]; }
+fn store_y(i: u32, value: u32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -19,11 +23,11 @@ fn main(
     let i = linear(group, groups) * 64u + lane;
     if i >= params.count { return; }
     var rest = i;
-    var place = u32(clamp(index[i], 0, i32(params.size) - 1)) * params.stride;
+    var place = u32(clamp(load_index(i), 0, i32(params.size) - 1)) * params.stride;
     for (var d = 7u; rest > 0u; d--) {
         let size = params.sizes[d / 4u][d % 4u];
         place += rest % size * params.x[d / 4u][d % 4u];
         rest /= size;
     }
-    y[i] = x[place];
+    store_y(i, load_x(place));
 }

@@ -11,6 +11,10 @@ struct Params { sizes: array<vec4<u32>, 2>, count: u32, inner: u32, tuples: u32,
 @group(0) @binding(2) var<storage, read> index: array<i32>;
 @group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
+fn load_x(i: u32) -> u32 { return x[i]; }
+fn load_index(i: u32) -> i32 { return index[i]; }
+fn store_y(i: u32, value: u32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -24,8 +28,8 @@ fn main(
     for (var j = 0u; j < params.k; j++) {
         let d = 8u - params.k + j;
         let size = i32(params.sizes[d / 4u][d % 4u]);
-        let chosen = clamp(index[tuple * params.k + j], -size, size - 1);
+        let chosen = clamp(load_index(tuple * params.k + j), -size, size - 1);
         slice = slice * u32(size) + u32(select(chosen, chosen + size, chosen < 0));
     }
-    y[i] = x[tuple / params.tuples * params.batch + slice * params.inner + i % params.inner];
+    store_y(i, load_x(tuple / params.tuples * params.batch + slice * params.inner + i % params.inner));
 }

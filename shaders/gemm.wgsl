@@ -35,11 +35,17 @@ override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Texel>;
+@group(0) @binding(5) var<storage, read_write> y: array<Texel>;
+
+fn load_x(i: u32) -> vec4<f32> { return from_texel(x[i]); }
+fn load_w(i: u32) -> vec4<f32> { return w[i]; }
+fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
+fn load_residual(i: u32) -> vec4<f32> { return from_texel(residual[i]); }
+fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
 
 const ROWS: u32 = TILE_M / (4u * QUADS_M);
 const COLUMNS: u32 = TILE_N / (4u * QUADS_N);
@@ -52,10 +58,9 @@ const W_ROW: u32 = TILE_N / 4u + 1u;
 const W_TILE: u32 = TILE_K * X_ROW;
 var<workgroup> tile: array<vec4<f32>, TILE_K * (X_ROW + W_ROW)>;
 
-fn x_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = x[at]; } return texel; }
-fn w_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = w[at]; } return texel; }
-fn load_residual(at: u32) -> vec4<f32> { return residual[at]; }
-fn element(at: i32) -> f32 { return select(0.0, x[u32(max(at, 0)) / 4u][u32(max(at, 0)) % 4u], at >= 0); }
+fn x_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = load_x(at); } return texel; }
+fn w_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = load_w(at); } return texel; }
+fn element(at: i32) -> f32 { return select(0.0, load_x(u32(max(at, 0)) / 4u)[u32(max(at, 0)) % 4u], at >= 0); }
 // The first n of four texels `apart`.
 fn x_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
     return mat4x4<f32>(x_at(at, n > 0), x_at(at + apart, n > 1), x_at(at + 2u * apart, n > 2), x_at(at + 3u * apart, n > 3));
@@ -63,12 +68,10 @@ fn x_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
 fn w_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
     return mat4x4<f32>(w_at(at, n > 0), w_at(at + apart, n > 1), w_at(at + 2u * apart, n > 2), w_at(at + 3u * apart, n > 3));
 }
-
 fn tapped(start: Pixel, tap: vec2<u32>, c: u32) -> vec4<f32> {
     let at = seen(params, start, tap);
     return x_at(u32(at) * params.in4 + c, at >= 0 && c < params.in4);
 }
-
 fn elements(start: Pixel, k: u32) -> vec4<f32> {
     let at = elements_at(params, start, k);
     return vec4<f32>(element(at.x), element(at.y), element(at.z), element(at.w));
@@ -104,9 +107,9 @@ fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32, begin: u32, e
         let to = (first + p + i) * out4(params) + o;
         var value = total[i];
         if GROUPED && !all(is_finite(value)) { value = of_own_groups(p + i, o - params.first4, begin, end); }
-        if !PARTIAL { value += bias[o]; }
+        if !PARTIAL { value += load_bias(o); }
         if RESIDUAL { value += load_residual(to); }
-        y[to] = clip_channels(activate(ACTIVATION, value, params.lo, params.hi, params.alpha), o, params.out_c);
+        store_y(to, clip_channels(activate(ACTIVATION, value, params.lo, params.hi, params.alpha), o, params.out_c));
     }
 }
 

@@ -11,11 +11,14 @@ struct Params { splits: u32, count: u32, out_c: u32, lo: f32, hi: f32, alpha: f3
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> partial: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> residual: array<Texel>;
+@group(0) @binding(4) var<storage, read_write> y: array<Texel>;
 
 fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
-fn load_residual(at: u32) -> vec4<f32> { return residual[at]; }
+fn load_partial(i: u32) -> vec4<f32> { return partial[i]; }
+fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
+fn load_residual(i: u32) -> vec4<f32> { return from_texel(residual[i]); }
+fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
 
 @compute @workgroup_size(64)
 fn main(
@@ -25,8 +28,8 @@ fn main(
 ) {
     let i = linear(group, groups) * 64u + lane;
     if i >= params.count { return; }
-    var sum = bias[i % out4()];
-    for (var split = 0u; split < params.splits; split++) { sum += partial[split * params.count + i]; }
+    var sum = load_bias(i % out4());
+    for (var split = 0u; split < params.splits; split++) { sum += load_partial(split * params.count + i); }
     if RESIDUAL { sum += load_residual(i); }
-    y[i] = clip_channels(activate(ACTIVATION, sum, params.lo, params.hi, params.alpha), i % out4(), params.out_c);
+    store_y(i, clip_channels(activate(ACTIVATION, sum, params.lo, params.hi, params.alpha), i % out4(), params.out_c));
 }

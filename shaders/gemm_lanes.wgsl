@@ -41,10 +41,11 @@ struct Params {
 @group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var residual: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<Texel>;
 
 fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = value; }
+fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = to_texel(value); }
 
 // Four weights of the lane's channels, from a place on.
 fn weights(at: vec2<i32>, next: vec2<i32>) -> mat4x4<f32> {
@@ -185,7 +186,7 @@ fn main(
     }
 
     let o = block * 8u + lane;
-    let b = bias[o];
+    let b = load_bias(o);
     var again = 0u;
     for (var p = 0u; p < PIXELS; p++) {
         let q = tile * PIXELS + p;

@@ -21,10 +21,11 @@ struct Params {
 @group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<Texel>;
 
 fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.pool_w * out4() + column] = value; }
+fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.pool_w * out4() + column] = to_texel(value); }
 
 @compute @workgroup_size(8)
 fn main(
@@ -41,7 +42,7 @@ fn main(
     let n = divide(down, params.strips_y);
     let first_y = (down - n * params.strips_y) * params.rows;
     let o = block * 8u + lane;
-    let b = bias[o];
+    let b = load_bias(o);
 
     // The leftmost pixel of the convolution, and where its window begins for the two pixels of this lane.
     let left = 2 * i32(first_x) - params.pool_left;

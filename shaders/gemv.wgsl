@@ -16,14 +16,18 @@ override ACTIVATION: u32 = 0u;
 struct Params { k4: u32, out_c: u32, first4: u32, wide4: u32, rows: u32, lo: f32, hi: f32, alpha: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> residual: array<Texel>;
+@group(0) @binding(5) var<storage, read_write> y: array<Texel>;
 
 fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
-fn load_residual(at: u32) -> vec4<f32> { return residual[at]; }
+fn load_x(i: u32) -> vec4<f32> { return from_texel(x[i]); }
+fn load_w(i: u32) -> vec4<f32> { return w[i]; }
+fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
+fn load_residual(i: u32) -> vec4<f32> { return from_texel(residual[i]); }
+fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
 
 var<workgroup> sums: array<vec4<f32>, 256>; // [slice][column]
 
@@ -39,10 +43,10 @@ fn main(
     if column < params.wide4 {
         for (var k = lane / COLUMNS; k < params.k4; k += 256u / COLUMNS) {
             let at = (column / 16u * params.k4 + k) * 64u + column % 16u;
-            let four = mat4x4<f32>(w[at], w[at + 16u], w[at + 32u], w[at + 48u]);
+            let four = mat4x4<f32>(load_w(at), load_w(at + 16u), load_w(at + 32u), load_w(at + 48u));
             for (var r = 0u; r < ROWS; r++) {
                 // The last row again where there are fewer.
-                of_row[r] += four * x[min(r, params.rows - 1u) * params.k4 + k];
+                of_row[r] += four * load_x(min(r, params.rows - 1u) * params.k4 + k);
             }
         }
     }
@@ -55,9 +59,10 @@ fn main(
             workgroupBarrier();
         }
         if lane < COLUMNS && r < params.rows && column < params.wide4 && o < out4() {
-            var total = sums[lane] + bias[o];
+            var total = sums[lane] + load_bias(o);
             if RESIDUAL { total += load_residual(r * out4() + o); }
-            y[r * out4() + o] = clip_channels(activate(ACTIVATION, total, params.lo, params.hi, params.alpha), o, params.out_c);
+            total = activate(ACTIVATION, total, params.lo, params.hi, params.alpha);
+            store_y(r * out4() + o, clip_channels(total, o, params.out_c));
         }
     }
 }

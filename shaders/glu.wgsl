@@ -14,9 +14,9 @@ override HALVES: u32 = 0u;
 struct Params { rows: u32, width: u32, half: u32, count: u32, lo: f32, hi: f32, alpha: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> a: array<Texel>;
+@group(0) @binding(2) var<storage, read> b: array<Texel>;
+@group(0) @binding(3) var<storage, read_write> y: array<Texel>;
 
 // The texels of a row of the input.
 fn width() -> u32 {
@@ -27,9 +27,9 @@ fn width() -> u32 {
     }
 }
 
-fn load_a(row: u32, column: u32) -> vec4<f32> { return a[row * width() + column]; }
-fn load_b(row: u32, column: u32) -> vec4<f32> { return b[row * width() + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+fn load_a(row: u32, column: u32) -> vec4<f32> { return from_texel(a[row * width() + column]); }
+fn load_b(row: u32, column: u32) -> vec4<f32> { return from_texel(b[row * width() + column]); }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 fn element(i: u32) -> f32 { return load_a(0u, i / 4u)[i % 4u]; }
 

@@ -12,12 +12,13 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read> grid: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Texel>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((params.c + 3u) / 4u) + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.in_w * ((params.c + 3u) / 4u) + column]); }
+fn load_grid(i: u32) -> vec2<f32> { return grid[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = to_texel(value); }
 
 // The pixels that stand at these places, (x, y), of an infinite plane.
 fn inside_both(at: vec2<f32>, size: vec2<f32>) -> vec2<f32> {
@@ -42,7 +43,7 @@ fn main(
     let n = row / params.out_h;
 
     let size = vec2<f32>(f32(params.in_w), f32(params.in_h));
-    let given = grid[place];
+    let given = load_grid(place);
     let align_corners = params.align_corners == 1u;
     var at = vec2<f32>(along(given.x, size.x, align_corners), along(given.y, size.y, align_corners));
     // The taps of a bicubic sample are outside or inside each for itself.

@@ -13,6 +13,10 @@ struct Params { input: vec3<u32>, count: u32, output: vec3<u32>, c: u32, padding
 @group(0) @binding(2) var<storage, read> grid: array<f32>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn load_grid(i: u32) -> f32 { return grid[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -26,7 +30,7 @@ fn main(
     let first = 3u * (channel / params.c * volume + i % volume);
 
     let size = vec3<f32>(params.input.zyx);
-    let given = vec3<f32>(grid[first], grid[first + 1u], grid[first + 2u]);
+    let given = vec3<f32>(load_grid(first), load_grid(first + 1u), load_grid(first + 2u));
     var at = vec3<f32>();
     for (var axis = 0u; axis < 3u; axis++) {
         let beside = along(given[axis], size[axis], params.align_corners == 1u);
@@ -44,9 +48,9 @@ fn main(
             for (var axis = 0u; axis < 3u; axis++) { weight *= tap_weight(TAPS, step[axis], fraction[axis]); }
             let place = vec3<u32>(tap);
             let row = (channel * params.input.x + place.z) * params.input.y + place.y;
-            result += weight * x[row * params.input.z + place.x];
+            result += weight * load_x(row * params.input.z + place.x);
         }
     }
     if any(is_nan(given.xyzx)) { result = given.x + given.y + given.z; }
-    y[i] = result;
+    store_y(i, result);
 }

@@ -13,12 +13,16 @@ struct Params { elements: u32, inner: u32, indices: u32, size: u32, first: u32, 
 @group(0) @binding(2) var<storage, read> index: array<i32>;
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<u32>>;
 
+fn load_x(i: u32) -> vec4<u32> { return x[i]; }
+fn load_index(i: u32) -> i32 { return index[i]; }
+fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
+
 const ELSEWHERE: u32 = 0xffffffffu;
 
 // Where in x the element, or the vec4, number i of y is.
 fn source(i: u32) -> u32 {
     let row = i / params.inner;
-    let chosen = clamp(index[row % params.indices], 0, i32(params.size) - 1);
+    let chosen = clamp(load_index(row % params.indices), 0, i32(params.size) - 1);
     // Wraps around before the first.
     let at = u32(chosen) - params.first;
     if at >= params.rows { return ELSEWHERE; }
@@ -35,13 +39,13 @@ fn main(
     if i * 4u >= params.elements { return; }
     if WIDE {
         let place = source(i);
-        if place != ELSEWHERE { y[i] = x[place]; }
+        if place != ELSEWHERE { store_y(i, load_x(place)); }
         return;
     }
     var value = vec4<u32>();
     for (var k = 0u; k < 4u; k++) {
         let place = source(min(i * 4u + k, params.elements - 1u));
-        value[k] = x[place / 4u][place % 4u];
+        value[k] = load_x(place / 4u)[place % 4u];
     }
-    y[i] = value;
+    store_y(i, value);
 }

@@ -14,6 +14,10 @@ struct Params { sizes: array<vec4<u32>, 2>, a: array<vec4<u32>, 2>, b: array<vec
 @group(0) @binding(2) var<storage, read> b: array<i32>;
 @group(0) @binding(3) var<storage, read_write> y: array<i32>;
 
+fn load_a(i: u32) -> i32 { return a[i]; }
+fn load_b(i: u32) -> i32 { return b[i]; }
+fn store_y(i: u32, value: i32) { y[i] = value; }
+
 fn combine(a: i32, b: i32) -> i32 {
     switch KIND {
         case 1u: { return a - b; }
@@ -79,5 +83,5 @@ fn main(
         from_a += at * params.a[d / 4u][d % 4u];
         from_b += at * params.b[d / 4u][d % 4u];
     }
-    y[i] = combine(a[from_a], b[from_b]);
+    store_y(i, combine(load_a(from_a), load_b(from_b)));
 }

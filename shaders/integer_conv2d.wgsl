@@ -34,6 +34,15 @@ struct Params {
 @group(0) @binding(6) var<storage, read> scale: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<i32>;
 
+fn load_x(i: u32) -> i32 { return x[i]; }
+fn load_w(i: u32) -> u32 { return w[i]; }
+fn load_x_zero(i: u32) -> i32 { return x_zero[i]; }
+fn load_w_zero(i: u32) -> i32 { return w_zero[i]; }
+fn load_bias(i: u32) -> i32 { return bias[i]; }
+fn load_scale(i: u32) -> f32 { return scale[i]; }
+fn load_y(i: u32) -> i32 { return y[i]; }
+fn store_y(i: u32, value: i32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -63,7 +72,7 @@ fn main(
         );
     }
 
-    let zero = x_zero[0];
+    let zero = load_x_zero(0u);
     let k4 = (params.kernel_h * params.kernel_w * params.group_in + 3u) / 4u;
     var words: array<u32, OUT>;
     var sums: array<i32, SUMS>;
@@ -83,11 +92,11 @@ fn main(
                 let k = tap + c;
                 var v = array<i32, PIXELS>();
                 for (var i = 0u; i < PIXELS; i++) {
-                    v[i] = select(0, x[source[i] + c * area] - zero, inside[i]);
+                    v[i] = select(0, load_x(source[i] + c * area) - zero, inside[i]);
                     totals[i] += v[i];
                 }
                 if k % 4u == 0u || c == params.from_channel {
-                    for (var j = 0u; j < OUT; j++) { words[j] = w[(block * k4 + k / 4u) * OUT + j]; }
+                    for (var j = 0u; j < OUT; j++) { words[j] = load_w((block * k4 + k / 4u) * OUT + j); }
                 }
                 for (var j = 0u; j < OUT; j++) {
                     let weight = i32((words[j] >> (k % 4u * 8u)) & 255u);
@@ -102,13 +111,13 @@ fn main(
         if p >= params.pixels { break; }
         let to = (p / params.out_hw * params.out_c + o) * params.out_hw + p % params.out_hw;
         for (var j = 0u; j < channels; j++) {
-            var sum = sums[i * OUT + j] - totals[i] * (w_zero[(o + j) * params.w_zeros] + params.offset);
-            if params.begins == 1u { sum += bias[o + j]; } else { sum += y[to + j * params.out_hw]; }
+            var sum = sums[i * OUT + j] - totals[i] * (load_w_zero((o + j) * params.w_zeros) + params.offset);
+            if params.begins == 1u { sum += load_bias(o + j); } else { sum += load_y(to + j * params.out_hw); }
             if REQUANTIZE && params.ends == 1u {
-                let value = vec4<f32>(f32(sum) * scale[o + j]);
+                let value = vec4<f32>(f32(sum) * load_scale(o + j));
                 sum = quantized(value, vec4<i32>(params.zero), params.lo, params.hi).x;
             }
-            y[to + j * params.out_hw] = sum;
+            store_y(to + j * params.out_hw, sum);
         }
     }
 }

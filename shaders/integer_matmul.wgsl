@@ -31,15 +31,22 @@ struct Params {
 @group(0) @binding(5) var<storage, read> scale: array<f32>;
 @group(0) @binding(6) var<storage, read_write> y: array<i32>;
 
+fn load_a(i: u32) -> i32 { return a[i]; }
+fn load_b(i: u32) -> u32 { return b[i]; }
+fn load_a_zero(i: u32) -> i32 { return a_zero[i]; }
+fn load_b_zero(i: u32) -> i32 { return b_zero[i]; }
+fn load_scale(i: u32) -> f32 { return scale[i]; }
+fn store_y(i: u32, value: i32) { y[i] = value; }
+
 // Four columns of a row of b; what there isn't is the last one again.
-fn load_b(base: u32, k: u32, column: u32) -> vec4<i32> {
+fn four_of_b(base: u32, k: u32, column: u32) -> vec4<i32> {
     if PACKED {
-        let word = b[grouped(k, column, params.k, (params.n + 3u) / 4u)];
+        let word = load_b(grouped(k, column, params.k, (params.n + 3u) / 4u));
         return vec4<i32>((vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u));
     }
     let row = base + k * params.n;
     let at = columns(column);
-    return vec4<i32>(vec4<u32>(b[row + at.x], b[row + at.y], b[row + at.z], b[row + at.w]));
+    return vec4<i32>(vec4<u32>(load_b(row + at.x), load_b(row + at.y), load_b(row + at.z), load_b(row + at.w)));
 }
 
 fn columns(column: u32) -> vec4<u32> {
@@ -79,12 +86,12 @@ fn main(
     for (var r = 0u; r < ROWS; r++) {
         let row = min(first + r, params.rows - 1u);
         rows[r] = base_a + row * params.k;
-        zeros[r] = a_zero[row % params.m * params.a_zeros];
+        zeros[r] = load_a_zero(row % params.m * params.a_zeros);
     }
     for (var k = lane / COLUMNS; k < params.k; k += SLICES) {
-        let four = load_b(base_b, k, column);
+        let four = four_of_b(base_b, k, column);
         for (var r = 0u; r < ROWS; r++) {
-            let value = a[rows[r] + k] - zeros[r];
+            let value = load_a(rows[r] + k) - zeros[r];
             sums[r] += value * four;
             totals[r] += value;
         }
@@ -92,7 +99,9 @@ fn main(
 
     let at = columns(column);
     let of_columns = at * params.b_zeros;
-    let zero = vec4<i32>(b_zero[of_columns.x], b_zero[of_columns.y], b_zero[of_columns.z], b_zero[of_columns.w]) + params.offset;
+    let zeros_b = vec4<i32>(
+        load_b_zero(of_columns.x), load_b_zero(of_columns.y), load_b_zero(of_columns.z), load_b_zero(of_columns.w));
+    let zero = zeros_b + params.offset;
     let first_slice = lane < COLUMNS && id % wide * COLUMNS + lane <= (params.n - 1u) / 4u && rest == 0u;
     for (var r = 0u; r < ROWS; r++) {
         var sum = sums[r] - totals[r] * zero;
@@ -108,11 +117,11 @@ fn main(
         }
         if first_slice && first + r < params.rows {
             if REQUANTIZE {
-                let scales = vec4<f32>(scale[at.x], scale[at.y], scale[at.z], scale[at.w]);
+                let scales = vec4<f32>(load_scale(at.x), load_scale(at.y), load_scale(at.z), load_scale(at.w));
                 sum = quantized(vec4<f32>(sum) * scales, vec4<i32>(params.zero), params.lo, params.hi);
             }
             let to = (matrix * params.rows + first + r) * params.n + 4u * column;
-            for (var l = 0u; l < min(4u, params.n - 4u * column); l++) { y[to + l] = sum[l]; }
+            for (var l = 0u; l < min(4u, params.n - 4u * column); l++) { store_y(to + l, sum[l]); }
         }
     }
 }

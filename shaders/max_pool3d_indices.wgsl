@@ -13,6 +13,10 @@ override COLUMNS: u32 = 64u;
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> places: array<i32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn store_values(i: u32, value: f32) { values[i] = value; }
+fn store_places(i: u32, value: i32) { places[i] = value; }
+
 var<workgroup> partial: array<vec2<u32>, LANES * COLUMNS>;
 
 // `window` of an output pixel along an axis, 0 the depth.
@@ -44,7 +48,7 @@ fn main(
         let line = (plane + down.x + r % down.y * params.dilation.y) * params.input.z + across.x;
         for (var c = lane % ACROSS; c < across.y; c += ACROSS) {
             let at = line + c * params.dilation.z;
-            let pixel = vec2<u32>(order(bitcast<u32>(x[first + at]), true), at);
+            let pixel = vec2<u32>(order(bitcast<u32>(load_x(first + at)), true), at);
             if larger(pixel, best) { best = pixel; }
         }
     }
@@ -62,10 +66,10 @@ fn main(
     }
     if lane > 0u || output >= params.count { return; }
 
-    places[output] = i32(best.y);
+    store_places(output, i32(best.y));
     if best.x == NO_PIXEL.x {
-        values[output] = params.start;
+        store_values(output, params.start);
     } else {
-        values[output] = x[first + best.y];
+        store_values(output, load_x(first + best.y));
     }
 }

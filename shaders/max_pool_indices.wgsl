@@ -14,6 +14,10 @@ override COLUMNS: u32 = 64u;
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> places: array<i32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn store_values(i: u32, value: f32) { values[i] = value; }
+fn store_places(i: u32, value: i32) { places[i] = value; }
+
 var<workgroup> partial: array<vec2<u32>, LANES * COLUMNS>;
 
 @compute @workgroup_size(LANES * COLUMNS)
@@ -45,7 +49,7 @@ fn main(
     while at.y < rows {
         let y = down.x + at.y * params.dilation_y;
         let place = y * params.in_w + across.x + at.x * params.dilation_x;
-        let pixel = vec2<u32>(order(bitcast<u32>(x[first + place]), true), place);
+        let pixel = vec2<u32>(order(bitcast<u32>(load_x(first + place)), true), place);
         if larger(pixel, best) { best = pixel; }
         at += advance;
         if at.x >= wide { at = vec2<u32>(at.x - wide, at.y + 1u); }
@@ -64,10 +68,10 @@ fn main(
     }
     if lane > 0u || output >= params.count { return; }
 
-    places[output] = i32(best.y);
+    store_places(output, i32(best.y));
     if best.x == NO_PIXEL.x {
-        values[output] = params.start;
+        store_values(output, params.start);
     } else {
-        values[output] = x[first + best.y];
+        store_values(output, load_x(first + best.y));
     }
 }

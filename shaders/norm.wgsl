@@ -23,12 +23,16 @@ struct Params { lines: u32, length: u32, groups: u32, spatial: u32, eps: f32, sh
 @group(0) @binding(2) var<storage, read> affine: array<vec2<f32>>;
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn load_affine(i: u32) -> vec2<f32> { return affine[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 var<workgroup> partial: array<f32, LANES>;
 
 // Keeps every LANES-th element from i on, less the origin.
 fn load(kept: ptr<function, array<f32, KEEP>>, first: u32, i: u32, origin: f32) {
     for (var j = 0u; j < KEEP; j++) {
-        if i + j * LANES < params.length { (*kept)[j] = x[first + i + j * LANES] - origin; }
+        if i + j * LANES < params.length { (*kept)[j] = load_x(first + i + j * LANES) - origin; }
     }
 }
 
@@ -63,7 +67,7 @@ fn main(
     // Where the mean is far greater than the deviations, its own rounding would spoil them. So everything is measured from
     // an element of the line, which is about as far away.
     var origin = 0.0;
-    if CENTRED { origin = x[first]; }
+    if CENTRED { origin = load_x(first); }
 
     var kept: array<f32, KEEP>;
     var count = 0.0;
@@ -102,9 +106,9 @@ fn main(
             let at = i + j * LANES;
             if at < params.length {
                 // What `divide` gives for long lines is exact for greater divisors only.
-                let by = affine[entry + select(divide(at, params.spatial), at, params.spatial == 1u)];
+                let by = load_affine(entry + select(divide(at, params.spatial), at, params.spatial == 1u));
                 let value = (kept[j] - mean) * scale * by.x + by.y;
-                y[first + at] = activate(ACTIVATION, vec4<f32>(value), params.lo, params.hi, params.alpha).x;
+                store_y(first + at, activate(ACTIVATION, vec4<f32>(value), params.lo, params.hi, params.alpha).x);
             }
         }
     }

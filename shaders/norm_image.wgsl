@@ -18,12 +18,13 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read> affine: array<vec2<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Texel>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.w * params.c4 + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.w * params.c4 + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.w * params.c4 + column]); }
+fn load_affine(i: u32) -> vec2<f32> { return affine[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.w * params.c4 + column] = to_texel(value); }
 
 var<workgroup> partial: array<vec4<f32>, LANES>;
 
@@ -112,7 +113,7 @@ fn main(
             var value = (kept[j] - mean) * scale;
             for (var k = 0u; k < 4u; k++) {
                 let c = 4u * at.z + k;
-                let by = affine[min(c, params.pairs - 1u)];
+                let by = load_affine(min(c, params.pairs - 1u));
                 // Behind the last channel there may be nothing that has a deviation.
                 value[k] = select(0.0, value[k] * by.x + by.y, c < params.c);
             }

@@ -7,9 +7,10 @@ struct Params { rows: u32, width: u32, c: u32, h: u32, w: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> y: array<Texel>;
 
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 @compute @workgroup_size(64)
 fn main(
@@ -27,6 +28,6 @@ fn main(
     let plane = params.h * params.w;
     let first = (row / params.h * params.c + c) * plane + at;
     var value = vec4<f32>();
-    for (var j = 0u; j < min(4u, params.c - c); j++) { value[j] = x[first + j * plane]; }
+    for (var j = 0u; j < min(4u, params.c - c); j++) { value[j] = load_x(first + j * plane); }
     store_y(row, column, value);
 }

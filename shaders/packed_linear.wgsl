@@ -25,19 +25,23 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read> w: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> scale: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> zeros: array<u32>;
 @group(0) @binding(5) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read> residual: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> residual: array<Texel>;
+@group(0) @binding(7) var<storage, read_write> y: array<Texel>;
 
 fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
 fn k4() -> u32 { return (params.k + 3u) / 4u; }
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * k4() + column]; }
-fn load_residual(row: u32, column: u32) -> vec4<f32> { return residual[row * out4() + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * out4() + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * k4() + column]); }
+fn load_w(i: u32) -> vec4<u32> { return w[i]; }
+fn load_scale(i: u32) -> vec4<f32> { return scale[i]; }
+fn load_zeros(i: u32) -> u32 { return zeros[i]; }
+fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
+fn load_residual(row: u32, column: u32) -> vec4<f32> { return from_texel(residual[row * out4() + column]); }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * out4() + column] = to_texel(value); }
 
 // The numbers at one k of four outputs.
 fn weights(word: vec4<u32>, shift: u32, zero: vec4<f32>, scale: vec4<f32>) -> vec4<f32> {
@@ -62,12 +66,12 @@ fn main(
     var sums: array<vec4<f32>, ROWS>;
     for (var chunk = lane / COLUMNS; chunk < chunks && there; chunk += SLICES) {
         let at = grouped(chunk / params.chunks_per_block, column, params.blocks, params.wide4);
-        let s = scale[at];
+        let s = load_scale(at);
         var zero = vec4<f32>(params.zero);
-        if ZEROS { zero = vec4<f32>((vec4<u32>(zeros[at]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)); }
+        if ZEROS { zero = vec4<f32>((vec4<u32>(load_zeros(at)) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u)); }
         let end = min((chunk + 1u) * params.chunk, params.words);
         for (var i = chunk * params.chunk; i < end; i++) {
-            let word = w[grouped(i, column, params.words, params.wide4)];
+            let word = load_w(grouped(i, column, params.words, params.wide4));
             for (var part = 0u; part < 8u / BITS; part++) {
                 let shift = part * 16u;
                 let four = mat4x4<f32>(
@@ -102,7 +106,7 @@ fn main(
             total = slice_sums[lane];
         }
         if lane < COLUMNS && first + r < params.rows && there && o < out4() {
-            total += bias[o];
+            total += load_bias(o);
             if RESIDUAL { total += load_residual(first + r, o); }
             total = activate(ACTIVATION, total, params.lo, params.hi, params.alpha);
             store_y(first + r, o, clip_channels(total, o, params.out_c));

@@ -11,11 +11,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
+@group(0) @binding(2) var<storage, read_write> y: array<Texel>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((params.c + 3u) / 4u) + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.in_w * ((params.c + 3u) / 4u) + column]); }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = to_texel(value); }
 
 // The pixel of the image that stands at i along an axis, or -1 for none. What repeats are the pixels `first` to `end`.
 fn source(i: i32, first: i32, end: i32) -> i32 {

@@ -11,6 +11,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -34,6 +37,6 @@ fn main(
         stride *= own;
     }
     var value = params.value;
-    if inside { value = x[source]; }
-    y[i] = value;
+    if inside { value = load_x(source); }
+    store_y(i, value);
 }

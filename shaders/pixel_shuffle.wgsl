@@ -11,11 +11,11 @@ override DEPTH_FIRST: bool = false;
 struct Params { in_w: u32, in_c: u32, out_h: u32, out_w: u32, out_c: u32, factor: u32, count: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
+@group(0) @binding(2) var<storage, read_write> y: array<Texel>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((params.in_c + 3u) / 4u) + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.out_c + 3u) / 4u) + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.in_w * ((params.in_c + 3u) / 4u) + column]); }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.out_c + 3u) / 4u) + column] = to_texel(value); }
 
 // The element of y at row n*H' + oy, pixel ox and channel c.
 fn source(row: u32, ox: u32, c: u32) -> f32 {

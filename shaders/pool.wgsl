@@ -12,13 +12,13 @@ override LANES: u32 = 64u;
 override COLUMNS: u32 = 64u;
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
+@group(0) @binding(2) var<storage, read_write> y: array<Texel>;
 
 var<workgroup> partial: array<vec4<f32>, LANES>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * ((params.c + 3u) / 4u) + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.in_w * ((params.c + 3u) / 4u) + column]); }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = to_texel(value); }
 
 fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     if KIND == 0u { return maximum(a, b); }

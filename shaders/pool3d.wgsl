@@ -14,6 +14,9 @@ override COLUMNS: u32 = 64u;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 var<workgroup> partial: array<f32, LANES * COLUMNS>;
 
 // `window` of an output pixel along an axis, 0 the depth.
@@ -49,7 +52,7 @@ fn main(
         let plane = (first + deep.x + r / down.y * params.dilation.x) * params.input.y;
         let line = (plane + down.x + r % down.y * params.dilation.y) * params.input.z + across.x;
         for (var c = lane % ACROSS; c < across.y; c += ACROSS) {
-            var value = x[line + c * params.dilation.z];
+            var value = load_x(line + c * params.dilation.z);
             if KIND == 3u { value = abs(value); }
             if KIND >= 2u { value = power(vec4<f32>(value), params.p, params.parity, params.nan).x; }
             result = join(result, value);
@@ -80,5 +83,5 @@ fn main(
         case 3u: { result = root(vec4<f32>(result), params.p, params.nan).x; }
         default: {}
     }
-    y[output] = result;
+    store_y(output, result);
 }

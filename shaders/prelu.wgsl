@@ -9,12 +9,13 @@ override CHANNELS: bool = false;
 struct Params { rows: u32, width: u32, c4: u32, length: u32, inner: u32, weights: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read> weight: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Texel>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.width + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.width + column]); }
+fn load_weight(i: u32) -> vec4<f32> { return weight[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 @compute @workgroup_size(64)
 fn main(
@@ -28,14 +29,14 @@ fn main(
     let column = i % params.width;
     var slope: vec4<f32>;
     if CHANNELS {
-        slope = weight[column % params.c4];
+        slope = load_weight(column % params.c4);
     } else if params.weights == 1u {
-        slope = vec4<f32>(weight[0].x);
+        slope = vec4<f32>(load_weight(0u).x);
     } else {
         // In the padding of a row this counts on into the next: any weight serves there.
         for (var j = 0u; j < 4u; j++) {
             let k = (row * params.length + 4u * column + j) / params.inner % params.weights;
-            slope[j] = weight[k / 4u][k % 4u];
+            slope[j] = load_weight(k / 4u)[k % 4u];
         }
     }
     let value = load_x(row, column);

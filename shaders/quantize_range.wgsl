@@ -9,12 +9,17 @@ struct Params { most: f32 }
 @group(0) @binding(3) var<storage, read_write> scale: array<f32>;
 @group(0) @binding(4) var<storage, read_write> zero_point: array<i32>;
 
+fn load_greatest(i: u32) -> f32 { return greatest[i]; }
+fn load_least(i: u32) -> f32 { return least[i]; }
+fn store_scale(i: u32, value: f32) { scale[i] = value; }
+fn store_zero_point(i: u32, value: i32) { zero_point[i] = value; }
+
 @compute @workgroup_size(1)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     if linear(group, groups) > 0u { return; }
-    let below = -minimum(vec4<f32>(least[0]), vec4<f32>()).x;
-    let range = maximum(vec4<f32>(greatest[0]), vec4<f32>()).x + below;
+    let below = -minimum(vec4<f32>(load_least(0u)), vec4<f32>()).x;
+    let range = maximum(vec4<f32>(load_greatest(0u)), vec4<f32>()).x + below;
     let s = select(range / params.most, 1.0, range == 0.0);
-    scale[0] = s;
-    zero_point[0] = quantized(vec4<f32>(below / s), vec4<i32>(), 0, i32(params.most)).x;
+    store_scale(0u, s);
+    store_zero_point(0u, quantized(vec4<f32>(below / s), vec4<i32>(), 0, i32(params.most)).x);
 }

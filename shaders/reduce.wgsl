@@ -30,6 +30,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<Element>;
 @group(0) @binding(2) var<storage, read_write> y: array<Element>;
 
+fn load_x(i: u32) -> Element { return x[i]; }
+fn store_y(i: u32, value: Element) { y[i] = value; }
+
 // Four partial results. Of a log-sum-exp: the largest exponents, and the sums of what the exponentials are relative to theirs.
 struct State { value: vec4<Element>, sum: vec4<f32> }
 
@@ -76,7 +79,7 @@ fn load(first: u32, i: u32) -> State {
     var value = vec4<Element>();
     for (var j = 0u; j < 4u; j++) {
         let element = min(at[j], params.length - 1u);
-        value[j] = x[first + offset(element, params.reduced, params.reduced_strides, REDUCED)];
+        value[j] = load_x(first + offset(element, params.reduced, params.reduced_strides, REDUCED));
     }
     if KIND == 5u { value = abs(value); }
     if KIND == 6u { value *= value; }
@@ -123,5 +126,5 @@ fn main(
         case 7u: { result += Element(log(state.sum.x)); }
         default: {}
     }
-    y[output] = result;
+    store_y(output, result);
 }

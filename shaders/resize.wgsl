@@ -10,12 +10,13 @@ override TAPS: u32 = 2u;
 struct Params { in_h: u32, in_w: u32, out_h: u32, out_w: u32, c4: u32, count: u32, rows: u32, columns: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read> positions: array<vec2<u32>>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Texel>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.in_w * params.c4 + column]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.c4 + column] = value; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.in_w * params.c4 + column]); }
+fn load_positions(i: u32) -> vec2<u32> { return positions[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.c4 + column] = to_texel(value); }
 
 // The pixel that a tap reads.
 fn pixel(position: vec2<u32>, tap: u32, size: u32) -> u32 {
@@ -36,8 +37,8 @@ fn main(
     let oy = place / params.out_w % params.out_h;
     let n = place / params.out_w / params.out_h;
 
-    let down = positions[oy];
-    let across = positions[params.out_h + ox];
+    let down = load_positions(oy);
+    let across = load_positions(params.out_h + ox);
     var result = vec4<f32>();
     for (var j = 0u; j < params.rows; j++) {
         let row = n * params.in_h + pixel(down, j, params.in_h);

@@ -21,6 +21,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> batch: array<i32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn load_rois(i: u32) -> vec4<f32> { return rois[i]; }
+fn load_batch(i: u32) -> i32 { return batch[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 // Between two neighbours along an axis of the image: the near one, the far one, the weight of the far one.
 fn between(at: f32, size: u32) -> vec3<f32> {
     let last = f32(size - 1u);
@@ -49,11 +54,11 @@ fn main(
     let plane = row / params.out_h;
     let part = vec2<f32>(f32(i % params.out_w), f32(row % params.out_h));
     let region = plane / params.c;
-    let image = u32(clamp(batch[region], 0, i32(params.n) - 1));
+    let image = u32(clamp(load_batch(region), 0, i32(params.n) - 1));
     let first = (image * params.c + plane % params.c) * params.in_h * params.in_w;
 
     let size = vec2<u32>(params.in_w, params.in_h);
-    let corners = rois[region] * params.scale - select(0.0, 0.5, params.aligned == 1u);
+    let corners = load_rois(region) * params.scale - select(0.0, 0.5, params.aligned == 1u);
     let whole = corners.zw - corners.xy;
     let length = select(max(whole, vec2<f32>(1.0)), whole, params.aligned == 1u);
     let each = length / vec2<f32>(f32(params.out_w), f32(params.out_h));
@@ -75,8 +80,8 @@ fn main(
                 let down = between(at.y, size.y);
                 let above = first + u32(down.x) * size.x;
                 let below = first + u32(down.y) * size.x;
-                let upper = vec2<f32>(x[above + u32(across.x)], x[above + u32(across.y)]);
-                let lower = vec2<f32>(x[below + u32(across.x)], x[below + u32(across.y)]);
+                let upper = vec2<f32>(load_x(above + u32(across.x)), load_x(above + u32(across.y)));
+                let lower = vec2<f32>(load_x(below + u32(across.x)), load_x(below + u32(across.y)));
                 let weights = vec2<f32>(1.0 - across.z, across.z);
                 pixels = vec4<f32>(upper * weights * (1.0 - down.z), lower * weights * down.z);
             }
@@ -102,5 +107,5 @@ fn main(
     // Without a sample it is 0.
     let count = samples.x * samples.y;
     if !MAX { result /= f32(max(count, 1u)); }
-    y[element] = select(select(result, 0.0, count == 0u), corners.x + corners.y + corners.z + corners.w, unknown);
+    store_y(element, select(select(result, 0.0, count == 0u), corners.x + corners.y + corners.z + corners.w, unknown));
 }

@@ -18,6 +18,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> position: array<i32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn load_table(i: u32) -> vec2<f32> { return table[i]; }
+fn load_position(i: u32) -> i32 { return position[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -28,13 +33,13 @@ fn main(
     if i >= params.count { return; }
     let e = i % params.d;
     if e >= params.dimension {
-        y[i] = x[i];
+        store_y(i, load_x(i));
         return;
     }
     var at = i / params.row % params.length;
     if CACHED {
         // Where nobody has checked the position, the last ones serve for those beyond.
-        let start = clamp(position[min(i / params.sequence, params.positions - 1u)], 0, i32(params.max_length));
+        let start = clamp(load_position(min(i / params.sequence, params.positions - 1u)), 0, i32(params.max_length));
         at = min(at + u32(start), params.max_length - 1u);
     }
     let half = params.dimension / 2u;
@@ -46,6 +51,6 @@ fn main(
         second = e % 2u == 1u;
         other = select(i + 1u, i - 1u, second);
     }
-    let turn = table[at * half + pair];
-    y[i] = x[i] * turn.x + select(-x[other], x[other], second) * turn.y;
+    let turn = load_table(at * half + pair);
+    store_y(i, load_x(i) * turn.x + select(-load_x(other), load_x(other), second) * turn.y);
 }

@@ -12,6 +12,9 @@ struct Params { width: u32, mantissa: u32, least: u32, largest: u32, beyond: u32
 @group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<u32>>;
 
+fn load_x(i: u32) -> vec4<u32> { return x[i]; }
+fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
+
 fn nearest(size: u32) -> u32 {
     let exponent = max(size >> 23u, 1u);
     let whole = (size & 0x7fffffu) | select(0u, 0x800000u, size > 0x7fffffu);
@@ -48,6 +51,6 @@ fn main(
 ) {
     let i = linear(group, groups) * 64u + lane;
     if i >= params.width { return; }
-    let bits = x[i];
-    y[i] = vec4<u32>(round_to(bits.x), round_to(bits.y), round_to(bits.z), round_to(bits.w));
+    let bits = load_x(i);
+    store_y(i, vec4<u32>(round_to(bits.x), round_to(bits.y), round_to(bits.z), round_to(bits.w)));
 }

@@ -16,6 +16,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read> updates: array<u32>;
 @group(0) @binding(4) var<storage, read_write> y: array<u32>;
 
+fn load_x(i: u32) -> u32 { return x[i]; }
+fn load_index(i: u32) -> i32 { return index[i]; }
+fn load_updates(i: u32) -> u32 { return updates[i]; }
+fn load_y(i: u32) -> u32 { return y[i]; }
+fn store_y(i: u32, value: u32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -35,14 +41,14 @@ fn main(
         line += at * params.index_strides[d / 4u][d % 4u];
     }
     var value: u32;
-    if params.first == 0u { value = x[i]; } else { value = y[i]; }
+    if params.first == 0u { value = load_x(i); } else { value = load_y(i); }
     if inside {
         let place = i32(i / params.own % params.size);
         for (var j = params.first; j < params.end; j++) {
             let at = line + j * params.stride;
-            let chosen = index[at];
-            if chosen == place || chosen == place - i32(params.size) { value = updated(value, updates[at]); }
+            let chosen = load_index(at);
+            if chosen == place || chosen == place - i32(params.size) { value = updated(value, load_updates(at)); }
         }
     }
-    y[i] = value;
+    store_y(i, value);
 }

@@ -13,6 +13,12 @@ struct Params { sizes: array<vec4<u32>, 2>, count: u32, inner: u32, first: u32, 
 @group(0) @binding(3) var<storage, read> updates: array<u32>;
 @group(0) @binding(4) var<storage, read_write> y: array<u32>;
 
+fn load_x(i: u32) -> u32 { return x[i]; }
+fn load_index(i: u32) -> i32 { return index[i]; }
+fn load_updates(i: u32) -> u32 { return updates[i]; }
+fn load_y(i: u32) -> u32 { return y[i]; }
+fn store_y(i: u32, value: u32) { y[i] = value; }
+
 fn is_place(tuple: u32, slice: u32) -> bool {
     var rest = slice;
     for (var j = params.k; j > 0u; j--) {
@@ -20,7 +26,7 @@ fn is_place(tuple: u32, slice: u32) -> bool {
         let size = params.sizes[d / 4u][d % 4u];
         let at = i32(rest % size);
         rest /= size;
-        let chosen = index[tuple * params.k + j - 1u];
+        let chosen = load_index(tuple * params.k + j - 1u);
         if chosen != at && chosen != at - i32(size) { return false; }
     }
     return true;
@@ -35,9 +41,9 @@ fn main(
     let i = linear(group, groups) * 64u + lane;
     if i >= params.count { return; }
     var value: u32;
-    if params.first == 0u { value = x[i]; } else { value = y[i]; }
+    if params.first == 0u { value = load_x(i); } else { value = load_y(i); }
     for (var t = params.first; t < params.end; t++) {
-        if is_place(t, i / params.inner) { value = updated(value, updates[t * params.inner + i % params.inner]); }
+        if is_place(t, i / params.inner) { value = updated(value, load_updates(t * params.inner + i % params.inner)); }
     }
-    y[i] = value;
+    store_y(i, value);
 }

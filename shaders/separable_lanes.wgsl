@@ -33,10 +33,11 @@ struct Params {
 @group(0) @binding(3) var w: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(5) var residual: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(6) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> y: array<Texel>;
 
 fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = value; }
+fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = to_texel(value); }
 
 fn filtered(sum: vec4<f32>) -> vec4<f32> {
     return activate(FILTERED, sum, params.filtered_lo, params.filtered_hi, params.filtered_alpha);
@@ -90,7 +91,7 @@ fn main(
         }
     }
 
-    let first = bias[lane];
+    let first = load_bias(lane);
     for (var i = 0u; i < 16u; i++) {
         let row = subgroupShuffle(out_row, i / 2u);
         let px = subgroupShuffle(out_x, i / 2u) + i % 2u;

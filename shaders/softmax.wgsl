@@ -21,12 +21,15 @@ struct Params { lines: u32, length: u32, stride: u32 }
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn store_y(i: u32, value: f32) { y[i] = value; }
+
 var<workgroup> partial: array<f32, LANES>;
 
 // Keeps elements i, i + step, ... of those before `length`.
 fn load(kept: ptr<function, array<f32, KEEP>>, first: u32, i: u32, step: u32, length: u32) {
     for (var j = 0u; j < KEEP; j++) {
-        if i + j * step < length { (*kept)[j] = x[first + (i + j * step) * params.stride]; }
+        if i + j * step < length { (*kept)[j] = load_x(first + (i + j * step) * params.stride); }
     }
 }
 
@@ -87,9 +90,9 @@ fn main(
             let at = i + j * slices;
             if at < length {
                 if LOG {
-                    y[first + at * params.stride] = kept[j] - largest - log_sum(total);
+                    store_y(first + at * params.stride, kept[j] - largest - log_sum(total));
                 } else {
-                    y[first + at * params.stride] = weight(kept[j] - largest) / total;
+                    store_y(first + at * params.stride, weight(kept[j] - largest) / total);
                 }
             }
         }

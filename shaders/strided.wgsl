@@ -12,6 +12,9 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<u32>;
 @group(0) @binding(2) var<storage, read_write> y: array<u32>;
 
+fn load_x(i: u32) -> u32 { return x[i]; }
+fn store_y(i: u32, value: u32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -31,5 +34,5 @@ fn main(
         source += at * params.x[d / 4u][d % 4u];
         to += at * params.y[d / 4u][d % 4u];
     }
-    y[to] = x[source];
+    store_y(to, load_x(source));
 }

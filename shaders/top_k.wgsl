@@ -26,6 +26,12 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> values: array<u32>;
 @group(0) @binding(4) var<storage, read_write> places: array<i32>;
 
+fn load_x(i: u32) -> u32 { return x[i]; }
+fn load_chosen(i: u32) -> i32 { return chosen[i]; }
+fn store_values(i: u32, value: u32) { values[i] = value; }
+fn load_places(i: u32) -> i32 { return places[i]; }
+fn store_places(i: u32, value: i32) { places[i] = value; }
+
 // (rank, place): the kept ones, then the collected ones. Nothing is worse than nothing.
 const NOTHING: vec2<u32> = vec2<u32>(0u, 0xffffffffu);
 var<workgroup> entries: array<vec2<u32>, 2u * BLOCK>;
@@ -38,7 +44,7 @@ fn better(a: vec2<u32>, b: vec2<u32>) -> bool {
 
 // An element of the line whose first is there.
 fn entry_of(first: u32, place: u32) -> vec2<u32> {
-    let rank = order(x[first + place * params.stride], FLOAT);
+    let rank = order(load_x(first + place * params.stride), FLOAT);
     return vec2<u32>(select(rank, ~rank, SMALLEST), place);
 }
 
@@ -62,7 +68,7 @@ fn main(
     // The last that an earlier pass gave.
     var last = NOTHING;
     if params.first > 0u {
-        let place = u32(places[to + (params.first - 1u) * apart]);
+        let place = u32(load_places(to + (params.first - 1u) * apart));
         if place < params.length { last = entry_of(first, place); }
     }
     for (var done = params.first; done < params.end; done += BLOCK) {
@@ -76,7 +82,7 @@ fn main(
             let i = chunk + lane;
             if i < end {
                 var place = i;
-                if JOIN { place = u32(chosen[line * params.candidates + i]); }
+                if JOIN { place = u32(load_chosen(line * params.candidates + i)); }
                 if place < params.length {
                     let entry = entry_of(first, place);
                     if better(entry, worst) && (done == 0u || better(last, entry)) {
@@ -114,8 +120,8 @@ fn main(
         for (var i = lane; i < wanted; i += LANES) {
             let place = entries[i].y;
             let at = to + (done + i) * apart;
-            places[at] = i32(place);
-            if !PARTIAL { values[at] = x[first + min(place, params.length - 1u) * params.stride]; }
+            store_places(at, i32(place));
+            if !PARTIAL { store_values(at, load_x(first + min(place, params.length - 1u) * params.stride)); }
         }
         // The next pass clears what is read here.
         workgroupBarrier();

@@ -5,10 +5,11 @@
 struct Params { rows: u32, width: u32, c: u32, h: u32, w: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return x[row * params.width + column]; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.width + column]); }
+fn store_y(i: u32, value: f32) { y[i] = value; }
 
 @compute @workgroup_size(64)
 fn main(
@@ -26,5 +27,5 @@ fn main(
     let plane = params.h * params.w;
     let first = (row / params.h * params.c + c) * plane + at;
     let value = load_x(row, column);
-    for (var j = 0u; j < min(4u, params.c - c); j++) { y[first + j * plane] = value[j]; }
+    for (var j = 0u; j < min(4u, params.c - c); j++) { store_y(first + j * plane, value[j]); }
 }

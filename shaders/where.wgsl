@@ -13,6 +13,11 @@ struct Params {
 @group(0) @binding(3) var<storage, read> b: array<u32>;
 @group(0) @binding(4) var<storage, read_write> y: array<u32>;
 
+fn load_condition(i: u32) -> u32 { return condition[i]; }
+fn load_a(i: u32) -> u32 { return a[i]; }
+fn load_b(i: u32) -> u32 { return b[i]; }
+fn store_y(i: u32, value: u32) { y[i] = value; }
+
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -33,5 +38,5 @@ fn main(
         from_a += at * params.a[d / 4u][d % 4u];
         from_b += at * params.b[d / 4u][d % 4u];
     }
-    if condition[which] != 0u { y[i] = a[from_a]; } else { y[i] = b[from_b]; }
+    if load_condition(which) != 0u { store_y(i, load_a(from_a)); } else { store_y(i, load_b(from_b)); }
 }

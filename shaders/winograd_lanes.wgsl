@@ -29,10 +29,11 @@ struct Params {
 @group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var residual: texture_storage_2d<rgba32float, read>;
-@group(0) @binding(5) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> y: array<Texel>;
 
 fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = value; }
+fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = to_texel(value); }
 
 // The sums of one product, for all tiles: at is where its weights begin.
 fn add(sums: ptr<function, array<vec4<f32>, 8>>, v: vec4<f32>, at: vec2<i32>) {
@@ -132,7 +133,7 @@ fn main(
     }
 
     let o = block * 8u + lane;
-    let b = bias[o];
+    let b = load_bias(o);
     var again = 0u;
     for (var t = 0u; t < 8u; t++) {
         let to_row = subgroupShuffle(out_row, t);

@@ -23,6 +23,16 @@ pub enum Place {
     Texture,
 }
 
+/// How a number of a value is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Scalar {
+    /// As an `f32`.
+    #[default]
+    F32,
+    /// As an `f16`: half of the memory, and about three decimal digits.
+    F16,
+}
+
 /// The order and the place of a value. The padding lanes of a `vec4` hold finite numbers that nobody may rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {

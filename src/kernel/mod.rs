@@ -9,5 +9,5 @@ pub mod shader;
 pub use caps::Caps;
 pub use dispatch::{Binding, Dispatch, Kernel, Packed, WeightKey};
 pub(crate) use dispatch::{Identity, Iterations, looped, plain};
-pub use layout::{Layout, Order, Place};
+pub use layout::{Layout, Order, Place, Scalar};
 pub use shader::Shader;

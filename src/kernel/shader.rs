@@ -1,5 +1,6 @@
 //! A shader: a file of `shaders/` and the values of its declared constants. The only code that touches WGSL text.
 
+use super::Scalar;
 use crate::DType;
 use std::fmt;
 
@@ -8,8 +9,8 @@ use std::fmt;
 /// A file in `shaders/` is valid WGSL as it stands. A variant is the same file with other values of the
 /// constants that it declares: of an `override` ([`Shader::set`]), of a module-scope `const`, where WGSL wants a
 /// constant ([`Shader::tile`]), of another type ([`Shader::alias`]), with a tensor in a storage texture instead of a buffer
-/// ([`Shader::texture`]), with an output that takes the place of what is added to it ([`Shader::in_place`]), or for a part of a dispatch
-/// (a session's [`Slices`](crate::Slices)).
+/// ([`Shader::texture`]), with texels that are stored as another type (a [`Scalar`]), with an output that takes the place of what is
+/// added to it ([`Shader::in_place`]), or for a part of a dispatch (a session's [`Slices`](crate::Slices)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
     name: &'static str,
@@ -20,6 +21,7 @@ pub struct Shader {
     textures: Vec<&'static str>,
     aliases: Vec<(&'static str, &'static str)>,
     in_place: bool,
+    scalar: Scalar,
     ours: bool,
     guarded: bool,
     part: bool,
@@ -38,6 +40,10 @@ macro_rules! shader {
 
 pub(crate) use shader;
 
+/// What a `Texel` is: appended to every shader of this crate that declares a tensor of them.
+const TEXELS_F32: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel_f32.wgsl"));
+const TEXELS_F16: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel_f16.wgsl"));
+
 impl Shader {
     /// A shader whose entry point is `main`; `library` holds WGSL text with functions that it calls. wgpu guards its memory
     /// accesses and loops.
@@ -51,6 +57,7 @@ impl Shader {
             textures: Vec::new(),
             aliases: Vec::new(),
             in_place: false,
+            scalar: Scalar::F32,
             ours: false,
             guarded: true,
             part: false,
@@ -109,7 +116,22 @@ impl Shader {
         if numbers == DType::I32 { self.alias("Element", "i32") } else { self }
     }
 
-    /// Puts the tensor of that binding (`array<vec4<f32>>` in the file) into an `rgba32float` storage texture, if `yes`.
+    /// Stores its texels (`array<Texel>` in the file) as that type. What lies in a texture stays `f32`.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn stored_as(mut self, scalar: Scalar) -> Shader {
+        self.scalar = scalar;
+        self
+    }
+
+    /// Whether it has tensors of texels, whose numbers may be stored as another type.
+    #[doc(hidden)]
+    pub fn has_texels(&self) -> bool {
+        self.ours && self.source.contains("array<Texel>")
+    }
+
+    /// Puts the tensor of that binding (`array<Texel>` in the file, of weights `array<vec4<f32>>`) into an `rgba32float` storage
+    /// texture, if `yes`.
     /// The file reads or writes it only through its one-line function `load_NAME` or `store_NAME`.
     #[must_use]
     pub fn texture(mut self, name: &'static str, yes: bool) -> Shader {
@@ -170,7 +192,8 @@ impl Shader {
             rewrite(&format!("alias {name} ="), &|_| format!("alias {name} = {of};"));
         }
         for name in &self.textures {
-            let declared = |access: &str| format!("var<storage, {access}> {name}: array<vec4<f32>>;");
+            let element = if self.source.contains(&format!(" {name}: array<Texel>;")) { "Texel" } else { "vec4<f32>" };
+            let declared = |access: &str| format!("var<storage, {access}> {name}: array<{element}>;");
             if self.source.contains(&declared("read")) {
                 rewrite(&declared("read"), &|line| {
                     let texture = format!("var {name}: texture_storage_2d<rgba32float, read>;");
@@ -199,7 +222,7 @@ impl Shader {
             }
         }
         if self.in_place {
-            rewrite("fn load_residual(", &|line| line.replace(" residual[", " y["));
+            rewrite("fn load_residual(", &|line| line.replace("residual[", "y["));
         }
         let halves = self.aliases.iter().any(|&(_, of)| of == "f16");
         let mut text = if halves { "enable f16;\n".to_owned() } else { String::new() };
@@ -207,6 +230,13 @@ impl Shader {
         for part in self.library {
             text.push('\n');
             text.push_str(part);
+        }
+        if self.has_texels() {
+            text.push('\n');
+            text.push_str(match self.scalar {
+                Scalar::F32 => TEXELS_F32,
+                Scalar::F16 => TEXELS_F16,
+            });
         }
         if self.part {
             let whole = "{ return group.y * groups.x + group.x; }";
@@ -237,6 +267,9 @@ impl fmt::Display for Shader {
         }
         if self.in_place {
             f.write_str(" in place")?;
+        }
+        if self.scalar == Scalar::F16 {
+            f.write_str(" f16")?;
         }
         if self.part {
             f.write_str(" part")?;

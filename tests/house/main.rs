@@ -43,6 +43,10 @@ fn every_shader_is_named_by_an_operation() {
     let shaders = files("shaders", ".wgsl");
     for (path, _) in &shaders {
         let name = stem(path);
+        // What a texel is depends on how a value is stored: `Shader::wgsl` adds one of the two to whatever has texels.
+        if ["texel_f32", "texel_f16"].contains(&name.as_str()) {
+            continue;
+        }
         let named =
             if path.starts_with("shaders/lib/") { format!(", \"{name}\"") } else { format!("shader!(\"{name}\"") };
         let uses = ops.iter().flat_map(|(_, text)| text.lines()).filter(|line| line.contains("shader!("));

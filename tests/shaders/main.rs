@@ -7,7 +7,7 @@ mod wgsl;
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
-use shadernet::kernel::{Caps, Dispatch, Place, Shader};
+use shadernet::kernel::{Caps, Dispatch, Place, Scalar, Shader};
 use shadernet::measure::Peaks;
 use shadernet::models::{Network, all};
 use shadernet::plan::memory::SlotKind;
@@ -45,6 +45,49 @@ fn parse(name: &str, text: &str) -> Module {
 fn validate(name: &str, text: &str, module: &Module, capabilities: Capabilities) -> ModuleInfo {
     let validated = Validator::new(ValidationFlags::all(), capabilities).validate(module);
     validated.unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(text)))
+}
+
+/// What reads or writes a storage buffer other than the tensor's own line `fn load_NAME` or `fn store_NAME`: a shader's variants exchange
+/// these lines alone.
+fn accesses(text: &str, module: &Module) -> Vec<String> {
+    let functions =
+        module.functions.iter().map(|(_, function)| (function.name.as_deref().unwrap_or_default(), function));
+    let entries = module.entry_points.iter().map(|entry| (entry.name.as_str(), &entry.function));
+    let mut faults = BTreeSet::new();
+    for (name, function) in functions.chain(entries) {
+        let line = |line: &str| line.starts_with(&format!("fn {name}(")) && line.ends_with('}');
+        for (_, expression) in function.expressions.iter() {
+            let naga::Expression::GlobalVariable(global) = expression else { continue };
+            let global = &module.global_variables[*global];
+            let tensor = global.name.as_deref().unwrap_or_default();
+            let own = [format!("load_{tensor}"), format!("store_{tensor}")].contains(&name.to_owned());
+            if matches!(global.space, AddressSpace::Storage { .. }) && !(own && text.lines().any(line)) {
+                faults.insert(format!("`{name}` reads or writes `{tensor}`"));
+            }
+        }
+    }
+    faults.into_iter().collect()
+}
+
+#[test]
+fn what_goes_past_a_tensors_functions_is_found() {
+    let text = "
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+var<workgroup> tile: array<f32, 4>;
+fn load_x(i: u32) -> f32 { return x[i]; }
+fn load_y(i: u32) -> f32 { return x[i]; }
+fn store_y(i: u32, value: f32) {
+    y[i] = value;
+}
+fn other(x: vec4<f32>, i: u32) -> f32 { return x[i] + tile[i]; }
+@compute @workgroup_size(1)
+fn main() {
+    store_y(0u, load_x(0u) + load_y(0u) + other(vec4<f32>(), 1u));
+    y[1] = 2.0;
+}";
+    let faults = accesses(text, &parse("past", text));
+    assert_eq!(faults, ["`load_y` reads or writes `x`", "`main` reads or writes `y`", "`store_y` reads or writes `y`"]);
 }
 
 /// The arguments of each `shader!(..)` in the crate: a shader's name, then those of the library files that it calls.
@@ -86,6 +129,9 @@ fn every_file_is_valid_as_it_stands() {
             assert!(numbers || whole, "{name} numbers its workgroups by `linear`");
             standing += 1;
         }
+        if text.contains("array<Texel>") {
+            text.push_str(&read(&root("shaders/lib/texel_f32.wgsl")));
+        }
         // Functions of a library file may call those about NaN.
         if library
             && name != "nan"
@@ -95,7 +141,12 @@ fn every_file_is_valid_as_it_stands() {
         }
         let module = parse(name, &text);
         validate(name, &text, &module, Capabilities::all());
-        let faults = [wgsl::faults(&text), uniform::faults(&text, &module)].concat();
+        let mut faults = [wgsl::faults(&text), uniform::faults(&text, &module)].concat();
+        // What measures a device needs its accesses as they are, and what reads and writes the host's textures is no step of a plan:
+        // neither has variants that store a value otherwise.
+        if !["probe_", "texture_"].iter().any(|start| name.starts_with(start)) {
+            faults.extend(accesses(&text, &module));
+        }
         assert!(faults.is_empty(), "{name}: {faults:#?}");
         let computing = module.entry_points.iter().filter(|entry| entry.stage == ShaderStage::Compute);
         let computing: Vec<&str> = computing.map(|entry| entry.name.as_str()).collect();
@@ -236,14 +287,27 @@ fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
     module
 }
 
+/// What a shader declares whose tensors lie in a texture.
+const TEXTURE: &str = "texture_storage_2d";
+
 fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMap<Shader, Declared>) {
     let mut dispatch = |dispatch: &Dispatch, resources: &[Resource]| {
         let name = dispatch.shader.to_string();
         assert!(!dispatch.shader.is_guarded(), "{which}: `ops::is_ours` doesn't know the operation of {name}");
-        let declared = seen.entry(dispatch.shader.clone()).or_insert_with(|| {
-            let module = validated(&dispatch.shader, capabilities);
-            declared(&name, &module)
-        });
+        if !seen.contains_key(&dispatch.shader) {
+            let of_f32 = declared(&name, &validated(&dispatch.shader, capabilities));
+            // What lies in a texture stays f32.
+            if dispatch.shader.has_texels() && !dispatch.shader.wgsl().contains(TEXTURE) {
+                let halves = dispatch.shader.clone().stored_as(Scalar::F16);
+                // All of WebGPU has it; of wgpu's adapters some for OpenGL ES lack it (`DownlevelFlags::SHADER_F16_IN_F32`).
+                let converts = capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+                let of_f16 = declared(&name, &validated(&halves, converts));
+                assert_eq!(of_f16.bindings, of_f32.bindings, "{which}: the bindings of {halves}");
+                seen.insert(halves, of_f16);
+            }
+            seen.insert(dispatch.shader.clone(), of_f32);
+        }
+        let declared = &seen[&dispatch.shader];
         assert_eq!(declared.bindings, planned(plan, resources), "{which}: the bindings of {name}");
         let (wanted, given) = (declared.bytes, dispatch.params.len());
         assert!(wanted <= given, "{which}: {name} declares {wanted} bytes of Params, {given} are given");
@@ -274,6 +338,7 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
     });
     let graphs: Vec<(String, Graph)> = networks.chain(tables).map(|(name, graph)| (name, graph.fused())).collect();
     let mut names = BTreeSet::new();
+    let mut halves = BTreeSet::new();
     // The portable kernels make do with what every device has.
     for (caps, capabilities) in [(Caps::portable(), Capabilities::empty()), (Caps::llvmpipe(), Capabilities::all())] {
         let mut seen = HashMap::new();
@@ -283,6 +348,8 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
                 check(&format!("{name} at batch {batch}"), &plan, capabilities, &mut seen);
             }
         }
+        let of_f16 = seen.keys().filter(|shader| shader.to_string().contains(" f16"));
+        halves.extend(of_f16.map(|shader| shader.name().to_owned()));
         names.extend(seen.into_keys().map(|shader| shader.name().to_owned()));
     }
     // What measures a device is in no plan, nor what reads and writes textures.
@@ -294,6 +361,13 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         names, named,
         "every shader of the crate is in one of these plans, or measures, or has to do with textures"
     );
+    let texels = files("shaders", "wgsl").into_iter().filter(|file| {
+        let text = read(file);
+        text.contains("array<Texel>") && !text.contains(TEXTURE)
+    });
+    let texels =
+        texels.map(|file| file.file_stem().and_then(|name| name.to_str()).expect("a name in ASCII").to_owned());
+    assert_eq!(halves, texels.collect(), "every file that stores texels is valid with f16s too");
 }
 
 #[test]

@@ -1,0 +1,4 @@
+// A texel as it is stored: four f32s.
+alias Texel = vec4<f32>;
+fn from_texel(stored: Texel) -> vec4<f32> { return stored; }
+fn to_texel(value: vec4<f32>) -> Texel { return value; }
