@@ -1,8 +1,9 @@
 //! A dispatch and a kernel: what an operation lowers to.
 
 use super::params::{Encoder, Member, Params, Unfit};
-use super::{Caps, Layout, Place, Shader};
+use super::{Caps, Layout, Place, Scalar, Shader};
 use crate::error::ErrorKind;
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -271,6 +272,49 @@ impl Kernel {
     pub(crate) fn updated(&self) -> Option<usize> {
         let mut bindings = self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
         bindings.find_map(|binding| if let &Binding::Update(i) = binding { Some(i) } else { None })
+    }
+
+    /// Returns this kernel with its values stored as `scalar`, as far as they are texels; `None` if one of its shaders has texels that must
+    /// stay `f32`: in rows, in a texture, or in scratch memory.
+    pub(crate) fn stored_as(&self, scalar: Scalar) -> Option<Kernel> {
+        let mut kernel = self.clone();
+        if kernel.dispatches.is_empty() {
+            for layout in kernel.reads.iter_mut().chain(&mut kernel.writes) {
+                *layout = layout.stored_as(scalar)?;
+            }
+            return Some(kernel);
+        }
+        // Inputs and outputs that some shader takes for texels, and the others.
+        let (mut texels, mut plain) = (HashSet::new(), HashSet::new());
+        for dispatch in &kernel.dispatches {
+            for (i, binding) in dispatch.bindings.iter().enumerate() {
+                let is_of_texels = dispatch.shader.is_of_texels(i + 1);
+                let port = match *binding {
+                    Binding::Input(i) | Binding::Residual(i) => (true, i),
+                    Binding::Output(i) => (false, i),
+                    // It is the input that it updates, too.
+                    Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } if is_of_texels => return None,
+                    Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } => continue,
+                };
+                if is_of_texels { texels.insert(port) } else { plain.insert(port) };
+            }
+        }
+        if texels.is_empty() || !texels.is_disjoint(&plain) {
+            return None;
+        }
+        for (is_input, i) in texels {
+            let layout = if is_input { &mut kernel.reads[i] } else { &mut kernel.writes[i] };
+            *layout = layout.stored_as(scalar)?;
+        }
+        for dispatch in &mut kernel.dispatches {
+            dispatch.shader = dispatch.shader.clone().stored_as(scalar);
+        }
+        Some(kernel)
+    }
+
+    /// Returns true if some value is stored as anything but `f32`s.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.reads.iter().chain(&self.writes).any(|layout| layout.scalar != Scalar::F32)
     }
 
     /// The same kernel with another rank.

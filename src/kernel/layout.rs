@@ -33,27 +33,46 @@ pub enum Scalar {
     F16,
 }
 
-/// The order and the place of a value. The padding lanes of a `vec4` hold finite numbers that nobody may rely on.
+impl Scalar {
+    /// The bytes of one number.
+    pub const fn bytes(self) -> u64 {
+        match self {
+            Scalar::F32 => 4,
+            Scalar::F16 => 2,
+        }
+    }
+}
+
+/// The order of a value's elements, the memory that holds it, and how each number is stored. The components that pad a `vec4` hold
+/// finite numbers that nobody may rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     /// The order of the elements.
     pub order: Order,
     /// Where they are.
     pub place: Place,
+    /// How each is stored. `F16` is for `vec4`s in buffers: [`Order::Rows`] and textures are `F32`.
+    pub scalar: Scalar,
 }
 
 impl Layout {
     /// Row-major in a buffer.
-    pub const ROWS: Layout = Layout { order: Order::Rows, place: Place::Buffer };
+    pub const ROWS: Layout = Layout { order: Order::Rows, place: Place::Buffer, scalar: Scalar::F32 };
 
     /// Channels last, in `place`.
     pub const fn channels(place: Place) -> Layout {
-        Layout { order: Order::Channels, place }
+        Layout { order: Order::Channels, place, scalar: Scalar::F32 }
     }
 
     /// Row-major with the last dimension in `vec4`s, in `place`.
     pub const fn packed(place: Place) -> Layout {
-        Layout { order: Order::Packed, place }
+        Layout { order: Order::Packed, place, scalar: Scalar::F32 }
+    }
+
+    /// Returns this layout with numbers stored as `scalar`; `None` where only `f32`s are stored.
+    pub fn stored_as(self, scalar: Scalar) -> Option<Layout> {
+        let any = self.order != Order::Rows && self.place == Place::Buffer;
+        (any || scalar == Scalar::F32).then_some(Layout { scalar, ..self })
     }
 
     /// The value as an image of `vec4` texels: (rows, texels in a row). `Rows` counts four elements a texel.
@@ -80,12 +99,12 @@ impl Layout {
     /// The bytes that the value takes.
     pub fn bytes(self, shape: &Shape) -> u64 {
         let (rows, width) = self.texels(shape);
-        16u64.saturating_mul(rows as u64).saturating_mul(width as u64)
+        (4 * self.scalar.bytes()).saturating_mul(rows as u64).saturating_mul(width as u64)
     }
 
     /// Whether a value laid out like this has the very bytes that it would have in `other`.
     pub fn same_bytes(self, other: Layout, shape: &Shape) -> bool {
-        if self.place != other.place {
+        if (self.place, self.scalar) != (other.place, other.scalar) {
             return false;
         }
         let last = shape.last().copied().unwrap_or(1);

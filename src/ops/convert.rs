@@ -16,13 +16,13 @@ params! {
     }
 }
 
-/// A dispatch that writes input 0, which lies as `from`, to output 0 as `to`. Between two orders of `vec4`s there is none:
-/// the way goes through rows.
+/// A dispatch that writes input 0, which lies as `from`, to output 0 as `to`. Between two orders of `vec4`s, and between `vec4`s that are
+/// stored differently, there is none: the way goes through rows.
 pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatch> {
-    let (name, vec4s) = match (from.order, to.order) {
-        (a, b) if a == b => (shader!("copy", "index"), to),
-        (Order::Rows, _) => (shader!("pack", "index"), to),
-        (_, Order::Rows) => (shader!("unpack", "index"), from),
+    let (shader, vec4s) = match (from.order, to.order) {
+        (a, b) if a == b && from.scalar == to.scalar => (shader!("copy", "index"), to),
+        (Order::Rows, Order::Packed | Order::Channels) => (shader!("pack", "index"), to),
+        (Order::Packed | Order::Channels, Order::Rows) => (shader!("unpack", "index"), from),
         _ => return None,
     };
     let (rows, width) = vec4s.texels(shape);
@@ -31,7 +31,8 @@ pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatc
         _ => Image { n: rows, c: shape.last().copied().unwrap_or(1), h: 1, w: 1 },
     };
     let params = Params { rows, width, c: image.c, h: image.h, w: image.w };
-    let shader = name.texture("x", from.place == Place::Texture).texture("y", to.place == Place::Texture);
+    let shader = shader.stored_as(vec4s.scalar);
+    let shader = shader.texture("x", from.place == Place::Texture).texture("y", to.place == Place::Texture);
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
     Some(Dispatch::for_each(shader, &params, bindings, rows * width))
 }

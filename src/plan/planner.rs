@@ -11,7 +11,7 @@ use super::{Choices, Plan, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io};
 use crate::graph::{Graph, Node, Source, Value};
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, Scalar};
 use crate::ops::convert::convert;
 use crate::ops::is_ours;
 use crate::{DType, Shape};
@@ -28,6 +28,12 @@ impl Plan {
     /// The same, with the kernels that somebody has chosen among those that could serve alike. What depends on a graph's layouts
     /// is the planner's choice all the same.
     pub fn with_choices(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices) -> Result<Plan> {
+        Plan::stored_as(graph, batch, caps, choices, Scalar::F32)
+    }
+
+    /// The same with the numbers of values stored as `scalar`, where kernels can do that. It isn't finished: few operations can.
+    #[doc(hidden)]
+    pub fn stored_as(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices, scalar: Scalar) -> Result<Plan> {
         if graph.outputs().is_empty() {
             return Err(ErrorKind::argument("outputs", "at least one", 0).into());
         }
@@ -44,6 +50,7 @@ impl Plan {
             graph,
             caps,
             choices,
+            scalar,
             shapes: &shapes,
             readers: HashMap::new(),
             held: HashMap::new(),
@@ -173,6 +180,8 @@ struct Planner<'a> {
     graph: &'a Graph,
     caps: &'a Caps,
     choices: &'a Choices,
+    /// How the numbers of values are stored, where kernels can do that.
+    scalar: Scalar,
     shapes: &'a [Shape],
     /// The nodes that read each value.
     readers: HashMap<Value, Vec<usize>>,
@@ -244,6 +253,10 @@ impl Planner<'_> {
         let alone = joined.is_none();
         let kernels = joined.map_or_else(|| node.op.kernels(&io, self.caps), Ok);
         let mut kernels = kernels.map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        if self.scalar != Scalar::F32 {
+            let narrow: Vec<Kernel> = kernels.iter().filter_map(|kernel| kernel.stored_as(self.scalar)).collect();
+            kernels.extend(narrow);
+        }
         let fewest = kernels.iter().map(Kernel::iterations).min().unwrap_or(0);
         kernels.retain(|kernel| kernel.ends_on(self.caps));
         if kernels.is_empty() && fewest > 0 {
@@ -259,7 +272,7 @@ impl Planner<'_> {
             .iter()
             .enumerate()
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
-            .min_by_key(|(i, kernel)| (kernel.rank, self.converted(kernel, &node), *i))
+            .min_by_key(|(i, kernel)| (kernel.rank, !kernel.is_narrow(), self.converted(kernel, &node), *i))
             .map(|(i, _)| i)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
         // A view has no shader that others could take the place of.

@@ -11,6 +11,12 @@ pub fn random(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor {
     Tensor::new(shape, data)
 }
 
+/// The same numbers rounded to `f16`: what a kernel that stores its values so can read exactly.
+pub fn halves(tensor: &Tensor) -> Tensor {
+    let rounded = tensor.data.iter().map(|&value| half::f16::from_f32(value).to_f32());
+    Tensor { data: rounded.collect(), ..tensor.clone() }
+}
+
 /// The same, with every 31st a thousand times as large.
 pub fn outliers(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor {
     let mut tensor = random(seed, shape);

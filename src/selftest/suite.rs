@@ -8,7 +8,7 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::only::Only;
 use crate::graph::op::Io;
 use crate::graph::{Graph, Input, Value};
-use crate::kernel::{Caps, Kernel, Layout};
+use crate::kernel::{Caps, Kernel, Layout, Scalar};
 use crate::{Context, DType, Data, Model, Plan, Shape};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -26,6 +26,10 @@ pub enum Tolerance {
     /// A sum of so many products, in whatever order.
     Reduction(usize),
 }
+
+/// What a kernel that stores its values as `F16` may be off by beside that, relative to each result: one unit in the last place, since
+/// drivers may round to the nearest number or towards zero; and the smallest `f16`.
+const HALF: [f64; 2] = [1.0 / 1024.0, 1.0 / 16_777_216.0];
 
 impl Tolerance {
     fn relative(self) -> f64 {
@@ -47,6 +51,8 @@ pub struct Suite<'a> {
     /// Whether kernels lose their last workgroup.
     pub(super) sabotage: bool,
     all_variants: Cell<bool>,
+    /// How kernels store their values.
+    scalar: Cell<Scalar>,
     /// If cases may be refused: how many were.
     refused: Option<Cell<usize>>,
     found: RefCell<Found>,
@@ -74,7 +80,15 @@ impl<'a> Suite<'a> {
     /// A suite that runs cases on these tiers; on none, it only collects their graphs.
     pub fn new(tiers: &'a [Tier]) -> Suite<'a> {
         let all_variants = Cell::new(false);
-        Suite { tiers, every: 1, sabotage: false, all_variants, refused: None, found: RefCell::default() }
+        Suite {
+            tiers,
+            every: 1,
+            sabotage: false,
+            all_variants,
+            scalar: Cell::default(),
+            refused: None,
+            found: RefCell::default(),
+        }
     }
 
     /// Counts cases that these tiers refuse as refused, not as failed, and runs only every n-th case.
@@ -113,6 +127,14 @@ impl<'a> Suite<'a> {
         let before = self.all_variants.replace(true);
         cases(self);
         self.all_variants.set(before);
+    }
+
+    /// Runs these cases by the kernels that can store their values as `F16`, of single operations only. Inputs must be
+    /// [rounded](super::cases::halves) to that.
+    pub fn in_halves(&self, cases: impl FnOnce(&Suite)) {
+        self.scalar.set(Scalar::F16);
+        cases(self);
+        self.scalar.set(Scalar::F32);
     }
 
     /// Whether the next case is to be run.
@@ -155,7 +177,8 @@ impl<'a> Suite<'a> {
         let inputs: Vec<Data> = inputs.iter().map(|input| data(input)).collect();
         let mut seen: Vec<String> = Vec::new();
         for tier in self.tiers {
-            let variants = match variants(graph, tier.context.caps(), self.all_variants.get(), self.sabotage) {
+            let change = Change { sabotage: self.sabotage, scalar: self.scalar.get() };
+            let variants = match variants(graph, tier.context.caps(), self.all_variants.get(), change) {
                 Ok(variants) => variants,
                 Err(error) => {
                     match &self.refused {
@@ -167,14 +190,15 @@ impl<'a> Suite<'a> {
             };
             if variants.is_empty() {
                 let run = Run { tier, case, kernel: "as planned" };
-                self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance);
+                self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, [0.0; 2]);
             }
             for (kernel, graph) in &variants {
                 let identity = identity(kernel);
                 if !seen.contains(&identity) {
                     let which = kernel.dispatches.first().map_or("a view".into(), |first| first.shader.to_string());
                     let run = Run { tier, case, kernel: &which };
-                    self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance);
+                    let rounding = if kernel.is_narrow() { HALF } else { [0.0; 2] };
+                    self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, rounding);
                     seen.push(identity);
                 }
             }
@@ -230,7 +254,7 @@ impl<'a> Suite<'a> {
             if let Ok(plan) = Plan::new(&graph.fused(), 1, tier.context.caps()) {
                 self.count(&run, &plan);
             }
-            self.judge(&run, alike(tier, &frames), expected, tolerance);
+            self.judge(&run, alike(tier, &frames), expected, tolerance, [0.0; 2]);
         }
     }
 
@@ -257,14 +281,21 @@ impl<'a> Suite<'a> {
         self.found.borrow_mut().kernels.extend(shaders);
     }
 
-    fn judge(&self, run: &Run, outputs: Result<Vec<Data>, String>, expected: &[&Tensor], tolerance: Tolerance) {
+    fn judge(
+        &self,
+        run: &Run,
+        outputs: Result<Vec<Data>, String>,
+        expected: &[&Tensor],
+        tolerance: Tolerance,
+        rounding: [f64; 2],
+    ) {
         let outputs = match outputs {
             Ok(outputs) if outputs.len() == expected.len() => outputs,
             Ok(outputs) => return self.fail(run, format!("{} outputs, wanted {}", outputs.len(), expected.len())),
             Err(problem) => return self.fail(run, problem),
         };
         for (output, expected) in outputs.iter().zip(expected) {
-            match compare(output, expected, tolerance) {
+            match compare(output, expected, tolerance, rounding) {
                 Ok(worst) => {
                     let mut found = self.found.borrow_mut();
                     found.worst = found.worst.max(worst);
@@ -312,8 +343,9 @@ fn others(own: &Data, guarded: &Data) -> usize {
     }
 }
 
-/// The largest error as a part of what is tolerated; or where there is a greater one.
-fn compare(output: &Data, expected: &Tensor, tolerance: Tolerance) -> Result<f64, String> {
+/// Returns the largest error as a part of the tolerated one; or the place of a greater error. `rounding` is tolerated beside `tolerance`: a
+/// part of each result, and a constant.
+fn compare(output: &Data, expected: &Tensor, tolerance: Tolerance, rounding: [f64; 2]) -> Result<f64, String> {
     if output.dtype() != expected.dtype {
         return Err(format!("its elements are {}, wanted {}", output.dtype(), expected.dtype));
     }
@@ -323,23 +355,27 @@ fn compare(output: &Data, expected: &Tensor, tolerance: Tolerance) -> Result<f64
     }
     let finite = expected.data.iter().filter(|value| value.is_finite());
     let largest = finite.fold(0.0, |most: f64, &value| most.max(f64::from(value).abs()));
-    let allowed = tolerance.relative() * largest;
+    let allowed = |want: f32| {
+        let rounded = if want.is_finite() { rounding[0] * f64::from(want).abs() + rounding[1] } else { 0.0 };
+        tolerance.relative() * largest + rounded
+    };
     let off = |got: f32, want: f32| match (got, want) {
         _ if got == want || (got.is_nan() && want.is_nan()) => 0.0,
         _ if got.is_finite() && want.is_finite() => (f64::from(got) - f64::from(want)).abs(),
         _ => f64::INFINITY,
     };
     let pairs = || got.iter().zip(&expected.data).map(|(&got, &want)| (got, want, off(got, want)));
-    let bad = |&(_, _, off): &(f32, f32, f64)| off > allowed;
+    let bad = |&(_, want, off): &(f32, f32, f64)| off > allowed(want);
     if let Some((i, (got, want, _))) = pairs().enumerate().find(|(_, pair)| bad(pair)) {
         let strides = Shape::from(expected.shape.clone()).strides();
         let index: Vec<usize> = strides.iter().zip(&expected.shape).map(|(stride, size)| i / stride % size).collect();
         let (of, many) = (&expected.shape, pairs().filter(bad).count());
         return Err(format!(
-            "at {index:?} of {of:?} got {got}, wanted {want} (within {allowed:.3e}); {many} such elements"
+            "at {index:?} of {of:?} got {got}, wanted {want} (within {:.3e}); {many} such elements",
+            allowed(want)
         ));
     }
-    Ok(pairs().map(|(_, _, off)| if off > 0.0 { off / allowed } else { 0.0 }).fold(0.0, f64::max))
+    Ok(pairs().map(|(_, want, off)| if off > 0.0 { off / allowed(want) } else { 0.0 }).fold(0.0, f64::max))
 }
 
 /// True if the device has textures as large as the kernel's values and runs its loops to their end, and only `f32`s lie otherwise
@@ -354,7 +390,7 @@ fn fits(kernel: &Kernel, dtypes: &[DType], io: &Io, caps: &Caps) -> bool {
 
 /// The graph once for each kernel that its operation has on such a device, if it is a single operation on its inputs; of
 /// kernels with the same shaders and layouts the first only, unless `all` are wanted.
-fn variants(graph: &Graph, caps: &Caps, all: bool, sabotage: bool) -> Result<Vec<(Kernel, Graph)>> {
+fn variants(graph: &Graph, caps: &Caps, all: bool, change: Change) -> Result<Vec<(Kernel, Graph)>> {
     let fused = graph.fused();
     let [node] = fused.nodes() else { return Ok(Vec::new()) };
     let inputs: Vec<Value> = fused.inputs().iter().map(|input| input.value).collect();
@@ -365,7 +401,8 @@ fn variants(graph: &Graph, caps: &Caps, all: bool, sabotage: bool) -> Result<Vec
     fused.visit(1, |node, io| {
         let offered = node.op.kernels(io, caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
         let dtypes: Vec<DType> = node.inputs.iter().chain(&node.outputs).map(|&value| fused.dtype(value)).collect();
-        kernels = offered.into_iter().enumerate().filter(|(_, kernel)| fits(kernel, &dtypes, io, caps)).collect();
+        let offered = offered.into_iter().enumerate().filter(|(_, kernel)| fits(kernel, &dtypes, io, caps));
+        kernels = offered.filter_map(|(i, kernel)| Some((i, change.stored(kernel)?))).collect();
         Ok(())
     })?;
     if !all {
@@ -380,7 +417,7 @@ fn variants(graph: &Graph, caps: &Caps, all: bool, sabotage: bool) -> Result<Vec
     if kernels.is_empty() {
         return Err(ErrorKind::Unsupported("none of its kernels fits".into()).at(node.op.name(), &node.name));
     }
-    let change = if sabotage { lose_a_workgroup } else { |_: &mut Kernel| () };
+    let change = change.function();
     let only = |kernel: usize| -> Result<Graph> {
         let mut graph = Graph::new();
         let own = |input: &Input| graph.typed_input(input.name.clone(), input.dtype, input.shape.clone());
@@ -398,8 +435,38 @@ fn variants(graph: &Graph, caps: &Caps, all: bool, sabotage: bool) -> Result<Vec
     kernels.into_iter().map(|(i, kernel)| Ok((kernel, only(i)?))).collect()
 }
 
+/// What becomes of kernels before they are run.
+#[derive(Clone, Copy)]
+struct Change {
+    sabotage: bool,
+    scalar: Scalar,
+}
+
+impl Change {
+    /// Returns a kernel with its values stored as is wanted, if it can.
+    fn stored(self, kernel: Kernel) -> Option<Kernel> {
+        if self.scalar == Scalar::F32 { Some(kernel) } else { kernel.stored_as(self.scalar) }
+    }
+
+    fn function(self) -> fn(&mut Kernel) {
+        match (self.sabotage, self.scalar) {
+            (false, Scalar::F32) => |_| (),
+            (true, Scalar::F32) => lose_a_workgroup,
+            (false, Scalar::F16) => store_halves,
+            (true, Scalar::F16) => |kernel| {
+                store_halves(kernel);
+                lose_a_workgroup(kernel);
+            },
+        }
+    }
+}
+
 fn lose_a_workgroup(kernel: &mut Kernel) {
     kernel.dispatches.iter_mut().for_each(|dispatch| dispatch.workgroups[0] -= 1);
+}
+
+fn store_halves(kernel: &mut Kernel) {
+    *kernel = kernel.stored_as(Scalar::F16).expect("only kernels that can are run so");
 }
 
 /// What kernels have in common that differ in constants only.

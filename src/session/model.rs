@@ -7,7 +7,7 @@ use crate::gpu::Context;
 use crate::gpu::memory::Memory;
 use crate::gpu::pipeline::parallel;
 use crate::graph::Input;
-use crate::kernel::{Identity, Packed};
+use crate::kernel::{Identity, Packed, Scalar};
 use crate::plan::{Choices, Plan, Port, Resource};
 use crate::shape::BATCH;
 use std::collections::HashMap;
@@ -64,13 +64,13 @@ impl Model {
     ///
     /// An error for another batch than 1 if the graph's sizes are fixed: no first size is [`BATCH`].
     pub fn session(&self, batch: usize) -> Result<Session> {
-        self.make(batch, None, self.context.choices())
+        self.make(batch, None, self.context.choices(), Scalar::F32)
     }
 
     /// The same with these kernels, as far as the network has such problems, instead of those that the context
     /// [knows](Context::choices).
     pub fn session_with(&self, batch: usize, choices: &Choices) -> Result<Session> {
-        self.make(batch, None, choices)
+        self.make(batch, None, choices, Scalar::F32)
     }
 
     /// The same off this thread, so that nothing waits for the compilation of pipelines and the upload of weights: on a thread that
@@ -102,12 +102,24 @@ impl Model {
     ///
     /// An error if the states' names and shapes differ.
     pub fn session_sharing(&self, batch: usize, other: &Session) -> Result<Session> {
-        self.make(batch, Some(other), self.context.choices())
+        self.make(batch, Some(other), self.context.choices(), Scalar::F32)
     }
 
-    fn make(&self, batch: usize, other: Option<&Session>, choices: &Choices) -> Result<Session> {
+    /// The same with the numbers of values stored as `scalar`, where kernels can do that. It isn't finished: few operations can.
+    #[doc(hidden)]
+    pub fn session_stored_as(&self, batch: usize, scalar: Scalar) -> Result<Session> {
+        self.make(batch, None, self.context.choices(), scalar)
+    }
+
+    fn make(
+        &self,
+        batch: usize,
+        other: Option<&Session>,
+        choices: &Choices,
+        scalar: Scalar,
+    ) -> Result<Session> {
         let graph = self.graph(batch)?;
-        let plan = Plan::with_choices(&graph, batch, self.context.caps(), choices)?;
+        let plan = Plan::stored_as(&graph, batch, self.context.caps(), choices, scalar)?;
         if let Some(other) = other {
             if self.context.device() != other.context.device() {
                 return Err(ErrorKind::argument("other", "a session on the same device", "another device's").into());

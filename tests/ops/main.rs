@@ -29,6 +29,7 @@ mod glu;
 mod goldens;
 mod grid_sample;
 mod group_norm;
+mod halves;
 mod harness;
 mod index_select;
 mod instance_norm;

@@ -1,7 +1,7 @@
 use crate::ops::Activation;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{as_image, graph, halves, random};
 use crate::selftest::reference::{self, Tensor, maximum, minimum};
 
 /// The cases.
@@ -12,6 +12,7 @@ pub fn cases(t: &Suite) {
     any_rank(t);
     after_another_operation(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
 }
 
 type Reference = fn(&Tensor) -> Tensor;
@@ -58,6 +59,14 @@ fn every_function_in_every_layout(t: &Suite) {
     for (activation, reference, tolerance) in ALL {
         let graph = graph(&[&x], |graph, x| graph.activation(x[0], activation));
         t.check("images", &graph, &[&x], &reference(&x), tolerance);
+    }
+}
+
+fn stored_as_halves(t: &Suite) {
+    for (activation, reference, tolerance) in ALL.into_iter().step_by(4) {
+        let x = halves(&values(&[2, 5, 3, 7]));
+        let graph = graph(&[&x], |graph, x| graph.activation(x[0], activation));
+        t.check(&format!("{activation:?} of halves"), &graph, &[&x], &reference(&x), tolerance);
     }
 }
 

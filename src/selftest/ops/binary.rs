@@ -2,7 +2,7 @@ use crate::DType;
 use crate::ops::{Activation, Binary, BinaryKind};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, outliers, random};
+use crate::selftest::cases::{as_image, graph, halves, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
 pub fn maximum(a: &Tensor, b: &Tensor) -> Tensor {
@@ -62,6 +62,7 @@ pub fn cases(t: &Suite) {
     integers(t);
     integers_that_overflow(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
 }
 
 type Reference = fn(&Tensor, &Tensor) -> Tensor;
@@ -87,6 +88,14 @@ fn every_kind_in_every_layout(t: &Suite) {
         let (a, b) = (outliers(1, [2, 5, 3, 7]), divisor(&[2, 5, 3, 7]));
         let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
         t.check("one shape", &graph, &[&a, &b], &reference(&a, &b), Tolerance::Elementwise);
+    }
+}
+
+fn stored_as_halves(t: &Suite) {
+    for (kind, reference) in KINDS {
+        let (a, b) = (halves(&random(1, [2, 5, 3, 7])), halves(&divisor(&[2, 5, 3, 7])));
+        let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
+        t.check("halves", &graph, &[&a, &b], &reference(&a, &b), Tolerance::Elementwise);
     }
 }
 

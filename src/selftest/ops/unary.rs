@@ -1,6 +1,6 @@
 use crate::DType;
 use crate::ops::{Conv2d, Unary};
-use crate::selftest::cases::{as_image, constant, graph, random};
+use crate::selftest::cases::{as_image, constant, graph, halves, random};
 use crate::selftest::reference::{Tensor, erf};
 use crate::selftest::{Suite, Tolerance};
 
@@ -72,6 +72,7 @@ pub fn cases(t: &Suite) {
     padding_stays_finite(t);
     every_exponent(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
 }
 
 /// Within ±8, or positive where a function wants that.
@@ -95,6 +96,19 @@ fn every_function_in_every_layout(t: &Suite) {
     for (function, tolerance) in ALL.into_iter().filter(|(function, _)| *function != Unary::BitNot) {
         check(t, "images", function, &values(function, &[2, 5, 3, 7]), tolerance);
     }
+}
+
+fn stored_as_halves(t: &Suite) {
+    for (function, tolerance) in [
+        (Unary::Neg, Tolerance::Exact),
+        (Unary::Sqrt, Tolerance::Elementwise),
+        (Unary::Exp, Tolerance::Transcendental),
+    ] {
+        check(t, "images of halves", function, &halves(&values(function, &[2, 5, 3, 7])), tolerance);
+    }
+    let x = halves(&values(Unary::Neg, &[2, 5, 3, 7]));
+    let graph = graph(&[&x], |graph, x| graph.unary(x[0], Unary::Neg));
+    t.check_not_finite("halves", &graph, &[&x], |x| unary(x[0], Unary::Neg), Tolerance::Exact);
 }
 
 fn any_rank(t: &Suite) {

@@ -5,7 +5,7 @@ use super::activation::ALL;
 use crate::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, graph, outliers, random};
+use crate::selftest::cases::{as_image, constant, graph, halves, outliers, random};
 use crate::selftest::reference::{self, Conv, Tensor};
 use crate::{Constant, Graph, Result, Value};
 
@@ -30,6 +30,7 @@ pub fn cases(t: &Suite) {
     too_large_for_a_texture(t);
     shared_weights(t);
     long_loops(t);
+    t.in_halves(stored_as_halves);
 }
 
 #[derive(Clone, Copy)]
@@ -89,6 +90,19 @@ impl Case {
         let x = random(1, self.x);
         let graph = graph(&[&x], |graph, x| graph.conv2d(x[0], self.op(true)));
         t.check(self.name, &graph, &[&x], &self.reference(&x, true), Tolerance::Reduction(self.terms()));
+    }
+}
+
+fn stored_as_halves(t: &Suite) {
+    let cases = [
+        Case { name: "65 pixels, 65 channels of halves", x: [1, 5, 5, 13], out: 65, ..PLAIN },
+        Case { name: "3x3 of halves", x: [2, 7, 13, 11], out: 5, ..SAME },
+        Case { name: "depthwise 3x3 of halves", x: [2, 7, 13, 11], out: 7, groups: 7, ..SAME },
+    ];
+    for case in cases {
+        let x = halves(&random(1, case.x));
+        let graph = graph(&[&x], |graph, x| graph.conv2d(x[0], case.op(true)));
+        t.check(case.name, &graph, &[&x], &case.reference(&x, true), Tolerance::Reduction(case.terms()));
     }
 }
 

@@ -5,7 +5,7 @@ use crate::DType;
 use crate::ops::{Activation, Conv2d, Pool1d, Pool2d, PoolKind};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, graph, graph_of, outliers, random};
+use crate::selftest::cases::{as_image, constant, graph, graph_of, halves, outliers, random};
 use crate::selftest::reference::{self, Pool, Tensor};
 
 /// The cases.
@@ -31,6 +31,7 @@ pub fn cases(t: &Suite) {
     volumes::cases(t);
     long_loops(t);
     not_finite::cases(t);
+    t.in_halves(stored_as_halves);
 }
 
 /// What an operation on images makes of signals, `[N, C, L]`.
@@ -125,6 +126,14 @@ fn op(pool: &Pool) -> Pool2d {
         .dilations(pool.dilation)
         .ceil_mode(pool.ceil_mode)
         .count_include_pad(pool.count_include_pad)
+}
+
+fn stored_as_halves(t: &Suite) {
+    for pool in [MAX, Pool { padding: [1; 2], ..MAX }, AVERAGE] {
+        let x = halves(&random(1, [2, 5, 9, 7]));
+        let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], op(&pool)));
+        t.check("halves", &graph, &[&x], &reference::pool2d(&x, &pool), Tolerance::Reduction(9));
+    }
 }
 
 /// Negative numbers, so that a padding of zero, where it shouldn't count, would show.

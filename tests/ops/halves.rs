@@ -1,0 +1,67 @@
+//! Values stored as halves from end to end: planner, memory, session. So far elementwise operations, convolutions and max pooling can.
+
+use crate::harness::tiers;
+use shadernet::kernel::{Caps, Scalar};
+use shadernet::ops::{Conv2d, PaddingMode, Pool2d, PoolKind, Unary};
+use shadernet::plan::{Choices, Plan};
+use shadernet::selftest::cases::{constant, halves, random};
+use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
+use shadernet::{BATCH, Graph, Model};
+
+const CHANNELS: usize = 24;
+const SIZE: usize = 32;
+
+/// A 1x1 convolution with ReLU, a max pooling, a second 1x1 convolution with a residual, an absolute value.
+fn network() -> Graph {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, CHANNELS, SIZE, SIZE]);
+    let conv = |seed| Conv2d::new(constant(&random(seed, [CHANNELS, CHANNELS, 1, 1])), Some(constant(&random(9, [CHANNELS]))));
+    let y = graph.conv2d(x, conv(2)).and_then(|y| graph.relu(y)).expect("its shapes fit");
+    let pooled = graph.pool2d(y, Pool2d::new(PoolKind::Max, 2)).expect("its shapes fit");
+    let y = graph.conv2d(pooled, conv(3)).expect("its shapes fit");
+    let y = graph.sum(y, pooled).and_then(|y| graph.unary(y, Unary::Abs)).expect("its shapes fit");
+    graph.output("y", y);
+    graph
+}
+
+fn expected(x: &Tensor) -> Tensor {
+    let conv = Conv { stride: [1; 2], padding: [0; 4], dilation: [1; 2], groups: 1, mode: PaddingMode::Zeros };
+    let bias = random(9, [CHANNELS]);
+    let conv = |x: &Tensor, seed| reference::conv2d(x, &random(seed, [CHANNELS, CHANNELS, 1, 1]), Some(&bias), &conv);
+    let pool = Pool {
+        max: true,
+        size: [2; 2],
+        stride: [2; 2],
+        padding: [0; 2],
+        dilation: [1; 2],
+        ceil_mode: false,
+        count_include_pad: true,
+    };
+    let pooled = reference::pool2d(&reference::relu(&conv(x, 2)), &pool);
+    reference::add(&conv(&pooled, 3), &pooled).map(f64::abs)
+}
+
+#[test]
+fn a_network_computes_the_same_in_half_of_the_memory() {
+    let x = halves(&random(1, [2, CHANNELS, SIZE, SIZE]));
+    let expected = expected(&x);
+    let largest = expected.data.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+    for tier in tiers() {
+        let model = Model::new(&tier.context, &network()).unwrap_or_else(|error| panic!("{}: {error}", tier.name));
+        let session = model.session_stored_as(2, Scalar::F16).unwrap_or_else(|error| panic!("{}: {error}", tier.name));
+        let got = session.run_blocking(&[&x.data]).unwrap_or_else(|error| panic!("{}: {error}", tier.name));
+        let off = got[0].to_f32().iter().zip(&expected.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // Four values are rounded to 11 bits, one after the other.
+        assert!(off < 4.0 * largest / 1024.0, "{}: off by {off}, of {largest}\n{}", tier.name, session.plan());
+        assert!(off > 0.0, "{}: nothing was rounded\n{}", tier.name, session.plan());
+    }
+}
+
+#[test]
+fn the_plan_takes_half_of_the_memory() {
+    let graph = network().fused();
+    let plan = |scalar| Plan::stored_as(&graph, 2, &Caps::portable(), &Choices::new(), scalar).expect("it is small");
+    let [whole, half] = [Scalar::F32, Scalar::F16].map(plan);
+    assert!(half.peak_bytes() * 2 <= whole.peak_bytes(), "{whole}\n{half}");
+    assert!(half.to_string().contains(" f16"), "{half}");
+}
