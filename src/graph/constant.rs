@@ -1,7 +1,7 @@
 //! A constant tensor: weights, with values that are produced when they are wanted.
 
 use crate::dtype::{Elements, IntType};
-use crate::kernel::{Packed, Place, WeightKey};
+use crate::kernel::{Prepacked, Storage, WeightKey};
 use crate::{DType, Data, Shape};
 use std::fmt;
 use std::sync::Arc;
@@ -160,7 +160,7 @@ impl Constant {
     }
 
     /// Its values as operations read those of any other tensor: row-major in a buffer, the bits of what isn't an `f32`.
-    pub(crate) fn rows(&self) -> Packed {
+    pub(crate) fn rows(&self) -> Prepacked {
         let texels = self.shape.elements().div_ceil(4).max(1);
         let constant = self.clone();
         let values = move || {
@@ -172,7 +172,7 @@ impl Constant {
             values.resize(texels * 4, 0.0);
             values
         };
-        Packed::new(WeightKey::new("rows").constants([Some(self.id)]), Place::Buffer, (1, texels), values)
+        Prepacked::new(WeightKey::new("rows").constants([Some(self.id)]), Storage::Buffer, (1, texels), values)
     }
 
     /// Its values, row-major.

@@ -1,7 +1,7 @@
 //! A dispatch and a kernel: what an operation lowers to.
 
 use super::params::{Encoder, Member, Params, Unfit};
-use super::{Caps, Layout, Place, Scalar, Shader};
+use super::{Caps, Layout, Scalar, Shader, Storage};
 use crate::error::ErrorKind;
 use std::collections::HashSet;
 use std::fmt;
@@ -120,7 +120,7 @@ pub enum Binding {
     /// dispatch begins, and the output's when the last one ends. Where nothing is written the input's values stay.
     Update(usize),
     /// Weights, packed once at load.
-    Weight(Packed),
+    Weight(Prepacked),
     /// What one dispatch of a kernel leaves for the next: a buffer that lives for this step only.
     Scratch {
         /// Which one of the kernel's.
@@ -178,26 +178,26 @@ impl WeightKey {
 
 /// Weights in the form that a kernel reads, made once and shared by all the sessions of a model.
 #[derive(Clone)]
-pub struct Packed {
-    /// Names the content: two `Packed` with the same key, place and texels hold the same bytes.
+pub struct Prepacked {
+    /// Names the content: two `Prepacked` with the same key, storage and texels hold the same bytes.
     pub key: WeightKey,
     /// Buffer or texture.
-    pub place: Place,
+    pub storage: Storage,
     /// (rows, texels in a row) of `vec4`s.
     pub texels: (usize, usize),
     /// Makes the content, row by row: `f32`s, or the bits of something else.
     pub values: Arc<dyn Fn() -> Vec<f32> + Send + Sync>,
 }
 
-impl Packed {
+impl Prepacked {
     /// Weights whose content `values` makes, row by row: `f32`s, or the bits of something else.
     pub fn new(
         key: WeightKey,
-        place: Place,
+        storage: Storage,
         texels: (usize, usize),
         values: impl Fn() -> Vec<f32> + Send + Sync + 'static,
-    ) -> Packed {
-        Packed { key, place, texels, values: Arc::new(values) }
+    ) -> Prepacked {
+        Prepacked { key, storage, texels, values: Arc::new(values) }
     }
 
     /// The bytes on the device.
@@ -207,24 +207,24 @@ impl Packed {
 
     /// Returns what tells them from all others of a model.
     pub(crate) fn identity(&self) -> Identity {
-        (self.key.clone(), self.place, self.texels)
+        (self.key.clone(), self.storage, self.texels)
     }
 }
 
 /// What tells weights from all others of a model.
-pub(crate) type Identity = (WeightKey, Place, (usize, usize));
+pub(crate) type Identity = (WeightKey, Storage, (usize, usize));
 
-impl fmt::Debug for Packed {
+impl fmt::Debug for Prepacked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Packed({:?}, {:?}, {:?})", self.key, self.place, self.texels)
+        write!(f, "Prepacked({:?}, {:?}, {:?})", self.key, self.storage, self.texels)
     }
 }
 
 /// One way to compute an operation: the layouts that it reads and writes, and its dispatches.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// How good it is on this device: the planner takes the lowest rank, then the fewest converted bytes.
-    pub rank: u8,
+    /// The preference on this device, 0 first. Among kernels of one priority the planner takes the one that converts the fewest bytes.
+    pub priority: u8,
     /// The layout that each input must have.
     pub reads: Vec<Layout>,
     /// The layout of each output.
@@ -236,12 +236,12 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel of one dispatch and one output.
     pub fn new(reads: Vec<Layout>, writes: Layout, dispatch: Dispatch) -> Kernel {
-        Kernel { rank: 0, reads, writes: vec![writes], dispatches: vec![dispatch] }
+        Kernel { priority: 0, reads, writes: vec![writes], dispatches: vec![dispatch] }
     }
 
     /// The output is the input's bytes.
     pub fn view(reads: Layout, writes: Layout) -> Kernel {
-        Kernel { rank: 0, reads: vec![reads], writes: vec![writes], dispatches: Vec::new() }
+        Kernel { priority: 0, reads: vec![reads], writes: vec![writes], dispatches: Vec::new() }
     }
 
     /// What tells it from others that compute the same: its shaders, in order. In how many dispatches one of them is split doesn't
@@ -296,7 +296,11 @@ impl Kernel {
                     Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } if is_of_texels => return None,
                     Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } => continue,
                 };
-                if is_of_texels { texels.insert(port) } else { plain.insert(port) };
+                if is_of_texels {
+                    texels.insert(port)
+                } else {
+                    plain.insert(port)
+                };
             }
         }
         if texels.is_empty() || !texels.is_disjoint(&plain) {
@@ -317,10 +321,10 @@ impl Kernel {
         self.reads.iter().chain(&self.writes).any(|layout| layout.scalar != Scalar::F32)
     }
 
-    /// The same kernel with another rank.
+    /// Returns the same kernel with another priority.
     #[must_use]
-    pub fn rank(mut self, rank: u8) -> Kernel {
-        self.rank = rank;
+    pub fn priority(mut self, priority: u8) -> Kernel {
+        self.priority = priority;
         self
     }
 }

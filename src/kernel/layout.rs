@@ -9,14 +9,14 @@ pub enum Order {
     /// Row-major, one `f32` after the other: what the API takes and gives.
     Rows,
     /// Row-major, the last dimension in `vec4`s (the last one padded).
-    Packed,
+    RowsVec4,
     /// `[N, C, H, W]` as N, H, W, C, the channels in `vec4`s (the last one padded): every convolution's order.
     Channels,
 }
 
 /// Where a value lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Storage {
     /// A storage buffer.
     Buffer,
     /// An `rgba32float` storage texture.
@@ -50,28 +50,28 @@ pub struct Layout {
     /// The order of the elements.
     pub order: Order,
     /// Where they are.
-    pub place: Place,
+    pub storage: Storage,
     /// How each is stored. `F16` is for `vec4`s in buffers: [`Order::Rows`] and textures are `F32`.
     pub scalar: Scalar,
 }
 
 impl Layout {
     /// Row-major in a buffer.
-    pub const ROWS: Layout = Layout { order: Order::Rows, place: Place::Buffer, scalar: Scalar::F32 };
+    pub const ROWS: Layout = Layout { order: Order::Rows, storage: Storage::Buffer, scalar: Scalar::F32 };
 
     /// Channels last, in `place`.
-    pub const fn channels(place: Place) -> Layout {
-        Layout { order: Order::Channels, place, scalar: Scalar::F32 }
+    pub const fn channels(storage: Storage) -> Layout {
+        Layout { order: Order::Channels, storage, scalar: Scalar::F32 }
     }
 
     /// Row-major with the last dimension in `vec4`s, in `place`.
-    pub const fn packed(place: Place) -> Layout {
-        Layout { order: Order::Packed, place, scalar: Scalar::F32 }
+    pub const fn rows_vec4(storage: Storage) -> Layout {
+        Layout { order: Order::RowsVec4, storage, scalar: Scalar::F32 }
     }
 
     /// Returns this layout with numbers stored as `scalar`; `None` where only `f32`s are stored.
     pub fn stored_as(self, scalar: Scalar) -> Option<Layout> {
-        let any = self.order != Order::Rows && self.place == Place::Buffer;
+        let any = self.order != Order::Rows && self.storage == Storage::Buffer;
         (any || scalar == Scalar::F32).then_some(Layout { scalar, ..self })
     }
 
@@ -79,7 +79,7 @@ impl Layout {
     pub fn texels(self, shape: &Shape) -> (usize, usize) {
         match self.order {
             Order::Rows => (1, shape.elements().div_ceil(4)),
-            Order::Packed => {
+            Order::RowsVec4 => {
                 let last = shape.last().copied().unwrap_or(1);
                 (shape.elements() / last.max(1), last.div_ceil(4))
             }
@@ -93,7 +93,7 @@ impl Layout {
     /// Whether a device has textures as large as such a value needs.
     pub fn fits(self, shape: &Shape, caps: &Caps) -> bool {
         let (rows, width) = self.texels(shape);
-        self.place == Place::Buffer || rows.max(width) <= caps.max_texture as usize
+        self.storage == Storage::Buffer || rows.max(width) <= caps.max_texture as usize
     }
 
     /// The bytes that the value takes.
@@ -104,7 +104,7 @@ impl Layout {
 
     /// Whether a value laid out like this has the very bytes that it would have in `other`.
     pub fn same_bytes(self, other: Layout, shape: &Shape) -> bool {
-        if (self.place, self.scalar) != (other.place, other.scalar) {
+        if (self.storage, self.scalar) != (other.storage, other.scalar) {
             return false;
         }
         let last = shape.last().copied().unwrap_or(1);
@@ -112,7 +112,7 @@ impl Layout {
         let flat_image = h * w == 1;
         match (self.order, other.order) {
             (a, b) if a == b => true,
-            (Order::Rows, Order::Packed) | (Order::Packed, Order::Rows) => last % 4 == 0,
+            (Order::Rows, Order::RowsVec4) | (Order::RowsVec4, Order::Rows) => last % 4 == 0,
             (Order::Rows, Order::Channels) | (Order::Channels, Order::Rows) => flat_image && c % 4 == 0,
             _ => shape.len() == 2,
         }

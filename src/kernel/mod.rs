@@ -7,7 +7,7 @@ pub mod params;
 pub mod shader;
 
 pub use caps::Caps;
-pub use dispatch::{Binding, Dispatch, Kernel, Packed, WeightKey};
+pub use dispatch::{Binding, Dispatch, Kernel, Prepacked, WeightKey};
 pub(crate) use dispatch::{Identity, Iterations, looped, plain};
-pub use layout::{Layout, Order, Place, Scalar};
+pub use layout::{Layout, Order, Scalar, Storage};
 pub use shader::Shader;

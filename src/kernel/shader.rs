@@ -133,8 +133,7 @@ impl Shader {
     /// Returns true if the tensor of a binding, counted from 1, is an array of texels.
     pub(crate) fn is_of_texels(&self, binding: usize) -> bool {
         let start = format!("@group(0) @binding({binding}) ");
-        self.has_texels()
-            && self.source.lines().any(|line| line.starts_with(&start) && line.ends_with("array<Texel>;"))
+        self.has_texels() && self.source.lines().any(|line| line.starts_with(&start) && line.ends_with("array<Texel>;"))
     }
 
     /// Puts the tensor of that binding (`array<Texel>` in the file, of weights `array<vec4<f32>>`) into an `rgba32float` storage

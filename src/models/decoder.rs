@@ -40,7 +40,7 @@ pub struct Decoder {
 
 /// Whether the tokens are a whole text, or follow others.
 #[derive(Clone, Copy)]
-enum Place {
+enum Storage {
     Start,
     /// After as many tokens as this value says.
     After(Value),
@@ -74,7 +74,7 @@ impl Decoder {
         let mut graph = Graph::new();
         let tokens = graph.typed_input("tokens", DType::I32, [BATCH, length]);
         let place =
-            if cached { Place::After(graph.typed_input("position", DType::I32, [BATCH])) } else { Place::Start };
+            if cached { Storage::After(graph.typed_input("position", DType::I32, [BATCH])) } else { Storage::Start };
         let embedding = weights.get("model.embed_tokens.weight", [self.vocab_size, self.hidden_size])?;
         let mut net = Layers { graph: &mut graph, weights };
         let mut x = net.named("model.embed_tokens", |graph| graph.embedding(tokens, embedding.clone()))?;
@@ -91,7 +91,7 @@ impl Decoder {
         Ok(graph)
     }
 
-    fn block(&self, net: &mut Layers, x: Value, name: &str, place: Place) -> Result<Value> {
+    fn block(&self, net: &mut Layers, x: Value, name: &str, place: Storage) -> Result<Value> {
         let y = self.norm(net, x, &format!("{name}.input_layernorm"))?;
         let y = self.attention(net, y, &format!("{name}.self_attn"), place)?;
         let x = net.graph.sum(x, y)?;
@@ -103,7 +103,7 @@ impl Decoder {
         net.graph.sum(x, y)
     }
 
-    fn attention(&self, net: &mut Layers, x: Value, name: &str, place: Place) -> Result<Value> {
+    fn attention(&self, net: &mut Layers, x: Value, name: &str, place: Storage) -> Result<Value> {
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         let kv_size = self.hidden_size / heads * kv_heads;
         let q = self.project(net, x, &format!("{name}.q_proj"), self.hidden_size)?;
@@ -113,12 +113,12 @@ impl Decoder {
         let attention = Attention::new().heads(heads, kv_heads).is_causal(true);
         let graph = &mut *net.graph;
         let y = match place {
-            Place::Start => {
+            Storage::Start => {
                 let (q, k) =
                     (graph.rotary_embedding(&[q], turn(heads))?, graph.rotary_embedding(&[k], turn(kv_heads))?);
                 graph.attention(&[q, k, v], attention)?
             }
-            Place::After(position) => {
+            Storage::After(position) => {
                 let q = graph.rotary_embedding(&[q, position], turn(heads).cached())?;
                 let k = graph.rotary_embedding(&[k, position], turn(kv_heads).cached())?;
                 let cache = [BATCH, self.max_position_embeddings, kv_size];

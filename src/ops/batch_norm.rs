@@ -1,13 +1,13 @@
 //! Batch norm with running statistics. A convolution before it takes it in; standing alone it is one pass.
 
 use super::activation::{Activation, ActivationParams, code};
-use super::image_places;
+use super::image_storage;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
@@ -62,7 +62,7 @@ impl BatchNorm2d {
     }
 
     /// A row of scales and a row of shifts.
-    fn pack(&self, c4: usize) -> Packed {
+    fn pack(&self, c4: usize) -> Prepacked {
         let norm = self.clone();
         let values = move || {
             let mut values = vec![0.0; 8 * c4];
@@ -73,7 +73,7 @@ impl BatchNorm2d {
         };
         let ids = [&self.weight, &self.bias, &self.mean, &self.var].map(|constant| Some(constant.id()));
         let key = WeightKey::new("batch norm").constants(ids).number(self.eps);
-        Packed::new(key, Place::Buffer, (2, c4), values)
+        Prepacked::new(key, Storage::Buffer, (2, c4), values)
     }
 }
 
@@ -111,7 +111,7 @@ impl Op for BatchNorm2d {
                 spatial: x[2..].iter().product(),
                 activation: ActivationParams::of(self.activation),
             };
-            let texture = layout.place == Place::Texture;
+            let texture = layout.storage == Storage::Texture;
             let shader = shader!("batch_norm", "activation", "index", "nan")
                 .set("ROWS", layout == Layout::ROWS)
                 .set("ACTIVATION", code(self.activation))
@@ -124,7 +124,7 @@ impl Op for BatchNorm2d {
         if x.len() == 5 {
             return Ok(vec![kernel(Layout::ROWS)]);
         }
-        Ok(image_places(caps).iter().map(|&place| kernel(Layout::channels(place))).collect())
+        Ok(image_storage(caps).iter().map(|&storage| kernel(Layout::channels(storage))).collect())
     }
 
     /// Scale and shift, into which the statistics are folded at load, and the activation.

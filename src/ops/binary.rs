@@ -1,14 +1,14 @@
 //! Elementwise arithmetic on two tensors, with broadcasting.
 
 use super::activation::{Activation, ActivationParams, code};
-use super::image_places;
+use super::image_storage;
 use super::strided::walks;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
 use crate::kernel::layout::Image;
 use crate::kernel::params::{self, params};
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Place, Shader};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Shader, Storage};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
@@ -172,7 +172,7 @@ impl Binary {
         };
         let shader =
             self.finish(shader!("binary", "arithmetic", "activation", "index", "nan").set("BROADCAST", a != b));
-        let texture = layout.place == Place::Texture;
+        let texture = layout.storage == Storage::Texture;
         let shader = ["a", "b", "y"].iter().fold(shader, |shader, name| shader.texture(name, texture));
         let dispatch = Dispatch::for_each(shader, &params, bindings(), rows * width);
         Kernel::new(vec![layout; 2], layout, dispatch)
@@ -270,10 +270,10 @@ impl Op for Binary {
         let (a, b) = (&io.inputs[0], &io.inputs[1]);
         let mut layouts = Vec::new();
         if a == b || (a.len() == 4 && b.len() == 4 && a[1] == b[1]) {
-            layouts.extend(image_places(caps).iter().map(|&place| Layout::channels(place)));
+            layouts.extend(image_storage(caps).iter().map(|&storage| Layout::channels(storage)));
         }
         if a == b {
-            layouts.extend([Layout::ROWS, Layout::packed(Place::Buffer)]);
+            layouts.extend([Layout::ROWS, Layout::rows_vec4(Storage::Buffer)]);
         }
         // 0 / 0 in the padding of a texel would be NaN, and padding must be finite.
         let finite = !matches!(self.kind, BinaryKind::Div | BinaryKind::Pow | BinaryKind::Mod | BinaryKind::Fmod);

@@ -6,13 +6,13 @@ use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
 use super::separable::Separable;
 use super::window::{Window, expect_countable};
-use super::{BatchNorm2d, PaddingMode, image_places};
+use super::{BatchNorm2d, PaddingMode, image_storage};
 use crate::Shape;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
-use crate::kernel::{Caps, Kernel, Layout, Packed, Place, WeightKey};
+use crate::kernel::{Caps, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::shape::expect_rank;
 use std::ops::Range;
 
@@ -85,7 +85,7 @@ impl Filters {
     }
 
     /// Blocks of `4 out4` output channels of one group each: of a block the filters, [tap][channel][out4] texels, and the bias.
-    pub(crate) fn pack(&self, out4: usize, blocks: Range<usize>) -> Packed {
+    pub(crate) fn pack(&self, out4: usize, blocks: Range<usize>) -> Prepacked {
         let (weight, bias, group_out) = (self.weight.clone(), self.bias.clone(), self.group_out());
         let taps: usize = weight.shape()[2..].iter().product();
         let k = taps * weight.shape()[1];
@@ -110,7 +110,7 @@ impl Filters {
             }
             to
         };
-        Packed::new(key, Place::Buffer, texels, values)
+        Prepacked::new(key, Storage::Buffer, texels, values)
     }
 
     pub(crate) fn parameters(&self) -> Vec<&Constant> {
@@ -209,8 +209,10 @@ impl Conv {
 
     pub(crate) fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let Some(depthwise) = self.depthwise(io) else { return self.gemm(io).kernels(caps) };
-        let each = image_places(caps).iter().enumerate();
-        Ok(each.filter_map(|(rank, &place)| Some(depthwise.kernel(place, caps)?.rank(rank as u8))).collect())
+        let each = image_storage(caps).iter().enumerate();
+        Ok(each
+            .filter_map(|(priority, &storage)| Some(depthwise.kernel(storage, caps)?.priority(priority as u8)))
+            .collect())
     }
 
     /// The kernels that compute this convolution and the next one, if there are some that pay.

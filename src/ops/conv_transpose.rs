@@ -3,7 +3,7 @@
 use super::activation::ActivationParams;
 use super::conv::{Filters, kernel_size};
 use super::gemm::{chunks, mixed, span4};
-use super::image_places;
+use super::image_storage;
 use super::part::{Loops, Part};
 use super::window::{MOST, expect_window, reach};
 use crate::Shape;
@@ -13,7 +13,7 @@ use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
 use std::ops::Range;
 
 /// A transposed convolution over images or, where `weight` has three dimensions, over lines. All as `[vertical, horizontal]`.
@@ -80,19 +80,19 @@ impl ConvTranspose {
 
     pub(crate) fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let mut kernels = Vec::new();
-        for (rank, &place) in image_places(caps).iter().enumerate() {
-            kernels.extend(self.kernel(io, place, caps)?.map(|kernel| kernel.rank(rank as u8)));
+        for (priority, &storage) in image_storage(caps).iter().enumerate() {
+            kernels.extend(self.kernel(io, storage, caps)?.map(|kernel| kernel.priority(priority as u8)));
         }
         Ok(kernels)
     }
 
     /// The kernel that keeps everything in `place`, if it can.
-    fn kernel(&self, io: &Io, place: Place, caps: &Caps) -> Result<Option<Kernel>, ErrorKind> {
+    fn kernel(&self, io: &Io, storage: Storage, caps: &Caps) -> Result<Option<Kernel>, ErrorKind> {
         // The pixels of an invocation, as the shader has it.
         const PIXELS: usize = 4;
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
         let Filters { groups, epilogue, .. } = self.filters;
-        let texture = place == Place::Texture;
+        let texture = storage == Storage::Texture;
         let kernel = kernel_size(&self.filters.weight);
         let filters = Packing {
             taps: kernel[0] * kernel[1],
@@ -101,9 +101,9 @@ impl ConvTranspose {
             span4: span4(x.c, y.c, groups, 4),
             depthwise: groups == x.c && groups == y.c,
         };
-        let chunks: Vec<(usize, usize)> = match place {
-            Place::Texture => vec![(0, y.c4())],
-            Place::Buffer => chunks(caps, 4, filters.rows() * filters.columns(1) * 16, y.c4())?.collect(),
+        let chunks: Vec<(usize, usize)> = match storage {
+            Storage::Texture => vec![(0, y.c4())],
+            Storage::Buffer => chunks(caps, 4, filters.rows() * filters.columns(1) * 16, y.c4())?.collect(),
         };
         if texture && filters.rows().max(filters.columns(y.c4())) > caps.max_texture as usize {
             return Ok(None);
@@ -149,18 +149,18 @@ impl ConvTranspose {
                 activation: ActivationParams::of(epilogue.activation),
                 part,
             };
-            let weight = Binding::Weight(self.pack(filters, first..first + width, place));
+            let weight = Binding::Weight(self.pack(filters, first..first + width, storage));
             let bindings = vec![Binding::Input(0), weight, epilogue.binding(), Binding::Output(0)];
             Dispatch::for_each(shader.clone(), &params, bindings, count).iterations(iterations)
         };
-        let layout = Layout::channels(place);
+        let layout = Layout::channels(storage);
         let dispatches = chunks.into_iter().flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
         let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part)).collect();
-        Ok(Some(Kernel { rank: 0, reads: vec![layout; epilogue.inputs()], writes: vec![layout], dispatches }))
+        Ok(Some(Kernel { priority: 0, reads: vec![layout; epilogue.inputs()], writes: vec![layout], dispatches }))
     }
 
     /// Rows of texels of some output channels, four each: a row for each tap and texel of input channels, then the bias.
-    fn pack(&self, packing: Packing, outputs: Range<usize>, place: Place) -> Packed {
+    fn pack(&self, packing: Packing, outputs: Range<usize>, storage: Storage) -> Prepacked {
         let Packing { taps, group_in, group_out, span4, depthwise } = packing;
         let (weight, bias) = (self.filters.weight.clone(), self.filters.bias.clone());
         let bias_id = bias.as_ref().map(Constant::id);
@@ -191,7 +191,7 @@ impl ConvTranspose {
             }
             to
         };
-        Packed::new(key, place, texels, values)
+        Prepacked::new(key, storage, texels, values)
     }
 
     /// Each weight meets each pixel of one input channel once.

@@ -11,7 +11,7 @@ use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::{Graph, Shape, Value};
 use std::ops::Range;
 
@@ -110,7 +110,7 @@ impl ConvTranspose3d {
     }
 
     /// Blocks of 4 output channels of one group each: of a block the filters, [tap][channel] texels, and the bias.
-    fn pack(&self, group_in: usize, blocks: Range<usize>) -> Packed {
+    fn pack(&self, group_in: usize, blocks: Range<usize>) -> Prepacked {
         let (weight, bias) = (self.filters.weight.clone(), self.filters.bias.clone());
         let group_out = weight.shape()[1];
         let taps: usize = self.kernel_size().iter().product();
@@ -134,7 +134,7 @@ impl ConvTranspose3d {
             }
             to
         };
-        Packed::new(key, Place::Buffer, texels, values)
+        Prepacked::new(key, Storage::Buffer, texels, values)
     }
 }
 
@@ -194,7 +194,7 @@ impl Op for ConvTranspose3d {
         let dispatches = chunks.flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
         let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part));
         let reads = vec![Layout::ROWS; epilogue.inputs()];
-        Ok(vec![Kernel { rank: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
+        Ok(vec![Kernel { priority: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
     }
 
     /// Each weight meets each pixel of one input channel once.

@@ -4,7 +4,7 @@ use crate::Shape;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Dispatch, Layout, Order, Place};
+use crate::kernel::{Binding, Dispatch, Layout, Order, Storage};
 
 params! {
     struct Params {
@@ -21,8 +21,8 @@ params! {
 pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatch> {
     let (shader, vec4s) = match (from.order, to.order) {
         (a, b) if a == b && from.scalar == to.scalar => (shader!("copy", "index"), to),
-        (Order::Rows, Order::Packed | Order::Channels) => (shader!("pack", "index"), to),
-        (Order::Packed | Order::Channels, Order::Rows) => (shader!("unpack", "index"), from),
+        (Order::Rows, Order::RowsVec4 | Order::Channels) => (shader!("pack", "index"), to),
+        (Order::RowsVec4 | Order::Channels, Order::Rows) => (shader!("unpack", "index"), from),
         _ => return None,
     };
     let (rows, width) = vec4s.texels(shape);
@@ -32,7 +32,7 @@ pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatc
     };
     let params = Params { rows, width, c: image.c, h: image.h, w: image.w };
     let shader = shader.stored_as(vec4s.scalar);
-    let shader = shader.texture("x", from.place == Place::Texture).texture("y", to.place == Place::Texture);
+    let shader = shader.texture("x", from.storage == Storage::Texture).texture("y", to.storage == Storage::Texture);
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
     Some(Dispatch::for_each(shader, &params, bindings, rows * width))
 }

@@ -7,7 +7,7 @@ use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
 
 /// A convolution of as many groups as channels, in and out.
 pub(crate) struct Depthwise<'a> {
@@ -37,8 +37,8 @@ params! {
 
 impl Depthwise<'_> {
     /// The kernel that keeps everything in `place`, if it can.
-    pub(crate) fn kernel(&self, place: Place, caps: &Caps) -> Option<Kernel> {
-        let texture = place == Place::Texture;
+    pub(crate) fn kernel(&self, storage: Storage, caps: &Caps) -> Option<Kernel> {
+        let texture = storage == Storage::Texture;
         // With textures the padding is what lies outside, and the shader divides pixel numbers in f32.
         if texture && (!caps.zero_outside_textures || self.y.n * self.y.h * self.y.w >= 1 << 24) {
             return None;
@@ -86,15 +86,15 @@ impl Depthwise<'_> {
         }
         let shader = ["x", "w", "residual", "y"].iter().fold(shader, |shader, name| shader.texture(name, texture));
         let shader = self.epilogue.of(shader.set("TEXTURE", texture).set("LANES", lanes as u32));
-        let weight = Binding::Weight(self.pack(place));
+        let weight = Binding::Weight(self.pack(storage));
         let bindings = vec![Binding::Input(0), weight, self.epilogue.binding(), Binding::Output(0)];
-        let reads = vec![Layout::channels(place); self.epilogue.inputs()];
+        let reads = vec![Layout::channels(storage); self.epilogue.inputs()];
         let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(lanes));
-        Some(Kernel::new(reads, Layout::channels(place), dispatch))
+        Some(Kernel::new(reads, Layout::channels(storage), dispatch))
     }
 
     /// Rows of `c4` texels: the taps, then the bias.
-    pub(crate) fn pack(&self, place: Place) -> Packed {
+    pub(crate) fn pack(&self, storage: Storage) -> Prepacked {
         let (weight, bias, channels) = (self.weight.clone(), self.bias.cloned(), self.x.c);
         let taps = self.window.size[0] * self.window.size[1];
         let width = self.x.c4();
@@ -112,6 +112,6 @@ impl Depthwise<'_> {
             }
             to
         };
-        Packed::new(key, place, (taps + 1, width), values)
+        Prepacked::new(key, storage, (taps + 1, width), values)
     }
 }

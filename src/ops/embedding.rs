@@ -4,7 +4,7 @@ use super::index_select::{places, select, wide};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
-use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
@@ -33,7 +33,7 @@ impl Embedding {
     }
 
     /// Some of the rows.
-    fn pack(&self, rows: Range<usize>, length: usize) -> Packed {
+    fn pack(&self, rows: Range<usize>, length: usize) -> Prepacked {
         let texels = (rows.len() * length).div_ceil(4);
         let key = WeightKey::new("embedding").constants([Some(self.weight.id())]).sizes([rows.start, rows.end]);
         let weight = self.weight.clone();
@@ -42,7 +42,7 @@ impl Embedding {
             values.resize(texels * 4, 0.0);
             values
         };
-        Packed::new(key, Place::Buffer, (1, texels), values)
+        Prepacked::new(key, Storage::Buffer, (1, texels), values)
     }
 }
 
@@ -76,7 +76,7 @@ impl Op for Embedding {
             select(weight, 0, io, length, size, rows)
         };
         let dispatches = (0..size).step_by(rows).map(part).collect();
-        Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS], dispatches }])
+        Ok(vec![Kernel { priority: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS], dispatches }])
     }
 
     fn parameters(&self) -> Vec<&Constant> {

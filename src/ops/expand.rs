@@ -1,7 +1,7 @@
 //! Repetition along dimensions of size 1.
 
 use super::binary::eight;
-use super::image_places;
+use super::image_storage;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
@@ -96,8 +96,8 @@ impl Op for ExpandAs {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         // However the second lies, it need not be converted.
-        let places = image_places(caps).iter();
-        let layouts = places.flat_map(|&place| [Layout::channels(place), Layout::packed(place)]);
+        let places = image_storage(caps).iter();
+        let layouts = places.flat_map(|&storage| [Layout::channels(storage), Layout::rows_vec4(storage)]);
         layouts.chain([Layout::ROWS]).map(|like| kernel(io, vec![Layout::ROWS, like])).collect()
     }
 

@@ -1,13 +1,13 @@
 //! Gated linear units: one half of a tensor decides how much of the other passes.
 
 use super::activation::{Activation, ActivationParams, code};
-use super::image_places;
+use super::image_storage;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Storage};
 use crate::{Graph, Shape, Value};
 
 /// What becomes of the halves a and b. (Shazeer 2020, <https://arxiv.org/abs/2002.05202>)
@@ -85,7 +85,7 @@ impl Glu {
     fn kernel(&self, y: &Shape, layout: Layout, halves: Halves, half: usize) -> Kernel {
         let (rows, width) = match (halves, layout.texels(y)) {
             // In a buffer rows follow each other, and a half may be many.
-            (Halves::Texels, (rows, width)) if layout.place == Place::Buffer => (1, rows * width),
+            (Halves::Texels, (rows, width)) if layout.storage == Storage::Buffer => (1, rows * width),
             (_, size) => size,
         };
         let activation = Some(self.activation());
@@ -94,8 +94,9 @@ impl Glu {
             .set("ACTIVATION", code(activation))
             .set("SECOND", self.kind == GluKind::Glu)
             .set("HALVES", halves as u32);
-        let shader =
-            ["a", "b", "y"].iter().fold(shader, |shader, name| shader.texture(name, layout.place == Place::Texture));
+        let shader = ["a", "b", "y"]
+            .iter()
+            .fold(shader, |shader, name| shader.texture(name, layout.storage == Storage::Texture));
         let inputs = if self.axis.is_some() { [0, 0] } else { [0, 1] };
         let bindings = vec![Binding::Input(inputs[0]), Binding::Input(inputs[1]), Binding::Output(0)];
         let dispatch = Dispatch::for_each(shader, &params, bindings, rows * width);
@@ -134,8 +135,8 @@ impl Op for Glu {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let y = &io.outputs[0];
-        let places = image_places(caps).iter().copied();
-        let layouts = places.flat_map(|place| [Layout::channels(place), Layout::packed(place)]);
+        let places = image_storage(caps).iter().copied();
+        let layouts = places.flat_map(|storage| [Layout::channels(storage), Layout::rows_vec4(storage)]);
         let Some(axis) = self.axis else {
             let layouts = layouts.chain([Layout::ROWS]);
             return Ok(layouts.map(|layout| self.kernel(y, layout, Halves::Inputs, 0)).collect());
@@ -154,7 +155,7 @@ impl Op for Glu {
                 return Some(self.kernel(y, layout, halves.0, halves.1));
             }
             // Whole rows of texels; a texture has no order across its rows.
-            let across = layout == Layout::packed(Place::Buffer);
+            let across = layout == Layout::rows_vec4(Storage::Buffer);
             across.then(|| self.kernel(y, layout, Halves::Texels, half / c * c.div_ceil(4)))
         });
         let mut kernels: Vec<Kernel> = kernels.collect();

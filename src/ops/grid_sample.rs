@@ -1,13 +1,13 @@
 //! Sampling of images and volumes at places that another tensor gives.
 
-use super::image_places;
+use super::image_storage;
 use super::pool::volume;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
@@ -161,17 +161,17 @@ impl Op for GridSample {
             padding: self.padding_mode as u32,
             align_corners: self.align_corners.into(),
         };
-        let kernel = |&place: &Place| {
-            let texture = place == Place::Texture;
+        let kernel = |&storage: &Storage| {
+            let texture = storage == Storage::Texture;
             let shader = shader!("grid_sample", "index", "taps", "grid", "nan")
                 .set("TAPS", self.taps())
                 .texture("x", texture)
                 .texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
             let dispatch = Dispatch::for_each(shader, &params, bindings, count);
-            Kernel::new(vec![Layout::channels(place), Layout::ROWS], Layout::channels(place), dispatch)
+            Kernel::new(vec![Layout::channels(storage), Layout::ROWS], Layout::channels(storage), dispatch)
         };
-        Ok(image_places(caps).iter().map(kernel).collect())
+        Ok(image_storage(caps).iter().map(kernel).collect())
     }
 
     /// A weighted sum of taps; where they lie and what they weigh isn't counted.

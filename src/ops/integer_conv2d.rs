@@ -6,8 +6,8 @@ use super::window::{Window, expect_countable};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
-use crate::kernel::layout::Image;
 use crate::kernel::dispatch::WORKGROUP;
+use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
@@ -235,7 +235,7 @@ impl Op for IntegerConv2d {
             Dispatch::new(shader.clone(), &params(part), bindings.clone(), blocks(out) * tiles).iterations(iterations)
         });
         let dispatches = dispatches.collect();
-        Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS; 3], writes: vec![Layout::ROWS], dispatches }])
+        Ok(vec![Kernel { priority: 0, reads: vec![Layout::ROWS; 3], writes: vec![Layout::ROWS], dispatches }])
     }
 
     fn cost(&self, io: &Io) -> Cost {

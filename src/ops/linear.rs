@@ -75,7 +75,7 @@ impl Op for Linear {
             x: rows(&io.inputs[0]),
             y: rows(&io.outputs[0]),
             // For two dimensions both are the same, and convolutions and pooling come before.
-            layout: if io.inputs[0].len() == 2 { Layout::channels } else { Layout::packed },
+            layout: if io.inputs[0].len() == 2 { Layout::channels } else { Layout::rows_vec4 },
             window: Window::PIXEL,
             groups: 1,
             w: Operand::Weight(&self.weight),

@@ -6,7 +6,7 @@ use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Caps, Kernel, Layout, Place};
+use crate::kernel::{Caps, Kernel, Layout, Storage};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
 
@@ -61,7 +61,7 @@ impl Op for LocalResponseNorm {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let image = Image::of(&io.inputs[0]);
-        let (rows, width) = Layout::channels(Place::Buffer).texels(&io.inputs[0]);
+        let (rows, width) = Layout::channels(Storage::Buffer).texels(&io.inputs[0]);
         let params = Params {
             rows,
             width,

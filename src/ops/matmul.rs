@@ -159,7 +159,7 @@ impl Op for MatMul {
         let gemm = Gemm {
             x: Image { n: m, c: k, h: 1, w: 1 },
             y: Image { n: m, c: n, h: 1, w: 1 },
-            layout: Layout::packed,
+            layout: Layout::rows_vec4,
             window: Window::PIXEL,
             groups: 1,
             w: Operand::Input { rows: k, transposed: [x.transposed, w.transposed], batch, x_batch, w_batch },

@@ -128,7 +128,7 @@ use crate::Shape;
 use crate::error::ErrorKind;
 use crate::graph::op::{Io, Op};
 use crate::kernel::params::Params;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, Shader};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, Storage};
 use quantize::QuantizeRange;
 use reshape::FlattenLinear;
 use std::any::{Any, TypeId};
@@ -157,8 +157,8 @@ pub(crate) fn is_ours(op: &dyn Op) -> bool {
 }
 
 /// Where images may live on such a device, the best place first.
-pub(crate) fn image_places(caps: &Caps) -> &'static [Place] {
-    if caps.fast_textures { &[Place::Texture, Place::Buffer] } else { &[Place::Buffer] }
+pub(crate) fn image_storage(caps: &Caps) -> &'static [Storage] {
+    if caps.fast_textures { &[Storage::Texture, Storage::Buffer] } else { &[Storage::Buffer] }
 }
 
 /// The kernels of an operation from one batch of images to another, where each invocation computes one of `count` texels in so many
@@ -170,14 +170,14 @@ pub(crate) fn image_kernels(
     count: usize,
     iterations: usize,
 ) -> Vec<Kernel> {
-    let kernel = |&place: &Place| {
-        let texture = place == Place::Texture;
+    let kernel = |&storage: &Storage| {
+        let texture = storage == Storage::Texture;
         let shader = shader.clone().texture("x", texture).texture("y", texture);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
         let dispatch = Dispatch::for_each(shader, params, bindings, count).iterations(iterations);
-        Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
+        Kernel::new(vec![Layout::channels(storage)], Layout::channels(storage), dispatch)
     };
-    image_places(caps).iter().map(kernel).collect()
+    image_storage(caps).iter().map(kernel).collect()
 }
 
 /// Checks that a shader can number the elements of an output whose size is `argument`'s to choose.
@@ -201,14 +201,14 @@ pub(crate) fn texel_kernels<P: Params>(
     params: impl Fn(Layout) -> P,
 ) -> Vec<Kernel> {
     let kernel = |layout: Layout| {
-        let texture = layout.place == Place::Texture;
+        let texture = layout.storage == Storage::Texture;
         let shader = shader.clone().texture("x", texture).texture("y", texture);
         let (rows, width) = layout.texels(shape);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
         Kernel::new(vec![layout], layout, Dispatch::for_each(shader, &params(layout), bindings, rows * width))
     };
-    let images = image_places(caps).iter().map(|&place| Layout::channels(place));
-    images.chain([Layout::ROWS, Layout::packed(Place::Buffer)]).map(kernel).collect()
+    let images = image_storage(caps).iter().map(|&storage| Layout::channels(storage));
+    images.chain([Layout::ROWS, Layout::rows_vec4(Storage::Buffer)]).map(kernel).collect()
 }
 
 /// The kernel of an operation each of whose invocations computes four elements from those in the same place, of rows.

@@ -1,7 +1,7 @@
 //! What layer, RMS, group and instance norm have in common: lines of consecutive elements, normalised one by one.
 
 use super::activation::{Activation, ActivationParams, code};
-use super::image_places;
+use super::image_storage;
 use crate::Shape;
 use crate::error::ErrorKind;
 use crate::graph::constant::Constant;
@@ -9,7 +9,7 @@ use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, Shader, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Shader, Storage, WeightKey};
 
 /// What is done to each line: `f((x - mean) / sqrt(var + eps) * weight + bias)`.
 #[derive(Clone, Debug)]
@@ -132,7 +132,7 @@ impl Norm {
     }
 
     /// Pairs of a weight and a bias; a single one, which changes nothing, where there are none.
-    fn pack(&self) -> Packed {
+    fn pack(&self) -> Prepacked {
         let count = self.affine().next().map_or(1, |constant| constant.shape().elements());
         let norm = self.clone();
         let values = move || {
@@ -148,7 +148,7 @@ impl Norm {
         };
         let ids = [&self.weight, &self.bias].map(|constant| constant.as_ref().map(Constant::id));
         let key = WeightKey::new("norm").constants(ids);
-        Packed::new(key, Place::Buffer, (1, count.div_ceil(2)), values)
+        Prepacked::new(key, Storage::Buffer, (1, count.div_ceil(2)), values)
     }
 
     pub(crate) fn kernels(&self, io: &Io, lines: Lines, caps: &Caps) -> Vec<Kernel> {
@@ -198,8 +198,8 @@ impl Norm {
             squares: Squares::new(self.eps),
             activation: ActivationParams::of(self.activation),
         };
-        kernels.extend(image_places(caps).iter().map(|&place| {
-            let texture = place == Place::Texture;
+        kernels.extend(image_storage(caps).iter().map(|&storage| {
+            let texture = storage == Storage::Texture;
             let shader = shader!("norm_image", "activation", "index", "nan");
             let (shader, iterations) = keeping(shader, image.h * image.w * span, caps);
             let shader = shader
@@ -209,7 +209,7 @@ impl Norm {
                 .texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];
             let dispatch = Dispatch::new(shader, &params, bindings, image.n * units).iterations(iterations);
-            Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
+            Kernel::new(vec![Layout::channels(storage)], Layout::channels(storage), dispatch)
         }));
         kernels
     }

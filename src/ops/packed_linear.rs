@@ -3,7 +3,7 @@
 use super::activation::ActivationParams;
 use super::epilogue::Epilogue;
 use super::gemm::chunks;
-use super::image_places;
+use super::image_storage;
 use super::packing::{buffer, grouped, packed, tile};
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
@@ -11,7 +11,7 @@ use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, WeightKey, looped, plain};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, WeightKey, looped, plain};
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
 
@@ -209,7 +209,7 @@ impl Op for PackedLinear {
         let (rows, count) = (x.elements() / features, features.div_ceil(each));
         let of_block = self.block.map_or(count, |block| block / each);
         let chunk = if blocks == 1 { CHUNK } else { CHUNK.min(1 << of_block.trailing_zeros()) };
-        let layout = if x.len() == 2 { Layout::channels } else { Layout::packed };
+        let layout = if x.len() == 2 { Layout::channels } else { Layout::rows_vec4 };
         let [high, columns] = tile(1, rows, out, caps);
         let shader = shader!("packed_linear", "activation", "index", "quantize", "nan")
             .tile("ROWS", high as u32)
@@ -225,7 +225,7 @@ impl Op for PackedLinear {
         let bias = buffer(key, 4 * out4, move || {
             bias.as_ref().map_or_else(Vec::new, Constant::values).into_iter().map(f32::to_bits).collect()
         });
-        let kernel = |(rank, &place): (usize, &Place)| {
+        let kernel = |(priority, &storage): (usize, &Storage)| {
             let dispatches = chunks(caps, 4, count.max(blocks) * 16, out4)?.map(|(first4, wide4)| {
                 let params = Params {
                     rows,
@@ -243,7 +243,7 @@ impl Op for PackedLinear {
                 let [weight, scale, zeros] = self.pack(features, first4..first4 + wide4, of)?;
                 let (bias, residual) = (Binding::Weight(bias.clone()), self.epilogue.binding());
                 let bindings = vec![Binding::Input(0), weight, scale, zeros, bias, residual, Binding::Output(0)];
-                let texture = place == Place::Texture;
+                let texture = storage == Storage::Texture;
                 let shader =
                     ["x", "residual", "y"].iter().fold(shader.clone(), |shader, name| shader.texture(name, texture));
                 let slices = 64 / columns;
@@ -251,11 +251,16 @@ impl Op for PackedLinear {
                 let tiles = rows.div_ceil(high) * wide4.div_ceil(columns);
                 Ok(Dispatch::new(shader, &params, bindings, tiles).iterations(iterations))
             });
-            let (reads, writes) = (vec![layout(place); self.epilogue.inputs()], vec![layout(place)]);
-            Ok(Kernel { rank: rank as u8, reads, writes, dispatches: dispatches.collect::<Result<_, ErrorKind>>()? })
+            let (reads, writes) = (vec![layout(storage); self.epilogue.inputs()], vec![layout(storage)]);
+            Ok(Kernel {
+                priority: priority as u8,
+                reads,
+                writes,
+                dispatches: dispatches.collect::<Result<_, ErrorKind>>()?,
+            })
         };
         // All of a slice load the same x: from a texture that is worth a conversion.
-        image_places(caps).iter().enumerate().map(kernel).collect()
+        image_storage(caps).iter().enumerate().map(kernel).collect()
     }
 
     fn cost(&self, io: &Io) -> Cost {

@@ -3,7 +3,7 @@
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::kernel::{Binding, Caps, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Prepacked, Storage, WeightKey};
 use std::ops::Range;
 
 /// The type of packed weights, if a kernel can read them.
@@ -35,14 +35,14 @@ pub(crate) fn grouped<T>(rows: usize, columns: Range<usize>, at: impl Fn(usize, 
 }
 
 /// So many words of a weight in a buffer.
-pub(crate) fn buffer(key: WeightKey, count: usize, make: impl Fn() -> Vec<u32> + Send + Sync + 'static) -> Packed {
+pub(crate) fn buffer(key: WeightKey, count: usize, make: impl Fn() -> Vec<u32> + Send + Sync + 'static) -> Prepacked {
     let texels = count.div_ceil(4).max(1);
     let values = move || {
         let mut words = make();
         words.resize(4 * texels, 0);
         words.into_iter().map(f32::from_bits).collect()
     };
-    Packed::new(key, Place::Buffer, (1, texels), values)
+    Prepacked::new(key, Storage::Buffer, (1, texels), values)
 }
 
 /// The same, if one binding holds it.
@@ -107,7 +107,7 @@ impl Requantize {
     }
 
     /// What a sum of each channel is multiplied by.
-    fn multipliers(&self, channels: usize) -> Packed {
+    fn multipliers(&self, channels: usize) -> Prepacked {
         let Requantize { x_scale, w_scale, y_scale, .. } = self.clone();
         let key = WeightKey::new("requantize").constants([Some(w_scale.id())]).sizes([channels]);
         let key = key.number(x_scale.into()).number(y_scale.into());

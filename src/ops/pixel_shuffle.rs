@@ -1,12 +1,12 @@
 //! Pixel shuffle: channels become pixels; and its inverse, by which pixels become channels.
 
-use super::image_places;
+use super::image_storage;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
 
@@ -76,7 +76,7 @@ impl PixelUnshuffle {
 
 fn kernels(io: &Io, caps: &Caps, factor: usize, mode: ShuffleMode, unshuffle: bool) -> Vec<Kernel> {
     let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
-    let kernel = |from: Place, writes: Layout| {
+    let kernel = |from: Storage, writes: Layout| {
         // A texel holds four channels of a pixel, or four pixels of a row.
         let count = if writes == Layout::ROWS { io.outputs[0].elements() / 4 } else { y.n * y.h * y.w * y.c4() };
         let params = Params { in_w: x.w, in_c: x.c, out_h: y.h, out_w: y.w, out_c: y.c, factor, count };
@@ -84,17 +84,17 @@ fn kernels(io: &Io, caps: &Caps, factor: usize, mode: ShuffleMode, unshuffle: bo
             .set("Y_ROWS", writes == Layout::ROWS)
             .set("UNSHUFFLE", unshuffle)
             .set("DEPTH_FIRST", mode == ShuffleMode::Dcr)
-            .texture("x", from == Place::Texture)
-            .texture("y", writes.place == Place::Texture);
+            .texture("x", from == Storage::Texture)
+            .texture("y", writes.storage == Storage::Texture);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
         let dispatch = Dispatch::for_each(shader, &params, bindings, count);
         Kernel::new(vec![Layout::channels(from)], writes, dispatch)
     };
-    let places = image_places(caps).iter().copied();
-    let mut kernels: Vec<Kernel> = places.clone().map(|place| kernel(place, Layout::channels(place))).collect();
+    let places = image_storage(caps).iter().copied();
+    let mut kernels: Vec<Kernel> = places.clone().map(|storage| kernel(storage, Layout::channels(storage))).collect();
     // Often a network's last act: straight to what the API gives, where a row of pixels is whole texels.
     if !unshuffle && y.w % 4 == 0 {
-        kernels.extend(places.map(|place| kernel(place, Layout::ROWS)));
+        kernels.extend(places.map(|storage| kernel(storage, Layout::ROWS)));
     }
     kernels
 }

@@ -400,7 +400,12 @@ impl<const D: usize> Op for Pool<D> {
             let bindings = vec![Binding::Input(0), Binding::Output(0), Binding::Output(1)];
             let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(columns as usize));
             let dispatches = vec![dispatch.iterations(split.iterations(pixels))];
-            return Ok(vec![Kernel { rank: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS; 2], dispatches }]);
+            return Ok(vec![Kernel {
+                priority: 0,
+                reads: vec![Layout::ROWS],
+                writes: vec![Layout::ROWS; 2],
+                dispatches,
+            }]);
         }
         let (lanes, mut columns) = if shared { (256, count.next_power_of_two().min(16)) } else { (64, 64) };
         let iterations = |columns: usize| (pixels * columns).div_ceil(lanes) + 16;

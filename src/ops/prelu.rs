@@ -1,13 +1,13 @@
 //! PReLU: a leaky ReLU with learned slopes.
 
-use super::image_places;
+use super::image_storage;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Prepacked, Storage, WeightKey};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
@@ -37,7 +37,7 @@ impl PRelu {
     }
 
     /// The weights in texels.
-    fn pack(&self) -> Packed {
+    fn pack(&self) -> Prepacked {
         let (weight, texels) = (self.weight.clone(), self.weight.shape().elements().div_ceil(4));
         let values = move || {
             let mut values = weight.values();
@@ -45,7 +45,7 @@ impl PRelu {
             values
         };
         let key = WeightKey::new("prelu").constants([Some(self.weight.id())]);
-        Packed::new(key, Place::Buffer, (1, texels), values)
+        Prepacked::new(key, Storage::Buffer, (1, texels), values)
     }
 }
 
@@ -76,11 +76,11 @@ impl Op for PRelu {
                 rows,
                 width,
                 c4: Image::of(x).c4(),
-                length: if layout.order == Order::Packed { x[x.len() - 1] } else { 0 },
+                length: if layout.order == Order::RowsVec4 { x[x.len() - 1] } else { 0 },
                 inner,
                 weights,
             };
-            let texture = layout.place == Place::Texture;
+            let texture = layout.storage == Storage::Texture;
             // One weight for all is a weight for each element of the only channel.
             let shader = shader!("prelu", "index")
                 .set("CHANNELS", layout.order == Order::Channels && weights > 1)
@@ -90,13 +90,13 @@ impl Op for PRelu {
             Kernel::new(vec![layout], layout, Dispatch::for_each(shader, &params, bindings, rows * width))
         };
         let mut layouts = vec![Layout::ROWS];
-        for &place in image_places(caps) {
+        for &storage in image_storage(caps) {
             // A shape that is no image is one row of pixels, without channels.
             if weights == 1 || (2..=4).contains(&x.len()) {
-                layouts.push(Layout::channels(place));
+                layouts.push(Layout::channels(storage));
             }
             if !x.is_empty() {
-                layouts.push(Layout::packed(place));
+                layouts.push(Layout::rows_vec4(storage));
             }
         }
         Ok(layouts.into_iter().map(kernel).collect())

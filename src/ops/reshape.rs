@@ -1,6 +1,6 @@
 //! Reshape, flatten, squeeze, unsqueeze: the same elements, in the same row-major order, under another shape. They copy nothing.
 
-use super::{Conv2d, Linear, image_places};
+use super::{Conv2d, Linear, image_storage};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, same_dtype};
@@ -239,11 +239,11 @@ pub(crate) fn views(io: &Io, caps: &Caps) -> Vec<Kernel> {
     let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
     let mut views = vec![Kernel::view(Layout::ROWS, Layout::ROWS)];
     if io.inputs[0].last() == io.outputs[0].last() {
-        let layouts = image_places(caps).iter().map(|&place| Layout::packed(place));
+        let layouts = image_storage(caps).iter().map(|&storage| Layout::rows_vec4(storage));
         views.extend(layouts.map(|layout| Kernel::view(layout, layout)));
     }
     if x == y && io.inputs[0].len() >= 2 && io.outputs[0].len() >= 2 && x.h * x.w == 1 {
-        let layouts = image_places(caps).iter().map(|&place| Layout::channels(place));
+        let layouts = image_storage(caps).iter().map(|&storage| Layout::channels(storage));
         views.splice(0..0, layouts.map(|layout| Kernel::view(layout, layout)));
     }
     views

@@ -1,12 +1,12 @@
 //! Resampling of images to another size.
 
-use super::image_places;
+use super::image_storage;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
@@ -185,7 +185,7 @@ impl Resize {
     }
 
     /// The positions of rows, then of columns.
-    fn pack(&self, x: Image, y: Image) -> Packed {
+    fn pack(&self, x: Image, y: Image) -> Prepacked {
         let texels = (1, (y.h + y.w).div_ceil(2));
         // A factor of 0 is none: the sizes tell the positions then.
         let [rows, columns] = [1, 0].map(|axis| self.factor(axis).unwrap_or(0.0));
@@ -200,7 +200,7 @@ impl Resize {
             values.resize(4 * texels.1, 0.0);
             values
         };
-        Packed::new(key, Place::Buffer, texels, values)
+        Prepacked::new(key, Storage::Buffer, texels, values)
     }
 }
 
@@ -236,15 +236,15 @@ impl Op for Resize {
             rows: taps(x.h, y.h),
             columns: taps(x.w, y.w),
         };
-        let kernel = |&place: &Place| {
-            let texture = place == Place::Texture;
+        let kernel = |&storage: &Storage| {
+            let texture = storage == Storage::Texture;
             let shader =
                 shader!("resize", "index", "taps").set("TAPS", self.taps()).texture("x", texture).texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(x, y)), Binding::Output(0)];
             let dispatch = Dispatch::for_each(shader, &params, bindings, count);
-            Kernel::new(vec![Layout::channels(place)], Layout::channels(place), dispatch)
+            Kernel::new(vec![Layout::channels(storage)], Layout::channels(storage), dispatch)
         };
-        Ok(image_places(caps).iter().map(kernel).collect())
+        Ok(image_storage(caps).iter().map(kernel).collect())
     }
 
     /// A weighted sum of taps, which are pixels of the input that are read once.

@@ -5,7 +5,7 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::shape::expect_rank;
 use crate::{DType, Graph, Shape, Value};
 
@@ -105,7 +105,7 @@ impl RotaryEmbedding {
     }
 
     /// Cosine and sine of each angle: `[position][pair]`.
-    fn table(&self, dimension: usize) -> Packed {
+    fn table(&self, dimension: usize) -> Prepacked {
         let (theta, pairs) = (self.theta, dimension / 2);
         let texels = (self.max_length * pairs).div_ceil(2);
         let key = WeightKey::new("rotary").sizes([dimension, self.max_length]).number(theta);
@@ -121,7 +121,7 @@ impl RotaryEmbedding {
             values.resize(4 * texels, 0.0);
             values
         };
-        Packed::new(key, Place::Buffer, (1, texels), values)
+        Prepacked::new(key, Storage::Buffer, (1, texels), values)
     }
 }
 

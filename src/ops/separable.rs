@@ -5,7 +5,7 @@ use super::depthwise::Depthwise;
 use super::gemm::{Gemm, Operand};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage};
 
 /// The two of them; the second reads what the first one writes.
 pub(crate) struct Separable<'a> {
@@ -61,10 +61,10 @@ impl Separable<'_> {
             filtered: [lo, hi, alpha],
             activation: ActivationParams::of(pointwise.epilogue.activation),
         };
-        let packed = pointwise.pack(w, BLOCK, x.c4(), 0..1, Place::Texture, BLOCK * x.c4());
-        let kernel = |place| {
+        let packed = pointwise.pack(w, BLOCK, x.c4(), 0..1, Storage::Texture, BLOCK * x.c4());
+        let kernel = |storage| {
             let mut shader =
-                shader!("separable_lanes", "activation", "index", "nan").texture("y", place == Place::Texture);
+                shader!("separable_lanes", "activation", "index", "nan").texture("y", storage == Storage::Texture);
             for (name, value) in
                 [("KERNEL_Y", window.size[0]), ("KERNEL_X", window.size[1]), ("STRIDE", window.stride[0])]
             {
@@ -75,15 +75,15 @@ impl Separable<'_> {
                 .set("ACTIVATION", activation::code(pointwise.epilogue.activation));
             let bindings = vec![
                 Binding::Input(0),
-                Binding::Weight(depthwise.pack(Place::Texture)),
+                Binding::Weight(depthwise.pack(Storage::Texture)),
                 Binding::Weight(packed.clone()),
                 Binding::Weight(pointwise.bias()),
                 pointwise.epilogue.binding(),
                 Binding::Output(0),
             ];
             let dispatch = Dispatch::new(shader, &params, bindings, groups).iterations(x.c4() + 1);
-            Kernel::new(pointwise.reads(Place::Texture), Layout::channels(place), dispatch)
+            Kernel::new(pointwise.reads(Storage::Texture), Layout::channels(storage), dispatch)
         };
-        Some([Place::Texture, Place::Buffer].map(kernel).into())
+        Some([Storage::Texture, Storage::Buffer].map(kernel).into())
     }
 }

@@ -4,7 +4,7 @@ use super::binary::eight;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, same_dtype};
-use crate::kernel::{Caps, Kernel, Layout, Place};
+use crate::kernel::{Caps, Kernel, Layout, Storage};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
@@ -52,7 +52,7 @@ impl Op for Transpose {
         let from = Walk { first: 0, strides: self.order.iter().map(|&d| x.strides()[d]).collect() };
         let strided = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::of(y))?);
         // An image lies channels last anyway: moving its channels there, or from there, moves nothing.
-        let (image, last) = (Layout::channels(Place::Buffer), Layout::packed(Place::Buffer));
+        let (image, last) = (Layout::channels(Storage::Buffer), Layout::rows_vec4(Storage::Buffer));
         let views = match self.order[..] {
             [0, 2, 3, 1] => vec![Kernel::view(image, last)],
             [0, 3, 1, 2] => vec![Kernel::view(last, image)],

@@ -149,7 +149,7 @@ impl Op for Unary {
             // What pads a texel must stay finite: so many elements lie in a row of so many texels.
             let (elements, texels) = match layout.order {
                 Order::Rows => (shape.elements(), width),
-                Order::Packed => (shape.last().copied().unwrap_or(1), width),
+                Order::RowsVec4 => (shape.last().copied().unwrap_or(1), width),
                 Order::Channels => (Image::of(shape).c, Image::of(shape).c4()),
             };
             UnaryParams { rows, width, texels, elements }

@@ -53,7 +53,7 @@ impl FromIterator<(String, String)> for Choices {
     }
 }
 
-/// The kernels that could serve a step in the place of each other: of one rank, between the same layouts, so that nothing else of
+/// The kernels that could serve a step in the place of each other: of one priority, between the same layouts, so that nothing else of
 /// the plan depends on which it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variants {

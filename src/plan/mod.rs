@@ -8,7 +8,7 @@ mod planner;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::op::Cost;
-use crate::kernel::{Caps, Dispatch, Layout, Packed, Place};
+use crate::kernel::{Caps, Dispatch, Layout, Prepacked, Storage};
 use crate::shape::Shape;
 pub use choices::{Choices, Variants};
 use memory::{Location, SlotKind};
@@ -106,7 +106,7 @@ pub enum Resource {
         write: bool,
     },
     /// Weights.
-    Weight(Packed),
+    Weight(Prepacked),
 }
 
 /// A value in a slot, from the step that writes it to the last that reads it, or to the one before that which overwrites it.
@@ -174,7 +174,7 @@ impl Plan {
                 let textures = |slot: usize| matches!(self.slots[slot], SlotKind::Texture(..));
                 let buffers = resources.iter().filter(|resource| match resource {
                     Resource::Slot { slot, .. } => !textures(*slot),
-                    Resource::Weight(packed) => packed.place == Place::Buffer,
+                    Resource::Weight(packed) => packed.storage == Storage::Buffer,
                     Resource::Input(_) | Resource::Output { .. } | Resource::State { .. } => true,
                 });
                 let buffers = buffers.count() as u64;
@@ -191,7 +191,7 @@ impl Plan {
                         Resource::Slot { slot, bytes, .. } if matches!(self.slots[*slot], SlotKind::Buffer(_)) => {
                             check_binding("a value", *bytes, caps).map_err(|error| at(error.kind))?;
                         }
-                        Resource::Weight(packed) if packed.place == Place::Buffer => {
+                        Resource::Weight(packed) if packed.storage == Storage::Buffer => {
                             check_binding("a weight", packed.bytes(), caps).map_err(|error| at(error.kind))?;
                         }
                         _ => {}

@@ -11,7 +11,7 @@ use super::{Choices, Plan, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io};
 use crate::graph::{Graph, Node, Source, Value};
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Packed, Place, Scalar};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Scalar, Storage};
 use crate::ops::convert::convert;
 use crate::ops::is_ours;
 use crate::{DType, Shape};
@@ -31,7 +31,7 @@ impl Plan {
         Plan::stored_as(graph, batch, caps, choices, Scalar::F32)
     }
 
-    /// The same with the numbers of values stored as `scalar`, where kernels can do that. It isn't finished: few operations can.
+    /// The same with the numbers of values stored as `scalar`, where kernels can do that: few can yet.
     #[doc(hidden)]
     pub fn stored_as(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices, scalar: Scalar) -> Result<Plan> {
         if graph.outputs().is_empty() {
@@ -138,7 +138,7 @@ enum Home {
     Input(usize),
     Output(usize),
     State(usize),
-    Weight(Packed),
+    Weight(Prepacked),
     /// An index into the needs: which slot that is, is known at the end.
     Slot(usize),
 }
@@ -204,7 +204,7 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// For an empty batch: there is nothing to compute, as long as the outputs are empty too.
+    /// Plans an empty batch: there is nothing to compute if the outputs are empty too.
     fn nothing(&mut self) -> Result<()> {
         match self.graph.outputs().iter().find(|(_, value)| self.shape(*value).elements() > 0) {
             None => Ok(()),
@@ -254,8 +254,8 @@ impl Planner<'_> {
         let kernels = joined.map_or_else(|| node.op.kernels(&io, self.caps), Ok);
         let mut kernels = kernels.map_err(|kind| kind.at(node.op.name(), &node.name))?;
         if self.scalar != Scalar::F32 {
-            let narrow: Vec<Kernel> = kernels.iter().filter_map(|kernel| kernel.stored_as(self.scalar)).collect();
-            kernels.extend(narrow);
+            let narrow = |kernel: &Kernel| kernel.stored_as(self.scalar);
+            kernels.extend(kernels.iter().filter_map(narrow).collect::<Vec<_>>());
         }
         let fewest = kernels.iter().map(Kernel::iterations).min().unwrap_or(0);
         kernels.retain(|kernel| kernel.ends_on(self.caps));
@@ -272,12 +272,13 @@ impl Planner<'_> {
             .iter()
             .enumerate()
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
-            .min_by_key(|(i, kernel)| (kernel.rank, !kernel.is_narrow(), self.converted(kernel, &node), *i))
+            .min_by_key(|(i, kernel)| (kernel.priority, !kernel.is_narrow(), self.converted(kernel, &node), *i))
             .map(|(i, _)| i)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
         // A view has no shader that others could take the place of.
-        let key =
-            |kernel: &Kernel| (kernel.rank, kernel.reads.clone(), kernel.writes.clone(), kernel.dispatches.is_empty());
+        let key = |kernel: &Kernel| {
+            (kernel.priority, kernel.reads.clone(), kernel.writes.clone(), kernel.dispatches.is_empty())
+        };
         let places = (best..kernels.len()).filter(|&i| key(&kernels[i]) == key(&kernels[best]));
         let variants =
             Variants::of(numbers[0], (node.op.name(), &io), &kernels, places, self.choices).filter(|_| alone);
@@ -373,8 +374,7 @@ impl Planner<'_> {
         Use { home: home.clone(), write, kind: self.kind(value, layout) }
     }
 
-    /// Whether values can lie so: the device has textures as large as these layouts need, and only `f32`s are ever converted
-    /// from rows to something else.
+    /// Returns true if the device has textures as large as these layouts need. Only `f32`s are converted from rows to another layout.
     fn fits(&self, layouts: &[Layout], values: &[Value]) -> bool {
         layouts.iter().zip(values).all(|(&layout, &value)| {
             layout.fits(self.shape(value), self.caps)
@@ -393,8 +393,7 @@ impl Planner<'_> {
         before.chain(after).map(|(&value, layout)| layout.bytes(self.shape(value))).sum()
     }
 
-    /// A place for a value that the step being planned writes, which reads these: the caller's, if it is an output and lies right;
-    /// a state's, if that is to hold it.
+    /// Returns memory for a value that the step being planned writes: the caller's for an output in rows, a state's, or a new slot.
     fn write(&mut self, value: Value, layout: Layout, reads: &[Home]) -> Home {
         let rows = layout.same_bytes(Layout::ROWS, self.shape(value));
         let home = match (self.output(value), self.free_state(value, reads)) {
@@ -420,9 +419,9 @@ impl Planner<'_> {
     /// The memory that a value in a layout takes.
     fn kind(&self, value: Value, layout: Layout) -> SlotKind {
         let (rows, width) = layout.texels(self.shape(value));
-        match layout.place {
-            Place::Buffer => SlotKind::Buffer(layout.bytes(self.shape(value)).max(16)),
-            Place::Texture => SlotKind::Texture(width as u32, rows as u32),
+        match layout.storage {
+            Storage::Buffer => SlotKind::Buffer(layout.bytes(self.shape(value)).max(16)),
+            Storage::Texture => SlotKind::Texture(width as u32, rows as u32),
         }
     }
 

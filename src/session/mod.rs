@@ -15,7 +15,7 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::{Memory, check_lent, upload};
 use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines};
-use crate::kernel::{Dispatch, Identity, Place};
+use crate::kernel::{Dispatch, Identity, Storage};
 use crate::plan::memory::SlotKind;
 use crate::plan::{Plan, Port, Resource};
 use frame::Frame;
@@ -328,11 +328,11 @@ fn kinds(plan: &Plan, dispatch: &Dispatch, resources: &[Resource]) -> Vec<Kind> 
 fn kind(plan: &Plan, resource: &Resource) -> Kind {
     match resource {
         Resource::Input(_) => Kind::Read,
-        Resource::Output { write, .. } | Resource::State { write, .. } => Memory::kind(Place::Buffer, *write),
-        Resource::Weight(packed) => Memory::kind(packed.place, false),
+        Resource::Output { write, .. } | Resource::State { write, .. } => Memory::kind(Storage::Buffer, *write),
+        Resource::Weight(packed) => Memory::kind(packed.storage, false),
         Resource::Slot { slot, write, .. } => match plan.slots[*slot] {
-            SlotKind::Buffer(_) => Memory::kind(Place::Buffer, *write),
-            SlotKind::Texture(..) => Memory::kind(Place::Texture, *write),
+            SlotKind::Buffer(_) => Memory::kind(Storage::Buffer, *write),
+            SlotKind::Texture(..) => Memory::kind(Storage::Texture, *write),
         },
     }
 }

@@ -7,7 +7,7 @@ use crate::gpu::Context;
 use crate::gpu::memory::Memory;
 use crate::gpu::pipeline::parallel;
 use crate::graph::Input;
-use crate::kernel::{Identity, Packed, Scalar};
+use crate::kernel::{Identity, Prepacked, Scalar};
 use crate::plan::{Choices, Plan, Port, Resource};
 use crate::shape::BATCH;
 use std::collections::HashMap;
@@ -111,13 +111,7 @@ impl Model {
         self.make(batch, None, self.context.choices(), scalar)
     }
 
-    fn make(
-        &self,
-        batch: usize,
-        other: Option<&Session>,
-        choices: &Choices,
-        scalar: Scalar,
-    ) -> Result<Session> {
+    fn make(&self, batch: usize, other: Option<&Session>, choices: &Choices, scalar: Scalar) -> Result<Session> {
         let graph = self.graph(batch)?;
         let plan = Plan::stored_as(&graph, batch, self.context.caps(), choices, scalar)?;
         if let Some(other) = other {
@@ -169,7 +163,7 @@ impl Model {
     /// The weights that a plan needs, packed by all processors and uploaded unless an earlier session did.
     fn weights(&self, plan: &Plan) -> Result<HashMap<Identity, Arc<Memory>>> {
         let mut there = self.weights.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut missing: HashMap<Identity, &Packed> = HashMap::new();
+        let mut missing: HashMap<Identity, &Prepacked> = HashMap::new();
         let mut needed: Vec<Identity> = Vec::new();
         for (_, resources) in plan.steps.iter().flat_map(|step| &step.dispatches) {
             for resource in resources {
@@ -182,7 +176,7 @@ impl Model {
                 }
             }
         }
-        let mut missing: Vec<&Packed> = missing.into_values().collect();
+        let mut missing: Vec<&Prepacked> = missing.into_values().collect();
         missing.sort_by_key(|packed| std::cmp::Reverse(packed.bytes()));
         let made = parallel(&missing, |packed| Memory::weight(&self.context, packed));
         for (packed, memory) in missing.iter().zip(made) {

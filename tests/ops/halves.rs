@@ -15,7 +15,8 @@ const SIZE: usize = 32;
 fn network() -> Graph {
     let mut graph = Graph::new();
     let x = graph.input("x", [BATCH, CHANNELS, SIZE, SIZE]);
-    let conv = |seed| Conv2d::new(constant(&random(seed, [CHANNELS, CHANNELS, 1, 1])), Some(constant(&random(9, [CHANNELS]))));
+    let conv =
+        |seed| Conv2d::new(constant(&random(seed, [CHANNELS, CHANNELS, 1, 1])), Some(constant(&random(9, [CHANNELS]))));
     let y = graph.conv2d(x, conv(2)).and_then(|y| graph.relu(y)).expect("its shapes fit");
     let pooled = graph.pool2d(y, Pool2d::new(PoolKind::Max, 2)).expect("its shapes fit");
     let y = graph.conv2d(pooled, conv(3)).expect("its shapes fit");

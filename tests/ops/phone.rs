@@ -22,7 +22,8 @@ fn its_kernels_compute_the_same() {
 #[test]
 fn every_network_has_a_plan() {
     for network in models::all() {
-        let graph = network.graph(&Weights::seeded(0), None).unwrap_or_else(|error| panic!("{}: {error}", network.name));
+        let graph =
+            network.graph(&Weights::seeded(0), None).unwrap_or_else(|error| panic!("{}: {error}", network.name));
         let plan = Plan::new(&graph.fused(), 1, &Caps::phone());
         let plan = plan.unwrap_or_else(|error| panic!("{}: {error}", network.name));
         let resources = plan.steps.iter().flat_map(|step| &step.dispatches).flat_map(|(_, resources)| resources);

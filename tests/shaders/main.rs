@@ -7,7 +7,7 @@ mod wgsl;
 
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, ShaderStage, StorageAccess, TypeInner};
-use shadernet::kernel::{Caps, Dispatch, Place, Scalar, Shader};
+use shadernet::kernel::{Caps, Dispatch, Scalar, Shader, Storage};
 use shadernet::measure::Peaks;
 use shadernet::models::{Network, all};
 use shadernet::plan::memory::SlotKind;
@@ -174,18 +174,18 @@ enum Bound {
 
 /// What a plan binds, in order.
 fn planned(plan: &Plan, resources: &[Resource]) -> Vec<Bound> {
-    let at = |place: Place, write: bool| match place {
-        Place::Buffer => Bound::Buffer { write },
-        Place::Texture => Bound::Texture { write },
+    let at = |place: Storage, write: bool| match place {
+        Storage::Buffer => Bound::Buffer { write },
+        Storage::Texture => Bound::Texture { write },
     };
     let bound = resources.iter().map(|resource| match resource {
         Resource::Slot { slot, write, .. } => match plan.slots[*slot] {
-            SlotKind::Buffer(_) => at(Place::Buffer, *write),
-            SlotKind::Texture(..) => at(Place::Texture, *write),
+            SlotKind::Buffer(_) => at(Storage::Buffer, *write),
+            SlotKind::Texture(..) => at(Storage::Texture, *write),
         },
-        Resource::Input(_) => at(Place::Buffer, false),
-        Resource::Output { write, .. } | Resource::State { write, .. } => at(Place::Buffer, *write),
-        Resource::Weight(packed) => at(packed.place, false),
+        Resource::Input(_) => at(Storage::Buffer, false),
+        Resource::Output { write, .. } | Resource::State { write, .. } => at(Storage::Buffer, *write),
+        Resource::Weight(packed) => at(packed.storage, false),
     });
     std::iter::once(Bound::Uniform).chain(bound).collect()
 }
@@ -197,8 +197,8 @@ struct Declared {
     bytes: usize,
     /// The members of `Params`: name, offset, type of the numbers.
     members: Vec<(String, u32, &'static str)>,
-    /// The size of a workgroup, where no override says it.
-    workgroup: Option<[u32; 3]>,
+    /// The size of a workgroup.
+    workgroup: [u32; 3],
 }
 
 /// Appends the members of a WGSL type, those of a struct in the place of the struct.
@@ -263,18 +263,19 @@ fn declared(name: &str, module: &Module) -> Declared {
     }
     assert!(bindings.keys().copied().eq(0..bindings.len() as u32), "{name}: bindings 0.. without a gap");
     let entry = module.entry_points.iter().find(|entry| entry.stage == ShaderStage::Compute);
-    let workgroup = entry.filter(|entry| entry.workgroup_size_overrides.is_none()).map(|entry| entry.workgroup_size);
+    let workgroup = entry.map_or([0; 3], |entry| entry.workgroup_size);
     Declared { bindings: bindings.into_values().collect(), bytes, members, workgroup }
 }
 
-/// A specialised shader, valid as it is written and with its overrides given. (What these drop, a residual that isn't there,
-/// say, is declared and bound all the same: it is returned as it is written.)
+/// A specialised shader, valid as it is written and with its overrides given. What these drop, such as a residual
+/// that isn't there, is declared and bound all the same: the module is returned as it is written, with the size of its workgroups.
 fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
     let (name, text) = (shader.to_string(), shader.wgsl());
-    let module = parse(&name, &text);
+    let mut module = parse(&name, &text);
     let info = validate(&name, &text, &module, capabilities);
     let faults = [wgsl::faults(&text), uniform::faults(&text, &module)].concat();
     assert!(faults.is_empty(), "{name}: {faults:#?}");
+    let mut sizes = Vec::new();
     let constants = shader.overrides().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     for entry in &module.entry_points {
         let which = Some((entry.stage, entry.name.as_str()));
@@ -283,7 +284,9 @@ fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
         let info = validate(&name, &text, &constant, capabilities);
         let refusals = backends::refusals(&text, &constant, &info, entry.stage, &entry.name);
         assert!(refusals.is_empty(), "{name}: {refusals:#?}");
+        sizes.extend(constant.entry_points.iter().filter(|of| of.name == entry.name).map(|of| of.workgroup_size));
     }
+    module.entry_points.iter_mut().zip(sizes).for_each(|(entry, size)| entry.workgroup_size = size);
     module
 }
 
@@ -312,7 +315,7 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
         let (wanted, given) = (declared.bytes, dispatch.params.len());
         assert!(wanted <= given, "{which}: {name} declares {wanted} bytes of Params, {given} are given");
         if let Some(size) = dispatch.workgroup() {
-            assert_eq!(declared.workgroup, Some([size as u32, 1, 1]), "{which}: the workgroups of {name}");
+            assert_eq!(declared.workgroup, [size as u32, 1, 1], "{which}: the workgroups of {name}");
         }
         let members: Vec<(String, u32, &str)> =
             dispatch.members().iter().map(|member| (member.name.to_owned(), member.offset, member.scalar)).collect();

@@ -3,7 +3,7 @@
 use super::Sizes;
 use super::lowering::Lowering;
 use crate::kernel::shader::shader;
-use crate::kernel::{Caps, Kernel, Layout, Place};
+use crate::kernel::{Caps, Kernel, Layout, Storage};
 
 /// The longest head: Mesa unrolls loops of 32, and a head's 32 texels stay in registers.
 const MOST: usize = 128;
@@ -20,8 +20,8 @@ impl Lowering<'_> {
             return Vec::new();
         }
         let tiles = self.sizes.pairs().div_ceil(PAIRS);
-        let kernel = |[from, to]: [Place; 2]| {
-            let texture = from == Place::Texture;
+        let kernel = |[from, to]: [Storage; 2]| {
+            let texture = from == Storage::Texture;
             let shader = shader!("attention_lanes", "attention", "index", "nan")
                 .set("MASKED", self.is_masked())
                 .tile("D4", d as u32 / 4)
@@ -29,16 +29,16 @@ impl Lowering<'_> {
                 .texture("q", texture)
                 .texture("k", texture)
                 .texture("v", texture)
-                .texture("y", to == Place::Texture);
+                .texture("y", to == Storage::Texture);
             self.kernel(
                 shader,
-                [from, to].map(Layout::packed),
+                [from, to].map(Layout::rows_vec4),
                 batch * heads * tiles,
                 1,
                 self.span(PAIRS).div_ceil(8) + 1,
             )
         };
-        let textures = [[Place::Texture; 2], [Place::Texture, Place::Buffer]].map(kernel);
-        textures.into_iter().chain([kernel([Place::Buffer; 2]).rank(u8::from(tiles > 1))]).collect()
+        let textures = [[Storage::Texture; 2], [Storage::Texture, Storage::Buffer]].map(kernel);
+        textures.into_iter().chain([kernel([Storage::Buffer; 2]).priority(u8::from(tiles > 1))]).collect()
     }
 }

@@ -4,7 +4,7 @@ use super::{Attention, Form, Sizes};
 use crate::Shape;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Dispatch, Kernel, Layout, Packed, Place, Shader, WeightKey};
+use crate::kernel::{Binding, Dispatch, Kernel, Layout, Prepacked, Shader, Storage, WeightKey};
 
 /// An attention, about to become dispatches.
 pub(super) struct Lowering<'a> {
@@ -61,7 +61,7 @@ impl<'a> Lowering<'a> {
             Form::Inner(..) => {
                 [inner(all, queries, d), inner(heads, keys, d), inner(heads, keys, dv), inner(all, queries, dv)]
             }
-            Form::Packed(..) => {
+            Form::Qkv(..) => {
                 let width = (all + 2 * heads) * d;
                 let from = |head: usize| [keys * width, d, width, head * d];
                 [from(0), from(all), from(all + heads), inner(all, queries, d)]
@@ -137,11 +137,11 @@ impl<'a> Lowering<'a> {
         }
         let mut reads = vec![Layout::ROWS; self.inputs.len()];
         reads[..tensors].fill(layouts[0]);
-        Kernel { rank: 0, reads, writes: vec![layouts[1]], dispatches }
+        Kernel { priority: 0, reads, writes: vec![layouts[1]], dispatches }
     }
 }
 
 /// What is bound where there is no mask, or no position: something must be.
 fn nothing() -> Binding {
-    Binding::Weight(Packed::new(WeightKey::new("nothing"), Place::Buffer, (1, 1), || vec![0.0; 4]))
+    Binding::Weight(Prepacked::new(WeightKey::new("nothing"), Storage::Buffer, (1, 1), || vec![0.0; 4]))
 }

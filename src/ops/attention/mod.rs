@@ -58,7 +58,7 @@ enum Form {
     /// Side by side in the last dimension.
     Inner(usize, usize),
     /// All in one tensor: those of the queries, of the keys, of the values.
-    Packed(usize, usize),
+    Qkv(usize, usize),
 }
 
 /// All sizes, whatever the form.
@@ -95,7 +95,7 @@ impl Attention {
     /// them.
     #[must_use]
     pub fn packed(self, queries: usize, keys: usize) -> Attention {
-        Attention { form: Form::Packed(queries, keys), ..self }
+        Attention { form: Form::Qkv(queries, keys), ..self }
     }
 
     /// Another scale.
@@ -158,7 +158,7 @@ impl Attention {
 
     /// The tensors of queries, keys and values.
     fn tensors(&self) -> usize {
-        if matches!(self.form, Form::Packed(..)) { 1 } else { 3 }
+        if matches!(self.form, Form::Qkv(..)) { 1 } else { 3 }
     }
 
     /// Checks everything but the output's size.
@@ -170,10 +170,10 @@ impl Attention {
         let sizes = match self.form {
             Form::Outer => outer(inputs)?,
             Form::Inner(heads, kv_heads) => inner(inputs, heads, grouped(heads, kv_heads)?, kv_heads)?,
-            Form::Packed(..) if self.cached => {
+            Form::Qkv(..) if self.cached => {
                 return Err(ErrorKind::argument("cached", "query, key and value of their own", "packed"));
             }
-            Form::Packed(heads, kv_heads) => packed(&inputs[0], heads, grouped(heads, kv_heads)?, kv_heads)?,
+            Form::Qkv(heads, kv_heads) => packed(&inputs[0], heads, grouped(heads, kv_heads)?, kv_heads)?,
         };
         if sizes.d.max(sizes.dv) > MOST {
             let size = sizes.d.max(sizes.dv);
@@ -277,7 +277,7 @@ impl Op for Attention {
         let heads = heads * group;
         let output: Shape = match self.form {
             Form::Outer => [batch, heads, queries, dv].into(),
-            Form::Inner(..) | Form::Packed(..) => [batch, queries, heads * dv].into(),
+            Form::Inner(..) | Form::Qkv(..) => [batch, queries, heads * dv].into(),
         };
         // The kernels count elements in 32 bits.
         let mut shapes = inputs.iter().chain(std::slice::from_ref(&output));
@@ -302,7 +302,7 @@ impl Op for Attention {
         let lowering = Lowering::new(self, self.sizes(io.inputs)?, io.inputs);
         let portable = [lowering.decode(), Some(lowering.tiled(caps))].into_iter().flatten();
         let mut kernels = lowering.lanes(caps);
-        kernels.extend(portable.zip(2..).map(|(kernel, rank)| kernel.rank(rank)));
+        kernels.extend(portable.zip(2..).map(|(kernel, priority)| kernel.priority(priority)));
         Ok(kernels)
     }
 

@@ -4,7 +4,7 @@ use super::{BLOCK, Gemm, Operand, chunks, model};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Place};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Storage};
 use crate::ops::activation::ActivationParams;
 
 params! {
@@ -43,14 +43,14 @@ impl Gemm<'_> {
                         rows: self.y.n,
                         activation: ActivationParams::of(self.epilogue.activation),
                     };
-                    let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Place::Buffer, 64 * k4);
+                    let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Storage::Buffer, 64 * k4);
                     let bindings = self.bindings(Binding::Weight(w), self.bias());
                     Dispatch::new(shader.clone(), &params, bindings, wide4.div_ceil(columns))
                         .iterations((k4 * columns).div_ceil(256) + 16)
                 })
                 .collect();
-            let writes = vec![(self.layout)(Place::Buffer)];
-            Ok(Kernel { rank: 0, reads: self.reads(Place::Buffer), writes, dispatches })
+            let writes = vec![(self.layout)(Storage::Buffer)];
+            Ok(Kernel { priority: 0, reads: self.reads(Storage::Buffer), writes, dispatches })
         };
         columns.map(kernel).into_iter().collect()
     }

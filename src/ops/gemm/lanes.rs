@@ -4,7 +4,7 @@ use super::product::Product;
 use super::{Gemm, Operand};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Iterations, Kernel, Place, looped, plain};
+use crate::kernel::{Binding, Caps, Dispatch, Iterations, Kernel, Storage, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 
@@ -83,7 +83,7 @@ impl Gemm<'_> {
         };
         let (w, w_bytes) = match self.w {
             Operand::Weight(w) => {
-                let alone = || self.pack(w, BLOCK, span4, 0..blocks, Place::Texture, 32 * run);
+                let alone = || self.pack(w, BLOCK, span4, 0..blocks, Storage::Texture, 32 * run);
                 let packed = added.map_or_else(alone, |added| added.w.clone());
                 if packed.texels.0 > limit {
                     return Vec::new();
@@ -132,9 +132,9 @@ impl Gemm<'_> {
         let grouped = self.mixed(BLOCK);
         let again = if grouped { looped(tile, loops) } else { Iterations::default() };
         let iterations = (loops + added_loops + again + plain(4)).all;
-        [Place::Texture, Place::Buffer]
+        [Storage::Texture, Storage::Buffer]
             .into_iter()
-            .map(|place| {
+            .map(|storage| {
                 let shader = self
                     .epilogue
                     .of(shader!("gemm_lanes", "activation", "index", "groups", "nan"))
@@ -143,18 +143,18 @@ impl Gemm<'_> {
                     .set("GROUPED", grouped)
                     .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
                     .set("W_COLUMNS", matches!(self.w, Operand::Input { transposed: [_, true], .. }))
-                    .texture("y", place == Place::Texture);
+                    .texture("y", storage == Storage::Texture);
                 let mut bindings = self.bindings(w.clone(), self.bias());
-                let mut reads = self.reads(Place::Texture);
+                let mut reads = self.reads(Storage::Texture);
                 if let Some(added) = added {
                     // Its image is the first input of the two.
                     (bindings[0], bindings[2], bindings[3]) =
                         (Binding::Input(1), Binding::Weight(added.bias.clone()), Binding::Input(0));
-                    reads.push((self.layout)(Place::Texture));
+                    reads.push((self.layout)(Storage::Texture));
                 }
                 let dispatch =
                     Dispatch::new(shader, &params, bindings, self.products() * blocks * tiles).iterations(iterations);
-                Kernel::new(reads, (self.layout)(place), dispatch)
+                Kernel::new(reads, (self.layout)(storage), dispatch)
             })
             .collect()
     }

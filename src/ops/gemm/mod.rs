@@ -15,7 +15,7 @@ use super::window::Window;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
-use crate::kernel::{Binding, Caps, Kernel, Layout, Packed, Place, WeightKey};
+use crate::kernel::{Binding, Caps, Kernel, Layout, Prepacked, Storage, WeightKey};
 
 /// The output channels whose weights lie together, for all of the portable kernels.
 const BLOCK: usize = 64;
@@ -27,8 +27,8 @@ pub(crate) struct Gemm<'a> {
     pub(crate) x: Image,
     /// The output.
     pub(crate) y: Image,
-    /// The layout family of input 0 and the output: `Channels`, or `Packed` for matrices.
-    pub(crate) layout: fn(Place) -> Layout,
+    /// The layout family of input 0 and the output: `Channels`, or `RowsVec4` for matrices.
+    pub(crate) layout: fn(Storage) -> Layout,
     /// Sizes and placement of the kernel: all as `[vertical, horizontal]`.
     pub(crate) window: Window,
     /// Groups of channels.
@@ -57,9 +57,9 @@ impl Gemm<'_> {
         let mut kernels = self.lanes(caps);
         let at = if self.winograd_pays() { 0 } else { kernels.len() };
         kernels.splice(at..at, self.winograd(caps));
-        let rank = if kernels.is_empty() { 0 } else { 1 };
+        let priority = if kernels.is_empty() { 0 } else { 1 };
         let portable = [self.gemv(caps)?, self.gemm(caps, false)?, self.gemm(caps, true)?];
-        kernels.extend(portable.into_iter().flatten().map(|kernel| kernel.rank(rank)));
+        kernels.extend(portable.into_iter().flatten().map(|kernel| kernel.priority(priority)));
         Ok(kernels)
     }
 
@@ -90,13 +90,13 @@ impl Gemm<'_> {
         mixed(self.x.c, self.y.c, self.groups, block)
     }
 
-    pub(crate) fn reads(&self, place: Place) -> Vec<Layout> {
+    pub(crate) fn reads(&self, storage: Storage) -> Vec<Layout> {
         let operands = 1 + usize::from(matches!(self.w, Operand::Input { .. }));
-        vec![(self.layout)(place); operands + usize::from(self.epilogue.residual)]
+        vec![(self.layout)(storage); operands + usize::from(self.epilogue.residual)]
     }
 
     /// x, w, bias, residual (x again where there is none), y.
-    fn bindings(&self, w: Binding, bias: Packed) -> Vec<Binding> {
+    fn bindings(&self, w: Binding, bias: Prepacked) -> Vec<Binding> {
         let residual = match self.w {
             Operand::Input { .. } if self.epilogue.residual => Binding::Residual(2),
             _ => self.epilogue.binding(),
@@ -104,11 +104,11 @@ impl Gemm<'_> {
         vec![Binding::Input(0), w, Binding::Weight(bias), residual, Binding::Output(0)]
     }
 
-    pub(crate) fn bias(&self) -> Packed {
+    pub(crate) fn bias(&self) -> Prepacked {
         let padded = self.y.c.next_multiple_of(64);
         let bias = self.bias.cloned();
         let key = WeightKey::new("bias").constants([bias.as_ref().map(Constant::id)]);
-        Packed::new(key, Place::Buffer, (1, padded / 4), move || {
+        Prepacked::new(key, Storage::Buffer, (1, padded / 4), move || {
             let mut values = bias.as_ref().map_or_else(Vec::new, Constant::values);
             values.resize(padded, 0.0);
             values
@@ -123,9 +123,9 @@ impl Gemm<'_> {
         block: usize,
         span4: usize,
         blocks: std::ops::Range<usize>,
-        place: Place,
+        storage: Storage,
         row: usize,
-    ) -> Packed {
+    ) -> Prepacked {
         let taps = self.taps();
         let texels = blocks.len() * taps * span4 * block;
         let (group_out, group_in, outputs) = (self.y.c / self.groups, self.x.c / self.groups, self.y.c);
@@ -150,7 +150,7 @@ impl Gemm<'_> {
             }
             to
         };
-        Packed::new(key, place, (texels / row, row), values)
+        Prepacked::new(key, storage, (texels / row, row), values)
     }
 }
 

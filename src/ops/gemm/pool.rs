@@ -4,7 +4,7 @@ use super::{Gemm, Operand};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, looped, plain};
 use crate::ops::activation::{self, ActivationParams};
 use crate::ops::window::Window;
 
@@ -77,15 +77,16 @@ impl Gemm<'_> {
             activation: ActivationParams::of(self.epilogue.activation),
             nothing: f32::NEG_INFINITY,
         };
-        let packed = self.pack(w, BLOCK, in4, 0..blocks, Place::Texture, BLOCK * run);
-        let kernel = |place| {
-            let shader = shader!("gemm_pool_lanes", "activation", "index", "nan").texture("y", place == Place::Texture);
+        let packed = self.pack(w, BLOCK, in4, 0..blocks, Storage::Texture, BLOCK * run);
+        let kernel = |storage| {
+            let shader =
+                shader!("gemm_pool_lanes", "activation", "index", "nan").texture("y", storage == Storage::Texture);
             let bias = Binding::Weight(self.bias());
             let bindings = vec![Binding::Input(0), Binding::Weight(packed.clone()), bias, Binding::Output(0)];
             let dispatch = Dispatch::new(shader, &params, bindings, blocks * strips[0] * strips[1] * self.y.n)
                 .iterations(looped(2 * rows + 1, looped(size[0], plain(run))).all);
-            Kernel::new(self.reads(Place::Texture), Layout::channels(place), dispatch)
+            Kernel::new(self.reads(Storage::Texture), Layout::channels(storage), dispatch)
         };
-        Some([Place::Texture, Place::Buffer].map(kernel).into())
+        Some([Storage::Texture, Storage::Buffer].map(kernel).into())
     }
 }

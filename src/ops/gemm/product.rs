@@ -4,7 +4,7 @@ use super::lanes::BLOCK;
 use super::{Gemm, Operand};
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
-use crate::kernel::{Caps, Kernel, Packed, Place, WeightKey};
+use crate::kernel::{Caps, Kernel, Prepacked, Storage, WeightKey};
 use crate::ops::epilogue::Epilogue;
 
 /// What the kernel has to know of a product that it adds, with the weights and the bias of both.
@@ -17,8 +17,8 @@ pub(super) struct Product {
     pub(super) h: usize,
     pub(super) c4: usize,
     pub(super) stride: usize,
-    pub(super) w: Packed,
-    pub(super) bias: Packed,
+    pub(super) w: Prepacked,
+    pub(super) bias: Prepacked,
 }
 
 impl Gemm<'_> {
@@ -51,13 +51,13 @@ impl Gemm<'_> {
         let x = Image { c: 4 * (k4 + other_k4), ..self.x };
         let packed = Gemm { x, w: Operand::Weight(&both), ..*self };
         let blocks = self.y.c.div_ceil(BLOCK);
-        let packed = packed.pack(&both, BLOCK, k4 + other_k4, 0..blocks, Place::Texture, BLOCK * run);
+        let packed = packed.pack(&both, BLOCK, k4 + other_k4, 0..blocks, Storage::Texture, BLOCK * run);
         let key = WeightKey::new("two products").constants([Some(w.id()), Some(other_w.id())]).sizes([run]);
-        let w = Packed { key, ..packed };
+        let w = Prepacked { key, ..packed };
         let (bias, other_bias) = (self.bias(), other.bias());
         let key = WeightKey::new("two biases").and(&bias.key).and(&other_bias.key);
         let sums = move || (bias.values)().iter().zip((other_bias.values)()).map(|(a, b)| a + b).collect();
-        let bias = Packed { key, values: std::sync::Arc::new(sums), ..self.bias() };
+        let bias = Prepacked { key, values: std::sync::Arc::new(sums), ..self.bias() };
         let product = Product { run, segments: other_k4 / run, h: other.x.h, c4: other_k4, stride: stride[0], w, bias };
         let epilogue = Epilogue { residual: false, ..self.epilogue };
         let kernels = Gemm { epilogue, ..*self }.lanes_adding(Some(&product), caps);

@@ -6,7 +6,7 @@ use crate::error::{ErrorKind, Result};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Place, looped, plain};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 
@@ -161,7 +161,7 @@ impl Gemm<'_> {
         let mut dispatches: Vec<Dispatch> = match self.w {
             Operand::Weight(w) => chunks(caps, BLOCK, 4 * k4 * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
                 .map(|(first, count)| {
-                    let w = packing.pack(w, BLOCK, span4, first..first + count, Place::Buffer, 64 * k4);
+                    let w = packing.pack(w, BLOCK, span4, first..first + count, Storage::Buffer, 64 * k4);
                     let (first4, wide4) = self.texels_of(first, count);
                     dispatch(first4, wide4, Binding::Weight(w))
                 })
@@ -171,11 +171,11 @@ impl Gemm<'_> {
         if splits > 1 {
             dispatches.push(self.join(splits, scratch(false)));
         }
-        let mut reads = self.reads(Place::Buffer);
+        let mut reads = self.reads(Storage::Buffer);
         if rows {
             reads[0] = Layout::ROWS;
         }
-        Ok(Kernel { rank: 0, reads, writes: vec![(self.layout)(Place::Buffer)], dispatches })
+        Ok(Kernel { priority: 0, reads, writes: vec![(self.layout)(Storage::Buffer)], dispatches })
     }
 
     /// The dispatch that adds what several workgroups have of each sum.

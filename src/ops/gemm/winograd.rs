@@ -4,7 +4,7 @@ use super::{Gemm, Operand};
 use crate::graph::constant::Constant;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Packed, Place, WeightKey, looped, plain};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Prepacked, Storage, WeightKey, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 
@@ -76,21 +76,21 @@ impl Gemm<'_> {
             blocks_first: u32::from(packed.bytes() < 300 << 10),
             activation: ActivationParams::of(self.epilogue.activation),
         };
-        [Place::Texture, Place::Buffer]
+        [Storage::Texture, Storage::Buffer]
             .into_iter()
-            .map(|place| {
+            .map(|storage| {
                 let shader = self.epilogue.of(shader!("winograd_lanes", "activation", "index", "nan"));
-                let shader = shader.texture("y", place == Place::Texture);
+                let shader = shader.texture("y", storage == Storage::Texture);
                 let bindings = self.bindings(Binding::Weight(packed.clone()), self.bias());
                 let dispatch = Dispatch::new(shader, &params, bindings, blocks * groups)
                     .iterations(looped(size[0], plain(in4)).all);
-                Kernel::new(self.reads(Place::Texture), (self.layout)(place), dispatch)
+                Kernel::new(self.reads(Storage::Texture), (self.layout)(storage), dispatch)
             })
             .collect()
     }
 
     /// The weights of each row of a kernel as those of the six products.
-    fn pack_transformed(&self, w: &Constant, block: usize, blocks: usize) -> Packed {
+    fn pack_transformed(&self, w: &Constant, block: usize, blocks: usize) -> Prepacked {
         let [out, inputs, height] = [w.shape()[0], w.shape()[1], self.window.size[0]];
         let from = w.clone();
         let values = move || {
@@ -106,7 +106,7 @@ impl Gemm<'_> {
         let window = Window { size: [height, PRODUCTS], ..self.window };
         let gemm = Gemm { window, w: Operand::Weight(&wide), ..*self };
         let in4 = self.x.c4();
-        let packed = gemm.pack(&wide, block, in4, 0..blocks, Place::Texture, block * in4);
-        Packed { key: WeightKey::new("winograd").constants([Some(w.id())]).sizes([height]), ..packed }
+        let packed = gemm.pack(&wide, block, in4, 0..blocks, Storage::Texture, block * in4);
+        Prepacked { key: WeightKey::new("winograd").constants([Some(w.id())]).sizes([height]), ..packed }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Home, PlannedStep, Planner};
 use crate::error::{ErrorKind, Result};
 use crate::graph::Node;
-use crate::kernel::{Binding, Dispatch, Kernel, Layout, Packed, Place};
+use crate::kernel::{Binding, Dispatch, Kernel, Layout, Prepacked, Storage};
 use crate::plan::memory::SlotKind;
 
 /// Checks that a kernel has a layout for each input and output of its node and binds no others.
@@ -35,10 +35,10 @@ pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
 }
 
 /// The memory of weights.
-pub(super) fn held(packed: &Packed) -> SlotKind {
-    match packed.place {
-        Place::Buffer => SlotKind::Buffer(packed.bytes()),
-        Place::Texture => SlotKind::Texture(packed.texels.1 as u32, packed.texels.0 as u32),
+pub(super) fn held(packed: &Prepacked) -> SlotKind {
+    match packed.storage {
+        Storage::Buffer => SlotKind::Buffer(packed.bytes()),
+        Storage::Texture => SlotKind::Texture(packed.texels.1 as u32, packed.texels.0 as u32),
     }
 }
 

@@ -99,11 +99,9 @@ fn every_function_in_every_layout(t: &Suite) {
 }
 
 fn stored_as_halves(t: &Suite) {
-    for (function, tolerance) in [
-        (Unary::Neg, Tolerance::Exact),
-        (Unary::Sqrt, Tolerance::Elementwise),
-        (Unary::Exp, Tolerance::Transcendental),
-    ] {
+    for (function, tolerance) in
+        [(Unary::Neg, Tolerance::Exact), (Unary::Sqrt, Tolerance::Elementwise), (Unary::Exp, Tolerance::Transcendental)]
+    {
         check(t, "images of halves", function, &halves(&values(function, &[2, 5, 3, 7])), tolerance);
     }
     let x = halves(&values(Unary::Neg, &[2, 5, 3, 7]));
