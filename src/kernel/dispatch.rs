@@ -51,6 +51,12 @@ impl Dispatch {
         Dispatch { workgroup: Some(WORKGROUP), ..dispatch }
     }
 
+    /// Returns the same dispatch with another variant of its shader.
+    #[must_use]
+    pub(crate) fn with_shader(self, shader: Shader) -> Dispatch {
+        Dispatch { shader, ..self }
+    }
+
     /// Returns the size of the shader's workgroups that the number of workgroups counts on, where this crate states it.
     #[doc(hidden)]
     pub fn workgroup(&self) -> Option<usize> {
@@ -237,6 +243,11 @@ impl Kernel {
     /// A kernel of one dispatch and one output.
     pub fn new(reads: Vec<Layout>, writes: Layout, dispatch: Dispatch) -> Kernel {
         Kernel { priority: 0, reads, writes: vec![writes], dispatches: vec![dispatch] }
+    }
+
+    /// A kernel of several dispatches, in order, or of several outputs.
+    pub fn several(reads: Vec<Layout>, writes: Vec<Layout>, dispatches: Vec<Dispatch>) -> Kernel {
+        Kernel { priority: 0, reads, writes, dispatches }
     }
 
     /// The output is the input's bytes.

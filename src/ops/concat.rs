@@ -58,7 +58,7 @@ impl Op for Concat {
             first += x[self.axis] * strides[self.axis];
         }
         let reads = vec![Layout::ROWS; io.inputs.len()];
-        Ok(vec![Kernel { priority: 0, reads, writes: vec![Layout::ROWS], dispatches }])
+        Ok(vec![Kernel::several(reads, vec![Layout::ROWS], dispatches)])
     }
 
     fn cost(&self, _io: &Io) -> Cost {

@@ -179,7 +179,7 @@ impl Op for Conv3d {
         let dispatches = chunks.flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
         let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part));
         let reads = vec![Layout::ROWS; self.filters.epilogue.inputs()];
-        Ok(vec![Kernel { priority: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
+        Ok(vec![Kernel::several(reads, vec![Layout::ROWS], dispatches.collect())])
     }
 
     fn cost(&self, io: &Io) -> Cost {

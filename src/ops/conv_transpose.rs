@@ -156,7 +156,7 @@ impl ConvTranspose {
         let layout = Layout::channels(storage);
         let dispatches = chunks.into_iter().flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
         let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part)).collect();
-        Ok(Some(Kernel { priority: 0, reads: vec![layout; epilogue.inputs()], writes: vec![layout], dispatches }))
+        Ok(Some(Kernel::several(vec![layout; epilogue.inputs()], vec![layout], dispatches)))
     }
 
     /// Rows of texels of some output channels, four each: a row for each tap and texel of input channels, then the bias.

@@ -194,7 +194,7 @@ impl Op for ConvTranspose3d {
         let dispatches = chunks.flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
         let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part));
         let reads = vec![Layout::ROWS; epilogue.inputs()];
-        Ok(vec![Kernel { priority: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
+        Ok(vec![Kernel::several(reads, vec![Layout::ROWS], dispatches.collect())])
     }
 
     /// Each weight meets each pixel of one input channel once.

@@ -190,7 +190,7 @@ impl Op for DeformConv2d {
         let dispatches = chunks.flat_map(|chunk| parts.iter().map(move |part| (chunk, part)));
         let dispatches = dispatches.map(|(chunk, part)| dispatch(chunk, part));
         let reads = vec![Layout::ROWS; io.inputs.len()];
-        Ok(vec![Kernel { priority: 0, reads, writes: vec![Layout::ROWS], dispatches: dispatches.collect() }])
+        Ok(vec![Kernel::several(reads, vec![Layout::ROWS], dispatches.collect())])
     }
 
     /// That of a convolution, and of each sample a weighted sum of four pixels, and its mask.

@@ -76,7 +76,7 @@ impl Op for Embedding {
             select(weight, 0, io, length, size, rows)
         };
         let dispatches = (0..size).step_by(rows).map(part).collect();
-        Ok(vec![Kernel { priority: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS], dispatches }])
+        Ok(vec![Kernel::several(vec![Layout::ROWS], vec![Layout::ROWS], dispatches)])
     }
 
     fn parameters(&self) -> Vec<&Constant> {

@@ -1,12 +1,12 @@
 //! Local response normalisation, AlexNet's.
 
-use super::image_kernels;
+use super::{image_kernels, one_to_one};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Caps, Kernel, Layout, Storage};
+use crate::kernel::{Caps, Dispatch, Kernel, Layout, Storage};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
 
@@ -71,7 +71,9 @@ impl Op for LocalResponseNorm {
             beta: self.beta,
             k: self.k,
         };
-        Ok(image_kernels(caps, &shader!("local_response_norm", "index", "nan"), &params, rows * width, self.size + 4))
+        let shader = shader!("local_response_norm", "index", "nan");
+        let dispatch = Dispatch::for_each(shader, &params, one_to_one(), rows * width).iterations(self.size + 4);
+        Ok(image_kernels(caps, &dispatch))
     }
 
     /// A square, `size - 1` additions, alpha, k, a power and a division, as if no channel had fewer neighbours than others.

@@ -161,21 +161,19 @@ pub(crate) fn image_storage(caps: &Caps) -> &'static [Storage] {
     if caps.fast_textures { &[Storage::Texture, Storage::Buffer] } else { &[Storage::Buffer] }
 }
 
-/// The kernels of an operation from one batch of images to another, where each invocation computes one of `count` texels in so many
-/// iterations of loops: one in each place, with the shader's `x` and `y` there.
-pub(crate) fn image_kernels(
-    caps: &Caps,
-    shader: &Shader,
-    params: &impl Params,
-    count: usize,
-    iterations: usize,
-) -> Vec<Kernel> {
+/// The bindings of a dispatch that reads one tensor and writes one.
+pub(crate) fn one_to_one() -> Vec<Binding> {
+    vec![Binding::Input(0), Binding::Output(0)]
+}
+
+/// The kernels of an operation from one batch of images to another, [`one_to_one`]: one in each storage, with the shader's `x` and
+/// `y` there.
+pub(crate) fn image_kernels(caps: &Caps, dispatch: &Dispatch) -> Vec<Kernel> {
     let kernel = |&storage: &Storage| {
         let texture = storage == Storage::Texture;
-        let shader = shader.clone().texture("x", texture).texture("y", texture);
-        let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::for_each(shader, params, bindings, count).iterations(iterations);
-        Kernel::new(vec![Layout::channels(storage)], Layout::channels(storage), dispatch)
+        let shader = dispatch.shader.clone().texture("x", texture).texture("y", texture);
+        let layout = Layout::channels(storage);
+        Kernel::new(vec![layout], layout, dispatch.clone().with_shader(shader))
     };
     image_storage(caps).iter().map(kernel).collect()
 }
@@ -204,8 +202,7 @@ pub(crate) fn texel_kernels<P: Params>(
         let texture = layout.storage == Storage::Texture;
         let shader = shader.clone().texture("x", texture).texture("y", texture);
         let (rows, width) = layout.texels(shape);
-        let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        Kernel::new(vec![layout], layout, Dispatch::for_each(shader, &params(layout), bindings, rows * width))
+        Kernel::new(vec![layout], layout, Dispatch::for_each(shader, &params(layout), one_to_one(), rows * width))
     };
     let images = image_storage(caps).iter().map(|&storage| Layout::channels(storage));
     images.chain([Layout::ROWS, Layout::rows_vec4(Storage::Buffer)]).map(kernel).collect()
@@ -214,6 +211,5 @@ pub(crate) fn texel_kernels<P: Params>(
 /// The kernel of an operation each of whose invocations computes four elements from those in the same place, of rows.
 pub(crate) fn by_four(io: &Io, shader: Shader, params: &impl Params) -> Kernel {
     let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
-    let bindings = vec![Binding::Input(0), Binding::Output(0)];
-    Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::for_each(shader, params, bindings, width))
+    Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::for_each(shader, params, one_to_one(), width))
 }

@@ -1,7 +1,7 @@
 //! Padding and cropping: images in PyTorch's modes, tensors of any rank with a constant.
 
 use super::binary::eight;
-use super::{PaddingMode, image_kernels};
+use super::{PaddingMode, image_kernels, one_to_one};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
 use crate::kernel::layout::Image;
@@ -174,7 +174,8 @@ fn image(io: &Io, caps: &Caps, padding: [[isize; 2]; 2], mode: PaddingMode, valu
         from: [kept(0)[0] as isize, kept(1)[0] as isize],
         to: [kept(0)[1] as isize, kept(1)[1] as isize],
     };
-    image_kernels(caps, &shader!("pad", "index").set("MODE", mode as u32), &params, count, 0)
+    let shader = shader!("pad", "index").set("MODE", mode as u32);
+    image_kernels(caps, &Dispatch::for_each(shader, &params, one_to_one(), count))
 }
 
 impl<const D: usize> Op for ImagePad<D> {

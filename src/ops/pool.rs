@@ -1,9 +1,9 @@
 //! Pooling: max, average and Lp, by windows, adaptive and global.
 
-use super::image_kernels;
 use super::pool3d::{self, Of};
 use super::reduce::Split;
 use super::window::{Window, positions, reach, touched};
+use super::{image_kernels, one_to_one};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps, expect_dtypes};
 use crate::kernel::layout::Image;
@@ -400,12 +400,7 @@ impl<const D: usize> Op for Pool<D> {
             let bindings = vec![Binding::Input(0), Binding::Output(0), Binding::Output(1)];
             let dispatch = Dispatch::new(shader, &params, bindings, count.div_ceil(columns as usize));
             let dispatches = vec![dispatch.iterations(split.iterations(pixels))];
-            return Ok(vec![Kernel {
-                priority: 0,
-                reads: vec![Layout::ROWS],
-                writes: vec![Layout::ROWS; 2],
-                dispatches,
-            }]);
+            return Ok(vec![Kernel::several(vec![Layout::ROWS], vec![Layout::ROWS; 2], dispatches)]);
         }
         let (lanes, mut columns) = if shared { (256, count.next_power_of_two().min(16)) } else { (64, 64) };
         let iterations = |columns: usize| (pixels * columns).div_ceil(lanes) + 16;
@@ -418,8 +413,8 @@ impl<const D: usize> Op for Pool<D> {
             .set("COUNT_INCLUDE_PAD", self.count_include_pad)
             .set("LANES", lanes as u32)
             .set("COLUMNS", columns as u32);
-        // A workgroup computes so many columns.
-        Ok(image_kernels(caps, &shader, &params, count.div_ceil(columns) * 64, iterations(columns)))
+        let dispatch = Dispatch::new(shader, &params, one_to_one(), count.div_ceil(columns));
+        Ok(image_kernels(caps, &dispatch.iterations(iterations(columns))))
     }
 
     /// Of n pixels a maximum is n - 1 operations, an average n, and a norm 2 n: powers, sum, root. Padding counts as pixels.

@@ -84,5 +84,5 @@ pub(crate) fn kernel(
     let outputs = 0..io.outputs.len();
     let bindings = [Binding::Input(0)].into_iter().chain(outputs.clone().map(Binding::Output)).collect();
     let dispatches = vec![Dispatch::new(shader, &params, bindings, count.div_ceil(columns)).iterations(iterations)];
-    Kernel { priority: 0, reads: vec![Layout::ROWS], writes: outputs.map(|_| Layout::ROWS).collect(), dispatches }
+    Kernel::several(vec![Layout::ROWS], outputs.map(|_| Layout::ROWS).collect(), dispatches)
 }

@@ -292,7 +292,7 @@ impl Op for QuantizeRange {
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0), Binding::Output(1)];
         let dispatches =
             vec![Dispatch::new(shader!("quantize_range", "index", "quantize", "nan"), &params, bindings, 1)];
-        Ok(vec![Kernel { priority: 0, reads: vec![Layout::ROWS; 2], writes: vec![Layout::ROWS; 2], dispatches }])
+        Ok(vec![Kernel::several(vec![Layout::ROWS; 2], vec![Layout::ROWS; 2], dispatches)])
     }
 
     /// Two comparisons with 0, a sum, two divisions, a rounding, two bounds.

@@ -103,7 +103,7 @@ impl Op for ScatterNd {
             Dispatch::for_each(shader.clone(), &params(part), bindings.clone(), x.elements()).iterations(iterations)
         });
         let dispatches = dispatches.collect();
-        Ok(vec![Kernel { priority: 0, reads: vec![Layout::ROWS; 3], writes: vec![Layout::ROWS], dispatches }])
+        Ok(vec![Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches)])
     }
 
     fn cost(&self, io: &Io) -> Cost {

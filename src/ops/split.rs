@@ -58,7 +58,7 @@ impl Op for Split {
             from.first += y[self.axis] * from.strides[self.axis];
         }
         let writes = vec![Layout::ROWS; io.outputs.len()];
-        Ok(vec![Kernel { priority: 0, reads: vec![Layout::ROWS], writes, dispatches }])
+        Ok(vec![Kernel::several(vec![Layout::ROWS], writes, dispatches)])
     }
 
     fn cost(&self, _io: &Io) -> Cost {

@@ -154,7 +154,7 @@ impl Op for TopK {
                 [parts, join].concat()
             }
         };
-        Ok(vec![Kernel { priority: 0, reads: vec![Layout::ROWS], writes: vec![Layout::ROWS; 2], dispatches }])
+        Ok(vec![Kernel::several(vec![Layout::ROWS], vec![Layout::ROWS; 2], dispatches)])
     }
 
     /// Each element finds its place among the k best by bisection: `ceil(log2(k + 1))` comparisons.

@@ -137,7 +137,7 @@ impl<'a> Lowering<'a> {
         }
         let mut reads = vec![Layout::ROWS; self.inputs.len()];
         reads[..tensors].fill(layouts[0]);
-        Kernel { priority: 0, reads, writes: vec![layouts[1]], dispatches }
+        Kernel::several(reads, vec![layouts[1]], dispatches)
     }
 }
 

@@ -50,7 +50,7 @@ impl Gemm<'_> {
                 })
                 .collect();
             let writes = vec![(self.layout)(Storage::Buffer)];
-            Ok(Kernel { priority: 0, reads: self.reads(Storage::Buffer), writes, dispatches })
+            Ok(Kernel::several(self.reads(Storage::Buffer), writes, dispatches))
         };
         columns.map(kernel).into_iter().collect()
     }

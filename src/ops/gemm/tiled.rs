@@ -175,7 +175,7 @@ impl Gemm<'_> {
         if rows {
             reads[0] = Layout::ROWS;
         }
-        Ok(Kernel { priority: 0, reads, writes: vec![(self.layout)(Storage::Buffer)], dispatches })
+        Ok(Kernel::several(reads, vec![(self.layout)(Storage::Buffer)], dispatches))
     }
 
     /// The dispatch that adds what several workgroups have of each sum.
