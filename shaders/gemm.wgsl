@@ -81,12 +81,12 @@ fn elements(start: Pixel, k: u32) -> vec4<f32> {
 fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
     let first = 4u * (params.first4 + o);
     let own = (first + vec4<u32>(0u, 1u, 2u, 3u)) / params.group_out;
-    let first_c = first / 64u * 64u / params.group_out * params.group_in / 4u;
+    let first_c = first / BLOCK * BLOCK / params.group_out * params.group_in / 4u;
     var sum = vec4<f32>();
     for (var k = begin; k < end; k++) {
         let c = first_c + k % params.span4;
         let texel = tapped(pixel(params, p), vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w), c);
-        sum += of_own(texel, w_four((o / 16u * params.k4 + k) * 64u + o % 16u, 16u, 4), 4u * c, params.group_in, own);
+        sum += of_own(texel, w_four(block_at(o, k, params.k4), BLOCK / 4u, 4), 4u * c, params.group_in, own);
     }
     return sum;
 }
@@ -146,7 +146,7 @@ fn main(
     let p1 = pixel(params, p + 1u);
     let p2 = pixel(params, p + 2u);
     let p3 = pixel(params, p + 3u);
-    let first_c = (params.first4 + tile4) / 16u * 64u / params.group_out * params.group_in / 4u;
+    let first_c = 4u * (params.first4 + tile4) / BLOCK * BLOCK / params.group_out * params.group_in / 4u;
     let o = tile4 + quad;
     var c = k % params.span4;
     var tap = vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w);
@@ -184,7 +184,7 @@ fn main(
             } else if W_ROWS {
                 next = w_four((rows.y + 4u * k) * out4(params) + o, out4(params), select(0, rest, o < out4(params)));
             } else {
-                next = w_four((o / 16u * params.k4 + k) * 64u + o % 16u, 16u, select(0, 4, o < params.wide4));
+                next = w_four(block_at(o, k, params.k4), BLOCK / 4u, select(0, 4, o < params.wide4));
             }
         }
         if along { next = transpose(next); }

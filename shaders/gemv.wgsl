@@ -42,8 +42,9 @@ fn main(
     var of_row: array<vec4<f32>, ROWS>;
     if column < params.wide4 {
         for (var k = lane / COLUMNS; k < params.k4; k += 256u / COLUMNS) {
-            let at = (column / 16u * params.k4 + k) * 64u + column % 16u;
-            let four = mat4x4<f32>(load_w(at), load_w(at + 16u), load_w(at + 32u), load_w(at + 48u));
+            let at = block_at(column, k, params.k4);
+            let next = BLOCK / 4u;
+            let four = mat4x4<f32>(load_w(at), load_w(at + next), load_w(at + 2u * next), load_w(at + 3u * next));
             for (var r = 0u; r < ROWS; r++) {
                 // The last row again where there are fewer.
                 of_row[r] += four * load_x(min(r, params.rows - 1u) * params.k4 + k);

@@ -57,6 +57,9 @@ const ALIGNMENT: u64 = 256;
 /// How many orders are tried beside the plain ones.
 const SHUFFLES: u64 = 24;
 
+/// The slots and neighbours that these orders may look at, all together: a graph of thousands of nodes would take seconds otherwise.
+const MOST_WORK: usize = 4 << 20;
+
 /// Gives each need a place, so that two needs that are alive in the same step don't overlap. Those that one dispatch binds, one of
 /// them to write, are `apart`: in slots of their own, because WebGPU forbids to bind one buffer for reading and writing in one
 /// dispatch. No buffer becomes larger than `most` unless a need is. Textures hold one value at a time, of their very width, because
@@ -99,9 +102,9 @@ fn search(needs: &[Need], apart: &[(usize, usize)], which: &[usize], most: u64, 
         strangers[b].push(a);
     }
     let least = most_alive(needs, which);
-    let mut best = None;
+    let (mut best, mut work) = (None, 0);
     for round in 0..SHUFFLES + 2 {
-        if bound < least {
+        if bound < least || round >= 2 && work > MOST_WORK {
             break;
         }
         let mut order = which.to_vec();
@@ -120,7 +123,7 @@ fn search(needs: &[Need], apart: &[(usize, usize)], which: &[usize], most: u64, 
                 }
             }
         });
-        if let Some(packing) = pack(needs, &strangers, most, &order, bound) {
+        if let Some(packing) = pack(needs, &strangers, most, &order, bound, &mut work) {
             bound = packing.bytes().saturating_sub(1);
             best = Some(packing);
         }
@@ -180,8 +183,16 @@ impl Placed {
     }
 }
 
-/// Places the needs in this order, each where the slots grow least, as long as they take at most `bound` bytes.
-fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize], bound: u64) -> Option<Packing> {
+/// Places the needs in this order, each where the slots grow least, as long as they take at most `bound` bytes. Adds to `work` the slots
+/// and neighbours that it looks at.
+fn pack(
+    needs: &[Need],
+    strangers: &[Vec<usize>],
+    most: u64,
+    order: &[usize],
+    bound: u64,
+    work: &mut usize,
+) -> Option<Packing> {
     let mut total = 0;
     let mut slots: Vec<SlotKind> = Vec::new();
     let mut locations: Vec<Option<Location>> = vec![None; needs.len()];
@@ -197,6 +208,7 @@ fn pack(needs: &[Need], strangers: &[Vec<usize>], most: u64, order: &[usize], bo
         let range = |t: usize| locations[t].map(|at| (at.slot, at.offset, at.offset + needs[t].kind.bytes()));
         let mut taken: Vec<(usize, u64, u64)> = placed.meeting(need).filter_map(range).collect();
         taken.sort_unstable();
+        *work += taken.len() + slots.len();
         let place = |(slot, &kind): (usize, &SlotKind)| {
             if forbidden[slot] {
                 return None;

@@ -28,7 +28,7 @@ impl Gemm<'_> {
             return Ok(Vec::new());
         }
         let k4 = self.x.h * self.x.w * self.x.c4();
-        let shader = shader!("gemv", "activation", "index", "nan").tile("ROWS", self.y.n.next_power_of_two() as u32);
+        let shader = shader!("gemv", "activation", "blocks", "index", "nan").tile("ROWS", self.y.n.next_power_of_two() as u32);
         let columns = model::columns(self.y.c4(), caps);
         let kernel = |columns: usize| {
             let shader = self.epilogue.of(shader.clone().tile("COLUMNS", columns as u32));
@@ -43,7 +43,7 @@ impl Gemm<'_> {
                         rows: self.y.n,
                         activation: ActivationParams::of(self.epilogue.activation),
                     };
-                    let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Storage::Buffer, 64 * k4);
+                    let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Storage::Buffer, BLOCK * k4);
                     let bindings = self.bindings(Binding::Weight(w), self.bias());
                     Dispatch::new(shader.clone(), &params, bindings, wide4.div_ceil(columns))
                         .iterations((k4 * columns).div_ceil(256) + 16)

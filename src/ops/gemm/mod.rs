@@ -170,3 +170,12 @@ pub(crate) fn span4(inputs: usize, outputs: usize, groups: usize, block: usize) 
 pub(crate) fn mixed(inputs: usize, outputs: usize, groups: usize, block: usize) -> bool {
     groups > 1 && !((outputs / groups).is_multiple_of(block) && (inputs / groups).is_multiple_of(4))
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn shaders_read_the_blocks_that_are_packed() {
+        let shader = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/blocks.wgsl"));
+        assert!(shader.contains(&format!("const BLOCK: u32 = {}u;", super::BLOCK)));
+    }
+}

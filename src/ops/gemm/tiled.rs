@@ -109,7 +109,7 @@ impl Gemm<'_> {
         let share4 = choice.share4(k4);
         let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
         let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size;
-        let shader = tile.of(shader!("gemm", "activation", "index", "gemm", "groups", "nan"));
+        let shader = tile.of(shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan"));
         let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
         let (shader, w_rows) = match self.w {
             Operand::Weight(_) => (shader, 0),
@@ -161,7 +161,7 @@ impl Gemm<'_> {
         let mut dispatches: Vec<Dispatch> = match self.w {
             Operand::Weight(w) => chunks(caps, BLOCK, 4 * k4 * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
                 .map(|(first, count)| {
-                    let w = packing.pack(w, BLOCK, span4, first..first + count, Storage::Buffer, 64 * k4);
+                    let w = packing.pack(w, BLOCK, span4, first..first + count, Storage::Buffer, BLOCK * k4);
                     let (first4, wide4) = self.texels_of(first, count);
                     dispatch(first4, wide4, Binding::Weight(w))
                 })

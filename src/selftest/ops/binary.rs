@@ -92,7 +92,8 @@ fn every_kind_in_every_layout(t: &Suite) {
 }
 
 fn stored_as_halves(t: &Suite) {
-    for (kind, reference) in KINDS {
+    // A quotient is computed in rows, which stay `f32`s.
+    for (kind, reference) in KINDS.into_iter().filter(|(kind, _)| *kind != BinaryKind::Div) {
         let (a, b) = (halves(&random(1, [2, 5, 3, 7])), halves(&divisor(&[2, 5, 3, 7])));
         let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
         t.check("halves", &graph, &[&a, &b], &reference(&a, &b), Tolerance::Elementwise);
