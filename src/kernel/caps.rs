@@ -25,19 +25,19 @@ pub struct Caps {
     pub max_storage_buffers: u32,
     /// `min_uniform_buffer_offset_alignment`, in bytes.
     pub uniform_alignment: u32,
-    /// Compute units, about: NVIDIA's multiprocessors, AMD's compute units, Apple's cores. WebGPU doesn't tell them; they only
-    /// say how large tiles may be that leave none idle.
+    /// The number of compute units, about: NVIDIA's multiprocessors, AMD's compute units, Apple's cores. WebGPU doesn't tell it. Tiles are
+    /// chosen so that no unit is idle.
     pub units: u32,
-    /// The most iterations that the loops of one invocation may make, all together. WebGPU has no such limit (`u32::MAX`), but
-    /// Mesa's llvmpipe ends every loop after 65,535 iterations, without an error.
+    /// The most iterations that the loops of one invocation may make, all together. WebGPU has no such limit (`u32::MAX`). Mesa's llvmpipe
+    /// ends every loop after 65,535 iterations, without an error.
     pub max_loop_iterations: u32,
     /// The smallest and the largest subgroup. `None`: shaders have no subgroup operations.
     pub subgroup_sizes: Option<[u32; 2]>,
     /// Storage textures are faster to read than storage buffers: images are best kept there.
     pub fast_textures: bool,
-    /// A texel outside of a storage texture reads as 0, and a store there does nothing. WebGPU leaves it open what they do.
+    /// A load outside of a storage texture gives 0, and a store there does nothing. WebGPU leaves both open.
     pub zero_outside_textures: bool,
-    /// Workgroup memory and barriers cost little. Where they don't, a workgroup is best one subgroup.
+    /// Workgroup memory and barriers cost little. Otherwise the best workgroup is one subgroup.
     pub fast_workgroup_memory: bool,
     /// Shaders can compute in f16.
     pub f16: bool,

@@ -1,4 +1,4 @@
-//! A dispatch and a kernel: what an operation lowers to.
+//! Dispatches and kernels: an operation is lowered to these.
 
 use super::params::{Encoder, Member, Params, Unfit};
 use super::{Caps, Layout, Scalar, Shader, Storage};
@@ -14,7 +14,7 @@ pub struct Dispatch {
     pub shader: Shader,
     /// The bytes of the shader's `Params`.
     pub params: Vec<u8>,
-    /// What is bound, from binding 1 on.
+    /// The bindings from 1 on.
     pub bindings: Vec<Binding>,
     /// The number of workgroups. Shaders number them linearly, so that no dimension limits a problem's size.
     pub workgroups: [u32; 3],
@@ -76,30 +76,30 @@ impl Dispatch {
         Err(ErrorKind::argument(what, "a number of 32 bits", value))
     }
 
-    /// States the most iterations that the loops of one invocation make, all together. A device that can't make so many
-    /// ([`Caps::max_loop_iterations`]) doesn't get this kernel. Loops over a few constants don't count: drivers unroll them.
+    /// States the most iterations that the loops of one invocation make, all together. The planner doesn't take this kernel for a device
+    /// that ends loops earlier ([`Caps::max_loop_iterations`]). Loops over a few constants don't count: drivers unroll them.
     #[must_use]
     pub fn iterations(self, iterations: usize) -> Dispatch {
         Dispatch { iterations: iterations as u64, ..self }
     }
 }
 
-/// The iterations of loops as llvmpipe counts them. The turn in which a loop ends counts, and the loops within it have a turn each then,
-/// with nobody in it.
+/// The iterations of loops as llvmpipe counts them. It counts the iteration in which a loop ends, and in that one iteration of each
+/// inner loop.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Iterations {
     pub(crate) all: usize,
-    /// Those of a turn with nobody in it.
+    /// The iterations of inner loops when the outer one ends.
     idle: usize,
 }
 
-/// The iterations of a loop of so many turns with these loops in each.
+/// Returns the iterations of a loop that runs `turns` times, with these loops inside.
 pub(crate) fn looped(turns: usize, inner: Iterations) -> Iterations {
     let idle = inner.idle + 1;
     Iterations { all: turns.saturating_mul(1 + inner.all).saturating_add(idle), idle }
 }
 
-/// The iterations of a loop of so many turns without another one in it.
+/// Returns the iterations of a loop that runs `turns` times, with no loop inside.
 pub(crate) fn plain(turns: usize) -> Iterations {
     looped(turns, Iterations::default())
 }
@@ -112,7 +112,7 @@ impl std::ops::Add for Iterations {
     }
 }
 
-/// What a shader's binding is bound to.
+/// The memory that a binding of a shader is bound to.
 #[derive(Clone, Debug)]
 pub enum Binding {
     /// An input of the operation, read only.
@@ -125,20 +125,20 @@ pub enum Binding {
     /// The first output in the place of this input, both in one layout: memory that holds the input's values when the first such
     /// dispatch begins, and the output's when the last one ends. Where nothing is written the input's values stay.
     Update(usize),
-    /// Weights, packed once at load.
+    /// Prepacked weights.
     Weight(Prepacked),
-    /// What one dispatch of a kernel leaves for the next: a buffer that lives for this step only.
+    /// A buffer that one dispatch of a kernel writes and a later one reads. It lives for this step only.
     Scratch {
-        /// Which one of the kernel's.
+        /// Its number among the kernel's scratch buffers.
         index: usize,
-        /// Its size.
+        /// Its size, in bytes.
         bytes: u64,
-        /// Whether it is written. What is read, an earlier dispatch has written.
+        /// True if the dispatch writes it; else an earlier dispatch has written it.
         write: bool,
     },
 }
 
-/// Names the content of prepacked weights: their form, the constants that they are made of, and whatever else tells them from others.
+/// The name of prepacked weights' content: their form, the constants that they are made of, and sizes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WeightKey {
     form: &'static str,
@@ -147,7 +147,7 @@ pub struct WeightKey {
 }
 
 impl WeightKey {
-    /// A key for weights in a form. Each form has a name of its own.
+    /// Returns a key for weights in a form. Each form has a name of its own.
     pub fn new(form: &'static str) -> WeightKey {
         WeightKey { form, constants: Vec::new(), numbers: Vec::new() }
     }
@@ -173,7 +173,7 @@ impl WeightKey {
         self
     }
 
-    /// Adds all that another key names.
+    /// Adds the constants and sizes of another key.
     #[must_use]
     pub fn and(mut self, other: &WeightKey) -> WeightKey {
         self.constants.extend(&other.constants);
@@ -182,10 +182,10 @@ impl WeightKey {
     }
 }
 
-/// Weights in the form that a kernel reads, made once and shared by all the sessions of a model.
+/// Weights in the form that a kernel reads. They are made once; all sessions of a model share them.
 #[derive(Clone)]
 pub struct Prepacked {
-    /// Names the content: two `Prepacked` with the same key, storage and texels hold the same bytes.
+    /// The name of the content: two `Prepacked` with the same key, storage and texels hold the same bytes.
     pub key: WeightKey,
     /// Buffer or texture.
     pub storage: Storage,
@@ -196,7 +196,7 @@ pub struct Prepacked {
 }
 
 impl Prepacked {
-    /// Weights whose content `values` makes, row by row: `f32`s, or the bits of something else.
+    /// Returns weights whose content `values` makes, row by row: `f32`s, or the bits of something else.
     pub fn new(
         key: WeightKey,
         storage: Storage,
@@ -211,13 +211,13 @@ impl Prepacked {
         (self.texels.0 * self.texels.1 * 16) as u64
     }
 
-    /// Returns what tells them from all others of a model.
+    /// Returns the identity of these weights within a model.
     pub(crate) fn identity(&self) -> Identity {
         (self.key.clone(), self.storage, self.texels)
     }
 }
 
-/// What tells weights from all others of a model.
+/// The identity of weights within a model.
 pub(crate) type Identity = (WeightKey, Storage, (usize, usize));
 
 impl fmt::Debug for Prepacked {
@@ -235,7 +235,7 @@ pub struct Kernel {
     pub reads: Vec<Layout>,
     /// The layout of each output.
     pub writes: Vec<Layout>,
-    /// What to dispatch, in order. None at all: the output is the first input under another shape.
+    /// The dispatches, in order. Without any, the output is the first input under another shape.
     pub dispatches: Vec<Dispatch>,
 }
 
@@ -250,36 +250,35 @@ impl Kernel {
         Kernel { priority: 0, reads, writes, dispatches }
     }
 
-    /// The output is the input's bytes.
+    /// A kernel without a dispatch: the output has the input's bytes.
     pub fn view(reads: Layout, writes: Layout) -> Kernel {
         Kernel { priority: 0, reads: vec![reads], writes: vec![writes], dispatches: Vec::new() }
     }
 
-    /// What tells it from others that compute the same: its shaders, in order. In how many dispatches one of them is split doesn't
-    /// matter.
+    /// Returns the kernel's name among the kernels of its operation: its shaders, in order. Dispatches of one shader count once.
     pub fn identity(&self) -> String {
         let mut shaders: Vec<String> = self.dispatches.iter().map(|dispatch| dispatch.shader.to_string()).collect();
         shaders.dedup();
         shaders.join(" + ")
     }
 
-    /// The most iterations that the loops of one invocation make in any of its dispatches.
+    /// Returns the most iterations that one invocation makes in any of the dispatches.
     pub fn iterations(&self) -> u64 {
         self.dispatches.iter().map(|dispatch| dispatch.iterations).max().unwrap_or(0)
     }
 
-    /// True if a device with these capabilities runs its loops to their end.
+    /// Returns true if the device runs the kernel's loops to their end.
     pub(crate) fn ends_on(&self, caps: &Caps) -> bool {
         self.iterations() <= caps.max_loop_iterations.into()
     }
 
-    /// The input that its output may take the place of.
+    /// Returns the input that the output may overwrite.
     pub(crate) fn residual(&self) -> Option<usize> {
         let mut bindings = self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
         bindings.find_map(|binding| if let &Binding::Residual(i) = binding { Some(i) } else { None })
     }
 
-    /// The input that its output begins as.
+    /// Returns the input that the kernel updates in place.
     pub(crate) fn updated(&self) -> Option<usize> {
         let mut bindings = self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
         bindings.find_map(|binding| if let &Binding::Update(i) = binding { Some(i) } else { None })

@@ -1,4 +1,4 @@
-//! How a value lies in memory: the planner's decision, never visible at the API (which speaks NCHW).
+//! The layout of a value in memory. The planner chooses it; the API speaks row-major NCHW.
 
 use super::Caps;
 use crate::Shape;
@@ -6,7 +6,7 @@ use crate::Shape;
 /// The order of a value's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// Row-major, one `f32` after the other: what the API takes and gives.
+    /// Row-major, one `f32` after the other: the order of the API.
     Rows,
     /// Row-major, the last dimension in `vec4`s (the last one padded).
     RowsVec4,
@@ -14,7 +14,7 @@ pub enum Order {
     Channels,
 }
 
-/// Where a value lives.
+/// The kind of memory that holds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Storage {
     /// A storage buffer.
@@ -23,13 +23,13 @@ pub enum Storage {
     Texture,
 }
 
-/// How a number of a value is stored.
+/// The stored form of a value's numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scalar {
-    /// As an `f32`.
+    /// `f32`
     #[default]
     F32,
-    /// As an `f16`: half of the memory, and about three decimal digits.
+    /// `f16`: half of the memory, about three decimal digits.
     F16,
 }
 
@@ -49,9 +49,9 @@ impl Scalar {
 pub struct Layout {
     /// The order of the elements.
     pub order: Order,
-    /// Where they are.
+    /// The memory that holds them.
     pub storage: Storage,
-    /// How each is stored. `F16` is for `vec4`s in buffers: [`Order::Rows`] and textures are `F32`.
+    /// The stored form of each. `F16` is for `vec4`s in buffers: [`Order::Rows`] and textures are `F32`.
     pub scalar: Scalar,
 }
 
@@ -59,12 +59,12 @@ impl Layout {
     /// Row-major in a buffer.
     pub const ROWS: Layout = Layout { order: Order::Rows, storage: Storage::Buffer, scalar: Scalar::F32 };
 
-    /// Channels last, in `place`.
+    /// Channels last, in `storage`.
     pub const fn channels(storage: Storage) -> Layout {
         Layout { order: Order::Channels, storage, scalar: Scalar::F32 }
     }
 
-    /// Row-major with the last dimension in `vec4`s, in `place`.
+    /// Row-major with the last dimension in `vec4`s, in `storage`.
     pub const fn rows_vec4(storage: Storage) -> Layout {
         Layout { order: Order::RowsVec4, storage, scalar: Scalar::F32 }
     }
@@ -75,7 +75,7 @@ impl Layout {
         (any || scalar == Scalar::F32).then_some(Layout { scalar, ..self })
     }
 
-    /// The value as an image of `vec4` texels: (rows, texels in a row). `Rows` counts four elements a texel.
+    /// Returns the size of a value as an image of `vec4` texels: (rows, texels in a row). `Rows` counts four elements a texel.
     pub fn texels(self, shape: &Shape) -> (usize, usize) {
         match self.order {
             Order::Rows => (1, shape.elements().div_ceil(4)),
@@ -90,19 +90,19 @@ impl Layout {
         }
     }
 
-    /// Whether a device has textures as large as such a value needs.
+    /// Returns true if the device's textures are large enough for such a value. Buffers always are.
     pub fn fits(self, shape: &Shape, caps: &Caps) -> bool {
         let (rows, width) = self.texels(shape);
         self.storage == Storage::Buffer || rows.max(width) <= caps.max_texture as usize
     }
 
-    /// The bytes that the value takes.
+    /// Returns the bytes of a value of this shape.
     pub fn bytes(self, shape: &Shape) -> u64 {
         let (rows, width) = self.texels(shape);
         (4 * self.scalar.bytes()).saturating_mul(rows as u64).saturating_mul(width as u64)
     }
 
-    /// Whether a value laid out like this has the very bytes that it would have in `other`.
+    /// Returns true if a value of this shape has the same bytes in both layouts.
     pub fn same_bytes(self, other: Layout, shape: &Shape) -> bool {
         if (self.storage, self.scalar) != (other.storage, other.scalar) {
             return false;

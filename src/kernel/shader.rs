@@ -40,7 +40,7 @@ macro_rules! shader {
 
 pub(crate) use shader;
 
-/// What a `Texel` is: appended to every shader of this crate that declares a tensor of them.
+/// The definitions of `Texel`. One of them is appended to every shader of this crate that declares a tensor of texels.
 const TEXELS_F32: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel_f32.wgsl"));
 const TEXELS_F16: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel_f16.wgsl"));
 
@@ -71,7 +71,7 @@ impl Shader {
         shader
     }
 
-    /// Whether it is one of this crate's.
+    /// Returns true if it is one of this crate's.
     pub(crate) fn is_ours(&self) -> bool {
         self.ours
     }
@@ -83,8 +83,8 @@ impl Shader {
         self
     }
 
-    /// Whether wgpu guards its memory accesses and loops. Those of this crate's own shaders it doesn't, which test their indices
-    /// themselves, where an operation of this crate gave them their parameters and bindings.
+    /// Returns true if wgpu guards its memory accesses and loops. wgpu doesn't guard this crate's own shaders where an operation of this
+    /// crate gave them their parameters and bindings: they test their indices themselves.
     pub fn is_guarded(&self) -> bool {
         self.guarded
     }
@@ -116,7 +116,7 @@ impl Shader {
         if numbers == DType::I32 { self.alias("Element", "i32") } else { self }
     }
 
-    /// Stores its texels (`array<Texel>` in the file) as that type. What lies in a texture stays `f32`.
+    /// Stores its texels (`array<Texel>` in the file) as that scalar. Textures stay `f32`.
     #[doc(hidden)]
     #[must_use]
     pub fn stored_as(mut self, scalar: Scalar) -> Shader {
@@ -164,22 +164,22 @@ impl Shader {
         self
     }
 
-    /// Whether it is that of a part.
+    /// Returns true if it is the shader of a part.
     pub(crate) fn is_part(&self) -> bool {
         self.part
     }
 
-    /// The file's name, without ending.
+    /// Returns the file's name, without ending.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The values of the overrides, for the pipeline.
+    /// Returns the values of the overrides, for the pipeline.
     pub fn overrides(&self) -> Vec<(&'static str, f64)> {
         self.overrides.iter().map(|&(name, value)| (name, f64::from(value))).collect()
     }
 
-    /// The WGSL text, specialised.
+    /// Returns the specialised WGSL text.
     ///
     /// # Panics
     /// If the file lacks a constant or a binding that this shader names: a mistake in the crate, found by

@@ -156,7 +156,7 @@ pub(crate) fn is_ours(op: &dyn Op) -> bool {
     ours.contains(&Any::type_id(op))
 }
 
-/// Where images may live on such a device, the best place first.
+/// Returns the kinds of memory that images may lie in on a device, the best one first.
 pub(crate) fn image_storage(caps: &Caps) -> &'static [Storage] {
     if caps.fast_textures { &[Storage::Texture, Storage::Buffer] } else { &[Storage::Buffer] }
 }

@@ -1,4 +1,4 @@
-//! Which of several kernels serves, where somebody has measured it.
+//! The choice among several kernels, where somebody has measured them.
 
 use crate::graph::op::Io;
 use crate::hash::fnv1a;
@@ -6,19 +6,19 @@ use crate::kernel::Kernel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What was found to be the best kernel for each problem: the [identity](Kernel::identity) of one of its [`Variants`]. Plain data,
-/// for whoever keeps it; a plan passes over problems that it doesn't have and kernels that don't exist any more.
+/// The best kernel for each problem, by measurement: the [identity](Kernel::identity) of one of its [`Variants`]. Plain data.
+/// A plan ignores problems that it doesn't have and kernels that don't exist any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Choices(BTreeMap<String, String>);
 
 impl Choices {
-    /// None: each operation's first kernel serves.
+    /// Returns no choices: each operation's first kernel serves.
     pub fn new() -> Choices {
         Choices::default()
     }
 
-    /// The kernel for a problem.
+    /// Returns the kernel for a problem.
     pub fn get(&self, problem: &str) -> Option<&str> {
         self.0.get(problem).map(String::as_str)
     }
@@ -28,17 +28,17 @@ impl Choices {
         self.0.insert(problem.into(), kernel.into());
     }
 
-    /// How many problems have one.
+    /// Returns the number of problems that have a choice.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether none has.
+    /// Returns true if no problem has a choice.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// These, and those of `other` for problems that have none here.
+    /// Returns these choices, and those of `other` for problems that have none here.
     #[must_use]
     pub fn or(self, other: Choices) -> Choices {
         let mut all = other.0;
@@ -53,25 +53,25 @@ impl FromIterator<(String, String)> for Choices {
     }
 }
 
-/// The kernels that could serve a step in the place of each other: of one priority, between the same layouts, so that nothing else of
-/// the plan depends on which it is.
+/// The kernels that could serve one step: of one priority, between the same layouts, so that nothing else of the plan depends on the
+/// choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variants {
-    /// What tells the problem from others: the same in every process. The operation, its shapes, and a hash of what the first
-    /// variant is told of it.
+    /// The name of the problem, the same in every process: the operation, its shapes, and a hash of the first variant's shaders,
+    /// parameters and workgroups.
     pub problem: String,
     /// Their [identities](Kernel::identity), that of the operation's first choice first.
     pub kernels: Vec<String>,
-    /// Which one serves.
+    /// The index of the one that serves.
     pub taken: usize,
     /// The node of the planned graph.
     pub(crate) node: usize,
-    /// Their places in what [`Op::kernels`](crate::Op::kernels) gives.
+    /// Their indices in the list of [`Op::kernels`](crate::Op::kernels).
     pub(crate) places: Vec<usize>,
 }
 
 impl Variants {
-    /// Of the kernels that an operation lists at these places. None if they are one.
+    /// Returns the variants among the kernels at these indices; `None` if there is only one.
     pub(super) fn of(
         node: usize,
         (op, io): (&str, &Io),

@@ -1,9 +1,9 @@
-//! Lifetimes to places in memory: which values share a slot. Plain arithmetic.
+//! The assignment of values to memory by their lifetimes: which values share a slot. Plain arithmetic.
 
 use crate::hash::{GOLDEN, mix};
 use std::cmp::Reverse;
 
-/// What a value needs, and when.
+/// The memory that a value needs, and the steps in which it needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// The memory.
@@ -33,7 +33,7 @@ impl SlotKind {
     }
 }
 
-/// Where a value lies: in which slot, from which byte on.
+/// The location of a value: a slot, and the first byte there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Location {
     /// The slot.
@@ -42,10 +42,10 @@ pub struct Location {
     pub offset: u64,
 }
 
-/// Needs with their places, and the slots that these make.
+/// The locations of all needs, and the slots.
 #[derive(Clone, Debug)]
 pub struct Packing {
-    /// A place for each need.
+    /// The location of each need.
     pub locations: Vec<Location>,
     /// The slots.
     pub slots: Vec<SlotKind>,
@@ -54,7 +54,7 @@ pub struct Packing {
 /// A buffer can be bound from a multiple of this on: the most that WebGPU lets a device ask for.
 const ALIGNMENT: u64 = 256;
 
-/// How many orders are tried beside the plain ones.
+/// The number of orders that are tried beside the plain ones.
 const SHUFFLES: u64 = 24;
 
 /// The slots and neighbours that these orders may look at, all together: a graph of thousands of nodes would take seconds otherwise.

@@ -28,7 +28,8 @@ impl Gemm<'_> {
             return Ok(Vec::new());
         }
         let k4 = self.x.h * self.x.w * self.x.c4();
-        let shader = shader!("gemv", "activation", "blocks", "index", "nan").tile("ROWS", self.y.n.next_power_of_two() as u32);
+        let shader =
+            shader!("gemv", "activation", "blocks", "index", "nan").tile("ROWS", self.y.n.next_power_of_two() as u32);
         let columns = model::columns(self.y.c4(), caps);
         let kernel = |columns: usize| {
             let shader = self.epilogue.of(shader.clone().tile("COLUMNS", columns as u32));
