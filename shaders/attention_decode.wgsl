@@ -19,8 +19,11 @@ const QUADS: u32 = 1u; // 4s of pairs: 1, or 2 where d is 128 at most
 @group(0) @binding(6) var<storage, read_write> y: array<f32>;
 
 fn load_q(i: u32) -> vec4<f32> { return from_texel(q[i]); }
+fn load_q_element(i: u32) -> f32 { return from_scalar(q[i / 4u][i % 4u]); }
 fn load_k(i: u32) -> vec4<f32> { return from_texel(k[i]); }
+fn load_k_element(i: u32) -> f32 { return from_scalar(k[i / 4u][i % 4u]); }
 fn load_v(i: u32) -> vec4<f32> { return from_texel(v[i]); }
+fn load_v_element(i: u32) -> f32 { return from_scalar(v[i / 4u][i % 4u]); }
 fn load_mask(i: u32) -> f32 { return mask[i]; }
 fn load_position(i: u32) -> i32 { return position[i]; }
 fn store_y(i: u32, value: f32) { y[i] = value; }
@@ -32,21 +35,21 @@ var<workgroup> joint: array<vec4<f32>, 136>;
 fn q_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_q(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_q((at + e) / 4u)[(at + e) % 4u]; }
+    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_q_element(at + e); }
     return value;
 }
 
 fn k_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_k(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_k((at + e) / 4u)[(at + e) % 4u]; }
+    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_k_element(at + e); }
     return value;
 }
 
 fn v_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_v(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = load_v((at + e) / 4u)[(at + e) % 4u]; }
+    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = load_v_element(at + e); }
     return value;
 }
 

@@ -15,6 +15,7 @@ struct Params { rows: u32, width: u32, c4: u32, channels: u32, spatial: u32, lo:
 
 fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.width + column]); }
 fn load_scale_shift(i: u32) -> vec4<f32> { return scale_shift[i]; }
+fn load_scale_shift_element(i: u32) -> f32 { return scale_shift[i / 4u][i % 4u]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 @compute @workgroup_size(64)
@@ -33,8 +34,8 @@ fn main(
     if ROWS {
         for (var j = 0u; j < 4u; j++) {
             let channel = (4u * i + j) / params.spatial % params.channels;
-            scale[j] = load_scale_shift(channel / 4u)[channel % 4u];
-            shift[j] = load_scale_shift(params.c4 + channel / 4u)[channel % 4u];
+            scale[j] = load_scale_shift_element(channel);
+            shift[j] = load_scale_shift_element(4u * params.c4 + channel);
         }
     }
     let value = load_x(row, column) * scale + shift;

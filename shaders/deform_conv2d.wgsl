@@ -31,6 +31,7 @@ fn load_x(i: u32) -> f32 { return x[i]; }
 fn load_offset(i: u32) -> f32 { return offset[i]; }
 fn load_mask(i: u32) -> f32 { return mask[i]; }
 fn load_w(i: u32) -> vec4<f32> { return w[i]; }
+fn load_w_element(i: u32) -> f32 { return w[i / 4u][i % 4u]; }
 fn load_y(i: u32) -> f32 { return y[i]; }
 fn store_y(i: u32, value: f32) { y[i] = value; }
 
@@ -106,7 +107,7 @@ fn main(
         let j = channel - o;
         let to = (n * params.out_c + channel) * plane + p;
         if params.begins == 1u {
-            store_y(to, sums[j / 4u][j % 4u] + load_w(weights + k * OUT4 + j / 4u)[j % 4u]);
+            store_y(to, sums[j / 4u][j % 4u] + load_w_element(4u * (weights + k * OUT4) + j));
         } else {
             store_y(to, load_y(to) + sums[j / 4u][j % 4u]);
         }

@@ -20,7 +20,6 @@ const TILE_K: u32 = 16u;
 const QUADS_M: u32 = 2u;
 const QUADS_N: u32 = 1u;
 const SLICES: u32 = 1u;
-
 // A kernel of one tap, stride 1, no padding; and matrices.
 override POINT: bool = false;
 override X_ROWS: bool = false;
@@ -42,6 +41,7 @@ override ACTIVATION: u32 = 0u;
 @group(0) @binding(5) var<storage, read_write> y: array<Texel>;
 
 fn load_x(i: u32) -> vec4<f32> { return from_texel(x[i]); }
+fn load_x_element(i: u32) -> f32 { return from_scalar(x[i / 4u][i % 4u]); }
 fn load_w(i: u32) -> vec4<f32> { return w[i]; }
 fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
 fn load_residual(i: u32) -> vec4<f32> { return from_texel(residual[i]); }
@@ -60,7 +60,7 @@ var<workgroup> tile: array<vec4<f32>, TILE_K * (X_ROW + W_ROW)>;
 
 fn x_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = load_x(at); } return texel; }
 fn w_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = load_w(at); } return texel; }
-fn element(at: i32) -> f32 { return select(0.0, load_x(u32(max(at, 0)) / 4u)[u32(max(at, 0)) % 4u], at >= 0); }
+fn element(at: i32) -> f32 { return select(0.0, load_x_element(u32(max(at, 0))), at >= 0); }
 // The first n of four texels `apart`.
 fn x_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
     return mat4x4<f32>(x_at(at, n > 0), x_at(at + apart, n > 1), x_at(at + 2u * apart, n > 2), x_at(at + 3u * apart, n > 3));

@@ -14,6 +14,7 @@ struct Params { elements: u32, inner: u32, indices: u32, size: u32, first: u32, 
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<u32>>;
 
 fn load_x(i: u32) -> vec4<u32> { return x[i]; }
+fn load_x_element(i: u32) -> u32 { return x[i / 4u][i % 4u]; }
 fn load_index(i: u32) -> i32 { return index[i]; }
 fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
 
@@ -45,7 +46,7 @@ fn main(
     var value = vec4<u32>();
     for (var k = 0u; k < 4u; k++) {
         let place = source(min(i * 4u + k, params.elements - 1u));
-        value[k] = load_x(place / 4u)[place % 4u];
+        value[k] = load_x_element(place);
     }
     store_y(i, value);
 }

@@ -15,6 +15,7 @@ struct Params { rows: u32, width: u32, c4: u32, length: u32, inner: u32, weights
 
 fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.width + column]); }
 fn load_weight(i: u32) -> vec4<f32> { return weight[i]; }
+fn load_weight_element(i: u32) -> f32 { return weight[i / 4u][i % 4u]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 @compute @workgroup_size(64)
@@ -36,7 +37,7 @@ fn main(
         // In the padding of a row this counts on into the next: any weight serves there.
         for (var j = 0u; j < 4u; j++) {
             let k = (row * params.length + 4u * column + j) / params.inner % params.weights;
-            slope[j] = load_weight(k / 4u)[k % 4u];
+            slope[j] = load_weight_element(k);
         }
     }
     let value = load_x(row, column);

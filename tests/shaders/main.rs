@@ -47,8 +47,8 @@ fn validate(name: &str, text: &str, module: &Module, capabilities: Capabilities)
     validated.unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(text)))
 }
 
-/// What reads or writes a storage buffer other than the tensor's own line `fn load_NAME` or `fn store_NAME`: a shader's variants exchange
-/// these lines alone.
+/// What reads or writes a storage buffer other than the tensor's own lines `fn load_NAME`, `fn load_NAME_element` (one number of a texel) and
+/// `fn store_NAME`: a shader's variants exchange these lines alone.
 fn accesses(text: &str, module: &Module) -> Vec<String> {
     let functions =
         module.functions.iter().map(|(_, function)| (function.name.as_deref().unwrap_or_default(), function));
@@ -60,7 +60,8 @@ fn accesses(text: &str, module: &Module) -> Vec<String> {
             let naga::Expression::GlobalVariable(global) = expression else { continue };
             let global = &module.global_variables[*global];
             let tensor = global.name.as_deref().unwrap_or_default();
-            let own = [format!("load_{tensor}"), format!("store_{tensor}")].contains(&name.to_owned());
+            let own = ["load_TENSOR", "load_TENSOR_element", "store_TENSOR"].map(|own| own.replace("TENSOR", tensor));
+            let own = own.contains(&name.to_owned());
             if matches!(global.space, AddressSpace::Storage { .. }) && !(own && text.lines().any(line)) {
                 faults.insert(format!("`{name}` reads or writes `{tensor}`"));
             }
