@@ -6,7 +6,7 @@
 #   2. the same with WebGPU's default limits, no optional feature, portable kernels;
 #   3. the same with 512-bit vectors, so that subgroups have 16 lanes;
 #   4. llvmpipe through OpenGL (cargo feature `gl`);
-#   5. SwiftShader, which Debian ships in its package `chromium-common`;
+#   5. SwiftShader, which Debian ships in its package `chromium-common`; then the same with the kernels of a phone;
 #   6. Debian 13's llvmpipe under Vulkan's validation of synchronization, every
 #      fourth case;
 #   7. the same under validation that sees accesses outside of buffers, by the
@@ -147,6 +147,9 @@ printf '| driver | adapter, backend, version; tiers | result |\n|---|---|---|\n'
     run "SwiftShader of chromium $(cat "$drivers/swiftshader.version")" \
         VK_DRIVER_FILES="$drivers/swiftshader.json" VK_ICD_FILENAMES="$drivers/swiftshader.json" \
         WGPU_BACKEND=vulkan $selftest
+    run 'the same as a phone, every fourth case' \
+        VK_DRIVER_FILES="$drivers/swiftshader.json" VK_ICD_FILENAMES="$drivers/swiftshader.json" \
+        WGPU_BACKEND=vulkan $selftest --phone --quick
 }
 # shellcheck disable=SC2086 # the command is words
 [ "${VALIDATION-}" = no ] || {

@@ -2,8 +2,7 @@
 
 use std::num::Wrapping;
 
-/// A value that can be the uniform `params` of a [`Dispatch`](super::Dispatch): any plain data, or a struct of this crate that
-/// [`params!`] declares.
+/// A value that can be the uniform `params` of a [`Dispatch`](super::Dispatch): any plain data, or a struct of parameters of this crate.
 pub trait Params {
     /// Appends the bytes of the uniform.
     #[doc(hidden)]
