@@ -21,11 +21,14 @@ pub mod ops;
 pub mod reference;
 mod report;
 mod suite;
+mod tolerance;
 
 pub use ops::TABLES;
 pub use report::{Failure, OpReport, Report};
 #[doc(hidden)]
-pub use suite::{Suite, Tolerance};
+pub use suite::Suite;
+#[doc(hidden)]
+pub use tolerance::Tolerance;
 
 use crate::error::{ErrorKind, Result};
 use crate::gpu::{Context, ContextOptions};

@@ -3,45 +3,17 @@
 use super::cases::data;
 use super::reference::Tensor;
 use super::report::{Failure, OpReport};
+use super::tolerance::{EXACT, HALF, Rounding, Tolerance, compare};
 use super::{Table, Tier};
 use crate::error::{ErrorKind, Result};
 use crate::graph::only::Only;
 use crate::graph::op::Io;
 use crate::graph::{Graph, Input, Value};
 use crate::kernel::{Caps, Kernel, Layout, Scalar};
-use crate::{Context, DType, Data, Model, Plan, Shape};
+use crate::{Context, DType, Data, Model, Plan};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt::Write;
-
-/// How far an operation's results may lie from the exact ones, relative to the largest of them.
-#[derive(Clone, Copy, Debug)]
-pub enum Tolerance {
-    /// Not at all: what only moves, compares or picks numbers.
-    Exact,
-    /// A few roundings.
-    Elementwise,
-    /// A function that WGSL lets a driver approximate: `exp`, `tanh`, `pow`.
-    Transcendental,
-    /// A sum of so many products, in whatever order.
-    Reduction(usize),
-}
-
-/// What a kernel that stores its values as `F16` may be off by beside that, relative to each result: one unit in the last place, since
-/// drivers may round to the nearest number or towards zero; and the smallest `f16`.
-const HALF: [f64; 2] = [1.0 / 1024.0, 1.0 / 16_777_216.0];
-
-impl Tolerance {
-    fn relative(self) -> f64 {
-        let rounding = f64::from(f32::EPSILON);
-        match self {
-            Tolerance::Exact => 0.0,
-            Tolerance::Elementwise => 4.0 * rounding,
-            Tolerance::Transcendental => 1e-5,
-            Tolerance::Reduction(terms) => 2.0 * rounding * (terms as f64).sqrt(),
-        }
-    }
-}
 
 /// What a table's cases are handed to.
 pub struct Suite<'a> {
@@ -190,14 +162,14 @@ impl<'a> Suite<'a> {
             };
             if variants.is_empty() {
                 let run = Run { tier, case, kernel: "as planned" };
-                self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, [0.0; 2]);
+                self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, EXACT);
             }
             for (kernel, graph) in &variants {
                 let identity = identity(kernel);
                 if !seen.contains(&identity) {
                     let which = kernel.dispatches.first().map_or("a view".into(), |first| first.shader.to_string());
                     let run = Run { tier, case, kernel: &which };
-                    let rounding = if kernel.is_narrow() { HALF } else { [0.0; 2] };
+                    let rounding = if kernel.is_narrow() { HALF } else { EXACT };
                     self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, rounding);
                     seen.push(identity);
                 }
@@ -254,7 +226,7 @@ impl<'a> Suite<'a> {
             if let Ok(plan) = Plan::new(&graph.fused(), 1, tier.context.caps()) {
                 self.count(&run, &plan);
             }
-            self.judge(&run, alike(tier, &frames), expected, tolerance, [0.0; 2]);
+            self.judge(&run, alike(tier, &frames), expected, tolerance, EXACT);
         }
     }
 
@@ -287,7 +259,7 @@ impl<'a> Suite<'a> {
         outputs: Result<Vec<Data>, String>,
         expected: &[&Tensor],
         tolerance: Tolerance,
-        rounding: [f64; 2],
+        rounding: Rounding,
     ) {
         let outputs = match outputs {
             Ok(outputs) if outputs.len() == expected.len() => outputs,
@@ -341,41 +313,6 @@ fn others(own: &Data, guarded: &Data) -> usize {
         (Data::Bool(own), Data::Bool(guarded)) => count(own, guarded, PartialEq::eq),
         _ => own.to_f32().len(),
     }
-}
-
-/// Returns the largest error as a part of the tolerated one; or the place of a greater error. `rounding` is tolerated beside `tolerance`: a
-/// part of each result, and a constant.
-fn compare(output: &Data, expected: &Tensor, tolerance: Tolerance, rounding: [f64; 2]) -> Result<f64, String> {
-    if output.dtype() != expected.dtype {
-        return Err(format!("its elements are {}, wanted {}", output.dtype(), expected.dtype));
-    }
-    let got = output.to_f32();
-    if got.len() != expected.data.len() {
-        return Err(format!("{} elements, wanted {:?}", got.len(), expected.shape));
-    }
-    let finite = expected.data.iter().filter(|value| value.is_finite());
-    let largest = finite.fold(0.0, |most: f64, &value| most.max(f64::from(value).abs()));
-    let allowed = |want: f32| {
-        let rounded = if want.is_finite() { rounding[0] * f64::from(want).abs() + rounding[1] } else { 0.0 };
-        tolerance.relative() * largest + rounded
-    };
-    let off = |got: f32, want: f32| match (got, want) {
-        _ if got == want || (got.is_nan() && want.is_nan()) => 0.0,
-        _ if got.is_finite() && want.is_finite() => (f64::from(got) - f64::from(want)).abs(),
-        _ => f64::INFINITY,
-    };
-    let pairs = || got.iter().zip(&expected.data).map(|(&got, &want)| (got, want, off(got, want)));
-    let bad = |&(_, want, off): &(f32, f32, f64)| off > allowed(want);
-    if let Some((i, (got, want, _))) = pairs().enumerate().find(|(_, pair)| bad(pair)) {
-        let strides = Shape::from(expected.shape.clone()).strides();
-        let index: Vec<usize> = strides.iter().zip(&expected.shape).map(|(stride, size)| i / stride % size).collect();
-        let (of, many) = (&expected.shape, pairs().filter(bad).count());
-        return Err(format!(
-            "at {index:?} of {of:?} got {got}, wanted {want} (within {:.3e}); {many} such elements",
-            allowed(want)
-        ));
-    }
-    Ok(pairs().map(|(_, want, off)| if off > 0.0 { off / allowed(want) } else { 0.0 }).fold(0.0, f64::max))
 }
 
 /// True if the device has textures as large as the kernel's values and runs its loops to their end, and only `f32`s lie otherwise

@@ -1,0 +1,79 @@
+//! The errors that the self-test tolerates, and the comparison of results with references.
+
+use super::reference::Tensor;
+use crate::{Data, Shape};
+
+/// How far an operation's results may lie from the exact ones, relative to the largest of them.
+#[derive(Clone, Copy, Debug)]
+pub enum Tolerance {
+    /// Not at all: what only moves, compares or picks numbers.
+    Exact,
+    /// A few roundings.
+    Elementwise,
+    /// A function that WGSL lets a driver approximate: `exp`, `tanh`, `pow`.
+    Transcendental,
+    /// A sum of so many products, in whatever order.
+    Reduction(usize),
+}
+
+/// The rounding of stored values that is tolerated beside that: a part of each result, and a constant.
+pub(super) type Rounding = [f64; 2];
+
+/// The rounding of kernels that store `f32`s: none.
+pub(super) const EXACT: Rounding = [0.0; 2];
+
+/// The rounding of kernels that store `F16`, relative to each result: one unit in the last place, since
+/// drivers may round to the nearest number or towards zero; and the smallest `f16`.
+pub(super) const HALF: Rounding = [1.0 / 1024.0, 1.0 / 16_777_216.0];
+
+impl Tolerance {
+    fn relative(self) -> f64 {
+        let rounding = f64::from(f32::EPSILON);
+        match self {
+            Tolerance::Exact => 0.0,
+            Tolerance::Elementwise => 4.0 * rounding,
+            Tolerance::Transcendental => 1e-5,
+            Tolerance::Reduction(terms) => 2.0 * rounding * (terms as f64).sqrt(),
+        }
+    }
+}
+
+/// Returns the largest error as a part of the tolerated one; or the place of a greater error. `rounding` is tolerated beside `tolerance`: a
+/// part of each result, and a constant.
+pub(super) fn compare(
+    output: &Data,
+    expected: &Tensor,
+    tolerance: Tolerance,
+    rounding: Rounding,
+) -> Result<f64, String> {
+    if output.dtype() != expected.dtype {
+        return Err(format!("its elements are {}, wanted {}", output.dtype(), expected.dtype));
+    }
+    let got = output.to_f32();
+    if got.len() != expected.data.len() {
+        return Err(format!("{} elements, wanted {:?}", got.len(), expected.shape));
+    }
+    let finite = expected.data.iter().filter(|value| value.is_finite());
+    let largest = finite.fold(0.0, |most: f64, &value| most.max(f64::from(value).abs()));
+    let allowed = |want: f32| {
+        let rounded = if want.is_finite() { rounding[0] * f64::from(want).abs() + rounding[1] } else { 0.0 };
+        tolerance.relative() * largest + rounded
+    };
+    let off = |got: f32, want: f32| match (got, want) {
+        _ if got == want || (got.is_nan() && want.is_nan()) => 0.0,
+        _ if got.is_finite() && want.is_finite() => (f64::from(got) - f64::from(want)).abs(),
+        _ => f64::INFINITY,
+    };
+    let pairs = || got.iter().zip(&expected.data).map(|(&got, &want)| (got, want, off(got, want)));
+    let bad = |&(_, want, off): &(f32, f32, f64)| off > allowed(want);
+    if let Some((i, (got, want, _))) = pairs().enumerate().find(|(_, pair)| bad(pair)) {
+        let strides = Shape::from(expected.shape.clone()).strides();
+        let index: Vec<usize> = strides.iter().zip(&expected.shape).map(|(stride, size)| i / stride % size).collect();
+        let (of, many) = (&expected.shape, pairs().filter(bad).count());
+        return Err(format!(
+            "at {index:?} of {of:?} got {got}, wanted {want} (within {:.3e}); {many} such elements",
+            allowed(want)
+        ));
+    }
+    Ok(pairs().map(|(_, want, off)| if off > 0.0 { off / allowed(want) } else { 0.0 }).fold(0.0, f64::max))
+}
