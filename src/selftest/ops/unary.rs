@@ -104,6 +104,12 @@ fn stored_as_halves(t: &Suite) {
     {
         check(t, "images of halves", function, &halves(&values(function, &[2, 5, 3, 7])), tolerance);
     }
+    let far = Tensor::new([1, 4, 1, 2], vec![65_504.0, 6e-8, -65_504.0, 0.0, 12.0, 1.0, 11.0, -0.0]);
+    check(t, "the largest and the smallest half", Unary::Neg, &far, Tolerance::Exact);
+    let far = Tensor::new([1, 4, 1, 1], vec![12.0, 1.0, 11.5, 1.0]);
+    let graph_of_far = graph(&[&far], |graph, x| graph.unary(x[0], Unary::Exp));
+    let beyond = unary(&far, Unary::Exp).map(|x| if x >= 65_520.0 { f64::INFINITY } else { x });
+    t.check("beyond the largest half", &graph_of_far, &[&far], &beyond, Tolerance::Transcendental);
     let x = halves(&values(Unary::Neg, &[2, 5, 3, 7]));
     let graph = graph(&[&x], |graph, x| graph.unary(x[0], Unary::Neg));
     t.check_not_finite("halves", &graph, &[&x], |x| unary(x[0], Unary::Neg), Tolerance::Exact);
