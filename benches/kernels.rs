@@ -1,9 +1,9 @@
-//! Kernels one by one: `cargo bench --bench kernels -- [FILTER] [--products] [--sizes N,...] [--json]` prints a line each:
-//! milliseconds, GFLOP/s, and GB/s beside the rate at which the adapter copies a buffer. `--products`: matrix products and
-//! convolutions only. `--sizes`: of the square matrix products. `--json`: an object a line, which says the layer too.
+//! Kernels one by one: `cargo bench --bench kernels -- [FILTER] [--products] [--sizes N,...] [--json]` prints a line
+//! each: milliseconds, GFLOP/s, and GB/s beside the adapter's rate of copies. `--products`: only matrix products and
+//! convolutions. `--sizes`: the sizes of the square products. `--json`: an object per line, with the layer.
 //!
-//! A frame here goes from buffer to buffer on the device, and nothing is copied. As many frames are submitted at once as it takes
-//! for the waiting not to count. GB/s count what has to be moved: each input and each output once.
+//! A frame here goes from buffer to buffer on the device, without a copy. One submission has so many frames that
+//! waiting doesn't count. GB/s count each input and each output once.
 
 use serde_json::{Value as Json, json};
 use shadernet::ops::{
@@ -16,13 +16,13 @@ use shadernet::{
 };
 use std::time::Instant;
 
-/// What all cases have in common.
+/// The options and the device that all cases share.
 struct Bench {
     context: Context,
     filter: String,
     sizes: Vec<usize>,
     json: bool,
-    /// GB/s of a copy, read and written.
+    /// The rate of a copy in GB/s, read and written.
     copy: f64,
 }
 
@@ -34,14 +34,14 @@ fn main() -> Result<()> {
             "--json" => json = true,
             "--products" => products = true,
             "--sizes" => sizes = parse_sizes(&arguments.next().unwrap_or_default())?,
-            // What cargo adds.
+            // cargo adds this.
             "--bench" => {}
             _ => filter = argument,
         }
     }
     let context = pollster::block_on(Context::with(&ContextOptions::from_env()))?;
     let mut bench = Bench { context, filter, sizes, json, copy: 0.0 };
-    // An output that is an input is copied. A quarter of what fits into WebGPU's smallest binding, 4 bytes each.
+    // An output that is an input is copied: 32 MiB, a quarter of WebGPU's smallest limit on a binding.
     let copied = graph(&[&[1 << 23]], |_, x| Ok(x[0]))?;
     bench.copy = bytes(&copied)? / bench.median(&copied)? / 1e6;
     if !json {
@@ -78,13 +78,13 @@ fn weight(shape: &[usize]) -> Constant {
     Constant::new("weight", shape, seeded_input(1, &shape.into()))
 }
 
-/// Prepacked weights of some bits or other.
+/// Returns weights in packed integers, with arbitrary bits.
 fn packed(shape: &[usize], of: IntType) -> Constant {
     let bytes = shape.iter().product::<usize>() * of.bits() as usize / 8;
     Constant::packed("weight", shape, of, move || (0..bytes).map(|i| ((i * 37) >> 3) as u8).collect())
 }
 
-/// What a frame has to move: its inputs and outputs.
+/// Returns the bytes that a frame has to move: its inputs and outputs.
 fn bytes(graph: &Graph) -> Result<f64> {
     let ports = graph.inputs().iter().map(|input| input.value).chain(graph.outputs().iter().map(|(_, value)| *value));
     let sizes = ports.map(|value| Ok(4.0 * graph.shape(value, 1)?.elements() as f64));
@@ -123,7 +123,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Linear layers of one row and of many, with weights of four bytes and with packed ones.
+    /// Runs linear layers of one row and of many, with weights in `f32` and in packed integers.
     fn linears(&self) -> Result<()> {
         for (rows, k, out) in [(1, 4096, 4096), (256, 1024, 1024)] {
             let name = |of: &str| format!("linear {rows}x{k}x{out} {of}");
@@ -144,7 +144,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Layers that compute next to nothing: as fast as memory, at best.
+    /// Runs layers that compute next to nothing: at best they are as fast as memory.
     fn memory_bound(&self) -> Result<()> {
         let (image, rows): (&[usize], &[usize]) = (&[8, 64, 112, 112], &[8192, 768]);
         let channels = || weight(&[64]);
@@ -175,7 +175,7 @@ impl Bench {
         one("global mean", image, &|graph, x| graph.pool2d(x, Pool2d::adaptive(PoolKind::Average, [1, 1])))
     }
 
-    /// Attention, and the three operations that it is made of: 8 heads of 64.
+    /// Runs attention, and the three operations that it consists of: 8 heads of 64.
     fn attention(&self) -> Result<()> {
         for length in [256, 1024, 2048] {
             let heads: &[usize] = &[1, 8, length, 64];
@@ -190,7 +190,7 @@ impl Bench {
             })?;
             self.report(&format!("matmul, softmax, matmul @{length}"), &composed)?;
         }
-        // One token more, on a long cache: what a decoder does.
+        // One more token on a long cache, as in a decoder.
         let (query, cache): (&[usize], &[usize]) = (&[1, 32, 1, 128], &[1, 8, 8192, 128]);
         let decode = graph(&[query, cache, cache], |graph, x| graph.attention(x, Attention::new()))?;
         self.report("attention, 1 query of 32 heads @8192 of 8", &decode)
@@ -205,7 +205,7 @@ impl Bench {
             return Ok(());
         }
         let median = match self.median(graph) {
-            // The largest products are too large for some.
+            // The largest products exceed the limits of some adapters.
             Err(error) if matches!(error.kind, ErrorKind::Limit { .. }) && self.json => {
                 println!("{}", json!({ "case": name, "layer": layer, "error": error.to_string() }));
                 return Ok(());
@@ -227,7 +227,7 @@ impl Bench {
         Ok(())
     }
 
-    /// The milliseconds of a frame: the median of at least seven submissions, for half a second.
+    /// Returns the milliseconds of a frame: the median of at least seven submissions, over half a second.
     fn median(&self, graph: &Graph) -> Result<f64> {
         let context = &self.context;
         let session = Model::new(context, graph)?.session(1)?;

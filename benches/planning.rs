@@ -1,5 +1,5 @@
-//! The time to plan over the number of nodes: `cargo bench --bench planning -- [NODES,...]` prints a line each, for a recurrent
-//! network that is unrolled: its states are read once, its outputs live until they are joined at the end. No device is asked.
+//! Planning time by number of nodes: `cargo bench --bench planning -- [NODES,...]` prints a line each. The network is
+//! recurrent and unrolled: its states are read once, its outputs live until the last join. No device is used.
 
 use shadernet::kernel::Caps;
 use shadernet::ops::Activation;
@@ -7,7 +7,7 @@ use shadernet::plan::Plan;
 use shadernet::{ErrorKind, Graph, Result, Weights};
 use std::time::Instant;
 
-/// The nodes of a step: what it reads, two products, their sum, its activation.
+/// The number of nodes in a step: a slice, two products, their sum, an activation.
 const STEP: usize = 5;
 
 fn unrolled(steps: usize) -> Result<Graph> {
@@ -32,7 +32,7 @@ fn unrolled(steps: usize) -> Result<Graph> {
 }
 
 fn main() -> Result<()> {
-    // What cargo adds begins with a dash.
+    // Arguments that cargo adds begin with a dash.
     let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let given = given.unwrap_or_else(|| "1000,2000,5000,10000,20000".to_owned());
     let wrong = || ErrorKind::argument("NODES", "numbers with commas between", &given);

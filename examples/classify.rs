@@ -1,6 +1,6 @@
-//! What is on a picture? `cargo run --release --example classify IMAGE [MODEL [WEIGHTS.safetensors]]`
+//! The class of a picture: `cargo run --release --example classify IMAGE [MODEL [WEIGHTS.safetensors]]`
 //!
-//! With one argument it is a handwritten digit, for the network whose weights the crate ships:
+//! With one argument the picture is a handwritten digit, for the network whose weights the crate ships:
 //! `cargo run --release --example classify assets/digits/seven.png`. Other networks take torchvision's weights.
 
 use shadernet::{Context, Model, Weights, import, models};

@@ -1,6 +1,6 @@
 //! Text, character by character: `cargo run --release --example generate [PROMPT [CHARACTERS [TEMPERATURE [SEED]]]]`
 //!
-//! What a decoder is, is also the clearest picture of latency against throughput: the prompt's tokens go through together,
+//! A decoder also gives the clearest picture of latency against throughput: the prompt's tokens go through together,
 //! each new one alone, since it follows from the one before; and several texts at once take little longer than one.
 
 use shadernet::models::{Generator, sample, shakespeare};
@@ -26,13 +26,13 @@ fn main() -> Result<()> {
 
     print!("{prompt}");
     let characters = characters.min(generator.capacity() - generator.position());
-    // Numbers in ±1, as numbers in 0..1.
+    // These numbers are in ±1; `sample` takes numbers in 0..1.
     let random = seeded_input(seed, &Shape::from([characters]));
     let start = Instant::now();
     for random in random {
         let token = sample(&logits, temperature, (random + 1.0) / 2.0);
         print!("{}", text.decode(&[token]));
-        // Whoever reads sees it grow; if nobody does, that is no reason to stop.
+        // A reader sees the text grow. If nobody reads, that is no reason to stop.
         let _unseen = std::io::stdout().flush();
         logits = generator.feed_blocking(&[token])?;
     }

@@ -1,11 +1,11 @@
-//! How soon a frame of a video is there, against how many there are in a second: frames in flight.
+//! Latency against throughput of a video: frames in flight.
 //!
-//! `cargo run --release --example video_pipeline [MS]`: measures each line of its table so long, 400 ms if not given.
+//! `cargo run --release --example video_pipeline [MS]`: MS milliseconds for each line of its table, by default 400.
 //!
-//! A made-up video goes through the upscaler. With one frame in flight host and device wait for each other. With more the host makes
-//! the next frame while the device computes: more frames a second, and each is older when it arrives. First frames in host memory,
-//! there and back; then textures that stay on the device, as a player would show them. Where the device is the processor itself,
-//! both work on the same cores, and little is gained.
+//! A made-up video goes through the upscaler. With one frame in flight, host and device wait for each other. With more,
+//! the host makes the next frame while the device computes: more frames a second, each older when it arrives. The first
+//! frames go through host memory; the others are textures that stay on the device, as in a player. If the device is the
+//! processor itself, both work on the same cores, and little is gained.
 
 use futures::{StreamExt, stream};
 use shadernet::measure::Distribution;
@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-/// Of the video, in pixels; what comes out has twice that.
+/// The size of the video in pixels. The output is twice as wide and twice as high.
 const WIDTH: usize = 128;
 const HEIGHT: usize = 80;
 
@@ -45,19 +45,19 @@ fn print(frames: &str, in_flight: usize, (latencies, took): (Vec<Duration>, Dura
     Ok(())
 }
 
-/// A value in 0..1 for each place of frame `i`: waves that move.
+/// Returns a value in 0..1 for each pixel of frame `i`: waves that move.
 fn wave(i: usize, x: usize, y: usize, channel: usize) -> f32 {
     let along = (x * (channel + 1)) as f32 * 0.09 + (y * (3 - channel)) as f32 * 0.07;
     0.5 + 0.5 * (along + 0.2 * i as f32).sin()
 }
 
-/// Latencies of as many frames as the time allows, at least one, and how long all took.
+/// Returns the latencies of as many frames as the time allows, at least one, and the time of all.
 fn through_memory(
     session: &Session,
     in_flight: usize,
     span: Duration,
 ) -> Result<(Vec<Duration>, Duration), Box<dyn Error>> {
-    // As the network wants it: channel by channel.
+    // The network takes an image channel by channel.
     let decoded = |i: usize| -> Vec<f32> {
         let places = (0..3 * HEIGHT * WIDTH).map(|at| (at % WIDTH, at / WIDTH % HEIGHT, at / (HEIGHT * WIDTH)));
         places.map(|(x, y, channel)| wave(i, x, y, channel)).collect()
@@ -79,7 +79,7 @@ fn through_memory(
     Ok((latencies, start.elapsed()))
 }
 
-/// The same from texture to texture. The queue keeps the order of submissions, so that one texture serves all frames.
+/// Returns the latencies from texture to texture. One texture serves all frames: the queue keeps their order.
 fn through_textures(
     session: &Session,
     in_flight: usize,

@@ -132,7 +132,9 @@ validated() {
     if grep -q Validation "$newer/log" 2>/dev/null; then verdict='MESSAGES' failed=yes; fi
     case $verdict in no*) ;; *) cat "$drivers/out" "$newer/log" >&2 || : ;; esac
     adapter=$(sed -n 's/^adapter: //p' "$drivers/out")
-    printf '| %s | %s | %s; %s |\n' "$name" "${adapter:-none}" "$(tail -n 1 "$drivers/out")" "$verdict"
+    # The layers write a line of their own after the self-test's last.
+    counts=$(sed -n '/^[0-9]* operations, /p' "$drivers/out")
+    printf '| %s | %s | %s; %s |\n' "$name" "${adapter:-none}" "${counts:-no result}" "$verdict"
 }
 selftest="$drivers/build/release/shadernet selftest $*"
 printf '| driver | adapter, backend, version; tiers | result |\n|---|---|---|\n'
@@ -157,7 +159,10 @@ printf '| driver | adapter, backend, version; tiers | result |\n|---|---|---|\n'
     planted=$(cargo test --release --locked --no-run --test planted 2>&1 | sed -n 's/.*(\(.*planted-[0-9a-f]*\))$/\1/p')
     [ -n "$planted" ] || die "tests/planted.rs doesn't build"
     both=VK_LAYER_SHADERNET_fragile:VK_LAYER_KHRONOS_validation
-    settings synchronization error,warn 'validate_sync = true'
+    # Left out: the copy that fills a texture with zeros "overlaps" its source, though their memory doesn't: a fault of the
+    # layers 1.4.309 that wgpu's authors reported too (Vulkan-ValidationLayers, issues 9276 and 9537).
+    settings synchronization error,warn 'validate_sync = true' \
+        'message_id_filter = VUID-vkCmdCopyBufferToImage-pRegions-00173'
     settings outside error 'validate_core = false' 'gpuav_enable = true'
     validated 'llvmpipe of Debian 13, synchronization validated' synchronization VK_LAYER_KHRONOS_validation \
         barrier SYNC-HAZARD-WRITE-AFTER-WRITE $selftest --quick --no-cache

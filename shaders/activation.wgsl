@@ -1,6 +1,6 @@
 // Activation: y = f(x), element by element.
 //
-// One invocation computes one texel (four elements) in whatever layout x has: y has the same.
+// One invocation computes one texel (four elements). y has the layout of x, whichever that is.
 // x, y: [rows][width] texels.
 
 override ACTIVATION: u32 = 0u;

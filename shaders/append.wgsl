@@ -1,6 +1,6 @@
-// Appending to a cache, in place: cache[n, position[n] + i] = rows[n, i]. What would lie beyond the capacity is dropped.
+// Appending to a cache, in place: cache[n, position[n] + i] = rows[n, i]. Rows beyond the capacity are dropped.
 //
-// One invocation copies one element. rows: [n][length][width], cache: [n][capacity][width], position: one, or one for each n.
+// One invocation copies one element. rows: [n][length][width], cache: [n][capacity][width], position: [1] or [n].
 
 struct Params { count: u32, length: u32, capacity: u32, width: u32, positions: u32 }
 
@@ -24,7 +24,7 @@ fn main(
     let column = i % params.width;
     let row = i / params.width;
     let n = row / params.length;
-    // A negative position is a large one here: dropped too.
+    // A negative position becomes a large u32: its rows are dropped too.
     let at = u32(load_position(min(n, params.positions - 1u)));
     let to = at + row % params.length;
     if at >= params.capacity || to >= params.capacity { return; }

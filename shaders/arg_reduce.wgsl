@@ -1,9 +1,9 @@
-// The place of the largest element (or, if SMALLEST, of the smallest) along one axis, or of all elements. Of equal ones the
-// first; a NaN is more extreme than any number. One read of x.
+// The index of the largest element (or, if SMALLEST, of the smallest) along one axis, or of all elements. Of equal
+// elements the first counts; NaN is more extreme than any number. One read of x.
 //
-// A workgroup computes COLUMNS outputs, each by LANES invocations that stride over its elements, four at once; workgroup memory
-// joins them. Where the axis is innermost (INNER), neighbours read neighbouring elements of one output, otherwise those of
-// neighbouring outputs.
+// A workgroup computes COLUMNS outputs. LANES invocations stride over an output's elements, four at once; workgroup
+// memory joins them. If the axis is innermost (INNER), neighbours read neighbouring elements of one output, otherwise
+// elements of neighbouring outputs.
 // x, f32s or i32s, and y: row-major; the elements of an output are `stride` apart.
 
 override SMALLEST: bool = false;
@@ -21,7 +21,7 @@ struct Params { outputs: u32, length: u32, stride: u32 }
 fn load_x(i: u32) -> u32 { return x[i]; }
 fn store_y(i: u32, value: i32) { y[i] = value; }
 
-// The best four of so far: how good they are, and where.
+// The best four elements so far: their order (`rank`) and their indices.
 struct State { rank: vec4<u32>, at: vec4<u32> }
 
 var<workgroup> partial: array<vec2<u32>, LANES * COLUMNS>;
@@ -31,7 +31,7 @@ fn join(a: State, b: State) -> State {
     return State(select(b.rank, a.rank, first), select(b.at, a.at, first));
 }
 
-// Beyond the end, the last element again.
+// Returns four elements; beyond the end, the last element again.
 fn load(first: u32, i: u32) -> State {
     let at = min(vec4<u32>(i, i + LANES, i + 2u * LANES, i + 3u * LANES), vec4<u32>(params.length - 1u));
     var rank = vec4<u32>();

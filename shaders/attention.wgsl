@@ -1,17 +1,17 @@
-// Scaled dot-product attention, y = softmax(scale q kᵀ + mask) v, without a matrix of scores in memory: keys pass by in tiles,
-// and what is summed so far shrinks whenever a greater score appears (Dao et al., FlashAttention, 2022).
+// Scaled dot-product attention, y = softmax(scale q kᵀ + mask) v, without a matrix of scores in memory: a workgroup
+// reads the keys tile by tile and rescales its sums when a greater score appears (Dao et al., FlashAttention, 2022).
 //
-// A tile's rows are pairs of a query and a query head, the heads that share a k/v head being neighbours: keys and values are
-// read once for all of them. One workgroup computes 64 pairs and takes 32 keys at a time; each invocation has the scores of
-// 2 pairs x 4 keys, then the sums of 4 pairs x 4 elements out of each 64 of dv. Both products go through workgroup memory.
-// Keys that no pair of the tile sees are never read. Where there are few tiles, `splits` workgroups share the keys of each,
-// and attention_join.wgsl joins what they leave in y .
+// A tile's rows are pairs of a query and a query head. Heads that share a k/v head are neighbours, so that keys and
+// values are read once for all of them. One workgroup computes 64 pairs, 32 keys at a time; each invocation has the
+// scores of 2 pairs x 4 keys, then the sums of 4 pairs x 4 elements of each 64 of dv. Both products go through
+// workgroup memory. Keys that no pair of the tile sees are never read. If there are few tiles, `splits` workgroups
+// share the keys of each tile, and attention_join.wgsl joins their partial results in y.
 //
-// q, k, v, y: rows of d (dv) consecutive elements, anywhere. ALIGNED: all of them begin and end with a vec4.
+// q, k, v, y: rows of d (dv) consecutive elements, anywhere. ALIGNED: every row begins and ends with a vec4.
 // Not measured on a GPU yet.
 
 override ALIGNED: bool = false;
-const CHUNKS: u32 = 1u; // 64s of dv
+const CHUNKS: u32 = 1u; // blocks of 64 elements of dv
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<Texel>;
@@ -31,15 +31,15 @@ fn load_mask(i: u32) -> f32 { return mask[i]; }
 fn load_position(i: u32) -> i32 { return position[i]; }
 fn store_y(i: u32, value: f32) { y[i] = value; }
 
-// First texels of q, [64 pairs][4, 1 unused], and of k, [32 keys][4, 1 unused]; then the weights, [64 pairs][8], each texel
-// those of the keys c, c + 8, c + 16 and c + 24. Behind them texels of v, [16 keys][16].
+// First the texels of q, [64 pairs][4, 1 unused], and of k, [32 keys][4, 1 unused]. Then the weights, [64 pairs][8]:
+// texel c holds keys c, c + 8, c + 16 and c + 24; after them the texels of v, [16 keys][16].
 const K_TILE: u32 = 320u;
 const V_TILE: u32 = 512u;
 var<workgroup> tile: array<vec4<f32>, 768>;
 var<workgroup> partial: array<f32, 512>; // [64 pairs][8]
 var<workgroup> factor: array<f32, 64>;
 
-// Elements 4c.. of the row that begins at `at`, 0 behind its end.
+// Returns elements 4c..4c+3 of the row that begins at `at`; 0 beyond its end.
 fn q_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_q(at / 4u + c); }
     var value = vec4<f32>();
@@ -76,13 +76,13 @@ fn main(
     let n = id / params.splits / tiles / params.heads;
     if n >= params.batch { return; }
 
-    // Read even if there is none: Mesa 22.3 compiles a shader that reads it in an `if` anew for each dispatch.
+    // Always read: Mesa 22.3 recompiles a shader that reads `position` in an `if` for each dispatch.
     let given = clamp(load_position(min(n, max(params.positions, 1u) - 1u)), 0, i32(params.keys));
     let start = select(0u, u32(given), params.positions > 0u);
     let last = min(first + 63u, pairs - 1u);
     let range = visible(params, start + first / params.group, start + last / params.group, split);
 
-    // What this invocation brings into the tiles; its place in the product of q and k, and in that of the weights and v.
+    // The pair whose q this invocation loads, its column in the product with k, its first row in that with v.
     let bring = first + lane / 4u;
     let bring_q = params.q.w + row_of(params.q, n, head, params.group, bring);
     let k_base = params.k.w + n * params.k.x + head * params.k.y;

@@ -1,14 +1,14 @@
-// Scaled dot-product attention for few queries, y = softmax(scale q kᵀ + mask) v, whose time goes into reading k and v once.
+// Scaled dot-product attention for few queries, y = softmax(scale q kᵀ + mask) v: its time goes into reading k and v
+// once.
 //
-// One workgroup takes up to 4 QUADS pairs of a query and a query head that share a k/v head, and the share of one split of the
-// keys, 128 at most: all their weights fit into workgroup memory, so that one pass over k and one over v suffice, each read
-// by neighbours from neighbours. attention_join.wgsl joins what the splits leave in y (flash-decoding, Dao et al.,
-// 2023). Pairs, q, k, v, y, mask, ALIGNED: as in attention.wgsl.
-//
+// One workgroup computes up to 4 QUADS pairs of a query and a query head that share a k/v head, for one split of the
+// keys, at most 128. Their weights fit into workgroup memory, so that one pass over k and one over v suffice;
+// neighbours read neighbouring texels. attention_join.wgsl joins the partial results of the splits in y
+// (flash-decoding, Dao et al., 2023). Pairs, q, k, v, y, mask, ALIGNED: as in attention.wgsl.
 // Not measured on a GPU yet.
 
 override ALIGNED: bool = false;
-const QUADS: u32 = 1u; // 4s of pairs: 1, or 2 where d is 128 at most
+const QUADS: u32 = 1u; // groups of 4 pairs: 1, or 2 if d is at most 128
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<Texel>;
@@ -53,7 +53,7 @@ fn v_texel(at: u32, c: u32) -> vec4<f32> {
     return value;
 }
 
-// The largest over the workgroup, or the sum.
+// Returns the maximum over the workgroup, or the sum.
 fn over_all(lane: u32, value: vec4<f32>, sum: bool) -> vec4<f32> {
     joint[lane] = value;
     workgroupBarrier();
@@ -65,7 +65,7 @@ fn over_all(lane: u32, value: vec4<f32>, sum: bool) -> vec4<f32> {
         workgroupBarrier();
     }
     let all = joint[0];
-    // The next values are written where this one is read.
+    // The next call overwrites what this one reads.
     workgroupBarrier();
     return all;
 }
@@ -82,7 +82,7 @@ fn main(
     let n = id / params.splits / params.heads;
     if n >= params.batch { return; }
     let pairs = params.group * params.queries;
-    // Read even if there is none: Mesa 22.3 compiles a shader that reads it in an `if` anew for each dispatch.
+    // Always read: Mesa 22.3 recompiles a shader that reads `position` in an `if` for each dispatch.
     let given = clamp(load_position(min(n, max(params.positions, 1u) - 1u)), 0, i32(params.keys));
     let start = select(0u, u32(given), params.positions > 0u);
     let range = visible(params, start, start + params.queries - 1u, split);
@@ -113,7 +113,7 @@ fn main(
             }
         }
         for (var i = 0u; i < QUADS; i++) {
-            // A row of 16 has one more, so that neighbours start in different banks.
+            // Rows of 16 are padded by one, so that neighbouring rows start in different banks.
             joint[lane % 8u * 17u + lane / 8u] = scores[i];
             workgroupBarrier();
             if lane < 16u {
@@ -146,7 +146,7 @@ fn main(
         total[i] = over_all(lane, mine, true);
     }
 
-    // As many keys at a time as there are invocations for all elements of v.
+    // An invocation holds one texel of a row of v; the workgroup reads as many rows at once as it has invocations for.
     let dv4 = (params.dv + 3u) / 4u;
     let slices = 128u / dv4;
     var sums: array<vec4<f32>, 4u * QUADS>;

@@ -1,8 +1,8 @@
-// What the splits of attention.wgsl and attention_decode.wgsl leave, joined: each one's sums weigh exp(its largest score - the
-// largest of all).
+// The end of attention in splits: joins the partial results of attention.wgsl and attention_decode.wgsl. The sums of a
+// split weigh exp(its largest score - the largest score of all).
 //
-// One workgroup computes the row of one pair of a query and a query head; its invocations are columns of texels times slices
-// of the splits. x: [pair][split][dv/4 texels of sums; one with the largest score and the sum of the weights].
+// One workgroup computes the row of one pair of a query and a query head; its invocations are columns of texels times
+// slices of the splits. x: [pair][split][dv/4 texels of sums; one with the largest score and the sum of the weights].
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
@@ -50,7 +50,7 @@ fn main(
     }
     joint[lane] = sums;
     workgroupBarrier();
-    // The column behind those of v has the sum of the weights.
+    // The column after those of v holds the sum of the weights.
     if lane < columns {
         sums = joint[lane];
         for (var i = 1u; i < slices; i++) { sums += joint[i * columns + lane]; }

@@ -1,18 +1,18 @@
-// Scaled dot-product attention, y = softmax(scale q kᵀ + mask) v, for Mesa's llvmpipe, where workgroup memory and barriers are
-// slow: here are none.
+// Scaled dot-product attention, y = softmax(scale q kᵀ + mask) v, for Mesa's llvmpipe, where workgroup memory and
+// barriers are slow: this kernel uses neither.
 //
-// A workgroup is one vector of 8 lanes. Each lane has a pair of a query and a query head and passes over the keys as
-// attention.wgsl does, 8 at a time: lane l loads a texel of key l, and shuffles with constant lanes show it to the others.
-// Pairs, mask: as in attention.wgsl. q, k, v (together) and y lie in storage textures or in buffers. A row of theirs has as
-// many elements as lie between two queries, keys or values, and each head's begin and end with a texel.
+// A workgroup is one vector of 8 lanes. Each lane computes a pair of a query and a query head and passes over the keys
+// as attention.wgsl does, 8 at a time: lane l loads a texel of key l, and shuffles with constant lanes distribute it.
+// Pairs, mask: as in attention.wgsl. q, k, v (together) and y lie in storage textures or in buffers. The length of a
+// row is the distance between two queries, keys or values; each head begins and ends with a texel.
 //
-// Measured by benches/kernels.rs (llvmpipe 22.3, 2 cores, 8 heads of 64). What lost there: two pairs a lane (a seventh as fast
-// and 3 s of compilation instead of 0.3 s); every lane loading every key from buffers (a tenth, and 4 s); for one more token on
-// a cache of 8192, converting it to textures (a third as fast) and attention_decode.wgsl (a third).
+// Measured by benches/kernels.rs (llvmpipe 22.3, 2 cores, 8 heads of 64). Slower there: two pairs a lane (a seventh as
+// fast, and 3 s of compilation instead of 0.3 s); every lane loading every key from buffers (a tenth, and 4 s); for one
+// more token on a cache of 8192, converting it to textures (a third as fast) and attention_decode.wgsl (a third).
 
 override MASKED: bool = false;
 const D4: u32 = 1u; // texels of d
-const DV4: u32 = 1u; // and of dv
+const DV4: u32 = 1u; // texels of dv
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<Texel>;
@@ -42,7 +42,7 @@ fn main(
     let head = id / tiles % params.heads;
     let n = id / tiles / params.heads;
     if n >= params.batch { return; }
-    // Read even if there is none: Mesa 22.3 compiles a shader that reads it in an `if` anew for each dispatch.
+    // Always read: Mesa 22.3 recompiles a shader that reads `position` in an `if` for each dispatch.
     let given = clamp(load_position(min(n, max(params.positions, 1u) - 1u)), 0, i32(params.keys));
     let start = select(0u, u32(given), params.positions > 0u);
     let last = min(first + 7u, pairs - 1u);
@@ -89,7 +89,7 @@ fn main(
             total += weights[j];
         }
         for (var c = 0u; c < DV4; c++) {
-            // Behind the last key is no infinity that a weight of 0 would make NaN of.
+            // Values beyond the last key are 0: a weight of 0 times an infinity would be NaN.
             let value = load_v(v_at / params.v.z + own, v_column + c);
             let texel = select(vec4<f32>(), value, key + lane < range.y);
             var sum = sums[c] * shrink;

@@ -1,6 +1,6 @@
 // Batch norm that follows no convolution: y = f(x * scale[c] + shift[c]).
 //
-// One invocation computes one texel: four channels of a pixel, or of what is row-major (ROWS) four neighbours.
+// One invocation computes one texel: four channels of a pixel, or four neighbours of a row-major tensor (ROWS).
 // x, y: channels last, [rows][width] texels; or [n][c][spatial]. scale_shift: C/4 texels of scales, then C/4 of shifts.
 
 override ROWS: bool = false;

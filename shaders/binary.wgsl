@@ -1,14 +1,14 @@
-// Elementwise arithmetic: y = f(a ∘ b), on tensors of one shape, or on images that are broadcast: a gate for each channel.
+// Elementwise arithmetic: y = f(a ∘ b), on tensors of one shape, or on broadcast images, such as a gate a channel.
 //
-// One invocation computes one texel (four elements); a, b and y share a layout of rows of texels.
-// BROADCAST: they are channels last, row n*H + y, column x*C/4 + c/4, where an operand with one image, one row or one pixel a
-// row repeats it; all have the same channels. KIND: that of `combine`.
+// One invocation computes one texel (four elements); a, b and y share a layout of rows of texels. BROADCAST: they are
+// channels last, row n*H + y, column x*C/4 + c/4. An operand with one image, row or pixel a row repeats it; all
+// operands have the same channels. KIND: the kind of `combine`.
 
 override KIND: u32 = 0u;
 override BROADCAST: bool = false;
 override ACTIVATION: u32 = 0u;
 
-// An operand's strides: rows from image to image and from row to row, texels from pixel to pixel, each 0 where it repeats.
+// An operand's strides, 0 if repeated: rows from image to image and from row to row, texels from pixel to pixel.
 struct Params {
     rows: u32, width: u32, h: u32, c4: u32,
     a_image: u32, a_row: u32, a_pixel: u32, a_width: u32,

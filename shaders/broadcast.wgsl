@@ -1,7 +1,7 @@
-// Elementwise arithmetic with broadcasting: y[i] = f(a[i] ∘ b[i]), where an operand's stride is 0 along a repeated dimension.
+// Elementwise arithmetic with broadcasting: y[i] = f(a[i] ∘ b[i]). An operand's stride is 0 along a repeated dimension.
 //
 // One invocation computes one element. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first.
-// KIND: that of `combine`.
+// KIND: the kind of `combine`.
 
 override KIND: u32 = 0u;
 override ACTIVATION: u32 = 0u;
@@ -31,7 +31,7 @@ fn main(
     var rest = i;
     var from_a = 0u;
     var from_b = 0u;
-    // Outside of the dimension where nothing is left, all is 0.
+    // Once `rest` is 0, the indices of all further dimensions are 0.
     for (var d = 7u; rest > 0u; d--) {
         let size = params.sizes[d / 4u][d % 4u];
         let at = rest % size;

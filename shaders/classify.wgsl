@@ -1,6 +1,6 @@
-// Whether numbers are of a kind, by their bits: of a comparison a compiler may assume that there is no NaN.
+// Classification of numbers by their bits: a compiler may assume that comparisons never see NaN.
 //
-// One invocation looks at four elements. KINDS: the sum of 1 for NaN, 2 for infinity, 4 for minus infinity.
+// One invocation tests four elements. KINDS: the sum of 1 for NaN, 2 for infinity, 4 for minus infinity.
 
 override KINDS: u32 = 1u;
 

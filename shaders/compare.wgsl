@@ -1,8 +1,8 @@
-// Comparison with broadcasting: y[i] = 1 if a[i] and b[i] are in the order that is asked for, else 0.
+// Comparison with broadcasting: y[i] = 1 if a[i] and b[i] are in the requested order, otherwise 0.
 //
-// One invocation compares one pair. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first, 0 along a repeated
-// dimension. WHEN: bits 0 to 3 say what of a less than b, equal, greater, and one of them NaN is to give 1. FLOAT: f32s, which
-// are compared as integers in the same order: a device may take f32s that are almost 0 for 0, and NaN for anything.
+// One invocation compares one pair. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first, stride
+// 0 if repeated. WHEN: bits 0 to 3 are y for a < b, a = b, a > b, and NaN. FLOAT: f32s, compared as integers in the
+// same order: a device may take f32s that are almost 0 for 0, and NaN for anything.
 
 override FLOAT: bool = true;
 override WHEN: u32 = 2u;
@@ -18,7 +18,7 @@ fn load_a(i: u32) -> i32 { return a[i]; }
 fn load_b(i: u32) -> i32 { return b[i]; }
 fn store_y(i: u32, value: u32) { y[i] = value; }
 
-// What an f32 is without its sign.
+// Returns the bits of an f32 without its sign.
 fn magnitude(bits: i32) -> i32 {
     return bits & 0x7fffffff;
 }

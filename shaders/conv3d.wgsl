@@ -1,11 +1,11 @@
-// 3-D convolution: y[n, o, p] = f(sum_tc x[n, c, p * stride + t * dilation - before] w[t, c, o] + bias[o] + residual[n, o, p]).
+// 3-D convolution: y[n, o, p] = f(sum_tc x[n, c, p * stride + t * dilation - before] w[t, c, o] + bias[o] +
+// residual[n, o, p]).
 //
-// One invocation computes PIXELS pixels x 4 OUT4 channels of one group in registers. Neighbours have neighbouring pixels, in x
-// and in y; a workgroup reads the same weights. What a tap reaches beyond the image is decided once for all channels.
-// x, y, residual: row-major, [n][c][z][y][x]. w: [block of 4 OUT4 channels][tap][c][OUT4] texels, after each block its bias.
-// A dispatch adds the products of its part (`src/ops/part.rs`).
-//
-// Not measured on a GPU yet.
+// One invocation computes PIXELS pixels x 4 OUT4 channels of one group in registers. Neighbours have neighbouring
+// pixels, in x and in y; a workgroup reads the same weights. A tap is tested against the image's edges once for all
+// channels.
+// x, y, residual: row-major, [n][c][z][y][x]. w: [block of 4 OUT4 channels][tap][c][OUT4] texels, the bias after each
+// block. A dispatch adds the products of its part (`src/ops/part.rs`). Not measured on a GPU yet.
 
 const PIXELS: u32 = 4u;
 const OUT4: u32 = 4u;
@@ -50,7 +50,7 @@ fn main(
     let o = member * params.group_out + block % params.group_blocks * (4u * OUT4);
     let end = (member + 1u) * params.group_out;
 
-    // Of each pixel the image's first element, and where the first tap falls. Beyond the last pixel the last is computed again.
+    // Each pixel's image (its first element) and first tap. Beyond the last pixel the last is computed again.
     let volume = params.in_d * params.in_h * params.in_w;
     let size = vec3<i32>(i32(params.in_w), i32(params.in_h), i32(params.in_d));
     var image: array<u32, PIXELS>;

@@ -1,18 +1,18 @@
-// Transposed convolution: y[n, o, p] = f(sum_qtc x[n, c, q] w[t, c, o] + bias[o] + residual[n, o, p]), over all pixels q and taps t
-// with q * stride + t * dilation - before = p.
+// Transposed convolution: y[n, o, p] = f(sum_qtc x[n, c, q] w[t, c, o] + bias[o] + residual[n, o, p]), over all pixels
+// q and taps t with q * stride + t * dilation - before = p.
 //
-// Gathered: along an axis, the taps that reach p are every `step`-th from a first one. Pixels one stride apart are reached by
-// the same taps, from neighbouring pixels of x. One invocation computes PIXELS such pixels of a row x four channels, so that a
-// weight is read once for all. Neighbouring invocations have neighbouring channels, then pixels.
-// x, y, residual: channels last, row n*H + y, column x*C/4 + c/4. w: row tap*SPAN + c/4, column (c%4)*WIDTH + o/4; the last row is
-// the bias. DEPTHWISE: one weight a channel, column c/4. As in gemm.wgsl, SPAN texels hold what the groups of four outputs read.
-// A dispatch adds the products of its part (`src/ops/part.rs`).
+// Outputs gather: along an axis, every `step`-th tap from a first one reaches p. The same taps reach pixels one stride
+// apart, from neighbouring pixels of x. One invocation computes PIXELS such pixels of a row x four channels, so that
+// each weight is read once for all. Neighbouring invocations have neighbouring channels, then pixels.
+// x, y, residual: channels last, row n*H + y, column x*C/4 + c/4. w: row tap*SPAN + c/4, column (c%4)*WIDTH + o/4; the
+// last row is the bias. DEPTHWISE: one weight a channel, column c/4. As in gemm.wgsl, SPAN texels hold the channels
+// that the groups of four outputs read. A dispatch adds the products of its part (`src/ops/part.rs`).
 //
 // Not measured on a GPU yet.
 
 const PIXELS: u32 = 4u;
 override DEPTHWISE: bool = false;
-// Texels hold channels of several groups: products with zeros that stand for another group's weights are left out.
+// Texels span several groups: products with the zeros for other groups' weights are left out.
 override GROUPED: bool = false;
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;

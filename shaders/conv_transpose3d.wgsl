@@ -1,9 +1,9 @@
-// 3-D transposed convolution: y[n, o, p] = f(sum_qtc x[n, c, q] w[t, c, o] + bias[o] + residual[n, o, p]), over all pixels q and
-// taps t with q * stride + t * dilation - before = p.
+// 3-D transposed convolution: y[n, o, p] = f(sum_qtc x[n, c, q] w[t, c, o] + bias[o] + residual[n, o, p]), over all
+// pixels q and taps t with q * stride + t * dilation - before = p.
 //
-// Gathered, as in conv_transpose.wgsl. One invocation computes a pixel x 4 channels of one group; neighbours have neighbouring
-// pixels. x, y, residual: row-major, [n][c][z][y][x]. w: [block of 4 channels][tap][c] texels, after each block its bias.
-// A dispatch adds the products of its part (`src/ops/part.rs`).
+// Outputs gather, as in conv_transpose.wgsl. One invocation computes a pixel x 4 channels of one group; neighbours have
+// neighbouring pixels. x, y, residual: row-major, [n][c][z][y][x]. w: [block of 4 channels][tap][c] texels, the bias
+// after each block. A dispatch adds the products of its part (`src/ops/part.rs`).
 //
 // Not measured on a GPU yet.
 

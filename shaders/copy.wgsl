@@ -1,4 +1,4 @@
-// A copy from one place to another, buffer or texture, in the same order.
+// A copy between buffers and textures, in the same order.
 //
 // One invocation copies one texel. x, y: [rows][width] texels.
 

@@ -1,7 +1,7 @@
 // Cumulative sums along one axis: y[i] = x[0] + .. + x[i] (EXCLUSIVE: without x[i]; REVERSE: from the other end).
 //
-// One workgroup computes one line along the axis, in chunks: each invocation sums four elements in a row, workgroup memory
-// adds what those before it hold. Or, where lines are short, many, or side by side (COLUMNS), one invocation computes one line.
+// One workgroup computes one line, in chunks: each invocation sums four consecutive elements, and workgroup memory adds
+// the sums of the invocations before it. COLUMNS, for short, many or adjacent lines: one invocation a line.
 // x, y: row-major; a line's elements are `stride` apart.
 
 // f32, or i32, which wraps around.
@@ -23,7 +23,7 @@ fn store_y(i: u32, value: Element) { y[i] = value; }
 
 var<workgroup> sums: array<Element, LANES>;
 
-// Element i of a line, in the order of summation.
+// Returns the index of element i of a line, in the order of summation.
 fn at(line: u32, i: u32) -> u32 {
     let first = line / params.stride * params.stride * params.length + line % params.stride;
     return first + select(i, params.length - 1u - i, REVERSE) * params.stride;
@@ -50,11 +50,11 @@ fn main(
     }
 
     let line = min(linear(group, groups), params.lines - 1u);
-    // The sum of the chunks so far.
+    // The sum of the previous chunks.
     var before = Element();
     for (var chunk = 0u; chunk < params.length; chunk += 4u * LANES) {
         let first = chunk + 4u * lane;
-        // Sums up to each of the four, and of none.
+        // The sums of the first 0 to 4 elements.
         var up_to = array<Element, 5>();
         for (var j = 0u; j < 4u; j++) {
             let i = min(first + j, params.length - 1u);
@@ -76,7 +76,7 @@ fn main(
             store_y(at(line, first + j), start + up_to[select(j + 1u, j, EXCLUSIVE)]);
         }
         before += sums[LANES - 1u];
-        // The next chunk's sums are written where these are read.
+        // The next chunk overwrites these sums.
         workgroupBarrier();
     }
 }

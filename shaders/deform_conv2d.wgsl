@@ -1,11 +1,11 @@
-// Deformable convolution: y[n, o, p] = bias[o] + sum_tc w[t, c, o] mask[n, t, p] x[n, c] at (p * stride + t * dilation - before +
-// offset[n, t, p]), bilinear, with zeros outside. Offsets and masks are one for each group of input channels.
+// Deformable convolution: y[n, o, p] = bias[o] + sum_tc w[t, c, o] mask[n, t, p] x[n, c] at (p * stride + t * dilation
+// - before + offset[n, t, p]), bilinear, with zeros outside. Each group of input channels has offsets and masks.
 //
-// One invocation computes a pixel of 4 OUT4 channels of one group in registers, so that what is sampled serves as many; no columns
-// lie in memory. Where a tap falls is computed once for the channels that share it. Neighbours have neighbouring pixels.
-// x, offset, mask, y: row-major; offset [n][group][tap][y, x][pixel], mask [n][group][tap][pixel]. w: [block of 4 OUT4 channels]
-// [tap][c][OUT4] texels, after each block its bias. offset_channels: input channels to an offset. A dispatch
-// adds the products of its part (`src/ops/part.rs`). Not measured on a GPU yet.
+// One invocation computes a pixel of 4 OUT4 channels of one group in registers, so that a sample serves all; no im2col
+// matrix exists. A tap's position is computed once for the channels that share it. Neighbours have neighbouring pixels.
+// x, offset, mask, y: row-major; offset [n][group][tap][y, x][pixel], mask [n][group][tap][pixel]. w: [block of 4 OUT4
+// channels][tap][c][OUT4] texels, then its bias. offset_channels: input channels per offset. A dispatch adds the
+// products of its part (`src/ops/part.rs`). Not measured on a GPU yet.
 
 const OUT4: u32 = 4u;
 override MASK: bool = false;
@@ -35,7 +35,7 @@ fn load_w_element(i: u32) -> f32 { return w[i / 4u][i % 4u]; }
 fn load_y(i: u32) -> f32 { return y[i]; }
 fn store_y(i: u32, value: f32) { y[i] = value; }
 
-// The four pixels about a place, in their plane, and what they weigh. Those outside aren't there. Of a place that is NaN all is NaN.
+// The four pixels around a position, and their weights, 0 outside. A NaN position makes all weights NaN.
 struct Sample { pixels: vec4<u32>, inside: vec4<bool>, weights: vec4<f32> }
 
 fn sample(at: vec2<f32>) -> Sample {
@@ -96,7 +96,7 @@ fn main(
             let image = (n * params.in_c + c) * params.in_h * params.in_w;
             var values = vec4<f32>();
             for (var k = 0u; k < 4u; k++) { values[k] = load_x(image + pixels.pixels[k]); }
-            // What lies outside is no pixel, whatever is read.
+            // A pixel outside counts as 0, whatever was read.
             let value = scale * dot(select(vec4<f32>(), values, pixels.inside), pixels.weights);
             for (var j = 0u; j < OUT4; j++) { sums[j] += value * load_w(weight + j); }
             weight += OUT4;

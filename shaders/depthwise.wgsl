@@ -1,12 +1,12 @@
-// Depthwise convolution: y[n, c, p] = f(sum_t x[n, c, p * stride + t * dilation - before] w[t, c] + bias[c] + residual).
+// Depthwise convolution: y[n, c, p] = f(sum_t x[n, c, p * stride + t * dilation - before] w[t, c] + bias[c] +
+// residual).
 //
-// One invocation computes TILE_Y x TILE_X pixels of four channels: it reads each row of the tile's input once, and every
-// output adds the taps that fall on it. Neighbouring invocations have neighbouring channels. Where the tile is one pixel, the
-// DILATION is 1 and a row or column of it `spread` pixels, so that only what a tap falls on is read.
-// x, y, residual: channels last, row n*H + y, column x*C/4 + c/4. w: a row of C/4 texels a tap, one more for the bias.
-//
-// Tried on llvmpipe 22.3, against tiles of 4x2: 8x1 (a tenth slower), 4x4 (a half slower: registers spill). Tests at the
-// edges of a texture, and integer divisions, cost a quarter of the time there.
+// One invocation computes TILE_Y x TILE_X pixels of four channels: it reads each row of the tile's input once, and
+// every output adds the taps on it. Neighbouring invocations have neighbouring channels. For a tile of one pixel
+// DILATION is 1 and the input's rows and columns lie `spread` pixels apart, so that only pixels under a tap are read.
+// x, y, residual: channels last, row n*H + y, column x*C/4 + c/4. w: a row of C/4 texels a tap, then the bias.
+// Tried on llvmpipe 22.3, against tiles of 4x2: 8x1 (a tenth slower), 4x4 (a half slower: registers spill). Tests at
+// the edges of a texture and integer divisions cost a quarter of the time there.
 
 const TILE_Y: u32 = 2u;
 const TILE_X: u32 = 4u;
@@ -18,7 +18,7 @@ const DILATION_Y: u32 = 1u;
 const DILATION_X: u32 = 1u;
 const ROWS: u32 = (TILE_Y - 1u) * STRIDE_Y + (KERNEL_Y - 1u) * DILATION_Y + 1u;
 const COLUMNS: u32 = (TILE_X - 1u) * STRIDE_X + (KERNEL_X - 1u) * DILATION_X + 1u;
-// A row that no texture has.
+// A row outside of every texture.
 const OUTSIDE: u32 = 0xffffffffu;
 override TEXTURE: bool = false;
 override LANES: u32 = 64u;
@@ -77,7 +77,7 @@ fn main(
         for (var j = 0u; j < COLUMNS; j++) {
             let ix = left + i32(j * params.spread_x);
             let column = u32(ix * i32(params.c4) + i32(c));
-            // Outside of a texture is 0, a buffer knows no sides.
+            // A texture reads as 0 outside; a buffer needs the test.
             if TEXTURE { line[j] = load_x(row, column); }
             else if row_ok && ix >= 0 && ix < i32(params.in_w) { line[j] = load_x(row, column); }
         }

@@ -1,7 +1,7 @@
-// Elements by their place along an axis: y[.., i, ..] = x[.., index[.., i, ..], ..].
+// Elements by their index along an axis: y[.., i, ..] = x[.., index[.., i, ..], ..].
 //
-// One invocation copies one element, any four bytes. index, y: row-major, of the given sizes (at most 8 dimensions, outermost
-// first); x: the strides of its dimensions, that of the axis as 0. A place that doesn't exist is one that does.
+// One invocation copies one element, any four bytes. index, y: row-major, of the given sizes (at most 8 dimensions,
+// outermost first); x: the strides of its dimensions, 0 for the axis. An index out of range is clamped.
 
 struct Params { sizes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>, count: u32, size: u32, stride: u32 }
 

@@ -1,8 +1,8 @@
 // Slices by tuples of indices: y[b, t, ..] = x[b, index[b, t, ..], ..].
 //
-// One invocation copies one element, any four bytes. x: [batch of `batch` elements][slice][inner]; index: [batch][tuple][k]; y:
-// [batch][tuple][inner]. sizes: of the k dimensions that number the slices, outermost first, at the end of eight. A place that
-// doesn't exist is one that does.
+// One invocation copies one element, any four bytes. x: [batch of `batch` elements][slice][inner]; index:
+// [batch][tuple][k]; y: [batch][tuple][inner]. sizes: the k dimensions that number the slices, outermost first, at the
+// end of eight. An index out of range is clamped.
 
 struct Params { sizes: array<vec4<u32>, 2>, count: u32, inner: u32, tuples: u32, k: u32, batch: u32 }
 

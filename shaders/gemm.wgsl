@@ -1,17 +1,17 @@
 // Convolution and matrix product as one implicit GEMM: y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o]).
 //
-// p counts the output pixels of the whole batch, k the taps of the kernel and the input channels under each (four to a
-// texel), o the output channels. One workgroup computes TILE_M pixels x TILE_N channels, an invocation QUADS_M x QUADS_N quads
-// of 4 pixels x 4 channels, which lie apart, so that neighbours read neighbours. TILE_K of k at a time go through workgroup
-// memory, as [k][p] and [k][o]: what a quad takes of either is a vec4. An invocation brings one patch of a tile, 4 k x 4 pixels
-// or 4 channels, and loads that of the next tile before the arithmetic of this one. SLICES of the invocations share the k of a
-// tile. Sums have names: what a loop indexes, a driver that doesn't unroll it keeps in memory. No im2col matrix exists.
-//
-// x: channels last, [n][y][x][c/4] texels, or NCHW (X_ROWS: a network's input, whose k are [channel][tap]). w: packed by
-// `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor (W_ROWS). y, residual:
-// [p][o/4]. A block of channels reads only the channels that its groups span: grouped convolution costs no other kernel. For a
-// batched product, blocks of `pixels` rows follow each other, and strides say which matrix of each operand is meant.
-// PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], and gemm_join.wgsl adds these.
+// p counts the output pixels of the whole batch, k the kernel's taps and their input channels (four to a texel), o the
+// output channels. A workgroup computes TILE_M pixels x TILE_N channels, an invocation QUADS_M x QUADS_N quads of 4
+// pixels x 4 channels, which lie apart so that neighbours read neighbours. TILE_K of k at a time go through workgroup
+// memory, as [k][p] and [k][o]: a quad takes a vec4 of each. An invocation loads one patch of a tile, 4 k x 4 pixels or
+// 4 channels, before the arithmetic of the previous tile. SLICES of the invocations share a tile's k. The sums are
+// named variables: an array stays in memory if the driver doesn't unroll the loop that indexes it. No im2col matrix
+// exists.
+// x: channels last, [n][y][x][c/4] texels, or NCHW (X_ROWS: a network's input; k is [channel][tap]). w: prepacked by
+// `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor (W_ROWS). y,
+// residual: [p][o/4]. A block reads only the input channels that its groups span: grouped convolution needs no kernel
+// of its own. In a batched product blocks of `pixels` rows follow each other; strides select each operand's matrix.
+// PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], and gemm_join.wgsl adds the shares.
 // Not measured on a GPU yet (docs/benchmarks.md): tiles follow published kernels, `src/ops/gemm/model.rs` chooses.
 
 const TILE_M: u32 = 64u;
@@ -20,15 +20,15 @@ const TILE_K: u32 = 16u;
 const QUADS_M: u32 = 2u;
 const QUADS_N: u32 = 1u;
 const SLICES: u32 = 1u;
-// A kernel of one tap, stride 1, no padding; and matrices.
+// A kernel of one tap with stride 1 and no padding; and matrices.
 override POINT: bool = false;
 override X_ROWS: bool = false;
 override W_ROWS: bool = false;
-// Operands of a matrix product that are stored transposed: x as [k][p/4] texels, w as [o][k/4].
+// Transposed operands of a matrix product: x as [k][p/4] texels, w as [o][k/4].
 override X_COLUMNS: bool = false;
 override W_COLUMNS: bool = false;
 override PARTIAL: bool = false;
-// A block of w holds weights of several groups: what isn't finite is summed again, without zeros times other groups' channels.
+// A block of w spans several groups: sums that aren't finite are computed again, without other groups' zero weights.
 override GROUPED: bool = false;
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
@@ -52,7 +52,7 @@ const COLUMNS: u32 = TILE_N / (4u * QUADS_N);
 const STEP: u32 = TILE_K / 4u;
 const X_PATCHES: u32 = TILE_M / 4u * STEP;
 const PATCHES: u32 = X_PATCHES + TILE_N / 4u * STEP;
-// A row of k has one texel more than it needs, so that the four of a transposed patch start in different banks.
+// Rows of k are padded by one texel, so that the four of a transposed patch start in different banks.
 const X_ROW: u32 = TILE_M / 4u + 1u;
 const W_ROW: u32 = TILE_N / 4u + 1u;
 const W_TILE: u32 = TILE_K * X_ROW;
@@ -61,7 +61,7 @@ var<workgroup> tile: array<vec4<f32>, TILE_K * (X_ROW + W_ROW)>;
 fn x_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = load_x(at); } return texel; }
 fn w_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = load_w(at); } return texel; }
 fn element(at: i32) -> f32 { return select(0.0, load_x_element(u32(max(at, 0))), at >= 0); }
-// The first n of four texels `apart`.
+// Returns the first n of four texels, `apart` from each other, and zeros.
 fn x_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
     return mat4x4<f32>(x_at(at, n > 0), x_at(at + apart, n > 1), x_at(at + 2u * apart, n > 2), x_at(at + 3u * apart, n > 3));
 }
@@ -77,7 +77,7 @@ fn elements(start: Pixel, k: u32) -> vec4<f32> {
     return vec4<f32>(element(at.x), element(at.y), element(at.z), element(at.w));
 }
 
-// The sum of a pixel and four channels (of this dispatch) over a share of k, of their own groups alone.
+// Returns the sums of a pixel and four channels (of this dispatch) over a share of k, within their own groups.
 fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
     let first = 4u * (params.first4 + o);
     let own = (first + vec4<u32>(0u, 1u, 2u, 3u)) / params.group_out;
@@ -91,7 +91,7 @@ fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
     return sum;
 }
 
-// The end of a quad: what the slices have is added, always in the same order; then the epilogue. The first slice writes.
+// Ends a quad: adds the sums of the slices, always in the same order; then the epilogue. The first slice writes.
 fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32, begin: u32, end: u32) {
     let slice = lane / (ROWS * COLUMNS);
     let place = lane % (ROWS * COLUMNS);
@@ -119,7 +119,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    // Workgroups next to each other read the same pixels.
+    // Adjacent workgroups read the same pixels.
     let tiles_n = (params.wide4 * 4u + TILE_N - 1u) / TILE_N;
     let tiles_m = (params.pixels + TILE_M - 1u) / TILE_M;
     let id = linear(group, groups);
@@ -132,7 +132,7 @@ fn main(
     let end = min(begin + params.share4, params.k4);
     let rows = first_rows(params, matrix);
 
-    // The patch that this invocation brings, of x or of w: four texels that lie along k, of four pixels or channels, or across.
+    // This invocation's patch of x or w: four texels along k, of four pixels or channels, or across k.
     let brings_x = lane < X_PATCHES;
     let patch_id = select(lane - X_PATCHES, lane, brings_x);
     let quads = select(TILE_N, TILE_M, brings_x) / 4u;
@@ -177,7 +177,7 @@ fn main(
                 while c >= params.span4 { c -= params.span4; tap.x += 1u; }
                 while tap.x >= params.kernel_w { tap += vec2<u32>(0u - params.kernel_w, 1u); }
             } else if W_COLUMNS {
-                // What pads a row is no zero.
+                // The padding of a row isn't zero.
                 let four = w_four((rows.y + 4u * o) * params.k4 + k, params.k4, i32(params.group_out) - i32(4u * o));
                 next = mat4x4<f32>(clip_channels(four[0], k, params.w_rows), clip_channels(four[1], k, params.w_rows),
                                    clip_channels(four[2], k, params.w_rows), clip_channels(four[3], k, params.w_rows));
@@ -189,7 +189,7 @@ fn main(
         }
         if along { next = transpose(next); }
         k += STEP;
-        // The tile that is there, while the next is under way.
+        // Multiplies the tile in workgroup memory while the next one is loading.
         if at > begin {
             for (var i = slice * (TILE_K / SLICES); i < (slice + 1u) * (TILE_K / SLICES); i++) {
                 let v = i * X_ROW + row;

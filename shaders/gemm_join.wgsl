@@ -1,7 +1,7 @@
-// The end of a product whose k several workgroups of gemm.wgsl have shared: y = f(sum of partial[split] + bias + residual).
+// The end of a product whose k was split among workgroups of gemm.wgsl: y = f(sum of partial[split] + bias + residual).
 //
-// partial: [split][p][o/4] texels, added in this order whatever workgroup was first. y, residual: [p][o/4]. An invocation
-// computes one texel.
+// partial: [split][p][o/4] texels, added in this order, whichever workgroup ends first. y, residual: [p][o/4]. An
+// invocation computes one texel.
 
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;

@@ -1,17 +1,16 @@
 // The implicit GEMM of gemm.wgsl for Mesa's llvmpipe: y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o]).
 //
 // A workgroup is one subgroup of 8 lanes and computes PIXELS pixels x 32 channels: lane l owns channels 4l..4l+3 of the
-// block and a sum for each pixel. Each lane loads another pixel's texel; shuffles with constant lanes spread them.
-// x, w, residual (and y, unless it is a buffer) are storage textures: a texel outside reads as 0, which is all the zero
-// padding there is (`Context::new` checks that on the device), and a store outside is dropped.
+// block and a sum for each pixel. Each lane loads another pixel's texel; shuffles with constant lanes distribute them.
+// x, w, residual (and y, unless it is a buffer) are storage textures: a texel outside reads as 0, which replaces zero
+// padding (`Context::new` checks that on the device), and a store outside is dropped.
+// ADDED: residual is a second image; its 1x1 convolution is added, with weights in further segments of each block.
+// x: row n*H + y, column x*C/4 + c/4. w: row (block, tap row, segment), column k*32 + 8*(k within the texel) + lane, so
+// that reads stream; or the rows of a second tensor (W_ROWS), [k][o/4] or [o][k/4] texels (W_COLUMNS). A tap row is
+// read in `segments` runs of `run` texels: one run of kernel_w * C/4 neighbours if they are adjacent, one run a tap if
+// dilation or groups separate them.
 //
-// ADDED: residual is a second image, of which a 1x1 convolution is added; its weights are further segments of each block.
-//
-// x: row n*H + y, column x*C/4 + c/4. w: row (block, tap row, segment), column k*32 + 8*(k within the texel) + lane, so that
-// it streams; or the rows of a second tensor (W_ROWS), [k][o/4] or [o][k/4] texels (W_COLUMNS). A tap row is read in `segments` runs of `run` texels: one run of
-// kernel_w * C/4 neighbours where they follow each other, one a tap where dilation or groups part them.
-//
-// Measured by ../docs/benchmarks.md (llvmpipe 22.3, 2 cores). What lost there: both operands in buffers (half as fast),
+// Measured in ../docs/benchmarks.md (llvmpipe 22.3, 2 cores). Rejected there: both operands in buffers (half as fast),
 // workgroup memory (a twentieth), 32 pixels (same speed, twice the compilation), Winograd (no gain).
 
 const PIXELS: u32 = 16u;
@@ -20,7 +19,7 @@ override W_ROWS: bool = false;
 override W_COLUMNS: bool = false;
 override RESIDUAL: bool = false;
 override ADDED: bool = false;
-// A block of w holds weights of several groups: what isn't finite is summed again, without zeros times other groups' channels.
+// A block of w spans several groups: sums that aren't finite are computed again, without other groups' zero weights.
 override GROUPED: bool = false;
 override ACTIVATION: u32 = 0u;
 
@@ -32,7 +31,7 @@ struct Params {
     group_in: u32, blocks: u32, tiles: u32, blocks_first: u32,
     lo: f32, hi: f32, alpha: f32, padding: u32,
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
-    // Segments, height, texels of channels and stride of the image that is added.
+    // The added image: segments, height, texels of channels and stride.
     added: vec4<i32>,
 }
 
@@ -47,7 +46,7 @@ fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
 fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = to_texel(value); }
 
-// Four weights of the lane's channels, from a place on.
+// Returns four k of weights for the lane's channels, from `at` on in steps of `next`.
 fn weights(at: vec2<i32>, next: vec2<i32>) -> mat4x4<f32> {
     return mat4x4<f32>(
         textureLoad(w, at), textureLoad(w, at + next), textureLoad(w, at + 2 * next), textureLoad(w, at + 3 * next));
@@ -60,7 +59,7 @@ fn finish(total: vec4<f32>, row: u32, column: u32, o: u32) {
     store_y(row, column, clip_channels(value, o, params.out_c));
 }
 
-// Adds w * v to all sums: pixel p's v is with lane p % 8.
+// Adds w * v to all sums: lane p % 8 holds pixel p's v.
 fn multiply(sums: ptr<function, array<vec4<f32>, PIXELS>>, v: ptr<function, array<vec4<f32>, GROUPS>>, w: mat4x4<f32>) {
     for (var p = 0u; p < PIXELS; p++) {
         let s = subgroupShuffle((*v)[p / 8u], p % 8u);
@@ -68,7 +67,7 @@ fn multiply(sums: ptr<function, array<vec4<f32>, PIXELS>>, v: ptr<function, arra
     }
 }
 
-// The sum of a pixel and the lane's channels, of their own groups alone. `first_c`: the first texel of channels, where `base` is.
+// Returns the sum of a pixel and the lane's channels within their own groups. `first_c`: the channel texel at `base`.
 fn of_own_groups(base: i32, base_y: i32, image: i32, first_c: i32, block: u32, lane: u32) -> vec4<f32> {
     let own = (32u * block + 4u * lane + vec4<u32>(0u, 1u, 2u, 3u)) / params.group_out;
     var sum = vec4<f32>();
@@ -99,7 +98,7 @@ fn main(
     let matrix = divide(id, per_matrix);
     if matrix >= params.batch.x * params.batch.y * params.batch.z * params.batch.w { return; }
     let within = id - matrix * per_matrix;
-    // Which one runs fastest decides what stays in the cache: the weights of a block, or the pixels of a tile.
+    // The faster index decides what stays in the cache: the weights of a block, or the pixels of a tile.
     let by_block = params.blocks_first != 0u;
     let runs = select(params.tiles, params.blocks, by_block);
     let slow = divide(within, runs);

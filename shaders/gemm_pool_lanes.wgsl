@@ -1,12 +1,12 @@
 // A convolution and the max pooling after it, 3x3 with stride 2, for Mesa's llvmpipe: the beginning of ResNets.
 //
-// A workgroup is one subgroup of 8 lanes and computes `rows` rows of 7 pooled pixels x 32 channels, from 15 pixels a row of
-// the convolution: it goes down its rows once and keeps the maximum of the last ones, so that only the row that two strips
-// share, and a column in sixteen, is computed twice. What lies between is never stored. Lane l owns channels 4l..4l+3 of the
-// block; each lane loads another pixel's texel and shuffles with constant lanes spread them, as in gemm_lanes.wgsl.
+// A workgroup is one subgroup of 8 lanes and computes `rows` rows of 7 pooled pixels x 32 channels, from 15 pixels a
+// row of the convolution. It computes the convolution's rows once, from top to bottom, and keeps the maximum of the
+// last rows: only the row that two strips share, and a column in sixteen, are computed twice. The convolution's output
+// is never stored. Lane l owns channels 4l..4l+3 of the block; lanes load and distribute texels as in gemm_lanes.wgsl.
 //
-// x, y: channels last, as there. w: row (block, tap row), column k*32 + 8*(k within the texel) + lane, k over kernel_w * C/4.
-// `nothing`: less than any number. The activation is a clamp: the maximum of clamped values is the clamped maximum.
+// x, y: channels last, as there. w: row (block, tap row), column k*32 + 8*(k within the texel) + lane, k over
+// kernel_w * C/4. `nothing`: less than any number. The activation is a clamp: it commutes with the maximum.
 
 struct Params {
     blocks: u32, strips_x: u32, strips_y: u32, rows: u32,
@@ -44,7 +44,7 @@ fn main(
     let o = block * 8u + lane;
     let b = load_bias(o);
 
-    // The leftmost pixel of the convolution, and where its window begins for the two pixels of this lane.
+    // The leftmost pixel of the convolution, and the starts of the windows of this lane's two pixels.
     let left = 2 * i32(first_x) - params.pool_left;
     let base = ((left + i32(lane)) * params.stride_x - params.pad_left) * params.in4;
     let next = 8 * params.stride_x * params.in4;
@@ -56,7 +56,7 @@ fn main(
         var sums = array<vec4<f32>, 16>();
         for (var tap = 0; tap < params.kernel_h; tap++) {
             let iy = row * params.stride_y - params.pad_top + tap;
-            // A row that no texture has.
+            // Row -1 is outside of every texture.
             let at_row = select(-1, i32(n) * params.in_h + iy, iy >= 0 && iy < params.in_h);
             let w_row = i32(block) * params.kernel_h + tap;
             for (var k = 0; k < params.run; k++) {
@@ -91,7 +91,7 @@ fn main(
                     let value = activate(0u, maximum(most[j], line) + b, params.lo, params.hi, params.alpha);
                     store_y(n * params.pool_h + py, (first_x + j) * out4() + o, clip_channels(value, o, params.out_c));
                 }
-                // It is the first row of the next window too.
+                // This row is the first row of the next window too.
                 most[j] = line;
             }
         }

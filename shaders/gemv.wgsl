@@ -1,9 +1,9 @@
 // A linear layer for few rows: y[r, o] = f(sum_k x[r, k] w[k, o] + bias[o] + residual[r, o]).
 //
-// One workgroup computes 4 COLUMNS outputs of all rows (ROWS, or fewer): COLUMNS invocations, a texel of outputs each, times
-// slices of k, which workgroup memory adds up. Weights are read once, whatever the rows. Neighbouring invocations read
+// One workgroup computes 4 COLUMNS outputs of all rows (at most ROWS): COLUMNS invocations, a texel of outputs each,
+// times slices of k, which workgroup memory adds up. Weights are read once for all rows. Neighbouring invocations read
 // neighbouring weights. Few columns make many workgroups of a small layer: `src/ops/gemm/model.rs` chooses.
-// x: [r][k/4] texels. w: packed in blocks of 64 outputs as for gemm.wgsl, [block][k][16] texels. y, residual: [r][o/4].
+// x: [r][k/4] texels. w: as for gemm.wgsl, prepacked in blocks of 64 outputs, [block][k][16]. y, residual: [r][o/4].
 //
 // Not measured on a GPU yet (docs/benchmarks.md).
 
@@ -46,7 +46,7 @@ fn main(
             let next = BLOCK / 4u;
             let four = mat4x4<f32>(load_w(at), load_w(at + next), load_w(at + 2u * next), load_w(at + 3u * next));
             for (var r = 0u; r < ROWS; r++) {
-                // The last row again where there are fewer.
+                // Beyond the last row the last one is read again.
                 of_row[r] += four * load_x(min(r, params.rows - 1u) * params.k4 + k);
             }
         }

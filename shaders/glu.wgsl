@@ -1,10 +1,10 @@
 // Gated linear units: y = f(a) b, or a f(b) (SECOND).
 //
-// One invocation computes one texel of y, [rows][width]. HALVES says where a and b are:
-// 0  in two tensors, laid out like y;
-// 1  in one, whose texels are `half` of a, `half` of b, and so on;
-// 2  in one of the same rows, whose `half` elements of a are followed by those of b, in texels;
-// 3  in one row-major tensor, whose elements are `half` of a, `half` of b, and so on.
+// One invocation computes one texel of y, [rows][width]. HALVES selects the layout of a and b:
+// 0 in two tensors, laid out like y;
+// 1 in one tensor: `half` texels of a, `half` texels of b, and so on;
+// 2 in one tensor with y's rows: `half` elements of a, then `half` elements of b, in texels;
+// 3 in one row-major tensor: `half` elements of a, `half` elements of b, and so on.
 // For 2 a pixel of an image is such a row.
 
 override ACTIVATION: u32 = 0u;
@@ -18,7 +18,7 @@ struct Params { rows: u32, width: u32, half: u32, count: u32, lo: f32, hi: f32, 
 @group(0) @binding(2) var<storage, read> b: array<Texel>;
 @group(0) @binding(3) var<storage, read_write> y: array<Texel>;
 
-// The texels of a row of the input.
+// Returns the texels of a row of the input.
 fn width() -> u32 {
     switch HALVES {
         case 0u: { return params.width; }

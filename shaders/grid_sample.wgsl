@@ -1,9 +1,8 @@
-// Sampling at given places: y[n, c, oy, ox] = x[n, c] at grid[n, oy, ox], an (x, y) between -1 and 1, interpolated.
+// Sampling at given positions: y[n, c, oy, ox] = x[n, c] at grid[n, oy, ox], an (x, y) between -1 and 1, interpolated.
 //
 // One invocation computes one texel: four channels of an output pixel.
 // x, y: channels last, row n*H + y, column x*C/4 + c/4. grid: row-major.
-// TAPS: 1 nearest, 2 bilinear, 4 bicubic. padding, align_corners: see lib/grid.wgsl. Where a place is NaN, so is
-// the sample.
+// TAPS: 1 nearest, 2 bilinear, 4 bicubic. padding, align_corners: see lib/grid.wgsl. A NaN position gives a NaN sample.
 
 override TAPS: u32 = 2u;
 
@@ -20,7 +19,7 @@ fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params
 fn load_grid(i: u32) -> vec2<f32> { return grid[i]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = to_texel(value); }
 
-// The pixels that stand at these places, (x, y), of an infinite plane.
+// Returns the coordinates (x, y) on the image that replace `at`.
 fn inside_both(at: vec2<f32>, size: vec2<f32>) -> vec2<f32> {
     let align_corners = params.align_corners == 1u;
     return vec2<f32>(
@@ -46,7 +45,7 @@ fn main(
     let given = load_grid(place);
     let align_corners = params.align_corners == 1u;
     var at = vec2<f32>(along(given.x, size.x, align_corners), along(given.y, size.y, align_corners));
-    // The taps of a bicubic sample are outside or inside each for itself.
+    // Padding applies to each tap of a bicubic sample by itself.
     if TAPS < 4u { at = inside_both(at, size); }
     let pixel = select(floor(at), round(at), TAPS == 1u);
     let fraction = at - pixel;

@@ -1,8 +1,8 @@
-// Sampling of volumes at given places: y[n, c, oz, oy, ox] = x[n, c] at grid[n, oz, oy, ox], an (x, y, z) between -1 and 1,
-// interpolated. Where a place is NaN, so is the sample.
+// Sampling of volumes at given positions: y[n, c, oz, oy, ox] = x[n, c] at grid[n, oz, oy, ox], an (x, y, z) between -1
+// and 1, interpolated. A NaN position gives a NaN sample. Not measured on a GPU yet.
 //
-// One invocation computes one element; neighbours have neighbouring places. x, grid, y: row-major. input, output: (depth, height,
-// width). TAPS: 1 nearest, 2 trilinear. padding, align_corners: see lib/grid.wgsl. Not measured on a GPU yet.
+// One invocation computes one element; neighbours have neighbouring positions. x, grid, y: row-major. input, output:
+// (depth, height, width). TAPS: 1 nearest, 2 trilinear. padding, align_corners: see lib/grid.wgsl.
 
 override TAPS: u32 = 2u;
 

@@ -1,8 +1,8 @@
 // Rows by their index: y[o, n, i] = x[o, index[n], i]. An embedding, and index_select.
 //
-// One invocation writes four neighbouring elements of y, any four bytes each; WIDE: a row is whole vec4s, and `inner` counts
-// these. An index that doesn't exist is one that does. x may hold only `rows` of the `size` that there are, from `first` on: then
-// o is 0, and what the others hold is left to other dispatches.
+// One invocation writes four neighbouring elements of y, any four bytes each; WIDE: a row is whole vec4s, and `inner`
+// counts vec4s. An index out of range is clamped. x may hold only `rows` of the `size` rows, from `first` on: then o is
+// 0, and other dispatches write the outputs from the other rows.
 
 override WIDE: bool = false;
 
@@ -20,11 +20,11 @@ fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
 
 const ELSEWHERE: u32 = 0xffffffffu;
 
-// Where in x the element, or the vec4, number i of y is.
+// Returns the index in x of element (or vec4) i of y, or ELSEWHERE.
 fn source(i: u32) -> u32 {
     let row = i / params.inner;
     let chosen = clamp(load_index(row % params.indices), 0, i32(params.size) - 1);
-    // Wraps around before the first.
+    // Wraps around for a row before `first`.
     let at = u32(chosen) - params.first;
     if at >= params.rows { return ELSEWHERE; }
     return (row / params.indices * params.rows + at) * params.inner + i % params.inner;

@@ -1,9 +1,9 @@
-// Integer arithmetic with broadcasting: y[i] = a[i] ∘ b[i], where an operand's stride is 0 along a repeated dimension. Truth
-// values are integers too, 0 and 1.
+// Integer arithmetic with broadcasting: y[i] = a[i] ∘ b[i]. Booleans are integers too, 0 and 1.
 //
-// One invocation computes one element. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first.
-// KIND: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum; 6 and, 7 or, 8 xor; 9 the remainder with b's sign, 10 with
-// a's; 11 shift left, 12 right; 13 power; of a alone 14 not (of a truth value), 15 not (of all bits), 16 abs, 17 negate, 18 sign.
+// One invocation computes one element. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first,
+// stride 0 along a repeated dimension. KIND: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum; 6 and, 7
+// or, 8 xor; 9 the remainder with b's sign, 10 with a's; 11 shift left, 12 right; 13 power; of a alone 14 not (of a
+// boolean), 15 not (of all bits), 16 abs, 17 negate, 18 sign.
 
 override KIND: u32 = 0u;
 
@@ -42,7 +42,7 @@ fn combine(a: i32, b: i32) -> i32 {
     }
 }
 
-// A division that has no result gives the dividend. Without wgpu's checks a device may do what it likes there.
+// Returns a / b; a if the division has no result: without wgpu's checks a device may do what it likes there.
 fn quotient(a: i32, b: i32) -> i32 {
     let overflows = a < -0x7fffffff && b == -1;
     return a / select(b, 1, b == 0 || overflows);
@@ -53,7 +53,7 @@ fn modulo(a: i32, b: i32) -> i32 {
     return select(rest, rest + b, b != 0 && rest != 0 && (rest < 0) != (b < 0));
 }
 
-// By squares, so that it wraps around as a product would. Of the reciprocals only those of 1 and -1 are whole.
+// Returns a^b by squaring, so that it wraps around as a product does. Only 1 and -1 have whole reciprocals.
 fn power(a: i32, b: i32) -> i32 {
     if b < 0 && abs(a) != 1 { return 0; }
     var result = 1;

@@ -1,14 +1,13 @@
-// Convolution of integers: y[n, o, p] = sum_k (x[n, p, k] - x_zero) (w[o, k] - w_zero[o]) + bias[o], exact in i32; what a tap
-// reaches beyond the image is nothing. Or (REQUANTIZE) that as quantised numbers: saturate(round(sum scale[o]) + zero).
+// Convolution of integers: y[n, o, p] = sum_k (x[n, p, k] - x_zero) (w[o, k] - w_zero[o]) + bias[o], exact in i32; taps
+// beyond the image add nothing. REQUANTIZE: the sum as a quantised number, saturate(round(sum scale[o]) + zero).
 //
-// One invocation computes PIXELS pixels of OUT channels of one group in registers. Neighbours have neighbouring pixels, in x and in
-// y; a workgroup reads the same weights. The zero points of w come last, by the sum of what a pixel sees: one multiplication a channel
-// instead of one subtraction a product. k counts taps, then the channels under each: a word holds four of one channel.
-// x, y: row-major, [n][c][y][x]. w: [block of OUT channels][k/4][OUT] words of four bytes, counted from -offset. Of channel o: bias,
-// scale, and one zero point for all or its own.
-// A dispatch adds the products of its part (`src/ops/part.rs`).
-//
-// Not measured on a GPU yet.
+// One invocation computes PIXELS pixels of OUT channels of one group in registers. Neighbours have neighbouring pixels,
+// in x and in y; a workgroup reads the same weights. The zero points of w are subtracted last, times the sum of the
+// pixel's inputs: one multiplication a channel instead of one subtraction a product. k counts taps, then the channels
+// under each tap: a word holds four k of one output channel.
+// x, y: row-major, [n][c][y][x]. w: [block of OUT channels][k/4][OUT] words of four bytes; a byte is the weight +
+// `offset`. bias, scale: one a channel; w_zero: one for all, or one a channel. A dispatch adds the products of its part
+// (`src/ops/part.rs`). Not measured on a GPU yet.
 
 const PIXELS: u32 = 4u;
 const OUT: u32 = 8u;
@@ -57,7 +56,7 @@ fn main(
     let o = member * params.group_out + block % params.group_blocks * OUT;
     let channels = min(OUT, (member + 1u) * params.group_out - o);
 
-    // Of each pixel the image's first element, and where the first tap falls. Beyond the last pixel the last is computed again.
+    // Each pixel's image (its first element) and first tap. Beyond the last pixel the last is computed again.
     let area = params.in_h * params.in_w;
     let size = vec2<i32>(i32(params.in_w), i32(params.in_h));
     var image: array<u32, PIXELS>;

@@ -1,13 +1,11 @@
-// Product of integer matrices: y[m, n] = sum_k (a[m, k] - a_zero[m]) (b[k, n] - b_zero[n]), exact in i32; or (REQUANTIZE) that as
-// quantised numbers: saturate(round(sum scale[n]) + zero).
+// Product of integer matrices: y[m, n] = sum_k (a[m, k] - a_zero[m]) (b[k, n] - b_zero[n]), exact in i32. REQUANTIZE:
+// the sum as a quantised number, saturate(round(sum scale[n]) + zero).
 //
-// One workgroup computes ROWS rows x 4 COLUMNS columns of one matrix: COLUMNS invocations, all rows of four columns each, times
-// slices of k, which workgroup memory adds up. Neighbours read neighbouring b. Zero points of b come last, by the sum of a's row:
-// one multiplication a column instead of one subtraction a product.
-// a: row-major. b: (PACKED) `grouped` [k][n/4] words of four bytes, counted from -offset, or
-// row-major. a_zero, b_zero: one or each. y: row-major.
-//
-// Not measured on a GPU yet.
+// One workgroup computes ROWS rows x 4 COLUMNS columns of one matrix: COLUMNS invocations, all rows of four columns
+// each, times slices of k, which workgroup memory adds up. Neighbours read neighbouring b. The zero points of b are
+// subtracted last, times the sum of a's row: one multiplication a column instead of one subtraction a product.
+// a: row-major. b: (PACKED) `grouped` [k][n/4] words of four bytes, each the weight + `offset`, or row-major. a_zero,
+// b_zero: one for all, or one for each row (column). y: row-major. Not measured on a GPU yet.
 
 const ROWS: u32 = 4u;
 const COLUMNS: u32 = 16u;
@@ -38,7 +36,7 @@ fn load_b_zero(i: u32) -> i32 { return b_zero[i]; }
 fn load_scale(i: u32) -> f32 { return scale[i]; }
 fn store_y(i: u32, value: i32) { y[i] = value; }
 
-// Four columns of a row of b; what there isn't is the last one again.
+// Returns four columns of a row of b; beyond the last column, the last one again.
 fn four_of_b(base: u32, k: u32, column: u32) -> vec4<i32> {
     if PACKED {
         let word = load_b(grouped(k, column, params.k, (params.n + 3u) / 4u));
@@ -61,7 +59,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    // Workgroups next to each other read the same rows.
+    // Adjacent workgroups read the same rows.
     let id = linear(group, groups);
     let wide = (params.n + 4u * COLUMNS - 1u) / (4u * COLUMNS);
     let high = (params.rows + ROWS - 1u) / ROWS;
@@ -77,7 +75,7 @@ fn main(
         base_b += rest % size * params.b[d / 4u][d % 4u];
         rest /= size;
     }
-    // What is beyond all matrices computes the first again, and writes nothing.
+    // A workgroup beyond all matrices computes an earlier one again and writes nothing.
 
     var sums: array<vec4<i32>, ROWS>;
     var totals: array<i32, ROWS>;

@@ -25,7 +25,7 @@ fn main(
     let pixel = column / c4 * c4;
     let first = i32(4u * (column % c4)) - i32(params.size / 2u);
     var sums = vec4<f32>();
-    // Channel first + j counts for lane l when l <= j < l + size.
+    // Channel first + j counts for component l if l <= j < l + size.
     for (var j = 0u; j < params.size + 3u; j++) {
         let c = first + i32(j);
         if c >= 0 && c < i32(params.channels) {

@@ -1,8 +1,8 @@
-// Max pooling of volumes with indices: the largest pixel in each window, and its place in the volume, (z * H + y) * W + x. Of equal
-// ones the first; NaN is larger than any number, and of several it is the last, as in PyTorch.
+// Max pooling of volumes with indices: the largest pixel in each window, and its index, (z * H + y) * W + x. Of equal
+// pixels the first counts; NaN is larger than any number, and of several NaNs the last counts, as in PyTorch.
 //
-// A workgroup computes COLUMNS pixels, neighbours of which have neighbouring windows. LANES invocations share each one's window,
-// ACROSS of them a row of it; workgroup memory joins them. x, values, places: row-major, [n * c][z][y][x]. Not measured on a GPU yet.
+// A workgroup computes COLUMNS pixels, neighbours with neighbouring windows. LANES invocations share a window, ACROSS
+// of them a row; workgroup memory joins them. x, values, places: row-major, [n * c][z][y][x]. Not measured on a GPU.
 
 override ADAPTIVE: bool = false;
 override LANES: u32 = 1u;
@@ -19,7 +19,7 @@ fn store_places(i: u32, value: i32) { places[i] = value; }
 
 var<workgroup> partial: array<vec2<u32>, LANES * COLUMNS>;
 
-// `window` of an output pixel along an axis, 0 the depth.
+// Returns the `window` of an output pixel along an axis; axis 0 is the depth.
 fn along(axis: u32, o: u32) -> vec3<u32> {
     return window(
         ADAPTIVE, o, params.size[axis], params.stride[axis], params.dilation[axis], params.before[axis],
@@ -34,7 +34,7 @@ fn main(
 ) {
     let lane = invocation % LANES;
     let output = linear(group, groups) * COLUMNS + invocation / LANES;
-    // Beyond the last one it is computed again, so that all invocations meet at the barriers.
+    // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(output, params.count - 1u);
     let row = i / params.output.z;
     let slice = row / params.output.y;

@@ -1,9 +1,9 @@
-// Max pooling with indices: the largest pixel in each window, and its place in the plane, y * W + x. Of equal ones the first; NaN
-// is larger than any number, and of several it is the last, as in PyTorch. One read of x, but for the pixels that are taken.
+// Max pooling with indices: the largest pixel in each window, and its index in the plane, y * W + x. Of equal pixels
+// the first counts; NaN is larger than any number, and of several NaNs the last counts, as in PyTorch. One read of x,
+// and a second read of the chosen pixels.
 //
-// A workgroup computes COLUMNS outputs, neighbours of which are neighbouring pixels. LANES invocations share each one's window:
-// neighbours read neighbouring pixels of a large one, workgroup memory joins them.
-// x, values, places: row-major.
+// A workgroup computes COLUMNS neighbouring output pixels. LANES invocations share a pixel's window: neighbours read
+// neighbouring pixels of a large window, and workgroup memory joins them. x, values, places: row-major.
 
 override ADAPTIVE: bool = false;
 override LANES: u32 = 1u;
@@ -28,7 +28,7 @@ fn main(
 ) {
     let lane = invocation % LANES;
     let output = linear(group, groups) * COLUMNS + invocation / LANES;
-    // Beyond the last one it is computed again, so that all invocations meet at the barriers.
+    // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(output, params.count - 1u);
     let row = i / params.out_w;
     let ox = i % params.out_w;

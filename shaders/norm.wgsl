@@ -1,17 +1,17 @@
-// Normalisation of lines of consecutive elements: y[i] = f((x[i] - mean) / sqrt(var + eps) * weight + bias), the mean and the
-// variance those of the line. (RMS norm: not CENTRED, the mean is 0.) Layer norm, RMS norm, group norm, instance norm.
+// Normalisation of lines of consecutive elements: y[i] = f((x[i] - mean) / sqrt(var + eps) * weight + bias), with the
+// mean and the variance of the line; the mean is 0 if not CENTRED (RMS norm). Layer norm, RMS norm, group norm,
+// instance norm.
 //
-// One workgroup computes one line. Each invocation strides over it, KEEP elements at once, and joins the mean and the squared
-// deviations of those with what it has (Chan, Golub and LeVeque, 1979); workgroup memory joins the invocations. A line of at
-// most KEEP * LANES elements is read once, and kept; a longer one is read a second time for the result.
+// One workgroup computes one line. Each invocation strides over it, KEEP elements at once, and joins their mean and
+// squared deviations with its own (Chan, Golub and LeVeque, 1979); workgroup memory joins the invocations. A line of at
+// most KEEP * LANES elements is read once and kept; a longer line is read again for the result.
+// On llvmpipe 2048 lines of 768 took 11 ms with 64 lanes and three reads, and 5 ms with 8 lanes that keep 2 elements.
 //
-// 2048 lines of 768 took llvmpipe 11 ms with 64 lanes and three reads; with 8 lanes that keep 2 elements, 5 ms.
-//
-// x, y: row-major, `length` elements a line. affine: (weight, bias), one for each `spatial` consecutive elements of `groups`
-// lines; then it begins anew. shrink: a power of two, by which deviations are multiplied before they are squared, so that a sum of
-// squares doesn't overflow; eps: that of the squares of these.
+// x, y: row-major, `length` elements a line. affine: (weight, bias), one for each `spatial` consecutive elements,
+// repeated after `groups` lines. shrink: a power of two. Deviations times `shrink` are squared, so that a sum of
+// squares doesn't overflow; eps is the epsilon of these squares.
 
-const KEEP: u32 = 4u; // elements of a line that an invocation keeps
+const KEEP: u32 = 4u; // the elements of a line that an invocation keeps
 override LANES: u32 = 64u;
 override CENTRED: bool = true;
 override ACTIVATION: u32 = 0u;
@@ -29,7 +29,7 @@ fn store_y(i: u32, value: f32) { y[i] = value; }
 
 var<workgroup> partial: array<f32, LANES>;
 
-// Keeps every LANES-th element from i on, less the origin.
+// Keeps every LANES-th element from i on, minus the origin.
 fn load(kept: ptr<function, array<f32, KEEP>>, first: u32, i: u32, origin: f32) {
     for (var j = 0u; j < KEEP; j++) {
         if i + j * LANES < params.length { (*kept)[j] = load_x(first + i + j * LANES) - origin; }
@@ -41,7 +41,7 @@ fn square(deviation: f32) -> f32 {
     return small * small;
 }
 
-// The sum over the workgroup.
+// Returns the sum over the workgroup.
 fn total(lane: u32, value: f32) -> f32 {
     partial[lane] = value;
     workgroupBarrier();
@@ -50,7 +50,7 @@ fn total(lane: u32, value: f32) -> f32 {
         workgroupBarrier();
     }
     let sum = partial[0];
-    // The next sum is written where this one is read.
+    // The next call overwrites what this one reads.
     workgroupBarrier();
     return sum;
 }
@@ -64,8 +64,8 @@ fn main(
     let line = min(linear(group, groups), params.lines - 1u);
     let first = line * params.length;
 
-    // Where the mean is far greater than the deviations, its own rounding would spoil them. So everything is measured from
-    // an element of the line, which is about as far away.
+    // A mean far greater than the deviations would spoil them by its rounding. So an element of the line, which is
+    // about as great, is subtracted from all elements.
     var origin = 0.0;
     if CENTRED { origin = load_x(first); }
 
@@ -105,7 +105,7 @@ fn main(
         for (var j = 0u; j < KEEP; j++) {
             let at = i + j * LANES;
             if at < params.length {
-                // What `divide` gives for long lines is exact for greater divisors only.
+                // For long lines `divide` is exact only for divisors greater than 1.
                 let by = load_affine(entry + select(divide(at, params.spatial), at, params.spatial == 1u));
                 let value = (kept[j] - mean) * scale * by.x + by.y;
                 store_y(first + at, activate(ACTIVATION, vec4<f32>(value), params.lo, params.hi, params.alpha).x);

@@ -1,13 +1,12 @@
-// Group and instance norm of images that lie channels last: norm.wgsl over texels, so that nothing is converted between
+// Group and instance norm of channels-last images: norm.wgsl over texels, so that nothing is converted between
 // convolutions. y = f((x - mean) / sqrt(var + eps) * weight + bias).
 //
-// One workgroup computes one unit of one image: `span` texels of channels, at all pixels. Their mean and variance are joint
-// (group norm, of groups that are whole texels), or SEPARATE for each of the four channels of a texel (instance norm). What fits
-// into KEEP * LANES texels is read once, more a second time: see norm.wgsl, also for how means are joined.
-//
-// x, y: row n*H + y, column x*C/4 + c/4. affine: (weight, bias) of each channel, or one for all. eps, shrink: as in norm.wgsl.
+// One workgroup computes one unit of one image: `span` texels of channels, at all pixels. Their mean and variance are
+// joint (group norm, of groups that are whole texels), or SEPARATE for each of a texel's four channels (instance norm).
+// A unit of at most KEEP * LANES texels is read once, a larger one twice: see norm.wgsl, also for how means are joined.
+// x, y: row n*H + y, column x*C/4 + c/4. affine: (weight, bias), one a channel or for all. eps, shrink: see norm.wgsl.
 
-const KEEP: u32 = 4u; // texels that an invocation keeps
+const KEEP: u32 = 4u; // the texels that an invocation keeps
 override LANES: u32 = 64u;
 override SEPARATE: bool = false;
 override ACTIVATION: u32 = 0u;
@@ -28,7 +27,7 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.w * params.
 
 var<workgroup> partial: array<vec4<f32>, LANES>;
 
-// Row, column and channel texel of a unit's texel number i.
+// Returns the row, the column and the channel texel of a unit's i-th texel.
 fn place(i: u32, image: u32, unit: u32) -> vec3<u32> {
     let pixel = divide(i, params.span);
     let row = divide(pixel, params.w);
@@ -41,7 +40,7 @@ fn square(deviation: vec4<f32>) -> vec4<f32> {
     return small * small;
 }
 
-// The sum over the workgroup.
+// Returns the sum over the workgroup.
 fn total(lane: u32, value: vec4<f32>) -> vec4<f32> {
     partial[lane] = value;
     workgroupBarrier();
@@ -50,12 +49,12 @@ fn total(lane: u32, value: vec4<f32>) -> vec4<f32> {
         workgroupBarrier();
     }
     let sum = partial[0];
-    // The next sum is written where this one is read.
+    // The next call overwrites what this one reads.
     workgroupBarrier();
     return sum;
 }
 
-// The mean of the four, where they belong together.
+// Returns the mean of the four channels if they are joint, otherwise each channel's value.
 fn joint(value: vec4<f32>) -> vec4<f32> {
     return select(vec4<f32>(dot(value, vec4<f32>(0.25))), value, SEPARATE);
 }
@@ -114,7 +113,7 @@ fn main(
             for (var k = 0u; k < 4u; k++) {
                 let c = 4u * at.z + k;
                 let by = load_affine(min(c, params.pairs - 1u));
-                // Behind the last channel there may be nothing that has a deviation.
+                // Channels beyond the last may have no deviation: they are 0.
                 value[k] = select(0.0, value[k] * by.x + by.y, c < params.c);
             }
             store_y(at.x, at.y, activate(ACTIVATION, value, params.lo, params.hi, params.alpha));

@@ -1,13 +1,12 @@
-// A linear layer with packed weights: y[r, o] = f(sum_k x[r, k] (q[o, k] - zero) scale + bias[o] + residual[r, o]), with a scale and a
-// zero point for each block of k of each output. Weights become numbers in registers, each once for ROWS rows.
+// A linear layer with packed weights: y[r, o] = f(sum_k x[r, k] (q[o, k] - zero) scale + bias[o] + residual[r, o]).
+// Each block of k of each output has a scale and a zero point. Weights are converted in registers, once for ROWS rows.
 //
-// One workgroup computes ROWS rows x 4 COLUMNS outputs: COLUMNS invocations, all rows of four outputs each, times slices of k, which
-// workgroup memory adds up. A slice takes every SLICESth chunk: some words, all of one block. Neighbours read neighbouring weights, and
-// all of a slice the same x.
-// x: [r][k/4] texels. y, residual: [r][o/4]. `grouped`: w, [word of k][o/4] texels, a word of 8 or 4 (BITS) of each of four outputs;
-// scale, [block][o/4] texels; zeros, (ZEROS) [block][o/4] words of four bytes, otherwise one for all.
-//
-// Not measured on a GPU yet.
+// One workgroup computes ROWS rows x 4 COLUMNS outputs: COLUMNS invocations, all rows of four outputs each, times
+// slices of k, which workgroup memory adds up. A slice takes every SLICES-th chunk, some words of one block. Neighbours
+// read neighbouring weights; all invocations of a slice read the same x.
+// x: [r][k/4] texels. y, residual: [r][o/4]. In the order of `grouped`: w, [word of k][o/4] texels, a word of numbers
+// of BITS bits (8 or 4) for each of four outputs; scale, [block][o/4] texels; zeros (ZEROS), [block][o/4] words of four
+// bytes, otherwise one zero point for all. Not measured on a GPU yet.
 
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 16u;
@@ -43,7 +42,7 @@ fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
 fn load_residual(row: u32, column: u32) -> vec4<f32> { return from_texel(residual[row * out4() + column]); }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * out4() + column] = to_texel(value); }
 
-// The numbers at one k of four outputs.
+// Returns the weights of four outputs at one k.
 fn weights(word: vec4<u32>, shift: u32, zero: vec4<f32>, scale: vec4<f32>) -> vec4<f32> {
     return (vec4<f32>((word >> vec4<u32>(shift)) & vec4<u32>((1u << BITS) - 1u)) - zero) * scale;
 }
@@ -56,7 +55,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    // Workgroups next to each other read the same weights.
+    // Adjacent workgroups read the same weights.
     let id = linear(group, groups);
     let high = (params.rows + ROWS - 1u) / ROWS;
     let first = id % high * ROWS;
@@ -80,11 +79,11 @@ fn main(
                     weights(word, shift + 2u * BITS, zero, s),
                     weights(word, shift + 3u * BITS, zero, s),
                 );
-                // What pads x may be any number.
+                // The padding of x may be any number.
                 let texel = i * (8u / BITS) + part;
                 let within = vec4<u32>(4u * texel) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.k);
                 for (var r = 0u; r < ROWS; r++) {
-                    // The last row again where there are fewer.
+                    // Beyond the last row the last one is read again.
                     let value = load_x(min(first + r, params.rows - 1u), min(texel, k4() - 1u));
                     sums[r] += four * select(vec4<f32>(), value, within);
                 }

@@ -1,4 +1,4 @@
-// Padding and cropping of images: y[n, c, p] = x[n, c, source(p - before)], or a constant where that is outside.
+// Padding and cropping of images: y[n, c, p] = x[n, c, source(p - before)], or a constant if the source is outside.
 //
 // One invocation copies one texel (four channels of a pixel).
 // x, y: channels last, row n*H + y, column x*C/4 + c/4. MODE: 0 constant, 1 reflect, 2 replicate, 3 circular.
@@ -17,7 +17,7 @@ struct Params {
 fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.in_w * ((params.c + 3u) / 4u) + column]); }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = to_texel(value); }
 
-// The pixel of the image that stands at i along an axis, or -1 for none. What repeats are the pixels `first` to `end`.
+// Returns the pixel of the image for position i along an axis, or -1 for none. Pixels `first` to `end` repeat.
 fn source(i: i32, first: i32, end: i32) -> i32 {
     switch MODE {
         case 1u: {

@@ -1,4 +1,4 @@
-// Padding and cropping with a constant: y[i] = x[i - before], or the constant where that is outside.
+// Padding and cropping with a constant: y[i] = x[i - before], or the constant if that is outside.
 //
 // One invocation computes one element. x, y: row-major, dimensions from `first` to 7, the outermost first.
 
@@ -29,7 +29,7 @@ fn main(
     for (var d = 8u; d > params.first; d--) {
         let size = params.y[(d - 1u) / 4u][(d - 1u) % 4u];
         let own = params.x[(d - 1u) / 4u][(d - 1u) % 4u];
-        // Before the first one this is a number beyond all.
+        // A negative index wraps around to one beyond every size.
         let at = u32(i32(rest % size) - params.before[(d - 1u) / 4u][(d - 1u) % 4u]);
         rest /= size;
         inside = inside && at < own;

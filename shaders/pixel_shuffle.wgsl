@@ -1,5 +1,5 @@
-// Pixel shuffle and its inverse. Shuffle: y[n, c, h r + i, w r + j] = x[n, k, h, w], where channel k is c r² + i r + j, or, if
-// DEPTH_FIRST, (i r + j) C + c. UNSHUFFLE: x and y exchanged.
+// Pixel shuffle and its inverse. Shuffle: y[n, c, h r + i, w r + j] = x[n, k, h, w]; channel k is c r² + i r + j, or
+// (i r + j) C + c if DEPTH_FIRST. UNSHUFFLE: x and y exchanged.
 //
 // One invocation gathers one texel of y: four channels of a pixel, or four pixels of a row (Y_ROWS: y is NCHW).
 // x: channels last, row n*H + y, column x*C/4 + c/4.
@@ -17,7 +17,7 @@ struct Params { in_w: u32, in_c: u32, out_h: u32, out_w: u32, out_c: u32, factor
 fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.in_w * ((params.in_c + 3u) / 4u) + column]); }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.out_c + 3u) / 4u) + column] = to_texel(value); }
 
-// The element of y at row n*H' + oy, pixel ox and channel c.
+// Returns the element of y at row n*H' + oy, pixel ox and channel c.
 fn source(row: u32, ox: u32, c: u32) -> f32 {
     let r = params.factor;
     var at = vec3<u32>(row / r, ox / r, 0u);

@@ -1,7 +1,7 @@
-// Pooling: the largest, the mean or the p-norm of the pixels in a window, for each channel.
+// Pooling: the maximum, the mean or the p-norm of the pixels in a window, for each channel.
 //
-// A workgroup computes COLUMNS texels: four channels of an output pixel each, neighbours have neighbouring channels. The
-// LANES / COLUMNS invocations of a column share its window, each strides over the pixels, workgroup memory joins them.
+// A workgroup computes COLUMNS texels, four channels of an output pixel each; neighbours have neighbouring channels.
+// The LANES / COLUMNS invocations of a column stride over the pixels of its window; workgroup memory joins them.
 // x, y: channels last, row n*H + y, column x*C/4 + c/4. KIND: 0 max, 1 average, 2 Lp (PyTorch's), 3 the p-norm
 // (ONNX's).
 
@@ -32,7 +32,7 @@ fn main(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let texel = linear(group, groups) * COLUMNS + lane % COLUMNS;
-    // Beyond the last one it is computed again, so that all invocations meet at the barriers.
+    // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(texel, params.count - 1u);
     let c4 = (params.c + 3u) / 4u;
     let c = i % c4;
@@ -80,7 +80,7 @@ fn main(
     switch KIND {
         case 1u: { result /= f32(select(max(rows * across.y, 1u), counted, COUNT_INCLUDE_PAD)); }
         case 2u: {
-            // PyTorch takes it for a mean times the window's size.
+            // PyTorch's Lp pooling is a mean times the window's size.
             if !ADAPTIVE { result *= f32(params.size_y * params.size_x) / f32(counted); }
             result = root(result, params.p, params.nan);
         }

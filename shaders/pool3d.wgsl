@@ -1,8 +1,8 @@
-// Pooling of volumes: the largest, the mean or the p-norm of the pixels in a window.
+// Pooling of volumes: the maximum, the mean or the p-norm of the pixels in a window.
 //
-// A workgroup computes COLUMNS pixels, neighbours of which have neighbouring windows. LANES invocations share each one's window,
-// ACROSS of them a row of it; workgroup memory joins them. x, y: row-major, [n * c][z][y][x]. KIND: 0 max, 1 average, 2 Lp
-// (PyTorch's), 3 the p-norm (ONNX's). Not measured on a GPU yet.
+// A workgroup computes COLUMNS pixels; neighbours have neighbouring windows. LANES invocations share a pixel's window,
+// ACROSS of them a row of it; workgroup memory joins them. x, y: row-major, [n * c][z][y][x].
+// KIND: 0 max, 1 average, 2 Lp (PyTorch's), 3 the p-norm (ONNX's). Not measured on a GPU yet.
 
 override KIND: u32 = 0u;
 override COUNT_INCLUDE_PAD: bool = true;
@@ -19,7 +19,7 @@ fn store_y(i: u32, value: f32) { y[i] = value; }
 
 var<workgroup> partial: array<f32, LANES * COLUMNS>;
 
-// `window` of an output pixel along an axis, 0 the depth.
+// Returns the `window` of an output pixel along an axis; axis 0 is the depth.
 fn along(axis: u32, o: u32) -> vec3<u32> {
     return window(
         ADAPTIVE, o, params.size[axis], params.stride[axis], params.dilation[axis], params.before[axis],
@@ -39,7 +39,7 @@ fn main(
 ) {
     let lane = invocation % LANES;
     let output = linear(group, groups) * COLUMNS + invocation / LANES;
-    // Beyond the last one it is computed again, so that all invocations meet at the barriers.
+    // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(output, params.count - 1u);
     let row = i / params.output.z;
     let slice = row / params.output.y;
@@ -76,7 +76,7 @@ fn main(
     switch KIND {
         case 1u: { result /= select(inside, counted, COUNT_INCLUDE_PAD); }
         case 2u: {
-            // PyTorch takes it for a mean times the window's size.
+            // PyTorch's Lp pooling is a mean times the window's size.
             if !ADAPTIVE { result *= f32(params.size.x * params.size.y * params.size.z) / counted; }
             result = root(vec4<f32>(result), params.p, params.nan).x;
         }

@@ -1,8 +1,8 @@
-// PReLU: y = x where positive, else weight[c] x.
+// PReLU: y = x where x is positive, otherwise weight[c] x.
 //
-// One invocation computes one texel (four elements) in whatever layout x has: y has the same.
-// x, y: [rows][width] texels; with CHANNELS, c4 texels of channels a pixel; else rows of `length` elements (with length 0 a
-// single row), in whose row-major order `inner` neighbours share a weight. weight: row-major.
+// One invocation computes one texel (four elements). y has the layout of x, whichever that is.
+// x, y: [rows][width] texels; with CHANNELS, c4 texels of channels a pixel; otherwise rows of `length` elements (with
+// length 0 a single row), whose `inner` neighbours in row-major order share a weight. weight: row-major.
 
 override CHANNELS: bool = false;
 
@@ -34,7 +34,7 @@ fn main(
     } else if params.weights == 1u {
         slope = vec4<f32>(load_weight(0u).x);
     } else {
-        // In the padding of a row this counts on into the next: any weight serves there.
+        // In a row's padding k runs on into the next row: any weight serves there.
         for (var j = 0u; j < 4u; j++) {
             let k = (row * params.length + 4u * column + j) / params.inner % params.weights;
             slope[j] = load_weight_element(k);

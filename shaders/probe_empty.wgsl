@@ -1,4 +1,4 @@
-// Nothing: what a dispatch costs in itself, for `measure::Peaks`.
+// An empty dispatch: `measure::Peaks` measures its cost.
 
 @compute @workgroup_size(1)
 fn main() {}

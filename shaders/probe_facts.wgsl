@@ -1,8 +1,8 @@
 // Three facts about a device that WebGPU leaves open, in one dispatch of one subgroup of 8 invocations.
 //
-// x, z: textures of 8 texels x 4 rows. Invocation i reads column i of x, and outside of x, where a texel must read as 0. It writes
-// column i of z, one more than in x, and outside of z, where a store must do nothing. y[i]: the sum of what it read inside; the sum of
-// what it read outside; its number, which a shuffle brought from its mirror image; its number in the subgroup.
+// x, z: textures of 8 texels x 4 rows. Invocation i reads column i of x, and outside of x, where a texel must read as
+// 0. It writes column i of x plus 1 to z, and outside of z, where a store must do nothing. y[i]: the sum of the texels
+// inside; the sum of the texels outside; i, which a shuffle brought from the mirror image; the index in the subgroup.
 
 struct Params { rows: u32 }
 

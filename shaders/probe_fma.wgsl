@@ -1,9 +1,9 @@
-// Fused multiply-adds and nothing else: how many a device computes in a second, for `measure::Peaks`.
+// Fused multiply-adds and nothing else: `measure::Peaks` measures how many a device computes in a second.
 //
-// Each invocation keeps 3 vectors, which depend on nothing but themselves, and computes 24 * params.rounds vector
-// fused multiply-adds: 192 * params.rounds operations. 8 vectors are more than a processor has registers for
-// (llvmpipe, two cores: 67 to 92 GFLOP/s in four runs, instead of 92 to 130). x holds what nobody can foresee, so that nothing is folded;
-// y receives their sum, so that nothing is left out.
+// Each invocation keeps 3 independent vectors and computes 24 * params.rounds vector fused multiply-adds: 192 *
+// params.rounds operations. 8 vectors exceed a processor's registers (llvmpipe, two cores: 67 to 92 GFLOP/s in four
+// runs, instead of 92 to 130). The compiler can't foresee x, so that it folds nothing; y receives the vectors' sum, so
+// that it drops nothing.
 
 alias Number = f32;
 

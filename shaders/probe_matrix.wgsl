@@ -1,8 +1,8 @@
-// Products of tiles in a device's matrix units and nothing else: how many it computes in a second, for `measure::Peaks`.
+// Products of tiles in a device's matrix units and nothing else: `measure::Peaks` measures how many a second.
 //
-// Each subgroup keeps 8 tiles of sums, which depend on nothing but themselves, and adds the products of 2 tiles by 4 to
-// them, params.rounds times: 16 * SIDE * SIDE * SIDE operations a round. x holds the 6 tiles, row by row, which nobody can
-// foresee, so that nothing is folded; y receives the sums of each subgroup, so that nothing is left out.
+// Each subgroup keeps 8 independent tiles of sums and adds the products of 2 tiles by 4 to them, params.rounds times:
+// 16 * SIDE * SIDE * SIDE operations a round. x holds the 6 tiles, row by row; the compiler can't foresee them, so that
+// it folds nothing. y receives the sums of each subgroup, so that it drops nothing.
 
 enable wgpu_cooperative_matrix;
 

@@ -1,8 +1,8 @@
-// Quantisation: y = saturate(round(x / scale) + zero_point); or back (BACK): y = (x - zero_point) * scale.
+// Quantisation: y = saturate(round(x / scale) + zero_point); BACK, its inverse: y = (x - zero_point) * scale.
 //
-// One invocation computes four elements. x, y: row-major. BITS: those of an element of x: 32, or, backwards, of weights that stay
-// packed, 8 or 4, counted from the least of their type, which is -offset. scale, zero_point: of element i the one at `scale_of(i)`,
-// whose strides are 0 where there is one for all (SCALES, ZEROS: there are several).
+// One invocation computes four elements. x, y: row-major. BITS: the bits of an element of x: 32; with BACK also 8 or 4,
+// for packed weights, stored as the weight + `offset`. Element i has the scale and the zero point at `scale_of(i)`; its
+// strides are 0 where elements share them. SCALES, ZEROS: there are several.
 
 override BACK: bool = false;
 override BITS: u32 = 32u;

@@ -1,5 +1,5 @@
-// The scale and the zero point of quantised numbers 0..most for numbers between two: scale = (max(greatest, 0) - min(least, 0)) / most,
-// 1 where that is 0, NaN where a number is; zero_point = saturate(round(-min(least, 0) / scale)). One invocation.
+// The scale and the zero point of numbers 0..most that quantise least..greatest: scale = (max(greatest, 0) - min(least,
+// 0)) / most, 1 if it is 0, NaN if an operand is; zero_point = saturate(round(-min(least, 0) / scale)). One invocation.
 
 struct Params { most: f32 }
 

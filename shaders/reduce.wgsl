@@ -1,14 +1,14 @@
-// Reduction over any set of axes: y[k] = the sum, mean, largest, ... of x[k, r] over all r. One read of x.
+// Reduction over any set of axes: y[k] = the sum, mean, maximum, ... of x[k, r] over all r. One read of x.
 //
-// A workgroup computes COLUMNS outputs, each by LANES invocations that stride over its elements, four at once; workgroup memory
-// joins them. Where the innermost dimension is reduced (INNER), neighbours read neighbouring elements of one output: few columns
-// or one. Where it is kept, neighbours read the elements of neighbouring outputs. One output, of however many elements, is one
-// workgroup: a tensor that is reduced to a single number doesn't fill a GPU.
+// A workgroup computes COLUMNS outputs. LANES invocations stride over an output's elements, four at once; workgroup
+// memory joins them. If the innermost dimension is reduced (INNER), neighbours read neighbouring elements of one
+// output: few columns, or one. If it is kept, neighbours read elements of neighbouring outputs. One output, however
+// long, is one workgroup: a reduction of a tensor to a single number doesn't fill a GPU.
 //
-// x, y: row-major. Kept and reduced dimensions, at most four of each when neighbours of a kind are one: (size, stride in x),
-// innermost last, missing ones (1, 0). `identity` changes nothing when joined.
-// Elements are f32s (FLOAT) or i32s: of these all but L2 norm and log-sum-exp; they wrap around, a mean is rounded toward zero.
-// KIND: 0 sum, 1 mean, 2 largest, 3 smallest, 4 product, 5 L1 norm, 6 L2 norm, 7 log-sum-exp.
+// x, y: row-major. At most four kept and four reduced dimensions, after neighbours of a kind are merged: (size, stride
+// in x), innermost last, missing ones (1, 0). `identity`: the neutral element.
+// Elements are f32s (FLOAT) or i32s, which wrap around, have means rounded toward zero, no L2 norm and no log-sum-exp.
+// KIND: 0 sum, 1 mean, 2 maximum, 3 minimum, 4 product, 5 L1 norm, 6 L2 norm, 7 log-sum-exp.
 
 alias Element = f32;
 
@@ -17,7 +17,7 @@ override FLOAT: bool = true;
 override INNER: bool = true;
 override LANES: u32 = 64u;
 override COLUMNS: u32 = 1u;
-// The dimensions that are there. The outermost of them needs no division.
+// The numbers of dimensions. The outermost dimension needs no division.
 override KEPT: u32 = 4u;
 override REDUCED: u32 = 4u;
 
@@ -33,7 +33,7 @@ struct Params {
 fn load_x(i: u32) -> Element { return x[i]; }
 fn store_y(i: u32, value: Element) { y[i] = value; }
 
-// Four partial results. Of a log-sum-exp: the largest exponents, and the sums of what the exponentials are relative to theirs.
+// Four partial results. For log-sum-exp: the maxima of x, and the sums of exp(x - maximum).
 struct State { value: vec4<Element>, sum: vec4<f32> }
 
 struct Partial { value: Element, sum: f32 }
@@ -54,7 +54,7 @@ fn is_odd(value: vec4<Element>) -> vec4<bool> {
     return vec4<bool>(FLOAT) & is_nan(bitcast<vec4<f32>>(value));
 }
 
-// A NaN is larger, and smaller, than all else, so that it stays.
+// Joins two states. NaN is larger and smaller than all numbers, so that it stays.
 fn join(a: State, b: State) -> State {
     let odd = is_odd(a.value);
     let number = !is_odd(b.value);
@@ -64,7 +64,7 @@ fn join(a: State, b: State) -> State {
         case 4u: { return State(a.value * b.value, a.sum); }
         case 7u: {
             let first = ((a.value >= b.value) & number) | odd;
-            // exp(-87) is as good as 0 beside 1, and infinities that are equal have no difference.
+            // exp(-87) is as good as 0 beside 1; equal infinities would have a NaN as difference.
             let apart = vec4<f32>(abs(a.value - b.value));
             let e = select(exp(-min(apart, vec4<f32>(87.0))), vec4<f32>(1.0), a.value == b.value);
             return State(select(b.value, a.value, first), select(a.sum * e + b.sum, a.sum + b.sum * e, first));
@@ -97,7 +97,7 @@ fn main(
     let output = linear(group, groups) * COLUMNS + column;
     let first = offset(min(output, params.outputs - 1u), params.kept, params.kept_strides, KEPT);
 
-    // Sums of sums of 64, so that roundings don't grow with the length.
+    // Sums of sums of 64, so that rounding errors don't grow with the length.
     var state = State(vec4<Element>(params.identity), vec4<f32>());
     for (var block = lane; block < params.length; block += 256u * LANES) {
         var part = State(vec4<Element>(params.identity), vec4<f32>());

@@ -1,9 +1,9 @@
-// Resampling of images: y[n, c, oy, ox] = the sum over i and j of x[n, c, iy + i, ix + j] wy[i] wx[j], the edges repeated.
+// Resampling of images: y[n, c, oy, ox] = the sum over i and j of x[n, c, iy + i, ix + j] wy[i] wx[j]. Edges repeat.
 //
-// One invocation computes one texel: four channels of an output pixel. Where each output row and column lies in x, the host has
-// computed once: a pixel and how far beyond it.
-// x, y: channels last, row n*H + y, column x*C/4 + c/4. positions: (pixel as an i32, fraction as an f32), of rows, then columns.
-// TAPS: 1 nearest, 2 linear, 4 cubic. rows, columns: TAPS, but 1 along an axis that is copied: 0 times an infinity is NaN.
+// One invocation computes one texel: four channels of an output pixel. The host computes the position of each output
+// row and column in x once: a pixel, and the distance beyond it. x, y: channels last, row n*H + y, column x*C/4 + c/4.
+// positions: (pixel as an i32, fraction as an f32), of rows, then of columns. TAPS: 1 nearest, 2 linear, 4 cubic. rows,
+// columns: TAPS, but 1 along a copied axis: 0 times an infinity is NaN.
 
 override TAPS: u32 = 2u;
 
@@ -18,7 +18,7 @@ fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params
 fn load_positions(i: u32) -> vec2<u32> { return positions[i]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.c4 + column] = to_texel(value); }
 
-// The pixel that a tap reads.
+// Returns the pixel that a tap reads.
 fn pixel(position: vec2<u32>, tap: u32, size: u32) -> u32 {
     return u32(clamp(bitcast<i32>(position.x) + i32(tap) - i32((TAPS - 1u) / 2u), 0, i32(size) - 1));
 }

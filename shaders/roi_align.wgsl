@@ -1,10 +1,10 @@
-// Regions of images, resampled: y[r, c, oy, ox] is the mean of samples of x[batch[r], c] in that part of region r, each the bilinear
-// sum of four pixels. MAX: the largest of their weighted pixels instead, as ONNX has it.
+// Regions of images, resampled: y[r, c, oy, ox] is the mean of the samples of x[batch[r], c] in part (oy, ox) of region
+// r, each the bilinear sum of four pixels. MAX: the largest weighted pixel of all samples instead, as in ONNX.
 //
-// A workgroup computes COLUMNS elements. LANES invocations share the rows of samples of each; workgroup memory joins them.
-// x, y: row-major; rois: (x1, y1, x2, y2), of which `scale` makes pixels. samples: of a part along each axis; 0: as many as it is long,
-// and at most as the image. aligned: pixels are areas, and regions may be shorter than one. start: less than all samples where MAX.
-// Of a region with NaN all is NaN.
+// A workgroup computes COLUMNS elements. LANES invocations share an element's sample rows; workgroup memory joins them.
+// x, y: row-major; rois: (x1, y1, x2, y2), in pixels once multiplied by `scale`. samples: a part's samples along each
+// axis; 0: the part's length, rounded up, at most the image's. aligned: pixels are areas, and regions may be shorter
+// than a pixel. start: the initial result, less than all samples if MAX. A region with NaN gives NaN.
 
 override MAX: bool = false;
 override LANES: u32 = 1u;
@@ -26,7 +26,7 @@ fn load_rois(i: u32) -> vec4<f32> { return rois[i]; }
 fn load_batch(i: u32) -> i32 { return batch[i]; }
 fn store_y(i: u32, value: f32) { y[i] = value; }
 
-// Between two neighbours along an axis of the image: the near one, the far one, the weight of the far one.
+// Returns the two pixels around a position along an axis, near and far, and the weight of the far one.
 fn between(at: f32, size: u32) -> vec3<f32> {
     let last = f32(size - 1u);
     let near = min(floor(max(at, 0.0)), last);
@@ -48,7 +48,7 @@ fn main(
 ) {
     let lane = invocation % LANES;
     let element = linear(group, groups) * COLUMNS + invocation / LANES;
-    // Beyond the last one it is computed again, so that all invocations meet at the barriers.
+    // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(element, params.count - 1u);
     let row = i / params.out_w;
     let plane = row / params.out_h;
@@ -65,7 +65,7 @@ fn main(
     var samples = vec2<u32>(params.samples);
     if params.samples == 0u { samples = vec2<u32>(clamp(ceil(each), vec2<f32>(), vec2<f32>(size))); }
 
-    // No place that isn't a number is sampled.
+    // NaN positions aren't sampled.
     let unknown = any(is_nan(corners));
     if unknown { samples = vec2<u32>(); }
 
@@ -104,7 +104,7 @@ fn main(
         }
     }
     if lane > 0u || element >= params.count { return; }
-    // Without a sample it is 0.
+    // Without samples the result is 0.
     let count = samples.x * samples.y;
     if !MAX { result /= f32(max(count, 1u)); }
     store_y(element, select(select(result, 0.0, count == 0u), corners.x + corners.y + corners.z + corners.w, unknown));

@@ -1,9 +1,9 @@
-// Rotary position embedding: of a token's `d` elements a head, the first `dimension` turn in pairs, (a, b) becoming
-// (a cos - b sin, b cos + a sin); the angle depends on the token's position and on the pair. The others are copied.
+// Rotary position embedding: the first `dimension` of the `d` elements in a token's head rotate in pairs: (a, b)
+// becomes (a cos - b sin, b cos + a sin), by an angle for the token's position and the pair. The others are copied.
 //
-// One invocation computes one element; its neighbours read what else it reads.
+// One invocation computes one element; its neighbours read the other element of its pair.
 // x, y: row-major; tokens lie `row` elements apart, sequences `sequence`. table: [position][pair] of (cosine, sine).
-// position: one, or as many as sequences.
+// position: one, or one a sequence.
 
 override INTERLEAVED: bool = false; // pairs 2i, 2i + 1 instead of i, i + dimension/2
 override CACHED: bool = false;
@@ -38,7 +38,7 @@ fn main(
     }
     var at = i / params.row % params.length;
     if CACHED {
-        // Where nobody has checked the position, the last ones serve for those beyond.
+        // Positions beyond the table, which nobody may have checked, read its last row.
         let start = clamp(load_position(min(i / params.sequence, params.positions - 1u)), 0, i32(params.max_length));
         at = min(at + u32(start), params.max_length - 1u);
     }

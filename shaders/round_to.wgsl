@@ -1,8 +1,8 @@
-// Rounding to the nearest number of a smaller format, of two the even one, by integers alone: no device flushes or rounds otherwise.
+// Rounding to the nearest number of a smaller format (ties to even), in integers, which no device flushes or rounds.
 //
-// One invocation rounds four elements. The format has `mantissa` bits after the point, down to the exponent `least` (biased as in an
-// f32), below which numbers are as dense as there; beyond `largest` comes `beyond`. signs: whether 0 has one.
-// POWERS: the format has powers of two alone, and sizes are rounded up.
+// One invocation rounds four elements. The format has `mantissa` bits after the point; below the exponent `least`
+// (biased as in an f32) it is as dense as at `least`. Numbers above `largest` become `beyond`. signs: 1 if 0 has a
+// sign. POWERS: the format has powers of two alone, and magnitudes are rounded up.
 
 override POWERS: bool = false;
 
@@ -18,15 +18,15 @@ fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
 fn nearest(size: u32) -> u32 {
     let exponent = max(size >> 23u, 1u);
     let whole = (size & 0x7fffffu) | select(0u, 0x800000u, size > 0x7fffffu);
-    // Of 25 bits and more nothing is left.
+    // Rounding off 25 bits or more leaves 0.
     let lost = min(23u - params.mantissa + max(params.least, exponent) - exponent, 25u);
     let even = (whole >> lost) & 1u;
     let rounded = ((whole + (1u << (lost - 1u)) - 1u + even) >> lost) << lost;
-    // The bit that a mantissa begins with adds 1 to the exponent.
+    // A mantissa's leading bit adds 1 to the exponent.
     return select(((exponent - 1u) << 23u) + rounded, 0u, rounded == 0u);
 }
 
-// Below 2^-126 powers of two are no longer exponents: 2^-127 is the least.
+// Rounds up to a power of two. Powers below 2^-126 are subnormal; 2^-127 is the least.
 fn power(size: u32) -> u32 {
     return select(max((size + 0x7fffffu) & 0x7f800000u, 0x800000u), 0x400000u, size <= 0x400000u);
 }

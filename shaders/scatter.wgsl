@@ -1,9 +1,9 @@
-// Updates of elements by their place along an axis: y[.., index[.., j, ..], ..] = x there, and then each updates[.., j, ..].
+// Updates of elements by index along an axis: y = x, then y[.., index[.., j, ..], ..] takes each updates[.., j, ..].
 //
-// One invocation computes one element, any four bytes: it looks through the indices of its line, so that the order of updates is
-// that of the line and nobody else writes there. x, y, index, updates: row-major, at most 8 dimensions, sizes outermost first; the
-// sizes of index are x's along the axis, its stride there is 0: the indices `first` to `end` of a line, `stride` apart, are looked at.
-// Dispatches after the first continue what y holds. own: the stride of the axis in x, whose size is `size`.
+// One invocation computes one element, any four bytes. It scans the indices of its line, so that updates keep the
+// line's order and no other invocation writes there. x, y, index, updates: row-major, at most 8 dimensions, sizes
+// outermost first. Along the axis index_sizes has x's size and index_strides 0: the scan covers indices `first` to
+// `end`, `stride` apart. Dispatches after the first continue from y. own, size: the axis' stride and size in x.
 
 struct Params {
     sizes: array<vec4<u32>, 2>, index_sizes: array<vec4<u32>, 2>, index_strides: array<vec4<u32>, 2>,

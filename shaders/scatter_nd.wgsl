@@ -1,9 +1,9 @@
-// Updates of slices by tuples of indices: y[index[t, ..], ..] = x there, and then each updates[t, ..].
+// Updates of slices by tuples of indices: y = x, then y[index[t, ..], ..] takes each updates[t, ..] in turn.
 //
-// One invocation computes one element, any four bytes: it looks through all tuples, so that the order of updates is theirs and nobody
-// else writes there. x, y: [slice][inner]; index: [tuple][k]; updates: [tuple][inner]. sizes: of the k dimensions that number the
-// slices, outermost first, at the end of eight. A tuple one of whose indices isn't there is no slice's.
-// A dispatch looks at the tuples `first` to `end`; those after the first continue what y holds.
+// One invocation computes one element, any four bytes. It scans all tuples, so that updates keep their order and no
+// other invocation writes there. x, y: [slice][inner]; index: [tuple][k]; updates: [tuple][inner]. sizes: the k
+// dimensions that number the slices, outermost first, at the end of eight. A tuple with an index out of range updates
+// nothing. A dispatch scans the tuples `first` to `end`; dispatches after the first continue from y.
 
 struct Params { sizes: array<vec4<u32>, 2>, count: u32, inner: u32, first: u32, end: u32, k: u32 }
 

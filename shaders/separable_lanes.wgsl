@@ -1,15 +1,15 @@
 // A depthwise convolution and the 1x1 convolution after it, for Mesa's llvmpipe:
 // y[p, o] = f(sum_k g(sum_t x[p + t, k] d[t, k] + d_bias[k]) w[k, o] + bias[o] + residual[p, o]).
 //
-// What lies between is never stored: stores are what takes the time of large images there. A workgroup is one subgroup of
-// 8 lanes and computes 8 pairs of neighbouring pixels x 32 channels, which is all there are. Lane l filters pair l, four
-// channels a turn, from a window of registers; shuffles with constant lanes spread them, and the lane owns channels 4l..4l+3.
+// The depthwise output is never stored: stores dominate the time of large images there. A workgroup is one subgroup of
+// 8 lanes and computes 8 pairs of neighbouring pixels x 32 channels, which is all there are. Lane l filters pair l,
+// four channels a turn, from a window of registers; shuffles with constant lanes distribute them. Lane l owns channels
+// 4l..4l+3.
 //
-// x, residual, y: channels last, as for gemm_lanes.wgsl. d: a row of C/4 texels a tap, then the bias. w: one row, column
-// k*32 + 8*(k within the texel) + lane.
-//
-// Measured on llvmpipe 22.3: MobileNetV2's first six such pairs take 3/5 of the time. Filtering again for each further block
-// of 32 channels gains nothing; several blocks a workgroup are not unrolled, and five times slower.
+// x, residual, y: channels last, as for gemm_lanes.wgsl. d: a row of C/4 texels a tap, then the bias. w: one row,
+// column k*32 + 8*(k within the texel) + lane.
+// Measured on llvmpipe 22.3: MobileNetV2's first six such pairs take 3/5 of the time. Repeating the filter for each
+// further block of 32 channels gains nothing; several blocks a workgroup are not unrolled, and five times slower.
 
 const KERNEL_Y: u32 = 3u;
 const KERNEL_X: u32 = 3u;
@@ -23,7 +23,7 @@ struct Params {
     pairs: u32, pairs_x: u32, out_w: u32, out_h: u32,
     out_c: u32, in_h: i32, in4: i32, residual: u32,
     pad_top: i32, pad_left: i32, groups: u32,
-    // Of g, then of f.
+    // The activation g, then f.
     filtered_lo: f32, filtered_hi: f32, filtered_alpha: f32, lo: f32, hi: f32, alpha: f32,
 }
 
@@ -64,7 +64,7 @@ fn main(
         var v1 = v0;
         for (var r = 0u; r < KERNEL_Y; r++) {
             let iy = top + i32(r);
-            // A row that no texture has.
+            // Row -1 is outside of every texture.
             let row = select(-1, i32(n) * params.in_h + iy, pair < params.pairs && iy >= 0 && iy < params.in_h);
             var line = array<vec4<f32>, COLUMNS>();
             for (var j = 0u; j < COLUMNS; j++) {

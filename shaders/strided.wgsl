@@ -1,7 +1,7 @@
-// Strided copy: y[y_first + sum_d i_d ys_d] = x[x_first + sum_d i_d xs_d]: transposition, slices, concatenation, repetition.
-//
-// One invocation copies one element, in the order of the given sizes (at most 8 dimensions, outermost first; a stride that wraps
-// around leads backwards). The elements are any four bytes.
+// Strided copy: y[y_first + sum_d i_d ys_d] = x[x_first + sum_d i_d xs_d]: transposition, slices, concatenation,
+// repetition.
+// One invocation copies one element, any four bytes, in the order of the sizes (at most 8 dimensions, outermost first).
+// Negative strides wrap around.
 
 struct Params {
     sizes: array<vec4<u32>, 2>, x: array<vec4<u32>, 2>, y: array<vec4<u32>, 2>,
@@ -26,7 +26,7 @@ fn main(
     var rest = i;
     var source = params.x_first;
     var to = params.y_first;
-    // Outside of the dimension where nothing is left, all is 0.
+    // Once `rest` is 0, the indices of all further dimensions are 0.
     for (var d = 7u; rest > 0u; d--) {
         let size = params.sizes[d / 4u][d % 4u];
         let at = rest % size;

@@ -1,9 +1,8 @@
-// One image of a batch from a texture: y[c, py, px] = sum_k matrix[k][c] t[k] + offset[c], where t is the texture's color around the
-// centre of the pixel, bilinear, each texel converted before it is weighed. What counts nothing isn't read, infinite as it may be.
+// One image of a batch from a texture: y[c, py, px] = sum_k matrix[k][c] t[k] + offset[c]. t is the texture's color at
+// the pixel's centre, bilinear in converted texels. Texels and components with weight 0 aren't read, even if infinite.
 //
-// One invocation computes all channels of one pixel: neighbours in a row store neighbours of a plane.
-// x: texels within `rect` (x, y, width, height). y: [channels, height, width] from element `first` on.
-// CONVERT: see `convert`.
+// One invocation computes all channels of one pixel: neighbours in a row store neighbours of a plane. CONVERT: see
+// `convert`. x: texels within `rect` (x, y, width, height). y: [channels, height, width] from element `first` on.
 
 override CONVERT: u32 = 0u;
 
@@ -26,7 +25,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if any(id.xy >= params.size) { return; }
     let place = around(id.xy, params.scale, params.rect.zw);
     var color = texel(place.first.x, place.first.y);
-    // Images of the same size need no more than that.
+    // An image of the texture's size needs one texel a pixel.
     if any(place.beyond > vec2<f32>()) {
         let above = blend(color, texel(place.second.x, place.first.y), place.beyond.x);
         let below = blend(texel(place.first.x, place.second.y), texel(place.second.x, place.second.y), place.beyond.x);

@@ -1,12 +1,12 @@
-// An image of a batch, drawn into a rectangle of a texture: `main` stores into a storage texture, one invocation a pixel;
-// `corner` and `paint` draw one triangle over an attachment.
+// An image of a batch, drawn into a rectangle of a texture: `main` stores into a storage texture, one invocation a
+// pixel; `corner` and `paint` draw one triangle over an attachment.
 //
-// y: [channels, height, width] from element `first` on, f32s; of LABELS i32s. rect: of the texture (x, y, width, height).
-// KIND, what `colors` hold: IMAGE a matrix and an offset, from channels to RGBA; RAMP the colors of y[0] from `low` to
-// low + 1 / per; CLASSES those of the channels, of which the greatest shows; LABELS those of the numbers in y[0].
-// BLEND: 0 the nearest pixel, 1 bilinear. CLAMP: to 0..1. CONVERT: see `convert`. ALPHA: 0 as drawn, 1 opaque, 2 of `kept`, the
-// texels within `part`. What counts nothing isn't read, infinite as it may be, and NaN stays: a ramp has it in all channels, and it is
-// the greatest of scores.
+// y: [channels, height, width] from element `first` on, f32s (LABELS: i32s). rect: (x, y, width, height).
+// KIND: the use of `colors`. IMAGE: a matrix and an offset, from channels to RGBA. RAMP: colors for y[0] from `low` to
+// low + 1 / per. CLASSES: colors of the channels; the greatest shows. LABELS: colors of the labels y[0]. BLEND: 0
+// nearest pixel, 1 bilinear. CLAMP: to 0..1. CONVERT: see `convert`. ALPHA: 0 as drawn, 1 opaque, 2 the alpha of
+// `kept`, the texels within `part`. Values with weight 0 aren't read, even if infinite. NaN stays: a ramp gives NaN in
+// all channels, and NaN is the greatest score.
 
 const IMAGE = 0u;
 const RAMP = 1u;
@@ -27,7 +27,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-// Bits: a load as f32 may drop what is tiny, as integers are.
+// Bits: a load as f32 may flush integers, which are tiny as f32s, to 0.
 @group(0) @binding(1) var<storage, read> y: array<u32>;
 @group(0) @binding(2) var<storage, read> colors: array<vec4<f32>>;
 @group(0) @binding(3) var kept: texture_2d<f32>;
@@ -42,7 +42,7 @@ fn element(c: u32, column: u32, row: u32) -> u32 {
     return y[params.first + (c * params.size.y + row) * params.size.x + column];
 }
 
-// Between four pixels.
+// Interpolates between four pixels.
 fn between(upper: vec2<f32>, lower: vec2<f32>, beyond: vec2<f32>) -> f32 {
     let pixels = vec4<f32>(upper, lower);
     let column = blend(pixels.xzxz, pixels.ywyw, beyond.x);

@@ -1,11 +1,11 @@
-// The k largest elements along an axis (or, if SMALLEST, the smallest), the best first, and their places. Of equal ones the
-// first is better; NaN is larger than any number.
+// The k largest elements along an axis (or, if SMALLEST, the smallest), the best first, and their indices. Of equal
+// elements the first is better; NaN is larger than any number.
 //
-// One workgroup serves one line. It streams over the line and collects what is better than the worst that it would give;
-// when it can take no more, it sorts (Batcher's bitonic network) and keeps the best. One pass gives BLOCK elements, and further
-// passes, for a greater k, those that come after. A dispatch makes the passes for the results `first` to `end`.
-// PARTIAL: a line is divided into `segments` of `segment` elements, each with a workgroup that gives places only, [line][segment][k], and
-// -1 for those that it doesn't have. JOIN: such places, `candidates` for a line, are what is chosen from.
+// One workgroup serves one line. It streams over the line and collects the elements that are better than its worst
+// result. When the buffer is full, it sorts (Batcher's bitonic network) and keeps the best. One pass gives BLOCK
+// elements; for a greater k, further passes give the next ones. A dispatch gives results `first` to `end`.
+// PARTIAL: a line has `segments` of `segment` elements; each has a workgroup, which gives indices only,
+// [line][segment][k], -1 if missing. JOIN: the elements are those at such indices, `candidates` a line.
 // x, values (f32s or i32s), places: row-major; a line's elements are `stride` apart.
 
 override SMALLEST: bool = false;
@@ -13,7 +13,7 @@ override FLOAT: bool = true;
 override PARTIAL: bool = false;
 override JOIN: bool = false;
 override LANES: u32 = 64u;
-// As many as are kept, and as many as are collected: a power of two, LANES at least.
+// The number of kept entries, and of collected entries: a power of two, LANES at least.
 override BLOCK: u32 = 64u;
 
 struct Params {
@@ -32,7 +32,7 @@ fn store_values(i: u32, value: u32) { values[i] = value; }
 fn load_places(i: u32) -> i32 { return places[i]; }
 fn store_places(i: u32, value: i32) { places[i] = value; }
 
-// (rank, place): the kept ones, then the collected ones. Nothing is worse than nothing.
+// (order, index): the kept entries, then the collected ones. NOTHING is the worst.
 const NOTHING: vec2<u32> = vec2<u32>(0u, 0xffffffffu);
 var<workgroup> entries: array<vec2<u32>, 2u * BLOCK>;
 var<workgroup> collected: atomic<u32>;
@@ -42,7 +42,7 @@ fn better(a: vec2<u32>, b: vec2<u32>) -> bool {
     return a.x > b.x || (a.x == b.x && a.y < b.y);
 }
 
-// An element of the line whose first is there.
+// Returns the entry of an element of the line that begins at `first`.
 fn entry_of(first: u32, place: u32) -> vec2<u32> {
     let rank = order(load_x(first + place * params.stride), FLOAT);
     return vec2<u32>(select(rank, ~rank, SMALLEST), place);
@@ -61,11 +61,11 @@ fn main(
     let first = outer * params.length + inner;
     let begin = id % params.segments * params.segment;
     let end = min(begin + params.segment, params.candidates);
-    // The first result, and how far apart they are.
+    // The first result, and the distance between results.
     let to = select(outer * params.k + inner, id * params.k, PARTIAL);
     let apart = select(params.stride, 1u, PARTIAL);
 
-    // The last that an earlier pass gave.
+    // The last result of the earlier passes.
     var last = NOTHING;
     if params.first > 0u {
         let place = u32(load_places(to + (params.first - 1u) * apart));
@@ -99,7 +99,7 @@ fn main(
                         for (var i = lane; i < BLOCK; i += LANES) {
                             let a = 2u * i - (i & (step - 1u));
                             let b = a + step;
-                            // Every other run is sorted the other way round.
+                            // Every other run is sorted in reverse.
                             if better(entries[b], entries[a]) == ((a & size) == 0u) {
                                 let entry = entries[a];
                                 entries[a] = entries[b];
@@ -123,7 +123,7 @@ fn main(
             store_places(at, i32(place));
             if !PARTIAL { store_values(at, load_x(first + min(place, params.length - 1u) * params.stride)); }
         }
-        // The next pass clears what is read here.
+        // The next pass overwrites `entries`.
         workgroupBarrier();
     }
 }

@@ -1,9 +1,9 @@
 // Elementwise functions: y = f(x). NaN stays NaN.
 //
-// One invocation computes one texel (four elements) in whatever layout x has: y has the same. x, y: [rows][width] texels, of
-// which `texels` in a row hold `elements`, again and again; what pads the last of them stays 0, whatever f(0) is.
-// KIND: 0 abs, 1 neg, 2 sign, 3 floor, 4 ceil, 5 round, 6 sqrt, 7 rsqrt, 8 reciprocal, 9 exp, 10 log, 11 sin, 12 cos, 13 erf,
-// 14 tan, 15 sinh, 16 cosh, 17 asin, 18 acos, 19 atan, 20 asinh, 21 acosh, 22 atanh.
+// One invocation computes one texel (four elements). y has the layout of x, whichever that is. x, y: [rows][width]
+// texels. Each `texels` of a row hold `elements` elements; the padding of the last of them stays 0, whatever f(0) is.
+// KIND: 0 abs, 1 neg, 2 sign, 3 floor, 4 ceil, 5 round, 6 sqrt, 7 rsqrt, 8 reciprocal, 9 exp, 10 log, 11 sin, 12 cos,
+// 13 erf, 14 tan, 15 sinh, 16 cosh, 17 asin, 18 acos, 19 atan, 20 asinh, 21 acosh, 22 atanh.
 
 override KIND: u32 = 0u;
 
@@ -44,15 +44,15 @@ fn f(x: vec4<f32>) -> vec4<f32> {
     }
 }
 
-// sin(x + quarters π/2). WGSL's own may be off by 2^-11. Here the absolute error is at most 1.5e-7 for all numbers: x less the nearest
-// multiple of π/2, of which Taylor's polynomials have errors of 2e-9 and 3e-8 up to π/4.
+// Returns sin(x + quarters π/2). WGSL's own may be off by 2^-11; here the absolute error is at most 1.5e-7 for all x.
+// The argument is reduced to ±π/4, where Taylor's polynomials have errors of 2e-9 (sine) and 3e-8 (cosine).
 fn sine(x: vec4<f32>, quarters: i32) -> vec4<f32> {
     let n = round(x * 0.63661977);
-    // In three parts, of which two times a number below 2^13 is exact.
+    // π/2 in three parts: the first two, times a number below 2^13, are exact.
     var r = ((x - n * 1.5703125) - n * 0.00048375129699707) - n * 7.5497899e-8;
     var quarter = vec4<i32>(n);
     let size = bitcast<vec4<u32>>(x) & vec4<u32>(0x7fffffffu);
-    // 10,000, infinity and NaN.
+    // Beyond 10,000; infinity and NaN too.
     let far = size > vec4<u32>(0x461c4000u);
     if any(far) {
         for (var i = 0u; i < 4u; i++) {
@@ -71,39 +71,39 @@ fn sine(x: vec4<f32>, quarters: i32) -> vec4<f32> {
     return select(value, -value, (quarter & vec4<i32>(2)) != vec4<i32>());
 }
 
-// Where erf is small its error must be too: Taylor's polynomial, whose relative error is at most 3e-8 up to 0.5.
+// Returns erf(x). Up to 0.5, where erf is small, Taylor's polynomial has a relative error of at most 3e-8.
 fn erf_near_zero_too(x: vec4<f32>) -> vec4<f32> {
     let q = x * x;
     let p = 1.0 / 10.0 - q * (1.0 / 42.0 - q * (1.0 / 216.0 - q / 1320.0));
     return select(erf(x), 1.12837917 * x * (1.0 - q * (1.0 / 3.0 - q * p)), abs(x) <= vec4<f32>(0.5));
 }
 
-// The value of an odd function, from that at |x|.
+// Returns the value of an odd function, from its value at |x|.
 fn mirrored(x: vec4<f32>, value: vec4<f32>) -> vec4<f32> {
     return select(value, -value, x < vec4<f32>());
 }
 
-// (e^|x| ± e^-|x|) / 2, by halves: e^|x| overflows before it.
+// Returns (e^|x| ± e^-|x|) / 2, by halves: e^|x| overflows before the result.
 fn half_exp(x: vec4<f32>, other: f32) -> vec4<f32> {
     let root = exp(0.5 * min(abs(x), vec4<f32>(170.0)));
     return 0.5 * root * root + other * 0.5 / root / root;
 }
 
-// Where e^x and e^-x cancel, Taylor's polynomial, whose relative error is at most 2e-10 up to 1.
+// Returns sinh(x). Up to 1, where e^x and e^-x cancel, Taylor's polynomial has a relative error of at most 2e-10.
 fn sinh_near_zero_too(x: vec4<f32>) -> vec4<f32> {
     let q = x * x;
     let near = x * (1.0 + q / 6.0 * (1.0 + q / 20.0 * (1.0 + q / 42.0 * (1.0 + q / 72.0 * (1.0 + q / 110.0)))));
     return select(mirrored(x, half_exp(x, -1.0)), near, abs(x) <= vec4<f32>(1.0));
 }
 
-// asin up to 1/2: a polynomial fitted with a relative error of at most 2e-8.
+// Returns asin(x) up to 1/2: a polynomial fitted with a relative error of at most 2e-8.
 fn arcsine_near_zero(x: vec4<f32>) -> vec4<f32> {
     let q = x * x;
     let p = 0.166666724 + q * (0.0749880088 + q * (0.0450146187 + q * (0.0264629885 + q * 0.038275938)));
     return x + x * q * p;
 }
 
-// Beyond 1/2, asin(x) = π/2 - 2 asin(sqrt((1 - x) / 2)), in which nothing cancels.
+// Returns asin(x). Beyond 1/2 it is π/2 - 2 asin(sqrt((1 - x) / 2)), in which nothing cancels.
 fn arcsine(x: vec4<f32>) -> vec4<f32> {
     let far = 1.57079633 - 2.0 * arcsine_near_zero(sqrt(0.5 - 0.5 * abs(x)));
     return select(mirrored(x, far), arcsine_near_zero(x), abs(x) <= vec4<f32>(0.5));
@@ -115,7 +115,7 @@ fn arccosine(x: vec4<f32>) -> vec4<f32> {
     return select(beyond, 1.57079633 - arcsine_near_zero(x), abs(x) <= vec4<f32>(0.5));
 }
 
-// Of 1 / x the rest of a quarter turn; of what is above tan(π/8), that of (x - 1) / (x + 1) and an eighth. What remains is a
+// Returns atan(x): above 1, π/2 - atan(1 / x); above tan(π/8), π/4 + atan((x - 1) / (x + 1)). The last atan is a
 // polynomial fitted with a relative error of at most 3e-9.
 fn arctangent(x: vec4<f32>) -> vec4<f32> {
     let size = abs(x);
@@ -130,12 +130,12 @@ fn arctangent(x: vec4<f32>) -> vec4<f32> {
     return mirrored(x, select(angle, 1.57079633 - angle, steep));
 }
 
-// log(2x) is what asinh and acosh come to where x² overflows.
+// Returns log(2x), which asinh and acosh equal where x² overflows.
 fn log_of_twice(x: vec4<f32>) -> vec4<f32> {
     return logarithm(x) + 0.693147181;
 }
 
-// For x of 0 and more. log1p takes at most 1.
+// Returns asinh(x) for x >= 0. log1p takes at most 1.
 fn area_sine(x: vec4<f32>) -> vec4<f32> {
     let root = sqrt(x * x + 1.0);
     let far = select(logarithm(x + root), log_of_twice(x), x > vec4<f32>(1e9));

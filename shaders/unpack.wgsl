@@ -1,4 +1,4 @@
-// From texels of four channels to row-major: channels last to NCHW, or the padding of the last dimension dropped (h = w = 1).
+// From texels of four channels to row-major: channels last to NCHW, or the last dimension without padding (h = w = 1).
 //
 // One invocation scatters one texel. x: row n*H + y, column x*C/4 + c/4. y: row-major.
 

@@ -1,7 +1,7 @@
-// Choice with broadcasting: y[i] = a[i] where condition[i], else b[i].
+// Choice with broadcasting: y[i] = a[i] if condition[i], otherwise b[i].
 //
-// One invocation copies one element, any four bytes. All row-major, at most 8 dimensions, sizes and strides outermost first, 0
-// along a repeated dimension.
+// One invocation copies one element, any four bytes. All tensors are row-major, at most 8 dimensions, sizes and strides
+// outermost first, stride 0 along a repeated dimension.
 
 struct Params {
     sizes: array<vec4<u32>, 2>, condition: array<vec4<u32>, 2>, a: array<vec4<u32>, 2>, b: array<vec4<u32>, 2>, count: u32,

@@ -1,18 +1,18 @@
-// Convolution with kernels three pixels wide and stride 1, for Mesa's llvmpipe: gemm_lanes.wgsl with half the multiplications.
+// Convolution with kernels three pixels wide and stride 1, for Mesa's llvmpipe: gemm_lanes.wgsl with half the
+// multiplications.
 //
-// Winograd's F(4, 3) along the row (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2016): four
-// neighbouring outputs take six products for each row of the kernel and channel, not twelve. The rows of the kernel are added
-// up as they are. A workgroup is one subgroup of 8 lanes and computes 8 tiles of 4x1 pixels x 32 channels: lane l loads and
-// transforms tile l, and owns channels 4l..4l+3 of the block; shuffles with constant lanes spread the tiles.
+// Winograd's F(4, 3) along the row (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2016):
+// four neighbouring outputs take six products for each kernel row and channel, not twelve. The kernel's rows are simply
+// added. A workgroup is one subgroup of 8 lanes and computes 8 tiles of 4x1 pixels x 32 channels: lane l loads and
+// transforms tile l, and owns channels 4l..4l+3 of the block; shuffles with constant lanes distribute the tiles.
 //
-// x, residual, y: as for gemm_lanes.wgsl. w: transformed by `src/ops/gemm/winograd.rs`, row (block, kernel row, product),
-// column k*32 + 8*(k within the texel) + lane.
+// x, residual, y: as for gemm_lanes.wgsl. w: transformed by `src/ops/gemm/winograd.rs`, row (block, kernel row,
+// product), column k*32 + 8*(k within the texel) + lane.
 //
-// A product mixes pixels that an output doesn't see: NaN and infinities would spread. The tiles whose sums are not all finite are
-// computed again, tap by tap.
-//
-// Measured on llvmpipe 22.3: 1.3 to 1.6 times as fast as gemm_lanes.wgsl but for small images. What lost there: 16 tiles (a
-// third slower: registers spill), one loop over products and tiles (not unrolled, three times slower).
+// A product mixes in pixels that an output doesn't see: NaN and infinities would spread. Tiles with a sum that isn't
+// finite are computed again, tap by tap. Measured on llvmpipe 22.3: 1.3 to 1.6 times as fast as gemm_lanes.wgsl but for
+// small images. Rejected there: 16 tiles (a third slower: registers spill), one loop over products and tiles (not
+// unrolled, three times slower).
 
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
@@ -35,7 +35,7 @@ fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
 fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = to_texel(value); }
 
-// The sums of one product, for all tiles: at is where its weights begin.
+// Adds one product, whose weights begin at `at`, to the sums of all tiles.
 fn add(sums: ptr<function, array<vec4<f32>, 8>>, v: vec4<f32>, at: vec2<i32>) {
     let w0 = textureLoad(w, at);
     let w1 = textureLoad(w, at + vec2<i32>(8, 0));
@@ -47,7 +47,7 @@ fn add(sums: ptr<function, array<vec4<f32>, 8>>, v: vec4<f32>, at: vec2<i32>) {
     }
 }
 
-// The end of the sum of pixel px's channels 4o..4o+3, which is written.
+// Ends the sum of pixel px's channels 4o..4o+3 and writes it.
 fn finish(sum: vec4<f32>, row: u32, px: u32, o: u32) {
     let column = px * out4() + o;
     var value = sum;
@@ -56,8 +56,8 @@ fn finish(sum: vec4<f32>, row: u32, px: u32, o: u32) {
     store_y(row, column, clip_channels(value, o, params.out_c));
 }
 
-// The sums of a tile without Winograd: those of four neighbouring outputs of the lane's channels. The kernel's columns a, b and c are
-// made of the products' weights, a/4, -(a+b+c)/6, -(a-b+c)/6 and c.
+// Returns the sums of a tile without Winograd: four neighbouring outputs of the lane's channels. The kernel's columns
+// a, b and c follow from the products' weights a/4, -(a+b+c)/6, -(a-b+c)/6 and c.
 fn tap_by_tap(base: i32, base_y: i32, image: i32, block: i32, lane: i32) -> array<vec4<f32>, 4> {
     var sums = array<vec4<f32>, 4>();
     for (var tap = 0; tap < params.kernel_h; tap++) {
@@ -89,7 +89,7 @@ fn main(
 ) {
     let id = linear(group, groups);
     if id >= params.blocks * params.groups { return; }
-    // Which one runs fastest decides what stays in the cache: the weights of a block, or the pixels of a tile.
+    // The faster index decides what stays in the cache: the weights of a block, or the pixels of a tile.
     let by_block = params.blocks_first != 0u;
     let runs = select(params.groups, params.blocks, by_block);
     let slow = divide(id, runs);
@@ -112,7 +112,7 @@ fn main(
     var s5: array<vec4<f32>, 8>;
     for (var tap = 0; tap < params.kernel_h; tap++) {
         let iy = base_y + tap;
-        // A row that no texture has.
+        // Row -1 is outside of every texture.
         let row = select(-1, image + iy, tile < params.tiles && iy >= 0 && iy < params.in_h);
         let w_row = (i32(block) * params.kernel_h + tap) * 6;
         for (var k = 0; k < params.in4; k++) {

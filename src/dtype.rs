@@ -1,4 +1,4 @@
-//! What a tensor's elements are, and their values in host memory.
+//! The types of a tensor's elements, and their values in host memory.
 
 use crate::error::{ErrorKind, Result};
 use std::borrow::Cow;
@@ -7,12 +7,12 @@ use std::fmt;
 /// The type of a tensor's elements. Each takes four bytes on the device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum DType {
-    /// 32-bit floating point: what networks compute with.
+    /// 32-bit floating point: the type that networks compute with.
     #[default]
     F32,
     /// 32-bit signed integers: indices and positions.
     I32,
-    /// True or false: what comparisons give. On the device a `u32` of 1 or 0.
+    /// True or false: the result of comparisons. On the device a `u32` of 1 or 0.
     Bool,
 }
 
@@ -26,8 +26,8 @@ impl fmt::Display for DType {
     }
 }
 
-/// The integers that quantised numbers are. On the device a value of them is a tensor of [`DType::I32`] within their range; weights
-/// stay as narrow as they are: see [`Constant::packed`](crate::Constant::packed).
+/// The integer types of quantised numbers. On the device such a value is a tensor of [`DType::I32`] within the type's
+/// range; weights stay packed: see [`Constant::packed`](crate::Constant::packed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IntType {
     /// 0 to 15
@@ -45,7 +45,7 @@ pub enum IntType {
 }
 
 impl IntType {
-    /// The bits of each.
+    /// Returns the bits of a number.
     pub fn bits(self) -> u32 {
         match self {
             IntType::U4 | IntType::I4 => 4,
@@ -54,23 +54,23 @@ impl IntType {
         }
     }
 
-    /// Whether they have a sign, in two's complement.
+    /// Returns true if the type is signed, in two's complement.
     pub fn is_signed(self) -> bool {
         matches!(self, IntType::I4 | IntType::I8 | IntType::I16)
     }
 
-    /// The least and the greatest.
+    /// Returns the least and the greatest number.
     pub fn range(self) -> [i32; 2] {
         let least = -self.offset();
         [least, least + (1 << self.bits()) - 1]
     }
 
-    /// What makes the least of them 0.
+    /// Returns the offset that makes the least number 0.
     pub(crate) fn offset(self) -> i32 {
         if self.is_signed() { 1 << (self.bits() - 1) } else { 0 }
     }
 
-    /// The bytes that so many of them take, packed.
+    /// Returns the bytes of `count` packed numbers.
     pub(crate) fn bytes(self, count: usize) -> usize {
         count.saturating_mul(self.bits() as usize).div_ceil(8)
     }
@@ -82,38 +82,38 @@ impl fmt::Display for IntType {
     }
 }
 
-/// The values of a tensor in host memory, row-major: what a [`Session`](crate::Session) gives.
+/// The values of a tensor in host memory, row-major: an output of a [`Session`](crate::Session).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
-    /// Of a tensor of [`DType::F32`].
+    /// The values of a tensor of [`DType::F32`].
     F32(Vec<f32>),
-    /// Of a tensor of [`DType::I32`].
+    /// The values of a tensor of [`DType::I32`].
     I32(Vec<i32>),
-    /// Of a tensor of [`DType::Bool`].
+    /// The values of a tensor of [`DType::Bool`].
     Bool(Vec<bool>),
 }
 
 /// Borrowed [`Data`].
 #[derive(Clone, Copy, Debug)]
 pub enum View<'a> {
-    /// Of a tensor of [`DType::F32`].
+    /// The values of a tensor of [`DType::F32`].
     F32(&'a [f32]),
-    /// Of a tensor of [`DType::I32`].
+    /// The values of a tensor of [`DType::I32`].
     I32(&'a [i32]),
-    /// Of a tensor of [`DType::Bool`].
+    /// The values of a tensor of [`DType::Bool`].
     Bool(&'a [bool]),
 }
 
-/// Values in host memory, row-major: what a [`Session`](crate::Session) takes. Slices, arrays and vectors of `f32`, `i32` and
-/// `bool` are, [`Data`] is (for inputs of several types), and so is what refers to one.
+/// Values in host memory, row-major: an input of a [`Session`](crate::Session). Slices, arrays and vectors of `f32`,
+/// `i32` and `bool` implement it, [`Data`] (for inputs of several types), and references to any of these.
 pub trait Elements {
-    /// The values.
+    /// Returns the values as a view.
     fn view(&self) -> View<'_>;
 }
 
 /// A type of element in host memory.
 pub trait Element: Sized {
-    /// A slice of them as a view.
+    /// Returns a slice as a view.
     fn view(values: &[Self]) -> View<'_>;
 }
 
@@ -202,12 +202,12 @@ impl Elements for Data {
 }
 
 impl Data {
-    /// The type of the elements.
+    /// Returns the type of the elements.
     pub fn dtype(&self) -> DType {
         self.view().dtype()
     }
 
-    /// The values as `f32`s, whatever they are: integers are rounded to the nearest, true is 1.
+    /// Converts the values to `f32`s: integers are rounded to the nearest, true is 1.
     pub fn to_f32(&self) -> Vec<f32> {
         match self {
             Data::F32(values) => values.clone(),
@@ -216,7 +216,7 @@ impl Data {
         }
     }
 
-    /// From what the device holds.
+    /// Reads values from the device's bytes.
     pub(crate) fn from_device(dtype: DType, bytes: &[u8]) -> Data {
         match dtype {
             DType::F32 => Data::F32(bytemuck::pod_collect_to_vec(bytes)),
@@ -227,7 +227,7 @@ impl Data {
 }
 
 impl View<'_> {
-    /// The type of the elements.
+    /// Returns the type of the elements.
     pub fn dtype(self) -> DType {
         match self {
             View::F32(_) => DType::F32,
@@ -236,7 +236,7 @@ impl View<'_> {
         }
     }
 
-    /// How many there are.
+    /// Returns the number of elements.
     pub fn elements(self) -> usize {
         match self {
             View::F32(values) => values.len(),
@@ -245,7 +245,7 @@ impl View<'_> {
         }
     }
 
-    /// As the device holds them.
+    /// Returns the values as the device's bytes.
     pub(crate) fn words(&self) -> Cow<'_, [u8]> {
         match self {
             View::F32(values) => Cow::Borrowed(bytemuck::cast_slice(values)),

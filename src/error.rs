@@ -1,54 +1,54 @@
-//! Errors: what was wrong, where, what was wanted and what came.
+//! Errors: the fault, the place, the wanted and the given value.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// The result of everything here that can fail.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why something can't be done, and at which node of the graph.
+/// An error, and the node of the graph at which it occurred.
 #[derive(Debug)]
 pub struct Error {
     /// The operation and the name of the node, where the error belongs to one.
     pub at: Option<(Cow<'static, str>, String)>,
-    /// What was wrong.
+    /// The kind of the error.
     pub kind: ErrorKind,
 }
 
-/// What was wrong.
+/// The kind of an error, with its details.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// A tensor, an attribute or an argument isn't what the operation takes.
     #[error("{argument}: wanted {wanted}, got {got}")]
     Argument {
-        /// Which one.
+        /// The name of the argument.
         argument: String,
-        /// What would have served.
+        /// The accepted values.
         wanted: String,
-        /// What came.
+        /// The given value.
         got: String,
     },
     /// The device can't hold or bind something this large.
     #[error("{what} needs {need}{unit}, the device's {limit} is {have}", unit = unit(limit))]
     Limit {
-        /// What was to be created.
+        /// The object or the part that needs more than the limit.
         what: String,
         /// The limit's name in WebGPU, or in [`Caps`](crate::kernel::Caps).
         limit: &'static str,
-        /// How much is needed.
+        /// The needed amount.
         need: u64,
-        /// How much there is.
+        /// The available amount.
         have: u64,
     },
-    /// Something that must be known when a graph is built is computed from an input, whose values weren't given.
+    /// A value must be known when a graph is built, but depends on an input whose values weren't given.
     #[error(
         "{argument}: wanted what is known when the graph is built, got what is computed from the input \"{input}\": give its values"
     )]
     Unknown {
-        /// What must be known.
+        /// The value that must be known.
         argument: String,
-        /// The graph's input that it is computed from.
+        /// The graph's input that the value depends on.
         input: String,
     },
     /// A correct request that this crate doesn't serve.
@@ -59,27 +59,27 @@ pub enum ErrorKind {
     File {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The problem with the file.
         problem: String,
     },
     /// No adapter fits.
     #[error("no GPU adapter{wanted}: {hint}")]
     NoAdapter {
-        /// What was asked for (empty, or beginning with a space).
+        /// The requested name and backends (empty, or beginning with a space).
         wanted: String,
-        /// What there is, or how to get one.
+        /// The available adapters, or a way to get one.
         hint: String,
     },
     /// wgpu refused something.
     #[error("the device: {0}")]
     Device(String),
-    /// The device is lost, and all that was made on it: drivers are updated, laptops change their GPU. A context on a new device and
-    /// [`Model::on`](crate::Model::on) bring a network back.
+    /// The device is lost with everything created on it, for example when a driver is updated or a laptop changes its
+    /// GPU. [`Model::on`](crate::Model::on) brings a network back on a new device's context.
     #[error("the device is lost: {0}")]
     DeviceLost(String),
 }
 
-/// Limits whose name ends like this are in bytes, the others count.
+/// Returns the unit of a limit, by its name: bytes for sizes, none for counts.
 fn unit(limit: &str) -> &'static str {
     match limit {
         "max_loop_iterations" => " loop iterations",
@@ -89,29 +89,29 @@ fn unit(limit: &str) -> &'static str {
 }
 
 impl ErrorKind {
-    /// A shape, attribute or argument that isn't what the operation takes.
+    /// Returns an error about a shape, an attribute or an argument that the operation doesn't take.
     pub fn argument(argument: impl Into<String>, wanted: impl fmt::Display, got: impl fmt::Display) -> Self {
         ErrorKind::Argument { argument: argument.into(), wanted: wanted.to_string(), got: got.to_string() }
     }
 
-    /// A file that can't be used.
+    /// Returns an error about a file that can't be used.
     pub fn file(path: &std::path::Path, problem: impl fmt::Display) -> Self {
         ErrorKind::File { path: path.display().to_string(), problem: problem.to_string() }
     }
 
-    /// What fails with a device that is lost: mapped memory, and waiting.
+    /// Returns the error of a lost device: mapping memory and waiting fail with it.
     pub(crate) fn lost(error: impl fmt::Display) -> Error {
         ErrorKind::DeviceLost(error.to_string()).into()
     }
 
-    /// This error, at a node of the graph.
+    /// Returns this error, located at a node of the graph.
     pub fn at(self, op: impl Into<Cow<'static, str>>, node: impl Into<String>) -> Error {
         Error { at: Some((op.into(), node.into())), kind: self }
     }
 }
 
 impl Error {
-    /// The same error, at a node of the graph.
+    /// Returns the same error, located at a node of the graph.
     #[must_use]
     pub fn node(self, op: impl Into<Cow<'static, str>>, node: impl Into<String>) -> Error {
         self.kind.at(op, node)

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file in memory, or as good as.
+/// The bytes of a file: mapped into memory, or part of the program.
 #[derive(Debug)]
 pub(crate) enum Mapped {
     File(Mmap),
@@ -23,8 +23,8 @@ impl Mapped {
             return Err(failed(&"a folder, not a file").into());
         }
         let file = std::fs::File::open(path).map_err(|error| failed(&error))?;
-        // SAFETY: whoever truncates or rewrites the file while it is mapped makes this process fail or read other numbers, as
-        // with every mapped file; the numbers are only numbers, and no index is taken from the file after it was checked.
+        // SAFETY: as with every mapped file, this process fails or reads other numbers if somebody truncates or
+        // rewrites it meanwhile. They are only numbers: no index is taken from the file after it was checked.
         let map = unsafe { Mmap::map(&file) }.map_err(|error| failed(&error))?;
         Ok(Mapped::File(map))
     }
@@ -36,13 +36,13 @@ impl Mapped {
         }
     }
 
-    /// Lets the system take back the memory of what has been read: it would count as this process's until somebody else wants it.
+    /// Lets the system take back the pages of a range, which otherwise count as this process's until they are needed.
     pub(crate) fn done_with(&self, range: &Range<usize>) {
         #[cfg(not(unix))]
         let _unused = range;
         #[cfg(unix)]
         if let Mapped::File(map) = self {
-            // SAFETY: the mapping is of a file and read only, so that no page of it is lost: who reads it again gets it from
+            // SAFETY: the mapping is of a file and read-only, so that no page is lost: a later read loads the page from
             // the file again.
             let advised = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len()) };
             if let Err(error) = advised {
@@ -52,16 +52,16 @@ impl Mapped {
     }
 }
 
-/// Writes a file under a name beside its own first, so that no half-written one is ever found.
+/// Writes a file under a temporary name beside its own, then renames it: a half-written file is never found.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    // Several may write the same file at once.
+    // Several threads or processes may write the same file at once.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let mut partial = path.as_os_str().to_owned();
     partial.push(format!(".{}-{number}.partial", std::process::id()));
     let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
     written.map_err(|error| {
-        // It is what could not be written: if it can't be removed either, the first error is the one to tell.
+        // If the partial file can't be removed either, the first error is the one to report.
         let _removed = std::fs::remove_file(&partial);
         ErrorKind::file(path, error).into()
     })

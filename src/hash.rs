@@ -17,7 +17,7 @@ pub(crate) fn mix(mut z: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    /// By the authors' test vectors.
+    /// Compares with the authors' test vectors.
     #[test]
     fn the_hash_is_fnvs() {
         assert_eq!(super::fnv1a(b""), 0xcbf2_9ce4_8422_2325);

@@ -2,8 +2,8 @@
 //!
 //! # A guided tour
 //!
-//! **Build a graph.** [`Graph::input`] with [`BATCH`] as its first size, a method an operation, [`Graph::output`]. Shapes are
-//! checked as you go; an error names the operation, the argument, what was wanted and what came.
+//! **Build a graph.** [`Graph::input`] with [`BATCH`] as its first size, a method per operation, [`Graph::output`].
+//! Shapes are checked as you go; an error names the operation, the argument, the wanted and the given value.
 //!
 //! ```
 //! use shadernet::ops::{Conv2d, Pool2d, PoolKind};
@@ -21,10 +21,10 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 //!
-//! **Or take one that is there.** [`models`] has the networks of the field, with torchvision's names, so that its weights load
-//! unchanged. [`measure::Summary`] says what a network costs, without a GPU.
+//! **Or take an existing one.** [`models`] has the networks of the field, with torchvision's names, so that its weights
+//! load unchanged. [`measure::Summary`] tells a network's cost, without a GPU.
 //!
-//! **See what would run.** A [`Plan`] is plain data, made without a GPU: which shaders, which constants, how much memory.
+//! **See what would run.** A [`Plan`] is plain data, made without a GPU: the shaders, the constants, the memory.
 //!
 //! ```
 //! use shadernet::{Plan, Weights, kernel::Caps, models};
@@ -36,35 +36,35 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 //!
-//! **Run it.** A [`Context`] is a device, a [`Model`] a network on it, a [`Session`] one batch size. [`Session::run`] is async
-//! and takes host memory; [`Session::run_blocking`] blocks; [`Session::stream`] keeps several frames in flight, in order.
+//! **Run it.** A [`Context`] is a device, a [`Model`] a network on it, a [`Session`] a batch size. [`Session::run`] is
+//! async and takes host memory; [`Session::run_blocking`] blocks; [`Session::stream`] keeps frames in flight, in order.
 //!
-//! **Run it inside your renderer.** [`Context::from_wgpu`] takes your device; [`Session::bind`] your buffers;
-//! [`Session::encode`] records into your encoder, and you submit. A [`TextureInput`] samples your textures into an input, a
-//! [`TextureOutput`] draws an output into them ([`texture`]). [`wgpu`] is re-exported: the major version must be yours.
+//! **Run it inside your renderer.** [`Context::from_wgpu`] takes your device, [`Session::bind`] your buffers.
+//! [`Session::encode`] records into your encoder, and you submit. [`TextureInput`] samples your textures,
+//! [`TextureOutput`] draws into them ([`texture`]). [`wgpu`] is re-exported: the major version must be yours.
 //!
-//! **Measure it.** [`measure::Sweep`] takes latency and throughput, [`measure::Profile`] the device's time step by step beside what
-//! the device can do at most; a [`measure::Report`] holds both.
+//! **Measure it.** [`measure::Sweep`] measures latency and throughput, [`measure::Profile`] the device's time step by
+//! step beside the device's peaks; a [`measure::Report`] holds both.
 //!
-//! **Write an operation.** Implement [`Op`] for a struct of attributes, with a [`kernel::Shader`] of your own, and hand it to
-//! [`Graph::add`]. Only this distinguishes it from those in [`ops`]: wgpu guards the memory accesses and loops of its shaders.
+//! **Write an operation.** Implement [`Op`] for a struct of attributes, with your own [`kernel::Shader`], and hand it
+//! to [`Graph::add`]. The only difference to those in [`ops`]: wgpu guards its shaders' memory accesses and loops.
 //!
 //! # Features
 //!
 //! * `cli` (default): the `shadernet` command. Implies `image`, `onnx`, `report` and `selftest`.
-//! * `report`: what was measured as a page with plots (`Report::to_html`).
-//! * `selftest`: [`selftest`], whether an adapter computes what it should. Part of `cli`.
+//! * `report`: measurements as a page with plots (`Report::to_html`).
+//! * `selftest`: [`selftest`], a test of the results that an adapter computes. Part of `cli`.
 //! * `onnx`: networks from ONNX files ([`import::onnx`]). Part of `cli`.
 //! * `image`: reading and writing of PNG and JPEG ([`import::image`]).
 //!
 //! Without default features the crate is the library alone: wgpu, safetensors, no command and no image crates.
 
-/// The code in it compiles.
+/// The code in the guide for guests, as doctests.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/guest.md")]
 struct Guest;
 
-/// The code in it compiles.
+/// The code in the guide to ONNX files, as doctests.
 #[cfg(all(doctest, feature = "onnx"))]
 #[doc = include_str!("../docs/onnx.md")]
 struct OnnxFiles;

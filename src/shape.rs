@@ -12,13 +12,13 @@ pub const BATCH: usize = usize::MAX;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Shape(Vec<usize>);
 
-/// A tensor may not have more elements: no device holds as many, and neither products of its sizes nor its bits overflow.
+/// The most elements of a tensor: no device holds as many, and neither products of sizes nor numbers of bits overflow.
 const MOST_ELEMENTS: usize = {
     let (most, counted): (u64, u64) = (1 << 40, usize::MAX as u64 / 64);
     if most < counted { most as usize } else { counted as usize }
 };
 
-/// Nor more dimensions: operations take 8 at most, between them a file may have a few more.
+/// The most dimensions of a tensor: operations take at most 8, and a file may have a few more in between.
 const MOST_DIMENSIONS: usize = 64;
 
 impl Shape {
@@ -32,7 +32,7 @@ impl Shape {
 
     /// Refuses more than 2^40 elements or 64 dimensions.
     pub(crate) fn countable(&self) -> Result<(), ErrorKind> {
-        // Zeros may stand beside sizes whose product is beyond all bounds.
+        // A size of 0 must not hide other sizes whose product overflows.
         let product = self.iter().try_fold(1usize, |product, &size| product.checked_mul(size.max(1)));
         match product.filter(|&product| product <= MOST_ELEMENTS && self.len() <= MOST_DIMENSIONS) {
             Some(_) => Ok(()),
@@ -44,12 +44,12 @@ impl Shape {
         }
     }
 
-    /// The number of elements: the product of the sizes (1 for a scalar; `usize::MAX` if it is beyond that).
+    /// Returns the number of elements: the product of the sizes (1 for a scalar; `usize::MAX` if it is beyond that).
     pub fn elements(&self) -> usize {
         self.0.iter().fold(1, |product, &size| product.saturating_mul(size))
     }
 
-    /// The distance, in elements, between neighbours along each dimension.
+    /// Returns the distance, in elements, between neighbours along each dimension.
     pub fn strides(&self) -> Vec<usize> {
         let mut strides = vec![1; self.len()];
         for i in (1..self.len()).rev() {
@@ -58,7 +58,7 @@ impl Shape {
         strides
     }
 
-    /// The shape that two operands of an elementwise operation give, by the rule that NumPy, PyTorch
+    /// Returns the shape to which two operands of an elementwise operation broadcast, by the rule that NumPy, PyTorch
     /// and ONNX share: aligned at the last dimension, a size of 1 is repeated. `None` if they don't fit.
     pub fn broadcast(&self, other: &Shape) -> Option<Shape> {
         let rank = self.len().max(other.len());
@@ -74,14 +74,14 @@ impl Shape {
             .map(Shape)
     }
 
-    /// The strides with which this shape is read as the wider shape `to`: 0 where a size of 1 is repeated.
+    /// Returns the strides with which this shape is read as the wider shape `to`: 0 where a size of 1 is repeated.
     pub fn broadcast_strides(&self, to: &Shape) -> Vec<usize> {
         let strides = self.strides();
         let missing = to.len() - self.len();
         (0..to.len()).map(|i| if i < missing || self[i - missing] == 1 { 0 } else { strides[i - missing] }).collect()
     }
 
-    /// With every [`BATCH`] replaced by `batch`.
+    /// Returns the shape with every [`BATCH`] replaced by `batch`.
     pub fn with_batch(&self, batch: usize) -> Shape {
         Shape(self.0.iter().map(|&size| if size == BATCH { batch } else { size }).collect())
     }
@@ -123,7 +123,7 @@ impl fmt::Debug for Shape {
     }
 }
 
-/// Checks that an operation got as many inputs as it takes.
+/// Checks that an operation has as many inputs as it takes.
 pub(crate) fn expect_inputs<const N: usize>(inputs: &[Shape]) -> Result<&[Shape; N], ErrorKind> {
     inputs.try_into().map_err(|_| ErrorKind::argument("inputs", N, inputs.len()))
 }

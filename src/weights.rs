@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// Where the weights of a network come from: a safetensors file with PyTorch's state-dict names, or a seed.
+/// The source of a network's weights: a safetensors file with PyTorch's state-dict names, or a seed.
 ///
 /// ```
 /// use shadernet::Weights;
@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone, Debug)]
 pub struct Weights {
     source: Source,
-    /// What was asked for so far: whoever asks again gets the very same constant, which a device holds only once.
+    /// The constants given so far: a second request returns the very same constant, which a device holds only once.
     given: Arc<Mutex<HashMap<(String, Shape), Constant>>>,
 }
 
@@ -37,7 +37,7 @@ impl Weights {
         Weights::checked(path.as_ref(), Mapped::open(path.as_ref())?)
     }
 
-    /// Weights that are part of the program: the bytes of a safetensors file, under a name for errors.
+    /// Returns weights that are part of the program: the bytes of a safetensors file, under a name for errors.
     pub fn from_static(name: &str, bytes: &'static [u8]) -> Result<Weights> {
         Weights::checked(Path::new(name), Mapped::Static(bytes))
     }
@@ -48,8 +48,8 @@ impl Weights {
         Ok(Weights { source: Source::File { path: path.to_owned(), bytes: Arc::new(bytes) }, given: Arc::default() })
     }
 
-    /// Weights made up from a seed and each tensor's name, the same on every machine: for networks without a weights file,
-    /// whose speed doesn't depend on what the numbers are. `tests/goldens/seeded.py` makes the same ones for PyTorch.
+    /// Makes up weights from a seed and each tensor's name, the same on every machine: for networks without a weights
+    /// file, whose speed doesn't depend on the numbers. `tests/goldens/seeded.py` makes the same weights for PyTorch.
     ///
     /// Weights of two dimensions or more are uniform with He's bound, `sqrt(6 / fan_in)`; scales of batch norm lie in
     /// 0.5..1.5, running variances in 1..2, running means in ±0.2, biases in ±0.1.
@@ -57,12 +57,12 @@ impl Weights {
         Weights { source: Source::Seed(seed), given: Arc::default() }
     }
 
-    /// Whether they are made up.
+    /// Returns true if the weights are made up.
     pub fn is_seeded(&self) -> bool {
         matches!(self.source, Source::Seed(_))
     }
 
-    /// A tensor of that name and shape. A file's may be f32, f16 or bf16.
+    /// Returns the tensor of that name and shape. A file's tensor may be f32, f16 or bf16.
     pub fn get(&self, name: &str, shape: impl Into<Shape>) -> Result<Constant> {
         let key = (name.to_owned(), shape.into());
         let mut given = self.given.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -97,7 +97,7 @@ impl Weights {
                     let problem = format_args!("tensor \"{name}\": wanted f32, f16 or bf16, got {dtype:?}");
                     return Err(ErrorKind::file(path, problem).into());
                 }
-                // Where its bytes are, so that they are read only when they are wanted.
+                // Keep the range of the bytes only: they are read when the values are needed.
                 let first = tensor.data().as_ptr() as usize - bytes.as_slice().as_ptr() as usize;
                 let range = first..first + tensor.data().len();
                 let bytes = bytes.clone();
@@ -110,7 +110,7 @@ impl Weights {
         }
     }
 
-    /// The names of the tensors in the file, none where they are made up.
+    /// Returns the names of the tensors in the file; none if the weights are made up.
     pub fn names(&self) -> Vec<String> {
         match &self.source {
             Source::Seed(_) => Vec::new(),
@@ -130,7 +130,7 @@ fn floats(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
     }
 }
 
-/// Uniform numbers that depend only on the seed, the name and the place in the tensor.
+/// Returns uniform numbers that depend only on the seed, the name and the index in the tensor.
 pub(crate) fn uniform(seed: u64, name: &str, count: usize, lo: f32, hi: f32) -> Vec<f32> {
     let key = mix(fnv1a(name.as_bytes()) ^ mix(seed.wrapping_add(GOLDEN)));
     (1..=count as u64)
@@ -158,7 +158,7 @@ fn seeded(seed: u64, name: &str, shape: &Shape) -> Vec<f32> {
     uniform(seed, name, shape.elements(), lo, hi)
 }
 
-/// An input of uniform numbers in ±1 from a seed: for benchmarks and tests, where any numbers serve but zeros.
+/// Returns an input of uniform numbers in ±1 from a seed: for benchmarks and tests, where any numbers but zeros serve.
 pub fn seeded_input(seed: u64, shape: &Shape) -> Vec<f32> {
     uniform(seed, "input", shape.elements(), -1.0, 1.0)
 }

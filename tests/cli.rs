@@ -1,4 +1,4 @@
-//! The built command: what it prints, what it writes, how it fails.
+//! The built command: its output, its files, its failures.
 #![cfg(feature = "cli")]
 
 use image::imageops::{FilterType, resize};
@@ -14,7 +14,7 @@ use std::process::{Command, Output, Stdio};
 
 const SEVEN: &str = "assets/digits/seven.png";
 
-/// A folder for one test.
+/// A temporary folder of a test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -24,7 +24,7 @@ impl Folder {
         Folder(path)
     }
 
-    /// The path of a file in it.
+    /// Returns the path of a file in the folder.
     fn path(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
@@ -48,7 +48,7 @@ impl Drop for Folder {
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shadernet"));
-    // Without a run-time directory Mesa's drivers write to standard error. What is kept is kept here.
+    // Without a run-time directory, Mesa's drivers write to standard error. The cache goes to this folder too.
     let folder = env!("CARGO_TARGET_TMPDIR");
     command.args(args).env("XDG_RUNTIME_DIR", folder).env("XDG_CACHE_HOME", folder).env_remove("RUST_LOG");
     command
@@ -58,14 +58,14 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// What a successful run prints.
+/// Returns the output of a successful run.
 fn prints(args: &[&str]) -> String {
     let Output { status, stdout, stderr } = command(args).output().unwrap();
     assert!(status.success() && stderr.is_empty(), "{args:?}: {status}\n{}", text(&stderr));
     text(&stdout).to_owned()
 }
 
-/// Checks that a run fails with one line that says all of `what`.
+/// Checks that a run fails with one line that contains all of `what`.
 fn fails(args: &[&str], what: &[&str]) {
     fails_with(&mut command(args), what);
 }
@@ -81,7 +81,7 @@ fn fails_with(command: &mut Command, what: &[&str]) {
     assert!(!stderr.contains("panicked"), "{command:?}: {stderr}");
 }
 
-/// The first `count` held-out digits, and PyTorch's logits for them.
+/// Returns the first `count` held-out digits, and PyTorch's logits for them.
 fn digits(count: usize) -> (Vec<f32>, Vec<f32>) {
     let test = Weights::open("assets/digits/test.safetensors").unwrap();
     let get = |name: &str, shape: &[usize]| test.get(name, shape).unwrap().values();
@@ -150,7 +150,7 @@ fn summary_counts_as_the_lecture_does() {
     for what in ["classifier.6", "[2, 96, 55, 55]", "60,954,656", "1,448,813,632", "1,864,528", "243,860,896"] {
         assert!(table.contains(what), "{what} isn't in:\n{table}");
     }
-    // Beside the exact totals: short numbers and receptive fields; what a plan allocates, model sizes, the estimate.
+    // Beside the exact totals: short numbers, receptive fields, a plan's allocations, model sizes, the energy estimate.
     for what in [
         "51x51 /8 @-18",
         "115.14",
@@ -214,7 +214,7 @@ fn arrays_go_in_and_come_out() {
     let (shape, got) = logits_of(&[&one, "--batch", "3"]);
     assert_eq!(shape[..], [3, 10]);
     assert_close(&got, &logits[..10].repeat(3));
-    // Without --top the answer is in the files alone.
+    // Without --top, only the files hold the answer.
     assert!(!prints(&["run", "digits", "--input", &one, "--output", &out]).contains("digit "));
     assert!(prints(&["run", "digits", "--input", &one, "--output", &out, "--top", "2"]).contains("digit "));
 }
@@ -238,7 +238,7 @@ fn upscale_writes_a_picture_that_beats_bicubic() {
     assert!(psnr(&doubled) >= psnr(&bicubic) + 0.8, "{} dB, bicubic {} dB", psnr(&doubled), psnr(&bicubic));
 }
 
-/// ResNet-18's state dict as torchvision names it, written from its documentation rather than from ours.
+/// Lists ResNet-18's state dict with torchvision's names, from torchvision's documentation, not from our code.
 fn resnet18_state_dict() -> Vec<(String, Vec<usize>)> {
     let mut dict: Vec<(String, Vec<usize>)> = Vec::new();
     let mut conv_bn = |conv: String, bn: String, shape: [usize; 4]| {
@@ -320,7 +320,7 @@ fn the_self_test_tells_what_it_found() {
     let portable = prints(&["selftest", "--op", "softmax", "--quick", "--portable"]);
     assert!(portable.contains("tiers: portable\n"), "{portable}");
 
-    // It can fail.
+    // The command can fail.
     let args = ["selftest", "--op", "softmax", "--quick", "--sabotage", "softmax", "--json", &path];
     fails(&args, &["this adapter computes wrong results"]);
     let said = command(&args).output().unwrap();
@@ -358,12 +358,12 @@ fn bench_measures_each_batch_with_each_number_of_frames_in_flight() {
         }
     }
     assert_eq!(rows, [(1, 1), (1, 2), (4, 1), (4, 2)]);
-    // A report holds what the page shows.
+    // A report contains everything that the page shows.
     for part in ["peaks", "profile", "activations", "summary"] {
         assert!(json[part].is_object(), "{part}: {json:#}");
     }
     assert_eq!(json["answers"].as_array().unwrap().len(), 2);
-    // On standard output it takes the tables' place.
+    // On standard output, the report replaces the tables.
     let text = prints(&["bench", "digits", "--frames", "5", "--json"]);
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["schema"], "shadernet-report");
 
@@ -391,9 +391,9 @@ fn profile_writes_tables_a_page_and_a_trace() {
     assert!(page.starts_with("<!DOCTYPE html>") && page.contains("<svg") && page.contains("digits"), "{page}");
     let events: Value = serde_json::from_str(&read(&trace)).unwrap();
     let timed = events["traceEvents"].as_array().unwrap().iter().filter(|event| event["ph"] == "X").count();
-    // The steps, and the frame on a track of its own.
+    // The trace has the steps, and the frame on a track of its own.
     assert_eq!(timed, steps.len() + 1);
-    // What another process measured is compared with itself: nothing beyond noise.
+    // A report of another process, compared with itself, shows nothing beyond noise.
     let same = prints(&["compare", &json, &json]);
     assert!(same.contains("within noise") && !same.contains("slower"), "{same}");
 
@@ -422,7 +422,7 @@ fn tune_says_what_it_found_and_keeps_it() {
     let (name, tuned) = problems.iter().find(|(name, _)| name.starts_with("linear [2, ")).unwrap();
     let times = tuned["ms"].as_object().unwrap();
     assert!(times.len() >= 2 && times.values().all(|ms| ms.as_f64().is_some_and(|ms| ms > 0.0)), "{kept:#}");
-    // What was chosen is used, and said. Here a file says so.
+    // The choice is used, and reported. Here, a file names the choice.
     let other = times.keys().find(|kernel| !kernel.starts_with("gemv")).unwrap();
     let chosen = Value::from(other.as_str());
     let mut changed = kept.clone();
@@ -458,7 +458,7 @@ fn the_demo_reads_digits_and_doubles_a_photograph() {
     assert_eq!(image::open(folder.0.join("out/upscaled.png")).unwrap().width(), 384);
 }
 
-/// Tensors of the digits' network, with one of them changed or left out.
+/// Returns a file of the digits' network with one tensor changed or left out.
 fn changed(folder: &Folder, name: &str, change: impl Fn(&str, Vec<usize>) -> Option<Vec<usize>>) -> String {
     let bytes = std::fs::read("assets/digits/digits.safetensors").unwrap();
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
@@ -543,7 +543,7 @@ fn what_is_wrong_is_said_in_one_line_and_nothing_is_left_behind() {
         (&["summary", "lenet"][..], &["model", "lenet"][..]),
         (&["summary", "digits", "--batch", "0"], &["--batch", "0"]),
         (&["summary", "vgg19", "--size", "8x8"], &["max_pool2d", "height"]),
-        // Where no adapter is used none can be chosen.
+        // A subcommand that uses no adapter refuses a choice of one.
         (&["summary", "digits", "--adapter", "abacus"], &["--adapter", "summary"]),
         (&["summary", "digits", "--portable"], &["--portable", "summary"]),
         (&["compare", &json, &json, "--no-cache"], &["--no-cache", "compare"]),

@@ -1,4 +1,4 @@
-//! Operations from outside the crate: they may hand on its kernels, and can't make a shader without guards touch what isn't its own.
+//! Operations from outside the crate: they reuse its kernels, but make no unguarded shader touch foreign memory.
 
 use pollster::block_on;
 use shadernet::kernel::{Binding, Caps, Kernel, Layout};
@@ -9,15 +9,15 @@ use shadernet::{
     Value, seeded_input,
 };
 
-/// Another operation, of which it may give a false account.
+/// A wrapper of an operation that may misreport it.
 #[derive(Debug)]
 struct Around<T> {
     op: T,
-    /// The shape that it says it has, unless that is the truth.
+    /// The reported shape, if it isn't the true one.
     shape: Option<Shape>,
-    /// What it says that it costs.
+    /// The reported cost.
     cost: Cost,
-    /// What becomes of the other's kernel.
+    /// The change to the wrapped operation's kernel.
     change: fn(&mut Kernel),
 }
 
@@ -53,7 +53,7 @@ fn conv(channels: usize) -> Conv2d {
     Conv2d::new(Constant::new("w", [channels, channels, 1, 1], values), None)
 }
 
-/// A graph of one input, and what is added to it.
+/// Builds a graph of one input and the value that `add` returns.
 fn graph(shape: [usize; 4], add: impl FnOnce(&mut Graph, Value) -> shadernet::Result<Value>) -> Graph {
     let mut graph = Graph::new();
     let x = graph.input("x", shape);
@@ -62,7 +62,7 @@ fn graph(shape: [usize; 4], add: impl FnOnce(&mut Graph, Value) -> shadernet::Re
     graph
 }
 
-/// For each dispatch of a plan its operation, and whether its shader is guarded.
+/// Returns each dispatch's operation, and true if its shader is guarded.
 fn guarded(plan: &Plan) -> Vec<(&'static str, bool)> {
     let each = plan.steps.iter().flat_map(|step| step.dispatches.iter().map(|(dispatch, _)| (step.op, dispatch)));
     each.map(|(op, dispatch)| (op, dispatch.shader.is_guarded())).collect()
@@ -94,14 +94,14 @@ fn kernels_that_are_handed_on_compute_the_same_with_guards() {
             guarded(&plan)
         });
         assert!(ours.iter().all(|&(op, guarded)| op == "conv2d" && !guarded), "{ours:?}");
-        // What converts layouts around it is the planner's own.
+        // The planner's own layout conversions surround the operation.
         assert!(theirs.iter().any(|&(op, guarded)| op == "around" && guarded), "{theirs:?}");
     }
 }
 
 #[test]
 fn parameters_and_shapes_that_are_not_the_operations_own_get_guards() {
-    // Four elements are declared, 4096 are written; and the parameters say that there are more yet.
+    // Four elements are declared and 4096 written; the parameters claim even more elements.
     let more = |kernel: &mut Kernel| {
         kernel.dispatches.iter_mut().for_each(|dispatch| dispatch.params[..4].copy_from_slice(&u32::MAX.to_ne_bytes()));
     };
@@ -121,7 +121,7 @@ fn parameters_and_shapes_that_are_not_the_operations_own_get_guards() {
     }
 }
 
-/// An operation whose kernel is a view, which may show more than there is.
+/// Wraps an operation as a view, which may show more memory than its input has.
 fn view() -> Around<Activation> {
     let change = |kernel: &mut Kernel| *kernel = Kernel::view(Layout::ROWS, Layout::ROWS);
     Around { change, ..Around::new(Activation::Tanh) }
@@ -130,7 +130,7 @@ fn view() -> Around<Activation> {
 #[test]
 fn a_view_shows_no_more_than_there_is() {
     let large: Shape = [1, 64, 64, 64].into();
-    // Of an input, of a value in a slot, and of a constant; read by an operation of this crate's, or an output.
+    // The view is of an input, of a value in a slot, or of a constant; our operation reads it, or it is an output.
     for place in 0..3 {
         for read in [false, true] {
             let shown = graph([1, 4, 4, 4], |graph, x| {
@@ -152,7 +152,7 @@ fn a_view_shows_no_more_than_there_is() {
 
 #[test]
 fn an_output_that_is_said_to_be_a_view_is_no_place_for_more() {
-    // The convolution would write its 4096 elements where the output of 4 lies.
+    // The convolution would write 4096 elements to the memory of an output of 4 elements.
     let cost = Cost { moves: Some(0), ..Cost::default() };
     let attack = || Around { shape: Some([1, 1, 2, 2].into()), cost, ..view() };
     let graph = graph([1, 1, 64, 64], |graph, x| {
@@ -170,7 +170,7 @@ fn an_output_that_is_said_to_be_a_view_is_no_place_for_more() {
 
 #[test]
 fn a_state_has_the_memory_of_rows() {
-    // In channels, as convolutions write, three of them take the room of four.
+    // In channel order, as convolutions write, three channels take the memory of four.
     let mut graph = Graph::new();
     let x = graph.input("x", [1, 3, 8, 8]);
     let state = graph.state("state", [1, 3, 8, 8]);
@@ -197,7 +197,7 @@ fn a_state_has_the_memory_of_rows() {
     }
     let y = graph.update(state, Write(Around { change: write, ..Around::new(conv(3)) }), &[x]).expect("shapes agree");
     graph.output("y", y);
-    // So no dispatch but a conversion to rows writes it.
+    // Only a conversion to rows writes the state.
     let plan = Plan::new(&graph, 1, &Caps::portable()).expect("it is converted");
     let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
     let writes = |resources: &[Resource]| resources.iter().any(|it| matches!(it, Resource::State { write: true, .. }));

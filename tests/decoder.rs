@@ -1,5 +1,5 @@
-//! Decoders: against Hugging Face's Llama with seeded weights, against PyTorch with the weights that the crate ships; token by
-//! token as all at once; and what they refuse.
+//! Decoders: against Hugging Face's Llama with seeded weights, against PyTorch with the crate's own weights; token by
+//! token against a full pass; and their refusals.
 
 use pollster::block_on;
 use safetensors::{Dtype, SafeTensors};
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 const TINY: &[u8] = include_bytes!("goldens/decoder.safetensors");
 const TEXT: &[u8] = include_bytes!("../assets/text/golden.safetensors");
 
-/// What `tests/goldens/generate_decoder.py` builds.
+/// The decoder that `tests/goldens/generate_decoder.py` builds.
 const DECODER: Decoder = Decoder {
     vocab_size: 17,
     hidden_size: 32,
@@ -24,7 +24,7 @@ const DECODER: Decoder = Decoder {
     tie_word_embeddings: false,
 };
 
-/// The portable kernels' context, and the one that the environment names.
+/// Returns the portable kernels' context, and the context that the environment names.
 fn contexts() -> &'static [Context; 2] {
     static CONTEXTS: OnceLock<[Context; 2]> = OnceLock::new();
     CONTEXTS.get_or_init(|| {
@@ -50,7 +50,7 @@ fn logits(file: &[u8], name: &str) -> Vec<f32> {
     words(file, name, Dtype::F32, f32::from_le_bytes)
 }
 
-/// Checks that no number is off by more than a hundred-thousandth of the largest, or so.
+/// Checks that no number is off by more than 2e-5 of the largest.
 fn assert_close(what: &str, got: &[f32], want: &[f32]) {
     assert_eq!(got.len(), want.len(), "{what}");
     let largest = want.iter().fold(0.0, |most: f32, value| most.max(value.abs()));
@@ -59,7 +59,7 @@ fn assert_close(what: &str, got: &[f32], want: &[f32]) {
     assert!(worst <= 2e-5 * largest, "{what}: off by {worst}, the largest is {largest}");
 }
 
-/// `[batch, first..last]` of `[batch, length]` rows of `width`.
+/// Returns `[batch, first..last]` of `[batch, length]` rows of `width`.
 fn part<T: Copy>(all: &[T], length: usize, width: usize, first: usize, last: usize) -> Vec<T> {
     all.chunks_exact(length * width).flat_map(|text| &text[first * width..last * width]).copied().collect()
 }
@@ -75,7 +75,7 @@ fn a_whole_text_gives_what_hugging_face_gives() {
     }
 }
 
-/// A prompt, then token by token; token by token; in parts of several sizes: always the same logits.
+/// A prompt and then single tokens, single tokens only, and parts of several sizes all give the same logits.
 #[test]
 fn prefill_and_decode_give_what_a_full_pass_gives() {
     let (tokens, want) = (tokens(TINY, "tokens"), logits(TINY, "logits"));
@@ -109,7 +109,7 @@ fn each_text_has_its_own_position() {
     let (tokens, want) = (tokens(TINY, "tokens"), logits(TINY, "logits"));
     let graph = DECODER.next(&Weights::seeded(0), 1).unwrap_or_else(|error| panic!("{error}"));
     let session = Model::new(&contexts()[1], &graph).and_then(|model| model.session(2)).expect("it is small");
-    // The second text begins three steps later; what the first frames wrote for it is replaced.
+    // The second text begins three steps later and overwrites the rows of the first frames.
     for step in 0..12usize {
         let at = [step, step.saturating_sub(3)];
         let inputs = [vec![tokens[at[0]], tokens[12 + at[1]]], at.map(|at| at as i32).to_vec()];
@@ -133,7 +133,7 @@ fn a_generator_feeds_in_chunks() {
             let want = part(&want, 12, 17, position - 1, position);
             assert_close(&format!("up to {position}"), &got.unwrap_or_else(|error| panic!("{error}")), &want);
         }
-        // And again from the start, in the same memory.
+        // The second pass starts again, in the same memory.
         generator.clear();
     }
 }
@@ -157,7 +157,7 @@ fn what_does_not_fit_is_refused() {
     assert_eq!(generator.position(), 60);
     generator.feed_blocking(&[0; 4]).expect("there is room");
 
-    // Sessions check what they are given themselves: a position beyond the cache, a token beyond the vocabulary.
+    // Sessions check their inputs: a position beyond the cache, a token beyond the vocabulary.
     let graph = DECODER.next(&Weights::seeded(0), 2).expect("it fits");
     let session = Model::new(&contexts()[1], &graph).and_then(|model| model.session(1)).expect("it is small");
     let error = |tokens: [i32; 2], position: i32| {
@@ -173,7 +173,7 @@ fn what_does_not_fit_is_refused() {
     let floats = session.run_blocking(&[Data::F32(vec![0.0; 2]), Data::I32(vec![0])]).expect_err("tokens are integers");
     assert!(floats.to_string().contains("input \"tokens\": wanted i32, got f32"), "{floats}");
 
-    // And graphs what they are built with.
+    // Graphs check their parameters.
     let refused = |decoder: Decoder, length: usize| {
         decoder.next(&Weights::seeded(0), length).expect_err("it should be refused").to_string()
     };
@@ -184,7 +184,7 @@ fn what_does_not_fit_is_refused() {
     }
 }
 
-/// Weights that two graphs share are on the device once.
+/// Two graphs that share weights keep them once on the device.
 #[test]
 fn prompt_and_next_token_share_weights() {
     let context = &contexts()[1];
@@ -193,13 +193,13 @@ fn prompt_and_next_token_share_weights() {
     let session = one.session(1).expect("it is small");
     let many = one.with_graph(&DECODER.next(&weights, 4).expect("it fits")).expect("it has an output");
     let sharing = many.session_sharing(1, &session).expect("the states are the same");
-    // Slots, parameters, bind groups and pipelines only: fewer objects than there are weights would add.
+    // A shared session creates slots, parameters, bind groups and pipelines only: fewer objects than weights would add.
     let before = context.created();
     let again = many.session_sharing(1, &session).expect("the states are the same");
     let (slots, dispatches) = (again.plan().slots.len(), again.plan().dispatches());
     assert!(context.created() - before <= slots + dispatches + 1);
     drop(sharing);
-    // Another capacity is another state.
+    // A cache of another capacity is another state.
     let longer = Decoder { max_position_embeddings: 65, ..DECODER }.next(&weights, 1).expect("it fits");
     let model = one.with_graph(&longer).expect("it has an output");
     let error = model.session_sharing(1, &session).expect_err("the states differ").to_string();

@@ -1,9 +1,9 @@
-//! The examples run, and say what they should.
+//! The examples run, and print the right results.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// An example of this build: cargo builds them with the tests.
+/// Returns the command of an example of this build: cargo builds examples with the tests.
 fn program(name: &str) -> Command {
     let tests = std::env::current_exe().expect("a test has a path");
     let folder: PathBuf = tests.ancestors().nth(2).expect("tests lie in deps").join("examples");
@@ -36,7 +36,7 @@ fn batching_times_four_ways() {
 #[test]
 fn a_host_app_keeps_its_device() {
     let printed = run("host_app", &[]);
-    // Upscaling a grey area gives that grey.
+    // Upscaling a grey area gives the same grey.
     for grey in ["0.25", "0.50", "0.75"] {
         assert!(printed.contains(&format!("a grey of {grey} became {grey}")), "{printed}");
     }
@@ -70,7 +70,7 @@ fn text_is_generated() {
     assert!(run("generate", &["JULIET:\n", "40", "0.7", "3"]).starts_with(written));
 }
 
-/// What `window_filter` draws without a window, and what it says.
+/// Returns the picture that `window_filter` draws without a window, and its output.
 #[cfg(feature = "image")]
 fn filtered(name: &str, arguments: &[&str]) -> (image::RgbImage, String) {
     let to = std::env::temp_dir().join(format!("shadernet-{name}-{}.png", std::process::id()));
@@ -81,7 +81,7 @@ fn filtered(name: &str, arguments: &[&str]) -> (image::RgbImage, String) {
     (picture, printed)
 }
 
-/// The mean difference of neighbours: what is sharper has more.
+/// Returns the mean difference of neighbouring pixels: a sharper picture has a larger one.
 #[cfg(feature = "image")]
 fn contrast(picture: &image::RgbImage) -> f64 {
     let rows = picture.rows().flat_map(|row| {
@@ -103,7 +103,7 @@ fn a_network_is_in_the_picture() {
     let stretched = drawn("stretched", &["--frames", "2", "--line", "1"]);
     let (sharp, soft) = (contrast(&network), contrast(&stretched));
     assert!(soft > 1.0 && sharp > 1.1 * soft, "the network {sharp:.2}, stretched {soft:.2}");
-    // The same scene in both, left and right of the line.
+    // Both pictures show the same scene, left and right of the line.
     let both = drawn("both", &["--frames", "2"]);
     for (x, y, pixel) in both.enumerate_pixels().filter(|(x, ..)| !(94..96).contains(x)) {
         let of = if x < 96 { &stretched } else { &network };
@@ -113,7 +113,7 @@ fn a_network_is_in_the_picture() {
         assert!(!far, "{x}, {y}: {others:?}");
     }
     assert!(drawn("later", &["--frames", "9"]) != both, "nothing moves");
-    // While the second picture is computed slice by slice, the first is shown.
+    // The first picture is shown while the second is computed slice by slice.
     let first = drawn("first", &["--frames", "1", "--line", "0"]);
     let waiting = drawn("waiting", &["--frames", "2", "--line", "0", "--budget", "0.001"]);
     assert!(waiting == first && first != network, "the network didn't wait");
@@ -124,7 +124,7 @@ fn a_network_is_in_the_picture() {
 fn a_picture_takes_several_frames_within_a_budget() {
     let (whole, printed) = filtered("whole", &["--size", "600x96", "--frames", "1"]);
     assert!(printed.contains("a picture every 1 frames"), "{printed}");
-    // The panel beside it: most of it is dark, and there is white writing.
+    // The panel is beside the picture: most of it is dark, with white writing.
     let panel: Vec<u8> = whole.enumerate_pixels().filter(|(x, ..)| *x >= 352).map(|(.., pixel)| pixel[1]).collect();
     let share = |wanted: fn(u8) -> bool| panel.iter().filter(|&&g| wanted(g)).count() as f64 / panel.len() as f64;
     assert!(share(|g| g < 60) > 0.6 && share(|g| g > 200) > 0.005, "the panel is missing");

@@ -1,4 +1,4 @@
-//! Sums that overwrite what they add to, on a GPU: by every kernel they give what they give where both are kept.
+//! Sums that overwrite an operand, on a GPU: every kernel gives the same result with and without overwriting.
 
 use pollster::block_on;
 use shadernet::ops::{Conv2d, Conv3d, ConvTranspose2d, MatMul};
@@ -6,14 +6,14 @@ use shadernet::plan::{Choices, Plan, Step};
 use shadernet::{Context, ContextOptions, Graph, Model, Result, Value, Weights, seeded_input};
 use std::collections::BTreeSet;
 
-/// From a value another of the same shape.
+/// A function that maps a value to another of the same shape.
 type Layers = fn(&mut Graph, Value) -> Result<Value>;
 
 struct Case {
     x: &'static [usize],
-    /// Between what is added and what it is added to.
+    /// The layers between the residual and the addition.
     inner: Layers,
-    /// Before the block and behind it.
+    /// The layers before and after the block.
     outer: Layers,
 }
 
@@ -69,7 +69,7 @@ const CASES: [(&str, Case); 7] = [
         "gemm",
         Case {
             x: &[2, 13, 42],
-            // The second operand is an input too.
+            // The product's second operand is an input too.
             inner: |graph, x| {
                 let narrow = linear(graph, x, 7)?;
                 let scores = graph.push(MatMul::new().transpose_b(), &[narrow, narrow])?;
@@ -115,7 +115,7 @@ const CASES: [(&str, Case); 7] = [
 ];
 
 impl Case {
-    /// The block. What is added is `kept` by somebody who reads it later.
+    /// Builds the block. With `kept`, a later operation reads the residual again.
     fn graph(&self, kept: bool) -> Result<Graph> {
         let mut graph = Graph::new();
         let x = graph.input("x", self.x.to_vec());
@@ -133,7 +133,7 @@ impl Case {
     }
 }
 
-/// The step that overwrites what it adds to, and its shader that does.
+/// Returns the step that overwrites an operand of its sum, and the overwriting shader.
 fn sum(plan: &Plan) -> Option<(&Step, String)> {
     let of = |step: &Step| step.dispatches.iter().map(|(dispatch, _)| dispatch.shader.to_string()).collect::<Vec<_>>();
     let mut shaders = plan.steps.iter().flat_map(|step| of(step).into_iter().map(move |shader| (step, shader)));

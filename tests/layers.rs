@@ -1,4 +1,4 @@
-//! The table of layers, `docs/layers.md`, is what the code says: the self-test's tables, the kernels of their cases, the
+//! The table of layers, `docs/layers.md`, against the code: the self-test's tables, the kernels of their cases, the
 //! goldens. `UPDATE_DOCS=1 cargo test --test layers` writes it.
 
 use serde_json::Value;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
-/// The operations of the goldens, each with the number of its cases.
+/// Returns the operations of the goldens, each with the number of its cases.
 fn goldens() -> BTreeMap<String, usize> {
     let mut count = BTreeMap::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens");
@@ -27,7 +27,7 @@ fn goldens() -> BTreeMap<String, usize> {
     count
 }
 
-/// The shaders of all the kernels that a table's graphs could take on such a device.
+/// Returns the shaders of all the kernels that a table's graphs could use on such a device.
 fn shaders(graphs: &[(String, Graph)], caps: &Caps) -> String {
     let mut names = BTreeSet::new();
     for (case, graph) in graphs {
@@ -45,7 +45,7 @@ fn shaders(graphs: &[(String, Graph)], caps: &Caps) -> String {
 fn row(table: &Table, goldens: &BTreeMap<String, usize>) -> String {
     let graphs = Suite::graphs(table);
     let single = |graphs: &[(String, Graph)]| -> Vec<(String, Graph)> {
-        // Cases of several operations have others' kernels too.
+        // Cases of several operations also use kernels of other operations.
         graphs.iter().filter(|(_, graph)| graph.fused().nodes().len() == 1).cloned().collect()
     };
     let own = single(&graphs);

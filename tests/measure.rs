@@ -1,4 +1,4 @@
-//! Measuring on the adapter: peaks, profiles, sweeps. What they find must fit what is known of the work and of the clock.
+//! Measurements on the adapter: peaks, profiles, sweeps. The results must fit the known work and the clock.
 
 use pollster::block_on;
 use shadernet::kernel::Caps;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Measuring disturbs measuring: one test at a time, on one device.
+/// Opens a shared context, and runs one test at a time: measurements disturb each other.
 fn context() -> (MutexGuard<'static, ()>, &'static Context) {
     static ALONE: Mutex<()> = Mutex::new(());
     static CONTEXT: OnceLock<Context> = OnceLock::new();
@@ -30,7 +30,7 @@ fn digits() -> Graph {
     find("digits").and_then(|network| network.graph(&weights, None)).expect("they fit")
 }
 
-/// Matrix products of known size, one after the other.
+/// Builds matrix products of known size, one after the other.
 fn products(sizes: &[usize]) -> Graph {
     let mut graph = Graph::new();
     let mut x = graph.input("x", [BATCH, sizes[0]]);
@@ -50,17 +50,17 @@ fn peaks_are_what_a_device_can_have() {
     let (_alone, context) = context();
     let peaks = peaks(context);
     println!("{peaks:?}");
-    // Slower than a processor of the nineties, or faster than all that there is: neither.
+    // Plausible rates lie between a processor of the nineties and more than any device has.
     assert!((1e8..1e16).contains(&peaks.fma_f32), "{peaks:?}");
     assert!((1e8..1e14).contains(&peaks.copy), "{peaks:?}");
     assert_eq!(peaks.fma_f16.is_some(), context.device().features().contains(shadernet::wgpu::Features::SHADER_F16));
     assert!(peaks.dispatch > Duration::ZERO && peaks.dispatch < Duration::from_millis(50), "{peaks:?}");
     assert!(peaks.readback > peaks.dispatch, "{peaks:?}");
-    // The promise is 300 ms; other work on the machine may double it.
+    // The promise is 300 ms; the limit is larger, since other work on the machine may slow it down.
     assert!(peaks.took < Duration::from_millis(900), "{peaks:?}");
 }
 
-/// Matrix units are measured where the adapter has some, shaders may use them, and they are asked for.
+/// Matrix units are measured if the adapter has some, shaders may use them, and the options request them.
 #[test]
 fn matrix_units_are_measured_where_there_are_some() {
     use shadernet::wgpu::{
@@ -88,7 +88,7 @@ fn matrix_units_are_measured_where_there_are_some() {
     assert!(peaks.took < Duration::from_millis(900), "{peaks:?}");
 }
 
-/// A product of [512, 512] by [512, 1024] is 2 * 512 * 512 * 1024 operations, and one twice as deep takes about twice as long.
+/// A product [512, 512] x [512, 1024] takes 2 * 512 * 512 * 1024 operations; twice the depth takes about twice as long.
 #[test]
 fn known_work_is_found() {
     let (_alone, context) = context();
@@ -104,7 +104,7 @@ fn known_work_is_found() {
         let bytes: Vec<u64> = profile.steps.iter().map(|step| step.bytes).collect();
         let of = |m: u64, k: u64, n: u64| 4 * (m * k + k * n + m * n);
         assert_eq!(bytes, [of(512, 512, 1024), of(512, 1024, 1024), of(512, 1024, 512)]);
-        // Far more than the peak would mean that time or work is counted wrongly; a thousandth that the device did something else.
+        // A rate far above the peak is a wrong time or count; a thousandth of the peak is another kind of work.
         let rates: Vec<f64> = profile.steps.iter().map(|step| step.flops_per_second() / peaks.fma_f32).collect();
         let ratio = profile.steps[1].time.as_secs_f64() / profile.steps[0].time.as_secs_f64();
         if rates.iter().all(|rate| (1e-3..1.33).contains(rate)) && (1.2..3.5).contains(&ratio) {
@@ -115,7 +115,7 @@ fn known_work_is_found() {
     panic!("{wrong}");
 }
 
-/// The steps add up to the frame, which is measured apart. Other work on the machine may disturb one of them: the best of five.
+/// The steps add up to the frame, which is measured separately. The best of five counts: other work may disturb one.
 #[test]
 fn steps_add_up_to_the_frame() {
     let (_alone, context) = context();
@@ -159,14 +159,14 @@ fn a_device_without_timestamps_is_timed_by_submissions() {
     assert_eq!(peaks.fma_f16, None);
 }
 
-/// What fits into a time is measured, and a frame or two more, whatever is measured. Before, a warm-up, a check of timestamps and five
-/// frames came on top: twenty frames and more.
+/// Every kind of measurement takes the time that it is given, and a frame or two more. Earlier, a warm-up, a check of
+/// timestamps and five frames came on top: twenty frames and more.
 #[test]
 fn a_measurement_takes_the_time_that_it_is_given() {
     let (_alone, context) = context();
     let peaks = peaks(context);
     let time = Duration::from_millis(200);
-    // Frames longer than that on a processor, shorter on a GPU: it holds for both.
+    // A frame takes longer than that on a processor, less on a GPU: both must hold.
     let model = Model::new(context, &products(&[1024; 9])).expect("it fits");
     let session = model.session(256).expect("it fits");
     let bench = Bench::new(&model, 256).expect("it runs");
@@ -181,7 +181,7 @@ fn a_measurement_takes_the_time_that_it_is_given() {
         ("Bench", &|| drop(bench.measure(2, Effort::within(time)).expect("it runs"))),
     ];
     for (what, measure) in measurements {
-        // Other work on the machine may disturb a frame: the best of three.
+        // The best of three runs counts: other work on the machine may disturb a frame.
         let holds = |_| {
             let before = frame();
             let start = Instant::now();
@@ -207,9 +207,9 @@ fn a_sweep_measures_what_it_is_told_to() {
     assert_eq!(rows, [(1, 1, 9), (1, 2, 9), (4, 1, 9), (4, 2, 9)]);
     assert!(said.iter().any(|stage| stage == "batch 4, 2 in flight"), "{said:?}");
     for (at, measured) in sweep.rows() {
-        // The device's part of a frame isn't longer than the frame, but for what else the machine does.
+        // The device's part of a frame isn't longer than the frame, apart from disturbances by other work.
         assert!(at.device.min < 4 * measured.latency.max, "{at:?}");
-        // No frame is longer than the slowest: a lower bound of the throughput.
+        // No frame is longer than the slowest, which bounds the throughput from below.
         let least = at.batch as f64 / measured.latency.max.as_secs_f64();
         assert!(measured.throughput >= 0.99 * least, "{measured:?}");
     }
@@ -220,7 +220,7 @@ fn a_sweep_measures_what_it_is_told_to() {
     }
 }
 
-/// Without batch sizes the search goes on until the bound is passed, and finds the best one that keeps it.
+/// Without batch sizes, the search goes on until it passes the bound, and finds the best batch within the bound.
 #[test]
 fn a_sweep_searches_for_the_best_batch_under_a_bound() {
     let (_alone, context) = context();
@@ -242,7 +242,7 @@ struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left is in the system's folder for such things.
+        // A folder that can't be removed stays in the system's temporary folder.
         let _left = std::fs::remove_dir_all(&self.0);
     }
 }
@@ -257,7 +257,7 @@ fn peaks_are_kept_and_a_corrupt_file_is_not_believed() {
     let [file] = &files[..] else { panic!("one file: {files:?}") };
     let text = std::fs::read_to_string(file).expect("it is text");
     let read = || Peaks::cached(context, &folder.0).expect("it measures");
-    // Measured on a quiet machine they are taken as they are, on a busy one they only get better.
+    // Peaks from a quiet machine are used unchanged; peaks from a busy one may only improve.
     let quiet = |text: &str| {
         let mut value: serde_json::Value = serde_json::from_str(text).expect("JSON");
         value["environment"]["load"] = 0.0.into();
@@ -270,7 +270,7 @@ fn peaks_are_kept_and_a_corrupt_file_is_not_believed() {
     better["environment"]["load"] = 3.0.into();
     std::fs::write(file, better.to_string()).expect("it can be written");
     assert_eq!(read().fma_f32, 12345e9);
-    // What can't be, and what is another driver's, is measured again.
+    // Impossible peaks, and another driver's peaks, are measured again.
     let mut wrong = quiet(&text);
     wrong["peaks"]["copy"] = 1e-300.into();
     let mut other = better.clone();

@@ -1,4 +1,4 @@
-//! The networks against PyTorch: golden logits with seeded weights, the networks that the crate ships.
+//! The networks against PyTorch: golden logits with seeded weights, and the trained networks of the crate.
 
 use pollster::block_on;
 use safetensors::SafeTensors;
@@ -11,7 +11,7 @@ const NETWORKS: &[u8] = include_bytes!("goldens/networks.safetensors");
 const DIGITS: &[u8] = include_bytes!("../assets/digits/test.safetensors");
 const UPSCALE: &[u8] = include_bytes!("../assets/upscale/golden.safetensors");
 
-/// A context for the options that the environment names, made once; where there is none, that is a failure.
+/// Returns the context that the environment names, opened once; a missing adapter is a failure.
 fn context(portable: bool) -> &'static Context {
     static CONTEXTS: [OnceLock<Context>; 2] = [const { OnceLock::new() }; 2];
     CONTEXTS[usize::from(portable)].get_or_init(|| {
@@ -21,7 +21,7 @@ fn context(portable: bool) -> &'static Context {
     })
 }
 
-/// One network at a time: the large ones take more than a gigabyte while their weights are packed.
+/// Runs one network at a time: the large ones take more than a gigabyte while their weights are prepacked.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -46,7 +46,7 @@ fn largest(values: &[f32]) -> f32 {
     values.iter().fold(0.0, |most, value| most.max(value.abs()))
 }
 
-/// The largest difference, NaN if there is one.
+/// Returns the largest difference, or NaN if one is NaN.
 fn distance(got: &[f32], want: &[f32]) -> f32 {
     assert_eq!(got.len(), want.len());
     let differences = got.iter().zip(want).map(|(got, want)| (got - want).abs());
@@ -57,7 +57,7 @@ fn network(name: &str) -> Network {
     find(name).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The input of `tests/goldens/generate.py`.
+/// Returns the input's shape in `tests/goldens/generate.py`.
 fn golden_input(name: &str) -> Shape {
     match name {
         "alexnet_original" => [1, 3, 224, 224].into(),
@@ -74,7 +74,7 @@ fn check_logits(name: &str, portable: bool) {
 
 type Build = fn(&mut Graph, Value, &Weights) -> shadernet::Result<Value>;
 
-/// Networks that take no picture, or are only here for tests.
+/// The networks that take no picture, or exist only for tests.
 const OTHERS: [(&str, Build, &[usize]); 3] = [
     ("m5", m5, &[2, 1, 8000]),
     ("m5_small", m5_small, &[2, 1, 8000]),
@@ -124,12 +124,12 @@ macro_rules! logits {
             check_logits(stringify!($name), false);
         })*
 
-        /// The networks whose logits are compared.
+        /// The networks with compared logits.
         const COMPARED: &[&str] = &[$(stringify!($name)),*];
     };
 }
 
-/// Each network by the kernels that the adapter gets by default.
+/// Each network by the adapter's default kernels.
 mod logits {
     use super::check_logits;
 
@@ -186,7 +186,7 @@ fn digits_are_read_as_pytorch_reads_them() {
     let (predicted, labels) = (bytes(DIGITS, "predicted"), bytes(DIGITS, "labels"));
     assert_eq!(shape[..], [360, 1, 8, 8]);
     for portable in [false, true] {
-        // Batches that leave a smaller one at the end.
+        // The last batch is smaller.
         let model = Model::new(context(portable), &graph).expect("the graph has an output");
         let mut logits = Vec::new();
         for images in images.chunks(64 * 100) {

@@ -1,4 +1,4 @@
-//! What the planner decides, without a GPU: how many steps, in which memory, within which limits.
+//! The planner's decisions, without a GPU: the number of steps, their memory, the limits.
 
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, Storage};
 use shadernet::models::{all, find};
@@ -21,7 +21,7 @@ fn plan(graph: &Graph, batch: usize, caps: &Caps) -> Plan {
     Plan::new(graph, batch, caps).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Every network of the crate, at batch 1 and 3, on both profiles.
+/// Plans every network of the crate, at batch 1 and 3, for both profiles.
 fn each_plan(mut f: impl FnMut(&str, &Plan)) {
     for network in all() {
         let graph = graph(network.name);
@@ -33,7 +33,7 @@ fn each_plan(mut f: impl FnMut(&str, &Plan)) {
     }
 }
 
-/// Whether a dispatch writes over what it adds to.
+/// Returns true if a dispatch overwrites an operand of its sum.
 fn overwrites(dispatch: &Dispatch) -> bool {
     dispatch.shader.to_string().ends_with(" in place")
 }
@@ -45,9 +45,9 @@ fn zeros(shape: impl Into<shadernet::Shape>) -> Constant {
 
 #[test]
 fn as_few_steps_as_a_network_needs() {
-    // ResNet-50: 53 convolutions with all that follows them, two pools, a linear layer. On llvmpipe a convolution takes in the
-    // max pooling after it, a depthwise one the 1x1 after it that gives at most 32 channels, and a residual block that makes images
-    // smaller is the sum of two products in one, but for the smallest images.
+    // ResNet-50: 53 convolutions with their fused successors, two pools, a linear layer. On llvmpipe, a convolution
+    // takes in its max pooling, and a depthwise one takes in a 1x1 convolution with at most 32 outputs. A residual
+    // block that shrinks images is one sum of two products there, except for the smallest images.
     for (name, most) in [("resnet50", [56, 52]), ("mobilenet_v2", [54, 48])] {
         for ((profile, caps), most) in caps().into_iter().zip(most) {
             let plan = plan(&graph(name), 1, &caps);
@@ -56,7 +56,7 @@ fn as_few_steps_as_a_network_needs() {
     }
 }
 
-/// A product whose k several workgroups share takes a second dispatch, which no network needs on a device of ordinary size.
+/// A product whose k workgroups share takes a second dispatch. No network needs one on a device of ordinary size.
 #[test]
 fn workgroups_share_k_only_where_a_device_would_idle() {
     let joins = |name: &str, units: u32| {
@@ -67,7 +67,7 @@ fn workgroups_share_k_only_where_a_device_would_idle() {
     for network in all() {
         assert_eq!(joins(network.name, Caps::portable().units), 0, "{}", network.name);
     }
-    // Images of 7x7 pixels, 4608 of k.
+    // The images have 7x7 pixels, and k is 4608.
     assert!(joins("resnet18", 132) > 0);
 }
 
@@ -84,7 +84,7 @@ fn no_two_living_values_share_memory() {
     });
 }
 
-/// Whether two values never hold the same byte at once.
+/// Returns true if two values never hold the same byte at once.
 fn apart(a: &PlannedValue, b: &PlannedValue) -> bool {
     let end = |value: &PlannedValue| value.location.offset + value.bytes;
     let in_time = a.alive.1 < b.alive.0 || b.alive.1 < a.alive.0;
@@ -92,8 +92,8 @@ fn apart(a: &PlannedValue, b: &PlannedValue) -> bool {
     in_time || in_space || a.location.slot != b.location.slot
 }
 
-/// No plan takes less than what is alive at once. Ours take a tenth more at most, where values lie in buffers; but for the smallest
-/// network, whose second block reads two values and writes a third, in three buffers, two of which were twice as large before.
+/// No plan takes less than the values alive at once, and in buffers at most a tenth more. Only the smallest network
+/// takes more: its second block reads two values and writes a third, and two of the three buffers held twice as much.
 #[test]
 fn memory_is_what_is_alive_and_a_tenth() {
     let in_hundredths = |name: &str| if name == "digits" { 125 } else { 110 };
@@ -112,14 +112,14 @@ fn memory_is_what_is_alive_and_a_tenth() {
     }
 }
 
-/// What runs agrees with what the lifetimes say: lifetimes that are too short would share memory wrongly and look right.
+/// The dispatches' accesses agree with the lifetimes. Too short a lifetime would share memory wrongly and look right.
 #[test]
 fn what_is_read_was_written_and_lives() {
     each_plan(|which, plan| {
         let living = |location: Location, step: usize| {
             plan.values.iter().position(|v| v.location == location && (v.alive.0..=v.alive.1).contains(&step))
         };
-        // What each place holds.
+        // The value that each location holds.
         let mut holds: HashMap<(usize, u64), usize> = HashMap::new();
         let mut used: Vec<Option<(usize, usize)>> = vec![None; plan.values.len()];
         for (i, step) in plan.steps.iter().enumerate() {
@@ -131,7 +131,7 @@ fn what_is_read_was_written_and_lives() {
                     assert!(bytes <= plan.values[value].bytes, "{which}: step {i} binds {bytes} bytes of slot {slot}");
                     let held = holds.insert((slot, offset), value);
                     if write && overwrites(dispatch) && held != Some(value) {
-                        // It waited for that.
+                        // The operand of the sum waited in this slot for the overwrite.
                         let over =
                             held.unwrap_or_else(|| panic!("{which}: nothing was written to slot {slot}, step {i}"));
                         assert_eq!(plan.values[over].bytes, bytes, "{which}: slot {slot} in step {i}\n{plan}");
@@ -148,7 +148,7 @@ fn what_is_read_was_written_and_lives() {
     });
 }
 
-/// A linear layer or a convolution that keeps a shape.
+/// Adds a linear layer or a convolution that keeps the shape.
 fn layer(graph: &mut Graph, x: Value) -> Result<Value> {
     let shape = graph.shape(x, 1)?;
     match shape.len() {
@@ -157,8 +157,8 @@ fn layer(graph: &mut Graph, x: Value) -> Result<Value> {
     }
 }
 
-/// How many sums overwrite what they add to in a residual block with something behind it, which gets what was added, a view of that, and
-/// the sum.
+/// Returns the number of sums that overwrite an operand in a residual block. `more` appends operations to it, and gets
+/// the residual, a view of the residual, and the sum.
 fn overwriting(shape: &[usize], caps: &Caps, more: impl Fn(&mut Graph, [Value; 3]) -> Result<Value>) -> usize {
     let build = || {
         let mut graph = Graph::new();
@@ -194,7 +194,7 @@ fn a_sum_overwrites_what_nobody_reads_any_more() {
         graph.product(sum, x)
     };
     assert_eq!(overwriting(row, &caps, by_view), 0, "a view of it is read later");
-    // Rows are written where the caller wants them, an image is written channels last before.
+    // Rows are written directly to the caller's buffer; an image is written channels last first.
     let given = |graph: &mut Graph, [_, _, sum]: [Value; 3]| {
         graph.output("sum", sum);
         Ok(sum)
@@ -203,8 +203,8 @@ fn a_sum_overwrites_what_nobody_reads_any_more() {
     assert_eq!(overwriting(image, &Caps::llvmpipe(), |_, [_, _, sum]| Ok(sum)), 0, "they lie in textures");
 }
 
-/// ResNet-18's branches that don't depend on each other follow each other in different buffers: no barrier parts them. (Those of
-/// ResNet-50 would take a fourth buffer, and a fifth more memory.)
+/// ResNet-18's independent branches follow each other in different buffers, without a barrier between them.
+/// (ResNet-50's branches would take a fourth buffer, and a fifth more memory.)
 #[test]
 fn branches_may_overlap() {
     let plan = plan(&graph("resnet18"), 1, &Caps::portable());
@@ -252,7 +252,7 @@ fn no_dispatch_reads_what_it_writes() {
 #[test]
 fn memory_is_used_again() {
     each_plan(|which, plan| {
-        // The shallow ones have no two values of one size that don't meet, which is what textures need.
+        // The shallow networks have no two values of equal size and disjoint lifetimes, as textures need them.
         let deep = !["digits", "upscale", "alexnet"].iter().any(|name| which.starts_with(name));
         let (peak, total) = (plan.peak_bytes(), plan.total_bytes());
         assert!(peak < total || (!deep && peak == total), "{which}: {peak} bytes instead of {total}\n{plan}");
@@ -269,7 +269,7 @@ fn what_is_alive_fits_what_is_allocated() {
         let most = alive.iter().max().copied().unwrap_or(0);
         assert!(most <= plan.peak_bytes(), "{which}: {most} bytes alive\n{plan}");
     });
-    // Three steps: the first value lives to the third, since that adds it.
+    // Three steps: the first value lives until the third step adds it.
     let mut graph = Graph::new();
     let x = graph.input("x", [BATCH, 4, 8, 8]);
     let pool =
@@ -281,7 +281,7 @@ fn what_is_alive_fits_what_is_allocated() {
     graph.output("y", d);
     let alive = plan(&graph.fused(), 2, &Caps::portable()).alive_bytes();
     let value = 4 * 2 * 4 * 8 * 8;
-    // The input is packed first; the output is unpacked last.
+    // The first step reorders the input, the last one the output.
     assert_eq!(alive, [2, 2, 3, 2].map(|values| values * value));
 }
 
@@ -305,7 +305,7 @@ fn steps_know_what_they_cost() {
 
 #[test]
 fn copies_cost_what_they_copy() {
-    // An output that is an input, and one that is a view of it.
+    // One output is an input, the other a view of the input.
     let mut graph = Graph::new();
     let x = graph.input("x", [BATCH, 6]);
     let y = graph.reshape(x, [0, 2, 3]).expect("6 elements");
@@ -367,7 +367,7 @@ fn limits_are_named_before_anything_is_created() {
     let four = Caps { max_storage_buffers: 4, ..Caps::portable() };
     assert_eq!(limit(&digits, &four).1, "max_storage_buffers_per_shader_stage");
 
-    // An activation that no binding holds; and too many workgroups, which no real device should have.
+    // The activation exceeds a binding; then the dispatch exceeds 100 workgroups, a limit below any real device's.
     let mut large = Graph::new();
     let x = large.input("x", [1, 4, 1000, 1000]);
     let y = large.push(Pad2d::new([1; 4], PaddingMode::Zeros), &[x]).expect("an image");
@@ -392,7 +392,7 @@ fn textures_are_only_as_large_as_the_device_has_them() {
     let small = Caps { max_texture: 599, ..Caps::llvmpipe() };
     let buffers = plan(&net, 1, &small);
     assert_eq!(textures(&buffers), 0, "a row takes 600 texels\n{buffers}");
-    // Nor are operations joined whose kernel for both would need larger ones: the images of the first pairs are 896 texels wide.
+    // Operations aren't fused if the fused kernel needs larger textures: the first pairs' images are 896 texels wide.
     let pairs = |caps: &Caps| plan(&graph("mobilenet_v2"), 1, caps).to_string().matches("separable_lanes").count();
     assert_eq!([pairs(&Caps::llvmpipe()), pairs(&small)], [6, 0]);
 }
@@ -424,7 +424,7 @@ fn what_lies_as_rows_do_is_converted_as_rows() {
     let turned = graph.transpose(x, [1, 0]).unwrap();
     let x = graph.matmul(x, turned).unwrap();
     let column = graph.linear(x, zeros([1, 4]), Some(zeros([1]))).unwrap();
-    // One row of four: the bytes of a linear layer's output, of rows, and not of what a product reads from a texture.
+    // A row of four has the bytes of rows, as a linear layer writes them, not the texture layout that a product reads.
     let row = graph.reshape(column, [1, 4]).unwrap();
     let square = graph.matmul(column, row).unwrap();
     graph.output("y", square);
@@ -448,17 +448,17 @@ fn channels_move_last_for_nothing() {
 
 #[test]
 fn a_transformer_takes_seven_dispatches_a_block() {
-    // Two norms, attention, four linear layers with all that follows them; patches, class token, positions before; the class
-    // token alone, a norm and a linear layer after. Nothing is converted.
+    // A block has two norms, attention, and four linear layers with their fused successors. Patches, class token and
+    // positions precede the blocks; the class token's slice, a norm and a linear layer follow. Nothing is converted.
     let plan = plan(&graph("vit_b_16"), 2, &Caps::portable());
     assert_eq!(plan.dispatches(), 3 + 12 * 7 + 3, "{plan}");
 }
 
-/// The gates of squeeze-excitation meet their images as images.
+/// Squeeze-excitation multiplies images by their gates in the image layout.
 #[test]
 fn gated_images_are_never_rows() {
-    // Convolutions and linear layers with all that follows them, a mean; for each gate a mean, two convolutions, a product.
-    // On llvmpipe three depthwise convolutions take in the 1x1 after them.
+    // Convolutions and linear layers with their fused successors, and a mean; for each gate a mean, two convolutions, a
+    // product. On llvmpipe, three depthwise convolutions take in the 1x1 after them.
     for (name, steps, joined) in
         [("mobilenet_v3_large", 46 + 2 + 1 + 8 * 4, 3), ("mobilenet_v3_small", 34 + 2 + 1 + 9 * 4, 2)]
     {
@@ -468,7 +468,7 @@ fn gated_images_are_never_rows() {
             assert_eq!(plan.steps.len(), steps, "{name}, {profile}\n{plan}");
             let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
             let names: Vec<&str> = dispatches.map(|(dispatch, _)| dispatch.shader.name()).collect();
-            // Only llvmpipe packs the input: no convolution of its own reads rows.
+            // Only llvmpipe reorders the input: none of its own convolutions reads rows.
             assert_eq!(names.len() - steps, usize::from(caps.fast_textures), "{name}, {profile}\n{plan}");
             assert!(!names.contains(&"broadcast"), "{name}, {profile}\n{plan}");
         }
@@ -490,7 +490,7 @@ fn what_no_output_needs_is_not_planned() {
 
 #[test]
 fn fusion_keeps_every_shape() {
-    // A batch norm whose channels aren't the convolution's can't be built; a fused node must give what was there.
+    // A batch norm of other channels than the convolution's can't be built; a fused node must keep the outputs.
     for network in all() {
         let graph = network.graph(&Weights::seeded(0), None).unwrap_or_else(|error| panic!("{error}"));
         let fused = graph.fused();
@@ -525,7 +525,7 @@ fn layouts_say_how_much_memory_they_take() {
     assert!(!same(channels, Layout::channels(Storage::Texture), &[3, 8]));
 }
 
-/// The plan of ResNet-18 as it is printed: what changes in it is to be seen in review. `UPDATE_GOLDENS=1` rewrites it.
+/// The printed plan of ResNet-18: a review shows its changes. `UPDATE_GOLDENS=1` rewrites it.
 #[test]
 fn the_plan_of_resnet18() {
     let got = plan(&graph("resnet18"), 1, &Caps::portable()).to_string();
@@ -540,7 +540,7 @@ fn the_plan_of_resnet18() {
     assert_eq!(got.lines().count(), want.lines().count());
 }
 
-/// An operation of two dispatches, the second of which reads what the first leaves.
+/// An operation of two dispatches; the second reads the scratch memory of the first.
 #[derive(Debug)]
 struct TwoPasses;
 
@@ -583,14 +583,14 @@ fn scratch_lives_for_its_step() {
         let of = |alive| plan.values.iter().filter(here).filter(move |v| v.alive == alive).collect::<Vec<_>>();
         assert!(matches!(of((i, i))[..], [PlannedValue { bytes: 100, .. }]), "step {i}: {:?}\n{plan}", plan.values);
     }
-    // Two values between three steps, and what the steps leave themselves: alive at once are 100 and two values.
+    // Two values lie between three steps, and each step has scratch memory: 100 bytes and two values are alive at once.
     assert_eq!(plan.values.len(), 2 + 3);
     for (i, a) in plan.values.iter().enumerate() {
         assert!(plan.values[..i].iter().all(|b| apart(a, b)), "{:?}\n{plan}", plan.values);
     }
 }
 
-/// Between convolutions a group of whole texels, or of one channel, is normalised where the image lies.
+/// Between convolutions, groups of whole texels or of one channel are normalised channels last.
 #[test]
 fn group_and_instance_norm_stay_channels_last() {
     let weight = |out: usize| Constant::new("w", [out, 8, 3, 3], vec![0.1; out * 72]);
@@ -608,10 +608,10 @@ fn group_and_instance_norm_stay_channels_last() {
     }
 }
 
-/// An operation of an elementwise shader in several variants, some of which aren't alike.
+/// An operation of an elementwise shader in several variants. Some variants differ in priority, layout or kind.
 #[derive(Debug)]
 struct Ways {
-    /// What its `Params` hold.
+    /// The content of the shader's `Params`.
     param: u32,
 }
 
@@ -653,7 +653,7 @@ fn ways(params: &[u32], width: usize) -> Graph {
     graph
 }
 
-/// The shader that serves each step.
+/// Returns each step's chosen shader.
 fn taken(plan: &Plan) -> Vec<String> {
     plan.steps.iter().map(|step| step.dispatches[0].0.shader.to_string()).collect()
 }
@@ -665,7 +665,7 @@ fn a_choice_counts_among_kernels_that_could_serve_alike() {
     assert_eq!((taken(&plain), plain.tuned()), (vec!["ways WAY=0".to_owned(); 2], 0));
     let variants: Vec<&Variants> = plain.steps.iter().filter_map(|step| step.variants.as_ref()).collect();
     for variants in &variants {
-        // Neither of another priority, nor of another layout, nor a view.
+        // Variants of another priority, of another layout, and views are left out.
         assert_eq!(
             (&variants.kernels[..], variants.taken),
             (&["WAY=0", "WAY=2", "WAY=3"].map(|way| format!("ways {way}"))[..], 0)
@@ -679,19 +679,19 @@ fn a_choice_counts_among_kernels_that_could_serve_alike() {
     let first = &variants[0].problem;
     let tuned = with(first, "ways WAY=3");
     assert_eq!((taken(&tuned), tuned.tuned()), (vec!["ways WAY=3".to_owned(), "ways WAY=0".to_owned()], 1));
-    // The same problem still, whatever serves it.
+    // The problem stays the same, whichever variant serves it.
     assert_eq!(tuned.steps[0].variants.as_ref().map(|variants| (&variants.problem, variants.taken)), Some((first, 2)));
     let lines = |plan: &Plan| plan.to_string().lines().map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(lines(&tuned).iter().filter(|line| line.ends_with(" | tuned")).count(), 1, "{tuned}");
     assert_eq!(lines(&tuned)[2], lines(&plain)[2]);
-    // What isn't among them, and what is of another problem, is passed over.
+    // Unknown kernels, and choices for another problem, are ignored.
     for (problem, kernel) in
         [(first.as_str(), "ways WAY=9"), (first, "ways WAY=1"), (first, ""), (first, "ways"), ("ways", "ways WAY=3")]
     {
         let same = with(problem, kernel);
         assert_eq!((lines(&same), same.tuned()), (lines(&plain), 0), "{problem}: {kernel}");
     }
-    // As many problems as there are, not as many steps.
+    // The count is that of problems, not of steps.
     let graph = ways(&[5, 5], 3);
     let mut choices = Choices::new();
     choices.set(first, "ways WAY=2");
@@ -707,7 +707,7 @@ fn a_kernel_is_known_by_its_shaders() {
         Kernel { priority: 0, reads: Vec::new(), writes: Vec::new(), dispatches }.identity()
     };
     assert_eq!((of(&[7]), of(&[])), ("ways WAY=7".to_owned(), String::new()));
-    // Weights may be split over as many dispatches as the device's bindings want.
+    // Weights may be split over as many dispatches as the device's bindings require.
     assert_eq!((of(&[1, 1, 1]), of(&[1, 2, 2, 1])), (of(&[1]), "ways WAY=1 + ways WAY=2 + ways WAY=1".to_owned()));
 }
 
@@ -718,19 +718,19 @@ fn a_problem_has_a_name_of_its_own_and_keeps_it() {
         plan.steps.iter().filter_map(|step| Some(step.variants.as_ref()?.problem.clone())).collect()
     };
     let caps = Caps::portable();
-    // In every process, of every version: files hold these names.
+    // The names are the same in every process and version: files hold them.
     assert_eq!(problems(&ways(&[5], 3), 2, &caps), ["ways [2, 3] -> [2, 3] 1662e0adb3306477"]);
     let different =
         [problems(&ways(&[5, 6], 3), 1, &caps), problems(&ways(&[5], 4), 1, &caps), problems(&ways(&[5], 3), 2, &caps)]
             .concat();
     assert_eq!(different.iter().collect::<BTreeSet<_>>().len(), 4, "{different:?}");
-    // One name, one problem: in all networks.
+    // In all networks, a name stands for one problem.
     let mut known: HashMap<String, String> = HashMap::new();
     each_plan(|which, plan| {
         for step in &plan.steps {
             let Some(variants) = &step.variants else { continue };
             let of = |(dispatch, _): &(Dispatch, _)| {
-                // Where the output lies makes no other problem.
+                // Overwriting an operand makes no other problem.
                 let shader = dispatch.shader.to_string().replace(" in place", "");
                 format!("{shader} {:?} {:?}", dispatch.params, dispatch.workgroups)
             };

@@ -1,5 +1,5 @@
-//! Faults that Vulkan's validation must see before its silence says anything: `scripts/test-drivers.sh` runs this under it. No test of
-//! `cargo test`.
+//! Faults that Vulkan's validation must report before its silence means anything: `scripts/test-drivers.sh` runs this
+//! under it. This is no test of `cargo test`.
 
 use pollster::block_on;
 use shadernet::wgpu;
@@ -25,14 +25,14 @@ fn main() {
     }
     queue.submit([encoder.finish()]);
     device.poll(wgpu::PollType::wait_indefinitely()).expect("the device isn't lost");
-    // Validation says what it has found from a thread of its own, which doesn't outlive `main`.
+    // Validation reports from its own thread, which doesn't outlive `main`.
     std::thread::sleep(std::time::Duration::from_secs(1));
 }
 
-/// Writes the element behind a buffer's last, by a shader without guards.
+/// Writes the element after a buffer's last one, by a shader without guards.
 fn write_outside(device: &wgpu::Device, buffer: &wgpu::Buffer, encoder: &mut wgpu::CommandEncoder) {
     let module = wgpu::ShaderModuleDescriptor { label: None, source: wgpu::ShaderSource::Wgsl(OUTSIDE.into()) };
-    // SAFETY: it is not sound: that is the fault that is to be seen. The drivers of the test drop such a write.
+    // SAFETY: unsound on purpose: this write is the fault under test. The test's drivers drop such a write.
     let module = unsafe { device.create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) };
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: None,
@@ -51,10 +51,10 @@ fn write_outside(device: &wgpu::Device, buffer: &wgpu::Buffer, encoder: &mut wgp
     pass.dispatch_workgroups(1, 1, 1);
 }
 
-/// Clears a buffer twice with nothing between that orders the two.
+/// Clears a buffer twice, without a barrier between the two.
 fn write_twice(buffer: &wgpu::Buffer, encoder: &mut wgpu::CommandEncoder) {
-    // SAFETY: the buffer is as large, alive until the device has done this, and in the state of a copy's target; that the writes
-    // aren't ordered is the fault that is to be seen, and they write the same.
+    // SAFETY: the buffer is large enough, lives until the device is done, and is in the state of a copy's target. The
+    // unordered writes are the fault under test; both write the same bytes.
     unsafe {
         let buffer = buffer.as_hal::<Vulkan>().expect("Vulkan");
         encoder.as_hal_mut::<Vulkan, _, _>(|encoder| {

@@ -1,10 +1,10 @@
-//! The self-test can fail: a wrong kernel is found, and named. That it passes is what `tests/ops` and the command's tests see.
+//! Failures of the self-test: wrong kernels are found and named. `tests/ops` and the command's tests see it pass.
 
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
 use shadernet::selftest::{Options, Suite, TABLES, Table, Tolerance, cases, reference, run, tiers};
 use shadernet::{ContextOptions, ErrorKind, Io, Op, Shape};
 
-/// Takes numbers below 0 for 0, it says; its kernel does that to NaN too.
+/// An operation that claims to replace numbers below 0 by 0; its kernel also replaces NaN.
 #[derive(Debug)]
 struct Positive;
 
@@ -20,7 +20,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     y[id.x] = select(max(x[id.x], 0.0), 0.0, nan);
 }";
 
-/// Doubles, it says; its kernel triples.
+/// An operation that claims to double; its kernel triples.
 #[derive(Debug)]
 struct Double;
 
@@ -34,7 +34,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     if id.x < params.count { y[id.x] = 3.0 * x[id.x]; }
 }";
 
-/// The kernel that computes an element from one by that shader.
+/// Returns the kernel that computes each element from one element by this shader.
 fn elementwise(io: &Io, name: &'static str, shader: &'static str) -> Vec<Kernel> {
     let count = io.inputs[0].elements();
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
@@ -70,7 +70,7 @@ impl Op for Positive {
     }
 }
 
-/// What it does to numbers and infinities is right; each of three NaNs, at either end and between, is missed.
+/// The kernel is right for numbers and infinities, and wrong for each of three NaNs: at either end and between.
 #[test]
 fn a_kernel_that_drops_nan_is_found() {
     let tiers = tiers(&ContextOptions::from_env()).unwrap_or_else(|error| panic!("it needs a GPU adapter: {error}"));
@@ -112,13 +112,13 @@ fn a_wrong_kernel_is_reported_by_name() {
     assert!(text.contains(place) && text.contains("; 15 such elements"), "{text}");
 }
 
-/// Each of this crate's operations, with kernels that lose their last workgroup.
+/// Every table fails if its operation's kernels lose their last workgroup.
 #[test]
 fn every_table_notices() {
     for table in TABLES {
         let options = Options::new().device(ContextOptions::from_env().plain()).op(table.op);
         let report = run(&options.sabotage(table.op), |_| {}).unwrap_or_else(|error| panic!("{error}"));
-        // A view and an update of a state have no kernel of their own that a table could take alone.
+        // A view and an update of a state have no kernel of their own that a table could run alone.
         let computes = !["reshape", "append"].contains(&table.op);
         assert_eq!(report.passed(), !computes, "{report}");
         let verdict = report.to_string().lines().last().unwrap_or_default().to_owned();
@@ -146,7 +146,7 @@ fn quick_is_a_part() {
     assert_eq!(cases(Options::new().quick()), cases(Options::new()).div_ceil(4));
 }
 
-/// By debug builds this says nothing: there all shaders have guards.
+/// Debug builds prove nothing here: all their shaders have guards.
 #[test]
 fn guards_change_no_bit_of_what_the_kernels_compute() {
     let report = run(&Options::new().device(ContextOptions::from_env()).quick().guarded(), |_| ());

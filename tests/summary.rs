@@ -1,4 +1,4 @@
-//! What networks cost, without a GPU: the lecture's figures, torchvision's parameters, formulas for the rest.
+//! The costs of networks, without a GPU: the lecture's figures, torchvision's parameters, formulas for the rest.
 
 use shadernet::measure::{Layer, Summary};
 use shadernet::models::{Decoder, all, find, m5, m5_small};
@@ -34,8 +34,8 @@ fn the_first_alexnet() {
     let peak = summary.layers.iter().position(|layer| layer.activations_read_and_written == summary.activations_peak);
     assert_eq!((peak, 3 * 224 * 224 + 96 * 55 * 55), (Some(0), 440_928));
 
-    // Beside the MACs: a bias and a ReLU an output but for the last layer's bias alone, two norms over 5 channels, three poolings
-    // over 3x3 pixels.
+    // Beside the MACs, each output takes a bias and a ReLU (the last layer's a bias alone). There are two norms over 5
+    // channels, and three poolings over 3x3 pixels.
     let outputs = [290_400, 186_624, 64_896, 64_896, 43_264, 4096, 4096, 1000u64];
     let pooled = [96 * 27 * 27, 256 * 13 * 13, 256 * 6 * 6u64];
     let other = 2 * outputs.iter().sum::<u64>() - 1000 + 9 * (outputs[0] + outputs[1]) + 8 * pooled.iter().sum::<u64>();
@@ -50,7 +50,7 @@ fn the_first_alexnet() {
     assert_eq!((flatten.bytes, flatten.intensity()), (0, None));
 }
 
-/// The weights of a convolution.
+/// Returns the number of weights of a convolution.
 fn conv(out: u64, inputs: u64, kernel: u64) -> u64 {
     out * inputs * kernel * kernel
 }
@@ -78,14 +78,14 @@ fn parameters_of_all_networks() {
         ("mobilenet_v3_small", 2_542_856),
         ("mobilenet_v3_large", 5_483_032),
         ("vit_b_16", 86_567_656),
-        // Of its `VisionTransformer` of these sizes.
+        // Counted from torchvision's `VisionTransformer` of these sizes.
         ("vit_ti_16", 5_717_416),
     ];
-    // torchvision lacks these; what their papers and training scripts say, layer by layer.
+    // torchvision lacks these networks; the counts follow their papers and training scripts, layer by layer.
     let upscale = conv(12, 3, 5) + conv(32, 3, 5) + 2 * conv(32, 32, 3) + conv(12, 32, 3) + (32 + 32 + 32 + 12);
     let biases = 96 + 256 + 384 + 384 + 256 + 4096 + 4096 + 1000;
     let widths = [32, 64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024];
-    // A stem; a depthwise kernel of 9, a pointwise one, a norm after each; a linear layer.
+    // A stem; per block a depthwise kernel of 9 and a pointwise one, each with a norm; a linear layer.
     let blocks = widths.windows(2).map(|pair| 9 * pair[0] + 2 * pair[0] + pair[0] * pair[1] + 2 * pair[1]).sum::<u64>();
     let mobilenet = conv(32, 3, 3) + 2 * 32 + blocks + 1024 * 1000 + 1000;
     let others = [
@@ -105,7 +105,7 @@ fn parameters_of_all_networks() {
     assert_eq!(wanted.len(), all().len());
 }
 
-/// The names of its weights, but for running statistics, in the file that the crate ships.
+/// Counts the parameters in the crate's own file, without running statistics.
 fn digits() -> u64 {
     let file = safetensors::SafeTensors::deserialize(include_bytes!("../assets/digits/digits.safetensors"));
     let file = file.expect("the file is whole");
@@ -127,7 +127,7 @@ fn parameters_of_networks_of_sound() {
         graph.output("y", y);
         let summary = of(&graph);
         assert_eq!(summary.parameters, formula(channels));
-        // Along one axis; the mean of all samples comes before the last layer.
+        // The receptive field has one axis; the mean of all samples precedes the last layer.
         let first = summary.layers[0].receptive_field.as_ref().expect("it sees samples");
         assert_eq!(first.to_string(), if channels[0] == 128 { "80 /4 @0" } else { "80 /16 @0" });
     }
@@ -147,12 +147,12 @@ fn parameters_of_a_decoder() {
         rope_theta: 1e4,
         tie_word_embeddings: tied,
     };
-    // Queries and outputs, keys and values of half as many heads, three layers of the MLP, two norms; a norm at the end.
+    // Queries and outputs, keys and values of half as many heads, an MLP of three layers, two norms; a last norm.
     let blocks = 4 * (2 * 128 * 128 + 2 * 128 * 64 + 3 * 128 * 344 + 2 * 128) + 128;
     for tied in [true, false] {
         let graph = decoder(tied).full(&Weights::seeded(0), 16).expect("seeded weights fit");
         let summary = of(&graph);
-        // The embedding that is the output layer's weight too is one.
+        // An embedding tied to the output layer counts once.
         assert_eq!(summary.parameters, blocks + 65 * 128 * if tied { 1 } else { 2 });
         assert!(summary.layers.iter().all(|layer| layer.receptive_field.is_none()), "tokens are no pixels");
     }
@@ -169,7 +169,7 @@ fn mobilenet_against_resnet() {
     assert!(7 * mobilenet.parameters < resnet.parameters && 12 * mobilenet.macs < resnet.macs);
     assert!(mobilenet.activations_total < resnet.activations_total);
     assert!(resnet.activations_peak < mobilenet.activations_peak);
-    // 96 expanded channels of 112x112, which a depthwise convolution makes 56x56; 256 channels of 56x56, which become 128.
+    // 96 expanded channels of 112x112, shrunk by a depthwise convolution to 56x56; 256 channels of 56x56, then 128.
     assert_eq!(mobilenet.activations_peak, 96 * (112 * 112 + 56 * 56));
     assert_eq!(resnet.activations_peak, (256 + 128) * 56 * 56);
 }
@@ -184,7 +184,7 @@ fn bytes_and_joules() {
     );
     assert_eq!(summary.parameter_bytes(), bytes[0]);
     assert_eq!(Summary { parameters: 3, ..summary.clone() }.model_bytes(4), 2, "a half byte takes a whole one");
-    // 4.6 pJ a multiply-accumulate, 0.9 anything else, 640 four bytes.
+    // 4.6 pJ per multiply-accumulate, 0.9 pJ per other operation, 640 pJ per four bytes.
     let one = Summary { macs: 1_000_000, other: 1_000_000, bytes: 4_000_000, ..summary };
     near(one.energy_estimate().arithmetic, 5.5e-6);
     near(one.energy_estimate().memory, 640e-6);
@@ -213,18 +213,18 @@ fn which_values_are_parameters() {
     let parameters: Vec<u64> = summary.layers.iter().map(|layer| layer.cost.parameters).collect();
     assert_eq!(parameters, [3, 0, 8, 3, 0], "once, by the first who reads it");
     assert_eq!(summary.parameters, 14);
-    // It is an input already, and moves once.
+    // The constant is an input already, and moves once.
     assert_eq!(summary.layers[0].bytes, 4 * 9);
 }
 
-/// What is fused costs what it did, but for batch norm, which is no more than a bias.
+/// Fused operations cost as much as separate ones, except for batch norm, which becomes a bias at most.
 #[test]
 fn fusion_keeps_arithmetic() {
     for name in ["alexnet", "upscale", "vit_b_16", "mobilenet_v3_small", "resnet18", "vgg11_bn"] {
         let graph =
             find(name).and_then(|network| network.graph(&Weights::seeded(0), None)).expect("seeded weights fit");
         let (before, after) = (of(&graph), of(&graph.fused()));
-        // A scale and a shift an element were there, a bias is left; where the convolution had one, not even that.
+        // A scale and a shift per element become a bias; a convolution with a bias absorbs even that.
         let norms = before.layers.iter().filter(|layer| layer.op == "batch_norm");
         let elements: u64 = norms.map(|layer| layer.output_shape.elements() as u64).sum();
         let saved = if name == "vgg11_bn" { 2 * elements } else { elements };
@@ -241,7 +241,7 @@ fn a_batch_multiplies_all_but_parameters() {
     assert_eq!([one.macs, one.other, one.flops].map(|count| 3 * count), [three.macs, three.other, three.flops]);
     let parameters = 4 * one.parameters;
     assert_eq!(3 * (one.bytes - parameters), three.bytes - parameters);
-    // More than can be counted is as much as can be counted.
+    // A count beyond the largest number saturates.
     let mut graph = Graph::new();
     let tokens = graph.typed_input("tokens", DType::I32, [BATCH, 1 << 40]);
     let y = graph.cast(tokens, DType::F32).and_then(|x| graph.activation(x, Activation::GeluTanh));

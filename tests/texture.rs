@@ -1,5 +1,5 @@
-//! Textures in and out of networks, beside plain loops in f64 and PyTorch: on a device that promises what every WebGPU device does and
-//! no more.
+//! Textures as inputs and outputs of networks, against plain loops in f64 and PyTorch, on a device that promises no
+//! more than every WebGPU device does.
 
 use half::f16;
 use pollster::block_on;
@@ -16,13 +16,13 @@ fn context() -> Context {
     context.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
 }
 
-/// With the kernels that suit the device best.
+/// Opens a context with the kernels that suit the device best.
 fn fastest() -> Context {
     let context = block_on(Context::with(&ContextOptions::from_env()));
     context.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
 }
 
-/// One test at a time: llvmpipe uses all processors for each anyway.
+/// Runs one test at a time: llvmpipe uses all processors for each anyway.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -30,7 +30,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 type Rgba = [f64; 4];
 
-/// A picture that is different everywhere.
+/// Builds a picture with no two equal pixels.
 fn picture([w, h]: [usize; 2]) -> Vec<Rgba> {
     let pixel = |i: usize| [7, 11, 13, 17].map(|k| ((i * i * k + 31 * i + k) % 256) as f64 / 255.0);
     (0..w * h).map(pixel).collect()
@@ -50,7 +50,7 @@ fn on_rgb(f: impl Fn(f64) -> f64, [r, g, b, a]: Rgba) -> Rgba {
     [f(r), f(g), f(b), a]
 }
 
-/// How a format stores a pixel.
+/// Encodes a pixel in a format.
 fn bytes(format: Format, pixel: Rgba) -> Vec<u8> {
     let unorm = |v: f64| (v * 255.0).round() as u8;
     let [r, g, b, a] = pixel;
@@ -65,7 +65,7 @@ fn bytes(format: Format, pixel: Rgba) -> Vec<u8> {
     }
 }
 
-/// The numbers that are stored.
+/// Decodes a pixel of a format.
 fn stored(format: Format, bytes: &[u8]) -> Rgba {
     let unorm = |i: usize| f64::from(bytes[i]) / 255.0;
     let float = |i: usize| f64::from(f32::from_le_bytes(bytes[4 * i..4 * i + 4].try_into().expect("four bytes")));
@@ -81,7 +81,7 @@ fn stored(format: Format, bytes: &[u8]) -> Rgba {
     }
 }
 
-/// How exact devices are that decode sRGB themselves: half a step of eight bits, of the encoded number, is Direct3D's rule.
+/// The tolerance for devices that decode sRGB themselves: Direct3D allows half an 8-bit step of the encoded number.
 const DECODED: f64 = 1.0 / 255.0;
 
 fn is_float(format: Format) -> bool {
@@ -123,14 +123,14 @@ fn fill(context: &Context, texture: &wgpu::Texture, mip: u32, layer: u32, [w, h]
     context.queue().write_texture(place, &bytes, layout, size);
 }
 
-/// A texture that holds a picture.
+/// Creates a texture that holds a picture.
 fn filled(context: &Context, size: [usize; 2], format: Format, usage: Usage, pixels: &[Rgba]) -> wgpu::Texture {
     let texture = blank(context, size, format, usage | Usage::COPY_DST);
     fill(context, &texture, 0, 0, size, pixels);
     texture
 }
 
-/// Submits what is recorded and returns a buffer's bytes.
+/// Submits the recorded commands and returns a buffer's bytes.
 fn submit(context: &Context, mut encoder: wgpu::CommandEncoder, buffer: &wgpu::Buffer) -> Vec<u8> {
     let descriptor = wgpu::BufferDescriptor {
         label: None,
@@ -150,7 +150,7 @@ fn encoder(context: &Context) -> wgpu::CommandEncoder {
     context.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
 }
 
-/// The numbers in a texture, after what was recorded.
+/// Returns the numbers in a texture, after the recorded commands.
 fn contents(context: &Context, mut encoder: wgpu::CommandEncoder, texture: &wgpu::Texture) -> Vec<Rgba> {
     let (w, h) = (texture.width() as usize, texture.height() as usize);
     let texel = texture.format().block_copy_size(None).expect("a color") as usize;
@@ -166,7 +166,7 @@ fn contents(context: &Context, mut encoder: wgpu::CommandEncoder, texture: &wgpu
     texels.map(|bytes| stored(texture.format(), bytes)).collect()
 }
 
-/// What an input's buffer holds after these have been written.
+/// Returns the content of an input's buffer after these sources have been written.
 fn sampled(context: &Context, input: &TextureInput, sources: &[Source]) -> Vec<f64> {
     let mut encoder = encoder(context);
     for source in sources {
@@ -176,7 +176,7 @@ fn sampled(context: &Context, input: &TextureInput, sources: &[Source]) -> Vec<f
     bytemuck::pod_collect_to_vec::<u8, f32>(&bytes).into_iter().map(f64::from).collect()
 }
 
-/// What a texture holds after an output of these values was drawn into it.
+/// Returns a texture's numbers after an output of these values was drawn into it.
 fn drawn(
     context: &Context,
     output: &TextureOutput,
@@ -194,14 +194,14 @@ fn port(shape: impl Into<Vec<usize>>) -> Port {
     Port { name: "image".into(), shape: shape.into().into(), dtype: DType::F32, range: None }
 }
 
-/// PyTorch's `interpolate(mode="bilinear", align_corners=False)`.
+/// Computes PyTorch's `interpolate(mode="bilinear", align_corners=False)`.
 fn resized(pixels: &[Rgba], [w, h]: [usize; 2], [to_w, to_h]: [usize; 2]) -> Vec<Rgba> {
     let around = |at: usize, size: usize, to: usize| {
         let place = ((at as f64 + 0.5) * size as f64 / to as f64 - 0.5).max(0.0);
         let first = (place as usize).min(size - 1);
         (first, (first + 1).min(size - 1), place - first as f64)
     };
-    // What counts nothing isn't there, infinite as it may be.
+    // A pixel of weight 0 is left out, even an infinite one.
     let one = |a: f64, b: f64, beyond: f64| if beyond == 0.0 { a } else { a * (1.0 - beyond) + b * beyond };
     let mix = |a: Rgba, b: Rgba, beyond: f64| [0, 1, 2, 3].map(|i| one(a[i], b[i], beyond));
     let pixel = |i: usize| {
@@ -217,7 +217,7 @@ fn cut(pixels: &[Rgba], w: usize, [x, y, width, height]: [usize; 4]) -> Vec<Rgba
     (0..width * height).map(|i| pixels[(y + i / width) * w + x + i % width]).collect()
 }
 
-/// How far two numbers lie apart. Infinities and NaN are near to themselves alone.
+/// Returns the distance of two numbers. Infinities and NaN are near to themselves alone.
 fn off(got: f64, wanted: f64) -> f64 {
     match (got - wanted).abs() {
         _ if got == wanted || (got.is_nan() && wanted.is_nan()) => 0.0,
@@ -243,8 +243,8 @@ fn close_pixels(what: &str, got: &[Rgba], wanted: &[Rgba], tolerance: f64) {
     }
 }
 
-/// Of `x = [((i * i * 7 + 3 * i) % 23) / 16 for i in range(20)]` as 4 x 5, height first: what `torch.nn.functional.interpolate` gives
-/// (PyTorch 2.9) with `mode="bilinear"`, and with `mode="nearest-exact"`.
+/// Results of `torch.nn.functional.interpolate` (PyTorch 2.9) with `mode="bilinear"`, then with `mode="nearest-exact"`,
+/// for `x = [((i * i * 7 + 3 * i) % 23) / 16 for i in range(20)]` as 4 x 5, height first.
 const GOLDENS: [([usize; 2], &[f64], &[f64]); 4] = [
     (
         [3, 7],
@@ -311,7 +311,7 @@ fn sizes_change_as_pytorch_has_it() {
     }
 }
 
-/// What isn't resized is exact: an infinity beside a pixel doesn't touch it.
+/// An image of the same size is exact: an infinity doesn't touch the pixels beside it.
 #[test]
 fn equal_sizes_are_exact() {
     let _alone = alone();
@@ -325,7 +325,7 @@ fn equal_sizes_are_exact() {
     let input = TextureInput::new(&context, &port, Format::R32Float, sampling).expect("it fits");
     let got = sampled(&context, &input, &[input.bind(&texture).expect("it serves")]);
     assert!(got.iter().zip(&values).all(|(got, &wanted)| *got == f64::from(wanted as f32)), "{got:?}");
-    // And back out of that very buffer.
+    // The output reads the same buffer again.
     let drawing = Drawing::image().channels(Channels::Red).raw().clamp(false);
     let back = blank(&context, [5, 3], Format::R32Float, usage);
     let output = TextureOutput::with_buffer(&context, &port, input.buffer(), Format::R32Float, usage, drawing);
@@ -336,17 +336,17 @@ fn equal_sizes_are_exact() {
     assert!(got.iter().zip(&values).all(|(got, &wanted)| got[0] == f64::from(wanted as f32)), "{got:?}");
 }
 
-/// What overflows, and what was never a number.
+/// An overflow of either sign, and a NaN.
 const BEYOND: [f64; 3] = [f64::INFINITY, f64::NEG_INFINITY, f64::NAN];
 
-/// A picture of 5 x 4, one channel of one pixel of which is beyond all numbers.
+/// Builds a picture of 5 x 4 with one value beyond all numbers, in one channel of one pixel.
 fn overflown(channel: usize, value: f64) -> Vec<Rgba> {
     let mut pixels = picture([5, 4]);
     pixels[7][channel] = value;
     pixels
 }
 
-/// Each channel is by itself: an infinity or a NaN in one says nothing of the others, nor of pixels that don't lie between.
+/// Channels are independent: an infinity or a NaN touches neither other channels nor pixels farther away.
 #[test]
 fn what_overflows_in_one_channel_stays_there_as_it_is_read() {
     let _alone = alone();
@@ -361,7 +361,7 @@ fn what_overflows_in_one_channel_stays_there_as_it_is_read() {
         (normalized, to_srgb, &[2, 1, 0]),
     ];
     for (sampling, curve, order) in cases {
-        // As large, twice and half as large: the weights are the same in f32 and f64.
+        // The sizes are equal, twice and half as large: their weights are the same in f32 and f64.
         let sizes = [([0, 0, 5, 4], [5, 4]), ([0, 0, 5, 4], [10, 8]), ([1, 0, 4, 4], [2, 2])];
         let odd = (0..4).flat_map(|channel| BEYOND.map(|value| (channel, value)));
         for ((rect, to @ [w, h]), (channel, value)) in
@@ -383,7 +383,7 @@ fn what_overflows_in_one_channel_stays_there_as_it_is_read() {
             close(&what, &sampled(&context, &input, &[source]), &wanted.collect::<Vec<_>>(), 5e-3);
         }
     }
-    // Luma mixes colors, and not alpha.
+    // Luma mixes colors, but not alpha.
     for (channel, value) in (0..4).flat_map(|channel| BEYOND.map(|value| (channel, value))) {
         let pixels = overflown(channel, value);
         let texture = filled(&context, [5, 4], Format::Rgba16Float, Usage::TEXTURE_BINDING, &pixels);
@@ -428,7 +428,7 @@ fn what_overflows_in_one_channel_stays_there_as_it_is_drawn() {
                 close_pixels(&what, &drawn(&context, &output, &values, &texture, &target), &wanted, 2e-3);
             }
         }
-        // The alpha that is kept, of a source as large and of one half as large.
+        // The kept alpha comes from a source of the same size, and from one half as large.
         let picture = picture([10, 8]);
         let source = filled(&context, [5, 4], format, Usage::TEXTURE_BINDING, &pixels);
         for size in [[5, 4], [10, 8]] {
@@ -446,8 +446,8 @@ fn what_overflows_in_one_channel_stays_there_as_it_is_drawn() {
     }
 }
 
-/// The ends of a ramp are for what lies beyond them, infinitely far or not; what is no number is no color. Of scores a NaN is the greatest,
-/// as `argmax` has it.
+/// A ramp's ends color everything beyond them, infinities too; NaN has no color. Among scores, NaN is the greatest, as
+/// in `argmax`.
 #[test]
 fn infinities_and_nan_have_their_colors() {
     let _alone = alone();
@@ -466,7 +466,7 @@ fn infinities_and_nan_have_their_colors() {
     let color = |i: usize| stops[i].map(f64::from);
     close_pixels("a ramp", &got, &[color(0), color(0), color(1), color(2), color(2), [f64::NAN; 4]], 1e-6);
 
-    // Three scores of five pixels.
+    // Five pixels have three scores each.
     let scores = [[1.0, inf, 2.0], [nan, 5.0, inf], [-inf, -inf, -inf], [0.0, nan, nan], [-inf, -1.0, -inf]];
     let values: Vec<f32> = (0..3).flat_map(|c| scores.map(|scores| scores[c])).collect();
     let got = show(3, [5, 1], Drawing::classes(PALETTE), &values);
@@ -489,7 +489,7 @@ fn every_format_is_read() {
     ] {
         let pixels = picture(size);
         let texture = filled(&context, size, format, Usage::TEXTURE_BINDING, &pixels);
-        // What a shader sees: sRGB formats are decoded.
+        // A shader reads decoded numbers from sRGB formats.
         let texels: Vec<Rgba> = pixels.iter().map(|&pixel| stored(format, &bytes(format, pixel))).collect();
         let linear = format.is_srgb() || is_float(format);
         let tolerance = if format.is_srgb() { DECODED } else { 1e-4 };
@@ -561,7 +561,7 @@ fn channels_come_in_order_and_normalized() {
     let normalized = |pixel: [f64; 3]| (0..3).map(|c| (pixel[c] - f64::from(mean[c])) / f64::from(std[c])).collect();
     let sampling = Sampling::new().mean(mean).std(std);
     case(3, sampling.clone(), &|[r, g, b, _]| normalized([r, g, b]));
-    // In the order of the network.
+    // The channels are in the network's order.
     case(3, sampling.channels(Channels::Bgr), &|[r, g, b, _]| normalized([b, g, r]));
     case(3, Sampling::new().mean([0.5]).std([0.5]), &|[r, g, b, _]| [r, g, b].map(|v| 2.0 * v - 1.0).to_vec());
     case(1, Sampling::new().mean([0.1307]).std([0.3081]), &|pixel| vec![(luma(pixel) - 0.1307) / 0.3081]);
@@ -595,7 +595,7 @@ fn textures_fill_a_batch_from_levels_and_layers() {
     close("a batch", &sampled(&context, &input, &sources), &wanted, 1e-5);
 }
 
-/// Textures that outputs are drawn to, and how exact they are.
+/// The textures that outputs are drawn to, and their tolerances.
 const TARGETS: [(Format, Usage, f64); 9] = [
     (Format::Rgba8Unorm, Usage::STORAGE_BINDING, 0.6 / 255.0),
     (Format::Rgba16Float, Usage::STORAGE_BINDING, 1e-3),
@@ -608,12 +608,12 @@ const TARGETS: [(Format, Usage, f64); 9] = [
     (Format::Rgba8Unorm, Usage::RENDER_ATTACHMENT.union(Usage::STORAGE_BINDING), 0.6 / 255.0),
 ];
 
-/// What is stored of a color in sRGB.
+/// Returns the stored form of an sRGB color.
 fn kept_as(format: Format, pixel: Rgba) -> Rgba {
     if is_float(format) { on_rgb(to_linear, pixel) } else { pixel }
 }
 
-/// Row-major values of an image whose channels are these of a picture's.
+/// Returns the row-major values of an image with these channels of a picture.
 fn planes(pixels: &[Rgba], channels: &[usize]) -> Vec<f32> {
     channels.iter().flat_map(|&c| pixels.iter().map(move |pixel| pixel[c] as f32)).collect()
 }
@@ -632,7 +632,7 @@ fn images_are_drawn_to_every_kind_of_texture() {
             let texture = filled(&context, to, format, usage, &vec![around; to_w * to_h]);
             let target = output.bind(Region::of(&texture).rect(rect.map(|v| v as u32))).expect("it serves");
             let got = drawn(&context, &output, &planes(&pixels, &[0, 1, 2]), &texture, &target);
-            // Outside of the rectangle everything stays.
+            // Pixels outside of the rectangle keep their values.
             let mut wanted: Vec<Rgba> = vec![stored(format, &bytes(format, around)); to_w * to_h];
             for (i, [r, g, b, _]) in resized(&pixels, size, [rect[2], rect[3]]).into_iter().enumerate() {
                 let at = (rect[1] + i / rect[2]) * to_w + rect[0] + i % rect[2];
@@ -665,7 +665,7 @@ fn images_of_a_batch_are_drawn_into_levels_and_layers() {
         for region in regions {
             output.encode(&mut encoder, &output.bind(region).expect("it serves")).expect("it bound it");
         }
-        // The small level as a texture of its own.
+        // The small mip level is copied to a texture of its own.
         let small = blank(&context, [6, 4], Format::Rgba8Unorm, Usage::COPY_SRC | Usage::COPY_DST);
         let from = wgpu::TexelCopyTextureInfo {
             mip_level: 1,
@@ -684,7 +684,7 @@ fn images_of_a_batch_are_drawn_into_levels_and_layers() {
     }
 }
 
-/// A host's device with this feature as far as its adapter has it, and with these limits.
+/// Opens a host's device with this feature, if the adapter has it, and with these limits.
 fn host(feature: wgpu::Features, limits: wgpu::Limits) -> Option<Context> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = block_on(wgpu::util::initialize_adapter_from_env_or_default(&instance, None)).expect("an adapter");
@@ -793,7 +793,7 @@ fn class(class: usize) -> Rgba {
 fn classes_are_drawn_by_their_scores() {
     let _alone = alone();
     let context = context();
-    // Five classes: the fourth and fifth look like the first and second. Two are equal: the first of them shows.
+    // Five classes: the fourth and fifth share the colors of the first and second. Of equal scores, the first shows.
     let scores = |at: usize| -> [f32; 5] { [3, 5, 7, 9, 11].map(|k| ((at * at * k + 5 * at) % 16) as f32) };
     let values: Vec<f32> = (0..5).flat_map(|c| (0..20).map(move |at| scores(at)[c])).collect();
     for filter in [Filter::Linear, Filter::Nearest] {
@@ -803,7 +803,7 @@ fn classes_are_drawn_by_their_scores() {
             let output = TextureOutput::new(&context, &port([1, 5, 4, 5]), format, usage, drawing).expect("it fits");
             let texture = blank(&context, [15, 12], format, usage);
             let got = drawn(&context, &output, &values, &texture, &output.bind(&texture).expect("it serves"));
-            // Scores are resized one by one, as the red of a picture.
+            // Each class's scores are resized separately, as the red of a picture.
             let resized_scores: Vec<Vec<f64>> = (0..5)
                 .map(|c| {
                     let plane: Vec<Rgba> = (0..20).map(|at| [scores(at)[c].into(), 0.0, 0.0, 0.0]).collect();
@@ -817,7 +817,7 @@ fn classes_are_drawn_by_their_scores() {
             for (i, got) in got.iter().enumerate() {
                 let score = |c: usize| resized_scores[c][i];
                 let best = (1..5).fold(0, |best, c| if score(c) > score(best) { c } else { best });
-                // Between two that are about equal, rounding decides.
+                // If two scores are about equal, rounding decides.
                 let close = (0..5).filter(|&c| score(best) - score(c) < 1e-5 && filter == Filter::Linear);
                 let may: Vec<Rgba> = close.chain([best]).map(class).collect();
                 let off = |wanted: &Rgba| (0..4).map(|c| (got[c] - wanted[c]).abs()).fold(0.0, f64::max);
@@ -843,7 +843,7 @@ fn numbers_of_classes_are_drawn_as_they_are() {
     close_pixels("twice as large", &got, &wanted, 0.0);
 }
 
-/// A network that ends in scores, and one that ends in the number of the greatest, look alike.
+/// A network that ends in scores and a network that ends in their argmax give the same picture.
 #[test]
 fn a_segmentation_is_drawn_from_scores_or_from_their_argmax() {
     let _alone = alone();
@@ -902,7 +902,7 @@ fn alpha_is_kept_or_left() {
         let texture = filled(&context, size, format, usage, &vec![[0.0, 0.0, 0.0, 0.4]; 24]);
         let drawing = Drawing::image().alpha(Alpha::Kept);
         let output = TextureOutput::new(&context, &port, format, usage, drawing).expect("it fits");
-        // From a part of the source as large as the target, and from all of it.
+        // The alpha comes from a part of the source as large as the target, and from the whole source.
         for (region, alpha) in [
             (Region::of(&source).rect([5, 6, 6, 4]), cut(&source_pixels, 12, [5, 6, 6, 4])),
             (Region::of(&source), resized(&source_pixels, [12, 10], size)),
@@ -923,7 +923,7 @@ fn alpha_is_kept_or_left() {
     }
 }
 
-/// A texture that can be seen with and without sRGB is bound as the format that was named.
+/// A texture with views with and without sRGB is bound as the named format.
 #[test]
 fn views_have_the_format_that_was_named() {
     let _alone = alone();
@@ -952,13 +952,13 @@ fn views_have_the_format_that_was_named() {
     let got = drawn(&context, &output, &planes(&pixels, &[0, 1, 2]), &to, &output.bind(&to).expect("it serves"));
     let wanted: Vec<Rgba> = pixels.iter().map(|&[r, g, b, _]| on_rgb(to_srgb, [r, g, b, 1.0])).collect();
     close_pixels("encoded as it is written", &got, &wanted, 1.1 / 255.0);
-    // Without that promise it can't be seen so.
+    // A texture without that view format can't be read as sRGB.
     let plain = blank(&context, size, Format::Rgba8Unorm, usage);
     let error = input.bind(&plain).map(drop).expect_err("it promises nothing");
     assert!(matches!(error.kind, ErrorKind::Device(_)), "{error}");
 }
 
-/// Doubles what it sees.
+/// Builds a session that doubles its input.
 fn doubling(context: &Context) -> shadernet::Session {
     let mut graph = Graph::new();
     let x = graph.input("image", [BATCH, 3, 4, 6]);
@@ -982,7 +982,7 @@ fn a_host_draws_what_a_network_computes_and_a_frame_creates_nothing() {
     };
     let output = make();
     let bound = session.bind(&[input.buffer()], &[output.buffer()]).expect("they serve");
-    // Two pictures and two targets in turn, as a swap chain has them.
+    // Two pictures and two targets alternate, as in a swap chain.
     let pictures = [picture(size), picture([6, 8])[24..].to_vec()];
     let from = pictures.each_ref().map(|p| filled(&context, size, Format::Rgba8Unorm, Usage::TEXTURE_BINDING, p));
     let to = [(); 2].map(|()| blank(&context, size, Format::Bgra8Unorm, usage));
@@ -1003,7 +1003,7 @@ fn a_host_draws_what_a_network_computes_and_a_frame_creates_nothing() {
         close_pixels(&format!("frame {frame}"), &contents(&context, encoder, &to[j]), &wanted, 0.6 / 255.0);
         assert_eq!(context.created(), created, "frame {frame}");
     }
-    // What is recorded runs when the host submits it, not before.
+    // Recorded commands run only when the host submits them.
     let mut recorded = encoder(&context);
     input.encode(&mut recorded, &sources[0]).expect("it bound it");
     session.encode(&mut recorded, &bound).expect("it bound them");
@@ -1012,7 +1012,7 @@ fn a_host_draws_what_a_network_computes_and_a_frame_creates_nothing() {
         pictures[1].iter().map(|&[r, g, b, _]| [r, g, b, 0.5].map(|v| (2.0 * v).min(1.0))).collect();
     close_pixels("not yet", &contents(&context, encoder(&context), &to[1]), &before, 0.6 / 255.0);
 
-    // Others of a kind share what was compiled: a buffer each, and for an output its colors and the texture that stands for none.
+    // Inputs and outputs of a kind share pipelines: each creates a buffer, an output also colors and a dummy texture.
     let created = context.created();
     TextureInput::new(&context, &session.inputs()[0], Format::Rgba16Float, Sampling::new().raw()).expect("it fits");
     assert_eq!(context.created() - created, 1);

@@ -1,4 +1,4 @@
-//! Which kernel serves, found by measuring, and what of it outlives a process.
+//! The tuner: kernels chosen by measuring, and the choices that outlive a process.
 
 use pollster::block_on;
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 use std::time::{Duration, Instant};
 
-/// Measuring disturbs measuring: one test at a time.
+/// Runs one test at a time: measurements disturb each other.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -27,18 +27,18 @@ fn context() -> Context {
     open(&ContextOptions::from_env())
 }
 
-/// A folder for one test.
+/// A temporary folder of a test.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Folder {
         let folder = Folder(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tune-{name}-{}", std::process::id())));
-        // Of an earlier process with this number, if there was one.
+        // An earlier process with the same number may have left a folder.
         let _none = std::fs::remove_dir_all(&folder.0);
         folder
     }
 
-    /// A context that uses it.
+    /// Opens a context that uses the folder.
     fn context(&self) -> Context {
         open(&ContextOptions::from_env().cache(&self.0))
     }
@@ -48,7 +48,7 @@ impl Folder {
         files.map(|file| file.expect("it can be listed").path()).collect()
     }
 
-    /// The one file whose name begins so.
+    /// Returns the only file whose name begins with `start`.
     fn file(&self, start: &str) -> PathBuf {
         let name = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start));
         let found: Vec<PathBuf> = self.files().into_iter().filter(name).collect();
@@ -59,12 +59,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is left is in the folder of what was built.
+        // A folder that can't be removed stays in the build's folder.
         let _left = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// Doubles each element after `rounds` rounds of work that no compiler can leave out, and adds the number whose bits `more` is.
+/// Doubles each element after `ROUNDS` rounds of work that no compiler removes, then adds the `f32` of bits `more`.
 const DOUBLE: &str = "
 override ROUNDS: u32 = 0;
 struct Params { size: u32, more: u32 }
@@ -80,7 +80,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     y[id.x] = 2.0 * value + select(0.0, 1.0, part > 2.0) + bitcast<f32>(params.more);
 }";
 
-/// One way to do so.
+/// A way to double, right or wrong.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Rounds(u32),
@@ -88,7 +88,7 @@ enum Way {
     Broken,
 }
 
-/// An operation with several ways to compute it, that it lists as its cost model has them.
+/// An operation with several kernels, in the order of its cost model.
 #[derive(Debug)]
 struct Double(Vec<Way>);
 
@@ -120,7 +120,7 @@ impl Op for Double {
 
 const SIZE: usize = 1 << 11;
 
-/// Twice the same problem, between operations that have no choice.
+/// Builds the same problem twice, between operations without a choice.
 fn doubles(ways: &[Way]) -> Graph {
     let mut graph = Graph::new();
     let x = graph.input("x", [BATCH, SIZE]);
@@ -138,7 +138,7 @@ fn tuned(context: &Context, graph: &Graph, batch: usize, budget: Duration) -> Tu
 
 const SLOW: Way = Way::Rounds(3000);
 const FAST: Way = Way::Rounds(3);
-/// Long enough for any of these.
+/// A budget that suffices for all of these kernels.
 const BUDGET: Duration = Duration::from_secs(60);
 
 #[test]
@@ -147,7 +147,7 @@ fn the_fastest_of_those_that_compute_the_same_is_chosen() {
     let context = context();
     let ways =
         [SLOW, Way::Plus(0.01), Way::Rounds(300), Way::Broken, Way::Plus(f32::NAN), FAST, Way::Plus(f32::INFINITY)];
-    // Those that add something have one name, and what has the name of another is no further candidate.
+    // The wrong kernels share a name, and a kernel with another's name is no further candidate.
     for (wrong, why) in [(1, "instead of"), (4, "NaN instead of"), (6, "inf instead of")] {
         let kept = |i: usize| !matches!(ways[i], Way::Plus(_)) || i == wrong;
         let ways: Vec<Way> = (0..ways.len()).filter(|&i| kept(i)).map(|i| ways[i]).collect();
@@ -185,11 +185,11 @@ fn nothing_is_chosen_without_a_reason() {
     let _alone = alone();
     let context = context();
     let folder = Folder::new("reason");
-    // The first is the best, and what would be faster is wrong.
+    // The first kernel is the best right one; a faster one is wrong.
     let tuning = tuned(&context, &doubles(&[Way::Rounds(300), SLOW, Way::Plus(1.0)]), 1, BUDGET);
     assert_eq!((tuning.verdict.clone(), tuning.problems[0].best), (Verdict::AsItWas, 0), "{tuning:?}");
     assert!(tuning.choices().is_empty() && tuning.rounds >= 3);
-    // That is worth knowing.
+    // This result is worth keeping.
     assert!(tuning.keep(&context, &folder.0).expect("it can be written").is_some());
     assert_eq!(folder.context().choices().get(&tuning.problems[0].name), Some("double ROUNDS=300"));
 
@@ -198,7 +198,7 @@ fn nothing_is_chosen_without_a_reason() {
     assert_eq!(tuning.keep(&context, &folder.0).expect("there is nothing to write"), None);
 }
 
-/// It stops when the time is up, says so, and nothing is kept: a median of a round or two says nothing.
+/// The tuner stops when the time is up, says so, and keeps nothing: a median of a round or two says nothing.
 #[test]
 fn the_budget_bounds_the_whole() {
     let _alone = alone();
@@ -219,7 +219,7 @@ fn the_budget_bounds_the_whole() {
     assert!(folder.files().is_empty());
 }
 
-/// What is kept is used by contexts that are told where it is, and by no others; and only as long as it is of this device.
+/// Kept choices serve only contexts with that folder, and only on this device.
 #[test]
 fn what_was_chosen_is_kept_for_the_next_context() {
     let _alone = alone();
@@ -236,7 +236,7 @@ fn what_was_chosen_is_kept_for_the_next_context() {
         (1, 1, 0)
     );
     assert_eq!((context.choices().len(), session(&context, 1).plan().tuned()), (0, 0));
-    // Another problem joins it; what is of the same takes its place.
+    // Another problem joins the file; the same problem is replaced.
     let three = tuned(&context, &graph, 3, BUDGET);
     three.keep(&context, &folder.0).expect("it can be written");
     let known = folder.context();
@@ -252,7 +252,7 @@ fn what_was_chosen_is_kept_for_the_next_context() {
         (2, 0, 1)
     );
 
-    // The times of all are there to look at.
+    // The file holds the times of all kernels.
     one.keep(&context, &folder.0).expect("it can be written");
     let text = std::fs::read_to_string(&path).expect("it is text");
     let json: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
@@ -260,7 +260,7 @@ fn what_was_chosen_is_kept_for_the_next_context() {
     let ms = |kernel: &str| entry["ms"][kernel].as_f64().unwrap_or_else(|| panic!("{text}"));
     assert!(entry["kernel"] == "double ROUNDS=3" && ms("double ROUNDS=3") < ms("double ROUNDS=3000"), "{text}");
 
-    // A file that isn't whole, or another driver's, another adapter's or another version's, is as good as none.
+    // A damaged file, and a file of another driver, adapter or version, counts as none.
     let foreign = |what: &str| {
         let mut json = json.clone();
         json["origin"][what] = "another".into();
@@ -272,13 +272,13 @@ fn what_was_chosen_is_kept_for_the_next_context() {
         std::fs::write(&path, text).expect("it can be written");
         assert!(folder.context().choices().is_empty(), "{text}");
     }
-    // It is written anew.
+    // The file is written anew.
     three.keep(&context, &folder.0).expect("it can be written");
     assert_eq!(folder.context().choices().len(), 1);
     let json: serde_json::Value =
         serde_json::from_slice(&std::fs::read(&path).expect("it is there")).expect("it is JSON");
     assert_eq!(json["origin"]["adapter"], context.info().name);
-    // Names of kernels that don't exist are passed over, and a folder that can't be written to is an error.
+    // Unknown kernels' names are ignored; a folder that can't be written to is an error.
     std::fs::write(&path, text.replace("double ROUNDS=3\"", "double ROUNDS=4\"")).expect("it can be written");
     let known = folder.context();
     assert_eq!((known.choices().len(), session(&known, 1).plan().tuned()), (2, 0));
@@ -318,15 +318,15 @@ fn compiled_pipelines_are_kept_and_a_corrupt_file_is_not_believed() {
         std::fs::write(&path, corrupt).expect("it can be written");
         let context = folder.context();
         assert_eq!((context.loaded_pipelines(), run(&context)), (Some(0), expected.clone()));
-        // And written anew.
+        // The file is written anew.
         assert!(folder.context().loaded_pipelines().is_some_and(|bytes| bytes > 0));
     }
-    // Neither a folder that can't be made nor no folder at all is in the way.
+    // A folder that can't be created is no obstacle.
     let context = open(&ContextOptions::from_env().cache(path.join("no folder")));
     assert_eq!((context.loaded_pipelines(), run(&context)), (Some(0), expected));
 }
 
-/// Where its kernels were asked for.
+/// The threads that requested the operation's kernels.
 static THREADS: Mutex<Vec<ThreadId>> = Mutex::new(Vec::new());
 
 #[derive(Debug)]

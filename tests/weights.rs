@@ -1,10 +1,10 @@
-//! Weights from safetensors files: what is read, and what is said of a file that doesn't serve.
+//! Weights from safetensors files: the values read, and the errors for unusable files.
 
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use shadernet::{Error, ErrorKind, Weights};
 use std::path::{Path, PathBuf};
 
-/// A file in the folder for temporary ones, which goes with this.
+/// A file in the temporary folder; dropping this removes it.
 struct File(PathBuf);
 
 impl File {

@@ -18,7 +18,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 RUST = FOLDER / "cargo" / "release"
 PEERS = [*peers.PEERS, "burn", "wonnx"]
-# Drivers and libraries that keep what they compiled forget it.
+# Settings that turn off the caches of compiled code in drivers and libraries.
 COLD = {
     "MESA_SHADER_CACHE_DISABLE": "1",
     "__GL_SHADER_DISK_CACHE": "0",

@@ -198,7 +198,7 @@ def prepare(name, forms, batches):
     import torch
     from safetensors.torch import save_file
 
-    # The forms that peers read come from exporters that PyTorch is about to give up.
+    # PyTorch is about to drop the exporters of the forms that peers read.
     warnings.simplefilter("ignore")
     FOLDER.mkdir(parents=True, exist_ok=True)
     model = seeded(name)
@@ -251,7 +251,7 @@ def ncnn(name, model, x, batch):
         return
     path = FOLDER / f"{name}.pt"
     torch.jit.trace(model, x, check_trace=False).save(path)
-    # It says much, and writes where it stands. pnnx.convert() forgets about fp16=False.
+    # pnnx prints much and writes to the current folder. pnnx.convert() forgets about fp16=False.
     shape = f"inputshape=[{','.join(map(str, x.shape))}]{'i32' if is_decoder(name) else 'f32'}"
     subprocess.run([pnnx.EXEC_PATH, path.name, shape, "fp16=0"], cwd=FOLDER, capture_output=True)
 

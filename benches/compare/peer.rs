@@ -1,6 +1,6 @@
-//! What the Rust programs of the comparison share. They are asked `NETWORK WEIGHTS INPUT OUTPUT SECONDS`, write what the first
-//! frame gave to OUTPUT, and print JSON: the milliseconds of the first inference and of the frames after it, and the most memory
-//! that the process had.
+//! The common part of the comparison's Rust programs. They take `NETWORK WEIGHTS INPUT OUTPUT SECONDS`, write the first
+//! frame's output to OUTPUT, and print JSON: the milliseconds of the first inference and of the frames after it, and
+//! the process's peak memory.
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde_json::{Value, json};
@@ -10,12 +10,12 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Tokens of a decoder's prompt. One more follows it.
+/// The number of tokens in a decoder's prompt. One more token follows it.
 pub(crate) const PROMPT: usize = 128;
 
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// What is to be measured.
+/// A measurement to make.
 pub(crate) struct Task {
     pub(crate) network: String,
     pub(crate) weights: PathBuf,
@@ -24,7 +24,7 @@ pub(crate) struct Task {
     seconds: f64,
 }
 
-/// A shape and its numbers. Integers are few enough to be exact.
+/// A shape and its numbers. Integers are small enough to be exact.
 #[derive(Clone)]
 pub(crate) struct Array {
     pub(crate) shape: Vec<usize>,
@@ -32,7 +32,7 @@ pub(crate) struct Array {
 }
 
 impl Array {
-    /// Those tokens of each text.
+    /// Returns the tokens in `range` of each text.
     pub(crate) fn tokens(&self, range: Range<usize>) -> Vec<i32> {
         let texts = self.values.chunks_exact(self.shape[1]);
         texts.flat_map(|text| &text[range.clone()]).map(|&token| token as i32).collect()
@@ -50,7 +50,7 @@ impl Task {
         Ok(Task { network, weights, input, output, seconds: seconds.parse()? })
     }
 
-    /// Makes the network and times it. A frame goes from host memory to host memory, and so does the first.
+    /// Creates the network and times it. Every frame, also the first, goes from host memory to host memory.
     pub(crate) fn measure<Run: FnMut() -> Result<Vec<f32>>>(
         &self,
         make: impl FnOnce() -> Result<Run>,
@@ -80,7 +80,7 @@ fn ms(time: Duration) -> f64 {
     1e3 * time.as_secs_f64()
 }
 
-/// The arrays of a safetensors file.
+/// Returns the arrays of a safetensors file.
 pub(crate) fn read(path: &Path) -> Result<HashMap<String, Array>> {
     let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let file = SafeTensors::deserialize(&bytes)?;
@@ -102,7 +102,7 @@ fn write(path: &Path, values: &[f32]) -> Result<()> {
     Ok(std::fs::write(path, safetensors::serialize([("y", tensor)], None)?)?)
 }
 
-/// The most memory that this process had so far, where the system says it.
+/// Returns the peak memory of this process in MiB; `None` if the system doesn't report it.
 fn peak_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

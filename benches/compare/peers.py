@@ -14,7 +14,7 @@ from pathlib import Path
 from networks import FOLDER, load, ready, taken
 
 
-# The exit status of a peer that lacks something here, whatever it is asked.
+# The exit status of a peer that lacks something here, whatever the request.
 MISSING = 3
 
 

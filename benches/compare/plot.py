@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-# Of Okabe and Ito: told apart by all.
+# Okabe and Ito's colours, which colour-blind readers tell apart.
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"]
 
 

@@ -1,5 +1,5 @@
-//! shadernet, one of the programs that compare.py measures: see peer.rs. With `--profile` it says instead where a frame's time
-//! goes, for the decoder too, which `shadernet profile` doesn't know.
+//! shadernet, one of the programs that compare.py measures: see peer.rs. With `--profile` it prints a profile of a
+//! frame instead, for the decoder too, which `shadernet profile` doesn't know.
 
 mod peer;
 
@@ -9,7 +9,7 @@ use shadernet::measure::{Effort, Environment, Peaks, Profile};
 use shadernet::models::{Decoder, find};
 use shadernet::{Context, ContextOptions, Data, Model, Session, Weights};
 
-/// What networks.py builds.
+/// The decoder that networks.py builds.
 const DECODER: Decoder = Decoder {
     vocab_size: 512,
     hidden_size: 256,
@@ -24,7 +24,7 @@ const DECODER: Decoder = Decoder {
 };
 
 fn main() -> Result<()> {
-    // What `cargo bench` adds says nothing.
+    // `cargo bench` adds options, which are ignored.
     let (options, task): (Vec<String>, _) = std::env::args().skip(1).partition(|argument| argument.starts_with("--"));
     let task = Task::of(task.into_iter())?;
     if options.iter().any(|option| option == "--profile") {
@@ -44,7 +44,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A session for the task's batch, and its inputs.
+/// Returns the context, a session for the task's batch, and its inputs.
 fn open(task: &Task) -> Result<(Context, Session, Vec<Data>)> {
     let context = block_on(Context::with(&ContextOptions::from_env()))?;
     let weights = Weights::open(&task.weights)?;
@@ -67,7 +67,7 @@ fn open(task: &Task) -> Result<(Context, Session, Vec<Data>)> {
     Ok((context, session, inputs))
 }
 
-/// Some tokens of each text, and how many come before.
+/// Returns some tokens of each text, and the number of tokens before them.
 fn tokens(input: &Array, before: usize, count: usize) -> Vec<Data> {
     vec![Data::I32(input.tokens(before..before + count)), Data::I32(vec![before as i32; input.shape[0]])]
 }

@@ -6,23 +6,23 @@ use shadernet::texture::{Drawing, Region, Sampling, Source};
 use shadernet::{Bound, Result, Session, Slices, TextureInput, TextureOutput, wgpu};
 use std::time::Duration;
 
-/// A session for one size of the scene, with what binds it to textures.
+/// A session for one size of the scene, bound to its textures.
 pub(crate) struct Filter {
     session: Session,
     input: TextureInput,
     source: Source,
-    /// A picture is shown while the next one is computed, perhaps over several frames: hence two.
+    /// Two outputs: one picture is shown while the next one is computed, perhaps over several frames.
     outputs: [(TextureOutput, Bound); 2],
-    /// The one that is shown, once there is one.
+    /// The index of the output that is shown; `None` before the first picture.
     front: Option<usize>,
-    /// How long each step takes.
+    /// The time of each step.
     times: Vec<Duration>,
     slices: Slices,
-    /// Whether a picture is begun and not finished.
+    /// True while a picture is begun and not finished.
     pub(crate) midway: bool,
 }
 
-/// Dispatches longer than this are cut, so that a small budget can be kept.
+/// The longest dispatch. Longer ones are split, so that a small budget can be kept.
 const LONGEST: Duration = Duration::from_millis(2);
 
 impl Filter {
@@ -41,21 +41,21 @@ impl Filter {
         Ok(Filter { session, input, source, outputs, front: None, times, slices, midway: false })
     }
 
-    /// Reads another texture from the next picture on. It may have another size: it is resized.
+    /// Reads another texture from the next picture on. A texture of another size is resized.
     pub(crate) fn read(&mut self, from: &wgpu::Texture) -> Result<()> {
         self.source = self.input.bind(from)?;
         Ok(())
     }
 
-    /// Takes the times of the steps again.
+    /// Measures the times of the steps again.
     pub(crate) fn measure(&mut self) -> Result<()> {
         (self.times, self.slices) = measured(&self.session)?;
-        // What was begun is lost.
+        // The picture that was begun is lost.
         self.midway = false;
         Ok(())
     }
 
-    /// Records as much of a picture as the budget allows, all of it if that is zero; returns whether it is finished then.
+    /// Records as much of a picture as the budget allows, or all if that is zero. Returns true if it is finished.
     pub(crate) fn encode(&mut self, encoder: &mut wgpu::CommandEncoder, budget: Duration) -> Result<bool> {
         if !self.midway {
             self.input.encode(encoder, &self.source)?;
@@ -76,32 +76,32 @@ impl Filter {
         Ok(finished)
     }
 
-    /// Draws the last finished picture into a rectangle of a texture: that of a swap chain, straight away.
+    /// Draws the last finished picture into a rectangle of a texture, which may be the swap chain's own.
     pub(crate) fn draw(&self, encoder: &mut wgpu::CommandEncoder, to: &wgpu::Texture, size: [u32; 2]) -> Result<()> {
         let Some(front) = self.front else { return Ok(()) };
         let output = &self.outputs[front].0;
-        // Images of a swap chain are new textures in each frame; others would be bound once.
+        // A swap chain gives a new texture in each frame; any other texture would be bound once.
         let target = output.bind(Region::of(to).rect([0, 0, size[0], size[1]]))?;
         output.encode(encoder, &target)
     }
 
-    /// Whether there is a picture to draw.
+    /// Returns true if there is a picture to draw.
     pub(crate) fn is_ready(&self) -> bool {
         self.front.is_some()
     }
 
-    /// The sizes that it reads and writes, width first.
+    /// Returns the sizes of the input and the output, width first.
     pub(crate) fn sizes(&self) -> [[usize; 2]; 2] {
         [&self.session.inputs()[0], &self.session.outputs()[0]].map(|port| [port.shape[3], port.shape[2]])
     }
 
-    /// What each step computes, and how long that takes.
+    /// Returns the name and the time of each step.
     pub(crate) fn steps(&self) -> impl Iterator<Item = (&str, Duration)> {
         self.session.plan().steps.iter().map(|step| step.node.as_str()).zip(self.times.iter().copied())
     }
 }
 
-/// Waits for the device, a few frames long.
+/// Measures the steps and prepares slices. Waits for the device, a few frames long.
 fn measured(session: &Session) -> Result<(Vec<Duration>, Slices)> {
     let times = step_times(session, Effort::Frames(3))?;
     let slices = session.slices(&times, LONGEST)?;

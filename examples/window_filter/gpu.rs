@@ -1,4 +1,4 @@
-//! The application's device. shadernet gets it, and opens nothing itself.
+//! The application's device. shadernet borrows it, and opens nothing itself.
 
 use shadernet::{Context, wgpu};
 use std::error::Error;
@@ -9,12 +9,12 @@ pub(crate) struct Gpu {
     pub(crate) device: wgpu::Device,
     pub(crate) queue: wgpu::Queue,
     pub(crate) context: Context,
-    /// What the device has reported.
+    /// The first error that the device has reported.
     failure: Arc<Mutex<Option<String>>>,
 }
 
 impl Gpu {
-    /// On an adapter that can draw to the surface, if there is one.
+    /// Opens an adapter that can draw to the surface, if there is a surface.
     pub(crate) async fn new(
         instance: &wgpu::Instance,
         surface: Option<&wgpu::Surface<'_>>,
@@ -33,7 +33,7 @@ impl Gpu {
         };
         let (device, queue) = adapter.request_device(&descriptor).await?;
 
-        // An application that runs for hours outlives drivers: it says so and ends, it doesn't panic.
+        // An application that runs for hours outlives drivers: it reports the error and ends, it doesn't panic.
         let failure = Arc::new(Mutex::new(None));
         let note = |failure: &Arc<Mutex<Option<String>>>, message: String| {
             failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(message);
@@ -47,12 +47,12 @@ impl Gpu {
             }
         });
 
-        // Facts that WebGPU doesn't tell are found out by a small submission, so they have to be asked for.
+        // WebGPU doesn't report all facts about a device. `probed` finds the rest by a small submission.
         let context = Context::from_wgpu(&adapter, &device, &queue)?.probed().await?;
         Ok(Gpu { adapter, device, queue, context, failure })
     }
 
-    /// An error if the device has reported one.
+    /// Returns an error if the device has reported one.
     pub(crate) fn check(&self) -> Result<(), Box<dyn Error>> {
         let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         failure.map_or(Ok(()), |message| Err(message.into()))

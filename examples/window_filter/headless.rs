@@ -1,4 +1,4 @@
-//! The same frames without a window: the last of them in a file.
+//! Drawing without a window: the same frames, the last of them in a file.
 
 use super::gpu::Gpu;
 use super::show::Show;
@@ -7,7 +7,7 @@ use shadernet::wgpu;
 use std::error::Error;
 use std::path::Path;
 
-/// Seconds of the animation from a frame to the next.
+/// The seconds of the animation between two frames.
 const STEP: f32 = 1.0 / 30.0;
 
 pub(crate) fn draw(options: &Options, to: &Path) -> Result<(), Box<dyn Error>> {
@@ -64,7 +64,7 @@ fn read(gpu: &Gpu, texture: &wgpu::Texture) -> Result<Vec<u8>, Box<dyn Error>> {
         wgpu::TexelCopyBufferInfo { buffer: &download, layout },
         texture.size(),
     );
-    // If it fails, so does the range below.
+    // If the mapping fails, so does the range below.
     encoder.map_buffer_on_submit(&download, wgpu::MapMode::Read, .., |_| ());
     gpu.queue.submit([encoder.finish()]);
     gpu.device.poll(wgpu::PollType::wait_indefinitely())?;

@@ -1,15 +1,14 @@
 //! A network in an application that draws: `cargo run --release --example window_filter`
 //!
-//! The application has a window, a device and an animated scene, which it draws at half the window's size. In every frame the
-//! network doubles it, from the application's texture straight into the image of the swap chain; left of the line the same texture is
-//! stretched by a sampler. A panel shows what that costs, layer by layer, and has a slider for the part of a frame that the network
-//! may take: with little, its pictures come every few frames, and everything else goes on.
+//! The application has a window, a device and an animated scene, which it draws at half the window's size. In every
+//! frame the network doubles it, from the application's texture straight into the image of the swap chain; left of a
+//! line, a sampler stretches the same texture. A panel shows the cost, layer by layer, and has a slider for the
+//! network's time in a frame: with little time, a new picture comes every few frames, and everything else goes on.
+//! The window may be resized, minimized and closed at any time; a network for another size is created in the
+//! background. If the device is lost, the application ends with a message.
 //!
-//! The window may be resized, minimized and closed at any time; a network for another size is made in the background. A device that
-//! is lost ends it with a message.
-//!
-//! `--headless FILE.png` draws the same frames without a window and keeps the last. `--frames N`, `--size WIDTHxHEIGHT`,
-//! `--budget MS`, `--line 0..1` and `--no-panel` say what to draw.
+//! `--headless FILE.png` draws the same frames without a window and saves the last.
+//! `--frames N`, `--size WIDTHxHEIGHT`, `--budget MS`, `--line 0..1` and `--no-panel` set what to draw.
 
 mod filter;
 mod gpu;
@@ -44,7 +43,7 @@ struct Options {
     frames: u32,
     /// Width and height in pixels.
     size: [u32; 2],
-    /// Milliseconds.
+    /// The network's time in a frame, in milliseconds; 0 for no limit.
     budget: f32,
     line: f32,
     panel: bool,

@@ -1,4 +1,4 @@
-//! The panel beside the picture: what a frame costs, layer by layer.
+//! The panel beside the picture: the cost of a frame, layer by layer.
 
 use super::scene::pass;
 use egui::{Align2, Color32, FontId, Rect, Sense, Slider, vec2};
@@ -6,31 +6,31 @@ use egui_wgpu::{Renderer, RendererOptions, ScreenDescriptor};
 use shadernet::wgpu;
 use std::time::Duration;
 
-/// What it shows.
+/// The figures that the panel shows.
 pub(crate) struct Figures<'a> {
     pub(crate) adapter: &'a str,
-    /// From a frame to the next; zero before there are two.
+    /// The time between two frames; zero before the second.
     pub(crate) frame: Duration,
-    /// From the recording of a picture's first dispatch until the device has computed the last one.
+    /// The time from the recording of a picture's first dispatch until the device has computed the last one.
     pub(crate) latency: Duration,
-    /// How many frames the last picture took.
+    /// The number of frames that the last picture took.
     pub(crate) frames: u32,
-    /// Width and height, from which to which.
+    /// The sizes of the network's input and output, width first.
     pub(crate) sizes: Option<[[usize; 2]; 2]>,
     pub(crate) steps: Vec<(&'a str, Duration)>,
-    /// What went wrong, or what is being done.
+    /// A message: an error, or work in progress.
     pub(crate) message: Option<&'a str>,
 }
 
 pub(crate) struct Panel {
     pub(crate) context: egui::Context,
     pub(crate) shown: bool,
-    /// The part of a frame, in milliseconds, that the network may take; 0 for as much as it wants.
+    /// The network's time in a frame, in milliseconds; 0 for no limit.
     pub(crate) budget: f32,
     renderer: Renderer,
 }
 
-/// Points.
+/// The panel's width in points.
 const WIDTH: f32 = 250.0;
 
 impl Panel {
@@ -39,13 +39,13 @@ impl Panel {
         Panel { context: egui::Context::default(), shown: true, budget: 0.0, renderer }
     }
 
-    /// The pixels that it takes from a window, none if that is too narrow.
+    /// Returns the pixels that the panel takes from a window; 0 if it is hidden or the window is too narrow.
     pub(crate) fn width(&self, window: u32) -> u32 {
         let width = (WIDTH * self.context.pixels_per_point()).ceil() as u32;
         if self.shown && window >= 2 * width { width } else { 0 }
     }
 
-    /// Lays it out for what was typed and clicked.
+    /// Lays out the panel and handles its input.
     pub(crate) fn run(&mut self, input: egui::RawInput, visible: bool, figures: &Figures) -> egui::FullOutput {
         let budget = &mut self.budget;
         self.context.run_ui(input, |ui| {
@@ -57,7 +57,7 @@ impl Panel {
         })
     }
 
-    /// Draws it over what is there.
+    /// Draws the panel over the view.
     pub(crate) fn encode(
         &mut self,
         device: &wgpu::Device,
@@ -72,7 +72,7 @@ impl Panel {
         for (id, deltas) in &output.textures_delta.set {
             deltas.iter().for_each(|delta| self.renderer.update_texture(device, queue, *id, delta));
         }
-        // It has no paint callbacks, which alone give command buffers.
+        // Only paint callbacks give command buffers, and the panel has none.
         self.renderer.update_buffers(device, queue, encoder, &shapes, &screen);
         self.renderer.render(&mut pass(encoder, view, wgpu::LoadOp::Load), &shapes, &screen);
         output.textures_delta.free.iter().for_each(|id| self.renderer.free_texture(id));

@@ -1,4 +1,4 @@
-//! What the application draws without a network.
+//! The application's own drawing, without a network.
 
 use shadernet::wgpu;
 
@@ -13,7 +13,7 @@ pub(crate) struct Scene {
     sized: Option<Sized>,
 }
 
-/// What depends on its size.
+/// The resources that depend on the scene's size.
 struct Sized {
     texture: wgpu::Texture,
     view: wgpu::TextureView,
@@ -21,11 +21,11 @@ struct Sized {
     stretched: wgpu::BindGroup,
 }
 
-/// Not an sRGB format: shaders see what an image file would hold, and so does the network.
+/// The scene's format. It isn't sRGB: shaders see the numbers of an image file, and so does the network.
 pub(crate) const FORMAT: wgpu::TextureFormat = wgpu::TextureFormat::Rgba8Unorm;
 
 impl Scene {
-    /// `target` is the format of what it is stretched to.
+    /// Creates the scene. `target` is the format of the texture that it is stretched to.
     pub(crate) fn new(device: &wgpu::Device, queue: &wgpu::Queue, target: wgpu::TextureFormat) -> Scene {
         let module = device.create_shader_module(wgpu::include_wgsl!("scene.wgsl"));
         let pipeline = |entry: &str, format: wgpu::TextureFormat| {
@@ -71,7 +71,7 @@ impl Scene {
         }
     }
 
-    /// Its texture at this size, and whether that is a new one.
+    /// Returns the scene's texture at this size, and true if the texture is new.
     pub(crate) fn texture(&mut self, [width, height]: [u32; 2]) -> (&wgpu::Texture, bool) {
         let same =
             self.sized.as_ref().is_some_and(|sized| (sized.texture.width(), sized.texture.height()) == (width, height));
@@ -105,7 +105,7 @@ impl Scene {
         Sized { texture, view, scene, stretched }
     }
 
-    /// What this frame shows: the time of the animation, and so many columns of the picture stretched, a line at their end.
+    /// Sets the time of the animation, and the columns of the picture that are stretched. A line marks their end.
     pub(crate) fn update(&self, seconds: f32, picture: u32, columns: u32) {
         let Some(Sized { texture, .. }) = &self.sized else { return };
         let aspect = texture.width() as f32 / texture.height() as f32;
@@ -122,7 +122,7 @@ impl Scene {
         pass.draw(0..3, 0..1);
     }
 
-    /// Stretches it to a picture as a sampler does, but draws only so many columns of that.
+    /// Stretches the scene to a picture by a sampler, but draws only the first `columns` columns.
     pub(crate) fn stretch(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -140,7 +140,7 @@ impl Scene {
     }
 }
 
-/// A render pass over a view.
+/// Begins a render pass over a view.
 pub(crate) fn pass(
     encoder: &mut wgpu::CommandEncoder,
     view: &wgpu::TextureView,

@@ -1,10 +1,10 @@
-// What the application draws: an animated scene, and a texture stretched beside the network's picture.
+// The application's drawing: an animated scene, and a texture stretched beside the network's picture.
 
 struct Params {
     seconds: f32,
-    // Width of the scene over its height.
+    // The width of the scene over its height.
     aspect: f32,
-    // The pixel at which a line begins, right of which the network's picture is seen.
+    // The pixel at which the line begins. The network's picture is right of it.
     line: f32,
 }
 
@@ -67,7 +67,7 @@ fn color(p: vec2f) -> vec3f {
     return color;
 }
 
-// Each pixel is the mean of 4x4 places in it, as a camera's is.
+// Each pixel is the mean of 4x4 points in it, as a camera's is.
 @fragment
 fn scene(corner: Corner) -> @location(0) vec4f {
     let right = dpdx(corner.uv);

@@ -1,4 +1,4 @@
-//! A frame, wherever it goes: to a window or to a file.
+//! The drawing of a frame, to a window or to a file.
 
 use super::filter::Filter;
 use super::gpu::Gpu;
@@ -16,29 +16,29 @@ use std::time::{Duration, Instant};
 pub(crate) struct Show {
     pub(crate) gpu: Gpu,
     pub(crate) panel: Panel,
-    /// Where the network's part of the picture begins: 0.5 for the middle.
+    /// The start of the network's part of the picture: 0.5 for the middle.
     pub(crate) line: f32,
     format: wgpu::TextureFormat,
     scene: Scene,
     weights: Weights,
-    /// Sessions of any size share its weights on the device.
+    /// The model. Sessions of all sizes share its weights on the device.
     model: Option<Model>,
     filter: Option<Filter>,
-    /// A session in the making, for this size.
+    /// The session that is being created, with its size.
     coming: Option<([u32; 2], LocalBoxFuture<'static, Result<Session>>)>,
-    /// Why there is none for this size.
+    /// The size for which there is no session, with the reason.
     refused: Option<([u32; 2], String)>,
     clock: Clock,
-    /// When the picture was begun that is being computed, and in how many frames so far.
+    /// The start of the picture that is being computed, and the number of its frames so far.
     begun: (Instant, u32),
-    /// How many frames the last picture took.
+    /// The number of frames that the last picture took.
     pub(crate) frames: u32,
     last: Option<Instant>,
     frame: Duration,
 }
 
 impl Show {
-    /// `format` is that of the textures to draw to.
+    /// Creates a show. `format` is the format of the textures to draw to.
     pub(crate) fn new(gpu: Gpu, format: wgpu::TextureFormat) -> Result<Show> {
         let now = Instant::now();
         Ok(Show {
@@ -60,14 +60,14 @@ impl Show {
         })
     }
 
-    /// The part of a window that shows the picture, and the size of the scene: half of that.
+    /// Returns the size of the picture in a window, and the size of the scene: half of that.
     fn sizes(&self, window: [u32; 2]) -> ([u32; 2], [u32; 2]) {
         let picture = [window[0] - self.panel.width(window[0]), window[1]];
         (picture, picture.map(|size| size.div_ceil(2)))
     }
 
-    /// Sees to it that scene and network fit the window. A network for another size is made in the background; until it is there
-    /// the old one serves, whose pictures are stretched.
+    /// Fits the scene and the network to the window. A network for another size is created in the background; until
+    /// then the old one runs, and its pictures are stretched.
     fn fit(&mut self, window: [u32; 2]) -> Result<()> {
         let (_, size) = self.sizes(window);
         self.refused.take_if(|(of, _)| *of != size);
@@ -80,7 +80,7 @@ impl Show {
             match made.and_then(|session| Filter::new(session, self.scene.texture(size).0, self.format)) {
                 Ok(filter) => {
                     self.filter = Some(filter);
-                    // The frames so far weren't like those to come, and it has taken times just now.
+                    // Earlier frames had another network, and measuring this one took time: the mean starts again.
                     (self.last, self.frame) = (None, Duration::ZERO);
                 }
                 Err(error) => self.refused = Some((of, error.to_string())),
@@ -100,7 +100,7 @@ impl Show {
         Ok(())
     }
 
-    /// Waits for the network that fits the window, as no window does.
+    /// Waits for the network that fits the window. A real window never waits.
     pub(crate) fn wait(&mut self, window: [u32; 2]) -> Result<(), Box<dyn Error>> {
         self.fit(window)?;
         if let Some((of, coming)) = self.coming.take() {
@@ -111,13 +111,13 @@ impl Show {
         self.refused.as_ref().map_or(Ok(()), |(_, error)| Err(error.clone().into()))
     }
 
-    /// Takes the times of the network's steps again.
+    /// Measures the times of the network's steps again.
     pub(crate) fn measure(&mut self) -> Result<()> {
         (self.last, self.frame) = (None, Duration::ZERO);
         self.filter.as_mut().map_or(Ok(()), Filter::measure)
     }
 
-    /// Draws a frame to a texture and submits it: `seconds` is the time of the animation, `input` what the panel is to know.
+    /// Draws a frame to a texture and submits it. `seconds` is the time of the animation, `input` the panel's events.
     pub(crate) fn frame(
         &mut self,
         target: &wgpu::Texture,
@@ -125,7 +125,7 @@ impl Show {
         input: egui::RawInput,
     ) -> Result<egui::PlatformOutput, Box<dyn Error>> {
         self.gpu.check()?;
-        // What the device has said comes first: other errors follow from it.
+        // The device's own error comes first: other errors follow from it.
         self.submit(target, seconds, input).or_else(|error| self.gpu.check().and(Err(error.into())))
     }
 
@@ -150,7 +150,7 @@ impl Show {
             finished = filter.encode(&mut encoder, Duration::from_secs_f32(budget))?;
             filter.draw(&mut encoder, target, picture)?;
         }
-        // Until there is a network, all of the picture is stretched.
+        // Until there is a network, the whole picture is stretched.
         let line = if self.filter.is_some() { self.line } else { 1.0 };
         let columns = (line * picture[0] as f32).round() as u32;
         self.scene.update(seconds, picture[0], columns);
@@ -165,7 +165,7 @@ impl Show {
     }
 
     fn lay_out(&mut self, input: egui::RawInput, visible: bool) -> egui::FullOutput {
-        // A mean over about ten frames.
+        // The frame's time is a mean over about ten frames.
         let now = Instant::now();
         let passed = self.last.replace(now).map_or(Duration::ZERO, |last| now - last);
         self.frame = if self.frame.is_zero() { passed } else { self.frame.mul_f32(0.9) + passed.mul_f32(0.1) };
@@ -186,7 +186,7 @@ impl Show {
         self.panel.run(input, visible, &figures)
     }
 
-    /// How long the last picture of the network took, once there is one.
+    /// Returns the time of the network's last picture; zero if there is none.
     pub(crate) fn latency(&self) -> Duration {
         self.clock.latency()
     }
@@ -194,12 +194,12 @@ impl Show {
 
 impl Drop for Show {
     fn drop(&mut self) {
-        // A session in the making is to be finished before the process ends.
+        // A session must be finished before the process ends.
         let _unused = self.coming.take().map(|(_, coming)| pollster::block_on(coming));
     }
 }
 
-/// Waits for pictures on a thread of its own, so that no frame does.
+/// A clock that waits for pictures on a thread of its own, so that no frame waits.
 struct Clock {
     pictures: Option<mpsc::Sender<(Instant, wgpu::SubmissionIndex)>>,
     thread: Option<JoinHandle<()>>,
@@ -233,7 +233,7 @@ impl Clock {
 }
 
 impl Drop for Clock {
-    /// The thread may hold the last reference to the device, and a driver that is unloaded while `main` ends crashes the process.
+    /// Joins the thread, which may hold the device: a driver that is unloaded while `main` ends crashes the process.
     fn drop(&mut self) {
         self.pictures = None;
         let _panicked = self.thread.take().map(JoinHandle::join);

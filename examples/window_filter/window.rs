@@ -1,4 +1,4 @@
-//! The window: its events, its swap chain, and what becomes of both.
+//! The window, its events and its swap chain.
 
 use super::Options;
 use super::gpu::Gpu;
@@ -14,9 +14,9 @@ use winit::event_loop::{ActiveEventLoop, EventLoop, OwnedDisplayHandle};
 use winit::keyboard::{Key, NamedKey};
 use winit::window::{Window, WindowId};
 
-/// Opens it and returns when it has been closed.
+/// Opens the window and returns when it has been closed.
 pub(crate) fn open(options: Options) -> Result<(), Box<dyn Error>> {
-    // winit panics where a library for keyboards is missing.
+    // winit panics if a keyboard library is missing.
     let events = std::panic::catch_unwind(EventLoop::new)
         .map_err(|panic| panic.downcast::<String>().map_or_else(|_| "winit panicked".into(), |message| *message))
         .and_then(|events| events.map_err(|error| error.to_string()))
@@ -33,7 +33,7 @@ struct App {
     outcome: Result<(), Box<dyn Error>>,
 }
 
-/// What there is while the window is open.
+/// The state of an open window.
 struct Open {
     window: Arc<Window>,
     instance: wgpu::Instance,
@@ -75,7 +75,7 @@ impl ApplicationHandler for App {
     }
 
     fn about_to_wait(&mut self, _: &ActiveEventLoop) {
-        // A minimized window has no pixels: the next event is that it has some again.
+        // A minimized window has no pixels. An event comes when it has some again.
         if let Some(open) = self.open.as_ref().filter(|open| open.config.width > 0 && open.config.height > 0) {
             open.window.request_redraw();
         }
@@ -86,7 +86,7 @@ impl App {
     fn end(&mut self, events: &ActiveEventLoop, outcome: Result<(), Box<dyn Error>>) {
         let open = self.open.take();
         if outcome.is_err() {
-            // The process ends. To drop the swap chain of a lost device may be a panic in wgpu.
+            // The process ends anyway, and wgpu may panic when the swap chain of a lost device is dropped.
             std::mem::forget(open);
         }
         self.outcome = outcome;
@@ -106,7 +106,7 @@ impl Open {
         let surface = instance.create_surface(window.clone())?;
         let gpu = pollster::block_on(Gpu::new(&instance, Some(&surface)))?;
 
-        // Numbers as in image files, which the network knows, egui wants, and the scene is drawn in.
+        // The network, egui and the scene all use the numbers of an image file: not sRGB, if possible.
         let formats = surface.get_capabilities(&gpu.adapter).formats;
         let eight = |format: &wgpu::TextureFormat| {
             matches!(format.remove_srgb_suffix(), wgpu::TextureFormat::Bgra8Unorm | wgpu::TextureFormat::Rgba8Unorm)
@@ -159,14 +159,14 @@ impl Open {
                 return self.show.gpu.check();
             }
             Current::Lost => {
-                // With the device, or by itself.
+                // The surface is lost with the device, or by itself.
                 self.show.gpu.check()?;
                 self.surface = self.instance.create_surface(self.window.clone())?;
                 self.configure();
                 return Ok(());
             }
             Current::Timeout | Current::Occluded | Current::Validation => {
-                // Nobody sees it. It is asked again, but not at once.
+                // Nobody sees the frame. The next attempt comes after a pause.
                 std::thread::sleep(Duration::from_millis(50));
                 return self.show.gpu.check();
             }

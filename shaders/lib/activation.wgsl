@@ -1,4 +1,4 @@
-// The end of every kernel that can end a fused step: the activation, applied to four values. NaN stays NaN.
+// The activation of four values: the end of every kernel that can end a fused step. NaN stays NaN.
 //
 // code: 0 clamp to [lo, hi] (none, ReLU, ReLU6, clamp) · 1 leaky ReLU, slope alpha · 2 sigmoid · 3 tanh · 4 SiLU
 //       5 Hardswish · 6 GELU (erf) · 7 GELU (tanh) · 8 ELU, alpha · 9 SELU · 10 CELU, alpha · 11 hard sigmoid · 12 Mish
@@ -33,8 +33,8 @@ fn sigmoid(x: vec4<f32>) -> vec4<f32> {
     return select(e, vec4<f32>(1.0), x >= vec4<f32>()) / (1.0 + e);
 }
 
-// tanh(10) is 1 in f32; some devices overflow for large arguments, or subtract 1 from exp(2x), which cancels near 0: there, Taylor's
-// polynomial, whose relative error is at most 1e-7 up to 0.3.
+// Returns tanh(x). Beyond 10, where it is 1 in f32, some devices overflow. Some subtract 1 from exp(2x), which cancels
+// near 0: below 0.3 Taylor's polynomial has a relative error of at most 1e-7.
 fn tanh_bounded(x: vec4<f32>) -> vec4<f32> {
     let q = x * x;
     let near = x * (1.0 + q * (-1.0 / 3.0 + q * (2.0 / 15.0 + q * (-17.0 / 315.0 + q * 62.0 / 2835.0))));
@@ -42,7 +42,7 @@ fn tanh_bounded(x: vec4<f32>) -> vec4<f32> {
     return select(far, near, abs(x) < vec4<f32>(0.3));
 }
 
-// Abramowitz and Stegun, formula 7.1.26: absolute error at most 1.5e-7.
+// Returns erf(x) by Abramowitz and Stegun's formula 7.1.26: the absolute error is at most 1.5e-7.
 fn erf(x: vec4<f32>) -> vec4<f32> {
     let t = 1.0 / (1.0 + 0.3275911 * abs(x));
     let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
@@ -53,7 +53,7 @@ fn elu(x: vec4<f32>, alpha: f32, rate: f32) -> vec4<f32> {
     return select(alpha * expm1(rate * min(x, vec4<f32>())), x, x >= vec4<f32>());
 }
 
-// exp(x) - 1 cancels near 0: there, Taylor's polynomial, whose relative error is at most 3e-7 down to x = -0.5.
+// Returns exp(x) - 1. It cancels near 0: down to -0.5 Taylor's polynomial has a relative error of at most 3e-7.
 fn expm1(x: vec4<f32>) -> vec4<f32> {
     let p = 1.0 / 24.0 + x * (1.0 / 120.0 + x * (1.0 / 720.0 + x / 5040.0));
     let near = x * (1.0 + x * (1.0 / 2.0 + x * (1.0 / 6.0 + x * p)));
@@ -64,7 +64,7 @@ fn softplus(x: vec4<f32>) -> vec4<f32> {
     return max(x, vec4<f32>()) + log1p(exp_minus_abs(x));
 }
 
-// tanh(log(1 + e)) is (e² + 2e) / (e² + 2e + 2) for e = exp(x): for positive x, both divided by e².
+// Returns x tanh(log(1 + e)), e = exp(x): tanh is (e² + 2e) / (e² + 2e + 2), for x >= 0 with both divided by e².
 fn mish(x: vec4<f32>) -> vec4<f32> {
     let e = exp_minus_abs(x);
     let positive = x >= vec4<f32>();
@@ -72,14 +72,14 @@ fn mish(x: vec4<f32>) -> vec4<f32> {
     return x * p / (p + select(vec4<f32>(2.0), 2.0 * e * e, positive));
 }
 
-// exp(-|x|), which never overflows. Beyond 87, where some devices give NaN, it is less than the smallest normal f32: 0, so that
-// its product with an infinity is NaN, as in PyTorch.
+// Returns exp(-|x|), which never overflows. Beyond 87 it is less than the smallest normal f32, and some devices give
+// NaN: it is 0, so that its product with an infinity is NaN, as in PyTorch.
 fn exp_minus_abs(x: vec4<f32>) -> vec4<f32> {
     return select(exp(-min(abs(x), vec4<f32>(87.0))), vec4<f32>(), abs(x) > vec4<f32>(87.0));
 }
 
-// log(1 + x) = 2 artanh(x / (x + 2)) for x in [0, 1]: relative error at most 2e-8 and roundings, where log itself would lose
-// a small x in the 1.
+// Returns log(1 + x) for x in [0, 1] as 2 artanh(x / (x + 2)), with a relative error of at most 2e-8 and roundings. In
+// log(1 + x) itself the 1 absorbs a small x.
 fn log1p(x: vec4<f32>) -> vec4<f32> {
     let s = x / (x + 2.0);
     let q = s * s;

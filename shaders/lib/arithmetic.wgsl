@@ -1,7 +1,7 @@
 // Arithmetic on two operands, four elements at once.
 //
-// kind: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum, 6 power, 7 the remainder with b's sign,
-// 8 with a's. `src/ops/binary.rs` chooses.
+// kind: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum, 6 power, 7 the remainder with b's sign, 8 the
+// remainder with a's sign. `src/ops/binary.rs` chooses.
 
 fn combine(kind: u32, a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     switch kind {
@@ -17,20 +17,20 @@ fn combine(kind: u32, a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     }
 }
 
-// As IEEE 754 defines it, also of zeros, infinities and NaN: WGSL's pow is for positive numbers only. Squares, which everybody
-// takes, are exact.
+// Returns a^b as IEEE 754 defines it, also for zeros, infinities and NaN: WGSL's pow is for positive numbers only.
+// Squares, the most common powers, are exact.
 fn power(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     let one = vec4<f32>(1.0);
     let infinity = vec4<u32>(0x7f800000u);
     let bits = bitcast<vec4<u32>>(a);
     let size = abs(a);
-    // What lies at an end of the positive numbers stays there or goes to the other end; an infinite power goes to one.
+    // The powers of 0 and infinity, and those with an infinite exponent, are 0, infinity or 1.
     let from_end = (size == vec4<f32>()) | (bitcast<vec4<u32>>(size) == infinity);
     let at_end = from_end | (bitcast<vec4<u32>>(abs(b)) == infinity);
     let up = (size > one) == (b > vec4<f32>());
     let end = select(bitcast<vec4<f32>>(select(vec4<u32>(), infinity, up)), one, size == one);
     let positive = select(pow(size, b), end, at_end);
-    // Not a number, of bits that no compiler can fold.
+    // NaN, from bits that no compiler can fold.
     let nothing = bitcast<vec4<f32>>(bits | vec4<u32>(0x7fc00000u));
     let whole = floor(b) == b;
     let odd = whole & (floor(0.5 * b) * 2.0 != b);
@@ -52,8 +52,8 @@ fn remainders(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     return all;
 }
 
-// Long division of the mantissas, seven bits a step: exact however large the quotient, which a - b trunc(a / b) is not. A number is
-// its mantissa times 2 to its exponent; that of a subnormal one is as if it were 1.
+// Returns the remainder by long division of the mantissas, seven bits a step: exact for any quotient, unlike a - b
+// trunc(a / b). A number is its mantissa times 2 to its exponent; a subnormal's exponent counts as 1.
 fn remainder(a: u32, b: u32) -> f32 {
     let size_a = a & 0x7fffffffu;
     let size_b = b & 0x7fffffffu;
@@ -69,7 +69,7 @@ fn remainder(a: u32, b: u32) -> f32 {
         left -= step;
     }
     let up = min(countLeadingZeros(rest) - 8u, exponent - 1u);
-    // The bit that a normal mantissa begins with adds 1 to the exponent.
+    // The leading bit of a normal mantissa adds 1 to the exponent.
     let bits = select(((exponent - 1u - up) << 23u) + (rest << up), 0u, rest == 0u);
     return bitcast<f32>(bits | (a & 0x80000000u));
 }

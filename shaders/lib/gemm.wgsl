@@ -1,20 +1,20 @@
-// What the kernels of the implicit GEMM share: parameters, where the operands lie.
+// The parameters and the operands' addresses that the kernels of the implicit GEMM share.
 
 struct Params {
     pixels: u32, out_w: u32, out_hw: u32, out_c: u32,
     in_h: u32, in_w: u32, in_c: u32, in4: u32,
     stride_y: u32, stride_x: u32, pad_top: i32, pad_left: i32,
     dilation_y: u32, dilation_x: u32, kernel_w: u32, taps: u32,
-    // Texels of k: under one tap, and of all.
+    // The texels of k under one tap, and in total.
     span4: u32, k4: u32, group_out: u32, group_in: u32,
-    // The texels of o that this dispatch computes. Rows of k of a second operand. Shares of k, and the texels of each.
+    // Texels of o that this dispatch computes. Rows of k of a second operand. Shares of k, and texels of each share.
     first4: u32, wide4: u32, w_rows: u32, splits: u32,
     share4: u32, lo: f32, hi: f32, alpha: f32,
-    // Batched product: sizes of the batch dimensions, and how many rows each operand moves along them.
+    // Batched product: the sizes of the batch dimensions, and each operand's strides along them, in rows.
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
 }
 
-// Texels of a pixel's output channels.
+// Returns the texels of a pixel's output channels.
 fn out4(params: Params) -> u32 {
     return (params.out_c + 3u) / 4u;
 }
@@ -23,7 +23,7 @@ fn matrices(params: Params) -> u32 {
     return params.batch.x * params.batch.y * params.batch.z * params.batch.w;
 }
 
-// The first rows of a matrix of x and of w.
+// Returns the first row of a matrix in x, and in w.
 fn first_rows(params: Params, matrix: u32) -> vec2<u32> {
     let yzw = vec3<u32>(params.batch.y * params.batch.z * params.batch.w, params.batch.z * params.batch.w, params.batch.w);
     let at = vec4<u32>(matrix / yzw, matrix) % params.batch;
@@ -32,7 +32,7 @@ fn first_rows(params: Params, matrix: u32) -> vec2<u32> {
     return vec2<u32>(x.x + x.y + x.z + x.w, w.x + w.y + w.z + w.w);
 }
 
-// Where the window of an output pixel begins; far outside for one that isn't there. `image`: the pixels before its image.
+// The start of an output pixel's window; far outside for a pixel beyond the last. `image`: the pixels before its image.
 struct Pixel { image: u32, y: i32, x: i32 }
 
 fn pixel(params: Params, p: u32) -> Pixel {
@@ -42,14 +42,14 @@ fn pixel(params: Params, p: u32) -> Pixel {
     return Pixel(p / params.out_hw * params.in_h * params.in_w, select(-0x40000000, y, p < params.pixels), x);
 }
 
-// The pixel that a tap (x, y) sees, counted from the first of all images: -1 outside.
+// Returns the pixel that a tap (x, y) sees, counted from the first of all images; -1 outside.
 fn seen(params: Params, start: Pixel, tap: vec2<u32>) -> i32 {
     let y = u32(start.y + i32(tap.y * params.dilation_y));
     let x = u32(start.x + i32(tap.x * params.dilation_x));
     return select(-1, i32(start.image + y * params.in_w + x), y < params.in_h && x < params.in_w);
 }
 
-// Where in an image in rows the elements k..k + 3 under a window lie, k counting [channel][tap]: -1 for what isn't there.
+// Returns the indices of elements k..k+3 under a window of an image in rows, k counting [channel][tap]. -1: outside.
 fn elements_at(params: Params, start: Pixel, k: u32) -> vec4<i32> {
     let ks = k + vec4<u32>(0u, 1u, 2u, 3u);
     let tap = ks % params.taps;
@@ -60,7 +60,7 @@ fn elements_at(params: Params, start: Pixel, k: u32) -> vec4<i32> {
     return select(vec4<i32>(-1), vec4<i32>(at), inside & (ks < vec4<u32>(params.in_c * params.taps)));
 }
 
-// The sums of 4 pixels x 4 channels, with one k more.
+// Returns the sums of 4 pixels x 4 channels, plus the products of one more k.
 fn add(sum: mat4x4<f32>, x: vec4<f32>, w: vec4<f32>) -> mat4x4<f32> {
     return mat4x4<f32>(sum[0] + x.x * w, sum[1] + x.y * w, sum[2] + x.z * w, sum[3] + x.w * w);
 }

@@ -1,17 +1,17 @@
-// Index arithmetic, and what belongs to it.
+// Index arithmetic.
 
-// The number of a workgroup in a dispatch that `Dispatch::new` has folded into two dimensions.
+// Returns the number of a workgroup in a dispatch that `Dispatch::new` has folded into two dimensions.
 fn linear(group: vec3<u32>, groups: vec3<u32>) -> u32 { return group.y * groups.x + group.x; }
 
-// a / b through the reciprocal: llvmpipe has no vector instruction for integer division. Exact for
-// a < 2^24, and up to 2^31 where the quotient is below 2^22.
+// Returns a / b, through the reciprocal: llvmpipe has no vector instruction for integer division. Exact for a < 2^24,
+// and for a < 2^31 if the quotient is below 2^22.
 fn divide(a: u32, b: u32) -> u32 {
     let guess = u32(f32(a) * (1.0 / f32(b)));
     let rest = i32(a) - i32(guess * b);
     return guess + select(0u, 1u, rest >= i32(b)) - select(0u, 1u, rest < 0);
 }
 
-// A texel of channels without what a kernel has in the place of those that aren't there: the next one multiplies it by 0, which
+// Returns a texel of channels with zeros for the channels beyond the last. The next kernel multiplies those by 0, which
 // doesn't help against NaN and infinities.
 fn clip_channels(value: vec4<f32>, texel: u32, channels: u32) -> vec4<f32> {
     return select(vec4<f32>(), value, vec4<u32>(4u * texel) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(channels));

@@ -1,7 +1,7 @@
-// The largest pixel of a window and its place, for max pooling with indices: (order, place). Of equal ones the first; NaN is larger
-// than any number, and of several the last counts, as in PyTorch.
+// The largest pixel of a window and its index, for max pooling with indices: (order, index). Of equal pixels the first
+// counts; NaN is larger than any number, and of several NaNs the last counts, as in PyTorch.
 
-// Any pixel is larger than none, whose place is -1.
+// The result before the first pixel: every pixel is larger. Its index is -1.
 const NO_PIXEL: vec2<u32> = vec2<u32>(0u, 0xffffffffu);
 
 fn larger(a: vec2<u32>, b: vec2<u32>) -> bool {

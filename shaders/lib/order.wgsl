@@ -1,5 +1,5 @@
-// The bits of a number as an integer in the same order: of an f32 (float), NaN above all others, or of an i32. No compiler's idea of
-// floating point disturbs it.
+// Returns an integer that sorts as the number does: an f32 (`float`), with NaN above all others, or an i32. A
+// compiler's idea of floating point can't disturb integers.
 
 fn order(value: u32, float: bool) -> u32 {
     var bits = value;

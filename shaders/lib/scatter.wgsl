@@ -1,5 +1,5 @@
-// What becomes of an element and an update. KIND: 0 the update, 1 sum, 2 product, 3 maximum, 4 minimum (NaN where
-// one is NaN); FLOAT: of f32s, else i32s.
+// The result of an element and an update. KIND: 0 the update, 1 sum, 2 product, 3 maximum, 4 minimum (NaN if either is
+// NaN); FLOAT: f32s, otherwise i32s.
 
 override KIND: u32 = 0u;
 override FLOAT: bool = true;

@@ -1,4 +1,4 @@
-// How much the pixels about a place between pixels count. taps: 1 nearest, 2 linear, 4 cubic.
+// The weights of the pixels around a position between pixels. taps: 1 nearest, 2 linear, 4 cubic.
 //
 // Cubic: R. Keys, Cubic convolution interpolation for digital image processing, 1981, with PyTorch's a = -0.75.
 

@@ -1,13 +1,13 @@
-// A texel as it is stored: four f16s in two words. It needs no feature of the device.
+// A stored texel: four f16s in two words. This needs no feature of the device.
 alias Texel = vec2<u32>;
 fn from_texel(stored: Texel) -> vec4<f32> { return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y)); }
 fn to_texel(value: vec4<f32>) -> Texel { return vec2<u32>(two_halves(value.xy), two_halves(value.zw)); }
 
-// Rows are never stored so: nobody calls it.
+// Rows are never stored as f16: nobody calls this.
 fn from_scalar(stored: u32) -> f32 { return bitcast<f32>(stored); }
 
-// The bits of two f16s. From 65520 on a number becomes infinite, and NaN stays NaN: what `pack2x16float` makes of these is undefined, and
-// SwiftShader's changes the other number too.
+// Returns the bits of two f16s. From 65520 on a number becomes infinite; NaN stays NaN. `pack2x16float` leaves both
+// undefined, and SwiftShader's changes the other number too.
 fn two_halves(value: vec2<f32>) -> u32 {
     let bits = bitcast<vec2<u32>>(value);
     let size = bits & vec2<u32>(0x7fffffffu);

@@ -1,28 +1,28 @@
-// Pixels of one image where the pixels of another have their centres, and the colours of what they hold.
+// Resampling of an image at the centres of another image's pixels, and conversion of colors.
 
-// The two pixels, along each axis, between which a pixel's centre lies, and how far it is from the first of them. The edges repeat.
+// The two pixels on either side of a centre, along each axis, and its distance beyond the first. The edges repeat.
 struct Around { first: vec2<u32>, second: vec2<u32>, beyond: vec2<f32> }
 
-// Around the pixel `at` of an image whose pixels are `scale` as large as those of the image of this size.
+// Returns the pixels around the centre of pixel `at` of another image, whose pixels are `scale` times as large.
 fn around(at: vec2<u32>, scale: vec2<f32>, size: vec2<u32>) -> Around {
     let place = max((vec2<f32>(at) + 0.5) * scale - 0.5, vec2<f32>());
     let first = min(vec2<u32>(place), size - 1u);
     return Around(first, min(first + 1u, size - 1u), saturate(place - vec2<f32>(first)));
 }
 
-// The pixel in which that centre lies, and no other.
+// Returns the one pixel that contains that centre.
 fn nearest(at: vec2<u32>, scale: vec2<f32>, size: vec2<u32>) -> Around {
     let first = min(vec2<u32>((vec2<f32>(at) + 0.5) * scale), size - 1u);
     return Around(first, first, vec2<f32>());
 }
 
-// From `a` to `b`. What counts nothing isn't read: 0 times an infinity is NaN. Not `mix`, which may subtract one from another.
+// Interpolates from `a` to `b`; `b` isn't read at weight 0: 0 times an infinity is NaN. Not `mix`, which may subtract.
 fn blend(a: vec4<f32>, b: vec4<f32>, beyond: f32) -> vec4<f32> {
     if beyond == 0.0 { return a; }
     return a * (1.0 - beyond) + b * beyond;
 }
 
-// matrix * x + offset, where what the matrix has a zero for isn't read either.
+// Returns matrix * x + offset. Components that the matrix multiplies by zero aren't read either.
 fn affine(matrix: mat4x4<f32>, x: vec4<f32>, offset: vec4<f32>) -> vec4<f32> {
     var sum = vec4<f32>();
     for (var k = 0u; k < 4u; k++) {
@@ -32,8 +32,8 @@ fn affine(matrix: mat4x4<f32>, x: vec4<f32>, offset: vec4<f32>) -> vec4<f32> {
     return sum + offset;
 }
 
-// IEC 61966-2-1, extended to negative values and beyond 1, of red, green and blue. `how`: 0 as it is, 1 linear to sRGB, 2 sRGB to
-// linear. Infinities and NaN stay.
+// Converts red, green and blue by IEC 61966-2-1, extended to negative values and beyond 1. `how`: 0 not at all, 1
+// linear to sRGB, 2 sRGB to linear. Infinities and NaN stay.
 fn convert(color: vec4<f32>, how: u32) -> vec4<f32> {
     if how == 0u { return color; }
     let c = abs(color);

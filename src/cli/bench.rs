@@ -8,7 +8,7 @@ use shadernet::measure::{AtBatch, Effort, Environment, Measured, Profile, Sweep,
 use std::io::Write;
 use std::time::Duration;
 
-/// Each frame in flight has buffers of its own.
+/// The most frames in flight: each has buffers of its own.
 const MOST_IN_FLIGHT: usize = 64;
 const MOST_FRAMES: usize = 1_000_000;
 
@@ -17,7 +17,7 @@ pub(super) struct BenchArgs {
     /// Images a frame: one size or several [default: 1; with --latency-bound 1,2,4,.. until it is passed]
     #[arg(long, value_name = "N,...", value_delimiter = ',')]
     batch: Vec<usize>,
-    /// How many frames are submitted at once: one number or several
+    /// The number of frames submitted at once: one number or several
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "1,2")]
     in_flight: Vec<usize>,
     /// Find the batch of the highest throughput with which 99 of 100 frames take no longer
@@ -27,7 +27,7 @@ pub(super) struct BenchArgs {
     measure: MeasureArgs,
 }
 
-/// What to measure, how long, and where to write it: what `bench` and `profile` share.
+/// The arguments that `bench` and `profile` share: the network, the effort and the output.
 #[derive(clap::Args)]
 pub(super) struct MeasureArgs {
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub(super) struct MeasureArgs {
     /// Height and width of the input [default: the network's usual]
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     pub(super) size: Option<[usize; 2]>,
-    /// How many frames to measure each time [default: until the median is known to 2 %]
+    /// The number of frames to measure each time [default: until the median is known to 2 %]
     #[arg(long, value_name = "N")]
     frames: Option<usize>,
     /// The most seconds for each measurement, the warm-up included; it may take a frame or two longer
@@ -104,7 +104,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     Ok(())
 }
 
-/// How long the first inference took, and what of it the session's creation was.
+/// Formats the time of the first inference, and its parts: the session's creation and the frame.
 pub(super) fn first(session: Duration, all: Duration) -> String {
     let time = |time: Duration| digits(ms(time));
     let (frame, all) = (time(all.saturating_sub(session)), time(all));
@@ -142,7 +142,7 @@ fn parse_ms(text: &str) -> std::result::Result<Duration, String> {
     time.filter(|time| !time.is_zero()).ok_or_else(|| "wanted milliseconds, more than 0".into())
 }
 
-/// The time that an argument allows.
+/// Converts an argument's seconds to a time; an error unless it is 0.001 s to 86,400 s.
 pub(super) fn seconds(argument: &str, seconds: f64) -> Result<Duration> {
     let time = Duration::try_from_secs_f64(seconds).ok().filter(|time| (1..=86_400_000).contains(&time.as_millis()));
     Ok(time.ok_or_else(|| ErrorKind::argument(argument, "0.001 to 86400 seconds", seconds))?)

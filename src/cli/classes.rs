@@ -1,4 +1,4 @@
-//! The best classes of an output, and what their numbers are.
+//! The best classes of an output, and the meaning of its numbers.
 
 use super::Result;
 use shadernet::plan::Port;
@@ -6,21 +6,21 @@ use shadernet::{DType, Graph, Node};
 use std::collections::HashMap;
 use std::io::Write;
 
-/// What the numbers of an output `[N, classes]` are.
+/// The meaning of the numbers of an output `[N, classes]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Scores {
-    /// Anything: their softmax is a probability.
+    /// Any numbers, whose softmax gives probabilities.
     Logits,
     /// Probabilities, from a softmax.
     Softmax,
-    /// Probabilities of each class by itself, from a sigmoid.
+    /// A probability for each class by itself, from a sigmoid.
     Sigmoid,
-    /// Probabilities as far as they tell: they add up to 1.
+    /// Presumably probabilities, since they add up to 1.
     Shares,
 }
 
 impl Scores {
-    /// Finds out by the operation that gives a graph's first output, or by the values.
+    /// Finds the meaning by the operation that gives a graph's first output, or by the values.
     pub(super) fn of(graph: &Graph, values: &[f32], rows: usize) -> shadernet::Result<Scores> {
         let mut known = HashMap::new();
         graph.visit(1, |node: &Node, io| {
@@ -28,7 +28,7 @@ impl Scores {
             let scores = match node.op.name() {
                 "softmax" => Some(Scores::Softmax),
                 "sigmoid" => Some(Scores::Sigmoid),
-                // What only rounds a number keeps its meaning.
+                // Rounding a number doesn't change its meaning.
                 "round_to" | "cast" | "quantize" | "dequantize" => read,
                 _ if node.op.cost(io).moves == Some(0) => read,
                 _ => None,
@@ -45,12 +45,12 @@ impl Scores {
         Ok(output.unwrap_or_else(|| if all() { Scores::Shares } else { Scores::Logits }))
     }
 
-    /// Whether so many numbers are those of classes, without anybody's saying so.
+    /// Returns true if `count` numbers can be taken for the scores of classes without being told.
     pub(super) fn tell_classes(self, count: usize) -> bool {
         count > 1 && matches!(self, Scores::Softmax | Scores::Shares)
     }
 
-    /// What the probabilities of an output are.
+    /// Describes the probabilities of an output.
     pub(super) fn text(self, output: &str) -> String {
         match self {
             Scores::Logits => format!("the softmax of {output}"),
@@ -60,7 +60,7 @@ impl Scores {
         }
     }
 
-    /// The probability of each class.
+    /// Returns the probability of each class.
     fn probabilities(self, scores: &[f32]) -> Vec<f64> {
         if self != Scores::Logits {
             return scores.iter().map(|&score| f64::from(score)).collect();
@@ -71,7 +71,7 @@ impl Scores {
         exponentials.into_iter().map(|e| e / sum).collect()
     }
 
-    /// The classes with their probabilities, the best first.
+    /// Returns the classes with their probabilities, the best first.
     pub(super) fn ranked(self, scores: &[f32]) -> Vec<(usize, f64)> {
         let mut classes: Vec<(usize, f64)> = self.probabilities(scores).into_iter().enumerate().collect();
         classes.sort_by(|(_, a), (_, b)| b.total_cmp(a));
@@ -79,7 +79,7 @@ impl Scores {
     }
 }
 
-/// How many images an output has scores of, if it is `[N, classes]`.
+/// Returns the number of images that an output has scores of, if it is `[N, classes]`.
 pub(super) fn images(port: &Port) -> Option<usize> {
     match port.shape[..] {
         [images, classes] if classes > 0 && port.dtype == DType::F32 => Some(images),

@@ -1,4 +1,4 @@
-//! `shadernet compare`: two reports of what should be the same.
+//! `shadernet compare`: the differences of two reports that should agree.
 
 use super::{Result, table};
 use shadernet::ErrorKind;
@@ -63,7 +63,7 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
     }
 }
 
-/// What a logarithm of a ratio is in percent; none of an infinite one.
+/// Converts the logarithm of a ratio to percent; `None` if it is infinite.
 fn percent(noise: f64) -> Option<String> {
     noise.is_finite().then(|| format!("{:.0} %", 100.0 * noise.exp_m1()))
 }
@@ -80,7 +80,7 @@ fn cells(change: &Change) -> [String; 5] {
     [what, ms(change.before), ms(change.after), ratio, verdict.into()]
 }
 
-/// A file's text without what a terminal would obey.
+/// Replaces control characters, which a terminal would obey, in a file's text.
 fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -1,4 +1,4 @@
-//! `shadernet demo`: handwritten digits, a photograph, and how fast three networks run.
+//! `shadernet demo`: handwritten digits, a photograph, and the speed of three networks.
 
 use super::bench::ms;
 use super::classes::Scores;
@@ -18,7 +18,7 @@ const DIGITS: &[u8] = include_bytes!("../../assets/digits/test.safetensors");
 const PHOTO: &[u8] = include_bytes!("../../assets/upscale/photo.png");
 const PHOTO_HALF: &[u8] = include_bytes!("../../assets/upscale/photo_half.png");
 
-/// The networks that are measured, and the batch for throughput.
+/// The measured networks, each with the batch for throughput.
 const MEASURED: [(&str, usize); 3] = [("digits", 64), ("mobilenet_v2", 8), ("resnet50", 4)];
 
 pub(super) fn demo(device: &DeviceArgs, out: &mut dyn Write) -> Result {
@@ -29,7 +29,7 @@ pub(super) fn demo(device: &DeviceArgs, out: &mut dyn Write) -> Result {
     speed(&context, out)
 }
 
-/// The network that reads digits on those that it never saw in training, against their labels and PyTorch's predictions.
+/// Reads digits that the network never saw in training, and compares with their labels and PyTorch's predictions.
 fn digits(context: &Context, out: &mut dyn Write) -> Result {
     let progress = Progress::new();
     progress.announce("reading handwritten digits");
@@ -52,7 +52,7 @@ fn digits(context: &Context, out: &mut dyn Write) -> Result {
         100.0 * right as f64 / count as f64
     )?;
     writeln!(out, "        {alike} of {count} predictions equal PyTorch's")?;
-    // Two that it reads correctly, and one that it doesn't if there is one.
+    // Show a misread digit if there is one, after correct ones: three digits in all.
     let wrong = (0..count).find(|&i| !is(labels, i));
     let shown: Vec<usize> =
         (0..count).filter(|&i| is(labels, i)).take(3 - usize::from(wrong.is_some())).chain(wrong).collect();
@@ -71,12 +71,12 @@ fn digits(context: &Context, out: &mut dyn Write) -> Result {
     Ok(writeln!(out, "        {}\n", captions.join("    ").trim_end())?)
 }
 
-/// A row of pixels, two characters each.
+/// Returns a row of pixels as text, two characters each.
 fn draw(row: &[f32]) -> String {
     row.iter().map(|&value| ["  ", "░░", "▒▒", "▓▓", "██"][((value * 5.0) as usize).min(4)]).collect()
 }
 
-/// The network that doubles a photograph, against bicubic interpolation.
+/// Doubles a photograph by the network, and compares with bicubic interpolation.
 fn upscale(context: &Context, out: &mut dyn Write) -> Result {
     let progress = Progress::new();
     progress.announce("doubling a photograph");
@@ -104,14 +104,14 @@ fn upscale(context: &Context, out: &mut dyn Write) -> Result {
     Ok(writeln!(out, "         {}\n", path.display())?)
 }
 
-/// The peak signal-to-noise ratio over all values, in dB.
+/// Returns the peak signal-to-noise ratio over all values, in dB.
 fn psnr(a: &RgbImage, b: &RgbImage) -> f64 {
     let square = |(&a, &b): (&u8, &u8)| (f64::from(a) - f64::from(b)).powi(2);
     let mean = a.as_raw().iter().zip(b.as_raw()).map(square).sum::<f64>() / b.as_raw().len() as f64;
     10.0 * (255.0 * 255.0 / mean).log10()
 }
 
-/// Latency and throughput, frame by frame and in batches.
+/// Measures latency and throughput, frame by frame and in batches.
 fn speed(context: &Context, out: &mut dyn Write) -> Result {
     let header = ["network", "batch", "first ms", "latency ms (p50)", "images/s", "images/s, 2 in flight"];
     let mut table = table(&header, 1);

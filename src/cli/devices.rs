@@ -1,4 +1,4 @@
-//! `shadernet devices`: the adapters, and what matters of them.
+//! `shadernet devices`: the adapters and their facts.
 
 use super::report::fresh_peaks;
 use super::{DeviceArgs, Result, driver};
@@ -9,7 +9,7 @@ use std::io::Write;
 
 #[derive(clap::Args)]
 pub(super) struct DevicesArgs {
-    /// Measure what the adapter that is taken can do at most
+    /// Measure the peaks of the adapter that is taken
     #[arg(long)]
     peaks: bool,
 }
@@ -41,7 +41,7 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
     Ok(())
 }
 
-/// The facts that the planner knows of a device.
+/// Returns the facts that the planner knows of a device.
 fn facts(caps: &Caps) -> Vec<(&'static str, String)> {
     let mut facts = vec![
         ("kernel profile", caps.profile().to_owned()),
@@ -76,7 +76,7 @@ fn yes(fact: bool) -> String {
     String::from(if fact { "yes" } else { "no" })
 }
 
-/// The facts that an adapter's device would have if it were taken.
+/// Returns the facts that an adapter's device would have if it were taken.
 fn would_get(adapter: &wgpu::Adapter) -> Result<Caps> {
     let descriptor = wgpu::DeviceDescriptor {
         required_features: Context::required_features(adapter),

@@ -1,4 +1,4 @@
-//! The `shadernet` command: a file a subcommand. What several of them say or ask is here.
+//! The `shadernet` command: one file for each subcommand. Shared arguments and output are here.
 
 mod bench;
 mod classes;
@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Beside the library's errors there are those of standard output.
+/// The result of a subcommand: its errors are the library's or those of standard output.
 type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Neural-network inference as WGSL compute shaders, on any Vulkan, Metal or DX12 GPU.
@@ -59,7 +59,7 @@ enum Command {
     Demo,
 }
 
-/// Which adapter to take.
+/// The choice of an adapter.
 #[derive(Args)]
 struct DeviceArgs {
     /// Take the adapter whose name contains this [default: $WGPU_ADAPTER_NAME, or the fastest]
@@ -74,7 +74,7 @@ struct DeviceArgs {
     /// Let measurements use the adapter's matrix units, an experimental feature of wgpu
     #[arg(long, global = true, help_heading = "Device")]
     matrix_units: bool,
-    /// Neither use nor keep what earlier runs have left: kernels chosen by `tune`, compiled pipelines, the device's peaks
+    /// Neither use nor keep the files of earlier runs: kernels chosen by `tune`, compiled pipelines, the device's peaks
     #[arg(long, global = true, help_heading = "Device")]
     no_cache: bool,
 }
@@ -109,13 +109,13 @@ impl DeviceArgs {
         }
     }
 
-    /// The folder for what outlives a run: in the user's folder for caches, where there is one.
+    /// Returns the folder of the on-disk cache, among the user's caches; `None` without one or with `--no-cache`.
     fn cache(&self) -> Option<PathBuf> {
         let folder = dirs::cache_dir().filter(|_| !self.no_cache);
         folder.map(|folder| folder.join("shadernet"))
     }
 
-    /// Checks that nothing is said of an adapter where none is used.
+    /// Checks that a subcommand without an adapter gets no device options.
     fn unused(&self, subcommand: &str) -> Result {
         let given = [
             ("--adapter", self.adapter.is_some()),
@@ -137,13 +137,13 @@ impl DeviceArgs {
     }
 }
 
-/// Parses the arguments, runs the subcommand and tells how it went.
+/// Parses the arguments, runs the subcommand and reports its error.
 pub(crate) fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("off")).init();
     let mut out = std::io::stdout().lock();
     let Err(error) = run(&Cli::parse(), &mut out).and_then(|()| Ok(out.flush()?)) else { return ExitCode::SUCCESS };
     let of = match error.downcast_ref::<std::io::Error>() {
-        // Whoever reads has seen enough: `shadernet summary resnet50 | head`.
+        // The reader has seen enough: `shadernet summary resnet50 | head`.
         Some(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return ExitCode::SUCCESS,
         // The library's errors name their files.
         Some(_) => "standard output: ",
@@ -169,13 +169,13 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result {
     }
 }
 
-/// A line on standard error.
+/// Writes a line to standard error.
 fn say(line: &str) {
-    // There is nobody to tell when standard error is closed.
+    // Nobody can be told when standard error is closed.
     let _unheard = writeln!(std::io::stderr(), "{line}");
 }
 
-/// What is going on, on standard error as long as it lasts: nothing if that isn't a terminal.
+/// The current stage, shown on standard error until this is dropped; nothing if standard error isn't a terminal.
 struct Progress(ProgressBar);
 
 impl Progress {
@@ -189,7 +189,7 @@ impl Progress {
         self.0.set_message(what.to_owned());
     }
 
-    /// Says it even if standard error isn't a terminal.
+    /// Shows a stage, and writes it as a line if standard error isn't a terminal.
     fn announce(&self, what: &str) {
         self.stage(what);
         if !std::io::stderr().is_terminal() {
@@ -204,12 +204,12 @@ impl Drop for Progress {
     }
 }
 
-/// The largest batch and the longest side of an image that the command takes: beyond what any device holds, and small enough
-/// that no product of sizes overflows.
+/// The largest batch, and the longest side of an image in pixels, that the command accepts: more than any device holds,
+/// and small enough that no product of sizes overflows.
 const MOST_BATCH: usize = 1 << 16;
 const MOST_SIDE: usize = 1 << 14;
 
-/// Checks an argument's number.
+/// Checks that an argument's number is between 1 and `most`.
 fn within(argument: &str, value: usize, most: usize) -> Result<usize> {
     if (1..=most).contains(&value) {
         return Ok(value);
@@ -217,14 +217,14 @@ fn within(argument: &str, value: usize, most: usize) -> Result<usize> {
     Err(ErrorKind::argument(argument, format_args!("1 to {most}"), value).into())
 }
 
-/// `224x320`: height and width.
+/// Parses `224x320`: height and width.
 fn parse_size(text: &str) -> std::result::Result<[usize; 2], String> {
     let side = |text: &str| text.parse().ok().filter(|side| (1..=MOST_SIDE).contains(side));
     let sides = text.split_once('x').and_then(|(height, width)| Some([side(height)?, side(width)?]));
     sides.ok_or_else(|| format!("wanted HEIGHTxWIDTH, each 1 to {MOST_SIDE}"))
 }
 
-/// An adapter in a line, with the number of problems that `tune` has chosen a kernel for.
+/// Describes an adapter in a line, with the number of problems that `tune` has chosen a kernel for.
 fn adapter_line(context: &Context, tuned: usize) -> String {
     let info = context.info();
     let (driver, profile) = (driver(info), context.caps().profile());
@@ -236,12 +236,12 @@ fn adapter_line(context: &Context, tuned: usize) -> String {
     }
 }
 
-/// The driver and its version.
+/// Returns the driver and its version.
 fn driver(info: &wgpu::AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }
 
-/// A table whose columns after the first `left` ones are numbers.
+/// Creates a table whose columns after the first `left` ones are numbers.
 fn table(header: &[&str], left: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(header);
@@ -251,7 +251,7 @@ fn table(header: &[&str], left: usize) -> Table {
     table
 }
 
-/// 1234567 as 1,234,567.
+/// Formats 1234567 as 1,234,567.
 fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =

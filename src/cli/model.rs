@@ -1,4 +1,4 @@
-//! The network that a subcommand is about: one of the crate's, or one of a file.
+//! The network of a subcommand: one of the crate's, or an ONNX file's.
 
 use super::Result;
 use shadernet::import::onnx::{Bindings, Onnx, Size};
@@ -7,7 +7,7 @@ use shadernet::{Context, ErrorKind, Graph, Model, Weights};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Which network, with which weights.
+/// The network and its weights.
 #[derive(clap::Args)]
 pub(super) struct ModelArgs {
     #[arg(help = help())]
@@ -23,7 +23,7 @@ pub(super) struct ModelArgs {
     dim: Vec<(String, usize)>,
 }
 
-/// The help of the argument that names a network.
+/// Returns the help of the argument that names a network.
 pub(super) fn help() -> String {
     let names: Vec<&str> = models::all().iter().map(|network| network.name).collect();
     let lines: Vec<String> = names.chunks(6).map(|names| names.join(", ")).collect();
@@ -35,22 +35,22 @@ fn parse_dim(text: &str) -> std::result::Result<(String, usize), String> {
     dim.ok_or_else(|| "wanted NAME=SIZE, a number".into())
 }
 
-/// A network that was found, and where its weights come from.
+/// A network that was found, and the origin of its weights.
 pub(super) enum Opened {
     /// One of the crate's.
     Own { network: Network, weights: Weights, size: Option<[usize; 2]>, origin: String },
-    /// One of a file, with what is said of its open sizes.
+    /// A file's network, with the given values of its open sizes.
     File { name: String, file: Onnx, bindings: Bindings },
 }
 
 impl ModelArgs {
-    /// The ONNX file, if it is one.
+    /// Returns the path of the ONNX file, if the network is one.
     pub(super) fn file(&self) -> Option<&Path> {
         let path = Path::new(&self.model);
         path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")).then_some(path)
     }
 
-    /// The ONNX file with what is said of its open sizes, if it is one.
+    /// Opens the ONNX file, with the given values of its open sizes; `None` if the network isn't a file.
     pub(super) fn open_file(&self) -> shadernet::Result<Option<(Onnx, Bindings)>> {
         let Some(path) = self.file() else { return Ok(None) };
         for (argument, given) in [("--weights", self.weights.is_some()), ("--seed", self.seed.is_some())] {
@@ -68,7 +68,7 @@ impl ModelArgs {
         Ok(Some((Onnx::open(path)?, bindings)))
     }
 
-    /// One of the crate's networks, with its weights.
+    /// Returns one of the crate's networks, with its weights.
     pub(super) fn own(&self) -> shadernet::Result<(Network, Weights)> {
         let network = models::find(&self.model)?;
         if let Some((name, _)) = self.dim.first() {
@@ -82,7 +82,7 @@ impl ModelArgs {
         Ok((network, weights))
     }
 
-    /// The network, for images of this height and width if not of the usual ones.
+    /// Opens the network, for images of this height and width, or of the usual ones.
     pub(super) fn open(&self, size: Option<[usize; 2]>) -> Result<Opened> {
         let Some((file, mut bindings)) = self.open_file()? else {
             let (network, weights) = self.own()?;
@@ -115,7 +115,7 @@ impl ModelArgs {
         Ok(bound(bound(bindings, h, height)?, w, width)?)
     }
 
-    /// Where the weights of one of the crate's networks come from.
+    /// Describes the origin of the weights of one of the crate's networks.
     fn describe(&self, weights: &Weights) -> String {
         match &self.weights {
             Some(path) => path.display().to_string(),
@@ -124,7 +124,7 @@ impl ModelArgs {
         }
     }
 
-    /// Says so if the weights are made up.
+    /// Prints a note if the weights are made up.
     pub(super) fn note_seeded(&self, weights: &Weights, out: &mut dyn Write) -> Result {
         if weights.is_seeded() {
             let seed = self.seed.unwrap_or(0);
@@ -142,7 +142,7 @@ impl Opened {
         }
     }
 
-    /// Where the weights come from.
+    /// Returns the origin of the weights.
     pub(super) fn origin(&self) -> &str {
         match self {
             Opened::Own { origin, .. } => origin,
@@ -150,7 +150,7 @@ impl Opened {
         }
     }
 
-    /// The network for a batch.
+    /// Returns the network's graph for a batch.
     pub(super) fn graph(&self, batch: usize) -> shadernet::Result<Graph> {
         match self {
             Opened::Own { network, weights, size, .. } => network.graph(weights, *size),
@@ -158,7 +158,7 @@ impl Opened {
         }
     }
 
-    /// The network on a device.
+    /// Returns the network on a device.
     pub(super) fn model(&self, context: &Context) -> shadernet::Result<Model> {
         match self {
             Opened::Own { .. } => Model::new(context, &self.graph(1)?),
@@ -169,7 +169,7 @@ impl Opened {
         }
     }
 
-    /// Says so if the weights are made up.
+    /// Prints a note if the weights are made up.
     pub(super) fn note(&self, args: &ModelArgs, out: &mut dyn Write) -> Result {
         match self {
             Opened::Own { weights, .. } => args.note_seeded(weights, out),

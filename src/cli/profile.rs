@@ -1,4 +1,4 @@
-//! `shadernet profile`: where a frame's time goes, and how near that is to what the device can do.
+//! `shadernet profile`: the time of a frame's steps, beside the device's peaks.
 
 use super::bench::MeasureArgs;
 use super::report;

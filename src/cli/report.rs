@@ -1,4 +1,4 @@
-//! What several subcommands write: the report of what was measured, as JSON, as a page, as a trace.
+//! The output that several subcommands share: a report of measurements as JSON, as a page, as a trace.
 
 use super::model::Opened;
 use super::{DeviceArgs, Result};
@@ -11,7 +11,7 @@ use shadernet::{Context, Plan};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Where to write what was measured.
+/// The files for a report of measurements.
 #[derive(clap::Args)]
 pub(super) struct OutputArgs {
     /// Write everything as JSON (docs/report.md), without a FILE to standard output in place of the tables
@@ -22,7 +22,7 @@ pub(super) struct OutputArgs {
     html: Option<PathBuf>,
 }
 
-/// Where to write a trace.
+/// The file for a trace.
 #[derive(clap::Args)]
 pub(super) struct TraceArgs {
     /// Write the steps of a frame as a trace, which ui.perfetto.dev and chrome://tracing show
@@ -41,12 +41,12 @@ impl TraceArgs {
 }
 
 impl OutputArgs {
-    /// Whether anything but tables is wanted.
+    /// Returns true if anything but tables is wanted.
     pub(super) fn wants_report(&self) -> bool {
         self.json.is_some() || self.html.is_some()
     }
 
-    /// Whether JSON takes the tables' place.
+    /// Returns true if JSON takes the tables' place.
     pub(super) fn replaces_tables(&self) -> bool {
         self.json.as_deref() == Some(Path::new("-"))
     }
@@ -63,13 +63,12 @@ impl OutputArgs {
     }
 }
 
-/// Writes a file.
 fn write_file(path: &Path, text: &str) -> Result {
     Ok(write_whole(path, text.as_bytes())?)
 }
 
-/// A report of a network with what is known without running it: its cost and its memory, for a batch on such a device with the
-/// kernels that were chosen for it.
+/// Returns a report of what is known of a network without running it: its cost and its memory, for a batch, a device's
+/// facts and its chosen kernels.
 pub(super) fn of_network(network: &Opened, batch: usize, (caps, choices): (&Caps, &Choices)) -> Result<Report> {
     let graph = network.graph(batch)?;
     let input_shapes = graph.inputs().iter().map(|input| input.shape.with_batch(batch).to_vec()).collect();
@@ -81,7 +80,7 @@ pub(super) fn of_network(network: &Opened, batch: usize, (caps, choices): (&Caps
     Ok(report)
 }
 
-/// The device's peaks: kept, unless the user doesn't want that.
+/// Returns the device's peaks: cached ones, unless the user wants no cache.
 pub(super) fn peaks(context: &Context, device: &DeviceArgs) -> Result<Peaks> {
     Ok(match device.cache() {
         Some(folder) => Peaks::cached(context, &folder)?,
@@ -89,7 +88,7 @@ pub(super) fn peaks(context: &Context, device: &DeviceArgs) -> Result<Peaks> {
     })
 }
 
-/// The same, measured again.
+/// Measures the device's peaks again, and caches them unless the user wants no cache.
 pub(super) fn fresh_peaks(context: &Context, device: &DeviceArgs) -> Result<Peaks> {
     Ok(match device.cache() {
         Some(folder) => Peaks::refresh(context, &folder)?,

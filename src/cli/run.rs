@@ -16,15 +16,15 @@ use std::time::Instant;
 pub(super) struct RunArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// A PNG or JPEG image, or a .npy file of float32: [N, C, H, W], or [C, H, W] for one image. NAME=FILE names the input. Of an
-    /// ONNX file each input is a .npy file, or a .pb file of ONNX's
+    /// A PNG or JPEG image, or a .npy file of float32: [N, C, H, W], or [C, H, W] for one image. NAME=FILE names the
+    /// input. For an ONNX file each input is a .npy file, or a .pb file of ONNX's
     #[arg(long, value_name = "[NAME=]FILE", required = true)]
     input: Vec<String>,
     /// Write each output as DIR/NAME.npy, and as DIR/NAME.png if it is a picture
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// Print the classes of the first output that are most probable: its numbers, or their softmax where they are no probabilities
-    /// [default: 5, without --output, of a network that classifies or a file that gives probabilities]
+    /// Print the most probable classes of the first output, by its numbers, or by their softmax if they are no
+    /// probabilities [default: 5, without --output, of a network that classifies or a file that gives probabilities]
     #[arg(long, value_name = "K")]
     top: Option<usize>,
     /// Run a single image this many times in one batch [default: as many images as there are]
@@ -92,13 +92,13 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     Ok(())
 }
 
-/// The file of the network's one input, and the input's name where it was given.
+/// Returns the file of the network's one input, and the input's name if it was given.
 fn input_file(given: &[String]) -> shadernet::Result<(Option<&str>, &Path)> {
     let [text] = given else {
         return Err(ErrorKind::argument("--input", "one", given.len()).into());
     };
     Ok(match text.split_once('=') {
-        // A file's name may have such a sign too.
+        // A file's name may contain `=` too.
         Some((name, path)) if !Path::new(text).exists() => (Some(name), Path::new(path)),
         _ => (None, Path::new(text)),
     })

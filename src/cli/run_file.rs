@@ -61,12 +61,12 @@ pub(super) fn run(
     Ok(())
 }
 
-/// The file in which an output is written.
+/// Returns the name of an output's file.
 fn file_name(output: &str) -> String {
     format!("{}.npy", output.replace(['/', '\\'], "_"))
 }
 
-/// An error if two outputs would be written to one file.
+/// Checks that no two outputs would be written to one file.
 fn check_names(file: &Onnx) -> shadernet::Result<()> {
     let mut written = BTreeMap::new();
     for output in file.outputs() {
@@ -78,13 +78,13 @@ fn check_names(file: &Onnx) -> shadernet::Result<()> {
     Ok(())
 }
 
-/// The arrays by the names of the inputs. One input needs no name.
+/// Reads the arrays, by the names of their inputs. A single input needs no name.
 fn read(file: &Onnx, given: &[String]) -> shadernet::Result<BTreeMap<String, (Shape, Data)>> {
     let names: Vec<&str> = file.inputs().iter().map(|input| &input.name[..]).collect();
     let mut inputs = BTreeMap::new();
     for text in given {
         let (name, path) = match (text.split_once('='), &names[..]) {
-            // A file's name may have such a sign too.
+            // A file's name may contain `=` too.
             (Some((name, path)), _) if !Path::new(text).exists() => (name, Path::new(path)),
             (_, [only]) => (*only, Path::new(text)),
             _ => return Err(ErrorKind::argument("--input", "NAME=FILE for each input", text).into()),
@@ -106,7 +106,7 @@ fn read(file: &Onnx, given: &[String]) -> shadernet::Result<BTreeMap<String, (Sh
     }
 }
 
-/// The network for these arrays. Those that it must know when it is built, such as shapes, it is given.
+/// Builds the network for these arrays, with the values of inputs that the build needs, such as shapes.
 fn graph(file: &Onnx, bindings: &Bindings, inputs: &BTreeMap<String, (Shape, Data)>) -> shadernet::Result<Graph> {
     let mut bindings = bindings.clone();
     for (name, (shape, _)) in inputs {
@@ -129,7 +129,7 @@ fn needs(error: &ErrorKind, name: &str) -> bool {
     matches!(error, ErrorKind::Unknown { input, .. } if input == name)
 }
 
-/// Writes an output in the type that the file says it has, as far as NumPy has it.
+/// Writes an output in the type that the file declares, if NumPy has that type.
 fn write(path: &Path, shape: &Shape, data: &Data, element: ElementType) -> shadernet::Result<()> {
     match data {
         Data::Bool(values) => npy::write(path, shape, values),

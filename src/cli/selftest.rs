@@ -1,4 +1,4 @@
-//! `shadernet selftest`: whether an adapter computes what it should.
+//! `shadernet selftest`: a test of the results that an adapter computes.
 
 use super::{DeviceArgs, Progress, Result, driver};
 use serde_json::json;
@@ -48,7 +48,7 @@ pub(super) fn selftest(args: &SelftestArgs, device: &DeviceArgs, out: &mut dyn W
     }
     let progress = Progress::new();
     progress.stage("operation after operation");
-    // Lines appear as they are found; who doesn't read them any more still gets the verdict.
+    // Lines appear as the results come; a failed write doesn't stop the test.
     let mut written = Ok(());
     let report = run(&options, |op| {
         if written.is_ok() {
@@ -56,15 +56,18 @@ pub(super) fn selftest(args: &SelftestArgs, device: &DeviceArgs, out: &mut dyn W
         }
     })?;
     drop(progress);
-    written?;
     let (adapter, tiers) = (adapter(&report.adapter), report.tiers.join(", "));
-    writeln!(out, "adapter: {adapter}; tiers: {tiers}")?;
-    writeln!(out, "{}", report.to_string().lines().last().unwrap_or_default())?;
+    let last = report.to_string().lines().last().unwrap_or_default().to_owned();
+    let written = written.and_then(|()| writeln!(out, "adapter: {adapter}; tiers: {tiers}\n{last}"));
     if let Some(path) = &args.json {
         let text = serde_json::to_string_pretty(&to_json(&report))? + "\n";
         std::fs::write(path, text).map_err(|error| shadernet::Error::from(ErrorKind::file(path, error)))?;
     }
-    if report.passed() { Ok(()) } else { Err("this adapter computes wrong results".into()) }
+    if !report.passed() {
+        return Err("this adapter computes wrong results".into());
+    }
+    // Only now: a closed pipe must not hide the verdict.
+    Ok(written?)
 }
 
 fn adapter(info: &wgpu::AdapterInfo) -> String {

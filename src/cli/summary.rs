@@ -1,4 +1,4 @@
-//! `shadernet summary`: what a network costs, layer by layer.
+//! `shadernet summary`: the cost of a network, layer by layer.
 
 use super::report::{OutputArgs, of_network};
 use super::{MOST_BATCH, ModelArgs, Result, parse_size, table, thousands, within};
@@ -33,7 +33,7 @@ pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
     args.output.write(&report, out)
 }
 
-/// The widest that names and operations may be: wider ones lose their beginning or their end.
+/// The greatest widths of names and operations: a longer name loses its beginning, a longer operation its end.
 const NAME: usize = 28;
 const OP: usize = 19;
 
@@ -87,7 +87,7 @@ fn write_table(summary: &Summary, graph: &Graph, batch: usize, out: &mut dyn Wri
     Ok(writeln!(out, "{}", lines.join("\n"))?)
 }
 
-/// The first characters.
+/// Shortens a text to its first characters.
 fn head(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.into();
@@ -95,7 +95,7 @@ fn head(text: &str, most: usize) -> String {
     text.chars().take(most - 1).chain(['…']).collect()
 }
 
-/// The last characters, which tell layers apart.
+/// Shortens a text to its last characters, which tell layers apart.
 fn tail(text: &str, most: usize) -> String {
     let count = text.chars().count();
     if count <= most {
@@ -104,7 +104,7 @@ fn tail(text: &str, most: usize) -> String {
     ['…'].into_iter().chain(text.chars().skip(count - most + 1)).collect()
 }
 
-/// Three digits: 1.23 M.
+/// Formats a number with three digits: 1.23 M.
 fn short(number: u64) -> String {
     let (mut scaled, mut units) = (number as f64, ["", " k", " M", " G", " T", " P"].into_iter());
     let mut unit = units.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `shadernet tune`: which of several kernels is the fastest for each layer, measured.
+//! `shadernet tune`: the fastest kernel for each layer, by measurement.
 
 use super::bench::{ms, seconds};
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, parse_size, table, within};
@@ -12,7 +12,7 @@ use std::time::Duration;
 pub(super) struct TuneArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Images a frame: what is best for another batch is found for itself
+    /// Images a frame: each batch is tuned by itself
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
     /// Height and width of the input [default: the network's usual]

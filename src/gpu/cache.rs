@@ -25,19 +25,19 @@ impl Origin {
     }
 }
 
-/// The driver and its version.
+/// Returns the driver and its version.
 pub(crate) fn driver(info: &wgpu::AdapterInfo) -> String {
     format!("{} {}", info.driver, info.driver_info).trim().to_owned()
 }
 
-/// The file of such a kind for an adapter, with a name that says which: `peaks-llvmpipe-..-vulkan.json`.
+/// Returns the path of a kind of file for an adapter. The name tells the adapter: `peaks-llvmpipe-..-vulkan.json`.
 pub(crate) fn path(folder: &Path, kind: &str, info: &wgpu::AdapterInfo) -> PathBuf {
     let name = format!("{} {} {} {}", info.name, info.driver, info.driver_info, info.backend.to_str()).to_lowercase();
     let words = name.split(|letter: char| !letter.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     folder.join(format!("{kind}-{}.json", words.collect::<Vec<_>>().join("-")))
 }
 
-/// Writes a file into a folder, which is made if it isn't there.
+/// Writes a file into a folder, and creates the folder if it is missing.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new(""));
     std::fs::create_dir_all(folder).map_err(|error| ErrorKind::file(folder, error))?;

@@ -1,13 +1,13 @@
-//! What wgpu has against what was created: known at once, or, in a browser, when a promise says so.
+//! wgpu's errors about created objects: known at once, or in a browser once a promise resolves.
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What is to be said against something; nothing, most of the time.
+/// The outcome of one creation: an error message, or `None` most of the time.
 pub(super) type Check = Shared<BoxFuture<'static, Option<String>>>;
 
-/// The checks that aren't known to have found nothing.
+/// The checks that haven't passed: pending ones and failed ones.
 #[derive(Default)]
 pub(crate) struct Checks(Mutex<Vec<Check>>);
 
@@ -20,7 +20,7 @@ impl Checks {
         self.list().push(check);
     }
 
-    /// Returns what was found so far.
+    /// Returns the first error found so far.
     pub(super) fn found(&self) -> Option<String> {
         let mut found = None;
         self.list().retain(|check| match check.clone().now_or_never() {
@@ -34,7 +34,7 @@ impl Checks {
         found
     }
 
-    /// Waits for those that there are, and returns what was found.
+    /// Waits for the checks added so far, and returns the first error.
     pub(super) async fn all(&self) -> Option<String> {
         let checks = self.list().clone();
         futures::future::join_all(checks).await;
@@ -64,7 +64,7 @@ mod tests {
         second.send(Some("refused".into())).expect("somebody listens");
         let refused = Some("refused".to_owned());
         assert_eq!((one.now_or_never(), other.now_or_never()), (Some(refused.clone()), Some(refused.clone())));
-        // And by those who ask afterwards.
+        // Later callers get the error too.
         assert_eq!((checks.found(), checks.all().now_or_never()), (refused.clone(), Some(refused)));
     }
 }

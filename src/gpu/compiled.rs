@@ -1,22 +1,22 @@
-//! Compiled pipelines that outlive a process, where the backend hands them out.
+//! An on-disk cache of compiled pipelines, for backends that hand them out.
 
 use super::cache;
 use crate::hash::fnv1a;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// wgpu's cache of pipelines, and the file that it came from and goes to.
+/// wgpu's pipeline cache, and its file.
 pub(crate) struct Compiled {
     pub(super) cache: wgpu::PipelineCache,
     path: PathBuf,
-    /// The bytes that the file had for it.
+    /// The bytes of pipelines loaded from the file.
     pub(super) loaded: usize,
-    /// The hash of what the file holds.
+    /// The hash of the file's data.
     kept: Mutex<u64>,
 }
 
 impl Compiled {
-    /// None where the device hasn't got the feature. A file that isn't as it was written is as good as none.
+    /// Opens a device's cache; `None` if the device lacks the feature. A damaged file counts as none.
     pub(super) fn open(device: &wgpu::Device, info: &wgpu::AdapterInfo, folder: &Path) -> Option<Compiled> {
         if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             return None;
@@ -25,16 +25,16 @@ impl Compiled {
         let file = std::fs::read(&path).unwrap_or_default();
         let data = checked(&file);
         let descriptor = wgpu::PipelineCacheDescriptor { label: Some("shadernet"), data, fallback: true };
-        // SAFETY: the data are bytes that `get_data` gave to `keep`, as far as a process can know: no others have this hash
-        // before them by accident. Nobody can prove that nobody else writes to the folder: `ContextOptions::cache` says that it
-        // has to be one where only those write whom the user trusts. wgpu and the driver check in their own headers that the data
-        // are this device's and this driver's; `fallback` makes an empty cache of others.
+        // SAFETY: as far as a process can know, these bytes came from `get_data` through `keep`: no others follow their
+        // own hash by accident. Nobody can prove that nobody else writes to the folder; `ContextOptions::cache`
+        // requires that only trusted users do. wgpu and the driver check in their own headers that the data are of this
+        // device and this driver; `fallback` makes an empty cache of others.
         let cache = unsafe { device.create_pipeline_cache(&descriptor) };
         let loaded = data.map_or(0, <[u8]>::len);
         Some(Compiled { cache, path, loaded, kept: Mutex::new(data.map_or(0, fnv1a)) })
     }
 
-    /// Writes what was compiled since. A file that can't be written is compiled again the next time.
+    /// Writes the pipelines compiled since the last write. After a failed write they are compiled again the next time.
     pub(super) fn keep(&self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(data) = self.cache.get_data() else { return };
@@ -49,7 +49,7 @@ impl Compiled {
     }
 }
 
-/// What is behind its own hash.
+/// Returns the data behind the hash, if the hash is right.
 fn checked(file: &[u8]) -> Option<&[u8]> {
     let (hash, data) = file.split_first_chunk()?;
     (!data.is_empty() && u64::from_le_bytes(*hash) == fnv1a(data)).then_some(data)

@@ -1,4 +1,4 @@
-//! A device to run on, ours or the host's.
+//! The device that networks run on: this crate's own or the host's.
 
 use super::checks::Checks;
 use super::compiled::Compiled;
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A device to run on, with what is known of it and the pipelines compiled so far. Cheap to clone.
+/// A device to run on, with its known facts and the pipelines compiled so far. Cheap to clone.
 #[derive(Clone)]
 pub struct Context(pub(crate) Arc<Inner>);
 
@@ -25,14 +25,14 @@ pub(crate) struct Inner {
     matrix_units: Vec<wgpu::CooperativeMatrixProperties>,
     choices: Choices,
     pub(super) compiled: Option<Arc<Compiled>>,
-    /// Whether wgpu guards this crate's shaders too.
+    /// True if wgpu guards this crate's shaders too.
     pub(super) guarded: bool,
     pub(crate) pipelines: Mutex<HashMap<pipeline::Key, Arc<Pipeline>>>,
     pub(super) draws: Mutex<HashMap<pipeline::DrawKey, Arc<Draw>>>,
     checks: Checks,
-    /// GPU objects created so far.
+    /// The number of GPU objects created so far.
     pub(crate) created: AtomicUsize,
-    /// Bytes of textures since the last submission.
+    /// The bytes written to textures since the last submission.
     waiting: AtomicUsize,
     #[cfg(not(target_arch = "wasm32"))]
     waiter: std::sync::OnceLock<super::waiter::Waiter>,
@@ -60,7 +60,7 @@ impl Inner {
     }
 }
 
-/// Which adapter to take.
+/// The choice of an adapter, and of the features and kernels to use.
 #[derive(Clone, Debug, Default)]
 pub struct ContextOptions {
     adapter: Option<String>,
@@ -73,12 +73,12 @@ pub struct ContextOptions {
 }
 
 impl ContextOptions {
-    /// Whichever adapter wgpu prefers: the fastest.
+    /// Returns the default options: the adapter that wgpu prefers, the fastest.
     pub fn new() -> ContextOptions {
         ContextOptions::default()
     }
 
-    /// What the environment variables `WGPU_ADAPTER_NAME` and `WGPU_BACKEND` say, wgpu's own.
+    /// Returns the options given by wgpu's own environment variables, `WGPU_ADAPTER_NAME` and `WGPU_BACKEND`.
     pub fn from_env() -> ContextOptions {
         ContextOptions {
             adapter: std::env::var("WGPU_ADAPTER_NAME").ok(),
@@ -87,57 +87,57 @@ impl ContextOptions {
         }
     }
 
-    /// Only an adapter whose name contains this, upper or lower case.
+    /// Allows only an adapter whose name contains this, ignoring case.
     #[must_use]
     pub fn adapter(self, name: impl Into<String>) -> ContextOptions {
         ContextOptions { adapter: Some(name.into()), ..self }
     }
 
-    /// Only these backends.
+    /// Allows only these backends.
     #[must_use]
     pub fn backends(self, backends: wgpu::Backends) -> ContextOptions {
         ContextOptions { backends: Some(backends), ..self }
     }
 
-    /// The kernels that every WebGPU device runs, even where better ones suit this one.
+    /// Uses only the kernels that every WebGPU device runs, even if others suit this device better.
     #[must_use]
     pub fn portable(self) -> ContextOptions {
         ContextOptions { portable: true, ..self }
     }
 
-    /// A device that promises what every WebGPU device does and no more: default limits, no optional feature; and the portable
+    /// Asks for no more than every WebGPU device promises: default limits, no optional feature. Implies the portable
     /// kernels.
     #[must_use]
     pub fn plain(self) -> ContextOptions {
         ContextOptions { portable: true, plain: true, ..self }
     }
 
-    /// Lets shaders use the adapter's matrix units, where it has some: with wgpu's feature `EXPERIMENTAL_COOPERATIVE_MATRIX`. wgpu
-    /// calls it experimental: it may have bugs that let shaders touch memory that isn't theirs. So far only
-    /// [`Peaks`](crate::measure) uses it, to measure them; no kernel does. A [plain](ContextOptions::plain) device stays without.
+    /// Lets shaders use the adapter's matrix units, if any, by wgpu's `EXPERIMENTAL_COOPERATIVE_MATRIX`. wgpu calls it
+    /// experimental: its bugs may let shaders touch memory that isn't theirs. So far only [`Peaks`](crate::measure)
+    /// uses it, to measure the units; no kernel does. [Plain](ContextOptions::plain) devices lack it.
     #[must_use]
     pub fn matrix_units(self) -> ContextOptions {
         ContextOptions { matrix_units: true, ..self }
     }
 
-    /// Lets wgpu guard the memory accesses, loops and divisions of this crate's own shaders too, and clear their workgroup memory. They
-    /// don't need it: that is what a run with guards beside one without can show. Kernels take up to three times as long.
+    /// Lets wgpu guard memory accesses, loops and divisions of this crate's own shaders too, and clear their workgroup
+    /// memory. They don't need it, as runs with and without guards can show. Kernels take up to three times as long.
     #[must_use]
     pub fn guarded(self) -> ContextOptions {
         ContextOptions { guarded: true, ..self }
     }
 
-    /// Reads and writes files in this folder, which is made when something is written: the kernels that
-    /// [`Tuning`](crate::measure::Tuning) has chosen are used, and compiled pipelines are kept between processes where the backend
-    /// has them (wgpu's `PIPELINE_CACHE`, of Vulkan). Without this, a context touches no file.
+    /// Reads and writes files in this folder, which is created at the first write. The context uses the kernels that
+    /// [`Tuning`](crate::measure::Tuning) has chosen, and keeps compiled pipelines between processes if the backend has
+    /// them (wgpu's `PIPELINE_CACHE`, of Vulkan). Without this option a context touches no file.
     ///
-    /// A driver believes compiled pipelines more or less unchecked: let nobody write to the folder who isn't trusted.
+    /// Drivers hardly check compiled pipelines: only trusted users may write to the folder.
     #[must_use]
     pub fn cache(self, folder: impl Into<PathBuf>) -> ContextOptions {
         ContextOptions { cache: Some(folder.into()), ..self }
     }
 
-    /// The features to ask an adapter for.
+    /// Returns the features to request from an adapter.
     fn features(&self, adapter: &wgpu::Adapter) -> wgpu::Features {
         let compiled = if self.cache.is_some() { wgpu::Features::PIPELINE_CACHE } else { wgpu::Features::empty() };
         let optional = match self {
@@ -148,7 +148,7 @@ impl ContextOptions {
         adapter.features() & optional
     }
 
-    /// Whether only portable kernels are wanted.
+    /// Returns true if only portable kernels are wanted.
     pub fn is_portable(&self) -> bool {
         self.portable
     }
@@ -191,19 +191,19 @@ const MATRIX_UNITS: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MA
 const INSTALL: &str =
     "install a Vulkan driver; a software one is Mesa's llvmpipe (Debian: mesa-vulkan-drivers and libvulkan1)";
 
-/// All adapters that wgpu sees, for [`ContextOptions::adapter`] to choose from.
+/// Returns all adapters that wgpu sees, for [`ContextOptions::adapter`] to choose from.
 pub async fn adapters(options: &ContextOptions) -> Vec<wgpu::Adapter> {
     options.instance().enumerate_adapters(options.backends.unwrap_or(wgpu::Backends::all())).await
 }
 
 impl Context {
-    /// Returns a context of its own, on the adapter that wgpu prefers.
+    /// Returns a context with a device of its own, on the adapter that wgpu prefers.
     pub async fn new() -> Result<Context> {
         Context::with(&ContextOptions::new()).await
     }
 
-    /// Returns a context of its own, on the adapter that the options name. Unless they ask for portable kernels it is
-    /// [probed](Context::probed).
+    /// Returns a context with a device of its own, on the adapter that the options name. It is
+    /// [probed](Context::probed), unless the options ask for portable kernels.
     pub async fn with(options: &ContextOptions) -> Result<Context> {
         let context = Context::open(options).await?;
         if options.portable { Ok(context) } else { context.probed().await }
@@ -216,8 +216,8 @@ impl Context {
             label: Some("shadernet"),
             required_features: features,
             experimental_features: if features.contains(MATRIX_UNITS) {
-                // SAFETY: the caller has asked for a feature that is documented to be experimental. One shader of this crate
-                // uses it, which loads and stores whole tiles within its buffers, by whole subgroups in uniform control flow.
+                // SAFETY: the caller has asked for a feature documented as experimental. One shader of this crate uses
+                // it, on whole tiles within its buffers, by whole subgroups in uniform control flow.
                 unsafe { wgpu::ExperimentalFeatures::enabled() }
             } else {
                 wgpu::ExperimentalFeatures::disabled()
@@ -228,7 +228,7 @@ impl Context {
         let opened = adapter.request_device(&descriptor).await;
         let (device, queue) = opened.map_err(|error| ErrorKind::Device(error.to_string()))?;
         let context = Context::of(&adapter, &device, &queue, options)?;
-        // Elsewhere wgpu panics; a browser writes to its console, and goes on.
+        // A browser only writes uncaptured errors to its console; elsewhere wgpu panics.
         #[cfg(target_arch = "wasm32")]
         {
             let inner = Arc::downgrade(&context.0);
@@ -241,17 +241,17 @@ impl Context {
         Ok(context)
     }
 
-    /// A context on the host's device: nothing is submitted, polled, logged or read from the environment behind the host's
-    /// back. [`Context::optional_features`] are used as far as the device has them (see [`Context::required_features`] and
-    /// [`Context::required_limits`] for hosts that are about to make it), and so is `EXPERIMENTAL_COOPERATIVE_MATRIX`: see
-    /// [`ContextOptions::matrix_units`].
+    /// Returns a context on the host's device. It submits, polls, logs and reads from the environment nothing behind
+    /// the host's back. It uses the [`Context::optional_features`] that the device has, and
+    /// `EXPERIMENTAL_COOPERATIVE_MATRIX`: see [`ContextOptions::matrix_units`]. A host that is about to create the
+    /// device finds them by [`Context::required_features`] and [`Context::required_limits`].
     ///
-    /// An error if the device has less than WebGPU's default limits where the kernels count on them.
+    /// An error if a limit is too low for the portable kernels. WebGPU's default limits suffice.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Context> {
         Context::of(adapter, device, queue, &ContextOptions::new())
     }
 
-    /// The same, with what the options' folder has of the device.
+    /// Returns a context on this device, with the files that the options' folder has for it.
     fn of(
         adapter: &wgpu::Adapter,
         device: &wgpu::Device,
@@ -281,7 +281,7 @@ impl Context {
         Ok(Context(Arc::new(inner)))
     }
 
-    /// The features that are of use where a device has them, each with what it buys. None is needed.
+    /// Returns the useful features, each with its benefit. None is needed.
     pub fn optional_features() -> [(wgpu::Features, &'static str); 4] {
         use wgpu::Features as F;
         [
@@ -295,17 +295,17 @@ impl Context {
         ]
     }
 
-    /// For a host that makes the device: those of [`Context::optional_features`] that the adapter has, for
-    /// `DeviceDescriptor::required_features`, beside the host's own.
+    /// Returns the [`Context::optional_features`] that the adapter has. A host that creates the device adds them to its
+    /// own in `DeviceDescriptor::required_features`.
     pub fn required_features(adapter: &wgpu::Adapter) -> wgpu::Features {
         let there = adapter.features();
         let of_use = Context::optional_features().into_iter().map(|(feature, _)| feature & there);
         of_use.fold(wgpu::Features::empty(), wgpu::Features::union)
     }
 
-    /// For a host that makes the device: `limits`, its own needs or wgpu's defaults, raised to what the adapter has where that serves
-    /// networks: larger buffers and bindings (larger batches, weights in one piece), larger textures (llvmpipe's kernels).
-    /// WebGPU's default limits suffice for all networks of [`models`](crate::models); a plan that needs more says which limit.
+    /// Returns `limits`, the host's own needs or wgpu's defaults, raised to the adapter's where networks profit: larger
+    /// buffers and bindings (larger batches, weights in one piece), larger textures (llvmpipe's kernels). WebGPU's
+    /// default limits suffice for all networks of [`models`](crate::models); a plan that needs more names the limit.
     pub fn required_limits(adapter: &wgpu::Adapter, limits: wgpu::Limits) -> wgpu::Limits {
         let there = adapter.limits();
         wgpu::Limits {
@@ -318,14 +318,14 @@ impl Context {
         }
     }
 
-    /// Returns the same device, taken for one with these capabilities: to test kernels for devices that aren't there. All shaders are
-    /// guarded, since nobody knows that the device has what is claimed.
+    /// Returns the same device with these claimed capabilities, to test kernels for devices that aren't there. All
+    /// shaders are guarded, since the device may lack the capabilities.
     #[doc(hidden)]
     pub fn with_caps(&self, caps: Caps) -> Context {
         self.with_capabilities(caps, true)
     }
 
-    /// Returns the same device with facts that were found out about it.
+    /// Returns the same device with facts that a probe has confirmed.
     pub(super) fn with_facts(&self, caps: Caps) -> Context {
         self.with_capabilities(caps, self.0.guarded)
     }
@@ -340,45 +340,45 @@ impl Context {
         }))
     }
 
-    /// What the choice of kernels depends on.
+    /// Returns the facts that the choice of kernels depends on.
     pub fn caps(&self) -> &Caps {
         &self.0.caps
     }
 
-    /// The adapter.
+    /// Returns the description of the adapter.
     pub fn info(&self) -> &wgpu::AdapterInfo {
         &self.0.info
     }
 
-    /// The tiles that the adapter's matrix units multiply: none where the device was made without
+    /// Returns the tiles that the adapter's matrix units multiply: none if the device was created without
     /// [`ContextOptions::matrix_units`].
     pub fn matrix_units(&self) -> &[wgpu::CooperativeMatrixProperties] {
         &self.0.matrix_units
     }
 
-    /// The kernels that were chosen by measurement: those that the user's [`Tuning`](crate::measure::Tuning) has left in the folder
-    /// of [`ContextOptions::cache`], then those that this crate knows of the adapter.
+    /// Returns the kernels chosen by measurement: those that the user's [`Tuning`](crate::measure::Tuning) left in the
+    /// folder of [`ContextOptions::cache`], then this crate's own for the adapter.
     pub fn choices(&self) -> &Choices {
         &self.0.choices
     }
 
-    /// The bytes of compiled pipelines that came from the folder of [`ContextOptions::cache`], 0 if there were none; no number where
-    /// none is kept.
+    /// Returns the bytes of compiled pipelines loaded from the folder of [`ContextOptions::cache`], 0 if there were
+    /// none; `None` if pipelines aren't cached.
     pub fn loaded_pipelines(&self) -> Option<usize> {
         self.0.compiled.as_ref().map(|compiled| compiled.loaded)
     }
 
-    /// The device.
+    /// Returns the device.
     pub fn device(&self) -> &wgpu::Device {
         &self.0.device
     }
 
-    /// The queue.
+    /// Returns the queue.
     pub fn queue(&self) -> &wgpu::Queue {
         &self.0.queue
     }
 
-    /// How many buffers, textures, pipelines and bind groups were created here so far: a steady state creates none.
+    /// Returns the number of buffers, textures, pipelines and bind groups created so far. A steady state creates none.
     pub fn created(&self) -> usize {
         self.0.created.load(Ordering::Relaxed)
     }
@@ -387,23 +387,23 @@ impl Context {
         self.0.created.fetch_add(objects, Ordering::Relaxed);
     }
 
-    /// So many bytes on their way to textures are sent off.
+    /// The bytes of pending texture uploads that cause a submission.
     pub(crate) const ENOUGH: usize = 8 << 20;
 
-    /// Notes bytes on their way to a texture, and sends off what has gathered: until a submission wgpu holds them a second time.
-    /// Only kernels for fast textures keep weights there: their context is this crate's or has submitted before
+    /// Counts bytes on their way to a texture, and submits once enough have gathered: until then wgpu holds a second
+    /// copy. Only kernels for fast textures keep weights there: their context is this crate's or has submitted before
     /// ([`Context::probed`]).
     pub(crate) fn uploaded(&self, bytes: usize) {
         if self.0.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes >= Context::ENOUGH {
             self.0.waiting.store(0, Ordering::Relaxed);
             self.0.queue.submit([]);
-            // What goes wrong with the device, whatever uses it next will say.
+            // The next use of the device reports its loss.
             let _lost = self.0.device.poll(wgpu::PollType::wait_indefinitely());
         }
     }
 
-    /// Runs what creates GPU objects, and returns what wgpu has to say against it. What isn't known at once, in a browser,
-    /// [`Context::settled`] says.
+    /// Runs a closure that creates GPU objects, and returns wgpu's error. In a browser the error may come later:
+    /// [`Context::settled`] returns it then.
     pub(crate) fn checked<T>(&self, create: impl FnOnce() -> T) -> Result<T> {
         let device = &self.0.device;
         let scopes = [wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Internal]
@@ -420,22 +420,22 @@ impl Context {
         refused(error).map(|()| value)
     }
 
-    /// Waits until it is known that all that was created here so far could be created: an error if not, from then on. Every frame
-    /// does this before it gives a result; a host that records frames into its own encoder does it once, before the first.
+    /// Waits for the outcome of all creations so far; a failure is an error from then on. Every frame does this before
+    /// it gives a result; a host that records frames into its own encoder does it once, before the first.
     ///
-    /// Natively there is nothing to wait for: what can't be created is an error of the function that creates it. In a browser that
-    /// function returns before it is known. After an error here make another context.
+    /// Natively there is nothing to wait for: the function that creates an object returns the error. In a browser that
+    /// function returns before the outcome is known. After an error here create another context.
     pub async fn settled(&self) -> Result<()> {
         refused(self.0.checks.all().await)
     }
 
-    /// The same as far as it is known.
+    /// Returns the error that is known so far, without waiting.
     pub(crate) fn settled_so_far(&self) -> Result<()> {
         refused(self.0.checks.found())
     }
 
-    /// Sees to it that the callbacks of a submission are called, without blocking this thread: on native a thread of this
-    /// context waits for it, in a browser nothing needs to.
+    /// Makes sure that a submission's callbacks are called, without blocking this thread. On native a thread of this
+    /// context waits for the submission; a browser needs no wait.
     pub(crate) fn wait_in_background(&self, submission: wgpu::SubmissionIndex) {
         #[cfg(target_arch = "wasm32")]
         drop(submission);
@@ -460,7 +460,7 @@ mod tests {
     use crate::{BATCH, Graph, Model};
     use futures::channel::oneshot;
 
-    /// As in a browser: the session is there, and its frames run.
+    /// Simulates a browser: the session exists and its frames run before the error is known.
     #[test]
     fn no_result_comes_of_what_was_refused_late() {
         let context = pollster::block_on(Context::with(&ContextOptions::from_env().portable()));

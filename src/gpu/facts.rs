@@ -1,4 +1,4 @@
-//! Facts about a device that WebGPU doesn't tell: from the driver's name, or by a small dispatch.
+//! Facts about a device that WebGPU doesn't report: known by the driver's name, or found by a small dispatch.
 
 use super::context::Context;
 use super::memory::{Memory, buffer, texture, upload};
@@ -15,12 +15,12 @@ use wgpu::{BufferUsages, Features, TextureUsages};
 const WIDTH: u32 = 8;
 const ROWS: u32 = 4;
 
-/// The shader of [`Context::probed`].
+/// Returns the shader of [`Context::probed`].
 pub(crate) fn probe() -> Shader {
     shader!("probe_facts", "index")
 }
 
-/// The facts of a device as far as its limits, its features and its driver's name tell them.
+/// Returns the facts that a device's limits, its features and its driver's name tell.
 pub(super) fn told(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Caps {
     let (limits, features) = (device.limits(), device.features());
     Caps {
@@ -42,8 +42,8 @@ pub(super) fn told(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Caps {
     }
 }
 
-/// The facts that a device is expected to have beyond those: the probe has to confirm them. Textures and workgroup memory were measured
-/// on Mesa's llvmpipe with vectors of eight numbers, and nowhere else.
+/// Returns the further facts expected of this driver, which the probe must confirm. Textures and workgroup memory were
+/// measured on Mesa's llvmpipe with vectors of eight numbers, and nowhere else.
 fn expected(context: &Context) -> Option<Caps> {
     let (caps, info) = (context.caps(), context.info());
     let measured = is_llvmpipe(info) && caps.subgroup_sizes == Some([8; 2]);
@@ -61,11 +61,11 @@ fn is_llvmpipe(info: &wgpu::AdapterInfo) -> bool {
 }
 
 impl Context {
-    /// Returns the same device with the facts that WebGPU doesn't tell, where a small dispatch confirms what is expected of the driver:
-    /// on Mesa's llvmpipe kernels serve then that are several times as fast. Elsewhere it returns this context.
+    /// Returns the same device with facts that WebGPU doesn't report, if a small dispatch confirms them. On Mesa's
+    /// llvmpipe these facts enable kernels that are several times as fast. On other drivers it returns this context.
     ///
-    /// It submits to the queue and waits, which [`Context::from_wgpu`] doesn't. So do the sessions of the new context while they
-    /// upload weights.
+    /// The probe submits to the queue and waits; [`Context::from_wgpu`] does neither. Sessions of the new context also
+    /// submit and wait while they upload weights.
     pub async fn probed(self) -> Result<Context> {
         let Some(caps) = expected(&self) else { return Ok(self) };
         let name = &self.info().name;
@@ -78,7 +78,7 @@ impl Context {
     }
 }
 
-/// Runs the probe twice, from one texture to another and back, and returns whether all facts hold.
+/// Runs the probe twice, from one texture to another and back, and returns true if all facts hold.
 async fn confirmed(context: &Context) -> Result<bool> {
     let usage = TextureUsages::COPY_DST;
     let views: Vec<_> = (0..2).map(|_| texture(context, "facts", WIDTH, ROWS, usage)).collect::<Result<_>>()?;
@@ -111,7 +111,7 @@ async fn confirmed(context: &Context) -> Result<bool> {
     let submission = context.queue().submit([encoder.finish()]);
     let (sender, mapped) = oneshot::channel();
     download.map_async(wgpu::MapMode::Read, .., move |result| {
-        // Nobody listens any more if the caller dropped this future.
+        // The receiver is gone if the caller dropped this future.
         let _unheard = sender.send(result);
     });
     context.wait_in_background(submission);
@@ -119,7 +119,7 @@ async fn confirmed(context: &Context) -> Result<bool> {
     mapped.await.map_err(ErrorKind::lost)?.map_err(ErrorKind::lost)?;
     let view = download.get_mapped_range(..).map_err(ErrorKind::lost)?;
     let results: Vec<[f32; 4]> = bytemuck::pod_collect_to_vec(&view);
-    // The second dispatch reads the ones that the first has written.
+    // The second dispatch sums the ones that the first has written, four in each texel.
     let inside = (4 * ROWS) as f32;
     Ok(results.iter().enumerate().all(|(i, result)| *result == [inside, 0.0, i as f32, i as f32]))
 }

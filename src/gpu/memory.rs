@@ -14,7 +14,7 @@ pub(crate) enum Memory {
 }
 
 impl Memory {
-    /// Memory for intermediate values.
+    /// Creates memory for intermediate values.
     pub(crate) fn slot(context: &Context, kind: SlotKind) -> Result<Memory> {
         match kind {
             SlotKind::Buffer(bytes) => {
@@ -27,7 +27,7 @@ impl Memory {
         }
     }
 
-    /// Weights, packed and uploaded.
+    /// Prepacks weights and uploads them.
     pub(crate) fn weight(context: &Context, packed: &Prepacked) -> Result<Memory> {
         let values = (packed.values)();
         let bytes: &[u8] = bytemuck::cast_slice(&values);
@@ -38,7 +38,7 @@ impl Memory {
                 let (texture, view) = texture(context, "weights", width, height, wgpu::TextureUsages::COPY_DST)?;
                 let layout =
                     wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * width), rows_per_image: None };
-                // Some rows at a time, since wgpu holds what is on its way a second time.
+                // Upload some rows at a time, since wgpu holds a second copy of pending data.
                 let rows = (Context::ENOUGH / (16 * width as usize)).clamp(1, height as usize);
                 for (i, band) in bytes.chunks(16 * width as usize * rows).enumerate() {
                     let origin = wgpu::Origin3d { x: 0, y: (i * rows) as u32, z: 0 };
@@ -53,7 +53,7 @@ impl Memory {
         }
     }
 
-    /// What it is to a pipeline.
+    /// Returns the kind of binding for a storage.
     pub(crate) fn kind(storage: Storage, write: bool) -> Kind {
         match (storage, write) {
             (Storage::Buffer, false) => Kind::Read,
@@ -63,7 +63,7 @@ impl Memory {
         }
     }
 
-    /// Some of its bytes as a binding: of a texture all.
+    /// Returns a range of the bytes as a binding; a texture is always bound whole.
     pub(crate) fn binding(&self, offset: u64, bytes: u64) -> wgpu::BindingResource<'_> {
         match self {
             Memory::Buffer(buffer) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -76,14 +76,14 @@ impl Memory {
     }
 }
 
-/// A buffer.
+/// Creates a buffer.
 pub(crate) fn buffer(context: &Context, label: &str, size: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
     context.count(1);
     let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false };
     context.checked(|| context.device().create_buffer(&descriptor))
 }
 
-/// Checks that some bytes of a host's buffer can be bound to a port.
+/// Checks that a range of the host's buffer can be bound to a port.
 pub(crate) fn check_lent(context: &Context, port: &Port, lent: &wgpu::BufferBinding<'_>) -> Result<()> {
     let wrong = |wanted: &dyn std::fmt::Display, got: &dyn std::fmt::Display| {
         Err(ErrorKind::argument(format!("the buffer of \"{}\"", port.name), wanted, got).into())
@@ -103,14 +103,14 @@ pub(crate) fn check_lent(context: &Context, port: &Port, lent: &wgpu::BufferBind
     Ok(())
 }
 
-/// A buffer with contents.
+/// Creates a buffer with contents.
 pub(crate) fn upload(context: &Context, label: &str, bytes: &[u8], usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
     context.count(1);
-    // Ranges that are mapped begin and end at multiples of four.
+    // Mapped ranges begin and end at multiples of four bytes.
     let size = (bytes.len() as u64).next_multiple_of(4).max(4);
     let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: true };
     let buffer = context.checked(|| context.device().create_buffer(&descriptor))?;
-    // wgpu says nothing of what is created on a lost device. What isn't mapped now is lost.
+    // wgpu reports no error for a buffer created on a lost device; mapping it fails instead.
     let mut view = buffer.get_mapped_range_mut(..).map_err(ErrorKind::lost)?;
     view.slice(..bytes.len()).copy_from_slice(bytes);
     drop(view);
@@ -118,7 +118,7 @@ pub(crate) fn upload(context: &Context, label: &str, bytes: &[u8], usage: wgpu::
     Ok(buffer)
 }
 
-/// An `rgba32float` storage texture.
+/// Creates an `rgba32float` storage texture, and a view of it.
 pub(crate) fn texture(
     context: &Context,
     label: &str,

@@ -1,4 +1,4 @@
-//! Pipelines: compiled once for each shader, in parallel, and kept by the context.
+//! Pipelines: compiled once for each shader, in parallel, and cached by the context.
 
 use super::context::Context;
 use crate::error::Result;
@@ -7,22 +7,22 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 
-/// What a binding is to the pipeline's layout.
+/// The kind of a binding in a pipeline's layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
-    /// A uniform of so many bytes: a shader that wants more is refused when it is compiled, not when it is dispatched.
+    /// A uniform of so many bytes. A shader that needs more is refused at compilation, not at the dispatch.
     Params(u64),
     Read,
     Write,
     TextureRead,
     TextureWrite,
-    /// A texture of any format whose texels are floats to a shader, loaded without a sampler.
+    /// A texture of any format with float texels, loaded without a sampler.
     Texels,
-    /// A storage texture of the host's, written only.
+    /// A storage texture of the host's, write-only.
     Store(wgpu::TextureFormat),
 }
 
-/// What makes a pipeline what it is.
+/// The identity of a compute pipeline: its shader and the kinds of its bindings.
 pub(crate) type Key = (Shader, Vec<Kind>);
 
 /// A pipeline and its bind group layout.
@@ -31,7 +31,7 @@ pub(crate) struct Pipeline {
     pub(crate) layout: wgpu::BindGroupLayout,
 }
 
-/// What makes a render pipeline what it is: what it draws, in which format, and which channels of it.
+/// The identity of a render pipeline: its shader, its bindings, the target's format and the written channels.
 pub(crate) type DrawKey = (Shader, Vec<Kind>, wgpu::TextureFormat, wgpu::ColorWrites);
 
 /// A render pipeline and its bind group layout.
@@ -40,7 +40,7 @@ pub(crate) struct Draw {
     pub(crate) layout: wgpu::BindGroupLayout,
 }
 
-/// The pipelines for these shaders, compiled where they aren't there yet, by as many threads as there are processors.
+/// Returns the pipelines for these shaders. As many threads as there are processors compile the missing ones.
 pub(crate) fn pipelines(context: &Context, wanted: &[Key]) -> Result<Vec<Arc<Pipeline>>> {
     let cache = || context.0.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let mut missing: Vec<&Key> = Vec::new();
@@ -50,7 +50,7 @@ pub(crate) fn pipelines(context: &Context, wanted: &[Key]) -> Result<Vec<Arc<Pip
             missing.push(key);
         }
     }
-    // A session that needs nothing of these doesn't wait for another thread's: at worst both compile the same.
+    // Unlocked while compiling, so that other sessions don't wait; at worst two threads compile the same pipeline.
     drop(there);
     let made = parallel(&missing, |(shader, kinds)| compile(context, shader, kinds));
     let made: HashMap<_, _> = missing
@@ -66,7 +66,7 @@ pub(crate) fn pipelines(context: &Context, wanted: &[Key]) -> Result<Vec<Arc<Pip
     Ok(wanted.iter().map(|key| cache[key].clone()).collect())
 }
 
-/// What fragments of one triangle are drawn with, compiled unless it is there: the shader's `paint`, over its `corner`s.
+/// Returns the pipeline that draws one triangle by the shader's `corner` and `paint`; compiles it if it is missing.
 pub(crate) fn draw(context: &Context, wanted: &DrawKey) -> Result<Arc<Draw>> {
     let cache = || context.0.draws.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if let Some(draw) = cache().get(wanted) {
@@ -110,7 +110,7 @@ pub(crate) fn draw(context: &Context, wanted: &DrawKey) -> Result<Arc<Draw>> {
     Ok(cache().entry(wanted.clone()).or_insert(made).clone())
 }
 
-/// A bind group of these, in the order of the layout's bindings.
+/// Creates a bind group of these resources, in the order of the layout's bindings.
 pub(crate) fn group<'a>(
     context: &Context,
     label: Option<&str>,
@@ -138,7 +138,7 @@ fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipelin
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &shader.overrides(),
-                // This crate's write their workgroup memory before they read it.
+                // This crate's shaders write their workgroup memory before they read it.
                 zero_initialize_workgroup_memory: guarded(context, shader),
             },
             cache: context.0.compiled.as_ref().map(|compiled| &compiled.cache),
@@ -192,24 +192,24 @@ fn module(context: &Context, shader: &Shader) -> wgpu::ShaderModule {
     let source = wgpu::ShaderSource::Wgsl(shader.wgsl().into());
     let module = wgpu::ShaderModuleDescriptor { label: Some(shader.name()), source };
     if !guarded(context, shader) {
-        // SAFETY: only the planner, a texture's pass and a probe make dispatches of shaders without guards. Those of the planner have
-        // the parameters that an operation of this crate has computed from the shapes of its inputs and outputs (`ops::is_ours`),
-        // and are bound to memory as large as these shapes and layouts need (`plan/planner/checks.rs`). The shaders test every
-        // index that this doesn't bound, and their loops end. `tests/selftest.rs` sees that guards change no bit of what they compute,
-        // `scripts/test-drivers.sh` that Vulkan's validation finds no access outside. (Guards cost up to two thirds of a kernel's
-        // time where they stop the driver from unrolling.)
+        // SAFETY: only the planner, a texture's pass and a probe dispatch shaders without guards. For the planner's
+        // dispatches, an operation of this crate computes the parameters from the shapes of its inputs and outputs
+        // (`ops::is_ours`), and the bound memory is as large as these shapes and layouts need
+        // (`plan/planner/checks.rs`). The shaders test every other index, and their loops end. `tests/selftest.rs`
+        // checks that guards change no bit of the results, `scripts/test-drivers.sh` that Vulkan's validation finds no
+        // access outside. (Guards cost up to two thirds of a kernel's time where they prevent unrolling.)
         unsafe { context.device().create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }
     } else {
         context.device().create_shader_module(module)
     }
 }
 
-/// Whether wgpu guards a shader here.
+/// Returns true if wgpu adds guards to this shader.
 fn guarded(context: &Context, shader: &Shader) -> bool {
     shader.is_guarded() || context.0.guarded || cfg!(debug_assertions)
 }
 
-/// The layout of group 1 of a [part](Shader::part): the number of its first workgroup, at an offset that the pass sets.
+/// Returns the layout of group 1 of a [part](Shader::part): the number of its first workgroup, at a dynamic offset.
 pub(crate) fn first_workgroup(context: &Context) -> wgpu::BindGroupLayout {
     let ty = wgpu::BindingType::Buffer {
         ty: wgpu::BufferBindingType::Uniform,
@@ -221,7 +221,7 @@ pub(crate) fn first_workgroup(context: &Context) -> wgpu::BindGroupLayout {
     context.device().create_bind_group_layout(&descriptor)
 }
 
-/// `f` of each item, in order, computed by as many threads as there are processors.
+/// Applies `f` to each item, by as many threads as there are processors, and returns the results in order.
 pub(crate) fn parallel<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let threads = if cfg!(target_arch = "wasm32") {
         1

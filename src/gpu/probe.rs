@@ -1,4 +1,4 @@
-//! Dispatches outside of any network, for what measures the device itself.
+//! Dispatches outside of any network, to measure the device itself.
 
 use super::context::Context;
 use super::memory::upload;
@@ -8,7 +8,7 @@ use crate::kernel::Shader;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A shader with buffers bound: parameters, then what it reads, then what it writes.
+/// A shader with bound buffers: parameters, then the inputs, then the outputs.
 pub(crate) struct Probe {
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
@@ -35,7 +35,7 @@ impl Probe {
         Ok(Probe { pipeline, group, params })
     }
 
-    /// Other parameters, for what is submitted from now on.
+    /// Sets the parameters of later submissions.
     pub(crate) fn set(&self, context: &Context, params: &[u32]) {
         context.queue().write_buffer(&self.params, 0, bytemuck::cast_slice(params));
     }
@@ -48,7 +48,7 @@ impl Probe {
     }
 }
 
-/// The host's time from the submission of what is recorded until the device has done it.
+/// Returns the host's time from the submission of the recorded commands until the device has run them.
 pub(crate) fn timed(
     context: &Context,
     record: impl FnOnce(&mut wgpu::CommandEncoder) -> Result<()>,
@@ -64,7 +64,7 @@ pub(crate) fn timed(
     Ok(time)
 }
 
-/// The host's time of a submission of nothing: the median.
+/// Returns the host's time of an empty submission: the median of 25.
 pub(crate) fn empty(context: &Context) -> Result<Duration> {
     let nothing = wgpu::ComputePassDescriptor { label: None, timestamp_writes: None };
     let once = || {
@@ -84,7 +84,7 @@ mod tests {
     use crate::ContextOptions;
     use crate::gpu::memory::buffer;
 
-    /// Without an `override` of its own: wgpu's Vulkan backend leaves guards in such modules, if it can.
+    /// A shader without an `override`: in such modules wgpu's Vulkan backend leaves guards, if it can.
     const DIVISION: &str = "
         struct Params { by: u32 }
         @group(0) @binding(0) var<uniform> params: Params;
@@ -114,7 +114,7 @@ mod tests {
         let of = |options: &ContextOptions, shader: Shader| {
             quotient(options, shader).unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
         };
-        // WGSL says what a division by zero gives; what a driver makes of it, nobody.
+        // WGSL defines a division by zero; without guards the driver's result is undefined.
         assert_eq!(of(&options, Shader::new("division", DIVISION, &[])), 7);
         assert_eq!(of(&options, ours().guarded()), 7);
         assert_eq!(of(&options.clone().guarded(), ours()), 7);

@@ -5,7 +5,7 @@ use super::memory::buffer;
 use crate::error::{ErrorKind, Result};
 use wgpu::BufferUsages as Usage;
 
-/// Places for timestamps, and the way to read them.
+/// Query sets for timestamps, and the buffers to read them.
 pub(crate) struct Timestamps {
     context: Context,
     sets: Vec<wgpu::QuerySet>,
@@ -13,11 +13,11 @@ pub(crate) struct Timestamps {
     download: wgpu::Buffer,
 }
 
-/// The places of one set: wgpu's limit.
+/// The timestamps of one set: wgpu's limit.
 const SET: usize = 4096;
 
 impl Timestamps {
-    /// Places for `count` timestamps, two a pass; none if the device writes none.
+    /// Creates room for `count` timestamps, two a pass; `None` if the device writes none.
     pub(crate) fn new(context: &Context, count: usize) -> Result<Option<Timestamps>> {
         if !context.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);
@@ -37,7 +37,7 @@ impl Timestamps {
         }))
     }
 
-    /// A pass whose beginning is timestamp `2 * i` and whose end is the one after it.
+    /// Returns a pass that writes timestamp `2 * i` at its beginning and `2 * i + 1` at its end.
     pub(crate) fn pass(&self, i: usize) -> wgpu::ComputePassDescriptor<'_> {
         let (query_set, first) = self.place(2 * i);
         wgpu::ComputePassDescriptor {
@@ -50,13 +50,13 @@ impl Timestamps {
         }
     }
 
-    /// Where timestamp `i` is written.
+    /// Returns the set of timestamp `i`, and its index there.
     pub(crate) fn place(&self, i: usize) -> (&wgpu::QuerySet, u32) {
         (&self.sets[i / SET], (i % SET) as u32)
     }
 
-    /// The first `count` of what was written by submissions so far, in nanoseconds. In a submission of its own: some drivers give
-    /// zeros otherwise.
+    /// Returns the first `count` timestamps written so far, in nanoseconds since the first one. The reading is a
+    /// submission of its own: otherwise some drivers give zeros.
     pub(crate) fn read(&self, count: usize) -> Result<Vec<f64>> {
         let (device, queue) = (self.context.device(), self.context.queue());
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -73,7 +73,7 @@ impl Timestamps {
         drop(view);
         self.download.unmap();
         let period = f64::from(queue.get_timestamp_period());
-        // Relative to the first one, which keeps the nanoseconds.
+        // Differences to the first one are small enough to keep the nanoseconds in an f64.
         let first = ticks.first().copied().unwrap_or(0);
         Ok(ticks.into_iter().map(|tick| tick.wrapping_sub(first).cast_signed() as f64 * period).collect())
     }

@@ -1,4 +1,4 @@
-//! Kernels that were chosen by measurement: by the user, or before this crate was shipped.
+//! Kernels chosen by measurement: by the user, or before this crate was shipped.
 
 use super::cache::{self, Origin};
 use crate::plan::Choices;
@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What is kept of a problem.
+/// The stored result for a problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tuned {
-    /// The kernel that serves.
+    /// The chosen kernel.
     pub(crate) kernel: String,
-    /// What each one's steps of a frame took; none of those that computed something else.
+    /// The time of each kernel's steps in a frame, in milliseconds; `None` if the kernel was refused or not timed.
     pub(crate) ms: BTreeMap<String, Option<f64>>,
 }
 
-/// What the file holds.
+/// The contents of the file.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     origin: Origin,
     problems: BTreeMap<String, Tuned>,
 }
 
-/// The one place that says whose word counts: what the user has measured, then what was measured before this crate was shipped. For
-/// all other problems the cost model's does: each operation lists its kernels best first.
+/// Returns the measured choices. Only this function ranks their sources: first the user's measurements, then the
+/// shipped table. For all other problems the cost model decides: each operation lists its kernels best first.
 pub(super) fn choices(info: &wgpu::AdapterInfo, folder: Option<&Path>) -> Choices {
     let measured = folder.map(|folder| read(info, folder)).unwrap_or_default();
     first_of(measured, include_str!("tuned.json"), &info.name)
@@ -34,7 +34,7 @@ fn first_of(measured: BTreeMap<String, Tuned>, table: &str, adapter: &str) -> Ch
     measured.or(shipped(table, adapter))
 }
 
-/// For adapters whose names contain this.
+/// The shipped choices for adapters whose names contain `adapter`.
 #[derive(Deserialize)]
 struct Shipped {
     adapter: String,
@@ -51,13 +51,13 @@ fn path(info: &wgpu::AdapterInfo, folder: &Path) -> PathBuf {
     cache::path(folder, "tuned", info)
 }
 
-/// What that folder has of this adapter with this driver. A file that can't be read is as good as none.
+/// Returns the folder's results for this adapter with this driver. An unreadable file counts as none.
 fn read(info: &wgpu::AdapterInfo, folder: &Path) -> BTreeMap<String, Tuned> {
     let kept = std::fs::read(path(info, folder)).ok().and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
     kept.filter(|kept| kept.origin == Origin::of(info)).map(|kept| kept.problems).unwrap_or_default()
 }
 
-/// Keeps these beside what is there of other problems. Returns the file.
+/// Adds these results to those stored for other problems. Returns the file.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn keep(info: &wgpu::AdapterInfo, folder: &Path, new: BTreeMap<String, Tuned>) -> crate::Result<PathBuf> {
     let mut problems = read(info, folder);
@@ -86,11 +86,11 @@ mod tests {
         assert_eq!(of("AMD Radeon 9000 (RADV)"), ["one", "two", "four"]);
         assert_eq!(of("Radeon 100"), ["one", "two", "-"]);
         assert_eq!(of("llvmpipe"), ["-"; 3]);
-        // What the user has measured comes first, even if it is that the default is the best.
+        // The user's measurement comes first, even if it says that the default is the best.
         let measured = Tuned { kernel: "default".into(), ms: BTreeMap::new() };
         let all = first_of(BTreeMap::from([("a".into(), measured)]), table, "Radeon 100");
         assert_eq!((all.get("a"), all.get("b"), all.len()), (Some("default"), Some("two"), 2));
-        // The table of the crate can be read, and names its adapters as they are looked for.
+        // The crate's table is valid, and its adapter names are in lower case, as the search needs them.
         let ours: Vec<Shipped> = serde_json::from_str(include_str!("tuned.json")).unwrap();
         assert!(
             ours.iter().all(|shipped| shipped.adapter == shipped.adapter.to_lowercase() && !shipped.choices.is_empty())

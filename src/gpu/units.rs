@@ -1,6 +1,6 @@
-//! How many compute units an adapter has, which WebGPU doesn't tell: after public figures, by name, not checked on the devices.
+//! The compute units of adapters, which WebGPU doesn't report: public figures by name, not checked on the devices.
 
-/// NVIDIA's multiprocessors, AMD's compute units, Intel's Xe cores, Apple's GPU cores.
+/// The units of known adapters: NVIDIA's multiprocessors, AMD's compute units, Intel's Xe cores, Apple's GPU cores.
 const KNOWN: [(&str, u32); 78] = [
     ("H200", 132),
     ("H100", 132),
@@ -82,7 +82,7 @@ const KNOWN: [(&str, u32); 78] = [
     ("Apple M4 Max", 40),
 ];
 
-/// The units of a known adapter, the longest name counting; otherwise what its kind usually has.
+/// Returns the units of a known adapter, by the longest matching name; otherwise a typical number for its device type.
 pub(super) fn units(info: &wgpu::AdapterInfo) -> u32 {
     let kind = match info.device_type {
         wgpu::DeviceType::DiscreteGpu | wgpu::DeviceType::VirtualGpu => 48,
@@ -98,7 +98,7 @@ fn known(name: &str) -> Option<u32> {
     names.max_by_key(|(known, _)| known.len()).map(|&(_, units)| units)
 }
 
-/// Whether a name holds another as words: an `RTX A4000` is no `A40`.
+/// Returns true if a name contains `known` as whole words: an `RTX A4000` is no `A40`.
 fn is_in(known: &str, name: &str) -> bool {
     let part = |end: Option<char>| end.is_some_and(char::is_alphanumeric);
     let whole = |(at, _): (usize, &str)| {

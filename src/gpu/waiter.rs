@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
-/// The thread. It runs until this is dropped, which waits for what was submitted.
+/// The waiting thread. Dropping it waits for all submissions, then ends the thread.
 pub(super) struct Waiter(Option<(Sender<wgpu::SubmissionIndex>, JoinHandle<()>)>);
 
 impl Waiter {
@@ -20,7 +20,7 @@ impl Waiter {
         Waiter(Some((sender, thread)))
     }
 
-    /// Has the thread wait for a submission, which calls the callbacks that are due by then.
+    /// Makes the thread wait for a submission. The wait calls the callbacks that are due by then.
     pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) {
         if self.0.as_ref().is_none_or(|(sender, _)| sender.send(submission).is_err()) {
             log::error!("the thread that waits for the device is gone");
@@ -29,12 +29,12 @@ impl Waiter {
 }
 
 impl Drop for Waiter {
-    /// Waits for the thread to end: it may hold the last reference to the device, and a driver that is unloaded by one thread
-    /// while another leaves `main` crashes (Mesa's queues have an exit handler).
+    /// Waits for the thread to end, because the thread may hold the last reference to the device. A driver crashes if
+    /// one thread unloads it while another leaves `main` (Mesa's queues have an exit handler).
     fn drop(&mut self) {
         let Some((sender, thread)) = self.0.take() else { return };
         drop(sender);
-        // A callback may have dropped the last context here.
+        // A callback on this very thread may drop the last context, and a thread can't join itself.
         if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
             log::error!("the thread that waits for the device panicked");
         }

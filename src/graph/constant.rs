@@ -1,4 +1,4 @@
-//! A constant tensor: weights, with values that are produced when they are wanted.
+//! A constant tensor: weights, whose values are produced on demand.
 
 use crate::dtype::{Elements, IntType};
 use crate::kernel::{Prepacked, Storage, WeightKey};
@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A constant tensor. Cheap to clone: it holds the way to its values, not a copy of them.
+/// A constant tensor. Cheap to clone: it holds the function that makes its values, not a copy of them.
 #[derive(Clone)]
 pub struct Constant {
     id: u64,
@@ -16,14 +16,14 @@ pub struct Constant {
     dtype: DType,
     parameters: u64,
     values: Arc<dyn Fn() -> Data + Send + Sync>,
-    /// The same as narrow integers.
+    /// The values as narrow integers, if the constant was made from such.
     packed: Option<(IntType, Bytes)>,
 }
 
 type Bytes = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
 
 impl Constant {
-    /// A constant with these values, row-major.
+    /// Creates a constant with these values, row-major.
     ///
     /// # Panics
     /// If there are not as many values as the shape has elements.
@@ -33,7 +33,7 @@ impl Constant {
         Constant::lazy(name, shape, move || values.clone())
     }
 
-    /// A constant with these integers, row-major.
+    /// Creates a constant with these integers, row-major.
     ///
     /// # Panics
     /// If there are not as many values as the shape has elements.
@@ -43,7 +43,7 @@ impl Constant {
         Constant::of(name.into(), shape, DType::I32, Arc::new(move || Data::I32(values.clone())))
     }
 
-    /// A constant with these truth values, row-major.
+    /// Creates a constant with these truth values, row-major.
     ///
     /// # Panics
     /// If there are not as many values as the shape has elements.
@@ -53,7 +53,7 @@ impl Constant {
         Constant::of(name.into(), shape, DType::Bool, Arc::new(move || Data::Bool(values.clone())))
     }
 
-    /// A constant whose values `make` produces, whenever they are wanted: as many as the shape has elements.
+    /// Creates a constant whose values `make` produces on demand: as many as the shape has elements.
     pub fn lazy(
         name: impl Into<String>,
         shape: impl Into<Shape>,
@@ -62,11 +62,11 @@ impl Constant {
         Constant::of(name.into(), shape.into(), DType::F32, Arc::new(move || Data::F32(make())))
     }
 
-    /// A constant of narrow integers, whose bytes `make` produces whenever they are wanted: row-major, little-endian, two of 4 bits
-    /// to a byte with the first in its low half, as ONNX stores them.
+    /// Creates a constant of narrow integers, whose bytes `make` produces on demand: row-major, little-endian, two
+    /// integers of 4 bits to a byte with the first in its low half, as ONNX stores them.
     ///
-    /// Operations that hold weights, such as [`PackedLinear`](crate::ops::PackedLinear), keep them as narrow on the device. As a
-    /// value that operations read like any other it is a tensor of [`DType::I32`].
+    /// Operations that hold weights, such as [`PackedLinear`](crate::ops::PackedLinear), keep the integers narrow on
+    /// the device. As a value that operations read like any other, the constant is a tensor of [`DType::I32`].
     pub fn packed(
         name: impl Into<String>,
         shape: impl Into<Shape>,
@@ -91,29 +91,29 @@ impl Constant {
         Constant { id, name, shape, dtype, parameters: 0, values, packed: None }
     }
 
-    /// This constant as one that was learned: each of its numbers is a parameter.
+    /// Returns this constant as a learned one: each of its numbers is a parameter.
     #[must_use]
     pub fn learned(self) -> Constant {
         Constant { parameters: self.shape.elements() as u64, ..self }
     }
 
-    /// This constant as one whose values are made from others, whose parameters are then its own.
+    /// Returns this constant as derived from others, whose parameters then count as its own.
     #[must_use]
     pub fn made_of(self, others: &[&Constant]) -> Constant {
         Constant { parameters: others.iter().map(|other| other.parameters).sum(), ..self }
     }
 
-    /// How many learned numbers it stands for, as a value that operations read like any other: those that
-    /// [`Weights`](crate::Weights) gave, or that were [said to be learned](Constant::learned). (What an operation holds is counted
-    /// by [`Op::cost`](crate::Op::cost), wherever it comes from.)
+    /// Returns the number of learned numbers in a constant that operations read like any other value: those from
+    /// [`Weights`](crate::Weights), or [marked as learned](Constant::learned). ([`Op::cost`](crate::Op::cost) counts
+    /// the constants that operations hold, of any origin.)
     pub fn parameters(&self) -> u64 {
         self.parameters
     }
 
-    /// The same values under another shape, with as many elements.
+    /// Returns the same values under another shape, with as many elements.
     ///
     /// # Panics
-    /// If it has another number of elements.
+    /// If the shape has another number of elements.
     #[must_use]
     pub fn reshaped(&self, shape: impl Into<Shape>) -> Constant {
         let shape = shape.into();
@@ -121,32 +121,32 @@ impl Constant {
         Constant { shape, ..self.clone() }
     }
 
-    /// A number that no constant with other values has in this process.
+    /// Returns an id that no constant with other values has in this process.
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// The name that the weights file gives it.
+    /// Returns the constant's name in the weights file.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its shape.
+    /// Returns the shape.
     pub fn shape(&self) -> &Shape {
         &self.shape
     }
 
-    /// The type of its elements.
+    /// Returns the type of the elements.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// The narrow integers that it [holds](Constant::packed), if it does.
+    /// Returns the type of the [narrow integers](Constant::packed) that the constant holds, if any.
     pub fn int_type(&self) -> Option<IntType> {
         self.packed.as_ref().map(|&(of, _)| of)
     }
 
-    /// Its narrow integers of up to 8 bits, each in a byte and counted from the least, which is 0.
+    /// Returns the narrow integers of up to 8 bits, each in a byte and offset so that the least is 0.
     pub(crate) fn counted(&self) -> Vec<u8> {
         let (of, bytes) = self.packed.as_ref().expect("it was checked");
         let (bytes, sign) = (bytes(), of.offset() as u8);
@@ -159,7 +159,7 @@ impl Constant {
         }
     }
 
-    /// Its values as operations read those of any other tensor: row-major in a buffer, the bits of what isn't an `f32`.
+    /// Returns the values as operations read any other tensor: row-major in a buffer, as bits if they aren't `f32`s.
     pub(crate) fn rows(&self) -> Prepacked {
         let texels = self.shape.elements().div_ceil(4).max(1);
         let constant = self.clone();
@@ -175,14 +175,14 @@ impl Constant {
         Prepacked::new(WeightKey::new("rows").constants([Some(self.id)]), Storage::Buffer, (1, texels), values)
     }
 
-    /// Its values, row-major.
+    /// Returns the values, row-major.
     pub fn data(&self) -> Data {
         let data = (self.values)();
         assert_eq!(data.view().elements(), self.shape.elements(), "the values of {self:?}");
         data
     }
 
-    /// Its values, row-major, as `f32`s: what weights are.
+    /// Returns the values, row-major, as `f32`s: the form of weights.
     pub fn values(&self) -> Vec<f32> {
         match self.data() {
             Data::F32(values) => values,

@@ -1,4 +1,4 @@
-//! The pass that asks each operation whether it takes in the one after it.
+//! The fusion pass, which asks each operation whether it absorbs the next one.
 
 use super::op::Op;
 use super::{Graph, Node, Source, Value};
@@ -6,8 +6,8 @@ use crate::Shape;
 use std::collections::{HashMap, HashSet};
 
 impl Graph {
-    /// This graph without what its outputs don't need, and with neighbours fused where an operation says that it can.
-    /// Values keep their identity.
+    /// Returns this graph without nodes that its outputs don't need, and with neighbours fused where an operation
+    /// allows it. Values keep their identity.
     #[must_use]
     pub fn fused(&self) -> Graph {
         let results: HashSet<Value> = self.results().collect();
@@ -21,23 +21,23 @@ impl Graph {
             }
         }
 
-        // An operation can't see from `next` alone whether an addition broadcasts, say. What the fused one would give must
-        // be what was there, for a batch of 1 as for others.
+        // `next` alone doesn't tell an operation whether, for example, an addition broadcasts. The fused operation must
+        // give the original shapes, for a batch of 1 as for others.
         let shapes: Vec<Vec<Shape>> = [1, 2].iter().filter_map(|&batch| self.shapes(batch).ok()).collect();
         let gives_types = |op: &dyn Op, inputs: &[Value], outputs: &[Value]| {
             let of = |values: &[Value]| values.iter().map(|&v| self.dtype(v)).collect::<Vec<_>>();
             op.output_dtypes(&of(inputs)).is_ok_and(|given| given.iter().zip(of(outputs)).all(|(a, b)| *a == b))
         };
 
-        // How many nodes there are on the longest way from an input to each.
+        // The number of nodes on the longest path from an input to each node.
         let mut depths = vec![0; nodes.len()];
         for (i, node) in nodes.iter().enumerate().filter_map(|(i, n)| Some((i, n.as_ref()?))) {
             let before = node.inputs.iter().filter_map(|value| Some(depths[*made_by.get(value)?]));
             depths[i] = 1 + before.max().unwrap_or(0);
         }
 
-        // A fused node takes the later one's place, where all its inputs exist; it may go on fusing there.
-        // Each reader is offered to its deepest producer first: of a residual block that is the longer branch, so that the shorter
+        // A fused node takes the later node's place, where all its inputs exist, and may fuse again there. Each reader
+        // is offered to its deepest producer first. In a residual block that is the longer branch, so that the shorter
         // one depends on nothing beside it.
         for i in 0..nodes.len() {
             let Some(next) = &nodes[i] else { continue };
@@ -59,7 +59,7 @@ impl Graph {
                 if !typed || !shapes.iter().all(|shapes| gives(&*op, &inputs, &next.outputs, shapes)) {
                     continue;
                 }
-                // A flatten that a linear layer takes in has no name that anybody knows.
+                // A linear layer keeps its name when a flatten absorbs it: nobody knows the flatten's name.
                 let name = if op.name() == next.op.name() { &next.name } else { &first.name };
                 let fused = Node { name: name.clone(), op: op.into(), inputs, outputs: next.outputs.clone() };
                 for value in &first.inputs {
@@ -76,13 +76,13 @@ impl Graph {
         self.with_nodes(nodes)
     }
 
-    /// This graph without what its outputs don't need. Values keep their identity.
+    /// Returns this graph without nodes that its outputs don't need. Values keep their identity.
     #[cfg(feature = "onnx")]
     pub(crate) fn pruned(&self) -> Graph {
         self.with_nodes(self.needed())
     }
 
-    /// The nodes that the outputs need, each in its place.
+    /// Returns the nodes that the outputs need, each at its index, and `None` for the others.
     fn needed(&self) -> Vec<Option<Node>> {
         let mut needed: HashSet<Value> = self.results().collect();
         let mut nodes: Vec<Option<Node>> = vec![None; self.nodes.len()];
@@ -106,7 +106,7 @@ impl Graph {
     }
 }
 
-/// Whether an operation takes these inputs and gives outputs of the shapes that these have.
+/// Returns true if an operation accepts these inputs and gives outputs of these shapes.
 fn gives(op: &dyn Op, inputs: &[Value], outputs: &[Value], shapes: &[Shape]) -> bool {
     let of = |values: &[Value]| values.iter().map(|v| shapes[v.0 as usize].clone()).collect::<Vec<_>>();
     op.output_shapes(&of(inputs)).is_ok_and(|given| given == of(outputs))

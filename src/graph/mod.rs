@@ -17,7 +17,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Value(pub(crate) u32);
 
-/// Where a value comes from.
+/// The origin of a value.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     /// An input.
@@ -37,16 +37,16 @@ pub struct Node {
     pub name: String,
     /// The operation.
     pub op: Arc<dyn Op>,
-    /// What it reads.
+    /// The values that the node reads.
     pub inputs: Vec<Value>,
-    /// What it gives.
+    /// The values that the node gives.
     pub outputs: Vec<Value>,
 }
 
-/// Memory of a [`Graph`] that outlives a frame, such as the keys and values of the tokens so far: zeros at first, then what
-/// [`Graph::update`] or [`Graph::assign`] left there.
+/// Memory of a [`Graph`] that outlives a frame, such as the keys and values of earlier tokens. It holds zeros at first,
+/// then the content that [`Graph::update`] or [`Graph::assign`] left.
 ///
-/// Both take the state, so that a frame changes it once. [`State::value`] before that gives what the frame begins with:
+/// Both consume the state, so that a frame changes it once. [`State::value`] gives the content at the frame's start:
 ///
 /// ```
 /// use shadernet::{BATCH, Constant, Graph};
@@ -64,8 +64,8 @@ pub struct Node {
 pub struct State(Value);
 
 impl State {
-    /// Returns what the state holds when a frame begins. It is a value like any other: it doesn't change within the frame, so that
-    /// its readers see the old content wherever they stand in the graph.
+    /// Returns the content of the state at the start of a frame. This value doesn't change within the frame: its
+    /// readers see the old content wherever they stand in the graph.
     pub fn value(&self) -> Value {
         self.0
     }
@@ -86,8 +86,8 @@ pub struct Input {
 
 /// Operations and the values between them, in an order in which they can run.
 ///
-/// A graph is built once for any batch: an input's first size is [`BATCH`], the [`Session`](crate::Session) says
-/// what it is. Each operation has a method that adds it, in the file of the operation:
+/// A graph is built once for any batch: an input's first size is [`BATCH`], which the [`Session`](crate::Session) sets.
+/// Each operation has a method that adds it, in the operation's file:
 ///
 /// ```
 /// use shadernet::{BATCH, Constant, Graph};
@@ -103,18 +103,18 @@ pub struct Input {
 pub struct Graph {
     nodes: Vec<Node>,
     sources: Vec<Source>,
-    /// For a batch of 1.
+    /// The shapes for a batch of 1.
     shapes: Vec<Shape>,
     dtypes: Vec<DType>,
     inputs: Vec<Input>,
     states: Vec<Input>,
-    /// States by their index, and what each holds when a frame ends.
+    /// The index of each changed state, with the value that the state holds when a frame ends.
     updates: Vec<(usize, Value)>,
     outputs: Vec<(String, Value)>,
 }
 
 impl Graph {
-    /// An empty graph.
+    /// Returns an empty graph.
     pub fn new() -> Graph {
         Graph::default()
     }
@@ -126,12 +126,12 @@ impl Graph {
         Value(self.sources.len() as u32 - 1)
     }
 
-    /// An input of `f32`s; [`BATCH`] as its first size stands for the session's batch.
+    /// Adds an input of `f32`s; [`BATCH`] as its first size stands for the session's batch.
     pub fn input(&mut self, name: impl Into<String>, shape: impl Into<Shape>) -> Value {
         self.typed_input(name, DType::F32, shape)
     }
 
-    /// An input of another element type.
+    /// Adds an input of another element type.
     pub fn typed_input(&mut self, name: impl Into<String>, dtype: DType, shape: impl Into<Shape>) -> Value {
         let shape = shape.into();
         let value = self.value(Source::Input, shape.with_batch(1), dtype);
@@ -139,7 +139,7 @@ impl Graph {
         value
     }
 
-    /// Memory of `f32`s that outlives a frame; [`BATCH`] as its first size stands for the session's batch.
+    /// Adds memory of `f32`s that outlives a frame; [`BATCH`] as its first size stands for the session's batch.
     pub fn state(&mut self, name: impl Into<String>, shape: impl Into<Shape>) -> State {
         let shape = shape.into();
         let value = self.value(Source::State(self.states.len()), shape.with_batch(1), DType::F32);
@@ -147,15 +147,15 @@ impl Graph {
         State(value)
     }
 
-    /// Adds an operation that changes a state, under the state's name. The state's [value](State::value) is the operation's first
-    /// input, its only output what the state holds when the frame ends. Readers of that output see the new content, readers of the
-    /// state's value the old one.
+    /// Adds an operation that changes a state, under the state's name. The operation's first input is the state's
+    /// [value](State::value), its only output the state's content at the end of the frame. Readers of that output see
+    /// the new content, readers of the state's value the old one.
     ///
-    /// An operation that has a [`Binding::Update`](crate::kernel::Binding::Update) of its first input, as [`Graph::append`] has,
-    /// works in place. What others give is computed beside the state and moved there, if the step or a later one reads the old
-    /// content yet.
+    /// An operation with a [`Binding::Update`](crate::kernel::Binding::Update) of its first input, such as that of
+    /// [`Graph::append`], works in place. The output of others is computed beside the state, and then moved there, if
+    /// this step or a later one still reads the old content.
     ///
-    /// An error if the output isn't of the state's shape, or isn't the only one.
+    /// Returns an error if the output doesn't have the state's shape, or isn't the only one.
     pub fn update(&mut self, state: State, op: impl Op, inputs: &[Value]) -> Result<Value> {
         let kind = op.name();
         let name = self.states[self.own(&state).map_err(|wrong| wrong.at(kind, ""))?].name.clone();
@@ -167,10 +167,10 @@ impl Graph {
         Ok(updated)
     }
 
-    /// Lets a state hold a value when the frame ends, which the next frame begins with: any value of this graph, other states'
-    /// among them.
+    /// Assigns a value to a state at the end of the frame; the next frame begins with it. Any value of this graph is
+    /// allowed, including those of other states.
     ///
-    /// An error if the value isn't of the state's shape, or holds no `f32`s.
+    /// Returns an error if the value doesn't have the state's shape, or doesn't hold `f32`s.
     pub fn assign(&mut self, state: State, value: Value) -> Result<()> {
         let index = self.own(&state)?;
         self.check_own(&[value])?;
@@ -184,7 +184,7 @@ impl Graph {
         Ok(())
     }
 
-    /// The index of a state, as far as its number tells that it is one of this graph's.
+    /// Returns the index of a state, or an error if its number shows that it is another graph's.
     fn own(&self, state: &State) -> Result<usize, ErrorKind> {
         match self.sources.get(state.value().0 as usize) {
             Some(&Source::State(index)) => Ok(index),
@@ -197,13 +197,13 @@ impl Graph {
         self.outputs.push((name.into(), value));
     }
 
-    /// A constant as a value that operations read like any other.
+    /// Adds a constant as a value that operations read like any other.
     pub fn constant(&mut self, constant: Constant) -> Value {
         let (shape, dtype) = (constant.shape().clone(), constant.dtype());
         self.value(Source::Constant(constant), shape, dtype)
     }
 
-    /// Adds an operation under a name and returns its outputs; an error if it doesn't take such inputs.
+    /// Adds an operation under a name and returns its outputs, or an error if it doesn't accept such inputs.
     pub fn add(&mut self, name: impl Into<String>, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
         let (name, op): (String, Arc<dyn Op>) = (name.into(), Arc::new(op));
         let at = |kind: ErrorKind| kind.at(op.name(), &name);
@@ -223,7 +223,7 @@ impl Graph {
         Ok(outputs)
     }
 
-    /// Checks that values are of this graph, as far as their numbers tell.
+    /// Checks that values belong to this graph, as far as their numbers tell.
     fn check_own(&self, values: &[Value]) -> Result<(), ErrorKind> {
         match values.iter().find(|value| value.0 as usize >= self.shapes.len()) {
             None => Ok(()),
@@ -231,7 +231,7 @@ impl Graph {
         }
     }
 
-    /// Adds an operation of one output, under a name of the graph's choice.
+    /// Adds an operation of one output, under a generated name.
     pub fn push(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value> {
         let name = format!("{}_{}", op.name(), self.nodes.len());
         Ok(self.add(name, op, inputs)?[0])
@@ -244,24 +244,24 @@ impl Graph {
         }
     }
 
-    /// The shape of a value when the batch is `batch`.
+    /// Returns the shape of a value for this batch.
     pub fn shape(&self, value: Value, batch: usize) -> Result<Shape> {
         self.check_own(&[value])?;
         Ok(self.shapes(batch)?[value.0 as usize].clone())
     }
 
-    /// The shape of a value of this graph for a batch of 1, without inferring it again.
+    /// Returns the shape of a value of this graph for a batch of 1, without inferring it again.
     #[cfg(feature = "onnx")]
     pub(crate) fn known_shape(&self, value: Value) -> &Shape {
         &self.shapes[value.0 as usize]
     }
 
-    /// The type of a value's elements; `f32` for a value of another graph.
+    /// Returns the type of a value's elements; `f32` for a value of another graph.
     pub fn dtype(&self, value: Value) -> DType {
         self.dtypes.get(value.0 as usize).copied().unwrap_or_default()
     }
 
-    /// The shapes of all values when the batch is `batch`, by the index of the value.
+    /// Returns the shapes of all values for this batch, by the index of the value.
     pub(crate) fn shapes(&self, batch: usize) -> Result<Vec<Shape>> {
         if batch == BATCH {
             return Err(ErrorKind::argument("batch", "a number", "BATCH, which stands for one").into());
@@ -288,7 +288,7 @@ impl Graph {
         Ok(shapes)
     }
 
-    /// The shapes for no batch at all: what grows with the batch is 0.
+    /// Returns the shapes for a batch of 0: sizes that grow with the batch are 0.
     fn empty_shapes(&self) -> Result<Vec<Shape>> {
         let (one, two) = (self.shapes(1)?, self.shapes(2)?);
         let size = |(&one, &two): (&usize, &usize)| match two.checked_sub(one) {
@@ -310,37 +310,37 @@ impl Graph {
         })
     }
 
-    /// The element types of a node's inputs.
+    /// Returns the element types of a node's inputs.
     pub(crate) fn input_dtypes(&self, node: &Node) -> Vec<DType> {
         node.inputs.iter().map(|&value| self.dtype(value)).collect()
     }
 
-    /// The nodes, in an order in which they can run.
+    /// Returns the nodes, in an order in which they can run.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// The inputs, in the order of their creation.
+    /// Returns the inputs, in the order of their creation.
     pub fn inputs(&self) -> &[Input] {
         &self.inputs
     }
 
-    /// The states, in the order of their creation.
+    /// Returns the states, in the order of their creation.
     pub fn states(&self) -> &[Input] {
         &self.states
     }
 
-    /// The outputs, in the order in which they were named.
+    /// Returns the outputs, in the order in which they were named.
     pub fn outputs(&self) -> &[(String, Value)] {
         &self.outputs
     }
 
-    /// What states hold when a frame ends, by their index.
+    /// Returns the indices of changed states, with the values that they hold when a frame ends.
     pub(crate) fn updates(&self) -> &[(usize, Value)] {
         &self.updates
     }
 
-    /// The values that are read when all nodes have run: outputs, and what states hold then.
+    /// Returns the values that are read after all nodes have run: outputs, and the new content of states.
     pub(crate) fn results(&self) -> impl Iterator<Item = Value> + use<'_> {
         self.outputs.iter().map(|&(_, value)| value).chain(self.updates.iter().map(|&(_, value)| value))
     }
@@ -350,7 +350,7 @@ impl Graph {
     }
 }
 
-/// Checks that no tensor is empty, as there would be nothing to bind, or so large that sizes computed from its own overflow.
+/// Checks that no tensor is empty (nothing could be bound) or so large that derived sizes overflow.
 fn check_elements(shapes: &[Shape]) -> Result<(), ErrorKind> {
     shapes.iter().try_for_each(Shape::countable)?;
     match shapes.iter().find(|shape| shape.elements() == 0) {
@@ -381,7 +381,7 @@ mod tests {
         assert!(error.contains("without elements, [1, 0]"), "{error}");
         let none = Weights::seeded(0).get("none", [0, 3]).unwrap();
         assert!(graph.linear(y, none, None).is_err());
-        // What would overflow is refused where sizes are computed.
+        // Sizes that would overflow are refused where they are computed.
         let error = graph.shape(y, usize::MAX / 2).unwrap_err().to_string();
         assert!(error.contains("sizes of 2^40 at most, got [9223372036854775807, 3]"), "{error}");
         let large = graph.input("large", [1 << 20, 1 << 20]);

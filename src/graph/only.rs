@@ -1,4 +1,4 @@
-//! An operation that knows only one of its kernels, for what compares them.
+//! An operation reduced to one of its kernels, for comparisons of kernels.
 
 use super::op::{Cost, Io, Op};
 use crate::error::{ErrorKind, Result};
@@ -9,14 +9,14 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Only {
     pub(crate) op: Arc<dyn Op>,
-    /// The kernel's place in what the operation lists.
+    /// The index of the kernel in the operation's list.
     pub(crate) kernel: usize,
-    /// What becomes of it.
+    /// The change to the kernel.
     pub(crate) change: fn(&mut Kernel),
 }
 
 impl Only {
-    /// The kernel as it is.
+    /// Returns the operation with only this kernel, unchanged.
     pub(crate) fn of(op: &Arc<dyn Op>, kernel: usize) -> Only {
         Only { op: op.clone(), kernel, change: |_| () }
     }

@@ -1,4 +1,4 @@
-//! What an operation is.
+//! The interface of an operation.
 
 use crate::error::{ErrorKind, Result};
 use crate::kernel::{Caps, Kernel};
@@ -8,70 +8,70 @@ use std::fmt::Debug;
 
 /// An operation of a [`Graph`](crate::Graph): attributes, shape rule, kernels, cost.
 ///
-/// A user can write one outside this crate: implement this for a struct of attributes and hand it to
+/// An operation can be written outside this crate: implement this trait for a struct of attributes and pass it to
 /// [`Graph::add`](crate::Graph::add).
 pub trait Op: Any + Debug + Send + Sync {
-    /// The operation's name as PyTorch has it, in snake case: `"conv2d"`. Its shader, label and test share it.
+    /// Returns the operation's PyTorch name in snake case: `"conv2d"`. Its shader, label and test share the name.
     fn name(&self) -> &'static str;
 
-    /// The shapes of the outputs. The only place where shapes and attributes are checked.
+    /// Returns the shapes of the outputs. No other place checks shapes and attributes.
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind>;
 
-    /// The element types of the outputs: one for each, or one for all. An operation that doesn't say computes `f32`s from
-    /// `f32`s.
+    /// Returns the element types of the outputs: one for each, or one for all. By default an operation computes `f32`s
+    /// from `f32`s.
     fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
         expect_dtypes(inputs, |_| DType::F32)?;
         Ok(vec![DType::F32])
     }
 
-    /// The least and the greatest integer that input `position` may hold, if it holds integers that are places in something
-    /// of these shapes. A session checks what it is given; on the device nothing is checked, and places that don't exist are
-    /// read and written as some that do.
+    /// Returns the least and the greatest integer that input `position` may hold, if it holds indices into tensors of
+    /// these shapes. A session checks its inputs. The device checks nothing: an index out of range reads or writes an
+    /// existing element instead.
     fn range(&self, _position: usize, _io: &Io) -> Option<[i32; 2]> {
         None
     }
 
-    /// The ways to compute it on such a device, at least one.
+    /// Returns the ways to compute the operation on such a device, at least one.
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind>;
 
-    /// The ways to compute it together with those that follow it, in one, where that pays on such a device: how many of `rest`
-    /// that takes in, and the kernels. In `rest` each alone reads the output of the one before. The inputs are this one's, then
-    /// the others of each.
+    /// Returns the number of operations of `rest` that this one is computed with, and the kernels for that, if it pays
+    /// on such a device. Each operation in `rest` is the only reader of its predecessor's output. The inputs are this
+    /// operation's, then the other inputs of each joined one.
     ///
-    /// [`Op::fuse`] makes one operation of two on all devices; this is for what only some devices gain by.
+    /// [`Op::fuse`] makes one operation of two on all devices; this method is for those that only some devices gain by.
     fn joined(&self, _io: &Io, _rest: &[Next], _caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
         None
     }
 
-    /// What it costs, by the field's definitions.
+    /// Returns the operation's cost, by the field's definitions.
     fn cost(&self, _io: &Io) -> Cost {
         Cost::default()
     }
 
-    /// The learned constants that it holds, so that one that several operations share can be counted once.
+    /// Returns the learned constants that the operation holds, so that a shared constant can be counted once.
     fn parameters(&self) -> Vec<&Constant> {
         Vec::new()
     }
 
-    /// How far an output pixel sees in the inputs.
+    /// Returns the region of the inputs that an output pixel depends on.
     fn reach(&self, _io: &Io) -> Reach {
         Reach::Everything
     }
 
-    /// This operation and `next`, which alone reads its output (as its input `position`), as one operation:
-    /// its inputs are this one's, then the others of `next`.
+    /// Returns this operation fused with `next`, the only reader of its output (as the input `position`). The inputs
+    /// are this operation's, then the other inputs of `next`.
     fn fuse(&self, _next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
         None
     }
 }
 
-/// An operation that could be computed together with the one before it: see [`Op::joined`].
+/// An operation that could be computed together with its predecessor: see [`Op::joined`].
 pub struct Next<'a> {
     /// The operation.
     pub op: &'a dyn Op,
     /// Its inputs and outputs.
     pub io: Io<'a>,
-    /// Which of its inputs is the output of the one before.
+    /// The position of the predecessor's output among the inputs.
     pub position: usize,
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn expect_dtypes(inputs: &[DType], wanted: impl Fn(usize) -> DType) -
     }
 }
 
-/// Checks that the first input holds numbers, and gives their type.
+/// Checks that the first input holds numbers, and returns their type.
 pub(crate) fn number_dtype(inputs: &[DType]) -> Result<DType, ErrorKind> {
     match inputs[0] {
         DType::Bool => Err(ErrorKind::argument("the elements of input 0", "f32 or i32", DType::Bool)),
@@ -98,7 +98,7 @@ pub(crate) fn number_dtype(inputs: &[DType]) -> Result<DType, ErrorKind> {
     }
 }
 
-/// The element type that all inputs have, for operations that only move elements.
+/// Returns the element type that all inputs share, for operations that only move elements.
 pub(crate) fn same_dtype(inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
     let first = inputs.first().copied().unwrap_or_default();
     expect_dtypes(inputs, |_| first)?;
@@ -108,21 +108,21 @@ pub(crate) fn same_dtype(inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
 /// The shapes of a node's inputs and outputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Io<'a> {
-    /// One shape an input.
+    /// One shape for each input.
     pub inputs: &'a [Shape],
-    /// One shape an output.
+    /// One shape for each output.
     pub outputs: &'a [Shape],
-    /// One element type an input.
+    /// One element type for each input.
     pub dtypes: &'a [DType],
 }
 
 impl Io<'_> {
-    /// The elements of all inputs.
+    /// Returns the number of elements of all inputs.
     pub fn read(&self) -> u64 {
         elements(self.inputs)
     }
 
-    /// The elements of all outputs.
+    /// Returns the number of elements of all outputs.
     pub fn written(&self) -> u64 {
         elements(self.outputs)
     }
@@ -132,8 +132,8 @@ fn elements(shapes: &[Shape]) -> u64 {
     shapes.iter().fold(0, |sum: u64, shape| sum.saturating_add(shape.elements() as u64))
 }
 
-/// What one operation costs. A fused operation costs what all its parts do, but for batch norm that is folded into weights, which
-/// is no more than their bias.
+/// The cost of one operation. A fused operation costs as much as all its parts, except that batch norm folded into
+/// weights costs no more than a bias.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Cost {
     /// Learned numbers that multiply: weights without biases.
@@ -142,40 +142,40 @@ pub struct Cost {
     pub parameters: u64,
     /// Multiply-accumulates.
     pub macs: u64,
-    /// Arithmetic beside them: each addition, multiplication, division and comparison of the operation's formula is one, and so is
-    /// each evaluation of a function (`exp`, `tanh`, `sqrt`, ..). A sum of n numbers is n - 1, their mean n. What depends on no
-    /// input is computed at load and is none, as is the arithmetic of indices and places. What only moves elements has none.
+    /// All other arithmetic. Each addition, multiplication, division and comparison of the operation's formula counts
+    /// as one, and so does each function (`exp`, `tanh`, `sqrt`, ..). A sum of n numbers counts n - 1, their mean n.
+    /// Values that depend on no input are computed at load and don't count. Neither do indices and moves of elements.
     pub other: u64,
-    /// Elements that go between memory and the processor, where that isn't each input, parameter and output once: 0 for a view,
-    /// what is read and written for an operation that takes some elements of its input.
+    /// The elements moved between memory and the processor, if not each input, parameter and output once: 0 for a view;
+    /// the elements read and written for an operation that reads a part of its input.
     pub moves: Option<u64>,
-    /// The outputs are held in memory of their own. Activations, normalisation and residual additions can work in
-    /// place and views copy nothing, so that the lecture on efficient deep learning doesn't count their outputs.
+    /// True if the outputs are held in memory of their own. Activations, normalisation and residual additions can work
+    /// in place and views copy nothing; so the lecture on efficient deep learning doesn't count their outputs.
     pub activations: bool,
 }
 
 impl Cost {
-    /// Of an operation whose outputs are [held in memory of their own](Cost::activations), with so much arithmetic.
+    /// Returns the cost of `other` arithmetic with outputs [held in memory of their own](Cost::activations).
     pub(crate) fn held(other: u64) -> Cost {
         Cost { other, activations: true, ..Cost::default() }
     }
 
-    /// Of an operation that can work in place, with so much arithmetic.
+    /// Returns the cost of `other` arithmetic that can work in place.
     pub(crate) fn in_place(other: u64) -> Cost {
         Cost { other, ..Cost::default() }
     }
 
-    /// Of a view.
+    /// Returns the cost of a view.
     pub(crate) fn view() -> Cost {
         Cost { moves: Some(0), ..Cost::default() }
     }
 
-    /// Of copying so many elements, which some indices may choose.
+    /// Returns the cost of copying so many elements, which some indices may choose.
     pub(crate) fn copy(elements: u64, indices: u64) -> Cost {
         Cost { moves: Some(elements.saturating_mul(2).saturating_add(indices)), ..Cost::held(0) }
     }
 
-    /// What both cost, the second computed from the first without memory between.
+    /// Returns the cost of both operations, if the second takes the first one's output without memory between.
     pub(crate) fn and(self, next: Cost) -> Cost {
         Cost {
             weights: self.weights.saturating_add(next.weights),
@@ -187,64 +187,64 @@ impl Cost {
         }
     }
 
-    /// Floating-point operations: a multiply-accumulate is two.
+    /// Returns the number of floating-point operations: a multiply-accumulate is two.
     pub fn flops(&self) -> u64 {
         self.macs.saturating_mul(2).saturating_add(self.other)
     }
 
-    /// The least bytes that go between memory and the processor: elements and parameters have four each.
+    /// Returns the fewest bytes moved between memory and the processor: four for each element and parameter.
     pub fn bytes(&self, io: &Io) -> u64 {
         let once = || io.read().saturating_add(self.parameters).saturating_add(io.written());
         self.moves.unwrap_or_else(once).saturating_mul(4)
     }
 }
 
-/// How far an output pixel sees in the inputs, along the spatial axes: the third dimension and those after it.
+/// The region of the inputs that an output pixel depends on, along the spatial axes: dimension 2 and those after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// The same pixel; all of an input that is broadcast along a spatial axis.
+    /// One pixel, at the same position, or all of an input that is broadcast along a spatial axis.
     Pixel,
-    /// Some pixels of the first input: those of one [`Taps`] along each spatial axis. The same pixel of others, which a fused
-    /// operation adds.
+    /// A window of the first input, one [`Taps`] for each spatial axis. Other inputs, which a fused operation adds,
+    /// count with the same pixel.
     Window(Vec<Taps>),
-    /// All pixels, or who knows.
+    /// All pixels, or an unknown region.
     Everything,
 }
 
-/// The pixels along an axis that an output pixel sees: input pixel `i`, if for output pixel `o` the number `i * up - o * down` is one
-/// of `first`, `first + step`, .. up to `count` of them. The image doesn't end there: a pixel that doesn't exist is padding.
+/// The pixels along an axis that an output pixel depends on. Output pixel `o` depends on input pixel `i` if
+/// `i * up - o * down` is one of the `count` numbers `first`, `first + step`, .. A pixel beyond the image is padding.
 ///
-/// A convolution with stride s, dilation d and padding p has an `up` of 1, a `down` of s, a `step` of d and begins at -p; the
-/// transposed one goes the other way.
+/// A convolution with stride s, dilation d and padding p has an `up` of 1, a `down` of s, a `step` of d and a `first`
+/// of -p; the transposed one goes the other way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taps {
-    /// Output pixels to the step between input pixels that `down` counts: more than 1 where it makes images larger.
+    /// The factor of the input position: more than 1 in an operation that enlarges images.
     pub up: i64,
-    /// Input pixels, times `up`, from an output pixel to the next.
+    /// The factor of the output position: input pixels, times `up`, from an output pixel to the next.
     pub down: i64,
     /// The first tap of output pixel 0.
     pub first: i64,
-    /// From a tap to the next.
+    /// The distance from a tap to the next.
     pub step: i64,
-    /// How many taps.
+    /// The number of taps.
     pub count: i64,
 }
 
 impl Taps {
-    /// A window of `size` pixels, `dilation` apart, that moves by `stride`, with `before` pixels of padding.
+    /// Returns the taps of a window of `size` pixels, `dilation` apart, with a stride and `before` pixels of padding.
     pub fn window(size: usize, stride: usize, dilation: usize, before: isize) -> Taps {
         let [count, down, step] = [size, stride, dilation].map(whole);
         Taps { up: 1, down, first: (before as i64).saturating_neg(), step, count }
     }
 
-    /// What such a window, transposed, sees.
+    /// Returns the taps of such a window, transposed.
     pub fn transposed(size: usize, stride: usize, dilation: usize, before: isize) -> Taps {
         let [count, up, step] = [size, stride, dilation].map(whole);
         let first = (before as i64).saturating_sub(step.saturating_mul(count - 1));
         Taps { up, down: 1, first, step, count }
     }
 
-    /// Every pixel `i` for which `i * up - o * down` is in `from..=to`.
+    /// Returns taps for every pixel `i` for which `i * up - o * down` is in `from..=to`.
     pub fn between(up: usize, down: usize, from: i64, to: i64) -> Taps {
         Taps { up: whole(up), down: whole(down), first: from, step: 1, count: to - from + 1 }
     }

@@ -1,4 +1,4 @@
-//! PNG and JPEG files to tensors, and tensors to PNG files.
+//! Conversions of PNG and JPEG files to tensors, and of tensors to PNG files.
 
 use super::write_whole;
 use crate::Shape;
@@ -9,16 +9,16 @@ use image::{DynamicImage, ImageFormat, RgbImage};
 use std::io::Cursor;
 use std::path::Path;
 
-/// Mean and deviation of ImageNet's red, green and blue in 0..1, as torchvision has them.
+/// The mean and the standard deviation of ImageNet's red, green and blue in 0..1, from torchvision.
 const MEAN: [f32; 3] = [0.485, 0.456, 0.406];
 const DEVIATION: [f32; 3] = [0.229, 0.224, 0.225];
 
-/// The longest side that a picture may have when its shorter one is 256 pixels: what is beyond is cropped anyway.
+/// The longest side of a picture whose shorter side is scaled to 256 pixels. The crop discards the excess anyway.
 const LONGEST: usize = 16_384;
 
-/// Reads a PNG or JPEG file as one image for a network: its shape `[1, C, H, W]`, its values row-major.
+/// Reads a PNG or JPEG file as one image for a network: its shape `[1, C, H, W]` and its values, row-major.
 ///
-/// An error names the file: if it can't be read, is no such image, or is too elongated for [`Preprocess::ImageNet`].
+/// Fails if the file is unreadable, no such image, or too elongated for [`Preprocess::ImageNet`]. The error names it.
 pub fn load(path: &Path, network: &Network) -> Result<(Shape, Vec<f32>)> {
     let bytes = std::fs::read(path).map_err(|error| ErrorKind::file(path, error))?;
     let decoded = image::load_from_memory(&bytes);
@@ -26,10 +26,10 @@ pub fn load(path: &Path, network: &Network) -> Result<(Shape, Vec<f32>)> {
     prepare(&picture, network).map_err(|problem| ErrorKind::file(path, problem).into())
 }
 
-/// A picture as one image for a network: its shape `[1, C, H, W]`, its values row-major, or what is wrong with it.
+/// Prepares a picture for a network: its shape `[1, C, H, W]` and its values, row-major. An error names the problem.
 ///
-/// For ImageNet as torchvision does: the shorter side to 256 for an input of 224, bilinear and antialiased, on 8-bit values;
-/// the middle of that.
+/// For ImageNet, as torchvision: scales the shorter side to 256 for an input of 224, bilinear and antialiased, on 8-bit
+/// values. Then crops the middle.
 pub fn prepare(picture: &DynamicImage, network: &Network) -> Result<(Shape, Vec<f32>), String> {
     let [_, height, width] = network.input;
     match network.preprocess {
@@ -54,14 +54,14 @@ pub fn prepare(picture: &DynamicImage, network: &Network) -> Result<(Shape, Vec<
     }
 }
 
-/// Red, then green, then blue, each in 0..1 and through `f(channel, value)`.
+/// Returns the red, then the green, then the blue plane, scaled to 0..1 and mapped by `f(channel, value)`.
 fn planes(picture: &RgbImage, f: impl Fn(usize, f32) -> f32) -> (Shape, Vec<f32>) {
     let shape = Shape::from([1, 3, picture.height() as usize, picture.width() as usize]);
     let plane = |channel: usize| picture.pixels().map(move |pixel| (channel, f32::from(pixel[channel]) / 255.0));
     (shape, (0..3).flat_map(plane).map(|(channel, value)| f(channel, value)).collect())
 }
 
-/// The first image of a `[N, 3, H, W]` tensor of RGB in 0..1, rounded to 8 bits. Values outside are clamped.
+/// Converts the first image of a `[N, 3, H, W]` tensor of RGB to 8 bits, rounded. Values outside 0..1 are clamped.
 pub fn picture(shape: &Shape, values: &[f32]) -> Result<RgbImage> {
     let (height, width) = match shape[..] {
         [_, 3, height, width] if values.len() == shape.elements() && !values.is_empty() => (height, width),
@@ -76,7 +76,7 @@ pub fn picture(shape: &Shape, values: &[f32]) -> Result<RgbImage> {
     }))
 }
 
-/// Writes the first image of a `[N, 3, H, W]` tensor of RGB in 0..1 as a PNG, under its name only once it is whole.
+/// Writes the first image of a `[N, 3, H, W]` tensor of RGB in 0..1 as a PNG, under its name only when complete.
 pub fn save(path: &Path, shape: &Shape, values: &[f32]) -> Result<()> {
     let mut png = Cursor::new(Vec::new());
     picture(shape, values)?.write_to(&mut png, ImageFormat::Png).map_err(|error| ErrorKind::file(path, error))?;
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn imagenet_takes_the_middle() {
-        // Already 256 wide, so that nothing is interpolated: rows 22..246 and columns 16..240 are left.
+        // The picture is already 256 wide, so nothing is interpolated: rows 22..246 and columns 16..240 remain.
         let (shape, values) = prepare(&gradient(256, 268), &network("resnet18")).unwrap();
         assert_eq!(shape[..], [1, 3, 224, 224]);
         let at = |c: usize, y: usize, x: usize| values[(c * 224 + y) * 224 + x] * DEVIATION[c] + MEAN[c];
@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(shape[..], [1, 3, 3, 5]);
         save(&path, &shape, &values).unwrap();
         assert_eq!(load(&path, &network("upscale")).unwrap(), (shape.clone(), values.clone()));
-        // What a network gives may lie outside of 0..1.
+        // A network's output may lie outside 0..1.
         (values[0], values[1]) = (-0.5, 1.5);
         let picture = picture(&shape, &values).unwrap();
         assert_eq!((picture.get_pixel(0, 0)[0], picture.get_pixel(1, 0)[0]), (0, 255));

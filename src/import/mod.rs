@@ -1,4 +1,4 @@
-//! Files to tensors and back: host memory only, no GPU.
+//! Conversions between files and tensors: host memory only, no GPU.
 
 #[cfg(feature = "image")]
 pub mod image;

@@ -1,4 +1,4 @@
-//! NumPy's `.npy` files: how the command takes and gives tensors.
+//! NumPy's `.npy` files: the format in which the command reads and writes tensors.
 
 use crate::error::{ErrorKind, Result};
 use crate::{Data, Shape};
@@ -6,12 +6,12 @@ use std::path::Path;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// A type of number as `.npy` files hold it.
+/// A number type that `.npy` files can hold.
 pub trait Number: Copy {
-    /// What the header calls it.
+    /// The type's name in the header.
     const DESCR: &str;
 
-    /// Adds its bytes, little-endian.
+    /// Appends the number's bytes, little-endian.
     fn write(self, bytes: &mut Vec<u8>);
 }
 
@@ -58,7 +58,7 @@ pub fn read(path: &Path) -> Result<(Shape, Vec<f32>)> {
     }
 }
 
-/// Reads an array in C order of floating-point numbers, integers that fit in 32 bits, or truth values.
+/// Reads a C-order array of floating-point numbers, integers that fit in 32 bits, or booleans.
 pub fn read_data(path: &Path) -> Result<(Shape, Data)> {
     let (shape, descr, data) = open(path)?;
     let values = values(&descr, &data).map_err(|problem| ErrorKind::file(path, problem))?;
@@ -70,7 +70,7 @@ fn open(path: &Path) -> Result<(Shape, String, Vec<u8>)> {
     parse(&bytes).map_err(|problem| ErrorKind::file(path, problem).into())
 }
 
-/// The numbers of that type.
+/// Decodes `data` as numbers of the type `descr`.
 fn values(descr: &str, data: &[u8]) -> Result<Data, String> {
     fn each<const N: usize, T>(data: &[u8], number: impl Fn([u8; N]) -> T) -> Vec<T> {
         data.as_chunks().0.iter().map(|&bytes| number(bytes)).collect()
@@ -96,7 +96,7 @@ fn values(descr: &str, data: &[u8]) -> Result<Data, String> {
     }
 }
 
-/// The shape, the type, and as many bytes as they say.
+/// Parses a file into its shape, type and data. The data's length must fit the shape and the type.
 fn parse(bytes: &[u8]) -> Result<(Shape, String, Vec<u8>), String> {
     let not_npy = || "not a whole .npy file".to_owned();
     let rest = bytes.strip_prefix(MAGIC).ok_or_else(not_npy)?;
@@ -129,7 +129,7 @@ fn parse(bytes: &[u8]) -> Result<(Shape, String, Vec<u8>), String> {
     Ok((shape, descr, data.to_vec()))
 }
 
-/// Writes an array, under its name only once it is whole.
+/// Writes an array. The file gets its name only when complete.
 pub fn write<T: Number>(path: &Path, shape: &[usize], values: &[T]) -> Result<()> {
     let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
     let sizes = if shape.len() > 1 { sizes.trim_end_matches(", ") } else { sizes.trim_end() };

@@ -1,12 +1,12 @@
-//! What a device can do, as far as the choice of a kernel depends on it.
+//! Facts about a device that the choice of a kernel depends on.
 
 /// `LP_MAX_TGSI_LOOP_ITERATIONS` of Mesa's llvmpipe, the same in all its versions.
 pub(crate) const LLVMPIPE_ITERATIONS: u32 = 65_535;
 
-/// Facts about a device, as far as the choice of a kernel depends on them: plain numbers and flags, so that a
-/// [`Plan`](crate::Plan) can be made and tested without a device. No kernel asks which driver it is.
+/// Facts about a device that the choice of a kernel depends on. They are plain numbers and flags, so that a
+/// [`Plan`](crate::Plan) can be made and tested without a device. No kernel asks for the driver's name.
 ///
-/// Limits come from WebGPU. The speed of textures and workgroup memory it doesn't tell: see [`Context::probed`](crate::Context::probed).
+/// Limits come from WebGPU, texture and workgroup memory speed from [`Context::probed`](crate::Context::probed).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caps {
     /// `max_storage_buffer_binding_size`, in bytes.
@@ -25,26 +25,26 @@ pub struct Caps {
     pub max_storage_buffers: u32,
     /// `min_uniform_buffer_offset_alignment`, in bytes.
     pub uniform_alignment: u32,
-    /// The number of compute units, about: NVIDIA's multiprocessors, AMD's compute units, Apple's cores. WebGPU doesn't tell it. Tiles are
-    /// chosen so that no unit is idle.
+    /// The approximate number of compute units: NVIDIA's multiprocessors, AMD's compute units, Apple's cores. WebGPU
+    /// doesn't tell it. Tile sizes are chosen so that no unit is idle.
     pub units: u32,
-    /// The most iterations that the loops of one invocation may make, all together. WebGPU has no such limit (`u32::MAX`). Mesa's llvmpipe
-    /// ends every loop after 65,535 iterations, without an error.
+    /// The most iterations that all loops of one invocation may make together. WebGPU sets no limit (`u32::MAX`).
+    /// Mesa's llvmpipe ends every loop after 65,535 iterations, without an error.
     pub max_loop_iterations: u32,
-    /// The smallest and the largest subgroup. `None`: shaders have no subgroup operations.
+    /// The smallest and the largest subgroup size. `None` if shaders have no subgroup operations.
     pub subgroup_sizes: Option<[u32; 2]>,
-    /// Storage textures are faster to read than storage buffers: images are best kept there.
+    /// True if storage textures are faster to read than storage buffers, so that images are best kept in textures.
     pub fast_textures: bool,
-    /// A load outside of a storage texture gives 0, and a store there does nothing. WebGPU leaves both open.
+    /// True if a load outside of a storage texture gives 0 and a store there does nothing. WebGPU leaves both open.
     pub zero_outside_textures: bool,
-    /// Workgroup memory and barriers cost little. Otherwise the best workgroup is one subgroup.
+    /// True if workgroup memory and barriers cost little. Otherwise the best workgroup is one subgroup.
     pub fast_workgroup_memory: bool,
-    /// Shaders can compute in f16.
+    /// True if shaders can compute in f16.
     pub f16: bool,
 }
 
 impl Caps {
-    /// The facts that hold for every WebGPU device: the specification's default limits, no optional feature.
+    /// Returns the facts that hold for every WebGPU device: the specification's default limits, no optional feature.
     pub fn portable() -> Caps {
         Caps {
             max_binding: 128 << 20,
@@ -65,8 +65,8 @@ impl Caps {
         }
     }
 
-    /// Mesa's llvmpipe on a processor with 256-bit vectors. It loads from storage textures five times as fast as from buffers, and puts
-    /// all registers aside at a barrier, unless a workgroup is one vector.
+    /// Returns the facts about Mesa's llvmpipe on a processor with 256-bit vectors. It loads from storage textures five
+    /// times as fast as from buffers. At a barrier it saves all registers, unless a workgroup is one vector.
     pub fn llvmpipe() -> Caps {
         Caps {
             max_texture: 16_384,
@@ -79,7 +79,7 @@ impl Caps {
         }
     }
 
-    /// A phone's GPU, made up: fast textures, subgroups of 64, WebGPU's default limits. To test plans for a device that isn't there.
+    /// Returns a made-up phone GPU for tests: fast textures, subgroups of 64, WebGPU's default limits.
     pub fn phone() -> Caps {
         Caps {
             units: 6,
@@ -100,8 +100,8 @@ impl Caps {
         }
     }
 
-    /// Returns true if kernels serve whose workgroups are one subgroup of exactly eight invocations, which load texels from textures
-    /// and pass them on by shuffles: nothing else is as fast where workgroup memory is slow.
+    /// Returns true if the kernels apply whose workgroup is one subgroup of exactly eight invocations: these load
+    /// texels from textures and exchange them by shuffles. No other kernel is as fast where workgroup memory is slow.
     pub(crate) fn shuffles_of_eight(&self) -> bool {
         self.subgroup_sizes == Some([8; 2])
             && self.fast_textures
@@ -109,7 +109,7 @@ impl Caps {
             && !self.fast_workgroup_memory
     }
 
-    /// Returns the size of a workgroup that is one subgroup, where workgroup memory is slow and subgroups have one size.
+    /// Returns the size of a workgroup of one subgroup, if workgroup memory is slow and subgroups have one size.
     pub(crate) fn one_subgroup(&self) -> Option<u32> {
         let [least, most] = self.subgroup_sizes?;
         (least == most && !self.fast_workgroup_memory).then_some(least)

@@ -18,23 +18,23 @@ pub struct Dispatch {
     pub bindings: Vec<Binding>,
     /// The number of workgroups. Shaders number them linearly, so that no dimension limits a problem's size.
     pub workgroups: [u32; 3],
-    /// The most iterations that the loops of one invocation make, all together: see [`Dispatch::iterations`].
+    /// The most iterations that all loops of one invocation make together: see [`Dispatch::iterations`].
     pub iterations: u64,
-    /// The members of the shader's `Params`, where this crate declares them.
+    /// The members of the shader's `Params`, if this crate declares them.
     members: Vec<Member>,
-    /// A parameter that 32 bits don't hold: no device gets such a dispatch.
+    /// The parameter that exceeds 32 bits, if there is one: no device gets such a dispatch.
     unfit: Option<Unfit>,
-    /// The size of a workgroup that the number of workgroups counts on.
+    /// The workgroup size that the number of workgroups was computed for.
     workgroup: Option<usize>,
 }
 
-/// The invocations of a workgroup that shares nothing: `@workgroup_size(64)` in the shaders of [`Dispatch::for_each`].
+/// The workgroup size of shaders without shared data: `@workgroup_size(64)` in those of [`Dispatch::for_each`].
 pub(crate) const WORKGROUP: usize = 64;
 
 impl Dispatch {
-    /// A dispatch of `workgroups` workgroups, folded into the dimensions that a device allows.
+    /// Creates a dispatch of `workgroups` workgroups, folded into the dimensions that a device allows.
     pub fn new(shader: Shader, params: &impl Params, bindings: Vec<Binding>, workgroups: usize) -> Dispatch {
-        // Half of WebGPU's default limit a row keeps both dimensions within it up to 2^31 workgroups.
+        // A row of half of WebGPU's default limit keeps both dimensions within that limit, up to 2^31 workgroups.
         const ROW: usize = 32_768;
         let grid = if workgroups <= 65_535 { [workgroups, 1] } else { [ROW, workgroups.div_ceil(ROW)] };
         let [x, y] = grid.map(|count| u32::try_from(count).unwrap_or(u32::MAX));
@@ -44,26 +44,26 @@ impl Dispatch {
         Dispatch { shader, params, bindings, workgroups: [x, y, 1], iterations: 0, members, unfit, workgroup: None }
     }
 
-    /// A dispatch of an invocation for each of `count` results, by a shader whose workgroups have [`WORKGROUP`] invocations. The shader
-    /// ignores those beyond the count.
+    /// Creates a dispatch with one invocation for each of `count` results, in workgroups of [`WORKGROUP`] invocations.
+    /// The shader ignores invocations beyond the count.
     pub(crate) fn for_each(shader: Shader, params: &impl Params, bindings: Vec<Binding>, count: usize) -> Dispatch {
         let dispatch = Dispatch::new(shader, params, bindings, count.div_ceil(WORKGROUP));
         Dispatch { workgroup: Some(WORKGROUP), ..dispatch }
     }
 
-    /// Returns the same dispatch with another variant of its shader.
+    /// Returns this dispatch with another variant of its shader.
     #[must_use]
     pub(crate) fn with_shader(self, shader: Shader) -> Dispatch {
         Dispatch { shader, ..self }
     }
 
-    /// Returns the size of the shader's workgroups that the number of workgroups counts on, where this crate states it.
+    /// Returns the workgroup size that the number of workgroups was computed for, if this crate states it.
     #[doc(hidden)]
     pub fn workgroup(&self) -> Option<usize> {
         self.workgroup
     }
 
-    /// Returns the members that `params` is made of: none if it is plain data from outside of this crate.
+    /// Returns the members of `params`: none if it is plain data from outside of this crate.
     #[doc(hidden)]
     pub fn members(&self) -> &[Member] {
         &self.members
@@ -76,20 +76,20 @@ impl Dispatch {
         Err(ErrorKind::argument(what, "a number of 32 bits", value))
     }
 
-    /// States the most iterations that the loops of one invocation make, all together. The planner doesn't take this kernel for a device
-    /// that ends loops earlier ([`Caps::max_loop_iterations`]). Loops over a few constants don't count: drivers unroll them.
+    /// States the most iterations of all loops of one invocation together. Devices with a lower limit
+    /// ([`Caps::max_loop_iterations`]) can't use it. Loops over a few constants don't count: drivers unroll them.
     #[must_use]
     pub fn iterations(self, iterations: usize) -> Dispatch {
         Dispatch { iterations: iterations as u64, ..self }
     }
 }
 
-/// The iterations of loops as llvmpipe counts them. It counts the iteration in which a loop ends, and in that one iteration of each
-/// inner loop.
+/// The iterations of loops as llvmpipe counts them. It also counts the iteration in which a loop ends, and in that
+/// iteration one for each inner loop.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Iterations {
     pub(crate) all: usize,
-    /// The iterations of inner loops when the outer one ends.
+    /// The iterations that these loops add when an outer loop ends.
     idle: usize,
 }
 
@@ -117,17 +117,17 @@ impl std::ops::Add for Iterations {
 pub enum Binding {
     /// An input of the operation, read only.
     Input(usize),
-    /// An input of the output's shape and layout, of which each element is read only where the output's is written, by a shader that
-    /// has a form [in place](Shader::in_place).
+    /// An input of the output's shape and layout. The shader reads an element only where it writes the same element of
+    /// the output, and has an [in-place form](Shader::in_place).
     Residual(usize),
     /// An output of the operation, written only.
     Output(usize),
-    /// The first output in the place of this input, both in one layout: memory that holds the input's values when the first such
-    /// dispatch begins, and the output's when the last one ends. Where nothing is written the input's values stay.
+    /// The first output in the memory of this input; both have one layout. The memory holds the input's values before
+    /// the first such dispatch and the output's after the last. Elements that no dispatch writes keep their values.
     Update(usize),
     /// Prepacked weights.
     Weight(Prepacked),
-    /// A buffer that one dispatch of a kernel writes and a later one reads. It lives for this step only.
+    /// A buffer that one dispatch of a kernel writes and a later dispatch reads. It lives for this step only.
     Scratch {
         /// Its number among the kernel's scratch buffers.
         index: usize,
@@ -138,7 +138,7 @@ pub enum Binding {
     },
 }
 
-/// The name of prepacked weights' content: their form, the constants that they are made of, and sizes.
+/// The key of prepacked weights: their form, their source constants, and sizes that their content depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct WeightKey {
     form: &'static str,
@@ -152,7 +152,7 @@ impl WeightKey {
         WeightKey { form, constants: Vec::new(), numbers: Vec::new() }
     }
 
-    /// Adds constants by their [id](crate::Constant::id), `None` for one that isn't there.
+    /// Adds constants by their [id](crate::Constant::id), `None` for a missing one.
     #[must_use]
     pub fn constants(mut self, ids: impl IntoIterator<Item = Option<u64>>) -> WeightKey {
         self.constants.extend(ids);
@@ -185,18 +185,18 @@ impl WeightKey {
 /// Weights in the form that a kernel reads. They are made once; all sessions of a model share them.
 #[derive(Clone)]
 pub struct Prepacked {
-    /// The name of the content: two `Prepacked` with the same key, storage and texels hold the same bytes.
+    /// The key of the content: two `Prepacked` with the same key, storage and texels hold the same bytes.
     pub key: WeightKey,
     /// Buffer or texture.
     pub storage: Storage,
     /// (rows, texels in a row) of `vec4`s.
     pub texels: (usize, usize),
-    /// Makes the content, row by row: `f32`s, or the bits of something else.
+    /// The function that makes the content, row by row: `f32`s, or the bits of another type.
     pub values: Arc<dyn Fn() -> Vec<f32> + Send + Sync>,
 }
 
 impl Prepacked {
-    /// Returns weights whose content `values` makes, row by row: `f32`s, or the bits of something else.
+    /// Returns weights whose content `values` makes, row by row: `f32`s, or the bits of another type.
     pub fn new(
         key: WeightKey,
         storage: Storage,
@@ -206,7 +206,7 @@ impl Prepacked {
         Prepacked { key, storage, texels, values: Arc::new(values) }
     }
 
-    /// The bytes on the device.
+    /// Returns the size on the device, in bytes.
     pub fn bytes(&self) -> u64 {
         (self.texels.0 * self.texels.1 * 16) as u64
     }
@@ -229,7 +229,7 @@ impl fmt::Debug for Prepacked {
 /// One way to compute an operation: the layouts that it reads and writes, and its dispatches.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// The preference on this device, 0 first. Among kernels of one priority the planner takes the one that converts the fewest bytes.
+    /// The priority on this device, 0 first. Among kernels of one priority the fewest converted bytes decide.
     pub priority: u8,
     /// The layout that each input must have.
     pub reads: Vec<Layout>,
@@ -240,22 +240,22 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A kernel of one dispatch and one output.
+    /// Creates a kernel of one dispatch and one output.
     pub fn new(reads: Vec<Layout>, writes: Layout, dispatch: Dispatch) -> Kernel {
         Kernel { priority: 0, reads, writes: vec![writes], dispatches: vec![dispatch] }
     }
 
-    /// A kernel of several dispatches, in order, or of several outputs.
+    /// Creates a kernel of several dispatches, in order, or of several outputs.
     pub fn several(reads: Vec<Layout>, writes: Vec<Layout>, dispatches: Vec<Dispatch>) -> Kernel {
         Kernel { priority: 0, reads, writes, dispatches }
     }
 
-    /// A kernel without a dispatch: the output has the input's bytes.
+    /// Creates a kernel without a dispatch: the output has the input's bytes.
     pub fn view(reads: Layout, writes: Layout) -> Kernel {
         Kernel { priority: 0, reads: vec![reads], writes: vec![writes], dispatches: Vec::new() }
     }
 
-    /// Returns the kernel's name among the kernels of its operation: its shaders, in order. Dispatches of one shader count once.
+    /// Returns the kernel's name among those of its operation: its shaders, in order, repeated ones once.
     pub fn identity(&self) -> String {
         let mut shaders: Vec<String> = self.dispatches.iter().map(|dispatch| dispatch.shader.to_string()).collect();
         shaders.dedup();
@@ -284,8 +284,8 @@ impl Kernel {
         bindings.find_map(|binding| if let &Binding::Update(i) = binding { Some(i) } else { None })
     }
 
-    /// Returns this kernel with its values stored as `scalar`, as far as they are texels; `None` if one of its shaders has texels that must
-    /// stay `f32`: in rows, in a texture, or in scratch memory.
+    /// Returns this kernel with its texels stored as `scalar`; `None` if some texels must stay `f32`: texels in rows,
+    /// in a texture, or in scratch memory.
     pub(crate) fn stored_as(&self, scalar: Scalar) -> Option<Kernel> {
         let mut kernel = self.clone();
         if kernel.dispatches.is_empty() {
@@ -294,7 +294,7 @@ impl Kernel {
             }
             return Some(kernel);
         }
-        // Inputs and outputs that some shader takes for texels, and the others.
+        // The inputs and outputs that some shader reads or writes as texels, and the others.
         let (mut texels, mut plain) = (HashSet::new(), HashSet::new());
         for dispatch in &kernel.dispatches {
             for (i, binding) in dispatch.bindings.iter().enumerate() {
@@ -302,7 +302,7 @@ impl Kernel {
                 let port = match *binding {
                     Binding::Input(i) | Binding::Residual(i) => (true, i),
                     Binding::Output(i) => (false, i),
-                    // It is the input that it updates, too.
+                    // An updated input is also the output.
                     Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } if is_of_texels => return None,
                     Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } => continue,
                 };

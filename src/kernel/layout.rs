@@ -34,7 +34,7 @@ pub enum Scalar {
 }
 
 impl Scalar {
-    /// The bytes of one number.
+    /// Returns the size of one number, in bytes.
     pub const fn bytes(self) -> u64 {
         match self {
             Scalar::F32 => 4,
@@ -43,8 +43,8 @@ impl Scalar {
     }
 }
 
-/// The order of a value's elements, the memory that holds it, and how each number is stored. The components that pad a `vec4` hold
-/// finite numbers that nobody may rely on.
+/// The order of a value's elements, the memory that holds them, and the stored form of each number. The components that
+/// pad a `vec4` hold finite numbers that nobody may rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     /// The order of the elements.
@@ -75,7 +75,7 @@ impl Layout {
         (any || scalar == Scalar::F32).then_some(Layout { scalar, ..self })
     }
 
-    /// Returns the size of a value as an image of `vec4` texels: (rows, texels in a row). `Rows` counts four elements a texel.
+    /// Returns a value's size as an image of `vec4` texels: (rows, texels in a row). `Rows` has four elements a texel.
     pub fn texels(self, shape: &Shape) -> (usize, usize) {
         match self.order {
             Order::Rows => (1, shape.elements().div_ceil(4)),
@@ -143,7 +143,7 @@ impl Image {
         }
     }
 
-    /// The `vec4`s that hold the channels of a pixel.
+    /// Returns the number of `vec4`s that hold the channels of a pixel.
     pub fn c4(&self) -> usize {
         self.c.div_ceil(4)
     }

@@ -1,4 +1,4 @@
-//! Kernels as plain data: what would be dispatched, without a device.
+//! Kernels as plain data: the dispatches of an operation, without a device.
 
 pub mod caps;
 pub mod dispatch;

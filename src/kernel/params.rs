@@ -2,7 +2,7 @@
 
 use std::num::Wrapping;
 
-/// A value that can be the uniform `params` of a [`Dispatch`](super::Dispatch): any plain data, or a struct of parameters of this crate.
+/// A type for the uniform `params` of a [`Dispatch`](super::Dispatch): plain data, or a parameter struct of this crate.
 pub trait Params {
     /// Appends the bytes of the uniform.
     #[doc(hidden)]
@@ -15,7 +15,7 @@ impl<T: bytemuck::Pod> Params for T {
     }
 }
 
-/// The bytes of a uniform, with the members of the WGSL struct that they are meant for.
+/// The bytes of a uniform, with the members of its WGSL struct.
 #[doc(hidden)]
 #[derive(Debug, Default)]
 pub struct Encoder {
@@ -36,25 +36,25 @@ pub struct Member {
     pub scalar: &'static str,
 }
 
-/// A size that 32 bits don't hold.
+/// A size that exceeds 32 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unfit {
     pub(crate) name: &'static str,
     pub(crate) value: i128,
 }
 
-/// A field of a struct that [`params!`] declares: a number, an array of numbers, or another such struct, whose members follow
-/// in its place.
+/// A field of a struct that [`params!`] declares: a number, an array of numbers, or another such struct, whose members
+/// follow in its place.
 pub(crate) trait Field {
     fn put(&self, name: &'static str, to: &mut Encoder);
 }
 
-/// A number of a field. A `usize` is a `u32` in WGSL, an `isize` an `i32`: both are checked. A `Wrapping<usize>` is a `u32` too, and may
-/// be negative: two's complement.
+/// A number of a field. A `usize` is a `u32` in WGSL, an `isize` an `i32`: both are checked. A `Wrapping<usize>` is a
+/// `u32` too, and may be negative: two's complement.
 pub(crate) trait Number: Copy {
     const SCALAR: &'static str;
 
-    /// The bytes, or the value if they are more than four.
+    /// Returns the bytes, or the value if it needs more than four.
     fn word(self) -> Result<[u8; 4], i128>;
 }
 
@@ -105,7 +105,7 @@ impl<T: Number, const N: usize, const M: usize> Field for [[T; N]; M] {
 }
 
 impl Encoder {
-    /// Puts the elements of an array as members of their own.
+    /// Puts each element of an array as a member of its own.
     pub(crate) fn put_each<T: Field, const N: usize>(&mut self, values: &[T; N], names: [&'static str; N]) {
         values.iter().zip(names).for_each(|(value, name)| value.put(name, self));
     }
@@ -125,8 +125,8 @@ impl Encoder {
     }
 }
 
-/// Declares a struct of parameters: its fields are the members of the shader's `Params`, in order, with their names. Where `Params`
-/// has the members of another such struct, a field holds that struct. `field: [usize; 2] as [a, b]` are two members, `a` and `b`.
+/// Declares a struct of parameters. Its fields are the members of the shader's `Params`, in order, by name. A field may
+/// hold another such struct for its members. `field: [usize; 2] as [a, b]` are two members, `a` and `b`.
 macro_rules! params {
     ($(#[$outer:meta])* $vis:vis struct $name:ident {
         $($(#[$inner:meta])* $field:ident: $type:ty $(as [$($member:ident),*])?),* $(,)?

@@ -6,11 +6,11 @@ use std::fmt;
 
 /// A WGSL file and the values of its constants: the identity of a pipeline.
 ///
-/// A file in `shaders/` is valid WGSL as it stands. A variant is the same file with other values of the
-/// constants that it declares: of an `override` ([`Shader::set`]), of a module-scope `const`, where WGSL wants a
-/// constant ([`Shader::tile`]), of another type ([`Shader::alias`]), with a tensor in a storage texture instead of a buffer
-/// ([`Shader::texture`]), with texels that are stored as another type (a [`Scalar`]), with an output that takes the place of what is
-/// added to it ([`Shader::in_place`]), or for a part of a dispatch (a session's [`Slices`](crate::Slices)).
+/// A file in `shaders/` is valid WGSL as it stands. A variant is the same file with changes: another value of an
+/// `override` ([`Shader::set`]) or, where WGSL requires a constant, of a `const` ([`Shader::tile`]); another type of an
+/// alias ([`Shader::alias`]); a tensor in a storage texture instead of a buffer ([`Shader::texture`]); texels stored as
+/// another [`Scalar`]; an output that overwrites its residual ([`Shader::in_place`]); or a part of a dispatch (a
+/// session's [`Slices`](crate::Slices)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
     name: &'static str,
@@ -45,8 +45,8 @@ const TEXELS_F32: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shad
 const TEXELS_F16: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel_f16.wgsl"));
 
 impl Shader {
-    /// A shader whose entry point is `main`; `library` holds WGSL text with functions that it calls. wgpu guards its memory
-    /// accesses and loops.
+    /// Creates a shader whose entry point is `main`. `library` holds WGSL text with functions that the shader calls.
+    /// wgpu guards the shader's memory accesses and loops.
     pub const fn new(name: &'static str, source: &'static str, library: &'static [&'static str]) -> Shader {
         Shader {
             name,
@@ -71,20 +71,20 @@ impl Shader {
         shader
     }
 
-    /// Returns true if it is one of this crate's.
+    /// Returns true if the shader is one of this crate's.
     pub(crate) fn is_ours(&self) -> bool {
         self.ours
     }
 
-    /// Lets wgpu guard its memory accesses and loops, as those of any other shader.
+    /// Lets wgpu guard the shader's memory accesses and loops, as it does for shaders from outside of this crate.
     #[must_use]
     pub(crate) fn guarded(mut self) -> Shader {
         self.guarded = true;
         self
     }
 
-    /// Returns true if wgpu guards its memory accesses and loops. wgpu doesn't guard this crate's own shaders where an operation of this
-    /// crate gave them their parameters and bindings: they test their indices themselves.
+    /// Returns true if wgpu guards the shader's memory accesses and loops. wgpu guards no shader of this crate that has
+    /// its parameters and bindings from this crate's operations: such shaders test their indices themselves.
     pub fn is_guarded(&self) -> bool {
         self.guarded
     }
@@ -110,13 +110,13 @@ impl Shader {
         self
     }
 
-    /// Makes `alias Element`, an `f32` in the file, the type of these numbers.
+    /// Sets `alias Element`, `f32` in the file, to the WGSL type of these numbers.
     #[must_use]
     pub(crate) fn of(self, numbers: DType) -> Shader {
         if numbers == DType::I32 { self.alias("Element", "i32") } else { self }
     }
 
-    /// Stores its texels (`array<Texel>` in the file) as that scalar. Textures stay `f32`.
+    /// Stores the shader's texels (`array<Texel>` in the file) as that scalar. Textures stay `f32`.
     #[doc(hidden)]
     #[must_use]
     pub fn stored_as(mut self, scalar: Scalar) -> Shader {
@@ -124,7 +124,7 @@ impl Shader {
         self
     }
 
-    /// Returns true if it has tensors of texels, whose numbers may be stored as another type.
+    /// Returns true if the shader has tensors of texels, whose numbers may be stored as another type.
     #[doc(hidden)]
     pub fn has_texels(&self) -> bool {
         self.ours && self.source.contains("array<Texel>")
@@ -136,9 +136,9 @@ impl Shader {
         self.has_texels() && self.source.lines().any(|line| line.starts_with(&start) && line.ends_with("array<Texel>;"))
     }
 
-    /// Puts the tensor of that binding (`array<Texel>` in the file, of weights `array<vec4<f32>>`) into an `rgba32float` storage
-    /// texture, if `yes`.
-    /// The file reads or writes it only through its one-line function `load_NAME` or `store_NAME`.
+    /// Puts the tensor of that binding (`array<Texel>` in the file, `array<vec4<f32>>` for weights) into an
+    /// `rgba32float` storage texture, if `yes`. The file accesses the tensor only through its one-line function
+    /// `load_NAME` or `store_NAME`.
     #[must_use]
     pub fn texture(mut self, name: &'static str, yes: bool) -> Shader {
         if yes {
@@ -147,29 +147,29 @@ impl Shader {
         self
     }
 
-    /// Reads the `residual` in `y`, which it overwrites: WebGPU forbids to bind one buffer both to read and to write. The file reads
-    /// the residual only through its one-line function `load_residual`, an element where it writes that very element. What its binding
-    /// is bound to doesn't matter any more.
+    /// Reads the `residual` from `y`, which it overwrites: WebGPU forbids binding one buffer for reading and writing.
+    /// The file reads the residual only through its one-line function `load_residual`, and an element only where it
+    /// writes the same element. The residual's own binding doesn't matter any more.
     #[must_use]
     pub fn in_place(mut self) -> Shader {
         self.in_place = true;
         self
     }
 
-    /// The shader of a part of a dispatch: workgroups count from the number in a uniform of group 1 on. Of this crate's shaders
-    /// only, which number them by `linear` of `shaders/lib/index.wgsl`.
+    /// Returns the shader for a part of a dispatch: workgroups count from the number in a uniform of group 1. Only this
+    /// crate's shaders support it: they number workgroups by `linear` of `shaders/lib/index.wgsl`.
     #[must_use]
     pub(crate) fn part(mut self) -> Shader {
         self.part = true;
         self
     }
 
-    /// Returns true if it is the shader of a part.
+    /// Returns true if the shader is for a part of a dispatch.
     pub(crate) fn is_part(&self) -> bool {
         self.part
     }
 
-    /// Returns the file's name, without ending.
+    /// Returns the file's name, without its extension.
     pub fn name(&self) -> &'static str {
         self.name
     }
@@ -215,7 +215,7 @@ impl Shader {
                     let texture = format!("var {name}: texture_storage_2d<rgba32float, write>;");
                     line.replace(&declared("read_write"), &texture)
                 });
-                // WebGPU has no texture to read and write: kernels that continue what is there are for buffers.
+                // WebGPU can't read and write one `rgba32float` texture: kernels that continue from the output's content use buffers.
                 let load = format!("fn load_{name}(");
                 if self.source.contains(&load) {
                     rewrite(&load, &|_| format!("{load}row: u32, column: u32) -> vec4<f32> {{ return vec4<f32>(); }}"));
@@ -251,8 +251,8 @@ impl Shader {
             text.push_str("\n@group(1) @binding(0) var<uniform> first_workgroup: u32;\n");
         }
         if !self.guarded {
-            // wgpu's Vulkan backend translates a module without overrides when it is made, and then bounds its loops, checks its
-            // divisions and clears its workgroup memory, whatever is asked for. One that nobody reads makes it wait for the pipeline.
+            // wgpu's Vulkan backend translates a module without overrides early, and then guards loops, divisions and
+            // workgroup memory, whatever the options say. An unused override delays the translation to the pipeline.
             text.push_str("\noverride unguarded: bool = true;\n");
         }
         text

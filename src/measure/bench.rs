@@ -1,4 +1,4 @@
-//! How long a frame takes and how many pass in a second.
+//! The latency and throughput of a network at one batch size.
 
 use super::{Distribution, Effort};
 use crate::error::{ErrorKind, Result};
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// A network measured at one batch size: see [`Bench::measure`].
+/// A benchmark of a network at one batch size: see [`Bench::measure`].
 ///
 /// ```no_run
 /// # fn bench(model: &shadernet::Model) -> shadernet::Result<()> {
@@ -25,53 +25,53 @@ pub struct Bench {
     first: Duration,
 }
 
-/// What was measured at one batch size with so many frames in flight.
+/// The figures of one batch size with one number of frames in flight.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// How many frames are submitted at once.
+    /// The number of frames that are submitted at once.
     pub in_flight: usize,
-    /// From the inputs in host memory to the outputs in host memory.
+    /// The time from the inputs in host memory to the outputs in host memory.
     #[serde(rename = "latency_ms")]
     pub latency: Distribution,
-    /// Images a second: a frame is as many images as the batch.
+    /// Images per second. A frame has as many images as the batch.
     pub throughput: f64,
 }
 
 impl Bench {
-    /// Makes a session of the model for a batch and runs a first frame on made-up inputs.
+    /// Creates a session of the model for a batch size and runs a first frame on made-up inputs.
     pub fn new(model: &Model, batch: usize) -> Result<Bench> {
         let start = Instant::now();
         let session = model.session(batch)?;
         let creation = start.elapsed();
-        // After the session, which refuses a batch that the device can't hold.
+        // The session comes first: it refuses a batch that the device can't hold.
         let inputs = session.inputs().iter().map(made_up).collect::<Vec<_>>();
         let start = Instant::now();
         session.run_blocking(&inputs)?;
         Ok(Bench { first: creation + start.elapsed(), creation, session, inputs })
     }
 
-    /// How long the session's creation and its first frame took together. The first session of a model uploads the weights,
-    /// and compiles pipelines that a later one may find ready.
+    /// Returns the time of the session's creation and its first frame together. The first session of a model uploads
+    /// the weights, and compiles pipelines that a later one may find ready.
     pub fn first(&self) -> Duration {
         self.first
     }
 
-    /// How much of that the creation of the session was: planning, compilation, the upload of weights.
+    /// Returns the time of the session's creation: planning, compilation, the upload of weights.
     pub fn creation(&self) -> Duration {
         self.creation
     }
 
-    /// The session that is measured.
+    /// Returns the session that is measured.
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Runs frames with up to `in_flight` of them submitted at once, after a warm-up that is a part of the effort.
+    /// Measures frames with up to `in_flight` of them submitted at once, after a warm-up that is a part of the effort.
     ///
-    /// With one in flight a frame is submitted when the outputs of the one before have arrived. With two the host prepares a
-    /// frame while the device computes another: throughput rises, and a frame's latency with it, since it waits for its turn.
+    /// With one in flight, a frame is submitted when the outputs before it have arrived. With two, the host prepares a
+    /// frame while the device computes another: throughput rises, and latency too, since a frame waits for its turn.
     ///
-    /// An error if `in_flight` or the number of frames is 0, or if the device fails.
+    /// Returns an error if `in_flight` or the number of frames is 0, or if the device fails.
     pub fn measure(&self, in_flight: usize, effort: Effort) -> Result<Measured> {
         if in_flight == 0 {
             return Err(ErrorKind::argument("in flight", "1 or more", 0).into());
@@ -80,7 +80,7 @@ impl Bench {
         let warm_up = budget.warm_up();
         // Each frame in flight has buffers of its own, which its first use creates.
         let (mut times, mut time) = self.frames(in_flight, |_, count, time| count >= in_flight && time >= warm_up)?;
-        // Where these have taken all the time, they are what there is.
+        // If the warm-up has taken all the time, its frames are the result.
         if !budget.left().is_zero() {
             let each = |times: &[Duration], time: Duration| time / times.len().max(1) as u32;
             let enough = |times: &[Duration], count, time| budget.is_enough(times, count, each(times, time));
@@ -91,7 +91,7 @@ impl Bench {
         Ok(Measured { in_flight, latency, throughput: images / time.as_secs_f64() })
     }
 
-    /// Runs frames until `enough(times, frames measured or in flight, time so far)`. Returns how long each took, and all together.
+    /// Runs frames until `enough(times, frames measured or in flight, time so far)`. Returns each time, and the total.
     fn frames(
         &self,
         in_flight: usize,
@@ -116,7 +116,7 @@ impl Bench {
     }
 }
 
-/// Values for an input: places that exist where it wants places.
+/// Returns made-up values for an input. Integers lie in the input's range, so that indices exist.
 pub(crate) fn made_up(port: &Port) -> Data {
     let values = seeded_input(0, &port.shape);
     match port.dtype {

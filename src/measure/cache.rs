@@ -1,4 +1,4 @@
-//! Peaks that outlive a process.
+//! An on-disk cache of a device's peaks.
 
 use super::{Environment, Peaks};
 use crate::Context;
@@ -7,7 +7,7 @@ use crate::gpu::cache::{self, Origin};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// What the file holds.
+/// The contents of a cache file.
 #[derive(Serialize, Deserialize)]
 struct Cached {
     environment: Environment,
@@ -15,11 +15,11 @@ struct Cached {
 }
 
 impl Peaks {
-    /// The peaks of this adapter with this driver, as a file of that folder has them; measured and written there if none has, or if
-    /// those were measured while the machine had other work, or on a device with fewer features. Then the better ones of both are
-    /// kept: they are peaks.
+    /// Returns the peaks of this adapter and driver from a file in `folder`. It measures them and writes the file if
+    /// there is none, or if the file's peaks were measured under load or on a device with fewer features. Then it keeps
+    /// the better of both: they are peaks.
     ///
-    /// A file that can't be read is as good as none, and one that can't be written is measured again the next time.
+    /// An unreadable file counts as missing. If the file can't be written, the peaks are measured again the next time.
     pub fn cached(context: &Context, folder: &Path) -> Result<Peaks> {
         match Peaks::read(context, folder) {
             Some(cached) if !cached.environment.is_loaded() && cached.peaks.has_all(context) => Ok(cached.peaks),
@@ -27,7 +27,7 @@ impl Peaks {
         }
     }
 
-    /// Measures them again, and keeps the better ones of the file and these.
+    /// Measures the peaks again, and keeps the better of the file's and the new ones.
     pub fn refresh(context: &Context, folder: &Path) -> Result<Peaks> {
         let environment = Environment::of(context);
         let mut peaks = Peaks::measure(context)?;
@@ -48,7 +48,7 @@ impl Peaks {
         (cached.environment.origin() == Origin::of(context.info()) && cached.peaks.is_plausible()).then_some(cached)
     }
 
-    /// The higher rates and the lower costs of two measurements.
+    /// Returns the higher rates and the lower costs of two measurements.
     fn or_better(self, other: &Peaks) -> Peaks {
         let higher = |a: Option<f64>, b: Option<f64>| a.zip(b).map(|(a, b)| a.max(b)).or(a).or(b);
         Peaks {
@@ -63,13 +63,13 @@ impl Peaks {
         }
     }
 
-    /// Whether all is there that this device could be asked for.
+    /// Returns true if no peak is missing that this device has.
     fn has_all(&self, context: &Context) -> bool {
         let half = context.device().features().contains(wgpu::Features::SHADER_F16);
         (self.fma_f16.is_some() || !half) && (self.matrix.is_some() || context.matrix_units().is_empty())
     }
 
-    /// Whether a file holds what a device could have.
+    /// Returns true if a device could have these peaks.
     fn is_plausible(&self) -> bool {
         let rates = [Some(self.fma_f32), Some(self.copy), self.fma_f16, self.matrix];
         let times = [self.dispatch, self.barrier, self.readback];

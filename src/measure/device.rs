@@ -1,4 +1,4 @@
-//! Time on the device: of whole frames and of their steps, between buffers that stay there.
+//! Device time of whole frames and of their steps, between buffers that stay on the device.
 
 use super::Method;
 use super::bench::made_up;
@@ -12,7 +12,7 @@ use crate::session::whole;
 use crate::{Bound, Session};
 use std::time::{Duration, Instant};
 
-/// A session with buffers bound, and a way to time it.
+/// A session with bound buffers, and the method that times it.
 pub(crate) struct DeviceTimer<'a> {
     session: &'a Session,
     bound: Bound,
@@ -21,26 +21,26 @@ pub(crate) struct DeviceTimer<'a> {
     note: Option<String>,
     /// The host's time of an empty submission.
     empty: Duration,
-    /// The time that a step is submitted so often for, where submissions are timed.
+    /// The time that a step's repetitions fill, if submissions are timed.
     long: Duration,
-    /// How often that is.
+    /// The number of repetitions of each step.
     repeats: Vec<usize>,
-    /// The frames and their steps that spoke for the timestamps.
+    /// The frames that checked the timestamps, with the times of their steps.
     checked: Vec<(Duration, Vec<Duration>)>,
 }
 
-/// A step is submitted so often that it takes this long, where submissions are timed.
+/// The time that a step's repetitions fill if submissions are timed and the budget allows.
 const LONG: Duration = Duration::from_millis(1);
 
-/// The rounds that timestamps are checked in, a frame and its steps each: at least, and at most.
+/// The fewest and the most rounds that check timestamps. A round is a frame and its steps.
 const ROUNDS: [usize; 2] = [3, 7];
 
-/// The time after which fewer rounds do: beside long frames little is noise.
+/// The time after which the fewest rounds are enough: beside long frames noise is small.
 const CHECKED: Duration = Duration::from_millis(600);
 
 impl<'a> DeviceTimer<'a> {
-    /// The best way that works here: timestamps inside a pass, timestamps around passes, submissions. Warms the device up. The effort
-    /// begins after the first frame.
+    /// Warms the device up and chooses the best method that works: timestamps inside a pass, timestamps around passes,
+    /// submissions. The effort begins after the first frame.
     pub(crate) fn new(session: &'a Session, effort: Effort) -> Result<(DeviceTimer<'a>, Budget)> {
         let mut timer = DeviceTimer::with(session, Method::Submissions)?;
         let budget = effort.begin(1);
@@ -81,7 +81,7 @@ impl<'a> DeviceTimer<'a> {
         Ok(())
     }
 
-    /// This way and no other.
+    /// Creates a timer with this method only; an error if the device lacks timestamps that the method needs.
     pub(crate) fn with(session: &'a Session, method: Method) -> Result<DeviceTimer<'a>> {
         let context = session.context();
         let usage = wgpu::BufferUsages::STORAGE;
@@ -112,18 +112,18 @@ impl<'a> DeviceTimer<'a> {
         if method != Method::Submissions && timer.timestamps.is_none() {
             return Err(ErrorKind::Unsupported("timestamps on this device".into()).into());
         }
-        // The first run of all compiles what isn't compiled yet.
+        // The first run compiles the pipelines that aren't compiled yet.
         timer.submission(|timer, encoder| timer.session.encode(encoder, &timer.bound))?;
         timer.empty = empty(context)?;
         Ok(timer)
     }
 
-    /// How the time is taken.
+    /// Returns the method of timing.
     pub(crate) fn method(&self) -> Method {
         self.method
     }
 
-    /// Why not in a better way.
+    /// Returns the reason why a better method isn't used.
     pub(crate) fn note(&self) -> Option<&str> {
         self.note.as_deref()
     }
@@ -132,14 +132,14 @@ impl<'a> DeviceTimer<'a> {
         self.session.plan().steps.len()
     }
 
-    /// The frames that were measured to check the timestamps, with the times of their steps: they are as good as any other.
+    /// Takes the frames that checked the timestamps, with the times of their steps: they are as good as any other.
     pub(crate) fn take_checked(&mut self) -> Vec<(Duration, Vec<Duration>)> {
         std::mem::take(&mut self.checked)
     }
 
-    /// Checks the timestamps of this method, in about this time: those of a frame must account for what the host's clock sees of
-    /// it, but for what a submission costs, and those of its steps must add up to it. Drivers are known that fail in either, frame
-    /// after frame: other work on the machine makes some frames fail. Returns what speaks against them.
+    /// Checks the timestamps of this method, in about this time: a frame's must agree with the host's clock, less the
+    /// cost of a submission, and its steps' must add up to the frame. Some drivers fail in either, frame after frame;
+    /// other work makes only some frames fail. Returns the reason against the timestamps.
     fn doubt(&mut self, time: Duration) -> Result<Option<String>> {
         let start = Instant::now();
         let [least, most] = ROUNDS;
@@ -156,12 +156,12 @@ impl<'a> DeviceTimer<'a> {
             }
             self.checked.push((frame, each));
         }
-        // Most frames are within these bounds by chance if a quarter of them is.
+        // Wrong timestamps fail in frame after frame. If a quarter of the frames pass, the others failed by chance.
         let convincing = 4 * doubts.len() > 3 * self.checked.len();
         Ok(doubts.pop().filter(|_| convincing))
     }
 
-    /// How long a frame takes on the device, with nothing between its steps.
+    /// Times a frame on the device, with nothing between its steps.
     pub(crate) fn frame(&mut self) -> Result<Duration> {
         if self.method == Method::Submissions {
             let host = self.submission(|timer, encoder| timer.session.encode(encoder, &timer.bound))?;
@@ -170,7 +170,7 @@ impl<'a> DeviceTimer<'a> {
         Ok(self.stamped_frame()?.0)
     }
 
-    /// A frame by its timestamps and by the host's clock.
+    /// Times a frame by its timestamps and by the host's clock.
     fn stamped_frame(&self) -> Result<(Duration, Duration)> {
         let timestamps = self.timestamps.as_ref().expect("the method needs them");
         let host = self.submission(|timer, encoder| {
@@ -181,7 +181,7 @@ impl<'a> DeviceTimer<'a> {
         Ok((between(times[0], times[1]), host))
     }
 
-    /// How long each step of a frame takes.
+    /// Times each step of a frame.
     pub(crate) fn each_step(&mut self) -> Result<Vec<Duration>> {
         let steps = self.steps();
         match self.method {
@@ -218,7 +218,7 @@ impl<'a> DeviceTimer<'a> {
                     let often = |time: &Duration| self.long.as_secs_f64() / time.as_secs_f64().max(1e-5);
                     self.repeats = once.iter().map(|time| (often(time).ceil() as usize).max(1)).collect();
                 }
-                // A long step that has just been timed needs no second time.
+                // A long step that has just been timed needs no second run.
                 let time = |i: usize| match (self.repeats[i], once.get(i)) {
                     (1, Some(&time)) => Ok(time),
                     (repeats, _) => self.step(i, repeats),
@@ -228,7 +228,7 @@ impl<'a> DeviceTimer<'a> {
         }
     }
 
-    /// How long a step takes that is submitted so often. It reads what the steps before have left, each time.
+    /// Times a step that is submitted `repeats` times. Each time it reads the outputs of the steps before.
     fn step(&self, i: usize, repeats: usize) -> Result<Duration> {
         let host = self.submission(|timer, encoder| {
             let mut pass = encoder.begin_compute_pass(&PASS);
@@ -238,7 +238,7 @@ impl<'a> DeviceTimer<'a> {
         Ok(host.saturating_sub(self.empty) / repeats as u32)
     }
 
-    /// The host's time of a submission.
+    /// Returns the host's time of a submission.
     fn submission(&self, record: impl FnOnce(&Self, &mut wgpu::CommandEncoder) -> Result<()>) -> Result<Duration> {
         timed(self.session.context(), |encoder| record(self, encoder))
     }
@@ -247,7 +247,7 @@ impl<'a> DeviceTimer<'a> {
 const PASS: wgpu::ComputePassDescriptor<'_> =
     wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
 
-/// From one timestamp to another, in nanoseconds. One that isn't later than the one before says nothing.
+/// Returns the time between two timestamps, given in nanoseconds; zero if the second isn't later.
 fn between(start: f64, end: f64) -> Duration {
     Duration::from_nanos((end - start).max(0.0) as u64)
 }

@@ -1,17 +1,17 @@
-//! How long something took, again and again.
+//! The distribution of repeated times.
 
 use super::ms;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Times that were measured, as far as anybody wants to know them.
+/// The distribution of measured times, as far as anybody wants to know it.
 ///
-/// Percentiles are by the nearest rank: half of the times are no longer than `p50`, 99 of a hundred no longer than `p99`.
+/// Percentiles are by the nearest rank: half of the times are no longer than `p50`, 99 of 100 no longer than `p99`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
-    /// How many times there are.
+    /// The number of times.
     pub count: usize,
-    /// The shortest.
+    /// The shortest time.
     #[serde(with = "ms")]
     pub min: Duration,
     /// The median.
@@ -23,31 +23,31 @@ pub struct Distribution {
     /// The 99th percentile.
     #[serde(with = "ms")]
     pub p99: Duration,
-    /// The longest.
+    /// The longest time.
     #[serde(with = "ms")]
     pub max: Duration,
     /// The mean.
     #[serde(with = "ms")]
     pub mean: Duration,
-    /// The standard deviation: of a sample, with `count - 1`.
+    /// The standard deviation of a sample, with `count - 1`.
     #[serde(with = "ms")]
     pub std_dev: Duration,
-    /// The 95 % confidence interval of the median. Of fewer than six times it is all that they span.
+    /// The 95 % confidence interval of the median. For fewer than six times it is their whole range.
     #[serde(with = "ms::pair")]
     pub median_interval: [Duration; 2],
-    /// The shortest of every other time, and of those between them: the mean of three each, as parts of the median. How far these two
-    /// lie apart says how exact the shortest times are. None of fewer than two times, and in reports of older versions.
+    /// The mean of the three shortest times of each half (even and odd positions), as a fraction of the median. Their
+    /// difference shows their precision. `None` for fewer than two times, and in reports of older versions.
     #[serde(default)]
     pub shortest: Option<[f64; 2]>,
-    /// How many times fell into each of [`Distribution::BINS`] equal parts of the span from the shortest to the longest.
+    /// The number of times in each of [`Distribution::BINS`] equal parts of the range from the shortest to the longest.
     pub histogram: Vec<usize>,
 }
 
 impl Distribution {
-    /// The bins of the histogram.
+    /// The number of bins of the histogram.
     pub const BINS: usize = 24;
 
-    /// What these times, in the order in which they were taken, come to. None if there are none.
+    /// Returns the distribution of these times, in the order in which they were taken; `None` if there are none.
     pub fn of(mut times: Vec<Duration>) -> Option<Distribution> {
         let halves = [0, 1].map(|first| shortest(times.iter().skip(first).step_by(2).copied().collect()));
         times.sort_unstable();
@@ -76,7 +76,7 @@ impl Distribution {
         })
     }
 
-    /// The width of the median's confidence interval, as a part of the median. Infinite for one time, which says nothing of others.
+    /// Returns the median interval's width as a fraction of the median; infinite for one time, which says nothing.
     pub fn uncertainty(&self) -> f64 {
         if self.count < 2 {
             return f64::INFINITY;
@@ -86,15 +86,15 @@ impl Distribution {
     }
 }
 
-/// The mean of the three shortest, or of all if there are fewer, in seconds.
+/// Returns the mean of the three shortest times, or of all if there are fewer, in seconds.
 fn shortest(mut times: Vec<Duration>) -> f64 {
     times.sort_unstable();
     let few = &times[..times.len().min(3)];
     few.iter().map(Duration::as_secs_f64).sum::<f64>() / few.len().max(1) as f64
 }
 
-/// The 95 % confidence interval of the median of sorted times, by order statistics: how many of them lie below the true median is
-/// binomially distributed, whatever the distribution of the times.
+/// Returns the 95 % confidence interval of the median of sorted times, by order statistics: the number of times below
+/// the true median is binomially distributed, whatever the distribution of the times.
 fn median_interval(sorted: &[Duration]) -> [Duration; 2] {
     let count = sorted.len() as f64;
     let reach = 1.96 * count.sqrt() / 2.0;
@@ -142,12 +142,12 @@ mod tests {
         let of = |times: &[u64]| Distribution::of(times.iter().map(|&ms| Duration::from_millis(ms)).collect());
         let shortest = |times: &[u64]| of(times).expect("there are some").shortest;
         assert_eq!((shortest(&[7]), shortest(&[4, 6])), (None, Some([1.0, 1.5])));
-        // 2, 3, 4 of one half, 4, 5, 6 of the other, by a median of 4.
+        // One half has 2, 3, 4 as its shortest times, the other 4, 5, 6; the median is 4.
         let [a, b] = shortest(&[9, 4, 2, 5, 3, 6, 4, 8, 4]).expect("there are nine");
         assert!((a - 0.75).abs() < 1e-9 && (b - 1.25).abs() < 1e-9, "{a}, {b}");
     }
 
-    /// By the textbook: of 100 sorted times the 40th and the 61st enclose the median with a confidence of 95 %.
+    /// The textbook's example: of 100 sorted times the 40th and the 61st enclose the median with a confidence of 95 %.
     #[test]
     fn the_medians_interval_is_the_textbooks() {
         assert_eq!(of(100).median_interval.map(|time| time.as_millis()), [40, 61]);

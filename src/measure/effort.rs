@@ -4,36 +4,36 @@ use super::Distribution;
 use crate::error::{ErrorKind, Result};
 use std::time::{Duration, Instant};
 
-/// How long to measure.
+/// The length of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effort {
-    /// This many frames, at least one, as long as they take, after a warm-up of a fifth of a second.
+    /// This many frames, at least one, without a time limit, after a warm-up of a fifth of a second.
     Frames(usize),
-    /// Until the median is known: its 95 % confidence interval is narrower than this part of it, and there are at least ten times.
+    /// Frames until the 95 % confidence interval of the median is narrower than `interval`, with at least ten times.
     Precision {
-        /// 0.02 for 2 %.
+        /// The width of the confidence interval as a fraction of the median: 0.02 for 2 %.
         interval: f64,
-        /// The time after which to be content with what there is. The warm-up and the check of the device's timestamps count. Not so
-        /// the first frame, in which drivers compile. No other is begun that won't end in time, but for one that is measured at
-        /// least: so it all takes a frame or two longer.
+        /// The time limit. The warm-up and the check of the device's timestamps count; the first frame, in which
+        /// drivers compile, does not. No frame begins that won't end in time, except those that are measured in any
+        /// case: so the measurement may take a frame or two longer.
         at_most: Duration,
     },
 }
 
 impl Default for Effort {
-    /// A median known to 2 %, or as much as fits into three seconds: `Effort::within(Duration::from_secs(3))`.
+    /// Returns the effort for a median known to 2 %, or for three seconds: `Effort::within(Duration::from_secs(3))`.
     fn default() -> Effort {
         Effort::within(Duration::from_secs(3))
     }
 }
 
 impl Effort {
-    /// A median known to 2 %, or as much as fits into this time: see [`Effort::Precision`].
+    /// Returns the effort for a median known to 2 %, or as much as fits into this time: see [`Effort::Precision`].
     pub fn within(at_most: Duration) -> Effort {
         Effort::Precision { interval: 0.02, at_most }
     }
 
-    /// Begins it. Where the time is up early, at least so many frames are measured.
+    /// Begins the effort. At least `least` frames are measured, even if the time is up.
     pub(crate) fn begin(self, least: usize) -> Budget {
         Budget { effort: self, least, start: Instant::now(), look_at: 10 }
     }
@@ -44,15 +44,15 @@ pub(crate) struct Budget {
     effort: Effort,
     least: usize,
     start: Instant,
-    /// The number of times that is looked at next: sorting them is not free.
+    /// The number of times at which the median is next checked: sorting them is not free.
     look_at: usize,
 }
 
-/// A device is warm after this time.
+/// The time that warms a device up.
 const WARM_UP: Duration = Duration::from_millis(200);
 
 impl Budget {
-    /// The time that is left.
+    /// Returns the time that is left.
     pub(crate) fn left(&self) -> Duration {
         match self.effort {
             Effort::Frames(_) => Duration::MAX,
@@ -60,12 +60,12 @@ impl Budget {
         }
     }
 
-    /// The time to run frames that aren't measured.
+    /// Returns the time for frames that aren't measured.
     pub(crate) fn warm_up(&self) -> Duration {
         WARM_UP.min(self.left() / 5)
     }
 
-    /// Whether these times suffice, with so many measured or under way, where the next one takes about as long as `next`.
+    /// Returns true if these times suffice, with `count` frames measured or in flight; one takes about `next`.
     pub(crate) fn is_enough(&mut self, times: &[Duration], count: usize, next: Duration) -> bool {
         let interval = match self.effort {
             Effort::Frames(frames) => return count >= frames,
@@ -81,7 +81,7 @@ impl Budget {
         Distribution::of(times.to_vec()).is_some_and(|times| times.uncertainty() < interval)
     }
 
-    /// Takes times until there are enough, beside those that are known.
+    /// Adds times to the known ones until there are enough.
     pub(crate) fn repeat(
         &mut self,
         known: Vec<Duration>,
@@ -108,7 +108,7 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
-    /// Times of 20 ms each: how many were taken beside those that are known, and how long that took.
+    /// Takes times of 20 ms each. Returns how many were taken beside the known ones, and how long that took.
     fn taken(effort: Effort, known: &[Duration]) -> (usize, Duration) {
         let start = Instant::now();
         let mut taken = 0;
@@ -127,10 +127,10 @@ mod tests {
         // A busy machine sleeps longer.
         let (count, time) = taken(Effort::within(300 * MS), &[]);
         assert!((1..=15).contains(&count) && time < 600 * MS, "{count} in {time:?}");
-        // There is always one, of those that are known too.
+        // At least one time is taken or known.
         assert_eq!(taken(Effort::within(Duration::ZERO), &[]).0, 1);
         assert_eq!(taken(Effort::within(Duration::ZERO), &[MS]).0, 0);
-        // Nothing is begun that won't end in time.
+        // No frame begins that won't end in time.
         let (count, time) = taken(Effort::within(25 * MS), &[]);
         assert!(count == 1, "{count} in {time:?}");
     }

@@ -1,41 +1,41 @@
-//! Where and when something was measured.
+//! The environment of a measurement.
 
 use crate::Context;
 use crate::gpu::cache::{self, Origin};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
-/// What a measurement depends on beside the network.
+/// The facts that a measurement depends on, beside the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// The adapter's name.
     pub adapter: String,
-    /// `DiscreteGpu`, `IntegratedGpu`, `VirtualGpu`, `Cpu` or `Other`.
+    /// The type of device: `DiscreteGpu`, `IntegratedGpu`, `VirtualGpu`, `Cpu` or `Other`.
     pub device_type: String,
-    /// `vulkan`, `metal`, `dx12`, `gl` or `webgpu`.
+    /// The backend: `vulkan`, `metal`, `dx12`, `gl` or `webgpu`.
     pub backend: String,
     /// The driver and its version.
     pub driver: String,
-    /// The kernels that the device's facts lead to: `portable`, `textures` or `shuffles` (`llvmpipe` in reports of older versions).
+    /// The kernels for the device's facts: `portable`, `textures` or `shuffles` (`llvmpipe` in older reports).
     pub kernel_profile: String,
     /// The element type of weights, values and sums.
     pub precision: String,
     /// The version of this crate.
     pub version: String,
-    /// The commit that it was built from, with `-dirty` if files had changed; none if it wasn't built in its repository.
+    /// The commit of the build, with `-dirty` if files had changed; `None` if it wasn't built in its repository.
     pub commit: Option<String>,
-    /// `x86_64-linux`: processor and operating system.
+    /// The processor and the operating system: `x86_64-linux`.
     pub platform: String,
     /// The processor's cores that this process may use.
     pub cores: usize,
-    /// How many processes wanted to run, on average over the last minute; none where the system doesn't say.
+    /// The processes that wanted to run, on average over the last minute; `None` if the system doesn't say.
     pub load: Option<f64>,
-    /// Seconds since 1970, UTC.
+    /// The time in seconds since 1970, UTC.
     pub unix_time: u64,
 }
 
 impl Environment {
-    /// The environment of this moment.
+    /// Returns the environment at this moment.
     pub fn of(context: &Context) -> Environment {
         let info = context.info();
         Environment {
@@ -54,19 +54,19 @@ impl Environment {
         }
     }
 
-    /// Of what it says something.
+    /// Returns the adapter, driver, backend and version that the environment describes.
     pub(crate) fn origin(&self) -> Origin {
         let Environment { adapter, driver, backend, version, .. } = self.clone();
         Origin { adapter, driver, backend, version }
     }
 
-    /// Whether other work may have slowed a measurement down: more than half a core was busy before it began.
+    /// Returns true if other work may have slowed a measurement down: more than half a core was busy before it began.
     pub fn is_loaded(&self) -> bool {
         self.load.is_some_and(|load| load > 0.5)
     }
 }
 
-/// Linux's load average of the last minute.
+/// Returns Linux's load average of the last minute.
 fn load() -> Option<f64> {
     std::fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
 }

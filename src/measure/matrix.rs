@@ -1,4 +1,4 @@
-//! Matrix units: which tiles they multiply, and whether they do it right.
+//! The probe for matrix units: picks a tile that the device supports and checks its products.
 
 use crate::Context;
 use crate::error::{ErrorKind, Result};
@@ -13,24 +13,24 @@ use wgpu::CooperativeScalarType::{F16, F32};
 
 const PRODUCTS: Shader = shader!("probe_matrix", "index");
 
-/// The shader's workgroup size, and the fewest invocations that WebGPU has in a subgroup.
+/// The shader's workgroup size, and WebGPU's smallest subgroup size.
 const INVOCATIONS: usize = 128;
 const LEAST_SUBGROUP: usize = 4;
-/// The tiles of factors on either side. Each subgroup multiplies every one of the left by every one of the right.
+/// The numbers of left and right factor tiles. Each subgroup multiplies every left tile by every right tile.
 const LEFT: usize = 2;
 const RIGHT: usize = 4;
 
 /// A shader that keeps a device's matrix units busy.
 pub(super) struct Matrix {
-    /// Its parameter is the number of rounds.
+    /// The shader. Its parameter is the number of rounds.
     pub(super) probe: Probe,
-    /// Enough to fill any device several times.
+    /// The number of workgroups: enough to fill any device several times.
     pub(super) workgroups: u32,
-    /// The operations of a round of all of them.
+    /// The operations of one round in all workgroups.
     pub(super) round: u64,
 }
 
-/// Square tiles, as WGSL has them.
+/// A kind of square tiles in WGSL.
 #[derive(Clone, Copy)]
 struct Tile {
     side: usize,
@@ -38,7 +38,7 @@ struct Tile {
     sums: wgpu::CooperativeScalarType,
 }
 
-/// Those that the shader serves, the one to be preferred first.
+/// The tiles that the shader supports, in order of preference.
 const TILES: [Tile; 6] = [
     Tile { side: 16, factors: F16, sums: F32 },
     Tile { side: 8, factors: F16, sums: F32 },
@@ -48,16 +48,16 @@ const TILES: [Tile; 6] = [
     Tile { side: 8, factors: F32, sums: F32 },
 ];
 
-/// The shader for each kind of tile.
+/// Returns the shader for each kind of tile.
 pub(super) fn shaders() -> impl Iterator<Item = Shader> {
     TILES.iter().map(Tile::shader)
 }
 
 impl Tile {
-    /// The best one that shaders can use on this device.
+    /// Returns the best tile that shaders can use on this device.
     fn of(context: &Context) -> Option<Tile> {
         let has = |feature| context.device().features().contains(feature);
-        // The shader asks which subgroup it is.
+        // The shader reads `subgroup_id`.
         let tiles = TILES.into_iter().filter(|_| has(wgpu::Features::SUBGROUP));
         tiles.filter(|tile| tile.factors == F32 || has(wgpu::Features::SHADER_F16)).find(|tile| {
             context.matrix_units().iter().any(|unit| {
@@ -79,12 +79,12 @@ impl Tile {
         shader
     }
 
-    /// Elements.
+    /// Returns the number of elements.
     fn area(&self) -> usize {
         self.side * self.side
     }
 
-    /// The sums that a subgroup leaves after a round: each left tile times each right one.
+    /// Returns the sums that a subgroup leaves after a round: each left tile times each right tile.
     fn products(&self, factors: &[f32]) -> Vec<f32> {
         let (side, tiles) = (self.side, factors.chunks_exact(self.area()));
         let (left, right) = (tiles.clone().take(LEFT), tiles.skip(LEFT));
@@ -96,23 +96,23 @@ impl Tile {
         pairs.flat_map(|(a, b)| (0..self.area()).map(move |i| product(a, b, i))).collect()
     }
 
-    /// How far a sum of products of numbers in ±1 may be off.
+    /// Returns the largest error that is allowed in a sum of products of numbers in ±1.
     fn tolerance(&self) -> f32 {
         if self.sums == F16 { 0.05 } else { 1e-4 }
     }
 }
 
 impl Matrix {
-    /// None where there are no matrix units, or none that serve.
+    /// Returns the probe; `None` if the device has no matrix units, or none that pass the check.
     pub(super) fn new(context: &Context) -> Option<Matrix> {
         let matrix = Matrix::checked(context, Tile::of(context)?);
         matrix.inspect_err(|error| log::warn!("matrix units are not measured: {error}")).ok()
     }
 
-    /// Has a workgroup multiply once and compares what it leaves: wgpu doesn't see to it that a driver does as it says.
+    /// Multiplies once in one workgroup and checks the products: wgpu doesn't ensure that a driver is correct.
     fn checked(context: &Context, tile: Tile) -> Result<Matrix> {
         let (width, tiles) = (element(tile.sums), LEFT * RIGHT);
-        // A processor needs less.
+        // Fewer workgroups fill a CPU adapter.
         let most = if context.info().device_type == wgpu::DeviceType::Cpu { 64 } else { 1024 };
         let numbers = encoded(tile.factors, &seeded_input(0, &[LEFT + RIGHT, tile.area()].into()));
         let factors = upload(context, "factors", &numbers, Usage::STORAGE)?;
@@ -138,7 +138,7 @@ impl Matrix {
     }
 }
 
-/// How many subgroups left these products, in memory that was 0: their number is the driver's choice. None if one left others.
+/// Counts the subgroups, whose number the driver chooses, by their products in zeroed memory; `None` if any differ.
 fn subgroups(sums: &[f32], products: &[f32], tolerance: f32) -> Option<usize> {
     let near = |sum: &f32, wanted: &f32| (sum - wanted).abs() <= tolerance;
     let right = |set: &&[f32]| set.iter().zip(products).all(|(sum, wanted)| near(sum, wanted));
@@ -147,7 +147,7 @@ fn subgroups(sums: &[f32], products: &[f32], tolerance: f32) -> Option<usize> {
     (count > 0 && untouched).then_some(count)
 }
 
-/// Bytes of an element.
+/// Returns the bytes of an element.
 fn element(of: wgpu::CooperativeScalarType) -> usize {
     if of == F16 { 2 } else { 4 }
 }
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(count(&[&products, &zeros, &products]), None, "a gap");
     }
 
-    /// Products of other tiles, or of tiles that are read by columns, are out of tolerance by far.
+    /// Products of other tiles, or of tiles that are read by columns, are far out of tolerance.
     #[test]
     fn products_are_told_apart() {
         for tile in TILES {

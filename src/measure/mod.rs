@@ -1,6 +1,6 @@
-//! What a network costs, how fast it runs, and how near that is to what the device can do.
+//! Measurements: the cost of a network, its speed, and its distance from the device's peaks.
 //!
-//! [`Summary`] needs no GPU. The rest measures, and waits on the caller's thread while it does: it isn't there in a browser.
+//! [`Summary`] and [`ReceptiveField`] need no GPU. The rest blocks the caller's thread and doesn't exist in a browser.
 
 macro_rules! native {
     ($($item:item)*) => { $(#[cfg(not(target_arch = "wasm32"))] $item)* };

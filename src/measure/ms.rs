@@ -1,4 +1,4 @@
-//! Durations in files: milliseconds.
+//! The form of durations in files: milliseconds.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
@@ -11,12 +11,12 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     duration(f64::deserialize(deserializer)?)
 }
 
-/// Milliseconds, to the nanosecond.
+/// Returns milliseconds, to the nanosecond.
 fn of(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e6
 }
 
-/// A file may hold anything.
+/// Returns a duration; an error if it is out of range, since a file may hold anything.
 fn duration<E: serde::de::Error>(ms: f64) -> Result<Duration, E> {
     Duration::try_from_secs_f64(ms / 1e3).map_err(E::custom)
 }

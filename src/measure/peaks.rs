@@ -1,4 +1,4 @@
-//! What a device can do at most, measured.
+//! The measured peaks of a device.
 
 use super::matrix::{self, Matrix};
 use super::ms;
@@ -13,34 +13,34 @@ use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 use wgpu::BufferUsages as Usage;
 
-/// What a device can do at most: see [`Peaks::measure`].
+/// The measured peaks of a device: see [`Peaks::measure`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Peaks {
-    /// FLOP/s of fused multiply-adds in `f32`: two operations each.
+    /// FLOP/s of fused multiply-adds in `f32`: a multiply-add is two operations.
     pub fma_f32: f64,
-    /// The same in `f16`; none where shaders have no `f16`.
+    /// FLOP/s of fused multiply-adds in `f16`; `None` if shaders have no `f16`.
     pub fma_f16: Option<f64>,
-    /// FLOP/s of matrix units, in `f16` with `f32` sums where they do that: a multiply-add is two operations. None where shaders
-    /// can't use them, or not without [`ContextOptions::matrix_units`](crate::ContextOptions::matrix_units), or where what they
-    /// compute is wrong.
+    /// FLOP/s of matrix units, in `f16` with `f32` sums if they support that: a multiply-add is two operations. `None`
+    /// if shaders can't use them, if that needs [`ContextOptions::matrix_units`](crate::ContextOptions::matrix_units),
+    /// or if their products are wrong.
     pub matrix: Option<f64>,
-    /// Bytes a second of a copy in memory, read and written.
+    /// Bytes per second of a copy in memory, read and written.
     pub copy: f64,
-    /// How long an empty dispatch takes among others that don't wait for each other.
+    /// The time of an empty dispatch among others that don't wait for each other.
     #[serde(rename = "dispatch_ms", with = "ms")]
     pub dispatch: Duration,
-    /// How much longer it takes if it waits for the one before.
+    /// The extra time of a dispatch that waits for the one before.
     #[serde(rename = "barrier_ms", with = "ms")]
     pub barrier: Duration,
-    /// From the submission of an empty dispatch until the host can read what it left.
+    /// The time from the submission of an empty dispatch until the host can read its output.
     #[serde(rename = "readback_ms", with = "ms")]
     pub readback: Duration,
-    /// How long all this took to measure.
+    /// The time that the measurement took.
     #[serde(rename = "took_ms", with = "ms")]
     pub took: Duration,
 }
 
-/// What limits a piece of work.
+/// The limit of a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Bound {
@@ -48,18 +48,18 @@ pub enum Bound {
     Compute,
     /// Bytes to and from memory.
     Memory,
-    /// Its dispatches themselves.
+    /// The dispatches themselves.
     Launch,
 }
 
-/// The least time that a piece of work can take by the roofline model (Williams, Waterman and Patterson, "Roofline: an insightful
-/// visual performance model for multicore architectures", 2009), with the cost of its dispatches added.
+/// The least time of a piece of work by the roofline model (Williams, Waterman and Patterson, "Roofline: an insightful
+/// visual performance model for multicore architectures", 2009), plus the cost of its dispatches.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Floor {
     /// The time.
     #[serde(rename = "ms", with = "ms")]
     pub time: Duration,
-    /// Which of its parts is the largest.
+    /// The largest part of the time.
     pub bound: Bound,
 }
 
@@ -67,19 +67,19 @@ const FMA: Shader = shader!("probe_fma", "index");
 const COPY: Shader = shader!("copy", "index");
 const EMPTY: Shader = shader!("probe_empty");
 
-/// Multiply-adds in `f16`.
+/// Returns the shader of multiply-adds in `f16`.
 fn fma_f16() -> Shader {
     FMA.alias("Number", "f16")
 }
 
-/// How long each of the parts may take: all together less than 300 ms, the compilation of six small shaders apart.
+/// The time limit of each part. All parts together take less than 300 ms, without the compilation of six small shaders.
 const PART: Duration = Duration::from_millis(36);
 
 impl Peaks {
-    /// Measures them, in about a quarter of a second: on random numbers, with clocks warmed up by the arithmetic, which comes
-    /// first. Submits to the context's queue and waits on this thread. What else runs on the device makes them lower.
+    /// Measures the peaks in about a quarter of a second, on random numbers. The arithmetic comes first and warms up
+    /// the clocks. It submits to the context's queue and blocks this thread. Other work on the device lowers the peaks.
     pub fn measure(context: &Context) -> Result<Peaks> {
-        // What isn't compiled yet mustn't count.
+        // The compilation of shaders must not count.
         let lab = Lab::new(context)?;
         let start = Instant::now();
         let fma_f32 = lab.fma(&lab.fma_f32)?;
@@ -91,15 +91,15 @@ impl Peaks {
         Ok(Peaks { fma_f32, fma_f16, matrix, copy, dispatch, barrier, readback, took: start.elapsed() })
     }
 
-    /// The shaders that measure, in all their variants.
+    /// Returns the shaders of the measurements, in all their variants.
     pub fn shaders() -> Vec<Shader> {
         [FMA, fma_f16(), COPY, EMPTY].into_iter().chain(matrix::shaders()).collect()
     }
 
-    /// The least time for so many operations, bytes and dispatches, each of which waits for the one before:
+    /// Returns the least time for these operations, bytes and dispatches, if each dispatch waits for the one before:
     /// `max(flops / peak, bytes / bandwidth) + dispatches * (dispatch + barrier)`.
     ///
-    /// Work on little data may pass below: what is in a cache isn't read from memory.
+    /// Work on little data may take less: cached data isn't read from memory.
     pub fn floor(&self, flops: u64, bytes: u64, dispatches: usize) -> Floor {
         let (compute, memory) = (flops as f64 / self.fma_f32, bytes as f64 / self.copy);
         let launch = self.launch(dispatches).as_secs_f64();
@@ -108,23 +108,23 @@ impl Peaks {
             () if compute >= memory => Bound::Compute,
             () => Bound::Memory,
         };
-        // Peaks that aren't measured may hold anything.
+        // Peaks that weren't measured may be any numbers.
         let time = Duration::try_from_secs_f64(compute.max(memory).max(0.0) + launch).unwrap_or(Duration::MAX);
         Floor { time, bound }
     }
 
-    /// How long so many dispatches take that do nothing but wait for each other.
+    /// Returns the time of `dispatches` empty dispatches that wait for each other.
     pub fn launch(&self, dispatches: usize) -> Duration {
         self.dispatch.saturating_add(self.barrier).saturating_mul(u32::try_from(dispatches).unwrap_or(u32::MAX))
     }
 
-    /// The FLOPs per byte from which on arithmetic limits, not memory.
+    /// Returns the ridge in FLOP per byte: above it arithmetic is the limit, below it memory.
     pub fn ridge(&self) -> f64 {
         self.fma_f32 / self.copy
     }
 }
 
-/// What the measurements need, compiled and filled.
+/// The compiled shaders and filled buffers of the measurements.
 struct Lab<'a> {
     context: &'a Context,
     workgroups: u64,
@@ -132,7 +132,7 @@ struct Lab<'a> {
     fma_f16: Option<Probe>,
     matrix: Option<Matrix>,
     copies: Probe,
-    /// How many bytes are copied at once.
+    /// The bytes of one copy.
     bytes: u64,
     from: wgpu::Buffer,
     to: wgpu::Buffer,
@@ -144,10 +144,10 @@ struct Lab<'a> {
     empty: Duration,
 }
 
-/// The operations that an invocation of `probe_fma` computes in a round, and the invocations of a workgroup.
+/// The operations that an invocation of `probe_fma` computes in a round, and the workgroup size.
 const FMA_ROUND: u64 = 192;
 const FMA_WORKGROUP: u64 = 256;
-/// So many rounds make little of what an invocation loads and stores.
+/// The fewest rounds: they make an invocation's loads and stores insignificant.
 const LEAST_ROUNDS: u64 = 16;
 
 const PASS: wgpu::ComputePassDescriptor<'_> =
@@ -158,7 +158,7 @@ impl<'a> Lab<'a> {
         let random = seeded_input(0, &[1 << 20].into());
         let random: &[u8] = bytemuck::cast_slice(&random);
         let numbers = upload(context, "random numbers", random, Usage::STORAGE | Usage::COPY_SRC)?;
-        // Enough invocations to fill a GPU several times; a processor has few lanes.
+        // Enough invocations to fill a GPU several times. A CPU adapter needs fewer.
         let workgroups = if context.info().device_type == wgpu::DeviceType::Cpu { 64 } else { 4096 };
         let sums = buffer(context, "sums", 16 * FMA_WORKGROUP * workgroups, Usage::STORAGE)?;
         let fma = |shader: &Shader| Probe::new(context, shader, &[1, 0, 0, 0], &[&numbers], &[&sums]);
@@ -198,10 +198,10 @@ impl<'a> Lab<'a> {
         Ok(lab)
     }
 
-    /// Two buffers larger than any cache, or as large as there is room for. A processor needs less, and copies more slowly.
+    /// Creates two buffers, larger than any cache if there is room. A CPU adapter needs less, and copies more slowly.
     fn memory(context: &Context) -> Result<(wgpu::Buffer, wgpu::Buffer, u64)> {
         let most: u64 = if context.info().device_type == wgpu::DeviceType::Cpu { 32 << 20 } else { 256 << 20 };
-        // In pieces of 4 MiB, which is what random numbers there are.
+        // The size is a multiple of 4 MiB, the size of the random numbers.
         let whole = |bytes: u64| bytes >> 22 << 22;
         let mut bytes = whole(most.min(context.caps().max_binding).min(context.caps().max_buffer));
         loop {
@@ -218,8 +218,8 @@ impl<'a> Lab<'a> {
         Dispatch::new(COPY, &0_u32, Vec::new(), (self.bytes / 16).div_ceil(64) as usize).workgroups
     }
 
-    /// The rate at which a device does something, in units a second: from submissions of `n` of them, as many as take long enough
-    /// that what a submission costs in itself is little, and is taken off. The shortest time counts.
+    /// Returns the rate of a piece of work in units per second. Each submission has `n` units, so many that its own
+    /// cost is small; that cost is subtracted. The shortest time counts.
     fn rate(&self, least: u64, mut time: impl FnMut(u64) -> Result<Duration>) -> Result<f64> {
         let start = Instant::now();
         let mut n = least;
@@ -234,7 +234,7 @@ impl<'a> Lab<'a> {
         Ok(n as f64 / best.saturating_sub(self.empty).max(Duration::from_nanos(1)).as_secs_f64())
     }
 
-    /// FLOP/s, if so many workgroups do so many operations in a round.
+    /// Returns the FLOP/s of a probe whose `workgroups` workgroups compute `round` operations per round in all.
     fn flops(&self, probe: &Probe, workgroups: u64, round: u64) -> Result<f64> {
         let rounds = self.rate(LEAST_ROUNDS, |rounds| {
             probe.set(self.context, &[rounds as u32, 0, 0, 0]);
@@ -246,12 +246,12 @@ impl<'a> Lab<'a> {
         Ok(rounds * round as f64)
     }
 
-    /// FLOP/s of fused multiply-adds.
+    /// Returns the FLOP/s of fused multiply-adds.
     fn fma(&self, probe: &Probe) -> Result<f64> {
         self.flops(probe, self.workgroups, FMA_ROUND * FMA_WORKGROUP * self.workgroups)
     }
 
-    /// Bytes a second, read and written: by a shader or by the API's own copy, whichever is faster.
+    /// Returns the bytes per second, read and written, of a shader's copy or of the API's own, whichever is faster.
     fn copy(&self) -> Result<f64> {
         let workgroups = self.copy_dispatch();
         let by_shader = self.rate(1, |times| {
@@ -270,7 +270,7 @@ impl<'a> Lab<'a> {
         Ok(by_shader.max(by_api) * (2 * self.bytes) as f64)
     }
 
-    /// What an empty dispatch costs, and how much more if it waits for the one before: each is said to write the same buffer.
+    /// Returns the time of an empty dispatch, and the extra time to wait for the one before: both write one buffer.
     fn launch(&self) -> Result<(Duration, Duration)> {
         let chain = |probe: &Probe| {
             self.rate(64, |times| {
@@ -285,7 +285,7 @@ impl<'a> Lab<'a> {
         Ok((free, waiting.saturating_sub(free)))
     }
 
-    /// The median time from a submission until the host has read what it left.
+    /// Returns the median time from a submission until the host has read its output.
     fn readback(&self) -> Result<Duration> {
         let mut times = Vec::new();
         let begun = Instant::now();

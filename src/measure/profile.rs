@@ -1,4 +1,4 @@
-//! Where a frame's time goes, step by step.
+//! The profile of a frame: device time, step by step.
 
 use super::device::DeviceTimer;
 use super::effort::Budget;
@@ -8,7 +8,7 @@ use crate::Session;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Where a frame's time goes on the device: see [`Profile::measure`]. [`Display`](std::fmt::Display) gives a table.
+/// The device time of a frame, step by step: see [`Profile::measure`]. [`Display`](std::fmt::Display) gives a table.
 ///
 /// ```no_run
 /// # fn profile(session: &shadernet::Session) -> shadernet::Result<()> {
@@ -19,27 +19,27 @@ use std::time::Duration;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
-    /// The batch.
+    /// The batch size.
     pub batch: usize,
-    /// How the steps were timed.
+    /// The method that timed the steps.
     pub method: Method,
-    /// Why not in a better way.
+    /// The reason why a better method wasn't used.
     pub note: Option<String>,
-    /// How many problems are served by a kernel that was chosen by measurement: see [`Plan::tuned`](crate::Plan::tuned).
+    /// The number of problems whose kernel was chosen by measurement: see [`Plan::tuned`](crate::Plan::tuned).
     #[serde(default)]
     pub tuned: usize,
-    /// How many frames were measured step by step: a step's time is the median.
+    /// The number of frames that were measured step by step. A step's time is the median.
     pub frames: usize,
     /// The time of a whole frame on the device, measured apart from the steps, with nothing between them.
     #[serde(rename = "frame_ms")]
     pub frame: Distribution,
-    /// How long the empty dispatches of a frame would take, as a part of the steps' total.
+    /// The time of as many empty dispatches as a frame has, as a fraction of the steps' total.
     pub launch_share: f64,
     /// The steps, in order.
     pub steps: Vec<StepTime>,
 }
 
-/// How device time is measured.
+/// A method of measuring device time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
@@ -51,22 +51,22 @@ pub enum Method {
     Submissions,
 }
 
-/// A step of the plan: an operation with what it fused.
+/// A step of the plan: an operation with those fused into it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepTime {
     /// The name of its node: in a network, the name of its weights.
     pub name: String,
     /// The operation.
     pub op: String,
-    /// Its dispatches.
+    /// The number of dispatches.
     pub dispatches: usize,
     /// The median of its times.
     #[serde(rename = "ms", with = "ms")]
     pub time: Duration,
-    /// How exact that is: see [`Distribution::shortest`].
+    /// The precision of the time: see [`Distribution::shortest`].
     #[serde(default)]
     pub shortest: Option<[f64; 2]>,
-    /// Operations: two a multiply-accumulate, and the others.
+    /// Floating-point operations: two per multiply-accumulate, and the others.
     pub flops: u64,
     /// Bytes that it has to read and write: inputs, weights and outputs, once each.
     pub bytes: u64,
@@ -75,38 +75,38 @@ pub struct StepTime {
 }
 
 impl StepTime {
-    /// Operations a second.
+    /// Returns the operations per second.
     pub fn flops_per_second(&self) -> f64 {
         self.flops as f64 / self.time.as_secs_f64().max(1e-12)
     }
 
-    /// Bytes a second.
+    /// Returns the bytes per second.
     pub fn bytes_per_second(&self) -> f64 {
         self.bytes as f64 / self.time.as_secs_f64().max(1e-12)
     }
 
-    /// Its time as a multiple of the floor.
+    /// Returns the time as a multiple of the floor.
     pub fn times_floor(&self) -> f64 {
         self.time.as_secs_f64() / self.floor.time.as_secs_f64().max(1e-12)
     }
 
-    /// FLOPs a byte.
+    /// Returns the intensity in FLOP per byte.
     pub fn intensity(&self) -> f64 {
         self.flops as f64 / (self.bytes as f64).max(1.0)
     }
 }
 
 impl Profile {
-    /// Times a session's steps on made-up inputs: frame after frame, one as it always runs, then one step by step.
+    /// Times a session's steps on made-up inputs: frame after frame, one as usual, then one step by step.
     ///
-    /// In the best way that the device has. Where its timestamps don't account for what the host's clock sees, they aren't used
-    /// and [`Profile::note`] says so. Waits on this thread, submits to the context's queue, reads nothing but timestamps.
+    /// It uses the device's best method. If timestamps don't agree with the host's clock, it uses that clock,
+    /// and [`Profile::note`] says so. It blocks this thread, submits to the context's queue and reads only timestamps.
     pub fn measure(session: &Session, peaks: &Peaks, effort: Effort) -> Result<Profile> {
         let (timer, budget) = DeviceTimer::new(session, effort)?;
         Profile::timed(timer, session, peaks, budget)
     }
 
-    /// The same in one way and no other; an error where the device hasn't got it.
+    /// Times a session's steps by this method only; an error if the device doesn't support it.
     pub fn measure_by(session: &Session, method: Method, peaks: &Peaks, effort: Effort) -> Result<Profile> {
         let timer = DeviceTimer::with(session, method)?;
         Profile::timed(timer, session, peaks, effort.begin(1))
@@ -146,29 +146,29 @@ impl Profile {
         })
     }
 
-    /// The sum of the steps' times.
+    /// Returns the sum of the steps' times.
     pub fn total(&self) -> Duration {
         sum(self.steps.iter().map(|step| step.time))
     }
 
-    /// The sum of the steps' floors.
+    /// Returns the sum of the steps' floors.
     pub fn floor(&self) -> Duration {
         sum(self.steps.iter().map(|step| step.floor.time))
     }
 
-    /// How much of the total is spent in steps that this limits.
+    /// Returns the fraction of the total that is spent in steps limited by `bound`.
     pub fn share(&self, bound: Bound) -> f64 {
         let of = sum(self.steps.iter().filter(|step| step.floor.bound == bound).map(|step| step.time));
         of.as_secs_f64() / self.total().as_secs_f64().max(1e-12)
     }
 }
 
-/// Returns how long each step of a session takes on the device, for [`Session::slices`]: medians, timed as for a [`Profile`], but
-/// without whole frames beside the steps.
+/// Returns the median device time of each step of a session, for [`Session::slices`]. Steps are timed as for a
+/// [`Profile`], but without whole frames beside them.
 ///
-/// Waits on this thread and submits to the context's queue, as long as the effort says: `Effort::default()` goes on until the median
-/// of the steps' sum is known to 2 %, or for three seconds, or for the two frames that it takes at least (the first one, and one step
-/// by step) if they are longer.
+/// It blocks this thread and submits to the context's queue, as long as the effort says. `Effort::default()` ends when
+/// the median of the steps' sum is known to 2 %, or after three seconds, but not before two frames have run (the first
+/// one, and one step by step).
 pub fn step_times(session: &Session, effort: Effort) -> Result<Vec<Duration>> {
     let (mut timer, mut budget) = DeviceTimer::new(session, effort)?;
     let mut times: Vec<Vec<Duration>> = timer.take_checked().into_iter().map(|(_, steps)| steps).collect();
@@ -183,13 +183,13 @@ pub fn step_times(session: &Session, effort: Effort) -> Result<Vec<Duration>> {
     Ok(by_steps(&times).map(|times| times.p50).collect())
 }
 
-/// The times of each step, from those of frames.
+/// Returns the distribution of each step's times, from the times of frames.
 fn by_steps(frames: &[Vec<Duration>]) -> impl Iterator<Item = Distribution> {
     let steps = frames.first().map_or(0, Vec::len);
     (0..steps).filter_map(|step| Distribution::of(frames.iter().map(|frame| frame[step]).collect()))
 }
 
-/// Times together: a file may hold any, and more than a [`Duration`] holds is no panic.
+/// Returns the sum of times. It saturates instead of panicking, since a file may hold any times.
 fn sum(times: impl Iterator<Item = Duration>) -> Duration {
     times.fold(Duration::ZERO, Duration::saturating_add)
 }

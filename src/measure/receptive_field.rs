@@ -1,4 +1,4 @@
-//! Receptive fields: which pixels of the input a pixel depends on.
+//! Receptive fields: the input pixels that a pixel of a value depends on.
 
 use crate::graph::op::{Reach, Taps};
 use crate::{Graph, Io, Node, Value};
@@ -6,36 +6,36 @@ use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
 
-/// The pixels of a network's first input that a pixel of some value depends on. [`Display`](fmt::Display) gives size, stride and
-/// offset: `7x7 /2 @-3`.
+/// The pixels of a network's first input that a pixel of some value depends on. [`Display`](fmt::Display) gives size,
+/// stride and offset: `7x7 /2 @-3`.
 ///
 /// (Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019,
-/// <https://distill.pub/2019/computing-receptive-fields>. As there, the field goes on into the padding, and it is what can matter,
-/// not what does.)
+/// <https://distill.pub/2019/computing-receptive-fields>. As there, the field extends into the padding, and it holds
+/// the pixels that can matter, not only those that do.)
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReceptiveField {
-    /// A window, along each spatial axis.
+    /// A window along each spatial axis.
     Window(Vec<Field>),
-    /// All pixels; or branches whose windows move by different strides.
+    /// All pixels. Branches whose windows have different strides also count as this.
     Everything,
 }
 
 /// A receptive field along an axis.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Field {
-    /// From the first pixel to the last one, both included: the most that any pixel sees, where upsampling makes it differ.
+    /// The pixels from the first to the last one. If upsampling makes the number vary, the largest.
     pub size: u64,
-    /// From the field of a pixel to that of the next (the mean of it, where it isn't whole).
+    /// The distance between the fields of neighbouring pixels; the mean if it varies.
     pub stride: f64,
-    /// Where the field of the first pixel begins, negative in the padding.
+    /// The start of the first pixel's field; negative in the padding.
     pub offset: i64,
 }
 
 impl fmt::Display for ReceptiveField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ReceptiveField::Window(fields) = self else { return f.pad("all") };
-        // What all axes share is said once.
+        // A stride or an offset that all axes share is written once.
         let joined = |texts: Vec<String>, separator: &str| match texts.iter().all(|text| *text == texts[0]) {
             true => texts.first().cloned().unwrap_or_default(),
             false => texts.join(separator),
@@ -47,20 +47,20 @@ impl fmt::Display for ReceptiveField {
     }
 }
 
-/// The fields of the pixels along an axis. They repeat: that of pixel `o + spans.len()` is that of `o`, `advance` further on. So they
-/// are exact, also where upsampling makes a pixel's field depend on its place.
+/// The fields of the pixels along an axis. They are periodic: the field of pixel `o + spans.len()` is the field of `o`,
+/// shifted by `advance`. So they are exact even if upsampling makes a pixel's field depend on its position.
 #[derive(Clone, Debug, PartialEq)]
 struct Along {
     advance: i64,
-    /// The first and the last pixel; none, where a transposed convolution leaves a gap.
+    /// The first and the last pixel of each field; `None` in a gap of a transposed convolution.
     spans: Vec<Option<[i64; 2]>>,
 }
 
-/// More pixels than this are not looked at: who sees so many sees everything.
+/// The most pixels that are visited. A field that needs more counts as everything.
 const MOST: i64 = 1 << 20;
 
 impl Along {
-    /// Each pixel sees itself.
+    /// Returns the fields of the input: each pixel sees itself.
     fn pixel() -> Along {
         Along { advance: 1, spans: vec![Some([0, 0])] }
     }
@@ -69,7 +69,7 @@ impl Along {
         self.spans.len() as i64
     }
 
-    /// What a pixel sees, that may be in the padding.
+    /// Returns the field of a pixel; the pixel may lie in the padding.
     fn at(&self, pixel: i64) -> Option<[i64; 2]> {
         let [turn, within] = [pixel.div_euclid(self.period()), pixel.rem_euclid(self.period())];
         let [from, to] = self.spans[within as usize]?;
@@ -77,7 +77,7 @@ impl Along {
         Some([from.saturating_add(shift), to.saturating_add(shift)])
     }
 
-    /// What is seen through taps on this; none if that can't be counted.
+    /// Returns the fields seen through taps on these; `None` if they can't be counted.
     fn through(&self, taps: &Taps) -> Option<Along> {
         let &Taps { up, down, first, step, count } = taps;
         if [up, down, step, count].iter().any(|&number| number < 1) {
@@ -100,7 +100,7 @@ impl Along {
         Some(Along { advance: self.advance.checked_mul(turns)?, spans: (0..period).map(sees).collect() })
     }
 
-    /// What is seen of one or the other; none if they move apart.
+    /// Returns the union with other fields; `None` if their strides differ.
     fn or(&self, other: &Along) -> Option<Along> {
         let [a, b] = [self.period(), other.period()];
         let period = a / gcd(a, b) * b;
@@ -133,19 +133,19 @@ fn gcd(a: i64, b: i64) -> i64 {
 /// The fields of a graph's values, while its nodes are visited in order.
 #[derive(Debug, Default)]
 pub(super) struct Fields {
-    /// Of values that depend on the input: along each axis, or everything.
+    /// The fields of the values that depend on the input: one per axis, or `None` for everything.
     seen: HashMap<Value, Option<Vec<Along>>>,
 }
 
 impl Fields {
-    /// Of the first input, if it has pixels: three dimensions or more.
+    /// Starts with the fields of the first input, if it has pixels: three dimensions or more.
     pub(super) fn of(graph: &Graph) -> Fields {
         let axes = |input: &crate::graph::Input| input.shape.len().saturating_sub(2);
         let input = graph.inputs().first().filter(|input| axes(input) > 0);
         Fields { seen: input.map(|input| (input.value, Some(vec![Along::pixel(); axes(input)]))).into_iter().collect() }
     }
 
-    /// The field of a node's outputs; none if they don't depend on the input.
+    /// Returns the field of a node's outputs; `None` if they don't depend on the input.
     pub(super) fn visit(&mut self, node: &Node, io: &Io) -> Option<ReceptiveField> {
         let reach = node.op.reach(io);
         let of_inputs = node.inputs.iter().enumerate().filter_map(|(i, value)| {
@@ -166,7 +166,7 @@ impl Fields {
     }
 }
 
-/// What a node sees through its input `position`; none if that is everything.
+/// Returns the fields that a node sees through its input `position`; `None` for everything.
 fn through(axes: &[Along], reach: &Reach, position: usize, io: &Io) -> Option<Vec<Along>> {
     let (x, y) = (io.inputs[position].get(2..)?, io.outputs.first()?.get(2..)?);
     match reach {
@@ -195,7 +195,7 @@ mod tests {
         Conv2d::new(zeros([1, 1, kernel, kernel]), None)
     }
 
-    /// The field of the last layer, as it is printed.
+    /// Returns the printed field of the last layer.
     fn last(build: impl Fn(&mut Graph, Value) -> Result<Value>) -> String {
         let mut graph = Graph::new();
         let x = graph.input("x", [BATCH, 1, 64, 64]);
@@ -203,7 +203,7 @@ mod tests {
         field(&graph, |_| true)
     }
 
-    /// The field of the last layer of such a name.
+    /// Returns the printed field of the last layer whose name fits.
     fn field(graph: &Graph, named: impl Fn(&str) -> bool) -> String {
         let layers = Summary::of(graph, 1).unwrap().layers;
         layers.iter().rfind(|layer| named(&layer.name)).unwrap().receptive_field.as_ref().unwrap().to_string()
@@ -224,7 +224,7 @@ mod tests {
             |pool: Pool2d| last(|graph, x| graph.conv2d(x, conv(5)).and_then(|x| graph.pool2d(x, pool.clone())));
         assert_eq!(pooled(Pool2d::new(PoolKind::Max, 3).stride(2)), "7x7 /2 @0");
         assert_eq!(pooled(Pool2d::new(PoolKind::Max, 3).stride(2).padding(1)), "7x7 /2 @-1");
-        // 60 pixels to 15 are windows of 4, to 7 they are uneven.
+        // From 60 pixels to 15 the windows are 4 pixels wide; from 60 to 7 they are uneven.
         assert_eq!(pooled(Pool2d::adaptive(PoolKind::Average, [15, 30])), "8x6 /4x2 @0");
         assert_eq!(pooled(Pool2d::adaptive(PoolKind::Average, [7, 7])), "all");
         assert_eq!(pooled(Pool2d::global(PoolKind::Average)), "all");
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn images_grow() {
         let transposed = |kernel| ConvTranspose2d::new(zeros([1, 1, kernel, kernel]), None).stride(2);
-        // Of a kernel of 4 each output meets 2 taps; of one of 1 every second output is in a gap.
+        // Each output meets 2 taps of a kernel of 4; with a kernel of 1 every second output is in a gap.
         assert_eq!(last(|graph, x| graph.conv_transpose2d(x, transposed(4).padding(1))), "2x2 /0.5 @-1");
         assert_eq!(last(|graph, x| graph.conv_transpose2d(x, transposed(1))), "1x1 /0.5 @0");
         let shuffled = |graph: &mut Graph, x: Value| {
@@ -241,7 +241,7 @@ mod tests {
             graph.pixel_shuffle(x, 3)
         };
         assert_eq!(last(shuffled), "3x3 /0.333 @-1");
-        // As large as it was.
+        // The unshuffle restores the size.
         assert_eq!(last(|graph, x| shuffled(graph, x).and_then(|x| graph.pixel_unshuffle(x, 3))), "3x3 /1 @-1");
         let enlarged = |mode| last(|graph, x| graph.upsample(x, 2.0, mode));
         assert_eq!(enlarged(ResizeMode::Nearest), "1x1 /0.5 @0");
@@ -269,14 +269,14 @@ mod tests {
             graph.product(x, gate)
         };
         assert_eq!(last(gated), "all");
-        // Neighbours that one path skips: the windows move apart.
+        // One path skips every second pixel: the windows have different strides.
         let apart = |graph: &mut Graph, x: Value| {
             let far = graph.conv2d(x, conv(1).stride(2))?;
             let near = graph.slice(x, 2, 0, 32).and_then(|x| graph.slice(x, 3, 0, 32))?;
             graph.sum(far, near)
         };
         assert_eq!(last(apart), "all");
-        // What doesn't depend on the input doesn't matter.
+        // An operand that doesn't depend on the input doesn't matter.
         let shifted = |graph: &mut Graph, x: Value| {
             let constant = graph.constant(zeros([1, 1, 1, 1]));
             graph.sum(x, constant)
@@ -291,12 +291,12 @@ mod tests {
         let field_of = |name: &str, layer: &str| {
             field(&models::find(name).unwrap().graph(&Weights::seeded(0), None).unwrap(), |name| name == layer)
         };
-        // 11 pixels 4 apart; pooling 3/2 sees 11 + 2 * 4, a kernel of 5 8 apart + 4 * 8, pooling + 2 * 8, three kernels of 3
-        // 16 apart + 3 * 2 * 16. (And 195 after the last pooling, as in the paper's table.)
+        // conv 11/4: 11 pixels; pool 3/2: + 2 * 4; conv 5 at stride 8: + 4 * 8; pool 3/2: + 2 * 8; three convs 3 at
+        // stride 16: + 3 * 2 * 16. (After the last pooling 195, as in the paper's table.)
         assert_eq!(field_of("alexnet", "features.10"), "163x163 /16 @-66");
-        // 7 and, pooled, 7 + 2 * 2, 4 apart. A block has one kernel of 3, which strides in the first one of a stage: 3 of them
-        // 2 * 4; one 2 * 4, 3 of 2 * 8; one 2 * 8, 5 of 2 * 16; one 2 * 16, 2 of 2 * 32. (The paper's table has 483 for the
-        // variant that strides at the end of a stage.)
+        // Conv 7/2, pool 3/2: 7 + 2 * 2 at stride 4. Each block has one kernel of 3; the first of stages 2 to 4
+        // strides by 2. Blocks: 3 add 2 * 4; 1 adds 2 * 4, 3 add 2 * 8; 1 adds 2 * 8, 5 add 2 * 16; 1 adds 2 * 16,
+        // 2 add 2 * 32. (The paper's table has 483 for the variant that strides at the end of a stage.)
         let wanted = 11 + 3 * 8 + (8 + 3 * 16) + (16 + 5 * 32) + (32 + 2 * 64);
         assert_eq!(field_of("resnet50", "layer4.2.conv3"), format!("{wanted}x{wanted} /32 @-213"));
         // The paper's figure for VGG-16 is 212, after the last pooling.
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(field_of("vit_b_16", "conv_proj"), "16x16 /16 @0");
     }
 
-    /// A layer over a line of pixels, as a graph has it and as plain loops over what depends on a pixel.
+    /// A layer over a line of pixels: as an operation of a graph, and as plain loops over its dependencies.
     #[derive(Clone, Copy, Debug)]
     enum Layer {
         Conv { kernel: usize, stride: usize, dilation: usize, padding: usize },
@@ -356,7 +356,7 @@ mod tests {
             }
         }
 
-        /// Which outputs depend on some of the inputs.
+        /// Returns for each output whether it depends on one of the marked inputs.
         fn spread(self, x: &[bool], outputs: usize) -> Vec<bool> {
             let at = |i: isize| usize::try_from(i).is_ok_and(|i| i < x.len() && x[i]);
             let window = |o: usize, kernel, stride, dilation, before| {
@@ -391,7 +391,7 @@ mod tests {
         }
     }
 
-    /// Chains of layers: what the middle pixels depend on, found by following each pixel of the input through plain loops.
+    /// Compares the middle pixels' fields with plain loops that follow each input pixel through a chain of layers.
     #[test]
     fn fields_are_what_outputs_depend_on() {
         const LENGTH: usize = 360;

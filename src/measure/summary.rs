@@ -7,8 +7,8 @@ use crate::{Constant, Cost, DType, Graph, Shape};
 use serde::Serialize;
 use std::collections::HashSet;
 
-/// What a graph costs for a batch, by the definitions of MIT's course on efficient deep learning (6.5940, lecture 2). It is the graph
-/// as it was built: fusion saves bytes, which the steps of a [`Plan`](crate::Plan) know.
+/// The cost of a graph for a batch, by the definitions of MIT's course on efficient deep learning (6.5940, lecture 2).
+/// It describes the graph as built; the steps of a [`Plan`](crate::Plan) also know the bytes that fusion saves.
 ///
 /// ```
 /// use shadernet::{Weights, measure::Summary, models};
@@ -24,52 +24,52 @@ pub struct Summary {
     pub layers: Vec<Layer>,
     /// Learned numbers that multiply: weights without biases.
     pub weights: u64,
-    /// All learned numbers, biases and normalisation included. What several operations share counts once; a constant that operations
-    /// read like any other value counts what it was [learned](Constant::parameters) from.
+    /// All learned numbers, including biases and normalisation. Numbers that several operations share count once. A
+    /// constant that operations read as an operand counts the numbers that it was [learned](Constant::parameters) from.
     pub parameters: u64,
     /// Multiply-accumulates.
     pub macs: u64,
-    /// Arithmetic beside them: see [`Cost::other`].
+    /// Arithmetic other than multiply-accumulates: see [`Cost::other`].
     pub other: u64,
-    /// Floating-point operations: a multiply-accumulate is two.
+    /// Floating-point operations: a multiply-accumulate counts as two.
     pub flops: u64,
-    /// Bytes between memory and the processor, each operation on its own: see [`Cost::bytes`].
+    /// Bytes moved between memory and the processor, each operation on its own: see [`Cost::bytes`].
     pub bytes: u64,
     /// Elements of the inputs and of all outputs that are held in memory of their own: see [`Cost::activations`].
     pub activations_total: u64,
-    /// The most elements that one such operation reads and writes.
+    /// The largest number of elements that one of these operations reads and writes.
     pub activations_peak: u64,
 }
 
-/// What one operation costs.
+/// The cost of one operation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Layer {
-    /// Its name: in a network, the name of its weights.
+    /// The name: in a network, the name of the weights.
     pub name: String,
     /// The operation.
     pub op: &'static str,
-    /// The shapes of its inputs.
+    /// The shapes of the inputs.
     pub input_shapes: Vec<Shape>,
-    /// The shape of its first output.
+    /// The shape of the first output.
     pub output_shape: Shape,
-    /// Its weights, parameters and arithmetic. The first operation that reads a learned constant has its parameters.
+    /// The weights, parameters and arithmetic. A learned constant's parameters belong to its first reader.
     pub cost: Cost,
-    /// The bytes that it moves at least: see [`Cost::bytes`].
+    /// The fewest bytes that it can move: see [`Cost::bytes`].
     pub bytes: u64,
-    /// The elements that it reads and writes, if its outputs are [held in memory of their own](Cost::activations), else 0: the
-    /// largest is the peak.
+    /// The elements that it reads and writes if its outputs are [held in memory of their own](Cost::activations), else
+    /// 0. The largest is the peak.
     pub activations_read_and_written: u64,
-    /// What its outputs see of the graph's first input; none if they don't depend on it, or it has no pixels.
+    /// The outputs' field in the graph's first input; `None` if they don't depend on it, or it has no pixels.
     pub receptive_field: Option<ReceptiveField>,
 }
 
 impl Layer {
-    /// Floating-point operations: see [`Cost::flops`].
+    /// Returns the floating-point operations: see [`Cost::flops`].
     pub fn flops(&self) -> u64 {
         self.cost.flops()
     }
 
-    /// Arithmetic intensity, floating-point operations a byte; none where nothing moves.
+    /// Returns the arithmetic intensity in floating-point operations per byte; `None` if no bytes move.
     pub fn intensity(&self) -> Option<f64> {
         intensity(self.flops(), self.bytes)
     }
@@ -78,17 +78,17 @@ impl Layer {
 /// An estimate of the energy for a frame, in joules.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Energy {
-    /// Of additions and multiplications.
+    /// The energy of additions and multiplications.
     pub arithmetic: f64,
-    /// Of DRAM.
+    /// The energy of DRAM accesses.
     pub memory: f64,
 }
 
 impl Summary {
-    /// What parameters are stored as, and how many bits each then has.
+    /// The storage types of parameters, with the bits of each.
     pub const STORAGE: [(&'static str, u32); 4] = [("f32", 32), ("f16", 16), ("int8", 8), ("int4", 4)];
 
-    /// What a graph costs when the batch is `batch`; as it was built, without fusion. Needs no GPU.
+    /// Returns the cost of a graph for the batch size `batch`, as built, without fusion. It needs no GPU.
     pub fn of(graph: &Graph, batch: usize) -> Result<Summary> {
         if batch == 0 {
             return Err(ErrorKind::argument("batch", "1 or more", 0).into());
@@ -146,24 +146,24 @@ impl Summary {
         Ok(summary)
     }
 
-    /// The bytes of all parameters as `f32`.
+    /// Returns the bytes of all parameters as `f32`.
     pub fn parameter_bytes(&self) -> u64 {
         self.model_bytes(32)
     }
 
-    /// The bytes of all parameters with so many bits each: see [`Summary::STORAGE`].
+    /// Returns the bytes of all parameters with `bits` bits each: see [`Summary::STORAGE`].
     pub fn model_bytes(&self, bits: u32) -> u64 {
         self.parameters.saturating_mul(bits.into()).div_ceil(8)
     }
 
-    /// Arithmetic intensity, floating-point operations a byte; none where nothing moves.
+    /// Returns the arithmetic intensity in floating-point operations per byte; `None` if no bytes move.
     pub fn intensity(&self) -> Option<f64> {
         intensity(self.flops, self.bytes)
     }
 
-    /// What the arithmetic and the bytes would cost on a chip of 2014, never a measurement: 45 nm, 0.9 pJ for an `f32` addition, 3.7
-    /// for a multiplication, 640 for 32 bits from DRAM (Horowitz, "Computing's Energy Problem", ISSCC 2014). A multiply-accumulate is
-    /// one of each, all other arithmetic is taken for additions, and no cache saves anything.
+    /// Estimates (never measures) the energy on a chip of 2014: 45 nm, 0.9 pJ for an `f32` addition, 3.7 pJ for a
+    /// multiplication, 640 pJ for 32 bits from DRAM (Horowitz, "Computing's Energy Problem", ISSCC 2014). A
+    /// multiply-accumulate counts as one of each, all other arithmetic as additions, and no cache saves anything.
     pub fn energy_estimate(&self) -> Energy {
         const ADDITION: f64 = 0.9e-12;
         const MULTIPLICATION: f64 = 3.7e-12;
@@ -173,7 +173,7 @@ impl Summary {
     }
 }
 
-/// The constants that a node reads like any other value.
+/// Returns the `f32` constants that a node reads as operands.
 fn constants<'a>(graph: &'a Graph, node: &Node) -> impl Iterator<Item = &'a Constant> {
     let inputs = node.inputs.clone();
     inputs.into_iter().filter_map(|value| match graph.source(value) {

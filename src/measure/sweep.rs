@@ -1,4 +1,4 @@
-//! Latency and throughput over batch sizes and frames in flight, and what they say.
+//! Latency and throughput over batch sizes and frames in flight, and the conclusions from them.
 
 use super::device::DeviceTimer;
 use super::text::digits;
@@ -11,9 +11,9 @@ use std::time::Duration;
 /// A network measured at several batch sizes: see [`Sweep::measure`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sweep {
-    /// A batch size each, ascending.
+    /// The measurements, in ascending order of the batch size.
     pub batches: Vec<AtBatch>,
-    /// What the user allows a frame to take.
+    /// The longest latency that the user allows for a frame: 99 of 100 frames must keep it.
     #[serde(default, skip_serializing_if = "Option::is_none", rename = "latency_bound_ms", with = "ms::option")]
     pub latency_bound: Option<Duration>,
 }
@@ -21,53 +21,53 @@ pub struct Sweep {
 /// A network measured at one batch size.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AtBatch {
-    /// The batch: images a frame.
+    /// The batch size: images per frame.
     pub batch: usize,
-    /// The creation of the session: planning, compilation, the upload of weights.
+    /// The time to create the session: planning, compilation, the upload of weights.
     #[serde(default, rename = "session_ms", with = "ms")]
     pub session: Duration,
-    /// That and its first frame.
+    /// The time to create the session and run its first frame.
     #[serde(rename = "first_ms", with = "ms")]
     pub first: Duration,
-    /// How many problems are served by a kernel that was chosen by measurement: see [`Plan::tuned`](crate::Plan::tuned).
+    /// The number of problems whose kernel was chosen by measurement: see [`Plan::tuned`](crate::Plan::tuned).
     #[serde(default)]
     pub tuned: usize,
     /// The time of a frame on the device alone, without uploads and downloads.
     #[serde(rename = "device_ms")]
     pub device: Distribution,
-    /// How that was measured.
+    /// The method that measured `device`.
     pub device_method: Method,
-    /// By frames in flight, ascending.
+    /// The measurements, in ascending order of the frames in flight.
     pub in_flight: Vec<Measured>,
 }
 
-/// What to measure.
+/// The options of [`Sweep::measure`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SweepOptions {
-    /// The batch sizes; if there are none, 1, 2, 4, .. until a frame takes longer than the latency bound.
+    /// The batch sizes. If empty: 1, 2, 4, .. up to 1024, until the frames exceed the latency bound.
     pub batches: Vec<usize>,
     /// The numbers of frames in flight.
     pub in_flight: Vec<usize>,
-    /// How long to measure each.
+    /// The effort of each measurement.
     pub effort: Effort,
-    /// How long a frame may take: 99 of a hundred frames are to take no longer.
+    /// The longest latency that is allowed for a frame: 99 of 100 frames must keep it.
     pub latency_bound: Option<Duration>,
 }
 
 impl Default for SweepOptions {
-    /// One image at a time, with one and two frames in flight.
+    /// Returns the options for one image per frame, with one and two frames in flight.
     fn default() -> SweepOptions {
         SweepOptions { batches: vec![1], in_flight: vec![1, 2], effort: Effort::default(), latency_bound: None }
     }
 }
 
-/// The largest batch that a search for the best one tries.
+/// The largest batch size that the search for the best one tries.
 const MOST: usize = 1024;
 
 impl Sweep {
-    /// Measures a model at each batch with each number of frames in flight. `progress` hears what is about to be measured.
+    /// Measures a model at each batch with each number of frames in flight. `progress` hears of each in advance.
     ///
-    /// An error if there is nothing to measure, or if the device can't hold a batch that the options name.
+    /// Returns an error if there is nothing to measure, or if the device can't hold a batch that the options name.
     pub fn measure(model: &Model, options: &SweepOptions, mut progress: impl FnMut(&str)) -> Result<Sweep> {
         let sorted = |numbers: &[usize]| {
             let mut numbers = numbers.to_vec();
@@ -98,7 +98,7 @@ impl Sweep {
                         break;
                     }
                 }
-                // The device has no room for more: a smaller batch it is.
+                // The device can't hold this batch: the search ends with the one before.
                 Err(error) if batch > 1 && matches!(error.kind, ErrorKind::Limit { .. }) => break,
                 Err(error) => return Err(error),
             }
@@ -107,20 +107,20 @@ impl Sweep {
         Ok(sweep)
     }
 
-    /// Each batch with each number of frames in flight.
+    /// Returns each batch size with each number of frames in flight.
     pub fn rows(&self) -> impl Iterator<Item = (&AtBatch, &Measured)> {
         self.batches.iter().flat_map(|at| at.in_flight.iter().map(move |measured| (at, measured)))
     }
 
-    /// What has the highest throughput, of all whose [bound](Sweep::latency_bound) 99 of a hundred frames keep.
+    /// Returns the row of the highest throughput at which 99 of 100 frames keep the [bound](Sweep::latency_bound).
     pub fn best(&self) -> Option<(&AtBatch, &Measured)> {
         let keeps = |measured: &Measured| self.latency_bound.is_none_or(|bound| measured.latency.p99 <= bound);
         let allowed = self.rows().filter(|(_, measured)| keeps(measured));
         allowed.max_by(|(_, a), (_, b)| a.throughput.total_cmp(&b.throughput))
     }
 
-    /// What the lecture on efficient deep learning asks (MIT 6.5940, lecture 2), answered with these figures: does a higher
-    /// throughput mean a lower latency, and a lower latency a higher throughput? And which batch is best under the latency bound.
+    /// Answers the questions of MIT's lecture on efficient deep learning (6.5940, lecture 2): does a higher throughput
+    /// mean a lower latency, and a lower latency a higher throughput? Also names the best batch under the bound.
     pub fn answers(&self) -> Vec<Answer> {
         let latency = |row: &(&AtBatch, &Measured)| row.1.latency.p50;
         let fastest = self.rows().max_by(|a, b| a.1.throughput.total_cmp(&b.1.throughput));
@@ -166,7 +166,7 @@ impl Sweep {
         answers
     }
 
-    /// What a batch and frames in flight gain: the device's time for an image, and how much of a frame the device computes.
+    /// Explains the gain of batches and frames in flight: the device's time per image, and its share of a frame.
     fn why(&self) -> String {
         let (Some(first), Some(last)) = (self.batches.first(), self.batches.last()) else { return String::new() };
         let each = |at: &AtBatch| 1e3 * at.device.p50.as_secs_f64() / at.batch as f64;
@@ -195,7 +195,7 @@ impl Sweep {
     }
 }
 
-/// A row in words.
+/// Describes a row in words.
 fn describe((at, measured): &(&AtBatch, &Measured)) -> String {
     let latency = 1e3 * measured.latency.p50.as_secs_f64();
     let (batch, frames) = (at.batch, measured.in_flight);

@@ -4,7 +4,7 @@ use super::{Bound, Method, Peaks, Profile};
 use std::fmt;
 use std::time::Duration;
 
-/// A figure as this module writes it: with three significant digits or more.
+/// Formats a figure as this module writes it: with three significant digits or more from 0.01 on.
 pub fn digits(number: f64) -> String {
     let decimals = match number.abs() {
         0.0 => 0,
@@ -21,7 +21,7 @@ fn ms(time: Duration) -> String {
     digits(1e3 * time.as_secs_f64())
 }
 
-/// A part of a whole.
+/// Returns a part of a whole in percent.
 fn percent(part: Duration, whole: Duration) -> f64 {
     100.0 * part.as_secs_f64() / whole.as_secs_f64().max(1e-12)
 }
@@ -46,7 +46,7 @@ impl fmt::Display for Method {
     }
 }
 
-/// One line.
+/// Writes the peaks in one line.
 impl fmt::Display for Peaks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rate = |rate: f64| digits(rate / 1e9);
@@ -63,7 +63,7 @@ impl fmt::Display for Peaks {
     }
 }
 
-/// A table of the steps, and what they come to.
+/// Writes a table of the steps, then their totals.
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (total, floor, frame) = (self.total(), self.floor(), self.frame.p50);

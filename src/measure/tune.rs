@@ -1,4 +1,4 @@
-//! Which of several kernels is the fastest for each problem of a network, measured where it runs.
+//! Kernel tuning: the fastest kernel for each problem of a network, measured on the device that runs it.
 
 use super::bench::made_up;
 use super::device::DeviceTimer;
@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// What came of trying the [variants](crate::plan::Variants) of a network's kernels: see [`Tuning::measure`].
+/// The result of timing the [variants](crate::plan::Variants) of a network's kernels: see [`Tuning::measure`].
 ///
 /// ```no_run
 /// # fn tune(model: &shadernet::Model, folder: &std::path::Path) -> shadernet::Result<()> {
@@ -27,60 +27,60 @@ use std::time::{Duration, Instant};
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tuning {
-    /// The batch. What is best for another batch is another problem.
+    /// The batch size. Another batch size is another problem.
     pub batch: usize,
-    /// The problems that have a choice, in the order in which a frame meets them.
+    /// The problems with several kernels, in the order in which a frame meets them.
     pub problems: Vec<Problem>,
-    /// How often each kernel was timed.
+    /// The number of times that each kernel was timed.
     pub rounds: usize,
-    /// How; none if nothing was.
+    /// The method of timing; `None` if nothing was timed.
     pub method: Option<Method>,
-    /// A frame on the device with the kernels that serve by themselves, and one with those that were found, measured in turn.
+    /// The times of a frame on the device with the default kernels, and with the fastest ones, measured in turn.
     pub frames: Option<[Distribution; 2]>,
-    /// What it comes to.
+    /// The conclusion.
     pub verdict: Verdict,
 }
 
 /// A problem with several kernels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    /// What tells it from others: see [`Variants::problem`](crate::plan::Variants::problem).
+    /// The name that tells it from other problems: see [`Variants::problem`](crate::plan::Variants::problem).
     pub name: String,
-    /// How many steps of a frame it is.
+    /// The number of steps of a frame that have this problem.
     pub steps: usize,
-    /// The kernels; the one that serves by itself is the first.
+    /// The kernels, the default one first.
     pub candidates: Vec<Candidate>,
-    /// Which one was the fastest: the first unless another gains more than noise.
+    /// The index of the fastest kernel: 0 unless another one saves more than 3 % of the time.
     pub best: usize,
     variants: Variants,
 }
 
-/// A kernel that could serve.
+/// A kernel that could solve a problem.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
-    /// Its [identity](crate::kernel::Kernel::identity).
+    /// The kernel's [identity](crate::kernel::Kernel::identity).
     pub kernel: String,
-    /// The time of all the problem's steps of a frame: the median of the rounds.
+    /// The total time of the problem's steps in a frame: the median of the rounds.
     pub time: Option<Duration>,
-    /// Why it mustn't serve.
+    /// The reason why it must not be chosen.
     pub refused: Option<String>,
     times: Vec<Duration>,
 }
 
-/// Whether what was found serves.
+/// The outcome of tuning.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// There is one way to compute each step.
+    /// Each step has only one kernel.
     NoChoice,
-    /// The time was up before enough was known.
+    /// The time was up before enough was measured.
     Unfinished,
-    /// No kernel gains 3 % over the one that serves by itself.
+    /// No kernel saves 3 % of the default kernel's time.
     AsItWas,
-    /// The network's outputs aren't what they were.
+    /// The network's outputs differ from those with the default kernels.
     Disagrees(String),
-    /// The frame as a whole isn't faster, as far as can be told.
+    /// The whole frame isn't faster beyond noise.
     WithinNoise,
-    /// The frame as a whole is faster.
+    /// The whole frame is faster.
     Faster,
 }
 
@@ -97,17 +97,17 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The part of the time of a kernel that serves by itself which another may take at most.
+/// The fraction of the default kernel's time that another kernel may take at most.
 const GAIN: f64 = 0.97;
 
-/// How often each kernel is timed: at least, since a median of fewer says nothing, and at most.
+/// The fewest and the most times that each kernel is timed. A median of fewer says nothing.
 const ROUNDS: [usize; 2] = [3, 15];
 
-/// How many pairs of frames are compared at most.
+/// The most pairs of frames that are compared.
 const PAIRS: usize = 100;
 
-/// How far numbers may lie apart, as a part of the largest: those of one operation that sums in another order or transforms its
-/// input, and those of a whole network of such.
+/// The largest difference that is allowed between outputs, as a fraction of the largest output: for one operation that
+/// sums in another order or transforms its input, and for a whole network of such operations.
 const ONE: f64 = 1e-4;
 const ALL: f64 = 1e-3;
 
@@ -115,15 +115,15 @@ impl Tuning {
     /// A budget that suits most networks on most GPUs.
     pub const BUDGET: Duration = Duration::from_secs(10);
 
-    /// Tries the kernels that could serve a model's problems at a batch, on made-up inputs. `progress` hears what is going on.
+    /// Times the kernels for a model's problems at a batch size, on made-up inputs. `progress` hears of each stage.
     ///
-    /// First each kernel's numbers, on the problem alone, against those of the kernel that serves by itself: one that computes
-    /// something else is [refused](Candidate::refused). Then their times: step by step in frames of the whole network, so that
-    /// caches are as in life, in rounds in which each kernel has its turn. What gains 3 % is taken, and the network with all that
-    /// was taken is compared with the one without: its outputs, and then its frames, in turn.
+    /// First it runs each kernel on the problem alone: it [refuses](Candidate::refused) one whose outputs differ from
+    /// the default kernel's. Then it times the steps in frames of the whole network, with caches as in real use; in
+    /// each round every kernel has its turn. It takes kernels that save more than 3 %, and compares the networks with
+    /// and without them: their outputs, then their frames, in turn.
     ///
-    /// When the budget is spent it stops, between one piece of work and the next. Submits to the context's queue and waits on this
-    /// thread; what else runs on the device disturbs it.
+    /// It stops when the budget is spent, between one piece of work and the next. It submits to the context's queue and
+    /// blocks this thread. Other work on the device disturbs it.
     pub fn measure(model: &Model, batch: usize, budget: Duration, mut progress: impl FnMut(&str)) -> Result<Tuning> {
         let start = Instant::now();
         let late = |share: f64| start.elapsed() >= budget.mul_f64(share);
@@ -135,7 +135,7 @@ impl Tuning {
         }
         tuning.verdict = Verdict::Unfinished;
         let inputs: Vec<Data> = before.inputs().iter().map(made_up).collect();
-        // Before anything else has run: a network may have states.
+        // This run comes before all others: a network may have states.
         let expected = before.run_blocking(&inputs)?;
 
         let count = tuning.problems.len();
@@ -157,7 +157,7 @@ impl Tuning {
             let nth = |problem: &Problem| problem.eligible().nth(k).unwrap_or(0);
             sessions.push(model.session_with(batch, &tuning.choosing(nth))?);
         }
-        // A part of what is left is for finding out how to take times.
+        // A quarter of the remaining time is for the choice of a method.
         let part = Effort::within(budget.saturating_sub(start.elapsed()) / 4);
         let mut timers = vec![DeviceTimer::new(&sessions[0], part)?.0];
         let method = timers[0].method();
@@ -165,7 +165,7 @@ impl Tuning {
             timers.push(DeviceTimer::with(session, method)?);
         }
         tuning.method = Some(method);
-        // The rest of the budget is for the comparison.
+        // The last 30 % of the budget are for the comparison.
         while tuning.rounds < ROUNDS[0] || (tuning.rounds < ROUNDS[1] && !late(0.7)) {
             progress(&format!("round {}", tuning.rounds + 1));
             for turn in 0..most {
@@ -194,7 +194,7 @@ impl Tuning {
         let mut timer = DeviceTimer::with(&after, method)?;
         let mut pairs = Vec::new();
         while pairs.len() < PAIRS && !late(1.0) {
-            // Each goes first as often as the other.
+            // Both networks go first equally often.
             pairs.push(if pairs.len().is_multiple_of(2) {
                 let before = timers[0].frame()?;
                 (before, timer.frame()?)
@@ -209,8 +209,8 @@ impl Tuning {
         Ok(tuning)
     }
 
-    /// The kernels that are worth choosing: none unless the verdict is [`Verdict::Faster`]. For
-    /// [`Model::session_with`](crate::Model::session_with).
+    /// Returns the kernels to choose, for [`Model::session_with`](crate::Model::session_with): none unless the verdict
+    /// is [`Verdict::Faster`].
     pub fn choices(&self) -> Choices {
         match self.verdict {
             Verdict::Faster => self.choosing(|problem| problem.best),
@@ -218,8 +218,8 @@ impl Tuning {
         }
     }
 
-    /// Keeps what was found in a folder, for [`ContextOptions::cache`](crate::ContextOptions::cache): in the place of what is there of
-    /// these problems, beside that of others. Returns the file; none if nothing was found out.
+    /// Writes the result to a folder, for [`ContextOptions::cache`](crate::ContextOptions::cache). It replaces earlier
+    /// results for these problems only. Returns the file; `None` if there was no choice or tuning didn't finish.
     pub fn keep(&self, context: &Context, folder: &Path) -> Result<Option<PathBuf>> {
         if matches!(self.verdict, Verdict::NoChoice | Verdict::Unfinished) {
             return Ok(None);
@@ -239,7 +239,7 @@ impl Tuning {
         self.problems.iter().map(pair).collect()
     }
 
-    /// Notes how long the steps of a frame took, by problem and by the kernel that served.
+    /// Records the times of a frame's steps, by problem and by the kernel that ran.
     fn note(&mut self, plan: &Plan, steps: &[Duration]) {
         let mut sums: BTreeMap<(&str, usize), Duration> = BTreeMap::new();
         for (step, &time) in plan.steps.iter().zip(steps) {
@@ -255,7 +255,7 @@ impl Tuning {
     }
 }
 
-/// The problems of a plan that have a choice.
+/// Returns the problems of a plan that have several kernels.
 fn problems(plan: &Plan) -> Vec<Problem> {
     let mut problems: Vec<Problem> = Vec::new();
     for variants in plan.steps.iter().filter_map(|step| step.variants.as_ref()) {
@@ -273,15 +273,15 @@ fn problems(plan: &Plan) -> Vec<Problem> {
 }
 
 impl Problem {
-    /// The candidates that may serve, by their places.
+    /// Returns the indices of the candidates that aren't refused.
     fn eligible(&self) -> impl Iterator<Item = usize> + use<'_> {
         (0..self.candidates.len()).filter(|&i| self.candidates[i].refused.is_none())
     }
 
-    /// Refuses the candidates that don't run or compute something else than the first.
+    /// Refuses the candidates that don't run, or that compute something else than the first.
     fn check(&mut self, model: &Model, batch: usize) {
         let places = 0..self.candidates.len();
-        // All at once compiles at once. One that doesn't compile spoils that: then each by itself.
+        // One session compiles all kernels at once. If one of them doesn't compile, each gets a session of its own.
         let mut outputs = match alone(model, batch, &self.variants, &places.clone().collect::<Vec<_>>()) {
             Ok(outputs) => outputs.into_iter().map(Ok).collect(),
             Err(_) => places
@@ -300,7 +300,7 @@ impl Problem {
         }
     }
 
-    /// Takes the medians, and the best of them.
+    /// Computes the medians and picks the best candidate.
     fn choose(&mut self) {
         for candidate in &mut self.candidates {
             candidate.time = Distribution::of(std::mem::take(&mut candidate.times)).map(|times| times.p50);
@@ -311,8 +311,8 @@ impl Problem {
     }
 }
 
-/// What some of its variants give for a step's node, on inputs of its own. States are inputs here: what a kernel leaves of them as
-/// it was is zero.
+/// Runs a step's node alone, on inputs of its own, and returns the outputs of some of its variants. States are inputs
+/// here: the parts of a state that a kernel leaves as they were are zero.
 fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) -> Result<Vec<Vec<Data>>> {
     let graph = model.graph(batch)?;
     let shapes = graph.shapes(batch)?;
@@ -332,7 +332,7 @@ fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) ->
         }
     }
     let session: Session = model.with_graph(&alone)?.session_with(1, &Choices::new())?;
-    // Each input has numbers of its own, so that one in the place of another is seen.
+    // Each input has different numbers, so that swapped inputs are noticed.
     let made_up = |(i, port)| match made_up(port) {
         Data::F32(_) => Data::F32(seeded_input(i as u64, &port.shape)),
         other => other,
@@ -342,7 +342,7 @@ fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) ->
     Ok(outputs.chunks(node.outputs.len()).map(<[Data]>::to_vec).collect())
 }
 
-/// Where numbers are too far from what they should be, in words.
+/// Describes the first number that differs by more than the tolerance.
 fn difference(got: &Data, expected: &Data, tolerance: f64) -> Option<String> {
     let exact = !matches!(expected, Data::F32(_));
     let (got, expected) = (got.to_f32(), expected.to_f32());
@@ -358,7 +358,7 @@ fn difference(got: &Data, expected: &Data, tolerance: f64) -> Option<String> {
     Some(format!("element {i} is {got} instead of {expected}, with {allowed:.1e} allowed"))
 }
 
-/// Whether more of the second ones are shorter than chance explains: the sign test, with a confidence of 95 %.
+/// Returns true if more of the second times are shorter than chance explains: the sign test, with a confidence of 95 %.
 fn is_faster(pairs: &[(Duration, Duration)]) -> bool {
     let shorter = pairs.iter().filter(|(before, after)| after < before).count() as f64;
     let count = pairs.len() as f64;

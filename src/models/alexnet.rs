@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::ops::{LocalResponseNorm, Pool2d, PoolKind};
 use crate::{Graph, Value, Weights};
 
-/// Padded so that stride 1 keeps the size.
+/// Returns a convolution with a bias, padded so that stride 1 keeps the size.
 fn biased(out: usize, kernel: usize) -> Conv {
     Conv { bias: true, ..Conv::same(out, kernel) }
 }
@@ -15,11 +15,11 @@ fn max_pool() -> Pool2d {
     Pool2d::new(PoolKind::Max, 3).stride(2)
 }
 
-/// The network of 2012: half of the channels on each of two GPUs, which is two groups in three of the convolutions, and
-/// local response normalisation. 60,954,656 weights, 724,406,816 multiply-accumulates at 224x224.
+/// Adds the network of 2012: half of the channels on each of two GPUs, which is two groups in three of the
+/// convolutions, and local response normalisation. 60,954,656 weights, 724,406,816 multiply-accumulates at 224x224.
 pub fn alexnet_original(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     let mut net = Layers { graph, weights };
-    // The paper's alpha of 1e-4 isn't divided by the five channels, PyTorch's is.
+    // PyTorch divides alpha by the five channels; the paper doesn't divide its alpha of 1e-4.
     let norm = || LocalResponseNorm::new(5).factors(5e-4, 0.75, 2.0);
     let x = net.conv(x, "features.0", Conv { stride: 4, padding: 2, ..biased(96, 11) })?;
     let x = net.graph.relu(x)?;
@@ -37,7 +37,7 @@ pub fn alexnet_original(graph: &mut Graph, x: Value, weights: &Weights) -> Resul
     net.classifier(x, ["classifier.1", "classifier.4", "classifier.6"])
 }
 
-/// torchvision's AlexNet: fewer channels, no groups, no normalisation. 61.1 M parameters.
+/// Adds torchvision's AlexNet: fewer channels, no groups, no normalisation. 61.1 M parameters.
 pub fn alexnet(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     let mut net = Layers { graph, weights };
     let x = net.conv(x, "features.0", Conv { stride: 4, padding: 2, ..biased(64, 11) })?;
@@ -56,7 +56,7 @@ pub fn alexnet(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> 
 }
 
 impl Layers<'_> {
-    /// Three linear layers; dropout is for training.
+    /// Adds three linear layers; dropout is for training.
     fn classifier(&mut self, x: Value, names: [&str; 3]) -> Result<Value> {
         let mut x = self.graph.flatten(x)?;
         for name in &names[..2] {

@@ -5,28 +5,28 @@ use crate::error::{ErrorKind, Result};
 use crate::ops::{Attention, GluKind, RmsNorm, RotaryEmbedding};
 use crate::{BATCH, DType, Graph, Value, Weights};
 
-/// A decoder as Touvron et al. have it ("LLaMA: Open and Efficient Foundation Language Models", 2023,
-/// <https://arxiv.org/abs/2302.13971>): pre-norm blocks of attention with rotary embedding and a SwiGLU, RMS norm, no biases;
-/// with grouped-query attention (Ainslie et al., 2023, <https://arxiv.org/abs/2305.13245>).
+/// A decoder after Touvron et al. ("LLaMA: Open and Efficient Foundation Language Models", 2023,
+/// <https://arxiv.org/abs/2302.13971>): pre-norm blocks of attention with rotary embedding and a SwiGLU, RMS norm, no
+/// biases; with grouped-query attention (Ainslie et al., 2023, <https://arxiv.org/abs/2305.13245>).
 ///
-/// The fields are those of Hugging Face's `LlamaConfig`, and so are the names of the weights: a `state_dict` of its
-/// `LlamaForCausalLM` in a safetensors file loads unchanged.
+/// The fields and the weights have the names of Hugging Face's `LlamaConfig` and `LlamaForCausalLM`: a `state_dict` in
+/// a safetensors file loads unchanged.
 ///
-/// The same weights serve two kinds of graphs: [`Decoder::full`], the whole text at once, and [`Decoder::next`], some more
-/// tokens after those whose keys and values are in the cache. A [`Generator`](super::Generator) runs the second kind.
+/// Two kinds of graphs share the weights: [`Decoder::full`] takes a whole text at once; [`Decoder::next`] takes tokens
+/// that follow those in the cache of keys and values. A [`Generator`](super::Generator) runs the second kind.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Decoder {
-    /// How many different tokens there are.
+    /// The number of different tokens.
     pub vocab_size: usize,
     /// The elements of a token's vector.
     pub hidden_size: usize,
     /// The hidden elements of a block's SwiGLU.
     pub intermediate_size: usize,
-    /// How many blocks.
+    /// The number of blocks.
     pub num_hidden_layers: usize,
-    /// Query heads.
+    /// The number of query heads.
     pub num_attention_heads: usize,
-    /// Heads of keys and values, each shared by as many query heads: a divisor of their number.
+    /// The number of key and value heads, each shared by as many query heads: a divisor of their number.
     pub num_key_value_heads: usize,
     /// The most tokens of a text: the capacity of the cache.
     pub max_position_embeddings: usize,
@@ -34,28 +34,28 @@ pub struct Decoder {
     pub rms_norm_eps: f64,
     /// The base of the rotary embedding's angles.
     pub rope_theta: f64,
-    /// Whether the embedding is the output layer's weight too.
+    /// True if the embedding is the output layer's weight too.
     pub tie_word_embeddings: bool,
 }
 
-/// Whether the tokens are a whole text, or follow others.
+/// The position of the tokens in the text.
 #[derive(Clone, Copy)]
-enum Storage {
+enum Position {
     Start,
-    /// After as many tokens as this value says.
+    /// After as many other tokens as this value says.
     After(Value),
 }
 
 impl Decoder {
-    /// A text of `length` tokens at once: input `"tokens"`, `i32`s `[batch, length]`; output `"logits"`, `[batch, length,
-    /// vocab_size]`, of what follows each token.
+    /// Builds the graph for a text of `length` tokens at once: input `"tokens"`, `i32`s `[batch, length]`; output
+    /// `"logits"`, `[batch, length, vocab_size]`, of the token after each.
     pub fn full(&self, weights: &Weights, length: usize) -> Result<Graph> {
         self.graph(weights, length, false)
     }
 
-    /// The next `length` tokens of a text. Inputs `"tokens"`, `i32`s `[batch, length]`, and `"position"`, `i32`s `[batch]`: how
-    /// many tokens of each text came before. Output `"logits"` as in [`Decoder::full`]. The keys and values of the tokens join
-    /// those of the tokens before, in states of the graph.
+    /// Builds the graph for the next `length` tokens of a text. Inputs `"tokens"`, `i32`s `[batch, length]`, and
+    /// `"position"`, `i32`s `[batch]`: the number of earlier tokens of each text. Output `"logits"` as in
+    /// [`Decoder::full`]. The keys and values of the tokens join those of the earlier tokens, in states of the graph.
     pub fn next(&self, weights: &Weights, length: usize) -> Result<Graph> {
         self.graph(weights, length, true)
     }
@@ -74,7 +74,7 @@ impl Decoder {
         let mut graph = Graph::new();
         let tokens = graph.typed_input("tokens", DType::I32, [BATCH, length]);
         let place =
-            if cached { Storage::After(graph.typed_input("position", DType::I32, [BATCH])) } else { Storage::Start };
+            if cached { Position::After(graph.typed_input("position", DType::I32, [BATCH])) } else { Position::Start };
         let embedding = weights.get("model.embed_tokens.weight", [self.vocab_size, self.hidden_size])?;
         let mut net = Layers { graph: &mut graph, weights };
         let mut x = net.named("model.embed_tokens", |graph| graph.embedding(tokens, embedding.clone()))?;
@@ -91,7 +91,7 @@ impl Decoder {
         Ok(graph)
     }
 
-    fn block(&self, net: &mut Layers, x: Value, name: &str, place: Storage) -> Result<Value> {
+    fn block(&self, net: &mut Layers, x: Value, name: &str, place: Position) -> Result<Value> {
         let y = self.norm(net, x, &format!("{name}.input_layernorm"))?;
         let y = self.attention(net, y, &format!("{name}.self_attn"), place)?;
         let x = net.graph.sum(x, y)?;
@@ -103,7 +103,7 @@ impl Decoder {
         net.graph.sum(x, y)
     }
 
-    fn attention(&self, net: &mut Layers, x: Value, name: &str, place: Storage) -> Result<Value> {
+    fn attention(&self, net: &mut Layers, x: Value, name: &str, place: Position) -> Result<Value> {
         let (heads, kv_heads) = (self.num_attention_heads, self.num_key_value_heads);
         let kv_size = self.hidden_size / heads * kv_heads;
         let q = self.project(net, x, &format!("{name}.q_proj"), self.hidden_size)?;
@@ -113,12 +113,12 @@ impl Decoder {
         let attention = Attention::new().heads(heads, kv_heads).is_causal(true);
         let graph = &mut *net.graph;
         let y = match place {
-            Storage::Start => {
+            Position::Start => {
                 let (q, k) =
                     (graph.rotary_embedding(&[q], turn(heads))?, graph.rotary_embedding(&[k], turn(kv_heads))?);
                 graph.attention(&[q, k, v], attention)?
             }
-            Storage::After(position) => {
+            Position::After(position) => {
                 let q = graph.rotary_embedding(&[q, position], turn(heads).cached())?;
                 let k = graph.rotary_embedding(&[k, position], turn(kv_heads).cached())?;
                 let cache = [BATCH, self.max_position_embeddings, kv_size];

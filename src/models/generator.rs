@@ -5,9 +5,9 @@ use crate::error::{ErrorKind, Result};
 use crate::{Context, Data, Model, Pending, Session, Weights};
 use std::collections::BTreeMap;
 
-/// Feeds tokens to a [`Decoder`] and says what may follow, for a batch of texts of the same length.
+/// A generator of a batch of texts of equal length: feeds tokens to a [`Decoder`] and returns the next token's logits.
 ///
-/// A prompt goes through in chunks of many tokens at once, what is generated token by token: both kinds of sessions share the
+/// A prompt goes through in chunks of many tokens, generated text token by token. Both kinds of sessions share the
 /// weights and the cache of keys and values, which never leaves the device.
 ///
 /// ```no_run
@@ -29,53 +29,53 @@ pub struct Generator {
     batch: usize,
     position: usize,
     model: Model,
-    /// By the number of tokens that they take at once.
+    /// The sessions, by the number of tokens that they take at once.
     sessions: BTreeMap<usize, Session>,
 }
 
-/// The most tokens that go through at once.
+/// The most tokens in a chunk.
 const CHUNK: usize = 256;
 
 impl Generator {
-    /// A generator for so many texts at once.
+    /// Creates a generator for `batch` texts at once.
     pub fn new(context: &Context, decoder: Decoder, weights: &Weights, batch: usize) -> Result<Generator> {
         let model = Model::new(context, &decoder.next(weights, 1)?)?;
         let sessions = BTreeMap::from([(1, model.session(batch)?)]);
         Ok(Generator { decoder, weights: weights.clone(), batch, position: 0, model, sessions })
     }
 
-    /// How many tokens each text has so far.
+    /// Returns the number of tokens of each text so far.
     pub fn position(&self) -> usize {
         self.position
     }
 
-    /// How many there is room for.
+    /// Returns the greatest number of tokens of a text.
     pub fn capacity(&self) -> usize {
         self.decoder.max_position_embeddings
     }
 
-    /// Forgets the texts.
+    /// Clears the texts.
     pub fn clear(&mut self) {
         self.position = 0;
     }
 
-    /// Does once what [`Generator::feed`] will do for so many tokens, so that their first time takes no longer than others:
-    /// drivers compile a shader when it is first used. The texts stay as they are.
+    /// Prepares [`Generator::feed`] for so many tokens, so that the first time takes no longer than later ones: drivers
+    /// compile a shader at its first use. The texts stay as they are.
     ///
-    /// An error if there is no room for so many tokens.
+    /// An error if there is no room for these tokens.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn prepare(&mut self, length: usize) -> Result<()> {
         self.expect_room(length)?;
         let position = self.position;
         let fed = self.feed_blocking(&vec![0; self.batch * length]);
-        // What was written is beyond the texts' end, and will be written anew.
+        // The written keys and values are beyond the texts' end, and will be overwritten.
         self.position = position;
         fed.map(drop)
     }
 
-    /// Appends tokens to the texts, `[batch, length]`, and gives the logits of what follows, `[batch, vocab_size]`.
+    /// Appends tokens to the texts, `[batch, length]`, and returns the logits of the next token, `[batch, vocab_size]`.
     ///
-    /// An error if there is no room for them, or no such token: then the texts are as before.
+    /// An error if there is no room for the tokens, or a token is unknown; the texts then stay as they are.
     pub async fn feed(&mut self, tokens: &[i32]) -> Result<Vec<f32>> {
         let mut outputs = Vec::new();
         for pending in self.submit(tokens)? {
@@ -84,7 +84,7 @@ impl Generator {
         self.fed(tokens.len(), &outputs)
     }
 
-    /// [`Generator::feed`], and blocks this thread until the logits are there.
+    /// Appends tokens as [`Generator::feed`] does, and blocks this thread until the logits are there.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn feed_blocking(&mut self, tokens: &[i32]) -> Result<Vec<f32>> {
         let mut outputs = Vec::new();
@@ -94,7 +94,7 @@ impl Generator {
         self.fed(tokens.len(), &outputs)
     }
 
-    /// Submits tokens, chunk after chunk: the host doesn't wait between them.
+    /// Submits tokens, chunk after chunk, without waiting in between.
     fn submit(&mut self, tokens: &[i32]) -> Result<Vec<Pending>> {
         if tokens.is_empty() || !tokens.len().is_multiple_of(self.batch) {
             let wanted = format!("as many for each of {} texts, at least one", self.batch);
@@ -126,7 +126,7 @@ impl Generator {
         Err(ErrorKind::argument("tokens", wanted, length).into())
     }
 
-    /// Notes that so many tokens went through, and takes the logits of the last ones.
+    /// Counts the tokens that went through, and returns each text's last logits.
     fn fed(&mut self, tokens: usize, outputs: &[Data]) -> Result<Vec<f32>> {
         self.position += tokens / self.batch;
         let logits = outputs.first().map_or(Ok(&[][..]), Data::f32)?;
@@ -143,13 +143,13 @@ impl Generator {
     }
 }
 
-/// Powers of two that add up to `length`, the largest first: few different ones serve all lengths.
+/// Splits `length` into powers of two, the largest first: few different sizes serve all lengths.
 fn chunks(length: usize) -> impl Iterator<Item = usize> {
     let whole = std::iter::repeat_n(CHUNK, length / CHUNK);
     whole.chain((0..CHUNK.ilog2()).rev().map(|bit| 1 << bit).filter(move |bit| (length % CHUNK) & bit != 0))
 }
 
-/// The last row of each text's logits.
+/// Returns the last row of each text's logits.
 fn last_rows(logits: &[f32], batch: usize, vocabulary: usize) -> Vec<f32> {
     let rows = logits.chunks_exact(logits.len() / batch);
     rows.flat_map(|text| &text[text.len() - vocabulary..]).copied().collect()

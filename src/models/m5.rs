@@ -1,5 +1,5 @@
 //! M5: Dai, Dai, Qu, Li, Das, "Very Deep Convolutional Neural Networks for Raw Waveforms", 2016,
-//! <https://arxiv.org/abs/1610.00087>; with the names of PyTorch's tutorial on speech commands: `conv1`, `bn1`, .. `fc1`.
+//! <https://arxiv.org/abs/1610.00087>; with the names of PyTorch's speech commands tutorial: `conv1`, `bn1`, .. `fc1`.
 
 use super::Layers;
 use crate::error::Result;
@@ -9,14 +9,14 @@ use crate::{Graph, Value, Weights};
 /// The classes of Speech Commands, version 2.
 const CLASSES: usize = 35;
 
-/// A second of sound, `[N, 1, 8000]` in ±1, to the logits `[N, 35]` of the words of Speech Commands: four convolutions, 0.6 M
-/// parameters, 67 M multiply-accumulates.
+/// Adds M5: a second of sound, `[N, 1, 8000]` in ±1, to the logits `[N, 35]` of the words of Speech Commands. Four
+/// convolutions, 0.6 M parameters, 67 M multiply-accumulates.
 pub fn m5(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     m5_of(graph, x, weights, [128, 128, 256, 512], 4)
 }
 
-/// The tutorial's, with fewer channels and a quarter of the samples after the first layer: 27 k parameters. (What the
-/// tutorial returns is the log-softmax of these logits, `[N, 1, 35]`.)
+/// Adds the tutorial's M5, with fewer channels and a quarter of the samples after the first layer: 27 k parameters.
+/// (The tutorial returns the log-softmax of these logits, `[N, 1, 35]`.)
 pub fn m5_small(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     m5_of(graph, x, weights, [32, 32, 64, 64], 16)
 }
@@ -25,7 +25,7 @@ fn m5_of(graph: &mut Graph, x: Value, weights: &Weights, channels: [usize; 4], s
     let mut net = Layers { graph, weights };
     let mut x = x;
     for (i, out) in (1..).zip(channels) {
-        // A hundredth of a second first, as band-pass filters are long.
+        // The first kernel spans a hundredth of a second, as band-pass filters are long.
         let (kernel, stride) = if i == 1 { (80, stride) } else { (3, 1) };
         x = net.conv1d(x, &format!("conv{i}"), out, kernel, stride)?;
         x = net.batch_norm(x, &format!("bn{i}"))?;
@@ -38,7 +38,7 @@ fn m5_of(graph: &mut Graph, x: Value, weights: &Weights, channels: [usize; 4], s
 }
 
 impl Layers<'_> {
-    /// Without padding, with a bias.
+    /// Adds a convolution without padding, with a bias.
     fn conv1d(&mut self, x: Value, name: &str, out: usize, kernel: usize, stride: usize) -> Result<Value> {
         let channels = self.channels(x)?;
         let weight = self.weights.get(&format!("{name}.weight"), [out, channels, kernel])?;

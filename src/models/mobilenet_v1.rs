@@ -1,7 +1,7 @@
-//! MobileNet: Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications", 2017,
-//! <https://arxiv.org/abs/1704.04861>. torchvision doesn't have it; the weights are named as in its MobileNetV2:
-//! `features.0` is the stem, `features.{i}.0` a depthwise and `features.{i}.1` a pointwise convolution, each with `.0` the
-//! convolution and `.1` the batch norm; `classifier.1` is the linear layer.
+//! MobileNet: Howard et al., "MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications",
+//! 2017, <https://arxiv.org/abs/1704.04861>. torchvision doesn't have it; the weights are named as in its MobileNetV2:
+//! `features.0` is the stem, `features.{i}.0` a depthwise and `features.{i}.1` a pointwise convolution, each with `.0`
+//! the convolution and `.1` the batch norm; `classifier.1` is the linear layer.
 
 use super::{Conv, Layers};
 use crate::error::{ErrorKind, Result};
@@ -26,12 +26,12 @@ const BLOCKS: [(usize, usize); 13] = [
     (1024, 1),
 ];
 
-/// Depthwise separable convolutions: 4.2 M parameters, 0.57 G multiply-accumulates at 224x224.
+/// Adds MobileNet: depthwise separable convolutions, 4.2 M parameters, 0.57 G multiply-accumulates at 224x224.
 pub fn mobilenet_v1(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     mobilenet_v1_width(graph, x, weights, 1.0)
 }
 
-/// The same with the channels of every layer times a width multiplier, at least 1/32: the paper has 0.75, 0.5 and 0.25.
+/// Adds MobileNet with the channels of every layer times a width multiplier, 1/32 to 32: the paper has 0.75, 0.5, 0.25.
 pub fn mobilenet_v1_width(graph: &mut Graph, x: Value, weights: &Weights, multiplier: f64) -> Result<Value> {
     if !(1.0 / 32.0..=32.0).contains(&multiplier) {
         return Err(ErrorKind::argument("multiplier", "1/32 to 32", multiplier).into());

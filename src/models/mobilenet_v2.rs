@@ -9,7 +9,7 @@ use crate::{Graph, Value, Weights};
 const STAGES: [(usize, usize, usize, usize); 7] =
     [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
 
-/// Inverted residuals with depthwise convolutions: 3.5 M parameters, 0.3 G multiply-accumulates at 224x224.
+/// Adds MobileNetV2: depthwise inverted residuals, 3.5 M parameters, 0.3 G multiply-accumulates at 224x224.
 pub fn mobilenet_v2(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     let mut net = Layers { graph, weights };
     let mut x = net.conv_norm_relu6(x, "features.0", Conv { stride: 2, ..Conv::same(32, 3) })?;
@@ -28,7 +28,7 @@ pub fn mobilenet_v2(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Va
 }
 
 impl Layers<'_> {
-    /// 1x1 to more channels, 3x3 depthwise, 1x1 to few channels without activation; added to x where the shapes agree.
+    /// Adds a block: 1x1 to more channels, 3x3 depthwise, 1x1 to few without activation; plus x if the shapes agree.
     fn inverted_residual(
         &mut self,
         x: Value,

@@ -1,11 +1,11 @@
-//! MobileNetV3: Howard et al., "Searching for MobileNetV3", 2019, <https://arxiv.org/abs/1905.02244>; as torchvision has it.
+//! torchvision's MobileNetV3: Howard et al., "Searching for MobileNetV3", 2019, <https://arxiv.org/abs/1905.02244>.
 
 use super::{Conv, Layers};
 use crate::error::Result;
 use crate::ops::Activation::{self, Hardsigmoid, Hardswish, Relu};
 use crate::{Graph, Value, Weights};
 
-/// A line of the paper's tables 1 and 2: kernel, expanded channels, output channels, squeeze-excitation, activation, stride.
+/// A line of the paper's tables 1 and 2: kernel, expanded and output channels, squeeze-excitation, activation, stride.
 type Block = (usize, usize, usize, bool, Activation, usize);
 
 const LARGE: [Block; 15] = [
@@ -40,12 +40,12 @@ const SMALL: [Block; 11] = [
     (5, 576, 96, true, Hardswish, 1),
 ];
 
-/// The larger of the two: 5.5 M parameters, 0.22 G multiply-accumulates at 224x224.
+/// Adds the larger network: 5.5 M parameters, 0.22 G multiply-accumulates at 224x224.
 pub fn mobilenet_v3_large(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     mobilenet_v3(graph, x, weights, &LARGE, 1280)
 }
 
-/// The smaller: 2.5 M parameters, 0.06 G multiply-accumulates at 224x224.
+/// Adds the smaller network: 2.5 M parameters, 0.06 G multiply-accumulates at 224x224.
 pub fn mobilenet_v3_small(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     mobilenet_v3(graph, x, weights, &SMALL, 1024)
 }
@@ -67,7 +67,7 @@ fn mobilenet_v3(graph: &mut Graph, x: Value, weights: &Weights, blocks: &[Block]
 }
 
 impl Layers<'_> {
-    /// MobileNetV2's inverted residual, with a gate on the channels after the depthwise convolution.
+    /// Adds MobileNetV2's inverted residual, with a gate on the channels after the depthwise convolution.
     fn gated_residual(&mut self, x: Value, name: &str, block: Block) -> Result<Value> {
         let (kernel, expanded, out, gated, activation, stride) = block;
         let channels = self.channels(x)?;
@@ -90,10 +90,10 @@ impl Layers<'_> {
         self.conv_norm_activation(x, name, conv, 1e-3, activation)
     }
 
-    /// Hu, Shen, Sun, "Squeeze-and-Excitation Networks", 2017: each channel times a gate, which depends on the means of all.
+    /// Scales each channel by a gate from all channels' means: Hu, Shen, Sun, "Squeeze-and-Excitation Networks", 2017.
     fn squeeze_excitation(&mut self, x: Value, name: &str) -> Result<Value> {
         let channels = self.channels(x)?;
-        // A quarter as a multiple of 8, rounded to the nearest, but no more than a tenth down.
+        // A quarter of the channels, rounded to the nearest multiple of 8, but down by no more than a tenth.
         let quarter = channels / 4;
         let rounded = ((quarter + 4) / 8 * 8).max(8);
         let squeezed = if 10 * rounded < 9 * quarter { rounded + 8 } else { rounded };

@@ -1,4 +1,4 @@
-//! The networks, each as its paper has it, with the names of torchvision's state dicts.
+//! The networks, each after its paper, with the names of torchvision's state dicts.
 
 mod alexnet;
 mod decoder;
@@ -33,25 +33,25 @@ use crate::ops::{Activation, BatchNorm2d, Conv2d, PaddingMode, Pool2d, PoolKind}
 use crate::shape::{BATCH, Shape};
 use crate::{Graph, Value, Weights};
 
-/// A network of this crate: its name, what it takes and how it is built.
+/// A network of this crate: its name, its input and its builder.
 #[derive(Clone, Copy)]
 pub struct Network {
     /// The name, torchvision's where it has the network.
     pub name: &'static str,
     /// The input for one image, `[channels, height, width]`.
     pub input: [usize; 3],
-    /// What a picture goes through to become the input.
+    /// The preprocessing that turns a picture into the input.
     pub preprocess: Preprocess,
-    /// Adds the network to a graph: its input's value to its output's.
+    /// The function that adds the network to a graph: from the input's value to the output's.
     pub build: fn(&mut Graph, Value, &Weights) -> Result<Value>,
-    /// Weights that the crate ships.
+    /// The weights that the crate ships, if any.
     pub weights: Option<fn() -> Result<Weights>>,
 }
 
-/// What a picture goes through to become a network's input.
+/// The preprocessing that turns a picture into a network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preprocess {
-    /// torchvision's for ImageNet: the shorter side to 256 (bilinear), the middle 224x224, RGB less its mean over its deviation.
+    /// torchvision's for ImageNet: the shorter side to 256 (bilinear), the middle 224x224, `(RGB - mean) / deviation`.
     ImageNet,
     /// Grey, 8x8, in 0..1.
     Digit,
@@ -66,8 +66,8 @@ impl std::fmt::Debug for Network {
 }
 
 impl Network {
-    /// The network as a graph with the input `"image"` and one output: `"logits"`, or `"image"` for one that makes pictures.
-    /// `size` is the `[height, width]` of the input, if not the usual.
+    /// Returns the network as a graph with the input `"image"` and one output: `"logits"`, or `"image"` for a network
+    /// that makes pictures. `size` is the `[height, width]` of the input, `None` the usual one.
     pub fn graph(&self, weights: &Weights, size: Option<[usize; 2]>) -> Result<Graph> {
         let [channels, height, width] = self.input;
         let [height, width] = size.unwrap_or([height, width]);
@@ -79,14 +79,14 @@ impl Network {
     }
 }
 
-/// The network of that name.
+/// Returns the network of that name.
 pub fn find(name: &str) -> Result<Network> {
     let names = || all().iter().map(|network| network.name).collect::<Vec<_>>().join(", ");
     let found = all().iter().find(|network| network.name == name);
     found.copied().ok_or_else(|| ErrorKind::argument("model", format_args!("one of {}", names()), name).into())
 }
 
-/// All networks of this crate.
+/// Returns all networks of this crate.
 pub fn all() -> &'static [Network] {
     const fn imagenet(name: &'static str, build: fn(&mut Graph, Value, &Weights) -> Result<Value>) -> Network {
         Network { name, input: [3, 224, 224], preprocess: Preprocess::ImageNet, build, weights: None }
@@ -145,25 +145,25 @@ struct Conv {
 }
 
 impl Conv {
-    /// Stride 1, no padding, one group, no bias.
+    /// Returns a convolution with stride 1, no padding, one group, no bias.
     const fn new(out: usize, kernel: usize) -> Conv {
         Conv { out, kernel, stride: 1, padding: 0, padding_mode: PaddingMode::Zeros, groups: 1, bias: false }
     }
 
-    /// Padded with zeros so that stride 1 keeps the size.
+    /// Returns a convolution padded with zeros so that stride 1 keeps the size.
     const fn same(out: usize, kernel: usize) -> Conv {
         Conv { padding: kernel / 2, ..Conv::new(out, kernel) }
     }
 }
 
-/// Adds layers with weights to a graph, under the names of those weights.
+/// A builder that adds layers to a graph, under the names of their weights.
 struct Layers<'a> {
     graph: &'a mut Graph,
     weights: &'a Weights,
 }
 
 impl Layers<'_> {
-    /// Channels of an image.
+    /// Returns the channels of an image.
     fn channels(&self, x: Value) -> Result<usize> {
         Ok(self.shape(x)?.get(1).copied().unwrap_or(1))
     }
@@ -192,7 +192,7 @@ impl Layers<'_> {
         self.named(name, |graph| graph.batch_norm(x, norm))
     }
 
-    /// torchvision's `Conv2dNormActivation`: a convolution, `{name}.0`, its batch norm, `{name}.1`, maybe an activation.
+    /// Adds torchvision's `Conv2dNormActivation`: convolution `{name}.0`, batch norm `{name}.1`, maybe an activation.
     fn conv_norm_activation(
         &mut self,
         x: Value,
@@ -206,12 +206,12 @@ impl Layers<'_> {
         activation.map_or(Ok(y), |activation| self.graph.activation(y, activation))
     }
 
-    /// The mean of each channel over the image, an image of one pixel.
+    /// Adds the mean of each channel over the image, an image of one pixel.
     fn global_mean(&mut self, x: Value) -> Result<Value> {
         self.graph.pool2d(x, Pool2d::adaptive(PoolKind::Average, [1, 1]))
     }
 
-    /// Adds a node under a name, which an error has too.
+    /// Adds a node under a name, which its error carries too.
     fn named(&mut self, name: &str, add: impl FnOnce(&mut Graph) -> Result<Value>) -> Result<Value> {
         let value = add(self.graph).map_err(|error| match error.at {
             Some((op, _)) => error.kind.at(op, name),

@@ -1,4 +1,4 @@
-//! ResNet: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015; as torchvision has it (version 1.5: the
+//! torchvision's ResNet: He, Zhang, Ren, Sun, "Deep Residual Learning for Image Recognition", 2015 (version 1.5: the
 //! stride of a bottleneck is in its 3x3 convolution). ResNeXt: Xie, Girshick, Dollár, Tu, He, "Aggregated Residual
 //! Transformations for Deep Neural Networks", 2016.
 
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ops::{Activation, Pool2d, PoolKind};
 use crate::{Graph, Value, Weights};
 
-/// What a stage repeats.
+/// The block that a stage repeats.
 #[derive(Clone, Copy)]
 enum Block {
     /// Two 3x3 convolutions.
@@ -18,32 +18,32 @@ enum Block {
 
 const BOTTLENECK: Block = Block::Bottleneck { groups: 1, width_per_group: 64 };
 
-/// 18 layers, 11.7 M parameters, 1.8 G multiply-accumulates at 224x224.
+/// Adds ResNet-18: 18 layers, 11.7 M parameters, 1.8 G multiply-accumulates at 224x224.
 pub fn resnet18(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     resnet(graph, x, weights, Block::Basic, [2, 2, 2, 2])
 }
 
-/// 34 layers, 21.8 M parameters, 3.7 G multiply-accumulates at 224x224.
+/// Adds ResNet-34: 34 layers, 21.8 M parameters, 3.7 G multiply-accumulates at 224x224.
 pub fn resnet34(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     resnet(graph, x, weights, Block::Basic, [3, 4, 6, 3])
 }
 
-/// 50 layers, 25.6 M parameters, 4.1 G multiply-accumulates at 224x224.
+/// Adds ResNet-50: 50 layers, 25.6 M parameters, 4.1 G multiply-accumulates at 224x224.
 pub fn resnet50(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     resnet(graph, x, weights, BOTTLENECK, [3, 4, 6, 3])
 }
 
-/// 101 layers, 44.5 M parameters, 7.8 G multiply-accumulates at 224x224.
+/// Adds ResNet-101: 101 layers, 44.5 M parameters, 7.8 G multiply-accumulates at 224x224.
 pub fn resnet101(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     resnet(graph, x, weights, BOTTLENECK, [3, 4, 23, 3])
 }
 
-/// 152 layers, 60.2 M parameters, 11.5 G multiply-accumulates at 224x224.
+/// Adds ResNet-152: 152 layers, 60.2 M parameters, 11.5 G multiply-accumulates at 224x224.
 pub fn resnet152(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     resnet(graph, x, weights, BOTTLENECK, [3, 8, 36, 3])
 }
 
-/// ResNeXt-50 with 32 groups of 4 channels: 25.0 M parameters, 4.2 G multiply-accumulates at 224x224.
+/// Adds ResNeXt-50 with 32 groups of 4 channels: 25.0 M parameters, 4.2 G multiply-accumulates at 224x224.
 pub fn resnext50_32x4d(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     resnet(graph, x, weights, Block::Bottleneck { groups: 32, width_per_group: 4 }, [3, 4, 6, 3])
 }
@@ -64,7 +64,7 @@ fn resnet(graph: &mut Graph, x: Value, weights: &Weights, block: Block, depths: 
 }
 
 impl Layers<'_> {
-    /// `relu(x + f(x))`, where x goes through a 1x1 convolution if f changes its shape.
+    /// Adds `relu(x + f(x))`; x goes through a 1x1 convolution if f changes its shape.
     fn block(&mut self, x: Value, name: &str, block: Block, planes: usize, stride: usize) -> Result<Value> {
         let (y, out) = match block {
             Block::Basic => {
@@ -90,20 +90,20 @@ impl Layers<'_> {
         self.graph.activation(sum, Activation::Relu)
     }
 
-    /// The block's n-th convolution and its batch norm.
+    /// Adds the block's n-th convolution and its batch norm.
     fn conv_norm(&mut self, x: Value, block: &str, n: usize, conv: Conv) -> Result<Value> {
         let y = self.conv(x, &format!("{block}.conv{n}"), conv)?;
         self.batch_norm(y, &format!("{block}.bn{n}"))
     }
 
-    /// The mean over the image, then a linear layer.
+    /// Adds the mean over the image, then a linear layer.
     fn classify(&mut self, x: Value, classes: usize) -> Result<Value> {
         let x = self.global_mean(x)?;
         let x = self.graph.flatten(x)?;
         self.linear(x, "fc", classes)
     }
 
-    /// The small residual network that reads digits: a stem without pooling, two basic blocks.
+    /// Adds the small residual network that reads digits: a stem without pooling, two basic blocks.
     pub(super) fn small_resnet(&mut self, x: Value) -> Result<Value> {
         let x = self.conv(x, "conv1", Conv::same(32, 3))?;
         let x = self.batch_norm(x, "bn1")?;

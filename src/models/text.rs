@@ -1,4 +1,4 @@
-//! A decoder of characters, trained by `assets/text/train.py`, and the way from text to tokens and back.
+//! A decoder of characters, trained by `assets/text/train.py`, and the conversion between text and tokens.
 
 use super::Decoder;
 use crate::Weights;
@@ -7,14 +7,14 @@ use crate::error::{ErrorKind, Result};
 /// A decoder with its weights and the characters that its tokens stand for.
 #[derive(Clone, Debug)]
 pub struct CharacterModel {
-    /// Its sizes.
+    /// The sizes of the decoder.
     pub decoder: Decoder,
-    /// Its weights.
+    /// The weights of the decoder.
     pub weights: Weights,
     vocabulary: Vec<char>,
 }
 
-/// A small decoder that writes in the manner of Shakespeare's plays: 0.8 M parameters, which this crate ships.
+/// Returns a small decoder that writes in the manner of Shakespeare's plays: 0.8 M parameters, which this crate ships.
 pub fn shakespeare() -> Result<CharacterModel> {
     let vocabulary: Vec<char> = include_str!("../../assets/text/vocabulary.txt").chars().collect();
     let decoder = Decoder {
@@ -34,7 +34,7 @@ pub fn shakespeare() -> Result<CharacterModel> {
 }
 
 impl CharacterModel {
-    /// The tokens of a text; an error if one of its characters is unknown.
+    /// Returns the tokens of a text; an error if one of its characters is unknown.
     pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
         let token = |character: char| {
             let found = self.vocabulary.iter().position(|&known| known == character);
@@ -45,7 +45,7 @@ impl CharacterModel {
         text.chars().map(token).collect()
     }
 
-    /// The text of some tokens; what is no token leaves nothing.
+    /// Returns the text of some tokens, without unknown ones.
     pub fn decode(&self, tokens: &[i32]) -> String {
         let character = |&token: &i32| self.vocabulary.get(usize::try_from(token).ok()?);
         tokens.iter().filter_map(character).collect()
@@ -76,13 +76,13 @@ mod tests {
     fn samples_follow_the_probabilities() {
         let logits = [0.0f32, 3f32.ln(), -1e4];
         assert_eq!(sample(&logits, 0.0, 0.1), 1);
-        // A quarter and three quarters.
+        // The probabilities are a quarter and three quarters.
         let counts = (0..1000).fold([0; 3], |mut counts, i| {
             counts[sample(&logits, 1.0, (i as f32 + 0.5) / 1000.0) as usize] += 1;
             counts
         });
         assert_eq!(counts, [250, 750, 0]);
-        // A high temperature makes both as likely.
+        // A high temperature makes both equally likely.
         assert_eq!(sample(&[0.0, 1.0], 1e6, 0.49), 0);
         assert_eq!(sample(&[0.0, 1.0], 1e6, 0.51), 1);
     }

@@ -1,12 +1,12 @@
-//! A small super-resolution network: what a picture looks like at twice its size. Trained by `assets/upscale/train.py`.
+//! A small super-resolution network that doubles a picture's width and height. Trained by `assets/upscale/train.py`.
 
 use super::{Conv, Layers};
 use crate::error::Result;
 use crate::ops::PaddingMode;
 use crate::{Graph, Value, Weights};
 
-/// RGB `[N, 3, H, W]` in 0..1 to `[N, 3, 2H, 2W]`: four convolutions say how the picture differs from what one linear
-/// filter (bicubic interpolation, before training) makes of it; a pixel shuffle makes channels into pixels.
+/// Adds the network: RGB `[N, 3, H, W]` in 0..1 to `[N, 3, 2H, 2W]`. Four convolutions correct the result of one linear
+/// filter (bicubic interpolation, before training); a pixel shuffle turns channels into pixels.
 pub fn upscale(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     let mut net = Layers { graph, weights };
     let conv = |out, kernel| Conv { padding_mode: PaddingMode::Replicate, bias: true, ..Conv::same(out, kernel) };
@@ -21,7 +21,7 @@ pub fn upscale(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> 
     net.graph.pixel_shuffle(y, 2)
 }
 
-/// Its weights, which this crate ships.
+/// Returns the weights of [`upscale`], which this crate ships.
 pub fn upscale_weights() -> Result<Weights> {
     Weights::from_static("upscale.safetensors", include_bytes!("../../assets/upscale/upscale.safetensors"))
 }

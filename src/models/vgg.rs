@@ -1,11 +1,11 @@
-//! VGG: Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2014; as torchvision has it.
+//! torchvision's VGG: Simonyan, Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", 2014.
 
 use super::{Conv, Layers};
 use crate::error::Result;
 use crate::ops::{Pool2d, PoolKind};
 use crate::{Graph, Value, Weights};
 
-/// 3x3 convolutions in each of the five stages, and their channels.
+/// The channels of the 3x3 convolutions in each of the five stages.
 const CHANNELS: [usize; 5] = [64, 128, 256, 512, 512];
 
 macro_rules! vgg {
@@ -31,7 +31,7 @@ vgg! {
 
 fn vgg(graph: &mut Graph, mut x: Value, weights: &Weights, depths: [usize; 5], norm: bool) -> Result<Value> {
     let mut net = Layers { graph, weights };
-    // torchvision numbers all layers of the sequence, those without weights too.
+    // torchvision numbers all layers of the sequence, including those without weights.
     let mut index = 0;
     for (channels, depth) in CHANNELS.into_iter().zip(depths) {
         for _ in 0..depth {

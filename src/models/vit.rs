@@ -1,5 +1,5 @@
-//! Vision transformer: Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image Recognition at Scale",
-//! 2020, <https://arxiv.org/abs/2010.11929>; as torchvision has it.
+//! torchvision's vision transformer: Dosovitskiy et al., "An Image is Worth 16x16 Words: Transformers for Image
+//! Recognition at Scale", 2020, <https://arxiv.org/abs/2010.11929>.
 
 use super::Layers;
 use crate::error::{ErrorKind, Result};
@@ -9,41 +9,41 @@ use crate::{Constant, Graph, Value, Weights};
 /// The sizes of a vision transformer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VisionTransformer {
-    /// Height and width of a patch, which becomes a token.
+    /// The height and width of a patch, which becomes a token.
     pub patch: usize,
-    /// Encoder blocks.
+    /// The number of encoder blocks.
     pub layers: usize,
-    /// Heads of attention.
+    /// The number of attention heads.
     pub heads: usize,
-    /// Elements of a token, a multiple of `heads`.
+    /// The elements of a token, a multiple of `heads`.
     pub hidden: usize,
-    /// Elements between the two linear layers of a block.
+    /// The elements between the two linear layers of a block.
     pub mlp: usize,
-    /// Classes.
+    /// The number of classes.
     pub classes: usize,
 }
 
-/// The base model with patches of 16x16: 86.6 M parameters, 17.6 G multiply-accumulates at 224x224.
+/// Adds the base model with patches of 16x16: 86.6 M parameters, 17.6 G multiply-accumulates at 224x224.
 pub fn vit_b_16(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     VisionTransformer::of_heads(12).build(graph, x, weights)
 }
 
-/// The tiny model with patches of 16x16: 5.7 M parameters, 1.3 G multiply-accumulates at 224x224. Touvron et al., "Training
-/// data-efficient image transformers & distillation through attention", 2020, <https://arxiv.org/abs/2012.12877>. torchvision
-/// lacks it; the weights have the names of its `VisionTransformer`.
+/// Adds the tiny model with patches of 16x16: 5.7 M parameters, 1.3 G multiply-accumulates at 224x224. Touvron et al.,
+/// "Training data-efficient image transformers & distillation through attention", 2020,
+/// <https://arxiv.org/abs/2012.12877>. torchvision lacks it; the weights have the names of its `VisionTransformer`.
 pub fn vit_ti_16(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
     VisionTransformer::of_heads(3).build(graph, x, weights)
 }
 
 impl VisionTransformer {
-    /// The published models with patches of 16x16 differ in their width alone: heads of 64 elements.
+    /// Returns a published model with patches of 16x16. These differ only in their width: heads of 64 elements.
     const fn of_heads(heads: usize) -> VisionTransformer {
         let hidden = 64 * heads;
         VisionTransformer { patch: 16, layers: 12, heads, hidden, mlp: 4 * hidden, classes: 1000 }
     }
 
-    /// Images `[N, 3, H, W]` to logits `[N, classes]`. H and W are multiples of the patch; the position embedding is learned,
-    /// so that a file's weights are for one size.
+    /// Adds the network: images `[N, 3, H, W]` to logits `[N, classes]`. H and W are multiples of the patch. The
+    /// position embedding is learned, so that a file's weights are for one size.
     pub fn build(&self, graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> {
         let mut net = Layers { graph, weights };
         let x = self.embed(&mut net, x)?;
@@ -60,7 +60,7 @@ impl VisionTransformer {
         net.linear(x, "heads.head", self.classes)
     }
 
-    /// Each patch as a token: `[N, 3, H, W]` to `[N, tokens, hidden]`.
+    /// Embeds each patch as a token: `[N, 3, H, W]` to `[N, tokens, hidden]`.
     fn embed(&self, net: &mut Layers, x: Value) -> Result<Value> {
         let shape = net.shape(x)?;
         let &[_, channels, height, width] = &shape[..] else {
@@ -82,9 +82,9 @@ impl VisionTransformer {
     }
 }
 
-/// A block of a pre-norm encoder, `[N, tokens, hidden]` to the same: `x + attention(norm(x))`, then `x + mlp(norm(x))` with
-/// GELU between two linear layers. The weights are `{name}.ln_1`, `.self_attention`, `.ln_2`, `.mlp.0`, `.mlp.3`, as
-/// torchvision's `EncoderBlock` names them; its epsilon is 1e-6.
+/// Adds a block of a pre-norm encoder, `[N, tokens, hidden]` to the same: `x + attention(norm(x))`, then
+/// `x + mlp(norm(x))` with GELU between two linear layers. The weights are `{name}.ln_1`, `.self_attention`, `.ln_2`,
+/// `.mlp.0`, `.mlp.3`, as torchvision's `EncoderBlock` names them; its epsilon is 1e-6.
 pub fn encoder_block(
     graph: &mut Graph,
     x: Value,
@@ -106,7 +106,7 @@ pub fn encoder_block(
 }
 
 impl Layers<'_> {
-    /// Elements of a token.
+    /// Returns the elements of a token.
     fn features(&self, x: Value) -> Result<usize> {
         Ok(self.shape(x)?.last().copied().unwrap_or(1))
     }
@@ -118,7 +118,7 @@ impl Layers<'_> {
         self.named(name, |graph| graph.layer_norm(x, norm))
     }
 
-    /// `torch.nn.MultiheadAttention` of x with itself: one linear layer makes queries, keys and values.
+    /// Adds `torch.nn.MultiheadAttention` of x with itself: one linear layer makes queries, keys and values.
     fn self_attention(&mut self, x: Value, name: &str, heads: usize) -> Result<Value> {
         let features = self.features(x)?;
         let weight = self.weights.get(&format!("{name}.in_proj_weight"), [3 * features, features])?;
@@ -128,13 +128,13 @@ impl Layers<'_> {
         self.linear(y, &format!("{name}.out_proj"), features)
     }
 
-    /// The class token in front, `[N, tokens, hidden]` to one token more, and the position embedding.
+    /// Prepends the class token, `[N, tokens, hidden]` to `[N, tokens + 1, hidden]`, and adds the position embedding.
     fn with_class_token(&mut self, x: Value) -> Result<Value> {
         let shape = self.shape(x)?;
         let (tokens, features) = (shape[1] + 1, shape[2]);
         let class = self.weights.get("class_token", [1, 1, features])?;
         let position = self.weights.get("encoder.pos_embedding", [1, tokens, features])?;
-        // A position of zeros in front, to which its embedding adds the class token.
+        // Prepend a position of zeros, whose embedding includes the class token.
         let learned = [position.clone(), class.clone()];
         let embedding = Constant::lazy("encoder.pos_embedding", [1, tokens, features], move || {
             let mut values = position.values();

@@ -9,8 +9,8 @@ use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
-/// An activation function. As an operation it stands alone; most operations take one in as their last act. NaN stays NaN, and infinities
-/// give what PyTorch gives.
+/// An activation function: an operation of its own, or the last step of most others, which can fuse it. NaN stays NaN,
+/// and infinities give the same results as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Activation {
@@ -47,12 +47,12 @@ pub enum Activation {
     Softplus(f32),
     /// `x / (1 + |x|)`
     Softsign,
-    /// `min(max(x, lo), hi)`: `torch.clamp`, `Hardtanh`. `lo` may be -∞ and `hi` ∞; where `lo` is above `hi`, all is `hi`
+    /// `min(max(x, lo), hi)`: `torch.clamp`, `Hardtanh`. `lo` may be -∞ and `hi` ∞; if `lo` is above `hi`, all is `hi`
     Clamp(f32, f32),
 }
 
 params! {
-    /// What `activate` of `shaders/lib/activation.wgsl` takes beside `x`: part of the `Params` of kernels that end with it.
+    /// The arguments of `activate` (`shaders/lib/activation.wgsl`) beside `x`: part of its callers' `Params`.
     pub(crate) struct ActivationParams {
         lo: f32,
         hi: f32,
@@ -76,8 +76,8 @@ impl ActivationParams {
     }
 }
 
-/// The `code` of `shaders/lib/activation.wgsl`. What is a clamp shares one code, so that it shares pipelines; none is a clamp to the
-/// infinities.
+/// Returns the `code` of `shaders/lib/activation.wgsl`. All clamps have one code, so that they share pipelines; no
+/// activation is a clamp to the infinities.
 pub(crate) fn code(activation: Option<Activation>) -> u32 {
     match activation {
         None | Some(Activation::Relu | Activation::Relu6 | Activation::Clamp(..)) => 0,
@@ -107,25 +107,25 @@ params! {
 }
 
 impl Activation {
-    /// What it keeps numbers between, if that is all it does.
+    /// Returns the bounds of an activation that is a clamp, `None` for others.
     pub(crate) fn range(self) -> Option<[f32; 2]> {
         match self {
             Activation::Relu => Some([0.0, f32::INFINITY]),
             Activation::Relu6 => Some([0.0, 6.0]),
-            // WGSL's clamp wants them in order.
+            // WGSL's clamp requires ordered bounds.
             Activation::Clamp(lo, hi) => Some([lo.min(hi), hi]),
             _ => None,
         }
     }
 
-    /// The operations of its formula: [`Cost::other`] of one element.
+    /// Returns the operations of the formula: [`Cost::other`] of one element.
     pub(crate) fn operations(self) -> u64 {
         match self {
             Activation::Relu | Activation::Tanh => 1,
             Activation::Relu6 | Activation::LeakyRelu(_) | Activation::Clamp(..) => 2,
             Activation::Softsign => 3,
             Activation::Sigmoid | Activation::Elu(_) | Activation::Hardsigmoid => 4,
-            // `x / 2 * (1 + erf(x / sqrt(2)))` is one of them.
+            // GELU is `x / 2 * (1 + erf(x / sqrt(2)))`.
             Activation::Silu
             | Activation::Hardswish
             | Activation::Gelu
@@ -191,7 +191,7 @@ impl Op for Activation {
         Ok(texel_kernels(caps, shape, &shader, params))
     }
 
-    /// Each operation and function of its formula once an element.
+    /// Counts each operation and each function of the formula once per element.
     fn cost(&self, io: &Io) -> Cost {
         Cost::in_place(io.written().saturating_mul(self.operations()))
     }

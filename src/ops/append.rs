@@ -1,4 +1,4 @@
-//! Appending to a cache: how the keys and values of new tokens join those of the tokens before.
+//! Appending to a cache: the keys and values of new tokens follow those of earlier tokens.
 
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, expect_dtypes};
@@ -9,13 +9,13 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Shape};
 
-/// Writes rows into a cache: `cache[n, position[n] + i] = rows[n, i]`.
+/// The writing of rows into a cache: `cache[n, position[n] + i] = rows[n, i]`.
 ///
-/// Inputs: the cache `[N, capacity, width]`, a [`State`] as a rule, which is then changed in place; rows `[N, L, width]`; the position, `i32`s `[1]` or `[N]`: how many
-/// rows the cache holds already. The output is the cache with the rows in it.
+/// Inputs: the cache `[N, capacity, width]`, as a rule a [`State`], which is updated in place; rows `[N, L, width]`;
+/// the position, `i32`s `[1]` or `[N]`: the rows already in the cache. The output is the updated cache.
 ///
-/// A session refuses a position from which the rows would reach beyond the capacity. Where the position comes from a buffer
-/// of the host, which nobody checks, such rows are dropped.
+/// A session refuses a position that would put rows beyond the capacity. A position in a buffer of the host isn't
+/// checked: rows beyond the capacity are dropped.
 #[derive(Clone, Copy, Debug)]
 pub struct Append;
 
@@ -73,14 +73,14 @@ impl Op for Append {
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }
 
-    /// Only the new rows are read and written.
+    /// Counts the new rows and the position: the rest of the cache is neither read nor written.
     fn cost(&self, io: &Io) -> Cost {
         let [rows, position] = [1, 2].map(|input| io.inputs[input].elements() as u64);
         Cost { activations: false, ..Cost::copy(rows, position) }
     }
 }
 
-/// Checks a position: one for all sequences or one for each.
+/// Checks the positions: one for all sequences, or one per sequence.
 pub(crate) fn expect_positions(position: &Shape, n: usize) -> Result<(), ErrorKind> {
     if position[..] == [1] || position[..] == [n] {
         return Ok(());
@@ -90,7 +90,7 @@ pub(crate) fn expect_positions(position: &Shape, n: usize) -> Result<(), ErrorKi
 }
 
 impl Graph {
-    /// Appends rows to a cache with [`Append`]. Whoever reads the result sees all the rows so far.
+    /// Appends rows to a cache with [`Append`]. The result holds all rows so far.
     pub fn append(&mut self, cache: State, rows: Value, position: Value) -> Result<Value> {
         self.update(cache, Append, &[rows, position])
     }

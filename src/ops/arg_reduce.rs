@@ -1,4 +1,4 @@
-//! The place of the largest or the smallest element.
+//! The index of the largest or the smallest element.
 
 use super::reduce::{Split, reduced_shape};
 use crate::error::{ErrorKind, Result};
@@ -9,8 +9,8 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// `torch.argmax` and `torch.argmin`: where along an axis the largest or the smallest element is, as an `i32`; or where among
-/// all elements, row-major. Of equal ones it is the first. As in PyTorch, a NaN is taken for both. Elements are `f32`s or `i32`s.
+/// `torch.argmax` and `torch.argmin`: the index, an `i32`, of the largest or smallest element along an axis or
+/// (row-major) among all. The first of equals wins; as in PyTorch, NaN counts as both. Elements are `f32`s or `i32`s.
 ///
 /// ```
 /// use shadernet::ops::ArgReduce;
@@ -33,17 +33,17 @@ params! {
 }
 
 impl ArgReduce {
-    /// Where the largest is, along an axis or among all.
+    /// Finds the largest element, along an axis or among all elements.
     pub fn argmax(axis: impl Into<Option<usize>>) -> ArgReduce {
         ArgReduce { smallest: false, axis: axis.into(), keepdim: false }
     }
 
-    /// Where the smallest is, along an axis or among all.
+    /// Finds the smallest element, along an axis or among all elements.
     pub fn argmin(axis: impl Into<Option<usize>>) -> ArgReduce {
         ArgReduce { smallest: true, ..ArgReduce::argmax(axis) }
     }
 
-    /// Whether the axis, or all of them, stay with a size of 1.
+    /// Sets whether the reduced axes are kept with a size of 1.
     #[must_use]
     pub fn keepdim(self, keepdim: bool) -> ArgReduce {
         ArgReduce { keepdim, ..self }
@@ -82,7 +82,7 @@ impl Op for ArgReduce {
         Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
     }
 
-    /// A comparison less than there are elements, for each output.
+    /// Counts `n - 1` comparisons for each output of `n` elements.
     fn cost(&self, io: &Io) -> Cost {
         Cost::held(io.read().saturating_sub(io.written()))
     }
@@ -93,12 +93,12 @@ impl Op for ArgReduce {
 }
 
 impl Graph {
-    /// Adds an [`ArgReduce`]: where along an axis, or among all elements, the largest is.
+    /// Adds an [`ArgReduce`]: the index of the largest element, along an axis or among all elements.
     pub fn argmax(&mut self, x: Value, axis: impl Into<Option<usize>>) -> Result<Value> {
         self.push(ArgReduce::argmax(axis), &[x])
     }
 
-    /// Adds an [`ArgReduce`]: where along an axis, or among all elements, the smallest is.
+    /// Adds an [`ArgReduce`]: the index of the smallest element, along an axis or among all elements.
     pub fn argmin(&mut self, x: Value, axis: impl Into<Option<usize>>) -> Result<Value> {
         self.push(ArgReduce::argmin(axis), &[x])
     }

@@ -1,4 +1,4 @@
-//! Batch norm with running statistics. A convolution before it takes it in; standing alone it is one pass.
+//! Batch norm with running statistics. A preceding convolution folds the norm into its weights; alone it is one pass.
 
 use super::activation::{Activation, ActivationParams, code};
 use super::image_storage;
@@ -11,8 +11,8 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage,
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
-/// `torch.nn.BatchNorm1d`, `BatchNorm2d` and `BatchNorm3d` in inference: `y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]`,
-/// for `[N, C]`, `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`. A convolution before it takes it in.
+/// `torch.nn.BatchNorm1d`, `2d` and `3d` in inference: `y = (x - mean[c]) / sqrt(var[c] + eps) * weight[c] + bias[c]`,
+/// for `[N, C]`, `[N, C, L]`, `[N, C, H, W]` or `[N, C, D, H, W]`. A preceding convolution folds in the norm.
 #[derive(Clone, Debug)]
 pub struct BatchNorm2d {
     weight: Constant,
@@ -35,12 +35,12 @@ params! {
 }
 
 impl BatchNorm2d {
-    /// A batch norm with scale, shift, running mean and variance, all `[C]`, and PyTorch's epsilon, 1e-5.
+    /// Creates a batch norm with scale, shift, running mean and variance, all `[C]`, and PyTorch's epsilon, 1e-5.
     pub fn new(weight: Constant, bias: Constant, running_mean: Constant, running_var: Constant) -> BatchNorm2d {
         BatchNorm2d { weight, bias, mean: running_mean, var: running_var, eps: 1e-5, activation: None }
     }
 
-    /// Another epsilon.
+    /// Sets the epsilon.
     #[must_use]
     pub fn eps(self, eps: f64) -> BatchNorm2d {
         BatchNorm2d { eps, ..self }
@@ -50,7 +50,7 @@ impl BatchNorm2d {
         self.activation
     }
 
-    /// For each channel what `x` is multiplied by, and what is added.
+    /// Returns the scale and the shift of each channel: `y = scale * x + shift`.
     pub(crate) fn scale_shift(&self) -> Vec<(f64, f64)> {
         let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.mean, &self.var].map(Constant::values);
         (0..weight.len())
@@ -61,7 +61,7 @@ impl BatchNorm2d {
             .collect()
     }
 
-    /// A row of scales and a row of shifts.
+    /// Packs a row of scales and a row of shifts.
     fn pack(&self, c4: usize) -> Prepacked {
         let norm = self.clone();
         let values = move || {
@@ -127,7 +127,7 @@ impl Op for BatchNorm2d {
         Ok(image_storage(caps).iter().map(|&storage| kernel(Layout::channels(storage))).collect())
     }
 
-    /// Scale and shift, into which the statistics are folded at load, and the activation.
+    /// Counts scale, shift and activation. The statistics are folded into scale and shift at load.
     fn cost(&self, io: &Io) -> Cost {
         let each = 2 + self.activation.map_or(0, Activation::operations);
         let parameters = 2 * self.weight.shape().elements() as u64;

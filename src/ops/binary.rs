@@ -12,7 +12,7 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Shader, Stor
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// Which operation.
+/// The kind of an elementwise operation on two tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BinaryKind {
     /// `a + b`
@@ -21,33 +21,33 @@ pub enum BinaryKind {
     Sub,
     /// `a * b`
     Mul,
-    /// `a / b`; of integers, toward zero (`torch.div` with `rounding_mode="trunc"`), and `a` where `b` is 0
+    /// `a / b`. Integers round toward zero (`torch.div` with `rounding_mode="trunc"`), and give `a` where `b` is 0
     Div,
-    /// The greater one
+    /// The greater operand
     Max,
-    /// The lesser one
+    /// The lesser operand
     Min,
-    /// `a` to the power of `b`; of a negative `a`, where `b` is whole. Of integers, where `b` is negative, the reciprocal
-    /// toward zero, and 0 where `a` is 0
+    /// `a` to the power of `b`. A negative `a` requires a whole `b`. For integers, a negative `b` gives the reciprocal,
+    /// rounded toward zero, and 0 where `a` is 0
     Pow,
-    /// What is left of `a` after whole `b`s, with the sign of `b`: `torch.remainder`. It is exact, but for the rounding where
-    /// `a` and `b` differ in sign. Of integers it is `a` where `b` is 0; of `f32`s then no number
+    /// The remainder of `a / b`, with the sign of `b`: `torch.remainder`. It is exact, but for a rounding where `a` and
+    /// `b` differ in sign. Where `b` is 0, integers give `a` and `f32`s NaN
     Mod,
-    /// The same with the sign of `a`, always exact: `torch.fmod`
+    /// The remainder with the sign of `a`, always exact: `torch.fmod`. Where `b` is 0, as [`BinaryKind::Mod`]
     Fmod,
-    /// The bits that are set in both, of `i32`s
+    /// The bits that are set in both operands, which are `i32`s
     BitAnd,
-    /// The bits that are set in one of them or in both, of `i32`s
+    /// The bits that are set in at least one operand; both are `i32`s
     BitOr,
-    /// The bits that are set in one of them, of `i32`s
+    /// The bits that are set in exactly one operand; both are `i32`s
     BitXor,
-    /// The bits of `a` as many places higher as `b` says, of `i32`s; 0 where `b` isn't in `0..32`
+    /// The bits of `a`, `b` places higher, for `i32`s; 0 where `b` isn't in `0..32`
     ShiftLeft,
-    /// The bits of `a` as many places lower as `b` says, zeros from above, of `i32`s; 0 where `b` isn't in `0..32`
+    /// The bits of `a`, `b` places lower, with zeros from above, for `i32`s; 0 where `b` isn't in `0..32`
     ShiftRight,
 }
 
-/// What `integer.wgsl` computes, by its numbers there; of one operand, from [`Integers::Not`] on.
+/// The operations of `integer.wgsl`, numbered as there. From [`Integers::Not`] on they have one operand.
 #[derive(Clone, Copy)]
 pub(crate) enum Integers {
     Add,
@@ -64,7 +64,7 @@ pub(crate) enum Integers {
     ShiftLeft,
     ShiftRight,
     Pow,
-    /// Of a truth value.
+    /// The negation of a truth value.
     Not,
     BitNot,
     Abs,
@@ -72,8 +72,8 @@ pub(crate) enum Integers {
     Sign,
 }
 
-/// `y = a ∘ b`, element by element, broadcast as in NumPy: aligned at the last dimension, sizes of 1 repeated. Both are `f32`s
-/// or both `i32`s, which wrap around.
+/// `y = a ∘ b`, element by element, broadcast as in NumPy: aligned at the last dimension, sizes of 1 repeated. Both
+/// operands are `f32`s, or both are `i32`s, which wrap around.
 #[derive(Clone, Debug)]
 pub struct Binary {
     kind: BinaryKind,
@@ -92,8 +92,8 @@ params! {
     }
 }
 
-/// How an operand is read: rows from image to image and from row to row, texels from pixel to pixel, each 0 where it is repeated; and the
-/// texels in a row.
+/// Returns the strides of an operand, each 0 along a broadcast axis: rows from image to image and from row to row,
+/// texels from pixel to pixel. The last number is the texels in a row.
 fn strides(shape: &Shape, layout: Layout) -> [usize; 4] {
     let image = Image::of(shape);
     let unless_one = |size: usize, stride: usize| if size == 1 { 0 } else { stride };
@@ -101,7 +101,7 @@ fn strides(shape: &Shape, layout: Layout) -> [usize; 4] {
 }
 
 params! {
-    /// How an element is computed from two.
+    /// The sizes and strides by which a shader computes each element from two.
     pub(crate) struct Elements {
         sizes: [usize; 8],
         a: [usize; 8],
@@ -118,12 +118,12 @@ params! {
 }
 
 impl Binary {
-    /// An operation of that kind.
+    /// Creates an operation of this kind.
     pub fn new(kind: BinaryKind) -> Binary {
         Binary { kind, activation: None }
     }
 
-    /// What it is of integers.
+    /// Returns the same operation on integers.
     fn of_integers(&self) -> Integers {
         match self.kind {
             BinaryKind::Add => Integers::Add,
@@ -143,7 +143,7 @@ impl Binary {
         }
     }
 
-    /// Whether it is an operation on numbers, not on bits.
+    /// Returns true if the operation is on numbers, not on bits.
     fn of_floats(&self) -> bool {
         self.kind as u32 <= BinaryKind::Fmod as u32
     }
@@ -156,7 +156,7 @@ impl Binary {
         self.activation
     }
 
-    /// One shape, or images that are broadcast but for their channels.
+    /// Returns the kernel for operands of one shape, or for images that broadcast along any axis but the channels.
     fn by_texel(&self, io: &Io, layout: Layout) -> Kernel {
         let (a, b, y) = (&io.inputs[0], &io.inputs[1], &io.outputs[0]);
         let (rows, width) = layout.texels(y);
@@ -187,7 +187,7 @@ fn bindings() -> Vec<Binding> {
     vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)]
 }
 
-/// The shape of two operands' result.
+/// Returns the shape of two operands' result.
 pub(crate) fn broadcast_shape(a: &Shape, b: &Shape) -> Result<Shape, ErrorKind> {
     let shape = a
         .broadcast(b)
@@ -196,8 +196,8 @@ pub(crate) fn broadcast_shape(a: &Shape, b: &Shape) -> Result<Shape, ErrorKind> 
     Ok(shape)
 }
 
-/// A kernel for any two shapes that broadcast, by a shader that computes an element from two. An operation of a single input gets that
-/// twice.
+/// Returns a kernel for any two shapes that broadcast. The shader computes an element from two; an operation with a
+/// single input gets it twice.
 pub(crate) fn by_element<P: params::Params>(
     io: &Io,
     shader: Shader,
@@ -212,12 +212,12 @@ pub(crate) fn by_element<P: params::Params>(
     Ok(Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch))
 }
 
-/// The kernel for integers, and for truth values, which are 0 and 1.
+/// Returns the kernel for integers, and for truth values, which are 0 and 1.
 pub(crate) fn integers(io: &Io, kind: Integers) -> Result<Kernel, ErrorKind> {
     by_element(io, shader!("integer", "index").set("KIND", kind as u32), |elements| elements)
 }
 
-/// Sizes or strides as a shader takes them: eight, the missing outer ones filled in.
+/// Returns sizes or strides as a shader takes them: eight, with the missing outer ones filled in.
 pub(crate) fn eight<T: Copy>(values: &[T], fill: T) -> Result<[T; 8], ErrorKind> {
     let mut all = [fill; 8];
     let from = 8usize.checked_sub(values.len()).ok_or_else(|| {
@@ -337,17 +337,17 @@ impl Graph {
     pub fn pow(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Pow), &[a, b])
     }
-    /// Adds [`BinaryKind::Mod`]: what is left of `a` after whole `b`s, with the sign of `b`.
+    /// Adds [`BinaryKind::Mod`]: the remainder of `a / b`, with the sign of `b`.
     pub fn remainder(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Mod), &[a, b])
     }
 
-    /// Adds [`BinaryKind::Fmod`]: what is left of `a` after whole `b`s, with the sign of `a`.
+    /// Adds [`BinaryKind::Fmod`]: the remainder of `a / b`, with the sign of `a`.
     pub fn fmod(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Fmod), &[a, b])
     }
 
-    /// Adds a [`Binary`] of any kind, which [`BinaryKind::BitAnd`] and its like have no other method for.
+    /// Adds a [`Binary`] of any kind. Kinds such as [`BinaryKind::BitAnd`] have no method of their own.
     pub fn binary(&mut self, a: Value, kind: BinaryKind, b: Value) -> Result<Value> {
         self.push(Binary::new(kind), &[a, b])
     }

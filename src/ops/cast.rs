@@ -10,10 +10,10 @@ use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// `torch.Tensor.to`: the elements as another type. `f32`s become integers toward zero, integers the nearest `f32`, false and true
-/// 0 and 1; all but 0 is true, NaN too.
+/// `torch.Tensor.to`: the elements as another type. `f32`s are rounded toward zero, integers become the nearest `f32`,
+/// false and true become 0 and 1. Any number but 0 becomes true, NaN too.
 ///
-/// PyTorch leaves open what becomes of an `f32` that no `i32` is near: here the nearest `i32`, and of NaN 0.
+/// PyTorch doesn't define the result for an `f32` beyond the range of `i32`: here, the nearest `i32`; for NaN, 0.
 #[derive(Clone, Copy, Debug)]
 pub struct Cast {
     dtype: DType,
@@ -26,12 +26,12 @@ params! {
 }
 
 impl Cast {
-    /// A conversion to this type.
+    /// Creates a conversion to this type.
     pub fn new(dtype: DType) -> Cast {
         Cast { dtype }
     }
 
-    /// Whether the device holds the same: truth values are 0 and 1 already.
+    /// Returns true if both types have the same bits on the device: truth values are stored as 0 and 1.
     fn is_view(&self, from: DType) -> bool {
         from == self.dtype || (from, self.dtype) == (DType::Bool, DType::I32)
     }
@@ -65,7 +65,7 @@ impl Op for Cast {
         Ok(vec![by_four(io, shader!("cast", "index").set("KIND", kind), &params)])
     }
 
-    /// A conversion is one operation; what the device holds as it is, is a view.
+    /// Counts one operation per element, or none for a view.
     fn cost(&self, io: &Io) -> Cost {
         if self.is_view(io.dtypes[0]) {
             return Cost { activations: true, ..Cost::view() };
@@ -85,7 +85,7 @@ pub struct Bitcast {
 }
 
 impl Bitcast {
-    /// The bits as this type.
+    /// Creates a view of the bits as this type.
     pub fn new(dtype: DType) -> Bitcast {
         Bitcast { dtype }
     }

@@ -1,4 +1,4 @@
-//! What kinds of number the elements of a tensor are.
+//! Tests for NaN and infinity.
 
 use super::by_four;
 use crate::error::{ErrorKind, Result};
@@ -9,17 +9,17 @@ use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// Whether each `f32` is of a kind: truth values. It is told by the bits, whatever a device makes of such numbers.
+/// A test of each `f32`, which gives truth values. It reads the bits, whatever a device makes of NaN and infinities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Classify {
     /// `torch.isnan`: not a number
     IsNan,
-    /// ONNX's `IsInf`; `torch.isinf` where both are true
+    /// ONNX's `IsInf`; `torch.isinf` if both fields are true
     IsInf {
-        /// Whether infinity counts
+        /// True if infinity counts
         positive: bool,
-        /// Whether minus infinity counts
+        /// True if minus infinity counts
         negative: bool,
     },
 }

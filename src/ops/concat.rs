@@ -7,14 +7,14 @@ use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 
-/// `torch.cat`: tensors that agree in all sizes but that of `axis`, one after the other along it.
+/// `torch.cat`: tensors one after the other along `axis`. All their other sizes agree.
 #[derive(Clone, Debug)]
 pub struct Concat {
     axis: usize,
 }
 
 impl Concat {
-    /// Concatenation along `axis`.
+    /// Creates a concatenation along `axis`.
     pub fn new(axis: usize) -> Concat {
         Concat { axis }
     }

@@ -1,5 +1,5 @@
-//! What convolutions in one, two and three dimensions share, and the whole of the first two: a line of pixels is an image one
-//! pixel high, so that one lowering serves both.
+//! The common part of 1-D, 2-D and 3-D convolution, and all of 1-D and 2-D convolution: a line of pixels is an image
+//! one pixel high, so that one lowering serves both.
 
 use super::depthwise::Depthwise;
 use super::epilogue::Epilogue;
@@ -16,7 +16,7 @@ use crate::kernel::{Caps, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::shape::expect_rank;
 use std::ops::Range;
 
-/// Learned numbers, and the end that was taken in: what every convolution has.
+/// The weights, the bias, the groups and the fused epilogue of a convolution.
 #[derive(Clone, Debug)]
 pub(crate) struct Filters {
     pub(crate) weight: Constant,
@@ -30,15 +30,15 @@ impl Filters {
         Filters { weight, bias, groups: 1, epilogue: Epilogue::default() }
     }
 
-    /// Checks inputs and weights over so many spatial dimensions, `axes` their letters. `weight` is `[out, in / groups, ..]`,
-    /// or `[in, out / groups, ..]` if `transposed`; returned is the number of output channels.
+    /// Checks inputs and weights, and returns the number of output channels. `axes` are the letters of the spatial
+    /// dimensions. `weight` is `[out, in / groups, ..]`, or `[in, out / groups, ..]` if `transposed`.
     pub(crate) fn expect(&self, inputs: &[Shape], axes: &str, transposed: bool) -> Result<usize, ErrorKind> {
         self.epilogue.expect_inputs(inputs)?;
         let rank = axes.split(", ").count() + 2;
         expect_rank("input", &inputs[0], rank)?;
         expect_rank("weight", self.weight.shape(), rank)?;
         let [first, second] = [self.weight.shape()[0], self.weight.shape()[1]];
-        // `second` is of one group, `first` of all.
+        // `second` counts the channels of one group, `first` those of all groups.
         let all = second.saturating_mul(self.groups);
         let (channels, out) = if transposed { (first, all) } else { (all, first) };
         if self.groups == 0 || inputs[0][1] != channels {
@@ -56,14 +56,14 @@ impl Filters {
         Ok(out)
     }
 
-    /// The output's shape, if it can be counted and the residual has it.
+    /// Returns the output's shape, if its elements can be counted and the residual has the same shape.
     pub(crate) fn output(&self, inputs: &[Shape], out: usize, sizes: &[usize]) -> Result<Vec<Shape>, ErrorKind> {
         let shape = Shape::from([&[inputs[0][0], out], sizes].concat());
         expect_countable(&shape)?;
         self.epilogue.output(inputs, shape)
     }
 
-    /// Each weight meets each of `positions` pixels of one channel once; of the input, so many elements are `touched`.
+    /// Returns the cost: each weight meets `positions` pixels of one channel; `touched` elements of the input are read.
     pub(crate) fn cost(&self, io: &Io, positions: usize, touched: usize) -> Cost {
         let weights = self.weight.shape().elements() as u64;
         let parameters = weights + self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
@@ -79,12 +79,12 @@ impl Filters {
         }
     }
 
-    /// The output channels of a group, where weights are `[out, in / groups, ..]`.
+    /// Returns the number of output channels of a group, for weights `[out, in / groups, ..]`.
     pub(crate) fn group_out(&self) -> usize {
         self.weight.shape()[0] / self.groups
     }
 
-    /// Blocks of `4 out4` output channels of one group each: of a block the filters, [tap][channel][out4] texels, and the bias.
+    /// Packs blocks of `4 out4` output channels of one group: filters, `[tap][channel][out4]` texels, then the bias.
     pub(crate) fn pack(&self, out4: usize, blocks: Range<usize>) -> Prepacked {
         let (weight, bias, group_out) = (self.weight.clone(), self.bias.clone(), self.group_out());
         let taps: usize = weight.shape()[2..].iter().product();
@@ -117,7 +117,7 @@ impl Filters {
         std::iter::once(&self.weight).chain(&self.bias).collect()
     }
 
-    /// These with the operation after them, if that can be taken in.
+    /// Returns these filters with the next operation fused, if they can fuse it.
     pub(crate) fn with(&self, next: &dyn Op, transposed: bool) -> Option<Filters> {
         if let Some(epilogue) = self.epilogue.with(next) {
             return Some(Filters { epilogue, ..self.clone() });
@@ -127,12 +127,12 @@ impl Filters {
         Some(self.normalised(norm, transposed))
     }
 
-    /// With batch norm folded in: `w' = w * scale`, `b' = b * scale + shift`, computed in f64.
+    /// Returns these filters with batch norm folded in: `w' = w * scale`, `b' = b * scale + shift`, computed in f64.
     fn normalised(&self, norm: &BatchNorm2d, transposed: bool) -> Filters {
         let [first, second] = [self.weight.shape()[0], self.weight.shape()[1]];
         let taps: usize = self.weight.shape()[2..].iter().product();
         let (of_group, outputs) = (first / self.groups, if transposed { second * self.groups } else { first });
-        // The output channel of each filter, which has `each` values.
+        // `channel` is the output channel of a filter, which has `each` values.
         let each = if transposed { taps } else { second * taps };
         let channel = move |i: usize| if transposed { i / second / of_group * second + i % second } else { i };
         let (weight, bias) = (self.weight.clone(), self.bias.clone());
@@ -182,7 +182,7 @@ impl Conv {
         }
     }
 
-    /// Whether an operation of its own has to pad before it.
+    /// Returns true if the padding needs an operation of its own.
     pub(crate) fn pads_apart(&self) -> bool {
         self.padding_mode != PaddingMode::Zeros && self.padding != [0; 4]
     }
@@ -192,7 +192,7 @@ impl Conv {
         Window { size: kernel_size(&self.filters.weight), stride: self.stride, dilation: self.dilation, before }
     }
 
-    /// The shape rule; `axes` are the letters of the spatial dimensions.
+    /// Returns the output's shape. `axes` are the letters of the spatial dimensions.
     pub(crate) fn output_shapes(&self, inputs: &[Shape], axes: &str) -> Result<Vec<Shape>, ErrorKind> {
         let out = self.filters.expect(inputs, axes, false)?;
         if self.pads_apart() {
@@ -215,27 +215,27 @@ impl Conv {
             .collect())
     }
 
-    /// The kernels that compute this convolution and the next one, if there are some that pay.
+    /// Returns kernels that compute this convolution and the next one together, if such kernels pay.
     pub(crate) fn joined(&self, io: &Io, next: &Conv, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         let window = next.window();
         let pointwise = window.size == [1; 2] && window.stride == [1; 2] && window.before == [0; 2];
         let depthwise = self.depthwise(io).filter(|_| pointwise && next.filters.groups == 1)?;
-        // A padded image is larger than the one that the first convolution gives.
+        // Padding at the bottom or the right would make the output larger than the input.
         let same = next_io.inputs[0][2..] == next_io.outputs[0][2..];
         same.then(|| Separable { depthwise, pointwise: next.gemm(next_io) }.kernels(caps)).flatten()
     }
 
-    /// The kernels that compute this convolution and the next one, which adds what it gives, if there are some that pay.
+    /// Returns kernels that compute the next convolution with this one as its residual, if such kernels pay.
     pub(crate) fn added(&self, io: &Io, next: &Conv, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         next.gemm(next_io).with_product(&self.gemm(io), caps)
     }
 
-    /// The kernels that compute this convolution and the largest numbers in the windows of its output, if there are some.
+    /// Returns the kernels that compute this convolution and the max pooling of its output, if there are any.
     pub(crate) fn pooled(&self, io: &Io, pool: Window, pooled: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         self.gemm(io).pooled(pool, Image::of(&pooled.outputs[0]), caps)
     }
 
-    /// It as what the depthwise kernel computes, if it is that.
+    /// Returns this convolution as a depthwise one, if the depthwise kernel can compute it.
     fn depthwise(&self, io: &Io) -> Option<Depthwise<'_>> {
         let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window());
         let Filters { weight, bias, groups, epilogue } = &self.filters;
@@ -280,7 +280,7 @@ impl Conv {
     }
 }
 
-/// The size of the kernel that weights of three or four dimensions hold, `[vertical, horizontal]`.
+/// Returns the kernel size, `[vertical, horizontal]`, of weights with three or four dimensions.
 pub(crate) fn kernel_size(weight: &Constant) -> [usize; 2] {
     match weight.shape()[2..] {
         [h, w] => [h, w],

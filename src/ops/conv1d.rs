@@ -1,4 +1,4 @@
-//! 1-D convolution: the 2-D one over images one pixel high, so that it runs by the same kernels and takes in the same.
+//! 1-D convolution: a 2-D convolution over images one pixel high, with the same kernels and the same fusions.
 
 use super::PaddingMode;
 use super::conv::Conv;
@@ -22,46 +22,46 @@ pub struct Conv1d {
 }
 
 impl Conv1d {
-    /// A convolution with weights `[out, in / groups, kernel size]`, stride 1, no padding.
+    /// Creates a convolution with weights `[out, in / groups, kernel size]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> Conv1d {
         Conv1d { conv: Conv::new(weight, bias) }
     }
 
-    /// The stride.
+    /// Sets the stride.
     #[must_use]
     pub fn stride(mut self, stride: usize) -> Conv1d {
         self.conv.stride = [1, stride];
         self
     }
 
-    /// The padding on both sides.
+    /// Sets the padding on both sides.
     #[must_use]
     pub fn padding(self, padding: usize) -> Conv1d {
         self.paddings([padding; 2])
     }
 
-    /// The padding, `[left, right]`; `[dilation (k - 1), 0]` makes it causal.
+    /// Sets the padding, `[left, right]`; `[dilation (k - 1), 0]` makes the convolution causal.
     #[must_use]
     pub fn paddings(mut self, [left, right]: [usize; 2]) -> Conv1d {
         self.conv.padding = [0, 0, left, right];
         self
     }
 
-    /// What the padding is made of.
+    /// Sets the padding mode.
     #[must_use]
     pub fn padding_mode(mut self, padding_mode: PaddingMode) -> Conv1d {
         self.conv.padding_mode = padding_mode;
         self
     }
 
-    /// The distance between taps.
+    /// Sets the dilation, the distance between taps.
     #[must_use]
     pub fn dilation(mut self, dilation: usize) -> Conv1d {
         self.conv.dilation = [1, dilation];
         self
     }
 
-    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
     #[must_use]
     pub fn groups(mut self, groups: usize) -> Conv1d {
         self.conv.filters.groups = groups;
@@ -100,7 +100,7 @@ impl Op for Conv1d {
 }
 
 impl Graph {
-    /// Adds a [`Conv1d`]; padding that isn't zeros becomes a [`Pad2d`](super::Pad2d) of its own.
+    /// Adds a [`Conv1d`]. Any padding but zeros becomes a [`Pad1d`](super::Pad1d) before it.
     pub fn conv1d(&mut self, x: Value, conv: Conv1d) -> Result<Value> {
         if !conv.conv.pads_apart() {
             return self.push(conv, &[x]);

@@ -1,4 +1,4 @@
-//! 2-D convolution, with all that it takes in: batch norm, bias, residual addition, activation.
+//! 2-D convolution, with fused batch norm, bias, residual addition and activation.
 
 use super::Pool2d;
 use super::conv::Conv;
@@ -9,7 +9,7 @@ use crate::graph::op::{Cost, Io, Next, Op, Reach};
 use crate::kernel::{Caps, Kernel};
 use crate::{Graph, Shape, Value};
 
-/// What stands where a window reaches over the edge of an image.
+/// The values beyond the edge of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PaddingMode {
     /// 0
@@ -37,58 +37,58 @@ pub struct Conv2d {
 }
 
 impl Conv2d {
-    /// A convolution with weights `[out, in / groups, kernel height, kernel width]`, stride 1, no padding.
+    /// Creates a convolution with weights `[out, in / groups, kernel height, kernel width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> Conv2d {
         Conv2d { conv: Conv::new(weight, bias) }
     }
 
-    /// The stride, vertical and horizontal.
+    /// Sets the stride, vertical and horizontal.
     #[must_use]
     pub fn stride(self, stride: usize) -> Conv2d {
         self.strides([stride; 2])
     }
 
-    /// The stride, `[vertical, horizontal]`.
+    /// Sets the stride, `[vertical, horizontal]`.
     #[must_use]
     pub fn strides(mut self, stride: [usize; 2]) -> Conv2d {
         self.conv.stride = stride;
         self
     }
 
-    /// The padding on all four sides.
+    /// Sets the padding on all four sides.
     #[must_use]
     pub fn padding(self, padding: usize) -> Conv2d {
         self.paddings([padding; 4])
     }
 
-    /// The padding, `[top, bottom, left, right]`.
+    /// Sets the padding, `[top, bottom, left, right]`.
     #[must_use]
     pub fn paddings(mut self, padding: [usize; 4]) -> Conv2d {
         self.conv.padding = padding;
         self
     }
 
-    /// What the padding is made of.
+    /// Sets the padding mode.
     #[must_use]
     pub fn padding_mode(mut self, padding_mode: PaddingMode) -> Conv2d {
         self.conv.padding_mode = padding_mode;
         self
     }
 
-    /// The distance between taps, vertical and horizontal.
+    /// Sets the dilation, the distance between taps, vertical and horizontal.
     #[must_use]
     pub fn dilation(self, dilation: usize) -> Conv2d {
         self.dilations([dilation; 2])
     }
 
-    /// The distance between taps, `[vertical, horizontal]`.
+    /// Sets the dilation, the distance between taps, `[vertical, horizontal]`.
     #[must_use]
     pub fn dilations(mut self, dilation: [usize; 2]) -> Conv2d {
         self.conv.dilation = dilation;
         self
     }
 
-    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
     #[must_use]
     pub fn groups(mut self, groups: usize) -> Conv2d {
         self.conv.filters.groups = groups;
@@ -142,7 +142,7 @@ impl Op for Conv2d {
 }
 
 impl Graph {
-    /// Adds a [`Conv2d`]; padding that isn't zeros becomes a [`Pad2d`](super::Pad2d) of its own.
+    /// Adds a [`Conv2d`]. Any padding but zeros becomes a [`Pad2d`](super::Pad2d) before it.
     pub fn conv2d(&mut self, x: Value, conv: Conv2d) -> Result<Value> {
         if !conv.conv.pads_apart() {
             return self.push(conv, &[x]);

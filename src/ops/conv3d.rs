@@ -14,7 +14,7 @@ use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 
-/// `torch.nn.Conv3d` with zeros for padding: `[N, C, D, H, W]` to `[N, O, D', H', W']`, with
+/// `torch.nn.Conv3d` with zero padding: `[N, C, D, H, W]` to `[N, O, D', H', W']`, with
 /// `D' = floor((D + 2 padding - dilation (k - 1) - 1) / stride) + 1`.
 ///
 /// ```
@@ -26,7 +26,7 @@ use crate::{Graph, Shape, Value};
 pub struct Conv3d {
     filters: Filters,
     stride: [usize; 3],
-    /// Padding before and after each axis.
+    /// The padding before and after each axis.
     padding: [[usize; 2]; 3],
     dilation: [usize; 3],
 }
@@ -55,54 +55,54 @@ params! {
 }
 
 impl Conv3d {
-    /// A convolution with weights `[out, in / groups, kernel depth, height, width]`, stride 1, no padding.
+    /// Creates a convolution with weights `[out, in / groups, kernel depth, height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> Conv3d {
         Conv3d { filters: Filters::new(weight, bias), stride: [1; 3], padding: [[0; 2]; 3], dilation: [1; 3] }
     }
 
-    /// The stride, in all directions.
+    /// Sets the stride, in all directions.
     #[must_use]
     pub fn stride(self, stride: usize) -> Conv3d {
         self.strides([stride; 3])
     }
 
-    /// The stride, `[depth, height, width]`.
+    /// Sets the stride, `[depth, height, width]`.
     #[must_use]
     pub fn strides(self, stride: [usize; 3]) -> Conv3d {
         Conv3d { stride, ..self }
     }
 
-    /// The padding on all six sides.
+    /// Sets the padding on all six sides.
     #[must_use]
     pub fn padding(self, padding: usize) -> Conv3d {
         self.paddings([padding; 3])
     }
 
-    /// The padding on both sides of `[depth, height, width]`.
+    /// Sets the padding on both sides of `[depth, height, width]`.
     #[must_use]
     pub fn paddings(self, padding: [usize; 3]) -> Conv3d {
         self.pads(padding.map(|padding| [padding; 2]))
     }
 
-    /// The padding before and after `[depth, height, width]`, as ONNX has it.
+    /// Sets the padding before and after `[depth, height, width]`, as in ONNX.
     #[must_use]
     pub fn pads(self, padding: [[usize; 2]; 3]) -> Conv3d {
         Conv3d { padding, ..self }
     }
 
-    /// The distance between taps, in all directions.
+    /// Sets the dilation, the distance between taps, in all directions.
     #[must_use]
     pub fn dilation(self, dilation: usize) -> Conv3d {
         self.dilations([dilation; 3])
     }
 
-    /// The distance between taps, `[depth, height, width]`.
+    /// Sets the dilation, the distance between taps, `[depth, height, width]`.
     #[must_use]
     pub fn dilations(self, dilation: [usize; 3]) -> Conv3d {
         Conv3d { dilation, ..self }
     }
 
-    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
     #[must_use]
     pub fn groups(mut self, groups: usize) -> Conv3d {
         self.filters.groups = groups;
@@ -131,7 +131,7 @@ impl Op for Conv3d {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        // Fewer channels an invocation where there would be too few workgroups for a GPU.
+        // With fewer workgroups than a GPU needs, an invocation takes fewer channels.
         const ENOUGH: usize = 256;
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let out_volume: usize = y[2..].iter().product();

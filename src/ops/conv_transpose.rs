@@ -16,12 +16,12 @@ use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
 use std::ops::Range;
 
-/// A transposed convolution over images or, where `weight` has three dimensions, over lines. All as `[vertical, horizontal]`.
+/// A transposed convolution over images or, where `weight` has three dimensions, lines. All `[vertical, horizontal]`.
 #[derive(Clone, Debug)]
 pub(crate) struct ConvTranspose {
     pub(crate) filters: Filters,
     pub(crate) stride: [usize; 2],
-    /// The pixels cut off before and after each axis.
+    /// The pixels cut off at the start and at the end of each axis.
     pub(crate) padding: [[usize; 2]; 2],
     pub(crate) output_padding: [usize; 2],
     pub(crate) dilation: [usize; 2],
@@ -64,13 +64,13 @@ impl ConvTranspose {
         }
     }
 
-    /// The output's size along an axis.
+    /// Returns the output's size along an axis.
     fn length(&self, axis: usize, size: usize) -> Result<usize, ErrorKind> {
         let along = [kernel_size(&self.filters.weight)[axis], self.stride[axis], self.dilation[axis]];
         grown(size, along, self.padding[axis], self.output_padding[axis])
     }
 
-    /// The shape rule; `axes` are the letters of the spatial dimensions.
+    /// Returns the output's shape. `axes` are the letters of the spatial dimensions.
     pub(crate) fn output_shapes(&self, inputs: &[Shape], axes: &str) -> Result<Vec<Shape>, ErrorKind> {
         let out = self.filters.expect(inputs, axes, true)?;
         let Image { h, w, .. } = Image::of(&inputs[0]);
@@ -86,9 +86,9 @@ impl ConvTranspose {
         Ok(kernels)
     }
 
-    /// The kernel that keeps everything in `place`, if it can.
+    /// Returns the kernel with all tensors in `storage`, if there is one.
     fn kernel(&self, io: &Io, storage: Storage, caps: &Caps) -> Result<Option<Kernel>, ErrorKind> {
-        // The pixels of an invocation, as the shader has it.
+        // The pixels of an invocation, as in the shader.
         const PIXELS: usize = 4;
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
         let Filters { groups, epilogue, .. } = self.filters;
@@ -108,14 +108,14 @@ impl ConvTranspose {
         if texture && filters.rows().max(filters.columns(y.c4())) > caps.max_texture as usize {
             return Ok(None);
         }
-        // Pixels one stride apart share their taps: along a row, so many begin a tile.
+        // Pixels one stride apart share their taps: a row has `phases` such sets, each divided into tiles.
         let phases = self.stride[1].min(y.w);
         let tiles = phases * y.w.div_ceil(PIXELS * self.stride[1]);
         let axes = [0, 1].map(|axis| tap_step(self.stride[axis], self.dilation[axis]));
-        // Of the taps in a row only every `step`-th reaches a pixel; which one is the first, a loop finds.
+        // Only every `step`-th tap of a row reaches a pixel; a loop finds the first.
         let loops = Loops { planes: 1, rows: kernel[0], taps: kernel[1].div_ceil(axes[1]), channels: filters.span4 };
         let parts = loops.parts(axes.iter().sum::<usize>() + 16, caps);
-        // A texture can't be read where it is written.
+        // Several parts add to the output, and a texture can't be read where it is written.
         if texture && parts.len() > 1 {
             return Ok(None);
         }
@@ -159,7 +159,7 @@ impl ConvTranspose {
         Ok(Some(Kernel::several(vec![layout; epilogue.inputs()], vec![layout], dispatches)))
     }
 
-    /// Rows of texels of some output channels, four each: a row for each tap and texel of input channels, then the bias.
+    /// Packs some output channels, four per texel: a row for each tap and texel of input channels, then the bias.
     fn pack(&self, packing: Packing, outputs: Range<usize>, storage: Storage) -> Prepacked {
         let Packing { taps, group_in, group_out, span4, depthwise } = packing;
         let (weight, bias) = (self.filters.weight.clone(), self.filters.bias.clone());
@@ -174,7 +174,7 @@ impl ConvTranspose {
             let mut to = vec![0.0; texels.0 * row];
             for (lane, o) in channels.clone().enumerate() {
                 let group = o / group_out;
-                // The first channel of the texels that this output's texel reads.
+                // The first input channel of the texels that this output's texel reads.
                 let first = o / 4 * 4 / group_out * group_in / 4 * 4;
                 for c in group * group_in..(group + 1) * group_in {
                     let shift = c - first;
@@ -194,7 +194,7 @@ impl ConvTranspose {
         Prepacked::new(key, storage, texels, values)
     }
 
-    /// Each weight meets each pixel of one input channel once.
+    /// Returns the cost: each weight meets each pixel of one input channel once.
     pub(crate) fn cost(&self, io: &Io) -> Cost {
         let x = io.inputs[0].elements();
         self.filters.cost(io, x / self.filters.weight.shape()[0], x)
@@ -213,7 +213,7 @@ impl ConvTranspose {
     }
 }
 
-/// How weights are packed.
+/// The arrangement of the packed weights.
 #[derive(Clone, Copy, Debug)]
 struct Packing {
     taps: usize,
@@ -221,7 +221,7 @@ struct Packing {
     group_out: usize,
     /// The texels of input channels that four output channels read.
     span4: usize,
-    /// One weight a channel and tap, instead of one for each of the four channels of a texel.
+    /// True for one weight per channel and tap, instead of one for each of the four channels of a texel.
     depthwise: bool,
 }
 
@@ -230,13 +230,13 @@ impl Packing {
         self.taps * self.span4 + 1
     }
 
-    /// The texels in a row of so many texels of output channels.
+    /// Returns the texels in a row, for `out4` texels of output channels.
     fn columns(&self, out4: usize) -> usize {
         if self.depthwise { out4 } else { 4 * out4 }
     }
 }
 
-/// The output's size along an axis of `size` pixels, where so many are cut off before and after it.
+/// Returns the output's size along an axis of `size` pixels, with `before` and `after` pixels cut off at its ends.
 pub(crate) fn grown(
     size: usize,
     [kernel, stride, dilation]: [usize; 3],
@@ -264,7 +264,7 @@ pub(crate) fn grown(
     Err(ErrorKind::argument("padding", format_args!("less than the {grown} pixels that it cuts"), cut))
 }
 
-/// The taps that reach one pixel are so far apart.
+/// Returns the distance between the taps that reach one pixel.
 pub(crate) fn tap_step(stride: usize, dilation: usize) -> usize {
     stride / gcd(stride, dilation)
 }

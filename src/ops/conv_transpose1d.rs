@@ -21,46 +21,46 @@ pub struct ConvTranspose1d {
 }
 
 impl ConvTranspose1d {
-    /// A transposed convolution with weights `[in, out / groups, kernel size]`, stride 1, no padding.
+    /// Creates a transposed convolution with weights `[in, out / groups, kernel size]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose1d {
         ConvTranspose1d { conv: ConvTranspose::new(weight, bias) }
     }
 
-    /// The distance at which neighbouring input pixels meet the output.
+    /// Sets the stride: the distance, in the output, between neighbouring input pixels.
     #[must_use]
     pub fn stride(mut self, stride: usize) -> ConvTranspose1d {
         self.conv.stride = [1, stride];
         self
     }
 
-    /// The pixels cut off both sides.
+    /// Sets the padding: the pixels cut off at both ends.
     #[must_use]
     pub fn padding(self, padding: usize) -> ConvTranspose1d {
         self.pads([padding; 2])
     }
 
-    /// The pixels cut off at the left and the right, as ONNX has it.
+    /// Sets the pixels cut off at the left and the right, as in ONNX.
     #[must_use]
     pub fn pads(mut self, padding: [usize; 2]) -> ConvTranspose1d {
         self.conv.padding = [[0; 2], padding];
         self
     }
 
-    /// Pixels more at the right: less than the stride or the dilation.
+    /// Adds pixels at the right: fewer than the stride or the dilation.
     #[must_use]
     pub fn output_padding(mut self, output_padding: usize) -> ConvTranspose1d {
         self.conv.output_padding = [0, output_padding];
         self
     }
 
-    /// The distance between taps.
+    /// Sets the dilation, the distance between taps.
     #[must_use]
     pub fn dilation(mut self, dilation: usize) -> ConvTranspose1d {
         self.conv.dilation = [1, dilation];
         self
     }
 
-    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
     #[must_use]
     pub fn groups(mut self, groups: usize) -> ConvTranspose1d {
         self.conv.filters.groups = groups;

@@ -21,71 +21,71 @@ pub struct ConvTranspose2d {
 }
 
 impl ConvTranspose2d {
-    /// A transposed convolution with weights `[in, out / groups, kernel height, kernel width]`, stride 1, no padding.
+    /// Creates a transposed convolution with weights `[in, out / groups, kernel height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose2d {
         ConvTranspose2d { conv: ConvTranspose::new(weight, bias) }
     }
 
-    /// The distance at which neighbouring input pixels meet the output, vertical and horizontal.
+    /// Sets the stride: the distance, in the output, between neighbouring input pixels, vertical and horizontal.
     #[must_use]
     pub fn stride(self, stride: usize) -> ConvTranspose2d {
         self.strides([stride; 2])
     }
 
-    /// The stride, `[vertical, horizontal]`.
+    /// Sets the stride, `[vertical, horizontal]`.
     #[must_use]
     pub fn strides(mut self, stride: [usize; 2]) -> ConvTranspose2d {
         self.conv.stride = stride;
         self
     }
 
-    /// The pixels cut off all four sides.
+    /// Sets the padding: the pixels cut off at all four sides.
     #[must_use]
     pub fn padding(self, padding: usize) -> ConvTranspose2d {
         self.paddings([padding; 2])
     }
 
-    /// The pixels cut off both sides, `[vertical, horizontal]`.
+    /// Sets the pixels cut off at both ends of `[vertical, horizontal]`.
     #[must_use]
     pub fn paddings(mut self, padding: [usize; 2]) -> ConvTranspose2d {
         self.conv.padding = padding.map(|padding| [padding; 2]);
         self
     }
 
-    /// The pixels cut off before and after `[vertical, horizontal]`, as ONNX has it.
+    /// Sets the pixels cut off at the start and the end of `[vertical, horizontal]`, as in ONNX.
     #[must_use]
     pub fn pads(mut self, padding: [[usize; 2]; 2]) -> ConvTranspose2d {
         self.conv.padding = padding;
         self
     }
 
-    /// Pixels more at the bottom and the right: less than the stride or the dilation.
+    /// Adds pixels at the bottom and the right: fewer than the stride or the dilation.
     #[must_use]
     pub fn output_padding(self, output_padding: usize) -> ConvTranspose2d {
         self.output_paddings([output_padding; 2])
     }
 
-    /// Pixels more, `[at the bottom, at the right]`.
+    /// Adds pixels, `[at the bottom, at the right]`.
     #[must_use]
     pub fn output_paddings(mut self, output_padding: [usize; 2]) -> ConvTranspose2d {
         self.conv.output_padding = output_padding;
         self
     }
 
-    /// The distance between taps, vertical and horizontal.
+    /// Sets the dilation, the distance between taps, vertical and horizontal.
     #[must_use]
     pub fn dilation(self, dilation: usize) -> ConvTranspose2d {
         self.dilations([dilation; 2])
     }
 
-    /// The distance between taps, `[vertical, horizontal]`.
+    /// Sets the dilation, the distance between taps, `[vertical, horizontal]`.
     #[must_use]
     pub fn dilations(mut self, dilation: [usize; 2]) -> ConvTranspose2d {
         self.conv.dilation = dilation;
         self
     }
 
-    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
     #[must_use]
     pub fn groups(mut self, groups: usize) -> ConvTranspose2d {
         self.conv.filters.groups = groups;

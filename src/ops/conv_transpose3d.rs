@@ -27,7 +27,7 @@ use std::ops::Range;
 pub struct ConvTranspose3d {
     filters: Filters,
     stride: [usize; 3],
-    /// The pixels cut off before and after each axis.
+    /// The pixels cut off at the start and at the end of each axis.
     padding: [[usize; 2]; 3],
     output_padding: [usize; 3],
     dilation: [usize; 3],
@@ -56,49 +56,49 @@ params! {
 }
 
 impl ConvTranspose3d {
-    /// A transposed convolution with weights `[in, out / groups, kernel depth, height, width]`, stride 1, no padding.
+    /// Creates the convolution with weights `[in, out / groups, kernel depth, height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose3d {
         let filters = Filters::new(weight, bias);
         ConvTranspose3d { filters, stride: [1; 3], padding: [[0; 2]; 3], output_padding: [0; 3], dilation: [1; 3] }
     }
 
-    /// The distance at which neighbouring input pixels meet the output, in all directions.
+    /// Sets the stride: the distance, in the output, between neighbouring input pixels, in all directions.
     #[must_use]
     pub fn stride(self, stride: usize) -> ConvTranspose3d {
         self.strides([stride; 3])
     }
 
-    /// The stride, `[depth, height, width]`.
+    /// Sets the stride, `[depth, height, width]`.
     #[must_use]
     pub fn strides(self, stride: [usize; 3]) -> ConvTranspose3d {
         ConvTranspose3d { stride, ..self }
     }
 
-    /// The pixels cut off all six sides.
+    /// Sets the padding: the pixels cut off at all six sides.
     #[must_use]
     pub fn padding(self, padding: usize) -> ConvTranspose3d {
         self.pads([[padding; 2]; 3])
     }
 
-    /// The pixels cut off before and after `[depth, height, width]`, as ONNX has it.
+    /// Sets the pixels cut off at the start and the end of `[depth, height, width]`, as in ONNX.
     #[must_use]
     pub fn pads(self, padding: [[usize; 2]; 3]) -> ConvTranspose3d {
         ConvTranspose3d { padding, ..self }
     }
 
-    /// Pixels more at the far end of `[depth, height, width]`: less than the stride or the dilation.
+    /// Adds pixels at the end of `[depth, height, width]`: fewer than the stride or the dilation.
     #[must_use]
     pub fn output_paddings(self, output_padding: [usize; 3]) -> ConvTranspose3d {
         ConvTranspose3d { output_padding, ..self }
     }
 
-    /// The distance between taps, `[depth, height, width]`.
+    /// Sets the dilation, the distance between taps, `[depth, height, width]`.
     #[must_use]
     pub fn dilations(self, dilation: [usize; 3]) -> ConvTranspose3d {
         ConvTranspose3d { dilation, ..self }
     }
 
-    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
     #[must_use]
     pub fn groups(mut self, groups: usize) -> ConvTranspose3d {
         self.filters.groups = groups;
@@ -109,7 +109,7 @@ impl ConvTranspose3d {
         volume(self.filters.weight.shape())
     }
 
-    /// Blocks of 4 output channels of one group each: of a block the filters, [tap][channel] texels, and the bias.
+    /// Packs blocks of 4 output channels of one group: filters, `[tap][channel]` texels, then the bias.
     fn pack(&self, group_in: usize, blocks: Range<usize>) -> Prepacked {
         let (weight, bias) = (self.filters.weight.clone(), self.filters.bias.clone());
         let group_out = weight.shape()[1];
@@ -163,7 +163,7 @@ impl Op for ConvTranspose3d {
         let shader = epilogue.of(shader!("conv_transpose3d", "activation", "index", "transposed", "nan"));
         let step = [0, 1, 2].map(|axis| tap_step(self.stride[axis], self.dilation[axis]));
         let [planes, rows, taps] = self.kernel_size();
-        // Of the taps in a row only every `step`-th reaches a pixel; which one is the first, a loop finds.
+        // Only every `step`-th tap of a row reaches a pixel; a loop finds the first.
         let loops = Loops { planes, rows, taps: taps.div_ceil(step[2]), channels: group_in };
         let parts = loops.parts(step.iter().sum::<usize>() + 16, caps);
         let dispatch = |(first, blocks): (usize, usize), &(part, iterations): &(Part, usize)| {
@@ -197,7 +197,7 @@ impl Op for ConvTranspose3d {
         Ok(vec![Kernel::several(reads, vec![Layout::ROWS], dispatches.collect())])
     }
 
-    /// Each weight meets each pixel of one input channel once.
+    /// Counts each weight once for each pixel of one input channel.
     fn cost(&self, io: &Io) -> Cost {
         let x = io.inputs[0].elements();
         self.filters.cost(io, x / self.filters.weight.shape()[0], x)

@@ -1,4 +1,4 @@
-//! Conversion between layouts: what the planner puts before a kernel whose input lies otherwise.
+//! Conversion between layouts, which the planner inserts before a kernel that needs its input in another layout.
 
 use crate::Shape;
 use crate::kernel::layout::Image;
@@ -16,8 +16,8 @@ params! {
     }
 }
 
-/// A dispatch that writes input 0, which lies as `from`, to output 0 as `to`. Between two orders of `vec4`s, and between `vec4`s that are
-/// stored differently, there is none: the way goes through rows.
+/// Returns a dispatch that copies input 0, of layout `from`, to output 0, of layout `to`. There is none between two
+/// orders of `vec4`s, or between `vec4`s stored as different scalars: these conversions go through rows.
 pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatch> {
     let (shader, vec4s) = match (from.order, to.order) {
         (a, b) if a == b && from.scalar == to.scalar => (shader!("copy", "index"), to),

@@ -8,8 +8,8 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// `torch.cumsum`: `y[i] = x[0] + .. + x[i]` along one axis; with ONNX's `exclusive` and `reverse`.
-/// Of `f32`s, or of `i32`s, which wrap around.
+/// `torch.cumsum`: `y[i] = x[0] + .. + x[i]` along one axis; with ONNX's `exclusive` and `reverse`. Elements are
+/// `f32`s, or `i32`s, which wrap around.
 #[derive(Clone, Debug)]
 pub struct CumSum {
     axis: usize,
@@ -26,18 +26,18 @@ params! {
 }
 
 impl CumSum {
-    /// Sums along `axis`.
+    /// Creates a cumulative sum along `axis`.
     pub fn new(axis: usize) -> CumSum {
         CumSum { axis, exclusive: false, reverse: false }
     }
 
-    /// Whether an element's own value is left out of its sum: the first is then 0.
+    /// Sets whether a sum excludes its own element; the first sum is then 0.
     #[must_use]
     pub fn exclusive(self, exclusive: bool) -> CumSum {
         CumSum { exclusive, ..self }
     }
 
-    /// Whether sums begin at the axis' end.
+    /// Sets whether sums begin at the end of the axis.
     #[must_use]
     pub fn reverse(self, reverse: bool) -> CumSum {
         CumSum { reverse, ..self }
@@ -66,7 +66,7 @@ impl Op for CumSum {
         let (length, stride) = (x[self.axis], x.strides()[self.axis]);
         let lines = x.elements() / length;
         let params = Params { lines, length, stride };
-        // An invocation a line needs many lines, and neighbours that read side by side.
+        // One invocation per line needs many lines, and neighbours that read adjacent elements.
         let columns = lines >= length && (stride > 1 || length <= 16);
         let lanes = if length > 1024 { 256u32 } else { 64 };
         let shader = shader!("cumsum", "index")
@@ -77,14 +77,14 @@ impl Op for CumSum {
             .set("REVERSE", self.reverse);
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
         let workgroups = if columns { lines.div_ceil(lanes as usize) } else { lines };
-        // One element at a time; or four for each invocation, with the steps of a sum over the workgroup after each.
+        // An invocation takes one element at a time; or four, followed by the steps of a sum over the workgroup.
         let iterations =
             if columns { length + 1 } else { looped(length.div_ceil(4 * lanes as usize), plain(4) + plain(8)).all };
         let dispatch = Dispatch::new(shader, &params, bindings, workgroups).iterations(iterations);
         Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
     }
 
-    /// An addition less than there are elements, for each line.
+    /// Counts `n - 1` additions for each line of `n` elements.
     fn cost(&self, io: &Io) -> Cost {
         Cost::held(io.read() - io.read() / io.inputs[0][self.axis] as u64)
     }

@@ -1,4 +1,4 @@
-//! Deformable convolution: each tap is moved by what another tensor says.
+//! Deformable convolution: another tensor moves each tap.
 
 use super::conv::Filters;
 use super::gemm::chunks;
@@ -12,12 +12,12 @@ use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 
-/// `torchvision.ops.deform_conv2d`, ONNX's `DeformConv`: a convolution of images `[N, C, H, W]` to `[N, O, H', W']` whose taps are moved
-/// before they are sampled, bilinearly, with zeros outside.
+/// `torchvision.ops.deform_conv2d`, ONNX's `DeformConv`: a convolution of images `[N, C, H, W]` to `[N, O, H', W']`
+/// with moved taps, which are sampled bilinearly, with zeros outside.
 ///
-/// The second input `[N, 2 G kh kw, H', W']` says by how many pixels, down and to the right, for each tap of each of G groups of input
-/// channels. A third, `[N, G kh kw, H', W']`, if there is one, is what each sample is multiplied by (version 2). G follows from their
-/// sizes.
+/// The second input, `[N, 2 G kh kw, H', W']`, holds the offset of each tap in pixels, down and to the right, for each
+/// of G groups of input channels. An optional third input, `[N, G kh kw, H', W']`, multiplies each sample (version 2).
+/// G follows from the sizes of these inputs.
 ///
 /// ```
 /// use shadernet::{Constant, Graph, ops::DeformConv2d};
@@ -31,7 +31,7 @@ use crate::{Graph, Shape, Value};
 pub struct DeformConv2d {
     filters: Filters,
     stride: [usize; 2],
-    /// Padding before and after each axis.
+    /// The padding before and after each axis.
     padding: [[usize; 2]; 2],
     dilation: [usize; 2],
 }
@@ -60,49 +60,49 @@ params! {
 }
 
 impl DeformConv2d {
-    /// A convolution with weights `[out, in / groups, kernel height, width]`, stride 1, no padding.
+    /// Creates a convolution with weights `[out, in / groups, kernel height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> DeformConv2d {
         let filters = Filters::new(weight, bias);
         DeformConv2d { filters, stride: [1; 2], padding: [[0; 2]; 2], dilation: [1; 2] }
     }
 
-    /// The stride, in both directions.
+    /// Sets the stride, in both directions.
     #[must_use]
     pub fn stride(self, stride: usize) -> DeformConv2d {
         self.strides([stride; 2])
     }
 
-    /// The stride, `[vertical, horizontal]`.
+    /// Sets the stride, `[vertical, horizontal]`.
     #[must_use]
     pub fn strides(self, stride: [usize; 2]) -> DeformConv2d {
         DeformConv2d { stride, ..self }
     }
 
-    /// The padding on all four sides.
+    /// Sets the padding on all four sides.
     #[must_use]
     pub fn padding(self, padding: usize) -> DeformConv2d {
         self.pads([[padding; 2]; 2])
     }
 
-    /// The padding before and after `[height, width]`, as ONNX has it.
+    /// Sets the padding before and after `[height, width]`, as in ONNX.
     #[must_use]
     pub fn pads(self, padding: [[usize; 2]; 2]) -> DeformConv2d {
         DeformConv2d { padding, ..self }
     }
 
-    /// The distance between taps, in both directions.
+    /// Sets the dilation, the distance between taps, in both directions.
     #[must_use]
     pub fn dilation(self, dilation: usize) -> DeformConv2d {
         self.dilations([dilation; 2])
     }
 
-    /// The distance between taps, `[vertical, horizontal]`.
+    /// Sets the dilation, the distance between taps, `[vertical, horizontal]`.
     #[must_use]
     pub fn dilations(self, dilation: [usize; 2]) -> DeformConv2d {
         DeformConv2d { dilation, ..self }
     }
 
-    /// Groups of channels that don't mix.
+    /// Sets the number of channel groups, which don't mix.
     #[must_use]
     pub fn groups(mut self, groups: usize) -> DeformConv2d {
         self.filters.groups = groups;
@@ -182,7 +182,7 @@ impl Op for DeformConv2d {
                 part,
             };
             let weight = Binding::Weight(self.filters.pack(out4, first..first + blocks));
-            // Where there is no mask nobody reads it.
+            // Without a mask, the offset is bound in its place, and the shader doesn't read it.
             let bindings = [Binding::Input(0), Binding::Input(1), Binding::Input(mask), weight, Binding::Output(0)];
             Dispatch::for_each(shader.clone(), &params, bindings.to_vec(), blocks * pixels).iterations(iterations)
         };
@@ -193,7 +193,7 @@ impl Op for DeformConv2d {
         Ok(vec![Kernel::several(reads, vec![Layout::ROWS], dispatches.collect())])
     }
 
-    /// That of a convolution, and of each sample a weighted sum of four pixels, and its mask.
+    /// Counts a convolution, and for each sample a weighted sum of four pixels and the mask.
     fn cost(&self, io: &Io) -> Cost {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let positions = y[0].saturating_mul(y[2]).saturating_mul(y[3]);

@@ -1,4 +1,4 @@
-//! Depthwise convolution: one filter a channel, a sliding window in registers.
+//! Depthwise convolution: one filter per channel, a sliding window in registers.
 
 use super::activation::ActivationParams;
 use super::epilogue::Epilogue;
@@ -9,7 +9,7 @@ use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
 
-/// A convolution of as many groups as channels, in and out.
+/// A convolution with as many groups as input channels and output channels.
 pub(crate) struct Depthwise<'a> {
     pub(crate) x: Image,
     pub(crate) y: Image,
@@ -36,15 +36,15 @@ params! {
 }
 
 impl Depthwise<'_> {
-    /// The kernel that keeps everything in `place`, if it can.
+    /// Returns the kernel with all tensors in `storage`, if there is one.
     pub(crate) fn kernel(&self, storage: Storage, caps: &Caps) -> Option<Kernel> {
         let texture = storage == Storage::Texture;
-        // With textures the padding is what lies outside, and the shader divides pixel numbers in f32.
+        // Reads outside a texture serve as the zero padding, and the shader divides pixel numbers in f32.
         if texture && (!caps.zero_outside_textures || self.y.n * self.y.h * self.y.w >= 1 << 24) {
             return None;
         }
         let Window { size, stride, dilation, before } = self.window;
-        // Neighbouring outputs share what they read, as far as registers go; on llvmpipe a tile is 4x2 pixels.
+        // Neighbouring outputs share their reads, as far as registers go; on llvmpipe a tile is 4x2 pixels.
         let small = self.window.reach(0).max(self.window.reach(1)) <= 5 && stride[0].max(stride[1]) <= 4;
         let tile = match self.y.w {
             _ if !small => [1, 1],
@@ -52,7 +52,7 @@ impl Depthwise<'_> {
             5..=7 => [2, 7],
             _ => [2, 4],
         };
-        // A single output reads its taps, and no pixels between them.
+        // A tile of one output reads its taps only, not the pixels between them.
         let (dilation, spread) = if small { (dilation, [1; 2]) } else { ([1; 2], dilation) };
         let tiles = [self.y.h.div_ceil(tile[0]), self.y.w.div_ceil(tile[1])];
         let c4 = self.x.c4();
@@ -93,7 +93,7 @@ impl Depthwise<'_> {
         Some(Kernel::new(reads, Layout::channels(storage), dispatch))
     }
 
-    /// Rows of `c4` texels: the taps, then the bias.
+    /// Packs rows of `c4` texels: the taps, then the bias.
     pub(crate) fn pack(&self, storage: Storage) -> Prepacked {
         let (weight, bias, channels) = (self.weight.clone(), self.bias.cloned(), self.x.c);
         let taps = self.window.size[0] * self.window.size[1];

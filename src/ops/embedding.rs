@@ -9,30 +9,30 @@ use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
 
-/// `torch.nn.Embedding`: a row of the weight `[num_embeddings, embedding_dim]` for each index. The input holds `i32`s of any
-/// shape, the output has `embedding_dim` as one more dimension, the last.
+/// `torch.nn.Embedding`: a row of the weight `[num_embeddings, embedding_dim]` for each index. The input holds `i32`s
+/// of any shape; the output has `embedding_dim` as an additional last dimension.
 ///
-/// What [`IndexSelect`](super::IndexSelect) says of indices that don't exist holds here too. PyTorch's `padding_idx` matters to
-/// training only. A weight that is larger than a binding is read in parts, a dispatch each, if its rows are whole `vec4`s.
+/// Indices out of range are treated as in [`IndexSelect`](super::IndexSelect). PyTorch's `padding_idx` matters to
+/// training only. A weight larger than a binding is read in parts, one dispatch each, if its rows are whole `vec4`s.
 #[derive(Clone, Debug)]
 pub struct Embedding {
     weight: Constant,
 }
 
 impl Embedding {
-    /// An embedding with the rows of `weight`.
+    /// Creates an embedding with the rows of `weight`.
     pub fn new(weight: Constant) -> Embedding {
         Embedding { weight }
     }
 
-    /// The weight's rows and their length.
+    /// Returns the number of the weight's rows and their length.
     fn sizes(&self) -> Result<[usize; 2], ErrorKind> {
         let shape = self.weight.shape();
         let wanted = || ErrorKind::argument("weight", "[num_embeddings, embedding_dim], 1 or more of each", shape);
         shape[..].try_into().ok().filter(|sizes: &[usize; 2]| !sizes.contains(&0)).ok_or_else(wanted)
     }
 
-    /// Some of the rows.
+    /// Packs some of the rows.
     fn pack(&self, rows: Range<usize>, length: usize) -> Prepacked {
         let texels = (rows.len() * length).div_ceil(4);
         let key = WeightKey::new("embedding").constants([Some(self.weight.id())]).sizes([rows.start, rows.end]);

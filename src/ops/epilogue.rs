@@ -1,4 +1,4 @@
-//! What a kernel does with its sums at the end: an addition, an activation. Most operations take in both.
+//! The last steps of a kernel: a residual addition, an activation. Most operations can fuse both.
 
 use super::{Activation, Binary, BinaryKind};
 use crate::Shape;
@@ -6,17 +6,17 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::op::Op;
 use crate::kernel::{Binding, Shader};
 
-/// The end of a fused operation: `f(y + residual)`. The residual is its last input.
+/// The end of a fused operation: `f(y + residual)`. The residual is the operation's last input.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Epilogue {
-    /// Whether input 1 is added.
+    /// True if the residual is added.
     pub(crate) residual: bool,
-    /// The activation, after that.
+    /// The activation after the addition.
     pub(crate) activation: Option<Activation>,
 }
 
 impl Epilogue {
-    /// This end with the operation after it, if that can be taken in.
+    /// Returns this epilogue with the next operation fused, if it can fuse it.
     pub(crate) fn with(self, next: &dyn Op) -> Option<Epilogue> {
         if self.activation.is_some() {
             return None;
@@ -28,7 +28,7 @@ impl Epilogue {
         Some(Epilogue { residual: true, activation: add.activation() })
     }
 
-    /// The inputs of an operation that reads one tensor beside the residual.
+    /// Returns the number of inputs of an operation that reads one tensor beside the residual.
     pub(crate) fn inputs(self) -> usize {
         1 + usize::from(self.residual)
     }
@@ -41,7 +41,7 @@ impl Epilogue {
         Err(ErrorKind::argument("inputs", self.inputs(), inputs.len()))
     }
 
-    /// The output shapes, if the residual has the output's shape.
+    /// Returns the output shapes, if the residual has the output's shape.
     pub(crate) fn output(self, inputs: &[Shape], output: Shape) -> Result<Vec<Shape>, ErrorKind> {
         if self.residual && inputs[1] != output {
             return Err(ErrorKind::argument("residual", output, &inputs[1]));
@@ -49,18 +49,18 @@ impl Epilogue {
         Ok(vec![output])
     }
 
-    /// [`Cost::other`] of a bias, if there is one, and this end, for so many outputs.
+    /// Returns `Cost::other` of this epilogue and of a bias, if there is one, for `outputs` elements.
     pub(crate) fn other(self, bias: bool, outputs: u64) -> u64 {
         let activation = self.activation.map_or(0, Activation::operations);
         outputs.saturating_mul(u64::from(bias) + u64::from(self.residual) + activation)
     }
 
-    /// The residual's binding. Where there is none, input 0 stands there: something must be bound.
+    /// Returns the residual's binding. Without a residual it is input 0: something must be bound.
     pub(crate) fn binding(self) -> Binding {
         if self.residual { Binding::Residual(1) } else { Binding::Input(0) }
     }
 
-    /// A shader that ends with it.
+    /// Returns the shader with this epilogue.
     pub(crate) fn of(self, shader: Shader) -> Shader {
         shader.set("RESIDUAL", self.residual).set("ACTIVATION", super::activation::code(self.activation))
     }

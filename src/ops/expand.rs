@@ -9,20 +9,20 @@ use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// `torch.Tensor.expand`, `torch.broadcast_to`: sizes of 1 are repeated, missing outer dimensions are added. Arithmetic does that
-/// itself; this is for operations that don't.
+/// `torch.Tensor.expand`, `torch.broadcast_to`: sizes of 1 are repeated, missing outer dimensions are added. Arithmetic
+/// broadcasts by itself; this is for operations that don't.
 #[derive(Clone, Debug)]
 pub struct Expand {
     sizes: Vec<isize>,
 }
 
-/// `torch.Tensor.expand_as`: an [`Expand`] of the first input to the shape of the second, whose elements nobody reads. So
-/// something is repeated for each image of a batch.
+/// `torch.Tensor.expand_as`: an [`Expand`] of the first input to the shape of the second, whose elements are not read.
+/// It can repeat a tensor for each image of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpandAs;
 
 impl Expand {
-    /// An expansion to these sizes; -1 leaves a size as it is.
+    /// Creates an expansion to these sizes; -1 leaves a size as it is.
     pub fn new(sizes: impl Into<Vec<isize>>) -> Expand {
         Expand { sizes: sizes.into() }
     }
@@ -95,13 +95,13 @@ impl Op for ExpandAs {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        // However the second lies, it need not be converted.
+        // The second input may have any layout, so that it is never converted.
         let places = image_storage(caps).iter();
         let layouts = places.flat_map(|&storage| [Layout::channels(storage), Layout::rows_vec4(storage)]);
         layouts.chain([Layout::ROWS]).map(|like| kernel(io, vec![Layout::ROWS, like])).collect()
     }
 
-    /// Nobody reads the second input.
+    /// Counts no reads of the second input.
     fn cost(&self, io: &Io) -> Cost {
         let moves = (io.inputs[0].elements() as u64).saturating_add(io.written());
         Cost { moves: Some(moves), ..Cost::held(0) }

@@ -1,4 +1,4 @@
-//! Elements of a tensor by their place along an axis.
+//! Elements of a tensor by their index along an axis.
 
 use super::binary::eight;
 use super::index_select::{indexed, places};
@@ -11,12 +11,12 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// `torch.gather`, ONNX's `GatherElements`: each element of the output chooses its place along an axis, for two dimensions and
-/// axis 1 `y[i, j] = x[i, index[i, j]]`.
+/// `torch.gather`, ONNX's `GatherElements`: each element of the output has its own index along an axis. For two
+/// dimensions and axis 1, `y[i, j] = x[i, index[i, j]]`.
 ///
-/// Inputs: x, whose elements are of any type; the indices, `i32`s, with x's number of dimensions and outside of the axis at
-/// most its sizes. The output has the shape of the indices. What [`IndexSelect`](super::IndexSelect) says of indices
-/// that don't exist holds here too.
+/// Inputs: x, of any element type; the indices, `i32`s, with as many dimensions as x and at most its sizes, except
+/// along the axis. The output has the shape of the indices. Indices out of range are treated as in
+/// [`IndexSelect`](super::IndexSelect).
 #[derive(Clone, Debug)]
 pub struct Gather {
     axis: usize,
@@ -33,7 +33,7 @@ params! {
 }
 
 impl Gather {
-    /// Along `axis`.
+    /// Creates a gather along `axis`.
     pub fn new(axis: usize) -> Gather {
         Gather { axis }
     }

@@ -1,4 +1,4 @@
-//! Slices of a tensor by their place.
+//! Slices of a tensor by tuples of indices.
 
 use super::binary::eight;
 use super::index_select::indexed;
@@ -11,11 +11,11 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// ONNX's `GatherND`: each tuple of indices is the place of a slice of x, `y[t, ..] = x[index[t, ..], ..]`.
+/// ONNX's `GatherND`: each tuple of indices selects a slice of x, `y[t, ..] = x[index[t, ..], ..]`.
 ///
-/// Inputs: x, whose elements are of any type; the tuples, `i32`s `[.., k]`, for k dimensions of x after the first `batch_dims`, which
-/// both have and which stay. The output is `[..]` and x's dimensions after those. An index from `-size` to -1 counts from the
-/// end; a session refuses what no dimension has, and where nobody checks, the nearest is taken.
+/// Inputs: x, of any element type; the tuples, `i32`s `[.., k]`, for k dimensions of x after the first `batch_dims`,
+/// which both inputs share and the output keeps. The output is `[..]` and the remaining dimensions of x. An index from
+/// `-size` to -1 counts from the end. A session refuses indices out of range; unchecked ones are clamped.
 #[derive(Clone, Copy, Debug)]
 pub struct GatherNd {
     batch_dims: usize,
@@ -33,12 +33,12 @@ params! {
 }
 
 impl GatherNd {
-    /// With so many dimensions that x and the tuples share.
+    /// Creates a gather with `batch_dims` leading dimensions that x and the tuples share.
     pub fn new(batch_dims: usize) -> GatherNd {
         GatherNd { batch_dims }
     }
 
-    /// The dimensions that a tuple chooses from.
+    /// Returns the sizes of the dimensions that a tuple indexes.
     fn chosen<'a>(&self, io: &'a Io) -> &'a [usize] {
         let k = io.inputs[1].last().copied().unwrap_or(0);
         &io.inputs[0][self.batch_dims..][..k]

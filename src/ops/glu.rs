@@ -1,4 +1,4 @@
-//! Gated linear units: one half of a tensor decides how much of the other passes.
+//! Gated linear units: one half of a tensor gates the other.
 
 use super::activation::{Activation, ActivationParams, code};
 use super::image_storage;
@@ -10,7 +10,7 @@ use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Storage};
 use crate::{Graph, Shape, Value};
 
-/// What becomes of the halves a and b. (Shazeer 2020, <https://arxiv.org/abs/2002.05202>)
+/// The formula for the halves a and b. (Shazeer 2020, <https://arxiv.org/abs/2002.05202>)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GluKind {
     /// `a * sigmoid(b)`: `torch.nn.functional.glu`
@@ -23,7 +23,7 @@ pub enum GluKind {
     SwiGlu,
 }
 
-/// A gated linear unit, of one input in halves along an axis, or of two inputs of one shape.
+/// A gated linear unit of the halves of one input along an axis, or of two inputs of one shape.
 ///
 /// ```
 /// use shadernet::ops::{Glu, GluKind};
@@ -33,7 +33,7 @@ pub enum GluKind {
 #[derive(Clone, Debug)]
 pub struct Glu {
     kind: GluKind,
-    /// None: two inputs.
+    /// The axis of the halves; `None` for two inputs.
     axis: Option<usize>,
 }
 
@@ -41,34 +41,34 @@ params! {
     struct Params {
         rows: usize,
         width: usize,
-        /// The half of a line: texels, or elements where it isn't whole texels.
+        /// The half of a line, in texels, or in elements if it isn't whole texels.
         half: usize,
-        /// Elements of the output.
+        /// The elements of the output.
         count: usize,
         activation: ActivationParams,
     }
 }
 
-/// How a kernel finds the halves. The shader's `HALVES`.
+/// The arrangement of the halves: the shader's `HALVES`.
 #[derive(Clone, Copy)]
 enum Halves {
-    /// They are two tensors.
+    /// Two tensors.
     Inputs,
-    /// They follow each other in whole texels.
+    /// One after the other, in whole texels.
     Texels,
-    /// They follow each other within a row's texels.
+    /// One after the other within a row's texels.
     Lanes,
-    /// They follow each other in row-major order.
+    /// One after the other in row-major order.
     Elements,
 }
 
 impl Glu {
-    /// A unit of the halves of one input along `axis`.
+    /// Creates a unit of the halves of one input along `axis`.
     pub fn new(kind: GluKind, axis: usize) -> Glu {
         Glu { kind, axis: Some(axis) }
     }
 
-    /// A unit of two inputs, a and b.
+    /// Creates a unit of two inputs, a and b.
     pub fn pair(kind: GluKind) -> Glu {
         Glu { kind, axis: None }
     }
@@ -84,7 +84,7 @@ impl Glu {
 
     fn kernel(&self, y: &Shape, layout: Layout, halves: Halves, half: usize) -> Kernel {
         let (rows, width) = match (halves, layout.texels(y)) {
-            // In a buffer rows follow each other, and a half may be many.
+            // In a buffer rows are contiguous, and a half may span many of them.
             (Halves::Texels, (rows, width)) if layout.storage == Storage::Buffer => (1, rows * width),
             (_, size) => size,
         };
@@ -141,7 +141,7 @@ impl Op for Glu {
             let layouts = layouts.chain([Layout::ROWS]);
             return Ok(layouts.map(|layout| self.kernel(y, layout, Halves::Inputs, 0)).collect());
         };
-        // Elements from one half to the other in row-major order.
+        // The distance between the halves in row-major order, in elements.
         let half = y[axis] * y.strides()[axis];
         let rows = if half.is_multiple_of(4) { (Halves::Texels, half / 4) } else { (Halves::Elements, half) };
         let kernels = layouts.filter_map(|layout| {
@@ -154,7 +154,7 @@ impl Op for Glu {
                 let halves = if c.is_multiple_of(4) { (Halves::Texels, c / 4) } else { (Halves::Lanes, c) };
                 return Some(self.kernel(y, layout, halves.0, halves.1));
             }
-            // Whole rows of texels; a texture has no order across its rows.
+            // A half is whole rows of texels; a texture has no order across its rows.
             let across = layout == Layout::rows_vec4(Storage::Buffer);
             across.then(|| self.kernel(y, layout, Halves::Texels, half / c * c.div_ceil(4)))
         });

@@ -1,4 +1,4 @@
-//! Sampling of images and volumes at places that another tensor gives.
+//! Sampling of images and volumes at positions that another tensor gives.
 
 use super::image_storage;
 use super::pool::volume;
@@ -11,19 +11,19 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
-/// How pixels between pixels are computed.
+/// The interpolation between pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GridSampleMode {
-    /// `"bilinear"`; of volumes, in all three directions.
+    /// `"bilinear"`; for volumes, in all three directions.
     #[default]
     Bilinear,
-    /// `"nearest"`; of two equally near, the even one.
+    /// `"nearest"`; a tie goes to the even pixel.
     Nearest,
-    /// `"bicubic"`, with a coefficient of -0.75. Of images only.
+    /// `"bicubic"`, with a coefficient of -0.75. For images only.
     Bicubic,
 }
 
-/// What is outside of the image.
+/// The values outside the image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GridPadding {
     /// `"zeros"`
@@ -31,15 +31,15 @@ pub enum GridPadding {
     Zeros,
     /// `"border"`: the nearest pixel of the image.
     Border,
-    /// `"reflection"`: the image mirrored, as often as needed; at its edges, or with
-    /// [`align_corners`](GridSample::align_corners) at the centres of its outermost pixels.
+    /// `"reflection"`: the image mirrored as often as needed, at its edges or, with
+    /// [`align_corners`](GridSample::align_corners), at the centres of its outermost pixels.
     Reflection,
 }
 
-/// `torch.nn.functional.grid_sample`: of images `[N, C, H, W]` and a grid `[N, H', W', 2]` of places `(x, y)`, the images at those
-/// places, `[N, C, H', W']`. -1 and 1 are the edges of the image. A place that is NaN gives NaN.
+/// `torch.nn.functional.grid_sample`: images `[N, C, H, W]`, sampled at a grid `[N, H', W', 2]` of positions `(x, y)`,
+/// give `[N, C, H', W']`. -1 and 1 are the edges of the image. A position that is NaN gives NaN.
 ///
-/// Likewise of volumes `[N, C, D, H, W]` and a grid `[N, D', H', W', 3]` of places `(x, y, z)`.
+/// Volumes `[N, C, D, H, W]` are sampled at a grid `[N, D', H', W', 3]` of positions `(x, y, z)`.
 #[derive(Clone, Debug, Default)]
 pub struct GridSample {
     mode: GridSampleMode,
@@ -61,7 +61,7 @@ params! {
 }
 
 params! {
-    /// For volumes: sizes are `[depth, height, width]`.
+    /// The parameters for volumes. Sizes are `[depth, height, width]`.
     struct VolumeParams {
         input: [usize; 3],
         count: usize,
@@ -73,30 +73,30 @@ params! {
 }
 
 impl GridSample {
-    /// Bilinear, with zeros outside.
+    /// Creates a bilinear sampling with zeros outside.
     pub fn new() -> GridSample {
         GridSample::default()
     }
 
-    /// How pixels between pixels are computed.
+    /// Sets the interpolation between pixels.
     #[must_use]
     pub fn mode(self, mode: GridSampleMode) -> GridSample {
         GridSample { mode, ..self }
     }
 
-    /// What is outside of the image.
+    /// Sets the values outside the image.
     #[must_use]
     pub fn padding_mode(self, padding_mode: GridPadding) -> GridSample {
         GridSample { padding_mode, ..self }
     }
 
-    /// Whether -1 and 1 are the centres of the outermost pixels, not their outer edges.
+    /// Sets whether -1 and 1 are the centres of the outermost pixels, not their outer edges.
     #[must_use]
     pub fn align_corners(self, align_corners: bool) -> GridSample {
         GridSample { align_corners, ..self }
     }
 
-    /// The pixels along an axis that make one.
+    /// Returns the number of pixels along an axis that a sample combines.
     fn taps(&self) -> u32 {
         match self.mode {
             GridSampleMode::Nearest => 1,
@@ -174,7 +174,7 @@ impl Op for GridSample {
         Ok(image_storage(caps).iter().map(kernel).collect())
     }
 
-    /// A weighted sum of taps; where they lie and what they weigh isn't counted.
+    /// Counts a weighted sum of taps, without the arithmetic of their positions and weights.
     fn cost(&self, io: &Io) -> Cost {
         let taps = u64::from(self.taps().pow(io.inputs[0].len() as u32 - 2));
         Cost::held(super::weighted(io.written(), taps))

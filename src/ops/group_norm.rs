@@ -8,8 +8,8 @@ use crate::kernel::{Caps, Kernel};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
-/// `torch.nn.GroupNorm`: `y = (x - mean) / sqrt(var + eps) * weight[c] + bias[c]` for `[N, C, *]`, mean and (biased)
-/// variance over each of `num_groups` groups of consecutive channels of an image.
+/// `torch.nn.GroupNorm`: `y = (x - mean) / sqrt(var + eps) * weight[c] + bias[c]` for `[N, C, *]`, with mean and
+/// (biased) variance over each of `num_groups` groups of consecutive channels of an image.
 #[derive(Clone, Debug)]
 pub struct GroupNorm {
     num_groups: usize,
@@ -17,12 +17,12 @@ pub struct GroupNorm {
 }
 
 impl GroupNorm {
-    /// A group norm with weight and bias `[C]`, if any, and PyTorch's epsilon, 1e-5.
+    /// Creates a group norm with weight and bias `[C]`, if any, and PyTorch's epsilon, 1e-5.
     pub fn new(num_groups: usize, weight: Option<Constant>, bias: Option<Constant>) -> GroupNorm {
         GroupNorm { num_groups, norm: Norm::new(weight, bias) }
     }
 
-    /// Another epsilon.
+    /// Sets the epsilon.
     #[must_use]
     pub fn eps(mut self, eps: f64) -> GroupNorm {
         self.norm.eps = eps;

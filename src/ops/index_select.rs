@@ -9,12 +9,12 @@ use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
 
-/// `torch.index_select`, ONNX's `Gather`: what is at each index of an axis, `y[.., n, ..] = x[.., index[n], ..]`.
+/// `torch.index_select`, ONNX's `Gather`: the slices at some indices of an axis, `y[.., n, ..] = x[.., index[n], ..]`.
 ///
-/// Inputs: x, whose elements are of any type; the indices, `i32`s of any shape, which the output has in the axis' place (PyTorch
-/// takes one dimension; none at all drops the axis, as in ONNX). An index counts from 0 and is below the axis' size: a session
-/// refuses others, negative ones too. Where indices are computed, or come from a buffer of the host, nobody checks: one that
-/// is too small is taken for the first, one too great for the last.
+/// Inputs: x, of any element type; the indices, `i32`s of any shape, which replaces the axis in the output (PyTorch
+/// takes one dimension; no dimension drops the axis, as in ONNX). An index counts from 0 and is less than the axis'
+/// size: a session refuses others, negative ones too. Computed indices, and those in a buffer of the host, are not
+/// checked: an index that is too small reads the first slice, one that is too great the last.
 #[derive(Clone, Debug)]
 pub struct IndexSelect {
     axis: usize,
@@ -32,19 +32,19 @@ params! {
 }
 
 impl IndexSelect {
-    /// Along `axis`.
+    /// Creates a selection along `axis`.
     pub fn new(axis: usize) -> IndexSelect {
         IndexSelect { axis }
     }
 }
 
-/// Whether rows of `inner` elements are copied by `vec4`s.
+/// Returns true if rows of `inner` elements are copied by `vec4`s.
 pub(crate) fn wide(inner: usize) -> bool {
     inner.is_multiple_of(4)
 }
 
-/// The dispatch that takes rows of `inner` elements from `x`, by the indices of an input: `[.., size, inner]`, or only those
-/// of `rows` where no dimension comes before.
+/// Returns the dispatch that copies rows of `inner` elements from `x`, by the indices of an input. `x` is
+/// `[.., size, inner]`, or, without a dimension before those, only its `rows`.
 pub(crate) fn select(x: Binding, index: usize, io: &Io, inner: usize, size: usize, rows: Range<usize>) -> Dispatch {
     let elements = io.outputs[0].elements();
     let params = Params {
@@ -60,7 +60,7 @@ pub(crate) fn select(x: Binding, index: usize, io: &Io, inner: usize, size: usiz
     Dispatch::for_each(shader, &params, bindings, elements.div_ceil(4))
 }
 
-/// The range of indices into an axis.
+/// Returns the range of indices into an axis.
 pub(crate) fn places(size: usize) -> [i32; 2] {
     [0, i32::try_from(size - 1).unwrap_or(i32::MAX)]
 }
@@ -98,12 +98,12 @@ impl Op for IndexSelect {
     }
 
     fn reach(&self, io: &Io) -> Reach {
-        // An axis of channels stays one.
+        // With one dimension of indices, the axis of channels stays an axis of channels.
         if self.axis < 2 && io.inputs[1].len() == 1 { Reach::Pixel } else { Reach::Everything }
     }
 }
 
-/// The element type of what is taken from the first input by the indices of the second.
+/// Returns the output's element type, that of the first input, if the second input holds indices.
 pub(crate) fn indexed(inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
     expect_dtypes(inputs, |i| if i == 1 { DType::I32 } else { inputs[i] })?;
     Ok(inputs[..1].to_vec())

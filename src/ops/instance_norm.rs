@@ -8,20 +8,20 @@ use crate::kernel::{Caps, Kernel};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
 
-/// `torch.nn.InstanceNorm2d`: `y = (x - mean) / sqrt(var + eps) * weight[c] + bias[c]` for `[N, C, H, W]`, mean and
-/// (biased) variance over each channel of an image.
+/// `torch.nn.InstanceNorm2d`: `y = (x - mean) / sqrt(var + eps) * weight[c] + bias[c]` for `[N, C, H, W]`, with mean
+/// and (biased) variance over each channel of an image.
 #[derive(Clone, Debug)]
 pub struct InstanceNorm2d {
     norm: Norm,
 }
 
 impl InstanceNorm2d {
-    /// An instance norm with weight and bias `[C]`, if any (by default, PyTorch's has none), and PyTorch's epsilon, 1e-5.
+    /// Creates an instance norm with weight and bias `[C]`, if any (PyTorch's default: none), and its epsilon, 1e-5.
     pub fn new(weight: Option<Constant>, bias: Option<Constant>) -> InstanceNorm2d {
         InstanceNorm2d { norm: Norm::new(weight, bias) }
     }
 
-    /// Another epsilon.
+    /// Sets the epsilon.
     #[must_use]
     pub fn eps(mut self, eps: f64) -> InstanceNorm2d {
         self.norm.eps = eps;

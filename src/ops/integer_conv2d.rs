@@ -14,12 +14,12 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
 
-/// ONNX's `ConvInteger`: the convolution of `x - x_zero_point` with `weight - w_zero_point`, exact in `i32`s, which wrap around;
-/// padding is the zero point. With a bias of `i32`s and an end that [quantises](Requantize) the sums again it is `QLinearConv`.
+/// ONNX's `ConvInteger`: the convolution of `x - x_zero_point` with `weight - w_zero_point`, exact in `i32`s, which
+/// wrap around; padding is the zero point. With an `i32` bias and [quantised](Requantize) sums, it is `QLinearConv`.
 ///
-/// Inputs, all of `i32`s: x `[N, C, H, W]`; the zero point of x, one; that of the weight, one or `[O]`. The
-/// [packed](Constant::packed) weight of 4 or 8 bits, `[O, C / groups, kernel height, width]`, takes a byte each on the device. A line
-/// of pixels is an image one pixel high.
+/// Inputs, all `i32`s: x `[N, C, H, W]`; its zero point, one number; the weight's zero point, one number or `[O]`. The
+/// [packed](Constant::packed) weight of 4 or 8 bits, `[O, C / groups, kernel height, width]`, takes one byte per number
+/// on the device. A line of pixels is an image one pixel high.
 #[derive(Clone, Debug)]
 pub struct IntegerConv2d {
     weight: Constant,
@@ -57,31 +57,31 @@ params! {
 }
 
 impl IntegerConv2d {
-    /// A convolution with a weight `[out, in / groups, kernel height, width]`, stride 1, no padding.
+    /// Creates a convolution with a weight `[out, in / groups, kernel height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> IntegerConv2d {
         let (stride, padding, dilation) = ([1; 2], [0; 4], [1; 2]);
         IntegerConv2d { weight, bias, stride, padding, dilation, groups: 1, end: None }
     }
 
-    /// The stride, `[vertical, horizontal]`.
+    /// Sets the stride, `[vertical, horizontal]`.
     #[must_use]
     pub fn strides(self, stride: [usize; 2]) -> IntegerConv2d {
         IntegerConv2d { stride, ..self }
     }
 
-    /// The padding, `[top, bottom, left, right]`.
+    /// Sets the padding, `[top, bottom, left, right]`.
     #[must_use]
     pub fn paddings(self, padding: [usize; 4]) -> IntegerConv2d {
         IntegerConv2d { padding, ..self }
     }
 
-    /// The distance between taps, `[vertical, horizontal]`.
+    /// Sets the dilation, the distance between taps, `[vertical, horizontal]`.
     #[must_use]
     pub fn dilations(self, dilation: [usize; 2]) -> IntegerConv2d {
         IntegerConv2d { dilation, ..self }
     }
 
-    /// Groups of channels that don't mix; as many as channels make it depthwise.
+    /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
     #[must_use]
     pub fn groups(self, groups: usize) -> IntegerConv2d {
         IntegerConv2d { groups, ..self }
@@ -99,7 +99,7 @@ impl IntegerConv2d {
         Window { size: [shape[2], shape[3]], stride: self.stride, dilation: self.dilation, before }
     }
 
-    /// Blocks of `each` channels of one group: [block][k/4][each] words, where k counts taps, then channels.
+    /// Packs blocks of `each` channels of one group as `[block][k/4][each]` words, where k counts taps, then channels.
     fn pack(&self, each: usize, caps: &Caps) -> Result<Binding, ErrorKind> {
         let weight = self.weight.clone();
         let &[out, group_in, h, w] = &weight.shape()[..] else { unreachable!("it was checked") };
@@ -187,7 +187,7 @@ impl Op for IntegerConv2d {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        // Fewer channels an invocation where there would be too few workgroups for a GPU.
+        // With fewer workgroups than a GPU needs, an invocation takes fewer channels.
         const ENOUGH: usize = 256;
         let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window());
         let pixels = y.n * y.h * y.w;
@@ -195,7 +195,7 @@ impl Op for IntegerConv2d {
         let tiles = pixels.div_ceil(WORKGROUP * each);
         let (x_channels, group_out) = (x.c / self.groups, y.c / self.groups);
         let blocks = |out: usize| self.groups * group_out.div_ceil(out);
-        // What pads the last block of a group is computed too.
+        // The padding of a group's last block is computed too.
         let tidy = |out: usize| group_out.is_multiple_of(out) || group_out > 3 * out;
         let serves = |&out: &usize| tidy(out) && (out < 8 || blocks(out) * tiles >= ENOUGH);
         let out = [8, 4, 2].into_iter().find(serves).unwrap_or(1);
@@ -264,7 +264,7 @@ impl Op for IntegerConv2d {
 }
 
 impl Graph {
-    /// Adds an [`IntegerConv2d`]. A zero point that isn't given is 0.
+    /// Adds an [`IntegerConv2d`]. A missing zero point is 0.
     pub fn integer_conv2d(
         &mut self,
         x: Value,

@@ -11,12 +11,12 @@ use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
 use crate::{DType, Graph, Shape, Value};
 
-/// ONNX's `MatMulInteger`: `(a - a_zero_point) (b - b_zero_point)`, exact in `i32`s, which wrap around. With an end that
-/// [quantises](Requantize) the sums again it is `QLinearMatMul`.
+/// ONNX's `MatMulInteger`: `(a - a_zero_point) (b - b_zero_point)`, exact in `i32`s, which wrap around. With an end
+/// that [quantises](Requantize) the sums it is `QLinearMatMul`.
 ///
-/// Inputs, all of `i32`s: a `[.., M, K]`; b `[.., K, N]`, unless it is a weight that stays packed on the device; the zero point of a,
-/// one or one for each of the M rows, as `[M]` or with dimensions of 1 about them; that of b, one or `[N]`. The dimensions before the last two
-/// are broadcast as in [`MatMul`](super::MatMul), and so are operands of one dimension read.
+/// Inputs, all `i32`s: a `[.., M, K]`; b `[.., K, N]`, unless b is a weight, which stays packed on the device; the zero
+/// point of a, one number or one per row (`[M]`, possibly between dimensions of 1); the zero point of b, one number or
+/// `[N]`. Batch dimensions, and operands of one dimension, are those of [`MatMul`](super::MatMul).
 #[derive(Clone, Debug, Default)]
 pub struct IntegerMatMul {
     b: Option<Constant>,
@@ -50,12 +50,12 @@ struct Sizes {
 }
 
 impl IntegerMatMul {
-    /// A product of two inputs.
+    /// Creates a product of two inputs.
     pub fn new() -> IntegerMatMul {
         IntegerMatMul::default()
     }
 
-    /// A product with a [packed](Constant::packed) weight `[K, N]` of 4 or 8 bits. Each takes a byte on the device.
+    /// Creates a product with a [packed](Constant::packed) weight `[K, N]` of 4 or 8 bits, one byte each on the device.
     pub fn with(b: Constant) -> IntegerMatMul {
         IntegerMatMul { b: Some(b), end: None }
     }
@@ -66,7 +66,7 @@ impl IntegerMatMul {
         IntegerMatMul { end: Some(end), ..self }
     }
 
-    /// The shapes of a, b and their zero points.
+    /// Returns the shapes of a, b and their zero points.
     fn parts<'a>(&'a self, inputs: &'a [Shape]) -> Result<[&'a Shape; 4], ErrorKind> {
         match (&self.b, inputs) {
             (Some(b), [a, a_zero, b_zero]) => Ok([a, b.shape(), a_zero, b_zero]),
@@ -106,7 +106,7 @@ impl IntegerMatMul {
         Ok(Sizes { batch, a, b, m, k, n })
     }
 
-    /// The second operand, of a weight four columns of a row to a word.
+    /// Returns the second operand. A word of a weight holds four columns of a row.
     fn operand(&self, k: usize, n: usize, caps: &Caps) -> Result<Binding, ErrorKind> {
         let Some(b) = self.b.clone() else { return Ok(Binding::Input(1)) };
         let (key, quads) = (WeightKey::new("integer matmul").constants([Some(b.id())]).sizes([n]), n.div_ceil(4));
@@ -151,7 +151,7 @@ impl Op for IntegerMatMul {
         let (mut sizes, [mut a_strides, b_strides]) = walks(&batch, [&strides(&a, m * k), &strides(&b, k * n)])?;
         let (mut matrices, mut rows) = (batch.elements(), m);
         if self.b.is_some() {
-            // Nothing but the rows of a: they are one matrix.
+            // A weight has no batch, so that all rows of a are one matrix.
             (sizes, a_strides) = ([1; 8], [0; 8]);
             (matrices, rows) = (1, m * matrices);
         }
@@ -208,7 +208,7 @@ impl Op for IntegerMatMul {
 }
 
 impl Graph {
-    /// Adds an [`IntegerMatMul`] of two inputs. A zero point that isn't given is 0.
+    /// Adds an [`IntegerMatMul`] of two inputs. A missing zero point is 0.
     pub fn integer_matmul(
         &mut self,
         [a, b]: [Value; 2],
@@ -219,7 +219,7 @@ impl Graph {
         self.push(IntegerMatMul { b: None, end }, &[a, b, zeros[0], zeros[1]])
     }
 
-    /// Adds an [`IntegerMatMul`] with a packed weight. A zero point that isn't given is 0.
+    /// Adds an [`IntegerMatMul`] with a packed weight. A missing zero point is 0.
     pub fn integer_linear(
         &mut self,
         a: Value,

@@ -8,8 +8,8 @@ use crate::kernel::{Caps, Kernel};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
-/// `torch.nn.LayerNorm`: `y = (x - mean) / sqrt(var + eps) * weight + bias`, mean and (biased) variance over the last
-/// dimensions, those of `normalized_shape`.
+/// `torch.nn.LayerNorm`: `y = (x - mean) / sqrt(var + eps) * weight + bias`, with mean and (biased) variance over the
+/// last dimensions, those of `normalized_shape`.
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
     normalized_shape: Shape,
@@ -17,12 +17,12 @@ pub struct LayerNorm {
 }
 
 impl LayerNorm {
-    /// A layer norm with weight and bias of the normalised shape, if any, and PyTorch's epsilon, 1e-5.
+    /// Creates a layer norm with weight and bias of the normalised shape, if any, and PyTorch's epsilon, 1e-5.
     pub fn new(normalized_shape: impl Into<Shape>, weight: Option<Constant>, bias: Option<Constant>) -> LayerNorm {
         LayerNorm { normalized_shape: normalized_shape.into(), norm: Norm::new(weight, bias) }
     }
 
-    /// Another epsilon.
+    /// Sets the epsilon.
     #[must_use]
     pub fn eps(mut self, eps: f64) -> LayerNorm {
         self.norm.eps = eps;
@@ -36,14 +36,14 @@ impl LayerNorm {
         &self.normalized_shape
     }
 
-    /// The same times a weight, if it has neither weight nor bias yet.
+    /// Returns this norm with a weight, if it has neither weight, bias nor activation yet.
     pub(crate) fn with_weight(&self, weight: &Constant) -> Option<LayerNorm> {
         let fits = self.norm.weight.is_none() && self.norm.bias.is_none() && self.norm.activation.is_none();
         let norm = Norm { weight: Some(weight.clone()), ..self.norm.clone() };
         (fits && *weight.shape() == self.normalized_shape).then(|| LayerNorm { norm, ..self.clone() })
     }
 
-    /// The same plus a bias, if it has none yet.
+    /// Returns this norm with a bias, if it has neither bias nor activation yet.
     pub(crate) fn with_bias(&self, bias: &Constant) -> Option<LayerNorm> {
         let fits = self.norm.bias.is_none() && self.norm.activation.is_none();
         let norm = Norm { bias: Some(bias.clone()), ..self.norm.clone() };

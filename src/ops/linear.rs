@@ -20,12 +20,12 @@ pub struct Linear {
 }
 
 impl Linear {
-    /// A linear layer with weights `[out, in]` and bias `[out]`.
+    /// Creates a linear layer with weights `[out, in]` and bias `[out]`.
     pub fn new(weight: Constant, bias: Option<Constant>) -> Linear {
         Linear { weight, bias, epilogue: Epilogue::default() }
     }
 
-    /// The same with a bias, if it has none yet and does nothing after the product.
+    /// Returns this layer with a bias, if it has none yet and does nothing after the product.
     #[cfg(feature = "onnx")]
     pub(crate) fn with_bias(&self, bias: &Constant) -> Option<Linear> {
         let fits = self.bias.is_none() && self.epilogue == Epilogue::default();
@@ -33,7 +33,7 @@ impl Linear {
             .then(|| Linear { bias: Some(bias.clone()), ..self.clone() })
     }
 
-    /// The convolution that does the same to an image before it is flattened: the weights lie alike.
+    /// Returns the convolution that computes the same before the image is flattened: its weights have the same order.
     pub(crate) fn as_conv2d(&self, c: usize, h: usize, w: usize) -> Option<Conv2d> {
         let &[out, features] = &self.weight.shape()[..] else { return None };
         if features != c * h * w || self.epilogue.residual {
@@ -74,7 +74,7 @@ impl Op for Linear {
         let gemm = Gemm {
             x: rows(&io.inputs[0]),
             y: rows(&io.outputs[0]),
-            // For two dimensions both are the same, and convolutions and pooling come before.
+            // For two dimensions both layouts are equal; preceding convolutions and pooling use the first.
             layout: if io.inputs[0].len() == 2 { Layout::channels } else { Layout::rows_vec4 },
             window: Window::PIXEL,
             groups: 1,

@@ -1,4 +1,4 @@
-//! Local response normalisation, AlexNet's.
+//! Local response normalisation, as in AlexNet.
 
 use super::{image_kernels, one_to_one};
 use crate::error::{ErrorKind, Result};
@@ -10,8 +10,8 @@ use crate::kernel::{Caps, Dispatch, Kernel, Layout, Storage};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
 
-/// `torch.nn.LocalResponseNorm`: `y = x / (k + alpha / size * sum x²)^beta`, the sum over `size` channels around each one.
-/// (The AlexNet paper's alpha isn't divided by the size.)
+/// `torch.nn.LocalResponseNorm`: `y = x / (k + alpha / size * sum x²)^beta`, with the sum over `size` channels around
+/// each one. (The AlexNet paper doesn't divide alpha by the size.)
 #[derive(Clone, Debug)]
 pub struct LocalResponseNorm {
     size: usize,
@@ -33,12 +33,12 @@ params! {
 }
 
 impl LocalResponseNorm {
-    /// A normalisation over `size` channels, with PyTorch's defaults: alpha 1e-4, beta 0.75, k 1.
+    /// Creates a normalisation over `size` channels, with PyTorch's defaults: alpha 1e-4, beta 0.75, k 1.
     pub fn new(size: usize) -> LocalResponseNorm {
         LocalResponseNorm { size, alpha: 1e-4, beta: 0.75, k: 1.0 }
     }
 
-    /// Other factors.
+    /// Sets the factors.
     #[must_use]
     pub fn factors(self, alpha: f32, beta: f32, k: f32) -> LocalResponseNorm {
         LocalResponseNorm { alpha, beta, k, ..self }
@@ -76,7 +76,7 @@ impl Op for LocalResponseNorm {
         Ok(image_kernels(caps, &dispatch))
     }
 
-    /// A square, `size - 1` additions, alpha, k, a power and a division, as if no channel had fewer neighbours than others.
+    /// Counts a square, `size - 1` additions, alpha, k, a power and a division, as if no channel lacked neighbours.
     fn cost(&self, io: &Io) -> Cost {
         Cost::in_place(io.written().saturating_mul((self.size as u64).saturating_add(4)))
     }

@@ -1,4 +1,4 @@
-//! Truth values: comparisons, what joins them, and the choice by them.
+//! Truth values: comparisons, logical operations, and the selection by a condition.
 
 use super::binary::{Integers, broadcast_shape, by_element, eight, integers};
 use super::strided::walks;
@@ -10,9 +10,9 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// A comparison of two tensors of one element type, element by element and broadcast as in NumPy: `torch.eq`, `torch.lt` and so
-/// on. The output holds truth values. NaN is unequal to everything, itself too, and neither less nor greater; false is less
-/// than true.
+/// A comparison of two tensors of one element type, element by element and broadcast as in NumPy: `torch.eq`,
+/// `torch.lt` and so on. The output holds truth values. NaN is unequal to everything, itself too, and neither less nor
+/// greater. False is less than true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
     /// `a == b`
@@ -29,21 +29,21 @@ pub enum Compare {
     Ge,
 }
 
-/// What joins truth values, element by element and broadcast as in NumPy: `torch.logical_and` and so on.
+/// A logical operation on truth values, element by element and broadcast as in NumPy: `torch.logical_and` and so on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Logical {
-    /// Both are true
+    /// True if both inputs are true
     And,
-    /// One of them is true, or both
+    /// True if at least one input is true
     Or,
-    /// One of them is true, not both
+    /// True if exactly one input is true
     Xor,
-    /// The only input is false
+    /// True if the only input is false
     Not,
 }
 
-/// `torch.where`: from truth values, `a` and `b`, which are of one element type, `a` where it is true and `b` elsewhere. All three
-/// are broadcast as in NumPy.
+/// `torch.where`: `a` where the condition, the first input, is true, else `b`. The condition holds truth values; `a`
+/// and `b` have one element type. All three inputs are broadcast as in NumPy.
 #[derive(Clone, Copy, Debug)]
 pub struct Where;
 
@@ -185,7 +185,7 @@ impl Op for Where {
 }
 
 impl Graph {
-    /// Adds a comparison: `graph.compare(a, Compare::Lt, b)` is where `a < b`.
+    /// Adds a comparison: `graph.compare(a, Compare::Lt, b)` is true where `a < b`.
     pub fn compare(&mut self, a: Value, compare: Compare, b: Value) -> Result<Value> {
         self.push(compare, &[a, b])
     }

@@ -11,8 +11,9 @@ use crate::kernel::layout::Image;
 use crate::kernel::{Binding, Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 
-/// `torch.matmul`: `[.., M, K]` by `[.., K, N]` gives `[.., M, N]`; the dimensions before are a batch, any number of
-/// them, and broadcast (neighbours that broadcast alike count as one, four are the most). An operand of one dimension, `[K]`, is a row as a and a column as b, which the output lacks.
+/// `torch.matmul`: `[.., M, K]` by `[.., K, N]` gives `[.., M, N]`. The leading dimensions are a batch, which is
+/// broadcast: four dimensions at most, where neighbours that broadcast alike count as one. An operand of one dimension,
+/// `[K]`, is a row as a and a column as b; the output lacks that dimension.
 ///
 /// ```
 /// use shadernet::ops::MatMul;
@@ -20,7 +21,7 @@ use crate::{Graph, Shape, Value};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct MatMul {
-    /// a, b
+    /// True for a transposed operand: a, then b.
     transposed: [bool; 2],
     bias: Option<Constant>,
     epilogue: Epilogue,
@@ -31,21 +32,21 @@ struct Matrices {
     batch: Shape,
     rows: usize,
     columns: usize,
-    /// They are stored as `[columns, rows]`.
+    /// True if the matrices are stored as `[columns, rows]`.
     transposed: bool,
 }
 
-/// A product of matrices: sizes, operands in the order in which they multiply, which is that of the inputs or the reverse.
+/// A product of matrices. The operands are in the order of multiplication: that of the inputs, or the reverse.
 struct Product {
     operands: [Matrices; 2],
     reversed: bool,
-    /// How many matrices, and how far it is to the next one of each operand: along four dimensions.
+    /// The number of matrices, and each operand's distance to its next matrix in rows of memory: along four dimensions.
     batch: [[usize; 4]; 3],
     output: Shape,
 }
 
 impl MatMul {
-    /// A matrix product.
+    /// Creates a matrix product.
     pub fn new() -> MatMul {
         MatMul::default()
     }
@@ -70,7 +71,7 @@ impl MatMul {
         MatMul { bias: Some(bias), ..self }
     }
 
-    /// Which operands are transposed, if it does nothing but multiply.
+    /// Returns which operands are transposed, if the operation does nothing but multiply.
     #[cfg(feature = "onnx")]
     pub(crate) fn plain(&self) -> Option<[bool; 2]> {
         (self.bias.is_none() && self.epilogue == Epilogue::default()).then_some(self.transposed)
@@ -94,7 +95,7 @@ impl MatMul {
         };
         let (left, mut right) = (matrices(a, self.transposed[0]), matrices(b, self.transposed[1]));
         if b.len() == 1 {
-            // As a row of memory it is a column transposed.
+            // A vector is a row in memory: a transposed column.
             right = Matrices { rows: right.columns, columns: 1, transposed: true, ..right };
         }
         let k = left.columns;
@@ -113,11 +114,10 @@ impl MatMul {
         let mut sizes = batch.to_vec();
         sizes.extend((a.len() > 1).then_some(left.rows));
         sizes.extend((b.len() > 1).then_some(right.columns));
-        // A matrix by a vector gives a column for each matrix, which lies in memory like the row of the transposed product.
+        // Each matrix by the vector gives a column, which is stored like a row of the transposed product.
         let reversed = a.len() > 1 && b.len() == 1;
         let flipped = |x: Matrices| Matrices { rows: x.columns, columns: x.rows, transposed: !x.transposed, ..x };
         let operands = if reversed { [flipped(right), flipped(left)] } else { [left, right] };
-        // How far it is from one matrix to the next, in rows of memory.
         let next = |x: &Matrices| {
             let rows = if x.transposed { x.columns } else { x.rows };
             x.batch.broadcast_strides(&batch).into_iter().map(|stride| stride * rows).collect::<Vec<_>>()

@@ -133,8 +133,8 @@ use quantize::QuantizeRange;
 use reshape::FlattenLinear;
 use std::any::{Any, TypeId};
 
-/// Whether an operation is one of this crate's, whose kernels need no guards. No code outside can make a type of its own one of
-/// these, or change what they give: an operation that hands on the kernels of another isn't ours, whatever it does with them.
+/// Returns true for an operation of this crate, whose kernels need no guards. Code outside can neither add a type here
+/// nor change the kernels of one: an operation that forwards another's kernels isn't ours, whatever it does with them.
 pub(crate) fn is_ours(op: &dyn Op) -> bool {
     #[cfg(not(target_arch = "wasm32"))]
     if let Some(only) = op.downcast_ref::<crate::graph::only::Only>() {
@@ -156,18 +156,18 @@ pub(crate) fn is_ours(op: &dyn Op) -> bool {
     ours.contains(&Any::type_id(op))
 }
 
-/// Returns the kinds of memory that images may lie in on a device, the best one first.
+/// Returns the kinds of memory that may hold images on a device, best first.
 pub(crate) fn image_storage(caps: &Caps) -> &'static [Storage] {
     if caps.fast_textures { &[Storage::Texture, Storage::Buffer] } else { &[Storage::Buffer] }
 }
 
-/// The bindings of a dispatch that reads one tensor and writes one.
+/// Returns the bindings of a dispatch that reads one tensor and writes one.
 pub(crate) fn one_to_one() -> Vec<Binding> {
     vec![Binding::Input(0), Binding::Output(0)]
 }
 
-/// The kernels of an operation from one batch of images to another, [`one_to_one`]: one in each storage, with the shader's `x` and
-/// `y` there.
+/// Returns the kernels of an operation from one batch of images to another, with the bindings [`one_to_one`]: one
+/// kernel for each storage of the shader's `x` and `y`.
 pub(crate) fn image_kernels(caps: &Caps, dispatch: &Dispatch) -> Vec<Kernel> {
     let kernel = |&storage: &Storage| {
         let texture = storage == Storage::Texture;
@@ -178,7 +178,7 @@ pub(crate) fn image_kernels(caps: &Caps, dispatch: &Dispatch) -> Vec<Kernel> {
     image_storage(caps).iter().map(kernel).collect()
 }
 
-/// Checks that a shader can number the elements of an output whose size is `argument`'s to choose.
+/// Checks that a shader can number the elements of an output whose size `argument` determines.
 pub(crate) fn expect_countable(argument: &str, output: &Shape) -> Result<(), ErrorKind> {
     if output.elements() <= i32::MAX as usize {
         return Ok(());
@@ -186,12 +186,12 @@ pub(crate) fn expect_countable(argument: &str, output: &Shape) -> Result<(), Err
     Err(ErrorKind::argument(argument, "an output of less than 2^31 elements", output))
 }
 
-/// The arithmetic of so many sums of weighted pixels; one that is picked is none.
+/// Returns the arithmetic of `sums` weighted sums of `pixels` pixels each: 0 for a single pixel, which is only copied.
 pub(crate) fn weighted(sums: u64, pixels: u64) -> u64 {
     if pixels == 1 { 0 } else { sums.saturating_mul(2 * pixels - 1) }
 }
 
-/// The kernels of an operation that computes each texel of its output from that of its input, however both lie.
+/// Returns the kernels, for any layout, of an operation that computes each output texel from the same input texel.
 pub(crate) fn texel_kernels<P: Params>(
     caps: &Caps,
     shape: &Shape,
@@ -208,7 +208,7 @@ pub(crate) fn texel_kernels<P: Params>(
     images.chain([Layout::ROWS, Layout::rows_vec4(Storage::Buffer)]).map(kernel).collect()
 }
 
-/// The kernel of an operation each of whose invocations computes four elements from those in the same place, of rows.
+/// Returns the kernel of a row-major operation. Each invocation computes four elements from the same four of the input.
 pub(crate) fn by_four(io: &Io, shader: Shader, params: &impl Params) -> Kernel {
     let (_, width) = Layout::ROWS.texels(&io.inputs[0]);
     Kernel::new(vec![Layout::ROWS], Layout::ROWS, Dispatch::for_each(shader, params, one_to_one(), width))

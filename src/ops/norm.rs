@@ -1,4 +1,4 @@
-//! What layer, RMS, group and instance norm have in common: lines of consecutive elements, normalised one by one.
+//! The common part of layer, RMS, group and instance norm: lines of consecutive elements, normalised one by one.
 
 use super::activation::{Activation, ActivationParams, code};
 use super::image_storage;
@@ -11,18 +11,18 @@ use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Shader, Storage, WeightKey};
 
-/// What is done to each line: `f((x - mean) / sqrt(var + eps) * weight + bias)`.
+/// The normalisation of a line: `f((x - mean) / sqrt(var + eps) * weight + bias)`.
 #[derive(Clone, Debug)]
 pub(crate) struct Norm {
     pub(crate) weight: Option<Constant>,
     pub(crate) bias: Option<Constant>,
     pub(crate) eps: f64,
-    /// Whether the mean is subtracted; RMS norm takes it for 0.
+    /// True if the mean is subtracted; RMS norm takes the mean as 0.
     pub(crate) centred: bool,
     pub(crate) activation: Option<Activation>,
 }
 
-/// How weight and bias lie along the lines: one of each for `spatial` consecutive elements, anew after `groups` lines.
+/// The arrangement of weight and bias: one of each per `spatial` consecutive elements, repeated every `groups` lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines {
     pub(crate) length: usize,
@@ -42,7 +42,7 @@ params! {
 }
 
 params! {
-    /// The epsilon of squares that are shrunk, and the power of two by which deviations are shrunk before they are squared.
+    /// The epsilon for shrunk squares, and the power of two that shrinks deviations before they are squared.
     struct Squares {
         eps: f32,
         shrink: f32,
@@ -50,15 +50,15 @@ params! {
 }
 
 impl Squares {
-    /// The least power of two with which squares that count beside this epsilon, 2^-24 of it and more, stay normal numbers: with
-    /// 1e-5 deviations of 1e30 can be squared.
+    /// Chooses the least power of two that keeps squares normal numbers if they count beside this epsilon (2^-24 of it
+    /// or more). With an epsilon of 1e-5, deviations of 1e30 can be squared.
     fn new(eps: f64) -> Squares {
         let shrink = ((-101.0 - eps.log2()) / 2.0).floor().min(0.0).exp2();
         Squares { eps: (eps * shrink * shrink) as f32, shrink: shrink as f32 }
     }
 }
 
-/// That the input ends with the dimensions over which a layer or RMS norm goes.
+/// Checks that the input ends with the dimensions of a layer or RMS norm.
 pub(crate) fn expect_trailing(x: &Shape, normalized_shape: &Shape) -> Result<(), ErrorKind> {
     if normalized_shape.is_empty() {
         return Err(ErrorKind::argument("normalized_shape", "1 dimension or more", normalized_shape));
@@ -69,8 +69,8 @@ pub(crate) fn expect_trailing(x: &Shape, normalized_shape: &Shape) -> Result<(),
     Err(ErrorKind::argument("normalized_shape", format_args!("the last dimensions of {x}"), normalized_shape))
 }
 
-/// A shader whose workgroups read so many elements each, with `LANES` invocations that `KEEP` some of them in registers (on GPUs
-/// all, up to 4096), and the iterations of an invocation that reads them twice.
+/// Returns a shader whose workgroups read `elements` elements each, and the iterations of an invocation that reads them
+/// twice. `LANES` invocations `KEEP` some elements in registers (on GPUs all, up to 4096).
 pub(crate) fn keeping(shader: Shader, elements: usize, caps: &Caps) -> (Shader, usize) {
     let iterations = |lanes: u32, keep: u32| 2 * (elements.div_ceil((lanes * keep) as usize) + 1) + 32;
     let (lanes, keep) = match (caps.one_subgroup(), elements) {
@@ -99,12 +99,12 @@ params! {
 }
 
 impl Lines {
-    /// Lines of `normalized_shape`, with a weight and a bias for each element.
+    /// Returns lines of `normalized_shape`, with a weight and a bias for each element.
     pub(crate) fn trailing(normalized_shape: &Shape) -> Lines {
         Lines { length: normalized_shape.elements(), groups: 1, spatial: 1 }
     }
 
-    /// `groups` lines an image `[N, C, ..]`, with a weight and a bias for each channel.
+    /// Returns `groups` lines per image `[N, C, ..]`, with a weight and a bias for each channel.
     pub(crate) fn groups(x: &Shape, groups: usize) -> Lines {
         let spatial = x[2..].iter().product();
         Lines { length: x[1] / groups * spatial, groups, spatial }
@@ -112,7 +112,7 @@ impl Lines {
 }
 
 impl Norm {
-    /// A norm with PyTorch's epsilon, 1e-5.
+    /// Creates a norm with PyTorch's epsilon, 1e-5.
     pub(crate) fn new(weight: Option<Constant>, bias: Option<Constant>) -> Norm {
         Norm { weight, bias, eps: 1e-5, centred: true, activation: None }
     }
@@ -131,7 +131,7 @@ impl Norm {
         self.weight.iter().chain(&self.bias)
     }
 
-    /// Pairs of a weight and a bias; a single one, which changes nothing, where there are none.
+    /// Packs pairs of a weight and a bias; without both, a single pair that changes nothing.
     fn pack(&self) -> Prepacked {
         let count = self.affine().next().map_or(1, |constant| constant.shape().elements());
         let norm = self.clone();
@@ -174,8 +174,8 @@ impl Norm {
         )]
     }
 
-    /// The kernels for `groups` groups of channels: of rows, and of images channels last, if a group is a single channel or
-    /// whole texels.
+    /// Returns the kernels for `groups` groups of channels: row-major, and channels last if a group is a single channel
+    /// or whole texels.
     pub(crate) fn group_kernels(&self, io: &Io, groups: usize, caps: &Caps) -> Vec<Kernel> {
         let x = &io.inputs[0];
         let mut kernels = self.kernels(io, Lines::groups(x, groups), caps);
@@ -214,8 +214,8 @@ impl Norm {
         kernels
     }
 
-    /// For so many lines. An element is squared, is part of a mean and is divided; where the mean is subtracted, two more; weight,
-    /// bias and activation. A line adds its epsilon and takes a root.
+    /// Returns the cost of `lines` lines. An element is squared, part of a mean and divided; a subtracted mean adds two
+    /// operations, weight, bias and activation add theirs. A line adds its epsilon and takes a root.
     pub(crate) fn cost(&self, io: &Io, lines: usize) -> Cost {
         let parameters = self.affine().map(|constant| constant.shape().elements() as u64).sum();
         let centred = if self.centred { 2 } else { 0 };
@@ -224,7 +224,7 @@ impl Norm {
         Cost { parameters, ..Cost::in_place(other) }
     }
 
-    /// This norm with the operation after it, if that is an activation.
+    /// Returns this norm with the next operation fused, if that is an activation.
     pub(crate) fn with(&self, next: &dyn Op) -> Option<Norm> {
         let &activation = next.downcast_ref::<Activation>().filter(|_| self.activation.is_none())?;
         Some(Norm { activation: Some(activation), ..self.clone() })

@@ -15,12 +15,12 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, WeightKey,
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
 
-/// A [`Linear`](super::Linear) layer over `f32`s whose weights are integers of 4 or 8 bits and stay so on the device:
-/// `y = x weightᵀ + bias` with `weight = (q - zero_point) * scale`, `q` a [packed](Constant::packed) constant `[out, in]`.
+/// A [`Linear`](super::Linear) layer over `f32`s whose weights stay integers of 4 or 8 bits on the device:
+/// `y = x weightᵀ + bias` with `weight = (q - zero_point) * scale`, q [packed](Constant::packed) integers `[out, in]`.
 ///
-/// ONNX's `DequantizeLinear` before a `MatMul`, and ONNX Runtime's `MatMulNBits`. There is one scale, one for each output, `[out]`,
-/// or one for each [block](PackedLinear::block_size) of inputs of each output, `[out, ceil(in / block_size)]`; one zero point, or as
-/// many as scales; without any it is 0.
+/// It is ONNX's `DequantizeLinear` before a `MatMul`, and ONNX Runtime's `MatMulNBits`. There is one scale, one for
+/// each output, `[out]`, or one for each [block](PackedLinear::block_size) of an output's inputs,
+/// `[out, ceil(in / block_size)]`. There are one or as many zero points; the default is 0.
 ///
 /// ```
 /// use shadernet::{Constant, IntType, ops::PackedLinear};
@@ -56,45 +56,45 @@ params! {
 }
 
 impl PackedLinear {
-    /// A layer with such weights and scales, without bias.
+    /// Creates a layer with these weights and scales, without a bias.
     pub fn new(weight: Constant, scale: Constant) -> PackedLinear {
         let epilogue = Epilogue::default();
         PackedLinear { weight, scale, zero_point: None, bias: None, block: None, transposed: false, epilogue }
     }
 
-    /// What stands for 0: integers in the range of the weight's type.
+    /// Sets the integers that stand for 0, in the range of the weight's type.
     #[must_use]
     pub fn zero_point(self, zero_point: Constant) -> PackedLinear {
         PackedLinear { zero_point: Some(zero_point), ..self }
     }
 
-    /// A bias `[out]`.
+    /// Sets a bias `[out]`.
     #[must_use]
     pub fn bias(self, bias: Constant) -> PackedLinear {
         PackedLinear { bias: Some(bias), ..self }
     }
 
-    /// How many neighbouring inputs share a scale: a multiple of 8. The last block of a row may lack inputs in the weight, or have more
-    /// than x, as those of `MatMulNBits` do.
+    /// Sets the number of neighbouring inputs that share a scale: a multiple of 8. A row of the weight may end within
+    /// its last block, or be longer than x to fill the block, as in `MatMulNBits`.
     #[must_use]
     pub fn block_size(self, size: usize) -> PackedLinear {
         PackedLinear { block: Some(size), ..self }
     }
 
-    /// Takes the weight as `[in, out]`, scales and zero points of blocks as `[ceil(in / block_size), out]`: as a matrix product does.
+    /// Takes `[in, out]` weights and, for blocks, `[ceil(in / block_size), out]` scales and zero points: a matmul's.
     #[must_use]
     pub fn transposed(self) -> PackedLinear {
         PackedLinear { transposed: true, ..self }
     }
 
-    /// The same with a bias, if it has none yet and does nothing after the product.
+    /// Returns this layer with a bias, if it has neither a bias nor an epilogue yet.
     #[cfg(feature = "onnx")]
     pub(crate) fn with_bias(&self, bias: &Constant) -> Option<PackedLinear> {
         let fits = self.bias.is_none() && self.epilogue == Epilogue::default();
         (fits && bias.shape()[..] == self.sizes().ok()?[..1]).then(|| self.clone().bias(bias.clone()))
     }
 
-    /// Outputs, inputs and blocks of the weight.
+    /// Returns the numbers of outputs, inputs and blocks of the weight.
     fn sizes(&self) -> Result<[usize; 3], ErrorKind> {
         let shape = self.weight.shape();
         let wanted = if self.transposed { "[in, out]" } else { "[out, in]" };
@@ -108,7 +108,7 @@ impl PackedLinear {
         }
     }
 
-    /// Checks scales, or zero points.
+    /// Checks the type and the shape of scales or zero points.
     fn expect(&self, argument: &str, of: &Constant, dtype: DType) -> Result<(), ErrorKind> {
         let [out, _, blocks] = self.sizes()?;
         if of.dtype() != dtype {
@@ -123,11 +123,11 @@ impl PackedLinear {
         Err(ErrorKind::argument(argument, wanted, of.shape()))
     }
 
-    /// Weights, scales and zero points of some quads of outputs.
+    /// Packs weights, scales and zero points of some quads of outputs.
     fn pack(&self, features: usize, quads: Range<usize>, of: IntType) -> Result<[Binding; 3], ErrorKind> {
         let [out, inputs, blocks] = self.sizes()?;
         let (transposed, wide) = (self.transposed, quads.len());
-        // The four of a quad in one row of several; beyond the last output the last one again.
+        // The indices of a quad's four outputs, in one of several rows. The last output stands for missing ones.
         let four = move |quad: usize, row: usize, rows: usize| {
             let at = |o: usize| if transposed { row * out + o } else { o * rows + row };
             [0, 1, 2, 3].map(|lane| at((4 * quad + lane).min(out - 1)))
@@ -144,7 +144,7 @@ impl PackedLinear {
             let word = |i: usize, quad: usize| {
                 let ks = (i * each..features.min((i + 1) * each)).rev();
                 ks.map(|k| four(quad, k, inputs).map(|at| u32::from(numbers[at])))
-                    // The first k lowest.
+                    // The first k is in the lowest bits.
                     .fold([0; 4], |words, more| [0, 1, 2, 3].map(|lane| words[lane] << of.bits() | more[lane]))
             };
             grouped(count, part.clone(), word).into_flattened()
@@ -167,7 +167,7 @@ impl PackedLinear {
     }
 }
 
-/// The values of a constant of integers.
+/// Returns the values of a constant of integers.
 fn whole(constant: &Constant) -> Vec<i32> {
     constant.data().into_i32().unwrap_or_default()
 }
@@ -199,7 +199,7 @@ impl Op for PackedLinear {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        // The words that share a scale are read in chunks of at most so many.
+        // The most words, all of one scale, in a chunk.
         const CHUNK: usize = 8;
         let x = &io.inputs[0];
         let features = x[x.len() - 1];
@@ -259,7 +259,7 @@ impl Op for PackedLinear {
                 dispatches: dispatches.collect::<Result<_, ErrorKind>>()?,
             })
         };
-        // All of a slice load the same x: from a texture that is worth a conversion.
+        // All invocations of a slice load the same x: a conversion to a texture pays.
         image_storage(caps).iter().enumerate().map(kernel).collect()
     }
 

@@ -1,4 +1,4 @@
-//! What operations on quantised numbers share: weights that stay packed on the device, and the end that quantises a sum.
+//! Parts of all operations on quantised numbers: weights that stay packed on the device, and the requantising epilogue.
 
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
@@ -6,7 +6,7 @@ use crate::graph::constant::Constant;
 use crate::kernel::{Binding, Caps, Prepacked, Storage, WeightKey};
 use std::ops::Range;
 
-/// The type of packed weights, if a kernel can read them.
+/// Returns the type of packed weights, or an error if kernels can't read them.
 pub(crate) fn packed(argument: &str, weight: &Constant) -> Result<IntType, ErrorKind> {
     let wanted = "packed integers of 4 or 8 bits";
     match weight.int_type() {
@@ -16,14 +16,14 @@ pub(crate) fn packed(argument: &str, weight: &Constant) -> Result<IntType, Error
     }
 }
 
-/// Small numbers in the words that a shader reads, so many bits each, the first lowest.
+/// Packs small numbers into the words that a shader reads, `bits` bits each, the first in the lowest.
 pub(crate) fn words(numbers: &[u8], bits: u32) -> Vec<u32> {
     let each = (32 / bits) as usize;
     let word = |numbers: &[u8]| numbers.iter().rev().fold(0, |word, &number| (word << bits) | u32::from(number));
     numbers.chunks(each).map(word).collect()
 }
 
-/// What belongs to each row and each of some columns, in the order of `grouped` of `shaders/lib/quantize.wgsl`.
+/// Returns the items of each row and column, in the order of `grouped` of `shaders/lib/quantize.wgsl`.
 pub(crate) fn grouped<T>(rows: usize, columns: Range<usize>, at: impl Fn(usize, usize) -> T) -> Vec<T> {
     let mut all = Vec::with_capacity(rows * columns.len());
     for first in columns.clone().step_by(16) {
@@ -34,7 +34,7 @@ pub(crate) fn grouped<T>(rows: usize, columns: Range<usize>, at: impl Fn(usize, 
     all
 }
 
-/// So many words of a weight in a buffer.
+/// Returns weights of `count` words in a buffer.
 pub(crate) fn buffer(key: WeightKey, count: usize, make: impl Fn() -> Vec<u32> + Send + Sync + 'static) -> Prepacked {
     let texels = count.div_ceil(4).max(1);
     let values = move || {
@@ -45,7 +45,7 @@ pub(crate) fn buffer(key: WeightKey, count: usize, make: impl Fn() -> Vec<u32> +
     Prepacked::new(key, Storage::Buffer, (1, texels), values)
 }
 
-/// The same, if one binding holds it.
+/// Returns such weights as a binding, or an error if they exceed the size of one.
 pub(crate) fn expect_one(
     caps: &Caps,
     argument: &str,
@@ -62,8 +62,8 @@ pub(crate) fn expect_one(
     Ok(Binding::Weight(packed))
 }
 
-/// The end of an integer sum that gives quantised numbers again, as in ONNX's `QLinearMatMul` and `QLinearConv`:
-/// `y = saturate(round(sum (x_scale w_scale / y_scale)) + y_zero_point)`, where `round` takes the even one of two integers.
+/// The epilogue of an integer sum that quantises the result, as in ONNX's `QLinearMatMul` and `QLinearConv`:
+/// `y = saturate(round(sum (x_scale w_scale / y_scale)) + y_zero_point)`, where `round` rounds halves to even.
 #[derive(Clone, Debug)]
 pub struct Requantize {
     x_scale: f32,
@@ -75,12 +75,12 @@ pub struct Requantize {
 }
 
 impl Requantize {
-    /// To integers of such a type. There is one `w_scale`, or one for each output channel, `[channels]`.
+    /// Creates an epilogue for integers of type `to`. `w_scale` is one number, or one for each channel, `[channels]`.
     pub fn new(x_scale: f32, w_scale: Constant, y_scale: f32, zero_point: i32, to: IntType) -> Requantize {
         Requantize { x_scale, w_scale, y_scale, zero_point, to, range: to.range() }
     }
 
-    /// Clamps what the numbers stand for: `clamp`, `relu`, `relu6` before they are quantised.
+    /// Clamps the real numbers before they are quantised: `clamp`, `relu`, `relu6`.
     #[must_use]
     pub fn clamp(mut self, lo: f32, hi: f32) -> Requantize {
         let [least, greatest] = self.to.range();
@@ -92,7 +92,7 @@ impl Requantize {
         self
     }
 
-    /// Checks that it fits so many channels.
+    /// Checks the zero point, and the scales for so many channels.
     pub(crate) fn expect(&self, channels: usize) -> Result<(), ErrorKind> {
         let [least, greatest] = self.to.range();
         if !(least..=greatest).contains(&self.zero_point) {
@@ -106,7 +106,7 @@ impl Requantize {
         Err(ErrorKind::argument("w_scale", format_args!("one, or [{channels}]"), shape))
     }
 
-    /// What a sum of each channel is multiplied by.
+    /// Returns the factor for the sums of each channel.
     fn multipliers(&self, channels: usize) -> Prepacked {
         let Requantize { x_scale, w_scale, y_scale, .. } = self.clone();
         let key = WeightKey::new("requantize").constants([Some(w_scale.id())]).sizes([channels]);
@@ -117,7 +117,7 @@ impl Requantize {
         })
     }
 
-    /// The multipliers of so many channels, the zero point, and the range. Where there is no end, something must be bound.
+    /// Returns the multipliers of so many channels, the zero point, and the range. Zeros stand for a missing epilogue.
     pub(crate) fn parts(of: Option<&Requantize>, channels: usize) -> (Binding, i32, [i32; 2]) {
         match of {
             Some(end) => (Binding::Weight(end.multipliers(channels)), end.zero_point, end.range),
@@ -125,14 +125,14 @@ impl Requantize {
         }
     }
 
-    /// [`Cost::other`](crate::Cost::other) for so many sums: a multiplication, a rounding, an addition, two comparisons.
+    /// Returns [`Cost::other`](crate::Cost::other): multiplication, rounding, addition and two comparisons of each sum.
     pub(crate) fn other(of: Option<&Requantize>, sums: u64) -> u64 {
         if of.is_some() { sums.saturating_mul(5) } else { 0 }
     }
 }
 
-/// The rows and the texels of columns of a workgroup whose 64 invocations compute all rows of four columns each, in slices of k: as
-/// many as leave no unit idle. Fewer columns read less in one piece.
+/// Returns the rows and the texels of columns in a workgroup's tile. Each of 64 invocations computes all rows of four
+/// columns for a slice of k. The widest tile that leaves no unit idle is best: a narrow one reads less in one piece.
 pub(crate) fn tile(matrices: usize, rows: usize, columns: usize, caps: &Caps) -> [usize; 2] {
     let (high, quads) = (rows.next_power_of_two().min(8), columns.div_ceil(4));
     let others = matrices.saturating_mul(rows.div_ceil(high));

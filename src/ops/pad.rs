@@ -14,8 +14,8 @@ use crate::{Graph, Shape, Value};
 /// `torch.nn.functional.pad` of the pixels of `[N, C, L]` or `[N, C, H, W]`, in any of its modes: `ConstantPad1d`,
 /// `ReflectionPad2d` and their like. Negative padding crops.
 ///
-/// A reflection is shorter than the image, circular padding at most as long as what is left of it after cropping. No more
-/// is cropped than there is.
+/// A reflection must be smaller than the image. Circular padding may be as large as the image after cropping. Cropping
+/// can't remove more pixels than the image has.
 #[derive(Clone, Debug)]
 pub struct ImagePad<const D: usize> {
     /// `[before, after]` of each axis.
@@ -36,7 +36,7 @@ pub type Pad1d = ImagePad<1>;
 /// ```
 pub type Pad2d = ImagePad<2>;
 
-/// `torch.nn.functional.pad(x, padding, "constant", value)` of a tensor of up to eight dimensions. Negative padding crops.
+/// `torch.nn.functional.pad(x, padding, "constant", value)` of up to eight dimensions. Negative padding crops.
 #[derive(Clone, Debug)]
 pub struct Pad {
     padding: Vec<[isize; 2]>,
@@ -53,7 +53,7 @@ params! {
         count: usize,
         value: f32,
         before: [isize; 2] as [top, left],
-        /// The pixels of the image that padding repeats: from, to.
+        /// The range of the image's pixels that padding repeats, `from` to `to`.
         from: [isize; 2] as [from_y, from_x],
         to: [isize; 2] as [to_y, to_x],
     }
@@ -100,7 +100,7 @@ impl Pad {
         Pad { padding: padding.into(), value }
     }
 
-    /// The padding of each of so many dimensions.
+    /// Returns the padding of each of `rank` dimensions.
     fn each(&self, rank: usize) -> Vec<[isize; 2]> {
         let mut all = vec![[0; 2]; rank - self.padding.len()];
         all.extend(&self.padding);
@@ -108,14 +108,14 @@ impl Pad {
     }
 }
 
-/// What is left of an axis after cropping: from, to; none if more is cropped than there is.
+/// Returns the range of an axis that is left after cropping; `None` if the axis is too short.
 fn kept(size: usize, [before, after]: [isize; 2]) -> Option<[usize; 2]> {
     let from = before.min(0).unsigned_abs();
     let to = size.checked_sub(after.min(0).unsigned_abs())?;
     (from <= to).then_some([from, to])
 }
 
-/// What padding the last dimensions costs.
+/// Returns the cost of padding the last dimensions.
 fn padding_cost(io: &Io, padding: &[[isize; 2]]) -> Cost {
     let x = &io.inputs[0];
     let padded = x.len() - padding.len();
@@ -125,12 +125,12 @@ fn padding_cost(io: &Io, padding: &[[isize; 2]]) -> Cost {
     Cost { moves: Some(io.written().saturating_add(read as u64)), ..Cost::held(0) }
 }
 
-/// Each pixel sees itself, where it was before.
+/// Returns the region of a shift: each output pixel depends on the pixel that was moved there.
 fn shifted(padding: &[[isize; 2]]) -> Reach {
     Reach::Window(padding.iter().map(|&[before, _]| Taps::window(1, 1, 1, before)).collect())
 }
 
-/// The size of an axis with its padding.
+/// Returns the size of an axis with its padding.
 fn padded(mode: PaddingMode, size: usize, padding: [isize; 2]) -> Result<usize, ErrorKind> {
     let error = |wanted: String, got: isize| Err(ErrorKind::argument("padding", wanted, got));
     let Some([from, to]) = kept(size, padding) else {
@@ -153,12 +153,12 @@ fn padded(mode: PaddingMode, size: usize, padding: [isize; 2]) -> Result<usize, 
     }
 }
 
-/// The kernels that pad images along both axes, channels last.
+/// Returns the kernels that pad images along both axes, channels last.
 fn image(io: &Io, caps: &Caps, padding: [[isize; 2]; 2], mode: PaddingMode, value: f32) -> Vec<Kernel> {
     let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
     let count = y.n * y.h * y.w * y.c4();
     let kept = |axis: usize| match mode {
-        // What was cropped doesn't come round.
+        // Circular padding doesn't repeat cropped pixels.
         PaddingMode::Circular => kept([x.h, x.w][axis], padding[axis]).expect("the shape was checked"),
         _ => [0, [x.h, x.w][axis]],
     };
@@ -199,13 +199,13 @@ impl<const D: usize> Op for ImagePad<D> {
         Ok(image(io, caps, padding, self.mode, self.value))
     }
 
-    /// What is cropped isn't read.
+    /// Excludes cropped elements, which aren't read.
     fn cost(&self, io: &Io) -> Cost {
         padding_cost(io, &self.padding)
     }
 
     fn reach(&self, _io: &Io) -> Reach {
-        // The opposite edge is as far as it gets.
+        // Circular padding reads the opposite edge.
         if self.mode == PaddingMode::Circular { Reach::Everything } else { shifted(&self.padding) }
     }
 }
@@ -230,7 +230,7 @@ impl Op for Pad {
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let each = self.each(x.len());
-        // Neighbours that stay as they are count as one dimension.
+        // Neighbouring dimensions without padding are merged.
         let mut merged: Vec<(usize, usize, [isize; 2])> = Vec::new();
         for ((&from, &to), &ends) in x.iter().zip(y.iter()).zip(&each) {
             match merged.last_mut() {
@@ -262,7 +262,7 @@ impl Op for Pad {
         Ok(kernels)
     }
 
-    /// What is cropped isn't read.
+    /// Excludes cropped elements, which aren't read.
     fn cost(&self, io: &Io) -> Cost {
         padding_cost(io, &self.each(io.inputs[0].len()))
     }

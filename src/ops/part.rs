@@ -1,13 +1,13 @@
-//! A convolution's loops over taps and channels, divided where a device ends loops early: each dispatch adds its part of the products to
-//! what the ones before it have left in the output.
+//! Parts of a convolution's loops over taps and channels, for devices that end loops early. Each dispatch adds its
+//! products to the sums that earlier dispatches left in the output.
 
 use crate::kernel::params::params;
 use crate::kernel::{Caps, looped, plain};
 use std::ops::Range;
 
 params! {
-    /// The products of one dispatch: a range of the kernel's planes, of the rows in each, and of the channels under each tap. Rows are
-    /// never divided. In WGSL: the members of `Params` from `from_plane` to `ends`.
+    /// The products of one dispatch: a range of the kernel's planes, of the rows in each, and of the channels of each
+    /// tap. Rows are never divided. In WGSL: the members of `Params` from `from_plane` to `ends`.
     pub(crate) struct Part {
         from: [usize; 3] as [from_plane, from_row, from_channel],
         to: [usize; 3] as [to_plane, to_row, to_channel],
@@ -18,7 +18,7 @@ params! {
     }
 }
 
-/// The loops over a kernel of so many planes, rows and taps in a row, and over the channels under each tap.
+/// The loops over a kernel of so many planes, rows and taps in a row, and over the channels of each tap.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loops {
     pub(crate) planes: usize,
@@ -32,12 +32,12 @@ impl Loops {
         looped(planes, looped(rows, looped(self.taps, plain(channels)))).all
     }
 
-    /// The parts, in the order of their dispatches, each with the iterations of an invocation's loops. `others`: the iterations of
-    /// loops beside these.
+    /// Returns the parts, in the order of their dispatches, each with the iterations of an invocation's loops. `others`
+    /// is the number of iterations of other loops.
     pub(crate) fn parts(&self, others: usize, caps: &Caps) -> Vec<(Part, usize)> {
         let most = (caps.max_loop_iterations as usize).saturating_sub(others);
         let fitting = |all: usize, iterations: &dyn Fn(usize) -> usize| {
-            // Iterations grow with the size.
+            // Iterations grow with the size, so that the first fit of a descending search is the largest.
             let fits = |size: &usize| iterations(*size) <= most;
             if fits(&all) { all } else { (1..all).rev().find(fits).unwrap_or(1) }
         };
@@ -65,7 +65,7 @@ impl Loops {
     }
 }
 
-/// `0..all` in ranges of at most so many.
+/// Divides `0..all` into ranges of at most `each`.
 pub(crate) fn ranges(all: usize, each: usize) -> impl Iterator<Item = Range<usize>> + Clone {
     (0..all).step_by(each).map(move |start| start..(start + each).min(all))
 }

@@ -1,4 +1,4 @@
-//! Pixel shuffle: channels become pixels; and its inverse, by which pixels become channels.
+//! Pixel shuffle, which turns channels into pixels, and its inverse.
 
 use super::image_storage;
 use crate::error::{ErrorKind, Result};
@@ -10,26 +10,26 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
 
-/// Which of a pixel's channels goes where, by ONNX's names.
+/// The order of the channels that become pixels, by ONNX's names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ShuffleMode {
-    /// Column, row, depth, which is PyTorch's: channel `c r² + i r + j` is pixel `(i, j)` of channel `c`.
+    /// Column, row, depth: PyTorch's order. Channel `c r² + i r + j` is pixel `(i, j)` of channel `c`.
     #[default]
     Crd,
-    /// Depth, column, row, ONNX's default: channel `(i r + j) C + c` is.
+    /// Depth, column, row: ONNX's default. Channel `(i r + j) C + c` is pixel `(i, j)` of channel `c`.
     Dcr,
 }
 
-/// `torch.nn.PixelShuffle`: `[N, C r², H, W]` to `[N, C, H r, W r]`, where `y[c, h r + i, w r + j] = x[c r² + i r + j, h, w]`.
-/// ONNX's `DepthToSpace`, with its other mode.
+/// `torch.nn.PixelShuffle`: `[N, C r², H, W]` to `[N, C, H r, W r]`,
+/// `y[c, h r + i, w r + j] = x[c r² + i r + j, h, w]`. ONNX's `DepthToSpace`, with its other mode.
 #[derive(Clone, Debug)]
 pub struct PixelShuffle {
     factor: usize,
     mode: ShuffleMode,
 }
 
-/// `torch.nn.PixelUnshuffle`: `[N, C, H r, W r]` to `[N, C r², H, W]`, where `y[c r² + i r + j, h, w] = x[c, h r + i, w r + j]`.
-/// ONNX's `SpaceToDepth` is the other mode.
+/// `torch.nn.PixelUnshuffle`: `[N, C, H r, W r]` to `[N, C r², H, W]`,
+/// `y[c r² + i r + j, h, w] = x[c, h r + i, w r + j]`. ONNX's `SpaceToDepth` is the other mode.
 #[derive(Clone, Debug)]
 pub struct PixelUnshuffle {
     factor: usize,
@@ -49,12 +49,12 @@ params! {
 }
 
 impl PixelShuffle {
-    /// A shuffle that makes images `factor` times as high and wide.
+    /// Creates a shuffle that makes images `factor` times as high and wide.
     pub fn new(factor: usize) -> PixelShuffle {
         PixelShuffle { factor, mode: ShuffleMode::Crd }
     }
 
-    /// Another order of channels.
+    /// Sets the order of channels.
     #[must_use]
     pub fn mode(self, mode: ShuffleMode) -> PixelShuffle {
         PixelShuffle { mode, ..self }
@@ -62,12 +62,12 @@ impl PixelShuffle {
 }
 
 impl PixelUnshuffle {
-    /// The inverse of a shuffle by `factor`.
+    /// Creates the inverse of a shuffle by `factor`.
     pub fn new(factor: usize) -> PixelUnshuffle {
         PixelUnshuffle { factor, mode: ShuffleMode::Crd }
     }
 
-    /// Another order of channels.
+    /// Sets the order of channels.
     #[must_use]
     pub fn mode(self, mode: ShuffleMode) -> PixelUnshuffle {
         PixelUnshuffle { mode, ..self }
@@ -92,7 +92,7 @@ fn kernels(io: &Io, caps: &Caps, factor: usize, mode: ShuffleMode, unshuffle: bo
     };
     let places = image_storage(caps).iter().copied();
     let mut kernels: Vec<Kernel> = places.clone().map(|storage| kernel(storage, Layout::channels(storage))).collect();
-    // Often a network's last act: straight to what the API gives, where a row of pixels is whole texels.
+    // Often a network's last operation: if a row of pixels is whole texels, it writes the layout of the API directly.
     if !unshuffle && y.w % 4 == 0 {
         kernels.extend(places.map(|storage| kernel(storage, Layout::ROWS)));
     }

@@ -13,22 +13,22 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
 
-/// What is made of the pixels in a window.
+/// The function of the pixels in a window.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PoolKind {
-    /// The largest; padding doesn't count. Where a dilated window holds nothing but padding: minus infinity.
+    /// The largest pixel; padding doesn't count. Minus infinity if a dilated window holds only padding.
     Max,
     /// The mean.
     Average,
-    /// `(sum x^p)^(1/p)` for a finite p above 0, as PyTorch has it: x keeps its sign, so that an odd p adds negative numbers,
-    /// and what is no real number (the root of a negative sum, a broken power of a negative x) is NaN. A window that reaches
-    /// beyond the image (`ceil_mode`) is scaled up to a whole one. It takes no padding.
+    /// `(sum x^p)^(1/p)` for a finite p above 0, as in PyTorch. x keeps its sign: an odd p adds negative numbers.
+    /// Results that aren't real (the root of a negative sum, a fractional power of a negative x) are NaN. A window that
+    /// reaches beyond the image (`ceil_mode`) is scaled up to a whole one. Padding isn't allowed.
     Lp(f32),
-    /// `(sum |x|^p)^(1/p)` of the pixels that are there, as ONNX has it: nothing is scaled, and padding adds nothing.
+    /// `(sum |x|^p)^(1/p)` of the pixels inside the image, as in ONNX: nothing is scaled, and padding adds nothing.
     PNorm(f32),
 }
 
-/// `torch.nn.MaxPool2d`, `AvgPool2d`, `LPPool2d`, `AdaptiveMaxPool2d`, `AdaptiveAvgPool2d` and their 1-D and 3-D siblings, over
+/// `torch.nn.MaxPool2d`, `AvgPool2d`, `LPPool2d`, `AdaptiveMaxPool2d`, `AdaptiveAvgPool2d`, 1-D and 3-D siblings, over
 /// `[N, C, H, W]`, `[N, C, L]` or `[N, C, D, H, W]`; ONNX's `MaxPool`, `AveragePool` and `LpPool`.
 #[derive(Clone, Debug)]
 pub struct Pool<const D: usize> {
@@ -37,7 +37,7 @@ pub struct Pool<const D: usize> {
     ceil_mode: bool,
     count_include_pad: bool,
     return_indices: bool,
-    /// Whether padding is as large as ONNX allows.
+    /// True if padding may be as large as ONNX allows.
     by_side: bool,
 }
 
@@ -57,11 +57,11 @@ pub type Pool2d = Pool<2>;
 /// Pooling over `[N, C, D, H, W]`; sizes by axis are `[depth, height, width]`.
 pub type Pool3d = Pool<3>;
 
-/// Of a volume; an image is one of depth 1, a signal an image of height 1.
+/// The windows of a volume; an image is a volume of depth 1, a signal an image of height 1.
 #[derive(Clone, Copy, Debug)]
 enum Windows {
     Sliding(Sliding),
-    /// As many windows as the output has pixels, as even as can be.
+    /// One window for each output pixel, of nearly equal sizes.
     Adaptive([usize; 3]),
 }
 
@@ -73,12 +73,12 @@ pub(crate) struct Sliding {
     pub(crate) dilation: [usize; 3],
     /// Padding before the first pixel of each axis.
     pub(crate) before: [usize; 3],
-    /// And after the last.
+    /// Padding after the last pixel of each axis.
     pub(crate) after: [usize; 3],
 }
 
 impl Sliding {
-    /// Size, stride and dilation along an axis.
+    /// Returns size, stride and dilation along an axis.
     fn along(&self, axis: usize) -> [usize; 3] {
         [self.size[axis], self.stride[axis], self.dilation[axis]]
     }
@@ -110,56 +110,56 @@ params! {
     }
 }
 
-/// The pixels of all the windows along an axis of `input` pixels that is pooled to `output`.
+/// Returns the number of pixels in all windows along an axis of `input` pixels that is pooled to `output`.
 fn adaptive(input: usize, output: usize) -> usize {
     (0..output).map(|i| ((i + 1) * input).div_ceil(output) - i * input / output).sum()
 }
 
-/// Sizes along the axes of a volume, `missing` along those that an image or a signal lacks.
+/// Returns sizes along the axes of a volume, `missing` along those that an image or a signal lacks.
 fn axes<const D: usize>(sizes: [usize; D], missing: usize) -> [usize; 3] {
     let mut all = [missing; 3];
     all[3 - D..].copy_from_slice(&sizes);
     all
 }
 
-/// The spatial sizes of `[N, C, ..]`.
+/// Returns the spatial sizes of `[N, C, ..]`.
 pub(crate) fn volume(shape: &Shape) -> [usize; 3] {
     let mut all = [1; 3];
     all[5 - shape.len()..].copy_from_slice(&shape[2..]);
     all
 }
 
-/// True if invocations share a window of so many pixels: where few would each read a large one, or the loop of one be too long.
+/// Returns true if invocations should share a window: if large windows are few, or one invocation's loop is too long.
 pub(crate) fn shares(pixels: usize, outputs: usize, caps: &Caps) -> bool {
     let pays = caps.fast_workgroup_memory && pixels >= 64 && outputs < 1 << 16;
     pays || pixels >= caps.max_loop_iterations as usize / 2
 }
 
 impl<const D: usize> Pool<D> {
-    /// Pooling over windows of the same size along each axis, that don't overlap: the stride is the window's size, as in
-    /// PyTorch.
+    /// Creates pooling over windows of one size along each axis that don't overlap: the stride is the window's size, as
+    /// in PyTorch.
     pub fn new(kind: PoolKind, size: usize) -> Pool<D> {
         Pool::windows(kind, [size; D])
     }
 
-    /// Pooling over windows of a size by axis, that don't overlap.
+    /// Creates pooling over windows of a size by axis that don't overlap.
     pub fn windows(kind: PoolKind, size: [usize; D]) -> Pool<D> {
         let size = axes(size, 1);
         let windows = Windows::Sliding(Sliding { size, stride: size, dilation: [1; 3], before: [0; 3], after: [0; 3] });
         Pool { kind, windows, ceil_mode: false, count_include_pad: true, return_indices: false, by_side: false }
     }
 
-    /// Pooling to a given output size: window i runs from `floor(i in / out)` to `ceil((i + 1) in / out)`.
+    /// Creates pooling to a given output size: window i runs from `floor(i in / out)` to `ceil((i + 1) in / out)`.
     pub fn adaptive(kind: PoolKind, size: [usize; D]) -> Pool<D> {
         Pool { windows: Windows::Adaptive(axes(size, 1)), ..Pool::new(kind, 1) }
     }
 
-    /// Pooling of the whole image to one pixel.
+    /// Creates pooling of the whole image to one pixel.
     pub fn global(kind: PoolKind) -> Pool<D> {
         Pool::adaptive(kind, [1; D])
     }
 
-    /// Its windows over an image, if all that it gives are the largest numbers in them.
+    /// Returns the windows over an image, if their maxima are the only output.
     pub(crate) fn largest(&self) -> Option<Window> {
         match self.windows {
             Windows::Sliding(window) if self.kind == PoolKind::Max && !self.return_indices => Some(window.of_image()),
@@ -174,66 +174,66 @@ impl<const D: usize> Pool<D> {
         self
     }
 
-    /// The stride along each axis. Adaptive windows have none of their own.
+    /// Sets the stride along each axis. Adaptive windows ignore it.
     #[must_use]
     pub fn stride(self, stride: usize) -> Pool<D> {
         self.strides([stride; D])
     }
 
-    /// The stride by axis.
+    /// Sets the stride by axis.
     #[must_use]
     pub fn strides(self, stride: [usize; D]) -> Pool<D> {
         self.with(|window| window.stride = axes(stride, 1))
     }
 
-    /// The padding on all sides, at most half of what the window spans.
+    /// Sets the padding on all sides, at most half of the window's extent.
     #[must_use]
     pub fn padding(self, padding: usize) -> Pool<D> {
         self.paddings([padding; D])
     }
 
-    /// The padding on both sides by axis, at most half of what the window spans.
+    /// Sets the padding on both sides by axis, at most half of the window's extent.
     #[must_use]
     pub fn paddings(self, padding: [usize; D]) -> Pool<D> {
         Pool { by_side: false, ..self }
             .with(|window| (window.before, window.after) = (axes(padding, 0), axes(padding, 0)))
     }
 
-    /// The padding before and after each axis, as ONNX has it: less than what the window spans.
+    /// Sets the padding before and after each axis, as in ONNX: less than the window's extent.
     #[must_use]
     pub fn pads(self, padding: [[usize; 2]; D]) -> Pool<D> {
         let [before, after] = [0, 1].map(|side| axes(padding.map(|sides| sides[side]), 0));
         Pool { by_side: true, ..self }.with(|window| (window.before, window.after) = (before, after))
     }
 
-    /// The distance between the pixels of a window.
+    /// Sets the distance between the pixels of a window.
     #[must_use]
     pub fn dilation(self, dilation: usize) -> Pool<D> {
         self.dilations([dilation; D])
     }
 
-    /// The distance between the pixels of a window by axis.
+    /// Sets the distance between the pixels of a window by axis.
     #[must_use]
     pub fn dilations(self, dilation: [usize; D]) -> Pool<D> {
         self.with(|window| window.dilation = axes(dilation, 1))
     }
 
-    /// Whether windows may reach over the far edge, so that no pixel is left out.
+    /// Sets whether windows may reach beyond the far edge, so that no pixel is left out.
     #[must_use]
     pub fn ceil_mode(self, ceil_mode: bool) -> Pool<D> {
         Pool { ceil_mode, ..self }
     }
 
-    /// Whether an average counts padding as zeros (PyTorch's default) or leaves it out.
+    /// Sets whether an average counts padding as zeros (PyTorch's default) or leaves it out.
     #[must_use]
     pub fn count_include_pad(self, count_include_pad: bool) -> Pool<D> {
         Pool { count_include_pad, ..self }
     }
 
-    /// Whether there is a second output, as large as the first: where the largest pixels are, as `i32`s. A place is the index
-    /// within the plane, `y * W + x` of `[H, W]`, `x` of `[L]`, `(z * H + y) * W + x` of `[D, H, W]`, as in PyTorch; padding is none. Of equal pixels the first is
-    /// taken; NaN is larger than any number, and of several the last is taken. Where a dilated window holds nothing but
-    /// padding the place is -1. Max pooling only.
+    /// Sets whether a second output has the indices of the largest pixels, as `i32`s. An index counts within the plane,
+    /// without padding, as in PyTorch: `y * W + x` of `[H, W]`, `x` of `[L]`, `(z * H + y) * W + x` of `[D, H, W]`. Of
+    /// equal pixels the first is taken; NaN is larger than any number, and of several the last is taken. The index is
+    /// -1 if a dilated window holds only padding. Max pooling only.
     #[must_use]
     pub fn return_indices(self, return_indices: bool) -> Pool<D> {
         Pool { return_indices, ..self }
@@ -264,7 +264,7 @@ impl<const D: usize> Pool<D> {
         Ok(if (ceil - 1).saturating_mul(window.stride[axis]) >= size + before { ceil - 1 } else { ceil })
     }
 
-    /// The pixels of the largest window along each axis.
+    /// Returns the pixels of the largest window along each axis.
     fn pixels(&self, x: &Shape, y: &Shape) -> [usize; 3] {
         let (x, y) = (volume(x), volume(y));
         match self.windows {
@@ -274,14 +274,14 @@ impl<const D: usize> Pool<D> {
         }
     }
 
-    /// The spatial sizes of the output.
+    /// Returns the spatial sizes of the output.
     fn sizes(&self, x: &Shape) -> Result<[usize; 3], ErrorKind> {
         let from = volume(x);
         let mut sizes = [1; 3];
         for axis in 3 - D..3 {
             sizes[axis] = match self.windows {
                 Windows::Sliding(window) => self.output(&window, axis, from[axis])?,
-                // The shader multiplies both.
+                // The shader multiplies both sizes.
                 Windows::Adaptive(to) if to[axis] > 0 && to[axis].saturating_mul(from[axis]) < 1 << 31 => to[axis],
                 Windows::Adaptive(to) => {
                     let wanted = format!("1 or more, and below 2^31 times the input's {}", from[axis]);
@@ -343,7 +343,7 @@ impl<const D: usize> Op for Pool<D> {
             PoolKind::Lp(p) => (2, p),
             PoolKind::PNorm(p) => (3, p),
         };
-        // Of p: 0 even, 1 odd, 2 broken.
+        // The kind of p: 0 even, 1 odd, 2 not an integer.
         let parity = match self.kind {
             PoolKind::Lp(p) if p.fract() != 0.0 => 2,
             PoolKind::Lp(p) => (p % 2.0) as u32,
@@ -369,7 +369,7 @@ impl<const D: usize> Op for Pool<D> {
             Windows::Sliding(Sliding { after: [_, y, x], .. }) => [y, x],
             Windows::Adaptive(_) => [0; 2],
         };
-        // Steps that lead out of the image are all the same.
+        // All steps that lead out of the image are alike.
         let steps = |values: [usize; 2]| values.map(|v| v.min(1 << 30));
         let params = Params {
             in_h: x.h,
@@ -417,7 +417,7 @@ impl<const D: usize> Op for Pool<D> {
         Ok(image_kernels(caps, &dispatch.iterations(iterations(columns))))
     }
 
-    /// Of n pixels a maximum is n - 1 operations, an average n, and a norm 2 n: powers, sum, root. Padding counts as pixels.
+    /// Counts for n pixels, padding too: n - 1 for a maximum, n for an average, 2 n for a norm (powers, sum, root).
     fn cost(&self, io: &Io) -> Cost {
         let (x, y) = (volume(&io.inputs[0]), volume(&io.outputs[0]));
         let (planes, outputs) = (io.inputs[0][0].saturating_mul(io.inputs[0][1]), io.outputs[0].elements());
@@ -451,7 +451,7 @@ impl<const D: usize> Op for Pool<D> {
                 };
                 Reach::Window((3 - D..3).map(taps).collect())
             }
-            // As even as can be is even.
+            // Windows of one size that divide the axis are ordinary ones.
             Windows::Adaptive(_) if (0..D).all(|i| x[i] % y[i] == 0 && (y[i] > 1 || x[i] == 1)) => {
                 Reach::Window((0..D).map(|i| Taps::window(x[i] / y[i], x[i] / y[i], 1, 0)).collect())
             }
@@ -461,17 +461,17 @@ impl<const D: usize> Op for Pool<D> {
 }
 
 impl Graph {
-    /// Adds a [`Pool1d`] that is to [return indices](Pool::return_indices), and returns the largest pixels and their places.
+    /// Adds a [`Pool1d`] with [indices](Pool::return_indices), and returns the largest pixels and their indices.
     pub fn max_pool1d_with_indices(&mut self, x: Value, pool: Pool1d) -> Result<[Value; 2]> {
         self.pool_with_indices(x, pool)
     }
 
-    /// Adds a [`Pool2d`] that is to [return indices](Pool::return_indices), and returns the largest pixels and their places.
+    /// Adds a [`Pool2d`] with [indices](Pool::return_indices), and returns the largest pixels and their indices.
     pub fn max_pool2d_with_indices(&mut self, x: Value, pool: Pool2d) -> Result<[Value; 2]> {
         self.pool_with_indices(x, pool)
     }
 
-    /// Adds a [`Pool3d`] that is to [return indices](Pool::return_indices), and returns the largest pixels and their places.
+    /// Adds a [`Pool3d`] with [indices](Pool::return_indices), and returns the largest pixels and their indices.
     pub fn max_pool3d_with_indices(&mut self, x: Value, pool: Pool3d) -> Result<[Value; 2]> {
         self.pool_with_indices(x, pool)
     }

@@ -24,18 +24,18 @@ params! {
     }
 }
 
-/// What is made of the pixels in a window, as shaders have it.
+/// The function of the pixels in a window, in the shaders' terms.
 pub(crate) struct Of {
     pub(crate) kind: u32,
     pub(crate) p: f32,
     pub(crate) parity: u32,
-    /// What a window's result begins with.
+    /// The initial value of a window's result.
     pub(crate) start: f32,
     pub(crate) count_include_pad: bool,
 }
 
-/// The kernel over sliding windows, or else adaptive ones, of at most so many pixels along each axis; of a maximum with the places,
-/// if those are wanted.
+/// Returns the kernel over sliding windows, or over adaptive ones if there are none, of at most so many pixels along
+/// each axis. With `indices` it gives a maximum and its index.
 pub(crate) fn kernel(
     io: &Io,
     caps: &Caps,
@@ -46,7 +46,7 @@ pub(crate) fn kernel(
 ) -> Kernel {
     let one = Sliding { size: [1; 3], stride: [1; 3], dilation: [1; 3], before: [0; 3], after: [0; 3] };
     let Sliding { size, stride, dilation, before, after } = windows.unwrap_or(one);
-    // Steps that lead out of the volume are all the same.
+    // All steps that lead out of the volume are alike.
     let steps = |values: [usize; 3]| values.map(|v| v.min(1 << 30));
     let count = io.outputs[0].elements();
     let params = Params {
@@ -71,7 +71,7 @@ pub(crate) fn kernel(
             .set("KIND", result.kind)
             .set("COUNT_INCLUDE_PAD", result.count_include_pad)
     };
-    // The invocations that share a window, and those of them that are neighbours along a row of it.
+    // The invocations that share a window, and how many of them are neighbours along a row of the window.
     let lanes = if shares(deep * high * wide, count, caps) { 256 } else { 1 };
     let across = wide.next_power_of_two().min(lanes);
     let columns = 64usize.div_ceil(lanes);

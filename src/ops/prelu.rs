@@ -11,8 +11,8 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Prepacked, S
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
-/// `torch.nn.PReLU`: `x` where positive, else `weight * x`, for a tensor of any shape with one weight, `[1]`, or with one a
-/// channel, `[C]`, where dimension 1 is the channels. (He et al. 2015, <https://arxiv.org/abs/1502.01852>)
+/// `torch.nn.PReLU`: `x` where positive, else `weight * x`. The tensor has any shape; the weight is `[1]`, or `[C]` for
+/// the channels in dimension 1. (He et al. 2015, <https://arxiv.org/abs/1502.01852>)
 #[derive(Clone, Debug)]
 pub struct PRelu {
     weight: Constant,
@@ -23,7 +23,7 @@ params! {
         rows: usize,
         width: usize,
         c4: usize,
-        /// Elements of a row; of rows with the same weights; weights.
+        /// The sizes of a row and of a channel, in elements, and the number of weights.
         length: usize,
         inner: usize,
         weights: usize,
@@ -31,12 +31,12 @@ params! {
 }
 
 impl PRelu {
-    /// A PReLU with these slopes, `[1]` or `[C]`.
+    /// Creates a PReLU with these slopes, `[1]` or `[C]`.
     pub fn new(weight: Constant) -> PRelu {
         PRelu { weight }
     }
 
-    /// The weights in texels.
+    /// Packs the weights into texels.
     fn pack(&self) -> Prepacked {
         let (weight, texels) = (self.weight.clone(), self.weight.shape().elements().div_ceil(4));
         let values = move || {
@@ -81,7 +81,7 @@ impl Op for PRelu {
                 weights,
             };
             let texture = layout.storage == Storage::Texture;
-            // One weight for all is a weight for each element of the only channel.
+            // A single weight is indexed like the weight of the only channel.
             let shader = shader!("prelu", "index")
                 .set("CHANNELS", layout.order == Order::Channels && weights > 1)
                 .texture("x", texture)
@@ -102,7 +102,7 @@ impl Op for PRelu {
         Ok(layouts.into_iter().map(kernel).collect())
     }
 
-    /// A comparison and a multiplication.
+    /// Counts a comparison and a multiplication.
     fn cost(&self, io: &Io) -> Cost {
         Cost { parameters: self.weight.shape().elements() as u64, ..Cost::in_place(io.written().saturating_mul(2)) }
     }

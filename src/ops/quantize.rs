@@ -12,12 +12,12 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, WeightKey};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// ONNX's `QuantizeLinear`: `y = saturate(round(x / scale) + zero_point)`, where `round` takes the even one of two integers, as `i32`s
-/// in the range of an [`IntType`].
+/// ONNX's `QuantizeLinear`: `y = saturate(round(x / scale) + zero_point)` as `i32`s in the range of an [`IntType`],
+/// where `round` takes the even one of two integers.
 ///
-/// Inputs: x; the scale, `f32`s; the zero point, `i32`s. Both of one element hold for all of x; `[D]` for the D places of
-/// the axis; x's shape with `ceil(D / block_size)` in place of D for blocks along it. The zero point may have one element where the
-/// scale has more. A quotient is as near as the device's division.
+/// Inputs: x; the scale, `f32`s; the zero point, `i32`s. The scale and the zero point are one element for all of x,
+/// `[D]` for an axis of size D, or x's shape with `ceil(D / block_size)` in place of D for blocks along it. The zero
+/// point may be one element even if the scale is more. A quotient is as exact as the device's division.
 #[derive(Clone, Copy, Debug)]
 pub struct Quantize {
     to: IntType,
@@ -26,15 +26,15 @@ pub struct Quantize {
 
 /// ONNX's `DequantizeLinear`: `y = (x - zero_point) * scale`, of `i32`s.
 ///
-/// Inputs: x, the scale and the zero point, as [`Quantize`] has them; x isn't one where weights that stay packed on the device
-/// take its place.
+/// Inputs: x, the scale and the zero point, as for [`Quantize`]. Weights that stay packed on the device can take the
+/// place of x.
 #[derive(Clone, Debug)]
 pub struct Dequantize {
     weight: Option<Constant>,
     scales: Scales,
 }
 
-/// What part of a tensor has a scale of its own.
+/// The parts of a tensor that have a scale of their own.
 #[derive(Clone, Copy, Debug)]
 struct Scales {
     axis: usize,
@@ -59,7 +59,7 @@ impl Scales {
     /// ONNX's default axis.
     const PER_AXIS: Scales = Scales { axis: 1, block: None };
 
-    /// Checks the scale, and the zero point, for such a tensor.
+    /// Checks the scale and the zero point for such a tensor.
     fn expect(&self, x: &Shape, scale: &Shape, zero_point: &Shape) -> Result<(), ErrorKind> {
         if zero_point.elements() != 1 && zero_point != scale {
             return Err(ErrorKind::argument("zero_point", format_args!("one, or the scale's {scale}"), zero_point));
@@ -84,10 +84,10 @@ impl Scales {
         Ok(())
     }
 
-    /// The dispatch over a tensor `x` of that shape.
+    /// Returns the dispatch over a tensor `x` of that shape.
     fn dispatch(&self, shader: Shader, x: Binding, shape: &Shape, of: [&Shape; 2], limits: [i32; 3]) -> Dispatch {
         let several = of.map(|of| of.elements() > 1);
-        // One for all is never asked where it is.
+        // A single scale has no axis.
         let axis = if several[0] { self.axis } else { 0 };
         let (inner, size) = (shape.strides().get(axis).copied().unwrap_or(1), shape.get(axis).copied().unwrap_or(1));
         let (block, strides) = match self.block {
@@ -106,19 +106,19 @@ impl Scales {
 }
 
 impl Quantize {
-    /// To integers of such a type, along axis 1.
+    /// Creates a quantisation to integers of such a type, along axis 1.
     pub fn new(to: IntType) -> Quantize {
         Quantize { to, scales: Scales::PER_AXIS }
     }
 
-    /// The axis along which scales differ.
+    /// Sets the axis along which scales differ.
     #[must_use]
     pub fn axis(mut self, axis: usize) -> Quantize {
         self.scales.axis = axis;
         self
     }
 
-    /// How many neighbours along the axis share a scale, which then differs along all the other axes too.
+    /// Sets the number of neighbours along the axis that share a scale. Scales then differ along all other axes too.
     #[must_use]
     pub fn block_size(mut self, size: usize) -> Quantize {
         self.scales.block = Some(size);
@@ -127,31 +127,31 @@ impl Quantize {
 }
 
 impl Dequantize {
-    /// Of an input, along axis 1.
+    /// Creates a dequantisation of an input, along axis 1.
     pub fn new() -> Dequantize {
         Dequantize { weight: None, scales: Scales::PER_AXIS }
     }
 
-    /// Of [packed](Constant::packed) weights of 4 or 8 bits.
+    /// Creates a dequantisation of [packed](Constant::packed) weights of 4 or 8 bits.
     pub fn of(weight: Constant) -> Dequantize {
         Dequantize { weight: Some(weight), ..Dequantize::new() }
     }
 
-    /// The axis along which scales differ.
+    /// Sets the axis along which scales differ.
     #[must_use]
     pub fn axis(mut self, axis: usize) -> Dequantize {
         self.scales.axis = axis;
         self
     }
 
-    /// How many neighbours along the axis share a scale, which then differs along all the other axes too.
+    /// Sets the number of neighbours along the axis that share a scale. Scales then differ along all other axes too.
     #[must_use]
     pub fn block_size(mut self, size: usize) -> Dequantize {
         self.scales.block = Some(size);
         self
     }
 
-    /// The shapes of what is converted, the scale and the zero point.
+    /// Returns the shapes of the converted tensor, the scale and the zero point.
     fn parts<'a>(&'a self, inputs: &'a [Shape]) -> Result<[&'a Shape; 3], ErrorKind> {
         match (&self.weight, inputs) {
             (Some(weight), [scale, zero_point]) => Ok([weight.shape(), scale, zero_point]),
@@ -191,7 +191,7 @@ impl Op for Quantize {
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }
 
-    /// A division, a rounding, an addition, two comparisons.
+    /// Counts a division, a rounding, an addition and two comparisons.
     fn cost(&self, io: &Io) -> Cost {
         Cost::held(io.written().saturating_mul(5))
     }
@@ -239,7 +239,7 @@ impl Op for Dequantize {
         Ok(vec![Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch)])
     }
 
-    /// A subtraction, a multiplication.
+    /// Counts a subtraction and a multiplication.
     fn cost(&self, io: &Io) -> Cost {
         let cost = Cost::held(io.written().saturating_mul(2));
         let Some(weight) = &self.weight else { return cost };
@@ -263,7 +263,7 @@ params! {
     }
 }
 
-/// The scale and the zero point for numbers between two: part of [`Graph::dynamic_quantize`].
+/// The scale and the zero point of a range of numbers: part of [`Graph::dynamic_quantize`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QuantizeRange;
 
@@ -295,20 +295,20 @@ impl Op for QuantizeRange {
         Ok(vec![Kernel::several(vec![Layout::ROWS; 2], vec![Layout::ROWS; 2], dispatches)])
     }
 
-    /// Two comparisons with 0, a sum, two divisions, a rounding, two bounds.
+    /// Counts two comparisons with 0, a sum, two divisions, a rounding and two bounds.
     fn cost(&self, _io: &Io) -> Cost {
         Cost::held(8)
     }
 }
 
 impl Graph {
-    /// Adds a [`Quantize`]. Without a zero point it is 0.
+    /// Adds a [`Quantize`]. The default zero point is 0.
     pub fn quantize(&mut self, x: Value, scale: Value, zero_point: Option<Value>, quantize: Quantize) -> Result<Value> {
         let zero_point = self.zero_point(zero_point);
         self.push(quantize, &[x, scale, zero_point])
     }
 
-    /// Adds a [`Dequantize`] of an input. Without a zero point it is 0.
+    /// Adds a [`Dequantize`] of an input. The default zero point is 0.
     pub fn dequantize(
         &mut self,
         x: Value,
@@ -320,8 +320,8 @@ impl Graph {
         self.push(dequantize, &[x, scale, zero_point])
     }
 
-    /// ONNX's `DynamicQuantizeLinear`: x as `u8`s, the scale and the zero point that x's own range gives, 0 within it; both of the
-    /// latter have no dimensions. `scale = (max(x, 0) - min(x, 0)) / 255`, 1 where x is 0; `zero_point = round(-min(x, 0) / scale)`.
+    /// Adds ONNX's `DynamicQuantizeLinear`: x as `u8`s, and the scale and zero point (scalars) of x's range, 0
+    /// included. `scale = (max(x, 0) - min(x, 0)) / 255`, 1 where x is 0; `zero_point = round(-min(x, 0) / scale)`.
     pub fn dynamic_quantize(&mut self, x: Value) -> Result<[Value; 3]> {
         let greatest = self.reduce(x, Reduce::new(ReduceKind::Max, []))?;
         let least = self.reduce(x, Reduce::new(ReduceKind::Min, []))?;
@@ -332,7 +332,7 @@ impl Graph {
         Ok([y, scale, zero_point])
     }
 
-    /// A zero point, 0 if there is none.
+    /// Returns the zero point, 0 if there is none.
     pub(crate) fn zero_point(&mut self, given: Option<Value>) -> Value {
         given.unwrap_or_else(|| self.constant(Constant::integers("zero point", [], vec![0])))
     }

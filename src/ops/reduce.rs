@@ -9,7 +9,7 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// What is made of the elements.
+/// The kind of a reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReduceKind {
     /// `torch.sum`
@@ -30,10 +30,10 @@ pub enum ReduceKind {
     LogSumExp,
 }
 
-/// `torch.sum`, `mean`, `amax`, `amin`, `prod`, `norm` and `logsumexp`: one number of all the elements along the reduced axes.
-/// They are dropped from the shape, or kept with a size of 1.
+/// `torch.sum`, `mean`, `amax`, `amin`, `prod`, `norm` and `logsumexp`: one number from all elements along the reduced
+/// axes. These axes are dropped from the shape, or kept with a size of 1.
 ///
-/// Of `i32`s too, but for `p=2` and `logsumexp`: they wrap around, and a mean is rounded toward zero.
+/// Except for `p=2` and `logsumexp`, `i32`s are allowed too: they wrap around, and a mean is rounded toward zero.
 ///
 /// ```
 /// use shadernet::ops::{Reduce, ReduceKind};
@@ -57,7 +57,7 @@ params! {
     }
 }
 
-/// The sizes and the strides of up to four dimensions, the innermost last.
+/// Returns the sizes and the strides of up to four dimensions, the innermost last.
 fn four(dimensions: &[(usize, usize)]) -> [[usize; 4]; 2] {
     let (mut sizes, mut strides) = ([1; 4], [0; 4]);
     for (i, &dimension) in dimensions.iter().enumerate() {
@@ -83,7 +83,7 @@ impl Field for Element {
     }
 }
 
-/// How a workgroup's invocations are shared among outputs: `lanes` times `columns` of them, both powers of two.
+/// The division of a workgroup's invocations among outputs: `lanes` times `columns` of them, both powers of two.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Split {
     pub(crate) lanes: u32,
@@ -91,9 +91,9 @@ pub(crate) struct Split {
 }
 
 impl Split {
-    /// For lines of `length` elements; `neighbours` outputs lie side by side (1 where it is a line's elements that do).
+    /// Returns the split for lines of `length` elements; `neighbours` outputs are adjacent (1 if their elements are).
     pub(crate) fn new(length: usize, neighbours: usize, caps: &Caps) -> Split {
-        // Four elements an invocation at least; a barrier costs more than a few additions.
+        // Four elements an invocation at least: a barrier costs more than a few additions.
         let most = length.div_ceil(4).next_power_of_two().min(if length > 1024 { 256 } else { 64 });
         let with = |columns: usize| {
             let lanes = most.min(256 / columns);
@@ -107,14 +107,14 @@ impl Split {
         with(columns)
     }
 
-    /// The iterations of an invocation that takes every `lanes`-th element of a line, one at a time, and those that join the
-    /// invocations of a workgroup.
+    /// Returns the iterations of one invocation: it takes every `lanes`-th element of a line, one at a time, and then
+    /// joins the results of the workgroup.
     pub(crate) fn iterations(self, length: usize) -> usize {
         length.div_ceil(self.lanes as usize) + 16
     }
 }
 
-/// What is left of a shape without `axes`, or with a size of 1 there; all axes, if none is named.
+/// Returns a shape without `axes`, or with a size of 1 there. No axes stand for all axes.
 pub(crate) fn reduced_shape(x: &Shape, axes: &[usize], keepdim: bool) -> Result<Shape, ErrorKind> {
     eight(x, 1)?;
     for (i, axis) in axes.iter().enumerate() {
@@ -133,18 +133,18 @@ pub(crate) fn reduced_shape(x: &Shape, axes: &[usize], keepdim: bool) -> Result<
 }
 
 impl Reduce {
-    /// A reduction over `axes`; over all of them if none is named, as in PyTorch.
+    /// Creates a reduction over `axes`; over all of them if none is named, as in PyTorch.
     pub fn new(kind: ReduceKind, axes: impl Into<Vec<usize>>) -> Reduce {
         Reduce { kind, axes: axes.into(), keepdim: false }
     }
 
-    /// Whether the reduced axes stay, with a size of 1.
+    /// Sets whether the reduced axes stay, with a size of 1.
     #[must_use]
     pub fn keepdim(self, keepdim: bool) -> Reduce {
         Reduce { keepdim, ..self }
     }
 
-    /// What is made of the elements along which axes, and whether those stay.
+    /// Returns the kind and the axes of the reduction, and whether the axes stay.
     #[cfg(feature = "onnx")]
     pub(crate) fn parts(&self) -> (ReduceKind, &[usize], bool) {
         (self.kind, &self.axes, self.keepdim)
@@ -154,7 +154,7 @@ impl Reduce {
         self.axes.is_empty() || self.axes.contains(&axis)
     }
 
-    /// What doesn't change a result.
+    /// Returns the identity element of the reduction.
     fn identity(&self, dtype: DType) -> Element {
         let of = |float, integer| if dtype == DType::F32 { Element::Float(float) } else { Element::Integer(integer) };
         match self.kind {
@@ -193,7 +193,7 @@ impl Op for Reduce {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, outputs) = (&io.inputs[0], io.outputs[0].elements());
-        // Neighbouring dimensions of a kind are one, so that of eight no more than four of a kind are left.
+        // Neighbouring dimensions of a kind are merged: of eight dimensions at most four of each kind are left.
         let mut dimensions: Vec<(bool, usize, usize)> = Vec::new();
         for (axis, (&size, stride)) in x.iter().zip(x.strides()).enumerate().filter(|(_, (size, _))| **size > 1) {
             match dimensions.last_mut() {

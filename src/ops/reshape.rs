@@ -1,4 +1,4 @@
-//! Reshape, flatten, squeeze, unsqueeze: the same elements, in the same row-major order, under another shape. They copy nothing.
+//! Reshape, flatten, squeeze, unsqueeze: another shape for the same row-major elements. They copy nothing.
 
 use super::{Conv2d, Linear, image_storage};
 use crate::error::{ErrorKind, Result};
@@ -9,15 +9,15 @@ use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// `torch.reshape`. One size may be `-1`: what is left; a size of `0` is the input's at that place, as in ONNX (so that
-/// a shape can leave the batch open).
+/// `torch.reshape`. One size may be `-1`: it takes the remaining elements. A size of `0` is the input's size at that
+/// position, as in ONNX, so that a shape can leave the batch open.
 #[derive(Clone, Debug)]
 pub struct Reshape {
     sizes: Vec<isize>,
 }
 
 impl Reshape {
-    /// A reshape to these sizes.
+    /// Creates a reshape to these sizes.
     pub fn new(sizes: impl Into<Vec<isize>>) -> Reshape {
         Reshape { sizes: sizes.into() }
     }
@@ -98,33 +98,33 @@ impl Op for Flatten {
         Cost::view()
     }
 
-    /// A linear layer on a flattened image is a convolution whose kernel is as large as the image.
+    /// Fuses with a linear layer: on a flattened image that is a convolution with a kernel as large as the image.
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
         next.downcast_ref::<Linear>().map(|linear| Box::new(FlattenLinear(linear.clone())) as Box<dyn Op>)
     }
 }
 
-/// `torch.unsqueeze`: a dimension of size 1 at place `axis`.
+/// `torch.unsqueeze`: inserts a dimension of size 1 at position `axis`.
 #[derive(Clone, Copy, Debug)]
 pub struct Unsqueeze {
     axis: usize,
 }
 
-/// `torch.squeeze`: without dimension `axis`, whose size must be 1.
+/// `torch.squeeze`: removes dimension `axis`, whose size must be 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Squeeze {
     axis: usize,
 }
 
 impl Unsqueeze {
-    /// A new dimension at place `axis`.
+    /// Inserts a dimension at position `axis`.
     pub fn new(axis: usize) -> Unsqueeze {
         Unsqueeze { axis }
     }
 }
 
 impl Squeeze {
-    /// Without dimension `axis`.
+    /// Removes dimension `axis`.
     pub fn new(axis: usize) -> Squeeze {
         Squeeze { axis }
     }
@@ -186,7 +186,7 @@ impl Op for Squeeze {
     }
 }
 
-/// A flatten and the linear layer after it, which needs the image's size to become a convolution.
+/// A flatten and the linear layer after it. The convolution that replaces both needs the image's size.
 #[derive(Clone, Debug)]
 pub(super) struct FlattenLinear(Linear);
 
@@ -205,7 +205,7 @@ impl Op for FlattenLinear {
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
         let [x] = expect_inputs::<1>(inputs)?;
         let flat = Flatten.output_shapes(inputs)?;
-        // The image's size is not yet known to be the same for every batch; that it is an image is.
+        // The image's size isn't yet known to be the same for every batch; its number of dimensions is.
         if self.conv(x).is_none() {
             return Err(ErrorKind::argument("input", "a batch of images", x));
         }
@@ -233,8 +233,8 @@ impl Op for FlattenLinear {
     }
 }
 
-/// Row-major, always; by rows of `vec4`s, where both shapes have the same rows; and channels last, where both are pixels of the same
-/// channels.
+/// Returns the views that serve: row-major, always; in rows of `vec4`s, if both shapes have the same rows; and channels
+/// last, if both shapes are pixels of the same channels.
 pub(crate) fn views(io: &Io, caps: &Caps) -> Vec<Kernel> {
     let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
     let mut views = vec![Kernel::view(Layout::ROWS, Layout::ROWS)];
@@ -260,12 +260,12 @@ impl Graph {
         self.push(Flatten, &[x])
     }
 
-    /// Adds an [`Unsqueeze`]: a dimension of size 1 at place `axis`.
+    /// Adds an [`Unsqueeze`]: a dimension of size 1 at position `axis`.
     pub fn unsqueeze(&mut self, x: Value, axis: usize) -> Result<Value> {
         self.push(Unsqueeze::new(axis), &[x])
     }
 
-    /// Adds a [`Squeeze`]: without dimension `axis`, whose size is 1.
+    /// Adds a [`Squeeze`]: removes dimension `axis`, whose size is 1.
     pub fn squeeze(&mut self, x: Value, axis: usize) -> Result<Value> {
         self.push(Squeeze::new(axis), &[x])
     }

@@ -10,7 +10,7 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage,
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
-/// How pixels between pixels are computed, without antialiasing.
+/// The interpolation between pixels, without antialiasing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResizeMode {
     /// `"nearest"`: pixel `floor(o * scale)`.
@@ -23,12 +23,12 @@ pub enum ResizeMode {
     Cubic,
 }
 
-/// `torch.nn.functional.interpolate` of `[N, C, H, W]` or `[N, C, L]`, to a size or by factors. Output pixel `o` lies at
-/// `(o + 0.5) * scale - 0.5` of the input (the modes that pick a pixel: see there), where `scale` is the input's size by the
-/// output's.
+/// `torch.nn.functional.interpolate` of `[N, C, H, W]` or `[N, C, L]`, to a size or by factors. Output pixel `o` lies
+/// at `(o + 0.5) * scale - 0.5` of the input, where `scale` is the input's size divided by the output's. The modes that
+/// pick a pixel have formulas of their own.
 ///
-/// As in PyTorch a pixel that weighs 0 counts: an infinity beside a place makes it NaN. But where an axis keeps its size, infinities
-/// stay where and what they are (in PyTorch they become NaN).
+/// A pixel with weight 0 counts, as in PyTorch: an infinity beside a position makes the result NaN. But along an axis
+/// that keeps its size, infinities stay as they are (in PyTorch they become NaN).
 ///
 /// ```
 /// use shadernet::ops::{Resize, ResizeMode};
@@ -62,7 +62,7 @@ params! {
     }
 }
 
-/// Where along an axis an output pixel lies: a pixel of the input, and how far beyond it.
+/// The position of an output pixel along an axis: a pixel of the input, and the fraction beyond it.
 type Position = (i32, f32);
 
 impl Resize {
@@ -70,31 +70,31 @@ impl Resize {
         Resize { mode, to, align_corners: false, recompute_scale_factor: false }
     }
 
-    /// To a size: `[height, width]` or `[length]`.
+    /// Creates a resize to a size: `[height, width]` or `[length]`.
     pub fn new(mode: ResizeMode, size: impl Into<Vec<usize>>) -> Resize {
         Resize::to(mode, To::Size(size.into()))
     }
 
-    /// By factors, vertical and horizontal or one along `[N, C, L]`: the size is `floor(input * factor)`, and `scale` is
-    /// `1 / factor`. As in PyTorch, [`ResizeMode::Nearest`] and [`ResizeMode::Linear`] copy along an axis that keeps its size.
+    /// Creates a resize by factors, `[vertical, horizontal]` or one, to `floor(input * factor)`; `scale` is
+    /// `1 / factor`. As in PyTorch, [`ResizeMode::Nearest`] and [`ResizeMode::Linear`] copy axes that keep their sizes.
     pub fn by(mode: ResizeMode, scale_factor: impl Into<Vec<f64>>) -> Resize {
         Resize::to(mode, To::Factors(scale_factor.into()))
     }
 
-    /// Whether the centres of the corner pixels stay where they are: output pixel `o` lies at `o * (in - 1) / (out - 1)`.
-    /// For the linear and the cubic mode only, as in PyTorch.
+    /// Sets whether the centres of the corner pixels stay where they are: output pixel `o` lies at
+    /// `o * (in - 1) / (out - 1)`. For the linear and the cubic mode only, as in PyTorch.
     #[must_use]
     pub fn align_corners(self, align_corners: bool) -> Resize {
         Resize { align_corners, ..self }
     }
 
-    /// Whether factors only say the size, and `scale` is the input's size by the output's.
+    /// Sets whether factors determine only the size, and `scale` is the input's size divided by the output's.
     #[must_use]
     pub fn recompute_scale_factor(self, recompute_scale_factor: bool) -> Resize {
         Resize { recompute_scale_factor, ..self }
     }
 
-    /// The sizes after it.
+    /// Returns the sizes of the output.
     fn sizes(&self, x: &[usize]) -> Result<Vec<usize>, ErrorKind> {
         let wanted = |name: &str, got: String| {
             Err(ErrorKind::argument(name, format_args!("{} numbers, 1 pixel or more each", x.len()), got))
@@ -103,7 +103,7 @@ impl Resize {
             To::Size(size) if size.len() != x.len() || size.contains(&0) => wanted("size", format!("{size:?}")),
             To::Size(size) => Ok(size.clone()),
             To::Factors(factors) => {
-                // A number that is none, or is negative, makes 0 here; one that is too large is refused with the shape.
+                // NaN and negative numbers give 0 here; the check of the shape refuses numbers that are too large.
                 let sizes: Vec<usize> =
                     x.iter().zip(factors).map(|(&x, factor)| (x as f64 * factor) as usize).collect();
                 match factors.len() != x.len() || sizes.contains(&0) {
@@ -114,7 +114,7 @@ impl Resize {
         }
     }
 
-    /// The factor of spatial axis `axis` (from the last), where it is what makes the scale.
+    /// Returns the factor of a spatial axis, counted from the last, if it determines the scale.
     fn factor(&self, from_last: usize) -> Option<f64> {
         match &self.to {
             To::Factors(factors) if !self.recompute_scale_factor => factors.iter().rev().nth(from_last).copied(),
@@ -122,12 +122,12 @@ impl Resize {
         }
     }
 
-    /// Whether these modes copy an axis, as in PyTorch: each pixel, infinite or NaN, says nothing of its neighbours then.
+    /// Returns true if the mode copies this axis, as in PyTorch: no infinity or NaN then spreads to neighbours.
     fn copies(&self, input: usize, output: usize) -> bool {
         input == output && matches!(self.mode, ResizeMode::Nearest | ResizeMode::Linear)
     }
 
-    /// Where the output pixels of an axis lie.
+    /// Returns the positions of the output pixels of an axis.
     fn positions(&self, input: usize, output: usize, factor: Option<f64>) -> Vec<Position> {
         let copies = self.copies(input, output);
         let scale = match factor {
@@ -137,7 +137,7 @@ impl Resize {
         };
         let at = |o: usize| {
             let source = match self.mode {
-                // PyTorch computes in f32, and where a product is nearly whole, that says which pixel it is.
+                // PyTorch computes in f32, whose rounding picks the pixel where a product is nearly whole.
                 ResizeMode::Nearest => f64::from((o as f32 * scale as f32).floor()),
                 ResizeMode::NearestExact => f64::from(((o as f32 + 0.5) * scale as f32).floor()),
                 _ if self.align_corners => o as f64 * scale,
@@ -150,7 +150,7 @@ impl Resize {
         (0..output).map(at).collect()
     }
 
-    /// The pixels along an axis that make one.
+    /// Returns the number of pixels along an axis that make one output pixel.
     fn taps(&self) -> u32 {
         match self.mode {
             ResizeMode::Nearest | ResizeMode::NearestExact => 1,
@@ -159,7 +159,7 @@ impl Resize {
         }
     }
 
-    /// The pixels of an axis that an output pixel sees, if the factor is the sizes'.
+    /// Returns the pixels of an axis that an output pixel depends on, if the factor matches the sizes.
     fn seen(&self, input: usize, output: usize, factor: Option<f64>) -> Option<Taps> {
         let (same, copies) = (input == output, self.copies(input, output));
         let [x, y] = [input, output].map(|size| i64::try_from(size).ok().filter(|&size| size < 1 << 31));
@@ -170,7 +170,7 @@ impl Resize {
         if same {
             return Some(Taps::window(1, 1, 1, 0));
         }
-        // Pixels less than so far away from a position that lies at `(o * down + at) / up`.
+        // The pixels less than `distance` away from the position `(o * down + at) / up`.
         let near = |up: i64, down: i64, at: i64, distance: i64| {
             Taps::between(up as usize, down as usize, at - distance * up + 1, at + distance * up - 1)
         };
@@ -184,10 +184,10 @@ impl Resize {
         })
     }
 
-    /// The positions of rows, then of columns.
+    /// Packs the positions of rows, then of columns.
     fn pack(&self, x: Image, y: Image) -> Prepacked {
         let texels = (1, (y.h + y.w).div_ceil(2));
-        // A factor of 0 is none: the sizes tell the positions then.
+        // A factor of 0 stands for none: the sizes then determine the positions.
         let [rows, columns] = [1, 0].map(|axis| self.factor(axis).unwrap_or(0.0));
         let sizes = [self.mode as usize, usize::from(self.align_corners), x.h, x.w, y.h, y.w];
         let key = WeightKey::new("resize").sizes(sizes).number(rows).number(columns);
@@ -247,7 +247,7 @@ impl Op for Resize {
         Ok(image_storage(caps).iter().map(kernel).collect())
     }
 
-    /// A weighted sum of taps, which are pixels of the input that are read once.
+    /// Counts a weighted sum of taps. Each pixel of the input that is a tap is read once.
     fn cost(&self, io: &Io) -> Cost {
         let taps = (self.taps() as u64).pow(io.inputs[0].len() as u32 - 2);
         let read = io.read().min(io.written().saturating_mul(taps));

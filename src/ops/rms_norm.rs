@@ -8,7 +8,7 @@ use crate::kernel::{Caps, Kernel};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
-/// `torch.nn.RMSNorm`: `y = x / sqrt(mean(x²) + eps) * weight`, the mean over the last dimensions, those of
+/// `torch.nn.RMSNorm`: `y = x / sqrt(mean(x²) + eps) * weight`. The mean is over the last dimensions, whose sizes are
 /// `normalized_shape`.
 #[derive(Clone, Debug)]
 pub struct RmsNorm {
@@ -17,13 +17,13 @@ pub struct RmsNorm {
 }
 
 impl RmsNorm {
-    /// An RMS norm with a weight of the normalised shape, if any, and PyTorch's epsilon: `f32::EPSILON`.
+    /// Creates an RMS norm with a weight of the normalised shape, if any, and PyTorch's epsilon: `f32::EPSILON`.
     pub fn new(normalized_shape: impl Into<Shape>, weight: Option<Constant>) -> RmsNorm {
         let norm = Norm { centred: false, ..Norm::new(weight, None) };
         RmsNorm { normalized_shape: normalized_shape.into(), norm }.eps(f32::EPSILON.into())
     }
 
-    /// Another epsilon.
+    /// Sets the epsilon.
     #[must_use]
     pub fn eps(mut self, eps: f64) -> RmsNorm {
         self.norm.eps = eps;
@@ -33,7 +33,7 @@ impl RmsNorm {
 
 #[cfg(feature = "onnx")]
 impl RmsNorm {
-    /// The same times a weight, if it has none yet.
+    /// Returns this norm times a weight, if it has neither a weight nor an activation yet.
     pub(crate) fn with_weight(&self, weight: &Constant) -> Option<RmsNorm> {
         let fits = self.norm.weight.is_none() && self.norm.activation.is_none();
         let norm = Norm { weight: Some(weight.clone()), ..self.norm.clone() };

@@ -9,22 +9,22 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
 
-/// What is made of the samples in a part of a region.
+/// The function of the samples in a part of a region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RoiAlignMode {
-    /// Their mean.
+    /// The mean of the samples.
     #[default]
     Average,
-    /// As ONNX has it: the largest of the weighted pixels that they are sums of.
+    /// The largest of the weighted pixels that the samples are sums of, as in ONNX.
     Max,
 }
 
-/// `torchvision.ops.roi_align`, ONNX's `RoiAlign`: of images `[N, C, H, W]` and regions `[R, 4]`, each `(x1, y1, x2, y2)`, the regions
-/// as images `[R, C, H', W']`. A third input, `i32`s `[R]`, says whose image each is a region of; a session refuses what isn't
-/// there, and where nobody checks, the nearest is taken.
+/// `torchvision.ops.roi_align`, ONNX's `RoiAlign`: of images `[N, C, H, W]` and regions `[R, 4]`, each
+/// `(x1, y1, x2, y2)`, it makes images `[R, C, H', W']`. A third input, `i32`s `[R]`, has the index of each region's
+/// image. A session refuses indices out of range; without a check the nearest index is taken.
 ///
-/// A region is divided into `H' x W'` parts, and each of those sampled at a grid of places, bilinearly. A sample more than a pixel
-/// outside is 0.
+/// A region is divided into `H' x W'` parts. Each part is sampled bilinearly at a grid of positions. A sample more than
+/// a pixel outside of the image is 0.
 #[derive(Clone, Copy, Debug)]
 pub struct RoiAlign {
     size: [usize; 2],
@@ -51,32 +51,32 @@ params! {
 }
 
 impl RoiAlign {
-    /// To images of that size, `[vertical, horizontal]`.
+    /// Creates an alignment to images of that size, `[vertical, horizontal]`.
     pub fn new(size: [usize; 2]) -> RoiAlign {
         let mode = RoiAlignMode::Average;
         RoiAlign { size, spatial_scale: 1.0, sampling_ratio: 0, aligned: false, mode }
     }
 
-    /// Pixels of the images to a unit of the regions.
+    /// Sets the number of image pixels in a unit of the regions.
     #[must_use]
     pub fn spatial_scale(self, spatial_scale: f32) -> RoiAlign {
         RoiAlign { spatial_scale, ..self }
     }
 
-    /// The samples of a part along each axis; 0: as many as it has pixels, rounded up, and no more than the image is long.
+    /// Sets the samples of a part along each axis. 0: one a pixel, rounded up, and at most the image's size.
     #[must_use]
     pub fn sampling_ratio(self, sampling_ratio: usize) -> RoiAlign {
         RoiAlign { sampling_ratio, ..self }
     }
 
-    /// Whether pixels are areas, whose centres are at a half: ONNX's `half_pixel`, which is its default. Otherwise they are points, and
-    /// a region is at least one pixel long: `output_half_pixel`.
+    /// Sets whether pixels are areas with centres at a half: ONNX's `half_pixel`, its default. Otherwise they are
+    /// points, and a region is at least one pixel long: `output_half_pixel`.
     #[must_use]
     pub fn aligned(self, aligned: bool) -> RoiAlign {
         RoiAlign { aligned, ..self }
     }
 
-    /// What is made of the samples.
+    /// Sets the function of the samples.
     #[must_use]
     pub fn mode(self, mode: RoiAlignMode) -> RoiAlign {
         RoiAlign { mode, ..self }
@@ -101,7 +101,7 @@ impl Op for RoiAlign {
         if h == 0 || w == 0 {
             return Err(ErrorKind::argument("output_size", "1 or more", 0));
         }
-        // More samples than that differ in nothing, and a device would be busy for long.
+        // More samples don't differ in anything, and would keep a device busy for long.
         if self.sampling_ratio > 1 << 10 {
             return Err(ErrorKind::argument("sampling_ratio", "at most 1024", self.sampling_ratio));
         }
@@ -138,7 +138,7 @@ impl Op for RoiAlign {
             aligned: self.aligned.into(),
             start: if largest { f32::NEG_INFINITY } else { 0.0 },
         };
-        // Regions that nobody has seen yet may be as large as the image.
+        // The regions aren't known yet: they may be as large as the image.
         let [down, across] = if self.sampling_ratio > 0 { [self.sampling_ratio; 2] } else { [x[2], x[3]] };
         let iterations = |lanes: usize| looped(down.div_ceil(lanes), plain(across)).all + 16;
         let lanes = if iterations(1) <= caps.max_loop_iterations as usize { 1 } else { 256 };
@@ -153,7 +153,7 @@ impl Op for RoiAlign {
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }
 
-    /// A weighted sum of four pixels for each sample, and their mean; how many the regions decide, where nobody says, and one counts.
+    /// Counts a weighted sum of four pixels a sample, and the mean; one sample if the regions decide the number.
     fn cost(&self, io: &Io) -> Cost {
         let samples = (self.sampling_ratio.max(1) as u64).pow(2);
         let sampled = super::weighted(io.written(), 4).saturating_add(io.written());

@@ -9,12 +9,12 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage,
 use crate::shape::expect_rank;
 use crate::{DType, Graph, Shape, Value};
 
-/// Rotary position embedding (Su et al., RoFormer, 2021, <https://arxiv.org/abs/2104.09864>): in each head's vector of a token
-/// at position p, pair i of elements turns by the angle `p theta^(-2i / D)`.
+/// Rotary position embedding (Su et al., RoFormer, 2021, <https://arxiv.org/abs/2104.09864>): in each head's vector of
+/// a token at position p, the i-th pair of elements rotates by the angle `p theta^(-2i / D)`.
 ///
 /// The input is `[N, H, L, D]`, or `[N, L, H D]` with [`heads`](RotaryEmbedding::heads), as for
-/// [`Attention`](super::Attention); the output has its shape. Token i is at position i, unless it is
-/// [`cached`](RotaryEmbedding::cached). Angles are computed in f64, when the graph's weights are packed.
+/// [`Attention`](super::Attention); the output has the same shape. Token i is at position i, unless the embedding is
+/// [`cached`](RotaryEmbedding::cached). Angles are computed in f64, when weights are prepacked.
 ///
 /// ```
 /// use shadernet::ops::RotaryEmbedding;
@@ -35,7 +35,7 @@ params! {
     struct Params {
         count: usize,
         d: usize,
-        /// How many elements of a head turn.
+        /// The number of elements of a head that rotate.
         dimension: usize,
         /// The distance from a token to the next, and from a sequence to the next.
         row: usize,
@@ -47,43 +47,43 @@ params! {
 }
 
 impl RotaryEmbedding {
-    /// An embedding of positions below `max_length`, with theta 10000: all elements of a head turn, and the pairs are `i` and
-    /// `i + D / 2`, as in Llama.
+    /// Creates an embedding of positions below `max_length`, with theta 10000. All elements of a head rotate, in the
+    /// pairs `i` and `i + D / 2`, as in Llama.
     pub fn new(max_length: usize) -> RotaryEmbedding {
         RotaryEmbedding { max_length, heads: None, theta: 1e4, dimension: None, interleaved: false, cached: false }
     }
 
-    /// The heads lie side by side in the last dimension, so many of them.
+    /// Sets the number of heads, which lie side by side in the last dimension.
     #[must_use]
     pub fn heads(self, heads: usize) -> RotaryEmbedding {
         RotaryEmbedding { heads: Some(heads), ..self }
     }
 
-    /// Another base of the angles.
+    /// Sets the base of the angles.
     #[must_use]
     pub fn theta(self, theta: f64) -> RotaryEmbedding {
         RotaryEmbedding { theta, ..self }
     }
 
-    /// Only the first elements of a head turn, so many of them: an even number, which takes the place of D.
+    /// Sets the number of elements of a head that rotate, the first ones: an even number, which takes the place of D.
     #[must_use]
     pub fn dimension(self, dimension: usize) -> RotaryEmbedding {
         RotaryEmbedding { dimension: Some(dimension), ..self }
     }
 
-    /// The pairs are neighbours, `2i` and `2i + 1`, as in the paper and GPT-J.
+    /// Sets whether the pairs are neighbours, `2i` and `2i + 1`, as in the paper and GPT-J.
     #[must_use]
     pub fn interleaved(self, interleaved: bool) -> RotaryEmbedding {
         RotaryEmbedding { interleaved, ..self }
     }
 
-    /// One more input, `position`, `i32`s `[1]` or `[N]`: how many tokens came before. Token i is at `position + i`.
+    /// Adds an input `position`, `i32`s `[1]` or `[N]`: the number of earlier tokens. Token i is at `position + i`.
     #[must_use]
     pub fn cached(self) -> RotaryEmbedding {
         RotaryEmbedding { cached: true, ..self }
     }
 
-    /// D, and how many tokens there are.
+    /// Returns D and the number of tokens.
     fn sizes(&self, x: &Shape) -> Result<[usize; 2], ErrorKind> {
         match self.heads {
             None => {
@@ -104,7 +104,7 @@ impl RotaryEmbedding {
         }
     }
 
-    /// Cosine and sine of each angle: `[position][pair]`.
+    /// Returns the cosine and the sine of each angle: `[position][pair]`.
     fn table(&self, dimension: usize) -> Prepacked {
         let (theta, pairs) = (self.theta, dimension / 2);
         let texels = (self.max_length * pairs).div_ceil(2);
@@ -143,7 +143,7 @@ impl Op for RotaryEmbedding {
         if length > self.max_length {
             return Err(ErrorKind::argument("max_length", format_args!("{length} tokens or more"), self.max_length));
         }
-        // The table's elements, and the input's, are counted in 32 bits.
+        // Shaders count the elements of the table and of the input in 32 bits.
         let table = self.max_length.saturating_mul(dimension);
         if table.max(inputs[0].elements()) > u32::MAX as usize {
             return Err(ErrorKind::Unsupported(format!("a table of {table} angles for {}", inputs[0])));
@@ -182,14 +182,14 @@ impl Op for RotaryEmbedding {
             positions: io.inputs.get(1).map_or(1, Shape::elements),
         };
         let shader = shader!("rotary", "index").set("INTERLEAVED", self.interleaved).set("CACHED", self.cached);
-        // Without a position, the input stands for it: something must be bound.
+        // Without a position, the input takes its binding: something must be bound.
         let position = Binding::Input(usize::from(self.cached));
         let bindings = vec![Binding::Input(0), Binding::Weight(self.table(dimension)), position, Binding::Output(0)];
         let dispatch = Dispatch::for_each(shader, &params, bindings, x.elements());
         Ok(vec![Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch)])
     }
 
-    /// Four multiplications and two additions a pair; the angles' cosines and sines are read, one of each for a pair of a token.
+    /// Counts four multiplications and two additions a pair. Each pair of a token reads a cosine and a sine.
     fn cost(&self, io: &Io) -> Cost {
         let Ok([d, length]) = self.sizes(&io.inputs[0]) else { return Cost::default() };
         let turned = self.dimension.unwrap_or(d) as u64;

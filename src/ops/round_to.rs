@@ -9,7 +9,7 @@ use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
-/// A format of floating-point numbers that has fewer than `f32`. Those of 8 and 4 bits are ONNX's.
+/// A floating-point format with fewer numbers than `f32`. The formats of 8 and 4 bits are ONNX's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FloatFormat {
@@ -25,25 +25,25 @@ pub enum FloatFormat {
     Float8E5M2,
     /// `float8e5m2fnuz`: up to 57,344, neither infinity nor -0
     Float8E5M2Fnuz,
-    /// `float8e8m0`: powers of two from 2^-127 to 2^127, NaN, nothing else. A number's sign is dropped, its size rounded up
+    /// `float8e8m0`: powers of two from 2^-127 to 2^127, NaN, nothing else. The sign is dropped, the size rounded up
     Float8E8M0,
     /// `float4e2m1`: 0, 0.5, 1, 1.5, 2, 3, 4 and 6, their negatives, nothing else
     Float4E2M1,
 }
 
-/// What a format holds.
+/// The numbers that a format holds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Numbers {
     /// The bits after the point.
     pub(crate) mantissa: u32,
-    /// The exponent of the least number with a whole mantissa; below it numbers are as dense as at it.
+    /// The exponent of the least number with a whole mantissa; smaller numbers have the same spacing.
     pub(crate) least: i32,
     pub(crate) largest: f32,
-    /// What becomes of larger ones, infinity too, where they don't become the largest.
+    /// The value of larger numbers, including infinity, unless rounding saturates.
     pub(crate) beyond: f32,
     pub(crate) nan: f32,
     pub(crate) negative_zero: bool,
-    /// Whether there is nothing but powers of two.
+    /// True if there are only powers of two.
     pub(crate) powers: bool,
 }
 
@@ -72,12 +72,12 @@ impl FloatFormat {
     }
 }
 
-/// Each `f32` as the nearest number that a format holds, of two the even one: what ONNX's `Cast` to that format and back gives, or
-/// `x.half().float()`. The output holds `f32`s.
+/// The nearest number of a format to each `f32`, of two the even one: the result of ONNX's `Cast` to that format and
+/// back, or of `x.half().float()`. The output holds `f32`s.
 ///
-/// What is larger than all numbers after rounding, infinity too, becomes infinity, NaN where the format has none, and the largest
-/// where it hasn't that either; or the largest in any case, if it is to saturate (ONNX's default for 8 bits). NaN stays NaN,
-/// and is -0 in [`FloatFormat::Float4E2M1`], as ml_dtypes has it.
+/// A number above all others after rounding, including infinity, becomes infinity; NaN if the format has no infinity;
+/// the largest number if it has no NaN either. With [`saturate`](RoundTo::saturate) (ONNX's default for 8 bits) it
+/// always becomes the largest. NaN stays NaN, and is -0 in [`FloatFormat::Float4E2M1`], as in ml_dtypes.
 #[derive(Clone, Copy, Debug)]
 pub struct RoundTo {
     format: FloatFormat,
@@ -88,7 +88,7 @@ params! {
     struct Params {
         width: usize,
         mantissa: u32,
-        /// The exponent, as an `f32` holds it.
+        /// The exponent with the bias of an `f32`.
         least: u32,
         /// The bits of `f32`s.
         largest: u32,
@@ -99,12 +99,12 @@ params! {
 }
 
 impl RoundTo {
-    /// Rounding to that format.
+    /// Creates a rounding to that format.
     pub fn new(format: FloatFormat) -> RoundTo {
         RoundTo { format, saturate: false }
     }
 
-    /// Whether what is too large becomes the largest number.
+    /// Sets whether numbers that are too large become the largest number.
     #[must_use]
     pub fn saturate(self, saturate: bool) -> RoundTo {
         RoundTo { saturate, ..self }

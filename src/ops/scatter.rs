@@ -1,4 +1,4 @@
-//! Elements of one tensor to places along an axis of another.
+//! Scatter: elements of one tensor go to positions along an axis of another.
 
 use super::binary::eight;
 use super::part::ranges;
@@ -11,7 +11,7 @@ use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
 
-/// What becomes of an element and the updates that are meant for it, one after the other.
+/// The combination of an element with its updates, one after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScatterKind {
     /// The last update: ONNX's `none`. Elements may be of any type.
@@ -26,13 +26,13 @@ pub enum ScatterKind {
     Min,
 }
 
-/// `torch.scatter` and `scatter_reduce`, ONNX's `ScatterElements`: each update chooses its place along an axis of x, for two
-/// dimensions and axis 1 `y[i, index[i, j]] ∘= updates[i, j]`; the rest is x's.
+/// `torch.scatter` and `scatter_reduce`, ONNX's `ScatterElements`: each update goes to an index along an axis of x. For
+/// two dimensions and axis 1: `y[i, index[i, j]] ∘= updates[i, j]`; the rest is x's.
 ///
-/// Inputs: x; the indices, `i32`s, with x's number of dimensions and outside of the axis at most its sizes; the updates, of the
-/// indices' shape and x's type. An index from `-size` to -1 counts from the end. A session refuses others; where nobody checks, their
-/// updates are lost. Updates of one element come in their order along the axis, always: each element of the output looks through
-/// the indices of its line, which costs their product.
+/// Inputs: x; the indices, `i32`s, with x's number of dimensions and at most its sizes, except along the axis; the
+/// updates, with the indices' shape and x's type. An index from `-size` to -1 counts from the end. A session refuses
+/// others; without a check their updates are lost. Updates of one element are always applied in their order along the
+/// axis: each element of the output searches the indices of its line, at a cost of their product.
 #[derive(Clone, Copy, Debug)]
 pub struct Scatter {
     axis: usize,
@@ -54,7 +54,7 @@ params! {
 }
 
 impl ScatterKind {
-    /// The element type of what is scattered, with the indices second and the updates third.
+    /// Returns the element type of the output. The indices are the second input, the updates the third.
     pub(crate) fn dtypes(self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
         if self != ScatterKind::Replace && inputs[0] == DType::Bool {
             return Err(ErrorKind::argument("the elements of input 0", "f32 or i32", inputs[0]));
@@ -63,20 +63,20 @@ impl ScatterKind {
         Ok(inputs[..1].to_vec())
     }
 
-    /// What such updates cost: an operation each.
+    /// Returns the cost of such updates: an operation each.
     pub(crate) fn cost(self, updates: &Shape) -> Cost {
         Cost::held(if self == ScatterKind::Replace { 0 } else { updates.elements() as u64 })
     }
 }
 
-/// The range of indices that count from either end of an axis.
+/// Returns the range of indices that count from either end of an axis.
 pub(crate) fn from_both_ends(size: usize) -> [i32; 2] {
     let size = i32::try_from(size).unwrap_or(i32::MAX);
     [-size, size - 1]
 }
 
 impl Scatter {
-    /// Along `axis`.
+    /// Creates a scatter along `axis`.
     pub fn new(axis: usize, kind: ScatterKind) -> Scatter {
         Scatter { axis, kind }
     }
@@ -116,7 +116,7 @@ impl Op for Scatter {
         let (x, index) = (&io.inputs[0], &io.inputs[1]);
         let mut index_sizes = index.to_vec();
         let mut index_strides = index.strides();
-        // Along the axis all places are looked at.
+        // Each element searches all indices along the axis.
         let length = std::mem::replace(&mut index_sizes[self.axis], x[self.axis]);
         let stride = std::mem::take(&mut index_strides[self.axis]);
         let (sizes, index_sizes, index_strides) = (eight(x, 1)?, eight(&index_sizes, 1)?, eight(&index_strides, 0)?);
@@ -135,7 +135,7 @@ impl Op for Scatter {
             .set("KIND", self.kind as u32)
             .set("FLOAT", io.dtypes[0] == DType::F32);
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
-        // Up to eight dimensions, and the ends of both loops.
+        // The 10 other iterations: up to eight dimensions, and the ends of both loops.
         let each = (caps.max_loop_iterations as usize).saturating_sub(10).max(1);
         let dispatches = ranges(length, each).map(|part| {
             let iterations = part.len() + 10;

@@ -1,4 +1,4 @@
-//! Slices of one tensor to places in another.
+//! Scatter: slices of one tensor go to positions in another.
 
 use super::binary::eight;
 use super::part::ranges;
@@ -12,13 +12,13 @@ use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
 
-/// ONNX's `ScatterND`, `index_put` of all dimensions' first: each tuple of indices is the place of a slice of x, and
+/// ONNX's `ScatterND`, `index_put` of the first dimensions: each tuple of indices is the position of a slice of x, and
 /// `y[index[t, ..]] ∘= updates[t, ..]`; the rest is x's.
 ///
-/// Inputs: x; the tuples, `i32`s `[.., k]` for the first k dimensions of x; the updates, `[..]` and x's other dimensions, of x's
-/// type. An index from `-size` to -1 counts from the end. Where nobody checks, the update of a place that isn't there is lost.
-/// Updates of one element come in the tuples' order, always: each element of the output looks through all tuples, which costs
-/// their product. It suits few tuples.
+/// Inputs: x; the tuples, `i32`s `[.., k]` for the first k dimensions of x; the updates, `[..]` and x's other
+/// dimensions, of x's type. An index from `-size` to -1 counts from the end. Without a check, updates out of range are
+/// lost. Updates of one element are always applied in the tuples' order: each element of the output searches all
+/// tuples, at a cost of their product. It suits few tuples.
 #[derive(Clone, Copy, Debug)]
 pub struct ScatterNd {
     kind: ScatterKind,
@@ -36,13 +36,13 @@ params! {
 }
 
 impl ScatterNd {
-    /// Updates by tuples.
+    /// Creates a scatter of slices by tuples.
     pub fn new(kind: ScatterKind) -> ScatterNd {
         ScatterNd { kind }
     }
 }
 
-/// How many dimensions of x, from `first` on, a tuple chooses from, and what comes before the tuples in their shape.
+/// Returns the number of dimensions of x, from `first` on, that a tuple indexes, and the outer sizes of the tuples.
 pub(crate) fn tuples<'a>(x: &Shape, index: &'a Shape, first: usize) -> Result<(usize, &'a [usize]), ErrorKind> {
     let (&k, outer) = index.split_last().filter(|(k, _)| (1..=x.len() - first).contains(*k)).ok_or_else(|| {
         let wanted = format!("tuples of 1 to {} indices, in its last dimension", x.len() - first);
@@ -51,7 +51,7 @@ pub(crate) fn tuples<'a>(x: &Shape, index: &'a Shape, first: usize) -> Result<(u
     Ok((k, outer))
 }
 
-/// The range of indices in tuples: that of the largest dimension.
+/// Returns the range of indices in tuples: that of the largest dimension.
 pub(crate) fn tuple_range(sizes: &[usize]) -> [i32; 2] {
     from_both_ends(sizes.iter().copied().max().unwrap_or(1))
 }

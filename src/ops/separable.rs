@@ -7,7 +7,7 @@ use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage};
 
-/// The two of them; the second reads what the first one writes.
+/// A depthwise convolution, and the 1x1 convolution that reads its output.
 pub(crate) struct Separable<'a> {
     pub(crate) depthwise: Depthwise<'a>,
     pub(crate) pointwise: Gemm<'a>,
@@ -31,7 +31,7 @@ params! {
 }
 
 impl Separable<'_> {
-    /// The kernels, if they pay: as long as one workgroup computes all channels of its pixels.
+    /// Returns the kernels, if they pay: one workgroup must compute all channels of its pixels.
     pub(crate) fn kernels(&self, caps: &Caps) -> Option<Vec<Kernel>> {
         const BLOCK: usize = 32;
         let Separable { depthwise, pointwise } = self;

@@ -10,9 +10,9 @@ use crate::{DType, Graph, Shape, Value};
 
 /// Python's `x[.., start:end:step]` along some of the dimensions, ONNX's `Slice`.
 ///
-/// As there, negative places count from the end, and what lies beyond a dimension is cut off: `isize::MAX` is the end,
-/// whatever the size. A negative step walks backwards from `start` to before `end`; down to the first element, where that is
-/// `isize::MIN`. What is left must not be empty.
+/// Negative positions count from the end, and positions beyond a dimension are cut off, as in Python: `isize::MAX` is
+/// the end of any size. A negative step walks backwards from `start` to before `end`; an `end` of `isize::MIN` includes
+/// the first element. The result must not be empty.
 ///
 /// ```
 /// # use shadernet::{BATCH, Graph, ops::Slice};
@@ -36,12 +36,12 @@ struct Along {
 }
 
 impl Slice {
-    /// Everything, until [`Slice::along`] says less.
+    /// Creates a slice of everything, until [`Slice::along`] restricts it.
     pub fn new() -> Slice {
         Slice::default()
     }
 
-    /// This slice with each `step`th place of dimension `axis` from `start` to before `end`.
+    /// Restricts dimension `axis` to every `step`-th position from `start` to before `end`.
     #[must_use]
     pub fn along(mut self, axis: usize, start: isize, end: isize, step: isize) -> Slice {
         self.along.push(Along { axis, start, end, step });
@@ -51,17 +51,17 @@ impl Slice {
 
 #[cfg(feature = "onnx")]
 impl Slice {
-    /// Of each dimension that is cut, of a tensor of that shape: the axis, the first place and the step.
+    /// Returns the axis, the first position and the step of each cut dimension, for a tensor of that shape.
     pub(crate) fn cuts(&self, x: &Shape) -> Vec<(usize, usize, isize)> {
         self.along.iter().map(|along| (along.axis, along.of(x[along.axis]).0, along.step)).collect()
     }
 }
 
 impl Along {
-    /// The first element of so many, and how many are taken.
+    /// Returns the index of the first element, and the number of elements, for an axis of this size.
     fn of(self, size: usize) -> (usize, usize) {
         let size = isize::try_from(size).unwrap_or(isize::MAX);
-        // Before the first element, or after the last one, a walk is over.
+        // A walk ends before the first element or after the last one.
         let [least, most] = if self.step > 0 { [0, size] } else { [-1, size - 1] };
         let place = |i: isize| (if i < 0 { i.saturating_add(size) } else { i }).clamp(least, most);
         let (start, end) = (place(self.start), place(self.end));
@@ -135,15 +135,15 @@ impl Graph {
         self.push(Slice::new().along(axis, start, end, 1), &[x])
     }
 
-    /// `torch.select`: what is at `index` of dimension `axis`, without that dimension. A negative index counts from the end.
+    /// Adds `torch.select`: the elements at `index` of `axis`, without that axis. A negative index counts from the end.
     pub fn select(&mut self, x: Value, axis: usize, index: isize) -> Result<Value> {
-        // The place after -1, the last one, has no other number.
+        // The position after -1, the last index, can't be written otherwise.
         let end = if index == -1 { isize::MAX } else { index.saturating_add(1) };
         let one = self.slice(x, axis, index, end)?;
         self.squeeze(one, axis)
     }
 
-    /// `torch.flip`: these dimensions backwards.
+    /// Adds `torch.flip`: reverses these dimensions.
     pub fn flip(&mut self, x: Value, axes: &[usize]) -> Result<Value> {
         let backwards = |slice: Slice, &axis: &usize| slice.along(axis, isize::MAX, isize::MIN, -1);
         self.push(axes.iter().fold(Slice::new(), backwards), &[x])

@@ -15,7 +15,7 @@ pub struct Softmax {
     axis: usize,
 }
 
-/// `torch.log_softmax`: `y = x - max - log(sum(exp(x - max)))` over one axis, finite where the logarithm of a softmax is not.
+/// `torch.log_softmax`: `y = x - max - log(sum(exp(x - max)))` over an axis, finite where a softmax's logarithm isn't.
 #[derive(Clone, Debug)]
 pub struct LogSoftmax {
     axis: usize,
@@ -30,7 +30,7 @@ params! {
 }
 
 impl Softmax {
-    /// A softmax over `axis`.
+    /// Creates a softmax over `axis`.
     pub fn new(axis: usize) -> Softmax {
         Softmax { axis }
     }
@@ -42,7 +42,7 @@ impl Softmax {
 }
 
 impl LogSoftmax {
-    /// A log-softmax over `axis`.
+    /// Creates a log-softmax over `axis`.
     pub fn new(axis: usize) -> LogSoftmax {
         LogSoftmax { axis }
     }
@@ -69,7 +69,7 @@ fn kernel(io: &Io, caps: &Caps, axis: usize, log: bool) -> Kernel {
     Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)
 }
 
-/// Of n elements: their maximum, n differences, `exp`s, their sum, n divisions; of the logarithm differences, and one `log`.
+/// Counts, for n elements: their maximum, n differences, n `exp`s, their sum, and n divisions (n differences, a `log`).
 fn cost(io: &Io, axis: usize, log: bool) -> Cost {
     let lines = io.read() / io.inputs[0][axis] as u64;
     Cost::in_place(io.read().saturating_mul(5).saturating_sub(lines.saturating_mul(if log { 1 } else { 2 })))

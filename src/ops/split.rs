@@ -16,7 +16,7 @@ pub struct Split {
 }
 
 impl Split {
-    /// Parts of these sizes, which add up to that of `axis`.
+    /// Creates a split into parts of these sizes, which add up to the size of `axis`.
     pub fn new(sizes: impl Into<Vec<usize>>, axis: usize) -> Split {
         Split { sizes: sizes.into(), axis }
     }
@@ -77,13 +77,13 @@ impl Graph {
         self.add(name, Split::new(sizes, axis), &[x])
     }
 
-    /// `torch.chunk`: parts of one size, but for a smaller last one; fewer than `chunks`, where that takes the whole axis. The
-    /// axis must not depend on the batch.
+    /// Adds `torch.chunk`: parts of one size, except for a smaller last one. There are fewer than `chunks` if those
+    /// cover the axis. The axis must not depend on the batch.
     pub fn chunk(&mut self, x: Value, chunks: usize, axis: usize) -> Result<Vec<Value>> {
         if chunks == 0 {
             return Err(ErrorKind::argument("chunks", "1 or more", 0).at("split", ""));
         }
-        // An axis that isn't there is refused by what follows.
+        // `split` refuses an axis that doesn't exist.
         let size = self.shape(x, 1)?.get(axis).copied().unwrap_or(1);
         let each = size.div_ceil(chunks);
         let sizes: Vec<usize> = (0..size).step_by(each).map(|first| each.min(size - first)).collect();

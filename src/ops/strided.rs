@@ -19,7 +19,7 @@ params! {
     }
 }
 
-/// Where a walk begins, and how far it is to the neighbour along each dimension, in elements. Backwards, where that wraps around.
+/// The start of a walk, and its stride along each dimension, in elements. A stride that wraps around goes backwards.
 #[derive(Clone, Debug)]
 pub(crate) struct Walk {
     pub(crate) first: usize,
@@ -27,13 +27,13 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
-    /// Over all of a tensor.
+    /// Returns the walk over all of a tensor.
     pub(crate) fn of(shape: &Shape) -> Walk {
         Walk { first: 0, strides: shape.strides() }
     }
 }
 
-/// Copies an element of one input to an element of one output for each index within `sizes`: row-major tensors in buffers.
+/// Copies one element from an input to an output for each index within `sizes`: row-major tensors in buffers.
 pub(crate) fn strided([input, output]: [usize; 2], sizes: &[usize], x: &Walk, y: &Walk) -> Result<Dispatch, ErrorKind> {
     let count: usize = sizes.iter().product();
     let (sizes, [x_strides, y_strides]) = walks(sizes, [&x.strides, &y.strides])?;
@@ -49,8 +49,8 @@ pub(crate) fn strided([input, output]: [usize; 2], sizes: &[usize], x: &Walk, y:
     Ok(Dispatch::for_each(shader!("strided", "index"), &params, bindings, count))
 }
 
-/// Sizes and the strides of several walks over them, as shaders take them: eight, the missing outer ones filled in. Dimensions
-/// that all the walks cross as if they were one are one.
+/// Returns sizes and the strides of several walks in the shaders' form: eight, the missing outer ones filled in.
+/// Dimensions that all walks cross as if they were one are merged.
 pub(crate) fn walks<const N: usize>(
     sizes: &[usize],
     strides: [&[usize]; N],
@@ -81,7 +81,7 @@ mod tests {
         let last = |walk: [usize; 8]| [walk[5], walk[6], walk[7]];
         let (sizes, [x, y]) = walks(&[2, 3, 4, 5], [&[60, 20, 5, 1], &[60, 20, 5, 1]]).expect("four dimensions");
         assert_eq!((last(sizes), last(x), last(y)), ([1, 1, 120], [0, 0, 1], [0, 0, 1]));
-        // One of them repeats the second dimension, and sizes of 1 don't matter.
+        // The second walk repeats the second dimension, and sizes of 1 don't matter.
         let (sizes, [x, y]) = walks(&[2, 3, 1, 5], [&[15, 5, 5, 1], &[5, 0, 7, 1]]).expect("four dimensions");
         assert_eq!((last(sizes), last(x), last(y)), ([2, 3, 5], [15, 5, 1], [5, 0, 1]));
         // Backwards all the way.

@@ -10,8 +10,8 @@ use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
 
-/// `torch.topk`: the `k` largest elements along an axis, the largest first, and their places as `i32`s: two outputs. Of equal
-/// ones the first comes first. As in PyTorch, NaN is larger than any number. Elements are `f32`s or `i32`s.
+/// `torch.topk`: the `k` largest elements along an axis, the largest first, and their indices as `i32`s. Of equal
+/// elements the first comes first. As in PyTorch, NaN is larger than any number. Elements are `f32`s or `i32`s.
 #[derive(Clone, Debug)]
 pub struct TopK {
     k: usize,
@@ -19,18 +19,18 @@ pub struct TopK {
     largest: bool,
 }
 
-/// A pass over a line, which gives as many results as `block`.
+/// A pass over a line, which gives up to `block` results.
 #[derive(Clone, Copy)]
 struct Pass {
     length: usize,
-    /// The results wanted, of all passes.
+    /// The number of results of all passes.
     k: usize,
     block: usize,
 }
 
 impl Pass {
     fn new(length: usize, k: usize) -> Pass {
-        // Room to collect a short line whole; 512 kept and 512 collected are half of WebGPU's workgroup memory.
+        // A block has room for a short line. 512 kept and 512 collected entries are half of WebGPU's workgroup memory.
         Pass { length, k, block: k.max(length).next_power_of_two().clamp(64, 512) }
     }
 
@@ -38,17 +38,17 @@ impl Pass {
         self.block.min(256)
     }
 
-    /// The most iterations of an invocation's loops: where each element is better than all before it, those that were collected are
-    /// sorted again and again.
+    /// Returns the most iterations of an invocation's loops. At worst each element is better than all before it, so
+    /// that the collected elements are sorted again and again.
     fn iterations(self) -> usize {
         let (each, stages) = (self.block / self.lanes(), (2 * self.block).ilog2() as usize);
         let sort = stages * (stages + 1) / 2 * (1 + plain(each).all) + 3 * stages + 3 + plain(each).all;
         let chunks = self.length.div_ceil(self.lanes());
-        // Of every `each` chunks one is sorted, and the last. Loops that aren't entered count too.
+        // A sort follows every `each` chunks, and the last one. Loops that aren't entered count too.
         5 * (chunks + 1) + (chunks.div_ceil(each) + 1) * sort + plain(2 * each).all + plain(each).all
     }
 
-    /// The segments that the line is divided into, where a pass over the whole of it has too many iterations.
+    /// Returns the number of segments that divide the line, if a pass over all of it has too many iterations.
     fn divided(self, most: usize) -> Option<usize> {
         let ends = |&segments: &usize| {
             let (segment, joined) = self.segment(segments);
@@ -57,7 +57,7 @@ impl Pass {
         (self.iterations() + 9 > most).then(|| (2..1024).find(ends)).flatten()
     }
 
-    /// A pass over one of so many segments, and one over all that these give.
+    /// Returns a pass over one of so many segments, and a pass over all their results.
     fn segment(self, segments: usize) -> (Pass, Pass) {
         let length = self.length.div_ceil(segments);
         let k = self.k.min(length);
@@ -78,12 +78,12 @@ params! {
 }
 
 impl TopK {
-    /// The `k` largest along `axis`.
+    /// Creates a search for the `k` largest elements along `axis`.
     pub fn new(k: usize, axis: usize) -> TopK {
         TopK { k, axis, largest: true }
     }
 
-    /// Whether it is the largest, or the smallest, the smallest first.
+    /// Sets whether to find the largest elements, or the smallest, the smallest first.
     #[must_use]
     pub fn largest(self, largest: bool) -> TopK {
         TopK { largest, ..self }
@@ -123,7 +123,7 @@ impl Op for TopK {
                 .set("LANES", pass.lanes() as u32)
                 .set("BLOCK", pass.block as u32)
         };
-        // As many passes in a dispatch as the device makes.
+        // A dispatch makes as many passes as the device's loop limit allows.
         let dispatches = |shader: Shader, pass: Pass, k: usize, segments: [usize; 2], bindings: [Binding; 3]| {
             let candidates = if segments[0] == 1 { pass.length } else { length };
             let each = (most / (1 + pass.iterations())).max(1);
@@ -157,7 +157,7 @@ impl Op for TopK {
         Ok(vec![Kernel::several(vec![Layout::ROWS], vec![Layout::ROWS; 2], dispatches)])
     }
 
-    /// Each element finds its place among the k best by bisection: `ceil(log2(k + 1))` comparisons.
+    /// Counts `ceil(log2(k + 1))` comparisons for each element: a bisection among the k best.
     fn cost(&self, io: &Io) -> Cost {
         Cost::held(io.read().saturating_mul(u64::from(usize::BITS - self.k.leading_zeros())))
     }
@@ -168,7 +168,7 @@ impl Op for TopK {
 }
 
 impl Graph {
-    /// Adds a [`TopK`] and returns its values and their places.
+    /// Adds a [`TopK`] and returns its values and their indices.
     pub fn topk(&mut self, x: Value, topk: TopK) -> Result<[Value; 2]> {
         let outputs = self.add(format!("topk_{}", self.nodes().len()), topk, &[x])?;
         Ok([outputs[0], outputs[1]])

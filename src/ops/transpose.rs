@@ -15,7 +15,7 @@ pub struct Transpose {
 }
 
 impl Transpose {
-    /// A permutation of the dimensions.
+    /// Creates a permutation of the dimensions.
     pub fn new(order: impl Into<Vec<usize>>) -> Transpose {
         Transpose { order: order.into() }
     }
@@ -51,7 +51,7 @@ impl Op for Transpose {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let from = Walk { first: 0, strides: self.order.iter().map(|&d| x.strides()[d]).collect() };
         let strided = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::of(y))?);
-        // An image lies channels last anyway: moving its channels there, or from there, moves nothing.
+        // Images are stored channels last: a transposition to that order, or from that order, moves nothing.
         let (image, last) = (Layout::channels(Storage::Buffer), Layout::rows_vec4(Storage::Buffer));
         let views = match self.order[..] {
             [0, 2, 3, 1] => vec![Kernel::view(image, last)],

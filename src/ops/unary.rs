@@ -11,12 +11,12 @@ use crate::kernel::{Caps, Kernel, Layout, Order};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
-/// `y = f(x)`, element by element: of `f32`s, and [`Abs`](Unary::Abs), [`Neg`](Unary::Neg), [`Sign`](Unary::Sign) and
-/// [`BitNot`](Unary::BitNot) of `i32`s, which wrap around. Those that other operations end with are [`Activation`](super::Activation)s, a
-/// clamp among them.
+/// `y = f(x)`, element by element: of `f32`s, or, for [`Abs`](Unary::Abs), [`Neg`](Unary::Neg), [`Sign`](Unary::Sign)
+/// and [`BitNot`](Unary::BitNot), of `i32`s, which wrap around. Functions that other operations can end with, such as
+/// clamp, are [`Activation`](super::Activation)s.
 ///
-/// Where a function has no finite value (the logarithm of 0, the root of -1) the result is PyTorch's, infinite or NaN, on devices that
-/// have such numbers: WGSL doesn't promise it.
+/// A result that is no finite number (the logarithm of 0, the root of -1) is PyTorch's, infinite or NaN, on devices
+/// that have such numbers: WGSL doesn't promise it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unary {
@@ -66,7 +66,7 @@ pub enum Unary {
     Acosh,
     /// The inverse of the hyperbolic tangent, `log((1 + x) / (1 - x)) / 2`
     Atanh,
-    /// Each bit of an `i32` the other one: `-x - 1`
+    /// The complement of each bit of an `i32`: `-x - 1`
     BitNot,
 }
 
@@ -146,7 +146,7 @@ impl Op for Unary {
         let shape = &io.inputs[0];
         let params = |layout: Layout| {
             let (rows, width) = layout.texels(shape);
-            // What pads a texel must stay finite: so many elements lie in a row of so many texels.
+            // The components that pad a texel must stay finite: the shader needs the elements and the texels of a row.
             let (elements, texels) = match layout.order {
                 Order::Rows => (shape.elements(), width),
                 Order::RowsVec4 => (shape.last().copied().unwrap_or(1), width),

@@ -1,14 +1,14 @@
-//! A sliding window: what convolutions and pooling share.
+//! The sliding window that convolutions and pooling share.
 
 use crate::Shape;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::Taps;
 use crate::kernel::layout::Image;
 
-/// Pixels along one axis, padding included. No device holds so many, and a few times as many can be counted in 32 bits.
+/// The most pixels along one axis, padding included. No device holds so many; 32 bits count a few times as many.
 pub(crate) const MOST: usize = 1 << 28;
 
-/// Checks a window along one axis: nothing is 0, or beyond any image.
+/// Checks a window along one axis: no size is 0, or beyond any image.
 pub(crate) fn expect_window(kernel: usize, stride: usize, dilation: usize) -> Result<(), ErrorKind> {
     for (name, value) in [("kernel_size", kernel), ("stride", stride), ("dilation", dilation)] {
         if value == 0 {
@@ -21,8 +21,8 @@ pub(crate) fn expect_window(kernel: usize, stride: usize, dilation: usize) -> Re
     Ok(())
 }
 
-/// Checks that the elements of one image of an output can be counted. Whether the device holds so many is another question, and
-/// how many images there are too.
+/// Checks that the elements of one image of an output can be counted. It checks neither the device's memory nor the
+/// number of images.
 pub(crate) fn expect_countable(output: &Shape) -> Result<(), ErrorKind> {
     if Shape::from(&output[1..]).elements() <= i32::MAX as usize {
         return Ok(());
@@ -41,22 +41,22 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// One pixel at a time.
+    /// A window of one pixel.
     pub(crate) const PIXEL: Window = Window { size: [1; 2], stride: [1; 2], dilation: [1; 2], before: [0; 2] };
 
-    /// The pixels that the window spans along an axis.
+    /// Returns the pixels that the window spans along an axis.
     pub(crate) fn reach(&self, axis: usize) -> usize {
         reach(self.size[axis], self.dilation[axis])
     }
 
-    /// The elements of an image that all its positions read.
+    /// Returns the elements of an image that all positions of the window read.
     pub(crate) fn touched(&self, x: Image, y: Image) -> usize {
         let along =
             |axis, size, outputs| touched(size, outputs, [self.size[axis], self.stride[axis], self.dilation[axis]]);
         [x.c, along(0, x.h, y.h), along(1, x.w, y.w)].into_iter().fold(x.n, usize::saturating_mul)
     }
 
-    /// What an output pixel sees along the last axes, so many of them.
+    /// Returns the taps of an output pixel along the last `axes` axes.
     pub(crate) fn taps(&self, axes: usize) -> Vec<Taps> {
         let taps = |axis: usize| {
             Taps::window(self.size[axis], self.stride[axis], self.dilation[axis], self.before[axis] as isize)
@@ -64,19 +64,19 @@ impl Window {
         (2 - axes..2).map(taps).collect()
     }
 
-    /// The number of positions along an axis of `size` pixels with `padding` more.
+    /// Returns the number of positions along an axis of `size` pixels with `padding` more.
     pub(crate) fn output(&self, axis: usize, size: usize, padding: usize) -> Result<usize, ErrorKind> {
         let name = ["input height", "input width"][axis];
         positions(name, size, padding, [self.size[axis], self.stride[axis], self.dilation[axis]])
     }
 }
 
-/// The pixels along an axis of `size` that `outputs` positions of a window read: not all, where a stride jumps over some.
+/// Returns the pixels along an axis of `size` that `outputs` positions of a window read. A long stride skips some.
 pub(crate) fn touched(size: usize, outputs: usize, [kernel, stride, dilation]: [usize; 3]) -> usize {
     if stride > reach(kernel, dilation) { size.min(outputs.saturating_mul(kernel)) } else { size }
 }
 
-/// `floor((size + padding - dilation (kernel - 1) - 1) / stride) + 1`, for the axis of that name.
+/// Returns `floor((size + padding - dilation (kernel - 1) - 1) / stride) + 1`, for the axis of that name.
 pub(crate) fn positions(
     name: &str,
     size: usize,
@@ -95,7 +95,7 @@ pub(crate) fn positions(
     Ok(room / stride + 1)
 }
 
-/// The pixels that a window spans.
+/// Returns the number of pixels that a window spans.
 pub(crate) fn reach(kernel: usize, dilation: usize) -> usize {
     dilation.saturating_mul(kernel - 1).saturating_add(1)
 }

@@ -1,4 +1,4 @@
-//! The choice among several kernels, where somebody has measured them.
+//! The choice among several kernels, by measurement.
 
 use crate::graph::op::Io;
 use crate::hash::fnv1a;
@@ -6,14 +6,14 @@ use crate::kernel::Kernel;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The best kernel for each problem, by measurement: the [identity](Kernel::identity) of one of its [`Variants`]. Plain data.
-/// A plan ignores problems that it doesn't have and kernels that don't exist any more.
+/// The best kernel for each problem, by measurement: the [identity](Kernel::identity) of one of its [`Variants`]. Plain
+/// data. A plan ignores problems that it doesn't have and kernels that don't exist any more.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Choices(BTreeMap<String, String>);
 
 impl Choices {
-    /// Returns no choices: each operation's first kernel serves.
+    /// Returns an empty set of choices: each operation's first kernel serves.
     pub fn new() -> Choices {
         Choices::default()
     }
@@ -53,20 +53,20 @@ impl FromIterator<(String, String)> for Choices {
     }
 }
 
-/// The kernels that could serve one step: of one priority, between the same layouts, so that nothing else of the plan depends on the
-/// choice.
+/// The kernels that could serve one step. They have one priority and the same layouts, so that nothing else of the plan
+/// depends on the choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variants {
-    /// The name of the problem, the same in every process: the operation, its shapes, and a hash of the first variant's shaders,
-    /// parameters and workgroups.
+    /// The name of the problem, the same in every process: the operation, its shapes, and a hash of the first variant's
+    /// shaders, parameters and workgroups.
     pub problem: String,
-    /// Their [identities](Kernel::identity), that of the operation's first choice first.
+    /// The kernels' [identities](Kernel::identity), that of the operation's first choice first.
     pub kernels: Vec<String>,
-    /// The index of the one that serves.
+    /// The index of the chosen kernel.
     pub taken: usize,
     /// The node of the planned graph.
     pub(crate) node: usize,
-    /// Their indices in the list of [`Op::kernels`](crate::Op::kernels).
+    /// The kernels' indices in the list of [`Op::kernels`](crate::Op::kernels).
     pub(crate) places: Vec<usize>,
 }
 
@@ -82,7 +82,7 @@ impl Variants {
         let (mut names, mut kept) = (Vec::new(), Vec::new());
         for place in places {
             let name = kernels[place].identity();
-            // What has the same name is the same to whoever chooses.
+            // Choices can't distinguish kernels of the same name.
             if !names.contains(&name) {
                 names.push(name);
                 kept.push(place);
@@ -97,10 +97,10 @@ impl Variants {
     }
 }
 
-/// `conv2d [1, 64, 56, 56] -> [1, 64, 56, 56] 0123456789abcdef`.
+/// Returns the name of a problem: `conv2d [1, 64, 56, 56] -> [1, 64, 56, 56] 0123456789abcdef`.
 fn problem(op: &str, io: &Io, kernel: &Kernel) -> String {
     let list = |shapes: &[crate::Shape]| shapes.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    // What the first variant is told of the problem: its shaders, parameters and workgroups.
+    // The parts of the first variant that depend on the problem: its shaders, parameters and workgroups.
     let mut told = Vec::new();
     for dispatch in &kernel.dispatches {
         told.extend(dispatch.shader.to_string().bytes());

@@ -1,4 +1,4 @@
-//! Which operations could be computed in one: those that follow each other with nothing between.
+//! Chains of operations that kernels could compute in one step.
 
 use crate::graph::op::{Io, Next};
 use crate::graph::{Graph, Node, Value};
@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 /// The longest chain that an operation is asked about.
 const LONGEST: usize = 3;
 
-/// The nodes in order, each alone or with others that kernels compute in one, where the last of them is.
+/// Returns the nodes in order, each alone or in a group that kernels compute in one step, at its last node's place.
 pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec<usize>, Option<Vec<Kernel>>)> {
     let chains = chains(graph);
     let mut joined: HashMap<usize, (Vec<usize>, Vec<Kernel>)> = HashMap::new();
@@ -19,7 +19,7 @@ pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec
         if let Some((nodes, kernels)) = joined.remove(&i) {
             order.push((nodes, Some(kernels)));
         } else if !taken[i] {
-            // What is joined already with another that it reads ends a chain.
+            // A node that is already joined with another of its producers ends a chain.
             let free = chain.iter().position(|&i| taken[i]).unwrap_or(chain.len());
             match join(graph, shapes, caps, &chain[..free]) {
                 Some((more, kernels)) => {
@@ -34,7 +34,7 @@ pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec
     order
 }
 
-/// How many of those after it the first node of a chain is computed with, and the ways to do so.
+/// Returns the number of later nodes that a chain's first node is computed with, and the kernels for that.
 fn join(graph: &Graph, shapes: &[Shape], caps: &Caps, chain: &[usize]) -> Option<(usize, Vec<Kernel>)> {
     let of = |values: &[Value]| values.iter().map(|value| shapes[value.0 as usize].clone()).collect();
     let nodes: Vec<&Node> = chain.iter().map(|&i| &graph.nodes()[i]).collect();
@@ -57,8 +57,8 @@ fn join(graph: &Graph, shapes: &[Shape], caps: &Caps, chain: &[usize]) -> Option
     (!kernels.is_empty()).then_some((more, kernels))
 }
 
-/// For each node the chain that begins with it: each one's single output is none of the graph's results, and all that reads it is
-/// the next one, once.
+/// Returns the chain that begins at each node. Each node's single output is no result of the graph, and its only reader
+/// is the next node, once.
 fn chains(graph: &Graph) -> Vec<Vec<usize>> {
     let nodes = graph.nodes();
     let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
@@ -74,7 +74,7 @@ fn chains(graph: &Graph) -> Vec<Vec<usize>> {
     (0..nodes.len()).map(|i| std::iter::successors(Some(i), |&i| next(i)).take(LONGEST).collect()).collect()
 }
 
-/// Which input of a node is the output of the one before it in a chain.
+/// Returns the position of the output of `before` among the inputs of the next node in a chain.
 pub(super) fn link(before: &Node, node: &Node) -> usize {
     node.inputs.iter().position(|value| *value == before.outputs[0]).expect("it reads it")
 }

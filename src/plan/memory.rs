@@ -24,7 +24,7 @@ pub enum SlotKind {
 }
 
 impl SlotKind {
-    /// Its bytes.
+    /// Returns the size in bytes.
     pub fn bytes(self) -> u64 {
         match self {
             SlotKind::Buffer(bytes) => bytes,
@@ -51,34 +51,34 @@ pub struct Packing {
     pub slots: Vec<SlotKind>,
 }
 
-/// A buffer can be bound from a multiple of this on: the most that WebGPU lets a device ask for.
+/// The alignment of a buffer binding's offset, in bytes: the largest that WebGPU lets a device require.
 const ALIGNMENT: u64 = 256;
 
-/// The number of orders that are tried beside the plain ones.
+/// The number of orders that are tried beside the two plain ones.
 const SHUFFLES: u64 = 24;
 
-/// The slots and neighbours that these orders may look at, all together: a graph of thousands of nodes would take seconds otherwise.
+/// The slots and neighbours that these orders may examine in total: thousands of nodes would take seconds otherwise.
 const MOST_WORK: usize = 4 << 20;
 
-/// Gives each need a place, so that two needs that are alive in the same step don't overlap. Those that one dispatch binds, one of
-/// them to write, are `apart`: in slots of their own, because WebGPU forbids to bind one buffer for reading and writing in one
-/// dispatch. No buffer becomes larger than `most` unless a need is. Textures hold one value at a time, of their very width, because
-/// what lies beside an image must read as zero; rows that are no image's are never asked for, so that a texture may have more.
+/// Gives each need a location, so that two needs that are alive in the same step don't overlap. A pair in `apart` gets
+/// different slots: one dispatch binds both and writes one of them, and WebGPU forbids that for one buffer. No buffer
+/// becomes larger than `most` bytes unless a need is. A texture holds one value at a time, of its exact width, because
+/// texels beside an image must read as zero. It may have extra rows, which nothing reads.
 ///
-/// Of each of the `sums`, in the order of the steps, the second need may overwrite the first: it lies in the very same place then. It
-/// does where that takes less memory, which isn't always so: what is written over something is apart from all that the other is
-/// apart from too.
+/// For each pair in `sums`, in the order of the steps, the second need may overwrite the first at the same location. It
+/// does where that takes less memory, which isn't always so: the two needs then lie apart from all that either lies
+/// apart from.
 ///
-/// The needs are placed in several orders, the largest first, the earliest first, and some between; each where the slots grow
-/// least. The order that takes the least memory wins. (Greedy by size is of Pisarchyk and Lee, "Efficient Memory Management for Deep
-/// Neural Net Inference", 2020; alone it leaves up to 30 % between the values of MobileNets.)
+/// The needs are placed in several orders (the largest first, the earliest first, some between), each where the slots
+/// grow least. The order that takes the least memory wins. (Greedy by size is from Pisarchyk and Lee, "Efficient Memory
+/// Management for Deep Neural Net Inference", 2020; alone it leaves up to 30 % between the values of MobileNets.)
 pub fn assign(needs: &[Need], apart: &[(usize, usize)], sums: &[(usize, usize)], most: u64) -> Packing {
     let own: Vec<usize> = (0..needs.len()).collect();
     let mut best = search(needs, apart, &own, most, u64::MAX).expect("no packing takes more than that");
     if sums.is_empty() {
         return best;
     }
-    // What overwrites a need is part of it.
+    // A need that overwrites another becomes a part of it.
     let (mut whole, mut of) = (needs.to_vec(), own);
     for &(residual, output) in sums {
         of[output] = of[residual];
@@ -94,7 +94,7 @@ pub fn assign(needs: &[Need], apart: &[(usize, usize)], sums: &[(usize, usize)],
     best
 }
 
-/// The packing of these needs that takes the fewest bytes of those tried, if that is at most `bound`.
+/// Returns the smallest packing found for these needs, if it takes at most `bound` bytes.
 fn search(needs: &[Need], apart: &[(usize, usize)], which: &[usize], most: u64, mut bound: u64) -> Option<Packing> {
     let mut strangers = vec![Vec::new(); needs.len()];
     for &(a, b) in apart {
@@ -113,7 +113,7 @@ fn search(needs: &[Need], apart: &[(usize, usize)], which: &[usize], most: u64, 
             match round {
                 0 => (Reverse(kind.bytes()), first),
                 1 => (Reverse(0), first),
-                // By size, each taken for up to four times as large as it is, and by the bytes times the steps.
+                // By size, or in odd rounds by bytes times steps, each multiplied by a random factor of 1 to 4.
                 _ => {
                     let time = if round % 2 == 0 { 1 } else { (last - first + 1) as u64 };
                     (
@@ -131,7 +131,7 @@ fn search(needs: &[Need], apart: &[(usize, usize)], which: &[usize], most: u64, 
     best
 }
 
-/// The most bytes that are alive at once: no packing takes less.
+/// Returns the most bytes that are alive at once: no packing takes less.
 fn most_alive(needs: &[Need], which: &[usize]) -> u64 {
     let end = which.iter().map(|&i| needs[i].last + 1).max().unwrap_or(0);
     let (mut begin, mut over) = (vec![0u64; end + 1], vec![0u64; end + 1]);
@@ -147,16 +147,16 @@ fn most_alive(needs: &[Need], which: &[usize]) -> u64 {
     each.max().unwrap_or(0)
 }
 
-/// A number that looks random, always the same for the same arguments.
+/// Returns a number that looks random, always the same for the same arguments.
 fn chance(round: u64, i: u64) -> u64 {
     mix((round << 32 | i).wrapping_add(1).wrapping_mul(GOLDEN))
 }
 
-/// The needs that have a place, by step.
+/// The needs that have a location, by step.
 struct Placed {
     /// The needs that are alive in each step.
     alive: Vec<Vec<usize>>,
-    /// The needs whose first step it is.
+    /// The needs that begin in each step.
     begun: Vec<Vec<usize>>,
 }
 
@@ -171,20 +171,20 @@ impl Placed {
         self.begun[need.first].push(i);
     }
 
-    /// Returns the needs that are alive in a step of this one, each once.
+    /// Returns the needs that share a step with this one, each once.
     fn meeting(&self, need: Need) -> impl Iterator<Item = usize> {
         self.alive[need.first].iter().chain(self.begun[need.first + 1..=need.last].iter().flatten()).copied()
     }
 
-    /// Returns the needs whose first step is next to this one's.
+    /// Returns the needs whose first step is next to this need's first step.
     fn beside(&self, need: Need) -> impl Iterator<Item = usize> {
         let steps = [need.first.checked_sub(1), Some(need.first + 1)];
         steps.into_iter().flatten().filter_map(|step| self.begun.get(step)).flatten().copied()
     }
 }
 
-/// Places the needs in this order, each where the slots grow least, as long as they take at most `bound` bytes. Adds to `work` the slots
-/// and neighbours that it looks at.
+/// Places the needs in this order, each where the slots grow least. Returns `None` if they take more than `bound`
+/// bytes. Adds the number of slots and neighbours that it examines to `work`.
 fn pack(
     needs: &[Need],
     strangers: &[Vec<usize>],
@@ -202,9 +202,9 @@ fn pack(
         let slot_of = |t: usize| locations[t].map(|location| location.slot);
         let (mut forbidden, mut waits) = (vec![false; slots.len()], vec![false; slots.len()]);
         strangers[i].iter().filter_map(|&t| slot_of(t)).for_each(|slot| forbidden[slot] = true);
-        // Dispatches that write one buffer wait for each other: those of neighbouring steps need not.
+        // Dispatches that write one buffer wait for each other: neighbouring steps should have different slots.
         placed.beside(need).filter_map(slot_of).for_each(|slot| waits[slot] = true);
-        // The ranges that are taken while the need is alive, slot by slot.
+        // The ranges that are occupied while the need is alive, slot by slot.
         let range = |t: usize| locations[t].map(|at| (at.slot, at.offset, at.offset + needs[t].kind.bytes()));
         let mut taken: Vec<(usize, u64, u64)> = placed.meeting(need).filter_map(range).collect();
         taken.sort_unstable();
@@ -225,7 +225,7 @@ fn pack(
         };
         let found = slots.iter().enumerate().filter_map(place).min();
         let (growth, slot, offset) = match found {
-            // A slot of its own would be no larger.
+            // If the slot grows by as much, a slot of its own takes no more memory.
             Some((growth, _, slot, offset)) if growth < need.kind.bytes() => (growth, slot, offset),
             _ => {
                 slots.push(need.kind);
@@ -244,12 +244,12 @@ fn pack(
         placed.add(i, need);
         locations[i] = Some(Location { slot, offset });
     }
-    // What isn't in the order has no place: the caller knows whose it shares.
+    // A need outside of the order has no location of its own: the caller knows whose location it shares.
     let locations = locations.into_iter().map(Option::unwrap_or_default).collect();
     Some(Packing { locations, slots })
 }
 
-/// The first place for so many bytes between sorted ranges of a slot that are taken.
+/// Returns the first offset with room for so many bytes between the occupied, sorted ranges of a slot.
 fn gap(taken: &[(usize, u64, u64)], bytes: u64) -> u64 {
     let mut free = 0;
     for &(_, start, end) in taken {
@@ -277,7 +277,7 @@ mod tests {
         Need { kind: SlotKind::Buffer(bytes), first, last }
     }
 
-    /// A chain: each step reads what the one before wrote.
+    /// A chain: each step reads its predecessor's output.
     fn chain(sizes: &[u64]) -> (Vec<Need>, Vec<(usize, usize)>) {
         let needs = sizes.iter().enumerate().map(|(i, &bytes)| need(bytes, i, i + 1)).collect();
         (needs, (1..sizes.len()).map(|i| (i - 1, i)).collect())
@@ -317,7 +317,7 @@ mod tests {
         assert_eq!((packing.slots.len(), packing.bytes()), (2, 2 << 20));
     }
 
-    /// What waits for a later step lies beside what is computed meanwhile.
+    /// A value that waits for a later step lies beside values that are computed meanwhile.
     #[test]
     fn a_slot_holds_several_values_at_once() {
         let needs = [need(1000, 0, 4), need(4096, 1, 2), need(2000, 2, 3), need(3000, 3, 4), need(512, 5, 6)];
@@ -327,7 +327,7 @@ mod tests {
         assert!(packing.slots.len() < 4 && packing.bytes() <= 7424, "{packing:?}");
     }
 
-    /// A residual block: a sum waits for what is computed from it, and is added to that.
+    /// A residual block: a sum waits for a value computed from it, and is added to that value.
     fn block(inner: u64) -> (Vec<Need>, Vec<(usize, usize)>) {
         let needs = vec![need(1024, 0, 2), need(inner, 1, 2), need(1024, 2, 4), need(inner, 3, 4), need(1024, 4, 5)];
         (needs, vec![(0, 1), (1, 2), (0, 2), (2, 3), (3, 4), (2, 4)])
@@ -342,7 +342,7 @@ mod tests {
         assert_eq!((plain.bytes(), packing.bytes()), (4096, 3072));
         let [a, b, c, d, e] = packing.locations[..] else { panic!("five needs") };
         assert!(a == c && c == e && a.slot != b.slot && a.slot != d.slot, "{packing:?}");
-        // Beside three buffers that are large enough nothing is saved.
+        // The last three buffers are so large that overwriting saves nothing.
         let needs = [&needs[..], &[need(8192, 6, 7); 3]].concat();
         let apart = [&apart[..], &[(5, 6), (6, 7), (5, 7)]].concat();
         let packing = assign(&needs, &apart, &sums, ANY);

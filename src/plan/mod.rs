@@ -1,4 +1,4 @@
-//! A plan is plain data: what would be dispatched, in which order, in which memory. It knows capabilities, not devices.
+//! Plans as plain data: dispatches, their order and their memory. They depend on capabilities, not on devices.
 
 mod choices;
 mod join;
@@ -15,10 +15,10 @@ use memory::{Location, SlotKind};
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// A graph, for one batch and one kind of device, as a list of dispatches over reusable memory.
+/// A graph as a list of dispatches over reusable memory, for one batch and one kind of device.
 ///
-/// It is made without a device, so that all it decides can be printed and tested: [`Display`](fmt::Display) gives one line a
-/// dispatch.
+/// It is made without a device, so that all its decisions can be printed and tested: [`Display`](fmt::Display) gives
+/// one line a dispatch.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The batch.
@@ -27,13 +27,13 @@ pub struct Plan {
     pub inputs: Vec<Port>,
     /// The graph's outputs, row-major in buffers.
     pub outputs: Vec<Port>,
-    /// What outlives a frame, row-major in buffers.
+    /// The states, which outlive a frame, row-major in buffers.
     pub states: Vec<Port>,
-    /// One step an operation of the fused graph, or several that one kernel computes, as far as they compute anything.
+    /// The steps: operations of the fused graph, or groups that one kernel computes. Each has dispatches.
     pub steps: Vec<Step>,
-    /// The memory of what lies between.
+    /// The memory of intermediate values.
     pub slots: Vec<SlotKind>,
-    /// The values that live in slots, for whoever wants to check them.
+    /// The values that live in slots, for checks.
     pub values: Vec<PlannedValue>,
 }
 
@@ -46,105 +46,105 @@ pub struct Port {
     pub shape: Shape,
     /// The type of its elements.
     pub dtype: DType,
-    /// Of an input that holds places in something: the least, the greatest, and which operation says so.
+    /// The least and the greatest integer of an input that holds indices, and the operation that requires this range.
     pub range: Option<([i32; 2], String)>,
 }
 
 impl Port {
-    /// The bytes of a buffer that can be bound to it: its elements, rounded up to 16 bytes.
+    /// Returns the size in bytes of a buffer that can be bound to the port: its elements, rounded up to 16 bytes.
     pub fn bytes(&self) -> u64 {
         Layout::ROWS.bytes(&self.shape).max(16)
     }
 }
 
-/// What is dispatched for one operation, or for joined ones ([`Op::joined`](crate::Op::joined)): one dispatch, or several where a
-/// conversion comes before or weights are split.
+/// The dispatches of one operation, or of joined ones ([`Op::joined`](crate::Op::joined)): more than one if a layout is
+/// converted first or weights are split.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The operation.
     pub op: &'static str,
     /// The name of its node.
     pub node: String,
-    /// What the operation costs, with all that was fused into it.
+    /// The cost of the operation with all operations fused into it.
     pub cost: Cost,
-    /// The bytes that it needs to move at least: see [`Cost::bytes`]. Conversions of layouts move more.
+    /// The fewest bytes that the operation must move: see [`Cost::bytes`]. Conversions of layouts move more.
     pub bytes: u64,
-    /// The kernels that it was chosen from; none where there was no choice.
+    /// The kernels that its kernel was chosen from; `None` if there was no choice.
     pub variants: Option<Variants>,
-    /// The dispatches, in order, and what each one's bindings are bound to.
+    /// The dispatches, in order, with the resources of their bindings.
     pub dispatches: Vec<(Dispatch, Vec<Resource>)>,
 }
 
-/// What a binding is bound to.
+/// The resource that a binding is bound to.
 #[derive(Clone, Debug)]
 pub enum Resource {
     /// Bytes of a slot.
     Slot {
-        /// Which one.
+        /// The index of the slot.
         slot: usize,
         /// The first byte.
         offset: u64,
-        /// How many bytes.
+        /// The number of bytes.
         bytes: u64,
-        /// Whether it is written.
+        /// True if the dispatch writes it.
         write: bool,
     },
     /// The caller's buffer for an input.
     Input(usize),
     /// The caller's buffer for an output.
     Output {
-        /// Which one.
+        /// The index of the output.
         output: usize,
-        /// Whether it is written.
+        /// True if the dispatch writes it.
         write: bool,
     },
-    /// What outlives a frame.
+    /// The memory of a state.
     State {
-        /// Which one.
+        /// The index of the state.
         state: usize,
-        /// Whether it is written.
+        /// True if the dispatch writes it.
         write: bool,
     },
     /// Weights.
     Weight(Prepacked),
 }
 
-/// A value in a slot, from the step that writes it to the last that reads it, or to the one before that which overwrites it.
+/// A value in a slot, from the step that writes it to its last reader, or to the step before it is overwritten.
 #[derive(Clone, Debug)]
 pub struct PlannedValue {
-    /// The slot, and where it begins there.
+    /// The slot, and the value's first byte there.
     pub location: Location,
-    /// Its bytes.
+    /// The size in bytes.
     pub bytes: u64,
-    /// The first and the last step.
+    /// The first and the last step in which the value is alive.
     pub alive: (usize, usize),
 }
 
 impl Plan {
-    /// The number of dispatches in a frame.
+    /// Returns the number of dispatches in a frame.
     pub fn dispatches(&self) -> usize {
         self.steps.iter().map(|step| step.dispatches.len()).sum()
     }
 
-    /// How many problems are served by another kernel than the operation's first choice.
+    /// Returns the number of problems that another kernel than the operation's first choice serves.
     pub fn tuned(&self) -> usize {
         let variants =
             self.steps.iter().filter_map(|step| step.variants.as_ref()).filter(|variants| variants.taken > 0);
         variants.map(|variants| &variants.problem).collect::<BTreeSet<_>>().len()
     }
 
-    /// The bytes that intermediate values take at most, all slots together: what a session allocates for them.
+    /// Returns the bytes of all slots, which a session allocates for intermediate values.
     pub fn peak_bytes(&self) -> u64 {
         self.slots.iter().map(|slot| slot.bytes()).sum()
     }
 
-    /// The bytes that they would take without reuse.
+    /// Returns the bytes that intermediate values would take without reuse.
     pub fn total_bytes(&self) -> u64 {
         self.values.iter().map(|value| value.bytes).sum()
     }
 
-    /// The bytes of intermediate values that are alive in each step, those that it reads and writes included: activations over
-    /// time. Their maximum is what no allocation could do without, and at most [`Plan::peak_bytes`].
+    /// Returns the bytes of intermediate values that are alive in each step, including those that the step reads and
+    /// writes: activations over time. No allocation needs less than their maximum, at most [`Plan::peak_bytes`].
     pub fn alive_bytes(&self) -> Vec<u64> {
         let mut alive = vec![0; self.steps.len()];
         for value in &self.values {

@@ -1,4 +1,4 @@
-//! From a graph to a plan: which kernel, in which layout, in which memory.
+//! The planner, from a graph to a plan: kernels, layouts and memory.
 
 mod checks;
 mod outputs;
@@ -19,26 +19,26 @@ use std::collections::{BTreeMap, HashMap};
 use sums::Sum;
 
 impl Plan {
-    /// Plans a graph as it stands for a batch on such a device. [`Graph::fused`] comes first, once for all batches: a
-    /// [`Model`](crate::Model) does that.
+    /// Plans a graph for a batch on such a device, without fusing it. [`Graph::fused`] comes first, once for all
+    /// batches: a [`Model`](crate::Model) calls it.
     pub fn new(graph: &Graph, batch: usize, caps: &Caps) -> Result<Plan> {
         Plan::with_choices(graph, batch, caps, &Choices::new())
     }
 
-    /// The same, with the kernels that somebody has chosen among those that could serve alike. What depends on a graph's layouts
-    /// is the planner's choice all the same.
+    /// Plans a graph with kernels that somebody has chosen among equals. Whatever depends on the graph's layouts stays
+    /// the planner's choice.
     pub fn with_choices(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices) -> Result<Plan> {
         Plan::stored_as(graph, batch, caps, choices, Scalar::F32)
     }
 
-    /// The same with the numbers of values stored as `scalar`, where kernels can do that: few can yet.
+    /// Plans a graph with the numbers of values stored as `scalar`, where kernels support that: few do yet.
     #[doc(hidden)]
     pub fn stored_as(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices, scalar: Scalar) -> Result<Plan> {
         if graph.outputs().is_empty() {
             return Err(ErrorKind::argument("outputs", "at least one", 0).into());
         }
         let shapes = graph.shapes(batch)?;
-        // Before anything is computed from sizes that no device holds.
+        // This check precedes computations from sizes that no device holds.
         graph.inputs().iter().try_for_each(|input| {
             super::check_binding(
                 &format!("input \"{}\"", input.name),
@@ -132,14 +132,14 @@ impl Plan {
     }
 }
 
-/// Where a value is.
+/// The memory that holds a value.
 #[derive(Clone, Debug)]
 enum Home {
     Input(usize),
     Output(usize),
     State(usize),
     Weight(Prepacked),
-    /// An index into the needs: which slot that is, is known at the end.
+    /// An index into the needs: its slot is known at the end.
     Slot(usize),
 }
 
@@ -150,12 +150,12 @@ struct Held {
     home: Home,
 }
 
-/// What a binding will be bound to.
+/// The memory that a binding will be bound to.
 #[derive(Clone)]
 struct Use {
     home: Home,
     write: bool,
-    /// The memory that the dispatch counts on.
+    /// The kind and size of memory that the dispatch relies on.
     kind: SlotKind,
 }
 
@@ -169,7 +169,7 @@ struct PlannedStep {
 }
 
 impl PlannedStep {
-    /// What moves a value that is there already.
+    /// Returns a step that copies an existing value.
     fn copy(op: &'static str, node: String, cost: Cost) -> PlannedStep {
         let bytes = cost.moves.unwrap_or_default().saturating_mul(4);
         PlannedStep { op, node, cost, bytes, variants: None, dispatches: Vec::new() }
@@ -180,26 +180,26 @@ struct Planner<'a> {
     graph: &'a Graph,
     caps: &'a Caps,
     choices: &'a Choices,
-    /// How the numbers of values are stored, where kernels can do that.
+    /// The stored form of values' numbers, where kernels support it.
     scalar: Scalar,
     shapes: &'a [Shape],
     /// The nodes that read each value.
     readers: HashMap<Value, Vec<usize>>,
-    /// Each value in the layouts that it exists in so far.
+    /// The layouts in which each value exists so far.
     held: HashMap<Value, Vec<Held>>,
     /// The values that lie in each need.
     holders: Vec<Vec<Value>>,
     needs: Vec<Need>,
     steps: Vec<PlannedStep>,
-    /// Which outputs have been written.
+    /// For each output, true if it has been written.
     written: Vec<bool>,
-    /// Which states hold what they are to hold when the frame ends.
+    /// For each state, true if it holds its new content.
     updated: Vec<bool>,
-    /// How often a value will be read by what isn't planned yet: nodes, and updates of states.
+    /// The number of reads of each value that aren't planned yet: by nodes, and by updates of states.
     unread: HashMap<Value, usize>,
-    /// What may be written over what it adds to.
+    /// The outputs that may overwrite their residuals.
     sums: Vec<Sum>,
-    /// What inputs may hold.
+    /// The ranges of the integers that inputs may hold, each with the operation that requires it.
     ranges: HashMap<Value, ([i32; 2], String)>,
 }
 
@@ -216,7 +216,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Plans a node, or several that these kernels compute in one.
+    /// Plans a node, or several nodes that these kernels compute in one step.
     fn step(&mut self, numbers: &[usize], joined: Option<Vec<Kernel>>) -> Result<()> {
         let nodes: Vec<&Node> = numbers.iter().map(|&i| &self.graph.nodes()[i]).collect();
         let (mut cost, mut bytes, mut written) = (Cost::default(), 0u64, 0);
@@ -240,7 +240,7 @@ impl Planner<'_> {
                 node.name = format!("{} + {}", node.name, part.name);
                 let link = link(nodes[i - 1], part);
                 others.remove(link);
-                // What one part leaves the next is neither written nor read.
+                // A value between two parts is neither written nor read.
                 bytes = bytes.saturating_sub(2 * 4 * inputs[link].elements() as u64);
             }
             node.inputs.extend(others);
@@ -275,7 +275,7 @@ impl Planner<'_> {
             .min_by_key(|(i, kernel)| (kernel.priority, !kernel.is_narrow(), self.converted(kernel, &node), *i))
             .map(|(i, _)| i)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
-        // A view has no shader that others could take the place of.
+        // A view has no shader, so that no kernel with dispatches is its variant.
         let key = |kernel: &Kernel| {
             (kernel.priority, kernel.reads.clone(), kernel.writes.clone(), kernel.dispatches.is_empty())
         };
@@ -284,7 +284,7 @@ impl Planner<'_> {
             Variants::of(numbers[0], (node.op.name(), &io), &kernels, places, self.choices).filter(|_| alone);
         let kernel = kernels[variants.as_ref().map_or(best, |variants| variants.places[variants.taken])].clone();
         checks::kernel(&kernel, &node).map_err(|kind| kind.at(node.op.name(), &node.name))?;
-        // Of joined operations the first has given the kernels.
+        // The first of the joined operations has given the kernels.
         let ours = is_ours(&*node.op);
 
         let (op, name) = (node.op.name(), node.name.clone());
@@ -331,7 +331,7 @@ impl Planner<'_> {
         for &value in &node.outputs {
             self.write_outputs(value, &mut step);
         }
-        // A view that is copied moves what it shows after all.
+        // A copied view moves its elements after all.
         if step.bytes == 0 {
             step.bytes = written.saturating_mul(2 * 4);
         }
@@ -342,7 +342,7 @@ impl Planner<'_> {
         &self.shapes[value.0 as usize]
     }
 
-    /// Notes what a node says of the integers that it reads.
+    /// Restricts the integers of a value to the range that a node accepts.
     fn narrow(&mut self, value: Value, [least, greatest]: [i32; 2], node: &Node) {
         let of = format!("{} \"{}\"", node.op.name(), node.name);
         let known = self.ranges.entry(value).or_insert(([i32::MIN, i32::MAX], String::new()));
@@ -358,7 +358,7 @@ impl Planner<'_> {
         self.held.entry(value).or_default().push(Held { layout, home });
     }
 
-    /// A constant that is read like any other value is a weight in rows.
+    /// Holds a constant as a weight in rows, so that operations can read it like any other value.
     fn hold_constant(&mut self, value: Value) {
         if let (Source::Constant(constant), None) = (self.graph.source(value), self.held.get(&value)) {
             self.hold(value, Layout::ROWS, Home::Weight(constant.rows()));
@@ -374,7 +374,7 @@ impl Planner<'_> {
         Use { home: home.clone(), write, kind: self.kind(value, layout) }
     }
 
-    /// Returns true if the device has textures as large as these layouts need. Only `f32`s are converted from rows to another layout.
+    /// Returns true if textures can be as large as these layouts need. Only `f32`s may have another layout than rows.
     fn fits(&self, layouts: &[Layout], values: &[Value]) -> bool {
         layouts.iter().zip(values).all(|(&layout, &value)| {
             layout.fits(self.shape(value), self.caps)
@@ -382,7 +382,7 @@ impl Planner<'_> {
         })
     }
 
-    /// The bytes that conversions before and after a kernel would move.
+    /// Returns the bytes that conversions before and after a kernel would move.
     fn converted(&self, kernel: &Kernel, node: &Node) -> u64 {
         let before =
             node.inputs.iter().zip(&kernel.reads).filter(|&(&value, &layout)| self.find(value, layout).is_none());
@@ -393,7 +393,7 @@ impl Planner<'_> {
         before.chain(after).map(|(&value, layout)| layout.bytes(self.shape(value))).sum()
     }
 
-    /// Returns memory for a value that the step being planned writes: the caller's for an output in rows, a state's, or a new slot.
+    /// Returns memory for a value that the step being planned writes: the caller's (output in rows), a state's, or new.
     fn write(&mut self, value: Value, layout: Layout, reads: &[Home]) -> Home {
         let rows = layout.same_bytes(Layout::ROWS, self.shape(value));
         let home = match (self.output(value), self.free_state(value, reads)) {
@@ -411,12 +411,12 @@ impl Planner<'_> {
         home
     }
 
-    /// Memory for a value that the step being planned writes.
+    /// Returns new memory for a value that the step being planned writes.
     fn need(&mut self, value: Value, layout: Layout) -> Home {
         self.slot(self.kind(value, layout))
     }
 
-    /// The memory that a value in a layout takes.
+    /// Returns the kind and size of memory that a value in a layout takes.
     fn kind(&self, value: Value, layout: Layout) -> SlotKind {
         let (rows, width) = layout.texels(self.shape(value));
         match layout.storage {
@@ -425,7 +425,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Buffers for what the kernel's dispatches leave each other, by their index.
+    /// Returns buffers for data that the kernel's dispatches pass to each other, by their index.
     fn scratch(&mut self, kernel: &Kernel) -> BTreeMap<usize, Home> {
         let mut sizes = BTreeMap::new();
         for binding in kernel.dispatches.iter().flat_map(|dispatch| &dispatch.bindings) {
@@ -437,7 +437,7 @@ impl Planner<'_> {
         sizes.into_iter().map(|(index, bytes)| (index, self.slot(SlotKind::Buffer(bytes)))).collect()
     }
 
-    /// The needs that a dispatch writes, each with the others that it binds.
+    /// Returns each need that a dispatch writes, paired with the other needs that the dispatch binds.
     fn apart(&self) -> Vec<(usize, usize)> {
         let mut apart = Vec::new();
         for (_, uses) in self.steps.iter().flat_map(|step| &step.dispatches) {
@@ -453,7 +453,7 @@ impl Planner<'_> {
         apart
     }
 
-    /// Memory that is alive from the step being planned on.
+    /// Returns memory that is alive from the step being planned on.
     fn slot(&mut self, kind: SlotKind) -> Home {
         let step = self.steps.len();
         self.needs.push(Need { kind, first: step, last: step });
@@ -461,16 +461,16 @@ impl Planner<'_> {
         Home::Slot(self.needs.len() - 1)
     }
 
-    /// The value in a layout, for the step being planned, which converts it if it isn't there yet.
+    /// Returns the value in a layout, for the step being planned, which converts it if necessary.
     fn read(&mut self, value: Value, layout: Layout, step: &mut PlannedStep) -> Held {
         let held = match self.find(value, layout) {
-            // As the layout that was asked for: others of the same bytes need not lead where it does.
+            // The result has the requested layout: a layout of the same bytes may have other conversions.
             Some(held) => Held { layout, home: held.home.clone() },
             None => {
                 let one_way = |held: &&Held| convert(self.shape(value), held.layout, layout).is_some();
                 let start = match self.held[&value].iter().find(one_way) {
                     Some(held) => held.clone(),
-                    // Between two orders of texels the way goes through rows.
+                    // A conversion between two orders of texels goes through rows.
                     None => self.read(value, Layout::ROWS, step),
                 };
                 let start = self.touch(start);
@@ -483,7 +483,7 @@ impl Planner<'_> {
         self.touch(held)
     }
 
-    /// Notes that the step being planned uses it.
+    /// Notes that the step being planned uses this memory.
     fn touch(&mut self, held: Held) -> Held {
         if let Home::Slot(need) = held.home {
             self.needs[need].last = self.steps.len();

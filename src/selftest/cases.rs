@@ -1,37 +1,37 @@
-//! What the tables are made with: tensors of chosen numbers, graphs between them.
+//! Building blocks of the tables: tensors of chosen numbers, and graphs over them.
 
 use super::reference::Tensor;
 use crate::ops::{BatchNorm2d, Pad2d, PaddingMode};
 use crate::{Constant, DType, Data, Graph, IntType, Result, Shape, Value, seeded_input};
 
-/// Numbers in ±1 that depend on the seed and the shape alone.
+/// Returns numbers in ±1 that depend on the seed and the shape alone.
 pub fn random(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor {
     let shape = shape.into();
     let data = seeded_input(seed, &Shape::from(shape.clone()));
     Tensor::new(shape, data)
 }
 
-/// The same numbers rounded to `f16`: what a kernel that stores its values so can read exactly.
+/// Rounds a tensor to `f16`; a kernel that stores its values as `F16` then reads them exactly.
 pub fn halves(tensor: &Tensor) -> Tensor {
     let rounded = tensor.data.iter().map(|&value| half::f16::from_f32(value).to_f32());
     Tensor { data: rounded.collect(), ..tensor.clone() }
 }
 
-/// The same, with every 31st a thousand times as large.
+/// Returns [`random`] numbers, every 31st of them a thousand times as large.
 pub fn outliers(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor {
     let mut tensor = random(seed, shape);
     tensor.data.iter_mut().step_by(31).for_each(|value| *value *= 1e3);
     tensor
 }
 
-/// Numbers that deviate by about 1 from a mean of 10,000: what a sum of squares less the square of the sum can't tell apart.
+/// Returns numbers that deviate by about 1 from a mean of 10,000: E(x²) - E(x)² loses all digits here.
 pub fn far_from_zero(shape: impl Into<Vec<usize>>) -> Tensor {
     let mut tensor = random(1, shape);
     tensor.data.iter_mut().for_each(|value| *value = 1e4 + 2.0 * *value);
     tensor
 }
 
-/// The tensor as a constant.
+/// Returns the tensor as a constant.
 pub fn constant(tensor: &Tensor) -> Constant {
     match data(tensor) {
         Data::I32(values) => Constant::integers("constant", tensor.shape.clone(), values),
@@ -39,7 +39,7 @@ pub fn constant(tensor: &Tensor) -> Constant {
     }
 }
 
-/// Whole numbers in the range of a type, the least and the greatest among them, that depend on the seed and the shape alone.
+/// Returns integers in a type's range, its least and greatest among them, that depend on the seed and the shape alone.
 pub fn whole(seed: u64, shape: impl Into<Vec<usize>>, of: IntType) -> Tensor {
     let [least, greatest] = of.range().map(f64::from);
     let mut numbers = random(seed, shape).map(|x| (least + (x + 1.0) / 2.0 * (greatest - least)).round());
@@ -49,7 +49,7 @@ pub fn whole(seed: u64, shape: impl Into<Vec<usize>>, of: IntType) -> Tensor {
     numbers.of(DType::I32)
 }
 
-/// Whole numbers as packed weights.
+/// Packs integers as the weights of a type.
 pub fn packed(tensor: &Tensor, of: IntType) -> Constant {
     let numbers: Vec<u32> = tensor.data.iter().map(|&value| value as i32 as u32).collect();
     let bytes: Vec<u8> = match of.bits() {
@@ -60,7 +60,7 @@ pub fn packed(tensor: &Tensor, of: IntType) -> Constant {
     Constant::packed("packed", tensor.shape.clone(), of, move || bytes.clone())
 }
 
-/// The values as a session takes them.
+/// Returns the tensor's values in the form that a session takes.
 pub fn data(tensor: &Tensor) -> Data {
     match tensor.dtype {
         DType::F32 => Data::F32(tensor.data.clone()),
@@ -69,18 +69,18 @@ pub fn data(tensor: &Tensor) -> Data {
     }
 }
 
-/// A graph of inputs of these tensors' shapes and what `build` makes of them.
+/// Builds a graph with inputs of these tensors' shapes and the output of `build`.
 ///
 /// # Panics
-/// If it can't be built: that is a mistake in a table, whatever the device.
+/// Panics if the graph can't be built: that is a mistake in a table, whatever the device.
 pub fn graph(inputs: &[&Tensor], build: impl FnOnce(&mut Graph, &[Value]) -> Result<Value>) -> Graph {
     graph_of(inputs, |graph, x| Ok(vec![build(graph, x)?]))
 }
 
-/// The same, with several outputs.
+/// Builds a graph of several outputs, as [`graph`] does for one.
 ///
 /// # Panics
-/// If it can't be built.
+/// Panics if the graph can't be built.
 pub fn graph_of(inputs: &[&Tensor], build: impl FnOnce(&mut Graph, &[Value]) -> Result<Vec<Value>>) -> Graph {
     let mut graph = Graph::new();
     let own = |(i, input): (usize, &&Tensor)| graph.typed_input(format!("x{i}"), input.dtype, input.shape.clone());
@@ -92,7 +92,7 @@ pub fn graph_of(inputs: &[&Tensor], build: impl FnOnce(&mut Graph, &[Value]) -> 
     graph
 }
 
-/// The value itself, as an operation on images leaves it: channels last.
+/// Returns the same value as an operation on images stores it: channels last.
 pub fn as_image(graph: &mut Graph, x: Value) -> Result<Value> {
     let channels = graph.shape(x, 1)?[1];
     if graph.shape(x, 1)?.len() == 4 {

@@ -1,7 +1,7 @@
-//! The self-test: whether an adapter and its driver compute what they should.
+//! The self-test: a check of the numbers that an adapter and its driver compute.
 //!
-//! [`run`] takes every operation through a table of cases: each case by every kernel that the adapter's tiers have for it, each
-//! against plain loops in f64. `shadernet selftest` prints what it finds; a headless GPU test suite calls it:
+//! [`run`] runs each operation's table of cases by every kernel of the adapter's tiers, and compares the results with
+//! plain loops in f64. `shadernet selftest` prints the report; a headless GPU test suite calls the function:
 //!
 //! ```no_run
 //! use shadernet::selftest::{Options, run};
@@ -11,7 +11,7 @@
 //! # Ok::<(), shadernet::Error>(())
 //! ```
 //!
-//! The crate's own tests run the same tables. The references are checked against PyTorch itself, by `tests/goldens`.
+//! The crate's own tests run the same tables. `tests/goldens` checks the references against PyTorch itself.
 
 #[doc(hidden)]
 pub mod cases;
@@ -39,17 +39,17 @@ use crate::kernel::Caps;
 pub struct Table {
     /// The operation's file in `src/ops`.
     pub op: &'static str,
-    /// What users of PyTorch or ONNX know it as.
+    /// The names of the operation in PyTorch or ONNX.
     pub layers: &'static str,
-    /// Its parameters.
+    /// The operation's parameters.
     pub parameters: &'static str,
-    /// The names that its goldens have in `tests/goldens`, PyTorch's, with spaces between them.
+    /// The names of the operation's goldens in `tests/goldens`, PyTorch's, separated by spaces.
     pub goldens: &'static str,
     #[doc(hidden)]
     pub cases: fn(&Suite),
 }
 
-/// What to test, and where.
+/// The tests to run, and the adapter to run them on.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     device: ContextOptions,
@@ -61,43 +61,43 @@ pub struct Options {
 }
 
 impl Options {
-    /// Everything, on whichever adapter wgpu prefers.
+    /// Tests everything, on the adapter that wgpu prefers.
     pub fn new() -> Options {
         Options::default()
     }
 
-    /// On the adapter of these options; only the kernels that every GPU runs, if they are so.
+    /// Tests the adapter of these options. If they are portable, only the kernels that every GPU runs are tested.
     #[must_use]
     pub fn device(self, device: ContextOptions) -> Options {
         Options { device, ..self }
     }
 
-    /// Only the operation of this name, one of [`TABLES`].
+    /// Tests only the operation of this name, one of [`TABLES`].
     #[must_use]
     pub fn op(self, op: impl Into<String>) -> Options {
         Options { op: Some(op.into()), ..self }
     }
 
-    /// Every fourth case only, for a first look.
+    /// Runs only every fourth case, for a first look.
     #[must_use]
     pub fn quick(self) -> Options {
         Options { quick: true, ..self }
     }
 
-    /// Computes everything a second time with wgpu's guards in the shaders ([`ContextOptions::guarded`]), and wants the same, bit by
-    /// bit: a difference is an access outside of a buffer, or of a compiler that rounds otherwise then.
+    /// Computes everything a second time with wgpu's guards in the shaders ([`ContextOptions::guarded`]), and expects
+    /// the same bits. A difference is an access outside of a buffer, or a compiler that rounds differently with guards.
     #[must_use]
     pub fn guarded(self) -> Options {
         Options { guarded: true, ..self }
     }
 
-    /// Takes the adapter for a phone's GPU ([`Caps::phone`]), with guards in all shaders: runs the kernels that such a phone would get.
+    /// Treats the adapter as a phone's GPU ([`Caps::phone`]), with guards in all shaders: runs that phone's kernels.
     #[must_use]
     pub fn phone(self) -> Options {
         Options { phone: true, ..self }
     }
 
-    /// Leaves out the last workgroup of all this operation's dispatches: to see that a kernel which computes wrong numbers is
+    /// Removes the last workgroup of every dispatch of this operation: proves that a kernel with wrong results is
     /// found, and named.
     #[must_use]
     pub fn sabotage(self, op: impl Into<String>) -> Options {
@@ -105,19 +105,19 @@ impl Options {
     }
 }
 
-/// A choice of kernels, and the device that they run on.
+/// A choice of kernels, and their device.
 pub struct Tier {
-    /// What it is called in reports.
+    /// The name in reports.
     pub name: &'static str,
     /// The device.
     pub context: Context,
-    /// The same with guards in all shaders, if that is to be compared.
+    /// A second such device, with guards in all shaders, if the results are to be compared.
     #[doc(hidden)]
     pub guarded: Option<Context>,
 }
 
-/// The tiers of an adapter: the portable kernels on a device with WebGPU's default limits and no optional feature; then, unless
-/// the options ask for portable kernels, what the adapter has by default.
+/// Returns the tiers of an adapter: the portable kernels on a device with WebGPU's default limits and no optional
+/// feature; then, unless the options ask for portable kernels, the device of these options.
 pub fn tiers(device: &ContextOptions) -> Result<Vec<Tier>> {
     let open = |device: &ContextOptions| pollster::block_on(Context::with(device));
     let plain = open(&device.clone().plain())?;
@@ -133,17 +133,17 @@ pub fn tiers(device: &ContextOptions) -> Result<Vec<Tier>> {
     Ok(tiers)
 }
 
-/// The tier of a phone's GPU that isn't there, on the device of this context: as far as that ends no loop earlier.
+/// Returns the tier of a simulated phone's GPU on this context's device, which keeps its own limit of loop iterations.
 #[doc(hidden)]
 pub fn phone(context: &Context) -> Tier {
     let caps = Caps { max_loop_iterations: context.caps().max_loop_iterations, ..Caps::phone() };
     Tier { name: "phone", context: context.with_caps(caps), guarded: None }
 }
 
-/// Runs the tables on an adapter; `each` is called with an operation's results as soon as they are there.
+/// Runs the tables on an adapter. `each` is called with an operation's results as soon as they are there.
 ///
-/// An error if there is no such adapter or no such operation, or if its device lacks what the portable kernels need. What an
-/// operation does wrong is in the report.
+/// Returns an error if there is no such adapter or no such operation, or if the device lacks a requirement of the
+/// portable kernels. Wrong results are no errors; they are in the report.
 pub fn run(options: &Options, mut each: impl FnMut(&OpReport)) -> Result<Report> {
     for op in options.op.iter().chain(&options.sabotage) {
         if !TABLES.iter().any(|table| table.op == op) {

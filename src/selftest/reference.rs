@@ -1,7 +1,7 @@
-//! What each operation gives: plain loops over row-major values, summed in f64, never optimised.
+//! The reference of each operation: plain loops over row-major values, summed in f64, never optimised.
 //!
-//! Shapes and attributes mean what they mean in PyTorch; spatial attributes are `[vertical, horizontal]`. `goldens.rs` checks
-//! these functions against PyTorch itself.
+//! Shapes and attributes have the meaning of PyTorch; spatial attributes are `[vertical, horizontal]`. `goldens.rs`
+//! checks these functions against PyTorch itself.
 
 use crate::DType;
 use crate::ops::PaddingMode;
@@ -10,7 +10,7 @@ use crate::ops::PaddingMode;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
     pub shape: Vec<usize>,
-    /// Integers and truth values too: they are small.
+    /// The elements. Integers and truth values are `f32`s too: they are small enough to be exact.
     pub data: Vec<f32>,
     pub dtype: DType,
 }
@@ -22,12 +22,12 @@ impl Tensor {
         Tensor { shape, data, dtype: DType::F32 }
     }
 
-    /// The same numbers, as elements of another type.
+    /// Returns the same numbers as elements of another type.
     pub fn of(self, dtype: DType) -> Tensor {
         Tensor { dtype, ..self }
     }
 
-    /// The tensor whose element at each index is `f` of that index.
+    /// Builds the tensor whose element at each index is `f` of that index.
     pub fn build(shape: impl Into<Vec<usize>>, f: impl Fn(&[usize]) -> f64) -> Tensor {
         let shape = shape.into();
         let mut index = vec![0; shape.len()];
@@ -58,14 +58,14 @@ impl Tensor {
         Tensor::new(self.shape.clone(), self.data.iter().map(|&x| f(f64::from(x)) as f32).collect())
     }
 
-    /// The element that NumPy's broadcasting repeats at an index of a wider shape.
+    /// Returns the element that NumPy's broadcasting repeats at an index of a wider shape.
     pub fn broadcast_at(&self, index: &[usize]) -> f64 {
         let own = &index[index.len() - self.shape.len()..];
         self.at(&own.iter().zip(&self.shape).map(|(&i, &size)| if size == 1 { 0 } else { i }).collect::<Vec<_>>())
     }
 }
 
-/// The shape that NumPy's broadcasting gives.
+/// Returns the shape that NumPy's broadcasting gives.
 pub fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
     let size = |shape: &[usize], from_end: usize| shape.iter().rev().nth(from_end).copied().unwrap_or(1);
     (0..a.len().max(b.len())).rev().map(|i| if size(a, i) == 1 { size(b, i) } else { size(a, i) }).collect()
@@ -163,13 +163,13 @@ pub fn pool2d(x: &Tensor, pool: &Pool) -> Tensor {
         let (pad, stride) = (pool.padding[axis], pool.stride[axis]);
         let room = size + 2 * pad - pool.dilation[axis] * (pool.size[axis] - 1) - 1;
         let ceil = room.div_ceil(stride) + 1;
-        // A last window that would begin beyond the image and the padding before it is left out.
+        // A last window that would begin beyond the image and its leading padding is left out.
         if pool.ceil_mode && (ceil - 1) * stride < size + pad { ceil } else { room / stride + 1 }
     };
     Tensor::build([n, c, outputs(0, h), outputs(1, w)], |i| {
         let (mut largest, mut sum, mut inside, mut padded) = (f64::NEG_INFINITY, 0.0, 0, 0);
         for (_, ky, kx) in triples(1, pool.size[0], pool.size[1]) {
-            // From the top left corner of the padding.
+            // Positions count from the top left corner of the padding.
             let y = i[2] * pool.stride[0] + ky * pool.dilation[0];
             let z = i[3] * pool.stride[1] + kx * pool.dilation[1];
             let [top, left] = pool.padding;
@@ -199,7 +199,7 @@ pub fn adaptive_pool2d(x: &Tensor, max: bool, size: [usize; 2]) -> Tensor {
     })
 }
 
-/// `parameters`: weight, bias, running mean, running variance.
+/// Normalises with `parameters`: weight, bias, running mean, running variance.
 pub fn batch_norm(x: &Tensor, parameters: [&Tensor; 4], eps: f64) -> Tensor {
     Tensor::build(x.shape.clone(), |i| {
         let [weight, bias, mean, var] = parameters.map(|parameter| parameter.at(&[i[1]]));
@@ -211,7 +211,7 @@ pub fn local_response_norm(x: &Tensor, size: usize, alpha: f64, beta: f64, k: f6
     let channels = x.shape[1];
     Tensor::build(x.shape.clone(), |i| {
         let mut sum = 0.0;
-        // Of an even size, the greater half comes before.
+        // For an even size, the larger half is before the channel.
         for c in i[1].saturating_sub(size / 2)..channels.min(i[1] + (size - 1) / 2 + 1) {
             sum += x.at(&[i[0], c, i[2], i[3]]).powi(2);
         }
@@ -219,8 +219,8 @@ pub fn local_response_norm(x: &Tensor, size: usize, alpha: f64, beta: f64, k: f6
     })
 }
 
-/// Lines of `length` elements, each brought to variance 1, and where it is `centred` to mean 0; then times a weight, plus a bias,
-/// which `affine` gives for an element's number.
+/// Scales each line of `length` elements to variance 1, and shifts it to mean 0 if `centred`; then applies the weight
+/// and the bias that `affine` returns for an element's number.
 fn normalise(x: &Tensor, length: usize, centred: bool, eps: f64, affine: impl Fn(usize) -> [f64; 2]) -> Tensor {
     let mut data = Vec::new();
     for line in x.data.chunks_exact(length) {
@@ -235,19 +235,19 @@ fn normalise(x: &Tensor, length: usize, centred: bool, eps: f64, affine: impl Fn
     Tensor::new(x.shape.clone(), data)
 }
 
-/// Weight and bias number `i`, or those that change nothing.
+/// Returns the weight and the bias number `i`; 1 and 0 are the defaults.
 fn affine(weight: Option<&Tensor>, bias: Option<&Tensor>, i: usize) -> [f64; 2] {
     let get = |tensor: Option<&Tensor>, otherwise| tensor.map_or(otherwise, |tensor| f64::from(tensor.data[i]));
     [get(weight, 1.0), get(bias, 0.0)]
 }
 
-/// Over the last `dimensions`.
+/// Normalises over the last `dimensions` dimensions.
 pub fn layer_norm(x: &Tensor, dimensions: usize, weight: Option<&Tensor>, bias: Option<&Tensor>, eps: f64) -> Tensor {
     let length = x.shape[x.shape.len() - dimensions..].iter().product();
     normalise(x, length, true, eps, |i| affine(weight, bias, i % length))
 }
 
-/// Over the last `dimensions`.
+/// Normalises over the last `dimensions` dimensions.
 pub fn rms_norm(x: &Tensor, dimensions: usize, weight: Option<&Tensor>, eps: f64) -> Tensor {
     let length = x.shape[x.shape.len() - dimensions..].iter().product();
     normalise(x, length, false, eps, |i| affine(weight, None, i % length))
@@ -270,7 +270,7 @@ pub fn log_softmax(x: &Tensor, axis: usize) -> Tensor {
     over_lines(x, axis, |shifted, sum| shifted - sum.ln())
 }
 
-/// `f` of each element less its line's largest, and of the sum of the line's exponentials.
+/// Applies `f` to each element minus its line's maximum, and to the line's sum of exponentials.
 fn over_lines(x: &Tensor, axis: usize, f: impl Fn(f64, f64) -> f64) -> Tensor {
     let (length, stride) = (x.shape[axis], x.shape[axis + 1..].iter().product::<usize>());
     let mut y = x.clone();
@@ -317,17 +317,17 @@ pub fn pixel_shuffle(x: &Tensor, factor: usize) -> Tensor {
     })
 }
 
-/// The greater of two, NaN if one of them is.
+/// Returns the greater of two numbers, NaN if one of them is NaN.
 pub fn maximum(a: f64, b: f64) -> f64 {
     if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) }
 }
 
-/// The lesser.
+/// Returns the lesser of two numbers, NaN if one of them is NaN.
 pub fn minimum(a: f64, b: f64) -> f64 {
     -maximum(-a, -b)
 }
 
-/// `f` of each pair of elements, broadcast.
+/// Applies `f` to each pair of elements, broadcast.
 pub fn binary(a: &Tensor, b: &Tensor, f: impl Fn(f64, f64) -> f64) -> Tensor {
     Tensor::build(broadcast(&a.shape, &b.shape), |i| f(a.broadcast_at(i), b.broadcast_at(i)))
 }
@@ -414,7 +414,7 @@ pub fn softsign(x: &Tensor) -> Tensor {
     x.map(|x| x / (1.0 + x.abs()))
 }
 
-/// `2 / sqrt(π) exp(-x²) sum_n 2^n x^(2n+1) / (1 · 3 · … · (2n+1))`: all terms have one sign, so that none cancels another.
+/// Computes `2 / sqrt(π) exp(-x²) sum_n 2^n x^(2n+1) / (1 · 3 · … · (2n+1))`: all terms have one sign, so none cancel.
 pub fn erf(x: f64) -> f64 {
     if x.abs() > 6.0 {
         return x.signum();

@@ -1,57 +1,57 @@
-//! What a self-test found.
+//! The report of a self-test.
 
 use std::fmt;
 
-/// What a self-test found on an adapter.
+/// The results of a self-test on an adapter.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The adapter and its driver.
     pub adapter: wgpu::AdapterInfo,
     /// The tiers that were run.
     pub tiers: Vec<&'static str>,
-    /// One for each operation.
+    /// The results of each operation.
     pub ops: Vec<OpReport>,
 }
 
-/// What it found of one operation.
+/// The results of one operation.
 #[derive(Clone, Debug)]
 pub struct OpReport {
     /// The operation.
     pub op: &'static str,
-    /// How many cases were run.
+    /// The number of cases that were run.
     pub cases: usize,
-    /// How many different kernels: shaders with their constants and the places of their tensors, over all tiers.
+    /// The number of different kernels: shaders with their constants and the layouts of their tensors, over all tiers.
     pub kernels: usize,
-    /// The largest error, as a part of what is tolerated there: 1 is as much as that.
+    /// The largest error, as a part of the tolerance at that element: 1 is the whole tolerance.
     pub worst: f64,
-    /// What was wrong, at most a hundred.
+    /// The failures, at most a hundred.
     pub failures: Vec<Failure>,
-    /// How often something was wrong.
+    /// The number of failures.
     pub failed: usize,
 }
 
-/// A case that didn't come out right.
+/// A case with a wrong result.
 #[derive(Clone, Debug)]
 pub struct Failure {
     /// The case.
     pub case: String,
     /// The tier.
     pub tier: &'static str,
-    /// The kernel, or that it was the planner's choice.
+    /// The kernel, or `as planned` if the planner chose it.
     pub kernel: String,
-    /// What was wrong.
+    /// The problem.
     pub problem: String,
 }
 
 impl Report {
-    /// Whether something ran, and all came out right.
+    /// Returns true if something ran, and every result was right.
     pub fn passed(&self) -> bool {
         !self.ops.is_empty() && self.ops.iter().all(OpReport::passed)
     }
 }
 
 impl OpReport {
-    /// Whether something ran, and all came out right.
+    /// Returns true if something ran, and every result was right.
     pub fn passed(&self) -> bool {
         self.cases > 0 && self.failed == 0
     }

@@ -1,4 +1,4 @@
-//! Runs a graph on every tier, by every kernel that its operation offers, and compares what comes out with the reference.
+//! The runner of the cases: each graph on every tier, by every kernel of its operation, compared with the reference.
 
 use super::cases::data;
 use super::reference::Tensor;
@@ -15,17 +15,17 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// What a table's cases are handed to.
+/// The runner of a table's cases.
 pub struct Suite<'a> {
     tiers: &'a [Tier],
-    /// Runs every n-th case.
+    /// The interval between the cases that run: 1 runs all.
     every: usize,
-    /// Whether kernels lose their last workgroup.
+    /// True if kernels lose their last workgroup.
     pub(super) sabotage: bool,
     all_variants: Cell<bool>,
-    /// How kernels store their values.
+    /// The stored form of the kernels' values.
     scalar: Cell<Scalar>,
-    /// If cases may be refused: how many were.
+    /// The number of refused cases, if cases may be refused.
     refused: Option<Cell<usize>>,
     found: RefCell<Found>,
 }
@@ -41,7 +41,7 @@ struct Found {
     graphs: Vec<(String, Graph)>,
 }
 
-/// A graph under test and what tells its runs apart.
+/// The names of one run of a graph.
 struct Run<'a> {
     tier: &'a Tier,
     case: &'a str,
@@ -49,7 +49,7 @@ struct Run<'a> {
 }
 
 impl<'a> Suite<'a> {
-    /// A suite that runs cases on these tiers; on none, it only collects their graphs.
+    /// Creates a suite that runs cases on these tiers; without tiers, it only collects the graphs.
     pub fn new(tiers: &'a [Tier]) -> Suite<'a> {
         let all_variants = Cell::new(false);
         Suite {
@@ -75,26 +75,26 @@ impl<'a> Suite<'a> {
         Suite { every: n, ..self }
     }
 
-    /// The number of cases that were refused, and of all.
+    /// Returns the number of refused cases, and of all cases.
     pub fn refused(&self) -> (usize, usize) {
         (self.refused.as_ref().map_or(0, Cell::get), self.found.borrow().cases)
     }
 
-    /// The graphs of a table's cases, which need no device.
+    /// Returns the graphs of a table's cases. They need no device.
     pub fn graphs(table: &Table) -> Vec<(String, Graph)> {
         let suite = Suite::new(&[]);
         (table.cases)(&suite);
         suite.found.into_inner().graphs
     }
 
-    /// What was found so far.
+    /// Returns the results so far.
     pub fn report(self, op: &'static str) -> OpReport {
         let Found { cases, kernels, worst, failures, failed, .. } = self.found.into_inner();
         OpReport { op, cases, kernels: kernels.len(), worst, failures, failed }
     }
 
-    /// Runs these cases by every variant of a kernel. Elsewhere only the first of those that differ in nothing but constants is
-    /// run: each is a pipeline that takes a driver a while.
+    /// Runs these cases by every variant of a kernel. Elsewhere, of the variants that differ only in constants, only
+    /// the first runs: each is a pipeline, and a driver takes a while to compile it.
     pub fn by_all_variants(&self, cases: impl FnOnce(&Suite)) {
         let before = self.all_variants.replace(true);
         cases(self);
@@ -102,14 +102,14 @@ impl<'a> Suite<'a> {
     }
 
     /// Runs these cases by the kernels that can store their values as `F16`, of single operations only. Inputs must be
-    /// [rounded](super::cases::halves) to that.
+    /// [rounded](super::cases::halves) to `f16`.
     pub fn in_halves(&self, cases: impl FnOnce(&Suite)) {
         self.scalar.set(Scalar::F16);
         cases(self);
         self.scalar.set(Scalar::F32);
     }
 
-    /// Whether the next case is to be run.
+    /// Counts the next case, and returns true if it is to be run.
     fn takes_next(&self) -> bool {
         let mut found = self.found.borrow_mut();
         found.offered += 1;
@@ -118,13 +118,13 @@ impl<'a> Suite<'a> {
         taken
     }
 
-    /// Checks a graph of one output: as it is planned, and by each kernel that the planner could have taken if it is one
-    /// operation (after fusion).
+    /// Checks a graph of one output. The graph runs by each kernel that the planner could choose if it is one operation
+    /// after fusion, otherwise as planned.
     pub fn check(&self, case: &str, graph: &Graph, inputs: &[&Tensor], expected: &Tensor, tolerance: Tolerance) {
         self.check_outputs(case, graph, inputs, &[expected], tolerance);
     }
 
-    /// The same for a graph of several outputs.
+    /// Checks a graph of several outputs, as [`Suite::check`] does for one.
     pub fn check_outputs(
         &self,
         case: &str,
@@ -177,8 +177,8 @@ impl<'a> Suite<'a> {
         }
     }
 
-    /// Checks a graph of one output whose inputs are not all finite: each input of `f32`s in turn holds a NaN, at its beginning, in
-    /// its middle or at its end, or an infinity. `reference` gives what is expected of such inputs.
+    /// Checks a graph of one output with inputs that are not all finite. Each `f32` input in turn holds a NaN at its
+    /// beginning, in its middle or at its end, or an infinity. `reference` computes the expected output.
     pub fn check_not_finite(
         &self,
         case: &str,
@@ -206,7 +206,7 @@ impl<'a> Suite<'a> {
         }
     }
 
-    /// Checks what a function of the case's own computes on each tier: several frames, say.
+    /// Checks the outputs of `frames` on each tier; the function may run several frames.
     pub fn check_frames(
         &self,
         case: &str,
@@ -230,7 +230,7 @@ impl<'a> Suite<'a> {
         }
     }
 
-    /// Expects that so many operations are left of a graph after fusion.
+    /// Expects this number of operations in a graph after fusion.
     pub fn expect_fused(&self, graph: &Graph, operations: usize) {
         let left = graph.fused().nodes().len();
         for tier in self.tiers.iter().filter(|_| left != operations).take(1) {
@@ -287,7 +287,7 @@ impl<'a> Suite<'a> {
     }
 }
 
-/// What is computed on a tier: with guards too where the tier has them, which must make no difference.
+/// Computes on a tier. If the tier has a guarded device, computes there too, and expects the same bits.
 fn alike(tier: &Tier, compute: impl Fn(&Context) -> Result<Vec<Data>>) -> Result<Vec<Data>, String> {
     let outputs = compute(&tier.context).map_err(|error| error.to_string())?;
     if let Some(guarded) = &tier.guarded {
@@ -300,7 +300,7 @@ fn alike(tier: &Tier, compute: impl Fn(&Context) -> Result<Vec<Data>>) -> Result
     Ok(outputs)
 }
 
-/// Counts the elements whose bits differ. All NaNs are equal: their sign and payload may depend on the order of a sum's operands.
+/// Counts the elements with different bits. All NaNs are equal: their bits may depend on the order of a sum's terms.
 fn others(own: &Data, guarded: &Data) -> usize {
     fn count<T>(own: &[T], guarded: &[T], same: impl Fn(&T, &T) -> bool) -> usize {
         own.iter().zip(guarded).filter(|(own, guarded)| !same(own, guarded)).count()
@@ -315,8 +315,8 @@ fn others(own: &Data, guarded: &Data) -> usize {
     }
 }
 
-/// True if the device has textures as large as the kernel's values and runs its loops to their end, and only `f32`s lie otherwise
-/// than in rows.
+/// Returns true if the kernel's values fit the device's textures, the device runs the kernel's loops to their end, and
+/// all values other than `f32`s are in rows.
 fn fits(kernel: &Kernel, dtypes: &[DType], io: &Io, caps: &Caps) -> bool {
     let placed = io.inputs.iter().zip(&kernel.reads).chain(io.outputs.iter().zip(&kernel.writes));
     kernel.ends_on(caps)
@@ -325,8 +325,8 @@ fn fits(kernel: &Kernel, dtypes: &[DType], io: &Io, caps: &Caps) -> bool {
         })
 }
 
-/// The graph once for each kernel that its operation has on such a device, if it is a single operation on its inputs; of
-/// kernels with the same shaders and layouts the first only, unless `all` are wanted.
+/// Returns the graph once for each kernel that its operation has on such a device, if the graph is a single operation
+/// on its inputs. Of kernels with the same shaders and layouts, only the first is returned, unless `all` is true.
 fn variants(graph: &Graph, caps: &Caps, all: bool, change: Change) -> Result<Vec<(Kernel, Graph)>> {
     let fused = graph.fused();
     let [node] = fused.nodes() else { return Ok(Vec::new()) };
@@ -372,7 +372,7 @@ fn variants(graph: &Graph, caps: &Caps, all: bool, change: Change) -> Result<Vec
     kernels.into_iter().map(|(i, kernel)| Ok((kernel, only(i)?))).collect()
 }
 
-/// What becomes of kernels before they are run.
+/// The change that each kernel undergoes before it runs.
 #[derive(Clone, Copy)]
 struct Change {
     sabotage: bool,
@@ -380,7 +380,7 @@ struct Change {
 }
 
 impl Change {
-    /// Returns a kernel with its values stored as is wanted, if it can.
+    /// Returns the kernel with its values stored as `scalar`, if it can store them so.
     fn stored(self, kernel: Kernel) -> Option<Kernel> {
         if self.scalar == Scalar::F32 { Some(kernel) } else { kernel.stored_as(self.scalar) }
     }
@@ -406,13 +406,13 @@ fn store_halves(kernel: &mut Kernel) {
     *kernel = kernel.stored_as(Scalar::F16).expect("only kernels that can are run so");
 }
 
-/// What kernels have in common that differ in constants only.
+/// Returns the properties that kernels share if they differ only in constants.
 fn family(kernel: &Kernel) -> String {
     let shaders: BTreeSet<&str> = kernel.dispatches.iter().map(|dispatch| dispatch.shader.name()).collect();
     format!("{shaders:?} {:?} {:?}", kernel.reads, kernel.writes)
 }
 
-/// What tells kernels apart that an earlier tier may have run already.
+/// Returns the properties that identify a kernel, in order to skip a kernel that an earlier tier has run.
 fn identity(kernel: &Kernel) -> String {
     let mut text = format!("{:?} {:?}", kernel.reads, kernel.writes);
     for dispatch in &kernel.dispatches {

@@ -3,27 +3,27 @@
 use super::reference::Tensor;
 use crate::{Data, Shape};
 
-/// How far an operation's results may lie from the exact ones, relative to the largest of them.
+/// The tolerated distance of an operation's results from the exact ones, relative to the largest exact result.
 #[derive(Clone, Copy, Debug)]
 pub enum Tolerance {
-    /// Not at all: what only moves, compares or picks numbers.
+    /// None: the operation only moves, compares or picks numbers.
     Exact,
     /// A few roundings.
     Elementwise,
     /// A function that WGSL lets a driver approximate: `exp`, `tanh`, `pow`.
     Transcendental,
-    /// A sum of so many products, in whatever order.
+    /// A sum of this number of products, in any order.
     Reduction(usize),
 }
 
-/// The rounding of stored values that is tolerated beside that: a part of each result, and a constant.
+/// The tolerated rounding of stored values, in addition to the tolerance: a part of each result, and a constant.
 pub(super) type Rounding = [f64; 2];
 
 /// The rounding of kernels that store `f32`s: none.
 pub(super) const EXACT: Rounding = [0.0; 2];
 
-/// The rounding of kernels that store `F16`, relative to each result: one unit in the last place, since
-/// drivers may round to the nearest number or towards zero; and the smallest `f16`.
+/// The rounding of kernels that store `F16`: one unit in the last place, since drivers may round to nearest or towards
+/// zero, and the smallest `f16`.
 pub(super) const HALF: Rounding = [1.0 / 1024.0, 1.0 / 16_777_216.0];
 
 impl Tolerance {
@@ -38,8 +38,8 @@ impl Tolerance {
     }
 }
 
-/// Returns the largest error as a part of the tolerated one; or the place of a greater error. `rounding` is tolerated beside `tolerance`: a
-/// part of each result, and a constant.
+/// Returns the largest error as a part of the tolerated one, or the position of an error that exceeds it. `rounding` is
+/// tolerated in addition to `tolerance`.
 pub(super) fn compare(
     output: &Data,
     expected: &Tensor,

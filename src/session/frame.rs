@@ -1,4 +1,4 @@
-//! A frame: buffers for one run's inputs and outputs, with the staging that host memory needs.
+//! A frame: buffers for one run's inputs and outputs, with the staging buffers for host memory.
 
 use super::Session;
 use crate::dtype::{Data, Elements};
@@ -16,25 +16,25 @@ use std::task::Poll;
 pub struct Bound {
     /// The session that bound them.
     pub(super) session: u64,
-    /// Of the dispatches that touch them, in order.
+    /// The bind groups of the dispatches that touch inputs or outputs, in order.
     pub(super) groups: Vec<wgpu::BindGroup>,
 }
 
-/// Buffers of one frame in flight, with the commands of its next use. Between uses the upload buffers are mapped and the download
-/// buffers are not.
+/// The buffers of one frame in flight, with the commands of its next use. Between uses the upload buffers are mapped
+/// and the download buffers are not.
 pub(super) struct Frame {
     uploads: Vec<wgpu::Buffer>,
     inputs: Vec<wgpu::Buffer>,
     outputs: Vec<wgpu::Buffer>,
     downloads: Vec<wgpu::Buffer>,
     bound: Bound,
-    /// Recorded while the device computes the frame before: finishing an encoder is most of what a frame costs the host.
+    /// Recorded while the device computes: finishing an encoder is most of a frame's cost on the host.
     recorded: Option<wgpu::CommandBuffer>,
 }
 
 /// A submitted frame: a future of its outputs.
 ///
-/// Awaiting it starts a thread, once a context, that waits for the device; [`Pending::wait`] waits on the caller's.
+/// Awaiting it starts one thread for each context, which waits for the device. [`Pending::wait`] blocks the caller's.
 #[must_use = "the outputs are there when this has been awaited"]
 pub struct Pending {
     context: Context,
@@ -70,7 +70,7 @@ impl Frame {
         Ok(Frame { uploads, inputs, outputs, downloads, bound, recorded: None })
     }
 
-    /// The commands of one use.
+    /// Records the commands of one use.
     fn record(&self, session: &Session) -> Result<wgpu::CommandBuffer> {
         let device = session.context.device();
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -93,7 +93,7 @@ impl Frame {
         for (upload, values) in self.uploads.iter().zip(inputs) {
             let values = values.view();
             let bytes = values.words();
-            // Of an empty batch there is nothing to write: a range of no bytes can't be mapped.
+            // An empty batch has nothing to write, and an empty range can't be mapped.
             if bytes.is_empty() {
                 upload.unmap();
                 continue;
@@ -109,7 +109,7 @@ impl Frame {
         let map = |buffer: &wgpu::Buffer, mode: wgpu::MapMode| {
             let (sender, receiver) = oneshot::channel();
             buffer.map_async(mode, .., move |result| {
-                // Nobody listens any more if the caller dropped the frame.
+                // The receiver is gone if the caller dropped the frame.
                 let _unheard = sender.send(result);
             });
             receiver
@@ -143,7 +143,7 @@ impl Frame {
 }
 
 impl Pending {
-    /// Blocks this thread until the outputs are there.
+    /// Blocks this thread until the outputs are there, and returns them.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(mut self) -> Result<Vec<Data>> {
         let wait = wgpu::PollType::Wait { submission_index: self.submission.take(), timeout: None };
@@ -163,7 +163,7 @@ impl Future for Pending {
     }
 }
 
-/// Buffers as bindings.
+/// Returns whole buffers as bindings.
 pub(crate) fn whole(buffers: &[wgpu::Buffer]) -> Vec<wgpu::BufferBinding<'_>> {
     buffers.iter().map(wgpu::Buffer::as_entire_buffer_binding).collect()
 }

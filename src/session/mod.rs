@@ -25,40 +25,40 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A plan made resident: memory, pipelines and bind groups, made once. Running it creates nothing.
+/// A plan made resident: memory, pipelines and bind groups, created once. Running it creates nothing.
 ///
-/// [`Session::run`] takes and gives host memory. [`Session::bind`] and [`Session::encode`] are what it is made of: they
-/// record the network into the host's own encoder, between the host's own buffers.
+/// [`Session::run`] takes and returns host memory. It builds on [`Session::bind`] and [`Session::encode`], which record
+/// the network into the host's own encoder, between the host's own buffers.
 pub struct Session {
     context: Context,
     plan: Plan,
     dispatches: Vec<Resident>,
     slots: Vec<Memory>,
-    /// What outlives a frame: shared with the sessions that go on from here.
+    /// The states, which outlive a frame. Sessions of [`Model::session_sharing`] share them.
     states: Arc<Vec<Memory>>,
     weights: HashMap<Identity, Arc<Memory>>,
     params: wgpu::Buffer,
-    /// What tells its bind groups from those of other sessions.
+    /// The number that tells this session's bind groups from those of other sessions.
     id: u64,
-    /// How often something was recorded: who goes on with a frame must be the last who did.
+    /// The number of recordings so far. A sliced frame goes on only if nothing else was recorded in between.
     recorded: AtomicU64,
-    /// Frames that nobody is using: as many as were ever in flight at once.
+    /// The frames that aren't in use. They grow to as many as were ever in flight at once.
     idle: Arc<Mutex<Vec<Frame>>>,
 }
 
-/// A dispatch, made resident.
+/// A resident dispatch.
 struct Resident {
     pipeline: Arc<Pipeline>,
     group: Group,
     workgroups: [u32; 3],
-    /// The step of the plan that it belongs to, and its number there.
+    /// The index of its step in the plan, and its index in the step.
     at: (usize, usize),
-    /// Its parameters: offset and length.
+    /// The offset and the length of its parameters, in bytes.
     params: (u64, u64),
 }
 
 impl Resident {
-    /// Its bind group, some of which are the caller's.
+    /// Returns its bind group: its own or the caller's.
     fn bound<'a>(&'a self, bound: &'a Bound) -> &'a wgpu::BindGroup {
         match &self.group {
             Group::Own(group) => group,
@@ -67,16 +67,15 @@ impl Resident {
     }
 }
 
-/// Where the bind group of a dispatch is.
+/// The owner of a dispatch's bind group.
 enum Group {
-    /// Here.
     Own(wgpu::BindGroup),
-    /// It touches inputs or outputs: in a [`Bound`], at this place.
+    /// A [`Bound`], at this index: the dispatch touches inputs or outputs.
     Bound(usize),
 }
 
 impl Session {
-    /// Makes a plan resident, with the weights that it needs, and the states of another session or zeros.
+    /// Makes a plan resident, with its weights, and with the states of another session or zeros.
     fn new(
         context: &Context,
         plan: Plan,
@@ -130,22 +129,22 @@ impl Session {
         Ok(session)
     }
 
-    /// The plan.
+    /// Returns the plan.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// The inputs, with their shapes.
+    /// Returns the inputs, with their shapes.
     pub fn inputs(&self) -> &[Port] {
         &self.plan.inputs
     }
 
-    /// The outputs, with their shapes.
+    /// Returns the outputs, with their shapes.
     pub fn outputs(&self) -> &[Port] {
         &self.plan.outputs
     }
 
-    /// Where it runs.
+    /// Returns the context that it runs on.
     pub fn context(&self) -> &Context {
         &self.context
     }
@@ -161,7 +160,7 @@ impl Session {
         self.submit(inputs)?.wait()
     }
 
-    /// Submits one frame and returns at once; the outputs are there when what it returns has been awaited.
+    /// Submits one frame and returns at once. Awaiting the returned [`Pending`] gives the outputs.
     pub fn submit<T: Elements>(&self, inputs: &[T]) -> Result<Pending> {
         if inputs.len() != self.inputs().len() {
             return Err(ErrorKind::argument("inputs", self.inputs().len(), inputs.len()).into());
@@ -174,10 +173,10 @@ impl Session {
         frame.submit(self, inputs)
     }
 
-    /// Runs frame after frame with up to `in_flight` of them submitted at once: outputs come in the order of the inputs.
+    /// Runs frame after frame, with up to `in_flight` submitted at once. Outputs come in the order of the inputs.
     ///
-    /// While the device computes one frame the host prepares the next: on a GPU more frames in flight give a higher
-    /// throughput, and each waits longer. Where the device is the processor itself they only wait longer.
+    /// The host prepares the next frame while the device computes one. On a GPU more frames in flight give a higher
+    /// throughput, and each waits longer. On a software driver they only wait longer.
     pub fn stream<'a, F, T>(
         &'a self,
         frames: impl Stream<Item = F> + 'a,
@@ -197,8 +196,9 @@ impl Session {
 
     /// Binds the caller's buffers as inputs and outputs, once for all the frames that use them.
     ///
-    /// Each holds its tensor row-major, four bytes an element (`true` is a `u32` of 1), is as large as [`Port::bytes`] says, and has `STORAGE` usage. An output's
-    /// buffer is bound to nothing else: one dispatch may read an output and write another.
+    /// Each buffer holds its tensor row-major, four bytes an element (`true` is a `u32` of 1), has at least
+    /// [`Port::bytes`] bytes, and has `STORAGE` usage. An output's buffer is bound to nothing else, because one
+    /// dispatch may read an output and write another.
     pub fn bind(&self, inputs: &[wgpu::BufferBinding], outputs: &[wgpu::BufferBinding]) -> Result<Bound> {
         self.check_ports("inputs", &self.plan.inputs, inputs)?;
         self.check_ports("outputs", &self.plan.outputs, outputs)?;
@@ -223,8 +223,8 @@ impl Session {
 
     /// Records one frame into an encoder, between bound buffers. It allocates, creates, submits and waits for nothing.
     ///
-    /// An error, before anything is recorded, if the buffers were bound by another session, or if it is known that something of the
-    /// session couldn't be created: see [`Context::settled`].
+    /// An error, before anything is recorded, if another session bound the buffers, or if it is known that an object of
+    /// the session couldn't be created: see [`Context::settled`].
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, bound: &Bound) -> Result<()> {
         self.check_bound(bound)?;
         self.context.settled_so_far()?;
@@ -233,7 +233,7 @@ impl Session {
         Ok(())
     }
 
-    /// Checks that this session has bound what is to be used with it.
+    /// Checks that this session has bound the buffers.
     pub(crate) fn check_bound(&self, bound: &Bound) -> Result<()> {
         if bound.session == self.id {
             return Ok(());
@@ -241,8 +241,8 @@ impl Session {
         Err(ErrorKind::argument("bound", "what this session has bound", "another session's").into())
     }
 
-    /// Records some of the steps into a pass, between buffers that this session has bound: the one loop that everything that
-    /// runs is made of.
+    /// Records some of the steps into a pass, between buffers that this session has bound. Every run but a sliced one
+    /// uses this loop.
     pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, bound: &Bound, steps: Range<usize>) {
         self.recorded.fetch_add(1, Ordering::Relaxed);
         let first = self.dispatches.partition_point(|resident| resident.at.0 < steps.start);
@@ -300,7 +300,7 @@ impl Session {
     }
 }
 
-/// Checks what an input is to hold, before anything is uploaded.
+/// Checks an input's type, size and range, before anything is uploaded.
 fn check_input(port: &Port, values: View<'_>) -> Result<()> {
     let wrong =
         |wanted: String, got: String| Err(ErrorKind::argument(format!("input \"{}\"", port.name), wanted, got).into());
@@ -318,13 +318,13 @@ fn check_input(port: &Port, values: View<'_>) -> Result<()> {
     }
 }
 
-/// What a dispatch's bindings are to a pipeline.
+/// Returns the kinds of a dispatch's bindings: the parameters, then the resources.
 fn kinds(plan: &Plan, dispatch: &Dispatch, resources: &[Resource]) -> Vec<Kind> {
     let uniform = Kind::Params(dispatch.params.len() as u64);
     std::iter::once(uniform).chain(resources.iter().map(|resource| kind(plan, resource))).collect()
 }
 
-/// What a resource is to a pipeline.
+/// Returns the kind of a resource's binding.
 fn kind(plan: &Plan, resource: &Resource) -> Kind {
     match resource {
         Resource::Input(_) => Kind::Read,

@@ -13,7 +13,7 @@ use crate::shape::BATCH;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-/// A network on a device: its sessions, for one batch each, share the uploaded weights.
+/// A network on a device. Its sessions, each for one batch size, share the uploaded weights.
 ///
 /// ```no_run
 /// # async fn run(context: shadernet::Context, graph: shadernet::Graph) -> shadernet::Result<()> {
@@ -31,52 +31,52 @@ pub struct Model {
     weights: Arc<Mutex<HashMap<Identity, Arc<Memory>>>>,
 }
 
-/// What is computed.
+/// The source of a model's graphs.
 #[derive(Clone)]
 enum Network {
-    /// The same for every batch, fused.
+    /// One fused graph for every batch size.
     Graph(Arc<Graph>),
-    /// A graph of its own for each batch.
+    /// A function that builds a graph for a batch size.
     Batches(Arc<dyn Fn(usize) -> Result<Graph> + Send + Sync>),
 }
 
 impl Model {
-    /// A network with the outputs that its graph names. Nothing is uploaded yet: the first session does that.
+    /// Creates a network with the outputs that its graph names. It uploads nothing: the first session does that.
     pub fn new(context: &Context, graph: &Graph) -> Result<Model> {
         let network = Network::Graph(Arc::new(fused(graph)?));
         Ok(Model { context: context.clone(), network, weights: Arc::default() })
     }
 
-    /// A network that is built anew for each batch that a session is made for, as one of a file is whose sizes are bound then
-    /// (`import::onnx`). Its sessions share the weights as far as the graphs were built with the same
+    /// Creates a network whose graph is built anew for each session's batch, such as a file's whose sizes are bound
+    /// then (`import::onnx`). Its sessions share the weights if their graphs were built with the same
     /// [`Constant`](crate::Constant)s.
     pub fn for_batches(context: &Context, build: impl Fn(usize) -> Result<Graph> + Send + Sync + 'static) -> Model {
         Model { context: context.clone(), network: Network::Batches(Arc::new(build)), weights: Arc::default() }
     }
 
-    /// The same network on another device, with nothing uploaded yet, as after a device was lost: the graph keeps its weights.
+    /// Returns the same network on another device, for example after a device was lost. Nothing is uploaded yet.
     #[must_use]
     pub fn on(&self, context: &Context) -> Model {
         Model { context: context.clone(), network: self.network.clone(), weights: Arc::default() }
     }
 
-    /// A session for a batch: plans, compiles what isn't compiled yet, uploads what isn't there yet.
+    /// Creates a session for a batch size: plans, compiles missing pipelines and uploads missing weights.
     ///
-    /// An error for another batch than 1 if the graph's sizes are fixed: no first size is [`BATCH`].
+    /// An error for a batch other than 1 if the graph's sizes are fixed: no size is [`BATCH`].
     pub fn session(&self, batch: usize) -> Result<Session> {
         self.make(batch, None, self.context.choices(), Scalar::F32)
     }
 
-    /// The same with these kernels, as far as the network has such problems, instead of those that the context
-    /// [knows](Context::choices).
+    /// Creates a session with these kernels instead of those that the context [knows](Context::choices). Choices for
+    /// problems that the network doesn't have are ignored.
     pub fn session_with(&self, batch: usize, choices: &Choices) -> Result<Session> {
         self.make(batch, None, choices, Scalar::F32)
     }
 
-    /// The same off this thread, so that nothing waits for the compilation of pipelines and the upload of weights: on a thread that
-    /// starts now. It isn't stopped if what this returns is dropped; let it finish before the process ends.
+    /// Creates a session on a thread that starts now, so that nothing here waits for the compilation of pipelines and
+    /// the upload of weights. Dropping the future doesn't stop the thread; let it finish before the process ends.
     ///
-    /// In a browser there is no other thread: it is made when this is awaited.
+    /// A browser has no other thread: the session is created when the future is awaited.
     pub fn session_in_background(&self, batch: usize) -> impl Future<Output = Result<Session>> + use<> {
         let model = self.clone();
         #[cfg(target_arch = "wasm32")]
@@ -86,9 +86,9 @@ impl Model {
             let (sender, made) = futures::channel::oneshot::channel();
             std::thread::spawn(move || {
                 let made = model.session(batch);
-                // Whoever gets the session may end the process at once: this thread is to hold no device then.
+                // The receiver may end the process at once, and this thread must not hold a device then.
                 drop(model);
-                // Nobody listens any more if the caller dropped it.
+                // The receiver is gone if the caller dropped the future.
                 let _unheard = sender.send(made);
             });
             async move {
@@ -97,15 +97,15 @@ impl Model {
         }
     }
 
-    /// A session that goes on from the states of another, which goes on from its: both use the same memory. The other one may
-    /// be of another model: one graph for many tokens at once and one for single ones.
+    /// Creates a session that shares the states of another session: both use the same memory. The other session may be
+    /// of another model, such as one graph for many tokens at once and one for single tokens.
     ///
-    /// An error if the states' names and shapes differ.
+    /// An error if the device or the states' names and shapes differ.
     pub fn session_sharing(&self, batch: usize, other: &Session) -> Result<Session> {
         self.make(batch, Some(other), self.context.choices(), Scalar::F32)
     }
 
-    /// The same with the numbers of values stored as `scalar`, where kernels can do that. It isn't finished: few operations can.
+    /// Creates a session that stores values as `scalar` where kernels can. Unfinished: few operations can.
     #[doc(hidden)]
     pub fn session_stored_as(&self, batch: usize, scalar: Scalar) -> Result<Session> {
         self.make(batch, None, self.context.choices(), scalar)
@@ -131,12 +131,12 @@ impl Model {
         Session::new(&self.context, plan, weights, other.map(|other| other.states.clone()))
     }
 
-    /// Where it runs.
+    /// Returns the context that it runs on.
     pub fn context(&self) -> &Context {
         &self.context
     }
 
-    /// The network for a batch, fused.
+    /// Returns the fused graph for a batch size.
     pub(crate) fn graph(&self, batch: usize) -> Result<Arc<Graph>> {
         match &self.network {
             Network::Graph(graph) => {
@@ -153,14 +153,13 @@ impl Model {
         }
     }
 
-    /// Another graph on the same device that shares the weights uploaded so far, and shares those that it uploads: as far as
-    /// both graphs were built with the same [`Constant`](crate::Constant)s, such as those that one
-    /// [`Weights`](crate::Weights) gave.
+    /// Returns a model of another graph on the same device. Both share their uploaded weights if both graphs were built
+    /// with the same [`Constant`](crate::Constant)s, such as those of one [`Weights`](crate::Weights).
     pub fn with_graph(&self, graph: &Graph) -> Result<Model> {
         Ok(Model { weights: self.weights.clone(), ..Model::new(&self.context, graph)? })
     }
 
-    /// The weights that a plan needs, packed by all processors and uploaded unless an earlier session did.
+    /// Returns the weights that a plan needs. All processors prepack the missing ones, which are then uploaded.
     fn weights(&self, plan: &Plan) -> Result<HashMap<Identity, Arc<Memory>>> {
         let mut there = self.weights.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut missing: HashMap<Identity, &Prepacked> = HashMap::new();
@@ -199,7 +198,7 @@ impl std::fmt::Debug for Model {
     }
 }
 
-/// A graph as it is planned; an error if nobody wants anything of it.
+/// Returns the graph as the planner takes it; an error if it has no outputs.
 fn fused(graph: &Graph) -> Result<Graph> {
     if graph.outputs().is_empty() {
         return Err(ErrorKind::argument("outputs of the graph", "at least one (Graph::output)", 0).into());

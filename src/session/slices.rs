@@ -1,4 +1,4 @@
-//! A frame in slices, each within a budget of time: for hosts whose own frame has only some to spare.
+//! Frames in slices, each within a time budget: for hosts whose own frame has little time to spare.
 
 use super::{Bound, Session, kinds};
 use crate::error::{ErrorKind, Result};
@@ -9,58 +9,58 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// Where a session stands in a frame that is encoded slice by slice: see [`Session::slices`].
+/// The progress of a session through a frame that is encoded slice by slice: see [`Session::slices`].
 pub struct Slices {
     session: u64,
     pieces: Vec<Piece>,
-    /// The next piece; 0 where a frame begins.
+    /// The index of the next piece; 0 at the beginning of a frame.
     next: usize,
-    /// What the session had recorded after the last slice.
+    /// The session's count of recordings after the last slice.
     recorded: u64,
-    /// Of parts of dispatches.
+    /// The pipelines of parts of dispatches.
     pipelines: Vec<Arc<Pipeline>>,
-    /// The numbers that parts begin with.
+    /// The bind group that holds the number of each part's first workgroup.
     firsts: Option<wgpu::BindGroup>,
 }
 
-/// What is encoded as a whole: a dispatch or a part of one.
+/// The unit of encoding: a dispatch or a part of one.
 struct Piece {
-    /// Its number among the session's.
+    /// The index of the dispatch in the session.
     dispatch: usize,
     time: Duration,
     part: Option<Part>,
 }
 
-/// Some workgroups of a dispatch.
+/// A range of a dispatch's workgroups.
 struct Part {
-    /// Its number among the pipelines of parts.
+    /// The index of its pipeline among those of parts.
     pipeline: usize,
-    /// Where the number of the first one lies.
+    /// The offset, in bytes, at which the number of its first workgroup lies.
     first: u32,
     workgroups: u32,
 }
 
-/// What one call of [`Session::encode_within`] has encoded.
+/// The steps that one call of [`Session::encode_within`] has encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice {
-    /// The steps of the plan, of which the first and the last may be parts.
+    /// The range of the plan's steps. The first and the last may be parts of steps.
     pub steps: Range<usize>,
-    /// How long they take, by the times that the [`Slices`] were made with.
+    /// The expected time, by the times that the [`Slices`] were made with.
     pub time: Duration,
-    /// Whether the frame ends with it: then the outputs are there when it has run.
+    /// True if the frame ends with this slice: once it has run, the outputs are complete.
     pub finished: bool,
 }
 
-/// Longer than any step takes: more would overflow where parts of it are computed.
+/// A limit of a step's time: a longer time could overflow when it is split into parts.
 const AGES: Duration = Duration::from_secs(1 << 32);
 
 impl Session {
-    /// Prepares frames in slices: `times` says how long each [step](crate::plan::Plan::steps) takes, as
-    /// [`measure::step_times`](crate::measure::step_times) does. A dispatch that takes longer than `longest` is split into parts of
-    /// its workgroups: that keeps a slice within its budget, and no submission comes near a driver's time-out (two seconds on
-    /// Windows). Compiles a second pipeline for each shader of those.
+    /// Prepares frames in slices. `times` are the times of the [steps](crate::plan::Plan::steps), as
+    /// [`measure::step_times`](crate::measure::step_times) gives them. A dispatch that takes longer than `longest` is
+    /// split into parts of its workgroups. This keeps slices within their budget, and submissions far below a driver's
+    /// time-out (two seconds on Windows). Compiles a second pipeline for each shader of a split dispatch.
     ///
-    /// An error if `times` aren't one for each step, or `longest` is zero.
+    /// An error if `times` doesn't hold one time for each step, or if `longest` is zero.
     pub fn slices(&self, times: &[Duration], longest: Duration) -> Result<Slices> {
         let steps = &self.plan.steps;
         if times.len() != steps.len() {
@@ -88,7 +88,7 @@ impl Session {
                 pieces.push(Piece { dispatch: i, time, part: None });
                 continue;
             }
-            // A part is a line of workgroups, which has its limit too.
+            // A part is one row of workgroups, and the device limits a row's length.
             let each = workgroups.div_ceil(parts).min(self.context.caps().max_workgroups.into());
             for first in (0..workgroups).step_by(each as usize) {
                 let number = each.min(workgroups - first);
@@ -127,13 +127,13 @@ impl Session {
         group(context, Some("first workgroups"), &first_workgroup(context), [resource])
     }
 
-    /// Records the next slice of a frame into an encoder: as much as takes no longer than `budget`, and at least one piece, so that
-    /// a frame ends. What is left goes into the host's next frames; after the last slice the next call begins a new frame.
-    /// The outputs are those of [`Session::encode`], bit by bit. It allocates, creates, submits and waits for nothing.
+    /// Records a frame's next slice into an encoder: the pieces that fit into `budget`, at least one so that the frame
+    /// ends. The rest is left for the host's next frames; after the last slice the next call begins a new frame. The
+    /// outputs are those of [`Session::encode`], bit by bit. It allocates, creates, submits and waits for nothing.
     ///
-    /// From the first slice of a frame to its last the inputs stay as they are, and the session is used for nothing else: a
-    /// frame of its own in between would overwrite what the slices leave each other. That is an error, before anything is
-    /// recorded, after which the frame begins anew; so is what another session has bound or cut.
+    /// From the first slice of a frame to its last, the inputs must stay as they are. Another frame of the session in
+    /// between is an error, before anything is recorded, because it would overwrite intermediate values; the sliced
+    /// frame then begins anew. `bound` or `slices` of another session are an error too.
     pub fn encode_within(
         &self,
         encoder: &mut wgpu::CommandEncoder,
@@ -190,17 +190,17 @@ impl Session {
 }
 
 impl Slices {
-    /// Forgets what was encoded of a frame: the next slice begins a new one.
+    /// Discards the progress of the current frame: the next slice begins a new one.
     pub fn restart(&mut self) {
         self.next = 0;
     }
 
-    /// How many pieces a frame has: dispatches and parts of them. Nothing smaller is encoded.
+    /// Returns the number of pieces of a frame: dispatches and parts of them. Nothing smaller is encoded.
     pub fn pieces(&self) -> usize {
         self.pieces.len()
     }
 
-    /// How long the longest piece takes: a slice takes no longer than its budget, or than this.
+    /// Returns the time of the longest piece. A slice takes no longer than its budget or this, whichever is longer.
     pub fn longest(&self) -> Duration {
         self.pieces.iter().map(|piece| piece.time).max().unwrap_or_default()
     }

@@ -1,8 +1,8 @@
-//! What the numbers of a texture and those of a network mean.
+//! Colors: the meaning of a texture's numbers and of a network's.
 
 use crate::error::{ErrorKind, Result};
 
-/// Whether numbers are proportional to light, or to how bright it looks.
+/// The encoding of numbers: proportional to light, or to how bright it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColorSpace {
     /// Encoded by the curve of sRGB (IEC 61966-2-1), as in image files.
@@ -12,8 +12,8 @@ pub enum ColorSpace {
 }
 
 impl ColorSpace {
-    /// What shaders read from and write to textures of a format, as a rule: sRGB formats are linear to a shader, normalized integers
-    /// hold what image files hold, floats are linear.
+    /// Returns the default color space in which shaders read and write textures of a format: sRGB formats are linear to
+    /// a shader, normalized integers are sRGB as in image files, floats are linear.
     pub(super) fn of(format: wgpu::TextureFormat) -> ColorSpace {
         use wgpu::TextureFormat as F;
         let linear = format.is_srgb()
@@ -23,24 +23,24 @@ impl ColorSpace {
     }
 }
 
-/// Which channels a network has, in which order.
+/// The channels of a network, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Channels {
-    /// Red, green, blue: what three channels are unless said.
+    /// Red, green, blue: the default for three channels.
     Rgb,
     /// Blue, green, red.
     Bgr,
-    /// Red, green, blue, alpha: what four channels are unless said.
+    /// Red, green, blue, alpha: the default for four channels.
     Rgba,
-    /// Brightness, what one channel is unless said. Of a texture the luma 0.2126 R + 0.7152 G + 0.0722 B (ITU-R BT.709), of the
-    /// numbers that the network sees; drawn as grey.
+    /// Brightness: the default for one channel. An input takes the luma 0.2126 R + 0.7152 G + 0.0722 B (ITU-R BT.709)
+    /// of the numbers that the network sees; an output is drawn as grey.
     Luma,
     /// The first channel alone.
     Red,
 }
 
 impl Channels {
-    /// What each channel takes from red, green, blue and alpha.
+    /// Returns the weights of red, green, blue and alpha in each channel.
     fn taken(self) -> &'static [[f64; 4]] {
         const UNIT: [[f64; 4]; 4] = [[1., 0., 0., 0.], [0., 1., 0., 0.], [0., 0., 1., 0.], [0., 0., 0., 1.]];
         match self {
@@ -52,27 +52,27 @@ impl Channels {
         }
     }
 
-    /// What each channel gives to red, green, blue and alpha.
+    /// Returns the weights of each channel in red, green, blue and alpha.
     fn given(self) -> &'static [[f64; 4]] {
         if self == Channels::Luma { &[[1., 1., 1., 0.]] } else { self.taken() }
     }
 }
 
-/// `y = matrix x + offset`, the matrix by columns.
+/// The map `y = matrix x + offset`, the matrix by columns.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Affine {
     pub(super) matrix: [[f32; 4]; 4],
     pub(super) offset: [f32; 4],
 }
 
-/// What the channels of a network are, and how they were normalized.
+/// The channels of a network, their normalization, and the color spaces.
 #[derive(Clone, Debug)]
 pub(super) struct Colors {
     pub(super) channels: Option<Channels>,
-    /// One value for all channels, or one for each. None: the default.
+    /// The mean: one value for all channels, or one for each. `None`: the default.
     pub(super) mean: Option<Vec<f32>>,
     pub(super) std: Option<Vec<f32>>,
-    /// None: numbers that aren't colors.
+    /// The network's color space. `None`: numbers that aren't colors.
     pub(super) network: Option<ColorSpace>,
     pub(super) texture: Option<ColorSpace>,
 }
@@ -82,7 +82,7 @@ impl Colors {
         Colors { channels: None, mean: None, std: None, network: Some(ColorSpace::Srgb), texture: None }
     }
 
-    /// The channels of so many, as far as they are.
+    /// Returns the channels of a port that has this number of them; an error if the two don't agree.
     fn channels(&self, port: &str, count: usize) -> Result<Channels> {
         let default = match count {
             1 => Some(Channels::Luma),
@@ -98,7 +98,7 @@ impl Colors {
         channels.ok_or_else(|| ErrorKind::argument(format!("the channels of \"{port}\""), wanted(), count).into())
     }
 
-    /// Mean and deviation of each channel.
+    /// Returns the mean and the deviation of each channel.
     fn normalization(&self, count: usize) -> Result<Vec<[f64; 2]>> {
         let each = |argument: &str, values: &Option<Vec<f32>>, default: f32, wanted: &str, serves: fn(f32) -> bool| {
             let values = values.clone().unwrap_or_else(|| vec![default]);
@@ -116,7 +116,7 @@ impl Colors {
         Ok(mean.into_iter().zip(std).map(|(mean, std)| [mean, std]).collect())
     }
 
-    /// From RGBA to the channels of a network.
+    /// Returns the map from RGBA to the channels of a network.
     pub(super) fn taken(&self, port: &str, count: usize) -> Result<Affine> {
         let mut affine = Affine { matrix: [[0.0; 4]; 4], offset: [0.0; 4] };
         let taken = self.channels(port, count)?.taken();
@@ -129,7 +129,7 @@ impl Colors {
         Ok(affine)
     }
 
-    /// From the channels of a network to RGBA: the inverse, opaque without an alpha.
+    /// Returns the map from the channels of a network to RGBA: the inverse, opaque without an alpha.
     pub(super) fn given(&self, port: &str, count: usize) -> Result<Affine> {
         let mut affine = Affine { matrix: [[0.0; 4]; 4], offset: [0.0; 4] };
         let given = self.channels(port, count)?.given();
@@ -145,7 +145,7 @@ impl Colors {
         Ok(affine)
     }
 
-    /// `CONVERT` of the shaders, from textures of a format to the network, or back.
+    /// Returns the shaders' `CONVERT`, from textures of a format to the network, or back.
     pub(super) fn convert(&self, format: wgpu::TextureFormat, back: bool) -> u32 {
         let texture = self.texture.unwrap_or_else(|| ColorSpace::of(format));
         match self.network {

@@ -1,49 +1,49 @@
-//! How outputs look.
+//! Options for drawing an output.
 
 use super::colors::{Channels, ColorSpace, Colors};
 
-/// What an output shows.
+/// The meaning of an output's values.
 #[derive(Clone, Debug)]
 pub(super) enum Show {
-    /// The channels are colors.
+    /// Channels that are colors.
     Image,
-    /// One number a pixel, between two.
+    /// One number a pixel, between these two.
     Ramp([f32; 2]),
     /// A score for each class, or the class.
     Classes,
 }
 
-/// How an output is drawn into a texture.
+/// The options for drawing an output into a texture.
 #[derive(Clone, Debug)]
 pub struct Drawing {
     pub(super) show: Show,
     pub(super) colors: Colors,
-    /// Of a ramp or of classes.
+    /// The colors of a ramp or of classes.
     pub(super) palette: Vec<[f32; 4]>,
     pub(super) clamp: bool,
     pub(super) filter: Filter,
     pub(super) alpha: Alpha,
 }
 
-/// How an output is resized.
+/// The interpolation for resizing an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Filter {
-    /// Each pixel is the one that its centre lies in.
+    /// The pixel of the output that contains the centre.
     Nearest,
-    /// Bilinear, as [`TextureInput`](super::TextureInput) reads.
+    /// Bilinear interpolation, as in [`TextureInput`](super::TextureInput).
     Linear,
 }
 
-/// What becomes of the texture's alpha.
+/// The source of the texture's alpha.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alpha {
-    /// What is drawn has it: an image's fourth channel (1 without one), the alpha of a ramp's or a palette's colors.
+    /// The drawing: an image's fourth channel (1 without one), the alpha of a ramp's or a palette's colors.
     Drawn,
-    /// 1.
+    /// A constant 1.
     Opaque,
-    /// That of another texture, which [`TextureOutput::bind_keeping`](super::TextureOutput::bind_keeping) takes: a filter's source.
+    /// Another texture, such as a filter's source: [`bind_keeping`](super::TextureOutput::bind_keeping) takes it.
     Kept,
-    /// That of the target, which is left as it is. Attachments only.
+    /// The target itself, whose alpha is left as it is. For attachments only.
     Left,
 }
 
@@ -53,80 +53,80 @@ impl Drawing {
         Drawing { show, colors: Colors::new(), palette, clamp: true, filter, alpha }
     }
 
-    /// One, three or four channels as colors: in 0..1 and sRGB-encoded, unless said.
+    /// Returns a drawing of one, three or four channels as colors; by default in 0..1 and sRGB-encoded.
     pub fn image() -> Drawing {
         Drawing::new(Show::Image, Vec::new())
     }
 
-    /// One channel as colors, RGBA in 0..1: the first of them for `range[0]` and below, the last for `range[1]` and above, the others
-    /// evenly between. A NaN has no color: all four channels are NaN.
+    /// Returns a drawing of one channel as colors, RGBA in 0..1: the first color for `range[0]` and below, the last for
+    /// `range[1]` and above, the others evenly between. A NaN has no color: all four channels are NaN.
     pub fn ramp(range: [f32; 2], colors: impl Into<Vec<[f32; 4]>>) -> Drawing {
         Drawing::new(Show::Ramp(range), colors.into())
     }
 
-    /// Each pixel in the color of its class: of the channel with the greatest score (the first of those; NaN is the greatest), or,
-    /// where the output is an `i32` for each pixel, of that number. Scores are resized, then compared; numbers are never mixed. Where
-    /// there are more classes than colors, these repeat.
+    /// Returns a drawing of each pixel in the color of its class. The class is the channel with the greatest score (the
+    /// first of equal ones; NaN is the greatest), or the pixel's `i32` if the output has integers. Scores are resized,
+    /// then compared; integers are never mixed. If there are more classes than colors, the colors repeat.
     pub fn classes(colors: impl Into<Vec<[f32; 4]>>) -> Drawing {
         Drawing::new(Show::Classes, colors.into())
     }
 
-    /// Which channels an image has.
+    /// Sets the channels of an image.
     #[must_use]
     pub fn channels(mut self, channels: Channels) -> Drawing {
         self.colors.channels = Some(channels);
         self
     }
 
-    /// What is added to the channels of an image, after they are multiplied with the [deviation](Drawing::std): what
-    /// [`Sampling::mean`](super::Sampling::mean) has subtracted.
+    /// Sets the mean, which is added to the channels of an image after their multiplication by the
+    /// [deviation](Drawing::std): it undoes [`Sampling::mean`](super::Sampling::mean).
     #[must_use]
     pub fn mean(mut self, mean: impl Into<Vec<f32>>) -> Drawing {
         self.colors.mean = Some(mean.into());
         self
     }
 
-    /// What the channels of an image are multiplied with: one number, or one for each in the order of the network.
+    /// Sets the deviation, a factor of an image's channels: one number, or one for each in the network's order.
     #[must_use]
     pub fn std(mut self, std: impl Into<Vec<f32>>) -> Drawing {
         self.colors.std = Some(std.into());
         self
     }
 
-    /// Whether colors are clamped to 0..1, as they are unless said; NaN stays. Textures of normalized integers do it anyway.
+    /// Sets the clamping of colors to 0..1; on by default. NaN stays. Textures of normalized integers clamp anyway.
     #[must_use]
     pub fn clamp(self, clamp: bool) -> Drawing {
         Drawing { clamp, ..self }
     }
 
-    /// How the output is resized: bilinearly, unless said.
+    /// Sets the interpolation; bilinear by default.
     #[must_use]
     pub fn filter(self, filter: Filter) -> Drawing {
         Drawing { filter, ..self }
     }
 
-    /// What becomes of the texture's alpha: drawn, unless said.
+    /// Sets the source of the texture's alpha; the drawing by default.
     #[must_use]
     pub fn alpha(self, alpha: Alpha) -> Drawing {
         Drawing { alpha, ..self }
     }
 
-    /// What the network's colors are, or those of the ramp or the palette: sRGB unless said.
+    /// Sets the color space of the network's colors, or of the ramp or the palette; sRGB by default.
     #[must_use]
     pub fn network(mut self, space: ColorSpace) -> Drawing {
         self.colors.network = Some(space);
         self
     }
 
-    /// What a shader writes to the texture. Unless said: linear to sRGB formats, which are encoded as they are written, and to
-    /// floats; sRGB to others.
+    /// Sets the color space that the shader writes. By default this is linear for sRGB formats, which encode on
+    /// writing, and for floats; sRGB for other formats.
     #[must_use]
     pub fn texture(mut self, space: ColorSpace) -> Drawing {
         self.colors.texture = Some(space);
         self
     }
 
-    /// The colors unconverted, whatever the texture is.
+    /// Leaves the colors unconverted, whatever the texture's color space is.
     #[must_use]
     pub fn raw(mut self) -> Drawing {
         self.colors.network = None;

@@ -1,4 +1,4 @@
-//! From a texture to a network's input.
+//! Sampling of a texture into a network's input.
 
 use super::colors::{Affine, Channels, ColorSpace, Colors};
 use super::{Images, Region, check_format, id, images, workgroups};
@@ -33,49 +33,49 @@ struct Params {
     _pad: [u32; 2],
 }
 
-/// What a network sees of a texture.
+/// The options for sampling a texture: channels, normalization and color spaces.
 #[derive(Clone, Debug)]
 pub struct Sampling(Colors);
 
 impl Sampling {
-    /// One, three or four channels as the input has them, in 0..1, sRGB-encoded as image files are.
+    /// Returns the default: one, three or four channels as in the input, in 0..1, sRGB-encoded as in image files.
     pub fn new() -> Sampling {
         Sampling(Colors::new())
     }
 
-    /// Which channels the input has.
+    /// Sets the channels of the input.
     #[must_use]
     pub fn channels(self, channels: Channels) -> Sampling {
         Sampling(Colors { channels: Some(channels), ..self.0 })
     }
 
-    /// What is subtracted: one number for all channels, or one for each in the order of the network, where a texture's channels are
-    /// in 0..1.
+    /// Sets the mean, which is subtracted from a texture's channels in 0..1: one number for all channels, or one for
+    /// each channel of the network in order.
     #[must_use]
     pub fn mean(self, mean: impl Into<Vec<f32>>) -> Sampling {
         Sampling(Colors { mean: Some(mean.into()), ..self.0 })
     }
 
-    /// What the differences are then divided by, likewise. A network that was trained on 0..255 has one of 1/255.
+    /// Sets the deviation, which then divides the differences, likewise. A network trained on 0..255 has one of 1/255.
     #[must_use]
     pub fn std(self, std: impl Into<Vec<f32>>) -> Sampling {
         Sampling(Colors { std: Some(std.into()), ..self.0 })
     }
 
-    /// What the network was trained on: sRGB unless said.
+    /// Sets the color space that the network was trained on; sRGB by default.
     #[must_use]
     pub fn network(self, space: ColorSpace) -> Sampling {
         Sampling(Colors { network: Some(space), ..self.0 })
     }
 
-    /// What a shader reads from the texture. Unless said: linear from sRGB formats, which are decoded as they are read, and from
-    /// floats; sRGB from others.
+    /// Sets the color space that a shader reads. By default this is linear for sRGB formats, which decode on reading,
+    /// and for floats; sRGB for other formats.
     #[must_use]
     pub fn texture(self, space: ColorSpace) -> Sampling {
         Sampling(Colors { texture: Some(space), ..self.0 })
     }
 
-    /// The numbers that a shader reads, unconverted: of depths, masks and the like.
+    /// Leaves the numbers unconverted, as a shader reads them: for depths, masks and the like.
     #[must_use]
     pub fn raw(self) -> Sampling {
         Sampling(Colors { network: None, ..self.0 })
@@ -88,14 +88,14 @@ impl Default for Sampling {
     }
 }
 
-/// Writes textures of one format into the buffer of an input: see the [module](super).
+/// A pass that writes textures of one format into the buffer of an input: see the [module](super).
 ///
-/// One kernel reads, converts, resizes, normalizes and orders. It resizes as PyTorch's `interpolate(mode="bilinear",
-/// align_corners=False)` does, within the rectangle: centres of pixels at halves, edges repeated, exact where sizes agree. It isn't
-/// antialiased: to less than half the size, read from a smaller [mip level](Region::mip).
+/// One kernel reads, converts, resizes, normalizes and orders. It resizes the rectangle as PyTorch's
+/// `interpolate(mode="bilinear", align_corners=False)` does: centres of pixels at halves, edges repeated, exact for
+/// equal sizes. It isn't antialiased: to shrink to less than half the size, read a smaller [mip level](Region::mip).
 ///
-/// Alpha isn't multiplied in or out. A channel that overflows, as those of lights do, says nothing of the others: infinities and NaN
-/// touch only what is computed from them, which are the same channel, or [`Channels::Luma`], of the pixels that lie between.
+/// Alpha isn't multiplied in or out. A channel that overflows, as those of lights do, doesn't affect the others:
+/// infinities and NaN reach only the same channel, or [`Channels::Luma`], of pixels interpolated from them.
 pub struct TextureInput {
     context: Context,
     id: u64,
@@ -106,16 +106,16 @@ pub struct TextureInput {
     workgroups: [u32; 2],
 }
 
-/// A texture that a [`TextureInput`] has bound. It keeps the texture.
+/// A texture that a [`TextureInput`] has bound and keeps alive.
 pub struct Source {
     input: u64,
     group: wgpu::BindGroup,
 }
 
 impl TextureInput {
-    /// For an input of shape `[N, C, H, W]`, C of 1, 3 or 4, with a buffer of its own, and textures of a format.
+    /// Creates a pass for an input `[N, C, H, W]`, C of 1, 3 or 4, with its own buffer, and textures of this format.
     ///
-    /// An error if the format isn't one of floats or normalized integers, or the channels don't fit.
+    /// An error if the format isn't one of floats or normalized integers, or if the channels don't fit.
     pub fn new(
         context: &Context,
         port: &Port,
@@ -125,7 +125,7 @@ impl TextureInput {
         TextureInput::make(context, port, None, format, sampling)
     }
 
-    /// The same for a buffer of the host's, or a range of it, as [`Session::bind`](crate::Session::bind) takes it.
+    /// Creates a pass for a range of the host's buffer, as [`Session::bind`](crate::Session::bind) takes it.
     pub fn with_buffer(
         context: &Context,
         port: &Port,
@@ -157,13 +157,13 @@ impl TextureInput {
         Ok(TextureInput { context: context.clone(), id: id(), format, pipeline, images, affine, workgroups })
     }
 
-    /// The buffer that it writes, for [`Session::bind`](crate::Session::bind).
+    /// Returns the buffer that it writes, for [`Session::bind`](crate::Session::bind).
     pub fn buffer(&self) -> wgpu::BufferBinding<'_> {
         self.images.binding()
     }
 
-    /// Binds a texture, or a part of it, as one image of the batch. The texture has the format that was named, with or without sRGB
-    /// if its `view_formats` have that one, and `TEXTURE_BINDING` usage.
+    /// Binds a texture, or a part of it, as one image of the batch. The texture has `TEXTURE_BINDING` usage, and the
+    /// given format up to its sRGB suffix: if that differs, its `view_formats` must include the given format.
     pub fn bind<'a>(&self, texture: impl Into<Region<'a>>) -> Result<Source> {
         let region = texture.into();
         let first = self.images.first(region.image)?;
@@ -190,10 +190,10 @@ impl TextureInput {
         Ok(Source { input: self.id, group })
     }
 
-    /// Records the writing of one image into an encoder, as one pass. It allocates, creates, submits and waits for nothing.
+    /// Records the writing of one image into an encoder, as a pass. Allocates, creates, submits and waits for nothing.
     ///
-    /// An error, before anything is recorded, if another input bound the texture, or if it is known that something of the context
-    /// couldn't be created: see [`Context::settled`].
+    /// An error, before anything is recorded, if another input bound the texture, or if it is known that an object of
+    /// the context couldn't be created: see [`Context::settled`].
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, source: &Source) -> Result<()> {
         if source.input != self.id {
             return Err(ErrorKind::argument("source", "what this input has bound", "another input's").into());

@@ -1,10 +1,10 @@
-//! Textures in and out of networks, on the device: for hosts that draw.
+//! Textures as inputs and outputs of networks, on the device: for hosts that draw.
 //!
-//! A [`TextureInput`] writes a texture into a buffer that a session reads, as large as its input and with its mean and deviation; a
-//! [`TextureOutput`] draws what a session has written into a texture. Both record into the host's encoder, as
-//! [`Session::encode`](crate::Session::encode) does, and neither copies through the host, submits, or waits. What depends on a
-//! format is made once, what depends on a texture once for each texture (a swap chain's image, say) without compiling anything;
-//! a frame creates nothing.
+//! A [`TextureInput`] writes a texture into a buffer that a session reads, resized and normalized for the network; a
+//! [`TextureOutput`] draws a session's output into a texture. Both record into the host's encoder, as
+//! [`Session::encode`](crate::Session::encode) does. Neither copies through the host, submits, or waits. Creation
+//! compiles a pipeline for a format; binding a texture (a swap chain's image, say) compiles nothing; a frame creates
+//! nothing.
 //!
 //! ```no_run
 //! use shadernet::texture::{Drawing, Region, Sampling};
@@ -51,15 +51,15 @@ use crate::kernel::layout::Image;
 use crate::plan::Port;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The shaders that read and write textures, in all their variants.
+/// Returns the shaders that read and write textures, in all their variants.
 pub fn shaders() -> Vec<Shader> {
     input::shaders().into_iter().chain(output::shaders()).collect()
 }
 
-/// The pixels that one workgroup of either shader computes.
+/// The width and height, in pixels, of the part that one workgroup of either shader computes.
 const WORKGROUP: [u32; 2] = [16, 4];
 
-/// The workgroups for so many pixels, if the device has a dispatch that large.
+/// Returns the workgroups for so many pixels; an error if they exceed the device's limit.
 fn workgroups(context: &Context, what: &str, [width, height]: [u32; 2]) -> Result<[u32; 2]> {
     let groups = [width.div_ceil(WORKGROUP[0]), height.div_ceil(WORKGROUP[1])];
     let (need, have) = (groups[0].max(groups[1]), context.caps().max_workgroups);
@@ -67,18 +67,18 @@ fn workgroups(context: &Context, what: &str, [width, height]: [u32; 2]) -> Resul
     Ok(groups)
 }
 
-/// Refuses what needs more of something than the device has.
+/// Checks that a need is within the device's limit.
 fn at_least(what: &str, limit: &'static str, need: u64, have: u64) -> Result<()> {
     if need <= have { Ok(()) } else { Err(ErrorKind::Limit { what: what.into(), limit, need, have }.into()) }
 }
 
-/// What tells bound textures from those of other inputs and outputs.
+/// Returns a number that tells bound textures from those of other inputs and outputs.
 fn id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The bytes of a buffer that hold what a port takes or gives, as images.
+/// The range of a buffer that holds a port's values, as images.
 struct Images {
     name: String,
     buffer: wgpu::Buffer,
@@ -88,7 +88,7 @@ struct Images {
 }
 
 impl Images {
-    /// In the host's buffer, or in one of its own.
+    /// Uses the host's buffer, or creates one.
     fn new(context: &Context, port: &Port, of: Image, lent: Option<wgpu::BufferBinding<'_>>) -> Result<Images> {
         use wgpu::BufferUsages as Usage;
         let (name, bytes) = (port.name.clone(), port.bytes());
@@ -107,19 +107,19 @@ impl Images {
         wgpu::BufferBinding { buffer: &self.buffer, offset: self.offset, size }
     }
 
-    /// The element at which an image of the batch begins.
+    /// Returns the index of an image's first element.
     fn first(&self, image: usize) -> Result<u32> {
         let Image { n, c, h, w } = self.of;
         if image >= n {
             let wanted = format!("less than the batch of \"{}\", {n}", self.name);
             return Err(ErrorKind::argument("image", wanted, image).into());
         }
-        // A buffer's size has been checked.
+        // A buffer's size has been checked, so that this fits.
         Ok((image * c * h * w) as u32)
     }
 }
 
-/// Reads a port's shape as a batch of images, which the device can hold.
+/// Reads a port's shape as a batch of images, and checks that the device can hold them.
 fn images(
     context: &Context,
     port: &Port,
@@ -139,7 +139,7 @@ fn images(
     image.ok_or_else(|| ErrorKind::argument(argument(), shapes, &port.shape).into())
 }
 
-/// Checks that a shader sees the texels of a format as floats, each by itself.
+/// Checks that a shader can load the single texels of a format, as floats.
 fn check_format(context: &Context, argument: &str, format: wgpu::TextureFormat) -> Result<()> {
     let features = context.device().features();
     let float = matches!(format.sample_type(None, Some(features)), Some(wgpu::TextureSampleType::Float { .. }));

@@ -1,4 +1,4 @@
-//! From a network's output to a texture.
+//! Drawing of a network's output into a texture.
 
 use super::drawing::{Alpha, Drawing, Filter, Show};
 use super::region::Part;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 const OUTPUT: Shader = shader!("texture_output", "nan", "texture");
 
-/// The formats that storage textures may have, and the declaration of each.
+/// The formats that storage textures may have, each with its WGSL declaration.
 const STORED: [(wgpu::TextureFormat, &str); 7] = {
     use wgpu::TextureFormat as F;
     [
@@ -31,7 +31,7 @@ const STORED: [(wgpu::TextureFormat, &str); 7] = {
     ]
 };
 
-/// `KIND` of the shader.
+/// The values of the shader's `KIND`.
 const IMAGE: u32 = 0;
 const RAMP: u32 = 1;
 const CLASSES: u32 = 2;
@@ -60,11 +60,11 @@ struct Params {
     _pad: u32,
 }
 
-/// Draws an output into textures of one format: see the [module](super).
+/// A pass that draws an output into textures of one format: see the [module](super).
 ///
-/// It is resized to the texture, or to a rectangle of it, by the rule of [`TextureInput`](super::TextureInput); what lies outside of
-/// the rectangle stays. Textures with usage `RENDER_ATTACHMENT` are drawn to, so that any format that can be rendered to serves, those
-/// of swap chains among them; others with usage `STORAGE_BINDING` are stored to.
+/// The output is resized to the texture, or to a rectangle of it, by the rule of [`TextureInput`](super::TextureInput);
+/// texels outside of the rectangle stay. Textures with usage `RENDER_ATTACHMENT` are drawn to, in any renderable
+/// format, including those of swap chains. Others need usage `STORAGE_BINDING` and are stored to.
 pub struct TextureOutput {
     context: Context,
     id: u64,
@@ -72,19 +72,19 @@ pub struct TextureOutput {
     way: Way,
     images: Images,
     colors: wgpu::Buffer,
-    /// What doesn't depend on a texture.
+    /// The parameters that don't depend on a texture.
     params: Params,
-    /// Bound where no alpha is kept.
+    /// A placeholder, bound if no alpha is kept.
     nothing: Option<wgpu::TextureView>,
 }
 
-/// How it gets into the texture.
+/// The pipeline that writes the texture.
 enum Way {
     Draw(Arc<Draw>),
     Store(Arc<Pipeline>),
 }
 
-/// A texture that a [`TextureOutput`] has bound. It keeps the texture: drop that of a swap chain when it has been presented.
+/// A texture that a [`TextureOutput`] has bound and keeps alive: drop that of a swap chain when it has been presented.
 pub struct Target {
     output: u64,
     part: Part,
@@ -93,10 +93,10 @@ pub struct Target {
 }
 
 impl TextureOutput {
-    /// For an output of shape `[N, C, H, W]` or `[N, H, W]`, with a buffer of its own, and textures of a format that have these
-    /// usages.
+    /// Creates a pass for an output `[N, C, H, W]` or `[N, H, W]`, with a buffer of its own, and for textures of this
+    /// format and these usages.
     ///
-    /// An error if they can't be drawn or stored to, or if the drawing doesn't fit the output.
+    /// An error if such textures can't be drawn or stored to, or if the drawing doesn't fit the output.
     pub fn new(
         context: &Context,
         port: &Port,
@@ -107,7 +107,7 @@ impl TextureOutput {
         TextureOutput::make(context, port, None, format, usage, drawing)
     }
 
-    /// The same for a buffer of the host's, or a range of it, as [`Session::bind`](crate::Session::bind) takes it.
+    /// Creates a pass for a range of the host's buffer, as [`Session::bind`](crate::Session::bind) takes it.
     pub fn with_buffer(
         context: &Context,
         port: &Port,
@@ -179,13 +179,13 @@ impl TextureOutput {
         Ok(TextureOutput { context: context.clone(), id: id(), format, way, images, colors, params, nothing })
     }
 
-    /// The buffer that it reads, for [`Session::bind`](crate::Session::bind).
+    /// Returns the buffer that it reads, for [`Session::bind`](crate::Session::bind).
     pub fn buffer(&self) -> wgpu::BufferBinding<'_> {
         self.images.binding()
     }
 
-    /// Binds a texture, or a part of it, to draw one image of the batch into. It has the format that was named, with or without
-    /// sRGB if its `view_formats` have that one, and the usage.
+    /// Binds a texture, or a part of it, to draw one image of the batch into. The texture has the given usage, and the
+    /// given format up to its sRGB suffix: if that differs, its `view_formats` must include the given format.
     pub fn bind<'a>(&self, texture: impl Into<Region<'a>>) -> Result<Target> {
         let region = texture.into();
         match &self.nothing {
@@ -194,8 +194,8 @@ impl TextureOutput {
         }
     }
 
-    /// The same with the alpha of another texture, or of a part of it, resized: of a drawing with [`Alpha::Kept`]. It has any
-    /// format of floats or normalized integers, and `TEXTURE_BINDING` usage.
+    /// Binds a texture as [`TextureOutput::bind`] does, for [`Alpha::Kept`]: with the resized alpha of another texture
+    /// or a part of it. That texture has any format of floats or normalized integers, and `TEXTURE_BINDING` usage.
     pub fn bind_keeping<'a>(&self, texture: impl Into<Region<'a>>, source: impl Into<Region<'a>>) -> Result<Target> {
         let (region, source) = (texture.into(), source.into());
         if self.nothing.is_some() {
@@ -240,10 +240,10 @@ impl TextureOutput {
         Ok(Target { output: self.id, part, group, workgroups })
     }
 
-    /// Records the drawing of one image into an encoder, as one pass. It allocates, creates, submits and waits for nothing.
+    /// Records the drawing of one image into an encoder, as a pass. Allocates, creates, submits and waits for nothing.
     ///
-    /// An error, before anything is recorded, if another output bound the texture, or if it is known that something of the context
-    /// couldn't be created: see [`Context::settled`].
+    /// An error, before anything is recorded, if another output bound the texture, or if it is known that an object of
+    /// the context couldn't be created: see [`Context::settled`].
     pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, target: &Target) -> Result<()> {
         if target.output != self.id {
             return Err(ErrorKind::argument("target", "what this output has bound", "another output's").into());
@@ -283,7 +283,7 @@ impl TextureOutput {
     }
 }
 
-/// Whether textures are drawn to; if not, they are stored to.
+/// Returns true if textures are drawn to, false if they are stored to.
 fn drawn(context: &Context, format: wgpu::TextureFormat, usage: wgpu::TextureUsages, alpha: Alpha) -> Result<bool> {
     use wgpu::TextureUsages as Usage;
     let draws = usage.contains(Usage::RENDER_ATTACHMENT);
@@ -303,7 +303,7 @@ fn drawn(context: &Context, format: wgpu::TextureFormat, usage: wgpu::TextureUsa
     let features = context.device().features();
     let as_a_rule = format.guaranteed_format_features(features).allowed_usages;
     let needed = if draws { Usage::RENDER_ATTACHMENT } else { Usage::STORAGE_BINDING };
-    // What an adapter does beyond the rule, whoever created the texture has asked it.
+    // An adapter may allow more than the guaranteed usages; the host has asked it to create the texture.
     let adapter = draws && features.contains(wgpu::Features::TEXTURE_ADAPTER_SPECIFIC_FORMAT_FEATURES);
     if adapter || (as_a_rule.contains(needed) && (draws || STORED.iter().any(|(stored, _)| *stored == format))) {
         return Ok(draws);
@@ -312,7 +312,7 @@ fn drawn(context: &Context, format: wgpu::TextureFormat, usage: wgpu::TextureUsa
     Err(ErrorKind::argument("format", wanted, format_args!("{format:?}")).into())
 }
 
-/// The `KIND` of a drawing, its colors, and where a ramp begins and how much of it a unit is.
+/// Returns the `KIND` of a drawing, its colors, and a ramp's beginning and its scale, in ramps a unit.
 fn shown(port: &Port, channels: usize, drawing: &Drawing) -> Result<(u32, Vec<[f32; 4]>, [f32; 2])> {
     if let Show::Image = drawing.show {
         let affine = drawing.colors.given(&port.name, channels)?;

@@ -1,12 +1,12 @@
-//! Which part of a texture.
+//! A part of a texture.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Context;
 use std::fmt::Display;
 
-/// A part of a two-dimensional texture: a rectangle of one mip level of one layer. All of the first of each, unless something else is
-/// said; `&texture` alone is that. Who holds a view of it passes [`wgpu::TextureView::texture`], with the level and the layer again:
-/// wgpu doesn't tell those of a view.
+/// A part of a two-dimensional texture: a rectangle of one mip level of one layer. The default is the whole first level
+/// of the first layer; `&texture` converts to that. For a view of a texture, pass [`wgpu::TextureView::texture`] and
+/// repeat the view's level and layer: wgpu doesn't report these.
 #[derive(Clone, Copy, Debug)]
 pub struct Region<'a> {
     pub(super) texture: &'a wgpu::Texture,
@@ -16,7 +16,7 @@ pub struct Region<'a> {
     pub(super) image: usize,
 }
 
-/// A part of a texture that was found to be there.
+/// A checked part of a texture.
 pub(super) struct Part {
     pub(super) view: wgpu::TextureView,
     /// x, y, width, height.
@@ -24,42 +24,42 @@ pub(super) struct Part {
 }
 
 impl<'a> Region<'a> {
-    /// All of a texture: its first layer, its largest mip level.
+    /// Returns all of a texture's first layer, at its largest mip level.
     pub fn of(texture: &'a wgpu::Texture) -> Region<'a> {
         Region { texture, mip: 0, layer: 0, rect: None, image: 0 }
     }
 
-    /// Another mip level, half as large as the one before it. A texture that is many times as large as the input is best read from
-    /// a level of about its size.
+    /// Selects another mip level, half as large as the one before it. For a texture many times as large as the input,
+    /// choose a level of about the input's size.
     #[must_use]
     pub fn mip(self, mip: u32) -> Region<'a> {
         Region { mip, ..self }
     }
 
-    /// Another layer of an array, or face of a cube.
+    /// Selects another layer of an array, or another face of a cube.
     #[must_use]
     pub fn layer(self, layer: u32) -> Region<'a> {
         Region { layer, ..self }
     }
 
-    /// Only this rectangle: x, y, width and height, in texels of the mip level, from the upper left corner.
+    /// Selects a rectangle: x, y, width and height, in texels of the mip level, from the upper left corner.
     #[must_use]
     pub fn rect(self, rect: [u32; 4]) -> Region<'a> {
         Region { rect: Some(rect), ..self }
     }
 
-    /// Which image of the batch it goes with: 0 unless said.
+    /// Selects the image of the batch that the part belongs to; 0 by default.
     #[must_use]
     pub fn image(self, image: usize) -> Region<'a> {
         Region { image, ..self }
     }
 
-    /// Whether these share texels. Rectangles don't count: one use of a texture is of a whole level.
+    /// Returns true if both are of one level and layer. Rectangles don't count: a texture is used by whole levels.
     pub(super) fn overlaps(&self, other: &Region<'_>) -> bool {
         (self.texture, self.mip, self.layer) == (other.texture, other.mip, other.layer)
     }
 
-    /// Checks that the texture can be used so, and that it has such a part.
+    /// Checks that the texture allows this use and has this part, and returns a view of the level.
     pub(super) fn part(
         &self,
         context: &Context,

@@ -1,23 +1,23 @@
-//! Which folder of the crate may import which: the table of ARCHITECTURE.md, held against every `crate::` path of the code.
+//! The imports between the crate's folders: the table of ARCHITECTURE.md, against every `crate::` path of the code.
 
 use super::{files, root};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The module of a file of `src`, such as `ops` or `weights`; none of `lib.rs` and `main.rs`.
+/// Returns the module of a file of `src`, such as `ops` or `weights`; `None` for `lib.rs` and `main.rs`.
 fn module(path: &str) -> Option<&str> {
     let path = path.strip_prefix("src/")?;
     let first = path.split('/').next()?.trim_end_matches(".rs");
     (!["lib", "main"].contains(&first)).then_some(first)
 }
 
-/// The code of a file without comments and without its tests, which may import anything.
+/// Returns the code of a file without comments and without its tests, which may import anything.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The first names of all paths that begin with `crate::`: `a`, `b` of `crate::{a::c, b}`.
+/// Returns the first names of all paths that begin with `crate::`: `a`, `b` of `crate::{a::c, b}`.
 fn heads(code: &str) -> BTreeSet<&str> {
     let name = |text: &str| text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
     let mut heads = BTreeSet::new();
@@ -26,7 +26,7 @@ fn heads(code: &str) -> BTreeSet<&str> {
             heads.insert(&path[..name(path)]);
             continue;
         };
-        // The names after a comma or the brace that are in no inner braces.
+        // A name follows a comma or the brace, outside of inner braces.
         let (mut depth, mut begins) = (0, true);
         for (i, letter) in list.char_indices() {
             match letter {
@@ -45,7 +45,7 @@ fn heads(code: &str) -> BTreeSet<&str> {
     heads
 }
 
-/// The modules that each name at the crate's root comes from, by the `pub use` lines of `lib.rs`.
+/// Returns the module of each name at the crate's root, by the `pub use` lines of `lib.rs`.
 fn origins(lib: &str) -> BTreeMap<&str, &str> {
     let mut origins = BTreeMap::new();
     for line in code(lib).lines().filter(|line| line.starts_with("pub use ")) {
@@ -59,7 +59,7 @@ fn origins(lib: &str) -> BTreeMap<&str, &str> {
     origins
 }
 
-/// The table of ARCHITECTURE.md: each module, and the modules that it may import.
+/// Returns the table of ARCHITECTURE.md: each module, and the modules that it may import.
 fn table(text: &str) -> Vec<(String, BTreeSet<String>)> {
     let section = text.split("## Floors").nth(1).expect("ARCHITECTURE.md has floors");
     let section = section.split("\n## ").next().expect("it ends");
@@ -75,7 +75,7 @@ fn table(text: &str) -> Vec<(String, BTreeSet<String>)> {
     .collect()
 }
 
-/// The imports of the code that a table doesn't allow, as `ops/conv.rs imports session`.
+/// Returns the imports of the code that a table doesn't allow, as `ops/conv.rs imports session`.
 fn upward(table: &[(String, BTreeSet<String>)], lib: &str, files: &[(String, String)]) -> Vec<String> {
     let origins = origins(lib);
     let mut upward = Vec::new();
@@ -102,7 +102,7 @@ fn no_folder_imports_from_above() {
     let table = table(&read("ARCHITECTURE.md"));
     let upward = upward(&table, &read("src/lib.rs"), &files("src", ".rs"));
     assert!(upward.is_empty(), "{upward:#?}");
-    // Nobody may import a folder that may import the importer: the table has no circles, since each row names only rows below it.
+    // Each row names only rows below it, so the imports have no cycles.
     for (i, (folder, allowed)) in table.iter().enumerate() {
         for name in allowed {
             let at = table.iter().position(|(other, _)| other == name);

@@ -1,5 +1,4 @@
-//! The rules of the house that a compiler doesn't know: nothing is forgotten, nothing is created where it isn't counted, no
-//! file outgrows its reader.
+//! Rules of the house that a compiler doesn't know: no forgotten files, no uncounted GPU objects, no overlong files.
 
 mod floors;
 
@@ -10,7 +9,7 @@ fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// The files under a folder whose names end so, with their text, by their path from the root of the repository.
+/// Returns the files under a folder with this extension: their paths from the repository's root, and their texts.
 fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
     let mut files = Vec::new();
     let entries = std::fs::read_dir(root(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
@@ -28,7 +27,7 @@ fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
     files
 }
 
-/// The file's name without folder and ending.
+/// Returns the file's name without folder and extension.
 fn stem(path: &str) -> String {
     Path::new(path).file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned()
 }
@@ -36,14 +35,14 @@ fn stem(path: &str) -> String {
 #[test]
 fn every_shader_is_named_by_an_operation() {
     let mut ops = files("src/ops", ".rs");
-    // What measures the device itself has shaders too, and what reads and writes textures.
+    // Device measurements and texture conversions have shaders too.
     ops.extend(files("src/measure", ".rs"));
     ops.extend(files("src/texture", ".rs"));
     ops.extend(files("src/gpu", ".rs"));
     let shaders = files("shaders", ".wgsl");
     for (path, _) in &shaders {
         let name = stem(path);
-        // What a texel is depends on how a value is stored: `Shader::wgsl` adds one of the two to whatever has texels.
+        // `Shader::wgsl` adds one of these to a shader with texels, by the stored form of the values.
         if ["texel_f32", "texel_f16"].contains(&name.as_str()) {
             continue;
         }
@@ -57,7 +56,7 @@ fn every_shader_is_named_by_an_operation() {
 #[test]
 fn every_operation_has_a_table_and_refusals() {
     let implementing = |(_, text): &(String, String)| text.contains(" Op for ");
-    // What is too large for a file has a folder of its own.
+    // An operation too large for a file has a folder of its own.
     let name = |path: &str| match path.split_once("ops/").and_then(|(_, path)| path.split_once('/')) {
         Some((folder, _)) => folder.to_owned(),
         None => stem(path),
@@ -73,7 +72,7 @@ fn every_operation_has_a_table_and_refusals() {
         let file = tables.iter().find(|(path, _)| name(path) == *op);
         let (_, text) = file.unwrap_or_else(|| panic!("there is no src/selftest/ops/{op}.rs"));
         assert!(text.contains(".check"), "src/selftest/ops/{op}.rs checks nothing");
-        // Of NaN and infinities those know nothing that have integers, and a state is changed by more than one frame.
+        // Integer operations see no NaN or infinity, and `append` needs more than one frame.
         let folder = format!("src/selftest/ops/{op}/");
         let mut all = tables.iter().filter(|(path, _)| name(path) == *op || path.starts_with(&folder));
         let planted = all.any(|(_, text)| text.contains(".check_not_finite"));
@@ -83,14 +82,14 @@ fn every_operation_has_a_table_and_refusals() {
         let refusals = refusals.unwrap_or_else(|error| panic!("tests/ops/{op}.rs, what {op} refuses: {error}"));
         assert!(refusals.contains("#[test]"), "tests/ops/{op}.rs tests nothing");
     }
-    // And a table of what is no more is gone too.
+    // A table without an operation is an error too.
     for (path, _) in &tables {
         let name = name(path);
         assert!(name == "mod" || ops.contains(&name), "{path} tests no file of src/ops");
     }
 }
 
-/// What makes a GPU object that [`shadernet::Context::created`] counts.
+/// The calls that create a GPU object that [`shadernet::Context::created`] counts.
 const CREATE: [&str; 6] = [
     ".create_buffer(",
     ".create_buffer_init(",
@@ -104,7 +103,7 @@ const CREATE: [&str; 6] = [
 fn every_gpu_object_is_counted() {
     let mut found = 0;
     for (path, text) in files("src", ".rs") {
-        // Function by function: whatever creates also counts.
+        // Each function that creates objects also counts them.
         for function in text.split("fn ").skip(1) {
             let creates = CREATE.iter().map(|create| function.matches(create).count()).sum::<usize>();
             if creates == 0 {
@@ -121,7 +120,7 @@ fn every_gpu_object_is_counted() {
     assert!(found >= 5, "the names of wgpu's functions have changed: {found} are left");
 }
 
-/// What records into a host's encoder leaves the queue, the log and the handlers of errors to the host.
+/// Code that records into a host's encoder leaves the queue, the log and the error handlers to the host.
 #[test]
 fn textures_leave_the_queue_to_the_host() {
     let files = files("src/texture", ".rs");
@@ -135,7 +134,7 @@ fn textures_leave_the_queue_to_the_host() {
 
 #[test]
 fn no_file_outgrows_its_reader() {
-    // The two kernels of the implicit GEMM are the longest shaders: each also sums again what another group's NaN has spoilt.
+    // The implicit GEMM's two kernels are the longest shaders: they repeat sums that another group's NaN has spoilt.
     for (folder, extension, most) in [("src", ".rs", 500), ("shaders", ".wgsl", 220)] {
         for (path, text) in files(folder, extension) {
             let lines = text.lines().count();

@@ -1,9 +1,9 @@
 //! The ONNX backend tests on the adapter that the environment names: `make test-onnx`, which fetches them.
 //!
-//! Each is passed, refused (an error before anything is computed says what isn't supported) or failed. None may fail, and what
-//! passed once must pass: `tests/onnx/passed.txt`. `UPDATE_PASSED=1` adds to it.
+//! Each test passes, is refused (an error before any computation names the unsupported feature) or fails. None may
+//! fail, and tests that passed once must pass again: `tests/onnx/passed.txt`. `UPDATE_PASSED=1` adds to it.
 //!
-//! Inputs are uploaded, but for those that the importer asks to know when the graph is built: shapes, axes, weights.
+//! Inputs are uploaded, except for values that the importer needs to build the graph: shapes, axes, weights.
 
 use pollster::block_on;
 use shadernet::import::onnx::{self, Bindings, ElementType, Onnx};
@@ -28,7 +28,7 @@ struct Case {
     kind: &'static str,
     name: String,
     model: PathBuf,
-    /// Folders with inputs and outputs.
+    /// The folders of inputs and outputs.
     sets: Vec<PathBuf>,
     rtol: f64,
     atol: f64,
@@ -47,7 +47,7 @@ fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let mut cases: Vec<Case> = KINDS.iter().flat_map(|kind| cases(&folder, kind)).collect();
     cases.retain(|case| wanted.is_empty() || wanted.iter().any(|name| case.name.contains(name)));
-    // Nothing is printed of a panic: it is a failure, which is told with the others.
+    // A panic prints nothing: it is a failure, and is reported with the others.
     std::panic::set_hook(Box::new(|_| ()));
     let outcomes = outcomes(&context, &cases);
     let _default = std::panic::take_hook();
@@ -68,7 +68,7 @@ fn cases(folder: &Path, kind: &'static str) -> Vec<Case> {
             false => (path.clone(), vec![path.with_extension("")]),
         };
         let rtol = if name.contains("densenet121") { 2e-3 } else { 1e-3 };
-        // Where 0 is exact, what these expect is the rounding error of a transform in 32 bits.
+        // An expected value near an exact 0 is the rounding error of a transform in 32 bits.
         let atol = if name.starts_with("test_dft_inverse") { 1e-6 } else { 1e-7 };
         let case = Case { kind, name, model, sets, rtol, atol };
         case.model.extension().is_some_and(|extension| extension == "onnx").then_some(case)
@@ -76,7 +76,7 @@ fn cases(folder: &Path, kind: &'static str) -> Vec<Case> {
     paths.into_iter().filter_map(case).collect()
 }
 
-/// Runs all, on as many threads as there are processors.
+/// Runs all cases, on as many threads as there are processors.
 fn outcomes(context: &Context, cases: &[Case]) -> Vec<Outcome> {
     let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -98,7 +98,7 @@ fn outcomes(context: &Context, cases: &[Case]) -> Vec<Outcome> {
     outcomes.into_inner().expect("nothing panics here").into_values().collect()
 }
 
-/// The next case that nobody has taken.
+/// Returns the next case that no thread has taken.
 fn take<'a>(next: &AtomicUsize, cases: &'a [Case]) -> Option<(usize, &'a Case)> {
     let i = next.fetch_add(1, Ordering::Relaxed);
     cases.get(i).map(|case| (i, case))
@@ -129,7 +129,7 @@ fn compare(context: &Context, network: &Onnx, case: &Case, set: &Path) -> Outcom
             Ok(outputs) => break outputs,
             Err(error) => match &error.kind {
                 ErrorKind::Unknown { input, .. } if known.insert(input.clone()) => {}
-                // Places that count from the end aren't taken at run time.
+                // Negative indices aren't supported at run time.
                 ErrorKind::Argument { argument, .. } if bind(&inputs, argument, &mut known) => {}
                 _ => return Outcome::Refused(error.to_string()),
             },
@@ -151,7 +151,7 @@ fn compare(context: &Context, network: &Onnx, case: &Case, set: &Path) -> Outcom
     Outcome::Passed
 }
 
-/// Whether the error is about an input of integers that could be given its values.
+/// Returns true if the error concerns an integer input that can be bound to its values.
 fn bind(inputs: &[(String, Tensor)], argument: &str, known: &mut BTreeSet<String>) -> bool {
     let named = inputs
         .iter()
@@ -159,7 +159,7 @@ fn bind(inputs: &[(String, Tensor)], argument: &str, known: &mut BTreeSet<String
     named.is_some_and(|(name, _)| known.insert(name.clone()))
 }
 
-/// The inputs of a set. The light models have none: theirs rise evenly from 0 to 1.
+/// Returns the inputs of a set. The light models have none: theirs rise evenly from 0 to 1.
 fn inputs(network: &Onnx, case: &Case, set: &Path) -> Result<Vec<(String, Tensor)>, String> {
     let made = |port: &onnx::Port| -> Result<Tensor, String> {
         let shape = network.shape(&port.name, &Bindings::new()).map_err(|error| error.to_string())?;
@@ -201,7 +201,7 @@ fn attempt(
     Ok(session.outputs().iter().map(|port| port.shape.clone()).zip(outputs).collect())
 }
 
-/// NumPy's `assert_allclose` with an absolute tolerance of 1e-7 mostly, as the tests' own runner has it, and equal types and shapes.
+/// Compares as NumPy's `assert_allclose` in the tests' own runner (mostly atol 1e-7); types and shapes must be equal.
 fn same(
     wanted: &Tensor,
     element: ElementType,
@@ -230,7 +230,7 @@ fn same(
     }
 }
 
-/// Prints what came out, writes it to `target/onnx/report.txt`, and ends the process with an error if something failed.
+/// Prints the outcomes, writes them to `target/onnx/report.txt`, and ends the process with an error if a test failed.
 fn report(folder: &Path, cases: &[Case], outcomes: &[Outcome], all: bool) {
     let (mut lines, mut table) = (String::new(), String::new());
     let mut failed = 0;

@@ -1,5 +1,5 @@
-//! Networks as PyTorch's exporters write them, against ONNX Runtime, on the adapter that the environment names; and whether
-//! they become what the crate's own networks are. `export.py` says how the files are made, and what is in them.
+//! Networks from PyTorch's exporters, against ONNX Runtime and the crate's own networks, on the adapter that the
+//! environment names. `export.py` documents the files and their content.
 
 use pollster::block_on;
 use prost::Message;
@@ -16,10 +16,10 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// The greatest difference, relative to the greatest expected element.
+/// The largest difference, relative to the largest expected element.
 const TOLERANCE: f32 = 1e-4;
 
-/// The elements of an output that are kept, if there are more.
+/// The most elements of an output that are kept.
 const SAMPLES: usize = 4096;
 
 macro_rules! networks {
@@ -68,7 +68,7 @@ networks! {
     vit: 2;
 }
 
-/// Those whose outputs nobody compares: their weights are many.
+/// The networks whose outputs aren't compared: they have too many weights.
 const STRUCTURES: [&str; 2] = ["alexnet", "vgg11"];
 
 #[test]
@@ -81,7 +81,7 @@ fn every_export_is_tested() {
     }
 }
 
-/// What a network of this crate and the same one in a file become: as many steps and dispatches.
+/// An exported network has as many steps and dispatches as the crate's own.
 #[test]
 fn exported_networks_are_the_built_in_ones() {
     let weights = Weights::seeded(0);
@@ -120,8 +120,8 @@ fn exported_networks_are_the_built_in_ones() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// What was quantised is computed from integers, takes no more memory on the device than in the file, and is there once for all
-/// sizes.
+/// A quantised network computes with integers, takes no more memory on the device than in the file, and stores its
+/// weights once for all sizes.
 #[test]
 fn quantised_networks_stay_so() {
     for (export, sizes, wanted) in [
@@ -153,14 +153,14 @@ fn quantised_networks_stay_so() {
         let of_one = weights(&one);
         let (bytes, in_file) = (of_one.values().sum::<u64>(), fs::metadata(&path).expect("it is there").len());
         assert!(bytes < in_file, "{export}: {bytes} bytes on the device, {in_file} in the file");
-        // The numbers that only a batch has are few; kernels differ, but not here.
+        // Few numbers belong to one batch only; kernels may differ, but not here.
         let of_two = weights(&plan(2));
         let more: u64 = of_two.iter().filter(|(key, _)| !of_one.contains_key(*key)).map(|(_, bytes)| bytes).sum();
         assert!(more * 10 < bytes, "{export}: {more} bytes more for another batch, {bytes} for one");
     }
 }
 
-/// How many dispatches more, or fewer, operations of each kind have.
+/// Returns the difference in dispatches of each kind of operation.
 fn more(wanted: &Plan, got: &Plan) -> String {
     let mut more: BTreeMap<&str, isize> = BTreeMap::new();
     for (plan, sign) in [(wanted, -1), (got, 1)] {
@@ -171,7 +171,7 @@ fn more(wanted: &Plan, got: &Plan) -> String {
     more.iter().filter(|(_, more)| **more != 0).map(|(op, more)| format!(" {op} {more:+}")).collect()
 }
 
-/// The same sizes as `export.py`'s.
+/// Builds a vision transformer of the sizes in `export.py`.
 fn small_vit(weights: &Weights) -> shadernet::Result<Graph> {
     let sizes = VisionTransformer { patch: 8, layers: 2, heads: 2, hidden: 64, mlp: 128, classes: 1000 };
     let mut graph = Graph::new();
@@ -181,7 +181,7 @@ fn small_vit(weights: &Weights) -> shadernet::Result<Graph> {
     Ok(graph)
 }
 
-/// Compares all exports of a network with what ONNX Runtime gave.
+/// Compares all exports of a network with ONNX Runtime's outputs.
 fn compare(network: &str) {
     let (_, batch, sizes) = *NETWORKS.iter().find(|(name, ..)| *name == network).expect("it has a test");
     let bindings = sizes.iter().fold(Bindings::new().batch(batch), |bindings, &(name, size)| bindings.size(name, size));
@@ -221,7 +221,7 @@ fn run(export: &str, bindings: &Bindings) -> Result<(), String> {
             return Err(format!("output {}: wanted {} samples, got {}", port.name, wanted.len(), got.len()));
         }
         let largest = wanted.iter().fold(0f32, |largest, value| largest.max(value.abs()));
-        // A number that isn't one is no small difference.
+        // A NaN is no small difference.
         let difference = |(a, b): (&f32, &f32)| if (a - b).is_nan() { f32::INFINITY } else { (a - b).abs() };
         let error = got.iter().zip(&wanted).map(difference).fold(0f32, f32::max) / largest;
         println!("{export} {}: relative error {error:.1e}, {} dispatches", port.name, session.plan().dispatches());
@@ -232,7 +232,7 @@ fn run(export: &str, bindings: &Bindings) -> Result<(), String> {
     Ok(())
 }
 
-/// Every n-th element, with the least n that leaves few.
+/// Returns every n-th element, with the least n that leaves at most `SAMPLES`.
 fn sampled(values: &[f32]) -> Vec<f32> {
     values.iter().step_by(values.len().div_ceil(SAMPLES).max(1)).copied().collect()
 }
@@ -262,7 +262,7 @@ fn exports(network: &str) -> Vec<String> {
     all_exports().into_iter().filter(|export| network_of(export) == network).collect()
 }
 
-/// The network of `NETWORK-EXPORTER-OPSET`.
+/// Returns the network of `NETWORK-EXPORTER-OPSET`.
 fn network_of(export: &str) -> &str {
     export.split('-').next().unwrap_or_default()
 }
@@ -271,7 +271,7 @@ fn text(error: shadernet::Error) -> String {
     error.to_string()
 }
 
-/// A folder that goes when it is dropped.
+/// A folder that is removed when it is dropped.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -284,12 +284,12 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What can't be removed stays in a folder for such things.
+        // A folder that can't be removed stays in the temporary folder.
         let _left = fs::remove_dir_all(&self.0);
     }
 }
 
-/// Copies an export to a folder and makes its weights beside it, or a file of their size; the copy's path.
+/// Copies an export to a folder, with its weights or a file of their size beside it, and returns the copy's path.
 fn unpack(export: &str, folder: &Folder, values: bool) -> Result<PathBuf, String> {
     let bytes = fs::read(root().join(format!("exports/{export}.onnx"))).map_err(|error| error.to_string())?;
     let model = Stored::decode(&bytes[..]).map_err(|error| error.to_string())?;
@@ -314,7 +314,7 @@ fn unpack(export: &str, folder: &Folder, values: bool) -> Result<PathBuf, String
     write().map_err(|error| error.to_string())
 }
 
-/// A `ModelProto`, as far as its weights matter.
+/// The fields of a `ModelProto` that hold weights.
 #[derive(Message)]
 struct Stored {
     #[prost(message, optional, tag = "7")]
@@ -333,7 +333,7 @@ struct StoredTensor {
     dims: Vec<i64>,
     #[prost(string, tag = "8")]
     name: String,
-    /// 1: in another file, in the order of the tensors.
+    /// 1: the data is in another file, in the order of the tensors.
     #[prost(int32, tag = "14")]
     location: i32,
 }

@@ -3,7 +3,7 @@ use shadernet::ops::Append;
 use shadernet::selftest::cases::{constant, random};
 use shadernet::{DType, Data, Graph, Model};
 
-/// A session checks what it is given, before it uploads it.
+/// A session checks its inputs before it uploads them.
 #[test]
 fn a_cache_that_overflows() {
     let mut graph = Graph::new();
@@ -22,7 +22,7 @@ fn a_cache_that_overflows() {
     }
 }
 
-/// On the device nobody checks: what has no room is dropped, and nothing else is touched.
+/// The device doesn't check positions: rows without room are dropped, and no other row changes.
 #[test]
 fn unchecked_rows_are_dropped() {
     for (position, kept) in [(7, 1), (8, 0), (-1, 0), (i32::MAX, 0)] {
@@ -57,7 +57,7 @@ fn what_it_refuses() {
     assert!(refusal(&[1, 1, 3], 1).contains("rows: wanted [2, L, 3]"));
     assert!(refusal(&[2, 1], 1).contains("rows"));
     assert!(refusal(&[2, 1, 3], 3).contains("position: wanted [1] or [2], got [3]"));
-    // Positions are integers, and it takes three inputs.
+    // Positions are integers, and the operation takes three inputs.
     assert!(refused(&[&[2, 8, 3], &[2, 1, 3], &[1]], Append).contains("the elements of input 2: wanted i32, got f32"));
     assert!(refused(&[&[2, 8, 3]], Append).contains("inputs"));
     // A state belongs to its graph.

@@ -5,7 +5,7 @@ use shadernet::selftest::ops::attention::{Sight, attention, inner, tensors};
 use shadernet::selftest::reference::Tensor;
 use shadernet::{Cost, DType, Data, Graph, Io, Model, Op, Plan};
 
-/// Token after token, as a language model does it: the same as all at once.
+/// Token-by-token decoding, as in a language model, equals a single pass over all tokens.
 #[test]
 fn decoding() {
     let (tokens, heads, kv_heads, d) = (5, 4, 2, 8);
@@ -37,7 +37,7 @@ fn decoding() {
 fn costs_all_scores() {
     let shapes = [[2, 6, 5, 8].into(), [2, 2, 7, 8].into(), [2, 2, 7, 4].into()];
     let io = Io { inputs: &shapes, outputs: &[[2, 6, 5, 4].into()], dtypes: &[DType::F32; 3] };
-    // Each score is scaled; a softmax of 7 is 6 comparisons and additions, 7 differences, exponentials and divisions.
+    // Each score is scaled; a softmax of 7 is 6 comparisons, 6 additions, 7 differences, 7 exponentials, 7 divisions.
     let (macs, other) = (2 * 6 * 5 * 7 * (8 + 4), 2 * 6 * 5 * (7 + 2 * 6 + 3 * 7));
     let wanted = Cost { macs, other, activations: true, ..Cost::default() };
     assert_eq!(Attention::new().is_causal(true).cost(&io), wanted);
@@ -51,7 +51,7 @@ fn what_a_position_may_be() {
     assert_eq!([op.range(2, &io), op.range(3, &io)], [None, Some([0, 7])]);
 }
 
-/// As many workgroups as keep a GPU busy, whatever the shapes; and each key read by one of them for all heads that share it.
+/// Any shape has enough workgroups to keep a GPU busy, and one workgroup reads a key for all heads that share the key.
 #[test]
 fn dispatches() {
     let dispatches = |op: Attention, shapes: &[&[usize]]| {
@@ -67,11 +67,11 @@ fn dispatches() {
     let [q, k] = [[1, 1, 32 * 128], [1, 4096, 8 * 128]];
     let token = dispatches(Attention::new().heads(32, 8), &[&q, &k, &k]);
     assert_eq!(token, [("attention_decode", 8 * 32), ("attention_join", 32)]);
-    // Its prompt: 4 heads by 1024 queries are 64 tiles of 64.
+    // The model's prompt: 4 heads by 1024 queries are 64 tiles of 64.
     let [q, k] = [[1, 1024, 32 * 128], [1, 1024, 8 * 128]];
     let prompt = dispatches(Attention::new().heads(32, 8).is_causal(true), &[&q, &k, &k]);
     assert_eq!(prompt, [("attention", 8 * 64)]);
-    // 71 heads that share one are two tiles.
+    // 71 query heads that share one key head are two tiles.
     let [q, k] = [[1, 71, 1, 64], [1, 1, 2048, 64]];
     assert_eq!(dispatches(Attention::new(), &[&q, &k, &k]), [("attention", 2 * 8), ("attention_join", 71)]);
     // A window of few keys isn't split.
@@ -121,7 +121,7 @@ fn what_it_refuses() {
     assert!(cached(inner, &[3]).contains("position: wanted [1] or [2], got [3]"));
     assert!(cached(inner, &[1]).contains("the elements of input 3: wanted i32, got f32"));
     assert!(cached([&[2, 6, 32], inner[1], inner[2]], &[1]).contains("key: wanted a cache of 6 tokens or more"));
-    // Sizes whose products no machine word holds.
+    // The sizes' products overflow a machine word.
     let most: usize = 1 << 19;
     assert!(refused(&[&[most, most, 1, 1][..]; 3], op()).contains("2^32 elements"));
 }

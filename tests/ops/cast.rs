@@ -14,7 +14,7 @@ fn what_it_refuses() {
     assert!(error.contains("the elements of input 0: wanted f32 or i32, got bool"), "{error}");
 }
 
-/// What the device holds is the same: nothing is dispatched.
+/// A cast that leaves the bytes on the device unchanged dispatches nothing.
 #[test]
 fn what_costs_nothing() {
     for (from, to, dispatches) in [
@@ -32,7 +32,7 @@ fn what_costs_nothing() {
         assert_eq!(graph.dtype(y), to);
         graph.output("y", y);
         let plan = Plan::new(&graph.fused(), 2, tiers()[0].context.caps()).expect("it is small");
-        // The slice, and what is tested; a view is copied to where the output is wanted.
+        // The slice is a view, and the cast is under test; a view is copied to the output's location.
         let casts =
             plan.steps.iter().filter(|step| step.dispatches.iter().any(|(d, _)| d.shader.name() == "cast")).count();
         assert_eq!(casts, dispatches, "{from} to {to}: {plan}");

@@ -12,7 +12,7 @@ fn steps() {
         let residual = random(4, [case.x[0], case.out, case.x[2]]);
         assert_eq!(graph(&[&x, &residual], block(case)).fused().nodes().len(), 1, "{}", case.name);
     }
-    // What the 2-D convolution dispatches, by the same shaders: the last one reordered at the network's end.
+    // The dispatches and shaders are those of the 2-D convolution; the last one reorders at the network's end.
     let x = random(1, FUSED[0].x);
     let chain = graph(&[&x], |graph, x| {
         let y = graph.conv1d(x[0], Case { out: 6, ..FUSED[0] }.op(true))?;

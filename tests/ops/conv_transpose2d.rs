@@ -14,7 +14,7 @@ fn steps() {
     }
     let x = random(1, [2, 3, 3, 4]);
     let graph = graph(&[&x], |graph, x| autoencoder(graph, x[0])).fused();
-    // Nothing is reordered between them: the input is packed on llvmpipe, the output unpacked on both.
+    // No step between them changes the layout: llvmpipe reorders the input, both reorder the output.
     for (caps, dispatches) in [(Caps::portable(), 4), (Caps::llvmpipe(), 5)] {
         let plan = Plan::new(&graph, 1, &caps).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(plan.dispatches(), dispatches, "{plan}");
@@ -26,7 +26,7 @@ fn costs() {
     let case = Case { x: [2, 6, 3, 5], out: 8, conv: Conv { groups: 2, ..DOUBLE.conv }, ..DOUBLE };
     let (input, output) = ([Shape::from(case.x)], [Shape::from([2, 8, 6, 10])]);
     let cost = case.op(true).cost(&Io { inputs: &input, outputs: &output, dtypes: &[DType::F32] });
-    // Each weight meets each input pixel.
+    // Each weight is multiplied by each input pixel.
     let weights = 6 * 4 * 16;
     let (macs, other) = (weights * 3 * 5 * 2, output[0].elements() as u64);
     assert_eq!(cost, Cost { weights, parameters: weights + 8, macs, other, moves: None, activations: true });

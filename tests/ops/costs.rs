@@ -1,4 +1,4 @@
-//! What operations cost beside their multiply-accumulates, by hand.
+//! Operations' costs other than multiply-accumulates, computed by hand.
 
 use shadernet::ops::{
     Activation, ArgReduce, BatchNorm2d, Binary, BinaryKind, Cast, Compare, Concat, Conv2d, CumSum, Expand, ExpandAs,
@@ -13,7 +13,7 @@ fn zeros<const D: usize>(shape: [usize; D]) -> Constant {
     Constant::lazy("zeros", shape, move || vec![0.0; shape.iter().product()])
 }
 
-/// The cost of an operation of inputs of such shapes, and the bytes that it moves.
+/// Returns the cost of an operation with such inputs, and the bytes that it moves.
 fn of(op: impl Op, inputs: &[(&[usize], DType)]) -> (Cost, u64) {
     let shapes: Vec<Shape> = inputs.iter().map(|&(shape, _)| shape.into()).collect();
     let dtypes: Vec<DType> = inputs.iter().map(|&(_, dtype)| dtype).collect();
@@ -23,7 +23,7 @@ fn of(op: impl Op, inputs: &[(&[usize], DType)]) -> (Cost, u64) {
     (cost, cost.bytes(&io))
 }
 
-/// Checks the arithmetic beside the MACs and the elements moved, of an operation of `f32`s.
+/// Checks an operation of `f32`s: the arithmetic other than MACs, and the elements moved.
 fn check(op: impl Op, inputs: &[&[usize]], other: u64, moved: u64) {
     let name = format!("{op:?}");
     let inputs: Vec<(&[usize], DType)> = inputs.iter().map(|&shape| (shape, DType::F32)).collect();
@@ -69,7 +69,7 @@ fn each_element_costs_its_formula() {
     check(LocalResponseNorm::new(5), &[IMAGE], 9 * 240, 480);
     check(Glu::new(GluKind::Glu, 1), &[IMAGE], 5 * 120, 360);
     check(Glu::pair(GluKind::ReGlu), &[IMAGE, IMAGE], 2 * 240, 720);
-    // Of heads of 8, 4 elements turn: 5 positions by 4 cosines and sines.
+    // In heads of 8, 4 elements turn: 5 positions by 4 cosines and sines.
     check(RotaryEmbedding::new(9).dimension(4), &[&[2, 3, 5, 8]], 2 * 3 * 5 * 12, 480 + 5 * 4);
 }
 
@@ -77,14 +77,14 @@ fn each_element_costs_its_formula() {
 fn norms_cost_their_formula() {
     let norm = BatchNorm2d::new(zeros([4]), zeros([4]), zeros([4]), zeros([4]));
     check(norm, &[IMAGE], 2 * 240, 480 + 8);
-    // Mean, difference, square, variance and division an element; epsilon and root a line; weight and bias.
+    // Per element: mean, difference, square, variance and division. Per line: epsilon and root. Then weight and bias.
     check(LayerNorm::new([6], None, None), &[IMAGE], 5 * 240 + 2 * 40, 480);
     check(LayerNorm::new([5, 6], Some(zeros([5, 6])), Some(zeros([5, 6]))), &[IMAGE], 7 * 240 + 2 * 8, 480 + 60);
     check(GroupNorm::new(2, Some(zeros([4])), Some(zeros([4]))), &[IMAGE], 7 * 240 + 2 * 4, 488);
     check(InstanceNorm2d::new(None, None), &[IMAGE], 5 * 240 + 2 * 8, 480);
     // Square, mean and division; the weight.
     check(RmsNorm::new([6], Some(zeros([6]))), &[IMAGE], 4 * 240 + 2 * 40, 486);
-    // Of 6: 5 comparisons, 6 differences, 6 exponentials, 5 additions, 6 divisions; or the same and a logarithm.
+    // A softmax of 6: 5 comparisons, 6 differences, 6 exponentials, 5 additions, 6 divisions; then the same and a log.
     check(Softmax::new(3), &[IMAGE], 40 * 28, 480);
     check(LogSoftmax::new(3), &[IMAGE], 40 * 29, 480);
 }
@@ -105,7 +105,7 @@ fn sums_cost_one_less_than_their_terms() {
     }
     check(ArgReduce::argmax(None), &[IMAGE], 239, 241);
     check(CumSum::new(2), &[IMAGE], 2 * 4 * 6 * 4, 480);
-    // A place among 1 takes a comparison, among 3 two, among 4 three.
+    // The insertion into 1 candidate takes one comparison, into 3 two, into 4 three.
     for (k, comparisons) in [(1, 1), (3, 2), (4, 3)] {
         check(TopK::new(k, 3), &[IMAGE], 240 * comparisons, 240 + 2 * 40 * k as u64);
     }
@@ -119,13 +119,13 @@ fn windows() {
     check(Pool2d::new(PoolKind::Lp(2.0), 2), &[IMAGE], 8 * outputs, 240 + outputs);
     check(Pool2d::new(PoolKind::Max, 2).return_indices(true), &[IMAGE], 3 * outputs, 240 + 2 * outputs);
     check(Pool2d::global(PoolKind::Average), &[IMAGE], 240, 248);
-    // Of 5 to 3: pixels 0..2, 1..4, 3..5.
+    // From 5 pixels to 3: pixels 0..2, 1..4, 3..5.
     check(Pool2d::adaptive(PoolKind::Average, [3, 6]), &[IMAGE], 2 * 4 * 7 * 6, 240 + 2 * 4 * 18);
-    // Windows of 2, 5 apart, leave pixels out.
+    // Windows of 2 pixels, 5 apart, skip pixels.
     check(Pool1d::new(PoolKind::Average, 2).stride(5), &[&[1, 1, 20]], 8, 8 + 4);
     let strided = Conv2d::new(zeros([8, 4, 1, 1]), None).stride(2);
     check(strided, &[IMAGE], 0, 2 * 4 * 9 + 32 + 2 * 8 * 9);
-    // A window of 2 pixels 2 apart spans 3: none is left out for sure.
+    // A window of 2 pixels, 2 apart, spans 3 pixels: none is surely skipped.
     let dilated = Conv2d::new(zeros([8, 4, 2, 2]), Some(zeros([8]))).stride(3).dilation(2);
     check(dilated, &[IMAGE], 16 * 2, 240 + 136 + 16 * 2);
     check(Resize::new(ResizeMode::Nearest, [10, 12]), &[IMAGE], 0, 240 + 960);
@@ -145,7 +145,7 @@ fn moves_cost_no_arithmetic() {
     check(PixelUnshuffle::new(2), &[&[2, 4, 6, 6]], 0, 576);
     check(Concat::new(1), &[IMAGE, IMAGE], 0, 960);
     check(Split::new([1, 3], 1), &[IMAGE], 0, 480);
-    // What is read is what is written.
+    // The operation reads as many elements as it writes.
     check(Slice::new().along(2, 1, 3, 1), &[IMAGE], 0, 2 * 96);
     check(Expand::new([2, 4, 5, 6]), &[&[4, 1, 6]], 0, 24 + 240);
     check(ExpandAs, &[&[4, 1, 6], IMAGE], 0, 24 + 240);
@@ -159,7 +159,7 @@ fn moves_cost_no_arithmetic() {
     assert_eq!(bytes.map(|(cost, bytes)| (cost.other, bytes)), [(240, 4 * 480), (0, 0), (0, 0)]);
 }
 
-/// What is taken in costs what it did.
+/// An operation costs the same when it is fused.
 #[test]
 fn fused_operations() {
     let fused = |build: &dyn Fn(&mut Graph, [Value; 2]) -> shadernet::Result<Value>, shape: &[usize]| {

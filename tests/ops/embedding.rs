@@ -38,13 +38,13 @@ fn a_session_refuses_what_is_not_there() {
     }
 }
 
-/// Its rows are learned, and multiply nothing.
+/// The rows are learned parameters, but take part in no multiplication.
 #[test]
 fn what_it_costs() {
     let op = Embedding::new(weight([5, 3]));
     let io = shadernet::graph::op::Io { inputs: &[[2].into()], outputs: &[[2, 3].into()], dtypes: &[DType::I32] };
     let cost = op.cost(&io);
-    // Two indices and two rows are read, two rows written, however many there are.
+    // Two indices and two rows are read, and two rows written, whatever the number of rows in the table.
     assert_eq!(cost, Cost { parameters: 15, moves: Some(2 + 6 + 6), activations: true, ..Cost::default() });
     assert_eq!(cost.bytes(&io), 56);
 }

@@ -17,7 +17,7 @@ fn what_it_refuses() {
     assert!(refused(&[&[3, 1]], ExpandAs).contains("inputs"));
 }
 
-/// What only lends its shape isn't converted to rows.
+/// A value that only provides its shape isn't converted to rows.
 #[test]
 fn an_image_that_lends_its_shape_is_not_read() {
     for tier in tiers() {

@@ -30,7 +30,7 @@ fn a_session_refuses_what_is_not_there() {
     }
 }
 
-/// On the device nobody checks: what isn't there is taken for what is.
+/// The device doesn't check indices: an index out of range is clamped.
 #[test]
 fn unchecked_indices_are_brought_into_range() {
     let mut graph = Graph::new();

@@ -17,7 +17,7 @@ fn what_it_refuses() {
     assert!(refused(&[&[1; 9], &[2, 9]], GatherNd::new(0)).contains("9 dimensions"));
 }
 
-/// On the device nobody checks: what isn't there is taken for what is.
+/// The device doesn't check indices: an index out of range is clamped.
 #[test]
 fn unchecked_indices_are_brought_into_range() {
     let mut graph = Graph::new();

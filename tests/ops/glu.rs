@@ -6,7 +6,7 @@ use shadernet::selftest::cases::{constant, graph, random};
 
 #[test]
 fn between_linear_layers_nothing_is_converted() {
-    // What a plan dispatches beside the three layers: the unit alone, but for the network's input and output.
+    // Beside the three layers, the plan dispatches the unit, and converts only the network's input and output.
     for hidden in [5, 8] {
         let x = random(1, [2, 3, 8]);
         let layer = |out: usize, features: usize| constant(&random(2, [out, features]));

@@ -1,4 +1,4 @@
-//! The reference against PyTorch, and of quantised networks against ONNX Runtime: every case of `tests/goldens/*.json`, whose generators say how attributes are written.
+//! References against PyTorch, or ONNX Runtime if quantised: all cases of `tests/goldens` (see its generators).
 
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -25,7 +25,7 @@ use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use shadernet::{DType, IntType, Op};
 use std::collections::BTreeSet;
 
-/// Cases, how many they are, and their tensors.
+/// The files of cases, with the number of cases and their tensors.
 const GOLDENS: &[(&str, usize, &[u8])] = &[
     (include_str!("../goldens/attention.json"), 21, include_bytes!("../goldens/attention.safetensors")),
     (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
@@ -48,7 +48,7 @@ fn tensor(file: &SafeTensors, key: &Value) -> Tensor {
     )
 }
 
-/// The attributes of a case; what isn't asked for is noticed.
+/// The attributes of a case. An attribute that is never read fails the test.
 struct Attributes<'a> {
     case: &'a Value,
     seen: BTreeSet<String>,
@@ -77,13 +77,13 @@ impl Attributes<'_> {
         usize::try_from(self.get(name).as_u64().expect("a size")).expect("a small one")
     }
 
-    /// A dimension, from the end where it is negative.
+    /// Returns the dimension; a negative one counts from the end.
     fn dim(&mut self, rank: usize) -> usize {
         let dim = self.get("dim").as_i64().expect("a dimension");
         usize::try_from(dim.rem_euclid(rank as i64)).expect("it is positive")
     }
 
-    /// `[before, after]` of each padded dimension, the outermost first.
+    /// Returns `[before, after]` of each padded dimension, the outermost first.
     fn padding(&mut self) -> Vec<[isize; 2]> {
         let list = self.get("pad").as_array().expect("a list");
         let ends: Vec<isize> =
@@ -126,7 +126,7 @@ fn interpolate(attributes: &mut Attributes, x: &Tensor) -> Tensor {
     }
     let factors: Vec<f64> = factors.expect("either").iter().map(|v| v.as_f64().expect("a number")).collect();
     let sizes: Vec<usize> = factors.iter().zip(&x.shape[2..]).map(|(f, &size)| (f * size as f64) as usize).collect();
-    // Modes that copy what keeps its size.
+    // Two modes copy an axis that keeps its size.
     let copies = matches!(mode, ResizeMode::Nearest | ResizeMode::Linear);
     let own = |axis: usize| if copies && sizes[axis] == x.shape[2 + axis] { 1.0 } else { factors[axis] };
     let scales: Vec<f64> = (0..factors.len()).map(own).collect();
@@ -338,7 +338,7 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
                 causal: attributes.flag("is_causal"),
                 ..Sight::default()
             };
-            // The reference infers it from the shapes.
+            // The reference infers grouped queries from the shapes.
             assert_eq!(attributes.flag("enable_gqa"), inputs[0].shape[1] != inputs[1].shape[1]);
             attention([x, &inputs[1], &inputs[2]], inputs.get(3), &sight)
         }
@@ -429,7 +429,7 @@ fn pool_kind(attributes: &mut Attributes) -> PoolKind {
 
 fn pool_by_windows(attributes: &mut Attributes, x: &Tensor) -> [Tensor; 2] {
     fn of<const D: usize>(attributes: &mut Attributes, x: &Tensor) -> [Tensor; 2] {
-        // ONNX has all that comes before, then all that comes after.
+        // ONNX lists all paddings before, then all paddings after.
         let pads = attributes.list("pads");
         let windows = pool::volumes::Windows::<D> {
             size: attributes.sizes("kernel_shape"),
@@ -448,7 +448,7 @@ fn pool_by_windows(attributes: &mut Attributes, x: &Tensor) -> [Tensor; 2] {
     }
 }
 
-/// What moves elements, and takes them by their index.
+/// Computes operations that move elements or select them by index.
 fn moved(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
     let x = &inputs[0];
     Some(match op {
@@ -486,7 +486,7 @@ fn scatter_kind(reduction: &Value) -> ScatterKind {
     }
 }
 
-/// What compares, joins, chooses, converts and computes element by element.
+/// Computes comparisons, logic, selections, conversions and other elementwise operations.
 fn by_element(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
     let (a, b) = (&inputs[0], inputs.last()?);
     let comparisons = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
@@ -531,7 +531,7 @@ fn by_element(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Optio
     })
 }
 
-/// What computes with quantised numbers.
+/// Computes operations on quantised numbers.
 fn quantized(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
     let (x, zero) = (&inputs[0], Tensor::new([], vec![0.0]));
     Some(match op {
@@ -616,7 +616,7 @@ fn agrees(cases: &str, count: usize, tensors: &[u8]) {
 
         let want = tensor(&file, &case["output"]);
         assert_eq!(got.shape, want.shape, "{name}");
-        // PyTorch computed in f64 too: both have rounded once.
+        // PyTorch computed in f64 too: both results are rounded once.
         for (i, (&got, &want)) in got.data.iter().zip(&want.data).enumerate() {
             let same = got == want || got.is_nan() && want.is_nan();
             let near = same || (got - want).abs() <= f32::EPSILON * want.abs().max(1e-3);

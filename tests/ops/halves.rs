@@ -1,4 +1,4 @@
-//! Values stored as halves from end to end: planner, memory, session. So far elementwise operations, convolutions and max pooling can.
+//! Values stored as halves from end to end. So far elementwise operations, convolutions and max pooling support halves.
 
 use crate::harness::tiers;
 use shadernet::kernel::{Caps, Scalar};
@@ -11,7 +11,7 @@ use shadernet::{BATCH, Graph, Model};
 const CHANNELS: usize = 24;
 const SIZE: usize = 32;
 
-/// A 1x1 convolution with ReLU, a max pooling, a second 1x1 convolution with a residual, an absolute value.
+/// Builds a 1x1 convolution with ReLU, a max pooling, a 1x1 convolution with a residual, and an absolute value.
 fn network() -> Graph {
     let mut graph = Graph::new();
     let x = graph.input("x", [BATCH, CHANNELS, SIZE, SIZE]);

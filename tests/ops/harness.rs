@@ -1,14 +1,14 @@
-//! What the tests of operations share: the adapter's tiers, checks that panic, refusals.
+//! The tools of the operations' tests: the adapter's tiers, checks that panic, refusals.
 
 use shadernet::selftest::reference::Tensor;
 use shadernet::selftest::{Suite, TABLES, Tier, Tolerance};
 use shadernet::{ContextOptions, ErrorKind, Graph, Op, Value};
 use std::sync::OnceLock;
 
-/// The adapter's tiers.
+/// Returns the adapter's tiers.
 ///
 /// # Panics
-/// If there is no adapter: a test that can't run must not look like one that passed.
+/// Panics if there is no adapter: a test that can't run must not look like one that passed.
 pub fn tiers() -> &'static [Tier] {
     static TIERS: OnceLock<Vec<Tier>> = OnceLock::new();
     TIERS.get_or_init(|| {
@@ -17,7 +17,7 @@ pub fn tiers() -> &'static [Tier] {
     })
 }
 
-/// llvmpipe is where everybody can run these tests: its own kernels must be among what they run.
+/// Everybody can run these tests on llvmpipe: they must include its own kernels.
 #[test]
 fn llvmpipe_has_a_second_tier() {
     let info = tiers()[0].context.info();
@@ -43,7 +43,7 @@ pub fn check(case: &str, graph: &Graph, inputs: &[&Tensor], expected: &Tensor, t
     assert!(report.passed(), "{report}");
 }
 
-/// What an operation, or what it was built wrongly with, is refused for.
+/// Returns the error that refuses an operation with these inputs.
 pub fn refused(inputs: &[&[usize]], op: impl Op) -> String {
     let mut graph = Graph::new();
     let inputs: Vec<Value> = inputs.iter().map(|&shape| graph.input("x", shape.to_vec())).collect();

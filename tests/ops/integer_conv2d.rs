@@ -47,7 +47,7 @@ fn what_it_refuses() {
     assert!(refused(inputs, conv([2, 4, 1, 1]).requantize(end)).contains("w_scale: wanted one, or [2], got [3]"));
 }
 
-/// Of what a kernel of few output channels a group pads, nothing is stored.
+/// A kernel for few output channels per group pads its weights, but the padding isn't stored.
 #[test]
 fn a_weight_takes_a_byte_each() {
     let bytes = |case: Case| {
@@ -59,7 +59,7 @@ fn a_weight_takes_a_byte_each() {
     };
     let case = Case { x: [1, 16, 8, 8], out: 32, kernel: [3; 2], conv: SAME, of: IntType::I8 };
     assert_eq!(bytes(case), Some(32 * 16 * 9));
-    // Nine taps are three words.
+    // Nine taps take three words.
     assert_eq!(bytes(Case { out: 16, conv: Conv { groups: 16, ..SAME }, ..case }), Some(16 * 12));
 }
 

@@ -51,7 +51,7 @@ fn a_weight_takes_a_byte_each_and_a_binding_at_most() {
     let held = plan.steps.iter().flat_map(|step| &step.dispatches).flat_map(|(_, resources)| resources);
     let bytes: Vec<u64> =
         held.filter_map(|held| if let Resource::Weight(w) = held { Some(w.bytes()) } else { None }).collect();
-    // The weight, two zero points, and what stands for a scale.
+    // The weight, two zero points, and a placeholder for a scale.
     assert_eq!(bytes, [64 * 48, 16, 16, 16]);
     let caps = Caps { max_binding: 3071, ..Caps::portable() };
     let error = Plan::new(&graph.fused(), 1, &caps).expect_err("it is too large").to_string();
@@ -69,7 +69,7 @@ fn costs() {
     assert_eq!(cost, Cost { weights: 35, parameters: 35, macs: 70, other: 70, moves, activations: true });
 }
 
-/// Sums that an f32 wouldn't hold.
+/// Sums beyond an f32's exact range are exact.
 #[test]
 fn large_sums_are_exact() {
     let k = 5000;

@@ -1,4 +1,4 @@
-//! Devices that end loops early, as Mesa's llvmpipe does after 65,535 iterations: no kernel meets their limit.
+//! Devices that end loops early, as Mesa's llvmpipe does after 65,535 iterations: no kernel reaches their limit.
 
 use crate::harness::tiers;
 use shadernet::kernel::Caps;
@@ -6,11 +6,11 @@ use shadernet::selftest::{Suite, TABLES, Tier};
 use shadernet::{ErrorKind, Graph, Model, Plan};
 use std::collections::BTreeMap;
 
-/// So few that sums of the tables' ordinary sizes are divided.
+/// A limit so low that sums of the tables' ordinary sizes are divided.
 const FEW: u32 = 150;
 
-/// The tables on a device that ends loops after few iterations: what is shared among invocations or divided among dispatches gives the
-/// same numbers. Kernels that state too few iterations are another matter: the tables' long loops find those on llvmpipe.
+/// The tables pass on a device with a low limit, where kernels share or divide their loops. A kernel that states too
+/// few iterations isn't found here: the tables' long loops find it on llvmpipe.
 #[test]
 fn divided_loops_give_the_same() {
     let context = &tiers()[0].context;
@@ -29,7 +29,7 @@ fn divided_loops_give_the_same() {
     assert!(refused * 5 < all, "{refused} of {all} cases were refused: there is nothing left to test");
 }
 
-/// Where neither sharing nor dividing helps, the plan is refused, and says why.
+/// If neither sharing nor dividing helps, the plan is refused, and the error says why.
 #[test]
 fn what_can_not_end_is_refused() {
     let mut graph = Graph::new();
@@ -42,14 +42,14 @@ fn what_can_not_end_is_refused() {
     assert!(matches!(error.kind, ErrorKind::Limit { need: 70_003, have: 65_535, .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("local_response_norm") && text.contains("iterations") && text.contains("65535"), "{text}");
-    // And the adapter that runs these tests says the same, if it is llvmpipe.
+    // The adapter that runs these tests refuses the graph too, if it is llvmpipe.
     let context = &tiers()[0].context;
     let made = Model::new(context, &graph).and_then(|model| model.session(1));
     assert_eq!(made.is_err(), context.info().name.contains("llvmpipe"), "{:?}", context.info());
 }
 
-/// True if a loop's head names anything but its own counter, literals and constants in capitals: a loop over sizes, which drivers don't
-/// unroll.
+/// Returns true if a loop's head names anything but its own counter, literals and constants in capitals. Such a loop
+/// runs over sizes, and drivers don't unroll it.
 fn runs_over_sizes(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default().trim();
     let Some(head) = ["for (", "while ", "loop "].iter().find_map(|start| code.strip_prefix(start)) else {
@@ -62,7 +62,7 @@ fn runs_over_sizes(line: &str) -> bool {
     names.any(|name| name.starts_with(|c: char| c.is_lowercase()))
 }
 
-/// Shaders with loops of at most eight dimensions, or 32 bits, or four components: those need not be counted.
+/// Shaders whose loops run over at most eight dimensions, 32 bits or four components. Such loops need not be counted.
 const SHORT: &[&str] = &[
     "resize",
     "binary",

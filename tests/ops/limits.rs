@@ -1,4 +1,4 @@
-//! Problems beyond a device's limits: split where that is possible, refused by the limit's name where it is not.
+//! Problems beyond a device's limits: split if possible, otherwise refused with the limit's name.
 
 use crate::harness::tiers;
 use pollster::block_on;
@@ -11,7 +11,7 @@ use shadernet::selftest::ops::index_select::indices;
 use shadernet::selftest::reference::{self, Tensor};
 use shadernet::{Context, ContextOptions, ErrorKind, Graph, Model, Op, Session};
 
-/// A context on the same adapter, whose device has such limits.
+/// Opens a context on the same adapter, with a device of these limits.
 fn with(required_limits: wgpu::Limits) -> shadernet::Result<Context> {
     let wanted = tiers()[0].context.info();
     let adapters = block_on(shadernet::gpu::adapters(&ContextOptions::from_env()));
@@ -25,7 +25,7 @@ fn with(required_limits: wgpu::Limits) -> shadernet::Result<Context> {
     Context::from_wgpu(adapter, &device, &queue)
 }
 
-/// One whose device binds at most that many bytes of storage.
+/// Opens a context whose device binds at most this many bytes of storage.
 pub fn limited(max_binding: u64) -> Context {
     let limits = wgpu::Limits { max_storage_buffer_binding_size: max_binding, ..wgpu::Limits::default() };
     with(limits).expect("it has what the portable kernels need")
@@ -48,7 +48,7 @@ fn weights_larger_than_a_binding_are_split() {
     assert_eq!(context.caps().max_binding, LIMIT);
     let (features, out) = (100, 400);
     assert!((4 * features * out) as u64 > 2 * LIMIT, "the weights should exceed the limit several times");
-    // Few rows and many: each has a kernel of its own.
+    // Few rows have a kernel of their own, and so have many rows.
     for rows in [3, 20] {
         let session = linear(&context, rows, features, out).unwrap_or_else(|error| panic!("{error}"));
         let plan = session.plan();
@@ -63,7 +63,7 @@ fn weights_larger_than_a_binding_are_split() {
     }
 }
 
-/// Runs an operation whose weights take two bindings of `LIMIT` bytes, or more.
+/// Runs an operation whose weights take two or more bindings of `LIMIT` bytes.
 fn split(x: &Tensor, op: impl Op, want: &Tensor) {
     let mut graph = Graph::new();
     let value = graph.input("x", x.shape.clone());

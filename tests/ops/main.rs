@@ -1,5 +1,5 @@
-//! Every operation: its table of the self-test, on the adapter that the environment names, and what it refuses. One binary, so
-//! that a shader is compiled once.
+//! Every operation: its table of the self-test, on the adapter that the environment names, and its refusals. All are
+//! one binary, so that each shader is compiled once.
 
 #![expect(unreachable_pub, reason = "in a test binary nothing is reachable: `pub` says what the other files use")]
 
@@ -65,7 +65,7 @@ mod top_k;
 mod transpose;
 mod unary;
 
-/// A test for each table, so that what fails is named, and all processors are used.
+/// Declares a test for each table: a failure has a name, and the tests use all processors.
 macro_rules! tables {
     ($($op:ident)*) => {
         $(#[test]

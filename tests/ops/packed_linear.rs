@@ -39,7 +39,7 @@ fn what_it_refuses() {
     assert!(refused(x, layer(&[12]).bias(ones(&[11]))).contains("bias: wanted [12], got [11]"));
 }
 
-/// The bytes of each thing that a plan holds for a layer.
+/// Returns the bytes of each weight buffer of a layer's plan.
 fn held(case: Case, zero: bool) -> Vec<u64> {
     let x = random(1, [3, case.features]);
     let op = if zero { case.op().zero_point(constant(&whole(5, case.shape(), case.of))) } else { case.op() };
@@ -58,7 +58,7 @@ fn four_bits_take_half_a_byte() {
 
 #[test]
 fn weights_larger_than_a_binding_are_split() {
-    // 64 words of each of 50 outputs: 1024 bytes a quad.
+    // 50 outputs have 64 words each: four outputs take 1024 bytes.
     let case = Case { out: 50, features: 512, ..LAYER };
     let (x, zero) = (random(1, [3, 512]), constant(&whole(5, case.shape(), case.of)));
     let op = case.op().bias(constant(&random(4, [50]))).zero_point(zero);
@@ -69,7 +69,7 @@ fn weights_larger_than_a_binding_are_split() {
     assert_eq!(kernels(1024).unwrap()[0].dispatches.len(), 13);
     let error = kernels(1023).unwrap_err().to_string();
     assert!(error.contains("the weights of 4 outputs needs 1024 bytes"), "{error}");
-    // And each part writes its own outputs.
+    // Each part writes its own outputs.
     let session = |context: &Context| Model::new(context, &layer).and_then(|model| model.session(1));
     let [whole, split] = [&tiers()[0].context, &limited(8192)].map(|context| session(context).expect("it is small"));
     let parts = split.plan().steps.iter().flat_map(|step| &step.dispatches);
@@ -88,7 +88,7 @@ fn costs() {
     assert_eq!(cost, expected);
 }
 
-/// Each kind of layer pads a bias that isn't there to sizes of its own: 64 numbers and 256 must not be one weight.
+/// Each kind of layer pads an absent bias to its own size: 64 zeros and 256 zeros must not be one weight.
 #[test]
 fn layers_without_a_bias_share_no_weight_with_other_kinds() {
     let layer = Case { out: 256, features: 64, of: IntType::I8, block: None };

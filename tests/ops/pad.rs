@@ -19,7 +19,7 @@ fn an_infinite_constant() {
 
 #[test]
 fn images_stay_where_they_are() {
-    // Padding of pixels alone has a kernel for images, padding of channels has none.
+    // Padding of pixels alone has a kernel for images; padding of channels has none.
     let shapes = [[2, 5, 6, 7].into(), [2, 5, 8, 7].into()];
     let io = Io { inputs: &shapes[..1], outputs: &shapes[1..], dtypes: &[DType::F32] };
     let caps = shadernet::kernel::Caps::portable();

@@ -1,4 +1,4 @@
-//! A made-up phone: fast textures, subgroups of 64, WebGPU's default limits. Its kernels run on whatever adapter is there, with guards.
+//! A simulated phone: fast textures, subgroups of 64, WebGPU's default limits. Any adapter runs its kernels, guarded.
 
 use crate::harness::tiers;
 use shadernet::kernel::Caps;

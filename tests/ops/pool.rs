@@ -6,7 +6,7 @@ use shadernet::selftest::reference::Tensor;
 use shadernet::selftest::{Tier, Tolerance};
 use shadernet::{Model, Op, Plan};
 
-/// What each tier's plan gives.
+/// Returns the output of each tier's plan.
 fn outputs(x: &Tensor, op: &Pool2d) -> Vec<Vec<f32>> {
     let run = |tier: &Tier| {
         let graph = graph(&[x], |graph, x| graph.pool2d(x[0], op.clone()));
@@ -18,7 +18,7 @@ fn outputs(x: &Tensor, op: &Pool2d) -> Vec<Vec<f32>> {
 
 #[test]
 fn negative_terms_of_an_odd_norm() {
-    // -1 + 8 - 0 and so on: what is negative takes away, as long as the sum is positive.
+    // -1 + 8 - 0 and so on: negative terms are subtracted, as long as the sum is positive.
     let x = Tensor::new([1, 1, 2, 3], vec![-1.0, 2.0, 0.0, 3.5, -2.5, -1.5]);
     for p in [1.0, 3.0, 5.0] {
         let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], Pool2d::windows(PoolKind::Lp(p), [2, 3])));
@@ -30,7 +30,7 @@ fn negative_terms_of_an_odd_norm() {
 
 #[test]
 fn nothing_but_padding_is_minus_infinity() {
-    // The window's pixels are at -1 and 1 of the only pixel, 0.
+    // The window's taps are at -1 and 1; the only pixel is at 0.
     let pool = Pool2d::new(PoolKind::Max, 2).stride(1).padding(1).dilation(2);
     for got in outputs(&random(1, [1, 5, 1, 1]), &pool) {
         assert_eq!(got, [f32::NEG_INFINITY; 5]);

@@ -2,7 +2,7 @@ use shadernet::ops::{Dequantize, Quantize};
 use shadernet::selftest::cases::{packed, whole};
 use shadernet::{Constant, Cost, DType, Graph, IntType, Io, Op, Shape, Value};
 
-/// What is refused of inputs of these shapes and types.
+/// Returns the error that refuses an operation with inputs of these shapes and types.
 fn refused(inputs: &[(&[usize], DType)], op: impl Op) -> String {
     let mut graph = Graph::new();
     let inputs: Vec<Value> = inputs.iter().map(|&(shape, dtype)| graph.typed_input("x", dtype, shape)).collect();
@@ -45,7 +45,7 @@ fn costs() {
     assert_eq!(Quantize::new(IntType::I8).cost(&io), Cost { other: 60, activations: true, ..Cost::default() });
     let weight = packed(&whole(1, [2, 6], IntType::I4), IntType::I4);
     let io = Io { inputs: &shapes[1..], outputs: &shapes[..1], dtypes: &[] };
-    // Six bytes of weights are two words.
+    // Six bytes of weights take two words.
     let cost = Dequantize::of(weight).cost(&io);
     assert_eq!((cost.other, cost.parameters, cost.moves), (24, 12, Some(1 + 1 + 12 + 2)));
 }

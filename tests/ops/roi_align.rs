@@ -25,7 +25,7 @@ fn a_session_refuses_an_image_that_is_not_there() {
     graph.output("y", y);
     let session = Model::new(&tiers()[0].context, &graph).and_then(|model| model.session(1)).expect("it is small");
     let of = |image| {
-        // A region from minus to plus infinity has no samples that are somewhere; nothing hangs.
+        // A region from minus to plus infinity has no finite sample positions; nothing hangs.
         let rois = vec![0.0, 0.0, 1e30, 1e30];
         session.run_blocking(&[Data::F32(vec![1.0, 2.0]), Data::F32(rois), Data::I32(vec![image])])
     };

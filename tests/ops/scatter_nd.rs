@@ -16,7 +16,7 @@ fn what_it_refuses() {
     assert!(refused(&[&[1; 9], &[2, 9], &[2]], scatter()).contains("9 dimensions"));
 }
 
-/// On the device nobody checks: the update of a place that isn't there is nobody's.
+/// The device doesn't check indices: an update out of range is dropped.
 #[test]
 fn unchecked_updates_are_lost() {
     let mut graph = Graph::new();

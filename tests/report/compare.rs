@@ -1,4 +1,4 @@
-//! Two reports beside each other: in the library, and by the command.
+//! The comparison of two reports: in the library, and by the command.
 
 use crate::synthetic::{empty, full, profile, times};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use shadernet::measure::{Distribution, Method, Report};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A folder for one test.
+/// A temporary folder of a test.
 struct Folder(PathBuf);
 
 impl Folder {
@@ -54,7 +54,7 @@ fn a_report_is_within_the_noise_of_itself() {
 fn frames_are_told_apart_by_their_intervals() {
     let (before, mut after) = (full(), full());
     let batches = &mut after.bench.as_mut().unwrap().batches;
-    // Far away; apart by a percent; overlapping, though the medians differ.
+    // The times are far apart, then apart by a percent, then overlapping with different medians.
     batches[0].in_flight[0].latency = times(3.0, 200);
     batches[1].in_flight[0].latency = times(2.5 / 2.0, 200);
     batches[2].in_flight[0].latency = times(3.5 * 1.012, 200);
@@ -94,7 +94,7 @@ fn steps_are_matched_by_name_and_occurrence() {
     assert_eq!(verdicts, expected);
     assert_eq!(comparison.only_before, ["batch 8, layer0.3"]);
     assert_eq!(comparison.only_after, ["batch 8, new"]);
-    // Steps of no time: as long as before, or infinitely longer, and no panic.
+    // Steps of zero time are as long as before, or infinitely longer; nothing panics.
     let mut zero = before.clone();
     zero.profile.as_mut().unwrap().steps.iter_mut().for_each(|step| step.time = Duration::ZERO);
     assert_eq!(compare("zero", &zero, &zero).slower().count(), 0);
@@ -102,7 +102,7 @@ fn steps_are_matched_by_name_and_occurrence() {
     assert_eq!(compare("to-zero", &before, &zero).slower().count(), 0);
 }
 
-/// Random numbers between 0 and 1, always the same ones.
+/// A generator of fixed random numbers between 0 and 1.
 struct Random(u64);
 
 impl Random {
@@ -112,13 +112,13 @@ impl Random {
     }
 }
 
-/// A profile of so many frames with 40 steps, on a machine that is slower in this run by a factor of its own. Other work interrupts a
-/// part of the steps, for about as long as they take. `slow` says how many times as long the eighth step takes.
+/// Returns a profile of this number of frames with 40 steps, on a machine with a random slowness in each run. Other
+/// work interrupts a part of the steps, for about as long as they take. The eighth step takes `slow` times as long.
 fn measured(random: &mut Random, frames: usize, interrupted: f64, slow: f64) -> Report {
     let machine = 1.0 + 0.3 * random.next();
     let step = |i: usize, random: &mut Random| {
         let ms = 0.2 * (1 + i) as f64 * if i == 7 { slow } else { 1.0 };
-        // A part that no frame of this run can show: where the process lies.
+        // A factor of the process's memory placement, which no frame of this run can show.
         let placed = 1.0 + 0.06 * random.next();
         let time = |random: &mut Random| {
             let late = if random.next() < interrupted { 0.5 + 2.0 * random.next() } else { 0.0 };
@@ -137,11 +137,11 @@ fn measured(random: &mut Random, frames: usize, interrupted: f64, slow: f64) -> 
     report
 }
 
-/// Both kinds of error, on made-up machines: what is the same isn't called slower, what takes 1.5 times as long is.
+/// Both kinds of error, on simulated machines: equal times aren't called slower, and times 1.5 times as long are.
 #[test]
 fn noise_is_told_from_a_change() {
     let folder = Folder::new("noise");
-    // Frames, the part of steps that is interrupted, how many of 50 such changes are found at least.
+    // Frames, the interrupted part of the steps, the least number of changes found out of 50.
     for (frames, interrupted, least) in [(24, 0.02, 49), (60, 0.5, 45), (11, 0.6, 0)] {
         let mut random = Random(1);
         let (mut wrong, mut found) = (0, 0);
@@ -160,7 +160,7 @@ fn noise_is_told_from_a_change() {
     }
 }
 
-/// Load explains that frames take longer, not that one step does.
+/// Load explains that frames take longer, but not that a single step does.
 #[test]
 fn load_widens_the_bound_of_frames() {
     let (before, mut after) = (full(), full());
@@ -174,7 +174,7 @@ fn load_widens_the_bound_of_frames() {
     assert_eq!(loaded.slower().map(|change| change.what.as_str()).collect::<Vec<_>>(), ["batch 8, layer0.3"]);
 }
 
-/// What doesn't say how its times scatter, and what was timed in another way, is read and not judged.
+/// Times without a known spread, and times measured in another way, are read and not judged.
 #[test]
 fn what_cannot_be_judged_is_not() {
     let (mut before, mut after) = (full(), full());
@@ -188,7 +188,7 @@ fn what_cannot_be_judged_is_not() {
     let old = compare("old", &before, &after);
     assert!(old.steps.iter().all(|step| step.verdict == Verdict::NotJudged) && old.warnings.len() == 1, "{old:?}");
     assert_eq!(old.slower().count(), 0);
-    // One that is known by a single time leaves the others as they are.
+    // A single time isn't judged; the others still are.
     let (before, mut after) = (full(), full());
     let batches = &mut after.bench.as_mut().unwrap().batches;
     batches[0].device = times(9.0, 1);
@@ -201,7 +201,7 @@ fn what_cannot_be_judged_is_not() {
         some.warnings.len() == 1 && some.warnings[0].contains("no more than one time for 1 of 55 figures"),
         "{some:?}"
     );
-    // A report that was written before this was kept.
+    // The report is older than the `shortest` field.
     let folder = Folder::new("before");
     let mut json: Value = serde_json::from_str(&full().to_json()).unwrap();
     json["profile"]["steps"][0].as_object_mut().unwrap().remove("shortest");
@@ -224,7 +224,7 @@ fn what_only_one_has_is_said() {
     assert!(comparison.steps.is_empty() && comparison.frames.is_empty());
 }
 
-/// What is otherwise in the second report.
+/// A change in the second report.
 type Change = fn(&mut Report);
 
 #[test]
@@ -263,7 +263,7 @@ fn unknown_fields_are_passed_over() {
     assert_eq!(Recorded::open(path).unwrap(), recorded(&folder, &full()));
 }
 
-/// Files that aren't reports, and what their errors say.
+/// Returns files that aren't reports, with their error messages.
 fn foreign() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let good = full().to_json();
     let with = |change: &dyn Fn(&mut Value)| {
@@ -319,7 +319,7 @@ fn what_is_no_report_is_an_error_that_names_the_file() {
 
 #[test]
 fn the_longest_times_are_compared() {
-    // A file may say that each of many steps took ages: their sum is nothing that a duration holds.
+    // A file may claim ages for many steps: their sum exceeds a duration.
     let folder = Folder::new("ages");
     let mut json: Value = serde_json::from_str(&full().to_json()).unwrap();
     for step in json["profile"]["steps"].as_array_mut().unwrap() {
@@ -336,7 +336,7 @@ mod command {
     use std::path::Path;
     use std::process::Command;
 
-    /// Its exit code, standard output and standard error.
+    /// Returns the command's exit code, standard output and standard error.
     fn run(before: &Path, after: &Path, args: &[&str]) -> (Option<i32>, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_shadernet"));
         let output = command.arg("compare").arg(before).arg(after).args(args).env_remove("RUST_LOG").output().unwrap();

@@ -1,11 +1,11 @@
-//! What a page draws: its plots as marks, words and pixels.
+//! The drawings of a page: its plots as marks, words and pixels.
 
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg::roxmltree::{Document, Node};
 use resvg::usvg::{Options, Tree};
 use shadernet::measure::Report;
 
-/// The page, which is XML but for its first line.
+/// The page, which is XML except for its first line.
 pub(crate) struct Page(pub(crate) String);
 
 impl Page {
@@ -18,7 +18,7 @@ impl Page {
         Document::parse(&self.0).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    /// The plots whose description begins so.
+    /// Returns the plots whose description begins with `title`.
     pub(crate) fn plots(&self, title: &str) -> Vec<Plot> {
         let document = self.document();
         let all = document.descendants().filter(|node| node.has_tag_name(("http://www.w3.org/2000/svg", "svg")));
@@ -32,7 +32,7 @@ impl Page {
         plots.remove(0)
     }
 
-    /// The titles of the sections.
+    /// Returns the titles of the sections.
     pub(crate) fn sections(&self) -> Vec<String> {
         self.document().descendants().filter(|node| node.has_tag_name("h2")).map(text).collect()
     }
@@ -42,7 +42,7 @@ pub(crate) fn text(node: Node) -> String {
     node.descendants().filter_map(|node| if node.is_text() { node.text() } else { None }).collect()
 }
 
-/// Something with a tooltip: its kind, its colour, its middle.
+/// A mark with a tooltip: its kind, its colour, its middle.
 pub(crate) struct Mark {
     pub(crate) kind: String,
     pub(crate) colour: String,
@@ -87,7 +87,7 @@ impl Plot {
         Plot { marks: marks.map(mark).collect(), labels, pixels }
     }
 
-    /// How many pixels have this colour, whatever their opacity.
+    /// Returns the number of pixels of this colour, at any opacity.
     pub(crate) fn painted(&self, colour: [u8; 3]) -> usize {
         let near = |pixel: &&resvg::tiny_skia::PremultipliedColorU8| {
             let pixel = pixel.demultiply();
@@ -101,7 +101,7 @@ impl Plot {
         self.marks.iter().filter(|mark| mark.kind == kind).collect()
     }
 
-    /// All marks lie within the picture, and something is painted where they are.
+    /// Checks that all marks lie within the picture, and that their pixels are painted.
     pub(crate) fn check(&self, what: &str) {
         let (width, height) = (f64::from(self.pixels.width()), f64::from(self.pixels.height()));
         for Mark { kind, middle: (x, y), tip, height: tall, .. } in &self.marks {

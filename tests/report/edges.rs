@@ -5,7 +5,7 @@ use crate::synthetic::{at_batch, full, profile, sweep};
 use shadernet::measure::{Activations, Distribution, Measured, Report};
 use std::time::Duration;
 
-/// What the page must bear, beside what is usual.
+/// Returns the reports that the page must bear, beside the usual ones.
 fn edges() -> Vec<(&'static str, Report)> {
     let with = |change: &dyn Fn(&mut Report)| {
         let mut report = full();
@@ -85,7 +85,7 @@ fn whatever_was_measured_can_be_drawn() {
         assert!(!page.0.contains("NaN") && !page.0.contains("inf<") && !page.0.contains("inf "), "{what}");
         let rows = page.0.matches("class=\"bar\"").count();
         assert_eq!(rows, report.profile.as_ref().map_or(0, |profile| profile.steps.len()), "{what}");
-        // JSON and trace bear it too.
+        // JSON and trace bear them too.
         assert!(report.to_json().ends_with("}\n") && report.to_trace().ends_with("}\n"), "{what}");
     }
 }

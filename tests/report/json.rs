@@ -8,7 +8,7 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-/// Every key of a document by its path: `profile.steps[].ms`.
+/// Collects every key of a document by its path: `profile.steps[].ms`.
 fn paths(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
@@ -38,7 +38,7 @@ fn every_field_is_documented() {
         let path = distributions.iter().fold(path.clone(), |path, of| path.replace(of, "DISTRIBUTION."));
         assert!(text.contains(&format!("| `{path}` |")), "docs/report.md doesn't say what `{path}` is");
     }
-    // And nothing is documented that isn't there.
+    // Every documented key exists.
     let documented = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(path, _)| path);
     for path in documented {
         let suffix = path.trim_start_matches("DISTRIBUTION");
@@ -119,7 +119,7 @@ fn the_trace_is_the_profile() {
     assert_eq!(json_name(&hostile), "\"}]\u{0}</script>");
 }
 
-/// The name of the first step in the trace.
+/// Returns the name of the first step in the trace.
 fn json_name(report: &Report) -> String {
     let trace = json(&report.to_trace());
     trace["traceEvents"].as_array().unwrap().iter().find(|event| event["ph"] == "X").unwrap()["name"]

@@ -1,4 +1,4 @@
-//! What was measured, as people and machines see it. The figures are made up: no GPU is needed, and none was measured.
+//! Measurements as people and machines see them. The figures are made up: they need no GPU.
 
 mod compare;
 mod drawn;

@@ -1,4 +1,4 @@
-//! The page for people: that it is well-formed, that it loads nothing, and that its plots draw what was measured.
+//! The page for people: it is well-formed, loads nothing, and its plots draw the measurements.
 
 use crate::drawn::{Page, Plot, text};
 use crate::synthetic::{bounds, empty, environment, full, peaks};
@@ -17,7 +17,7 @@ const INK: [u8; 3] = [0x3D, 0x44, 0x4D];
 fn a_full_report_has_all_parts() {
     let report = full();
     let page = Page::of(&report);
-    // For whoever wants to look at it.
+    // The file is for inspection.
     std::fs::write(concat!(env!("CARGO_TARGET_TMPDIR"), "/report.html"), report.to_html()).unwrap();
     let sections = [
         "Environment",
@@ -67,9 +67,9 @@ fn latency_and_throughput_have_a_point_for_each_measurement() {
         plot.has(&ends);
         plot.has(&["batch, images"]);
     }
-    // From the median to the 90th percentile and to the 99th.
+    // Each point has a bar from the median to the 90th percentile, and one to the 99th.
     assert_eq!(page.plot("Latency over").marks("rect").len(), 2 * 6 * 3);
-    // More images a frame take longer: the points of a series rise.
+    // More images per frame take longer: the points of a series rise.
     let plot = page.plot("Latency over");
     let series: Vec<f64> =
         plot.marks("circle").iter().filter(|mark| mark.colour == "#0072B2").map(|mark| mark.middle.1).collect();
@@ -86,7 +86,7 @@ fn a_histogram_has_a_bar_for_each_bin_with_frames() {
         let bins: Vec<usize> = at.in_flight[0].latency.histogram.iter().copied().filter(|&frames| frames > 0).collect();
         let bars = plot.marks("rect");
         assert_eq!(bars.len(), bins.len());
-        // As tall as they have frames.
+        // The bars are as tall as their number of frames.
         let scale = bars[0].height / bins[0] as f64;
         for (bar, &frames) in bars.iter().zip(&bins) {
             assert!((bar.height - scale * frames as f64).abs() < 1.0, "{}: {} pixels", bar.tip, bar.height);
@@ -147,7 +147,7 @@ fn the_roofline_has_a_disc_for_each_step_that_computes() {
     let numbers =
         |plot: &Plot| plot.labels.iter().filter(|label| ["1", "5", "9", "13"].contains(&label.as_str())).count();
     assert!(numbers(&plot) >= 3, "{:?}", plot.labels);
-    // The larger a step's share of the time, the larger its disc; a faster step lies higher.
+    // A larger share of the time makes a larger disc; a faster step lies higher.
     let steps = &mut report.profile.as_mut().unwrap().steps;
     steps.truncate(2);
     steps[1].flops = 10 * steps[0].flops;
@@ -216,7 +216,7 @@ fn an_empty_report_is_a_page_without_parts() {
     let page = Page::of(&empty());
     assert_eq!((page.sections().len(), page.plots("").len()), (0, 0));
     assert!(page.0.contains("synthetic"));
-    // Peaks alone: nothing to put under a roof.
+    // Peaks without steps draw no roofline.
     let mut report = empty();
     report.peaks = Some(peaks());
     assert_eq!(Page::of(&report).sections(), ["What the device can do"]);

@@ -1,4 +1,4 @@
-//! Reports from made-up figures: nothing here was measured.
+//! Reports with made-up figures: nothing here was measured.
 
 use shadernet::kernel::Caps;
 use shadernet::measure::{
@@ -8,7 +8,7 @@ use shadernet::measure::{
 use shadernet::{Plan, Weights, models};
 use std::time::Duration;
 
-/// Times around `ms` with a tail: the same for the same number.
+/// Returns times around `ms` with a tail; the same arguments give the same times.
 pub(crate) fn times(ms: f64, count: usize) -> Distribution {
     let noise = |i: usize| ((i * 7919 + 13) % 101) as f64 / 100.0;
     let time = |i| Duration::from_secs_f64(ms * (1.0 + 0.6 * noise(i).powi(4) + 0.01 * noise(i + 50)) / 1e3);
@@ -68,7 +68,7 @@ pub(crate) fn sweep(batches: &[usize]) -> Sweep {
     Sweep { batches, latency_bound: Some(Duration::from_millis(20)) }
 }
 
-/// A profile of so many steps, of all kinds.
+/// Returns a profile of this number of steps, of all kinds.
 pub(crate) fn profile(steps: usize) -> Profile {
     let peaks = peaks();
     let step = |i: usize| {
@@ -106,12 +106,12 @@ pub(crate) fn profile(steps: usize) -> Profile {
     }
 }
 
-/// A report of nothing but a name.
+/// Returns a report with nothing but a name.
 pub(crate) fn empty() -> Report {
     Report::new(Network { name: "synthetic".into(), input_shapes: vec![vec![8, 3, 64, 64]], weights: "seed 0".into() })
 }
 
-/// A report with all parts.
+/// Returns a report with all parts.
 pub(crate) fn full() -> Report {
     let graph = models::find("resnet18").unwrap().graph(&Weights::seeded(0), Some([64, 64])).unwrap();
     let question = "Where does more batch no longer pay?".to_owned();
@@ -128,7 +128,7 @@ pub(crate) fn full() -> Report {
     }
 }
 
-/// The bounds of a profile's steps, in order.
+/// Returns the bounds of a profile's steps, in order.
 pub(crate) fn bounds(profile: &Profile) -> Vec<Bound> {
     profile.steps.iter().map(|step| step.floor.bound).collect()
 }

@@ -1,4 +1,4 @@
-//! One buffer in several places: what serves, and what is an error before anything is created.
+//! One buffer in several bindings: allowed uses, and errors before anything is created.
 
 use super::{Buffers, alone, argument, context, encoder, portable, run, two_in_three_out};
 use shadernet::{BATCH, Constant, Context, Graph, Model, Result, Session, Value, seeded_input};
@@ -26,7 +26,7 @@ fn plus(graph: &mut Graph, x: Value, number: f32) -> Result<Value> {
     graph.sum(x, number)
 }
 
-/// Inputs are only read: they may lie beside and over each other.
+/// Inputs are only read: their ranges may be adjacent or overlap.
 #[test]
 fn inputs_share_a_buffer() {
     let _alone = alone();
@@ -49,7 +49,7 @@ fn inputs_share_a_buffer() {
     }
 }
 
-/// WebGPU counts a buffer as a whole, ranges or not: of an output's nothing else is bound.
+/// WebGPU tracks a whole buffer, not ranges: an output's buffer has no other binding.
 #[test]
 fn ranges_of_one_buffer_for_an_output_and_something_else_are_refused() {
     let _alone = alone();
@@ -76,7 +76,7 @@ fn ranges_of_one_buffer_for_an_output_and_something_else_are_refused() {
     assert_eq!(argument(&error), "output \"y\"");
 }
 
-/// A session's outputs are the next one's inputs, there and back, in one encoder.
+/// A session's outputs are the other's inputs, there and back, in one encoder.
 #[test]
 fn sessions_pass_buffers_to_each_other() {
     let _alone = alone();
@@ -104,7 +104,7 @@ fn sessions_pass_buffers_to_each_other() {
     }
 }
 
-/// Sessions that share a state, one behind the other in one encoder.
+/// Sessions that share a state run one after the other in one encoder.
 #[test]
 fn sessions_that_share_a_state_run_in_one_encoder() {
     let _alone = alone();
@@ -122,7 +122,7 @@ fn sessions_that_share_a_state_run_in_one_encoder() {
         let one = model(0.0).session(1).expect("it fits");
         let other = model(10.0).session_sharing(1, &one).expect("they have the same states");
         let buffers = [&one, &other].map(|session| Buffers::new(session, 0));
-        // Of both the same input.
+        // Both sessions read the same input.
         let inputs = buffers[0].bindings(&buffers[0].inputs);
         let bound = [(&one, 0), (&other, 1)]
             .map(|(session, i)| session.bind(&inputs, &buffers[i].bindings(&buffers[i].outputs)).expect("they serve"));

@@ -17,7 +17,7 @@ fn device(adapter: &wgpu::Adapter, features: wgpu::Features, limits: wgpu::Limit
     Context::from_wgpu(adapter, &device, &queue).expect("it has the default limits")
 }
 
-/// A device with WebGPU's default limits and no optional feature.
+/// Opens a device with WebGPU's default limits and no optional feature.
 fn host() -> Context {
     device(&adapter(), wgpu::Features::empty(), wgpu::Limits::default())
 }
@@ -41,7 +41,7 @@ fn no_feature_is_needed_and_each_serves_alone() {
     };
     let expected = frame(&host());
     for features in each.into_iter().chain([there]) {
-        // The timestamps inside passes come with those at passes.
+        // Timestamps inside passes require timestamps at passes.
         let needed = wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES | wgpu::Features::TIMESTAMP_QUERY_INSIDE_ENCODERS;
         let with = if features.intersects(needed) { wgpu::Features::TIMESTAMP_QUERY } else { features };
         let context = device(&adapter, features | with, limits.clone());
@@ -50,7 +50,7 @@ fn no_feature_is_needed_and_each_serves_alone() {
     }
 }
 
-/// Two networks on one device, each recorded by a thread of its own; the host submits both at once.
+/// Two threads each record a network on one device; the host submits both at once.
 #[test]
 fn threads_record_and_the_host_submits() {
     let _alone = alone();
@@ -99,7 +99,7 @@ fn a_lost_device_is_an_error_and_a_new_one_goes_on() {
     let [waited, awaited] = [(); 2].map(|()| session.submit(&[images(0, 1)]).expect("it is there"));
     context.device().destroy();
 
-    // Frames under way are lost or were just done.
+    // Frames in flight are lost, or were just done.
     for (what, outputs) in [("waited for", waited.wait()), ("awaited", block_on(awaited))] {
         match outputs {
             Ok(outputs) => assert_eq!(outputs[0].f32().expect("its outputs are f32s"), expected[0], "{what}"),
@@ -110,7 +110,7 @@ fn a_lost_device_is_an_error_and_a_new_one_goes_on() {
     expect_lost("run_blocking", session.run_blocking(&[images(0, 1)]));
     expect_lost("a session", model.session(1));
     expect_lost("a session for a batch that needs new memory", model.session(5));
-    // As with wgpu itself what is recorded and submitted there is ignored.
+    // As in wgpu itself, commands recorded and submitted there are ignored.
     let mut encoder = encoder(&context);
     session.encode(&mut encoder, &bound).expect("it is this session's");
     context.queue().submit([encoder.finish()]);
@@ -120,7 +120,7 @@ fn a_lost_device_is_an_error_and_a_new_one_goes_on() {
     assert_eq!(run(&again, &[images(0, 1)]), expected);
 }
 
-/// Devices come and go with all that was made on them.
+/// Devices are dropped with all their objects.
 #[test]
 fn a_thousand_rebuilds_leave_nothing_behind() {
     let _alone = alone();
@@ -140,23 +140,23 @@ fn a_thousand_rebuilds_leave_nothing_behind() {
             before = resident();
         }
     }
-    // It moves by some 10 MiB either way; a session holds about one, a device with its pipelines several.
+    // Memory varies by some 10 MiB; a session holds about 1 MiB, a device with its pipelines several.
     if let (Some(before), Some(after)) = (before, resident()) {
         assert!(after < before + (64 << 20), "{before} bytes after 200 rebuilds, {after} after 1000");
     }
 }
 
-/// The bytes of memory that this process has, where the system says so.
+/// Returns this process's resident memory in bytes, if the system reports it.
 fn resident() -> Option<u64> {
     let pages = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse::<u64>().ok()?;
     Some(pages * 4096)
 }
 
-/// What wgpu can be asked about, an error names; an encoder can't be asked for its device, and wgpu says so where it is finished.
+/// An error names objects of another device. wgpu hides an encoder's device, but refuses to finish such an encoder.
 #[test]
 fn what_belongs_to_another_device_is_refused() {
     let _alone = alone();
-    // Of one instance: what another one made wgpu doesn't know at all, and panics.
+    // Both devices are of one instance: wgpu panics at objects of another instance.
     let adapter = adapter();
     let [ours, theirs] = [(); 2].map(|()| device(&adapter, wgpu::Features::empty(), wgpu::Limits::default()));
     let of = |context: &Context| Model::new(context, &digits()).and_then(|model| model.session(1)).expect("it fits");

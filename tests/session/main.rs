@@ -1,4 +1,4 @@
-//! Sessions: what they create, in which order frames come, whose buffers and encoders they use, and what they refuse.
+//! Sessions: their GPU objects, their order of frames, hosts' buffers and encoders, and refusals.
 
 mod buffers;
 mod hosts;
@@ -14,19 +14,19 @@ use shadernet::seeded_input;
 use shadernet::{BATCH, Constant, Context, ContextOptions, ErrorKind, Graph, Io, Model, Op, Session, Shape, Weights};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A context of its own on the adapter that the environment names: what it creates is then only the test's.
+/// Opens a context of the test's own on the adapter that the environment names: the test counts only its own objects.
 fn context() -> Context {
     let context = block_on(Context::with(&ContextOptions::from_env()));
     context.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
 }
 
-/// The kernels that run everywhere, whose plans have no textures.
+/// Opens a context of the portable kernels, whose plans have no textures.
 fn portable() -> Context {
     let context = block_on(Context::with(&ContextOptions::from_env().portable()));
     context.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
 }
 
-/// One test at a time: llvmpipe uses all processors for each anyway.
+/// Runs one test at a time: llvmpipe uses all processors for each anyway.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -37,12 +37,12 @@ fn digits() -> Graph {
     find("digits").and_then(|network| network.graph(&weights, None)).expect("they fit")
 }
 
-/// A picture of a batch, different for each seed.
+/// Returns a batch of pictures, different for each seed.
 fn images(seed: u64, batch: usize) -> Vec<f32> {
     seeded_input(seed, &[batch, 1, 8, 8].into())
 }
 
-/// Two inputs and three outputs: one computed from both, one that another operation reads too, one that is an input.
+/// Builds a graph of two inputs and three outputs: one of both inputs, one that is read again, one that is an input.
 fn two_in_three_out() -> Graph {
     let build = || -> shadernet::Result<Graph> {
         let mut graph = Graph::new();
@@ -85,7 +85,7 @@ fn a_steady_state_creates_nothing() {
         assert_eq!(run(&session, &[images(0, 2)]), first);
         assert_eq!(context.created(), warm);
     }
-    // The same with three in flight, which takes buffers for three.
+    // Three frames in flight take buffers for three.
     let frames = |count| stream::iter((0..count).map(|seed| [images(seed, 2)]));
     let outputs: Vec<_> = block_on(session.stream(frames(4), 3).try_collect()).expect("four frames");
     assert_eq!(outputs.len(), 4);
@@ -93,7 +93,7 @@ fn a_steady_state_creates_nothing() {
     let outputs: Vec<_> = block_on(session.stream(frames(9), 3).try_collect()).expect("nine frames");
     assert_eq!(outputs.len(), 9);
     assert_eq!(context.created(), warm);
-    // And for whoever brings the buffers.
+    // The host brings its own buffers.
     let buffers = Buffers::new(&session, 0);
     let bound = buffers.bind(&session).expect("they are large enough");
     let warm = context.created();
@@ -137,7 +137,7 @@ fn sessions_of_a_model_share_weights() {
         let start = context.created();
         let four = model.session(4).expect("it fits");
         let first = context.created() - start;
-        // A model of its own has the pipelines already, but uploads the weights again.
+        // A separate model finds the pipelines, but uploads the weights again.
         let start = context.created();
         let other = Model::new(&context, &digits()).and_then(|model| model.session(4)).expect("it fits");
         let with_weights = context.created() - start;
@@ -179,7 +179,7 @@ fn several_inputs_and_outputs() {
         let [a, b] = [(1, [2, 3, 6, 7]), (2, [2, 5, 6, 7])].map(|(seed, shape)| seeded_input(seed, &shape.into()));
         let outputs = run(&session, &[a.clone(), b.clone()]);
         assert_eq!(outputs[2], b);
-        // The residual is added last: without it the convolution of the same input is left.
+        // The residual is added last: a frame without it gives the convolution of the same input.
         let without = run(&session, &[a, vec![0.0; b.len()]]);
         let off = outputs[0].iter().zip(&without[0]).zip(&b).map(|((with, without), b)| (with - without - b).abs());
         assert!(off.fold(0.0, f32::max) < 1e-5);
@@ -254,7 +254,7 @@ impl Buffers {
         }
     }
 
-    /// As a host does it: its own writes, encoder, submission and reading back.
+    /// Runs a frame as a host does: with its own writes, encoder, submission and readback.
     fn run(&self, session: &Session, bound: &shadernet::Bound, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         self.write(session, inputs);
         let mut encoder = encoder(session.context());
@@ -262,7 +262,7 @@ impl Buffers {
         self.read(session, encoder)
     }
 
-    /// Submits what was recorded and reads the outputs.
+    /// Submits the recorded commands and reads the outputs.
     fn read(&self, session: &Session, mut encoder: wgpu::CommandEncoder) -> Vec<Vec<f32>> {
         let (device, queue) = (session.context().device(), session.context().queue());
         let downloads: Vec<wgpu::Buffer> = session
@@ -306,7 +306,7 @@ fn a_host_lends_its_buffers_and_encoder() {
             assert_eq!(second.run(&session, &bound[1], &frame(seed + 5)), run(&session, &frame(seed + 5)));
         }
 
-        // Twice in one encoder and one submission, each between buffers of its own.
+        // Two frames in one encoder and one submission use separate buffers.
         let mut encoder = encoder(&context);
         for (buffers, bound) in [(&first, &bound[0]), (&second, &bound[1])] {
             for (buffer, values) in buffers.inputs.iter().zip(frame(20 + buffers.shift)) {
@@ -314,7 +314,7 @@ fn a_host_lends_its_buffers_and_encoder() {
             }
             session.encode(&mut encoder, bound).expect("it is this session's");
         }
-        // Nothing has run yet: the host submits.
+        // Recorded frames run only when the host submits them.
         context.queue().submit([encoder.finish()]);
         for (buffers, bound) in [(&first, &bound[0]), (&second, &bound[1])] {
             let inputs = frame(20 + buffers.shift);
@@ -418,7 +418,7 @@ fn what_runs_is_checked() {
     assert_eq!(argument(&Model::new(&context, &nothing).expect_err("no output")), "outputs of the graph");
 }
 
-/// PyTorch's networks take an empty batch, and give one.
+/// PyTorch's networks take an empty batch, and return one.
 #[test]
 fn an_empty_batch_gives_empty_outputs() {
     let _alone = alone();
@@ -433,7 +433,7 @@ fn an_empty_batch_gives_empty_outputs() {
     let session = Model::new(&context, &two_in_three_out()).and_then(|model| model.session(0)).expect("nothing either");
     assert_eq!(run(&session, &[empty.clone(), empty.clone()]), [empty.clone(), empty.clone(), empty.clone()]);
     assert_eq!(argument(&session.run_blocking(&[vec![1.0f32], empty]).expect_err("one value too many")), "input \"a\"");
-    // A mean of nothing is no number.
+    // A mean of no elements is NaN.
     let mut graph = Graph::new();
     let x = graph.input("x", [BATCH, 3]);
     let y = graph.mean(x, [0]).expect("it has that axis");
@@ -479,7 +479,7 @@ fn frames_can_be_awaited_in_any_order_or_not_at_all() {
     assert_eq!(block_on(session.run(&[images(1, 1)])).expect("it runs"), expected[1]);
 }
 
-/// An operation from outside the crate, with WGSL of its own.
+/// An operation from outside the crate, with its own WGSL.
 #[derive(Debug)]
 struct Affine {
     scale: u32,
@@ -552,7 +552,7 @@ fn an_operation_whose_shader_is_wrong_is_an_error() {
         }
     }
 
-    // What isn't WGSL; and what wants 32 bytes of parameters where the dispatch has 16.
+    // The first text isn't WGSL; the second declares 32 bytes of parameters, but the dispatch has 16.
     const NONSENSE: &str = "@compute @workgroup_size(1) fn main() { nonsense(); }";
     const GREEDY: &str = "
 @group(0) @binding(0) var<uniform> params: array<vec4<u32>, 2>;

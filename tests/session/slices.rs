@@ -1,4 +1,4 @@
-//! Frames in slices: what a slice holds, and that their results are those of a frame in one go.
+//! Frames in slices: each slice's content, and the same results as a frame in one go.
 
 use super::{Buffers, alone, argument, context, digits, encoder, images, portable, run, two_in_three_out};
 use shadernet::measure::{Effort, step_times};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
 
-/// A residual block, which adds to a value in its place where the device can.
+/// Builds a residual block, which adds in place if the device can.
 fn residual() -> Graph {
     let build = || -> shadernet::Result<Graph> {
         let (weights, mut graph) = (Weights::seeded(0), Graph::new());
@@ -26,7 +26,7 @@ fn residual() -> Graph {
     build().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A frame, slice by slice, each in a submission of its own, where each step takes a millisecond.
+/// Runs a frame slice by slice, each slice in its own submission; each step counts as a millisecond.
 fn sliced(session: &Session, inputs: &[Vec<f32>], longest: Duration, budget: Duration) -> (Vec<Slice>, Vec<Vec<f32>>) {
     let times = vec![MS; session.plan().steps.len()];
     let mut slices = session.slices(&times, longest).unwrap_or_else(|error| panic!("{error}"));
@@ -41,7 +41,7 @@ fn sliced(session: &Session, inputs: &[Vec<f32>], longest: Duration, budget: Dur
         seen.push(slice.unwrap_or_else(|error| panic!("{error}")));
         if seen.last().is_some_and(|slice| slice.finished) {
             assert_eq!(context.created(), created, "slices create nothing");
-            // What has but one workgroup stays whole.
+            // A dispatch of a single workgroup stays whole.
             assert_eq!(slices.pieces() > session.plan().dispatches(), longest < MS, "{slices:?}");
             for slice in &seen {
                 assert!(slice.time <= budget.max(slices.longest()), "{slice:?} of {slices:?} in {budget:?}");
@@ -65,7 +65,7 @@ fn slices_give_what_a_frame_gives() {
             let inputs: Vec<Vec<f32>> = frame(&graph);
             let expected = run(&session, &inputs);
             let steps = session.plan().steps.len();
-            // Budgets below a step, of some, of all; dispatches whole, in a few parts, in as many as they have workgroups.
+            // Budgets: below a step, some steps, all. Dispatches: whole, in a few parts, in workgroups.
             for (longest, budget) in
                 [(10 * MS, MS / 2), (10 * MS, 5 * MS / 2), (MS / 3, MS / 2), (MS / 100_000, 99 * MS)]
             {
@@ -127,7 +127,7 @@ fn what_slices_refuse() {
     };
     assert_eq!(error(&times[1..], MS), "times");
     assert_eq!(error(&times, Duration::ZERO), "longest");
-    // Times beyond reason are no panic.
+    // Absurd times don't panic.
     let ages = vec![Duration::MAX; times.len()];
     assert!(session.slices(&ages, Duration::MAX).is_ok_and(|slices| slices.longest() > MS));
 
@@ -141,14 +141,14 @@ fn what_slices_refuse() {
     let error = other.encode_within(&mut encoder, &bound, &mut theirs, MS).expect_err("this one has bound them");
     assert_eq!(argument(&error), "bound");
 
-    // A frame between two slices of another.
+    // Another frame runs between two slices.
     buffers.write(&session, &[images(0, 1)]);
     let mut next = |slices: &mut _, budget| session.encode_within(&mut encoder, &bound, slices, budget);
     assert!(!next(&mut slices, MS).expect("the first slice").finished);
     let expected = run(&session, &[images(1, 1)]);
     let error = next(&mut slices, MS).expect_err("another frame has run");
     assert_eq!(argument(&error), "slices");
-    // Then it begins anew.
+    // The frame begins again.
     buffers.write(&session, &[images(1, 1)]);
     let slice = next(&mut slices, 99 * MS).expect("nothing else uses it");
     assert_eq!((slice.steps, slice.finished), (0..times.len(), true));

@@ -1,4 +1,4 @@
-//! States that a frame reads and changes, by what several frames give.
+//! States that frames read and change, by the results of several frames.
 
 use super::{Buffers, alone, argument, context, encoder, portable, run};
 use futures::{TryStreamExt, stream};
@@ -25,7 +25,7 @@ fn frame(seed: u64) -> Vec<f32> {
     seeded_input(seed, &SHAPE.into())
 }
 
-/// How many dispatches copy something.
+/// Returns the number of dispatches that copy.
 fn copies(session: &Session) -> usize {
     let dispatches = session.plan().steps.iter().flat_map(|step| &step.dispatches);
     dispatches.filter(|(dispatch, _)| dispatch.shader.to_string().starts_with("copy")).count()
@@ -55,7 +55,7 @@ fn a_sum_over_frames() {
             total.iter_mut().zip(&x).for_each(|(total, x)| *total += x);
             assert_eq!(run(&session, &[x]), [total.clone()], "{}", session.plan());
         }
-        // Frames of a stream come one after the other too.
+        // Frames of a stream run one after the other too.
         let frames = stream::iter((4..9).map(|seed| [seeded_input(seed, &[2, 5].into())]));
         let outputs: Vec<_> = block_on(session.stream(frames, 3).try_collect()).expect("five frames");
         for (seed, output) in (4..9).zip(outputs) {
@@ -88,7 +88,7 @@ fn a_moving_average() {
     }
 }
 
-/// A convolution's output is added to what an image was, in the layouts that its kernels want.
+/// A convolution's output is added to the previous image, in the layouts that the kernels choose.
 #[test]
 fn an_image_that_stays() {
     let _alone = alone();
@@ -109,7 +109,7 @@ fn an_image_that_stays() {
             graph.output("after", after);
             Ok(())
         });
-        // The same with the image as an input and an output.
+        // The reference has the image as an input and an output.
         let given = session(&context, 2, |graph| {
             let (x, image) = (graph.input("x", shape), graph.input("image", shape));
             let sum = graph.sum(x, image)?;
@@ -130,12 +130,12 @@ fn an_image_that_stays() {
     }
 }
 
-/// Readers of the state's value see the old content before and behind the update, readers of what the update gave the new one.
+/// Readers of the state see the old content, even after the update; readers of the update's output see the new.
 #[test]
 fn old_and_new_content() {
     let _alone = alone();
     for context in [context(), portable()] {
-        // In place, and beside the state.
+        // The update is in place, then separate from the state.
         for in_place in [true, false] {
             let session = session(&context, 1, |graph| {
                 let (x, rows) = (graph.input("x", SHAPE), graph.input("rows", [1, 1, 6]));
@@ -179,7 +179,7 @@ fn old_and_new_content() {
     }
 }
 
-/// What isn't read any more is written over, without a copy beside it.
+/// A state without further readers is overwritten, without a copy.
 #[test]
 fn states_are_written_in_place_where_they_can_be() {
     let _alone = alone();
@@ -214,7 +214,7 @@ fn states_are_written_in_place_where_they_can_be() {
     assert_eq!(counts, [0, 0, 1, 1]);
 }
 
-/// Rows that are a view of the cache that they join, an operation in place on what is no state, and what it reads otherwise.
+/// Rows that are a view of their own cache, an in-place operation on no state, and its other inputs.
 #[test]
 fn rows_of_the_cache_itself() {
     let _alone = alone();
@@ -258,7 +258,7 @@ fn rows_of_the_cache_itself() {
     }
 }
 
-/// States that hold each other's content, an input, a constant, what they held before.
+/// States that hold each other's content, an input, a constant, or their own earlier content.
 #[test]
 fn states_of_states() {
     let _alone = alone();
@@ -278,7 +278,7 @@ fn states_of_states() {
                 graph.assign(b, old[0]).expect("it fits");
             } else {
                 let ones = graph.constant(Constant::new("ones", SHAPE, vec![1.0; ELEMENTS]));
-                // A line of delays: each takes over what the one before held.
+                // A delay line: each state takes its predecessor's old content.
                 graph.assign(a, x).expect("it fits");
                 graph.assign(b, old[0]).expect("it fits");
                 graph.assign(c, old[1]).expect("it fits");
@@ -303,14 +303,14 @@ fn states_of_states() {
     }
 }
 
-/// What a random graph does with its values.
+/// A step of a random graph.
 enum Step {
     Sum(usize, usize),
     Difference(usize, usize),
     Half(usize),
     Relu(usize),
     View(usize),
-    /// The second value's first row as the third row of the first.
+    /// The first value, with the second value's first row as its third row.
     Append(usize, usize),
 }
 
@@ -351,7 +351,7 @@ impl Step {
     }
 }
 
-/// Random graphs that read their states here and there and let them hold this and that, against the host.
+/// Random graphs that read and update their states anywhere, against the host.
 #[test]
 fn random_graphs_with_states() {
     let _alone = alone();
@@ -378,7 +378,7 @@ fn random_graphs_with_states() {
             };
             values.push(step.add(&mut graph, &values).unwrap_or_else(|error| panic!("{error}")));
             steps.push(step);
-            // The newest value as a rule, which could be written where its first operand lies.
+            // Usually the newest value, which could be written over its first operand.
             let to = if below(3) == 0 { below(values.len()) } else { values.len() - 1 };
             if let (Some(state), 0) = (states[below(3)].take(), below(2)) {
                 updates.push((state.value(), to));
@@ -449,7 +449,7 @@ fn what_states_refuse() {
     graph.output("y", y);
     let model = Model::new(&context(), &graph).expect("it has an output");
     assert!(model.session(1).is_ok());
-    // For a batch of 2 the sum is larger than the state.
+    // For a batch of 2, the sum is larger than the state.
     let error = model.session(2).expect_err("it doesn't fit");
     assert_eq!(error.to_string(), "state \"h\": wanted [1, 4], got [2, 4]");
 

@@ -1,12 +1,12 @@
-//! What other backends make of a shader: naga's writers of HLSL, MSL and GLSL take it, with the options that wgpu-hal gives them for a
-//! shader without guards.
+//! Shaders on other backends: naga's writers of HLSL, MSL and GLSL accept each shader, with the options that wgpu-hal
+//! sets for a shader without guards.
 
 use naga::back::{glsl, hlsl, msl};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
 use naga::valid::ModuleInfo;
 use naga::{AddressSpace, Module, ResourceBinding, ShaderStage, StorageAccess, TypeInner};
 
-/// What a binding is to a backend: a kind that it counts of its own.
+/// The kind of a binding. A backend may number each kind separately.
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Uniform,
@@ -15,7 +15,7 @@ enum Kind {
     Image { write: bool },
 }
 
-/// The bindings in order.
+/// Returns the bindings in order.
 fn bindings(module: &Module) -> Vec<(ResourceBinding, Kind)> {
     let kind = |global: &naga::GlobalVariable| match (global.space, &module.types[global.ty].inner) {
         (AddressSpace::Uniform, _) => Kind::Uniform,
@@ -31,7 +31,7 @@ fn bindings(module: &Module) -> Vec<(ResourceBinding, Kind)> {
     bound
 }
 
-/// Each binding's number among those that `same` counts together.
+/// Numbers each binding among the bindings that `same` counts together.
 fn numbered(
     bindings: &[(ResourceBinding, Kind)],
     same: impl Fn(Kind, Kind) -> bool,
@@ -50,12 +50,12 @@ const UNCHECKED: BoundsCheckPolicies = BoundsCheckPolicies {
     binding_array: BoundsCheckPolicy::Unchecked,
 };
 
-/// What a text uses that wgpu offers on no device of a backend, as a feature.
+/// Strings of a shader's text that need a feature which wgpu offers on no device of the backend.
 const FEATURES: [(&str, &str); 4] =
     [("enable f16;", "GLSL"), ("bgra8unorm", "GLSL"), ("coop_mat", "GLSL"), ("coop_mat", "HLSL")];
 
-/// What each language's writer has against an entry point of a module whose overrides have values; nothing where it takes it, or where
-/// no device of the backend gets such a text.
+/// Returns the errors of each language's writer for an entry point of a module whose overrides have values. Errors of a
+/// backend whose devices never get such a text are left out.
 pub(crate) fn refusals(
     text: &str,
     module: &Module,
@@ -73,10 +73,10 @@ pub(crate) fn refusals(
     refused.filter(|(language, _)| !lacks(language)).collect()
 }
 
-/// For Direct3D's oldest compiler, as wgpu's `dx12` does it.
+/// Writes HLSL for Direct3D's oldest compiler, as wgpu's `dx12` does.
 fn to_hlsl(module: &Module, info: &ModuleInfo, stage: ShaderStage, entry: &str) -> Result<String, String> {
     let bindings = bindings(module);
-    // Views that are read, that are written, and constants.
+    // The classes are constants, read-only views and writable views.
     let class = |kind| match kind {
         Kind::Uniform => 0,
         Kind::Texture | Kind::Buffer { write: false } | Kind::Image { write: false } => 1,
@@ -104,7 +104,7 @@ fn to_hlsl(module: &Module, info: &ModuleInfo, stage: ShaderStage, entry: &str) 
     entry.map(|_| text).map_err(|error| error.to_string())
 }
 
-/// For the oldest Metal with which wgpu reads storage textures, as its `metal` does it.
+/// Writes MSL for the oldest Metal in which wgpu reads storage textures, as wgpu's `metal` does.
 fn to_msl(text: &str, module: &Module, info: &ModuleInfo, stage: ShaderStage, entry: &str) -> Result<String, String> {
     let bindings = bindings(module);
     let is_buffer = |kind| matches!(kind, Kind::Uniform | Kind::Buffer { .. });
@@ -142,7 +142,7 @@ fn to_msl(text: &str, module: &Module, info: &ModuleInfo, stage: ShaderStage, en
     entry.map(|_| text).map_err(|error| error.to_string())
 }
 
-/// For OpenGL ES 3.1, the first with shaders that compute, as wgpu's `gles` does it.
+/// Writes GLSL for OpenGL ES 3.1, the first version with compute shaders, as wgpu's `gles` does.
 fn to_glsl(module: &Module, info: &ModuleInfo, stage: ShaderStage, entry: &str) -> Result<String, String> {
     let bindings = bindings(module);
     let counted = numbered(&bindings, |a, b| std::mem::discriminant(&a) == std::mem::discriminant(&b));
@@ -160,7 +160,7 @@ fn to_glsl(module: &Module, info: &ModuleInfo, stage: ShaderStage, entry: &str) 
     Ok(text)
 }
 
-/// OpenGL ES has no numbers of 64 bits.
+/// OpenGL ES has no 64-bit numbers.
 #[test]
 fn what_a_backend_lacks_is_found() {
     let text = "

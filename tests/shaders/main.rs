@@ -1,5 +1,5 @@
-//! Every shader is WGSL as it stands, and as the plans of all networks specialise it, to browsers' compiler and to the backends that
-//! this machine hasn't got too; and what it declares is what is bound.
+//! Every shader is valid WGSL, as a file and as the plans of all networks specialise it: for naga, for browsers'
+//! compiler, and for backends that this machine lacks. The declared bindings are the bound ones.
 
 mod backends;
 mod uniform;
@@ -47,8 +47,8 @@ fn validate(name: &str, text: &str, module: &Module, capabilities: Capabilities)
     validated.unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(text)))
 }
 
-/// What reads or writes a storage buffer other than the tensor's own lines `fn load_NAME`, `fn load_NAME_element` (one number of a texel) and
-/// `fn store_NAME`: a shader's variants exchange these lines alone.
+/// Returns the accesses to storage buffers outside of the tensor's own lines `fn load_NAME`, `fn load_NAME_element`
+/// (one number of a texel) and `fn store_NAME`. A shader's variants exchange only these lines.
 fn accesses(text: &str, module: &Module) -> Vec<String> {
     let functions =
         module.functions.iter().map(|(_, function)| (function.name.as_deref().unwrap_or_default(), function));
@@ -91,7 +91,7 @@ fn main() {
     assert_eq!(faults, ["`load_y` reads or writes `x`", "`main` reads or writes `y`", "`store_y` reads or writes `y`"]);
 }
 
-/// The arguments of each `shader!(..)` in the crate: a shader's name, then those of the library files that it calls.
+/// Returns the arguments of each `shader!(..)` in the crate: a shader's name, then its library files.
 fn named_shaders() -> BTreeMap<String, BTreeSet<String>> {
     let mut named = BTreeMap::new();
     for file in files("src", "rs") {
@@ -108,7 +108,7 @@ fn named_shaders() -> BTreeMap<String, BTreeSet<String>> {
     named
 }
 
-/// A file is valid WGSL as it stands, with the library files whose functions it calls.
+/// A file is valid WGSL by itself, with the library files that it calls.
 #[test]
 fn every_file_is_valid_as_it_stands() {
     let named = named_shaders();
@@ -125,7 +125,7 @@ fn every_file_is_valid_as_it_stands() {
             }
             let numbers =
                 text.contains("{ return group.y * groups.x + group.x; }") && text.matches("linear(").count() > 1;
-            // Sessions split dispatches by it.
+            // Sessions split dispatches by `linear`.
             let whole = name == "probe_empty" || name.starts_with("texture_");
             assert!(numbers || whole, "{name} numbers its workgroups by `linear`");
             standing += 1;
@@ -133,7 +133,7 @@ fn every_file_is_valid_as_it_stands() {
         if text.contains("array<Texel>") {
             text.push_str(&read(&root("shaders/lib/texel_f32.wgsl")));
         }
-        // Functions of a library file may call those about NaN.
+        // Functions of a library file may call the NaN functions.
         if library
             && name != "nan"
             && ["is_finite(", "is_nan(", "maximum(", "minimum("].iter().any(|call| text.contains(call))
@@ -143,8 +143,8 @@ fn every_file_is_valid_as_it_stands() {
         let module = parse(name, &text);
         validate(name, &text, &module, Capabilities::all());
         let mut faults = [wgsl::faults(&text), uniform::faults(&text, &module)].concat();
-        // What measures a device needs its accesses as they are, and what reads and writes the host's textures is no step of a plan:
-        // neither has variants that store a value otherwise.
+        // Device measurements need their exact accesses, and conversions of the host's textures are no step of a plan:
+        // neither has variants that store values differently.
         if !["probe_", "texture_"].iter().any(|start| name.starts_with(start)) {
             faults.extend(accesses(&text, &module));
         }
@@ -152,14 +152,14 @@ fn every_file_is_valid_as_it_stands() {
         let computing = module.entry_points.iter().filter(|entry| entry.stage == ShaderStage::Compute);
         let computing: Vec<&str> = computing.map(|entry| entry.name.as_str()).collect();
         assert_eq!(computing, ["main"][..usize::from(!library)], "{name}: one entry point that computes, `main`");
-        // What draws has two more.
+        // The drawing shader has two more entry points.
         let drawing = module.entry_points.iter().filter(|entry| entry.stage != ShaderStage::Compute);
         assert!(drawing.count() == 0 || name == "texture_output", "{name} draws");
     }
     assert_eq!(standing, named.len(), "as many files as shaders are named: {:?}", named.keys());
 }
 
-/// A binding, as far as a pipeline's layout tells them apart.
+/// A binding's properties in a pipeline layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bound {
     Uniform,
@@ -169,11 +169,11 @@ enum Bound {
     Texture {
         write: bool,
     },
-    /// The host's.
+    /// A host's texture.
     Texels,
 }
 
-/// What a plan binds, in order.
+/// Returns a plan's bindings, in order.
 fn planned(plan: &Plan, resources: &[Resource]) -> Vec<Bound> {
     let at = |place: Storage, write: bool| match place {
         Storage::Buffer => Bound::Buffer { write },
@@ -191,7 +191,7 @@ fn planned(plan: &Plan, resources: &[Resource]) -> Vec<Bound> {
     std::iter::once(Bound::Uniform).chain(bound).collect()
 }
 
-/// The bindings that a shader declares, in order, and its uniform.
+/// A shader's declared bindings, in order, and its uniform.
 #[derive(Default)]
 struct Declared {
     bindings: Vec<Bound>,
@@ -202,7 +202,7 @@ struct Declared {
     workgroup: [u32; 3],
 }
 
-/// Appends the members of a WGSL type, those of a struct in the place of the struct.
+/// Appends the members of a WGSL type; a struct's members replace the struct.
 fn flatten(
     module: &Module,
     name: &str,
@@ -238,7 +238,7 @@ fn declared(name: &str, module: &Module) -> Declared {
         let Some(binding) = &global.binding else { continue };
         let ty = &module.types[global.ty].inner;
         let write = |access: StorageAccess| {
-            // A buffer can't be declared to be written only.
+            // WGSL has no write-only buffers.
             assert!(access.contains(StorageAccess::LOAD) || matches!(ty, TypeInner::Image { .. }), "{name}");
             access.contains(StorageAccess::STORE)
         };
@@ -250,7 +250,7 @@ fn declared(name: &str, module: &Module) -> Declared {
             }
             (AddressSpace::Storage { access }, _) => Bound::Buffer { write: write(access) },
             (AddressSpace::Handle, TypeInner::Image { class: naga::ImageClass::Storage { format, access }, .. }) => {
-                // Those of the host have its format.
+                // A host's texture has the host's format.
                 assert!(*format == naga::StorageFormat::Rgba32Float || name.starts_with("texture_output"), "{name}");
                 Bound::Texture { write: write(*access) }
             }
@@ -268,8 +268,8 @@ fn declared(name: &str, module: &Module) -> Declared {
     Declared { bindings: bindings.into_values().collect(), bytes, members, workgroup }
 }
 
-/// A specialised shader, valid as it is written and with its overrides given. What these drop, such as a residual
-/// that isn't there, is declared and bound all the same: the module is returned as it is written, with the size of its workgroups.
+/// Validates a specialised shader, as written and with its overrides set. An override may drop a binding, such as an
+/// absent residual, that is still declared and bound: the module is returned as written, with its workgroup size.
 fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
     let (name, text) = (shader.to_string(), shader.wgsl());
     let mut module = parse(&name, &text);
@@ -291,7 +291,7 @@ fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
     module
 }
 
-/// What a shader declares whose tensors lie in a texture.
+/// The declaration in a shader whose tensors lie in a texture.
 const TEXTURE: &str = "texture_storage_2d";
 
 fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMap<Shader, Declared>) {
@@ -300,10 +300,10 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
         assert!(!dispatch.shader.is_guarded(), "{which}: `ops::is_ours` doesn't know the operation of {name}");
         if !seen.contains_key(&dispatch.shader) {
             let of_f32 = declared(&name, &validated(&dispatch.shader, capabilities));
-            // What lies in a texture stays f32.
+            // Values in textures are always f32.
             if dispatch.shader.has_texels() && !dispatch.shader.wgsl().contains(TEXTURE) {
                 let halves = dispatch.shader.clone().stored_as(Scalar::F16);
-                // All of WebGPU has it; of wgpu's adapters some for OpenGL ES lack it (`DownlevelFlags::SHADER_F16_IN_F32`).
+                // All of WebGPU has it; some of wgpu's OpenGL ES adapters lack `DownlevelFlags::SHADER_F16_IN_F32`.
                 let converts = capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
                 let of_f16 = declared(&name, &validated(&halves, converts));
                 assert_eq!(of_f16.bindings, of_f32.bindings, "{which}: the bindings of {halves}");
@@ -343,7 +343,7 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
     let graphs: Vec<(String, Graph)> = networks.chain(tables).map(|(name, graph)| (name, graph.fused())).collect();
     let mut names = BTreeSet::new();
     let mut halves = BTreeSet::new();
-    // The portable kernels make do with what every device has.
+    // The portable kernels need no optional feature.
     for (caps, capabilities) in [(Caps::portable(), Capabilities::empty()), (Caps::llvmpipe(), Capabilities::all())] {
         let mut seen = HashMap::new();
         for (name, graph) in &graphs {
@@ -356,7 +356,7 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         halves.extend(of_f16.map(|shader| shader.name().to_owned()));
         names.extend(seen.into_keys().map(|shader| shader.name().to_owned()));
     }
-    // What measures a device is in no plan, nor what reads and writes textures.
+    // No plan has the shaders of device measurements and texture conversions.
     names.extend(
         Peaks::shaders().iter().chain(&texture::shaders()).chain(&gpu::probes()).map(|shader| shader.name().to_owned()),
     );
@@ -410,7 +410,7 @@ fn every_shader_that_measures_is_valid() {
     assert_eq!(variants.len(), shaders.len(), "each variant once: {variants:?}");
     for shader in &shaders {
         let module = validated(shader, Capabilities::all());
-        // Bindings without a gap: they are given in order.
+        // The bindings have no gap: they are assigned in order.
         declared(shader.name(), &module);
     }
 }

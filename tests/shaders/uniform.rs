@@ -1,9 +1,9 @@
-//! Barriers in uniform control flow, by WGSL's uniformity analysis, which Tint does and naga doesn't: a function is walked with what
-//! is known to be the same for all invocations of a workgroup.
+//! Barriers in uniform control flow, by WGSL's uniformity analysis, which Tint implements and naga doesn't. The
+//! analysis walks a function with the values known to be uniform: equal for all invocations of a workgroup.
 //!
-//! As the specification has it, control flow is as it was before a statement that is always left at its end, even if parts of it were
-//! taken by some invocations only. Behind one that may be left by `break`, `continue` or `return` it is as uniform as each way
-//! through it was; so it is in a loop's next turn.
+//! By the specification, a statement that is always left at its end restores the control flow before it, even if only
+//! some invocations took parts of it. After a statement that may be left by `break`, `continue` or `return`, control
+//! flow is as uniform as on each way through it; so it is in a loop's next turn.
 
 use naga::{
     AddressSpace, Arena, Binding, Block, BuiltIn, Expression, Function, FunctionArgument, Handle, ImageClass, Module,
@@ -11,17 +11,17 @@ use naga::{
 };
 use std::collections::{BTreeSet, HashMap};
 
-/// A variable: of which call, and which one.
+/// A variable: the number of its call, and its handle.
 type Variable = (usize, Handle<naga::LocalVariable>);
 
-/// What an expression is.
+/// The uniformity of an expression.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Known {
-    /// A value, the same for all invocations or not.
+    /// A value: true if uniform.
     Value(bool),
-    /// A way into a variable, the same for all invocations or not.
+    /// A pointer into a local variable: true if the pointer is uniform.
     Local(Variable, bool),
-    /// A way into a module's variable, whose contents are the same for all invocations or not.
+    /// A pointer into a module's variable: true if the contents are uniform.
     Global(bool),
 }
 
@@ -33,7 +33,7 @@ impl Known {
     }
 }
 
-/// How a statement may be left.
+/// The ways in which a statement may be left.
 #[derive(Clone, Copy, Default, PartialEq)]
 struct Exits {
     next: bool,
@@ -42,7 +42,7 @@ struct Exits {
     returns: bool,
 }
 
-/// What holds at a place: uniform control flow, and the variables that are the same for all invocations.
+/// The state at a point: uniform control flow, and the uniform variables.
 #[derive(Clone, PartialEq)]
 struct State {
     uniform: bool,
@@ -50,7 +50,7 @@ struct State {
 }
 
 impl State {
-    /// What holds where two ways meet.
+    /// Merges the states of two ways that meet.
     fn meet(&mut self, other: &State) {
         for (variable, uniform) in &other.variables {
             let own = self.variables.entry(*variable).or_insert(true);
@@ -65,11 +65,11 @@ struct Frame<'a> {
     function: &'a Function,
     arguments: Vec<Known>,
     known: HashMap<Handle<Expression>, Known>,
-    /// The value that it returns, as far as it has.
+    /// True if all returned values so far are uniform.
     result: bool,
-    /// What holds where a loop is left, of each one that is being walked.
+    /// The state after each loop that is being walked.
     broken: Vec<Option<State>>,
-    /// What holds where it is continued.
+    /// The state at each loop's `continue`.
     continued: Vec<Option<State>>,
     returned: Option<State>,
 }
@@ -78,11 +78,11 @@ struct Walk<'a> {
     text: &'a str,
     module: &'a Module,
     calls: usize,
-    /// The lines of what is wrong.
+    /// The lines of the faults.
     faults: BTreeSet<u32>,
 }
 
-/// The barriers and subgroup operations of a shader that computes in control flow that may differ between invocations: their lines.
+/// Returns the lines of a compute shader's barriers and subgroup operations in control flow that isn't uniform.
 pub(crate) fn faults(text: &str, module: &Module) -> Vec<String> {
     let mut walk = Walk { text, module, calls: 0, faults: BTreeSet::new() };
     for entry in module.entry_points.iter().filter(|entry| entry.stage == ShaderStage::Compute) {
@@ -94,7 +94,7 @@ pub(crate) fn faults(text: &str, module: &Module) -> Vec<String> {
     walk.faults.iter().map(line).collect()
 }
 
-/// Whether an argument of an entry point is the same for a workgroup.
+/// Returns true if an argument of an entry point is the same for a workgroup.
 fn same(argument: &FunctionArgument) -> bool {
     let built_in = match argument.binding {
         Some(Binding::BuiltIn(built_in)) => built_in,
@@ -104,7 +104,7 @@ fn same(argument: &FunctionArgument) -> bool {
 }
 
 impl<'a> Walk<'a> {
-    /// Walks a call. Returns what is known of its result.
+    /// Walks a call, and returns true if its result is uniform.
     fn call(&mut self, function: &'a Function, arguments: Vec<Known>, state: &mut State) -> bool {
         let before = state.uniform;
         self.calls += 1;
@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
             state.meet(returned);
         }
         state.variables.retain(|(call, _), _| *call != frame.number);
-        // All that called it go on together.
+        // All invocations that made the call continue together.
         state.uniform = before;
         frame.result
     }
@@ -160,7 +160,7 @@ impl<'a> Walk<'a> {
             }
             Statement::Switch { selector, cases } => {
                 let selector = self.look(frame, *selector, state).is_uniform();
-                // Each case ends the switch, or runs into the next one: as uniform as the selector either way.
+                // Each case ends the switch or falls through to the next: both are as uniform as the selector.
                 let blocks: Vec<&Block> = cases.iter().map(|case| &case.body).collect();
                 frame.broken.push(None);
                 let exits = self.branches(frame, selector, &blocks, state);
@@ -189,7 +189,7 @@ impl<'a> Walk<'a> {
             Statement::Store { pointer, value } => {
                 let value = self.look(frame, *value, state).is_uniform() && state.uniform;
                 if let Known::Local(variable, way) = self.look(frame, *pointer, state) {
-                    // A part of it leaves the others as they were.
+                    // A store to a part keeps the uniformity of the rest.
                     let whole = matches!(frame.function.expressions[*pointer], Expression::LocalVariable(_));
                     let before = whole || state.variables.get(&variable).is_some_and(|uniform| *uniform);
                     state.variables.insert(variable, value && way && before);
@@ -248,7 +248,7 @@ impl<'a> Walk<'a> {
         exits
     }
 
-    /// Walks a loop until another turn says nothing new.
+    /// Walks a loop until another turn changes nothing.
     fn turns(
         &mut self,
         frame: &mut Frame<'a>,
@@ -293,7 +293,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// What is known of an expression: as it was computed, unless it is the same anywhere.
+    /// Returns an expression's uniformity: as computed earlier, or computed now if it depends on no statement.
     fn look(&self, frame: &mut Frame<'a>, handle: Handle<Expression>, state: &State) -> Known {
         match frame.known.get(&handle) {
             Some(known) => *known,
@@ -320,7 +320,7 @@ impl<'a> Walk<'a> {
                 Known::Local(variable, way) => way && state.variables.get(&variable).is_some_and(|uniform| *uniform),
                 known => known.is_uniform(),
             }),
-            // How long it is depends on what is bound.
+            // The length depends on the binding.
             Expression::ArrayLength(_) => Known::Value(true),
             Expression::CooperativeLoad { .. } | Expression::AtomicResult { .. } => Known::Value(false),
             _ => {
@@ -333,7 +333,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether nothing can write it while a shader runs.
+    /// Returns true if no invocation can write the variable while a shader runs.
     fn is_uniform(&self, variable: Handle<naga::GlobalVariable>) -> bool {
         let global = &self.module.global_variables[variable];
         match (global.space, &self.module.types[global.ty].inner) {
@@ -357,7 +357,7 @@ fn either(a: Exits, b: Exits) -> Exits {
     }
 }
 
-/// Notes what holds on another way to a place.
+/// Merges a state into a point's state.
 fn note(place: Option<&mut Option<State>>, state: &State) {
     match place {
         Some(Some(known)) => {
@@ -369,7 +369,7 @@ fn note(place: Option<&mut Option<State>>, state: &State) {
     }
 }
 
-/// The expressions that one is computed from.
+/// Returns the expressions that an expression reads.
 fn operands(expressions: &Arena<Expression>, handle: Handle<Expression>) -> Vec<Handle<Expression>> {
     use Expression as E;
     match expressions[handle] {
@@ -393,7 +393,7 @@ fn operands(expressions: &Arena<Expression>, handle: Handle<Expression>) -> Vec<
     }
 }
 
-/// A shader whose `main` this is.
+/// Returns the faults of a shader with this `main`.
 fn faults_of(main: &str) -> Vec<String> {
     let text = format!(
         "override COLUMNS: bool = false;
@@ -419,7 +419,7 @@ fn faults_of(main: &str) -> Vec<String> {
 #[test]
 fn barriers_that_some_invocations_may_miss_are_found() {
     for main in [
-        // The shader of cumulative sums, once: in the ways through the outer `if` is one that some take.
+        // An earlier shader of cumulative sums: some invocations return in a branch of the outer `if`.
         "if COLUMNS { let line = group.x * 64u + lane; if line >= params.lines { return; } y[line] = 1u; return; }
          workgroupBarrier();",
         "if lane > 3u { return; } workgroupBarrier();",

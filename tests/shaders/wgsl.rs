@@ -1,5 +1,5 @@
-//! What browsers' compiler, Tint, wants of a text and naga doesn't: WGSL's grammar of operators, numbers that a type holds, and
-//! variables that have a value. (Chromium gives `var a: array<..>;` its zeros once, not in each turn of a loop.)
+//! Rules of browsers' compiler, Tint, that naga doesn't check: WGSL's grammar of operators, numbers within their type,
+//! and variables with a value. (Chromium zeroes `var a: array<..>;` once, not in each turn of a loop.)
 
 /// A word, a number or a sign, and its line.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,7 +14,7 @@ const SIGNS: [&str; 22] = [
     "++", "--", "//",
 ];
 
-/// What stands before the `<` of a template.
+/// The words before the `<` of a template.
 const TEMPLATES: [&str; 17] = [
     "array",
     "atomic",
@@ -35,14 +35,14 @@ const TEMPLATES: [&str; 17] = [
     "coopLoadT",
 ];
 
-/// The tokens of a text, without comments and templates.
+/// Returns the tokens of a text, without comments and templates.
 fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut tokens: Vec<Token> = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let mut rest = line.split("//").next().unwrap_or_default().trim_start();
         while let Some(first) = rest.chars().next() {
             let word = |c: char| c.is_alphanumeric() || c == '_';
-            // The sign of an exponent is part of its number.
+            // An exponent's sign is part of the number.
             let number = |(i, c): (usize, char)| {
                 let exponent = rest[..i].ends_with(['e', 'p']) || (rest[..i].ends_with('E') && !rest.starts_with("0x"));
                 word(c) || c == '.' || (exponent && (c == '+' || c == '-'))
@@ -77,7 +77,7 @@ fn without_templates<'a>(tokens: &[Token<'a>]) -> Vec<Token<'a>> {
     left
 }
 
-/// What is wrong with a text: the line, and why.
+/// Returns the faults of a text: the line and the reason.
 pub(crate) fn faults(text: &str) -> Vec<String> {
     let tokens = tokens(text);
     let mut faults = uninitialised(&tokens);
@@ -90,10 +90,10 @@ pub(crate) fn faults(text: &str) -> Vec<String> {
     faults
 }
 
-/// Variables without a value inside of loops.
+/// Returns the variables without a value inside of loops.
 fn uninitialised(tokens: &[Token]) -> Vec<String> {
     let mut faults = Vec::new();
-    // For each brace that is open, whether it is a loop's; for each parenthesis nothing.
+    // An open brace is true if it is a loop's; parentheses aren't tracked.
     let mut open: Vec<bool> = Vec::new();
     let mut head = false;
     for (i, token) in tokens.iter().enumerate() {
@@ -114,7 +114,7 @@ fn uninitialised(tokens: &[Token]) -> Vec<String> {
     faults
 }
 
-/// Why a number can't be what it says, if it is one.
+/// Returns the reason why a number exceeds its type.
 fn wrong_number(text: &str) -> Option<String> {
     if !text.starts_with(|c: char| c.is_ascii_digit()) {
         return None;
@@ -136,7 +136,7 @@ fn wrong_number(text: &str) -> Option<String> {
     let most = match suffix {
         "u" => u64::from(u32::MAX),
         "i" => i32::MAX as u64,
-        // An abstract one may be negated: it must fit whatever it becomes.
+        // An abstract number may be negated: it must fit any type that it becomes.
         _ => u64::from(u32::MAX),
     };
     let value = match digits.strip_prefix("0x") {
@@ -146,7 +146,7 @@ fn wrong_number(text: &str) -> Option<String> {
     (!value.is_ok_and(|value| value <= most)).then(|| format!("{text} is more than {most}"))
 }
 
-/// The binary operators of each expression, in order, with its line. What stands in parentheses or brackets is one of its own.
+/// Returns each expression's binary operators in order, with its line. Parentheses and brackets nest expressions.
 fn expressions<'a>(tokens: &[Token<'a>]) -> Vec<(usize, Vec<&'a str>)> {
     let mut found = Vec::new();
     let mut open: Vec<(usize, Vec<&str>)> = vec![(1, Vec::new())];
@@ -178,7 +178,7 @@ fn expressions<'a>(tokens: &[Token<'a>]) -> Vec<(usize, Vec<&'a str>)> {
             "++" | "--" => operand = true,
             "+" | "-" | "*" | "/" | "%" | "&" | "|" | "^" | "<<" | ">>" | "<" | ">" | "<=" | ">=" | "==" | "!="
             | "&&" | "||" => {
-                // What stands before an operand is unary.
+                // An operator without a preceding operand is unary.
                 if operand {
                     let (line, operators) = open.last_mut().expect("what closes has been opened");
                     *line = token.line;
@@ -197,7 +197,7 @@ fn expressions<'a>(tokens: &[Token<'a>]) -> Vec<(usize, Vec<&'a str>)> {
     found
 }
 
-/// What WGSL's grammar has against these operators in one expression without parentheses.
+/// Returns the objection of WGSL's grammar to these operators in one expression without parentheses.
 fn mixed(operators: &[&str]) -> Option<&'static str> {
     let is = |set: &[&str]| operators.iter().any(|operator| set.contains(operator));
     if is(&["&", "|", "^"]) {
@@ -221,11 +221,11 @@ fn mixed(operators: &[&str]) -> Option<&'static str> {
     None
 }
 
-/// Each text that a browser refused or misread, and what is said of it.
+/// Texts that a browser refused or misread, each with its fault.
 #[test]
 fn what_tint_refuses_is_found() {
     for (text, said) in [
-        // The shaders' own, once.
+        // These were once in the crate's shaders.
         ("const LEAST: f32 = -3.4028235e38;", "line 1: 3.4028235e38 is more than 3.4028234663852886e38"),
         ("fn f() { let c = a != b & d; }", "operands that are in parentheses: != &"),
         ("fn f() { let c = a >= b | d; }", "operands that are in parentheses: >= |"),
@@ -233,7 +233,7 @@ fn what_tint_refuses_is_found() {
             "fn f() {\n for (var i = 0u; i < 4u; i++) {\n var a: array<vec4<f32>, 4>; } }",
             "line 3: `var a` in a loop has no value",
         ),
-        // And their like.
+        // These are similar.
         ("fn f() { loop { if c { var a: u32; } } }", "`var a` in a loop has no value"),
         ("fn f() { while true { var a: u32; } }", "`var a` in a loop has no value"),
         ("fn f() { let c = a & b | d; }", "in parentheses: & |"),

@@ -1,12 +1,12 @@
-//! What the user of a file says of its open sizes.
+//! The user's values for the open sizes of a network.
 
 use super::{Port, Size, stored};
 use crate::error::{ErrorKind, Result};
 use crate::{Data, Shape};
 use std::collections::{BTreeSet, HashMap};
 
-/// What a network leaves open, and its user says: see [`Onnx::graph`](super::Onnx::graph). A name that the network
-/// doesn't have is an error there.
+/// Sizes, shapes and values that a network leaves open, for [`Onnx::graph`](super::Onnx::graph). A name that the
+/// network doesn't have is an error there.
 ///
 /// ```
 /// use shadernet::import::onnx::Bindings;
@@ -21,40 +21,41 @@ pub struct Bindings {
 }
 
 impl Bindings {
-    /// Nothing is said: the batch is 1.
+    /// Creates empty bindings: the batch is 1.
     pub fn new() -> Bindings {
         Bindings::default()
     }
 
-    /// The first size of every input that leaves it open. Where none does, only 1 serves, and a first size that one has.
+    /// Sets the first size of every input that leaves it open. If no input does, a batch other than 1 must be the first
+    /// size of some input.
     #[must_use]
     pub fn batch(self, batch: usize) -> Bindings {
         Bindings { batch: Some(batch), ..self }
     }
 
-    /// All open sizes of that name.
+    /// Sets all open sizes of that name.
     #[must_use]
     pub fn size(mut self, name: impl Into<String>, size: usize) -> Bindings {
         self.sizes.insert(name.into(), size);
         self
     }
 
-    /// The shape of an input.
+    /// Sets the shape of an input.
     #[must_use]
     pub fn shape(mut self, input: impl Into<String>, shape: impl Into<Shape>) -> Bindings {
         self.shapes.insert(input.into(), shape.into());
         self
     }
 
-    /// The values of an input, which the graph then has no more: what shapes, axes or weights are computed from must be known
-    /// when it is built. (An input without elements is known already, and no graph has it.)
+    /// Sets the values of an input, which the graph then no longer has. Inputs that determine shapes, axes or weights
+    /// must be known when the graph is built. (An input without elements is known already, and no graph has it.)
     #[must_use]
     pub fn values(mut self, input: impl Into<String>, shape: impl Into<Shape>, data: impl Into<Data>) -> Bindings {
         self.values.insert(input.into(), (shape.into(), data.into()));
         self
     }
 
-    /// Whether the values of that input are said.
+    /// Returns true if the values of that input are set.
     pub fn has_values(&self, input: &str) -> bool {
         self.values.contains_key(input)
     }
@@ -67,10 +68,9 @@ impl Bindings {
         self.shapes.get(&input.name).or_else(|| self.values.get(&input.name).map(|(shape, _)| shape))
     }
 
-    /// The same with a size for each name that something is said of: by itself, by the shape of an input, or by the batch, where an
-    /// input's first size has that name.
+    /// Returns these bindings with a size for each bound name: bound directly, by an input's shape, or by the batch.
     ///
-    /// An error if something is said of what these inputs don't have.
+    /// Fails if a bound size or input doesn't exist, if sizes contradict each other, or if no input takes the batch.
     pub(super) fn resolved<'a>(&self, inputs: &'a [Port]) -> Result<Bindings> {
         let names = || inputs.iter().map(|input| &input.name);
         let all = || inputs.iter().flat_map(|input| input.sizes.iter().flatten());
@@ -116,7 +116,7 @@ impl Bindings {
         Ok(resolved)
     }
 
-    /// The shape of an input with all that is said here.
+    /// Returns the shape of an input under these bindings.
     pub(super) fn shape_of(&self, input: &Port) -> Result<Shape> {
         let given = self.given(input);
         let argument = || format!("input \"{}\"", input.name);
@@ -144,7 +144,7 @@ impl Bindings {
     }
 }
 
-/// An error about a name that isn't one of these.
+/// Returns an error about a name that is not among `names`.
 pub(super) fn unknown<'a>(what: &str, names: impl Iterator<Item = &'a String>, got: &str) -> ErrorKind {
     let names: Vec<String> = names.collect::<BTreeSet<_>>().into_iter().map(|name| format!("\"{name}\"")).collect();
     let wanted =
@@ -152,7 +152,7 @@ pub(super) fn unknown<'a>(what: &str, names: impl Iterator<Item = &'a String>, g
     ErrorKind::argument(what, wanted, format!("\"{got}\""))
 }
 
-/// Sizes as `[batch, 3, 224, 224]`.
+/// Formats sizes like `[batch, 3, 224, 224]`.
 fn text(sizes: &[Size]) -> String {
     let size = |size: &Size| match size {
         Size::Fixed(size) => size.to_string(),

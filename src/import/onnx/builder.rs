@@ -1,4 +1,4 @@
-//! From the nodes of an ONNX graph to a [`Graph`], in their order: what depends on no input is computed here, the rest is added.
+//! The conversion of ONNX nodes to a [`Graph`], in order. Nodes that depend on no input are computed, others added.
 
 use super::node::{Named, Node, Operand, first_output, name};
 use super::ops::integer::Integers;
@@ -11,34 +11,34 @@ use crate::graph::Source;
 use crate::{Constant, Data, Graph, Shape, Value};
 use std::collections::{HashMap, HashSet};
 
-/// A graph as it grows, and what the names of the file stand for.
+/// A graph under construction, and the values of the file's names.
 pub(super) struct Builder<'a> {
     pub(super) onnx: &'a Onnx,
     pub(super) graph: Graph,
-    /// The constants that the graph has as values already, by their identity.
+    /// The graph's values of constants, by the constant's identity.
     placed: HashMap<u64, Value>,
-    /// Those of the network, then those of the bodies that are being added, one in the other.
+    /// The scope of the network, then those of the bodies under construction, outermost first.
     pub(super) scopes: Vec<Scope<'a>>,
     pub(super) integers: Integers,
-    /// How many elements were computed, and may be, before anything runs.
+    /// The number of elements computed on the host so far, and its limit.
     folded: [usize; 2],
-    /// How much was read of bodies, and put into sequences.
+    /// The number of nodes, names and sequence elements unrolled so far.
     pub(super) unrolled: usize,
 }
 
-/// So many operations are a graph at most.
+/// The maximum number of operations in a graph.
 const MOST_NODES: usize = 1 << 18;
 
 impl<'a> Builder<'a> {
     pub(super) fn new(onnx: &'a Onnx) -> Builder<'a> {
-        // Each weight may be moved and cast a few times. What is made of nothing is bounded.
+        // Each weight may be moved and cast a few times. Constants that aren't made from weights have a fixed limit.
         let most = (4 * MOST_FOLDED).saturating_add(onnx.files().len().saturating_mul(32));
         let (graph, placed, scopes, integers) =
             (Graph::new(), HashMap::new(), vec![Scope::default()], Integers::default());
         Builder { onnx, graph, placed, scopes, integers, folded: [0, most], unrolled: 0 }
     }
 
-    /// Adds what a model's outputs need.
+    /// Adds the nodes that a model's outputs need.
     pub(super) fn build(mut self, proto: &'a GraphProto, bindings: &Bindings) -> Result<Graph> {
         for (name, tensor) in self.onnx.initialisers() {
             self.define(name, tensor.clone().into())?;
@@ -72,7 +72,7 @@ impl<'a> Builder<'a> {
         Ok(self.graph.pruned())
     }
 
-    /// Adds a node, of whose outputs only those are wanted whose names are `read`.
+    /// Adds a node. Only the outputs with names in `read` are wanted.
     pub(super) fn node(&mut self, proto: &'a NodeProto, read: &HashSet<&str>) -> Result<()> {
         let name = self.qualified(name(proto));
         let error = |kind: ErrorKind| kind.at(proto.op_type.clone(), name.clone());
@@ -98,7 +98,7 @@ impl<'a> Builder<'a> {
             let got = format!("{}: \"{}\" is read", node.outputs(), proto.output[beyond]);
             return Err(node.refused("outputs", &format!("{} at most", outputs.len()), got));
         }
-        // What is made of sizes is another for others.
+        // A value computed from sizes must be recomputed for other sizes.
         let fixed = node.inputs().iter().all(Named::fixed);
         for (output, named) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
             let named = match named.with_fixed(fixed) {
@@ -110,7 +110,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// What a node gives.
+    /// Returns the outputs of a node.
     fn outputs(&mut self, node: &Node<'a>, proto: &'a NodeProto, before: usize) -> Result<Vec<Named>> {
         if let Some(function) = self.onnx.function(proto) {
             return self.call(node, function);
@@ -134,19 +134,19 @@ impl<'a> Builder<'a> {
         Ok(outputs.into_iter().map(Named::from).collect())
     }
 
-    /// An error if a file makes much more work than it has bytes.
+    /// Fails if a file makes much more work than it has bytes.
     fn bounded(&mut self, node: &Node, outputs: &[Named]) -> Result<()> {
         if self.graph.nodes().len() > MOST_NODES {
             return Err(node.refused("operations", &format!("{MOST_NODES} at most in all"), self.graph.nodes().len()));
         }
-        // What lies in the file is nobody's work yet.
+        // A constant stored in the file has cost no work yet.
         if node.inputs().is_empty() && node.has("value") {
             return Ok(());
         }
         let host = |output: &Named| output.tensor().is_none_or(|output| output.host().is_some());
         if outputs.iter().any(host) {
             let all = node.hosts().chain(outputs.iter().filter_map(Named::tensor).filter_map(Operand::host));
-            // What is larger and one number everywhere nobody has read.
+            // A larger tensor with one number everywhere is not read on the host.
             let all = all.filter(|tensor| !tensor.filled || tensor.elements() <= MOST_FOLDED);
             self.folded[0] = all.fold(self.folded[0], |sum, tensor| sum.saturating_add(tensor.elements()));
         }
@@ -161,26 +161,26 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Gives a node that was added since `before` the name that it has in the file.
+    /// Gives a node that was added since `before` its name in the file.
     fn name(&mut self, value: Value, before: usize, name: &str) {
         if matches!(self.graph.source(value), &Source::Node(node) if node >= before) {
             self.graph.rename(value, name);
         }
     }
 
-    /// What a constant under this name was the first time: graphs for several sizes share it.
+    /// Replaces a constant by the first one of this name, so that graphs for several sizes share it.
     pub(super) fn kept(&self, name: &str, operand: Operand) -> Operand {
         let Operand::Host(tensor) = &operand else { return operand };
         let Ok(constant) = tensor.constant() else { return operand };
         tensor.clone().with_constant(self.shared(name, tensor.fixed, constant)).into()
     }
 
-    /// What was made first of the same under this name, if it is the same for all sizes.
+    /// Returns the first constant made under this name if `fixed`, which means equal for all sizes; else `constant`.
     pub(super) fn shared(&self, name: &str, fixed: bool, constant: Constant) -> Constant {
         if fixed { self.onnx.kept(name, &constant).unwrap_or(constant) } else { constant }
     }
 
-    /// An operand as a value of the graph.
+    /// Converts an operand to a value of the graph.
     pub(super) fn value(&mut self, operand: &Operand) -> Result<Value> {
         let tensor = match operand {
             Operand::Device(value, _) => return Ok(*value),
@@ -200,7 +200,7 @@ impl<'a> Builder<'a> {
         Ok(value)
     }
 
-    /// Integers or truth values as a constant: one for all who read them where they lie in the file.
+    /// Converts integers or booleans to a constant. All readers of a tensor in the file share one constant.
     fn integers(&self, tensor: &Tensor) -> Result<Constant, ErrorKind> {
         let shape = tensor.shape.clone();
         let constant = match tensor.data()? {
@@ -214,12 +214,12 @@ impl<'a> Builder<'a> {
         })
     }
 
-    /// A tensor that an attribute holds.
+    /// Returns the tensor that an attribute holds.
     pub(super) fn stored(&self, name: &str, proto: &TensorProto) -> Result<Tensor, ErrorKind> {
         self.onnx.stored(name, proto)
     }
 
-    /// The shape of an operand.
+    /// Returns the shape of an operand.
     pub(super) fn shape(&self, operand: &Operand) -> Shape {
         match operand {
             Operand::Host(tensor) => tensor.shape.clone(),
@@ -227,7 +227,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// An operand that must be known when the graph is built; `argument` is what it says.
+    /// Returns the tensor of an operand that must be known when the graph is built. Errors call it `argument`.
     pub(super) fn known<'o>(&self, argument: &str, operand: &'o Operand) -> Result<&'o Tensor> {
         match operand {
             Operand::Host(tensor) => Ok(tensor),
@@ -241,17 +241,17 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Integers that must be known.
+    /// Returns integers that must be known when the graph is built.
     pub(super) fn known_ints(&self, argument: &str, operand: &Operand) -> Result<Vec<i64>> {
         Ok(self.known(argument, operand)?.as_ints()?.into_owned())
     }
 
-    /// Weights: floating-point numbers that must be known.
+    /// Returns weights: floating-point numbers that must be known when the graph is built.
     pub(super) fn weights(&self, argument: &str, operand: &Operand) -> Result<Constant> {
         Ok(self.known(argument, operand)?.constant()?)
     }
 
-    /// A graph's input that a value is computed from, if there is one.
+    /// Returns the name of an input of the graph from which a value is computed, if there is one.
     fn input_behind(&self, value: Value) -> Option<String> {
         let (mut seen, mut open) = (HashSet::from([value]), vec![value]);
         while let Some(value) = open.pop() {

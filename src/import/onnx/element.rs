@@ -13,7 +13,7 @@ macro_rules! elements {
         }
 
         impl ElementType {
-            /// The type of that number in `TensorProto.DataType`.
+            /// Returns the type of that number in `TensorProto.DataType`.
             pub(crate) fn of_code(code: i32) -> Option<ElementType> {
                 match code {
                     $($code => Some(ElementType::$name),)*
@@ -61,7 +61,7 @@ elements! {
 }
 
 impl ElementType {
-    /// What such elements are on the device: all floats are `f32`s there, all integers `i32`s.
+    /// Returns the type on the device: `f32` for all floats, `i32` for all integers. `None` for strings.
     pub fn dtype(self) -> Option<DType> {
         match self {
             ElementType::String => None,
@@ -71,13 +71,13 @@ impl ElementType {
         }
     }
 
-    /// Whether they are floating-point numbers.
+    /// Returns true for a floating-point type.
     pub fn is_float(self) -> bool {
         use ElementType::{BF16, F4E2M1, F8E4M3Fn, F8E4M3FnUz, F8E5M2, F8E5M2FnUz, F8E8M0, F16, F32, F64};
         matches!(self, F32 | F16 | F64 | BF16 | F8E4M3Fn | F8E4M3FnUz | F8E5M2 | F8E5M2FnUz | F4E2M1 | F8E8M0)
     }
 
-    /// The bits of an element.
+    /// Returns the number of bits of an element.
     pub(crate) fn bits(self) -> usize {
         use ElementType::{BF16, F4E2M1, F16, F32, F64, I2, I4, I16, I32, I64, U2, U4, U16, U32, U64};
         match self {
@@ -90,13 +90,13 @@ impl ElementType {
         }
     }
 
-    /// Whether they are integers that aren't negative.
+    /// Returns true for an unsigned integer type.
     pub(crate) fn is_unsigned(self) -> bool {
         use ElementType::{U2, U4, U8, U16, U32, U64};
         matches!(self, U2 | U4 | U8 | U16 | U32 | U64)
     }
 
-    /// The least and the greatest integer of such a type; all 64-bit ones for what isn't an integer.
+    /// Returns the least and the greatest integer of this type: `i64`'s for 64 bits and for floating-point types.
     pub(crate) fn range(self) -> [i64; 2] {
         use ElementType::{I2, I4, I8, I16, I32, U2, U4, U8, U16, U32};
         let bits = self.bits() as u32;
@@ -108,12 +108,12 @@ impl ElementType {
         }
     }
 
-    /// The same, with the whole range of those of 64 bits without a sign.
+    /// Returns the least and the greatest integer of this type, with the whole range of `uint64`.
     pub(crate) fn ends(self) -> [i128; 2] {
         if self == ElementType::U64 { [0, u64::MAX.into()] } else { self.range().map(i128::from) }
     }
 
-    /// An integer as one of this type: it wraps around.
+    /// Wraps an integer around to the range of this type.
     pub(crate) fn wrap(self, value: i64) -> i64 {
         let [lo, hi] = self.range();
         if (lo..=hi).contains(&value) { value } else { lo + (value.wrapping_sub(lo) & (hi - lo)) }

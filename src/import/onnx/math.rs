@@ -1,4 +1,4 @@
-//! What computes: of operands that are known on the host, of others on the device.
+//! Operations that compute: on the host if the operands are known, otherwise on the device.
 
 use super::builder::Builder;
 use super::element::ElementType;
@@ -10,7 +10,7 @@ use crate::ops::{
 };
 use crate::{DType, Op, Shape};
 
-/// The numbers of tensors that are broadcast to one shape, computed into one of that shape.
+/// Computes numbers from tensors that are broadcast to one shape. Returns that shape and the numbers.
 fn walked<T: Copy, U, const N: usize>(
     inputs: [&Tensor; N],
     numbers: impl Fn(&Tensor) -> Vec<T>,
@@ -33,7 +33,7 @@ fn walked<T: Copy, U, const N: usize>(
     Ok((shape, computed))
 }
 
-/// A tensor that is computed of others element by element, with broadcasting.
+/// Computes a tensor from others element by element, with broadcasting.
 pub(super) fn broadcast<const N: usize>(
     inputs: [&Tensor; N],
     element: ElementType,
@@ -43,7 +43,7 @@ pub(super) fn broadcast<const N: usize>(
     Ok(Tensor::computed(element, shape, numbers, &inputs))
 }
 
-/// The same of integers and truth values, exactly: what doesn't fit in the type wraps around.
+/// Computes a tensor from integers or booleans, exactly and with broadcasting. Results beyond the type wrap around.
 fn broadcast_ints<const N: usize>(
     inputs: [&Tensor; N],
     element: ElementType,
@@ -53,7 +53,7 @@ fn broadcast_ints<const N: usize>(
     Ok(Tensor::computed_ints(element, shape, numbers, &inputs))
 }
 
-/// `a` to the power of `b`, of integers; one over an integer is rounded toward zero.
+/// Computes the integer `a` to the power of `b`. A negative power is rounded toward zero.
 fn power(a: i128, b: i128) -> i128 {
     if b < 0 {
         return match a {
@@ -73,7 +73,7 @@ fn power(a: i128, b: i128) -> i128 {
 }
 
 impl Builder<'_> {
-    /// A function of each element, which the host computes by `host`.
+    /// Applies a function to each element: `host` on the host, `device` on the device.
     pub(super) fn map(&mut self, x: &Operand, host: impl Fn(f64) -> f64, device: impl Op) -> Result<Operand> {
         match x {
             Operand::Host(tensor) => Ok(broadcast([tensor], tensor.element, |[x]| host(x))?.into()),
@@ -111,7 +111,7 @@ impl Builder<'_> {
             Unary::Sin => f64::sin,
             Unary::Cos => f64::cos,
             _ => {
-                // The others aren't met where shapes are computed: the device computes them of constants too.
+                // The other functions don't occur in shapes: the device computes them, of constants too.
                 let y = self.moved(function, &[x])?;
                 return self.wrapped(y);
             }
@@ -121,7 +121,7 @@ impl Builder<'_> {
 
     pub(super) fn activation(&mut self, x: &Operand, activation: Activation) -> Result<Operand> {
         if activation == Activation::Relu {
-            // Numbers of turns are made with it.
+            // Trip counts of loops are computed with Relu.
             if let (Operand::Host(tensor), false) = (x, x.element().is_float()) {
                 return Ok(broadcast_ints([tensor], tensor.element, |[x]| x.max(0))?.into());
             }
@@ -130,7 +130,7 @@ impl Builder<'_> {
         self.moved(activation, &[x])
     }
 
-    /// Arithmetic with broadcasting, of operands of one type.
+    /// Computes a binary operation on operands of one type, with broadcasting.
     pub(super) fn binary(&mut self, kind: BinaryKind, a: &Operand, b: &Operand) -> Result<Operand> {
         let element = same_element(a, b)?;
         let host: Option<fn([f64; 2]) -> f64> = match kind {
@@ -146,7 +146,7 @@ impl Builder<'_> {
                 if rest != 0.0 && (rest < 0.0) != (b < 0.0) { rest + b } else { rest }
             }),
             BinaryKind::Fmod => Some(|[a, b]| a % b),
-            // Bits are met where nothing is a shape.
+            // Bitwise operations don't occur in the computation of shapes.
             _ => None,
         };
         // The quotient by 0 is the dividend, as on the device.
@@ -172,13 +172,13 @@ impl Builder<'_> {
             _ => {}
         }
         let y = self.moved(Binary::new(kind), &[a, b])?;
-        // Only these make of what isn't negative something that is, or that int32 doesn't hold.
+        // Only these kinds turn non-negative operands into a negative result, or one that int32 doesn't hold.
         use BinaryKind::{Add, Mul, Pow, ShiftLeft, Sub};
         let leaves = matches!(kind, Add | Sub | Mul | Pow | ShiftLeft);
         if leaves || !element.is_unsigned() { self.wrapped(y) } else { Ok(y) }
     }
 
-    /// Integers of less than 32 bits wrap around at their own ends.
+    /// Wraps integers of fewer than 32 bits around at the ends of their type.
     pub(super) fn wrapped(&mut self, x: Operand) -> Result<Operand> {
         let element = x.element();
         let [lo, hi] = element.range();
@@ -189,7 +189,7 @@ impl Builder<'_> {
             return Ok(x);
         }
         let Operand::Device(value, _) = x else { return Ok(x) };
-        // In the larger type, which the result leaves again.
+        // The computation is in int32; the result has the element type again.
         let x = Operand::Device(value, ElementType::I32);
         let number = |value: i64| Operand::from(Tensor::ints(ElementType::I32, [], vec![value]));
         let shifted = if lo == 0 { x } else { self.binary(BinaryKind::Sub, &x, &number(lo))? };
@@ -237,7 +237,7 @@ impl Builder<'_> {
         }
     }
 
-    /// `a` where the condition holds, `b` elsewhere.
+    /// Selects `a` where the condition holds, `b` elsewhere.
     pub(super) fn where_(&mut self, condition: &Operand, a: &Operand, b: &Operand) -> Result<Operand> {
         let element = same_element(a, b)?;
         match (condition, a, b) {
@@ -255,13 +255,13 @@ impl Builder<'_> {
         self.cast_saturating(x, to, true)
     }
 
-    /// A cast; `saturate` says what becomes of numbers that are too large for floats of 8 bits.
+    /// Casts an operand. With `saturate`, numbers too large for floats of 8 bits become the largest one.
     pub(super) fn cast_saturating(&mut self, x: &Operand, to: ElementType, saturate: bool) -> Result<Operand> {
         let (value, from) = match x {
             Operand::Host(tensor) if small_float(to).is_none() || to == tensor.element => {
                 return Ok(tensor.cast(to)?.into());
             }
-            // The device knows how to round to small floats.
+            // Only the device rounds to small floats.
             Operand::Host(tensor) => (self.value(x)?, tensor.element),
             Operand::Device(value, from) => (*value, *from),
         };
@@ -272,7 +272,7 @@ impl Builder<'_> {
             let ([lo, hi], [from_lo, from_hi]) = (to.range(), from.range());
             let signed = to.is_unsigned() && !from.is_unsigned() && from != ElementType::Bool;
             let fits = !from.is_float() && !signed && lo <= from_lo && from_hi <= hi;
-            // 64 bits are 32 on the device anyway.
+            // 64-bit integers have 32 bits on the device anyway.
             let wide = to.bits() >= 32 && !matches!(to, ElementType::U32 | ElementType::U64);
             let y = Operand::Device(y, to);
             return if fits || wide || to == ElementType::Bool { Ok(y) } else { self.wrapped(y) };
@@ -285,14 +285,14 @@ impl Builder<'_> {
             _ => small_float(to),
         };
         if let Some(format) = format {
-            // Numbers of 16 bits have an infinity for what is too large.
+            // 16-bit floats have an infinity for numbers that are too large.
             let saturate = saturate && small_float(to).is_some();
             y = self.graph.round_to(y, RoundTo::new(format).saturate(saturate))?;
         }
         Ok(Operand::Device(y, to))
     }
 
-    /// One number of all along the axes; of all there are, if none is named.
+    /// Reduces the given axes, or all axes if none is given.
     pub(super) fn reduce(&mut self, x: &Operand, kind: ReduceKind, axes: &[usize], keepdim: bool) -> Result<Operand> {
         let Operand::Host(tensor) = x else {
             let (element, op) = (x.element(), Reduce::new(kind, axes).keepdim(keepdim));
@@ -302,11 +302,11 @@ impl Builder<'_> {
                 return self.cast(&y, element);
             }
             if kind == ReduceKind::Mean && !element.is_float() && element.bits() > 16 {
-                // Their sum may not fit, where their mean does.
+                // The sum may not fit in the type even if the mean does.
                 return Err(ErrorKind::Unsupported(format!("the mean of {element} on the device")).into());
             }
             let y = self.moved(op, &[x])?;
-            // What is chosen among integers is one of them.
+            // A maximum or minimum is one of the integers, so it needs no wrapping.
             return if matches!(kind, ReduceKind::Max | ReduceKind::Min) { Ok(y) } else { self.wrapped(y) };
         };
         made_of(&tensor.shape, &[tensor])?;
@@ -383,19 +383,19 @@ impl Builder<'_> {
     }
 }
 
-/// The greater of two numbers, NaN where one of them is NaN.
+/// Returns the greater of two numbers, or NaN if one of them is NaN.
 fn greater(a: f64, b: f64) -> f64 {
     if a.is_nan() || a >= b { a } else { b }
 }
 
-/// `log(exp(a) + exp(b))`
+/// Computes `log(exp(a) + exp(b))`.
 fn log_add_exp(a: f64, b: f64) -> f64 {
     let most = greater(a, b);
-    // Infinities have no difference.
+    // The difference of two infinities is NaN.
     if most.is_infinite() { most } else { most + ((a - most).exp() + (b - most).exp()).ln() }
 }
 
-/// The format of floats of 8 bits or less.
+/// Returns the format of a float of 8 bits or fewer.
 fn small_float(element: ElementType) -> Option<FloatFormat> {
     match element {
         ElementType::F8E4M3Fn => Some(FloatFormat::Float8E4M3Fn),
@@ -408,7 +408,7 @@ fn small_float(element: ElementType) -> Option<FloatFormat> {
     }
 }
 
-/// The type that both have.
+/// Returns the element type that both operands must have.
 pub(super) fn same_element(a: &Operand, b: &Operand) -> Result<ElementType, ErrorKind> {
     match (a.element(), b.element()) {
         (a, b) if a == b => Ok(a),

@@ -31,13 +31,13 @@ use std::sync::{Arc, Mutex};
 use stored::{Files, Region, Stored};
 use tensor::Tensor;
 
-/// A network in an ONNX file, <https://onnx.ai>. Its sizes may be open: a [`Graph`] is built for sizes that [`Bindings`] name.
+/// A network in an ONNX file, <https://onnx.ai>. Sizes may be open: [`Bindings`] fix them for a [`Graph`].
 ///
-/// The file is mapped, not read: weights are read when they are uploaded. Nothing in it is ignored: an operator, an attribute, an
-/// input or an element type that this crate doesn't honour is an error that names the node.
+/// The file is mapped, not read: weights are read when they are uploaded. Nothing in it is ignored: an unsupported
+/// operator, attribute, input or element type is an error that names the node.
 ///
-/// Floating-point numbers of all types are computed as `f32`s, integers of all types as `i32`s; a `Cast` rounds to what its type
-/// holds.
+/// Floating-point numbers of all types are computed as `f32`s, integers of all types as `i32`s. A `Cast` rounds to
+/// the values of its type.
 ///
 /// ```no_run
 /// use shadernet::import::onnx::{Bindings, Onnx};
@@ -56,21 +56,21 @@ struct Inner {
     files: Files,
     model: ModelProto,
     opsets: Opsets,
-    /// By domain, name and overload.
+    /// The functions of the model, by domain, name and overload.
     functions: HashMap<[String; 3], Function>,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     initialisers: HashMap<String, Tensor>,
-    /// The constants that were computed from initialisers alone, by the name of what they are in the file.
+    /// The constants that were computed from initializers alone, by their names in the file.
     kept: Mutex<HashMap<String, Constant>>,
-    /// The tensors of attributes and of bodies, by where they lie in `model`: a body may be read many times.
+    /// The tensors of attributes and of bodies, by their addresses in `model`: a body may be read many times.
     stored: Mutex<HashMap<usize, Tensor>>,
 }
 
-/// The versions of operator sets, by their domain.
+/// The versions of operator sets, by domain.
 type Opsets = HashMap<String, i64>;
 
-/// A function of a model: what a node stands for.
+/// A function of the model: the definition of an operator that nodes call.
 struct Function {
     proto: FunctionProto,
     opsets: Opsets,
@@ -80,29 +80,29 @@ struct Function {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Port {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// The type of its elements in the file.
+    /// The element type in the file.
     pub element: ElementType,
-    /// Its sizes; of an output that the file doesn't describe, none.
+    /// The sizes; `None` if the file doesn't state the shape.
     pub sizes: Option<Vec<Size>>,
 }
 
 /// A size of an input or an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// A number.
+    /// A fixed number.
     Fixed(usize),
-    /// Open, under a name: all sizes of that name are the same.
+    /// An open size with a name: all sizes of that name are equal.
     Named(String),
-    /// Open.
+    /// An open size without a name.
     Open,
 }
 
-/// The operator sets that are known: what they change is honoured by each operator.
+/// The newest supported version of ONNX's operator set. Each importer honours the differences between versions.
 const NEWEST: i64 = 27;
 
-/// ONNX's own domain has two names.
+/// Returns the canonical name of a domain: ONNX's own is also called `ai.onnx`.
 fn domain(name: &str) -> &str {
     if name == "ai.onnx" { "" } else { name }
 }
@@ -119,7 +119,7 @@ fn opsets(sets: &[OperatorSetIdProto]) -> Result<Opsets, ErrorKind> {
     Ok(opsets)
 }
 
-/// The version of a domain's operator set.
+/// Returns the version of a domain's operator set.
 fn opset(sets: &Opsets, name: &str) -> Result<i64, ErrorKind> {
     let version = sets.get(domain(name)).copied();
     let version =
@@ -130,13 +130,13 @@ fn opset(sets: &Opsets, name: &str) -> Result<i64, ErrorKind> {
     Ok(version)
 }
 
-/// What a function is called by.
+/// Returns the key of a function: domain, name and overload.
 fn key(of: &str, name: &str, overload: &str) -> [String; 3] {
     [domain(of), name, overload].map(str::to_owned)
 }
 
 impl Onnx {
-    /// Opens a file; tensors that it keeps in others must lie in its folder.
+    /// Opens a file. Its external data must lie in the file's folder.
     pub fn open(path: impl AsRef<Path>) -> Result<Onnx> {
         let path = path.as_ref();
         let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
@@ -147,7 +147,7 @@ impl Onnx {
         })
     }
 
-    /// A network in memory; it may not keep tensors in other files.
+    /// Reads a network from memory. The network must not have external data.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Onnx> {
         Onnx::new(Files::new(None, Region::of(bytes.into())))
     }
@@ -185,27 +185,27 @@ impl Onnx {
         Ok(Onnx(Arc::new(Inner { files, model, opsets, functions, inputs, outputs, initialisers, kept, stored })))
     }
 
-    /// What it takes.
+    /// Returns the network's inputs, except those with an initializer.
     pub fn inputs(&self) -> &[Port] {
         &self.0.inputs
     }
 
-    /// What it gives.
+    /// Returns the network's outputs.
     pub fn outputs(&self) -> &[Port] {
         &self.0.outputs
     }
 
-    /// The network for these sizes. Graphs for several sizes share their weights: see
+    /// Builds the graph for these sizes. Graphs for several sizes share their weights: see
     /// [`Model::with_graph`](crate::Model::with_graph).
     ///
-    /// An error if a size is missing, if a name that is bound isn't one of the network's, or if something in the network isn't
+    /// Fails if a size is missing, if a bound name doesn't exist in the network, or if something in the network isn't
     /// supported.
     pub fn graph(&self, bindings: &Bindings) -> Result<Graph> {
         let proto = self.0.model.graph.as_ref().expect("it was checked");
         Builder::new(self).build(proto, &bindings.resolved(self.inputs())?)
     }
 
-    /// The shape of an input for these sizes.
+    /// Returns the shape of an input for these sizes.
     pub fn shape(&self, input: &str, bindings: &Bindings) -> Result<Shape> {
         let bindings = bindings.resolved(self.inputs())?;
         let port = self.inputs().iter().find(|port| port.name == input);
@@ -226,13 +226,13 @@ impl Onnx {
         &self.0.opsets
     }
 
-    /// The function that a node calls, if it is one of the model's.
+    /// Returns the function of the model that a node calls, if there is one.
     fn function(&self, node: &NodeProto) -> Option<&Function> {
         let functions = &self.0.functions;
         if functions.is_empty() { None } else { functions.get(&key(&node.domain, &node.op_type, &node.overload)) }
     }
 
-    /// A tensor of an attribute or of a body of the model: the same one each time.
+    /// Returns a tensor of an attribute or of a body: the same tensor on every call with one `proto`.
     fn stored(&self, name: &str, proto: &TensorProto) -> Result<Tensor, ErrorKind> {
         let mut stored = self.0.stored.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let place = std::ptr::from_ref(proto) as usize;
@@ -244,7 +244,7 @@ impl Onnx {
         Ok(tensor)
     }
 
-    /// The constant that was computed first under a name, which is this one if there was none.
+    /// Returns the first constant computed under a name, or `constant` if there was none. `None` if the shapes differ.
     fn kept(&self, name: &str, constant: &Constant) -> Option<Constant> {
         let mut kept = self.0.kept.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let kept = kept.entry(name.to_owned()).or_insert_with(|| constant.clone());
@@ -252,8 +252,8 @@ impl Onnx {
     }
 }
 
-/// The tensor in a file that holds nothing else, a `TensorProto` (`.pb`): how test data of networks are kept. Integers must fit in
-/// 32 bits.
+/// Reads a file that holds a single `TensorProto` (`.pb`), the format of networks' test data. Integers must fit in 32
+/// bits.
 pub fn tensor(path: impl AsRef<Path>) -> Result<(ElementType, Shape, Data)> {
     let path = path.as_ref();
     let files = Files::new(None, Region::open(path)?);
@@ -291,7 +291,7 @@ impl Port {
             return Err(error(ErrorKind::Unsupported("tensors of strings".into())));
         }
         let size = |value: &Option<DimensionValue>| match value {
-            // Some exporters write -1 for what is open.
+            // Some exporters write -1 for an open size.
             Some(DimensionValue::Size(size)) if *size < 0 => Ok(Size::Open),
             Some(DimensionValue::Size(size)) => Ok(Size::Fixed(stored::sizes(&[*size])?[0])),
             Some(DimensionValue::Name(name)) if !name.is_empty() => Ok(Size::Named(name.clone())),

@@ -1,4 +1,4 @@
-//! What moves elements: of operands that are known on the host, of others on the device.
+//! Operations that move elements: on the host if the operands are known, otherwise on the device.
 
 use super::builder::Builder;
 use super::element::ElementType;
@@ -10,14 +10,14 @@ use crate::graph::Source;
 use crate::ops::{BinaryKind, Compare, Concat, Expand, IndexSelect, LayerNorm, Slice};
 use crate::{Op, Shape, Value};
 
-/// An axis that may count from the end.
+/// Resolves an axis, which may count from the end.
 pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, ErrorKind> {
     let from_the_end = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
     let wanted = || ErrorKind::argument("axis", format_args!("one of {rank} dimensions"), axis);
     usize::try_from(from_the_end).ok().filter(|&axis| axis < rank).ok_or_else(wanted)
 }
 
-/// Axes that may count from the end, each once.
+/// Resolves axes, which may count from the end. Fails if an axis occurs twice.
 pub(super) fn axes(axes: &[i64], rank: usize) -> Result<Vec<usize>, ErrorKind> {
     let list = axes.iter().take(rank + 1).map(|&each| axis(each, rank)).collect::<Result<Vec<_>, _>>()?;
     match (1..list.len()).find(|&i| list[..i].contains(&list[i])) {
@@ -27,13 +27,13 @@ pub(super) fn axes(axes: &[i64], rank: usize) -> Result<Vec<usize>, ErrorKind> {
 }
 
 impl Builder<'_> {
-    /// Adds an operation of one output to the graph.
+    /// Adds an operation with one output to the graph.
     pub(super) fn push(&mut self, op: impl Op, inputs: &[&Operand]) -> Result<Value> {
         let inputs = inputs.iter().map(|operand| self.value(operand)).collect::<Result<Vec<_>>>()?;
         self.graph.push(op, &inputs)
     }
 
-    /// Adds an operation of one output with these elements; none, if the output has none: there is nothing to compute.
+    /// Adds an operation with one output of this element type. If the output is empty, there is nothing to compute.
     pub(super) fn of(&mut self, element: ElementType, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
         let shapes: Vec<Shape> = inputs.iter().map(|operand| self.shape(operand)).collect();
         let shape = op.output_shapes(&shapes)?.swap_remove(0);
@@ -44,7 +44,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The same whose output has the elements of its first input.
+    /// Adds an operation with one output of the first input's element type.
     pub(super) fn moved(&mut self, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
         self.of(inputs[0].element(), op, inputs)
     }
@@ -89,7 +89,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Broadcasts to a shape.
+    /// Broadcasts an operand to a shape.
     pub(super) fn expand(&mut self, x: &Operand, shape: &Shape) -> Result<Operand> {
         let from = self.shape(x);
         if from == *shape {
@@ -107,7 +107,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The part `start, start + step, ..` of `count` elements along an axis.
+    /// Takes the `count` elements `start, start + step, ..` along an axis.
     pub(super) fn slice(
         &mut self,
         x: &Operand,
@@ -135,7 +135,7 @@ impl Builder<'_> {
             if let Some(y) = self.slice_of_norm(x, axis, start, count, step)? {
                 return Ok(y);
             }
-            // An end of -1 would count from the end of the axis: one before the first needs a number further down.
+            // An end of -1 would count from the axis's end: an end before the first element needs a lower number.
             let end = if step > 0 {
                 last + 1
             } else if last == 0 {
@@ -152,7 +152,7 @@ impl Builder<'_> {
         Ok(tensor.strided(shape.into(), first, strides)?.into())
     }
 
-    /// Rows of a layer norm are normalised alone: only those that are taken need to be.
+    /// Slices the input of a layer norm, not its output: its rows are independent, so only the taken ones remain.
     fn slice_of_norm(
         &mut self,
         x: &Operand,
@@ -191,7 +191,7 @@ impl Builder<'_> {
         }
         let hosts: Option<Vec<&Tensor>> = parts.iter().map(Operand::host).collect();
         let Some(hosts) = hosts else {
-            // What is empty adds nothing.
+            // Empty parts contribute nothing.
             let some = parts.iter().zip(&shapes).filter(|(_, shape)| shape.elements() > 0);
             let some: Vec<&Operand> = some.map(|(part, _)| part).collect();
             return if let [one] = some[..] { Ok(one.clone()) } else { self.moved(Concat::new(axis), &some) };
@@ -200,7 +200,7 @@ impl Builder<'_> {
         let shape = Shape::from(shape);
         shape.countable()?;
         made_of(&shape, &hosts)?;
-        // All of a tensor's numbers below the axis lie side by side.
+        // For each outer index, a part's numbers are contiguous.
         let outer: usize = shape[..axis].iter().product();
         let inner = |tensor: &Tensor| tensor.shape[axis..].iter().product::<usize>();
         let fixed = hosts.iter().all(|tensor| tensor.fixed);
@@ -216,8 +216,8 @@ impl Builder<'_> {
         Ok(joined.with_fixed(fixed).into())
     }
 
-    /// Indices on the device, which may count from the end of `size` places, from the start. Those that a session is given it
-    /// checks itself: negative ones it refuses.
+    /// Converts indices that may count from the end of `size` elements to indices from the start, on the device.
+    /// Indices that are an input of the graph stay: the session checks them and refuses negative ones.
     pub(super) fn counted_from_the_start(&mut self, index: &Operand, size: usize) -> Result<Operand> {
         if let Operand::Device(value, _) = index
             && matches!(self.graph.source(*value), Source::Input)
@@ -230,7 +230,7 @@ impl Builder<'_> {
         self.where_(&negative, &moved, index)
     }
 
-    /// `x[.., index, ..]` along an axis, for indices of any shape: ONNX `Gather`. Negative ones count from the end.
+    /// Computes ONNX `Gather`: `x[.., index, ..]` along an axis, for indices of any shape. Negative ones count back.
     pub(super) fn gather(&mut self, x: &Operand, axis: usize, index: &Operand) -> Result<Operand> {
         let (from, shape) = (self.shape(x), self.shape(index));
         let axis = self::axis(axis as i64, from.len())?;
@@ -250,7 +250,7 @@ impl Builder<'_> {
             }
         };
         let Operand::Host(tensor) = x else {
-            // Neighbours are a slice, one alone is one that loses its axis.
+            // Consecutive indices are a slice; the reshape drops the axis for a scalar index.
             let straight = index.windows(2).all(|pair| pair[1] == pair[0] + 1);
             if straight && !index.is_empty() {
                 let part = self.slice(x, axis, index[0], index.len(), 1)?;

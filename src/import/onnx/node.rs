@@ -1,4 +1,4 @@
-//! A node of an ONNX graph as its importer reads it. What an importer doesn't read of it is an error: nothing is ignored in silence.
+//! A node of an ONNX graph. An attribute or input that its importer doesn't read is an error, not silently ignored.
 
 use super::element::ElementType;
 use super::proto::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
@@ -10,21 +10,21 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a name in an ONNX graph stands for.
+/// The value of a name in an ONNX graph.
 #[derive(Clone)]
 pub(super) enum Named {
     Tensor(Operand),
     Sequence(Sequence),
-    /// An input that isn't given, an optional value that isn't there.
+    /// An absent input, or an empty optional value.
     Nothing,
 }
 
-/// Tensors in a row; how many is known when the graph is built.
+/// A sequence of tensors. Its length is known when the graph is built.
 #[derive(Clone)]
 pub(super) struct Sequence {
     pub(super) element: ElementType,
     items: Arc<[Operand]>,
-    /// Whether it is the same whatever the inputs' sizes are, as far as it is known.
+    /// True if everything known of the sequence is the same for all sizes of the inputs.
     fixed: bool,
 }
 
@@ -48,7 +48,7 @@ impl Sequence {
 }
 
 impl Named {
-    /// Whether it is the same whatever the inputs' sizes are, as far as it is known.
+    /// Returns true if everything known of the value is the same for all sizes of the inputs.
     pub(super) fn fixed(&self) -> bool {
         match self {
             Named::Tensor(operand) => operand.host().is_none_or(|tensor| tensor.fixed),
@@ -57,7 +57,7 @@ impl Named {
         }
     }
 
-    /// The same, which is fixed only if what it was chosen by is.
+    /// Returns this value, fixed only if `fixed`: the number that selects a value must be fixed too.
     #[must_use]
     pub(super) fn with_fixed(self, fixed: bool) -> Named {
         match self {
@@ -75,7 +75,7 @@ impl Named {
     }
 }
 
-/// In words, for what wants something else.
+/// A description for error messages.
 impl fmt::Display for Named {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -92,7 +92,7 @@ impl<T: Into<Operand>> From<T> for Named {
     }
 }
 
-/// A tensor.
+/// A tensor, known or computed.
 #[derive(Clone)]
 pub(super) enum Operand {
     /// Known when the graph is built.
@@ -116,7 +116,7 @@ impl Operand {
         }
     }
 
-    /// The same, which is fixed only if what it was chosen by is.
+    /// Returns this value, fixed only if `fixed`: the number that selects a value must be fixed too.
     #[must_use]
     pub(super) fn with_fixed(self, fixed: bool) -> Operand {
         match self {
@@ -135,19 +135,19 @@ impl From<Tensor> for Operand {
 /// A node with its inputs.
 pub(super) struct Node<'a> {
     proto: &'a NodeProto,
-    /// Its name, or that of what it gives, after those of the nodes whose bodies it is in.
+    /// The node's name, or its first output's, after the names of the enclosing nodes.
     name: String,
     key: String,
-    /// The version of the operator set that defines it.
+    /// The version of the operator set that defines the node.
     pub(super) opset: i64,
     inputs: Vec<Named>,
-    /// The values of its attributes: in a function some are the caller's.
+    /// The attributes' values. In a function, some are the caller's.
     attributes: Vec<(&'a str, &'a AttributeProto)>,
-    /// Which of its outputs somebody reads.
+    /// For each output: true if it is read.
     wanted: Vec<bool>,
-    /// The attributes that were asked for.
+    /// The attributes that the importer has asked for.
     asked: RefCell<BTreeSet<&'a str>>,
-    /// How many inputs were asked for.
+    /// The number of inputs that the importer has asked for.
     read: RefCell<usize>,
 }
 
@@ -172,45 +172,45 @@ impl<'a> Node<'a> {
         &self.name
     }
 
-    /// What nothing else has: names of nodes may occur twice.
+    /// Returns a unique key. Names of nodes may occur twice.
     pub(super) fn key(&self) -> &str {
         &self.key
     }
 
-    /// How many outputs it has in the file, read or not; those in between may go unnamed.
+    /// Returns the number of outputs in the file, read or not. Outputs before the last may be unnamed.
     pub(super) fn outputs(&self) -> usize {
         self.proto.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)
     }
 
-    /// The positions of the outputs that somebody reads.
+    /// Returns the positions of the outputs that are read.
     pub(super) fn wanted(&self) -> impl Iterator<Item = usize> {
         (0..self.wanted.len()).filter(|&position| self.wants(position))
     }
 
-    /// Whether anybody reads the output at that position.
+    /// Returns true if the output at that position is read.
     pub(super) fn wants(&self, position: usize) -> bool {
         self.wanted.get(position).copied().unwrap_or(false)
     }
 
-    /// An error about this node.
+    /// Returns an error about this node.
     pub(super) fn error(&self, kind: ErrorKind) -> Error {
         kind.at(self.op().to_owned(), self.name())
     }
 
-    /// An error of this node, or of one in its body.
+    /// Attributes an error to this node, unless the error names a node in its body.
     pub(super) fn wrong(&self, error: Error) -> Error {
         let inside = |(_, name): &(_, String)| name.strip_prefix(self.name()).is_some_and(|rest| rest.starts_with('/'));
         if error.at.as_ref().is_some_and(inside) { error } else { self.error(error.kind) }
     }
 
-    /// An attribute or an input that isn't supported.
+    /// Returns an error about an unsupported attribute or input.
     pub(super) fn refused(&self, argument: &str, supported: &str, got: impl std::fmt::Display) -> Error {
         self.error(ErrorKind::argument(argument, supported, got))
     }
 
     // Inputs.
 
-    /// An input that must be there.
+    /// Returns a tensor input that must be present.
     pub(super) fn input(&self, position: usize) -> Result<&Operand> {
         match self.named(position) {
             Named::Tensor(operand) => Ok(operand),
@@ -219,12 +219,12 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// An input that may be absent.
+    /// Returns a tensor input that may be absent.
     pub(super) fn optional(&self, position: usize) -> Option<&Operand> {
         self.named(position).tensor()
     }
 
-    /// A sequence that must be there.
+    /// Returns a sequence input that must be present.
     pub(super) fn sequence(&self, position: usize) -> Result<&Sequence> {
         match self.named(position) {
             Named::Sequence(sequence) => Ok(sequence),
@@ -232,29 +232,29 @@ impl<'a> Node<'a> {
         }
     }
 
-    /// An input, whatever it is.
+    /// Returns an input of any kind.
     pub(super) fn named(&self, position: usize) -> &Named {
         let mut read = self.read.borrow_mut();
         *read = (*read).max(position + 1);
         self.inputs.get(position).unwrap_or(&Named::Nothing)
     }
 
-    /// All inputs, each of which must be there.
+    /// Returns all inputs, which must be tensors and present.
     pub(super) fn all(&self) -> Result<Vec<Operand>> {
         (0..self.inputs.len()).map(|position| self.input(position).cloned()).collect()
     }
 
-    /// All inputs, as they are.
+    /// Returns all inputs, of any kind.
     pub(super) fn inputs(&self) -> &[Named] {
         &self.inputs
     }
 
-    /// The inputs that are known.
+    /// Returns the inputs that are known when the graph is built.
     pub(super) fn hosts(&self) -> impl Iterator<Item = &Tensor> {
         self.inputs.iter().filter_map(Named::tensor).filter_map(Operand::host)
     }
 
-    /// An error if an input is a sequence.
+    /// Fails if an input is a sequence.
     pub(super) fn only_tensors(&self) -> Result<()> {
         match self.inputs.iter().position(|input| matches!(input, Named::Sequence(_))) {
             Some(sequence) => self.input(sequence).map(|_| ()),
@@ -264,7 +264,7 @@ impl<'a> Node<'a> {
 
     // Attributes.
 
-    /// An attribute of that type, if the node has it.
+    /// Returns an attribute, if the node has it. Its type must be `wanted`.
     fn attribute(&self, name: &'static str, wanted: AttributeType) -> Result<Option<&'a AttributeProto>> {
         self.asked.borrow_mut().insert(name);
         let Some(&(_, attribute)) = self.attributes.iter().find(|(given, _)| *given == name) else { return Ok(None) };
@@ -320,7 +320,7 @@ impl<'a> Node<'a> {
         Ok(attribute.map(|attribute| attribute.strings.iter().map(text).collect()))
     }
 
-    /// A string that must be one of these; the first of them, if the node doesn't say.
+    /// Returns a string attribute that must be one of `allowed`. The default is the first of `allowed`.
     pub(super) fn one_of(&self, name: &'static str, allowed: &[&'static str]) -> Result<&'static str> {
         let Some(text) = self.string(name)? else { return Ok(allowed[0]) };
         let found = allowed.iter().find(|allowed| allowed.eq_ignore_ascii_case(&text));
@@ -331,7 +331,7 @@ impl<'a> Node<'a> {
         Ok(self.attribute(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_deref()))
     }
 
-    /// An element type, as `Cast` names it.
+    /// Returns an element type, given by its number as in `Cast`.
     pub(super) fn element(&self, name: &'static str) -> Result<Option<ElementType>> {
         let attribute = self.attribute(name, AttributeType::Int)?;
         let of = |attribute: &AttributeProto| {
@@ -341,23 +341,23 @@ impl<'a> Node<'a> {
         attribute.map(of).transpose()
     }
 
-    /// A graph that must be there.
+    /// Returns a graph that must be present.
     pub(super) fn graph(&self, name: &'static str) -> Result<&'a GraphProto> {
         let graph = self.attribute(name, AttributeType::Graph)?.and_then(|attribute| attribute.g.as_deref());
         graph.ok_or_else(|| self.refused(&format!("attribute {name}"), "a graph", "none"))
     }
 
-    /// All attributes.
+    /// Returns all attributes.
     pub(super) fn attributes(&self) -> &[(&'a str, &'a AttributeProto)] {
         &self.attributes
     }
 
-    /// Attributes that make no difference to the result of inference: they are read, whatever they are.
+    /// Marks attributes as read, whatever their values: they make no difference to the result of inference.
     pub(super) fn ignore(&self, names: &[&'a str]) {
         self.asked.borrow_mut().extend(names);
     }
 
-    /// An error if there is an attribute or an input that nobody has asked for.
+    /// Fails if the node has an attribute or an input that the importer has not asked for, or an attribute twice.
     pub(super) fn finish(&self) -> Result<()> {
         let asked = self.asked.borrow();
         if let Some((unknown, _)) = self.attributes.iter().find(|(name, _)| !asked.contains(name)) {
@@ -379,8 +379,8 @@ impl<'a> Node<'a> {
     }
 }
 
-/// The type of an attribute; if it has none that is known, none. Files of before 2017 don't say it: then it is that of the value
-/// that is there, and zeros are of whatever is wanted.
+/// Returns the type of an attribute, or `None` if the stated type is unknown. Files from before 2017 state no type: the
+/// value that is present then tells the type, and zeros have the type `wanted`.
 fn type_of(attribute: &AttributeProto, wanted: AttributeType) -> Option<AttributeType> {
     let stated = AttributeType::try_from(attribute.r#type).ok()?;
     if stated != AttributeType::Undefined {
@@ -399,12 +399,12 @@ fn type_of(attribute: &AttributeProto, wanted: AttributeType) -> Option<Attribut
     Some(there.into_iter().find(|(there, _)| *there).map_or(wanted, |(_, of)| of))
 }
 
-/// What a node is called: by its name, or by that of its first output.
+/// Returns the name of a node, or that of its first output if the node has none.
 pub(super) fn name(proto: &NodeProto) -> &str {
     if proto.name.is_empty() { first_output(proto) } else { &proto.name }
 }
 
-/// The name of the first output that has one.
+/// Returns the name of the first output that has one.
 pub(super) fn first_output(proto: &NodeProto) -> &str {
     proto.output.iter().find(|name| !name.is_empty()).map_or("", |name| name)
 }

@@ -1,24 +1,24 @@
-//! The order in which nodes are read: those that something needs, each behind what it reads.
+//! The order in which nodes are imported: only needed nodes, each after the nodes whose outputs it reads.
 
 use super::proto::NodeProto;
 use crate::error::{ErrorKind, Result};
 use std::collections::{HashMap, HashSet};
 
-/// Nodes of a graph or a function, as far as its outputs need them.
+/// The nodes of a graph or a function that its outputs need.
 pub(super) struct Order<'a> {
-    /// Each behind those whose outputs it reads; otherwise in the order of the file.
+    /// The nodes, each after the nodes whose outputs it reads; otherwise in the order of the file.
     pub(super) nodes: Vec<&'a NodeProto>,
     /// The names that these nodes and the outputs read.
     pub(super) read: HashSet<&'a str>,
-    /// How many names were looked at.
+    /// The number of names that were examined.
     pub(super) looked: usize,
 }
 
 impl<'a> Order<'a> {
-    /// The nodes that the outputs need, where some names are `there` before any node. Files have them in order as a rule, which a
-    /// look at each tells. Some tools add theirs at the end: then they are sorted.
+    /// Finds the nodes that the outputs need. Names that are `there` exist before any node. Most files list their nodes
+    /// in order, which one pass verifies. Some tools append nodes at the end: such files are sorted.
     ///
-    /// An error if nodes need each other in a circle: one of them, and why.
+    /// Fails if nodes depend on each other in a cycle. The error holds one of these nodes and the reason.
     pub(super) fn new(
         nodes: &'a [NodeProto],
         outputs: &[&'a str],
@@ -59,7 +59,7 @@ impl<'a> Order<'a> {
                 made_by.entry(name).or_insert(i);
             });
         }
-        // Of each node that is needed: the names that it reads, and which nodes give them.
+        // For each needed node: the names that it reads from other nodes, and these nodes.
         let mut needs: Vec<Option<Vec<(&str, usize)>>> = vec![None; nodes.len()];
         let mut open: Vec<usize> = Vec::new();
         order.read.extend(outputs);
@@ -75,7 +75,7 @@ impl<'a> Order<'a> {
                 needs[i] = Some(makers);
             }
         }
-        // Depth first, in the order of the file: what a node needs comes right before it, unless it is there.
+        // Depth first, in the order of the file: the nodes that a node needs come right before it, unless done.
         let (mut begun, mut done) = (vec![false; nodes.len()], vec![false; nodes.len()]);
         for first in 0..nodes.len() {
             let mut way = Vec::from_iter((needs[first].is_some() && !done[first]).then_some((first, 0)));
@@ -102,8 +102,8 @@ impl<'a> Order<'a> {
     }
 }
 
-/// Calls `each` with the names that a node reads: its inputs, and what its bodies read of what is around them. `own` are the names of
-/// the bodies that it is in. Says how many names were looked at.
+/// Calls `each` with the names that a node reads: its inputs, and the outer names that its bodies read. `own` holds the
+/// names that the enclosing bodies define. Returns the number of names that were examined.
 fn names<'a>(node: &'a NodeProto, own: &mut Vec<HashSet<&'a str>>, each: &mut dyn FnMut(&'a str)) -> usize {
     let outside =
         |own: &[HashSet<&str>], name: &&'a str| !name.is_empty() && !own.iter().any(|names| names.contains(name));

@@ -1,5 +1,5 @@
-//! The messages of `onnx.proto` (ONNX 1.22, <https://github.com/onnx/onnx/blob/v1.22.0/onnx/onnx.proto>), as far as they matter here.
-//! Numbers are those of the format; fields that only document are left out, and skipped by the decoder.
+//! The messages of `onnx.proto` (ONNX 1.22, <https://github.com/onnx/onnx/blob/v1.22.0/onnx/onnx.proto>) that the
+//! importer needs. The tags are the format's. Fields that only document are omitted, and the decoder skips them.
 
 use prost::bytes::Bytes;
 use prost::{Message, Oneof};
@@ -61,7 +61,7 @@ pub(crate) struct FunctionProto {
     pub(crate) opset_import: Vec<OperatorSetIdProto>,
     #[prost(string, tag = "10")]
     pub(crate) domain: String,
-    /// Those with one.
+    /// The attributes with a default value.
     #[prost(message, repeated, tag = "11")]
     pub(crate) attribute_proto: Vec<AttributeProto>,
     #[prost(string, tag = "13")]
@@ -108,7 +108,7 @@ pub(crate) struct AttributeProto {
     pub(crate) strings: Vec<Bytes>,
     #[prost(enumeration = "AttributeType", tag = "20")]
     pub(crate) r#type: i32,
-    /// In a function: the attribute of the call that gives this one its value.
+    /// In a function: the caller's attribute that gives this attribute its value.
     #[prost(string, tag = "21")]
     pub(crate) ref_attr_name: String,
 }
@@ -155,7 +155,7 @@ pub(crate) struct TensorProto {
     pub(crate) uint64_data: Vec<u64>,
     #[prost(message, repeated, tag = "13")]
     pub(crate) external_data: Vec<StringStringEntryProto>,
-    /// 1: the data are in another file.
+    /// 1 if the data is in another file.
     #[prost(int32, tag = "14")]
     pub(crate) data_location: i32,
 }
@@ -202,7 +202,7 @@ pub(crate) enum TypeKind {
     Optional(Opaque),
 }
 
-/// What is refused, whatever is in it.
+/// A type that is refused, whatever its content.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Opaque {}
 

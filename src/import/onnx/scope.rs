@@ -1,4 +1,4 @@
-//! Bodies in the place of nodes: branches, turns of a loop, functions. Each has names of its own.
+//! Bodies inlined in place of their nodes: branches, loop iterations, functions. Each has a scope of names.
 
 use super::builder::Builder;
 use super::node::{Named, Node, name};
@@ -13,11 +13,11 @@ use std::fmt;
 #[derive(Default)]
 pub(super) struct Scope<'a> {
     names: HashMap<&'a str, Named>,
-    /// What nodes are called after.
+    /// The prefix of nodes' names.
     path: String,
-    /// The same of outputs' names, which occur once.
+    /// The prefix of outputs' keys, which are unique.
     key: String,
-    /// Of a function's body. It sees no other names, the bodies in it see its own.
+    /// The call, for a function's body. The body sees no outer names; the bodies inside it see its names.
     call: Option<Call<'a>>,
 }
 
@@ -27,24 +27,24 @@ struct Call<'a> {
     attributes: HashMap<&'a str, &'a AttributeProto>,
 }
 
-/// So many bodies lie one in the other at most.
+/// The maximum nesting depth of bodies.
 const MOST_DEPTH: usize = 32;
 
-/// So many nodes, names and elements of sequences are unrolled at most: a few bytes may say that it is for ever.
+/// The maximum number of nodes, names and sequence elements unrolled: a few bytes can describe an endless loop.
 const MOST_UNROLLED: usize = 1 << 21;
 
-/// What a body costs that has no nodes.
+/// The cost of a body without nodes.
 const ENTERED: usize = 16;
 
 impl<'a> Builder<'a> {
-    /// What a name stands for here.
+    /// Returns the value of a name in the current scope.
     pub(super) fn look(&self, name: &str) -> Option<&Named> {
-        // A function sees nothing of what is around it.
+        // A function sees no outer names.
         let inner = self.scopes.iter().rposition(|scope| scope.call.is_some()).unwrap_or(0);
         self.scopes[inner..].iter().rev().find_map(|scope| scope.names.get(name))
     }
 
-    /// Gives a name its meaning.
+    /// Defines a name in the innermost scope. Fails if that scope has the name already.
     pub(super) fn define(&mut self, name: &'a str, named: Named) -> Result<(), ErrorKind> {
         match self.scopes.last_mut().and_then(|scope| scope.names.insert(name, named)) {
             None => Ok(()),
@@ -52,12 +52,12 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A name with those of the nodes whose bodies it is in.
+    /// Returns a name prefixed with the names of the enclosing nodes.
     pub(super) fn qualified(&self, name: &str) -> String {
         self.scopes.last().map_or("", |scope| &scope.path).to_owned() + name
     }
 
-    /// The name of an output as nothing else has it.
+    /// Returns a unique key for an output.
     pub(super) fn key(&self, output: &str) -> String {
         self.scopes.last().map_or("", |scope| &scope.key).to_owned() + output
     }
@@ -66,13 +66,13 @@ impl<'a> Builder<'a> {
         self.scopes.iter().rev().find_map(|scope| scope.call.as_ref())
     }
 
-    /// The version of a domain's operator set.
+    /// Returns the version of a domain's operator set.
     pub(super) fn opset(&self, domain: &str) -> Result<i64, ErrorKind> {
         let sets: &Opsets = self.called().map_or(self.onnx.opsets(), |call| &call.function.opsets);
         super::opset(sets, domain)
     }
 
-    /// The attributes of a node: in a function those that refer to its own have their values, or are absent.
+    /// Returns a node's attributes. One that refers to an attribute of the function has the call's value, or is absent.
     pub(super) fn attributes(&self, proto: &'a NodeProto) -> Result<Vec<(&'a str, &'a AttributeProto)>, ErrorKind> {
         let call = self.called();
         let mut attributes = Vec::with_capacity(proto.attribute.len());
@@ -81,7 +81,7 @@ impl<'a> Builder<'a> {
             match call.filter(|_| !of.is_empty()) {
                 None => attributes.push((name, attribute)),
                 Some(call) => match call.attributes.get(of) {
-                    // Its names are those of the caller.
+                    // The graph's names belong to the caller's scope.
                     Some(given) if given.g.is_some() => {
                         return Err(ErrorKind::Unsupported(format!("\"{of}\", a graph that a function is given")));
                     }
@@ -92,7 +92,7 @@ impl<'a> Builder<'a> {
         Ok(attributes)
     }
 
-    /// Adds the nodes that these names need, and gives what they stand for then.
+    /// Adds the nodes that the outputs need, and returns the outputs' values.
     pub(super) fn nodes(&mut self, nodes: &'a [NodeProto], outputs: &[&'a str]) -> Result<Vec<Named>> {
         let there = |name: &str| self.scopes.last().is_some_and(|scope| scope.names.contains_key(name));
         let order = Order::new(nodes, outputs, &there);
@@ -111,8 +111,8 @@ impl<'a> Builder<'a> {
         outputs.iter().map(output).collect()
     }
 
-    /// Adds a graph of a node's attribute in the node's place; `part` says which one it is, or which turn. Of its outputs those that
-    /// aren't `wanted` are nothing.
+    /// Adds the graph of a node's attribute in the node's place. `part` names the graph or the iteration. Outputs that
+    /// aren't `wanted` are `Named::Nothing`.
     pub(super) fn inline(
         &mut self,
         node: &Node<'a>,
@@ -148,7 +148,7 @@ impl<'a> Builder<'a> {
         Ok(outputs)
     }
 
-    /// Adds a function of the model in the place of the node that calls it.
+    /// Adds the body of a function in place of the node that calls it.
     pub(super) fn call(&mut self, node: &Node<'a>, function: &'a Function) -> Result<Vec<Named>> {
         let proto = &function.proto;
         let calls = |scope: &Scope| scope.call.as_ref().is_some_and(|call| std::ptr::eq(call.function, function));
@@ -166,7 +166,7 @@ impl<'a> Builder<'a> {
         for (name, named) in proto.input.iter().zip(inputs) {
             self.define(name, named)?;
         }
-        // What the caller doesn't want needs nothing.
+        // Outputs that the caller doesn't read need no nodes.
         let wanted = |(i, name): (usize, &'a String)| if node.wants(i) { &name[..] } else { "" };
         let names: Vec<&'a str> = proto.output.iter().enumerate().map(wanted).collect();
         let outputs = self.nodes(&proto.node, &names)?;
@@ -185,13 +185,13 @@ impl<'a> Builder<'a> {
         if self.scopes.len() > MOST_DEPTH {
             return Err(ErrorKind::argument("bodies", format!("{MOST_DEPTH} at most, one in the other"), "more"));
         }
-        // Names have slashes in them, and no line ends.
+        // Names may contain slashes but no line breaks, so line breaks keep keys unique.
         let (path, key) = (format!("{}/{part}", node.name()), format!("{}\n{part}\n", node.key()));
         self.scopes.push(Scope { names: HashMap::new(), path, key, call });
         Ok(())
     }
 
-    /// Counts what a file of a few bytes could make for ever.
+    /// Counts unrolled nodes, names and elements, which a file of a few bytes could make for ever.
     pub(super) fn unrolled(&mut self, size: usize) -> Result<(), ErrorKind> {
         self.unrolled = self.unrolled.saturating_add(size);
         if self.unrolled <= MOST_UNROLLED {

@@ -1,4 +1,4 @@
-//! The bytes of an ONNX file and of those that lie beside it: mapped, and read when they are wanted.
+//! The bytes of an ONNX file and of its external data: mapped, and read on demand.
 
 use super::element::ElementType;
 use super::proto::TensorProto;
@@ -17,7 +17,7 @@ pub(super) struct Region {
     file: Option<Arc<Mapped>>,
 }
 
-/// What a mapped file looks like to the decoder: slices of it are taken, nothing is copied.
+/// A mapped file as the decoder's buffer: the decoder takes slices of it and copies nothing.
 struct Owner(Arc<Mapped>);
 
 impl AsRef<[u8]> for Owner {
@@ -40,7 +40,7 @@ impl Region {
         &self.bytes
     }
 
-    /// A part of it that the decoder took.
+    /// Returns the part of this region that the decoder took.
     fn part(&self, bytes: &Bytes) -> Region {
         Region { bytes: bytes.clone(), file: self.file.clone() }
     }
@@ -56,7 +56,7 @@ impl Region {
 
     /// Lets the system take back the pages that were read.
     fn done(&self) {
-        // A part without bytes lies nowhere.
+        // An empty part has no position in the file.
         if let Some(file) = self.file.as_ref().filter(|_| !self.bytes.is_empty()) {
             let first = self.bytes.as_ptr() as usize - file.as_slice().as_ptr() as usize;
             file.done_with(&(first..first + self.bytes.len()));
@@ -64,9 +64,9 @@ impl Region {
     }
 }
 
-/// The files that hold a model: the one with the graph, and those with external data, each mapped once.
+/// The files of a model: the one with the graph, and those with external data. Each is mapped once.
 pub(super) struct Files {
-    /// Where external data may lie.
+    /// The folder of external data; `None` for a model in memory.
     folder: Option<PathBuf>,
     main: Region,
     external: Mutex<HashMap<String, Region>>,
@@ -77,18 +77,18 @@ impl Files {
         Files { folder, main, external: Mutex::default() }
     }
 
-    /// The file with the graph.
+    /// Returns the file with the graph.
     pub(super) fn main(&self) -> &Region {
         &self.main
     }
 
-    /// The bytes of all that were opened.
+    /// Returns the size of all opened files, in bytes.
     pub(super) fn len(&self) -> usize {
         let external = self.external.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         external.values().map(|region| region.bytes.len()).fold(self.main.bytes.len(), usize::saturating_add)
     }
 
-    /// The file of external data at `location`, a path from the model's folder that may not leave it.
+    /// Opens the file of external data at `location`, a path from the model's folder that must not leave the folder.
     fn external(&self, location: &str) -> Result<Region, ErrorKind> {
         let refused = |got: &str| ErrorKind::argument("external data", "a file in the model's folder", got);
         let mut external = self.external.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -115,7 +115,7 @@ impl Files {
     }
 }
 
-/// A tensor as it lies in a file.
+/// A tensor in its stored form.
 pub(super) struct Stored {
     pub(super) element: ElementType,
     pub(super) shape: Shape,
@@ -123,14 +123,14 @@ pub(super) struct Stored {
 }
 
 enum Content {
-    /// Little-endian, elements of less than a byte packed from the lowest bits on.
+    /// Little-endian bytes. Elements smaller than a byte are packed from the lowest bits up.
     Raw(Region),
-    /// What the decoder has made of fields with a type.
+    /// The decoded typed fields, `float_data` for example.
     Fields(TensorProto),
 }
 
 impl Stored {
-    /// A tensor of a file, checked: its type, its shape, as many bytes as they say.
+    /// Creates a tensor of a file. Checks its type, its shape, and the number of bytes that these require.
     pub(super) fn new(proto: &TensorProto, files: &Files) -> Result<Stored, ErrorKind> {
         let element = ElementType::of_code(proto.data_type)
             .ok_or_else(|| ErrorKind::argument("element type", "one of ONNX's", proto.data_type))?;
@@ -149,7 +149,7 @@ impl Stored {
         } else {
             let fields = TensorProto { dims: Vec::new(), name: String::new(), ..proto.clone() };
             let numbers = count(&fields, element);
-            // Elements of 4 bits lie in pairs, in an integer each pair.
+            // Elements smaller than a byte are packed: an integer holds those of one byte.
             let per = (8 / element.bits()).max(1);
             let got = if numbers == elements.div_ceil(per) { bytes } else { numbers * per * element.bits() / 8 };
             (Content::Fields(fields), got)
@@ -161,7 +161,7 @@ impl Stored {
         Ok(Stored { element, shape, content })
     }
 
-    /// The elements as integers: those of integers and truth values.
+    /// Returns the elements of a tensor of integers or booleans.
     pub(super) fn ints(&self) -> Vec<i64> {
         use ElementType::{Bool, I2, I4, I8, I16, I32, I64, U2, U4, U8, U16, U32, U64};
         let count = self.shape.elements();
@@ -185,7 +185,7 @@ impl Stored {
         values
     }
 
-    /// Elements of less than a byte: the lowest bits come first.
+    /// Unpacks elements smaller than a byte, the lowest bits first.
     fn small(&self, bytes: impl Iterator<Item = u8>, count: usize) -> impl Iterator<Item = u8> {
         let bits = self.element.bits();
         bytes.flat_map(move |byte| (0..8 / bits).map(move |i| byte >> (i * bits) & (u8::MAX >> (8 - bits)))).take(count)
@@ -206,7 +206,7 @@ impl Stored {
         }
     }
 
-    /// The elements as `f32`s: those of floating-point numbers.
+    /// Returns the elements of a tensor of floating-point numbers as `f32`s.
     pub(super) fn floats(&self) -> Vec<f32> {
         use ElementType::{BF16, F4E2M1, F16, F32, F64};
         let count = self.shape.elements();
@@ -239,7 +239,7 @@ impl Stored {
         }
     }
 
-    /// The bytes as they lie, where they do: of 8-bit and smaller integers.
+    /// Returns the packed bytes of integers of 8 bits or fewer.
     pub(super) fn packed(&self) -> Vec<u8> {
         match &self.content {
             Content::Raw(region) => {
@@ -252,12 +252,12 @@ impl Stored {
     }
 }
 
-/// A list of numbers of 0 or more, which need be no shape.
+/// Converts numbers of 0 or more, which needn't be a shape. `None` if a number is negative.
 pub(super) fn counts(numbers: &[i64]) -> Option<Vec<usize>> {
     numbers.iter().map(|&number| usize::try_from(number).ok()).collect()
 }
 
-/// Sizes of a file as a shape.
+/// Converts sizes in a file to a shape.
 pub(super) fn sizes(dims: &[i64]) -> Result<Shape, ErrorKind> {
     let error = || ErrorKind::argument("shape", "sizes of 0 or more", format!("{dims:?}"));
     let shape = Shape::from(counts(dims).ok_or_else(error)?);
@@ -291,10 +291,10 @@ fn external(proto: &TensorProto, files: &Files) -> Result<Region, ErrorKind> {
     })
 }
 
-/// A number of a format of 8 bits or less, <https://onnx.ai/onnx/technical/float8.html>.
+/// Decodes a floating-point number of 8 bits or fewer, <https://onnx.ai/onnx/technical/float8.html>.
 fn small_float(element: ElementType, bits: u8) -> f32 {
     use ElementType::{F4E2M1, F8E4M3Fn, F8E4M3FnUz, F8E5M2, F8E8M0};
-    // How many bits the fraction has, and what is taken from the exponent.
+    // The bits of the number, the bits of the fraction, and the bias of the exponent.
     let (all, fraction, bias) = match element {
         F4E2M1 => (4, 1, 1),
         F8E4M3Fn => (8, 3, 7),
@@ -310,7 +310,7 @@ fn small_float(element: ElementType, bits: u8) -> f32 {
         F8E4M3Fn => (magnitude == 0x7F).then_some(f32::NAN),
         F8E5M2 if magnitude == 0x7C => Some(f32::INFINITY),
         F8E5M2 => (magnitude > 0x7C).then_some(f32::NAN),
-        // These have no negative zero: its bits are what isn't a number.
+        // These formats have no negative zero: its bits encode NaN.
         _ => (bits == 0x80).then_some(f32::NAN),
     };
     let (exponent, rest) = (i32::from(magnitude >> fraction), f32::from(magnitude & ((1 << fraction) - 1)));

@@ -1,4 +1,4 @@
-//! Tensors whose values are known when a graph is built: initialisers, constants, and what is computed from them and from shapes.
+//! Tensors that are known when a graph is built: initializers, constants, values computed from these and from shapes.
 
 use super::element::ElementType;
 use super::stored::Stored;
@@ -8,17 +8,17 @@ use crate::{Constant, Data, Shape};
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A tensor in host memory, or in a file from which it is read when it is wanted.
+/// A tensor in host memory, or in a file that is read on demand.
 #[derive(Clone)]
 pub(super) struct Tensor {
     pub(super) element: ElementType,
     pub(super) shape: Shape,
     values: Values,
-    /// The integers that its numbers were made of.
+    /// The integers from which the numbers were dequantised.
     pub(super) quantised: Option<Arc<Quantised>>,
-    /// Whether it is one number everywhere: then it may be larger than what is computed here, and is only read on the device.
+    /// True if all elements are one number. Such a tensor may exceed `MOST_FOLDED`: only the device reads it.
     pub(super) filled: bool,
-    /// Whether it is the same whatever the inputs' sizes are: it may be shared by graphs for several sizes.
+    /// True if the tensor is the same for all sizes of the inputs: graphs for several sizes may share it.
     pub(super) fixed: bool,
 }
 
@@ -28,27 +28,27 @@ pub(super) struct Quantised {
     pub(super) weight: Constant,
     pub(super) scale: Constant,
     pub(super) zero_point: Option<Constant>,
-    /// The axis along which scales differ, and how many neighbours along it share one.
+    /// The axis along which scales differ, and the size of blocks that share a scale. `None` for a single scale.
     pub(super) of: Option<(usize, Option<usize>)>,
-    /// Whether the matrix is the transpose of these.
+    /// True if the matrix is the transpose of `weight`.
     pub(super) transposed: bool,
 }
 
 #[derive(Clone)]
 enum Values {
-    /// Of integers and truth values.
+    /// Integers or booleans.
     Ints(Arc<Vec<i64>>),
-    /// Integers in a file.
+    /// Integers or booleans in a file.
     Stored(Arc<Stored>),
-    /// Of floating-point numbers.
+    /// Floating-point numbers.
     Floats(Constant),
 }
 
-/// No tensor is computed on the host that has more elements, but for one that is no larger than what it is made of: that is in
-/// the file.
+/// The maximum number of elements of a tensor that is computed on the host. A tensor made from a larger one may be as
+/// large as that one, because that one is in the file.
 pub(super) const MOST_FOLDED: usize = 1 << 24;
 
-/// Tensors of up to so many elements are computed at once, larger ones where they are only moved when they are wanted.
+/// The maximum number of elements that are computed at once. Larger tensors that are only moved are lazy.
 const EAGER: usize = 1 << 12;
 
 impl Tensor {
@@ -75,12 +75,12 @@ impl Tensor {
         }
     }
 
-    /// Floating-point numbers that were made of integers.
+    /// Creates a tensor of floating-point numbers that were dequantised from integers.
     pub(super) fn quantised(element: ElementType, shape: Shape, values: Constant, of: Arc<Quantised>) -> Tensor {
         Tensor { element, shape, values: Values::Floats(values), quantised: Some(of), filled: false, fixed: true }
     }
 
-    /// A vector of sizes, as `Shape` gives it.
+    /// Creates a vector of sizes, as the operator `Shape` returns it.
     pub(super) fn sizes(sizes: &[usize]) -> Tensor {
         Tensor::ints(ElementType::I64, [sizes.len()], sizes.iter().map(|&size| size as i64).collect())
     }
@@ -92,7 +92,7 @@ impl Tensor {
         }
     }
 
-    /// The same number everywhere.
+    /// Creates a tensor with one number everywhere.
     pub(super) fn filled(element: ElementType, shape: Shape, value: f64) -> Result<Tensor, ErrorKind> {
         if !element.is_float() {
             let count = foldable(&shape)?;
@@ -103,7 +103,7 @@ impl Tensor {
         Ok(Tensor { element, shape, values: Values::Floats(constant), quantised: None, filled: true, fixed: true })
     }
 
-    /// A tensor without elements, which is known whoever computes it.
+    /// Creates a tensor without elements, which is known however it is computed.
     pub(super) fn empty(element: ElementType, shape: Shape) -> Tensor {
         let tensor = match element.is_float() {
             true => Tensor::floats(element, shape, Vec::new()),
@@ -112,7 +112,7 @@ impl Tensor {
         tensor.with_fixed(false)
     }
 
-    /// A tensor of a file, under the name of its constant.
+    /// Creates a tensor of a file. `name` is the name of its constant.
     pub(super) fn stored(name: &str, stored: Arc<Stored>) -> Tensor {
         let (element, shape) = (stored.element, stored.shape.clone());
         let values = match element.is_float() {
@@ -122,7 +122,7 @@ impl Tensor {
         Tensor { element, shape, values, quantised: None, filled: false, fixed: true }
     }
 
-    /// What a user gave.
+    /// Creates a tensor from a user's values.
     pub(super) fn given(element: ElementType, shape: Shape, data: &Data) -> Result<Tensor, ErrorKind> {
         let count = data.view().elements();
         if count != shape.elements() {
@@ -140,7 +140,7 @@ impl Tensor {
         self.shape.elements()
     }
 
-    /// Its integers or truth values; an error where they are floating-point numbers.
+    /// Returns the integers or booleans. Fails for floating-point numbers.
     pub(super) fn as_ints(&self) -> Result<Cow<'_, [i64]>, ErrorKind> {
         match &self.values {
             Values::Ints(values) => Ok(Cow::Borrowed(values)),
@@ -149,7 +149,7 @@ impl Tensor {
         }
     }
 
-    /// Its floating-point numbers; an error where they aren't.
+    /// Returns the floating-point numbers. Fails for integers and booleans.
     pub(super) fn constant(&self) -> Result<Constant, ErrorKind> {
         match &self.values {
             Values::Floats(constant) => Ok(constant.clone()),
@@ -157,7 +157,7 @@ impl Tensor {
         }
     }
 
-    /// Its values as the device takes them.
+    /// Returns the values in the device's types. Fails if an integer doesn't fit in 32 bits.
     pub(super) fn data(&self) -> Result<Data, ErrorKind> {
         if let Values::Floats(constant) = &self.values {
             return Ok(Data::F32(constant.values()));
@@ -167,7 +167,7 @@ impl Tensor {
             return Ok(Data::Bool(values.iter().map(|&value| value != 0).collect()));
         }
         let value = |&value: &i64| {
-            // Of 64 bits without a sign those are here that 64 with one hold.
+            // A `uint64` is stored in an `i64`, so a negative number stands for a larger one.
             let large = value < 0 && self.element == ElementType::U64;
             let small = i32::try_from(value).ok().filter(|_| !large);
             small.ok_or_else(|| {
@@ -178,7 +178,7 @@ impl Tensor {
         Ok(Data::I32(values.iter().map(value).collect::<Result<_, _>>()?))
     }
 
-    /// All its numbers, exact but for integers beyond 2^53.
+    /// Returns all numbers, exact except for integers beyond 2^53.
     pub(super) fn numbers(&self) -> Vec<f64> {
         match &self.values {
             Values::Floats(constant) => constant.values().into_iter().map(f64::from).collect(),
@@ -186,7 +186,7 @@ impl Tensor {
         }
     }
 
-    /// All its integers or truth values; of floating-point numbers, none.
+    /// Returns all integers or booleans; nothing for floating-point numbers.
     pub(super) fn whole(&self) -> Vec<i128> {
         let values = self.as_ints().unwrap_or_default();
         match self.element {
@@ -195,17 +195,17 @@ impl Tensor {
         }
     }
 
-    /// Its only number, if it has one.
+    /// Returns the only number, if the tensor has one element.
     pub(super) fn number(&self) -> Option<f64> {
         Some(self.as_many(1)?[0])
     }
 
-    /// As many numbers as are wanted; none if it has another number of them.
+    /// Returns the numbers, if there are exactly `count`.
     pub(super) fn as_many(&self, count: usize) -> Option<Vec<f64>> {
         (self.elements() == count).then(|| self.numbers())
     }
 
-    /// The integers of a file as they lie there, packed.
+    /// Returns the packed integers of a file, if the tensor has their shape.
     pub(super) fn packed(&self) -> Option<&Arc<Stored>> {
         match &self.values {
             Values::Stored(stored) if self.shape == stored.shape => Some(stored),
@@ -213,7 +213,7 @@ impl Tensor {
         }
     }
 
-    /// What tells integers in a file from others, as long as the network is there.
+    /// Returns an address that identifies integers in a file as long as the network exists.
     pub(super) fn place(&self) -> Option<usize> {
         match &self.values {
             Values::Stored(stored) => Some(Arc::as_ptr(stored) as usize),
@@ -221,7 +221,7 @@ impl Tensor {
         }
     }
 
-    /// The same under another type, which holds the same numbers or rounds them: what a cast gives.
+    /// Casts the numbers to another type, which rounds the numbers that it can't hold.
     pub(super) fn cast(&self, element: ElementType) -> Result<Tensor, ErrorKind> {
         if element == ElementType::String {
             return Err(ErrorKind::Unsupported("strings".into()));
@@ -240,7 +240,7 @@ impl Tensor {
                 let values = constant.values();
                 let values = values.iter().map(|&value| match element {
                     ElementType::Bool => i64::from(value != 0.0),
-                    // As the device does.
+                    // The device also casts by way of 32 bits.
                     _ if element.bits() < 64 && element != ElementType::U32 => element.wrap((value as i32).into()),
                     _ => element.wrap(value as i64),
                 });
@@ -257,7 +257,7 @@ impl Tensor {
         Ok(Tensor { element, shape: self.shape.clone(), values, quantised: None, ..self.clone() })
     }
 
-    /// The same elements under another shape, with as many.
+    /// Returns the same elements under another shape with as many elements.
     pub(super) fn reshaped(&self, shape: Shape) -> Tensor {
         let values = match &self.values {
             Values::Floats(constant) => Values::Floats(constant.reshaped(shape.clone())),
@@ -267,7 +267,7 @@ impl Tensor {
         Tensor { shape, values, quantised: None, ..self.clone() }
     }
 
-    /// The elements that `strides` lead to from `first` on, as a tensor of `shape`.
+    /// Returns the elements at `strides` from `first` on, as a tensor of `shape`.
     pub(super) fn strided(&self, shape: Shape, first: usize, strides: Vec<isize>) -> Result<Tensor, ErrorKind> {
         let count = made_of(&shape, &[self])?;
         let places = move |shape: &Shape| places(shape, first, &strides);
@@ -294,7 +294,7 @@ impl Tensor {
         Ok(Tensor { shape, values, quantised: None, ..self.clone() })
     }
 
-    /// A matrix with rows for columns.
+    /// Returns the transposed matrix.
     pub(super) fn turned(&self) -> Result<Tensor, ErrorKind> {
         let &[rows, columns] = &self.shape[..] else {
             return Err(ErrorKind::argument("a constant", "2 dimensions", &self.shape));
@@ -305,7 +305,7 @@ impl Tensor {
         Ok(Tensor { quantised, ..turned })
     }
 
-    /// The elements at these places, as a tensor of `shape`.
+    /// Returns the elements at these positions, as a tensor of `shape`.
     pub(super) fn picked(&self, shape: Shape, places: &[usize]) -> Result<Tensor, ErrorKind> {
         made_of(&shape, &[self])?;
         let values = match &self.values {
@@ -322,7 +322,7 @@ impl Tensor {
         Ok(Tensor { shape, values, quantised: None, ..self.clone() })
     }
 
-    /// A tensor that is computed from others, whose numbers these are.
+    /// Creates a tensor of numbers that were computed from the tensors `of`.
     pub(super) fn computed(element: ElementType, shape: Shape, numbers: Vec<f64>, of: &[&Tensor]) -> Tensor {
         if !element.is_float() {
             return Tensor::computed_ints(element, shape, numbers.into_iter().map(|value| value as i128).collect(), of);
@@ -331,7 +331,7 @@ impl Tensor {
         Tensor::floats(element, shape, values).with_fixed(of.iter().all(|tensor| tensor.fixed))
     }
 
-    /// The same of integers, which wrap around.
+    /// Creates a tensor of integers that were computed from the tensors `of`. Integers beyond the type wrap around.
     pub(super) fn computed_ints(element: ElementType, shape: Shape, numbers: Vec<i128>, of: &[&Tensor]) -> Tensor {
         let values = numbers.into_iter().map(|value| element.wrap(value as i64)).collect();
         Tensor::ints(element, shape, values).with_fixed(of.iter().all(|tensor| tensor.fixed))
@@ -342,22 +342,22 @@ impl Tensor {
         Tensor { fixed, ..self }
     }
 
-    /// The same values under the identity of a constant that was made of the same before.
+    /// Replaces the constant by an equal one that was made before, whose identity the tensor then shares.
     pub(super) fn with_constant(self, constant: Constant) -> Tensor {
         Tensor { values: Values::Floats(constant), ..self }
     }
 }
 
-/// How many elements of that shape are computed on the host; an error if they are too many.
+/// Returns the number of elements of a shape. Fails if they are too many to compute on the host.
 pub(super) fn foldable(shape: &Shape) -> Result<usize, ErrorKind> {
     made_of(shape, &[])
 }
 
-/// The same of a tensor that is made of these, which may be larger.
+/// Returns the element count of a tensor made from `of`. Its limit is at least the largest of `of` that isn't `filled`.
 pub(super) fn made_of(shape: &Shape, of: &[&Tensor]) -> Result<usize, ErrorKind> {
     let read = of.iter().filter(|tensor| !tensor.filled).map(|tensor| tensor.elements());
     let most = read.fold(MOST_FOLDED, usize::max);
-    // Where one size is 0, the others are still counted through.
+    // A size of 0 counts as 1, because loops still run over the other sizes.
     let steps = |shape: &Shape| shape.iter().fold(1usize, |product, &size| product.saturating_mul(size.max(1)));
     match of.iter().map(|tensor| &tensor.shape).chain([shape]).find(|shape| steps(shape) > most) {
         None => Ok(shape.elements()),
@@ -365,7 +365,7 @@ pub(super) fn made_of(shape: &Shape, of: &[&Tensor]) -> Result<usize, ErrorKind>
     }
 }
 
-/// The places in memory, in order, of the elements of a view.
+/// Returns the positions in memory of a view's elements, in order.
 pub(super) fn places(shape: &Shape, first: usize, strides: &[isize]) -> impl Iterator<Item = usize> + use<> {
     let mut index = vec![0; shape.len()];
     let (shape, strides, mut place) = (shape.clone(), strides.to_vec(), first as isize);
@@ -385,7 +385,7 @@ pub(super) fn places(shape: &Shape, first: usize, strides: &[isize]) -> impl Ite
     })
 }
 
-/// The numbers rounded to those that a type holds.
+/// Rounds numbers to the values that a type holds.
 fn rounded(constant: &Constant, element: ElementType) -> Result<Constant, ErrorKind> {
     let round: fn(f32) -> f32 = match element {
         ElementType::F32 | ElementType::F64 => return Ok(constant.clone()),

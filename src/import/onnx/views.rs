@@ -1,16 +1,16 @@
-//! What chains of reshapes, transpositions and slices come to: strides into the tensor that they begin with.
+//! Views: chains of reshapes, transpositions and slices as strides into the tensor at their start.
 
 use crate::graph::Source;
 use crate::ops::{Flatten, Reshape, Slice, Transpose};
 use crate::{Graph, Result, Shape, Value};
 
-/// A value as elements of another, its base.
+/// A value described by its elements' positions in another value, its base.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) base: Value,
-    /// The place of the first element.
+    /// The position of the first element.
     pub(super) first: usize,
-    /// Dimensions, outermost first, each of parts that lie apart in the base, outermost first.
+    /// The dimensions, outermost first. Each consists of parts with strides of their own in the base, outermost first.
     pub(super) dims: Vec<Vec<Dim>>,
 }
 
@@ -20,16 +20,16 @@ pub(super) struct Dim {
     pub(super) stride: usize,
 }
 
-/// The most operations of a chain.
+/// The maximum number of operations in a chain.
 const LONGEST: usize = 32;
 
-/// The dimensions of a tensor as it lies in memory.
+/// Returns the dimensions of a contiguous tensor.
 pub(super) fn contiguous(shape: &[usize]) -> Vec<Vec<Dim>> {
     let strides = Shape::from(shape).strides();
     shape.iter().zip(strides).map(|(&size, stride)| vec![Dim { size, stride }]).collect()
 }
 
-/// Without sizes of 1, and neighbours that lie like one dimension as one.
+/// Drops sizes of 1, and merges neighbours that lie in memory like a single dimension.
 pub(super) fn merged<'a>(dims: impl IntoIterator<Item = &'a Dim>) -> Vec<Dim> {
     let mut merged: Vec<Dim> = Vec::new();
     for &dim in dims.into_iter().filter(|dim| dim.size != 1) {
@@ -43,7 +43,7 @@ pub(super) fn merged<'a>(dims: impl IntoIterator<Item = &'a Dim>) -> Vec<Dim> {
     merged
 }
 
-/// The same elements under another shape; `None` where that would split a part unevenly.
+/// Returns the same elements under another shape, or `None` if a part would split unevenly.
 fn reshaped(dims: &[Vec<Dim>], shape: &[usize]) -> Option<Vec<Vec<Dim>>> {
     let mut open = merged(dims.iter().flatten());
     let mut groups = Vec::new();
@@ -69,18 +69,18 @@ fn reshaped(dims: &[Vec<Dim>], shape: &[usize]) -> Option<Vec<Vec<Dim>>> {
 }
 
 impl View {
-    /// A value by the tensor farthest back of whose elements it is another order.
+    /// Returns the view of a value on the farthest base whose elements the value only reorders.
     pub(super) fn of(graph: &Graph, value: Value) -> View {
         View::from(graph, value, false)
     }
 
-    /// A value by the tensor farthest back of which it has some of the elements.
+    /// Returns the view of a value on the farthest base that contains the value's elements.
     pub(super) fn of_some(graph: &Graph, value: Value) -> View {
         View::from(graph, value, true)
     }
 
     fn from(graph: &Graph, value: Value, slices: bool) -> View {
-        // From the value back, the operations on the way.
+        // The operations from the value backwards.
         let (mut chain, mut base) = (Vec::new(), value);
         while let &Source::Node(node) = graph.source(base) {
             let node = &graph.nodes()[node];
@@ -94,7 +94,7 @@ impl View {
             chain.push(node);
             base = node.inputs[0];
         }
-        // From each candidate forwards again: the first one from which all are strides.
+        // From the farthest candidate on: the first base from which strides describe the chain.
         for start in (0..=chain.len()).rev() {
             let base = if start == 0 { value } else { chain[start - 1].inputs[0] };
             let begin = View { base, first: 0, dims: contiguous(graph.known_shape(base)) };
@@ -130,7 +130,7 @@ impl View {
 
     fn cut(mut self, slice: &Slice, from: &Shape, to: &Shape) -> Option<View> {
         for (axis, first, step) in slice.cuts(from) {
-            // A size of 1 has no stride that matters; parts that lie apart can't be cut as one.
+            // The stride of a size of 1 doesn't matter. A dimension of several parts can't be cut.
             let stride = match merged(&self.dims[axis])[..] {
                 [] => 0,
                 [dim] => dim.stride,
@@ -142,15 +142,15 @@ impl View {
         Some(self)
     }
 
-    /// Adds the view, of the whole base, to a graph as a value of that shape: by no operation, a reshape, or a transposition between
-    /// reshapes.
+    /// Adds the view to a graph as a value of that shape: by no operation, a reshape, or a transposition between
+    /// reshapes. The view must cover the whole base.
     pub(super) fn place(&self, graph: &mut Graph, shape: &Shape) -> Result<Value> {
         let merged = self.merged();
         let from = graph.known_shape(self.base).clone();
         if merged.len() <= 1 {
             return reshape(graph, self.base, shape);
         }
-        // Whole dimensions of the base in another order, or parts of them.
+        // The transposition reorders whole dimensions of the base if possible, otherwise parts of them.
         let (factors, order) = match permutation(&merged, &from) {
             Some(order) => (from, order),
             None => {
@@ -166,19 +166,19 @@ impl View {
         reshape(graph, y, shape)
     }
 
-    /// The base as rows of so many elements, and the view, if that only has those rows under another shape or swaps two dimensions.
+    /// Returns the base, as rows of `features` elements, and the view, if it only reshapes or swaps these rows.
     pub(super) fn rows(&self, graph: &Graph, value: Value, features: usize) -> Option<(Value, View)> {
         let shape = graph.known_shape(self.base);
         let last = [Dim { size: features, stride: 1 }];
         let row = self.dims.last().is_some_and(|dim| merged(dim) == last) && shape.last() == Some(&features);
         let rows = self.dims.iter().rev().skip(1).flatten().all(|dim| dim.size == 1 || dim.stride % features == 0);
-        // A value that is its own base has nothing before it. Two dimensions that change places do so again sooner or later; what
-        // cuts an image into windows stays before layers that make it wider.
+        // A value that is its own base has no operations to move. Two swapped dimensions are swapped back sooner or
+        // later; a cut of an image into windows stays before layers that widen it.
         let simple = self.merged().len() <= 3;
         (row && rows && simple && features > 1 && self.base != value).then(|| (self.base, self.clone()))
     }
 
-    /// The same view of rows of `features` elements more or less, which lie in another base.
+    /// Returns the same view on another base, whose rows have `features` elements.
     pub(super) fn of_rows(&self, base: Value, features: usize) -> View {
         let before = self.dims.last().map_or(1, |last| last.iter().map(|dim| dim.size).product());
         let scaled = |dim: &Dim| Dim { stride: dim.stride / before * features, ..*dim };
@@ -190,13 +190,13 @@ impl View {
     }
 }
 
-/// The order in which dimensions of a tensor of that shape lie as these do, if none of them is split.
+/// Returns the order of a tensor's dimensions that makes them lie like `dims`, if none of them is split.
 fn permutation(dims: &[Dim], shape: &Shape) -> Option<Vec<usize>> {
     let mut left: Vec<(usize, Dim)> =
         contiguous(shape).into_iter().flatten().enumerate().filter(|(_, dim)| dim.size != 1).collect();
     let mut order: Vec<usize> = (0..shape.len()).filter(|&axis| shape[axis] == 1).collect();
     for dim in dims {
-        // A run of neighbours, from the outside: its last has the dimension's stride.
+        // A dimension is a run of the base's dimensions, outermost first. The last one has the dimension's stride.
         let mut size = dim.size;
         while size > 1 {
             let outermost = size * dim.stride;
@@ -210,7 +210,7 @@ fn permutation(dims: &[Dim], shape: &Shape) -> Option<Vec<usize>> {
     left.is_empty().then_some(order)
 }
 
-/// A reshape, where one is needed; to `[N, rest]` the flatten that a linear layer takes in.
+/// Adds a reshape if one is needed. From four dimensions to `[N, rest]`, adds the flatten that a linear layer absorbs.
 pub(super) fn reshape(graph: &mut Graph, x: Value, shape: &Shape) -> Result<Value> {
     let from = graph.known_shape(x);
     if from == shape {
@@ -233,7 +233,7 @@ mod tests {
         let all = |dims: &[Vec<Dim>]| merged(dims.iter().flatten());
         assert_eq!(all(&dims(&[2, 3, 4])), [Dim { size: 24, stride: 1 }]);
         assert_eq!(all(&reshaped(&dims(&[2, 3, 4]), &[6, 1, 4]).unwrap()), [Dim { size: 24, stride: 1 }]);
-        // [4, 3, 2] in another order: two dimensions as one lie in two parts.
+        // [4, 3, 2] in another order: two dimensions merged into one have two parts.
         let turned = [(4, 1), (3, 4), (2, 12)].map(|(size, stride)| vec![Dim { size, stride }]);
         assert_eq!(reshaped(&turned, &[12, 2]).unwrap()[0], [Dim { size: 4, stride: 1 }, Dim { size: 3, stride: 4 }]);
         assert_eq!(reshaped(&turned, &[2, 2, 6]).unwrap()[0], [Dim { size: 2, stride: 2 }]);

@@ -1,23 +1,23 @@
-//! Memory that values take while a frame is computed.
+//! The memory of values while a frame is computed.
 
 use crate::Plan;
 use serde::{Deserialize, Serialize};
 
-/// The memory of intermediate values, step by step. Inputs, outputs, states and weights are not among them.
+/// The memory of intermediate values, step by step. It excludes inputs, outputs, states and weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Activations {
-    /// The batch.
+    /// The batch size.
     pub batch: usize,
     /// The name of each step's node.
     pub names: Vec<String>,
-    /// The bytes alive in each step: what it reads, what it writes, what waits for a later one.
+    /// The bytes alive in each step: its inputs, its outputs, and values that wait for a later step.
     pub alive: Vec<u64>,
     /// The bytes that a session allocates for them: slots, each as large as its largest value.
     pub allocated: u64,
 }
 
 impl Activations {
-    /// Those of a plan.
+    /// Returns the activations of a plan.
     pub fn of(plan: &Plan) -> Activations {
         Activations {
             batch: plan.batch,
@@ -27,7 +27,7 @@ impl Activations {
         }
     }
 
-    /// The step in which most is alive, the first of equals, and how many bytes that are. None if there are no steps.
+    /// Returns the step with the most bytes alive, the first of equals, and these bytes; `None` if there are no steps.
     pub fn peak(&self) -> Option<(usize, u64)> {
         self.alive.iter().copied().enumerate().max_by_key(|&(step, bytes)| (bytes, std::cmp::Reverse(step)))
     }

@@ -1,4 +1,4 @@
-//! Two reports of what should be the same: what became faster, what slower, and what is only noise.
+//! The comparison of two reports: faster, slower, or only noise.
 
 use super::{Network, Report};
 use crate::error::{Error, ErrorKind, Result};
@@ -8,24 +8,24 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-/// A report that was read from a file, as far as two can be compared. Fields that it doesn't know are passed over.
+/// A report that was read from a file: the parts that can be compared. Unknown fields are ignored.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Recorded {
-    /// Where and when.
+    /// The environment.
     pub environment: Option<Environment>,
     /// The network.
     pub network: Network,
-    /// How fast it ran.
+    /// The latency and throughput.
     pub bench: Option<Sweep>,
-    /// Where the time went.
+    /// The device time, step by step.
     pub profile: Option<Profile>,
 }
 
 impl Recorded {
     /// Reads a report that [`Report::to_json`] wrote.
     ///
-    /// An error names the file and what is wrong with it: it can't be read, it isn't JSON or is cut off, it is another document,
-    /// one of a newer version, or its figures can't have been measured.
+    /// An error names the file and the problem: it can't be read, it isn't JSON or is cut off, it is another document,
+    /// it has another version, or its figures can't have been measured.
     pub fn open(path: impl AsRef<Path>) -> Result<Recorded> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|error| ErrorKind::file(path, error))?;
@@ -33,7 +33,7 @@ impl Recorded {
     }
 }
 
-/// What tells a report from other documents.
+/// The fields that tell a report from other documents.
 #[derive(Deserialize)]
 struct Header {
     schema: Option<String>,
@@ -61,7 +61,7 @@ fn parse(json: &[u8]) -> Result<Recorded, String> {
 }
 
 impl Recorded {
-    /// Whether its figures can have been measured.
+    /// Returns an error if the figures can't have been measured.
     fn check(&self) -> Result<(), String> {
         for at in self.bench.iter().flat_map(|sweep| &sweep.batches) {
             check(&format!("batch {}, device_ms", at.batch), &at.device)?;
@@ -96,41 +96,41 @@ fn positive(what: &str, shortest: Option<[f64; 2]>) -> Result<(), String> {
     }
 }
 
-/// What two reports say about the same thing.
+/// The change of one figure between two reports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
-    /// What was measured.
+    /// The name of the figure.
     pub what: String,
-    /// Its median in the first report.
+    /// The median in the first report.
     pub before: Duration,
-    /// Its median in the second.
+    /// The median in the second report.
     pub after: Duration,
-    /// What that means.
+    /// The meaning of the difference.
     pub verdict: Verdict,
 }
 
-/// Whether a difference means something.
+/// The meaning of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It takes less time.
+    /// Less time.
     Faster,
-    /// It takes more.
+    /// More time.
     Slower,
-    /// Measured again it might be the other way round.
+    /// A difference that could be the other way round if measured again.
     WithinNoise,
-    /// No verdict: a report has a single time for it, or is too old to say how times scatter, or steps were timed in different ways.
+    /// No verdict: a report has a single time or is too old to say how times scatter, or the timing methods differ.
     NotJudged,
 }
 
 impl Change {
-    /// How many times as long it takes as before: 1 if neither takes any time.
+    /// Returns the time after as a multiple of the time before; 1 if both are zero.
     pub fn ratio(&self) -> f64 {
         let (before, after) = (self.before.as_secs_f64(), self.after.as_secs_f64());
         if before == after { 1.0 } else { after / before }
     }
 }
 
-/// What is compared of something: its median, the shortest times of both halves as parts of that, the median's interval if it is known.
+/// The times to compare: the median, the shortest times of both halves as fractions of it, its interval if known.
 #[derive(Clone, Copy)]
 struct Times {
     median: Duration,
@@ -139,24 +139,24 @@ struct Times {
 }
 
 impl Times {
-    /// Whether the intervals of the medians overlap.
+    /// Returns true if the intervals of the medians overlap.
     fn overlaps(&self, other: Times) -> bool {
         self.interval.zip(other.interval).is_some_and(|([a, b], [c, d])| a <= d && c <= b)
     }
 
-    /// The logarithms of the shortest times; the median's where there are none.
+    /// Returns the logarithms of the shortest times; of the median if there are none.
     fn logarithms(&self) -> [f64; 2] {
         self.shortest.unwrap_or([1.0; 2]).map(|part| (part * self.median.as_secs_f64()).ln())
     }
 }
 
-/// The logarithm of a ratio: of the shortest times, which other work on the machine disturbs the least.
+/// Returns the logarithm of the ratio of the shortest times: other work on the machine disturbs these the least.
 fn difference(before: Times, after: Times) -> f64 {
     let [before, after] = [before, after].map(|times| times.logarithms().iter().sum::<f64>() / 2.0);
     if before == after { 0.0 } else { after - before }
 }
 
-/// The number that `part` of these are no greater than; 0 of none.
+/// Returns the quantile `part` of the finite numbers; 0 if there are none.
 fn quantile(numbers: impl Iterator<Item = f64>, part: f64) -> f64 {
     let mut numbers: Vec<f64> = numbers.filter(|number| number.is_finite()).collect();
     numbers.sort_unstable_by(f64::total_cmp);
@@ -164,8 +164,8 @@ fn quantile(numbers: impl Iterator<Item = f64>, part: f64) -> f64 {
     numbers.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
 }
 
-/// The noise of a report: how far two halves of its frames lie apart, which of nine things in ten is no more. What all have in
-/// common is no noise of theirs if `common` says so. Infinite if the report says it of nothing.
+/// Returns the noise of a report: the 90th percentile of the distance between the two halves of its times. If `common`,
+/// the median distance doesn't count: all times have it in common. Infinite if no time has halves.
 fn scatter(times: &[Times], common: bool) -> f64 {
     let known = || times.iter().filter(|times| times.shortest.is_some());
     if known().count() == 0 {
@@ -176,48 +176,48 @@ fn scatter(times: &[Times], common: bool) -> f64 {
     quantile(apart().map(|apart| (apart - middle).abs()), 0.9)
 }
 
-/// How much longer other work can have made everything, as a logarithm: processes that wanted to run share the cores.
+/// Returns the logarithm of the slowdown that other work can explain: processes that want to run share the cores.
 fn load(of: &Recorded) -> f64 {
     let loaded = of.environment.as_ref().filter(|environment| environment.is_loaded());
     loaded.map_or(0.0, |of| (of.load.unwrap_or(0.0) / of.cores.max(1) as f64).ln_1p())
 }
 
-/// Two reports beside each other.
+/// The comparison of two reports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// Why they might differ for another reason than the code.
+    /// The reasons other than the code why the reports might differ.
     pub warnings: Vec<String>,
     /// Whole frames: latencies by batch and frames in flight, frames on the device.
     pub frames: Vec<Change>,
     /// The steps of the profiles.
     pub steps: Vec<Change>,
-    /// What only the first has.
+    /// The names that only the first report has.
     pub only_before: Vec<String>,
-    /// What only the second has.
+    /// The names that only the second report has.
     pub only_after: Vec<String>,
-    /// The logarithm of the ratio of frames that says nothing. Infinite where the reports don't say how their times scatter.
+    /// The noise of frames, as the logarithm of a ratio. Infinite if the reports don't say how their times scatter.
     pub frame_noise: f64,
-    /// The same of steps, beside what all of them have in common.
+    /// The noise of steps, as the logarithm of a ratio, apart from `common`.
     pub step_noise: f64,
-    /// The logarithm of the ratio that all steps have in common, as far as it is taken for the machine's.
+    /// The logarithm of the ratio that all steps have in common, as far as it is attributed to the machine.
     pub common: f64,
 }
 
 impl Comparison {
-    /// The part of the noise that no report can know of itself, as a logarithm: where a process lies in memory, a processor's clock,
-    /// the neighbours of a virtual machine.
+    /// The noise between reports, as a logarithm, which no report can see: the place of a process in memory, a
+    /// processor's clock, the neighbours of a virtual machine.
     pub const BETWEEN: f64 = 0.1;
-    /// Reports differ by as many times their noise, which is that of halves.
+    /// The factor on the noise within a report: reports differ by more than the halves of one report.
     pub const FACTOR: f64 = 1.5;
 
-    /// Compares frames of the same batch and frames in flight, steps of the same name: the first of a name with the first, the
-    /// second with the second. Steps of profiles of different batches have nothing in common.
+    /// Compares frames of the same batch and frames in flight, and steps of the same name, in order if several have the
+    /// name. Steps of profiles of different batches aren't compared.
     ///
-    /// The noise of a report is how far two halves of its own frames lie apart. A difference means something if it is larger than
-    /// [`FACTOR`](Comparison::FACTOR) times the noise of both and [`BETWEEN`](Comparison::BETWEEN). Frames may also differ by what
-    /// the load explains, and the 95 % intervals of their medians mustn't overlap. What all steps have in common is taken for the
-    /// machine's, up to what frames may differ by; some steps have more of it than others, so that half of it counts as noise. Steps
-    /// that were timed in different ways aren't judged.
+    /// The noise of a report is the distance between two halves of its own times. A difference counts if it exceeds
+    /// [`BETWEEN`](Comparison::BETWEEN) plus [`FACTOR`](Comparison::FACTOR) times the noise of both reports. Frames may
+    /// also differ by the slowdown that the load explains, and the 95 % intervals of their medians mustn't overlap. The
+    /// change that all steps have in common is attributed to the machine, up to the noise of frames; half of it counts
+    /// as noise, since some steps have more of it than others. Steps that were timed in different ways aren't judged.
     pub fn of(before: &Recorded, after: &Recorded) -> Comparison {
         let mut comparison = Comparison { warnings: warnings(before, after), ..Comparison::default() };
         let noise = |pairs: &[(String, Times, Times)], common| {
@@ -252,12 +252,12 @@ impl Comparison {
         comparison
     }
 
-    /// What is slower beyond noise.
+    /// Returns the changes that are slower beyond noise.
     pub fn slower(&self) -> impl Iterator<Item = &Change> {
         self.frames.iter().chain(&self.steps).filter(|change| change.verdict == Verdict::Slower)
     }
 
-    /// What both have, in the order of the first. The rest is noted.
+    /// Pairs the entries that both reports have, in the order of the first. Records the names of the others.
     fn pair<T>(&mut self, before: Vec<(String, T)>, after: Vec<(String, T)>) -> Vec<(String, T, T)> {
         let after = numbered(after);
         let order: Vec<_> = after.iter().map(|(key, _)| key.clone()).collect();
@@ -274,7 +274,7 @@ impl Comparison {
     }
 }
 
-/// A name, and which one of that name.
+/// A name, and the number of its occurrence, from 1.
 type Key = (String, usize);
 
 fn numbered<T>(named: Vec<(String, T)>) -> Vec<(Key, T)> {
@@ -314,7 +314,7 @@ fn steps(of: &Recorded) -> Vec<(String, Times)> {
     of.profile.iter().flat_map(steps).collect()
 }
 
-/// Where the reports differ beside their figures, and what else may have changed those.
+/// Returns the differences beside the figures, and everything else that may have changed the figures.
 fn warnings(before: &Recorded, after: &Recorded) -> Vec<String> {
     let mut warnings = Vec::new();
     let mut same = |what: &str, before: &str, after: &str| {

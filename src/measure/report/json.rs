@@ -1,12 +1,12 @@
-//! The report for machines.
+//! The report as JSON.
 
 use super::{Profile, Report, Summary};
 use crate::measure::Bound;
 use serde_json::{Value, json};
 
 impl Report {
-    /// The report as JSON, with the figures that a reader would have to work out beside those that were measured:
-    /// `docs/report.md` says what they are. What isn't a finite number is `null`.
+    /// Returns the report as JSON: the measured figures, and those that follow from them. `docs/report.md` describes
+    /// them. Numbers that aren't finite are `null`.
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_value(self).expect("its keys are strings");
         if let Some(profile) = &self.profile {
@@ -22,7 +22,7 @@ impl Report {
     }
 }
 
-/// What follows from a profile's times.
+/// Adds the figures that follow from a profile's times.
 fn times(profile: &Profile, json: &mut Value) {
     let total = profile.total().as_secs_f64();
     json["total_ms"] = json!(1e3 * total);
@@ -43,7 +43,7 @@ fn times(profile: &Profile, json: &mut Value) {
     }
 }
 
-/// What follows from a network's cost.
+/// Adds the figures that follow from a network's cost.
 fn cost(summary: &Summary, json: &mut Value) {
     let sizes = Summary::STORAGE.map(|(storage, bits)| (storage.to_owned(), json!(summary.model_bytes(bits))));
     json["model_bytes"] = Value::Object(sizes.into_iter().collect());

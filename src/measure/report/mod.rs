@@ -1,4 +1,4 @@
-//! What was measured, as one document: JSON for machines, a page for people, a trace for who looks at a frame's time.
+//! The report of a measurement: JSON for machines, a page for people, a trace for a look at a frame's time.
 
 mod activations;
 pub mod compare;
@@ -11,10 +11,10 @@ use super::{Environment, Peaks, Profile, Summary, Sweep};
 pub use activations::Activations;
 use serde::{Deserialize, Serialize};
 
-/// What was measured of a network, as far as it was.
+/// The report on a network. Parts that weren't measured are missing.
 ///
-/// [`Report::to_json`] is the JSON that the command writes, [`Report::to_html`] the page, [`Report::to_trace`] a frame for
-/// Perfetto. `docs/report.md` says what the JSON's fields are.
+/// [`Report::to_json`] is the JSON that the command writes, [`Report::to_html`] the page, [`Report::to_trace`] a frame
+/// for Perfetto. `docs/report.md` describes the JSON's fields.
 ///
 /// ```
 /// use shadernet::measure::report::{Activations, Network, Report};
@@ -29,36 +29,36 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// [`Report::SCHEMA`].
+    /// The schema's name, [`Report::SCHEMA`].
     pub schema: &'static str,
-    /// [`Report::VERSION`].
+    /// The schema's version, [`Report::VERSION`].
     pub schema_version: u32,
-    /// Where and when; none if nothing was run.
+    /// The environment; `None` if nothing was run.
     pub environment: Option<Environment>,
     /// The network.
     pub network: Network,
-    /// What the device can do.
+    /// The device's peaks.
     pub peaks: Option<Peaks>,
-    /// How fast it runs.
+    /// The latency and throughput.
     pub bench: Option<Sweep>,
-    /// What that says.
+    /// The conclusions from `bench`.
     pub answers: Vec<Answer>,
-    /// Where the time goes.
+    /// The device time, step by step.
     pub profile: Option<Profile>,
-    /// Where the memory goes.
+    /// The memory of intermediate values, step by step.
     pub activations: Option<Activations>,
-    /// What it costs.
+    /// The cost, layer by layer.
     pub summary: Option<Summary>,
 }
 
-/// Which network was measured.
+/// The network that was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Network {
-    /// Its name.
+    /// The name.
     pub name: String,
     /// The shape of each input, the batch first.
     pub input_shapes: Vec<Vec<usize>>,
-    /// Where its weights come from.
+    /// The source of the weights.
     pub weights: String,
 }
 
@@ -72,12 +72,12 @@ pub struct Answer {
 }
 
 impl Report {
-    /// What tells this document from others.
+    /// The name of the schema, which tells a report from other documents.
     pub const SCHEMA: &'static str = "shadernet-report";
-    /// Grows when a field is renamed or removed or changes its meaning.
+    /// The version of the schema. It grows when a field is renamed or removed or changes its meaning.
     pub const VERSION: u32 = 1;
 
-    /// Of a network of which nothing has been measured yet.
+    /// Creates a report on a network, without measurements.
     pub fn new(network: Network) -> Report {
         Report {
             schema: Report::SCHEMA,

@@ -4,15 +4,15 @@ use super::Report;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The tracks: the steps, and the frame as it was measured apart from them.
+/// The tracks: the steps, and the frame as a whole.
 const STEPS: u32 = 1;
 const FRAME: u32 = 2;
 
 impl Report {
-    /// One frame as [trace events], which Perfetto and `chrome://tracing` open.
+    /// Returns one frame as [trace events], which Perfetto and `chrome://tracing` open.
     ///
-    /// It is a frame that never was: each step takes the median of its times, and they lie end to end. A second track holds the
-    /// median of whole frames. Times are in microseconds, as the format has them. Without a profile the trace is empty.
+    /// It is a frame that never was: each step takes its median time, and the steps lie end to end. A second track has
+    /// the median of whole frames. Times are in microseconds, as in the format. Without a profile the trace is empty.
     ///
     /// [trace events]: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
     pub fn to_trace(&self) -> String {
@@ -40,7 +40,7 @@ impl Report {
     }
 }
 
-/// What a track is called, or all of them.
+/// Returns the event that names a track, or the process if `track` is `None`.
 fn name(what: &str, track: Option<u32>, name: &str) -> Value {
     json!({ "ph": "M", "pid": 1, "tid": track.unwrap_or(0), "name": what, "args": { "name": name } })
 }
@@ -49,7 +49,7 @@ fn span(track: u32, name: &str, category: &str, start: Duration, time: Duration)
     json!({ "ph": "X", "pid": 1, "tid": track, "name": name, "cat": category, "ts": us(start), "dur": us(time) })
 }
 
-/// Microseconds, to the nanosecond.
+/// Returns microseconds, to the nanosecond.
 fn us(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e3
 }

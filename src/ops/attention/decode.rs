@@ -1,19 +1,19 @@
-//! The kernel for few queries: the next token's, above all.
+//! The attention kernel for few queries, above all for the query of the next token.
 
 use super::Sizes;
 use super::lowering::Lowering;
 use crate::kernel::shader::shader;
 use crate::kernel::{Iterations, Kernel, Layout, looped, plain};
 
-/// The most keys of a split, whose weights fit into workgroup memory; the fewest that are worth joining.
+/// The most keys of a split (their weights fit into workgroup memory) and the fewest (fewer aren't worth a join).
 const KEYS: usize = 128;
 const FEW_KEYS: usize = 32;
 
-/// So many workgroups, of half as many invocations as the tiled kernel's, keep a GPU busy.
+/// The workgroups that keep a GPU busy. Each has half as many invocations as a workgroup of the tiled kernel.
 const WORKGROUPS: usize = 256;
 
 impl Lowering<'_> {
-    /// All pairs of a query and a query head that share keys in each workgroup, if they are few, and the keys split.
+    /// Returns the kernel, if few pairs of a query and a query head share keys: all in one workgroup, the keys split.
     pub(super) fn decode(&self) -> Option<Kernel> {
         let Sizes { batch, heads, queries, d, dv, .. } = self.sizes;
         // The queries must fit into workgroup memory too.

@@ -1,19 +1,19 @@
-//! The kernel for llvmpipe.
+//! The attention kernel for llvmpipe.
 
 use super::Sizes;
 use super::lowering::Lowering;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout, Storage};
 
-/// The longest head: Mesa unrolls loops of 32, and a head's 32 texels stay in registers.
+/// The longest head, in elements: Mesa unrolls loops of 32 iterations, and the 32 texels of a head stay in registers.
 const MOST: usize = 128;
 
-/// The pairs of a workgroup, one in each lane.
+/// The pairs of a workgroup, one per invocation.
 const PAIRS: usize = 8;
 
 impl Lowering<'_> {
-    /// A pair of a query and a query head in each lane: from textures, or from buffers where these would be too large, or where
-    /// each key is read but once, so that a conversion (of a whole cache for one token more) isn't worth it.
+    /// Returns kernels of one pair of a query and a query head per invocation. They read textures, or buffers if
+    /// textures are too large or if a key is read once: converting a whole cache for one token isn't worth it.
     pub(super) fn lanes(&self, caps: &Caps) -> Vec<Kernel> {
         let Sizes { batch, heads, d, dv, .. } = self.sizes;
         if !caps.shuffles_of_eight() || d.max(dv) > MOST || !self.is_aligned() {

@@ -1,4 +1,4 @@
-//! What the attention's kernels have in common: parameters, bindings, the keys of a workgroup shared among several.
+//! The common part of the attention kernels: parameters, bindings, and the split of keys among workgroups.
 
 use super::{Attention, Form, Sizes};
 use crate::Shape;
@@ -6,7 +6,7 @@ use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Dispatch, Kernel, Layout, Prepacked, Shader, Storage, WeightKey};
 
-/// An attention, about to become dispatches.
+/// An attention that is lowered to dispatches.
 pub(super) struct Lowering<'a> {
     op: &'a Attention,
     pub(super) sizes: Sizes,
@@ -42,7 +42,7 @@ impl<'a> Lowering<'a> {
         Lowering { op, sizes, inputs }
     }
 
-    /// The most keys that `queries` neighbours see between them.
+    /// Returns the most keys that `queries` neighbouring queries see together.
     pub(super) fn span(&self, queries: usize) -> usize {
         let Sizes { keys, queries: all, .. } = self.sizes;
         let causal = if self.op.sees_the_past_only() && !self.op.cached { keys.min(all) } else { keys };
@@ -102,13 +102,13 @@ impl<'a> Lowering<'a> {
         self.op.masked
     }
 
-    /// Whether queries, keys and values all begin and end with a vec4.
+    /// Returns true if the rows of queries, keys and values are whole `vec4`s.
     pub(super) fn is_aligned(&self) -> bool {
         self.sizes.d.is_multiple_of(4) && self.sizes.dv.is_multiple_of(4)
     }
 
-    /// A kernel of `workgroups` workgroups for each of the splits, and of what joins these, that reads queries, keys and values
-    /// in one layout and writes another. Each invocation of the splits makes so many iterations of loops.
+    /// Returns a kernel of `workgroups` workgroups per split, and a join of several splits. Queries, keys and values
+    /// have the first layout, the output the second. An invocation of a split runs `iterations` loop iterations.
     pub(super) fn kernel(
         &self,
         shader: Shader,
@@ -141,7 +141,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// What is bound where there is no mask, or no position: something must be.
+/// Returns the binding in place of a missing mask or position: something must be bound.
 fn nothing() -> Binding {
     Binding::Weight(Prepacked::new(WeightKey::new("nothing"), Storage::Buffer, (1, 1), || vec![0.0; 4]))
 }

@@ -13,11 +13,11 @@ use crate::shape::expect_rank;
 use crate::{DType, Graph, Shape, Value};
 use lowering::Lowering;
 
-/// `torch.nn.functional.scaled_dot_product_attention`: `y = softmax(scale q kᵀ + mask) v`, never with a matrix of scores in
-/// memory.
+/// `torch.nn.functional.scaled_dot_product_attention`: `y = softmax(scale q kᵀ + mask) v`, without storing the scores.
 ///
-/// Hq query heads share Hkv heads of keys and values, Hq / Hkv neighbours each (`enable_gqa=True`): multi-head, grouped-query,
-/// multi-query attention. Heads have D elements, those of the values Dv; 256 are the most. The inputs come in three forms:
+/// Hq query heads share Hkv heads of keys and values, Hq / Hkv neighbours each (`enable_gqa=True`): multi-head,
+/// grouped-query, multi-query attention. Heads have D elements, value heads Dv, at most 256. The inputs have three
+/// forms:
 ///
 /// | | query | key | value | output |
 /// |---|---|---|---|---|
@@ -25,8 +25,8 @@ use lowering::Lowering;
 /// | [`heads`](Attention::heads) | `[N, Lq, Hq D]` | `[N, Lk, Hkv D]` | `[N, Lk, Hkv Dv]` | `[N, Lq, Hq Dv]` |
 /// | [`packed`](Attention::packed) | `[N, L, (Hq + 2 Hkv) D]` | | | `[N, L, Hq D]` |
 ///
-/// After them comes the mask, if it is [`masked`](Attention::masked), then the position, if it is
-/// [`cached`](Attention::cached). A query that sees no key gives 0, as in PyTorch.
+/// The mask is the next input of a [`masked`](Attention::masked) attention, the position the last input of a
+/// [`cached`](Attention::cached) one. A query that sees no key gives 0, as in PyTorch.
 ///
 /// ```
 /// use shadernet::ops::Attention;
@@ -49,25 +49,25 @@ pub struct Attention {
     plain_softmax: bool,
 }
 
-/// How the heads lie, and how many there are of queries and of keys and values.
+/// The arrangement of the heads, with the number of query heads and the number of heads of keys and values.
 #[derive(Clone, Copy, Debug, Default)]
 enum Form {
-    /// A dimension of their own.
+    /// Heads in a dimension of their own.
     #[default]
     Outer,
-    /// Side by side in the last dimension.
+    /// Heads side by side in the last dimension.
     Inner(usize, usize),
-    /// All in one tensor: those of the queries, of the keys, of the values.
+    /// All heads in one tensor: first those of the queries, then those of the keys, then those of the values.
     Qkv(usize, usize),
 }
 
-/// All sizes, whatever the form.
+/// All sizes, independent of the form.
 #[derive(Clone, Copy, Debug)]
 struct Sizes {
     batch: usize,
     /// Heads of keys and values.
     heads: usize,
-    /// Query heads to each.
+    /// Query heads per head of keys and values.
     group: usize,
     queries: usize,
     keys: usize,
@@ -75,78 +75,78 @@ struct Sizes {
     dv: usize,
 }
 
-/// The longest head: what the kernels' workgroup memory is made for.
+/// The longest head, in elements: a limit of the kernels' workgroup memory.
 const MOST: usize = 256;
 
 impl Attention {
-    /// Attention over heads in a dimension of their own, each query seeing all keys, with a scale of `1 / sqrt(D)`.
+    /// Creates an attention over heads in a dimension of their own. A query sees all keys; the scale is `1 / sqrt(D)`.
     pub fn new() -> Attention {
         Attention::default()
     }
 
-    /// The heads lie side by side in the last dimension, as linear layers give them: so many of queries, so many of keys and
-    /// values.
+    /// Takes heads side by side in the last dimension, as linear layers produce them: `queries` query heads, `keys`
+    /// heads of keys and values.
     #[must_use]
     pub fn heads(self, queries: usize, keys: usize) -> Attention {
         Attention { form: Form::Inner(queries, keys), ..self }
     }
 
-    /// Queries, keys and values lie side by side in one input, as the one linear layer of `torch.nn.MultiheadAttention` gives
-    /// them.
+    /// Takes queries, keys and values side by side in one input, as the one linear layer of
+    /// `torch.nn.MultiheadAttention` produces them.
     #[must_use]
     pub fn packed(self, queries: usize, keys: usize) -> Attention {
         Attention { form: Form::Qkv(queries, keys), ..self }
     }
 
-    /// Another scale.
+    /// Sets the scale.
     #[must_use]
     pub fn scale(self, scale: f64) -> Attention {
         Attention { scale: Some(scale), ..self }
     }
 
-    /// Query i sees the keys up to i, whatever their numbers, as in PyTorch.
+    /// Sets whether query i sees only the keys up to i, whatever the numbers of queries and keys, as in PyTorch.
     #[must_use]
     pub fn is_causal(self, causal: bool) -> Attention {
         Attention { causal, ..self }
     }
 
-    /// Causal, and a query sees no more than the last `size` keys, the one at its own position included.
+    /// Makes the attention causal and limits a query to the last `size` keys, the key at its own position included.
     #[must_use]
     pub fn window(self, size: usize) -> Attention {
         Attention { window: Some(size), ..self }
     }
 
-    /// One more input, `attn_mask`: numbers that are added to the scores, of two to four dimensions that broadcast to
+    /// Adds an input, `attn_mask`: numbers that are added to the scores, of two to four dimensions that broadcast to
     /// `[N, Hq, Lq, Lk]`. -inf excludes a key.
     #[must_use]
     pub fn masked(self) -> Attention {
         Attention { masked: true, ..self }
     }
 
-    /// Causal, and key and value are caches ([`Append`](super::Append) fills them), Lk the tokens that they have room for. One
-    /// more input, `position`, `i32`s `[1]` or `[N]`: how many tokens the cache held before those of the queries, which are in
-    /// it too. Query i is token `position + i` and sees the tokens up to itself.
+    /// Makes the attention causal. Key and value are caches of Lk tokens, filled by [`Append`](super::Append). Adds an
+    /// input, `position`, `i32`s `[1]` or `[N]`: the number of cached tokens before those of the queries, which are
+    /// cached too. Query i is token `position + i` and sees the tokens up to itself.
     ///
-    /// A session refuses a position from which the queries would reach beyond the cache. Where it comes from a buffer of the
-    /// host, which nobody checks, it counts as one within the cache.
+    /// A session refuses a position that would put queries beyond the cache. A position in a buffer of the host isn't
+    /// checked: it counts as one within the cache.
     #[must_use]
     pub fn cached(self) -> Attention {
         Attention { cached: true, ..self }
     }
 
-    /// A query that sees no key gives NaN, as softmax does of nothing but -inf.
+    /// Makes a query that sees no key give NaN, as softmax does for scores that are all -inf.
     #[cfg(feature = "onnx")]
     pub(crate) fn plain_softmax(self) -> Attention {
         Attention { plain_softmax: true, ..self }
     }
 
-    /// The same over heads that lie side by side, if it is the form with heads in a dimension of their own.
+    /// Returns this attention over heads side by side, if its heads have a dimension of their own.
     #[cfg(feature = "onnx")]
     pub(crate) fn as_heads(&self, queries: usize, keys: usize) -> Option<Attention> {
         matches!(self.form, Form::Outer).then(|| self.clone().heads(queries, keys))
     }
 
-    /// The same over queries, keys and values in one tensor, if it is the form with heads in a dimension of their own.
+    /// Returns this attention over queries, keys and values in one tensor, if its heads have a dimension of their own.
     #[cfg(feature = "onnx")]
     pub(crate) fn as_packed(&self, queries: usize, keys: usize) -> Option<Attention> {
         matches!(self.form, Form::Outer).then(|| self.clone().packed(queries, keys))
@@ -156,12 +156,12 @@ impl Attention {
         self.causal || self.cached || self.window.is_some()
     }
 
-    /// The tensors of queries, keys and values.
+    /// Returns the number of tensors that hold queries, keys and values.
     fn tensors(&self) -> usize {
         if matches!(self.form, Form::Qkv(..)) { 1 } else { 3 }
     }
 
-    /// Checks everything but the output's size.
+    /// Checks everything but the output's size, and returns the sizes.
     fn sizes(&self, inputs: &[Shape]) -> Result<Sizes, ErrorKind> {
         let wanted = self.tensors() + usize::from(self.masked) + usize::from(self.cached);
         if inputs.len() != wanted {
@@ -208,13 +208,13 @@ impl Sizes {
         [self.batch, self.heads * self.group, self.queries, self.keys].into()
     }
 
-    /// The pairs of a query and a query head that share a head of keys and values.
+    /// Returns the number of pairs of a query and a query head that share a head of keys and values.
     fn pairs(&self) -> usize {
         self.group * self.queries
     }
 }
 
-/// How many query heads each head of keys and values serves.
+/// Returns the number of query heads per head of keys and values.
 fn grouped(heads: usize, kv_heads: usize) -> Result<usize, ErrorKind> {
     if heads == 0 || kv_heads == 0 || !heads.is_multiple_of(kv_heads) {
         let wanted = format!("a multiple of the {kv_heads} heads of keys and values");
@@ -306,7 +306,7 @@ impl Op for Attention {
         Ok(kernels)
     }
 
-    /// All scores count, also those of keys that a query doesn't see: each is scaled, maybe masked, and part of a softmax.
+    /// Counts all scores, also those of unseen keys: each is scaled, possibly masked, and part of a softmax.
     fn cost(&self, io: &Io) -> Cost {
         let Ok(sizes) = self.sizes(io.inputs) else { return Cost::default() };
         let scores = sizes.scores().elements() as u64;
@@ -317,8 +317,8 @@ impl Op for Attention {
 }
 
 impl Graph {
-    /// Adds an [`Attention`] over its query, key and value (or the one packed input), mask and position, as far as it has
-    /// them.
+    /// Adds an [`Attention`]. Its inputs are query, key and value (or the one packed input), then the mask and the
+    /// position, if it has them.
     pub fn attention(&mut self, inputs: &[Value], attention: Attention) -> Result<Value> {
         self.push(attention, inputs)
     }

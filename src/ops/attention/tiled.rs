@@ -1,19 +1,19 @@
-//! The kernel for many queries.
+//! The attention kernel for many queries.
 
 use super::Sizes;
 use super::lowering::Lowering;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Iterations, Kernel, Layout, looped, plain};
 
-/// Pairs of a query and a query head in a workgroup.
+/// The pairs of a query and a query head in a workgroup.
 const PAIRS: usize = 64;
 
-/// So many workgroups keep a GPU busy; a split of fewer keys isn't worth joining.
+/// The workgroups that keep a GPU busy, and the fewest keys of a split that is worth a join.
 const WORKGROUPS: usize = 128;
 const KEYS: usize = 256;
 
 impl Lowering<'_> {
-    /// Tiles of pairs by tiles of keys, the keys split where there are few tiles.
+    /// Returns the kernel: tiles of pairs by tiles of keys. Where there are few tiles, it splits the keys.
     pub(super) fn tiled(&self, caps: &Caps) -> Kernel {
         let Sizes { batch, heads, group, queries, d, dv, .. } = self.sizes;
         let workgroups = batch * heads * self.sizes.pairs().div_ceil(PAIRS);

@@ -1,4 +1,4 @@
-//! The matrix-vector product of every GPU: a linear layer of few rows, whose weights are read once.
+//! The portable matrix-vector product: a linear layer of few rows, which reads its weights once.
 
 use super::{BLOCK, Gemm, Operand, chunks, model};
 use crate::error::{ErrorKind, Result};
@@ -19,7 +19,7 @@ params! {
 }
 
 impl Gemm<'_> {
-    /// All rows in a workgroup, k in slices: for a linear layer of up to eight rows.
+    /// Returns the kernels for a linear layer of up to eight rows: all rows in a workgroup, k in slices.
     pub(super) fn gemv(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let Operand::Weight(w) = self.w else { return Ok(Vec::new()) };
         let whole_image =

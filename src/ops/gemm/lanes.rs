@@ -1,4 +1,4 @@
-//! The GEMM of Mesa's llvmpipe: storage textures, subgroup shuffles, no workgroup memory.
+//! The GEMM for Mesa's llvmpipe: storage textures, subgroup shuffles, no workgroup memory.
 
 use super::product::Product;
 use super::{Gemm, Operand};
@@ -34,18 +34,18 @@ params! {
         activation: ActivationParams,
         padding: u32,
         batch: [[usize; 4]; 3] as [batch, x_batch, w_batch],
-        /// Of the image that is added: segments, height, texels of channels, stride.
+        /// The added image: segments, height, texels of channels, stride.
         added: [isize; 4],
     }
 }
 
 impl Gemm<'_> {
-    /// llvmpipe's kernel, writing to a texture or a buffer; none where a texture would be too large.
+    /// Returns llvmpipe's kernels, which write to a texture or a buffer; none where a texture would be too large.
     pub(super) fn lanes(&self, caps: &Caps) -> Vec<Kernel> {
         self.lanes_adding(None, caps)
     }
 
-    /// The pixels of a workgroup. Few variants: each costs the driver 0.2 s to compile. 13 wastes less of a 7x7 image than 16.
+    /// Returns a workgroup's pixels: few variants, 0.2 s of compilation each. 13 wastes less of a 7x7 image than 16.
     pub(super) fn lanes_tile(&self) -> usize {
         match self.pixels() {
             1 => 1,
@@ -55,7 +55,7 @@ impl Gemm<'_> {
         }
     }
 
-    /// The same, with another product added that has weights in the same texture.
+    /// Returns the same kernels with another product added, whose weights are in the same texture.
     pub(super) fn lanes_adding(&self, added: Option<&Product>, caps: &Caps) -> Vec<Kernel> {
         let limit = caps.max_texture as usize;
         // The shader divides pixel numbers in f32.
@@ -65,7 +65,7 @@ impl Gemm<'_> {
         let Window { size, stride, dilation, before } = self.window;
         let span4 = self.span4(BLOCK);
         let blocks = self.y.c.div_ceil(BLOCK);
-        // The runs of neighbouring texels that a tap row is read in.
+        // A row of taps is read in runs of neighbouring texels.
         let longest = limit / 32;
         let neighbours = self.groups == 1 && dilation[1] == 1;
         let (segments, step, run, span4) = if let Some(added) = added {
@@ -91,9 +91,9 @@ impl Gemm<'_> {
                 let bytes = packed.bytes();
                 (Binding::Weight(packed), bytes)
             }
-            // A row of k that isn't there would not read as zero, as it does in packed weights.
+            // Rows beyond the last k would not read as zero, as they do in packed weights.
             Operand::Input { rows, .. } if rows % 4 != 0 => return Vec::new(),
-            // Each lane would load four texels for one.
+            // Each invocation would load four texels to use one.
             Operand::Input { transposed: [true, _], .. } => return Vec::new(),
             Operand::Input { rows, .. } => (Binding::Input(1), (rows * self.y.c4() * 16) as u64),
         };
@@ -118,7 +118,7 @@ impl Gemm<'_> {
             group_in: self.x.c / self.groups,
             blocks,
             tiles,
-            // Small weights stay in the cache for all pixels; large ones are passed over once.
+            // Small weights stay in the cache for all pixels; large weights are read once.
             blocks_first: u32::from(w_bytes < 300 << 10),
             activation: ActivationParams::of(self.epilogue.activation),
             padding: 0,
@@ -147,7 +147,7 @@ impl Gemm<'_> {
                 let mut bindings = self.bindings(w.clone(), self.bias());
                 let mut reads = self.reads(Storage::Texture);
                 if let Some(added) = added {
-                    // Its image is the first input of the two.
+                    // The image of the added product is input 0.
                     (bindings[0], bindings[2], bindings[3]) =
                         (Binding::Input(1), Binding::Weight(added.bias.clone()), Binding::Input(0));
                     reads.push((self.layout)(Storage::Texture));

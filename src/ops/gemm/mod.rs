@@ -1,4 +1,4 @@
-//! The implicit GEMM that convolution, linear layers and matrix products lower to: choice of kernel, packing of weights.
+//! The implicit GEMM of convolutions, linear layers and matrix products: choice of kernel, packing of weights.
 
 mod gemv;
 mod lanes;
@@ -17,11 +17,11 @@ use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
 use crate::kernel::{Binding, Caps, Kernel, Layout, Prepacked, Storage, WeightKey};
 
-/// The output channels whose weights lie together, for all of the portable kernels.
+/// The output channels whose weights are packed together, for all portable kernels.
 const BLOCK: usize = 64;
 
-/// `y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o])`, where p counts pixels (or rows) and k the taps of the
-/// kernel and the channels under them.
+/// The product `y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o])`, where p counts pixels (or rows) and k
+/// the taps of the kernel and the channels under each tap.
 pub(crate) struct Gemm<'a> {
     /// The input; the rows of a matrix are images of one pixel.
     pub(crate) x: Image,
@@ -29,15 +29,15 @@ pub(crate) struct Gemm<'a> {
     pub(crate) y: Image,
     /// The layout family of input 0 and the output: `Channels`, or `RowsVec4` for matrices.
     pub(crate) layout: fn(Storage) -> Layout,
-    /// Sizes and placement of the kernel: all as `[vertical, horizontal]`.
+    /// The size and the placement of the kernel, `[vertical, horizontal]`.
     pub(crate) window: Window,
-    /// Groups of channels.
+    /// The number of channel groups.
     pub(crate) groups: usize,
     /// The weights.
     pub(crate) w: Operand<'a>,
     /// The bias.
     pub(crate) bias: Option<&'a Constant>,
-    /// The end.
+    /// The epilogue.
     pub(crate) epilogue: Epilogue,
 }
 
@@ -46,13 +46,13 @@ pub(crate) struct Gemm<'a> {
 pub(crate) enum Operand<'a> {
     /// Weights `[out, in / groups, kernel height, kernel width]` (or `[out, in]`), packed at load.
     Weight(&'a Constant),
-    /// Input 1, as `[k][o]` rows, and the batch of products: sizes, and rows that x and w move along each. Transposed, x is
-    /// stored as `[k][p]` and w as `[o][k]` rows.
+    /// Input 1, as `[k][o]` rows, and the batch of products: its sizes, and the rows by which x and w advance along
+    /// each dimension. Transposed, x is stored as `[k][p]` rows and w as `[o][k]` rows.
     Input { rows: usize, transposed: [bool; 2], batch: [usize; 4], x_batch: [usize; 4], w_batch: [usize; 4] },
 }
 
 impl Gemm<'_> {
-    /// The kernels, best first.
+    /// Returns the kernels, best first.
     pub(crate) fn kernels(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let mut kernels = self.lanes(caps);
         let at = if self.winograd_pays() { 0 } else { kernels.len() };
@@ -95,7 +95,7 @@ impl Gemm<'_> {
         vec![(self.layout)(storage); operands + usize::from(self.epilogue.residual)]
     }
 
-    /// x, w, bias, residual (x again where there is none), y.
+    /// Returns the bindings: x, w, bias, residual (x again if there is none), y.
     fn bindings(&self, w: Binding, bias: Prepacked) -> Vec<Binding> {
         let residual = match self.w {
             Operand::Input { .. } if self.epilogue.residual => Binding::Residual(2),
@@ -115,8 +115,8 @@ impl Gemm<'_> {
         })
     }
 
-    /// The weights of some blocks of output channels, as [block][tap][k texel][4][lane] texels: each holds four output
-    /// channels at one k. What a block doesn't reach (other groups, padding) is 0.
+    /// Packs the weights of some blocks of output channels as `[block][tap][k texel][4][lane]` texels: each holds four
+    /// output channels at one k. Weights that a block doesn't have (other groups, padding) are 0.
     pub(crate) fn pack(
         &self,
         w: &Constant,
@@ -154,7 +154,7 @@ impl Gemm<'_> {
     }
 }
 
-/// The texels of input channels that a block of `block` output channels reads at most.
+/// Returns the most texels of input channels that a block of `block` output channels reads.
 pub(crate) fn span4(inputs: usize, outputs: usize, groups: usize, block: usize) -> usize {
     let (group_out, group_in) = (outputs / groups, inputs / groups);
     (0..outputs.div_ceil(block))
@@ -166,7 +166,7 @@ pub(crate) fn span4(inputs: usize, outputs: usize, groups: usize, block: usize) 
         .unwrap_or(0)
 }
 
-/// Returns true if a block of `block` output channels multiplies input channels by zeros that stand for another group's weights.
+/// Returns true if a block of `block` output channels multiplies some input channels by zeros: those of other groups.
 pub(crate) fn mixed(inputs: usize, outputs: usize, groups: usize, block: usize) -> bool {
     groups > 1 && !((outputs / groups).is_multiple_of(block) && (inputs / groups).is_multiple_of(4))
 }

@@ -1,26 +1,26 @@
-//! Which tile suits which problem: the ladder of `shaders/gemm.wgsl`'s variants, and what each is expected to cost.
+//! The choice of a tile for a problem: the ladder of `shaders/gemm.wgsl`'s variants, and their expected cost.
 //!
-//! No GPU has told its opinion of these numbers yet. They only order candidates: what is measured decides, where something is.
+//! These constants have not been measured on a GPU. They only order candidates: measurements, if any, decide.
 
 use crate::kernel::{Caps, Iterations, Shader, looped, plain};
 
-/// A variant of `shaders/gemm.wgsl`: what one workgroup computes, and how.
+/// A variant of `shaders/gemm.wgsl`: the tile of one workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tile {
     /// Pixels.
     pub(super) m: usize,
     /// Output channels.
     pub(super) n: usize,
-    /// What of k goes through workgroup memory at a time.
+    /// The part of k that is in workgroup memory at a time.
     pub(super) k: usize,
     /// Quads of 4 pixels x 4 channels that an invocation computes, `[pixels, channels]`.
     pub(super) quads: [usize; 2],
-    /// Groups of invocations that share k.
+    /// Groups of invocations, each with a share of k.
     slices: usize,
 }
 
-/// Large tiles read least, small ones leave no part of a device idle. The invocations of each can bring a tile at one patch
-/// each: (m + n) k / 16 of them at least.
+/// The variants. Large tiles read least; small tiles leave no part of a device idle. A variant has (m + n) k / 16
+/// invocations or more, so that each loads at most one patch of the tile.
 const LADDER: [Tile; 7] = [
     Tile { m: 128, n: 128, k: 16, quads: [2, 2], slices: 1 },
     Tile { m: 128, n: 64, k: 8, quads: [2, 2], slices: 1 },
@@ -31,18 +31,18 @@ const LADDER: [Tile; 7] = [
     Tile { m: 32, n: 32, k: 32, quads: [1, 1], slices: 4 },
 ];
 
-/// A product, as far as its cost depends on it.
+/// The properties of a product that determine its cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Problem {
     pub(super) matrices: usize,
     pub(super) pixels: usize,
     pub(super) channels: usize,
     pub(super) k: usize,
-    /// Whether each block of 64 channels reads channels of its own.
+    /// True if each block of 64 channels reads channels of its own.
     pub(super) grouped: bool,
 }
 
-/// A tile, and how many workgroups share the k of each.
+/// A tile, and the number of workgroups that share the k of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) tile: Tile,
@@ -54,18 +54,18 @@ impl Tile {
         self.m * self.n / (16 * self.quads[0] * self.quads[1]) * self.slices
     }
 
-    /// The bytes of workgroup memory: rows of k, padded by a texel.
+    /// Returns the bytes of workgroup memory: rows of k, padded by a texel.
     fn memory(&self) -> usize {
         self.k * (self.m / 4 + self.n / 4 + 2) * 16
     }
 
-    /// The same tile with half the k where the device hasn't the memory.
+    /// Returns this tile, with half the k if the device has too little workgroup memory.
     fn within(self, caps: &Caps) -> Tile {
         let halved = Tile { k: self.k / 2, ..self };
         if self.memory() > caps.max_workgroup_memory as usize { halved } else { self }
     }
 
-    /// The variant of the shader.
+    /// Returns the shader's variant for this tile.
     pub(super) fn of(&self, shader: Shader) -> Shader {
         let tile = |shader: Shader, name, value: usize| shader.tile(name, value as u32);
         let shader = tile(tile(tile(shader, "TILE_M", self.m), "TILE_N", self.n), "TILE_K", self.k);
@@ -73,8 +73,8 @@ impl Tile {
         tile(shader, "SLICES", self.slices)
     }
 
-    /// The iterations of an invocation's loops over so many texels of k, of a kernel of several taps with `span4` texels under each
-    /// (or of one tap). Those over a slice of the tile count too, since where a slice begins is no constant.
+    /// Returns the loop iterations of an invocation over `texels` texels of k. A kernel of several taps has `span4`
+    /// texels under each. Loops over a slice of the tile count too, since a slice doesn't begin at a constant.
     pub(super) fn iterations(&self, texels: usize, span4: Option<usize>) -> usize {
         let step = self.k / 4;
         let carries = |span4: usize| plain(step.div_ceil(span4));
@@ -87,7 +87,7 @@ impl Tile {
         problem.matrices * problem.pixels.div_ceil(self.m) * problem.channels.div_ceil(self.n)
     }
 
-    /// Whether it isn't mostly padding: another one computes the same with less.
+    /// Returns true if most of the tile is real work; otherwise a smaller tile is cheaper.
     fn suits(&self, problem: &Problem) -> bool {
         let smallest = |size| size == 32;
         (smallest(self.m) || problem.pixels > self.m / 2)
@@ -96,8 +96,8 @@ impl Tile {
             && !(problem.grouped && self.n > 64)
     }
 
-    /// The cycles that a compute unit takes for one k of one workgroup, if it has work enough: 128 multiplications a cycle, a
-    /// vec4 for an invocation from workgroup memory in the time of four, and 64 bytes of the tile from the cache.
+    /// Returns the cycles of a busy compute unit for one k of one workgroup: 128 multiplications per cycle, a vec4 from
+    /// workgroup memory in the time of four, and 64 bytes of the tile per cycle from the cache.
     fn cycles(&self) -> f64 {
         let products = (self.m * self.n) as f64;
         let reads = (self.quads[0] + self.quads[1]) as f64 / (4 * self.quads[0] * self.quads[1]) as f64;
@@ -106,20 +106,20 @@ impl Tile {
 }
 
 impl Choice {
-    /// The texels of k, of so many in all, that each of the splits adds up.
+    /// Returns the texels of k, of `k4` in all, that each split adds up.
     pub(super) fn share4(&self, k4: usize) -> usize {
         k4.div_ceil(self.splits).next_multiple_of(self.tile.k / 4)
     }
 
-    /// The cycles that the device takes for the problem.
+    /// Returns the device's cycles for the problem.
     fn cost(&self, problem: &Problem, caps: &Caps) -> f64 {
-        /// A dispatch that waits for the one before it: 5 µs.
+        /// The cycles of a dispatch that waits for its predecessor: 5 µs.
         const DISPATCH: f64 = 8000.0;
-        /// Until the first tile is there, and after the last one.
+        /// The cycles before the first tile is loaded and after the last one.
         const WORKGROUP: f64 = 1500.0;
         let Choice { tile, splits } = self;
         let units = f64::from(caps.units.max(1));
-        // What the busiest unit gets; workgroups on one unit hide each other's waits.
+        // The workgroups of the busiest unit; workgroups on one unit hide each other's waits.
         let turns = (tile.tiles(problem) * splits).div_ceil(caps.units.max(1) as usize) as f64;
         let invocations = (turns * tile.invocations() as f64).min(1024.0);
         let hidden = invocations / (invocations + 128.0);
@@ -129,20 +129,20 @@ impl Choice {
         if *splits == 1 {
             return product;
         }
-        // Partial sums are written and read, the result is written: 32 bytes a cycle and unit.
+        // Partial sums are written and read, the result is written: 32 bytes per cycle and unit.
         let moved = (problem.matrices * problem.pixels * problem.channels * 4 * (2 * splits + 1)) as f64;
-        // One dispatch is known to do: two have to promise half the time.
+        // One dispatch is the safe choice: two must promise half the time.
         2.0 * (product + moved / (32.0 * units)) + DISPATCH
     }
 }
 
-/// So few units are a processor's, on which no tile leaves lanes idle and the smallest is compiled first.
+/// The most units of a CPU, on which no tile leaves lanes idle and the smallest is compiled first.
 const PROCESSOR: u32 = 4;
 
-/// The variants that suit a problem, best first: each tile as it is, and the two best of those whose k several workgroups
-/// share, if one of them is.
+/// Returns the variants that suit a problem, best first: each tile unsplit, and the two best choices that split k among
+/// workgroups, if there are any.
 pub(super) fn choices(problem: &Problem, caps: &Caps) -> Vec<Choice> {
-    /// What a workgroup's share of k is at least: ONNX Runtime's figure.
+    /// The least share of k of a workgroup: ONNX Runtime's figure.
     const SHARE: usize = 256;
     let tiles = LADDER.iter().map(|tile| tile.within(caps)).filter(|tile| tile.suits(problem));
     let cost = |choice: &Choice| choice.cost(problem, caps);
@@ -165,7 +165,7 @@ pub(super) fn choices(problem: &Problem, caps: &Caps) -> Vec<Choice> {
     choices
 }
 
-/// The columns of a workgroup of `shaders/gemv.wgsl`, best first: as many as leave no unit idle. Fewer read less in one piece.
+/// Returns a `gemv.wgsl` workgroup's columns, best first: as many as leave no unit idle. Fewer columns shorten reads.
 pub(super) fn columns(out4: usize, caps: &Caps) -> [usize; 2] {
     let enough = |columns: &usize| out4.div_ceil(*columns) >= 2 * caps.units as usize;
     match [16, 8, 4].into_iter().find(enough) {

@@ -8,7 +8,7 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, looped, pl
 use crate::ops::activation::{self, ActivationParams};
 use crate::ops::window::Window;
 
-/// Pooled pixels in a row of a workgroup.
+/// The pooled pixels in a row of a workgroup.
 const COLUMNS: usize = 7;
 
 params! {
@@ -31,14 +31,14 @@ params! {
         kernel_h: isize,
         run: isize,
         activation: ActivationParams,
-        /// Less than any number.
+        /// Minus infinity, the maximum of no numbers.
         nothing: f32,
     }
 }
 
 impl Gemm<'_> {
-    /// llvmpipe's kernels that pool what this computes to `pooled`, if there are some: for large images of few channels, whose
-    /// time is that of storing them.
+    /// Returns llvmpipe's kernels that pool the output of this product to `pooled`, if there are any: for large images
+    /// of few channels, where most of the time goes into storing them.
     pub(crate) fn pooled(&self, pool: Window, pooled: Image, caps: &Caps) -> Option<Vec<Kernel>> {
         const BLOCK: usize = 32;
         let Operand::Weight(w) = self.w else { return None };
@@ -53,7 +53,7 @@ impl Gemm<'_> {
         if !caps.shuffles_of_eight() || !fits || pool.dilation != [1; 2] || !clamps || !small {
             return None;
         }
-        // Few strips share few rows, many keep all processors busy.
+        // Few strips compute few rows twice; many strips keep all processors busy.
         let rows = pooled.h.div_ceil(8);
         let strips = [pooled.h.div_ceil(rows), pooled.w.div_ceil(COLUMNS)];
         let params = Params {

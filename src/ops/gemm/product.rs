@@ -1,4 +1,4 @@
-//! A product that is added to another: `x1 w1 + x2 w2`, the rows of both weights one below the other, for Mesa's llvmpipe.
+//! A sum of two products, `x1 w1 + x2 w2`, with the rows of both weights stacked, for Mesa's llvmpipe.
 
 use super::lanes::BLOCK;
 use super::{Gemm, Operand};
@@ -7,13 +7,13 @@ use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Prepacked, Storage, WeightKey};
 use crate::ops::epilogue::Epilogue;
 
-/// What the kernel has to know of a product that it adds, with the weights and the bias of both.
+/// The parameters of a product that the kernel adds, with the weights and the bias of both products.
 pub(super) struct Product {
-    /// Texels of k that are read in one go, of either image.
+    /// The texels of k in one contiguous read of either image.
     pub(super) run: usize,
-    /// How many of those there are.
+    /// The number of such reads of the added image.
     pub(super) segments: usize,
-    /// The image's height, its texels of channels, and the stride over it.
+    /// The added image's height, its texels of channels, and the stride over it.
     pub(super) h: usize,
     pub(super) c4: usize,
     pub(super) stride: usize,
@@ -22,10 +22,10 @@ pub(super) struct Product {
 }
 
 impl Gemm<'_> {
-    /// llvmpipe's kernels for this product whose residual is another one, where each of them is a convolution of 1x1 pixels: what
-    /// makes a residual block smaller. The residual is neither written nor read, and one k is longer than two.
+    /// Returns llvmpipe's kernels for this product with `other` as its residual, where both are 1x1 convolutions, as in
+    /// a residual block that shrinks its image. The residual is neither written nor read, and one long k replaces two.
     ///
-    /// The inputs are the other's image and this one's.
+    /// The inputs are the image of `other`, then the image of this product.
     pub(crate) fn with_product(&self, other: &Gemm, caps: &Caps) -> Option<Vec<Kernel>> {
         let pointwise = |gemm: &Gemm| {
             let window = gemm.window;
@@ -35,9 +35,9 @@ impl Gemm<'_> {
         let stride = other.window.stride;
         let plain = !other.epilogue.residual && other.epilogue.activation.is_none() && stride[0] == stride[1];
         let (k4, other_k4) = (self.x.c4(), other.x.c4());
-        // Short runs would read the weights in many rows.
+        // With short runs, the weights would take many rows of the texture.
         let run = greatest(k4, other_k4, caps.max_texture as usize / BLOCK).filter(|run| *run >= 8)?;
-        // Of small images it saves less than the compilation of one more variant costs.
+        // For small images, the sum saves less than the compilation of one more variant costs.
         if !pointwise(self) || !pointwise(other) || !plain || other.y != self.y || self.lanes_tile() < 16 {
             return None;
         }
@@ -65,7 +65,7 @@ impl Gemm<'_> {
     }
 }
 
-/// The greatest number up to `most` that divides both.
+/// Returns the greatest number up to `most` that divides both.
 fn greatest(a: usize, b: usize, most: usize) -> Option<usize> {
     (1..=a.min(b).min(most)).rev().find(|d| a.is_multiple_of(*d) && b.is_multiple_of(*d))
 }

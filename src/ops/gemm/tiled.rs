@@ -1,4 +1,4 @@
-//! The GEMM of every GPU: tiles through workgroup memory, of a size that suits the problem and the device.
+//! The portable GEMM: tiles in workgroup memory, of a size that suits the problem and the device.
 
 use super::model::{self, Choice, Problem};
 use super::{BLOCK, Gemm, Operand};
@@ -49,13 +49,13 @@ params! {
 }
 
 impl Gemm<'_> {
-    /// The variants that suit, best first. `rows` reads x as NCHW: what a network's input is.
+    /// Returns the variants that suit, best first. With `rows` they read x as NCHW, the order of a network's input.
     pub(super) fn gemm(&self, caps: &Caps, rows: bool) -> Result<Vec<Kernel>, ErrorKind> {
         let few = self.x.c <= 4 && self.groups == 1 && self.x.h * self.x.w > 1;
         if rows && !(few && matches!(self.w, Operand::Weight(_))) {
             return Ok(Vec::new());
         }
-        // In rows, each tap of each channel is a k: as channels they would be padded to four.
+        // In NCHW each tap of each channel is one k; channels last would pad the channels to four.
         let flat = Image { c: self.x.c * self.taps(), ..self.x };
         let packing = if rows { Gemm { x: flat, window: Window::PIXEL, ..*self } } else { Gemm { ..*self } };
         let problem = Problem {
@@ -72,7 +72,7 @@ impl Gemm<'_> {
         choices.into_iter().map(|choice| self.variant(caps, &packing, choice, rows)).collect()
     }
 
-    /// The choice with as many shares of k as the device needs to run the loop over each to its end.
+    /// Returns the choice with enough splits of k that the device runs the loop over each to its end.
     fn ending(&self, choice: Choice, caps: &Caps) -> Choice {
         let ends = |splits: usize| self.iterations(Choice { splits, ..choice }) <= caps.max_loop_iterations as usize;
         let k4 = self.taps() * self.span4(BLOCK);
@@ -80,7 +80,7 @@ impl Gemm<'_> {
         Choice { splits, ..choice }
     }
 
-    /// The iterations of an invocation that computes a share of k.
+    /// Returns the loop iterations of an invocation that computes a share of k.
     fn iterations(&self, choice: Choice) -> usize {
         let span4 = self.span4(BLOCK);
         let several = (self.window.size != [1; 2]).then_some(span4);
@@ -91,7 +91,7 @@ impl Gemm<'_> {
         choice.tile.iterations(share4, several) + again
     }
 
-    /// The bytes of so many partial results.
+    /// Returns the bytes of the partial results of all splits.
     fn shared(&self, splits: usize) -> u64 {
         (splits * self.texels() * 16) as u64
     }
@@ -100,7 +100,7 @@ impl Gemm<'_> {
         self.products() * self.pixels() * self.y.c4()
     }
 
-    /// One variant, for weights packed as those of `packing`.
+    /// Returns one variant, for weights packed as those of `packing`.
     fn variant(&self, caps: &Caps, packing: &Gemm, choice: Choice, rows: bool) -> Result<Kernel, ErrorKind> {
         let Choice { tile, splits } = choice;
         let Window { size, stride, dilation, before } = self.window;
@@ -178,7 +178,7 @@ impl Gemm<'_> {
         Ok(Kernel::several(reads, vec![(self.layout)(Storage::Buffer)], dispatches))
     }
 
-    /// The dispatch that adds what several workgroups have of each sum.
+    /// Returns the dispatch that adds the partial sums of several workgroups.
     fn join(&self, splits: usize, shared: Binding) -> Dispatch {
         let params = JoinParams {
             splits,
@@ -186,21 +186,21 @@ impl Gemm<'_> {
             out_c: self.y.c,
             activation: ActivationParams::of(self.epilogue.activation),
         };
-        // All but x.
+        // The shader binds all but x.
         let bindings = self.bindings(shared, self.bias()).split_off(1);
         let shader = self.epilogue.of(shader!("gemm_join", "activation", "index", "nan"));
         Dispatch::for_each(shader, &params, bindings, self.texels()).iterations(splits + 1)
     }
 
-    /// The first texel of outputs of so many blocks from one on, and how many they are.
+    /// Returns the first texel of the outputs of `count` blocks from `block` on, and the number of their texels.
     pub(super) fn texels_of(&self, block: usize, count: usize) -> (usize, usize) {
         let first4 = block * BLOCK / 4;
         (first4, (count * BLOCK / 4).min(self.y.c4() - first4))
     }
 }
 
-/// Blocks of `block` output channels with weights of so many `bytes`, in runs whose weights one binding can hold: (first,
-/// count).
+/// Returns the runs of blocks, (first, count), whose weights fit into one binding. A block has `block` output channels
+/// and `bytes` bytes of weights.
 pub(crate) fn chunks(
     caps: &Caps,
     block: usize,

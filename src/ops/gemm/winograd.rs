@@ -1,4 +1,4 @@
-//! Winograd's convolution along rows, for Mesa's llvmpipe: half the multiplications of a kernel that is three pixels wide.
+//! Winograd's convolution along rows, for Mesa's llvmpipe: half the multiplications of a kernel three pixels wide.
 
 use super::{Gemm, Operand};
 use crate::graph::constant::Constant;
@@ -8,7 +8,7 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Prepacked, Storage, WeightK
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 
-/// Outputs of a tile, and the products that they take.
+/// The outputs of a tile, and the products that they take.
 const OUTPUTS: usize = 4;
 const PRODUCTS: usize = 6;
 
@@ -31,20 +31,20 @@ params! {
 }
 
 impl Gemm<'_> {
-    /// Tiles in a row, and in all.
+    /// Returns the number of tiles in a row, and in all.
     fn tiles(&self) -> (usize, usize) {
         let tiles_x = self.y.w.div_ceil(OUTPUTS);
         (tiles_x, self.y.n * self.y.h * tiles_x)
     }
 
-    /// Whether it is faster than the plain kernel, as measured on llvmpipe: by a third and more, but not where tiles reach beyond
-    /// short rows, nor where there are so few that it is the weights, twice as many, that take the time.
+    /// Returns true if this kernel beats the plain one: by a third or more, as measured on llvmpipe, but not if tiles
+    /// reach beyond short rows, or are so few that reading the weights, twice as many, dominates.
     pub(super) fn winograd_pays(&self) -> bool {
         let (tiles_x, tiles) = self.tiles();
         5 * self.y.w >= 4 * OUTPUTS * tiles_x && tiles >= 25
     }
 
-    /// llvmpipe's kernel for kernels three pixels wide and stride 1.
+    /// Returns llvmpipe's kernels for convolutions three pixels wide with stride 1.
     pub(super) fn winograd(&self, caps: &Caps) -> Vec<Kernel> {
         const BLOCK: usize = 32;
         let limit = caps.max_texture as usize;
@@ -89,7 +89,7 @@ impl Gemm<'_> {
             .collect()
     }
 
-    /// The weights of each row of a kernel as those of the six products.
+    /// Packs each row of a kernel as the weights of the six products.
     fn pack_transformed(&self, w: &Constant, block: usize, blocks: usize) -> Prepacked {
         let [out, inputs, height] = [w.shape()[0], w.shape()[1], self.window.size[0]];
         let from = w.clone();

@@ -1,4 +1,4 @@
-//! What kernels promise: anybody may write an operation, and shaders without guards rely on the memory that they are given.
+//! Checks of kernels. Anybody may write an operation, and shaders without guards rely on the memory that they get.
 
 use super::{Home, PlannedStep, Planner};
 use crate::error::{ErrorKind, Result};
@@ -6,7 +6,7 @@ use crate::graph::Node;
 use crate::kernel::{Binding, Dispatch, Kernel, Layout, Prepacked, Storage};
 use crate::plan::memory::SlotKind;
 
-/// Checks that a kernel has a layout for each input and output of its node and binds no others.
+/// Checks that a kernel has a layout for each input and output of its node and binds no other inputs or outputs.
 pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
     let count = |what: &str, wanted: usize, got: usize| match wanted == got {
         true => Ok(()),
@@ -34,7 +34,7 @@ pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
     }
 }
 
-/// The memory of weights.
+/// Returns the memory of weights.
 pub(super) fn held(packed: &Prepacked) -> SlotKind {
     match packed.storage {
         Storage::Buffer => SlotKind::Buffer(packed.bytes()),
@@ -43,8 +43,8 @@ pub(super) fn held(packed: &Prepacked) -> SlotKind {
 }
 
 impl Planner<'_> {
-    /// Adds a step, unless it dispatches nothing. An error if a dispatch counts on more memory than there is where it is sent: a view
-    /// that is larger than what it shows, or a state updated in a layout that it doesn't have.
+    /// Adds a step, unless it has no dispatch. Returns an error if a dispatch relies on more memory than it gets: that
+    /// of a view larger than its input, or of a state updated in a layout that it doesn't have.
     pub(super) fn push(&mut self, step: PlannedStep) -> Result<()> {
         let mut uses = step.dispatches.iter().flat_map(|(_, uses)| uses);
         if let Some(used) = uses.find(|used| !holds(self.memory(&used.home), used.kind)) {
@@ -69,7 +69,7 @@ impl Planner<'_> {
     }
 }
 
-/// Whether memory is as large as a use counts on.
+/// Returns true if memory is as large as a use requires.
 fn holds(memory: SlotKind, used: SlotKind) -> bool {
     match (memory, used) {
         (SlotKind::Buffer(memory), SlotKind::Buffer(used)) => used <= memory,

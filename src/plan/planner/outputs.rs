@@ -1,4 +1,4 @@
-//! Outputs: what of them kernels write in place, and what is copied.
+//! Outputs: kernels write some in place; others are copied.
 
 use super::{Held, Home, PlannedStep, Planner};
 use crate::error::Result;
@@ -8,12 +8,12 @@ use crate::kernel::Layout;
 use crate::ops::convert::convert;
 
 impl Planner<'_> {
-    /// The outputs of the graph that this value is.
+    /// Returns the indices of the graph's outputs that are this value.
     pub(super) fn outputs(&self, value: Value) -> impl Iterator<Item = usize> + use<'_> {
         self.graph.outputs().iter().enumerate().filter(move |(_, (_, v))| *v == value).map(|(i, _)| i)
     }
 
-    /// The output of the graph that this value is, or that is only another view of it, which nobody else reads.
+    /// Returns the output of the graph that is this value, or a whole view of it that is its only reader.
     pub(super) fn output(&self, value: Value) -> Option<usize> {
         if let Some(output) = self.outputs(value).next() {
             return Some(output);
@@ -29,7 +29,7 @@ impl Planner<'_> {
         self.output(view).filter(|_| is_view && whole)
     }
 
-    /// Writes the outputs that a value is, as far as no kernel wrote them in place: in another layout, or asked for twice.
+    /// Writes the outputs that are this value and that no kernel wrote in place: in another layout, or a second time.
     pub(super) fn write_outputs(&mut self, value: Value, step: &mut PlannedStep) {
         let missing: Vec<usize> = self.outputs(value).filter(|&output| !self.written[output]).collect();
         for output in missing {
@@ -38,7 +38,7 @@ impl Planner<'_> {
         }
     }
 
-    /// Writes a value in rows where somebody outside finds it.
+    /// Writes a value, in rows, to memory of an output or a state.
     pub(super) fn deliver(&mut self, value: Value, home: Home, step: &mut PlannedStep) {
         let held = &self.held[&value];
         let one_way = held.iter().find(|held| convert(self.shape(value), held.layout, Layout::ROWS).is_some());
@@ -47,7 +47,7 @@ impl Planner<'_> {
         self.convert(value, &from, Held { layout: Layout::ROWS, home }, step);
     }
 
-    /// Outputs that are inputs or constants themselves.
+    /// Writes the outputs that are inputs or constants themselves.
     pub(super) fn remaining_outputs(&mut self) -> Result<()> {
         let shapes = self.shapes;
         let some = |(_, value): &&(String, Value)| shapes[value.0 as usize].elements() > 0;

@@ -1,4 +1,4 @@
-//! States: what a frame leaves there is written last, or in the place of the old content where nobody reads that any more.
+//! States: new content is written last, or over the old content once nothing reads that any more.
 
 use super::{Held, Home, PlannedStep, Planner};
 use crate::error::{ErrorKind, Result};
@@ -7,7 +7,7 @@ use crate::graph::{Node, Value};
 use crate::kernel::{Kernel, Layout};
 
 impl Planner<'_> {
-    /// Checks that what states are to hold has their shapes for this batch too.
+    /// Checks that the new content of each state has the state's shape for this batch too.
     pub(super) fn check_updates(&self) -> Result<()> {
         for &(state, value) in self.graph.updates() {
             let state = &self.graph.states()[state];
@@ -19,13 +19,13 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// The states that are to hold this value.
+    /// Returns the states whose new content is this value.
     pub(super) fn states(&self, value: Value) -> impl Iterator<Item = usize> + use<'_> {
         self.graph.updates().iter().filter(move |(_, next)| *next == value).map(|&(state, _)| state)
     }
 
-    /// A state that is to hold this value, if it can be written now: neither the step being planned reads the old content through
-    /// one of `reads` nor anybody later.
+    /// Returns a state whose new content is this value, if it can be written now: nothing reads the old content any
+    /// more, neither the step being planned through one of `reads` nor a later step.
     pub(super) fn free_state(&self, value: Value, reads: &[Home]) -> Option<usize> {
         let free = |&state: &usize| {
             let old = self.graph.states()[state].value;
@@ -37,20 +37,20 @@ impl Planner<'_> {
         self.states(value).find(free)
     }
 
-    /// Whether steps that aren't planned yet read what lies in a state now.
+    /// Returns true if a step that isn't planned yet reads the current content of a state.
     fn is_read_later(&self, state: usize) -> bool {
         let unread = |value: &Value| self.unread.get(value).is_some_and(|&times| times > 0);
         self.held.iter().any(|(value, held)| unread(value) && held.iter().any(|held| held.home.is_state(state)))
     }
 
-    /// Notes that a state holds what it is to hold from the step being planned on.
+    /// Notes that a state holds its new content from the step being planned on.
     pub(super) fn set_updated(&mut self, state: usize, value: Value) {
         self.updated[state] = true;
         *self.unread.entry(value).or_default() -= 1;
     }
 
-    /// A place for the output of a kernel that changes its input `input`: the state itself, if that is what it changes; else new
-    /// memory, with a copy of the input in it.
+    /// Returns memory for the output of a kernel that updates its input `input`: the state itself, if that is the
+    /// input; else new memory with a copy of the input.
     pub(super) fn write_over(
         &mut self,
         (node, kernel, input): (&Node, &Kernel, usize),
@@ -74,8 +74,8 @@ impl Planner<'_> {
         home
     }
 
-    /// Moves the old content of a state out of the way of what is about to be written there, as far as it is read yet: by outputs, by
-    /// `reads` of the step being planned, by later steps.
+    /// Copies the old content of a state to other memory, if outputs, `reads` of the step being planned or later steps
+    /// still read it.
     fn keep(&mut self, state: usize, reads: Vec<&mut Home>, step: &mut PlannedStep) {
         let old = self.graph.states()[state].value;
         self.write_outputs(old, step);

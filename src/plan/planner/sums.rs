@@ -1,4 +1,4 @@
-//! Outputs that take the place of what is added to them: no third buffer beside what a step reads.
+//! Outputs that overwrite their residual, so that a step needs no third buffer.
 
 use super::{Home, Planner, Use};
 use crate::graph::Value;
@@ -6,7 +6,7 @@ use crate::kernel::{Binding, Dispatch, Kernel};
 use crate::plan::PlannedValue;
 use crate::plan::memory::{Location, SlotKind};
 
-/// A step whose output may overwrite what it adds: their needs.
+/// A step whose output may overwrite its residual, with the needs of both.
 pub(super) struct Sum {
     step: usize,
     pub(super) residual: usize,
@@ -14,8 +14,8 @@ pub(super) struct Sum {
 }
 
 impl Planner<'_> {
-    /// The output of the step being planned and what it adds, if the one can lie where the other does: both in a buffer, and nothing
-    /// else uses that memory, neither in this step nor later.
+    /// Returns the output of the step being planned and its residual, if the output can overwrite the residual: both
+    /// are buffers, and nothing else uses the residual's memory, neither in this step nor later.
     pub(super) fn sum(&self, kernel: &Kernel, reads: &[Home], output: &Home) -> Option<Sum> {
         let residual = kernel.residual().filter(|&i| kernel.reads[i] == kernel.writes[0])?;
         let (&Home::Slot(residual), &Home::Slot(output)) = (&reads[residual], output) else { return None };
@@ -28,7 +28,7 @@ impl Planner<'_> {
         (alone && buffers && self.needs[residual].first < step).then_some(Sum { step, residual, output })
     }
 
-    /// Makes the steps whose outputs have got the very place of what they add overwrite that, and says what lives where.
+    /// Makes outputs overwrite their residuals where both have one location, and returns the lifetimes of all values.
     pub(super) fn overwrite(&mut self, locations: &[Location]) -> Vec<PlannedValue> {
         let planned = self.needs.iter().zip(locations).map(|(need, &location)| PlannedValue {
             location,
@@ -46,7 +46,7 @@ impl Planner<'_> {
     }
 }
 
-/// Makes a dispatch overwrite its residual. Something must be bound in the place of that still: what is read anyway.
+/// Makes a dispatch overwrite its residual. Its binding gets other memory that is read anyway: the first binding's.
 fn overwrite((dispatch, uses): &mut (Dispatch, Vec<Use>)) {
     if let Some(i) = dispatch.bindings.iter().position(|binding| matches!(binding, Binding::Residual(_))) {
         dispatch.bindings[i] = dispatch.bindings[0].clone();

@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, halves, random};
 use crate::selftest::reference::{self, Tensor, maximum, minimum};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     every_function_in_every_layout(t);
     far_out_it_stays_finite(t);
@@ -17,7 +17,7 @@ pub fn cases(t: &Suite) {
 
 type Reference = fn(&Tensor) -> Tensor;
 
-/// To the bounds.
+/// Limits each element to the bounds.
 pub fn clamp(x: &Tensor, lo: f64, hi: f64) -> Tensor {
     x.map(|x| minimum(maximum(x, lo), hi))
 }
@@ -45,7 +45,7 @@ pub const ALL: [(Activation, Reference, Tolerance); 19] = [
     (Activation::Softsign, reference::softsign, Tolerance::Elementwise),
 ];
 
-/// ±8, with the corners of all the functions.
+/// Returns values in ±8, with the corners of all the functions.
 fn values(shape: &[usize]) -> Tensor {
     let mut x = random(1, shape);
     x.data.iter_mut().for_each(|value| *value *= 8.0);
@@ -81,7 +81,7 @@ fn far_out_it_stays_finite(t: &Suite) {
 }
 
 fn small_results_keep_their_digits(t: &Suite) {
-    // Nothing larger is beside them: exp(x) - 1 and log(1 + exp(x)), as they are written, would lose them.
+    // No larger number is beside them: a literal exp(x) - 1 or log(1 + exp(x)) would lose them.
     let cases: [(Activation, Reference, f32); 13] = [
         (Activation::Elu(1.0), |x| reference::elu(x, 1.0), -1e-6),
         (Activation::Elu(1.0), |x| reference::elu(x, 1.0), -0.5),

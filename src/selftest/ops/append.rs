@@ -3,7 +3,7 @@ use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 use crate::{BATCH, DType, Data, Graph, Model, Result};
 
-/// Rows `[N, L, width]` join a cache `[N, capacity, width]`, each sequence's from its own position on, or all from one.
+/// Writes rows `[N, L, width]` into a cache `[N, capacity, width]`, from each sequence's own position or a common one.
 pub fn append(cache: &Tensor, rows: &Tensor, positions: &[usize]) -> Tensor {
     let ([_, capacity, width], [_, length, _]) = (cache.dims(), rows.dims());
     let mut cache = cache.clone();
@@ -15,7 +15,7 @@ pub fn append(cache: &Tensor, rows: &Tensor, positions: &[usize]) -> Tensor {
     cache
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     check(t, "one by one", [1, 3, 5], &[(1, vec![0]), (1, vec![1]), (1, vec![2])]);
     check(t, "a prompt, then tokens", [2, 7, 4], &[(5, vec![0]), (1, vec![5]), (1, vec![6])]);
@@ -23,7 +23,7 @@ pub fn cases(t: &Suite) {
     check(t, "what was there is replaced", [1, 4, 1], &[(4, vec![0]), (2, vec![1])]);
 }
 
-/// Rows after rows, each frame at its positions: what the cache holds after each.
+/// Appends rows frame by frame, each at its positions, and checks the cache after each frame.
 fn check(t: &Suite, case: &str, cache: [usize; 3], frames: &[(usize, Vec<i32>)]) {
     let [n, capacity, width] = cache;
     let graph = |length: usize, positions: usize| -> Result<Graph> {

@@ -5,7 +5,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     lengths(t);
@@ -17,7 +17,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// Where the first of the largest (or smallest) elements along `axis` is, or among all.
+/// Returns the index of the first largest (or smallest) element along `axis`, or among all elements.
 pub fn arg_reduce(x: &Tensor, smallest: bool, axis: Option<usize>, keepdim: bool) -> Tensor {
     let (length, stride) = match axis {
         Some(axis) => (x.shape[axis], x.shape[axis + 1..].iter().product()),
@@ -63,7 +63,7 @@ fn along_each_axis(t: &Suite) {
     }
 }
 
-/// One below, at and above what a workgroup holds.
+/// Checks lengths one below, at and above a workgroup's capacity.
 fn lengths(t: &Suite) {
     for length in [2, 3, 4, 5, 255, 256, 257, 1023, 1024, 1025, 4099] {
         check_both(t, "inner", &random(1, [2, length]), Some(1));
@@ -99,7 +99,7 @@ fn of_an_image(t: &Suite) {
     t.check("classes of pixels", &graph, &[&x], &arg_reduce(&x, false, Some(1), false), Tolerance::Exact);
 }
 
-/// Of either sign, several the same; the bits of some would be no number.
+/// Checks integers of either sign, several of them equal; as `f32`, some have the bits of NaN.
 fn integers(t: &Suite) {
     for (shape, axis) in [(&[7][..], 0), (&[3, 65], 1), (&[600, 2], 0)] {
         let x = random(1, shape).map(|x| (50.0 * x).round() + 0.0).of(DType::I32);
@@ -109,7 +109,7 @@ fn integers(t: &Suite) {
     check_both(t, "i32s", &ends, Some(0));
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let mut x = random(1, [70_001]);
     x.data[70_000] = 2.0;
@@ -117,7 +117,7 @@ fn long_loops(t: &Suite) {
     check_both(t, "long", &random(1, [70_001, 3]), Some(0));
 }
 
-/// NaN is the most extreme, whatever is asked for.
+/// Checks that NaN counts as the most extreme element, both for the largest and for the smallest.
 fn not_finite(t: &Suite) {
     for (shape, axis) in [(&[3, 5][..], Some(1)), (&[300, 2], Some(0)), (&[7, 43], None)] {
         let x = random(1, shape);

@@ -5,7 +5,7 @@ use crate::selftest::cases::{constant, graph, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::{Constant, DType};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     few_queries(t);
     many_queries(t);
@@ -20,17 +20,18 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// What a query sees.
+/// The part of the keys that a query sees, and the scale of its scores.
 #[derive(Clone, Debug, Default)]
 pub struct Sight {
     pub scale: Option<f64>,
     pub causal: bool,
     pub window: Option<usize>,
-    /// Where the queries of each sequence begin among the keys, or of all.
+    /// The position of the first query among the keys, of each sequence or of all.
     pub starts: Vec<usize>,
 }
 
-/// `softmax(q kᵀ scale + mask) v` for q `[N, Hq, Lq, D]`, k `[N, Hkv, Lk, D]`, v `[N, Hkv, Lk, Dv]`; 0 where nothing is seen.
+/// Computes `softmax(q kᵀ scale + mask) v` for q `[N, Hq, Lq, D]`, k `[N, Hkv, Lk, D]` and v `[N, Hkv, Lk, Dv]`; 0 for
+/// a query that sees no key.
 pub fn attention([q, k, v]: [&Tensor; 3], mask: Option<&Tensor>, sight: &Sight) -> Tensor {
     let ([n, heads, rows, d], [_, kv_heads, keys, dv]) = (q.dims(), v.dims());
     let scale = sight.scale.unwrap_or(1.0 / (d as f64).sqrt());
@@ -44,7 +45,7 @@ pub fn attention([q, k, v]: [&Tensor; 3], mask: Option<&Tensor>, sight: &Sight) 
         let at = row + if sight.starts.is_empty() { 0 } else { sight.starts[n % sight.starts.len()] };
         (!sight.causal || key <= at) && sight.window.is_none_or(|window| key <= at && at - key < window)
     };
-    // A row of weights, computed once for all of dv.
+    // A row of weights serves all of dv.
     let mut weights = Vec::new();
     for (n, h, row) in (0..n * heads * rows).map(|i| (i / rows / heads, i / rows % heads, i % rows)) {
         let score = |key: usize| {
@@ -64,7 +65,7 @@ pub fn attention([q, k, v]: [&Tensor; 3], mask: Option<&Tensor>, sight: &Sight) 
     })
 }
 
-/// Heads side by side in the last dimension.
+/// Puts the heads side by side in the last dimension.
 pub fn inner(x: &Tensor) -> Tensor {
     let [n, heads, rows, d] = x.dims();
     Tensor::new([n, rows, heads * d], reference::transpose(x, &[0, 2, 1, 3]).data)
@@ -77,7 +78,7 @@ pub fn tensors([n, heads, kv_heads, rows, keys, d, dv]: Sizes) -> [Tensor; 3] {
     [random(1, [n, heads, rows, d]), random(2, [n, kv_heads, keys, d]), random(3, [n, kv_heads, keys, dv])]
 }
 
-/// What the operation that `sight` describes is called.
+/// Builds the operation that `sight` describes.
 pub fn op(mask: bool, sight: &Sight) -> Attention {
     let mut op = Attention::new().is_causal(sight.causal && sight.starts.is_empty());
     if let Some(scale) = sight.scale {
@@ -92,7 +93,7 @@ pub fn op(mask: bool, sight: &Sight) -> Attention {
     if sight.starts.is_empty() { op } else { op.cached() }
 }
 
-/// Checks the tensors in each form that they can have.
+/// Checks the tensors in each form that the operation takes.
 fn check_tensors(t: &Suite, case: &str, [q, k, v]: [&Tensor; 3], mask: Option<&Tensor>, sight: &Sight) {
     let (heads, kv_heads) = (q.shape[1], k.shape[1]);
     let expected = attention([q, k, v], mask, sight);
@@ -150,7 +151,7 @@ fn many_queries(t: &Suite) {
         [1, 1, 1, 130, 130, 8, 8],
         [1, 1, 1, 9, 15, 80, 80],
         [1, 1, 1, 9, 33, 256, 250],
-        // Enough keys for two workgroups.
+        // The keys fill two workgroups.
         [1, 1, 1, 9, 600, 4, 6],
     ] {
         check_sizes(t, sizes, None, &Sight::default());
@@ -183,7 +184,7 @@ fn masks(t: &Suite) {
     check_sizes(t, [2, 4, 2, 33, 33, 8, 8], Some(&[33, 33]), &sight);
 }
 
-/// What a mask may hold at worst: rows that exclude all, and numbers that leave nothing of the scores.
+/// Checks the extreme masks: rows that exclude all keys, and numbers so large that scores vanish beside them.
 fn masks_that_exclude_all(t: &Suite) {
     let lowest = f32::MIN;
     let rows: [&[f32]; 4] = [&[f32::NEG_INFINITY], &[lowest], &[lowest, 0.0], &[f32::NEG_INFINITY, lowest]];
@@ -199,7 +200,7 @@ fn masks_that_exclude_all(t: &Suite) {
     }
 }
 
-/// Whole numbers, so that scores of ten thousand are exact.
+/// Checks scores of ten thousand; they are exact, since queries and keys are integers.
 fn great_scores(t: &Suite) {
     let sight = Sight { scale: Some(4.0), ..Sight::default() };
     for sizes in [[1, 2, 1, 2, 70, 8, 8], [1, 2, 1, 20, 70, 8, 8], [1, 1, 1, 9, 600, 8, 8]] {
@@ -207,20 +208,19 @@ fn great_scores(t: &Suite) {
         q.data.iter_mut().for_each(|value| *value = (*value * 20.0).round());
         k.data.iter_mut().for_each(|value| *value = (*value * 20.0).round());
         check_tensors(t, &format!("{sizes:?}"), [&q, &k, &v], None, &sight);
-        // And all alike.
         q.data.fill(25.0);
         k.data.fill(-12.0);
         check_tensors(t, &format!("{sizes:?}, all alike"), [&q, &k, &v], None, &sight);
     }
 }
 
-/// A weight below the smallest normal f32 is 0, and 0 times an infinity is NaN.
+/// Checks tiny weights: a weight below the smallest normal f32 is 0, and 0 times an infinity is NaN.
 fn weights_too_small_for_a_number(t: &Suite) {
     for (queries, keys) in [(2, 5), (20, 70), (2, 600)] {
         let [mut q, mut k, mut v] = tensors([1, 2, 1, queries, keys, 4, 4]);
         q.data.fill(1.0);
         k.data.iter_mut().enumerate().for_each(|(i, value)| *value = if i / 4 % 3 == 0 { 0.0 } else { -100.0 });
-        // Of a key that counts, and of one that doesn't.
+        // One infinity is at a key of large weight, the other at a key of zero weight.
         v.data[0] = f32::INFINITY;
         v.data[4 * 4 + 1] = f32::INFINITY;
         let graph = graph(&[&q, &k, &v], |graph, x| graph.attention(x, op(false, &Sight::default())));
@@ -244,7 +244,7 @@ fn caches(t: &Suite) {
     check_sizes(t, [2, 4, 2, 30, 130, 8, 8], Some(&[30, 130]), &sight);
 }
 
-/// Nobody checks a position on the device: one beyond the cache counts as one within it.
+/// Checks positions beyond the cache, which the device doesn't check: they count as positions within it.
 fn unchecked_positions(t: &Suite) {
     let [q, k, v] = tensors([1, 2, 1, 1, 40, 8, 8]);
     for (position, sight) in
@@ -259,13 +259,13 @@ fn unchecked_positions(t: &Suite) {
     }
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     check_sizes(t, [1, 1, 1, 9, 70_000, 4, 4], None, &Sight::default());
     check_sizes(t, [1, 1, 1, 1, 70_000, 4, 4], None, &Sight::default());
 }
 
-/// In the queries, the keys or the values, and in a mask; an infinite score too. What a query doesn't see it doesn't see.
+/// Checks NaN and infinities in queries, keys, values and a mask, and infinite scores. A masked key has no effect.
 fn not_finite(t: &Suite) {
     for sizes in [[1, 2, 1, 2, 5, 4, 4], [1, 2, 2, 9, 70, 8, 8], [1, 1, 1, 9, 600, 4, 6], [2, 4, 2, 3, 300, 5, 3]] {
         let [q, k, v] = tensors(sizes);
@@ -277,7 +277,7 @@ fn not_finite(t: &Suite) {
             let case = format!("{sizes:?}, {} inputs", inputs.len());
             t.check_not_finite(&case, &graph, &inputs, plain, Tolerance::Transcendental);
         }
-        // Later keys.
+        // With a causal mask, NaN in a later key has no effect.
         let causal = Sight { causal: true, ..Sight::default() };
         let later = graph(&[&q, &k], |graph, x| {
             let v = graph.constant(constant(&v));

@@ -4,14 +4,14 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{constant, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     shapes_and_epsilons(t);
     takes_in_an_activation(t);
     not_finite(t);
 }
 
-/// Weight, bias, running mean, running variance.
+/// Returns weight, bias, running mean, running variance.
 fn parameters(channels: usize) -> [Tensor; 4] {
     let mut parameters = [10, 11, 12, 13].map(|seed| random(seed, [channels]));
     parameters[3].data.iter_mut().for_each(|var| *var += 1.25);

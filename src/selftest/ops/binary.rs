@@ -17,12 +17,12 @@ pub fn pow(a: &Tensor, b: &Tensor) -> Tensor {
     reference::binary(a, b, f64::powf)
 }
 
-/// Division of integers: toward zero.
+/// Divides integers, rounding toward zero.
 pub fn div_trunc(a: &Tensor, b: &Tensor) -> Tensor {
     reference::binary(a, b, |a, b| (a / b).trunc())
 }
 
-/// What is left of `a` after whole `b`s, with the sign of `b`.
+/// Returns the remainder of `a / b`, with the sign of `b`.
 pub fn remainder(a: &Tensor, b: &Tensor) -> Tensor {
     reference::binary(a, b, |a, b| {
         let rest = a % b;
@@ -30,27 +30,27 @@ pub fn remainder(a: &Tensor, b: &Tensor) -> Tensor {
     })
 }
 
-/// The same with the sign of `a`.
+/// Returns the remainder of `a / b`, with the sign of `a`.
 pub fn fmod(a: &Tensor, b: &Tensor) -> Tensor {
     reference::binary(a, b, |a, b| a % b)
 }
 
-/// What integers' bits give.
+/// Applies `f` to pairs of integers.
 pub fn bitwise(a: &Tensor, b: &Tensor, f: impl Fn(i32, i32) -> i32) -> Tensor {
     reference::binary(a, b, |a, b| f64::from(f(a as i32, b as i32)))
 }
 
-/// `a << b`.
+/// Computes `a << b`.
 pub fn shift_left(a: &Tensor, b: &Tensor) -> Tensor {
     bitwise(a, b, |a, b| u32::try_from(b).ok().and_then(|b| a.checked_shl(b)).unwrap_or(0))
 }
 
-/// `a >> b`, zeros from above.
+/// Computes `a >> b`, a logical shift.
 pub fn shift_right(a: &Tensor, b: &Tensor) -> Tensor {
     bitwise(a, b, |a, b| u32::try_from(b).ok().and_then(|b| (a as u32).checked_shr(b)).unwrap_or(0) as i32)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     every_kind_in_every_layout(t);
     broadcasting(t);
@@ -76,7 +76,7 @@ const KINDS: [(BinaryKind, Reference); 6] = [
     (BinaryKind::Min, minimum),
 ];
 
-/// Away from zero, so that a quotient is not all there is to see.
+/// Returns divisors away from zero: a quotient by a tiny number would dwarf all other results.
 fn divisor(shape: &[usize]) -> Tensor {
     let mut b = random(2, shape);
     b.data.iter_mut().for_each(|value| *value += 1.5f32.copysign(*value));
@@ -92,7 +92,7 @@ fn every_kind_in_every_layout(t: &Suite) {
 }
 
 fn stored_as_halves(t: &Suite) {
-    // A quotient is computed in rows, which stay `f32`s.
+    // A quotient is computed in rows, and rows are always `f32`.
     for (kind, reference) in KINDS.into_iter().filter(|(kind, _)| *kind != BinaryKind::Div) {
         let (a, b) = (halves(&random(1, [2, 5, 3, 7])), halves(&divisor(&[2, 5, 3, 7])));
         let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
@@ -123,7 +123,7 @@ fn broadcasting(t: &Suite) {
     }
 }
 
-/// Images stay images: the gate of a squeeze-excitation, a bias a channel, a row or a column for all.
+/// Checks broadcasts that keep the image layout: a squeeze-excitation's gate, a bias per channel, a row, a column.
 fn broadcasting_images(t: &Suite) {
     let cases: [([usize; 4], [usize; 4]); 10] = [
         ([1, 1, 1, 2], [1, 1, 1, 1]),
@@ -135,7 +135,7 @@ fn broadcasting_images(t: &Suite) {
         ([2, 5, 3, 1], [2, 5, 1, 4]),
         ([2, 6, 1, 9], [1, 6, 11, 1]),
         ([3, 4, 1, 1], [1, 4, 1, 1]),
-        // A gate for each pixel: channels don't repeat within a texel.
+        // A gate per pixel: channels don't repeat within a texel.
         ([2, 5, 3, 2], [2, 1, 3, 2]),
     ];
     for (kind, reference) in KINDS {
@@ -167,7 +167,7 @@ fn with_itself_and_after_other_operations(t: &Suite) {
     t.check("a + a", &doubled, &[&a], &reference::add(&a, &a), Tolerance::Exact);
     let squared = graph(&[&a], |graph, x| graph.product(x[0], x[0]));
     t.check("a * a", &squared, &[&a], &reference::mul(&a, &a), Tolerance::Elementwise);
-    // In a texel's padding are zeros, and 0 / 0 must not reach what comes after.
+    // A texel's padding holds zeros; 0 / 0 must not reach the next operation.
     let b = divisor(&[2, 5, 3, 3]);
     let between = graph(&[&a, &b], |graph, x| {
         let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
@@ -185,7 +185,7 @@ fn powers(t: &Suite) {
     let a = random(1, [2, 5, 3, 7]).map(|x| 3.0 * x.abs() + 0.1);
     check("positive bases", &a, &random(2, [2, 5, 3, 7]).map(|x| 4.0 * x));
     check("positive bases, broadcast", &a, &random(2, [5, 1, 1]));
-    // Whole exponents: negative bases too, 0 among them.
+    // Integer exponents allow negative bases; 0 is among the bases.
     let a = Tensor::new([9, 1], vec![-3.0, -1.5, -1.0, -0.0, 0.0, 0.5, 1.0, 2.0, 2.5]);
     check("whole exponents", &a, &Tensor::new([5], vec![0.0, 1.0, 2.0, 3.0, 4.0]));
     let a = Tensor::new([6, 1], vec![-3.0, -1.5, -1.0, 0.5, 1.0, 2.0]);
@@ -197,7 +197,7 @@ fn powers(t: &Suite) {
     t.check("squares", &squared, &[&a, &two], &reference::mul(&a, &a), Tolerance::Exact);
 }
 
-/// Exact, however large the quotient; but where the divisor is added, rounded.
+/// Checks remainders: exact, however large the quotient, but rounded if the divisor is added.
 fn remainders(t: &Suite) {
     let check = |case: &str, a: &Tensor, b: &Tensor| {
         let graphs =
@@ -212,7 +212,7 @@ fn remainders(t: &Suite) {
     check("large quotients", &a, &Tensor::new([6], vec![3.0, -3.0, 0.1, 1e-20, -0.7, 1e37]));
     let endless = Tensor::new([2], vec![f32::INFINITY, f32::NEG_INFINITY]);
     check("an infinite divisor", &Tensor::new([3, 1], vec![1.0, -2.0, 0.0]), &endless);
-    // In a texel's padding nothing may be divided by 0.
+    // In a texel's padding, the divisor must not be 0.
     let (a, b) = (random(1, [2, 5, 3, 3]), divisor(&[2, 5, 3, 3]));
     let between = graph(&[&a, &b], |graph, x| {
         let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
@@ -258,7 +258,7 @@ fn integers(t: &Suite) {
     }
 }
 
-/// They wrap around, and a division that has no result gives the dividend.
+/// Checks integers that wrap around. A division without a result returns the dividend.
 fn integers_that_overflow(t: &Suite) {
     let (least, greatest) = (i32::MIN as f32, 2_147_483_520.0);
     let of = |values: [f32; 3]| Tensor::new([3], values.to_vec()).of(DType::I32);
@@ -290,7 +290,7 @@ fn not_finite(t: &Suite) {
             t.check_not_finite(&case, &graph, &[&a, &b], |x| reference(x[0], x[1]), Tolerance::Elementwise);
         }
     }
-    // Each with each: IEEE 754 says what powers and remainders are.
+    // All pairs: IEEE 754 specifies their powers and remainders.
     let inf = f32::INFINITY;
     let all = [f32::NAN, -f32::NAN, inf, -inf, 0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, -3.0, 1e30, -1e30];
     let (a, b) = (Tensor::new([16, 1], all.to_vec()), Tensor::new([16], all.to_vec()));

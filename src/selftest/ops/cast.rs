@@ -4,7 +4,7 @@ use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// The elements as another type.
+/// Converts the elements to another type.
 pub fn cast(x: &Tensor, dtype: DType) -> Tensor {
     let convert = |x: f64| match dtype {
         DType::F32 => x,
@@ -15,7 +15,7 @@ pub fn cast(x: &Tensor, dtype: DType) -> Tensor {
     x.map(convert).of(dtype)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     from_each_type_to_each(t);
     numbers_that_are_hard_to_convert(t);
@@ -75,7 +75,7 @@ fn numbers_that_are_hard_to_convert(t: &Suite) {
 }
 
 fn of_images(t: &Suite) {
-    // From f32 to f32 nothing is done, however the image lies.
+    // A cast from f32 to f32 does nothing, in any layout.
     let x = random(1, [2, 5, 3, 4]);
     let same = graph(&[&x], |graph, x| {
         let x = as_image(graph, x[0])?;
@@ -83,7 +83,7 @@ fn of_images(t: &Suite) {
         as_image(graph, y)
     });
     t.check("an image", &same, &[&x], &x, Tolerance::Exact);
-    // What is positive, as numbers.
+    // The truth values of a comparison, as numbers.
     let zero = Tensor::new([1], vec![0.0]);
     let positive = graph(&[&x, &zero], |graph, inputs| {
         let x = as_image(graph, inputs[0])?;
@@ -95,14 +95,14 @@ fn of_images(t: &Suite) {
     t.check("a mask", &positive, &[&x, &zero], &x.map(|x| f64::from(x > 0.0)), Tolerance::Exact);
 }
 
-/// The bits of `f32`s as `i32`s.
+/// Checks the bits of `f32`s read as `i32`s.
 fn bits(t: &Suite) {
     let x = random(1, [2, 5, 3, 4]).map(|x| 1e3 * x);
     let mut bits = x.clone().of(DType::I32);
     bits.data.iter_mut().for_each(|value| *value = (value.to_bits() as i32) as f32);
     let read = graph(&[&x], |graph, x| graph.bitcast(x[0], DType::I32));
     t.check("bits", &read, &[&x], &bits, Tolerance::Exact);
-    // There and back, without the bit that is the sign, of what was an image.
+    // An image's bits become integers, lose the sign bit, and become `f32`s again.
     let one = Tensor::new([1], vec![1.0]).of(DType::I32);
     let size = graph(&[&x, &one], |graph, inputs| {
         let x = as_image(graph, inputs[0])?;

@@ -4,7 +4,7 @@ use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// Whether each element is of a kind.
+/// Returns true for each element of the kind.
 pub fn classify(x: &Tensor, kind: Classify) -> Tensor {
     let is = |x: f64| match kind {
         Classify::IsNan => x.is_nan(),
@@ -13,7 +13,7 @@ pub fn classify(x: &Tensor, kind: Classify) -> Tensor {
     x.map(|x| f64::from(is(x))).of(DType::Bool)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     let infinite = |positive, negative| Classify::IsInf { positive, negative };
     let odd = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN, -f32::NAN, f32::MAX, f32::MIN, 0.0, -0.0, 1e-40];

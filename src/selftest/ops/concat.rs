@@ -3,7 +3,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     of_images_and_of_one_value_twice(t);

@@ -6,7 +6,7 @@ use crate::selftest::ops::conv2d::norm;
 use crate::selftest::reference::{self, Tensor};
 use crate::{Graph, Result, Value};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     lines(t);
     depthwise(t);
@@ -27,7 +27,7 @@ pub struct Conv {
     pub mode: PaddingMode,
 }
 
-/// The element at a position that may lie outside of a line, from what a padding mode puts there.
+/// Returns the element at a position; outside of the line, the element that the padding mode puts there.
 fn padded(at: isize, length: usize, mode: PaddingMode, element: impl Fn(usize) -> f64) -> f64 {
     let length = length as isize;
     let inside = (0..length).contains(&at);
@@ -83,7 +83,7 @@ const PLAIN: Case = Case {
     mode: PaddingMode::Zeros,
 };
 
-/// Three taps that keep a line's length.
+/// Three taps that keep the line's length.
 pub const SAME: Case = Case { kernel: 3, padding: [1; 2], ..PLAIN };
 
 impl Case {
@@ -180,7 +180,7 @@ pub const FUSED: [Case; 2] = [
     Case { name: "depthwise", x: [2, 6, 9], out: 6, groups: 6, ..SAME },
 ];
 
-/// The convolution, a batch norm, a residual and a ReLU.
+/// Builds the convolution, a batch norm, a residual and a ReLU.
 pub fn block(case: Case) -> impl Fn(&mut Graph, &[Value]) -> Result<Value> {
     move |graph, x| {
         let y = graph.conv1d(x[0], case.op(true))?;
@@ -202,7 +202,7 @@ fn takes_in_batch_norm_residual_and_activation(t: &Suite) {
 }
 
 fn one_after_the_other(t: &Suite) {
-    // A dilated residual block, as in temporal convolutional networks: nothing is reordered between its steps.
+    // A dilated residual block, as in temporal convolutional networks: no step needs another layout.
     let first = Case { x: [2, 5, 11], out: 12, ..SAME };
     let second = Case { x: [2, 12, 11], out: 12, groups: 12, dilation: 4, padding: [4; 2], ..SAME };
     let third = Case { x: [2, 12, 11], out: 5, ..PLAIN };
@@ -219,7 +219,7 @@ fn one_after_the_other(t: &Suite) {
     t.check("a chain", &y, &[&x], &expected, Tolerance::Transcendental);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     Case { name: "70,000 taps", x: [1, 1, 70_002], out: 2, kernel: 70_000, ..PLAIN }.check(t);
     Case { name: "9,000 channels of eight taps", x: [1, 9000, 10], out: 2, kernel: 8, ..PLAIN }.check(t);

@@ -6,7 +6,7 @@ use crate::selftest::ops::conv2d::norm;
 use crate::selftest::reference::{self, Tensor};
 use crate::{Graph, Result, Value};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes_about_the_tiles(t);
     windows(t);
@@ -18,7 +18,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// As if the volume were larger.
+/// Checks padding per side against a volume padded beforehand.
 fn padding_by_side(t: &Suite) {
     let case = Case { name: "padding by side", x: [2, 3, 3, 4, 5], out: 4, kernel: [3, 2, 3], ..PLAIN };
     let (x, [[above, below], [top, bottom], [left, right]]) = (random(1, case.x), [[1, 0], [0, 2], [2, 1]]);
@@ -33,7 +33,7 @@ fn padding_by_side(t: &Suite) {
     t.check(case.name, &graph, &[&x], &case.reference(&padded, true), Tolerance::Reduction(case.terms()));
 }
 
-/// Attributes, `[depth, height, width]`.
+/// The attributes, `[depth, height, width]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv {
     pub stride: [usize; 3],
@@ -78,7 +78,7 @@ const ONE: Conv = Conv { stride: [1; 3], padding: [0; 3], dilation: [1; 3], grou
 
 const PLAIN: Case = Case { name: "", x: [1; 5], out: 1, kernel: [1; 3], conv: ONE };
 
-/// A 3x3x3 convolution that keeps a volume's size.
+/// A 3x3x3 convolution that keeps the volume's size.
 pub const SAME: Case = Case { kernel: [3; 3], conv: Conv { padding: [1; 3], ..ONE }, ..PLAIN };
 
 impl Case {
@@ -119,7 +119,7 @@ impl Case {
 }
 
 fn sizes_about_the_tiles(t: &Suite) {
-    // A workgroup computes 64, 128, 192 or 256 pixels of 4, 8 or 16 channels: the more, the more workgroups there are.
+    // A workgroup computes 64, 128, 192 or 256 pixels of 4, 8 or 16 channels: more pixels if there are more workgroups.
     let point = |name, x, out| Case { name, x, out, ..PLAIN };
     let cases = [
         point("one of everything", [1; 5], 1),
@@ -175,7 +175,7 @@ fn groups(t: &Suite) {
 
 pub const BLOCK: Case = Case { name: "residual", x: [2, 3, 4, 5, 3], out: 6, ..SAME };
 
-/// The convolution, a batch norm, a residual and a sigmoid.
+/// Builds the convolution, a batch norm, a residual and a sigmoid.
 pub fn block(graph: &mut Graph, x: &[Value]) -> Result<Value> {
     let y = graph.conv3d(x[0], BLOCK.op(true))?;
     let y = graph.batch_norm(y, norm(BLOCK.out).0)?;
@@ -210,7 +210,7 @@ fn one_after_the_other(t: &Suite) {
     t.check("a chain", &graph, &[&x], &expected, Tolerance::Reduction(first.terms() * second.terms()));
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let cases = [
         Case { name: "a kernel of 41x41x41", x: [1, 1, 42, 42, 42], out: 2, kernel: [41; 3], ..PLAIN },
@@ -218,7 +218,7 @@ fn long_loops(t: &Suite) {
         Case { name: "70,000 channels", x: [1, 70_000, 1, 1, 2], out: 2, ..PLAIN },
     ];
     cases.iter().for_each(|case| case.check(t));
-    // What is added comes once, and the activation at the end of all.
+    // The residual is added once, and the activation is applied after the last part of the sum.
     let case = cases[1];
     let (x, residual) = (random(1, case.x), random(4, [1, 5, 1, 1, 2]));
     let graph = graph(&[&x, &residual], |graph, x| {

@@ -7,7 +7,7 @@ use crate::selftest::ops::conv2d::norm;
 use crate::selftest::reference::{self, Tensor};
 use crate::{Graph, Result, Value};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     lines(t);
     takes_in_batch_norm_residual_and_activation(t);
@@ -16,7 +16,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// What is left of a line of which nothing was cut.
+/// Checks padding per side against a slice of the uncropped line.
 fn cut_by_side(t: &Suite) {
     let case = Case { name: "cut by side", padding: 0, ..BLOCK };
     let x = random(1, case.x);
@@ -28,7 +28,7 @@ fn cut_by_side(t: &Suite) {
     t.check(case.name, &graph, &[&x], &expected, Tolerance::Reduction(case.terms()));
 }
 
-/// Over images one pixel high; the attributes are `[1 or 0, horizontal]`.
+/// Computes the transposed convolution over images one pixel high; the attributes are `[1 or 0, horizontal]`.
 pub fn conv_transpose1d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Tensor {
     let high = |line: &Tensor| {
         let [a, b, length] = line.dims();
@@ -94,7 +94,7 @@ impl Case {
     }
 }
 
-/// HiFi-GAN's upsampling, smaller.
+/// A smaller version of HiFi-GAN's upsampling.
 pub const BLOCK: Case = Case { name: "a vocoder's", x: [2, 10, 9], out: 6, kernel: 8, stride: 4, padding: 2, ..PLAIN };
 
 fn lines(t: &Suite) {
@@ -112,7 +112,7 @@ fn lines(t: &Suite) {
     cases.iter().for_each(|case| case.check(t));
 }
 
-/// The transposed convolution, a batch norm, a residual and a ReLU.
+/// Builds the transposed convolution, a batch norm, a residual and a ReLU.
 pub fn block(graph: &mut Graph, x: &[Value]) -> Result<Value> {
     let y = graph.conv_transpose1d(x[0], BLOCK.op(true))?;
     let y = graph.batch_norm(y, norm(BLOCK.out).0)?;
@@ -129,7 +129,7 @@ fn takes_in_batch_norm_residual_and_activation(t: &Suite) {
     t.check(BLOCK.name, &graph, &[&x, &residual], &expected, Tolerance::Reduction(2 * BLOCK.terms()));
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     Case { name: "28,000 channels of ten taps", x: [1, 28_000, 11], out: 2, kernel: 10, ..PLAIN }.check(t);
 }

@@ -6,7 +6,7 @@ use crate::selftest::ops::conv2d::norm;
 use crate::selftest::reference::{self, Tensor};
 use crate::{Graph, Result, Value};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes_about_the_tiles(t);
     windows(t);
@@ -19,7 +19,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// What is left of an image of which nothing was cut.
+/// Checks padding per side against a slice of the uncropped image.
 fn cut_by_side(t: &Suite) {
     let conv = Conv { stride: [2, 3], output_padding: [1, 0], ..ONE };
     let case = Case { name: "cut by side", x: [2, 5, 4, 3], out: 6, kernel: [3, 4], conv };
@@ -36,7 +36,7 @@ fn cut_by_side(t: &Suite) {
     }
 }
 
-/// Attributes, `[vertical, horizontal]`.
+/// The attributes, `[vertical, horizontal]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv {
     pub stride: [usize; 2],
@@ -48,7 +48,7 @@ pub struct Conv {
 
 pub const ONE: Conv = Conv { stride: [1; 2], padding: [0; 2], output_padding: [0; 2], dilation: [1; 2], groups: 1 };
 
-/// Scattered: each input pixel is added to all the output pixels under its taps.
+/// Scatters each input pixel: adds it to all the output pixels under its taps.
 pub fn conv_transpose2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Tensor {
     let ([n, inputs, h, w], [_, group_out, kh, kw]) = (x.dims(), weight.dims());
     let (out, group_in) = (group_out * conv.groups, inputs / conv.groups);
@@ -86,11 +86,11 @@ pub struct Case {
 
 const PLAIN: Case = Case { name: "", x: [1; 4], out: 1, kernel: [1; 2], conv: ONE };
 
-/// A 4x4 kernel that doubles an image's size.
+/// A 4x4 kernel that doubles the image's size.
 pub const DOUBLE: Case = Case { kernel: [4; 2], conv: Conv { stride: [2; 2], padding: [1; 2], ..ONE }, ..PLAIN };
 
 impl Case {
-    /// At most so many products meet in a pixel.
+    /// Returns the most products that a pixel sums.
     pub fn terms(&self) -> usize {
         self.x[1] / self.conv.groups * self.kernel[0] * self.kernel[1]
     }
@@ -124,7 +124,7 @@ impl Case {
 }
 
 fn sizes_about_the_tiles(t: &Suite) {
-    // An invocation computes four pixels of a row, one stride apart; four channels to a texel.
+    // An invocation computes four pixels of a row, one stride apart; four channels per texel.
     let cases = [
         Case { name: "one of everything", ..PLAIN },
         Case { name: "one pixel, doubled", x: [1, 3, 1, 1], out: 2, ..DOUBLE },
@@ -182,7 +182,7 @@ fn groups(t: &Suite) {
 }
 
 fn too_large_for_a_texture(t: &Suite) {
-    // llvmpipe's textures have at most 16,384 texels a side: beyond, values or weights are in buffers.
+    // llvmpipe's textures have at most 16,384 texels per side: larger values or weights are in buffers.
     let wide = Case { name: "17,000 texels wide", x: [1, 2, 1, 8500], out: 3, kernel: [1, 2], ..PLAIN };
     let wide = Case { conv: Conv { stride: [1, 2], ..ONE }, ..wide };
     let weights = Case { name: "weights of 16,400 columns", x: [1, 2, 1, 1], out: 16_400, ..PLAIN };
@@ -194,7 +194,7 @@ pub const BLOCKS: [Case; 2] = [
     Case { name: "depthwise", x: [2, 6, 3, 4], out: 6, conv: Conv { groups: 6, ..DOUBLE.conv }, ..DOUBLE },
 ];
 
-/// The transposed convolution, a batch norm, a residual and a ReLU.
+/// Builds the transposed convolution, a batch norm, a residual and a ReLU.
 pub fn block(case: Case) -> impl Fn(&mut Graph, &[Value]) -> Result<Value> {
     move |graph, x| {
         let y = graph.conv_transpose2d(x[0], case.op(true))?;
@@ -221,7 +221,7 @@ fn takes_in_batch_norm_residual_and_activation(t: &Suite) {
     }
 }
 
-/// Between convolutions, as in an autoencoder.
+/// Builds transposed convolutions between convolutions, as in an autoencoder.
 pub fn autoencoder(graph: &mut Graph, x: Value) -> Result<Value> {
     let conv = |seed, shape: [usize; 4]| Conv2d::new(constant(&random(seed, shape)), None);
     let y = graph.conv2d(x, conv(5, [5, 3, 1, 1]))?;
@@ -246,7 +246,7 @@ fn between_convolutions(t: &Suite) {
     t.check("an autoencoder", &graph, &[&x], &expected, Tolerance::Reduction(200));
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let case = Case { name: "30,000 channels of 3x3", x: [1, 30_000, 3, 3], out: 2, kernel: [3; 2], ..PLAIN };
     case.check(t);

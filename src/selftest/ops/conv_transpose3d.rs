@@ -4,18 +4,18 @@ use crate::selftest::ops::conv2d::norm;
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
-/// Attributes, `[depth, height, width]`.
+/// The attributes, `[depth, height, width]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv {
     pub stride: [usize; 3],
-    /// Cut off before and after.
+    /// The pixels cut off before and after.
     pub pads: [[usize; 2]; 3],
     pub output_padding: [usize; 3],
     pub dilation: [usize; 3],
     pub groups: usize,
 }
 
-/// Scattered: each input pixel is added to all the output pixels under its taps.
+/// Scatters each input pixel: adds it to all the output pixels under its taps.
 pub fn conv_transpose3d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Tensor {
     let ([n, inputs, d, h, w], [_, group_out, kd, kh, kw]) = (x.dims(), weight.dims());
     let (out, group_in) = (group_out * conv.groups, inputs / conv.groups);
@@ -82,7 +82,7 @@ impl Case {
     }
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     let double = Conv { stride: [2; 3], ..ONE };
     let cases = [
@@ -105,7 +105,7 @@ pub fn cases(t: &Suite) {
         Case { x: [1, 6, 2, 2, 3], out: 9, kernel: [2; 3], conv: Conv { groups: 3, ..double } },
         Case { x: [2, 5, 2, 2, 3], out: 5, kernel: [3; 3], conv: Conv { groups: 5, ..double } },
         Case { x: [1, 4, 2, 2, 3], out: 20, kernel: [1, 2, 2], conv: Conv { groups: 2, ..double } },
-        // More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+        // More than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
         Case { x: [1, 9000, 2, 2, 2], out: 2, kernel: [2; 3], conv: ONE },
     ];
     for case in cases {

@@ -5,7 +5,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, outliers, random};
 use crate::selftest::reference::Tensor;
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     lengths(t);
@@ -15,7 +15,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// For each element the sum of those along `axis` up to it, or before it, from either end.
+/// Returns the sums along `axis` up to each element, inclusive or exclusive, from either end.
 pub fn cumsum(x: &Tensor, axis: usize, exclusive: bool, reverse: bool) -> Tensor {
     let (length, stride) = (x.shape[axis], x.shape[axis + 1..].iter().product::<usize>());
     let mut y = x.clone();
@@ -62,7 +62,7 @@ fn along_each_axis(t: &Suite) {
     }
 }
 
-/// One below, at and above a chunk of a small and of a large workgroup.
+/// Checks lengths one below, at and above a chunk of a small and of a large workgroup.
 fn lengths(t: &Suite) {
     for length in [255, 256, 257, 1023, 1024, 1025, 2049] {
         check_all(t, "inner", &random(1, [2, length]), 1);
@@ -81,7 +81,7 @@ fn of_an_image(t: &Suite) {
     t.check("between images", &graph, &[&x], &cumsum(&x, 1, false, false), Tolerance::Reduction(6));
 }
 
-/// Exact, where f32s would round.
+/// Checks integer sums: they are exact, although f32s would round.
 fn integers(t: &Suite) {
     for (shape, axis) in [(&[3, 17][..], 1), (&[2, 1025], 1), (&[66, 5], 0)] {
         let x = random(1, shape).map(|x| (1e5 * x).round()).of(DType::I32);
@@ -100,7 +100,7 @@ fn check_exact(t: &Suite, x: &Tensor, axis: usize) {
     }
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     check_all(t, "long", &random(1, [70_001]), 0);
     check_all(t, "long", &random(1, [70_001, 3]), 0);

@@ -3,17 +3,17 @@ use crate::selftest::cases::{constant, graph, outliers, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// Attributes, `[vertical, horizontal]`.
+/// The attributes, `[vertical, horizontal]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv {
     pub stride: [usize; 2],
-    /// Before and after.
+    /// The padding before and after.
     pub pads: [[usize; 2]; 2],
     pub dilation: [usize; 2],
     pub groups: usize,
 }
 
-/// The sum over taps and channels of bilinear samples, each at its own place.
+/// Sums bilinear samples over taps and channels, each sample at its own position.
 pub fn deform_conv2d(
     x: &Tensor,
     offset: &Tensor,
@@ -70,7 +70,7 @@ impl Case {
             (self.x[2 + a] + pads[a][0] + pads[a][1] - dilation[a] * (self.kernel[a] - 1) - 1) / stride[a] + 1
         });
         let (taps, [kh, kw]) = (self.kernel[0] * self.kernel[1], self.kernel);
-        // Up to three pixels away, and so outside of small images.
+        // Offsets of up to three pixels leave small images.
         let offset = random(2, [self.x[0], 2 * self.offset_groups * taps, size[0], size[1]]).map(|x| 3.0 * x);
         let mask = masked.then(|| random(3, [self.x[0], self.offset_groups * taps, size[0], size[1]]));
         let (weight, bias) = (random(4, [self.out, self.x[1] / groups, kh, kw]), masked.then(|| random(5, [self.out])));
@@ -81,12 +81,12 @@ impl Case {
         let expected = deform_conv2d(x, &offset, mask.as_ref(), &weight, bias.as_ref(), &self.conv);
         let name =
             format!("{:?} to {}, {:?}, {} offsets, {:?}", self.x, self.out, self.kernel, self.offset_groups, self.conv);
-        // Weights of pixels are differences of places, which have digits before the point.
+        // Bilinear weights are differences of positions, and the integer part of a position costs digits.
         t.check(&name, &graph, &inputs, &expected, Tolerance::Transcendental);
     }
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     let same = Conv { pads: [[1; 2]; 2], ..ONE };
     let cases = [
@@ -100,11 +100,11 @@ pub fn cases(t: &Suite) {
             offset_groups: 3,
             conv: Conv { stride: [2, 1], pads: [[1, 0], [0, 2]], dilation: [1, 2], groups: 1 },
         },
-        // Groups of channels and of offsets that divide each other, either way.
+        // The groups of channels and the groups of offsets divide each other, either way.
         Case { x: [1, 8, 5, 5], out: 12, kernel: [3; 2], offset_groups: 4, conv: Conv { groups: 2, ..same } },
         Case { x: [1, 8, 5, 5], out: 8, kernel: [3; 2], offset_groups: 2, conv: Conv { groups: 8, ..same } },
         Case { x: [1, 6, 4, 5], out: 4, kernel: [1, 3], offset_groups: 3, conv: Conv { groups: 2, ..ONE } },
-        // More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+        // More than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
         Case { x: [1, 8000, 3, 3], out: 2, kernel: [3; 2], offset_groups: 2, conv: same },
     ];
     for case in cases {
@@ -116,7 +116,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// In the image and the mask; a place that is NaN makes NaN of what is sampled there.
+/// Checks NaN and infinities in the image and the mask. A NaN position makes its samples NaN.
 fn not_finite(t: &Suite) {
     let same = Conv { pads: [[1; 2]; 2], ..ONE };
     let (x, mask) = (random(1, [1, 5, 4, 3]), random(3, [1, 9, 4, 3]));

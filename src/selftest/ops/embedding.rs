@@ -3,12 +3,12 @@ use crate::selftest::cases::{constant, graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// A row of the weight for each index.
+/// Returns the row of the weight for each index.
 pub fn embedding(index: &Tensor, weight: &Tensor) -> Tensor {
     index_select(weight, 0, index)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     rows_of_any_length(t);
     indices_of_any_shape(t);

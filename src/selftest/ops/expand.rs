@@ -3,12 +3,12 @@ use crate::selftest::cases::{as_image, constant, graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// The tensor, repeated to this shape.
+/// Repeats the tensor to this shape.
 pub fn expand(x: &Tensor, shape: &[usize]) -> Tensor {
     Tensor::build(shape, |i| x.broadcast_at(i)).of(x.dtype)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     to_sizes(t);
     to_the_shape_of_another(t);
@@ -39,7 +39,7 @@ fn to_the_shape_of_another(t: &Suite) {
     let expected = expand(&x, &like.shape);
     let alike = graph(&[&x, &like], |graph, x| graph.expand_as(x[0], x[1]));
     t.check("like another", &alike, &[&x, &like], &expected, Tolerance::Exact);
-    // A learned row for each image.
+    // Each image gets a learned row.
     let each = graph(&[&like], |graph, inputs| {
         let x = graph.constant(constant(&x));
         let like = as_image(graph, inputs[0])?;

@@ -4,13 +4,13 @@ use crate::selftest::cases::{graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// Each element of the indices' shape from its place along the axis.
+/// Gathers along the axis one element for each index.
 pub fn gather(x: &Tensor, axis: usize, index: &Tensor) -> Tensor {
     let at = |i: &[usize]| x.at(&[&i[..axis], &[index.at(i) as usize], &i[axis + 1..]].concat());
     Tensor::build(index.shape.clone(), at).of(x.dtype)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     of_every_type(t);

@@ -4,7 +4,7 @@ use crate::selftest::cases::{graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// The slices at the tuples' places.
+/// Returns the slices that the index tuples name.
 pub fn gather_nd(x: &Tensor, index: &Tensor, batch_dims: usize) -> Tensor {
     let (&k, outer) = index.shape.split_last().expect("tuples");
     let sizes = &x.shape[batch_dims..][..k];
@@ -16,7 +16,7 @@ pub fn gather_nd(x: &Tensor, index: &Tensor, batch_dims: usize) -> Tensor {
     Tensor::new([outer, &x.shape[batch_dims + k..]].concat(), data.collect()).of(x.dtype)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     let cases: [(&[usize], usize, usize, &[usize]); 9] = [
         (&[1], 0, 1, &[1]),

@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, constant, graph, random};
 use crate::selftest::reference::Tensor;
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     scattered_places(t);
     exact_places(t);
@@ -26,7 +26,7 @@ impl Sample {
         GridSample::new().mode(self.mode).padding_mode(self.padding).align_corners(self.align_corners)
     }
 
-    /// The place in an image of that size that stands at `p`.
+    /// Returns the position inside an image of that size that represents `p`.
     fn inside(self, p: f64, size: f64) -> f64 {
         let (low, high) = if self.align_corners { (0.0, size - 1.0) } else { (-0.5, size - 0.5) };
         match self.padding {
@@ -41,7 +41,7 @@ impl Sample {
         }
     }
 
-    /// The pixels along an axis that make up the sample at `p` (-1 to 1), and their weights.
+    /// Returns the pixels along an axis that make up the sample at `p` (-1 to 1), and their weights.
     fn taps(self, p: f64, size: usize) -> Vec<(isize, f64)> {
         let size = size as f64;
         let p = if self.align_corners { (p + 1.0) / 2.0 * (size - 1.0) } else { ((p + 1.0) * size - 1.0) / 2.0 };
@@ -62,7 +62,7 @@ impl Sample {
     }
 }
 
-/// Keys' kernel of cubic convolution, with a = -0.75.
+/// Computes Keys' kernel of cubic convolution, with a = -0.75.
 pub fn keys(d: f64) -> f64 {
     let a = -0.75;
     match d {
@@ -72,7 +72,7 @@ pub fn keys(d: f64) -> f64 {
     }
 }
 
-/// Images or volumes at the places of a grid, whose last number is one along the first axis.
+/// Samples images or volumes at the positions of a grid. The last number of a position is along the first axis.
 pub fn grid_sample(x: &Tensor, grid: &Tensor, sample: Sample) -> Tensor {
     let axes = x.shape.len() - 2;
     Tensor::build([&x.shape[..2], &grid.shape[1..=axes]].concat(), |i| {
@@ -110,7 +110,7 @@ fn check_all(t: &Suite, case: &str, x: &Tensor, grid: &Tensor) {
     }
 }
 
-/// Places up to four images' widths away.
+/// Returns positions up to four images' widths away.
 fn scattered(n: usize, h: usize, w: usize) -> Tensor {
     let mut grid = random(7, [n, h, w, 2]);
     grid.data.iter_mut().enumerate().for_each(|(i, value)| *value *= [0.9, 1.5, 9.0][i / 2 % 3]);
@@ -124,7 +124,7 @@ fn scattered_places(t: &Suite) {
     }
 }
 
-/// The corners, and what is exactly between pixels.
+/// Checks the corners, and positions exactly between pixels.
 fn exact_places(t: &Suite) {
     let along = [-1.5f32, -1.0, -0.75, -0.5, 0.0, 0.25, 0.5, 1.0, 1.25, 3.0];
     let places: Vec<f32> = along.iter().flat_map(|&y| along.iter().flat_map(move |&x| [x, y])).collect();
@@ -134,7 +134,7 @@ fn exact_places(t: &Suite) {
     }
 }
 
-/// Infinitely far away is nothing; what is NaN is nowhere.
+/// Checks positions that are no numbers: an infinite position samples the padding's zeros, a NaN position gives NaN.
 fn places_that_are_no_numbers(t: &Suite) {
     let (nan, inf) = (f32::NAN, f32::INFINITY);
     let x = random(1, [1, 4, 3, 3]);

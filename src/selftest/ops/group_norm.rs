@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, constant, far_from_zero, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     groups_and_shapes(t);
     a_mean_far_from_zero(t);
@@ -58,7 +58,7 @@ fn a_mean_far_from_zero(t: &Suite) {
 }
 
 fn takes_in_an_activation_between_images(t: &Suite) {
-    // Groups of three channels, of a texel, of one channel.
+    // The groups have three channels, a texel of channels, and one channel.
     for (channels, groups) in [(6, 2), (8, 2), (6, 6)] {
         let x = random(1, [2, channels, 3, 5]);
         let graph = graph(&[&x], |graph, x| {
@@ -73,7 +73,7 @@ fn takes_in_an_activation_between_images(t: &Suite) {
     }
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     check_all(t, "640,000 texels a group", &random(1, [1, 4, 800, 800]), 1, 1e-5);
 }

@@ -3,7 +3,7 @@ use crate::selftest::cases::{as_image, constant, graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// What is at each index of an axis; the indices' dimensions are in its place.
+/// Returns the slices at the indices of an axis; the indices' dimensions replace the axis.
 pub fn index_select(x: &Tensor, axis: usize, index: &Tensor) -> Tensor {
     let rank = index.shape.len();
     let shape = [&x.shape[..axis], &index.shape, &x.shape[axis + 1..]].concat();
@@ -14,7 +14,7 @@ pub fn index_select(x: &Tensor, axis: usize, index: &Tensor) -> Tensor {
     Tensor::build(shape, at).of(x.dtype)
 }
 
-/// Indices into an axis of that size, the first and the last one among them.
+/// Returns indices into an axis of that size, including the first and the last.
 pub fn indices(shape: &[usize], size: usize) -> Tensor {
     let count: usize = shape.iter().product();
     let index = |i: usize| (i * 7 + size - 1) % size;
@@ -23,7 +23,7 @@ pub fn indices(shape: &[usize], size: usize) -> Tensor {
     Tensor::new(shape, data).of(DType::I32)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     by_indices_of_any_shape(t);

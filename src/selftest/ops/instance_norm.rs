@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{constant, far_from_zero, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     shapes_and_epsilons(t);
     takes_in_an_activation(t);
@@ -48,7 +48,7 @@ fn takes_in_an_activation(t: &Suite) {
     t.check("ReLU", &graph, &[&x], &expected, Tolerance::Transcendental);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let x = random(1, [1, 1, 700, 800]);
     let graph = graph(&[&x], |graph, x| graph.instance_norm(x[0], InstanceNorm2d::new(None, None)));

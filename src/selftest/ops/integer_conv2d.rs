@@ -5,7 +5,7 @@ use crate::selftest::reference::{self, Conv, Tensor};
 use crate::selftest::{Suite, Tolerance};
 use crate::{DType, IntType};
 
-/// The convolution of whole numbers, which f64s hold, less their zero points.
+/// Convolves integers less their zero points. f64s hold them exactly.
 pub fn integer_conv2d(x: &Tensor, weight: &Tensor, zeros: [&Tensor; 2], bias: Option<&Tensor>, conv: &Conv) -> Tensor {
     let [x_zero, w_zero] = zeros;
     let x = x.map(|x| x - f64::from(x_zero.data[0]));
@@ -14,7 +14,7 @@ pub fn integer_conv2d(x: &Tensor, weight: &Tensor, zeros: [&Tensor; 2], bias: Op
     reference::conv2d(&x, &weight, bias, conv).of(DType::I32)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes_about_the_tiles(t);
     windows(t);
@@ -127,7 +127,7 @@ fn requantised(t: &Suite) {
     }
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let case = Case { x: [1, 5, 120, 120], out: 3, kernel: [119; 2], conv: ONE, of: IntType::I4 };
     case.check(t, "a kernel of 119x119, five channels");

@@ -5,7 +5,7 @@ use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 use crate::{DType, IntType};
 
-/// `(a - a_zero) (b - b_zero)`: whole numbers, which f64s hold. Zero points have a's rows and b's columns.
+/// Computes `(a - a_zero) (b - b_zero)` of integers, exactly in f64. Zero points follow a's rows and b's columns.
 pub fn integer_matmul(a: &Tensor, b: &Tensor, a_zero: &Tensor, b_zero: &Tensor) -> Tensor {
     let rows = if a.shape.len() > 1 { a.shape[a.shape.len() - 2] } else { 1 };
     let row = |i: &[usize]| if i.len() > 1 { i[i.len() - 2] % rows } else { 0 };
@@ -15,7 +15,7 @@ pub fn integer_matmul(a: &Tensor, b: &Tensor, a_zero: &Tensor, b_zero: &Tensor) 
     product(&a, &b, [false; 2]).of(DType::I32)
 }
 
-/// How sums become quantised numbers again.
+/// The requantisation of the sums.
 #[derive(Clone, Debug)]
 pub struct End {
     pub x_scale: f32,
@@ -26,7 +26,7 @@ pub struct End {
 }
 
 impl End {
-    /// One that spreads such sums over about twice the range of the type.
+    /// Returns parameters that spread such sums over about twice the range of the type.
     pub fn of(sums: &Tensor, w_scale: Tensor, zero: i32, to: IntType) -> End {
         let largest = sums.data.iter().fold(1.0, |most: f32, sum| most.max(sum.abs()));
         let [least, greatest] = to.range();
@@ -37,7 +37,7 @@ impl End {
         Requantize::new(self.x_scale, constant(&self.w_scale), self.y_scale, self.zero, self.to)
     }
 
-    /// With f32s in the order of the definition; the channels are along `axis`.
+    /// Requantises with f32s in the order of the definition; the channels are along `axis`.
     pub fn reference(&self, sums: &Tensor, axis: usize) -> Tensor {
         let [least, greatest] = self.to.range().map(f64::from);
         let y = Tensor::build(sums.shape.clone(), |i| {
@@ -49,7 +49,7 @@ impl End {
     }
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     of_values(t);
     zero_points(t);
@@ -156,7 +156,7 @@ fn requantised(t: &Suite) {
     }
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let (a, b) = (whole(1, [1, 300_000], IntType::U8), whole(2, [300_000, 2], IntType::I8));
     let (a_zero, b_zero) = (zero(113), zero(-3));

@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, constant, far_from_zero, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     shapes_and_epsilons(t);
     lines_kept_and_read_again(t);
@@ -56,7 +56,7 @@ fn shapes_and_epsilons(t: &Suite) {
 }
 
 fn lines_kept_and_read_again(t: &Suite) {
-    // A vector of llvmpipe and what it keeps, what 64 and 256 invocations keep of 4 and 16 each, and a second such block.
+    // Limits of a block: an llvmpipe vector's, those of 64 and 256 invocations with 4 and 16 elements each; two blocks.
     for around in [16, 256, 1024, 4096, 8192] {
         for length in [around - 1, around, around + 1] {
             check_all(t, &format!("{length} with outliers"), &outliers(1, [2, length]), 1, 1e-5);
@@ -69,7 +69,7 @@ fn a_mean_far_from_zero(t: &Suite) {
     for length in [2, 65, 1000, 5000] {
         check_all(t, &format!("{length} about 1e4"), &far_from_zero([3, length]), 1, 1e-5);
     }
-    // Of numbers that are all the same nothing is left but the bias.
+    // Equal numbers are all at their mean: the result is the bias.
     check_all(t, "all the same", &Tensor::new([2, 1000], vec![1e4 / 3.0; 2000]), 1, 1e-5);
 }
 
@@ -101,12 +101,12 @@ fn of_an_image(t: &Suite) {
     t.check("between images", &graph, &[&x], &expected, Tolerance::Transcendental);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     check_all(t, "600,000 in a line", &random(1, [1, 600_000]), 1, 1e-5);
 }
 
-/// NaN and infinities, and finite numbers whose squares are not.
+/// Checks NaN and infinities, and finite numbers with infinite squares.
 fn not_finite(t: &Suite) {
     for length in [5, 70, 1100] {
         let x = random(1, [2, length]);

@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, constant, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes(t);
     t.by_all_variants(variants);
@@ -140,7 +140,7 @@ fn a_residual_after_flatten_stays_apart(t: &Suite) {
     t.check("residual", &graph, &[&x, &residual], &reference::add(&y, &residual), Tolerance::Reduction(45));
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     Case { name: "70,000 terms", x: &[2, 70_000], out: 5 }.check(t);
     Case { name: "70,000 terms, nine rows", x: &[9, 70_000], out: 5 }.check(t);

@@ -5,7 +5,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, outliers, random};
 use crate::selftest::reference::{self, Conv, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes(t);
     factors(t);
@@ -50,7 +50,7 @@ fn factors(t: &Suite) {
 }
 
 fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
-    // After a sigmoid the padding of five channels to eight holds 0.5.
+    // After a sigmoid, the padding of five channels to eight holds 0.5.
     let x = random(1, [2, 5, 3, 4]);
     let graph = graph(&[&x], |graph, x| {
         let x = as_image(graph, x[0])?;
@@ -63,7 +63,7 @@ fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
 }
 
 fn without_a_constant_the_padding_stays_finite(t: &Suite) {
-    // 0 / 0 in the padding of five channels to eight would spoil the sums of the convolution.
+    // 0 / 0 in the padding of five channels to eight would make the convolution's sums NaN.
     let x = reference::sigmoid(&random(1, [1, 5, 2, 3]));
     let ones = Tensor::new([3, 5, 1, 1], vec![1.0; 15]);
     let weight = Constant::new("ones", ones.shape.clone(), ones.data.clone());

@@ -4,7 +4,7 @@ use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::{Tensor, binary, broadcast};
 use crate::selftest::{Suite, Tolerance};
 
-/// Where the two compare so.
+/// Returns true where the comparison holds.
 pub fn compare(kind: Compare, a: &Tensor, b: &Tensor) -> Tensor {
     let holds = |a: f64, b: f64| match kind {
         Compare::Eq => a == b,
@@ -17,7 +17,7 @@ pub fn compare(kind: Compare, a: &Tensor, b: &Tensor) -> Tensor {
     binary(a, b, |a, b| f64::from(holds(a, b))).of(DType::Bool)
 }
 
-/// Truth values, joined; [`Logical::Not`] is of `a` alone.
+/// Combines truth values; [`Logical::Not`] reads `a` alone.
 pub fn logical(kind: Logical, a: &Tensor, b: &Tensor) -> Tensor {
     let holds = |a: bool, b: bool| match kind {
         Logical::And => a && b,
@@ -28,14 +28,14 @@ pub fn logical(kind: Logical, a: &Tensor, b: &Tensor) -> Tensor {
     binary(a, b, |a, b| f64::from(holds(a != 0.0, b != 0.0))).of(DType::Bool)
 }
 
-/// `a` where the condition is true, else `b`.
+/// Returns `a` where the condition is true, else `b`.
 pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
     let shape = broadcast(&condition.shape, &broadcast(&a.shape, &b.shape));
     let at = |i: &[usize]| if condition.broadcast_at(i) != 0.0 { a.broadcast_at(i) } else { b.broadcast_at(i) };
     Tensor::build(shape, at).of(a.dtype)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     numbers_that_are_hard_to_compare(t);
     comparisons_broadcast(t);
@@ -48,7 +48,7 @@ pub fn cases(t: &Suite) {
 
 const COMPARISONS: [Compare; 6] = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
 
-/// Small whole numbers, so that many are equal.
+/// Returns small integers, many of them equal.
 fn whole(seed: u64, shape: &[usize]) -> Tensor {
     random(seed, shape).map(|x| (3.0 * x).round())
 }
@@ -74,7 +74,7 @@ fn numbers_that_are_hard_to_compare(t: &Suite) {
     }
 }
 
-/// Shapes of two operands.
+/// The shapes of two operands.
 const SHAPES: [[&[usize]; 2]; 7] = [
     [&[1], &[1]],
     [&[65, 3], &[65, 3]],
@@ -152,7 +152,7 @@ fn choices(t: &Suite) {
     }
 }
 
-/// What is negative is replaced.
+/// Replaces the negative elements of an image.
 fn a_mask_between_images(t: &Suite) {
     let (x, zero) = (random(1, [2, 5, 3, 4]), Tensor::new([1], vec![0.0]));
     let graph = graph(&[&x, &zero], |graph, inputs| {

@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{constant, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes(t);
     t.by_all_variants(variants);
@@ -19,7 +19,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// `torch.matmul` of tensors of any rank, after the last two dimensions of those that are `transposed` are swapped.
+/// Computes `torch.matmul` of tensors of any rank, with the last two dimensions of the `transposed` operands swapped.
 pub fn product(a: &Tensor, b: &Tensor, transposed: [bool; 2]) -> Tensor {
     let swapped = |x: &Tensor, yes: bool| {
         let mut order: Vec<usize> = (0..x.shape.len()).collect();
@@ -43,7 +43,7 @@ pub fn product(a: &Tensor, b: &Tensor, transposed: [bool; 2]) -> Tensor {
     shaped(&y, shape)
 }
 
-/// The operation that swaps those.
+/// Returns the operation that transposes these operands.
 pub fn op(transposed: [bool; 2]) -> MatMul {
     match transposed {
         [false, false] => MatMul::new(),
@@ -80,7 +80,7 @@ fn sizes(t: &Suite) {
     }
 }
 
-/// Every tile of the GEMM, whole and at its edges; and k that several workgroups share.
+/// Checks every tile of the GEMM, whole and at its edges, and a k that several workgroups share.
 fn variants(t: &Suite) {
     for (batch, m, k, n) in [(2, 133, 37, 130), (3, 9, 530, 33)] {
         for transposed in [[false; 2], [true; 2]] {
@@ -125,7 +125,7 @@ fn vectors(t: &Suite) {
         let (a, b) = (random(1, a), random(2, b));
         let graph = graph(&[&a, &b], |graph, x| graph.matmul(x[0], x[1]));
         let case = format!("{:?} by {:?}", a.shape, b.shape);
-        // A single sum may cancel more than the tolerance of a reduction foresees.
+        // The sum of a single output may cancel more than the tolerance of a reduction allows for.
         t.check(&case, &graph, &[&a, &b], &product(&a, &b, [false; 2]), Tolerance::Transcendental);
     }
 }
@@ -187,7 +187,7 @@ fn takes_in_bias_residual_and_activation(t: &Suite) {
 }
 
 fn of_computed_values(t: &Suite) {
-    // An attention's product: what comes before and after lies otherwise.
+    // An attention's product: the operations before and after use other layouts.
     let (q, k) = (random(1, [2, 5, 8]), random(2, [2, 7, 8]));
     let graph = graph(&[&q, &k], |graph, x| {
         let k = graph.transpose(x[1], [0, 2, 1])?;
@@ -199,7 +199,7 @@ fn of_computed_values(t: &Suite) {
 }
 
 fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
-    // After a sigmoid the padding of five columns to eight holds 0.5.
+    // After a sigmoid, the padding of five columns to eight holds 0.5.
     let (a, weight) = (random(1, [2, 3, 4]), random(3, [5, 4]));
     let y = reference::sigmoid(&reference::linear(&a, &weight, None));
     for (b, transposed) in [([2, 5, 6], [false; 2]), ([2, 6, 5], [false, true]), ([2, 3, 6], [true, false])] {
@@ -212,7 +212,7 @@ fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
         let expected = product(&y, &b, transposed);
         t.check(&format!("after a sigmoid, {transposed:?}"), &graph, &[&a, &b], &expected, Tolerance::Transcendental);
     }
-    // Both of them, over what is padded.
+    // Both operands are padded along the summed axis.
     let graph = graph(&[&a], |graph, x| {
         let y = graph.linear(x[0], constant(&weight), None)?;
         let y = graph.activation(y, Activation::Sigmoid)?;
@@ -221,7 +221,7 @@ fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
     t.check("by itself", &graph, &[&a], &product(&y, &y, [false, true]), Tolerance::Transcendental);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     const K: usize = 70_000;
     for transposed in [[false, false], [false, true], [true, false]] {

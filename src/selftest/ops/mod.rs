@@ -57,7 +57,7 @@ pub mod unary;
 
 use super::Table;
 
-/// A table, from the module of its name.
+/// Builds a table from the module of its name.
 macro_rules! table {
     ($op:ident, $layers:literal, $parameters:literal, $goldens:literal) => {
         Table { op: stringify!($op), layers: $layers, parameters: $parameters, goldens: $goldens, cases: $op::cases }

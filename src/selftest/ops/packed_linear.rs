@@ -4,7 +4,7 @@ use crate::selftest::cases::{constant, graph, outliers, packed, random, whole};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
-/// Weights `[out, in]` as the numbers that they stand for. Scales and zero points are `[out, blocks]`, or one.
+/// Dequantises weights `[out, in]`. Scales and zero points are `[out, blocks]`, or one.
 pub fn dequantized(q: &Tensor, scale: &Tensor, zero: Option<&Tensor>, block: Option<usize>) -> Tensor {
     let [out, features] = q.dims();
     let of = |scales: &Tensor, o: usize, k: usize| {
@@ -17,14 +17,14 @@ pub fn dequantized(q: &Tensor, scale: &Tensor, zero: Option<&Tensor>, block: Opt
     })
 }
 
-/// `x weightᵀ + bias`, of as many of the weight's inputs as x has.
+/// Computes `x weightᵀ + bias`, with as many of the weight's inputs as x has.
 pub fn packed_linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let features = x.shape[x.shape.len() - 1];
     let weight = Tensor::build([weight.shape[0], features], |i| weight.at(i));
     reference::linear(x, &weight, bias)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes_about_the_tiles(t);
     blocks(t);
@@ -38,7 +38,7 @@ pub fn cases(t: &Suite) {
 
 const TYPES: [IntType; 4] = [IntType::U4, IntType::I4, IntType::U8, IntType::I8];
 
-/// A layer: sizes, type, blocks.
+/// The case of a layer: sizes, type, blocks.
 #[derive(Clone, Copy)]
 pub struct Case {
     pub out: usize,
@@ -132,7 +132,7 @@ fn zero_points(t: &Suite) {
                 case.check(t, &name, &x, case.op().zero_point(zero), &expected);
             }
         }
-        // One scale, and one of a type of its own.
+        // One scale for all outputs.
         let case = Case { out: 9, features: 24, of, block: None };
         let (x, scale) = (random(1, [2, 24]), Tensor::new([], vec![0.02]));
         let weight = dequantized(&case.q(), &scale, None, None);
@@ -184,7 +184,7 @@ fn takes_in_residual_and_activation(t: &Suite) {
     }
 }
 
-/// A layer of six outputs leaves two of a texel: what a sigmoid makes of nothing is a half.
+/// Checks a layer of six outputs: its last texel has two padding components, and a sigmoid turns their 0 into 0.5.
 fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
     let first = Case { out: 6, features: 9, of: IntType::I8, block: None };
     let second = Case { out: 5, features: 6, of: IntType::U4, block: None };

@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     every_mode(t);
     as_much_as_a_mode_can(t);
@@ -16,7 +16,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// `padding`: `[before, after]` of the last dimensions, the outermost first. Negative: cropped.
+/// Pads the last dimensions by `padding`, `[before, after]` each, the outermost first. Negative padding crops.
 pub fn pad(x: &Tensor, padding: &[[isize; 2]], mode: PaddingMode, value: f64) -> Tensor {
     let missing = x.shape.len() - padding.len();
     let of = |d: usize| if d < missing { [0, 0] } else { padding[d - missing] };
@@ -34,7 +34,7 @@ pub fn pad(x: &Tensor, padding: &[[isize; 2]], mode: PaddingMode, value: f64) ->
                 }
             }
             PaddingMode::Replicate => i = i.clamp(0, size - 1),
-            // What was cropped doesn't come round.
+            // A circular padding repeats only the elements that cropping leaves.
             PaddingMode::Circular => {
                 let (from, to) = ((-before).max(0), size + after.min(0));
                 i = from + (i - from).rem_euclid(to - from);
@@ -51,7 +51,7 @@ pub fn pad(x: &Tensor, padding: &[[isize; 2]], mode: PaddingMode, value: f64) ->
 pub const MODES: [PaddingMode; 4] =
     [PaddingMode::Zeros, PaddingMode::Reflect, PaddingMode::Replicate, PaddingMode::Circular];
 
-/// Checks all modes that allow it.
+/// Checks all of these modes.
 fn check_2d(t: &Suite, case: &str, shape: [usize; 4], padding: [isize; 4], modes: &[PaddingMode]) {
     let x = random(1, shape);
     let [top, bottom, left, right] = padding;
@@ -75,7 +75,7 @@ fn every_mode(t: &Suite) {
 }
 
 fn as_much_as_a_mode_can(t: &Suite) {
-    // Once around; for zeros and the edge pixel any number.
+    // Circular padding goes round once at most; zeros and replication have no limit.
     let shape = [1, 5, 3, 4];
     check_2d(t, "most", shape, [3, 3, 4, 4], &[PaddingMode::Circular]);
     check_2d(t, "most", shape, [7, 0, 0, 9], &[PaddingMode::Replicate, PaddingMode::Zeros]);
@@ -86,7 +86,7 @@ pub fn cropped(t: &Suite) {
     for padding in [[-1, 0, 0, -2], [-1, -1, -2, -2], [-2, 2, 1, -1], [1, -3, -3, 2], [0, -4, 0, -5]] {
         check_2d(t, "cropped", [2, 5, 5, 6], padding, &MODES);
     }
-    // A reflection shows what was cropped on the other side; what comes round is what is left.
+    // A reflection shows elements that the other side crops; circular padding repeats the elements that remain.
     check_2d(t, "most", [1, 5, 5, 6], [-3, 4, 5, -4], &[PaddingMode::Reflect]);
     check_2d(t, "most", [1, 5, 5, 6], [-2, 3, 2, -4], &[PaddingMode::Circular]);
     check_2d(t, "nothing is left but padding", [1, 5, 5, 6], [-5, 3, 2, -6], &[PaddingMode::Zeros]);

@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     factors(t);
     pixels_to_channels(t);
@@ -13,7 +13,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// ONNX's `DepthToSpace` of mode DCR: the channels of a place lie together.
+/// Computes ONNX's `DepthToSpace` of mode DCR: the channels of a block position are adjacent.
 pub fn depth_to_space(x: &Tensor, factor: usize) -> Tensor {
     let [n, c, h, w] = x.dims();
     let out = c / (factor * factor);
@@ -27,12 +27,12 @@ pub fn pixel_unshuffle(x: &Tensor, factor: usize) -> Tensor {
     unshuffle(x, factor, |k, square, _| (k / square, k % square))
 }
 
-/// ONNX's `SpaceToDepth`.
+/// Computes ONNX's `SpaceToDepth`.
 pub fn space_to_depth(x: &Tensor, factor: usize) -> Tensor {
     unshuffle(x, factor, |k, _, channels| (k % channels, k / channels))
 }
 
-/// `split`: the channel of `x` and the place in a block of pixels, of an output channel.
+/// Moves blocks of pixels to channels. `split` returns an output channel's channel of `x` and position in the block.
 fn unshuffle(x: &Tensor, factor: usize, split: impl Fn(usize, usize, usize) -> (usize, usize)) -> Tensor {
     let [n, channels, h, w] = x.dims();
     let square = factor * factor;
@@ -43,7 +43,7 @@ fn unshuffle(x: &Tensor, factor: usize, split: impl Fn(usize, usize, usize) -> (
 }
 
 fn factors(t: &Suite) {
-    // Where the output is a multiple of four pixels wide, it may be written row-major.
+    // An output with a multiple of four pixels per row may be written row-major.
     let cases = [
         (1, [2, 5, 3, 4]),
         (2, [1, 4, 1, 1]),

@@ -3,7 +3,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, constant, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     one_weight_and_one_a_channel(t);
     between_operations(t);

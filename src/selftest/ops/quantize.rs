@@ -4,7 +4,7 @@ use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 use crate::{DType, IntType};
 
-/// The scale or the zero point of an element.
+/// Returns the scale or the zero point of an element.
 fn of(scales: &Tensor, index: &[usize], axis: usize, block: Option<usize>) -> f64 {
     match block {
         _ if scales.data.len() == 1 => f64::from(scales.data[0]),
@@ -20,7 +20,7 @@ fn of(scales: &Tensor, index: &[usize], axis: usize, block: Option<usize>) -> f6
 pub fn quantize(x: &Tensor, scale: &Tensor, zero: &Tensor, axis: usize, block: Option<usize>, to: IntType) -> Tensor {
     let [least, greatest] = to.range().map(f64::from);
     let y = Tensor::build(x.shape.clone(), |i| {
-        // The quotient is an f32's.
+        // The quotient is rounded to f32.
         let quotient = x.at(i) as f32 / of(scale, i, axis, block) as f32;
         let quotient = if quotient.is_nan() { 0.0 } else { f64::from(quotient).round_ties_even() };
         (quotient + of(zero, i, axis, block)).clamp(least, greatest)
@@ -32,7 +32,7 @@ pub fn dequantize(x: &Tensor, scale: &Tensor, zero: &Tensor, axis: usize, block:
     Tensor::build(x.shape.clone(), |i| (x.at(i) - of(zero, i, axis, block)) * of(scale, i, axis, block))
 }
 
-/// x as `u8`s, the scale and the zero point, in f32 as the definition has them.
+/// Returns x as `u8`s, the scale and the zero point, in f32 as in the definition.
 pub fn dynamic_quantize(x: &Tensor) -> [Tensor; 3] {
     let of = |pick: fn(f32, f32) -> f32| x.data.iter().copied().fold(0.0, pick);
     let (least, greatest) = (of(f32::min), of(f32::max));
@@ -43,7 +43,7 @@ pub fn dynamic_quantize(x: &Tensor) -> [Tensor; 3] {
     [quantize(x, &scale, &zero, 0, None, IntType::U8), scale, zero]
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     one_scale(t);
     along_axes(t);
@@ -61,7 +61,7 @@ fn zeros(shape: &[usize]) -> Tensor {
     Tensor::new(shape, vec![0.0; shape.iter().product()]).of(DType::I32)
 }
 
-/// Scales of about a 32nd of a narrow type's range, for numbers of ±1.
+/// Returns scales of about a 32nd, which suit a narrow type and numbers of ±1.
 fn scales(shape: &[usize]) -> Tensor {
     random(3, shape).map(|x| (x + 1.5) / 32.0)
 }
@@ -189,7 +189,7 @@ fn by_their_own_range(t: &Suite) {
     }
 }
 
-/// Integers have no NaN: it becomes the zero point, and infinities the ends of the range. A scale has one.
+/// Checks NaN, which becomes the zero point, and infinities, which become the range's ends. A scale may be NaN.
 fn not_finite(t: &Suite) {
     let (x, scale, zero) = (random(1, [5, 7]), scales(&[1]), Tensor::new([1], vec![3.0]).of(DType::I32));
     let there = graph(&[&x], |graph, x| {

@@ -5,7 +5,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, far_from_zero, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     every_kind(t);
     lengths(t);
@@ -17,7 +17,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// All elements of `x` along `axes` (all of them, if none is named), as one number by `kind`.
+/// Reduces the elements of `x` along `axes` (along all axes if none is given) by `kind`.
 pub fn reduce(x: &Tensor, kind: ReduceKind, axes: &[usize], keepdim: bool) -> Tensor {
     let rank = x.shape.len();
     let reduced = |axis: usize| axes.is_empty() || axes.contains(&axis);
@@ -47,7 +47,7 @@ fn of_all(group: &[f64], kind: ReduceKind) -> f64 {
         ReduceKind::Prod => group.iter().product(),
         ReduceKind::L1 => group.iter().map(|x| x.abs()).sum(),
         ReduceKind::L2 => group.iter().map(|x| x * x).sum::<f64>().sqrt(),
-        // Infinities have no difference.
+        // The difference of two infinities is NaN.
         ReduceKind::LogSumExp if largest.is_infinite() => largest,
         ReduceKind::LogSumExp => largest + group.iter().map(|x| (x - largest).exp()).sum::<f64>().ln(),
     }
@@ -75,7 +75,7 @@ fn check_kind(t: &Suite, case: &str, x: &Tensor, kind: ReduceKind, axes: &[usize
     t.check(&case, &graph, &[x], &reduce(x, kind, axes, keepdim), tolerance);
 }
 
-/// Numbers about 1, whose sums and products are far from both 0 and infinity.
+/// Returns numbers about 1: their sums and products are far from both 0 and infinity.
 fn about_one(shape: &[usize]) -> Tensor {
     let mut x = random(1, shape);
     x.data.iter_mut().for_each(|value| *value = 1.0 + 0.2 * *value);
@@ -98,13 +98,13 @@ fn every_kind(t: &Suite) {
             check_kind(t, "about one, keepdim", &about_one(shape), kind, axes, true);
         }
     }
-    // Of either sign.
+    // The numbers have either sign.
     for kind in KINDS {
         check_kind(t, "any", &random(1, [3, 5, 7]), kind, &[1], false);
     }
 }
 
-/// One below, at and above what a workgroup and its blocks hold.
+/// Checks lengths one below, at and above the capacity of a workgroup and of its blocks.
 fn lengths(t: &Suite) {
     for length in [2, 3, 4, 5, 15, 16, 17, 255, 256, 257, 1023, 1024, 1025, 4099] {
         for kind in [ReduceKind::Sum, ReduceKind::Max, ReduceKind::LogSumExp] {
@@ -116,7 +116,7 @@ fn lengths(t: &Suite) {
         check_kind(t, "columns", &about_one(&[2, 9, outputs]), ReduceKind::Sum, &[1], false);
         check_kind(t, "lines", &about_one(&[outputs, 9]), ReduceKind::Sum, &[1], false);
     }
-    // Blocks of 256 elements an invocation.
+    // An invocation sums blocks of 256 elements.
     for length in [65_536, 70_001] {
         check_kind(t, "long", &about_one(&[length]), ReduceKind::Mean, &[], false);
         check_kind(t, "long", &about_one(&[length]), ReduceKind::Min, &[], false);
@@ -145,7 +145,7 @@ fn magnitudes(t: &Suite) {
 }
 
 fn a_long_sum_keeps_its_digits(t: &Suite) {
-    // One by one, in f32, 4 % would be lost: beside the sum there is no room for the end of each tenth.
+    // A sequential sum in f32 would lose 4 %: a large sum absorbs the low digits of each tenth.
     let x = Tensor::new([1 << 20], vec![0.1; 1 << 20]);
     let graph = graph(&[&x], |graph, x| graph.reduce(x[0], Reduce::new(ReduceKind::Sum, [])));
     t.check("a million tenths", &graph, &[&x], &reduce(&x, ReduceKind::Sum, &[], false), Tolerance::Transcendental);
@@ -162,7 +162,7 @@ fn of_an_image(t: &Suite) {
     t.check("between images", &graph, &[&x], &expected, Tolerance::Reduction(15));
 }
 
-/// Sums that an f32 would round and a mean that it would not; they wrap around.
+/// Checks integer sums that an f32 would round, and a mean that it would not round. Sums wrap around.
 fn integers(t: &Suite) {
     let kinds = [ReduceKind::Sum, ReduceKind::Max, ReduceKind::Min, ReduceKind::L1, ReduceKind::Prod, ReduceKind::Mean];
     for (shape, axes) in [(&[2, 9, 5][..], &[1][..]), (&[3, 4099], &[1]), (&[1025, 3], &[0]), (&[2, 3, 5, 7], &[])] {

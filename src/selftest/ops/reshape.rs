@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     shapes(t);
     of_images(t);
@@ -13,7 +13,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// The same elements under another shape.
+/// Returns the same elements in another shape.
 fn reshaped(x: &Tensor, shape: &[usize]) -> Tensor {
     Tensor::new(shape, x.data.clone())
 }
@@ -35,7 +35,7 @@ fn shapes(t: &Suite) {
         let case = format!("{shape:?} to {sizes:?}");
         let alone = graph(&[&x], |graph, x| graph.reshape(x[0], sizes));
         t.check(&case, &alone, &[&x], &reshaped(&x, to), Tolerance::Exact);
-        // With a computed value before it, the output is the value's own memory.
+        // If a computed value precedes the reshape, the output is the value's own memory.
         let after = graph(&[&x], |graph, x| {
             let x = graph.sum(x[0], x[0])?;
             graph.reshape(x, sizes)
@@ -46,7 +46,7 @@ fn shapes(t: &Suite) {
 }
 
 fn of_images(t: &Suite) {
-    // Channels last isn't row-major: only a pixel's channels can stay where they are.
+    // Channels last isn't row-major: only the channels of a single pixel can stay in place.
     for shape in [[2, 5, 3, 4], [2, 5, 1, 1], [2, 8, 1, 1]] {
         let x = random(1, shape);
         let elements = shape.iter().product::<usize>() / shape[0];

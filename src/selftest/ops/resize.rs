@@ -5,7 +5,7 @@ use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::ops::grid_sample::keys;
 use crate::selftest::reference::Tensor;
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes(t);
     along_one_dimension(t);
@@ -15,7 +15,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// To `[N, C, ..size]`; `factors` are given where they, not the sizes, say the scale.
+/// Resizes to `[N, C, ..size]`. `factors` are given if they set the scale, not the sizes.
 pub fn resize(x: &Tensor, mode: ResizeMode, size: &[usize], factors: Option<&[f64]>, align_corners: bool) -> Tensor {
     let spatial = &x.shape[2..];
     let axes: Vec<Vec<Vec<(usize, f64)>>> = (0..size.len())
@@ -40,12 +40,12 @@ pub fn resize(x: &Tensor, mode: ResizeMode, size: &[usize], factors: Option<&[f6
     })
 }
 
-/// The pixels along an axis that make up output pixel `o`, and their weights.
+/// Returns the pixels along an axis that make up output pixel `o`, and their weights.
 fn taps(mode: ResizeMode, o: f64, scale: f64, size: usize, align_corners: bool) -> Vec<(usize, f64)> {
     let pixel = |i: f64| i.clamp(0.0, size as f64 - 1.0) as usize;
     let source = if align_corners { o * scale } else { (o + 0.5) * scale - 0.5 };
     match mode {
-        // These two are PyTorch's in f32.
+        // Both nearest modes compute in f32, as PyTorch does.
         ResizeMode::Nearest => vec![(pixel(f64::from((o as f32 * scale as f32).floor())), 1.0)],
         ResizeMode::NearestExact => vec![(pixel(f64::from(((o as f32 + 0.5) * scale as f32).floor())), 1.0)],
         ResizeMode::Linear => {
@@ -65,7 +65,7 @@ fn taps(mode: ResizeMode, o: f64, scale: f64, size: usize, align_corners: bool) 
 pub const MODES: [ResizeMode; 4] =
     [ResizeMode::Nearest, ResizeMode::NearestExact, ResizeMode::Linear, ResizeMode::Cubic];
 
-/// Whether an output pixel is a pixel of the input.
+/// Returns true if each output pixel is a pixel of the input.
 pub fn picks(mode: ResizeMode) -> bool {
     matches!(mode, ResizeMode::Nearest | ResizeMode::NearestExact)
 }
@@ -131,7 +131,7 @@ fn factors(t: &Suite) {
     }
 }
 
-/// Where a factor leaves the size as it is, two modes copy and two sample all the same: PyTorch's.
+/// Checks factors that leave the size unchanged: as in PyTorch, two modes copy the image, and two still sample it.
 fn factors_that_change_no_size(t: &Suite) {
     let x = random(1, [1, 3, 33, 33]);
     for mode in MODES {
@@ -154,7 +154,7 @@ fn between_images(t: &Suite) {
     t.check("between images", &graph, &[&x], &expected, Tolerance::Reduction(16));
 }
 
-/// A pixel that weighs nothing is multiplied by 0, as in PyTorch.
+/// Checks NaN and infinities. A pixel of weight 0 is multiplied by 0, as in PyTorch.
 fn not_finite(t: &Suite) {
     let x = random(1, [1, 3, 4, 4]);
     for mode in MODES {

@@ -4,7 +4,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{constant, far_from_zero, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     shapes(t);
     epsilons(t);
@@ -52,7 +52,7 @@ fn shapes(t: &Suite) {
 }
 
 fn epsilons(t: &Suite) {
-    // The default counts where the squares are as small.
+    // The default epsilon matters if the squares are as small.
     let x = Tensor::new([2, 3], [1e-4, -2e-4, 3e-4, 0.0, 0.0, 0.0].to_vec());
     let norm = RmsNorm::new([3], None);
     for (norm, eps) in [(norm.clone(), EPS), (norm.clone().eps(1e-6), 1e-6), (norm.eps(0.1), 0.1)] {
@@ -73,14 +73,14 @@ fn takes_in_an_activation(t: &Suite) {
     t.check("SiLU", &graph, &[&x], &expected, Tolerance::Transcendental);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let x = random(1, [1, 600_000]);
     let graph = graph(&[&x], |graph, x| graph.rms_norm(x[0], RmsNorm::new([600_000], None)));
     t.check("600,000 in a line", &graph, &[&x], &reference::rms_norm(&x, 1, None, EPS), Tolerance::Transcendental);
 }
 
-/// NaN and infinities, and finite numbers whose squares are not.
+/// Checks NaN and infinities, and finite numbers with infinite squares.
 fn not_finite(t: &Suite) {
     for length in [5, 70, 1100] {
         let x = random(1, [2, length]);

@@ -13,7 +13,7 @@ pub struct Align {
     pub mode: RoiAlignMode,
 }
 
-/// The four pixels of a bilinear sample, times their weights.
+/// Returns the four pixels of a bilinear sample, times their weights.
 fn weighted(x: &Tensor, image: usize, c: usize, [y, z]: [f64; 2]) -> [f64; 4] {
     let [_, _, h, w] = x.dims();
     if y < -1.0 || y > h as f64 || z < -1.0 || z > w as f64 {
@@ -59,10 +59,10 @@ pub fn roi_align(x: &Tensor, rois: &Tensor, batch: &Tensor, align: &Align) -> Te
 const PLAIN: Align =
     Align { size: [3, 4], spatial_scale: 1.0, sampling_ratio: 2, aligned: true, mode: RoiAlignMode::Average };
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     let x = random(1, [2, 5, 9, 8]);
-    // Inside, across the edges, beyond them, empty, the wrong way round.
+    // The regions lie inside, across the edges and beyond them; one is empty, and one has its corners swapped.
     let regions = [
         [0.9, 1.1, 6.3, 7.7],
         [-2.3, -3.1, 4.4, 5.6],
@@ -84,7 +84,7 @@ pub fn cases(t: &Suite) {
     }
     let one = Tensor::new([1], vec![0.0]).of(DType::I32);
     check(t, [&random(1, [1; 4]), &Tensor::new([1, 4], vec![0.1, -0.2, 0.9, 1.3]), &one], PLAIN);
-    // More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+    // More than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
     let whole = Tensor::new([1, 4], vec![0.0, 0.0, 300.0, 300.0]);
     for mode in [RoiAlignMode::Average, RoiAlignMode::Max] {
         let align = Align { size: [1, 1], sampling_ratio: 0, mode, ..PLAIN };
@@ -99,7 +99,7 @@ fn check(t: &Suite, inputs: [&Tensor; 3], align: Align) {
     let graph = graph(&inputs, |graph, v| graph.roi_align(v[0], v[1], v[2], op));
     let scale = f64::from(align.spatial_scale as f32);
     let expected = roi_align(inputs[0], inputs[1], inputs[2], &Align { spatial_scale: scale, ..align });
-    // Places are computed from f32s, and so are their weights.
+    // Positions are computed in f32, and so are the bilinear weights.
     t.check(&format!("{align:?} of {:?}", inputs[0].shape), &graph, &inputs, &expected, Tolerance::Transcendental);
 }
 

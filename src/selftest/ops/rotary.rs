@@ -5,7 +5,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{graph, random};
 use crate::selftest::reference::Tensor;
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes(t);
     positions(t);
@@ -13,7 +13,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// The embedding of `[N, H, L, D]`: pair i of a token at p turns by `p theta^(-2i / dimension)`.
+/// Embeds `[N, H, L, D]`: pair i of a token at p turns by `p theta^(-2i / dimension)`.
 pub fn rotary_embedding(x: &Tensor, starts: &[usize], theta: f64, dimension: usize, interleaved: bool) -> Tensor {
     Tensor::build(x.shape.clone(), |i| {
         let &[n, h, row, e] = i else { unreachable!("x has four dimensions") };
@@ -29,7 +29,7 @@ pub fn rotary_embedding(x: &Tensor, starts: &[usize], theta: f64, dimension: usi
     })
 }
 
-/// `[N, H, L, D]` as `[N, L, H D]`.
+/// Returns `[N, H, L, D]` as `[N, L, H D]`.
 fn inner(x: &Tensor) -> Tensor {
     let [n, heads, rows, d] = x.dims();
     Tensor::new([n, rows, heads * d], crate::selftest::reference::transpose(x, &[0, 2, 1, 3]).data)
@@ -74,11 +74,11 @@ fn positions(t: &Suite) {
     check_all(t, [1, 2, 1, 8], &[0], 1e4, None);
     check_all(t, [2, 2, 3, 8], &[70], 1e4, Some(6));
     check_all(t, [3, 1, 2, 4], &[5, 0, 63], 1e4, None);
-    // What f32 can't hold as an angle.
+    // An f32 can't hold this angle.
     check_all(t, [1, 1, 2, 4], &[100_003], 1.5, None);
 }
 
-/// On the device nobody checks a position: the last angle serves for those beyond.
+/// Checks positions out of range, which the device doesn't check: beyond the last angle, the last one serves.
 fn unchecked_positions(t: &Suite) {
     let x = random(1, [1, 1, 2, 4]);
     for (position, starts) in [(-3, 0), (i32::MAX, 4)] {

@@ -3,7 +3,7 @@ use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// Each element as the nearest number of the format.
+/// Rounds each element to the nearest number of the format.
 pub fn round_to(x: &Tensor, format: FloatFormat, saturate: bool) -> Tensor {
     let numbers = format.numbers();
     let (largest, nan) = (f64::from(numbers.largest), f64::from(numbers.nan));
@@ -13,7 +13,7 @@ pub fn round_to(x: &Tensor, format: FloatFormat, saturate: bool) -> Tensor {
             return 2f64.powi((-127..=128).find(|&exponent| 2f64.powi(exponent) >= size).unwrap_or(128));
         }
         let exponent = if size == 0.0 { numbers.least } else { (size.log2().floor() as i32).max(numbers.least) };
-        // log2 may be off by a rounding, which doesn't matter: powers of two have neighbours on either side.
+        // log2 may be off by a rounding. That doesn't matter: powers of two have neighbours on either side.
         let step = 2f64.powi(exponent - numbers.mantissa as i32);
         (size / step).round_ties_even() * step
     };
@@ -38,7 +38,7 @@ pub const FORMATS: [FloatFormat; 8] = [
     FloatFormat::Float4E2M1,
 ];
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     for format in FORMATS {
         for saturate in [false, true] {
@@ -65,7 +65,7 @@ fn check(t: &Suite, case: &str, x: &Tensor, format: FloatFormat, saturate: bool)
     t.check(&case, &graph, &[x], &round_to(x, format, saturate), Tolerance::Exact);
 }
 
-/// Numbers that the format holds, halfway between two, and next to those; the largest and what is beyond; the least.
+/// Returns numbers of the format, midpoints and their neighbours; the largest number and larger ones; the least.
 fn hard(format: FloatFormat) -> Tensor {
     let numbers = format.numbers();
     let step = 2f32.powi(numbers.least.max(-118) - numbers.mantissa as i32);
@@ -76,7 +76,7 @@ fn hard(format: FloatFormat) -> Tensor {
         all.extend([number, -number, number.next_up(), number.next_down()]);
     }
     let largest = numbers.largest;
-    // Halfway to what would come next, were there an exponent more.
+    // Halfway to the next number, if the format had one more exponent.
     let over = largest * (1.0 + half);
     all.extend([largest, -largest, largest.next_up(), over, -over, over.next_up(), over.next_down(), 1.3 * largest]);
     let last = largest * (1.0 - half / 2.0);
@@ -84,7 +84,7 @@ fn hard(format: FloatFormat) -> Tensor {
     Tensor::new([all.len()], all)
 }
 
-/// Minus zero is equal to zero, and so seen by what it divides.
+/// Checks the sign of zeros: minus zero equals zero, but a quotient by it shows the sign.
 fn signs_of_zeros(t: &Suite) {
     for format in [FloatFormat::Float8E4M3Fn, FloatFormat::Float8E5M2Fnuz, FloatFormat::F16] {
         let x = Tensor::new([4], vec![-0.0, -1e-30, 0.0, 1e-30]);

@@ -5,7 +5,7 @@ use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::{Tensor, maximum, minimum};
 use crate::selftest::{Suite, Tolerance};
 
-/// What becomes of an element and an update.
+/// Combines an element and an update.
 pub fn updated(old: f64, update: f64, kind: ScatterKind) -> f64 {
     match kind {
         ScatterKind::Replace => update,
@@ -16,14 +16,14 @@ pub fn updated(old: f64, update: f64, kind: ScatterKind) -> f64 {
     }
 }
 
-/// A tensor after updates of some of its elements, `(place, update)`, one after the other.
+/// Applies updates `(position, update)` to a tensor, one after the other.
 pub fn after(x: &Tensor, updates: impl Iterator<Item = (usize, f64)>, kind: ScatterKind) -> Tensor {
     let mut values: Vec<f64> = x.data.iter().map(|&x| f64::from(x)).collect();
     updates.for_each(|(place, update)| values[place] = updated(values[place], update, kind));
     Tensor::new(x.shape.clone(), values.into_iter().map(|x| x as f32).collect()).of(x.dtype)
 }
 
-/// Each update to its place along the axis.
+/// Scatters each update to its position along the axis.
 pub fn scatter(x: &Tensor, axis: usize, index: &Tensor, updates: &Tensor, kind: ScatterKind) -> Tensor {
     let place = |i: usize| {
         let mut rest = i;
@@ -38,7 +38,7 @@ pub fn scatter(x: &Tensor, axis: usize, index: &Tensor, updates: &Tensor, kind: 
     after(x, (0..index.data.len()).map(|i| (place(i), f64::from(updates.data[i]))), kind)
 }
 
-/// Every kind, and how exact it is where so many updates meet.
+/// Every kind, and its tolerance with so many updates of one element.
 pub const KINDS: [(ScatterKind, Tolerance); 5] = [
     (ScatterKind::Replace, Tolerance::Exact),
     (ScatterKind::Add, Tolerance::Reduction(65)),
@@ -47,7 +47,7 @@ pub const KINDS: [(ScatterKind, Tolerance); 5] = [
     (ScatterKind::Min, Tolerance::Exact),
 ];
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     of_every_type(t);
@@ -57,7 +57,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// Small whole numbers, so that integers are exact.
+/// Returns small integers; their sums and products are exact.
 pub fn whole(seed: u64, shape: &[usize]) -> Tensor {
     random(seed, shape).map(|x| (5.0 * x).round()).of(DType::I32)
 }
@@ -99,7 +99,7 @@ fn of_every_type(t: &Suite) {
     check(t, "truth values", 0, [&x, &index, &updates], ScatterKind::Replace, Tolerance::Exact);
 }
 
-/// And of several updates of one element the last is what stays.
+/// Checks indices from the end. With `Replace`, the last of several updates of an element stays.
 fn from_the_end(t: &Suite) {
     let index = Tensor::new([2, 4], vec![-1.0, 0.0, -5.0, -2.0, 4.0, -1.0, 4.0, -5.0]).of(DType::I32);
     for (kind, tolerance) in KINDS {
@@ -119,7 +119,7 @@ fn between_images(t: &Suite) {
     t.check("between images", &graph, &[&x, &index, &updates], &expected, Tolerance::Exact);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let index = indices(&[70_000], 7);
     let ones = Tensor::new([70_000], vec![1.0; 70_000]);

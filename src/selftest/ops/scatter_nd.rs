@@ -5,13 +5,13 @@ use crate::selftest::cases::{graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// The number of the slice that a tuple of indices names, among the first dimensions of a tensor.
+/// Returns the number of the slice, among the first dimensions of a tensor, that a tuple of indices names.
 pub fn slice(sizes: &[usize], tuple: &[f32]) -> usize {
     let place = |i: f32, size: usize| (i as isize).rem_euclid(size as isize) as usize;
     sizes.iter().zip(tuple).fold(0, |flat, (&size, &i)| flat * size + place(i, size))
 }
 
-/// Each slice of the updates to its place.
+/// Scatters each slice of the updates to its position.
 pub fn scatter_nd(x: &Tensor, index: &Tensor, updates: &Tensor, kind: ScatterKind) -> Tensor {
     let k = *index.shape.last().expect("tuples");
     let inner: usize = x.shape[k..].iter().product();
@@ -19,14 +19,14 @@ pub fn scatter_nd(x: &Tensor, index: &Tensor, updates: &Tensor, kind: ScatterKin
     after(x, (0..updates.data.len()).map(|i| (place(i), f64::from(updates.data[i]))), kind)
 }
 
-/// Tuples of indices from either end, for dimensions of these sizes.
+/// Returns tuples of indices from either end, for dimensions of these sizes.
 pub fn tuples(outer: &[usize], sizes: &[usize]) -> Tensor {
     let index = random(9, [outer, &[sizes.len()]].concat());
     let data = index.data.iter().zip(sizes.iter().cycle()).map(|(&x, &size)| (x * size as f32).floor());
     Tensor::new(index.shape.clone(), data.collect()).of(DType::I32)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     let cases: [(&[usize], usize, &[usize]); 8] = [
         (&[1], 1, &[1]),
@@ -60,7 +60,7 @@ fn check(t: &Suite, case: &str, [x, index, updates]: [&Tensor; 3], kind: Scatter
     t.check(&format!("{kind:?} {case}"), &graph, &[x, index, updates], &expected, tolerance);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let index = tuples(&[30_000], &[3, 2]);
     let ones = Tensor::new([30_000], vec![1.0; 30_000]);

@@ -4,7 +4,7 @@ use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// Python's `x[.., start:end:step]` along one dimension.
+/// Computes Python's `x[.., start:end:step]` along one dimension.
 pub fn slice(x: &Tensor, axis: usize, start: Option<isize>, end: Option<isize>, step: isize) -> Tensor {
     let size = x.shape[axis] as isize;
     let from_front = |i: isize| if i < 0 { i + size } else { i };
@@ -26,7 +26,7 @@ pub fn slice(x: &Tensor, axis: usize, start: Option<isize>, end: Option<isize>, 
     Tensor::build(shape, at).of(x.dtype)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     every_kind_of_range(t);
     along_several_dimensions(t);
@@ -75,7 +75,7 @@ fn along_several_dimensions(t: &Suite) {
     let graph_of = |x: &Tensor, op: Slice| graph(&[x], |graph, x| graph.push(op, x));
     t.check("three dimensions", &graph_of(&x, several), &[&x], &expected, Tolerance::Exact);
     t.check("none", &graph_of(&x, Slice::new()), &[&x], &x, Tolerance::Exact);
-    // None of the eight can be taken for one with its neighbour.
+    // No two of the eight neighbouring dimensions can merge into one.
     let x = random(1, [3; 8]);
     let all = (0..8).fold(Slice::new(), |slice, axis| slice.along(axis, 1, isize::MAX, 1));
     let expected = (0..8).fold(x.clone(), |x, axis| slice(&x, axis, Some(1), None, 1));

@@ -3,7 +3,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::{self, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     over_each_axis(t);
     lines_whose_elements_are_apart(t);
@@ -49,7 +49,7 @@ fn over_each_axis(t: &Suite) {
 }
 
 fn lines_whose_elements_are_apart(t: &Suite) {
-    // Neighbouring lines share a workgroup: fewer than it takes, as many, more; short lines and long ones.
+    // Neighbouring lines share a workgroup: fewer lines than it takes, as many, more; short lines and long ones.
     let cases: [(&[usize], usize); 9] = [
         (&[65, 2], 0),
         (&[2, 64, 3], 1),
@@ -67,13 +67,13 @@ fn lines_whose_elements_are_apart(t: &Suite) {
 }
 
 fn lines_kept_and_read_again(t: &Suite) {
-    // A vector of llvmpipe and what it keeps, what 64 and 256 invocations keep of 4 and 16 each, and a second such block.
+    // Limits of a block: an llvmpipe vector's, those of 64 and 256 invocations with 4 and 16 elements each; two blocks.
     for around in [16, 256, 1024, 4096, 8192] {
         for length in [around - 1, around, around + 1] {
             check_both(t, &format!("{length} in a line"), &scaled(30.0, &[2, length]), 1);
         }
     }
-    // The same of 16 and of 4 lines together.
+    // The same limits hold for 16 and for 4 lines together.
     for (columns, stride, around) in [(16, 17, [16, 64, 256]), (4, 3, [64, 256, 1024])] {
         for around in around {
             for length in [around - 1, around, around + 1] {
@@ -81,7 +81,7 @@ fn lines_kept_and_read_again(t: &Suite) {
             }
         }
     }
-    // The largest comes last, then first: the sum so far is as nothing beside it, or all that follows is.
+    // The largest element comes last, then first: the partial sum vanishes beside it, or all later terms do.
     for way in [1.0, -1.0] {
         let ramp = (0..5000).map(|i| way * 0.05 * i as f32).collect();
         check_both(t, &format!("a slope of {way}"), &Tensor::new([1, 5000], ramp), 1);
@@ -102,7 +102,7 @@ fn large_values(t: &Suite) {
 }
 
 fn more_workgroups_than_a_dimension_has(t: &Suite) {
-    // One workgroup a line, and WebGPU's limit is 65,535 in each dimension of a dispatch.
+    // Each line takes a workgroup, and WebGPU allows 65,535 workgroups in each dimension of a dispatch.
     check_both(t, "70,000 lines", &scaled(3.0, &[70_000, 3]), 1);
 }
 
@@ -116,9 +116,9 @@ fn of_an_image(t: &Suite) {
     t.check("between images", &graph, &[&x], &reference::softmax(&x, 1), Tolerance::Transcendental);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
-    // Each about as likely as the next, and the last by far the likeliest.
+    // All elements are about equally likely; then the last is by far the likeliest.
     let mut x = random(1, [1, 600_000]);
     check_both(t, "600,000 in a line", &x, 1);
     x.data[599_999] = 30.0;
@@ -137,7 +137,7 @@ fn not_finite(t: &Suite) {
             t.check_not_finite(&case, graph, &[&x], |x| reference(x[0], axis), Tolerance::Transcendental);
         }
     }
-    // Nothing but minus infinity, and all but one of them.
+    // A line of minus infinities, and a line with one finite number.
     let inf = f32::INFINITY;
     check_both(t, "infinities", &Tensor::new([3, 3], vec![-inf, -inf, -inf, -inf, 2.0, -inf, inf, inf, 0.0]), 1);
 }

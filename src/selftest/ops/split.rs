@@ -4,7 +4,7 @@ use crate::selftest::cases::{as_image, graph_of, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// Parts of these sizes.
+/// Splits the tensor into parts of these sizes.
 pub fn split(x: &Tensor, sizes: &[usize], axis: usize) -> Vec<Tensor> {
     let mut first = 0;
     let part = |&size: &usize| {
@@ -14,7 +14,7 @@ pub fn split(x: &Tensor, sizes: &[usize], axis: usize) -> Vec<Tensor> {
     sizes.iter().map(part).collect()
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     chunks(t);
@@ -45,7 +45,7 @@ fn along_each_axis(t: &Suite) {
 }
 
 fn chunks(t: &Suite) {
-    // Four of two, the last smaller; three, where four were asked for; one of all.
+    // Four chunks, the last one smaller; three, although four were requested; one; two, although nine were requested.
     let cases: [(usize, usize, &[usize]); 4] =
         [(7, 4, &[2, 2, 2, 1]), (6, 4, &[2, 2, 2]), (6, 1, &[6]), (2, 9, &[1, 1])];
     for (size, chunks, sizes) in cases {
@@ -64,7 +64,7 @@ fn of_images_and_of_integers(t: &Suite) {
     let graph = graph_of(&[&x], |graph, x| {
         let x = as_image(graph, x[0])?;
         let parts = graph.split(x, &[3, 4], 1)?;
-        // In the other order, and one of them twice.
+        // The parts swap their order, and one is an output twice.
         Ok(vec![as_image(graph, parts[1])?, parts[0], parts[1]])
     });
     let parts = split(&x, &[3, 4], 1);

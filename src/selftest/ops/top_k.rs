@@ -5,7 +5,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{graph, random};
 use crate::selftest::reference::Tensor;
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     along_each_axis(t);
     lengths(t);
@@ -16,7 +16,7 @@ pub fn cases(t: &Suite) {
     not_finite(t);
 }
 
-/// Values and places of the `k` largest (or smallest) along `axis`, of equal ones the first first.
+/// Returns values and indices of the `k` largest (or smallest) elements along `axis`; of equal ones, the first first.
 pub fn top_k(x: &Tensor, k: usize, axis: usize, largest: bool) -> [Tensor; 2] {
     let (length, stride) = (x.shape[axis], x.shape[axis + 1..].iter().product::<usize>());
     let mut shape = x.shape.clone();
@@ -26,7 +26,7 @@ pub fn top_k(x: &Tensor, k: usize, axis: usize, largest: bool) -> [Tensor; 2] {
         let (outer, inner) = (line / stride, line % stride);
         let at = |i: usize| x.data[(outer * length + i) * stride + inner];
         let mut order: Vec<usize> = (0..length).collect();
-        // A stable sort, in which NaN of either sign is the largest.
+        // The sort is stable, and NaN of either sign is the largest.
         let key = |i: usize| if at(i).is_nan() { f32::NAN.abs() } else { at(i) };
         order.sort_by(|&a, &b| if largest { key(b).total_cmp(&key(a)) } else { key(a).total_cmp(&key(b)) });
         for (rank, &i) in order[..k].iter().enumerate() {
@@ -65,12 +65,12 @@ fn along_each_axis(t: &Suite) {
     }
 }
 
-/// Below, at and above what one pass keeps, and what is collected before it is sorted.
+/// Checks lengths below, at and above the capacity of one pass, and of the buffer that is collected before a sort.
 fn lengths(t: &Suite) {
     for (length, k) in [(257, 1), (255, 255), (256, 256), (600, 512), (600, 513), (1100, 1100), (5000, 3)] {
         check_all(t, "random", &random(1, [2, length]), k, 1);
     }
-    // The worst comes first, so that each chunk is better than all before it.
+    // The elements ascend, so every chunk replaces all earlier candidates.
     let ascending = Tensor::new([1500], (0..1500).map(|i| i as f32).collect());
     check_all(t, "ascending", &ascending, 5, 0);
     check_all(t, "ascending", &ascending, 520, 0);
@@ -90,7 +90,7 @@ fn nasty_values(t: &Suite) {
     check_all(t, "far apart", &x, 5, 1);
 }
 
-/// Of either sign, several the same; the bits of some would be no number.
+/// Checks integers of either sign, several of them equal; as `f32`, some have the bits of NaN.
 fn integers(t: &Suite) {
     for (shape, k, axis) in [(&[7][..], 3, 0), (&[3, 65], 65, 1), (&[600, 2], 520, 0)] {
         let x = random(1, shape).map(|x| (50.0 * x).round() + 0.0).of(DType::I32);
@@ -100,9 +100,9 @@ fn integers(t: &Suite) {
     check_all(t, "i32s", &ends, 4, 0);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
-    // Each chunk is better than all before it, and is sorted.
+    // The elements ascend, so every chunk replaces all earlier candidates, and is sorted.
     let ascending = Tensor::new([400_000], (0..400_000).map(|i| i as f32).collect());
     check_all(t, "long, ascending", &ascending, 5, 0);
     check_all(t, "long, ascending", &ascending, 600, 0);

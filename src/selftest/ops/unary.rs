@@ -4,7 +4,7 @@ use crate::selftest::cases::{as_image, constant, graph, halves, random};
 use crate::selftest::reference::{Tensor, erf};
 use crate::selftest::{Suite, Tolerance};
 
-/// `f(x)`, element by element.
+/// Computes `f(x)` for each element.
 pub fn unary(x: &Tensor, function: Unary) -> Tensor {
     x.map(match function {
         Unary::Abs => f64::abs,
@@ -34,7 +34,7 @@ pub fn unary(x: &Tensor, function: Unary) -> Tensor {
     })
 }
 
-/// Every function, and how exact it is.
+/// Every function, and its tolerance.
 pub const ALL: [(Unary, Tolerance); 24] = [
     (Unary::Abs, Tolerance::Exact),
     (Unary::Neg, Tolerance::Exact),
@@ -62,7 +62,7 @@ pub const ALL: [(Unary, Tolerance); 24] = [
     (Unary::BitNot, Tolerance::Exact),
 ];
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     every_function_in_every_layout(t);
     any_rank(t);
@@ -75,7 +75,7 @@ pub fn cases(t: &Suite) {
     t.in_halves(stored_as_halves);
 }
 
-/// Within ±8, or positive where a function wants that.
+/// Returns values within ±8; positive ones if the function's domain is positive.
 fn values(function: Unary, shape: &[usize]) -> Tensor {
     random(1, shape).map(|x| match function {
         Unary::Sqrt | Unary::Rsqrt | Unary::Log => (8.0 * x).abs() + 0.01,
@@ -182,13 +182,13 @@ fn inverse_functions_where_they_are_hard(t: &Suite) {
     for (case, function, values, tolerance) in cases {
         check(t, case, function, &Tensor::new([values.len()], values.to_vec()), tolerance);
     }
-    // What is no real number.
+    // Outside of its domain, the function returns NaN.
     for (function, values) in [(Unary::Asin, [1.5, -2.0]), (Unary::Acos, [1.5, -2.0]), (Unary::Acosh, [0.5, -2.0])] {
         check(t, "beyond its numbers", function, &Tensor::new([2], values.to_vec()), Elementwise);
     }
 }
 
-/// The least of them has no counterpart: it stays.
+/// Checks integers. The least integer has no counterpart: its absolute value and its negative are itself.
 fn integers(t: &Suite) {
     for function in [Unary::Abs, Unary::Neg, Unary::Sign, Unary::BitNot] {
         let x = random(1, [5, 13]).map(|x| (4.0 * x).round()).of(DType::I32);
@@ -204,7 +204,7 @@ fn integers(t: &Suite) {
     }
 }
 
-/// The logarithm of what pads a texel, 0, would be infinite, and then the sum of a convolution NaN: 0 times that.
+/// Checks that a texel's padding stays finite: log(0) there is infinite, and a convolution's 0 times infinity is NaN.
 fn padding_stays_finite(t: &Suite) {
     let identity = Tensor::build([5, 5, 1, 1], |i| f64::from(i[0] == i[1]));
     for function in [Unary::Log, Unary::Rsqrt, Unary::Reciprocal, Unary::Exp, Unary::Acosh] {
@@ -219,7 +219,7 @@ fn padding_stays_finite(t: &Suite) {
     }
 }
 
-/// The whole range of angles: of each exponent and sign some numbers, and those whose multiples of 2/π are almost whole.
+/// Checks the whole range of angles: some of each exponent and sign, and angles close to multiples of π/2.
 fn every_exponent(t: &Suite) {
     let mantissas = random(3, [64]);
     let mut x = vec![16_367_173.0 * 2f32.powi(72), f32::MAX, 9_999.0, 10_000.0, 10_001.0];
@@ -230,7 +230,7 @@ fn every_exponent(t: &Suite) {
     let x = Tensor::new([x.len()], x);
     check(t, "every exponent", Unary::Sin, &x, Tolerance::Elementwise);
     check(t, "every exponent", Unary::Cos, &x, Tolerance::Elementwise);
-    // A tangent is as exact as the angle's distance from where it is infinite.
+    // A tangent is as exact as the angle's distance from a pole.
     let far = |x: &f32| f64::from(*x).cos().abs() > 0.1;
     let x: Vec<f32> = x.data.into_iter().filter(far).collect();
     check(t, "every exponent", Unary::Tan, &Tensor::new([x.len()], x), Tolerance::Transcendental);

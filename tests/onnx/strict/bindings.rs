@@ -1,4 +1,4 @@
-//! What is said of a network's open sizes: what follows from it, and what a network doesn't have.
+//! Bindings of a network's open sizes: the sizes that follow from them, and names that the network doesn't have.
 
 use crate::honoured::context;
 use crate::model::{FLOAT, Model, Size};
@@ -9,7 +9,7 @@ fn onnx(model: &Model) -> Onnx {
     Onnx::from_bytes(model.bytes()).expect("it is whole")
 }
 
-/// `[batch, length, 4]` and `[length, 4]`.
+/// Builds a network with the inputs `[batch, length, 4]` and `[length, 4]`.
 fn named() -> Onnx {
     let model = Model::new(17).port("x", FLOAT, &[Size::Named("batch"), Size::Named("length"), Size::Of(4)]);
     let model = model.port("z", FLOAT, &[Size::Named("length"), Size::Of(4)]);
@@ -23,7 +23,7 @@ fn fixed() -> Onnx {
 #[track_caller]
 fn refused(onnx: &Onnx, bindings: Bindings, wanted: &str) {
     assert_eq!(onnx.graph(&bindings).expect_err("it should be refused").to_string(), wanted);
-    // Whoever only asks for a shape hears the same.
+    // A caller that asks only for a shape gets the same error.
     assert_eq!(onnx.shape("x", &bindings).expect_err("it should be refused").to_string(), wanted);
 }
 
@@ -38,7 +38,7 @@ fn names_that_a_network_has_not() {
     refused(&named, length().values("y", [1], vec![1.0f32]), "input: wanted one of \"x\", \"z\", got \"y\"");
     let error = named.shape("w", &length()).expect_err("no such input").to_string();
     assert_eq!(error, "input: wanted one of \"x\", \"z\", got \"w\"");
-    // An initialiser that has the name of an input is none.
+    // An initializer with an input's name is no input.
     let model = Model::new(17).input("x", &[1]).input("w", &[1]).initialiser(&crate::model::floats("w", &[1], &[2.0]));
     let model = onnx(&model.node("Mul", &["x", "w"], &["y"], &[]).output("y"));
     refused(&model, Bindings::new().values("w", [1], vec![3.0f32]), "input: wanted one of \"x\", got \"w\"");
@@ -48,7 +48,7 @@ fn names_that_a_network_has_not() {
 fn sizes_that_contradict_each_other() {
     let named = named();
     let shape = |rows: usize| Bindings::new().shape("x", [rows, 5, 4]);
-    // A shape names its sizes for other inputs too.
+    // A shape binds its named sizes for other inputs too.
     assert_eq!(named.shape("z", &shape(3)).expect("5 is said")[..], [5, 4]);
     refused(
         &named,
@@ -84,7 +84,7 @@ fn a_batch_where_none_is_open() {
     refused(&scalar, Bindings::new().batch(2), "batch: wanted 1: no input leaves its first size to it (x []), got 2");
 }
 
-/// A graph for some sizes is one for no other batch.
+/// A graph of fixed sizes serves no other batch.
 #[test]
 fn sessions_for_a_batch_that_a_graph_has_not() {
     let model = |graph: &Graph| shadernet::Model::new(context(), graph).expect("it has an output");
@@ -92,7 +92,7 @@ fn sessions_for_a_batch_that_a_graph_has_not() {
     assert!(model(&graph).session(1).is_ok());
     let error = model(&graph).session(8).expect_err("it is for 1").to_string();
     assert_eq!(error, "batch: wanted 1: the sizes of this graph are fixed (x [1, 4, 4], z [4, 4]), got 8");
-    // One for each batch is built here.
+    // This model builds a graph for each batch.
     let onnx = named();
     let build = move |batch| onnx.graph(&Bindings::new().batch(batch).size("length", 4));
     let session = shadernet::Model::for_batches(context(), build).session(8).expect("it fits");

@@ -1,4 +1,4 @@
-//! Functions, control flow and sequences: what of them is resolved when a graph is built, what is refused, and what is meant to harm.
+//! Functions, control flow and sequences: constructs resolved when a graph is built, refused ones, and hostile ones.
 
 use crate::honoured::{context, numbers, run, same};
 use crate::model::{
@@ -22,7 +22,7 @@ fn local() -> Model {
     Model::new(17).opset("local", 1)
 }
 
-/// From x, of 4 floats, to y.
+/// Builds a model from x, 4 floats, to y.
 fn chain(model: Model, nodes: &[Message]) -> Model {
     nodes.iter().fold(model.input("x", &[4]).output("y"), |model, node| model.with(1, node))
 }
@@ -34,7 +34,7 @@ fn gives(model: &Model, wanted: &[f32]) {
     same(&run(model, &Bindings::new(), &[X.to_vec().into()]), wanted);
 }
 
-/// Fails unless the message of a refusal has all these words.
+/// Expects a refusal whose message has all these words.
 #[track_caller]
 fn refused(model: &Model, words: &[&str]) {
     let message = refusal(model);
@@ -43,7 +43,7 @@ fn refused(model: &Model, words: &[&str]) {
     }
 }
 
-/// Fails unless it is refused, soon and in bounded memory, with these words.
+/// Expects a refusal with these words, soon and in bounded memory.
 #[track_caller]
 fn hostile(model: &Model, words: &str) {
     assert!(!planned(&model.bytes(), words), "wanted a refusal: {words}");
@@ -61,7 +61,7 @@ fn functions_have_the_attributes_of_their_callers() {
     let leak = function_of("Leak", [&["a"], &["b"]], &["slope"], &[], &body);
     let calls = |attributes: &[Message]| chain(local(), &[call("Leak", &["x"], &["y"], attributes)]).function(&leak);
     gives(&calls(&[float("slope", 0.5)]), &leaky(0.5));
-    // An attribute that isn't given is none of the node's.
+    // A missing attribute leaves the node's default.
     gives(&calls(&[]), &leaky(0.01));
     refused(&calls(&[float("alpha", 0.5)]), &["Leak \"y\": attributes: wanted only", "slope", "got \"alpha\""]);
     refused(&calls(&[float("slope", 0.5), float("slope", 0.5)]), &["\"slope\" twice"]);
@@ -70,7 +70,7 @@ fn functions_have_the_attributes_of_their_callers() {
     let calls = |attributes: &[Message]| chain(local(), &[call("Leak", &["x"], &["y"], attributes)]).function(&sloped);
     gives(&calls(&[]), &leaky(0.25));
     gives(&calls(&[float("slope", 0.5)]), &leaky(0.5));
-    // Through another function, under another name.
+    // The attribute passes through another function, under another name.
     let body = [call("Leak", &["c"], &["d"], &[reference("slope", 1, "steep")])];
     let outer = function_of("Outer", [&["c"], &["d"]], &["steep"], &[], &body);
     let model = chain(local(), &[call("Outer", &["x"], &["y"], &[float("steep", 0.75)])]);
@@ -89,18 +89,18 @@ fn functions_have_names_inputs_and_operators_of_their_own() {
     gives(&calls(&["x", "c"]), &[1.0, 1.0, 1.0, 2.0]);
     gives(&calls(&["x"]), &X);
     refused(&calls(&["x", "", "c", "c"]), &["Bound \"t\": inputs: wanted 3 at most, got 4"]);
-    // It sees nothing of what is around it, but itself and its bodies.
+    // A function sees its own values, and so do its bodies, but no outer values.
     let blind = function_of("Blind", [&["a"], &["b"]], &[], &[], &[node("Add", &["a", "c"], &["b"], &[])]);
     let model = chain(local(), &[call("Blind", &["x"], &["y"], &[])]).initialiser(&floats("c", &[], &[1.0]));
     refused(&model.function(&blind), &["Add \"y/b\": inputs: wanted what exists, got \"c\""]);
-    // Softmax of opset 12 is over all that follow.
+    // Softmax of opset 12 is over all later axes too.
     let old = Message::default().bytes(1, "Old").strings(4, &["a"]).strings(5, &["b"]).bytes(10, "local");
     let old = old.message(7, &node("Softmax", &["a"], &["b"], &[int("axis", 0)]));
     let old = old.message(9, &Message::default().bytes(1, "").int(2, 12));
     let model = local().input("x", &[2, 2]).with(1, &call("Old", &["x"], &["y"], &[])).output("y").function(&old);
     let sum: f32 = X.iter().map(|x| x.exp()).sum();
     gives(&model, &X.map(|x| x.exp() / sum));
-    // What nobody wants of it isn't looked at.
+    // A function's unread output isn't checked.
     let two = [node("Neg", &["a"], &["b"], &[]), node("Frobnicate", &["a"], &["c"], &[])];
     let two = function_of("Two", [&["a"], &["b", "c"]], &[], &[], &two);
     gives(&chain(local(), &[call("Two", &["x"], &["y"], &[])]).function(&two), &X.map(|x| -x));
@@ -115,7 +115,7 @@ fn functions_have_names_inputs_and_operators_of_their_own() {
     );
 }
 
-/// What is kept of one call, or of one branch, isn't that of another of the same name.
+/// Constants of one call or branch aren't those of another of the same name.
 #[test]
 fn calls_of_one_name_have_their_own_constants() {
     let body = [
@@ -129,7 +129,7 @@ fn calls_of_one_name_have_their_own_constants() {
     gives(&chain(local(), &[more_by("x", "z", 2.0), more_by("z", "y", 3.0)]).function(&more), &X.map(|x| x + 13.0));
 }
 
-/// Where a node is stands before its name.
+/// A node's name follows the names of the enclosing nodes.
 #[test]
 fn nodes_of_bodies_are_called_after_what_they_are_in() {
     let layer = function_of("Layer", [&["a"], &["b"]], &[], &[], &[node("Exp", &["a"], &["b"], &[]).bytes(3, "exp")]);
@@ -145,7 +145,7 @@ fn nodes_of_bodies_are_called_after_what_they_are_in() {
 fn branches_are_taken_where_the_condition_is_known() {
     let branches = [
         subgraph("then_branch", &body_of([&[], &["t"]], &[node("Neg", &["x"], &["t"], &[])])),
-        // Of the same name, and it sees what is computed around it.
+        // The branch has the same name, and sees the outer values.
         subgraph("else_branch", &body_of([&[], &["t"]], &[node("Add", &["x", "z"], &["t"], &[])])),
     ];
     let nodes = |cond: &str| [node("Exp", &["x"], &["z"], &[]), node("If", &[cond], &["y"], &branches)];
@@ -175,7 +175,7 @@ fn branches_are_taken_where_the_condition_is_known() {
     refused(&wrong, &["Relu \"either/then_branch/t\": inputs: wanted what exists, got \"nowhere\""]);
 }
 
-/// What a file's sizes choose isn't kept for other sizes.
+/// A branch chosen by a file's sizes isn't kept for other sizes.
 #[test]
 fn branches_that_depend_on_sizes_are_chosen_for_each_graph() {
     let constant = |value: f32| {
@@ -188,13 +188,13 @@ fn branches_that_depend_on_sizes_are_chosen_for_each_graph() {
     let model = model.node("Shape", &["x"], &["s"], &[]).node("Gather", &["s", "zero"], &["n"], &[]);
     let model = model.node("Equal", &["n", "one"], &["c"], &[]).node("If", &["c"], &["z"], &branches);
     chosen(&model);
-    // A size says how many turns a scan has.
+    // A size determines a scan's number of turns.
     let step = [node("Add", &["s", "ten"], &["t"], &[]), node("Identity", &["t"], &["u"], &[])];
     let body = subgraph("body", &body_of([&["s", "v"], &["t", "u"]], &step));
     let model = Model::new(17).port("x", FLOAT, &[Size::Named("batch"), Size::Of(2)]).output("y");
     let model = model.initialiser(&floats("ten", &[2], &[10.0; 2])).initialiser(&floats("none", &[2], &[0.0; 2]));
     chosen(&model.node("Scan", &["none", "x"], &["z", "all"], &[body, int("num_scan_inputs", 1)]));
-    // So are slices and elements of sequences.
+    // Sizes determine slices and elements of sequences too.
     let model = Model::new(17).port("x", FLOAT, &[Size::Named("batch"), Size::Of(2)]).output("y");
     let model =
         model.initialiser(&longs("zero", &[], &[0])).initialiser(&list("none", &[0])).initialiser(&list("one", &[1]));
@@ -206,7 +206,7 @@ fn branches_that_depend_on_sizes_are_chosen_for_each_graph() {
     chosen(&model.node("Neg", &["e"], &["m"], &[]).node("Neg", &["m"], &["z"], &[]));
 }
 
-/// Fails unless z, that is added to x, is 10 for a batch of 1 and 20 for one of 2.
+/// Expects that z, which is added to x, is 10 for a batch of 1 and 20 for a batch of 2.
 #[track_caller]
 fn chosen(model: &Model) {
     let onnx = Onnx::from_bytes(model.clone().node("Add", &["x", "z"], &["y"], &[]).bytes()).expect("it is whole");
@@ -218,7 +218,7 @@ fn chosen(model: &Model) {
     }
 }
 
-/// From x; what is carried is called s, the number of the turn i, the condition c.
+/// Builds a loop from x: the carried value is s, the turn's number is i, the condition is c.
 fn turns(most: &str, cond: &str, outputs: &[&str], nodes: &[Message], given: &[&str]) -> Model {
     let body = body_of([&["i", "c", "s"], given], nodes);
     let model = chain(Model::new(17), &[node("Loop", &[most, cond, "x"], outputs, &[subgraph("body", &body)])]);
@@ -228,7 +228,7 @@ fn turns(most: &str, cond: &str, outputs: &[&str], nodes: &[Message], given: &[&
 
 #[test]
 fn loops_are_unrolled() {
-    // s + i * 2^i, where the product is computed here: what is known in one turn is another in the next.
+    // s + i * 2^i: the product is computed on the host, and must differ in each turn.
     let float = node("Cast", &["i"], &["f"], &[int("to", FLOAT)]);
     let double = [float, node("Pow", &["two", "f"], &["p"], &[]), node("Mul", &["p", "f"], &["m"], &[])];
     let step = [&double[..], &[node("Add", &["s", "m"], &["t"], &[])]].concat();
@@ -237,12 +237,12 @@ fn loops_are_unrolled() {
     gives(&model, &X.map(|x| x + 2.0 + 8.0));
     let onnx = Onnx::from_bytes(model.bytes()).expect("it is whole");
     for _ in 0..2 {
-        // The second one has the constants of the first.
+        // The second graph reuses the constants of the first.
         let graph = onnx.graph(&Bindings::new()).expect("three turns");
         let session = shadernet::Model::new(context(), &graph).and_then(|model| model.session(1)).expect("it fits");
         same(&session.run_blocking(&[X.to_vec()]).expect("it runs")[0].to_f32(), &X.map(|x| x + 10.0));
     }
-    // All turns' results, one after the other.
+    // The output is all turns' results, one after the other.
     let model = turns("three", "", &["", "y"], &step, &["c", "t", "t"]).initialiser(&two);
     gives(&model, &[0.0, 2.0, 10.0].map(|more| X.map(|x| x + more)).concat());
     let both = turns("three", "", &["", "first", "y"], &step, &["c", "t", "s", "t"]).initialiser(&two);
@@ -251,7 +251,7 @@ fn loops_are_unrolled() {
         &turns("three", "", &["", "y", "last"], &step, &["c", "t", "s", "t"]).initialiser(&two),
         &[0.0, 0.0, 2.0].map(|more| X.map(|x| x + more)).concat(),
     );
-    // While i < 1: two turns, the second of which says that it was the last.
+    // While i < 1: two turns, and the second one's condition ends the loop.
     let less = [&step[..], &[node("Less", &["i", "one"], &["more"], &[])]].concat();
     for most in ["three", ""] {
         let model = turns(most, "true", &["y"], &less, &["more", "t"]).initialiser(&two);
@@ -259,7 +259,7 @@ fn loops_are_unrolled() {
     }
     gives(&turns("three", "false", &["y"], &less, &["more", "t"]).initialiser(&two), &X);
     gives(&turns("none", "true", &["y"], &less, &["more", "t"]).initialiser(&two), &X);
-    // After the last turn nobody asks.
+    // The condition after the last turn isn't needed.
     let late =
         [&step[..], &[node("ReduceSum", &["s"], &["sum"], &[]), node("Cast", &["sum"], &["more"], &[int("to", BOOL)])]];
     gives(&turns("one", "true", &["y"], &late.concat(), &["more", "t"]).initialiser(&two), &X);
@@ -306,7 +306,7 @@ fn turns_share_their_weights() {
 
 #[test]
 fn scans_have_axes_and_directions() {
-    // The running sum, and each sum, of columns from the last to the first; results lie in columns, the last one first.
+    // The scan reads columns backwards: running sums and single sums, written as columns, the last one first.
     let step = [node("Add", &["s", "v"], &["t"], &[]), node("Identity", &["t"], &["u"], &[])];
     let body = subgraph("body", &body_of([&["s", "v"], &["t", "u"]], &step));
     let x = numbers(6);
@@ -338,7 +338,7 @@ fn scans_have_axes_and_directions() {
     words(&[ints("scan_input_directions", &[2])], &["attribute scan_input_directions: wanted 0 or 1"]);
     words(&[ints("directions", &[0])], &["attributes: wanted only", "got \"directions\""]);
     words(&[int("num_scan_inputs", 1)], &["\"num_scan_inputs\" twice"]);
-    // Opset 8 scans each element of a batch by itself.
+    // Opset 8 scans each element of a batch separately.
     let model = |lengths: &str, attributes: &[Message]| {
         let attributes = [&[body.clone(), int("num_scan_inputs", 1)], attributes].concat();
         let model = Model::new(8).input("x", &[2, 3, 1]).initialiser(&floats("zeros", &[2, 1], &[0.0; 2]));
@@ -370,7 +370,7 @@ fn sequences_are_lists() {
         graph.shape(graph.outputs()[0].1, 1).expect("it is the graph's").to_vec()
     };
     assert!(sizes(&model(&[split(&["x"], &[int("keepdims", 0)]), at("zero")])).is_empty());
-    // As PyTorch's `unbind` is exported: the specification keeps the axis, who runs it doesn't.
+    // PyTorch exports `unbind` like this: the specification keeps the axis, but the runtimes drop it.
     let one = |name: &str| [split(&["x", name], &[int("keepdims", 0)]), at("zero")];
     assert!(sizes(&model(&one("one")).initialiser(&numbers("one", 1))).is_empty());
     assert_eq!(sizes(&model(&one("uneven"))), [1]);
@@ -391,7 +391,7 @@ fn sequences_are_lists() {
     let length = [node("SequenceLength", &["r"], &["n"], &[]), node("Cast", &["n"], &["f"], &[int("to", FLOAT)])];
     let sum = node("Add", &["x", "f"], &["y"], &[]);
     gives(&model(&[std::slice::from_ref(&made), &length, &[sum]].concat()), &X.map(|x| x + 2.0));
-    // Each element plus a tensor that is the same for all, and minus those of another sequence.
+    // Each element plus a common tensor, and minus the element of another sequence.
     let body = [node("Add", &["a", "x"], &["t"], &[]), node("Sub", &["t", "b"], &["u"], &[])];
     let map = subgraph("body", &body_of([&["a", "b"], &["u"]], &body));
     let map = node("SequenceMap", &["r", "s"], &["m"], &[map]);
@@ -402,7 +402,7 @@ fn sequences_are_lists() {
     ];
     let joined = node("ConcatFromSequence", &["m"], &["y"], &[int("axis", 0)]);
     gives(&model(&[&lists[..], &[map, joined]].concat()), &[X.map(|x| 3.0 * x), X.map(|x| -x)].concat());
-    // What is wrong with them.
+    // Errors of sequences.
     let late = model(&[split(&["x"], &[]), at("k")]).typed("k", INT64, &[]);
     refused(&late, &["SequenceAt \"y\": position: wanted what is known", "the input \"k\""]);
     refused(&model(&[split(&["x"], &[]), at("five")]), &["SequenceAt \"y\": position: wanted one of 4 places, got 5"]);
@@ -435,7 +435,7 @@ fn sequences_are_lists() {
     );
 }
 
-/// An optional value is what it holds.
+/// An optional value is the value that it holds.
 #[test]
 fn optional_values_are_there_or_not() {
     let has = |inputs: &[&str]| {
@@ -465,7 +465,7 @@ fn bodies_without_end_are_refused() {
     let two = chain(local(), &[call("F", &["x"], &["y"], &[])]).function(&other("F", "G")).function(&other("G", "F"));
     hostile(&two, "the function F, which calls itself");
     refused(&two, &["F \"y/b/b\""]);
-    // Each calls the one before twice.
+    // Each function calls the one before twice.
     let double = |depth: usize| {
         (0..depth).fold(chain(local(), &[call(&format!("F{depth}"), &["x"], &["y"], &[])]), |model, i| {
             let of = format!("F{i}");
@@ -477,7 +477,7 @@ fn bodies_without_end_are_refused() {
     assert!(planned(&double(4).function(&first).bytes(), "16 functions"));
     hostile(&double(28).function(&first), "bodies and sequences: wanted");
     hostile(&double(60).function(&first), "bodies: wanted 32 at most, one in the other");
-    // For ever, or as good as.
+    // The loops run for ever, or nearly so.
     let long = |most: &str, cond: &str, nodes: &[Message], outputs: &[&str]| {
         turns(most, cond, &["y"], nodes, outputs).initialiser(&longs("huge", &[], &[1 << 60]))
     };
@@ -489,7 +489,7 @@ fn bodies_without_end_are_refused() {
     hostile(&long("huge", "", &nested, &["c", "t"]), "bodies and sequences: wanted");
     let grown = [node("Concat", &["s", "s"], &["t"], &[int("axis", 0)])];
     planned(&long("huge", "", &grown, &["c", "t"]).bytes(), "a tensor that doubles");
-    // A sequence that grows by one in each turn.
+    // A sequence grows by one element in each turn.
     let body = body_of([&["i", "c", "s"], &["c", "t"]], &[node("SequenceInsert", &["s", "x"], &["t"], &[])]);
     let grown = [
         node("SequenceEmpty", &[], &["q"], &[]),
@@ -500,14 +500,14 @@ fn bodies_without_end_are_refused() {
         &chain(Model::new(17), &grown).initialiser(&longs("huge", &[], &[1 << 60])),
         "bodies and sequences: wanted",
     );
-    // A constant in fields that are copied when they are read, read in each turn.
+    // Each turn reads a constant that is copied when it is read.
     let constant =
         (0..1 << 18).fold(Message::default().int(1, 1 << 18).int(2, FLOAT), |tensor, _| tensor.float(4, 1.0));
     let value = crate::model::tensor("value", &constant);
     let body = [node("Constant", &[], &["k"], &[value]), node("Reshape", &["k", "flat"], &["t"], &[])];
     let constants = long("huge", "", &body, &["c", "t"]).initialiser(&list("flat", &[-1]));
     hostile(&constants, "at most");
-    // A tensor of which each element is a tensor.
+    // Each element of the sequence is a tensor.
     let split = [node("SplitToSequence", &["v"], &["q"], &[]), node("SequenceAt", &["q", "zero"], &["y"], &[])];
     let wide = split.iter().fold(Model::new(17).input("v", &[1 << 30]).output("y"), |model, node| model.with(1, node));
     hostile(&wide.initialiser(&longs("zero", &[], &[0])), "bodies and sequences: wanted");
@@ -518,7 +518,7 @@ fn bodies_without_end_are_refused() {
     planned(&chain(local(), &[call("F", &["x"], &["y"], &given)]).function(&wide).bytes(), "many attributes");
 }
 
-/// Sizes of results of no turns are those that the body says.
+/// Results of a loop without turns have the sizes that the body declares.
 #[test]
 fn loops_of_no_turns_have_results_of_no_rows() {
     let body = node("Identity", &["s"], &["t"], &[]);

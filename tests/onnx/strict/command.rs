@@ -25,7 +25,7 @@ fn fails(args: &[&str], what: &[&str]) {
     assert!(!output.status.success() && what.iter().all(|what| message.contains(what)), "{args:?}: {message}");
 }
 
-/// A layer over rows of 3, of as many as come; which of its two results is the larger one; and the input in another shape.
+/// Writes a layer over any number of rows of 3, the index of the larger of its two results, and the reshaped input.
 fn network(folder: &Path) -> String {
     let model = Model::new(17)
         .port("x", FLOAT, &[Size::Named("rows"), Size::Of(3)])
@@ -73,7 +73,7 @@ fn a_file_runs_and_is_measured() {
         .node("Relu", &["x"], &["y"], &[])
         .output("y");
     std::fs::write(&plain, model.bytes()).expect("it can be written");
-    // Nothing comes of nothing.
+    // An empty input gives an empty output.
     npy::write::<f32>(Path::new(&path("empty.npy")), &[1, 0, 4], &[]).expect("it can be written");
     runs(&["run", &plain, "--input", &path("empty.npy"), "--output", &out]);
     assert_eq!(npy::read_data(&Path::new(&out).join("y.npy")).expect("it was written").0, Shape::from([1, 0, 4]));
@@ -121,7 +121,7 @@ fn a_file_runs_and_is_measured() {
     std::fs::remove_dir_all(&folder).expect("it is there");
 }
 
-/// What the numbers are is said, and a softmax isn't taken of one.
+/// The command says what its probabilities are, and computes no softmax of a softmax.
 #[test]
 fn the_best_classes_are_probabilities() {
     let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-classes-{}", std::process::id()));
@@ -145,18 +145,18 @@ fn the_best_classes_are_probabilities() {
     assert_eq!(classes(&[node("Identity", "x", "y")], &top), said("probabilities: the softmax of y"));
     let softmax = said("probabilities: y itself, a softmax");
     assert_eq!(classes(&[node("Softmax", "x", "y")], &top), softmax);
-    // Through views and roundings.
+    // The softmax is recognised through views and roundings.
     let cast = |to: i64, from: &str, name: &str| node_of("", "Cast", &[from], &[name], &[int("to", to)]);
     let axes = |from: &str, to: &str| node_of("", "Flatten", &[from], &[to], &[int("axis", 1)]);
     let rounded = [node("Softmax", "x", "p"), cast(10, "p", "h"), axes("h", "f"), cast(FLOAT, "f", "y")];
     assert_eq!(classes(&rounded, &top).last().expect("a line"), softmax[4]);
-    // By its values, where no softmax is seen.
+    // Without a visible softmax, the values themselves are recognised.
     let shares = [node("Softmax", "x", "p"), node("Log", "p", "l"), node("Exp", "l", "y")];
     assert_eq!(classes(&shares, &top), said("probabilities: y itself, which adds up to 1"));
     let each = classes(&[node("Sigmoid", "x", "y")], &["--top", "2"]);
     assert_eq!(each[1..3], ["class 1     95.26 %", "class 2     73.11 %"]);
     assert_eq!(each.last().expect("a line"), "probabilities: y itself, a sigmoid: each class for itself");
-    // Unasked of what is surely probabilities, and not beside files.
+    // Certain probabilities are printed without --top, but not beside files.
     let all = classes(&[node("Softmax", "x", "y")], &[]);
     assert_eq!(
         (all.len(), &all[1], &all[3]),

@@ -1,4 +1,4 @@
-//! What is honoured to the letter, with numbers: what others have computed wrongly in silence.
+//! Details that the importer honours exactly, with numbers: others have silently computed them wrongly.
 
 use crate::model::{
     BOOL, FLOAT, INT8, INT32, INT64, Message, Model, Size, UINT32, UINT64, float, floats, int, ints, list, longs, port,
@@ -18,7 +18,7 @@ pub fn context() -> &'static Context {
     })
 }
 
-/// What the first output of a model is for these inputs, which aren't known when its graph is built.
+/// Returns a model's first output for these inputs, whose values are unknown when its graph is built.
 pub fn run(model: &Model, bindings: &Bindings, inputs: &[Data]) -> Vec<f32> {
     let graph = Onnx::from_bytes(model.bytes()).and_then(|onnx| onnx.graph(bindings));
     let graph = graph.unwrap_or_else(|error| panic!("{error}"));
@@ -35,13 +35,13 @@ pub fn same(got: &[f32], wanted: &[f32]) {
     }
 }
 
-/// The output of one node, whose other inputs are these constants.
+/// Checks the output of one node; its inputs after the first are these constants.
 #[track_caller]
 fn check(opset: i64, op: &str, x: (&[i64], &[f32]), constants: &[Message], attributes: &[Message], wanted: &[f32]) {
     let (mut model, mut inputs) = (Model::new(opset).input("x", x.0).output("y"), vec!["x".to_owned()]);
     for constant in constants {
         let name = format!("c{}", inputs.len());
-        // Of a field that occurs twice the last one counts.
+        // If a field occurs twice, the last one counts.
         model = model.initialiser(&Message([&constant.0[..], &Message::default().bytes(8, &name).0].concat()));
         inputs.push(name);
     }
@@ -49,12 +49,12 @@ fn check(opset: i64, op: &str, x: (&[i64], &[f32]), constants: &[Message], attri
     same(&run(&model, &Bindings::new(), &[x.1.to_vec().into()]), wanted);
 }
 
-/// Numbers that no symmetry hides: their order and their signs matter.
+/// Returns numbers without symmetry: their order and their signs matter.
 pub fn numbers(count: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 37 + 11) % 29) as f32 / 8.0 - 1.5).collect()
 }
 
-/// A window over an image, an axis each: sizes, strides, dilations, and what is before and after.
+/// A window over an image: sizes, strides, dilations and padding.
 #[derive(Clone, Copy)]
 pub struct Window {
     pub size: [usize; 2],
@@ -72,7 +72,7 @@ impl Window {
         })
     }
 
-    /// The pixel that tap `k` of output `o` sees, if it isn't padding.
+    /// Returns the pixel under tap `k` of output `o`, unless that is padding.
     fn pixel(&self, image: [usize; 2], o: [usize; 2], k: [usize; 2]) -> Option<[usize; 2]> {
         let at = |a: usize| {
             let place = o[a] * self.stride[a] + k[a] * self.dilation[a];
@@ -86,7 +86,7 @@ fn grid([h, w]: [usize; 2]) -> impl Iterator<Item = [usize; 2]> {
     (0..h).flat_map(move |y| (0..w).map(move |x| [y, x]))
 }
 
-/// A convolution of one image by loops: `x` is `[channels, ..]`, `w` is `[out, channels / groups, ..]`.
+/// Convolves one image by loops: `x` is `[channels, ..]`, `w` is `[out, channels / groups, ..]`.
 pub fn convolution(
     x: &[f32],
     image: [usize; 2],
@@ -139,7 +139,7 @@ fn convolutions_have_groups_strides_dilations_and_pads_of_their_own() {
     );
 }
 
-/// Each axis has a padding of its own, the larger half of which is after or before.
+/// Automatic padding differs per axis; its larger half is after or before.
 #[test]
 fn automatic_padding_is_computed_for_each_axis() {
     for (image, size, stride, dilation) in [
@@ -179,7 +179,7 @@ fn automatic_padding_is_computed_for_each_axis() {
     }
 }
 
-/// Along an axis one end is cut off and the other is mirrored: what is left, as long as that is enough.
+/// An axis is cropped at one end and reflected at the other: the reflection shows remaining elements, if they suffice.
 #[test]
 fn a_reflection_beside_what_is_cut_off() {
     let x = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
@@ -217,7 +217,7 @@ fn average_pooling_counts_what_it_says() {
         ];
         check(11, "AveragePool", (&[1, 1, 4, 5], &x), &[], &attributes, &wanted);
     }
-    // With ceil_mode the last window hangs over the end: what is there is what it is the mean of.
+    // With ceil_mode, the last window extends beyond the end: its mean is that of the existing elements.
     let attributes = [ints("kernel_shape", &[2]), ints("strides", &[2]), int("ceil_mode", 1)];
     check(19, "AveragePool", (&[1, 1, 5], &[1.0, 2.0, 3.0, 5.0, 9.0]), &[], &attributes, &[1.5, 4.0, 9.0]);
     let attributes = [ints("kernel_shape", &[2]), ints("strides", &[2]), int("ceil_mode", 0)];
@@ -242,7 +242,7 @@ fn clip_has_bounds_as_attributes_constants_and_inputs() {
     let upper =
         Model::new(13).input("x", &[5]).input("hi", &[]).output("y").node("Clip", &["x", "", "hi"], &["y"], &[]);
     same(&run(&upper, &Bindings::new(), &[data(&x), data(&[1.5])]), &[-3.0, -0.5, 0.25, 1.5, 1.5]);
-    // What opset 6 had as attributes, opset 11 doesn't have.
+    // Opset 6 had attributes that opset 11 lacks.
     let old = Model::new(13).input("x", &[5]).output("y").node("Clip", &["x"], &["y"], &[float("min", 0.0)]);
     assert!(refusal(&old).contains("got \"min\""), "{}", refusal(&old));
 }
@@ -268,7 +268,7 @@ fn activations_have_their_parameters() {
     check(10, "ThresholdedRelu", at, &[], &[float("alpha", 0.6)], &of(&|x| if x > 0.6 { x } else { 0.0 }));
 }
 
-/// `alpha a b + beta c` for all ways in which the operands lie and c is broadcast.
+/// Gemm computes `alpha a b + beta c` for all transpositions of the operands and all broadcasts of c.
 #[test]
 fn gemm_has_factors_transpositions_and_a_bias_of_any_shape() {
     let [m, k, n] = [3usize, 5, 4];
@@ -329,7 +329,7 @@ fn products_of_odd_sizes() {
     }
 }
 
-/// Since opset 13 along an axis, before along all from it on as one.
+/// Since opset 13, softmax is along an axis; before, it is along all axes from that one on, as one.
 #[test]
 fn softmax_follows_the_rule_of_its_opset() {
     let x = numbers(2 * 3 * 4);
@@ -418,11 +418,11 @@ fn integers_that_32_bits_do_not_hold_are_an_error() {
     }
     let error = refusal(&Model::new(13).initialiser(&raw("w", UINT64, &[1], &[255; 8])).output("w"));
     assert!(error.contains("wanted integers of 32 bits, got 18446744073709551615"), "{error}");
-    // As a shape, an axis or a bound they are what they are.
+    // Shapes, axes and bounds keep 64 bits: they are never on the device.
     graph(&one("Reshape", &[2, 3], &[list("", &[-1])])).expect("a shape is never on the device");
 }
 
-/// Before opset 7 the second operand was broadcast only where the node said so, from an axis on.
+/// Before opset 7, the second operand was broadcast only if the node said so, from an axis on.
 #[test]
 fn old_broadcasting_has_an_axis() {
     let (x, y) = (numbers(2 * 3 * 4), [10.0, 20.0, 30.0]);
@@ -454,7 +454,7 @@ fn a_weight_that_two_nodes_read_is_one_constant() {
     assert_eq!(ids[0], ids[1]);
 }
 
-/// A batch and a length that stay open until a graph is built.
+/// Builds a network with an open batch and an open length.
 fn open_network() -> Onnx {
     let model = Model::new(13).port("x", FLOAT, &[Size::Named("batch"), Size::Named("sequence"), Size::Of(3)]);
     let model = model.initialiser(&floats("w", &[3, 2], &numbers(6))).initialiser(&list("minus", &[-1]));
@@ -486,7 +486,7 @@ fn open_sizes_are_bound_by_name() {
 
 #[test]
 fn graphs_for_two_batches_share_their_weights() {
-    // A context of its own: what it creates is only this test's.
+    // The test has a context of its own, so that it counts only its own objects.
     let context = block_on(Context::with(&ContextOptions::from_env())).expect("there is one");
     let onnx = open_network();
     let build = move |batch: usize| onnx.graph(&Bindings::new().batch(batch).size("sequence", 5));
@@ -523,7 +523,7 @@ fn constants_of_each_type_are_read() {
     assert_eq!(of(tensor("value", &raw("", INT32, &[], &[1, 0, 0, 128]))), [-2_147_483_647.0, -2_147_483_646.0]);
 }
 
-/// A decoder's cache before the first token: nothing of it reaches the device.
+/// A decoder's cache before the first token is empty: nothing of it reaches the device.
 #[test]
 fn tensors_without_elements_are_known() {
     let model = Model::new(18)
@@ -545,7 +545,7 @@ fn tensors_without_elements_are_known() {
         let graph = onnx.graph(&Bindings::new().size("past", past)).unwrap_or_else(|error| panic!("{error}"));
         let session = shadernet::Model::new(context(), &graph).and_then(|model| model.session(1)).expect("it fits");
         let inputs = [Data::from(vec![0.0; 2 * past]), x.to_vec().into()];
-        // What has no elements isn't an input any more.
+        // An input without elements isn't an input any more.
         assert_eq!(graph.inputs().len(), 1 + past);
         let outputs = session.run_blocking(&inputs[1 - past..]).unwrap_or_else(|error| panic!("{error}"));
         same(&outputs[0].to_f32(), wanted);
@@ -557,7 +557,7 @@ fn tensors_without_elements_are_known() {
     assert!(refusal(&wrong).contains("[1, 0, 3]"), "{}", refusal(&wrong));
 }
 
-/// A reduction of nothing is what leaves the others as they are.
+/// A reduction of no elements is the operation's neutral element.
 #[test]
 fn reductions_of_nothing_are_neutral() {
     let of = |op: &str, element: i64, cast: i64| {
@@ -582,7 +582,7 @@ fn reductions_of_nothing_are_neutral() {
     assert_eq!(of("ReduceMax", INT32, INT32), [i32::MIN as f32; 2]);
 }
 
-/// Integers on the device: exact beyond what f32s hold, and those of 8 bits wrap around at their own ends.
+/// Integers on the device are exact beyond an f32's range; those of 8 bits wrap around at their own ends.
 #[test]
 fn integers_are_summed_and_sorted_exactly() {
     let of = |op: &str, element: i64, second: Option<Message>, attributes: &[Message], x: &[i32]| {
@@ -613,7 +613,7 @@ fn integers_are_summed_and_sorted_exactly() {
     assert!(refusal(&root).contains("exponent: wanted whole numbers, as the base's are, got 0.5"));
 }
 
-/// Of uint32 and uint64 the device has what int32 holds: what keeps them there is computed.
+/// The device holds uint32 and uint64 values within int32's range: only operations that keep them there are computed.
 #[test]
 fn integers_without_a_sign_stay_where_int32_holds_them() {
     let of = |op: &str, element: i64, attributes: &[Message]| {
@@ -635,7 +635,7 @@ fn integers_without_a_sign_stay_where_int32_holds_them() {
             assert!(refusal(&of(op, element, &[])).contains("integers that int32 holds"), "{op}");
         }
         assert!(refusal(&of("BitShift", element, &[string("direction", "LEFT")])).contains("int32 holds"));
-        // -1 would be the largest of them.
+        // -1 would be the largest uint.
         let cast = Model::new(20).typed("a", INT32, &[3]).output("y");
         assert!(refusal(&cast.node("Cast", &["a"], &["y"], &[int("to", element)])).contains("int32 holds"));
     }
@@ -690,7 +690,7 @@ fn cross_entropy_of_an_infinity() {
     assert!(loss[1].is_nan() && logs[3..].iter().all(|log| log.is_nan()), "{loss:?} {logs:?}");
 }
 
-/// A softmax of nothing but -inf is NaN, though its products with queries, keys and values become one operation.
+/// A softmax of nothing but -inf is NaN, even if the nodes around it become one attention.
 #[test]
 fn attention_spelled_out_where_nothing_is_seen() {
     let hidden = f32::NEG_INFINITY;

@@ -8,20 +8,20 @@ use crate::{graph, refusal};
 use shadernet::import::onnx::{Bindings, Onnx};
 use std::path::{Path, PathBuf};
 
-/// Fails unless it is refused, soon and in bounded memory, with these words.
+/// Expects a refusal with these words, soon and in bounded memory.
 fn refused(model: &Model, words: &str) {
     planned(&model.bytes(), words);
     let message = refusal(model);
     assert!(message.contains(words), "wanted \"{words}\" in: {message}");
 }
 
-/// A node of that operator whose other inputs are these constants.
+/// Builds a node of this operator; its inputs after the first are these constants.
 fn one(op: &str, sizes: &[i64], constants: &[Message], attributes: &[Message]) -> Model {
     let mut model = Model::new(17).input("x", sizes).output("y");
     let mut inputs = vec!["x".to_owned()];
     for (i, constant) in constants.iter().enumerate() {
         inputs.push(format!("c{i}"));
-        // Of a field that occurs twice the last one counts.
+        // If a field occurs twice, the last one counts.
         model = model.initialiser(&Message([&constant.0[..], &Message::default().bytes(8, &inputs[i + 1]).0].concat()));
     }
     model.with(1, &crate::model::node_of("", op, &inputs, &["y"], attributes))
@@ -38,7 +38,7 @@ fn sizes_beyond_all_machines_are_refused() {
     refused(&one("Relu", &[1; 65], &[], &[]), "64 dimensions");
     let negative = Model::new(17).initialiser(&floats("w", &[-1], &[])).output("w");
     refused(&negative, "sizes of 0 or more");
-    // Inputs may be large; what is computed of them can't grow for ever.
+    // Inputs may be large; values computed from them can't grow for ever.
     let wide = one("Mul", &[1 << 20, 1], &[floats("", &[1], &[2.0])], &[]);
     planned(
         &wide.input("z", &[1, 1 << 30]).node("Mul", &["x", "z"], &["w"], &[]).output("w").bytes(),
@@ -62,7 +62,7 @@ fn constants_that_grow_are_refused() {
         let model = Model::new(17).initialiser(&list("s", shape));
         model.node("ConstantOfShape", &["s"], &["y"], attributes).output("y")
     };
-    // One number everywhere is no work, until somebody computes with it here.
+    // A constant of one repeated number takes no work until an operation computes with it on the host.
     assert!(!planned(&from_shape(&[1 << 39], &[]).bytes(), "a float everywhere"), "no device holds it");
     for (op, attributes) in
         [("Neg", vec![]), ("ReduceSum", vec![]), ("Cast", vec![int("to", INT64)]), ("NonZero", vec![])]
@@ -99,7 +99,7 @@ fn constants_that_grow_are_refused() {
     refused(&parts, "num_outputs");
 }
 
-/// Twice as much in each step, and no step is large.
+/// A chain that doubles its size in each step is refused, although no step is large.
 #[test]
 fn chains_that_double_are_refused() {
     let chain = |op: &str, attributes: &[Message], count: usize| {
@@ -112,10 +112,10 @@ fn chains_that_double_are_refused() {
     let sum = graph(&chain("Add", &[], 60)).expect("a number stays one");
     assert_eq!(sum.nodes().len(), 0, "it is known");
     refused(&chain("Concat", &[int("axis", 0)], 40), "at most");
-    // A sum that runs on the device: each node is one.
+    // This sum runs on the device: each node is one operation.
     let model = chain("Add", &[], 60).bytes();
     planned(&model, "sums");
-    // Many constants of a size that each may have.
+    // Each of the many constants has an allowed size.
     let many = (0..100).fold(Model::new(17).initialiser(&list("s", &[1 << 22])), |model, i| {
         let name = format!("y{i}");
         model.node("ConstantOfShape", &["s"], &[&name], &[tensor("value", &list("", &[1]))]).output(&name)
@@ -212,14 +212,14 @@ fn windows_of_all_sizes_are_refused_or_fit() {
             let constants = if op.starts_with("Conv") { vec![floats("", &[1, 1, 2, 2], &[1.0; 4])] } else { vec![] };
             let model = one(op, &[1, 1, 5, 5], &constants, &[int(name, number)]);
             planned(&model.bytes(), &format!("{op} {name} {number}"));
-            // A norm over more channels than there are is one over all.
+            // A norm over more channels than exist is a norm over all.
             let fits = number == 1 || (op == "LRN" && number % 2 == 1 && number > 0);
             assert_eq!(fits, graph(&model).is_ok(), "{op} {name} {number}");
         }
     }
 }
 
-/// What was read beyond its end, or divided by nothing.
+/// These files once made the importer read beyond a tensor's end, or divide by zero.
 #[test]
 fn tensors_that_are_too_small_are_refused() {
     let classes = Model::new(17).typed("x", INT64, &[2]).initialiser(&longs("d", &[], &[3])).output("y");
@@ -237,7 +237,7 @@ fn tensors_that_are_too_small_are_refused() {
     refused(&one("GlobalMaxPool", &[2, 3], &[], &[]), "3 dimensions or more");
 }
 
-/// Messages in messages: the decoder's limit, or ours.
+/// Nested messages reach the decoder's limit, or ours.
 #[test]
 fn graphs_in_attributes_of_graphs_are_refused() {
     for depth in [1, 40, 200, 2000] {
@@ -253,7 +253,7 @@ fn graphs_in_attributes_of_graphs_are_refused() {
     }
 }
 
-/// A folder of its own, gone when the test is over.
+/// A test's folder; dropping it removes it.
 struct Folder(PathBuf);
 
 impl Folder {

@@ -1,4 +1,4 @@
-//! What an importer mustn't get wrong in silence: what is honoured, what is refused, and files that are meant to harm.
+//! Importer behaviour that must not fail silently: details to honour, features to refuse, and hostile files.
 
 #![expect(unreachable_pub, reason = "in a test binary nothing is reachable: `pub` says what the other files use")]
 
@@ -26,12 +26,12 @@ fn graph(model: &model::Model) -> shadernet::Result<Graph> {
     Onnx::from_bytes(model.bytes())?.graph(&Bindings::new())
 }
 
-/// All that a file meets before a device does.
+/// Plans a file: everything before a device.
 fn plan(onnx: &Onnx) -> shadernet::Result<Plan> {
     Plan::new(&onnx.graph(&Bindings::new())?.fused(), 1, &Caps::portable())
 }
 
-/// The message of what must be refused.
+/// Returns the message of a refusal.
 fn refusal(model: &model::Model) -> String {
     match graph(model) {
         Ok(graph) => panic!("it should be refused: {graph:?}"),

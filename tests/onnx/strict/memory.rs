@@ -1,4 +1,4 @@
-//! An allocator that bounds what a thread holds: a file that makes the importer want more ends the test.
+//! An allocator that bounds a thread's memory: a file that makes the importer exceed the bound ends the test.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -13,7 +13,7 @@ thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
 }
 
-/// Runs something that may hold no more.
+/// Runs a function under that bound.
 pub fn bounded<T>(f: impl FnOnce() -> T) -> T {
     HELD.set(0);
     BOUNDED.set(true);
@@ -22,7 +22,7 @@ pub fn bounded<T>(f: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Whether there may be so many bytes more.
+/// Returns true if these bytes more are within the bound.
 fn take(bytes: isize) -> bool {
     let held = HELD.get() + bytes;
     if BOUNDED.get() && held > MOST {
@@ -32,7 +32,7 @@ fn take(bytes: isize) -> bool {
     true
 }
 
-// SAFETY: the system's allocator does all; where nothing is given, that is said by a null pointer.
+// SAFETY: the system's allocator does all the work; a refused allocation returns a null pointer.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's contract is the same.

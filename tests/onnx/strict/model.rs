@@ -1,5 +1,5 @@
-//! ONNX models in a few lines: protobuf's wire format, <https://protobuf.dev/programming-guides/encoding>, and the messages of
-//! `onnx.proto` as far as tests write them.
+//! ONNX models in a few lines: protobuf's wire format (<https://protobuf.dev/programming-guides/encoding>) and the
+//! messages of `onnx.proto` that tests write.
 
 /// A message: its fields, one after the other.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +58,7 @@ pub const DOUBLE: i64 = 11;
 pub const UINT32: i64 = 12;
 pub const UINT64: i64 = 13;
 
-/// A tensor of any type, whatever its bytes are.
+/// Returns a tensor of any type with these bytes.
 pub fn raw(name: &str, element: i64, dims: &[i64], bytes: &[u8]) -> Message {
     let dims = dims.iter().fold(Message::default(), |message, &dim| message.int(1, dim));
     dims.int(2, element).bytes(8, name).bytes(9, bytes)
@@ -72,12 +72,12 @@ pub fn longs(name: &str, dims: &[i64], values: &[i64]) -> Message {
     raw(name, INT64, dims, &values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
 }
 
-/// A vector of integers, as shapes and axes are.
+/// Returns a vector of integers, such as a shape or axes.
 pub fn list(name: &str, values: &[i64]) -> Message {
     longs(name, &[values.len() as i64], values)
 }
 
-/// A tensor in another file.
+/// Returns a tensor whose data is in another file.
 pub fn external(name: &str, dims: &[i64], entries: &[(&str, &str)]) -> Message {
     let dims = dims.iter().fold(Message::default(), |message, &dim| message.int(1, dim));
     let entry = |message: Message, (key, value): &(&str, &str)| {
@@ -86,7 +86,7 @@ pub fn external(name: &str, dims: &[i64], entries: &[(&str, &str)]) -> Message {
     entries.iter().fold(dims.int(2, FLOAT).bytes(8, name).int(14, 1), entry)
 }
 
-/// An attribute of that name and number of type.
+/// Returns an attribute with this name and type number.
 fn attribute(name: &str, kind: i64) -> Message {
     Message::default().bytes(1, name).int(20, kind)
 }
@@ -134,12 +134,12 @@ pub fn node_of(
     attributes.iter().fold(node, |node, attribute| node.message(5, attribute))
 }
 
-/// In a function: an attribute of a node, by its number of type, that is what the caller gives as `of`.
+/// Returns a function's node attribute whose value is the caller's attribute `of`. `kind` is the type number.
 pub fn reference(name: &str, kind: i64, of: &str) -> Message {
     attribute(name, kind).bytes(21, of)
 }
 
-/// A function of the domain "local", of opset 17; its attributes without a default value and those with one.
+/// Returns a function of the domain "local", of opset 17, with attributes with and without a default value.
 pub fn function_of(
     name: &str,
     [inputs, outputs]: [&[&str]; 2],
@@ -154,7 +154,7 @@ pub fn function_of(
     defaults.iter().fold(function, |function, default| function.message(11, default))
 }
 
-/// A graph in an attribute; its inputs and outputs are floats, their sizes aren't said.
+/// Returns a graph for an attribute; its inputs and outputs are floats of unspecified sizes.
 pub fn body_of([inputs, outputs]: [&[&str]; 2], nodes: &[Message]) -> Message {
     let body = nodes.iter().fold(Message::default(), |body, node| body.message(1, node));
     let named = |name: &&str| {
@@ -173,7 +173,7 @@ pub enum Size {
     Open,
 }
 
-/// What a graph takes or gives.
+/// Returns an input or output of a graph.
 pub fn port(name: &str, element: i64, sizes: &[Size]) -> Message {
     let dims = sizes.iter().fold(Message::default(), |shape, size| {
         let dim = match size {
@@ -187,7 +187,7 @@ pub fn port(name: &str, element: i64, sizes: &[Size]) -> Message {
     Message::default().bytes(1, name).message(2, &Message::default().message(1, &kind))
 }
 
-/// A model as it grows.
+/// A model under construction.
 #[derive(Clone, Default)]
 pub struct Model {
     pub graph: Message,
@@ -196,7 +196,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Of a version of ONNX's operators.
+    /// Creates a model of this version of ONNX's operators.
     pub fn new(opset: i64) -> Model {
         Model::default().opset("", opset)
     }
@@ -206,13 +206,13 @@ impl Model {
         self
     }
 
-    /// A function of the model: see [`function_of`].
+    /// Adds a function to the model: see [`function_of`].
     pub fn function(mut self, function: &Message) -> Model {
         self.functions = self.functions.message(25, function);
         self
     }
 
-    /// A field of the graph.
+    /// Adds a field to the graph.
     pub fn with(mut self, field: u64, message: &Message) -> Model {
         self.graph = self.graph.message(field, message);
         self
@@ -230,7 +230,7 @@ impl Model {
         self.with(11, &port(name, element, sizes))
     }
 
-    /// An input of floats.
+    /// Adds an input of floats.
     pub fn input(self, name: &str, sizes: &[i64]) -> Model {
         self.typed(name, FLOAT, sizes)
     }

@@ -1,4 +1,4 @@
-//! Seeded mutations of files, and nodes at random: whatever comes, the importer says no or gives a plan, soon and in bounded memory.
+//! Seeded mutations of files, and random nodes: the importer refuses each or plans it, soon and in bounded memory.
 
 use crate::memory::bounded;
 use crate::model::{self, BOOL, FLOAT, INT8, INT32, INT64, Message, Model, Size, UINT8};
@@ -12,7 +12,7 @@ use std::panic::catch_unwind;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Numbers that divide, overflow, or are taken for another.
+/// Numbers that divide, overflow, or are mistaken for others.
 const NASTY: [i64; 20] = [
     0,
     1,
@@ -36,7 +36,7 @@ const NASTY: [i64; 20] = [
     i64::MIN + 1,
 ];
 
-/// How long that may take.
+/// The time limit of one import.
 const MOST_TIME: Duration = Duration::from_secs(5);
 
 /// SplitMix64.
@@ -59,7 +59,7 @@ impl Random {
     }
 }
 
-/// Whether there is a plan of a file that may be anything. It must be said soon: if the machine was busy, the second time.
+/// Returns true if an arbitrary file gets a plan. The importer must decide soon; a busy machine gets a second attempt.
 pub fn planned(bytes: &[u8], what: &str) -> bool {
     let attempt = || {
         let start = Instant::now();
@@ -74,7 +74,7 @@ pub fn planned(bytes: &[u8], what: &str) -> bool {
     planned
 }
 
-/// A field of a message as its wire has it.
+/// A field of a message in its wire format.
 #[derive(Clone)]
 struct Field {
     number: u64,
@@ -101,7 +101,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// The fields of what may be a message.
+/// Returns the fields of a possible message.
 fn fields(mut bytes: &[u8]) -> Option<Vec<Field>> {
     let mut fields = Vec::new();
     while !bytes.is_empty() {
@@ -135,13 +135,13 @@ fn written(fields: &[Field]) -> Vec<u8> {
         Wire::Fixed(bytes) if bytes.len() == 4 => {
             message.float(field.number, f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
         }
-        // Of 8 bytes there are none in what is tested.
+        // The tested files have no fields of 8 bytes.
         Wire::Fixed(_) => message,
     };
     fields.iter().fold(Message::default(), write).0
 }
 
-/// The message with one field changed, here or further down.
+/// Returns the message with one field changed, here or in a nested message.
 fn changed(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     let Some(mut all) = fields(bytes).filter(|all| !all.is_empty()) else { return scrambled(bytes, random) };
     let at = random.below(all.len());
@@ -171,7 +171,7 @@ fn changed(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     written(&all)
 }
 
-/// Bytes that are no message: text, numbers.
+/// Changes bytes that are no message: text, numbers.
 fn scrambled(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     match random.below(4) {
@@ -237,14 +237,14 @@ const STRINGS: [(&str, &[&str]); 9] = [
     ("approximate", &["tanh"]),
 ];
 
-/// A field of a graph that gives a name: an input or an initialiser.
+/// A graph's field that declares a name: an input or an initializer.
 struct Given {
     name: String,
     field: u64,
     message: Message,
 }
 
-/// What nodes at random read: of each kind of rank and type something, and shapes that no machine holds.
+/// Returns inputs for random nodes: some of each rank and type, and some too large for any machine.
 fn pool() -> Vec<Given> {
     let sizes: [&[i64]; 14] = [
         &[],
@@ -269,7 +269,7 @@ fn pool() -> Vec<Given> {
     };
     for of in sizes {
         let count = of.iter().product::<i64>() as usize;
-        // Most operators take these.
+        // Most operators take these types.
         for element in [FLOAT, FLOAT, FLOAT, FLOAT, INT64, BOOL, UINT8, INT32] {
             let dims: Vec<Size> = of.iter().map(|&size| Size::Of(size)).collect();
             add(11, &|name| port(name, element, &dims));
@@ -341,7 +341,7 @@ fn attribute(random: &mut Random) -> Message {
     }
 }
 
-/// A few nodes that read what there is and each other.
+/// Returns a model of a few nodes that read given values and each other's outputs.
 fn at_random(pool: &[Given], random: &mut Random) -> Vec<u8> {
     let operators: Vec<&str> = OPERATORS.split_whitespace().collect();
     let (mut model, mut given, mut made) = (Model::default(), BTreeSet::new(), Vec::<String>::new());
@@ -370,7 +370,7 @@ fn at_random(pool: &[Given], random: &mut Random) -> Vec<u8> {
     model.opset("", random.of(&[6, 9, 10, 11, 13, 17, 21, 24])).opset("com.microsoft", 1).bytes()
 }
 
-/// Most of what is drawn doesn't fit the operator, so that few of these come far: many are made.
+/// Most random inputs don't fit their operator, so few models get far: many are made.
 #[test]
 fn nodes_at_random_are_refused_or_planned() {
     let (pool, mut random) = (pool(), Random(1));
@@ -379,11 +379,11 @@ fn nodes_at_random_are_refused_or_planned() {
     assert!(plans > count / 100, "{plans} of {count} are plans");
 }
 
-/// The models of a folder, and of those in it.
+/// Collects the models of a folder and its subfolders.
 fn files(folder: &Path, all: &mut Vec<(String, Vec<u8>)>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for path in entries.map(|entry| entry.expect("it can be listed").path()) {
-        // What PyTorch exports keeps its weights apart: see `exports`.
+        // PyTorch's exports keep their weights in other files: see `exports`.
         if path.is_dir() && !path.ends_with("exports") {
             files(&path, all);
         } else if path.extension().is_some_and(|extension| extension == "onnx") {
@@ -393,7 +393,7 @@ fn files(folder: &Path, all: &mut Vec<(String, Vec<u8>)>) {
     all.sort();
 }
 
-/// Networks that between them have most of what exporters write.
+/// Returns networks that together contain most of the exporters' features.
 fn models() -> Vec<(String, Vec<u8>)> {
     let value = |i: usize| (i % 7) as f32 * 0.1 - 0.3;
     let weight = |name: &str, dims: &[i64]| {
@@ -625,17 +625,17 @@ fn mutated_files_are_refused_or_planned() {
             count += 1;
         }
     }
-    // Neither all: nothing would be tested. Nor none: nothing would come far.
+    // If all files got plans, nothing would be tested; if none did, no file would get far.
     assert!((count / 20..count / 10 * 9).contains(&plans), "{plans} of {count} are plans");
 }
 
-/// A plan with these sizes, which the exports leave open.
+/// Plans a network with these sizes, which the exports leave open.
 fn sized(onnx: &Onnx, sizes: &[(&str, usize)]) -> shadernet::Result<Plan> {
     let bindings = sizes.iter().fold(Bindings::new(), |bindings, &(name, size)| bindings.size(name, size));
     Plan::new(&onnx.graph(&bindings)?.fused(), 1, &Caps::portable())
 }
 
-/// Networks as PyTorch writes them, with weights beside them that are all zeros.
+/// PyTorch's exports, with files of zeros as weights.
 #[test]
 fn mutated_exports_are_refused_or_planned() {
     let folder = std::env::temp_dir().join(format!("shadernet-mutation-{}", std::process::id()));

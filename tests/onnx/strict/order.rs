@@ -1,4 +1,4 @@
-//! Nodes in any order, and outputs that nobody reads.
+//! Nodes in any order, and outputs without readers.
 
 use crate::honoured::{numbers, run, same};
 use crate::model::{
@@ -11,7 +11,7 @@ fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[Message]) -> 
     node_of("", op, inputs, outputs, attributes)
 }
 
-/// From x, of 4 floats, to y.
+/// Builds a model from x, 4 floats, to y.
 fn model(nodes: &[Message]) -> Model {
     let model = Model::new(17).opset("local", 1).input("x", &[4]).output("y");
     let model = model.initialiser(&longs("three", &[], &[3])).initialiser(&raw("true", BOOL, &[], &[1]));
@@ -33,7 +33,7 @@ fn refused(model: &Model, words: &[&str]) {
     }
 }
 
-/// `-exp(|x|) + x`, a node a name.
+/// Returns `-exp(|x|) + x`, one node per operation.
 fn chain() -> [Message; 4] {
     [
         node("Abs", &["x"], &["a"], &[]),
@@ -47,7 +47,7 @@ fn chained(x: f32) -> f32 {
     x - x.abs().exp()
 }
 
-/// The names of a graph's nodes.
+/// Returns the names of a graph's nodes.
 fn names(model: &Model) -> Vec<String> {
     graph(model).expect("it is whole").nodes().iter().map(|node| node.name.clone()).collect()
 }
@@ -61,7 +61,7 @@ fn nodes_come_in_any_order() {
     }
 }
 
-/// What is in order stays in the order of the file; what isn't comes right before who needs it.
+/// Nodes in order keep the file's order; a node that comes too late moves right before its first reader.
 #[test]
 fn an_order_that_serves_is_kept() {
     let [abs, exp, neg, add] = [
@@ -79,11 +79,11 @@ fn an_order_that_serves_is_kept() {
 #[test]
 fn nodes_of_bodies_and_functions_come_in_any_order() {
     let backwards = || chain().into_iter().rev().collect::<Vec<_>>();
-    // A function, whose names are its own.
+    // A function has names of its own.
     let function = function_of("Chain", [&["x"], &["y"]], &[], &[], &backwards());
     let called = model(&[node_of("local", "Chain", &["x"], &["y"], &[])]).function(&function);
     gives(&called, &X.map(chained));
-    // A branch that reads what is computed around it, by a node behind it.
+    // A branch reads a value of the outer graph; the value's node comes later.
     let branch = subgraph(
         "then_branch",
         &body_of([&[], &["z"]], &[node("Neg", &["w"], &["z"], &[]), node("Exp", &["v"], &["w"], &[])]),
@@ -91,7 +91,7 @@ fn nodes_of_bodies_and_functions_come_in_any_order() {
     let other = subgraph("else_branch", &body_of([&[], &["z"]], &[node("Identity", &["x"], &["z"], &[])]));
     let taken = node("If", &["true"], &["y"], &[branch, other]);
     gives(&model(&[taken, node("Abs", &["x"], &["v"], &[])]), &X.map(|x| -x.abs().exp()));
-    // A loop whose turns read a value of later on, beside names of their own that others have too.
+    // A loop's body reads a later value, and has names of its own that the outer graph uses too.
     let steps = [node("Add", &["t", "b"], &["next"], &[]), node("Abs", &["s"], &["t"], &[])];
     let body = subgraph("body", &body_of([&["i", "c", "s"], &["c", "next"]], &steps));
     let turns = node("Loop", &["three", "", "x"], &["y"], &[body]);
@@ -99,7 +99,7 @@ fn nodes_of_bodies_and_functions_come_in_any_order() {
     gives(&model, &X.map(|x| (0..3).fold(x, |s, _| s.abs() - 1.0)));
 }
 
-/// A name of a body that a node behind it has too is the body's: no circle.
+/// A name that a body and a later outer node share is the body's: no cycle.
 #[test]
 fn names_of_bodies_are_their_own() {
     let branch = |op| body_of([&[], &["z"]], &[node(op, &["x"], &["t"], &[]), node("Neg", &["t"], &["z"], &[])]);
@@ -121,7 +121,7 @@ fn circles_name_a_node_and_what_it_reads() {
         &["Exp \"b\": inputs: wanted what doesn't depend on it, got \"a\"", "from this node's own outputs"],
     );
     refused(&model(&[node("Add", &["x", "y"], &["y"], &[])]), &["Add \"y\"", "got \"y\", which is computed from"]);
-    // Through a body, in a body, in a function.
+    // The cycle runs through a body, within a body, and within a function.
     let body = |name: &str| body_of([&[], &["z"]], &[node("Neg", &[name], &["z"], &[])]);
     let branches = |name: &str| [subgraph("then_branch", &body(name)), subgraph("else_branch", &body(name))];
     refused(&model(&[node("If", &["true"], &["y"], &branches("y"))]), &["If \"y\"", "got \"y\", which is computed"]);
@@ -130,7 +130,7 @@ fn circles_name_a_node_and_what_it_reads() {
     let function = function_of("Circle", [&["x"], &["b"]], &[], &[], &steps);
     let called = model(&[node_of("local", "Circle", &["x"], &["y"], &[])]).function(&function);
     refused(&called, &["Neg \"y/", "which is computed from this node's own outputs"]);
-    // What nobody reads may go round.
+    // A cycle without readers is allowed.
     let aside = [node("Neg", &["b"], &["a"], &[]), node("Neg", &["a"], &["b"], &[]), node("Neg", &["x"], &["y"], &[])];
     gives(&model(&aside), &X.map(|x| -x));
     refused(
@@ -139,7 +139,7 @@ fn circles_name_a_node_and_what_it_reads() {
     );
 }
 
-/// A chain of nodes from the last to the first: as many steps as nodes, and no stack.
+/// A chain of nodes from the last to the first takes as many steps as nodes, and no stack.
 #[test]
 fn long_files_are_sorted_too() {
     let count = 60_000;
@@ -159,7 +159,7 @@ fn long_files_are_sorted_too() {
     gives(&model(&nodes), &X.map(|x| -x));
 }
 
-/// In training, which opsets before 14 tell by the outputs, a batch's own mean and variance count, and the first output is computed.
+/// In training (told by the outputs before opset 14), the batch's statistics count, and the first output is computed.
 #[test]
 fn batch_norm_in_training() {
     const X: [f32; 12] = [1.0, 5.0, 0.5, 0.5, -2.0, 4.0, 3.0, -1.0, 1.5, 3.5, 2.0, -6.0];
@@ -205,10 +205,10 @@ fn batch_norm_in_training() {
     refused(&of(15, &all[..3], "running_mean", &[]), &["got 3: \"running_mean\" is read"]);
 }
 
-/// What isn't read needs no support, wherever it stands.
+/// An output without readers needs no support, wherever it stands.
 #[test]
 fn outputs_that_nobody_reads() {
-    // Places in four spatial dimensions there are none; the largest values there are.
+    // Indices in four spatial dimensions aren't supported; the largest values are.
     let pool = |outputs: &[&str], read: &str| {
         let size = [ints("kernel_shape", &[1; 4])];
         Model::new(17).input("x", &[1, 1, 1, 1, 2, 2]).node("MaxPool", &["x"], outputs, &size).output(read)
@@ -229,7 +229,7 @@ fn outputs_that_nobody_reads() {
     assert_eq!(names(&norm(&["y", "mean", "inv_std"])), names(&norm(&["y"])));
     let dropout = |outputs: &[&str]| model(&[node("Dropout", &["x"], outputs, &[])]);
     gives(&dropout(&["y", "mask"]), &X);
-    // Split by the number of its outputs, read or not.
+    // Split divides by the number of its outputs, read or not.
     let split = model(&[node("Split", &["x"], &["rest", "y"], &[])]);
     gives(&split, &X[2..]);
     let state = |outputs: &[&str], read: &str| {
@@ -242,7 +242,7 @@ fn outputs_that_nobody_reads() {
     for (outputs, read) in [(&["y", "h", "c"][..], "y"), (&["y", "h", "c"], "h"), (&["", "h"], "h")] {
         gives(&state(outputs, read), &first);
     }
-    // In bodies: a branch, turns of a loop, a scan, a function.
+    // The same holds in bodies: a branch, turns of a loop, a scan, a function.
     let steps = [node("Neg", &["x"], &["z"], &[]), node("Frobnicate", &["x"], &["f"], &[])];
     let branches = ["then_branch", "else_branch"].map(|name| subgraph(name, &body_of([&[], &["z", "f"]], &steps)));
     let taken = |outputs: &[&str], read: &str| {
@@ -293,7 +293,7 @@ fn outputs_that_nobody_reads() {
     refused(&map("f"), &["Frobnicate"]);
 }
 
-/// Sizes of parts are a list: their product isn't that of a tensor.
+/// The sizes of parts are a list: their product isn't that of a tensor.
 #[test]
 fn lists_of_numbers_are_no_shapes() {
     let x: Vec<f32> = (0..448).map(|i| i as f32).collect();
@@ -314,7 +314,7 @@ fn lists_of_numbers_are_no_shapes() {
         }
     };
     for op in ["Split", "SplitToSequence"] {
-        // 56^8 is more than any tensor has elements, 70 more than it has dimensions.
+        // 56^8 is more than any tensor has elements; 70 is more than any tensor has dimensions.
         for (sizes, read) in [(vec![56; 8], 7), (vec![2; 70], 69)] {
             let [from, to] = [read, read + 1].map(|i| i * sizes[0] as usize);
             let wanted: Vec<f32> = x[from..to].iter().map(|x| -x).collect();
@@ -327,7 +327,7 @@ fn lists_of_numbers_are_no_shapes() {
     let names: Vec<String> = (0..8).map(|i| format!("p{i}")).collect();
     let old = old.with(1, &node_of("", "Split", &["x"], &names, &[ints("split", &[56; 8])]));
     same(&run(&old, &Bindings::new(), &[x.clone().into()]), &x[392..]);
-    // Bounds of an image's sizes, of which one counts.
+    // Resize's sizes are bounds for its policy, and only one of them counts.
     let resize = Model::new(18).input("x", &[1, 1, 2, 2]).initialiser(&list("sizes", &[4, 1 << 40])).output("y");
     let policy = crate::model::string("keep_aspect_ratio_policy", "not_larger");
     let attributes = [policy, ints("axes", &[2, 3])];

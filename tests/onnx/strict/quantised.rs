@@ -1,5 +1,5 @@
-//! Quantised networks whose operations stand between `DequantizeLinear` and `QuantizeLinear`: what becomes integers gives the same
-//! numbers as the floats that it stands for, and what can't stays as it is.
+//! Quantised networks with operations between `DequantizeLinear` and `QuantizeLinear`. An operation that becomes an
+//! integer one gives the same numbers as in floats; the others stay floats.
 
 use crate::honoured::{Window, convolution, run, same};
 use crate::model::{FLOAT, INT8, INT32, Model, UINT8, floats, int, ints, raw};
@@ -7,7 +7,7 @@ use crate::{graph, plan};
 use shadernet::import::onnx::{Bindings, Onnx};
 
 const IMAGE: [usize; 2] = [7, 6];
-/// Of 4 channels each in 2 groups.
+/// The output channels, in 2 groups of 4 input channels each.
 const OUT: usize = 6;
 const X_SCALE: f32 = 0.0517;
 const X_ZERO: u8 = 117;
@@ -22,7 +22,7 @@ fn w_scale(o: usize) -> f32 {
     0.01 + 0.0031 * o as f32
 }
 
-/// The zero point of an output's weights.
+/// Returns the zero point of an output's weights.
 fn w_zero(o: usize) -> i32 {
     if o == 4 { 0 } else { o as i32 - 2 }
 }
@@ -43,7 +43,7 @@ fn each<T>(f: impl Fn(usize) -> T) -> Vec<T> {
     (0..OUT).map(f).collect()
 }
 
-/// What begins such a network: "dx" of quantised "x", and what its end reads.
+/// Begins such a network: "dx" of quantised "x", and the parameters of its end.
 fn model() -> Model {
     let scales = |name: &str, f: fn(usize) -> f32| floats(name, &[OUT as i64], &each(f));
     let zeros: Vec<u8> = each(w_zero).iter().map(|&zero| zero as i8 as u8).collect();
@@ -61,7 +61,7 @@ fn model() -> Model {
         .output("y")
 }
 
-/// The rest of it: the convolution of "dx" with "dw" and "db", an activation, the end.
+/// Appends the convolution of "dx" with "dw" and "db", an activation, the end.
 fn convolved(model: Model, activation: &str) -> Model {
     let window = window();
     let attributes = [
@@ -95,7 +95,7 @@ fn image() -> Vec<f32> {
     (0..4 * IMAGE[0] * IMAGE[1]).map(|i| ((i * 53 + 7) % 251) as f32 / 20.0 - 5.8).collect()
 }
 
-/// By the definition, in floats. No sum falls between two numbers.
+/// Computes the result by the definition, in floats. No sum is halfway between two numbers.
 fn expected(bias: impl Fn(usize) -> f32, [lo, hi]: [f32; 2]) -> Vec<f32> {
     let quantised = |v: f32, scale: f32, zero: u8| (v / scale).round_ties_even() + f32::from(zero);
     let back = |q: f32, scale: f32, zero: u8| (q.clamp(0.0, 255.0) - f32::from(zero)) * scale;
@@ -113,7 +113,7 @@ fn expected(bias: impl Fn(usize) -> f32, [lo, hi]: [f32; 2]) -> Vec<f32> {
     y.collect()
 }
 
-/// The output, and whether a convolution of integers gave it.
+/// Returns the output, and true if an integer convolution computed it.
 fn computed(model: &Model) -> (Vec<f32>, bool) {
     let plan = plan(&Onnx::from_bytes(model.bytes()).unwrap_or_else(|error| panic!("{error}")));
     let plan = plan.unwrap_or_else(|error| panic!("{error}"));
@@ -159,7 +159,7 @@ fn a_bias_between_two_integers_isnt_rounded() {
     assert!(!integers);
 }
 
-/// What a model with one 1x1 convolution of so many channels is computed by.
+/// Returns the operations that compute a model with one 1x1 convolution of this number of channels.
 fn steps(channels: usize, end: bool, second: bool) -> Vec<&'static str> {
     let weights = vec![1u8; channels];
     let mut model = Model::new(21)
@@ -182,7 +182,7 @@ fn steps(channels: usize, end: bool, second: bool) -> Vec<&'static str> {
 #[test]
 fn floats_are_left_where_somebody_wants_them() {
     assert_eq!(steps(8, true, false), ["integer_conv2d"]);
-    // Sums of so many products need not fit in 32 bits.
+    // Sums of so many products may exceed 32 bits.
     assert_eq!(steps(40_000, true, false), ["dequantize", "conv2d", "quantize"]);
     assert_eq!(steps(8, false, false), ["dequantize", "conv2d"]);
     let both = steps(8, true, true);

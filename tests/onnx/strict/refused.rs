@@ -1,4 +1,4 @@
-//! What isn't supported is refused by name: the node, the operator, the attribute, and what would have served.
+//! Refusals of unsupported features: each names the node, the operator, the attribute, and the supported values.
 
 use crate::model::{
     DOUBLE, FLOAT, INT32, INT64, Message, Model, STRING, Size, UINT32, float, floats, int, ints, list, node_of, port,
@@ -7,13 +7,13 @@ use crate::model::{
 use crate::refusal;
 use shadernet::import::onnx::{Bindings, Onnx};
 
-/// A model of one node from x to y, whose name is "the node".
+/// Builds a model of one node from x to y, with the name "the node".
 fn node(opset: i64, op: &str, inputs: &[&str], attributes: &[Message]) -> Model {
     let node = node_of("", op, inputs, &["y"], attributes).bytes(3, "the node");
     Model::new(opset).input("x", &[1, 2, 4, 4]).with(1, &node).output("y")
 }
 
-/// Fails unless the message of a refusal has all these words.
+/// Expects a refusal whose message has all these words.
 #[track_caller]
 fn refused(model: &Model, words: &[&str]) {
     let message = refusal(model);
@@ -39,7 +39,7 @@ fn attributes_that_are_unknown_or_of_another_type_are_named() {
     refused(&typed(string_list("alpha", &["1"])), &["wanted a value of type Float, got Strings"]);
     let unknown = Message::default().bytes(1, "alpha").float(2, 0.5).int(20, 77);
     refused(&typed(unknown), &["wanted a value of type Float, got type 77"]);
-    // Old files don't say the type: then the value does.
+    // Old files don't give the type: the value determines it.
     let untyped = |value: Message| typed(Message([Message::default().bytes(1, "alpha").0, value.0].concat()));
     refused(&untyped(Message::default().int(3, 7)), &["wanted a value of type Float, got Int"]);
     crate::graph(&untyped(Message::default().float(2, 0.5))).expect("a float without a type");
@@ -66,7 +66,7 @@ fn operators_and_domains_that_are_unknown_are_named() {
     );
     crate::graph(&of("ai.onnx")).expect("another name of the same");
     refused(&node(13, "RandomNormalLike", &["x"], &[]), &["RandomNormalLike \"the node\"", "give them as an input"]);
-    // What no output needs isn't looked at.
+    // Nodes that no output needs aren't checked.
     let aside = node(13, "Relu", &["x"], &[]).node("Frobnicate", &["x"], &["z"], &[]);
     crate::graph(&aside).expect("nobody reads it");
 }
@@ -98,7 +98,7 @@ fn strings_sequences_and_sparse_tensors_are_refused() {
     let input = Model::new(13).port("x", STRING, &[Size::Of(1)]).output("x");
     refused(&input, &["input or output \"x\": not supported: tensors of strings"]);
     refused(&node(13, "Cast", &["x"], &[int("to", STRING)]), &["Cast \"the node\": not supported", "string"]);
-    // A type that is a sequence's (4), a map's (5), a sparse tensor's (8), an optional one's (9).
+    // The types are a sequence (4), a map (5), a sparse tensor (8), an optional value (9).
     for kind in [4, 5, 8, 9] {
         let kind = Message::default().message(kind, &Message::default());
         let port = Message::default().bytes(1, "x").message(2, &kind);
@@ -121,7 +121,7 @@ fn strings_sequences_and_sparse_tensors_are_refused() {
     );
 }
 
-/// Values that an attribute may have in ONNX and that aren't served, and values that it may not have.
+/// Attribute values that ONNX allows but the importer doesn't support, and values that ONNX doesn't allow.
 #[test]
 fn values_of_attributes_are_named_with_what_is_supported() {
     let w = floats("w", &[1, 2, 3, 3], &[0.5; 18]);
@@ -165,7 +165,7 @@ fn values_of_attributes_are_named_with_what_is_supported() {
     refused(&node(13, "Constant", &[], &[tensor("value", &list("", &[1])), int("value_int", 1)]), &["got 2"]);
 }
 
-/// What must be known when a graph is built says which input's values would help.
+/// If a graph depends on an input's values, the error names that input.
 #[test]
 fn shapes_that_are_computed_from_inputs_name_them() {
     let model = Model::new(13).input("x", &[4]).typed("shape", crate::model::INT64, &[2]).output("y");
@@ -189,7 +189,7 @@ fn bits_that_the_device_has_not_are_refused() {
         &of(INT64, DOUBLE),
         &["attribute to: wanted float of int32, int32 of float, or an integer of one, got double"],
     );
-    // A negative number would be one that int32 doesn't hold.
+    // A negative number would become one that int32 doesn't hold.
     refused(&of(INT32, UINT32), &["integers that int32 holds", "uint32"]);
 }
 

@@ -1,4 +1,4 @@
-//! burn on wgpu: the networks by burn's own functions, batch norm folded into the convolutions as one would for inference.
+//! burn on wgpu: the networks in burn's own functions, with batch norm folded into the convolutions, as for inference.
 
 #[path = "../../peer.rs"]
 mod peer;
@@ -38,13 +38,13 @@ const HEADS: usize = 8;
 const KV_HEADS: usize = 2;
 const HEAD: usize = 32;
 
-/// Cosines and sines of the rotary embedding, `[1, 1, tokens, HEAD]`, of which both halves are the same.
+/// Cosines and sines of the rotary embedding, `[1, 1, tokens, HEAD]`; both halves are the same.
 type Angles = [Tensor<4>; 2];
 
 /// A block's keys and values, `[N, heads, tokens, features]`.
 type Cache = [Tensor<4>; 2];
 
-/// The weights, on the device when they are first used.
+/// The weights. Each goes to the device at its first use.
 struct Net {
     device: Device,
     file: HashMap<String, Array>,
@@ -76,7 +76,7 @@ impl Net {
         self.vectors.borrow_mut().entry(name.to_owned()).or_insert_with(make).clone()
     }
 
-    /// A convolution that keeps the size but for its stride, or cuts into patches, and its batch norm, if it has one.
+    /// Runs a convolution and its batch norm, if any. Padding keeps the size but for the stride; patches have none.
     fn conv(&self, x: Tensor<4>, name: &str, norm: Option<&str>, stride: usize) -> Tensor<4> {
         let shape = &self.file[&format!("{name}.weight")].shape;
         let (channels, kernel) = (shape[1], shape[2]);
@@ -107,7 +107,7 @@ impl Net {
     }
 
     fn linear<const D: usize>(&self, x: Tensor<D>, weight: &str, bias: Option<&str>) -> Tensor<D> {
-        // burn has the inputs first.
+        // burn's weights are `[inputs, outputs]`.
         let make = || Tensor::<2>::from_data(self.data(&self.file[weight]), &self.device).transpose();
         let matrix = self.matrices.borrow_mut().entry(weight.to_owned()).or_insert_with(make).clone();
         linear(x, matrix, bias.map(|bias| self.vector(bias)))
@@ -213,7 +213,7 @@ impl Net {
             let y = self.dense(self.layer_norm(x.clone(), &part("ln_2")), &part("mlp.0"));
             x = x + self.dense(gelu(y), &part("mlp.3"));
         }
-        // The norm is token by token, and only the first is classified.
+        // The norm is token by token, and only the first token is classified.
         let x = self.layer_norm(x.narrow(1, 0, 1), "encoder.ln");
         self.dense(x.flatten::<2>(1, 2), "heads.head")
     }
@@ -223,7 +223,7 @@ impl Net {
         x / mean.sqrt() * self.vector(&format!("{name}.weight")).unsqueeze()
     }
 
-    /// The logits of what follows each token, and the keys and values of all.
+    /// Returns the logits of the token after each token, and the keys and values of all tokens.
     fn decoder(&self, tokens: Tensor<2, Int>, turn: &Angles, cache: Option<&[Cache]>) -> (Tensor<3>, Vec<Cache>) {
         let make = || Tensor::from_data(self.data(&self.file["model.embed_tokens.weight"]), &self.device);
         let table = self.matrices.borrow_mut().entry("embed".to_owned()).or_insert_with(make).clone();
@@ -257,7 +257,7 @@ fn mean(x: Tensor<4>) -> Tensor<2> {
     adaptive_avg_pool2d(x, [1, 1]).flatten(1, 3)
 }
 
-/// `[N, tokens, features]` to `[N, heads, tokens, features / heads]`.
+/// Splits `[N, tokens, features]` into `[N, heads, tokens, features / heads]`.
 fn split(x: Tensor<3>, heads: usize) -> Tensor<4> {
     let [texts, tokens, features] = x.dims();
     x.reshape([texts, tokens, heads, features / heads]).swap_dims(1, 2)
@@ -267,7 +267,7 @@ fn merge(x: Tensor<4>) -> Tensor<3> {
     x.swap_dims(1, 2).flatten(2, 3)
 }
 
-/// Each head of keys or values as often as query heads share it.
+/// Repeats each head of keys or values for the query heads that share it.
 fn share(x: Tensor<4>) -> Tensor<4> {
     let [texts, heads, tokens, features] = x.dims();
     let each = x.reshape([texts, heads, 1, tokens, features]);

@@ -1,4 +1,4 @@
-//! wonnx: an ONNX file of fixed shapes, as onnx_for_wonnx in networks.py makes them.
+//! wonnx: an ONNX file of fixed shapes, made by onnx_for_wonnx in networks.py.
 
 #[path = "../../peer.rs"]
 mod peer;

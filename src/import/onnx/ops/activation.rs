@@ -42,7 +42,7 @@ fn gelu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 fn selu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    // Opset 1 had fewer digits.
+    // The defaults of opset 1 had fewer digits.
     let [usual_alpha, usual_gamma] = if node.opset < 6 { [1.6732, 1.0507] } else { [1.673_263_2, 1.050_701] };
     let (alpha, gamma) = (node.float("alpha", usual_alpha)?, node.float("gamma", usual_gamma)?);
     if [alpha, gamma] == [1.673_263_2, 1.050_701] {
@@ -80,7 +80,7 @@ fn thresholded_relu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.where_(&above, x, &number(0.0))?])
 }
 
-/// `x + bias` below `-lambd`, `x - bias` above `lambd`, 0 between.
+/// Computes `x + bias` below `-lambd`, `x - bias` above `lambd`, 0 between.
 fn shrink(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, lambd, bias) = (node.input(0)?, node.float("lambd", 0.5)?, node.float("bias", 0.0)?);
     let number = |value: f32| Operand::from(Tensor::scalar(x.element(), value.into()));
@@ -103,7 +103,7 @@ fn clip(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     } else {
         [node.optional(1).cloned(), node.optional(2).cloned()]
     };
-    // Below opset 13 the bounds of a float are numbers or absent; of others they always are tensors.
+    // Known bounds of a float make an activation; other bounds stay operands.
     let number = |bound: &Option<Operand>, absent: f64| match bound {
         None => Some(absent),
         Some(bound) => bound.host().and_then(Tensor::number),
@@ -128,13 +128,13 @@ fn clip(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![y])
 }
 
-/// The slope is broadcast to x; one for each channel is what the operation knows.
+/// Imports `PRelu`. The slope is broadcast to x; the operation supports one slope for each channel.
 fn prelu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, slope) = (node.input(0)?, node.input(1)?);
     node.ignore(&["consumed_inputs"]);
     let (shape, mut of) = (b.shape(x), b.shape(slope));
     let mut slope = slope.clone();
-    // Before opset 7 a vector was one slope a channel.
+    // Before opset 7, a vector held one slope per channel.
     if node.opset < 7 && of.len() == 1 && shape.len() > 1 {
         let mut sizes = vec![1; shape.len() - 1];
         sizes[0] = of[0];
@@ -158,7 +158,7 @@ fn prelu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 impl Builder<'_> {
-    /// Times a number.
+    /// Multiplies an operand by a number.
     pub(super) fn scaled(&mut self, x: &Operand, factor: f32) -> Result<Operand> {
         match factor {
             1.0 => Ok(x.clone()),

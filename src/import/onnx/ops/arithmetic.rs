@@ -1,4 +1,4 @@
-//! Arithmetic of elements: one operand, two, many.
+//! Elementwise arithmetic on one, two or many operands.
 
 use super::Import;
 use crate::error::{ErrorKind, Result};
@@ -62,12 +62,12 @@ pub(super) fn find(op: &str) -> Option<Import> {
 }
 
 fn unary(b: &mut Builder, node: &Node, function: Unary) -> Result<Vec<Operand>> {
-    // Before opset 6 there was a hint about memory.
+    // Before opset 6, this attribute was a hint about memory.
     node.ignore(&["consumed_inputs"]);
     Ok(vec![b.unary(node.input(0)?, function)?])
 }
 
-/// Both operands of a node. Before opset 7 the second was broadcast only where the node said so, from `axis` on.
+/// Returns both operands of a node. Before opset 7, the second was broadcast only on request, from `axis` on.
 fn operands(b: &mut Builder, node: &Node) -> Result<[Operand; 2]> {
     let (x, mut y) = (node.input(0)?.clone(), node.input(1)?.clone());
     if node.opset < 7 {
@@ -102,12 +102,12 @@ fn logical(b: &mut Builder, node: &Node, kind: Logical) -> Result<Vec<Operand>> 
     Ok(vec![b.logical(kind, &[&x, &y])?])
 }
 
-/// The exponent may be of another type than the base, which the result has.
+/// Imports `Pow`. The result has the type of the base; the exponent may have another.
 fn pow(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let [x, y] = operands(b, node)?;
     let element = x.element();
     if !element.is_float() && y.element().is_float() {
-        // A root of an integer may be whole, which f32s would miss.
+        // A root of an integer may be whole, and f32s would miss it.
         let exponents = b.known("exponent", &y)?.numbers();
         if let Some(broken) = exponents.iter().find(|number| number.fract() != 0.0) {
             return Err(node.refused("exponent", "whole numbers, as the base's are", broken));
@@ -119,7 +119,7 @@ fn pow(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.cast(&power, element)?])
 }
 
-/// The remainder, with the divisor's sign, or with `fmod` the dividend's.
+/// Computes the remainder, with the divisor's sign, or with the dividend's if `fmod` is set.
 fn modulo(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let [x, y] = operands(b, node)?;
     let kind = if node.flag("fmod", false)? { BinaryKind::Fmod } else { BinaryKind::Mod };
@@ -137,7 +137,7 @@ fn is_inf(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![Operand::Device(b.graph.is_inf(x, positive, negative)?, ElementType::Bool)])
 }
 
-/// Bits of integers of up to 32 bits; of 64 only 32 are there.
+/// Computes a bitwise operation. Of 64-bit integers, only 32 bits exist.
 fn bits(b: &mut Builder, node: &Node, kind: BinaryKind) -> Result<Vec<Operand>> {
     let (x, y) = (node.input(0)?, node.input(1)?);
     Ok(vec![b.binary(kind, x, y)?])
@@ -152,7 +152,7 @@ fn bit_shift(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     bits(b, node, kind)
 }
 
-/// Any number of operands.
+/// Combines any number of operands.
 fn many(b: &mut Builder, node: &Node, kind: BinaryKind) -> Result<Vec<Operand>> {
     let all = node.all()?;
     let (first, rest) = all.split_first().ok_or_else(|| node.refused("inputs", "1 or more", 0))?;

@@ -1,4 +1,4 @@
-//! Attention, what turns and keeps its inputs, and its linear relatives.
+//! Attention, rotary embedding, cache updates, causal convolution and linear attention.
 
 use super::Import;
 use crate::Shape;
@@ -24,7 +24,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// The number of heads that an attribute says, which 3-D inputs need.
+/// Returns the number of heads from an attribute, which 3-D inputs need.
 fn heads(node: &Node, name: &'static str) -> Result<Option<usize>> {
     let heads = node.int(name, 0)?;
     let wrong = || node.refused(&format!("attribute {name}"), "1 or more", heads);
@@ -43,7 +43,7 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (query_heads, key_heads) = (heads(node, "q_num_heads")?, heads(node, "kv_num_heads")?);
     let softcap = node.float("softcap", 0.0)?;
     let mode = node.int("qk_matmul_output_mode", 0)?;
-    // In which type the softmax is computed: all are f32 here.
+    // The softmax is computed in f32, whatever type is stated.
     let precision = node.element("softmax_precision")?.unwrap_or(ElementType::F32);
     if !precision.is_float() {
         return Err(node.refused("attribute softmax_precision", "a floating-point type", precision));
@@ -68,7 +68,7 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         (false, 4) => None,
         _ => return Err(node.refused("Q", "3 or 4 dimensions", &shape)),
     };
-    // What fits the operation in its own form needs no transposition.
+    // If the operation supports the inputs' form, nothing is transposed.
     let last = node.wanted().last().unwrap_or(0);
     let whole = last < 3 && softcap == 0.0;
     let apart = past.0.is_some() || past.1.is_some() || last > 0 || !whole;
@@ -145,7 +145,7 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(outputs)
 }
 
-/// A mask as numbers that are added to the scores, for so many keys: those that it doesn't reach aren't seen.
+/// Converts a mask to numbers that are added to the scores of `keys` keys. Keys beyond the mask are hidden.
 fn additive(b: &mut Builder, mask: &Operand, keys: usize) -> Result<Operand> {
     let truth = mask.element() == ElementType::Bool;
     let mask = if truth { excluded(b, mask, ElementType::F32)? } else { mask.clone() };
@@ -158,7 +158,7 @@ fn additive(b: &mut Builder, mask: &Operand, keys: usize) -> Result<Operand> {
     b.pad(&mask, &pads, "constant", f64::NEG_INFINITY)
 }
 
-/// 0 where it is true, minus infinity elsewhere.
+/// Returns 0 where `seen` is true, minus infinity elsewhere.
 fn excluded(b: &mut Builder, seen: &Operand, element: ElementType) -> Result<Operand> {
     let number = |value: f64| Operand::from(Tensor::scalar(element, value));
     b.where_(seen, &number(0.0), &number(f64::NEG_INFINITY))
@@ -174,7 +174,7 @@ fn add(b: &mut Builder, bias: Option<Operand>, more: Operand) -> Result<Operand>
     }
 }
 
-/// With two dimensions at least.
+/// Gives a bias two dimensions or more.
 fn matrix(b: &mut Builder, bias: Operand) -> Result<Operand> {
     let shape = b.shape(&bias);
     if shape.len() >= 2 {
@@ -183,7 +183,7 @@ fn matrix(b: &mut Builder, bias: Operand) -> Result<Operand> {
     b.reshape(&bias, [1, shape.elements()])
 }
 
-/// Step by step, for whoever wants to see the scores or bound them: the result and the scores after step `mode`.
+/// Adds attention step by step, to output or cap the scores. Returns the result, and the scores after step `mode`.
 fn composed(
     b: &mut Builder,
     [q, k, v]: [&Operand; 3],
@@ -226,7 +226,7 @@ fn composed(
     Ok([b.moved(MatMul::new(), &[&parts, &v])?, shown])
 }
 
-/// Heads of keys or values, each repeated so that there are as many as of queries.
+/// Repeats each head of keys or values, so that there are as many heads as queries have.
 fn repeated(b: &mut Builder, x: &Operand, heads: usize) -> Result<Operand> {
     let shape = b.shape(x);
     let &[n, few, l, d] = &shape[..] else {
@@ -246,7 +246,7 @@ fn rotary_embedding(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let interleaved = node.flag("interleaved", false)?;
     let given = node.int("rotary_embedding_dim", 0)?;
     let count = heads(node, "num_heads")?;
-    // [N, L, H, D], whatever comes.
+    // Both forms become [N, L, H, D].
     let x = match from[..] {
         [_, _, _, _] => b.transpose(x, &[0, 2, 1, 3])?,
         [n, l, width] => {
@@ -303,7 +303,7 @@ fn rotary_embedding(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![if from.len() == 4 { b.transpose(&y, &[0, 2, 1, 3])? } else { b.reshape(&y, from)? }])
 }
 
-/// A cache with an update written along an axis, from each sequence's own place on.
+/// Imports `TensorScatter`: writes an update into a cache along an axis, from each sequence's own position on.
 fn tensor_scatter(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (past, update) = (node.input(0)?, node.input(1)?);
     let (shape, of) = (b.shape(past), b.shape(update));
@@ -362,10 +362,10 @@ fn causal_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![y, state])
 }
 
-/// The longest sequence that is unrolled.
+/// The length of the longest sequence that is unrolled.
 const MOST_STEPS: usize = 1024;
 
-/// A state `[N, H, Dk, Dv]` that each token decays, writes and reads; unrolled.
+/// Imports `LinearAttention`, unrolled: each token decays, writes and reads a state `[N, H, Dk, Dv]`.
 fn linear_attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let rule = node.one_of("update_rule", &["gated_delta", "linear", "gated", "delta"])?;
     node.ignore(&["chunk_size"]);

@@ -1,4 +1,4 @@
-//! Control flow that is known when the graph is built: a branch is taken, turns are unrolled.
+//! Control flow that is known when the graph is built: a branch is selected, iterations are unrolled.
 
 use super::Structure;
 use crate::error::{ErrorKind, Result};
@@ -18,7 +18,7 @@ pub(super) fn find(op: &str) -> Option<Structure> {
     })
 }
 
-/// A truth value that must be known.
+/// Returns a boolean that must be known when the graph is built.
 fn truth(b: &Builder, argument: &str, operand: &Operand) -> Result<bool> {
     let known = b.known(argument, operand)?;
     let wrong = || ErrorKind::argument(argument, "one truth value", format_args!("{} {}", known.element, known.shape));
@@ -47,7 +47,7 @@ fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     if most.is_none() && condition.is_none() {
         return Err(node.refused("inputs", "a trip count or a condition", "neither"));
     }
-    // What is carried the next turn may read, of what is gathered only what somebody reads is computed.
+    // The next iteration may read all carried values. Scan outputs are computed only if they are read.
     let count = node.inputs().len().saturating_sub(2);
     let wanted = |output: usize| output <= count || node.wants(output - 1);
     let mut carried: Vec<Named> = (2..node.inputs().len()).map(|i| node.named(i).clone()).collect();
@@ -67,7 +67,7 @@ fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
             more = truth(b, "condition", next.tensor().ok_or_else(wrong)?)?;
             fixed &= next.fixed();
             if !more && condition.is_none() {
-                // The specification ignores it then, and others don't.
+                // The specification ignores the body's condition in this case, other runtimes don't.
                 return Err(node.refused("condition", "one that stays true, where none is given", "false"));
             }
         }
@@ -79,7 +79,7 @@ fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     Ok(carried.into_iter().map(|named| named.with_fixed(fixed)).collect())
 }
 
-/// A place for each of a body's outputs that is gathered from all turns: those after the first ones.
+/// Returns an empty list for each scan output of a body: the outputs from `first` on.
 fn gathered(node: &Node, body: &GraphProto, first: usize) -> Result<Vec<Vec<Operand>>> {
     let count = body.output.len().checked_sub(first);
     let count =
@@ -87,7 +87,7 @@ fn gathered(node: &Node, body: &GraphProto, first: usize) -> Result<Vec<Vec<Oper
     Ok(vec![Vec::new(); count])
 }
 
-/// Puts aside what a turn gave for the node's outputs from `first` on, as far as somebody reads them.
+/// Appends the scan outputs of an iteration that are read: the node's outputs from `first` on.
 fn gather(
     node: &Node,
     gathered: &mut [Vec<Operand>],
@@ -102,7 +102,7 @@ fn gather(
     Ok(())
 }
 
-/// A tensor that a scan goes along.
+/// A tensor that a scan iterates over.
 struct Along {
     x: Operand,
     axis: usize,
@@ -152,7 +152,7 @@ fn scan<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     Ok(outputs)
 }
 
-/// Opset 8: along the second dimension, each element of the first one by itself.
+/// Imports `Scan` of opset 8: along the second dimension, separately for each element of the first one.
 fn scan_batch<'a>(
     b: &mut Builder<'a>,
     node: &Node<'a>,
@@ -200,7 +200,7 @@ fn scan_batch<'a>(
 }
 
 impl<'a> Builder<'a> {
-    /// The states after all turns, and the other outputs of each turn. How many those are is a size of the inputs.
+    /// Returns the states and the scan outputs of all iterations, whose number is a size of the inputs.
     fn scanned(
         &mut self,
         node: &Node<'a>,
@@ -230,7 +230,7 @@ impl<'a> Builder<'a> {
         Ok((states, gathered))
     }
 
-    /// What lies at a place of an axis, without that axis.
+    /// Returns the entry at a position of an axis, without that axis.
     pub(super) fn entry(&mut self, x: &Operand, axis: usize, place: usize) -> Result<Operand> {
         let mut shape = self.shape(x).to_vec();
         shape.remove(axis);
@@ -238,7 +238,7 @@ impl<'a> Builder<'a> {
         self.reshape(&part, shape)
     }
 
-    /// What was gathered for an output of the node, if anybody reads that.
+    /// Returns a scan output of the node, if it is read.
     fn results(
         &mut self,
         node: &Node,
@@ -250,7 +250,7 @@ impl<'a> Builder<'a> {
         if node.wants(output) { Ok(self.stacked(node, items, along, port)?.into()) } else { Ok(Named::Nothing) }
     }
 
-    /// Tensors of one shape along a new axis; of none, if the file says their sizes.
+    /// Stacks tensors of one shape along a new axis. Without tensors, the file must state the sizes.
     fn stacked(&mut self, node: &Node, items: &[Operand], along: i64, port: &ValueInfoProto) -> Result<Operand> {
         if let Some(first) = items.first() {
             let at = axis(along, self.shape(first).len() + 1)?;
@@ -266,7 +266,7 @@ impl<'a> Builder<'a> {
         Ok(Tensor::filled(port.element, sizes.into(), 0.0)?.into())
     }
 
-    /// Tensors of one shape along a new axis.
+    /// Stacks tensors of one shape along a new axis.
     pub(super) fn stack(&mut self, items: &[Operand], axis: usize) -> Result<Operand> {
         let mut parts = Vec::with_capacity(items.len());
         for item in items {

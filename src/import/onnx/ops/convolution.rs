@@ -1,4 +1,4 @@
-//! Convolutions and pooling: what slides a window.
+//! Convolutions, pooling and other operators with windows.
 
 use super::Import;
 use crate::error::Result;
@@ -32,12 +32,12 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// A window as its node's attributes describe it, a number an axis.
+/// A window as its node's attributes describe it, one number per spatial axis.
 pub(super) struct Window {
     size: Vec<usize>,
     pub(super) stride: Vec<usize>,
     pub(super) dilation: Vec<usize>,
-    /// Before and after.
+    /// The padding before and after each axis.
     pub(super) pads: Vec<[usize; 2]>,
 }
 
@@ -50,7 +50,7 @@ fn numbers(node: &Node, name: &'static str, count: usize) -> Result<Option<Vec<u
 }
 
 impl Window {
-    /// Of windows of `size` over the spatial axes of `shape`.
+    /// Reads the attributes of windows of `size` over the spatial axes of `shape`.
     fn of(node: &Node, size: Vec<usize>, shape: &Shape) -> Result<Window> {
         let rank = size.len();
         if shape.len() != rank + 2 {
@@ -73,7 +73,7 @@ impl Window {
             "VALID" => vec![[0, 0]; rank],
             _ => (0..rank)
                 .map(|axis| {
-                    // As many windows as strides begin in the image; each axis for itself.
+                    // Each axis has as many windows as strides begin in the image.
                     let (input, span) = (shape[axis + 2], dilation[axis] * (size[axis] - 1) + 1);
                     let all =
                         (input.div_ceil(stride[axis]).saturating_sub(1) * stride[axis] + span).saturating_sub(input);
@@ -86,12 +86,12 @@ impl Window {
     }
 }
 
-/// `N` numbers of as many.
+/// Converts a slice of `N` numbers to an array.
 fn array<T: Copy, const N: usize>(numbers: &[T]) -> [T; N] {
     std::array::from_fn(|i| numbers[i])
 }
 
-/// The window of a convolution with such weights over such a tensor, and its groups.
+/// Returns the window and the groups of a convolution, given the shapes of its weights and of its input.
 pub(super) fn window(node: &Node, weight: &Shape, x: &Shape) -> Result<(Window, usize)> {
     let size = weight.get(2..).unwrap_or_default().to_vec();
     if let Some(stated) = numbers(node, "kernel_shape", size.len())?.filter(|stated| *stated != size) {
@@ -106,7 +106,7 @@ pub(super) fn window(node: &Node, weight: &Shape, x: &Shape) -> Result<(Window, 
     Ok((Window::of(node, size, x)?, group))
 }
 
-/// Weights and bias of a convolution, its window and its groups.
+/// Returns weights and bias of a convolution, its window and its groups.
 fn weights(b: &Builder, node: &Node, shape: &Shape) -> Result<(Constant, Option<Constant>, Window, usize)> {
     let weight = b.weights("W", node.input(1)?)?;
     let bias = node.optional(2).map(|bias| b.weights("B", bias)).transpose()?;
@@ -153,13 +153,13 @@ fn conv_transpose(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let auto = node.one_of("auto_pad", &["NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"])?;
     let wanted = numbers(node, "output_shape", rank)?;
     if wanted.is_some() || auto.starts_with("SAME") {
-        // The padding follows from the size.
+        // The padding follows from the output size.
         for axis in 0..rank {
             let (stride, input) = (window.stride[axis], shape[axis + 2]);
             let span = window.dilation[axis] * (window.size[axis] - 1) + 1;
             let full = stride.saturating_mul(input.saturating_sub(1)).saturating_add(extra[axis]).saturating_add(span);
             let output = wanted.as_ref().map_or(stride.saturating_mul(input), |wanted| wanted[axis]);
-            // What there is too little of is added at the end.
+            // A shortfall is added at the end.
             extra[axis] = extra[axis].saturating_add(output.saturating_sub(full));
             let all = full.saturating_sub(output);
             let less = all / 2;
@@ -197,7 +197,7 @@ fn deform_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         return Err(node.refused("W", "2 spatial dimensions", size.len()));
     }
     let mask = node.optional(4);
-    // The sizes of the offsets say it too.
+    // The number of offset channels determines the groups too.
     let offset_group = node.int("offset_group", 1)?;
     let groups = b.shape(offset).get(1).map_or(0, |&channels| channels as i64 / (2 * size[0] * size[1]) as i64);
     if offset_group != groups {
@@ -217,7 +217,7 @@ fn pool_window(b: &Builder, node: &Node, x: &Operand) -> Result<Window> {
 
 fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let element = node.input(0)?.element();
-    // Integers of 8 bits, which are all that there are, are exact as f32s.
+    // MaxPool takes no other integers than 8-bit ones, which are exact as f32s.
     let numbers = if element.bits() == 8 { ElementType::F32 } else { element };
     let x = &b.cast(node.input(0)?, numbers)?;
     let window = pool_window(b, node, x)?;
@@ -235,7 +235,7 @@ fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         3 => b.graph.max_pool3d_with_indices(value, pool(&window, &pooling))?,
         other => return Err(node.refused("input", "1 to 3 spatial dimensions", other)),
     };
-    // A place is one in the whole tensor here, not in its plane.
+    // In ONNX an index counts in the whole tensor, not in its plane.
     let mut place = Operand::Device(place, ElementType::I64);
     let number = |value: usize| Operand::from(Tensor::scalar(ElementType::I64, value as f64));
     if columns_first {
@@ -257,7 +257,7 @@ fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![y, b.binary(BinaryKind::Add, &place, &first.into())?])
 }
 
-/// The reverse: each element at its place in the larger tensor, zeros elsewhere.
+/// Imports `MaxUnpool`: each element goes to its index in the larger tensor, zeros elsewhere.
 fn max_unpool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, place) = (node.input(0)?, node.input(1)?);
     let shape = b.shape(x);
@@ -276,7 +276,7 @@ fn max_unpool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         Some(wanted) => stored::sizes(&b.known_ints("output_shape", wanted)?)?,
         None => inferred.clone(),
     };
-    // Places count within the tensor that was pooled, whose size the window tells; more is zeros after it.
+    // Indices count within the pooling's input, whose size follows from the window. A larger output ends with zeros.
     let fits = output.len() == inferred.len() && output.iter().zip(inferred.iter()).all(|(a, b)| a >= b);
     if !fits {
         return Err(node.refused("output_shape", &format!("{inferred} or more"), &output));
@@ -307,12 +307,12 @@ fn lp_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![pooled(b, node, x, &window, &pooling)?])
 }
 
-/// The order of a norm: a float in opset 1.
+/// Returns the order of a norm: a float in opset 1, an integer since.
 fn order(node: &Node) -> Result<f32> {
     Ok(if node.opset < 2 { node.float("p", 2.0)? } else { node.int("p", 2)? as f32 })
 }
 
-/// What is made of a window's pixels, and which windows there are.
+/// The kind of pooling, and the treatment of borders.
 struct Pooling {
     kind: PoolKind,
     ceil: bool,
@@ -359,7 +359,7 @@ fn roi_align(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         "max" => RoiAlignMode::Max,
         _ => RoiAlignMode::Average,
     };
-    // Before opset 16 pixels were not shifted by half of one.
+    // Before opset 16, pixels were not shifted by half a pixel.
     let names: &[&str] = if node.opset >= 16 { &["half_pixel", "output_half_pixel"] } else { &["output_half_pixel"] };
     let aligned = node.one_of("coordinate_transformation_mode", names)? == "half_pixel";
     let op = RoiAlign::new([size("output_height")?, size("output_width")?]);
@@ -370,7 +370,7 @@ fn roi_align(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 
 fn grid_sample(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, grid) = (node.input(0)?, node.input(1)?);
-    // Opset 20 gave the modes other names.
+    // Opset 20 renamed the modes.
     let names: &[&str] =
         if node.opset >= 20 { &["linear", "nearest", "cubic"] } else { &["bilinear", "nearest", "bicubic"] };
     let mode = match node.one_of("mode", names)? {
@@ -404,7 +404,7 @@ fn global_pool(b: &mut Builder, node: &Node, kind: PoolKind, reduce: ReduceKind)
 
 fn lrn(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let size = node.int("size", 0)?;
-    // An even number has one channel more after than before, which PyTorch's has before.
+    // An even size covers one more channel after than before; in PyTorch, one more before.
     if size < 1 || size % 2 == 0 {
         return Err(node.refused("attribute size", "an odd number", size));
     }

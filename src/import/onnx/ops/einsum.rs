@@ -12,17 +12,17 @@ pub(super) fn find(op: &str) -> Option<Import> {
     (op == "Einsum").then_some(einsum)
 }
 
-/// The most operands.
+/// The maximum number of operands.
 const MOST_TERMS: usize = 64;
 
-/// An index: a letter, or one of those that an ellipsis stands for, counted from its end.
+/// An index: a letter, or an axis of the ellipsis, counted from the ellipsis's end.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Label {
     Dots(Reverse<usize>),
     Letter(char),
 }
 
-/// An operand whose axes have names, each once.
+/// An operand whose axes have distinct labels.
 struct Term {
     value: Operand,
     labels: Vec<Label>,
@@ -59,7 +59,7 @@ fn einsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             let named = labels(text, letters + if text.contains('.') { dots } else { 0 });
             named.ok_or_else(|| wrong("letters and one \"...\" after \"->\""))?
         }
-        // What is named once, in the order of the alphabet, after the ellipsis.
+        // The indices that occur once, in alphabetical order, after the ellipsis.
         None => {
             let mut once = count.clone();
             once.retain(|label| matches!(label, Label::Dots(_)) || count.iter().filter(|l| *l == label).count() == 1);
@@ -76,7 +76,7 @@ fn einsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let mut product = terms.next().ok_or_else(|| wrong("1 operand or more"))?;
     let mut rest: Vec<Term> = terms.collect();
     while !rest.is_empty() {
-        // What a product keeps of a weight has a name of its own.
+        // The rearranged weight of each product is kept under a name of its own.
         let name = format!("{}, before {} more", node.key(), rest.len() - 1);
         let next = rest.remove(0);
         let kept = |label: &Label| output.contains(label) || rest.iter().any(|term| term.labels.contains(label));
@@ -88,7 +88,7 @@ fn einsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.transpose(&product.value, &order)?])
 }
 
-/// The names of so many axes; none where they aren't as many.
+/// Parses the labels of `rank` axes; `None` if they are invalid or not as many.
 fn labels(text: &str, rank: usize) -> Option<Vec<Label>> {
     let letters = |text: &str| {
         let label = |letter: char| letter.is_ascii_alphabetic().then_some(Label::Letter(letter));
@@ -104,7 +104,7 @@ fn labels(text: &str, rank: usize) -> Option<Vec<Label>> {
 }
 
 impl Builder<'_> {
-    /// A term in which each index is named once: of two axes of one name the diagonal.
+    /// Creates a term in which each index occurs once: two axes with one index become their diagonal.
     fn diagonals(&mut self, node: &Node, mut value: Operand, mut labels: Vec<Label>) -> Result<Term> {
         let twice = |labels: &[Label]| {
             (1..labels.len()).find_map(|j| Some((labels[..j].iter().position(|label| *label == labels[j])?, j)))
@@ -127,7 +127,7 @@ impl Builder<'_> {
         Ok(Term { value, labels })
     }
 
-    /// The sum over what isn't kept.
+    /// Sums a term over the indices that aren't kept.
     fn summed(&mut self, term: Term, kept: impl Fn(&Label) -> bool) -> Result<Term> {
         let dropped: Vec<usize> = (0..term.labels.len()).filter(|&axis| !kept(&term.labels[axis])).collect();
         if dropped.is_empty() {
@@ -137,7 +137,7 @@ impl Builder<'_> {
         Ok(Term { value, labels: term.labels.into_iter().filter(|label| kept(label)).collect() })
     }
 
-    /// The product of two terms, summed over what isn't kept.
+    /// Multiplies two terms, and sums over the indices that aren't kept.
     fn contract(&mut self, node: &Node, name: &str, a: Term, b: Term, kept: impl Fn(&Label) -> bool) -> Result<Term> {
         let [a, b] = self.fitted(node, a, b)?;
         let a = self.summed(a, |label| kept(label) || b.labels.contains(label))?;
@@ -182,7 +182,7 @@ impl Builder<'_> {
         Ok(Term { value, labels: [batch, rows, columns].concat() })
     }
 
-    /// Two terms whose common indices have one size: an axis of size 1 is dropped where the other's is larger.
+    /// Gives common indices of two terms one size: an axis of size 1 is dropped if the other's is larger.
     fn fitted(&mut self, node: &Node, a: Term, b: Term) -> Result<[Term; 2]> {
         let mut terms = [a, b];
         for label in terms[0].labels.clone() {

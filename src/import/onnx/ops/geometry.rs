@@ -1,4 +1,4 @@
-//! Sampling grids, and images from their parts.
+//! Sampling grids, and images assembled from blocks.
 
 use super::Import;
 use super::resize::Row;
@@ -18,7 +18,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// The places `[.., x, y, 1]` of an image from -1 to 1, times a matrix.
+/// Imports `AffineGrid`: the positions `[.., x, y, 1]` in an image, from -1 to 1, times a matrix.
 fn affine_grid(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (theta, size) = (node.input(0)?, node.input(1)?);
     let fixed = size.host().is_some_and(|size| size.fixed);
@@ -42,7 +42,7 @@ fn affine_grid(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let mut places = Vec::with_capacity(foldable(&base)?);
     for pixel in 0..count {
         let mut rest = pixel;
-        // The last axis comes first.
+        // The last axis, x, comes first.
         for &size in image.iter().rev() {
             let (i, size) = ((rest % size) as f64, size as f64);
             rest /= size as usize;
@@ -56,7 +56,7 @@ fn affine_grid(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.reshape(&grid, [&[n], image, &[rank]].concat())?])
 }
 
-/// Each element of a block is added to its pixel: along every axis a matrix of zeros and ones.
+/// Imports `Col2Im`: adds each element of a block to its pixel, by a matrix of zeros and ones along every axis.
 fn col2im(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let of = b.shape(x);

@@ -1,7 +1,7 @@
-//! Networks whose quantised numbers stand between a `DequantizeLinear` before and a `QuantizeLinear` after each operation ("QDQ"): a
-//! convolution between the two is one of integers, and its weights stay packed.
+//! Integer convolutions in "QDQ" networks, which have a `DequantizeLinear` before and a `QuantizeLinear` after each
+//! operation. A convolution between the two is one of integers, and its weights stay packed.
 //!
-//! The convolution of floating-point numbers is in the graph too: it is dropped unless somebody else wants what it gives.
+//! The graph has the convolution of floating-point numbers too, which is dropped unless its output has other readers.
 
 use super::convolution::Window;
 use crate::error::Result;
@@ -13,24 +13,24 @@ use crate::ops::{Activation, IntegerConv2d, Requantize};
 use crate::{Constant, IntType, Value};
 use std::collections::HashMap;
 
-/// What values are in integers.
+/// The integer forms of the graph's values.
 #[derive(Default)]
 pub(in crate::import::onnx) struct Integers {
     numbers: HashMap<Value, Numbers>,
     sums: HashMap<Value, Sums>,
 }
 
-/// `(q - zero_point) * scale`
+/// A dequantised value: `(q - zero_point) * scale`.
 #[derive(Clone, Copy)]
 struct Numbers {
     q: Value,
     zero_point: Option<Value>,
     scale: f32,
-    /// Whether the scale is the same whatever the inputs' sizes are.
+    /// True if the scale is the same for all sizes of the inputs.
     fixed: bool,
 }
 
-/// The sums of a convolution times `x_scale * w_scale`.
+/// A convolution's output: integer sums times `x_scale * w_scale`.
 #[derive(Clone)]
 struct Sums {
     x: Numbers,
@@ -39,13 +39,13 @@ struct Sums {
     w_scale: Constant,
 }
 
-/// One number that is known.
+/// Returns the only number of a known operand.
 fn number(operand: &Operand) -> Option<f64> {
     operand.host().and_then(Tensor::number)
 }
 
 impl Builder<'_> {
-    /// Remembers that `y` is `q` of 8 bits, dequantised.
+    /// Records that `y` is the dequantised form of `q`, which has 8 bits.
     pub(super) fn dequantised(&mut self, y: Value, q: Value, zero_point: Option<Value>, scale: &Operand) {
         if let Some(number) = number(scale).filter(|&scale| scale > 0.0) {
             let fixed = scale.host().is_some_and(|scale| scale.fixed);
@@ -53,7 +53,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Remembers that `y` is the convolution of such a value with quantised weights, `[out, in / groups, height, width]`.
+    /// Records `y` as the convolution of a dequantised `x` with quantised weights, `[out, in / groups, height, width]`.
     pub(super) fn convolved(
         &mut self,
         node: &Node,
@@ -75,7 +75,7 @@ impl Builder<'_> {
         let whole = |(i, value): (usize, f32)| whole(value / (x.scale * scales[i % scales.len()]));
         let bias = bias.map(|bias| bias.values().into_iter().enumerate().map(whole).collect::<Option<Vec<i32>>>());
         let Some(bias) = bias.unwrap_or(Some(Vec::new())) else { return };
-        // What a filter sees at most must not wrap around.
+        // The largest sum of a filter must not wrap around.
         let products = weight.shape()[1..].iter().fold(1, |products: u64, &size| products.saturating_mul(size as u64));
         let most = bias.iter().map(|bias| u64::from(bias.unsigned_abs())).max().unwrap_or(0);
         if products.saturating_mul(255 * 255).saturating_add(most) > i32::MAX as u64 {
@@ -91,7 +91,7 @@ impl Builder<'_> {
         self.integers.sums.insert(y, Sums { x, conv, w_zero_point, w_scale });
     }
 
-    /// `y` quantised, if that is a convolution of integers.
+    /// Returns `y` quantised, if `y` is a convolution of integers.
     pub(super) fn quantised(
         &mut self,
         y: Value,
@@ -104,7 +104,7 @@ impl Builder<'_> {
         let (mut y, mut lo, mut hi) = (y, f32::NEG_INFINITY, f32::INFINITY);
         if let &Source::Node(node) = self.graph.source(y) {
             let node = &self.graph.nodes()[node];
-            // To quantise and to clamp may change places.
+            // Quantising and clamping commute.
             if let Some(clamp) = node.op.downcast_ref::<Activation>().and_then(|activation| activation.range()) {
                 (y, [lo, hi]) = (node.inputs[0], clamp);
             }
@@ -121,10 +121,10 @@ impl Builder<'_> {
     }
 }
 
-/// A bias in units of the sums, if it was an integer before it was dequantised.
+/// Returns a bias in units of the sums, if it was an integer before it was dequantised.
 fn whole(quotient: f32) -> Option<i32> {
     let nearest = quotient.round();
-    // As far as the digits of an f32 go, after a product and a quotient.
+    // The tolerance covers an f32's rounding in a product and a quotient.
     let close = (quotient - nearest).abs() <= 1e-3 + 4.0 * f32::EPSILON * nearest.abs();
     (close && nearest.abs() < 2f32.powi(31)).then_some(nearest as i32)
 }

@@ -16,7 +16,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// The loss of the logarithms of the softmax along the classes, and these.
+/// Imports `SoftmaxCrossEntropyLoss`: the loss of the log-softmax along the classes, and the log-softmax.
 fn cross_entropy(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
@@ -27,7 +27,7 @@ fn cross_entropy(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![loss(b, node, &logs)?, logs])
 }
 
-/// `-weight[target] x[target]` for every target.
+/// Computes `-weight[target] x[target]` for every target.
 fn loss(b: &mut Builder, node: &Node, x: &Operand) -> Result<Operand> {
     let (target, weight) = (node.input(1)?, node.optional(2));
     let reduction = node.one_of("reduction", &["mean", "sum", "none"])?;
@@ -41,7 +41,7 @@ fn loss(b: &mut Builder, node: &Node, x: &Operand) -> Result<Operand> {
     }
     let number = |value: f64| Operand::from(Tensor::scalar(target.element(), value));
     let one = |b: &mut Builder, value: f64| b.expand(&Tensor::scalar(x.element(), value).into(), &wanted);
-    // What is ignored may be no class: a class takes its place, and counts nothing.
+    // An ignored target may be no class: class 0 takes its place, with a weight of 0.
     let (mut places, mut counts) = (target.clone(), None);
     if node.has("ignore_index") {
         let ignored = node.int("ignore_index", 0)?;

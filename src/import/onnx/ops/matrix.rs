@@ -22,7 +22,7 @@ fn matmul(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.matmul(node.input(0)?, node.input(1)?)?])
 }
 
-/// `alpha a b + beta c`, a and b transposed where the node says so.
+/// Imports `Gemm`: `alpha a b + beta c`, with a and b transposed if the attributes say so.
 fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, y, c) = (node.input(0)?, node.input(1)?, node.optional(2));
     let (alpha, beta) = (node.float("alpha", 1.0)?, node.float("beta", 1.0)?);
@@ -61,7 +61,7 @@ fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![product])
 }
 
-/// A known operand as the bias of a linear layer, if it is the same for every row.
+/// Returns a known operand as the bias of a linear layer, if it is the same for every row.
 pub(in crate::import::onnx) fn bias(operand: &Operand, out: usize) -> Option<Constant> {
     let tensor = operand.host()?;
     let constant = tensor.constant().ok()?;
@@ -79,10 +79,10 @@ impl Builder<'_> {
         }
     }
 
-    /// A linear layer of a matrix `[in, out]`, or `[out, in]` if it is `turned`. One of integers stays so.
+    /// Adds a linear layer of a matrix `[in, out]`, or `[out, in]` if `turned`. A quantised matrix stays integer.
     fn linear(&mut self, x: &Operand, weight: &Tensor, turned: bool, bias: Option<Constant>) -> Result<Operand> {
         let x = &match *x {
-            // What only puts rows elsewhere comes after the layer, where it may meet what puts them back.
+            // A mere move of rows goes after the layer, where a later move may undo it.
             Operand::Device(value, element) => {
                 let features = weight.shape[usize::from(turned)];
                 if let Some((rows, view)) = View::of(&self.graph, value).rows(&self.graph, value, features) {
@@ -107,7 +107,7 @@ impl Builder<'_> {
         let weight = match turned {
             true => weight.constant()?,
             false => {
-                // One for all that read the weight.
+                // All readers of the weight share its transpose.
                 let name = format!("constant {}, transposed", weight.constant()?.id());
                 let kept = self.kept(&name, weight.turned()?.into());
                 kept.host().expect("it was known").constant()?

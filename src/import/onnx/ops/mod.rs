@@ -1,5 +1,5 @@
-//! ONNX's operators: a family a file. Each function reads a node as the specification of its opset has it,
-//! <https://onnx.ai/onnx/operators>, and gives its outputs.
+//! ONNX's operators, one family per file. Each function reads a node as its opset's specification defines it,
+//! <https://onnx.ai/onnx/operators>, and returns the node's outputs.
 
 mod activation;
 mod arithmetic;
@@ -28,18 +28,18 @@ use super::builder::Builder;
 use super::node::{Named, Node, Operand};
 use crate::error::Result;
 
-/// What an operator on tensors becomes.
+/// The importer of an operator on tensors.
 pub(super) type Import = fn(&mut Builder, &Node) -> Result<Vec<Operand>>;
 
-/// What an operator with a body becomes, or one on sequences and optional values.
+/// The importer of an operator with a body, or of one on sequences or optional values.
 pub(super) type Structure = for<'a> fn(&mut Builder<'a>, &Node<'a>) -> Result<Vec<Named>>;
 
-/// The importer of an operator that isn't only one on tensors.
+/// Returns the importer of an operator with a body, or of one on sequences or optional values.
 pub(super) fn structure(domain: &str, op: &str) -> Option<Structure> {
     if matches!(domain, "" | "ai.onnx") { control::find(op).or_else(|| sequence::find(op)) } else { None }
 }
 
-/// The importer of an operator.
+/// Returns the importer of an operator on tensors.
 pub(super) fn find(domain: &str, op: &str) -> Option<Import> {
     match domain {
         "" | "ai.onnx" => FAMILIES.iter().find_map(|find| find(op)),

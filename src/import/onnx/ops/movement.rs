@@ -1,4 +1,4 @@
-//! What puts elements elsewhere, or picks some of them.
+//! Operators that move elements, or pick some of them.
 
 use super::Import;
 use crate::error::{ErrorKind, Result};
@@ -112,7 +112,7 @@ fn split(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let parts: Vec<usize> = match given {
         Some(given) => counts(&given).ok_or_else(|| wrong(&given))?,
         None => {
-            // All are as large as the first, but the last, which has what is left.
+            // All parts have the same size, except for the last, which holds the rest.
             let each = size.div_ceil(count.max(1));
             (0..count).map(|i| size.saturating_sub(i * each).min(each)).collect()
         }
@@ -187,7 +187,7 @@ fn tile(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let mut sizes = shape.to_vec();
     for (axis, &repeat) in repeats.iter().enumerate() {
         let times = usize::try_from(repeat).map_err(|_| node.refused("repeats", "0 or more", repeat))?;
-        // What lies below the axis is repeated as a whole.
+        // The elements from the axis on are repeated as one block.
         let outer: usize = sizes[..axis].iter().product();
         let block: usize = sizes[axis..].iter().product();
         sizes[axis] = sizes[axis].saturating_mul(times);
@@ -238,7 +238,7 @@ fn center_crop_pad(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let mut pads = vec![[0; 2]; shape.len()];
     for (&axis, &wanted) in along.iter().zip(wanted.iter()) {
         let more = wanted as i64 - shape[axis] as i64;
-        // What can't be halved is more at the end; of what is cut off too.
+        // The odd element of a padding, or of a crop, is at the end.
         pads[axis] = [more.div_euclid(2), more - more.div_euclid(2)];
         if more < 0 {
             pads[axis] = [-(-more / 2), -(-more - -more / 2)];
@@ -312,12 +312,12 @@ fn one_hot(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 impl Builder<'_> {
-    /// Elements added before and after along each axis, or taken away where numbers are negative. A reflection that would show what was
-    /// taken away is refused: PyTorch shows it, NumPy doesn't know it, ONNX says nothing of it.
+    /// Adds elements before and after each axis, or removes them where numbers are negative. A reflection of removed
+    /// elements is refused: PyTorch shows them, NumPy has no such thing, ONNX says nothing of it.
     pub(super) fn pad(&mut self, x: &Operand, pads: &[[i64; 2]], mode: &str, value: f64) -> Result<Operand> {
         let mut x = x.clone();
         let shape = self.shape(&x);
-        // What is taken away first: the rest is padded.
+        // Elements are removed first, then the rest is padded.
         for (axis, &[before, after]) in pads.iter().enumerate() {
             let [first, last] = [before, after].map(|pad| pad.min(0).unsigned_abs() as usize);
             let count = shape[axis].checked_sub(first.saturating_add(last));
@@ -348,7 +348,7 @@ impl Builder<'_> {
             let place = |i: i64| match mode {
                 "edge" => i.clamp(0, size - 1),
                 "wrap" => i.rem_euclid(size),
-                // Mirrored at the middle of the outermost elements, again and again.
+                // Reflections at the centres of the outermost elements, repeated.
                 _ if size == 1 => 0,
                 _ => (size - 1) - (i.rem_euclid(2 * (size - 1)) - (size - 1)).abs(),
             };

@@ -23,10 +23,10 @@ pub(super) fn find(op: &str) -> Option<Import> {
 
 fn batch_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
-    // What is learned along the way doesn't change what an inference gives.
+    // Running statistics don't affect the output of inference.
     node.ignore(&["momentum", "consumed_inputs"]);
     let eps = node.float("epsilon", 1e-5)?;
-    // Before opset 14 a node that lists more than one output is in training. A flag said before opset 7 that it isn't.
+    // Before opset 14, a node that lists more than one output is in training; before opset 7, unless a flag denies it.
     let lists = node.opset < 14 && node.outputs() > 1;
     let training = if node.opset < 7 {
         !node.flag("is_test", false)? && lists
@@ -50,14 +50,14 @@ fn batch_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.moved(BatchNorm2d::new(weight, bias, mean, var).eps(eps.into()), &[x])?])
 }
 
-/// Normalised by what the batch itself has: as one image, whose channels hold all images.
+/// Normalises by the batch's own statistics: as one image, whose channels hold all images.
 fn by_batch_statistics(b: &mut Builder, node: &Node, x: &Operand, norm: InstanceNorm2d) -> Result<Operand> {
     let shape = b.shape(x);
     if shape.len() < 2 {
         return Err(node.refused("X", "2 dimensions or more", &shape));
     }
     let channels = shape[1];
-    // Its own inverse: the first two dimensions change places.
+    // A swap of the first two dimensions is its own inverse.
     let order: Vec<usize> = [1, 0].into_iter().chain(2..shape.len()).collect();
     let turned = b.transpose(x, &order)?;
     let image = b.reshape(&turned, [1, channels, 1, shape.elements() / channels.max(1)])?;
@@ -75,13 +75,13 @@ fn instance_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if shape.len() < 3 {
         return Err(node.refused("input", "3 dimensions or more", &shape));
     }
-    // Only how many elements a channel has matters.
+    // Only the number of elements per channel matters.
     let image = b.reshape(x, [shape[0], shape[1], 1, shape[2..].iter().product()])?;
     let y = b.moved(InstanceNorm2d::new(Some(weight), Some(bias)).eps(eps), &[&image])?;
     Ok(vec![b.reshape(&y, shape)?])
 }
 
-/// Scale or bias as the weights of a norm over the last dimensions, if it is known and fits.
+/// Returns a scale or bias as the weights of a norm over the last dimensions, if it is known and fits.
 fn affine(operand: Option<&Operand>, over: &Shape) -> Option<Option<Constant>> {
     let Some(operand) = operand else { return Some(None) };
     let tensor = operand.host()?;
@@ -95,7 +95,7 @@ fn layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let shape = b.shape(x);
     let axis = axis(node.int("axis", -1)?, shape.len())?;
     let eps = node.float("epsilon", 1e-5)?;
-    // In which type the statistics are computed: all are f32 here.
+    // The statistics are computed in f32 only.
     let stash = node.element("stash_type")?.unwrap_or(ElementType::F32);
     if stash != ElementType::F32 {
         return Err(node.refused("attribute stash_type", "1 (float)", stash));
@@ -163,7 +163,7 @@ fn group_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         if node.opset >= 21 {
             return Ok(constant);
         }
-        // Before opset 21 there was one a group.
+        // Before opset 21, each group had one number.
         let each = channels / count;
         let base = constant.clone();
         let values = move || base.values().iter().flat_map(|&value| std::iter::repeat_n(value, each)).collect();

@@ -16,10 +16,10 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// Determinants of larger matrices would lose too many digits in this way, and take too many operations.
+/// The maximum number of rows: more would lose too many digits in this way, and take too many operations.
 const LARGEST: usize = 5;
 
-/// By the minors of the first row, of the first two, and so on: each is computed once.
+/// Computes a determinant by the minors of the first row, of the first two rows, and so on: each minor once.
 fn det(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
@@ -28,7 +28,7 @@ fn det(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         _ => return Err(node.refused("X", &format!("square matrices of at most {LARGEST} rows"), &shape)),
     };
     let outer = &shape[..shape.len() - 2];
-    // By the columns that a minor has, a bit each.
+    // The minors by their columns, one bit per column.
     let mut minors: BTreeMap<u32, Operand> = BTreeMap::new();
     for row in 0..size {
         let line = b.slice(x, shape.len() - 2, row, 1, 1)?;
@@ -45,7 +45,7 @@ fn det(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
                     Some(minor) => b.binary(BinaryKind::Mul, minor, &elements[column])?,
                     None => elements[column].clone(),
                 };
-                // The last row of a minor: the sign is that of the columns after this one.
+                // In the expansion along a minor's last row, the columns after this one determine the sign.
                 let negative = (columns >> (column + 1)).count_ones() % 2 == 1;
                 sum = Some(match (sum, negative) {
                     (None, false) => product,
@@ -61,7 +61,7 @@ fn det(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(minors.into_values().collect())
 }
 
-/// Products over twice as many elements in each round.
+/// Computes running products: each round doubles the number of elements in a product.
 fn cumprod(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);

@@ -24,7 +24,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// What ONNX Runtime adds to the operators.
+/// Returns the importer of an operator that ONNX Runtime adds.
 pub(super) fn contributed(op: &str) -> Option<Import> {
     match op {
         "MatMulNBits" => Some(matmul_nbits),
@@ -32,7 +32,7 @@ pub(super) fn contributed(op: &str) -> Option<Import> {
     }
 }
 
-/// The type of integers that the device's quantised operations know.
+/// Returns the integer type for the device's quantised operations.
 fn int_type(element: ElementType) -> Option<IntType> {
     Some(match element {
         ElementType::U4 => IntType::U4,
@@ -45,7 +45,7 @@ fn int_type(element: ElementType) -> Option<IntType> {
     })
 }
 
-/// Which scale holds for what: the axis, and how many neighbours along it share one.
+/// Returns the axis of the scales, and how many neighbours along it share one. `None` for a single scale.
 fn granularity(node: &Node, x: &Shape, scale: &Shape) -> Result<Option<(usize, Option<usize>)>> {
     let (given, block) = (node.int("axis", 1)?, node.int("block_size", 0)?);
     if scale.elements() == 1 && block == 0 {
@@ -56,7 +56,7 @@ fn granularity(node: &Node, x: &Shape, scale: &Shape) -> Result<Option<(usize, O
     Ok(Some((axis, (block > 0).then_some(block))))
 }
 
-/// One number, whatever its dimensions.
+/// Reshapes a single number to a scalar.
 fn scalar(b: &mut Builder, x: &Operand) -> Result<Operand> {
     if b.shape(x).elements() == 1 { b.reshape(x, []) } else { Ok(x.clone()) }
 }
@@ -65,7 +65,7 @@ fn quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, scale, zero) = (node.input(0)?, node.input(1)?, node.optional(2).cloned());
     let saturate = node.flag("saturate", true)?;
     let stated = node.element("output_dtype")?;
-    // In which type the quotient is computed: all are f32 here.
+    // The quotient is computed in f32, whatever precision is stated.
     node.element("precision")?;
     let to = zero.as_ref().map(Operand::element).or(stated).unwrap_or(ElementType::U8);
     if stated.is_some_and(|stated| stated != to) {
@@ -114,14 +114,14 @@ fn all_known(operands: &[Option<&Operand>]) -> bool {
     operands.iter().flatten().all(|operand| operand.host().is_some())
 }
 
-/// The shape of the scales of such a tensor, where so many neighbours share one.
+/// Returns the shape of a tensor's scales if blocks along an axis share a scale.
 fn blocked(x: &Shape, axis: usize, block: usize) -> Shape {
     let mut sizes = x.to_vec();
     sizes[axis] = sizes[axis].div_ceil(block);
     sizes.into()
 }
 
-/// Scales or zero points with the dimensions that they need beside such a tensor.
+/// Reshapes scales or zero points so that they broadcast to a tensor of shape `x`.
 fn spread(b: &mut Builder, scale: &Operand, x: &Shape, of: Option<(usize, Option<usize>)>) -> Result<Operand> {
     let shape = b.shape(scale);
     match of {
@@ -188,7 +188,7 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.cast(&y, to)?])
 }
 
-/// Weights that are known: their numbers when they are wanted, and the integers for whoever computes with them as they are.
+/// Returns known weights with two forms: numbers, computed on demand, and integers, for operations on these.
 fn known(
     b: &Builder,
     node: &Node,
@@ -220,7 +220,7 @@ fn known(
         zero.map(Tensor::as_ints).transpose()?.map(|zeros| zeros.iter().map(|&zero| zero as i32).collect::<Vec<_>>());
     let packed = packed(b, node, q, int)?;
     let (base, factors, offsets, sizes) = (packed.clone(), scales.clone(), zeros.clone(), shape.clone());
-    // Which scale an element has.
+    // The position of an element's scale.
     let (strides, places) = (shape.strides(), expected.strides());
     let place = move |i: usize| match of {
         None => 0,
@@ -246,7 +246,7 @@ fn known(
     Ok(Some(Tensor::quantised(scale.element, shape, values, Arc::new(quantised)).with_fixed(fixed)))
 }
 
-/// Integers as a constant that stays packed.
+/// Converts integers to a constant that stays packed.
 fn packed(b: &Builder, node: &Node, q: &Tensor, int: IntType) -> Result<Constant, ErrorKind> {
     let constant = if let Some(stored) = q.packed() {
         let stored = stored.clone();
@@ -266,10 +266,10 @@ fn packed(b: &Builder, node: &Node, q: &Tensor, int: IntType) -> Result<Constant
     Ok(b.shared(&format!("{}\npacked", node.key()), q.fixed, constant))
 }
 
-/// The linear layer of a quantised matrix `[in, out]`, or `[out, in]` if it is `turned`.
+/// Returns the linear layer of a quantised matrix `[in, out]`, or `[out, in]` if `turned`.
 pub(super) fn packed_linear(quantised: &Quantised, turned: bool) -> Option<PackedLinear> {
     let Quantised { weight, scale, zero_point, of, transposed } = quantised;
-    // What the stored matrix is: [out, in], or [in, out].
+    // The stored matrix is [in, out] if true, otherwise [out, in].
     let by_inputs = turned == *transposed;
     let (out, inputs) = if by_inputs { (1, 0) } else { (0, 1) };
     let block = match of {
@@ -298,7 +298,7 @@ fn dynamic_quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     ])
 }
 
-/// Inputs as zero points, none where there are none.
+/// Returns inputs as zero points; `None` for an absent input.
 fn zero_points(b: &mut Builder, node: &Node, places: [usize; 2]) -> Result<[Option<Value>; 2]> {
     let mut zeros = [None, None];
     for (zero, place) in zeros.iter_mut().zip(places) {
@@ -310,13 +310,13 @@ fn zero_points(b: &mut Builder, node: &Node, places: [usize; 2]) -> Result<[Opti
     Ok(zeros)
 }
 
-/// One number that must be known.
+/// Returns a number that must be known when the graph is built.
 fn number(b: &Builder, node: &Node, name: &str, place: usize) -> Result<f64> {
     let tensor = b.known(name, node.input(place)?)?;
     tensor.number().ok_or_else(|| node.refused(name, "one number", &tensor.shape))
 }
 
-/// How sums become quantised numbers again: the scale of x, those of the weight, and y's scale and zero point, by their places.
+/// Returns the requantisation of sums. `places` are the inputs x_scale, w_scale, y_scale and y_zero_point.
 fn requantize(b: &Builder, node: &Node, places: [usize; 4]) -> Result<(Requantize, ElementType)> {
     let [x_scale, w_scale, y_scale, y_zero] = places;
     let w_scale = b.weights("the weight's scale", node.input(w_scale)?)?;
@@ -424,7 +424,7 @@ fn convolution(
     b.graph.reshape(y, [sizes[0], sizes[1], sizes[3]])
 }
 
-/// ONNX Runtime's product with weights of 4 or 8 bits in blocks, `[N, blocks, block bytes]`.
+/// Imports `MatMulNBits`, ONNX Runtime's product with 4-bit or 8-bit weights in blocks, `[N, blocks, block bytes]`.
 fn matmul_nbits(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let size = |name: &'static str| {
@@ -433,7 +433,7 @@ fn matmul_nbits(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         usize::try_from(size).ok().filter(|size| (1..=1 << 24).contains(size)).ok_or_else(wrong)
     };
     let (k, n, block, bits) = (size("K")?, size("N")?, size("block_size")?, node.int("bits", 4)?);
-    // How exact the activations may be: exactly f32 here.
+    // The attribute allows less exact activations; here they are f32.
     node.ignore(&["accuracy_level"]);
     let (int, middle) = match bits {
         4 => (IntType::U4, 8),
@@ -467,7 +467,7 @@ fn matmul_nbits(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
                 return Err(node.refused("zero_points", "uint8", zeros.element));
             }
             let bytes = zeros.as_ints()?;
-            // Each row of 4-bit numbers begins with a byte of its own.
+            // Each row of 4-bit numbers begins with a new byte.
             let row = if bits == 4 { blocks.div_ceil(2) } else { blocks };
             if bytes.len() != n * row {
                 return Err(node.refused("zero_points", &format!("{} bytes", n * row), bytes.len()));

@@ -1,4 +1,4 @@
-//! Recurrent layers, a step after the other: of the input all steps are multiplied at once.
+//! Recurrent layers, unrolled step by step. The inputs of all steps are multiplied at once.
 
 use super::Import;
 use crate::Shape;
@@ -17,7 +17,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// Steps are nodes of the graph: so many are taken in all.
+/// The maximum number of steps of all directions: steps become nodes of the graph.
 const MOST_STEPS: usize = 4096;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -45,7 +45,7 @@ impl Cell {
     }
 }
 
-/// A function with its numbers.
+/// An activation function with its parameters.
 #[derive(Clone)]
 struct Function {
     name: String,
@@ -57,10 +57,10 @@ struct Function {
 struct Layer {
     cell: Cell,
     directions: usize,
-    /// Whether the only direction is that from the end.
+    /// True if the only direction begins at the end.
     reverse: bool,
     batch_first: bool,
-    /// Whether the state is reset after its product.
+    /// True if the state is reset after its product.
     linear_first: bool,
     functions: Vec<Function>,
     clip: Option<f32>,
@@ -75,16 +75,16 @@ struct Layer {
     initial: Vec<Option<Operand>>,
 }
 
-/// What a direction has of it.
+/// The part of a layer that belongs to one direction.
 struct Direction {
-    /// `[gates * hidden, hidden]`; what multiplies the reset state is one of its own.
+    /// The matrix `[gates * hidden, hidden]`, or two: the gates', and the one that multiplies the reset state.
     recurrence: Vec<Operand>,
-    /// The bias of the hidden gate's recurrence, where that is inside a product.
+    /// The bias of the hidden gate's recurrence, if the reset gate multiplies it.
     hidden_bias: Option<Operand>,
-    /// Of input, output and forget gate.
+    /// The peepholes of input, output and forget gate.
     peepholes: Option<[Operand; 3]>,
     functions: Vec<Function>,
-    /// Of each step, `[steps, batch, gates * hidden]`.
+    /// The multiplied input of each step, `[steps, batch, gates * hidden]`.
     inputs: Operand,
 }
 
@@ -189,7 +189,7 @@ impl Layer {
     }
 }
 
-/// The functions of all directions. Numbers are for those that take some, in their order.
+/// Returns the functions of all directions. Functions with parameters take the attributes' numbers in order.
 fn functions(node: &Node, cell: Cell, directions: usize) -> Result<Vec<Function>> {
     let usual: Vec<String> = cell.functions().repeat(directions).iter().map(|&name| name.to_owned()).collect();
     let names = node.strings("activations")?.unwrap_or_else(|| usual.clone());
@@ -201,7 +201,7 @@ fn functions(node: &Node, cell: Cell, directions: usize) -> Result<Vec<Function>
     let mut all = Vec::new();
     let mut taken = [0, 0];
     for name in names.iter().map(|name| name.to_lowercase()) {
-        // What a function takes, and what that is where nothing is given.
+        // The defaults of the parameters that a function takes.
         let takes: [Option<f32>; 2] = match &name[..] {
             "relu" | "tanh" | "sigmoid" | "softsign" | "softplus" => [None, None],
             "affine" => [Some(1.0), Some(0.0)],
@@ -238,7 +238,7 @@ fn functions(node: &Node, cell: Cell, directions: usize) -> Result<Vec<Function>
     Ok(all)
 }
 
-/// For every step which sequences of the batch have it; nothing where all do.
+/// Returns for every step a mask of the sequences that have it; `None` if all do.
 fn active(b: &mut Builder, layer: &Layer) -> Result<Vec<Option<Operand>>> {
     let Some(lengths) = &layer.lengths else { return Ok(vec![None; layer.steps]) };
     let lengths = b.reshape(lengths, [layer.batch, 1])?;
@@ -253,7 +253,7 @@ fn active(b: &mut Builder, layer: &Layer) -> Result<Vec<Option<Operand>>> {
 }
 
 impl Builder<'_> {
-    /// `x weightᵀ`
+    /// Computes `x weightᵀ`.
     fn projected(&mut self, x: &Operand, weight: &Operand) -> Result<Operand> {
         match weight {
             Operand::Host(weight) => self.moved(Linear::new(weight.constant()?, None), &[x]),
@@ -261,7 +261,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Direction `d` of a layer, whose input is multiplied for all steps.
+    /// Prepares direction `d` of a layer: multiplies the input of all steps.
     fn direction(&mut self, node: &Node, layer: &Layer, x: &Operand, d: usize) -> Result<Direction> {
         let (hidden, rows) = (layer.hidden, layer.cell.gates() * layer.hidden);
         let named = |part: &str| format!("{}, {part} of direction {d}", node.key());
@@ -302,7 +302,7 @@ impl Builder<'_> {
         Ok(Direction { recurrence, hidden_bias, peepholes, functions, inputs })
     }
 
-    /// All steps of a direction: what each gives, `[1, 1, batch, hidden]`, in the order of the sequence; `states` become the last.
+    /// Adds all steps of a direction and updates `states`. Returns the outputs `[1, 1, batch, hidden]`, in input order.
     fn steps(
         &mut self,
         layer: &Layer,
@@ -350,7 +350,7 @@ impl Builder<'_> {
         Ok(vec![self.applied(layer, d, 0, &sum)?])
     }
 
-    /// Gates: update, reset, hidden.
+    /// Adds a step of a GRU. Its gates are update, reset, hidden.
     fn gru(&mut self, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
         let h = &states[0];
         let state = self.projected(h, &d.recurrence[0])?;
@@ -380,7 +380,7 @@ impl Builder<'_> {
         Ok(vec![self.binary(BinaryKind::Add, &new, &change)?])
     }
 
-    /// Gates: input, output, forget, cell.
+    /// Adds a step of an LSTM. Its gates are input, output, forget, cell.
     fn lstm(&mut self, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
         let (h, c) = (&states[0], &states[1]);
         let state = self.projected(h, &d.recurrence[0])?;
@@ -406,7 +406,7 @@ impl Builder<'_> {
         Ok(vec![self.binary(BinaryKind::Mul, &o, &shown)?, c])
     }
 
-    /// A function of a gate, which is clipped before it.
+    /// Applies a function to a gate, which is clipped first.
     fn applied(&mut self, layer: &Layer, d: &Direction, function: usize, x: &Operand) -> Result<Operand> {
         let x = match layer.clip {
             Some(clip) => self.activation(x, Activation::Clamp(-clip, clip))?,
@@ -424,7 +424,7 @@ impl Builder<'_> {
             "elu" => Activation::Elu(alpha),
             "thresholdedrelu" => {
                 let number = |value: f32| Operand::from(Tensor::scalar(x.element(), value.into()));
-                let below = self.compare(x, Compare::Lt, &number(alpha))?;
+                let below = self.compare(x, Compare::Le, &number(alpha))?;
                 return self.where_(&below, &number(0.0), x);
             }
             "scaledtanh" => {

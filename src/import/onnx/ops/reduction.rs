@@ -1,4 +1,4 @@
-//! What makes few numbers of many: reductions, places of extrema, running sums, softmax.
+//! Operators along axes: reductions, positions of extrema, running sums, softmax.
 
 use super::Import;
 use crate::error::Result;
@@ -38,7 +38,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// The axes that a node reduces: all, where it names none; `None`, where it then reduces nothing.
+/// Returns the axes that a node reduces: all if it names none, or `None` if it then reduces nothing.
 fn reduced_axes(b: &Builder, node: &Node, rank: usize) -> Result<Option<Vec<usize>>> {
     let list = match node.ints("axes")? {
         Some(axes) => Some(axes),
@@ -63,7 +63,7 @@ fn reduce_operand(b: &mut Builder, node: &Node, x: &Operand, kind: ReduceKind) -
     let keepdim = node.flag("keepdims", true)?;
     let axes = reduced_axes(b, node, shape.len())?;
     match axes {
-        // Each element is a sum of its own; of some kinds it isn't itself.
+        // Each element is reduced alone, which changes it for some kinds.
         None => {
             let unit = b.reshape(x, [&shape[..], &[1]].concat())?;
             let kept = b.reduce(&unit, kind, &[shape.len()], false)?;
@@ -115,7 +115,7 @@ fn top_k(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     };
     let k = usize::try_from(k).map_err(|_| node.refused("k", "1 or more", k))?;
     let largest = node.flag("largest", true)?;
-    // Where the order doesn't matter, sorted serves.
+    // A sorted output is valid too if the order doesn't matter.
     node.flag("sorted", true)?;
     let value = b.value(x)?;
     let [values, places] = b.graph.topk(value, TopK::new(k, axis).largest(largest))?;
@@ -131,7 +131,7 @@ fn cumsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.wrapped(sums)?])
 }
 
-/// Along an axis; before opset 13 along all from it on, taken as one.
+/// Applies a function along an axis; before opset 13, along all axes from there on, taken as one.
 fn softmax(
     b: &mut Builder,
     node: &Node,
@@ -153,7 +153,7 @@ fn softmax(
     Ok(vec![b.reshape(&flat, shape)?])
 }
 
-/// 1 at the first of the largest elements along an axis, 0 elsewhere.
+/// Returns 1 at the first of the largest elements along an axis, 0 elsewhere.
 fn hardmax(b: &mut Builder, x: &Operand, axis: usize) -> Result<Operand> {
     let shape = b.shape(x);
     let place = Operand::Device(b.push(ArgReduce::argmax(axis).keepdim(true), &[x])?, ElementType::I64);
@@ -181,7 +181,7 @@ fn lp_normalization(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.binary(BinaryKind::Div, x, &norm)?])
 }
 
-/// `(x - mean) / (sqrt(variance) + 1e-9)`: the specification's function.
+/// Computes `(x - mean) / (sqrt(variance) + 1e-9)`, the specification's function.
 fn mean_variance_normalization(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let axes = axes(&node.ints("axes")?.unwrap_or_else(|| vec![0, 2, 3]), b.shape(x).len())?;

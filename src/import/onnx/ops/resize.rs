@@ -1,4 +1,4 @@
-//! Resampling. Along every axis it is a linear map of its own, whose weights are computed here.
+//! Resampling: a linear map of its own along every axis, whose weights are computed here.
 
 use super::Import;
 use crate::error::{ErrorKind, Result};
@@ -19,7 +19,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// What a node says of all axes.
+/// The attributes that apply to all axes.
 struct Rule {
     mode: &'static str,
     coordinates: &'static str,
@@ -29,7 +29,7 @@ struct Rule {
     exclude_outside: bool,
 }
 
-/// An axis: its size before and after, the factor (which needn't be their quotient), and what part of it is taken.
+/// An axis: its sizes before and after, the scale (which needn't be their quotient), and the part of the input.
 #[derive(Clone, Copy)]
 struct Axis {
     input: usize,
@@ -38,18 +38,18 @@ struct Axis {
     part: [f64; 2],
 }
 
-/// The elements that make one, and their weights; none where it lies outside.
+/// The input elements of an output element, and their weights; none if it lies outside the input.
 pub(super) type Row = Vec<(usize, f64)>;
 
-/// So many elements are added one by one, where more are a product with a matrix. In that an infinity is everybody's, since 0 times an
-/// infinity is NaN.
+/// The maximum number of elements that are added one by one. More are a matrix product, in which an infinity spreads to
+/// all outputs, because 0 times an infinity is NaN.
 const FEW: usize = 8;
 
 impl Axis {
-    /// To `floor(input * scale)`.
+    /// Creates an axis with `floor(input * scale)` output elements.
     fn by(input: usize, scale: f64) -> Result<Axis, ErrorKind> {
         let wrong = || ErrorKind::argument("scales", "factors that leave 1 element or more", scale);
-        // The rounding of 32 bits heals the factors', as in the specification's own inference of shapes.
+        // Rounding to 32 bits cancels the scale's own rounding, as in the specification's shape inference.
         let output = (input as f32 * scale as f32).floor();
         if !(scale.is_finite() && output >= 1.0) {
             return Err(wrong());
@@ -62,14 +62,14 @@ impl Axis {
         Axis { input, output, scale: output as f64 / input as f64, part: [0.0, 1.0] }
     }
 
-    /// Whether the factor is the quotient of the sizes, as 32 bits have it.
+    /// Returns true if the scale is the quotient of the sizes, in 32 bits.
     fn exact(&self) -> bool {
         self.scale as f32 == (self.output as f64 / self.input as f64) as f32
     }
 
-    /// Where in the input an element of the output lies.
+    /// Returns the position in the input of an output element.
     fn position(&self, coordinates: &str, o: usize) -> f64 {
-        // Where a place is nearly whole, that says which element is the nearest: all runtimes compute in 32 bits.
+        // Rounding decides the nearest element at nearly whole positions: all runtimes compute in 32 bits.
         let rounded = |number: f64| f64::from(number as f32);
         let (o, last, width) = (o as f64, self.input as f64 - 1.0, rounded(self.scale * self.input as f64));
         let over = |o: f64| rounded(o / self.scale);
@@ -117,7 +117,7 @@ impl Axis {
             "linear" => 1.0,
             _ => 2.0,
         };
-        // Elements on either side; a wider filter over more of them keeps what is made smaller from flickering.
+        // The elements on either side. Antialiasing widens the filter, to keep smaller images from flickering.
         let stretch = if rule.antialias { self.scale.min(1.0) } else { 1.0 };
         let (left, reach) = (at.ceil() - 1.0, (support / stretch).ceil() as i64);
         let mut taps: Vec<(f64, f64)> = (1 - reach..=reach)
@@ -141,7 +141,7 @@ impl Axis {
 }
 
 impl Rule {
-    /// What an element so far away counts.
+    /// Returns the weight of an element at that distance.
     fn weight(&self, distance: f64) -> f64 {
         let (x, a) = (distance.abs(), self.cubic);
         match self.mode {
@@ -152,7 +152,7 @@ impl Rule {
         }
     }
 
-    /// The operation that computes just this, if there is one.
+    /// Returns the operation that computes exactly this, if there is one.
     fn op(&self, axes: &[Axis], rows: &[Vec<Row>]) -> Option<Resize> {
         let (rank, spatial) = (axes.len(), axes.get(2..)?);
         let kept = rows[..2].iter().zip(axes).all(|(rows, axis)| is_identity(rows, axis.input));
@@ -189,12 +189,12 @@ impl Rule {
     }
 }
 
-/// Whether these rows, of an axis of that size, change nothing.
+/// Returns true if these rows leave an axis of size `input` unchanged.
 fn is_identity(rows: &[Row], input: usize) -> bool {
     rows.len() == input && rows.iter().enumerate().all(|(o, row)| row[..] == [(o, 1.0)])
 }
 
-/// Nearest and linear with the first elements in one place.
+/// Imports `Upsample`: nearest or linear, with the first elements of input and output aligned.
 fn upsample(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, rank) = (node.input(0)?, b.shape(node.input(0)?).len());
     let scales = match node.opset {
@@ -210,14 +210,14 @@ fn upsample(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     simple(b, node, x, mode, &scales)
 }
 
-/// As many numbers as there are axes.
+/// Returns the numbers of an argument, which must be `count`.
 fn named(node: &Node, name: &str, given: &Tensor, count: usize) -> Result<Vec<f64>> {
     given.as_many(count).ok_or_else(|| node.refused(name, &format!("{count} numbers"), given.elements()))
 }
 
-/// As before opset 11.
+/// Resamples by the rules before opset 11.
 fn simple(b: &mut Builder, node: &Node, x: &Operand, mode: &'static str, scales: &[f64]) -> Result<Vec<Operand>> {
-    // Nothing said which the nearest was.
+    // The specification didn't define the nearest element of a smaller output.
     if let Some(scale) = scales.iter().find(|&&scale| mode == "nearest" && scale < 1.0) {
         return Err(node.refused("scales", "1 or more in the mode nearest before opset 11", scale));
     }
@@ -267,14 +267,14 @@ fn resize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.resample(x, &rule, &all, extrapolation)?])
 }
 
-/// The axes as the inputs and attributes of a node have them; those that aren't in `along` keep their sizes.
+/// Returns the axes that a node's inputs and attributes describe. Axes not in `along` keep their sizes.
 fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]) -> Result<Vec<Axis>> {
     let policy = node.one_of("keep_aspect_ratio_policy", &["stretch", "not_larger", "not_smaller"])?;
     let crops = rule.coordinates == "tf_crop_and_resize";
     let given = |position: usize| node.optional(position).filter(|input| b.shape(input).elements() > 0);
     let mut all: Vec<Axis> = shape.iter().map(|&size| Axis::to(size, size)).collect();
     match (given(2), given(3)) {
-        // Whether a part's size is that of the whole, sources don't agree.
+        // Sources disagree on whether scales apply to the part or to the whole.
         (Some(_), None) if crops => return Err(node.refused("scales", "sizes, where a part is taken", "scales")),
         (Some(scales), None) => {
             let scales = named(node, "scales", b.known("scales", scales)?, along.len())?;
@@ -283,7 +283,7 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
             }
         }
         (None, Some(given)) => {
-            // With a policy they are bounds, and no shape.
+            // With an aspect ratio policy, the sizes are bounds and no shape.
             let given = b.known_ints("sizes", given)?;
             let wanted = format!("{} numbers, 1 or more each", along.len());
             let wrong = || node.refused("sizes", &wanted, format_args!("{given:?}"));
@@ -340,7 +340,7 @@ impl Builder<'_> {
         Ok(y)
     }
 
-    /// The linear map with these rows along an axis.
+    /// Applies the linear map with these rows along an axis.
     pub(super) fn along(&mut self, x: &Operand, axis: usize, rows: &[Row], extrapolation: f32) -> Result<Operand> {
         let mut shape = self.shape(x).to_vec();
         let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
@@ -386,16 +386,16 @@ impl Builder<'_> {
         }
     }
 
-    /// The elements at these places of an axis.
+    /// Picks the elements at these positions of an axis.
     fn picked(&mut self, x: &Operand, axis: usize, places: Vec<usize>) -> Result<Operand> {
         let (count, places) = (places.len(), places.into_iter().map(|place| place as i64).collect());
         self.gather(x, axis, &Tensor::ints(ElementType::I64, [count], places).with_fixed(false).into())
     }
 
-    /// The same with up to `most` elements of each row, the first of all, then the second..: what a row hasn't got isn't read, so that
-    /// an infinity or a NaN is seen by those alone that have it. `column` is the shape of a number a row.
+    /// Applies these rows by adding up to `most` elements: the first of all rows, then the second.. Elements outside a
+    /// row aren't read: an infinity or a NaN reaches only its own rows. `column` is the shape of one number per row.
     fn few(&mut self, x: &Operand, axis: usize, rows: &[Row], most: usize, column: Vec<usize>) -> Result<Operand> {
-        // A row with fewer has its last one in equal parts: powers of two, which are exact.
+        // A shorter row splits its last weight by powers of two, which are exact.
         let tap = |row: &Row, i: usize| match row.get(i) {
             _ if row.is_empty() => (0, 0.0),
             Some(&(place, weight)) if i + 1 < row.len() || row.len() == most => (place, weight),

@@ -1,4 +1,4 @@
-//! Elements that are picked by what is known when a graph is built.
+//! Selections of elements that are known when a graph is built.
 
 use super::Import;
 use crate::Shape;
@@ -20,7 +20,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// The first elements of each sequence of a batch in reverse order.
+/// Reverses the first elements of each sequence of a batch, as many as its length.
 fn reverse_sequence(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
@@ -54,7 +54,7 @@ fn reverse_sequence(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.reshape(&flat, shape)?])
 }
 
-/// What the axis of a node is, and the operand; all elements in a row, if it names none.
+/// Returns the operand and the axis of a node. Without an axis, the operand is flattened.
 fn along(b: &mut Builder, node: &Node, x: &Operand) -> Result<(Operand, usize)> {
     let shape = b.shape(x);
     match node.has("axis") {
@@ -63,7 +63,7 @@ fn along(b: &mut Builder, node: &Node, x: &Operand) -> Result<(Operand, usize)> 
     }
 }
 
-/// What a list of truth values marks.
+/// Picks the elements that a list of booleans marks.
 fn compress(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, at) = along(b, node, node.input(0)?)?;
     let marks = b.known("condition", node.input(1)?)?;
@@ -92,7 +92,7 @@ fn non_zero(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![Tensor::ints(ElementType::I64, shape, index).with_fixed(x.fixed).into()])
 }
 
-/// What is there, each once; where it was first; which of them each was; how often.
+/// Returns the distinct elements, their first positions, the index of each element among them, and their counts.
 fn unique(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let sorted = node.flag("sorted", true)?;
     let known = b.known("X", node.input(0)?)?.clone();
@@ -107,7 +107,7 @@ fn unique(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let numbers = b.known("X", &turned)?.numbers();
     let (count, width) = (shape[at], shape.elements().checked_div(shape[at]).unwrap_or(0));
     let item = |i: usize| &numbers[i * width..(i + 1) * width];
-    // What is no number comes last, and is the same as another that is none.
+    // NaN sorts last, and equals NaN.
     let number = |a: &f64, b: &f64| a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
     let compare = |&a: &usize, &b: &usize| {
         let pairs = item(a).iter().zip(item(b));

@@ -1,4 +1,4 @@
-//! Sequences and optional values: lists that are known when the graph is built, of tensors that needn't be.
+//! Sequences and optional values. A list is known when the graph is built, its tensors needn't be.
 
 use super::Structure;
 use crate::error::{ErrorKind, Result};
@@ -28,7 +28,7 @@ pub(super) fn find(op: &str) -> Option<Structure> {
     })
 }
 
-/// The first input, whatever it is.
+/// Returns the first input, of any kind. Fails if it is absent.
 fn there(node: &Node) -> Result<Named> {
     match node.named(0) {
         Named::Nothing => Err(node.refused("input 0", "what is there", "nothing")),
@@ -36,7 +36,7 @@ fn there(node: &Node) -> Result<Named> {
     }
 }
 
-/// An optional value is what it holds, or nothing.
+/// Imports `Optional`: an optional value is represented by its content, or by `Named::Nothing`.
 fn optional<'a>(_: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     node.ignore(&["type"]);
     Ok(vec![node.named(0).clone()])
@@ -47,7 +47,7 @@ fn has_element<'a>(_: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     Ok(vec![Tensor::scalar(ElementType::Bool, f64::from(u8::from(there))).into()])
 }
 
-/// A new list, whose elements are counted.
+/// Creates a list, and counts its elements.
 fn list(b: &mut Builder, element: ElementType, items: Vec<Operand>) -> Result<Vec<Named>> {
     b.unrolled(items.len())?;
     if let Some(other) = items.iter().find(|item| item.element() != element) {
@@ -65,7 +65,7 @@ fn construct<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     list(b, element, node.all()?)
 }
 
-/// A place in a list, which may count from the end; `count` is how many there are.
+/// Returns a position in a list of `count` elements. The position may count from the end.
 fn place(b: &Builder, position: &Operand, count: usize) -> Result<usize> {
     match b.known_ints("position", position)?[..] {
         [place] => Ok(axis(place, count)
@@ -77,7 +77,7 @@ fn place(b: &Builder, position: &Operand, count: usize) -> Result<usize> {
 fn insert<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     let (sequence, item) = (node.sequence(0)?, node.input(1)?.clone());
     let place = match node.optional(2) {
-        // -1 is before the last, the number of elements after it.
+        // -1 inserts before the last element, the number of elements after it.
         Some(position) if b.known_ints("position", position)? == [sequence.len() as i64] => sequence.len(),
         Some(position) => place(b, position, sequence.len())?,
         None => sequence.len(),
@@ -141,8 +141,8 @@ fn split<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
             }
         }
     };
-    // The specification ignores `keepdims` where there is a `split`. PyTorch's exporter writes `unbind` with one of 1, and ONNX Runtime
-    // does what it means.
+    // The specification ignores `keepdims` if there is a `split`. PyTorch's exporter writes `unbind` with a `split` of
+    // 1, and ONNX Runtime honours `keepdims` then.
     let ones = node.optional(1).is_none_or(|split| b.shape(split).is_empty());
     let drop = ones && !keepdims;
     let (mut start, mut items) = (0, Vec::with_capacity(parts.len()));
@@ -150,7 +150,7 @@ fn split<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
         items.push(if drop { b.entry(x, axis, start)? } else { b.slice(x, axis, start, part, 1)? });
         start += part;
     }
-    // How many there are is as the sizes are.
+    // The number of parts depends on the sizes.
     Ok(vec![Named::Sequence(Sequence::new(x.element(), items)).with_fixed(x.host().is_some())])
 }
 

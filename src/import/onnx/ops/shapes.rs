@@ -1,4 +1,4 @@
-//! Shapes, constants, and what changes only a shape or a type.
+//! Shapes, constants, and operators that change only a shape or a type.
 
 use super::Import;
 use crate::error::{ErrorKind, Result};
@@ -32,14 +32,14 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// Inference drops nothing: only the mask of what stays is something new, and all stays.
+/// Imports `Dropout`. Inference drops nothing, so the mask of kept elements is true everywhere.
 fn dropout(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     node.ignore(&["ratio", "seed", "consumed_inputs"]);
     let ratio = node.optional(1).is_none_or(|ratio| ratio.host().and_then(Tensor::number) != Some(0.0));
     let training = match node.optional(2) {
         Some(mode) => b.known("training_mode", mode)?.number() != Some(0.0),
-        // Before opset 7 a flag said that it is no training.
+        // Before opset 7, a flag excluded training.
         None => node.opset < 7 && !node.flag("is_test", false)?,
     };
     if training && ratio && node.opset >= 7 {
@@ -72,7 +72,7 @@ fn constant(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     }
     match given.len() {
         1 => Ok(given),
-        // What it has is another than these.
+        // The node may have an unsupported attribute instead.
         0 => Err(node.finish().err().unwrap_or_else(|| node.refused("attributes", "a value", "none"))),
         other => Err(node.refused("attributes", "one value that is a tensor or numbers", other)),
     }
@@ -119,13 +119,13 @@ fn range(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 
 fn cast(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
-    // Before opset 6 the type was a word.
+    // Before opset 6, the type was a string.
     let to = match node.opset {
         ..6 => return Err(node.refused("opset", "6 or more", node.opset)),
         _ => node.element("to")?.ok_or_else(|| node.refused("attribute to", "an element type", "none"))?,
     };
     let saturate = node.flag("saturate", true)?;
-    // It is for numbers that are powers of two.
+    // The mode applies only to a type whose numbers are powers of two.
     let up = node.one_of("round_mode", &["up", "down", "nearest"])?;
     if to == ElementType::F8E8M0 && up != "up" {
         return Err(node.refused("attribute round_mode", "up", up));
@@ -143,7 +143,7 @@ fn cast_like(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.cast_saturating(x, to, saturate)?])
 }
 
-/// The same bits as another type: of floats those of 32 bits, which the device has.
+/// Imports `BitCast`: the same bits as another type. The device has floats of 32 bits only.
 fn bit_cast(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let to = node.element("to")?.ok_or_else(|| node.refused("attribute to", "an element type", "none"))?;
@@ -152,7 +152,7 @@ fn bit_cast(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         return Err(node.refused("attribute to", &format!("a type of {} bits, as {from} has", from.bits()), to));
     }
     match (from, to) {
-        // Integers of one width wrap around into one another.
+        // Integers of the same width wrap around into one another.
         _ if from == to || !(from.is_float() || to.is_float()) => Ok(vec![b.cast(x, to)?]),
         (ElementType::F32, ElementType::I32) => Ok(vec![b.of(to, Bitcast::new(DType::I32), &[x])?]),
         (ElementType::I32, ElementType::F32) => Ok(vec![b.of(to, Bitcast::new(DType::F32), &[x])?]),
@@ -177,7 +177,7 @@ fn reshape(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let from = b.shape(x);
     node.ignore(&["consumed_inputs"]);
-    // Before opset 5 the shape was an attribute.
+    // Before opset 5, the shape was an attribute.
     let target = match node.ints("shape")? {
         Some(shape) => shape,
         None => b.known_ints("shape", node.input(1)?)?,
@@ -188,7 +188,7 @@ fn reshape(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     for (i, &size) in target.iter().enumerate() {
         sizes.push(match size {
             0 if !keep_zeros => *from.get(i).ok_or_else(wrong)?,
-            // What is left is put here below.
+            // The remaining size is computed below.
             -1 => 1,
             size => usize::try_from(size).map_err(|_| wrong())?,
         });
@@ -214,7 +214,7 @@ fn flatten(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.reshape(x, [product(&shape[..at]), product(&shape[at..])])?])
 }
 
-/// Axes, which are an attribute before opset 13 and an input since.
+/// Returns the axes: an attribute before opset 13, an input since.
 fn given_axes(b: &Builder, node: &Node) -> Result<Option<Vec<i64>>> {
     match node.ints("axes")? {
         Some(axes) => Ok(Some(axes)),
@@ -252,7 +252,7 @@ fn expand(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let (from, wanted) = (b.shape(x), b.known_ints("shape", node.input(1)?)?);
     let shape = sizes(&wanted)?;
-    // Either may be the wider one.
+    // Either shape may be broadcast to the other.
     let shape =
         from.broadcast(&shape).ok_or_else(|| node.refused("shape", &format!("one that {from} fits"), &shape))?;
     Ok(vec![b.expand(x, &shape)?])

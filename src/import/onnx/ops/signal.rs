@@ -1,4 +1,4 @@
-//! Signals: Fourier transforms as products with matrices, and the windows and scales that belong to them.
+//! Signals: Fourier transforms as matrix products, their windows and their scales.
 
 use super::Import;
 use crate::error::Result;
@@ -23,20 +23,20 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// The matrix of a transform has so many numbers at most, which are made when they are uploaded.
+/// The maximum number of elements of a transform's matrix, which is computed when it is uploaded.
 const MOST_FACTORS: usize = 1 << 26;
 
-/// A discrete Fourier transform of so many elements.
+/// A discrete Fourier transform of `length` elements.
 #[derive(Clone, Copy)]
 struct Transform {
     length: usize,
     inverse: bool,
-    /// Of a real signal: half of the frequencies are enough.
+    /// True for a real signal: half of the frequencies are enough.
     onesided: bool,
 }
 
 impl Transform {
-    /// The elements and components (1 or 2) after it.
+    /// Returns the number of output elements, and of components (1 or 2) in each.
     fn output(self) -> [usize; 2] {
         match (self.onesided, self.inverse) {
             (false, _) => [self.length, 2],
@@ -45,7 +45,7 @@ impl Transform {
         }
     }
 
-    /// The matrix `[outputs * components, inputs * components]`.
+    /// Computes the matrix `[outputs * components, inputs * components]`.
     fn matrix(self, inputs: usize, components: usize) -> Vec<f32> {
         let [outputs, parts] = self.output();
         let n = self.length as u128;
@@ -65,7 +65,7 @@ impl Transform {
         matrix
     }
 
-    /// What an element counts: what lies beyond the length nothing, and frequencies that stand for their mirror image too double.
+    /// Returns an input element's weight: 0 beyond the length, doubled for a frequency that has a mirror image.
     fn weight(self, j: usize) -> f64 {
         let n = self.length as f64;
         let half = self.inverse && self.onesided;
@@ -78,7 +78,7 @@ impl Transform {
     }
 }
 
-/// A size that must be known.
+/// Returns a size that must be known when the graph is built.
 fn size(b: &Builder, node: &Node, name: &str, operand: &Operand) -> Result<usize> {
     let given = b.known_ints(name, operand)?;
     match given[..] {
@@ -113,7 +113,7 @@ fn dft(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.transform(node, x, at, Transform { length, inverse, onesided })?])
 }
 
-/// Transforms of parts of a signal `[batch, length, components]`, each times a window.
+/// Imports `STFT`: transforms of parts of a signal `[batch, length, components]`, each times a window.
 fn stft(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
@@ -149,7 +149,7 @@ fn stft(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.transform(node, &parts, 2, transform)?])
 }
 
-/// `a - b cos(2πn / N) + c cos(4πn / N)`
+/// Computes a window `a - b cos(2πn / N) + c cos(4πn / N)`.
 fn window(b: &mut Builder, node: &Node, [a, first, second]: [f64; 3]) -> Result<Vec<Operand>> {
     let operand = node.input(0)?;
     let size = size(b, node, "size", operand)?;
@@ -167,7 +167,7 @@ fn window(b: &mut Builder, node: &Node, [a, first, second]: [f64; 3]) -> Result<
     Ok(vec![Tensor::computed(element, [size].into(), (0..size).map(value).collect(), &of).into()])
 }
 
-/// Triangles over the frequencies, `[frequencies, bands]`.
+/// Computes the mel filters `[frequencies, bands]`: triangles over the frequencies.
 fn mel_weights(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (bands, length) =
         (size(b, node, "num_mel_bins", node.input(0)?)?, size(b, node, "dft_length", node.input(1)?)?);
@@ -210,7 +210,7 @@ fn mel_weights(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 impl Builder<'_> {
-    /// Along an axis of a tensor whose last are components of complex numbers.
+    /// Adds a transform along an axis of a tensor whose last axis holds the components of complex numbers.
     fn transform(&mut self, node: &Node, x: &Operand, axis: usize, transform: Transform) -> Result<Operand> {
         let shape = self.shape(x);
         let rank = shape.len();
@@ -235,7 +235,7 @@ impl Builder<'_> {
             let wanted = format!("a matrix of {MOST_FACTORS} numbers at most");
             return Err(node.refused("dft_length", &wanted, Shape::from(sizes)));
         }
-        // The axis goes beside the components: one product takes both.
+        // The axis moves beside the components, so that one product covers both.
         let order: Vec<usize> = (0..rank - 1).filter(|&other| other != axis).chain([axis, rank - 1]).collect();
         let y = self.transpose(x, &order)?;
         let mut outer: Vec<usize> = order[..rank - 2].iter().map(|&axis| shape[axis]).collect();

@@ -1,4 +1,4 @@
-//! Activations: a product of x and what bounds it.
+//! Patterns of activations: products of x and a gate.
 
 use super::{Found, Seen, found, near};
 use crate::Value;
@@ -9,7 +9,7 @@ pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
     found(activation, &[x])
 }
 
-/// `relu6(x + 3) / 6` is a hardsigmoid.
+/// Finds `relu6(x + 3) / 6`: a hardsigmoid.
 fn gate(seen: &Seen, value: Value) -> Option<(Activation, Value)> {
     let (clamped, factor) = seen.times(value)?;
     let (activation, shifted) = seen.activation(clamped)?;
@@ -22,7 +22,7 @@ fn is_relu6(activation: Activation) -> bool {
     matches!(activation, Activation::Relu6) || activation == Activation::Clamp(0.0, 6.0)
 }
 
-/// The factors of a product of at most three, and the numbers among them as one.
+/// Returns the factors of products nested up to `depth` deep, and the product of the numbers among them.
 fn factors(seen: &Seen, value: Value, depth: usize) -> Option<(Vec<Value>, f64)> {
     if let Some((inner, number)) = seen.times(value) {
         let (values, factor) = factors(seen, inner, depth)?;
@@ -39,14 +39,14 @@ fn factors(seen: &Seen, value: Value, depth: usize) -> Option<(Vec<Value>, f64)>
 }
 
 fn product(seen: &Seen, value: Value) -> Option<(Activation, Value)> {
-    // Only a product may be one.
+    // Only a product or a quotient can be such an activation.
     seen.binary(value, BinaryKind::Mul).or_else(|| seen.binary(value, BinaryKind::Div))?;
     let (values, factor) = factors(seen, value, 2)?;
     let [a, b] = values[..] else { return None };
     [(a, b), (b, a)].into_iter().find_map(|(x, gate)| gated(seen, x, gate, factor))
 }
 
-/// `factor x gate`, where the gate is a function of x.
+/// Finds `factor x gate`, where the gate is a function of x.
 fn gated(seen: &Seen, x: Value, gate: Value, factor: f64) -> Option<(Activation, Value)> {
     if let Some((activation, inner)) = seen.activation(gate) {
         let one = near(factor, 1.0);
@@ -80,7 +80,7 @@ fn gated(seen: &Seen, x: Value, gate: Value, factor: f64) -> Option<(Activation,
     (cubic && near(scale, (2.0 / std::f64::consts::PI).sqrt())).then_some((Activation::GeluTanh, x))
 }
 
-/// `0.044715 x³`
+/// Returns true for `0.044715 x³`.
 fn is_cubic(seen: &Seen, x: Value, value: Value) -> bool {
     let (power, scale) = seen.scaled(value);
     let cube = match (seen.binary(power, BinaryKind::Pow), seen.binary(power, BinaryKind::Mul)) {

@@ -1,4 +1,4 @@
-//! Attention: a product of queries and keys, a softmax, a product with values.
+//! The pattern of attention: a product of queries and keys, a softmax, a product with values.
 
 use super::{Found, Seen};
 use crate::import::onnx::views::{Dim, View, contiguous, merged, reshape};
@@ -9,11 +9,11 @@ pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
     scores(seen, value)
 }
 
-/// What is added to the scores.
+/// The mask of the scores.
 enum Mask {
     None,
     Added(Value),
-    /// Where that is true the second, elsewhere the third; the one that isn't there is the scores.
+    /// A selection: the second value where the first is true, the third elsewhere. `None` stands for the scores.
     Where(Value, Option<Value>, Option<Value>),
 }
 
@@ -30,7 +30,7 @@ fn scores(seen: &Seen, value: Value) -> Option<Found> {
     }
     let (mut scores, mut mask) = (inputs[0], Mask::None);
     if let Some((_, parts)) = seen.op::<Where>(scores) {
-        // Only what hides a key whatever its score can be added to it instead.
+        // Only a number that hides a key whatever its score can be added to the score instead.
         let hides = |value: Value| seen.number(value).is_some_and(|hidden| hidden <= -1e9);
         (scores, mask) = match (hides(parts[1]), hides(parts[2])) {
             (false, true) => (parts[1], Mask::Where(parts[0], None, Some(parts[2]))),
@@ -51,7 +51,7 @@ fn scores(seen: &Seen, value: Value) -> Option<Found> {
     if !same_rank || !scale.is_finite() {
         return None;
     }
-    // The product with the keys wants them turned; attention doesn't.
+    // The product takes transposed keys, attention untransposed ones.
     let keys = (k, !turned);
     Some((Box::new(move |graph| attention(graph, q, keys, v, &mask, scale)), "attention"))
 }
@@ -76,8 +76,8 @@ fn attention(
     attended(graph, q, (k, turn), v, bias, if bias.is_some() { op.masked() } else { op })
 }
 
-/// Attention over queries, keys and values `[N, H, L, D]`, or `[H, L, D]`, which are read where they lie in memory if they can be;
-/// `turn` the keys if they are `[.., D, L]`. The mask comes last.
+/// Adds attention over queries, keys and values `[N, H, L, D]` or `[H, L, D]`, read in place if possible. `turn` means
+/// that the keys are `[.., D, L]`. The mask is the last input.
 pub(in crate::import::onnx) fn attended(
     graph: &mut Graph,
     q: Value,
@@ -86,7 +86,7 @@ pub(in crate::import::onnx) fn attended(
     bias: Option<Value>,
     op: Attention,
 ) -> Result<Value> {
-    // Without a dimension for the batch, all are heads of one.
+    // Three dimensions are the heads of a batch of one.
     let shape = graph.known_shape(q).clone();
     if let Some(other) = [k, v].map(|operand| graph.known_shape(operand)).into_iter().find(|of| of.len() != shape.len())
     {
@@ -102,7 +102,7 @@ pub(in crate::import::onnx) fn attended(
     let views = views.map(|view| View { dims: outer(view.dims.clone()), ..view });
     if let Some((inputs, op)) = side_by_side(graph, &views, &op)? {
         let y = graph.push(op, &[inputs, bias.into_iter().collect()].concat())?;
-        // The heads apart again, for whoever puts them side by side.
+        // The heads get a dimension of their own again, which cancels with a reader that joins them.
         let ([n, heads, l, _], [.., d]) = (sizes(&views[0]), sizes(&views[2]));
         let apart = contiguous(&[n, l, heads, d]);
         let view = View { base: y, first: 0, dims: [0, 2, 1, 3].map(|axis| apart[axis].clone()).to_vec() };
@@ -127,13 +127,13 @@ pub(in crate::import::onnx) fn attended(
     graph.reshape(y, [shape[0], shape[1], width].map(|size| size as isize))
 }
 
-/// Heads `[N, H, L, D]` that lie side by side in memory are read where they are: all in one tensor, as one linear layer gives
-/// queries, keys and values, or in one each.
+/// Returns inputs and operation if heads `[N, H, L, D]` lie side by side in memory, to read them in place: all in one
+/// tensor, as one linear layer gives queries, keys and values, or in one each.
 fn side_by_side(graph: &mut Graph, views: &[View; 3], op: &Attention) -> Result<Option<(Vec<Value>, Attention)>> {
     let [n, heads, l, d] = sizes(&views[0]);
     let [_, few, keys, _] = sizes(&views[1]);
     let dv = sizes(&views[2])[3];
-    // Whether heads of that width lie in rows of so many elements, from a place on.
+    // True if the heads lie side by side in rows of `width` elements, from `first` on.
     let lies = |view: &View, width: usize, first: usize| {
         let [n, _, l, d] = sizes(view);
         let wanted = [l * width, d, width, 1];
@@ -163,7 +163,7 @@ fn side_by_side(graph: &mut Graph, views: &[View; 3], op: &Attention) -> Result<
     Ok(None)
 }
 
-/// The sizes of queries, keys or values.
+/// Returns the sizes of queries, keys or values.
 fn sizes(view: &View) -> [usize; 4] {
     std::array::from_fn(|axis| view.dims[axis].iter().map(|dim| dim.size).product())
 }

@@ -1,7 +1,7 @@
-//! What exporters take apart, put together again: a chain of small operations that is a known one in disguise.
+//! Patterns: chains of small operations that exporters write for one known operation, replaced by that operation.
 //!
-//! Each pattern is looked for at its last operation, when that is added: what went before stays in the graph until
-//! [`Graph::pruned`](crate::Graph) drops what nobody reads.
+//! Each pattern is matched at its last operation, when that is added. The earlier operations stay in the graph until
+//! [`Graph::pruned`](crate::Graph) drops unread values.
 
 mod activation;
 pub(super) mod attention;
@@ -14,10 +14,10 @@ use crate::graph::Source;
 use crate::ops::{Activation, Binary, BinaryKind, Concat, Linear, PackedLinear, Reduce, ReduceKind, Transpose, Unary};
 use crate::{Constant, Graph, Op, Shape, Value};
 
-/// An operation that a value turns out to be the output of, and its inputs.
+/// A function that adds the recognised operation to a graph, and the operation's name.
 type Found = (Box<dyn FnOnce(&mut Graph) -> crate::Result<Value>>, &'static str);
 
-/// The value again, as the output of one operation where that gives the same.
+/// Returns the output of one operation that computes the same as the chain behind a value, or the value.
 pub(super) fn recognised(b: &mut Builder, value: Value) -> Value {
     let seen = Seen(&b.graph);
     let found = activation::find(&seen, value)
@@ -29,7 +29,7 @@ pub(super) fn recognised(b: &mut Builder, value: Value) -> Value {
     let Some((add, name)) = found else { return value };
     let (shape, dtype) = (b.graph.known_shape(value).clone(), b.graph.dtype(value));
     match add(&mut b.graph) {
-        // A pattern that the operation refuses isn't one: the small operations serve.
+        // If the operation refuses the pattern, the small operations stay.
         Ok(better) if *b.graph.known_shape(better) == shape && b.graph.dtype(better) == dtype => better,
         Ok(_) => value,
         Err(error) => {
@@ -44,13 +44,13 @@ fn found(op: impl Op, inputs: &[Value]) -> Option<Found> {
     Some((Box::new(move |graph| graph.push(op, &inputs)), name))
 }
 
-/// A linear layer plus a vector is one with a bias.
+/// Finds a linear layer plus a vector: a linear layer with a bias.
 fn bias(seen: &Seen, value: Value) -> Option<Found> {
     let (x, bias) = seen.with_constant(value, BinaryKind::Add)?;
     let out = *seen.shape(x).last()?;
     let row = bias.shape().elements() == out && bias.shape().last() == Some(&out);
     let bias = row.then(|| bias.reshaped([out]))?;
-    // Its rows may lie elsewhere by now.
+    // The layer's rows may have been moved since.
     let moved = View::of(seen.0, x).rows(seen.0, x, out);
     let base = moved.as_ref().map_or(x, |(base, _)| *base);
     let (linear, name) = match (seen.op::<Linear>(base), seen.op::<PackedLinear>(base)) {
@@ -66,7 +66,7 @@ fn bias(seen: &Seen, value: Value) -> Option<Found> {
     Some((Box::new(add), name))
 }
 
-/// A constant before computed rows, plus another constant: zeros before them, plus both constants.
+/// Finds a constant before computed rows, plus another constant: a padding with zeros, plus the sum of both constants.
 fn token(seen: &Seen, value: Value) -> Option<Found> {
     let (joined, more) = seen.with_constant(value, BinaryKind::Add)?;
     let (_, inputs) = seen.op::<Concat>(joined)?;
@@ -99,7 +99,7 @@ fn token(seen: &Seen, value: Value) -> Option<Found> {
     Some((Box::new(add), "add"))
 }
 
-/// A graph as patterns look at it.
+/// The queries of patterns on a graph.
 struct Seen<'a>(&'a Graph);
 
 impl<'a> Seen<'a> {
@@ -107,7 +107,7 @@ impl<'a> Seen<'a> {
         self.0.known_shape(value)
     }
 
-    /// The operation that gives a value, if it is a `T`, and its inputs.
+    /// Returns the operation that computes a value, if it is a `T`, and its inputs.
     fn op<T: Op>(&self, value: Value) -> Option<(&'a T, &'a [Value])> {
         let &Source::Node(node) = self.0.source(value) else { return None };
         let node = &self.0.nodes()[node];
@@ -121,7 +121,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// A constant's number, if it has one.
+    /// Returns the number of a constant with one element.
     fn number(&self, value: Value) -> Option<f32> {
         let constant = self.constant(value)?;
         (constant.shape().elements() == 1).then(|| constant.values()[0])
@@ -142,7 +142,7 @@ impl<'a> Seen<'a> {
         Some((*op, inputs[0]))
     }
 
-    /// A value and a constant, in whatever order.
+    /// Returns the value and the constant of a binary operation. The constant may come first unless order matters.
     fn with_constant(&self, value: Value, kind: BinaryKind) -> Option<(Value, &'a Constant)> {
         let [a, b] = self.binary(value, kind)?;
         match (self.constant(a), self.constant(b)) {
@@ -152,7 +152,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// A value plus a number.
+    /// Returns the value and the number of a sum.
     fn plus(&self, value: Value) -> Option<(Value, f32)> {
         let [a, b] = self.binary(value, BinaryKind::Add)?;
         match (self.number(a), self.number(b)) {
@@ -162,7 +162,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// A value times a number, which is the same for a value by one.
+    /// Returns the value and the number of a product. A division by a number counts as a product.
     fn times(&self, value: Value) -> Option<(Value, f64)> {
         if let Some([a, b]) = self.binary(value, BinaryKind::Div) {
             return Some((a, 1.0 / f64::from(self.number(b)?)));
@@ -175,7 +175,7 @@ impl<'a> Seen<'a> {
         }
     }
 
-    /// A value and all the numbers that it is multiplied with.
+    /// Returns the value inside nested products, and the product of their numbers.
     fn scaled(&self, mut value: Value) -> (Value, f64) {
         let mut factor = 1.0;
         while let Some((inner, number)) = self.times(value) {
@@ -184,7 +184,7 @@ impl<'a> Seen<'a> {
         (value, factor)
     }
 
-    /// The square of a value.
+    /// Returns the value whose square this is.
     fn square(&self, value: Value) -> Option<Value> {
         if let Some([a, b]) = self.binary(value, BinaryKind::Mul) {
             return (a == b).then_some(a);
@@ -193,7 +193,7 @@ impl<'a> Seen<'a> {
         (self.number(b)? == 2.0).then_some(a)
     }
 
-    /// The mean over the last dimensions, which stay with a size of 1, and how many those are.
+    /// Returns the operand of a mean over the last dimensions, which stay with a size of 1, and their number.
     fn mean(&self, value: Value) -> Option<(Value, usize)> {
         let (op, inputs) = self.op::<Reduce>(value)?;
         let (kind, axes, keepdim) = op.parts();
@@ -208,7 +208,7 @@ impl<'a> Seen<'a> {
     }
 }
 
-/// Whether a number is what a formula has, as far as exporters' digits go.
+/// Returns true if a number equals the formula's, within the digits that exporters write.
 fn near(number: f64, wanted: f64) -> bool {
     (number - wanted).abs() <= 1e-4 * wanted.abs()
 }

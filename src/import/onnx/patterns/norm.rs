@@ -1,4 +1,4 @@
-//! Layer norm and RMS norm: means, differences and roots.
+//! Patterns of layer norm, RMS norm and global pooling: means, differences and roots.
 
 use super::{Found, Seen, found};
 use crate::ops::{BinaryKind, LayerNorm, Pool2d, PoolKind, Reduce, ReduceKind, RmsNorm, Unary};
@@ -11,7 +11,7 @@ pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
         .or_else(|| pooled(seen, value))
 }
 
-/// `a / sqrt(mean(a²) + eps)`, where a is x, or x less its mean.
+/// Finds `a / sqrt(mean(a²) + eps)`, where a is x (RMS norm) or x minus its mean (layer norm).
 fn normalised(seen: &Seen, value: Value) -> Option<Found> {
     let (a, variance) = over_root(seen, value)?;
     let (mean, eps) = seen.plus(variance)?;
@@ -26,14 +26,14 @@ fn normalised(seen: &Seen, value: Value) -> Option<Found> {
     }
 }
 
-/// x of `x - mean(x)`.
+/// Returns x if the value is `x - mean(x)`.
 fn centred(seen: &Seen, value: Value, axes: usize) -> Option<Value> {
     let [x, mean] = seen.binary(value, BinaryKind::Sub)?;
     let (of, over) = seen.mean(mean)?;
     (of == x && over == axes).then_some(x)
 }
 
-/// A value divided by a root, and what that is the root of.
+/// Returns the dividend and the radicand of a division by a square root.
 fn over_root(seen: &Seen, value: Value) -> Option<(Value, Value)> {
     if let Some([a, root]) = seen.binary(value, BinaryKind::Div) {
         return Some((a, root_of(seen, root)?));
@@ -74,7 +74,7 @@ fn shifted(seen: &Seen, value: Value) -> Option<Found> {
     found(norm.with_bias(bias)?, inputs)
 }
 
-/// A mean over height and width is global pooling.
+/// Finds a mean or maximum over height and width: global pooling.
 fn pooled(seen: &Seen, value: Value) -> Option<Found> {
     let (op, inputs) = seen.op::<Reduce>(value)?;
     let (kind, axes, keepdim) = op.parts();

@@ -1,4 +1,4 @@
-//! Pixel shuffle: channels that a transposition puts between the pixels.
+//! The pattern of pixel shuffle: a transposition moves channels between the pixels.
 
 use super::{Found, Seen, found};
 use crate::Value;
@@ -14,7 +14,7 @@ pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
     let factor = height.checked_div(h)?;
     let fits = factor > 1 && channels == out * factor * factor && [height, width] == [h * factor, w * factor];
     let plane = h * w;
-    // Channel c of the output, rows i and columns j of a block: how far apart their channels are.
+    // The strides, in input channels, of output channel c and of a block's row i and column j.
     let (crd, dcr) = ([factor * factor, factor, 1], [1, factor * out, out]);
     let mode = [(ShuffleMode::Crd, crd), (ShuffleMode::Dcr, dcr)].into_iter().find(|(_, [c, i, j])| {
         let dims = [(n, channels * plane), (out, c * plane), (h, w), (factor, i * plane), (w, 1), (factor, j * plane)];

@@ -1,4 +1,4 @@
-//! Memory over time.
+//! The section on memory over time.
 
 use super::axis::Axis;
 use super::canvas::{INK, Pattern, SKY, VERMILLION, hex, plot};
@@ -6,7 +6,7 @@ use super::figure::{byte_unit, bytes, escape};
 use super::{WIDE, section};
 use crate::measure::report::Activations;
 
-/// The section on memory: nothing if there are no steps.
+/// Returns the section on memory; an empty string if there are no steps.
 pub(super) fn activations(of: &Activations) -> String {
     let Some((peak, most)) = of.peak() else { return String::new() };
     let (scale, unit) = byte_unit(most.max(of.allocated));

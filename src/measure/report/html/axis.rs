@@ -1,4 +1,4 @@
-//! Axes: where their ticks are, and where on them a value lies.
+//! Axes: their ticks, and the positions of values.
 
 use super::figure::tick;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
@@ -8,11 +8,11 @@ use std::ops::Range;
 /// An axis. Its ends are ticks, except along batch sizes.
 #[derive(Clone)]
 pub(super) struct Axis {
-    /// What it measures, with the unit.
+    /// The quantity, with the unit.
     pub(super) title: String,
-    /// Its ends, as places on the axis: logarithms where it is logarithmic.
+    /// The ends, as positions on the axis: logarithms on a logarithmic axis.
     pub(super) range: Range<f64>,
-    /// Places and what is written there.
+    /// The positions of the ticks, with their labels.
     pub(super) ticks: Vec<(f64, String)>,
     scale: Scale,
 }
@@ -25,32 +25,32 @@ enum Scale {
 }
 
 impl Axis {
-    /// From the greatest tick below all values to the least above them. What isn't a finite number is passed over.
+    /// Creates an axis from the greatest tick below all values to the least tick above them. Only finite values count.
     pub(super) fn linear(title: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Axis {
         let (mut low, mut high) = ends(values).unwrap_or((0.0, 1.0));
         if high - low < 1e-3 * high.abs() || high == low {
-            // All are alike: some room on both sides.
+            // All values are alike: they get some room on both sides.
             let room = if high == 0.0 { 1.0 } else { 0.05 * high.abs() };
             (low, high) = (low - room, high + room);
         }
         let step = round_up((high - low) / 5.0);
         let (first, last) = ((low / step + 1e-9).floor(), (high / step - 1e-9).ceil());
         let places = (0..=(last - first) as usize).map(|i| (first + i as f64) * step);
-        // All with the decimals of the step: 2.00 beside 2.05.
+        // All labels have the decimals of the step: 2.00 beside 2.05.
         let decimals = (-(step.log10() + 1e-9).floor()).max(0.0) as usize;
         let label = |place: f64| if (1..=4).contains(&decimals) { format!("{place:.decimals$}") } else { tick(place) };
         let ticks: Vec<(f64, String)> = places.map(|place| (place, label(place))).collect();
         Axis { title: title.into(), range: first * step..last * step, ticks, scale: Scale::Linear }
     }
 
-    /// From 0.
+    /// Creates a linear axis from 0.
     pub(super) fn from_zero(title: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Axis {
         let most = ends(values).map_or(0.0, |(_, high)| high);
         Axis::linear(title, [0.0, if most > 0.0 { most } else { 1.0 }])
     }
 
-    /// Ticks at 1, 2 and 5 times the powers of ten, or at powers of ten if there are many. Values that aren't positive have no
-    /// place on it.
+    /// Creates an axis with ticks at 1, 2 and 5 times the powers of ten, or at powers of ten if there are many. Values
+    /// that aren't positive have no position on it.
     pub(super) fn log10(title: impl Into<String>, values: impl IntoIterator<Item = f64>) -> Axis {
         let (low, high) = ends(values.into_iter().filter(|&value| value > 0.0)).unwrap_or((1.0, 1.0));
         let (low, high) = (low.log10(), high.log10());
@@ -68,7 +68,7 @@ impl Axis {
         Axis { title: title.into(), range: places[first]..places[last], ticks, scale: Scale::Log10 }
     }
 
-    /// Along batch sizes: each is a tick, or the powers of two where they are many.
+    /// Creates an axis of batch sizes: each is a tick, or only the powers of two if there are many.
     pub(super) fn log2(title: impl Into<String>, values: &[usize]) -> Axis {
         let mut values = values.to_vec();
         values.sort_unstable();
@@ -82,7 +82,7 @@ impl Axis {
         Axis { title: title.into(), range: low - 0.35..high + 0.35, ticks, scale: Scale::Log2 }
     }
 
-    /// The place of a value, within the axis. Its lower end for what has none.
+    /// Returns the position of a value, within the axis; the lower end if the value has none.
     pub(super) fn at(&self, value: f64) -> f64 {
         let place = match self.scale {
             Scale::Linear => value,
@@ -92,19 +92,19 @@ impl Axis {
         if place.is_nan() { self.range.start } else { place.clamp(self.range.start, self.range.end) }
     }
 
-    /// How far along the axis a place is: 0 to 1.
+    /// Returns a position as a fraction of the axis: 0 to 1.
     pub(super) fn part(&self, place: f64) -> f64 {
         (place - self.range.start) / (self.range.end - self.range.start)
     }
 
-    /// What is written at a tick.
+    /// Returns the label of a tick.
     pub(super) fn label(&self, place: f64) -> String {
         let found = self.ticks.iter().find(|(tick, _)| *tick == place);
         found.map_or_else(String::new, |(_, label)| label.clone())
     }
 }
 
-/// An axis of plotters' along places.
+/// An axis for plotters, whose values are positions.
 impl Ranged for Axis {
     type FormatOption = DefaultFormatting;
     type ValueType = f64;
@@ -125,13 +125,13 @@ impl Ranged for Axis {
     }
 }
 
-/// The least and the greatest of the finite ones.
+/// Returns the least and the greatest finite value.
 fn ends(values: impl IntoIterator<Item = f64>) -> Option<(f64, f64)> {
     let finite = values.into_iter().filter(|value| value.is_finite());
     finite.map(|value| (value, value)).reduce(|(low, high), (value, _)| (low.min(value), high.max(value)))
 }
 
-/// The least of 1, 2, 5 times a power of ten that is no smaller.
+/// Rounds up to 1, 2 or 5 times a power of ten.
 fn round_up(number: f64) -> f64 {
     let unit = 10_f64.powf(number.log10().floor());
     let steps = [1.0, 2.0, 5.0, 10.0];

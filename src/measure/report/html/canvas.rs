@@ -1,4 +1,4 @@
-//! A plot: plotters draws axes and lines, and what has a tooltip lies above them.
+//! A plot: plotters draws axes and lines; the marks, which have tooltips, lie above them.
 
 use super::axis::Axis;
 use super::figure::escape;
@@ -15,20 +15,20 @@ pub(super) const ORANGE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
 pub(super) const SKY: RGBColor = RGBColor(0x56, 0xB4, 0xE9);
 pub(super) const PURPLE: RGBColor = RGBColor(0xCC, 0x79, 0xA7);
 
-/// Lettering, axes and grid. The page's style sheet knows these two by their values and exchanges them in the dark.
+/// The colours of lettering, axes and grid. The page's style sheet finds both by value and replaces them in the dark.
 pub(super) const INK: RGBColor = RGBColor(0x3D, 0x44, 0x4D);
 const GRID: RGBColor = RGBColor(0xDF, 0xE3, 0xE8);
 
 type Chart<'a> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<Axis, Axis>>;
 
-/// What a plot is drawn on. Coordinates are values, not places.
+/// The canvas of a plot. Coordinates are values, not positions.
 pub(super) struct Canvas<'a> {
     chart: Chart<'a>,
     pub(super) x: &'a Axis,
     pub(super) y: &'a Axis,
     pixels: (Range<i32>, Range<i32>),
     above: String,
-    /// Where words and discs are.
+    /// The areas of words and discs.
     taken: Vec<Area>,
 }
 
@@ -39,12 +39,12 @@ pub(super) enum Pattern {
     Dashed,
 }
 
-/// `#0072B2`.
+/// Formats a colour: `#0072B2`.
 pub(super) fn hex(RGBColor(red, green, blue): RGBColor) -> String {
     format!("#{red:02X}{green:02X}{blue:02X}")
 }
 
-/// An SVG element of so many pixels. `title` is what it shows, in words.
+/// Returns an SVG element of `size` pixels. `title` describes the plot in words.
 pub(super) fn plot(title: &str, size: (u32, u32), x: &Axis, y: &Axis, draw: impl FnOnce(&mut Canvas)) -> String {
     let mut svg = String::new();
     let above = {
@@ -58,7 +58,7 @@ pub(super) fn plot(title: &str, size: (u32, u32), x: &Axis, y: &Axis, draw: impl
     svg.replace("</svg>", &format!("{above}</svg>"))
 }
 
-/// An SVG in memory takes whatever is drawn.
+/// Unwraps the result of drawing: an SVG in memory takes any drawing.
 fn done<T, E: std::fmt::Debug>(drawn: Result<T, E>) -> T {
     drawn.expect("a string takes all of a drawing")
 }
@@ -79,7 +79,7 @@ impl<'a> Canvas<'a> {
         Canvas { chart, x, y, pixels, above: String::new(), taken: Vec::new() }
     }
 
-    /// Where a value lies, in pixels.
+    /// Returns the position of a value in pixels.
     fn pixel(&self, x: f64, y: f64) -> (f64, f64) {
         let part = |axis: &Axis, value| axis.part(axis.at(value));
         let (across, down) = (&self.pixels.0, &self.pixels.1);
@@ -88,7 +88,7 @@ impl<'a> Canvas<'a> {
         (f64::from(across.start) + part(self.x, x) * width, f64::from(down.end) - part(self.y, y) * height)
     }
 
-    /// A line through points.
+    /// Draws a line through points.
     pub(super) fn line(&mut self, points: &[(f64, f64)], colour: RGBColor, width: u32, pattern: Pattern) {
         let places: Vec<(f64, f64)> = points.iter().map(|&(x, y)| (self.x.at(x), self.y.at(y))).collect();
         let style = colour.stroke_width(width);
@@ -99,14 +99,14 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// A rectangle between two corners.
+    /// Draws a rectangle between two corners.
     pub(super) fn bar(&mut self, from: (f64, f64), to: (f64, f64), colour: RGBColor, tip: &str) {
         let ((x0, y0), (x1, y1)) = (self.pixel(from.0, from.1), self.pixel(to.0, to.1));
         let (x, y, width, height) = (x0.min(x1), y0.min(y1), (x1 - x0).abs(), (y1 - y0).abs());
         self.mark(&format!(r#"rect x="{x:.1}" y="{y:.1}" width="{width:.2}" height="{height:.1}""#), colour, 1.0, tip);
     }
 
-    /// From one height to another, so many pixels wide.
+    /// Draws a bar from one height to another, `width` pixels wide.
     pub(super) fn whisker(&mut self, x: f64, y: [f64; 2], width: f64, colour: RGBColor, tip: &str) {
         let ((x, bottom), (_, top)) = (self.pixel(x, y[0]), self.pixel(x, y[1]));
         let (left, height) = (x - width / 2.0, bottom - top);
@@ -114,7 +114,7 @@ impl<'a> Canvas<'a> {
         self.mark(&shape, colour, 0.45, tip);
     }
 
-    /// A disc of so many pixels.
+    /// Draws a disc with a radius in pixels.
     pub(super) fn disc(&mut self, (x, y): (f64, f64), radius: f64, colour: RGBColor, tip: &str) {
         let (x, y) = self.pixel(x, y);
         let shape = format!(r#"circle cx="{x:.1}" cy="{y:.1}" r="{radius:.1}""#);
@@ -129,14 +129,14 @@ impl<'a> Canvas<'a> {
         done(written);
     }
 
-    /// Words that end so many pixels left of a value and above it.
+    /// Writes words that end `shift` pixels left of a value and above it.
     pub(super) fn text(&mut self, (x, y): (f64, f64), shift: (f64, f64), text: &str) {
         let (x, y) = self.pixel(x, y);
         let area = Area::around(text);
         self.write(area.at((x - shift.0 - area.width / 2.0, y - shift.1 - area.height / 2.0)), text);
     }
 
-    /// Words beside a disc, where nothing else is: near it, or further away at the end of a line. Nowhere if there is no room.
+    /// Writes words beside a disc in a free area: near it, or further away at the end of a line. No room, no words.
     pub(super) fn label(&mut self, (x, y): (f64, f64), radius: f64, text: &str) {
         let (x, y) = self.pixel(x, y);
         let area = Area::around(text);
@@ -170,7 +170,7 @@ impl<'a> Canvas<'a> {
     }
 }
 
-/// Where something is, in pixels.
+/// The area of a drawn thing, in pixels.
 #[derive(Clone, Copy)]
 struct Area {
     middle: (f64, f64),
@@ -179,7 +179,7 @@ struct Area {
 }
 
 impl Area {
-    /// As large as words, about.
+    /// Returns an area that is about as large as words.
     fn around(text: &str) -> Area {
         Area { middle: (0.0, 0.0), width: 7.0 * text.chars().count() as f64 + 2.0, height: 13.0 }
     }

@@ -1,9 +1,9 @@
-//! Numbers as people read them.
+//! Numbers, formatted for people.
 
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Three significant digits: `0.0123`, `1.23`, `12.3`, `123`, `12,300`. A dash for what isn't a finite number.
+/// Formats three significant digits: `0.0123`, `1.23`, `12.3`, `123`, `12,300`. A dash if the number isn't finite.
 pub(super) fn figure(number: f64) -> String {
     if !number.is_finite() {
         return "–".into();
@@ -26,7 +26,7 @@ pub(super) fn figure(number: f64) -> String {
     }
 }
 
-/// As it is written on an axis: no zeros at the end.
+/// Formats a number for an axis, without zeros at the end.
 pub(super) fn tick(number: f64) -> String {
     let text = figure(number);
     match text.contains('.') && !text.contains('e') {
@@ -35,7 +35,7 @@ pub(super) fn tick(number: f64) -> String {
     }
 }
 
-/// 1234567 as 1,234,567.
+/// Formats 1234567 as 1,234,567.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -48,21 +48,21 @@ pub(super) fn count(number: u64) -> String {
     text
 }
 
-/// With a prefix of a thousand's power: `1.23 TFLOP/s`.
+/// Formats a number with an SI prefix: `1.23 TFLOP/s`.
 pub(super) fn si(number: f64, unit: &str) -> String {
     let prefixes = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     let (scale, prefix) = prefixes.into_iter().find(|(scale, _)| number >= *scale).unwrap_or((1.0, ""));
     format!("{} {prefix}{unit}", figure(number / scale))
 }
 
-/// The unit of bytes in which the largest is a number from 1 on, and how many bytes it is.
+/// Returns the largest unit of bytes in which `most` is 1 or more: its size in bytes and its name.
 pub(super) fn byte_unit(most: u64) -> (f64, &'static str) {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let found = units.into_iter().find(|(shift, _)| most >= 1 << shift);
     found.map_or((1.0, "B"), |(shift, unit)| (f64::from(1 << shift), unit))
 }
 
-/// `1.23 MiB`.
+/// Formats bytes: `1.23 MiB`.
 pub(super) fn bytes(number: u64) -> String {
     let (scale, unit) = byte_unit(number);
     format!("{} {unit}", figure(number as f64 / scale))
@@ -76,7 +76,7 @@ pub(super) fn percent(share: f64) -> String {
     if share.is_finite() { format!("{:.1} %", 100.0 * share) } else { "–".into() }
 }
 
-/// Text as it stands in HTML and in attributes. Whatever a file may have named goes through here.
+/// Escapes text for HTML and its attributes. Every name that may come from a file goes through here.
 pub(super) fn escape(text: impl Display) -> String {
     let mut escaped = String::new();
     for c in text.to_string().chars() {
@@ -86,7 +86,7 @@ pub(super) fn escape(text: impl Display) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // Not allowed in a document, not even escaped.
+            // A document must not hold control characters, not even escaped.
             c if c.is_control() && !c.is_whitespace() => escaped.push('\u{FFFD}'),
             c => escaped.push(c),
         }

@@ -1,4 +1,4 @@
-//! The report for people: one page that needs nothing beside itself.
+//! The report for people: one self-contained page.
 
 mod activations;
 mod axis;
@@ -15,13 +15,13 @@ use crate::measure::{Environment, Measured, Peaks, Summary};
 use figure::{bytes, count, escape, figure, ms, percent, si};
 use table::{Table, numbers, words};
 
-/// Plots, in pixels: one of two beside each other, one of three, one alone.
+/// The sizes of plots in pixels: two in a row, three in a row, one alone.
 const PLOT: (u32, u32) = (560, 350);
 const SMALL: (u32, u32) = (370, 240);
 const WIDE: (u32, u32) = (1120, 440);
 
 impl Report {
-    /// The report as one HTML page, with tables and plots. It loads nothing and runs no script.
+    /// Returns the report as one HTML page, with tables and plots. It loads nothing and runs no script.
     pub fn to_html(&self) -> String {
         let environment = self.environment.as_ref().map_or_else(String::new, environment);
         let parts = [
@@ -47,7 +47,7 @@ impl Report {
         )
     }
 
-    /// What was measured where, in a line.
+    /// Returns the line with the adapter, the inputs and the weights.
     fn subtitle(&self) -> String {
         let shapes = self.network.input_shapes.iter().map(|shape| Shape::from(shape.clone()).to_string());
         let shapes = shapes.collect::<Vec<_>>().join(", ");
@@ -56,7 +56,7 @@ impl Report {
         format!("<p>{on}inputs {inputs} · weights: {weights}</p>")
     }
 
-    /// The figures that most readers come for.
+    /// Returns the figures that most readers come for.
     fn tiles(&self) -> String {
         let mut tiles = String::new();
         let mut tile = |value: String, unit: &str, what: String| {
@@ -98,12 +98,12 @@ impl Report {
     }
 }
 
-/// A part of the page.
+/// Returns a section of the page.
 fn section(title: &str, body: &str) -> String {
     format!("<section>\n<h2>{title}</h2>\n{body}\n</section>\n")
 }
 
-/// What is what, in pairs.
+/// Returns a list of names with their values.
 fn pairs<const N: usize>(pairs: [(&str, String); N]) -> String {
     let pair = |(what, value): (&str, String)| format!("<div><dt>{what}</dt><dd>{}</dd></div>\n", escape(value));
     format!("<dl class=\"pairs\">{}</dl>", pairs.map(pair).concat())
@@ -151,7 +151,7 @@ fn peaks(of: &Peaks) -> String {
     section("What the device can do", &format!("{rows}<p class=\"note\">{note}</p>"))
 }
 
-/// What the layers cost, whatever the device.
+/// Returns the section on the cost of the layers, which is the same on every device.
 fn summary(of: &Summary) -> String {
     let mut header = words(["layer", "op", "output"]);
     header.extend(numbers(["parameters", "MACs", "% of MACs", "FLOPs", "FLOP/B", "receptive field"]));

@@ -1,4 +1,4 @@
-//! Where a frame's time goes, step by step.
+//! The section on device time, step by step.
 
 use super::canvas::{BLUE, ORANGE, PURPLE, hex};
 use super::figure::{count, escape, figure, ms, percent};
@@ -25,7 +25,7 @@ pub(super) fn word(bound: Bound) -> &'static str {
     }
 }
 
-/// What the colours of steps mean.
+/// Returns the legend of the steps' colours.
 pub(super) fn legend() -> String {
     let span = |bound| format!(r#"<span><i style="background:{}"></i>bound by {}</span>"#, hex(colour(bound)), word(bound));
     format!(r#"<p class="legend">{}</p>"#, BOUNDS.map(span).concat())
@@ -39,7 +39,7 @@ fn method(method: Method) -> &'static str {
     }
 }
 
-/// The section with a row a step.
+/// Returns the section, with a table row per step.
 pub(super) fn profile(profile: &Profile) -> String {
     let total = profile.total().as_secs_f64().max(1e-12);
     let longest = profile.steps.iter().map(|step| step.time).max().unwrap_or_default().as_secs_f64().max(1e-12);

@@ -1,4 +1,4 @@
-//! The roofline: how fast each step computes, and how fast the device lets it.
+//! The roofline: the speed of each step, and the device's limits.
 
 use super::axis::Axis;
 use super::canvas::{INK, Pattern, plot};
@@ -8,17 +8,17 @@ use super::{WIDE, section};
 use crate::measure::{Peaks, Profile, StepTime};
 use std::cmp::Reverse;
 
-/// How many steps' numbers are written beside them.
+/// The number of steps that are labelled with their numbers.
 const LABELLED: usize = 10;
 
-/// A point: a step that computes something in some time.
+/// A point of the plot: a step with some arithmetic and some time.
 struct Point<'a> {
     number: usize,
     share: f64,
     step: &'a StepTime,
 }
 
-/// The section with the roofline: nothing if the peaks can't be drawn.
+/// Returns the section with the roofline; an empty string if the peaks can't be drawn, or no step can.
 pub(super) fn roofline(peaks: &Peaks, profile: &Profile) -> String {
     let drawable = |peak: f64| peak.is_finite() && peak > 0.0;
     let total = profile.total().as_secs_f64().max(1e-12);
@@ -43,7 +43,7 @@ pub(super) fn roofline(peaks: &Peaks, profile: &Profile) -> String {
             let corner = peak / peaks.copy;
             let pattern = if name == "f32" { Pattern::Solid } else { Pattern::Dashed };
             if name == "f32" {
-                // Clipped at the lower edge, not bent along it.
+                // The slope is clipped at the lower edge, not bent along it.
                 let start = left.max(10_f64.powf(canvas.y.range.start) * 1e9 / peaks.copy).min(corner);
                 canvas.line(&[(start, start * peaks.copy / 1e9), (corner, peak / 1e9)], INK, 2, Pattern::Solid);
                 let place = (start * corner).sqrt();
@@ -57,7 +57,7 @@ pub(super) fn roofline(peaks: &Peaks, profile: &Profile) -> String {
             let label = format!("{name}: {}", si(peak, "FLOP/s"));
             canvas.text((right, peak / 1e9), (6.0, 5.0), &label);
         }
-        // The long ones first, so that none hides another.
+        // Long steps come first, so that none hides another.
         let mut by_time: Vec<&Point> = points.iter().collect();
         by_time.sort_by_key(|point| Reverse(point.step.time));
         for Point { number, share, step } in &by_time {

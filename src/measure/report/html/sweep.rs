@@ -1,4 +1,4 @@
-//! Latency and throughput over batch sizes, and how latency is distributed.
+//! The section on latency and throughput over batch sizes, and on the distribution of latency.
 
 use super::axis::Axis;
 use super::canvas::{BLUE, Canvas, GREEN, INK, ORANGE, PURPLE, Pattern, SKY, VERMILLION, hex, plot};
@@ -8,10 +8,10 @@ use super::{PLOT, SMALL, section};
 use crate::measure::{AtBatch, Distribution, Measured, Sweep};
 use plotters::style::RGBColor;
 
-/// A series' colour: of as many as are told apart.
+/// The colours of series: as many as readers can tell apart.
 const SERIES: [RGBColor; 6] = [BLUE, VERMILLION, GREEN, SKY, PURPLE, ORANGE];
 
-/// One number of frames in flight, at each batch size where it was measured.
+/// The measurements with one number of frames in flight, by batch size.
 struct Series<'a> {
     in_flight: usize,
     colour: RGBColor,
@@ -31,7 +31,7 @@ fn series(sweep: &Sweep) -> Vec<Series<'_>> {
     in_flight.iter().enumerate().map(of).collect()
 }
 
-/// The section on how fast the network runs: nothing if nothing was measured.
+/// Returns the section on latency and throughput; an empty string if nothing was measured.
 pub(super) fn sweep(sweep: &Sweep) -> String {
     let series = series(sweep);
     if series.is_empty() {
@@ -97,7 +97,7 @@ fn throughput(sweep: &Sweep, series: &[Series]) -> String {
     })
 }
 
-/// A line along each series, and a mark at each of its points.
+/// Draws a line along each series, and a mark at each of its points.
 fn each(
     canvas: &mut Canvas,
     series: &[Series],
@@ -113,7 +113,7 @@ fn each(
     }
 }
 
-/// How the times of a batch are distributed with one frame in flight.
+/// Returns the histogram of the latency of a batch with one frame in flight.
 fn histogram(at: &AtBatch) -> Option<String> {
     let latency = &at.in_flight.iter().find(|measured| measured.in_flight == 1)?.latency;
     let (min, max, bins) = (ms(latency.min), ms(latency.max), latency.histogram.len());

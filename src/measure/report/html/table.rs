@@ -1,8 +1,8 @@
-//! Tables.
+//! HTML tables.
 
 use super::figure::escape;
 
-/// A column: numbers stand to the right.
+/// A column. Numbers are aligned to the right.
 pub(super) struct Column {
     title: &'static str,
     class: &'static str,
@@ -16,7 +16,7 @@ pub(super) fn words<const N: usize>(titles: [&'static str; N]) -> Vec<Column> {
     titles.map(|title| Column { title, class: "" }).into()
 }
 
-/// A table that scrolls by itself where the page is narrower.
+/// A table that scrolls by itself if the page is narrower.
 pub(super) struct Table {
     columns: Vec<Column>,
     rows: String,
@@ -37,7 +37,7 @@ impl Table {
         format!("<tr>{}</tr>\n", cells.collect::<String>())
     }
 
-    /// The table, with a last row of sums if there are cells for one.
+    /// Returns the table, with a last row of sums if `foot` has cells.
     pub(super) fn html(&self, foot: &[String]) -> String {
         let titles: Vec<String> = self.columns.iter().map(|column| escape(column.title)).collect();
         let foot = if foot.is_empty() { String::new() } else { format!("<tfoot>{}</tfoot>", self.line("td", foot)) };

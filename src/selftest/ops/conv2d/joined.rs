@@ -1,4 +1,4 @@
-//! Convolutions and what comes after them: some devices compute both in one dispatch.
+//! Convolutions fused with their successors: some devices compute both in one dispatch.
 
 use super::{Case, HALVED, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
@@ -12,7 +12,7 @@ pub(super) fn cases(t: &Suite) {
     and_a_product(t);
 }
 
-/// Odd widths, strides, more pairs of pixels than a workgroup has, every end.
+/// Checks odd widths, strides, more pairs of pixels than a workgroup has, and both endings: a ReLU, a residual.
 fn depthwise_and_pointwise(t: &Suite) {
     let wide = Case { kernel: [5, 3], padding: [2, 2, 1, 1], stride: [2; 2], x: [1, 9, 8, 18], out: 9, ..PLAIN };
     let off = Case { padding: [0, 2, 2, 0], x: [2, 6, 5, 7], out: 6, ..SAME };
@@ -38,7 +38,7 @@ fn depthwise_and_pointwise(t: &Suite) {
     }
 }
 
-/// Strips, their edges, images smaller than one; a clamp between, and what isn't one.
+/// Checks strips, their edges, and images smaller than a strip; the activation between is a clamp, then another.
 fn and_max_pooling(t: &Suite) {
     let stem = Case { kernel: [7; 2], stride: [2; 2], padding: [3; 4], ..PLAIN };
     for (name, conv, pad, ceil_mode) in [
@@ -62,8 +62,8 @@ fn and_max_pooling(t: &Suite) {
     }
 }
 
-/// Two convolutions of one pixel, added: either of them over a larger image, in either order; what has no common run of channels,
-/// and what something is between.
+/// Checks the sum of two 1x1 convolutions: either of them over the larger image, in either order; also two without a
+/// common run of channels, and two with an operation between.
 fn and_a_product(t: &Suite) {
     let point = Case { kernel: [1; 2], out: 36, ..PLAIN };
     let large = Case { x: [2, 64, 11, 9], stride: [2; 2], ..point };
@@ -76,7 +76,7 @@ fn and_a_product(t: &Suite) {
         let [a, b] = [small.reference(&inputs[0], true), large.reference(&inputs[1], true)];
         for (of_small, of_large, between) in [(0, 1, false), (1, 0, false), (0, 1, true)] {
             let graph = graph(&[&inputs[0], &inputs[1]], move |graph, x| {
-                // The later one takes in the addition.
+                // The later convolution takes in the addition.
                 let mut y = [x[0]; 2];
                 for (i, y) in y.iter_mut().enumerate() {
                     let (case, x) = if i == of_small { (small, x[0]) } else { (large, x[1]) };

@@ -9,7 +9,7 @@ use crate::selftest::cases::{as_image, constant, graph, halves, outliers, random
 use crate::selftest::reference::{self, Conv, Tensor};
 use crate::{Constant, Graph, Result, Value};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     sizes_about_the_tiles(t);
     t.by_all_variants(variants);
@@ -58,7 +58,7 @@ const PLAIN: Case = Case {
     mode: PaddingMode::Zeros,
 };
 
-/// A 3x3 convolution that keeps an image's size.
+/// A 3x3 convolution that keeps the image's size.
 const SAME: Case = Case { kernel: [3; 2], padding: [1; 4], ..PLAIN };
 
 impl Case {
@@ -105,7 +105,7 @@ fn stored_as_halves(t: &Suite) {
 }
 
 fn sizes_about_the_tiles(t: &Suite) {
-    // Tiles: 64 pixels x 64 channels, or 16, 13, 4 or 1 pixels x 32 channels; four channels to a texel.
+    // Tiles: 64 pixels x 64 channels, or 16, 13, 4 or 1 pixels x 32 channels; four channels per texel.
     let point = |name, x, out| Case { name, x, out, ..PLAIN };
     let cases = [
         point("one of everything", [1, 1, 1, 1], 1),
@@ -130,7 +130,7 @@ fn sizes_about_the_tiles(t: &Suite) {
     cases.iter().for_each(|case| case.check(t));
 }
 
-/// Every tile of the GEMM: whole ones and their edges along pixels, channels and k; k that several workgroups share.
+/// Checks every tile of the GEMM: whole, at its edges along pixels, channels and k, and with k shared by workgroups.
 fn variants(t: &Suite) {
     let cases = [
         Case { name: "tapped", x: [2, 22, 9, 15], out: 133, ..SAME },
@@ -195,7 +195,7 @@ fn windows(t: &Suite) {
 }
 
 fn as_large_as_the_image(t: &Suite) {
-    // A linear layer on an image that wasn't flattened: some kernels serve only that, up to eight images.
+    // A linear layer on an image that wasn't flattened: some kernels serve only this case, up to eight images.
     let whole = |name, x: [usize; 4], out| Case { name, x, out, kernel: [x[2], x[3]], ..PLAIN };
     let cases = [
         whole("one image", [1, 5, 3, 2], 7),
@@ -208,7 +208,7 @@ fn as_large_as_the_image(t: &Suite) {
 }
 
 fn rows_of_weights_beyond_a_texture(t: &Suite) {
-    // llvmpipe's textures hold 512 texels of k a row: beyond, a tap row is read in several runs, or by the portable kernels.
+    // llvmpipe's textures hold 512 texels of k per row; longer rows take several runs, or the portable kernels.
     let cases = [
         Case { name: "a run for each tap", x: [1, 700, 3, 4], out: 5, ..SAME },
         Case { name: "pieces of a tap", x: [1, 2100, 2, 2], out: 5, ..PLAIN },
@@ -276,7 +276,7 @@ fn outliers_and_no_bias(t: &Suite) {
     }
 }
 
-/// A batch norm's parameters, and what the reference makes of them.
+/// Returns a batch norm of seeded parameters, and its reference.
 pub fn norm(channels: usize) -> (BatchNorm2d, impl Fn(&Tensor) -> Tensor) {
     let mut parameters = [10, 11, 12, 13].map(|seed| random(seed, [channels]));
     parameters[3].data.iter_mut().for_each(|var| *var += 1.5);
@@ -284,7 +284,7 @@ pub fn norm(channels: usize) -> (BatchNorm2d, impl Fn(&Tensor) -> Tensor) {
     (BatchNorm2d::new(weight, bias, mean, var), move |x| reference::batch_norm(x, parameters.each_ref(), 1e-5))
 }
 
-/// Of each family of kernels one: dense, dense from a network's input, as large as the image, depthwise.
+/// One case of each family of kernels: dense, dense from a network's input, as large as the image, depthwise.
 const FAMILIES: [Case; 4] = [
     Case { name: "dense", x: [2, 6, 5, 7], out: 10, ..SAME },
     Case { name: "few channels", x: [2, 3, 5, 7], out: 5, ..SAME },
@@ -323,7 +323,7 @@ fn takes_in_batch_norm_residual_and_activation(t: &Suite) {
 
 fn takes_in_every_activation(t: &Suite) {
     for (i, (activation, reference, _)) in ALL.into_iter().enumerate() {
-        // Those with parameters in every family; the others in the first.
+        // Activations with parameters run in every family, the others in the first.
         for case in &FAMILIES[..if i < 6 { 4 } else { 1 }] {
             let mut x = random(1, case.x);
             x.data.iter_mut().for_each(|value| *value *= 4.0);
@@ -333,7 +333,7 @@ fn takes_in_every_activation(t: &Suite) {
             });
             let expected = reference(&case.reference(&x, true));
             t.expect_fused(&graph, 1);
-            // The sum's error reaches the activation, none of which is steep.
+            // The sum's error passes through the activation, and no activation is steep.
             t.check(case.name, &graph, &[&x], &expected, Tolerance::Transcendental);
         }
     }
@@ -351,7 +351,7 @@ fn adds_its_own_input(t: &Suite) {
     }
 }
 
-/// Max pooling, 2x2.
+/// Max pooling, 2x2 with a stride of 2.
 const HALVED: reference::Pool = reference::Pool {
     max: true,
     size: [2; 2],
@@ -363,8 +363,8 @@ const HALVED: reference::Pool = reference::Pool {
 };
 
 fn one_after_the_other(t: &Suite) {
-    // From row-major to channels last and back only at the ends; what one leaves in the padding of a texel, and beyond the
-    // edges of a texture, is nothing to the next.
+    // Layouts change from row-major to channels last and back only at the ends. No convolution may read its
+    // predecessor's texel padding, or beyond the edges of its texture.
     let [first, second, third] = [
         Case { x: [2, 3, 9, 10], out: 5, stride: [2; 2], ..SAME },
         Case { x: [2, 5, 5, 5], out: 6, ..SAME },
@@ -385,7 +385,7 @@ fn one_after_the_other(t: &Suite) {
 }
 
 fn too_large_for_a_texture(t: &Suite) {
-    // llvmpipe's textures have at most 16,384 texels a side: such images are computed in buffers.
+    // llvmpipe's textures have at most 16,384 texels per side: larger images are computed in buffers.
     let wide = Case { name: "17,000 texels wide", x: [1, 6, 1, 8500], out: 3, kernel: [1, 3], ..PLAIN };
     let tall = Case { name: "17,000 rows", x: [2, 3, 8500, 1], out: 2, kernel: [3, 1], ..PLAIN };
     let grown = Case { name: "out of a texture", x: [1, 4, 1, 3000], out: 24, kernel: [1, 3], ..PLAIN };
@@ -405,7 +405,7 @@ fn too_large_for_a_texture(t: &Suite) {
     }
 }
 
-/// Two layers that share one weight: what is packed for one serves the other only if it is the same.
+/// Checks two layers that share one weight: the prepacked weight of one serves the other only if both prepack it alike.
 fn shared_weights(t: &Suite) {
     let share = |name: &str, shape: [usize; 4], first: Case, second: Case| {
         let values = random(2, shape);
@@ -436,7 +436,7 @@ fn does_not_take_in_what_it_can_not(t: &Suite) {
     let y = case.reference(&x, true);
     let terms = Tolerance::Reduction(case.terms());
 
-    // A residual that broadcasts.
+    // The residual broadcasts.
     let small = random(5, [1, case.out, 1, 1]);
     let broadcast = graph(&[&x, &small], |graph, x| {
         let y = graph.conv2d(x[0], case.op(true))?;
@@ -445,7 +445,7 @@ fn does_not_take_in_what_it_can_not(t: &Suite) {
     t.expect_fused(&broadcast, 2);
     t.check("broadcast residual", &broadcast, &[&x, &small], &reference::add(&y, &small), terms);
 
-    // A value that something else reads too.
+    // Another operation reads the value too.
     let twice = graph(&[&x], |graph, x| {
         let y = graph.conv2d(x[0], case.op(true))?;
         let z = graph.relu(y)?;
@@ -460,14 +460,14 @@ fn does_not_take_in_what_it_can_not(t: &Suite) {
     });
     t.check("added to itself", &doubled, &[&x], &reference::add(&y, &y), terms);
 
-    // A value that is an output too.
+    // The value is an output too.
     let mut seen = graph(&[&x], |graph, x| graph.conv2d(x[0], case.op(true)));
     let relu = seen.relu(seen.outputs()[0].1).expect("any shape serves");
     seen.output("z", relu);
     t.expect_fused(&seen, 2);
     t.check_outputs("output and read", &seen, &[&x], &[&y, &reference::relu(&y)], terms);
 
-    // Batch norm after an activation, and after a residual.
+    // A batch norm follows an activation, then a residual.
     let (op, normalised) = norm(case.out);
     let after = graph(&[&x], |graph, x| {
         let y = graph.conv2d(x[0], case.op(true))?;
@@ -488,7 +488,7 @@ fn does_not_take_in_what_it_can_not(t: &Suite) {
     t.check("batch norm after a residual", &after, &[&x, &residual], &expected, terms);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     let cases = [
         Case { name: "a kernel of 279x279", x: [1, 1, 280, 280], kernel: [279; 2], out: 3, ..PLAIN },

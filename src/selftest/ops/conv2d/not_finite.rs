@@ -1,4 +1,4 @@
-//! NaN and infinities reach the outputs that see them, and no others.
+//! NaN and infinities in convolutions: they reach the outputs that read them, and no others.
 
 use super::{Case, FAMILIES, HALVED, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
@@ -37,7 +37,7 @@ fn windows(t: &Suite) {
     }
 }
 
-/// A NaN stays in its group, also where one block holds the weights of several groups.
+/// Checks that a NaN stays in its group, even if one block holds the weights of several groups.
 fn groups(t: &Suite) {
     for case in [
         Case { name: "five of three channels", x: [1, 15, 4, 5], out: 10, groups: 5, stride: [2, 1], ..SAME },
@@ -53,7 +53,7 @@ fn groups(t: &Suite) {
 }
 
 fn what_they_are_joined_with(t: &Suite) {
-    // Max pooling.
+    // The convolution is fused with max pooling.
     let stem = Case { x: [1, 3, 16, 17], out: 9, kernel: [7; 2], stride: [2; 2], padding: [3; 4], ..PLAIN };
     let x = random(1, stem.x);
     let pool = reference::Pool { size: [3; 2], padding: [1; 2], ..HALVED };
@@ -69,7 +69,7 @@ fn what_they_are_joined_with(t: &Suite) {
         };
         t.check_not_finite("and max pooling", &pooled, &[&x], reference, Tolerance::Transcendental);
     }
-    // A product after a depthwise convolution, and beside another.
+    // The 1x1 convolution follows a depthwise one, or is added to another.
     let first = Case { x: [1, 6, 5, 7], out: 6, groups: 6, ..SAME };
     let second = Case { x: [1, 6, 5, 7], out: 7, ..PLAIN };
     let x = random(1, first.x);
@@ -90,7 +90,7 @@ fn what_they_are_joined_with(t: &Suite) {
     t.check_not_finite("two products", &both, &inputs, reference, Tolerance::Reduction(96));
 }
 
-/// A sum of infinities and of zeros in the place of channels that aren't there would be NaN, where a sigmoid leaves numbers.
+/// Checks a texel's padding: infinity times the zero weights of absent channels is NaN, where a sigmoid leaves numbers.
 fn what_pads_a_texel_is_nothing_to_the_next(t: &Suite) {
     let last = Case { x: [2, 10, 5, 7], out: 3, ..PLAIN };
     for case in FAMILIES {

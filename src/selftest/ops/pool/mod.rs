@@ -8,7 +8,7 @@ use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, constant, graph, graph_of, halves, outliers, random};
 use crate::selftest::reference::{self, Pool, Tensor};
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     windows(t);
     the_edges_of_ceil_mode(t);
@@ -34,7 +34,7 @@ pub fn cases(t: &Suite) {
     t.in_halves(stored_as_halves);
 }
 
-/// What an operation on images makes of signals, `[N, C, L]`.
+/// Applies an operation on images to signals `[N, C, L]`.
 pub fn of_signals(x: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
     let [n, c, l] = x.dims();
     let y = f(&Tensor::new([n, c, 1, l], x.data.clone()));
@@ -42,7 +42,7 @@ pub fn of_signals(x: &Tensor, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
     Tensor::new([n, c, l], y.data).of(y.dtype)
 }
 
-/// The same for what gives two tensors.
+/// Applies an operation on images with two outputs to signals `[N, C, L]`.
 pub fn signals_with_indices(x: &Tensor, f: impl Fn(&Tensor) -> [Tensor; 2]) -> [Tensor; 2] {
     [0, 1].map(|output| of_signals(x, |x| f(x)[output].clone()))
 }
@@ -62,13 +62,13 @@ pub fn lp_pool2d(x: &Tensor, p: f64, size: [usize; 2], stride: [usize; 2], ceil_
                 (sum, inside) = (sum + x.at(&[i[0], i[1], y, z]).powf(p), inside + 1);
             }
         }
-        // PyTorch takes it for a mean times the window's size.
+        // PyTorch computes the mean, then multiplies by the window's size.
         (sum / f64::from(inside) * (size[0] * size[1]) as f64).powf(1.0 / p)
     })
 }
 
-/// The largest of the pixels where the rows and the columns of a window meet, and its place in the plane: the first of equal
-/// ones, the last NaN, -1 where there is none.
+/// Returns the largest pixel where the rows and the columns of a window meet, and its index in the plane: the first of
+/// equal ones, the last NaN, -1 if the window is empty.
 fn largest(x: &Tensor, rows: &[Vec<usize>], columns: &[Vec<usize>]) -> [Tensor; 2] {
     let [n, c, _, w] = x.dims();
     let best = |i: &[usize]| {
@@ -136,7 +136,7 @@ fn stored_as_halves(t: &Suite) {
     }
 }
 
-/// Negative numbers, so that a padding of zero, where it shouldn't count, would show.
+/// Returns negative numbers: zeros from the padding would show in a maximum.
 fn negative(shape: [usize; 4]) -> Tensor {
     let mut x = random(1, shape);
     x.data.iter_mut().for_each(|value| *value = -value.abs() - 0.1);
@@ -175,7 +175,7 @@ pub fn windows(t: &Suite) {
 }
 
 fn the_edges_of_ceil_mode(t: &Suite) {
-    // A window that only the ceiling admits; one that would begin in the far padding and is left out; none to admit.
+    // Cases: the ceiling admits a last window; that window begins in the far padding and is left out; there is none.
     for (height, width) in [(5, 6), (6, 7), (7, 5), (8, 9), (3, 4)] {
         for (size, stride, padding) in [(2, 2, 0), (2, 2, 1), (3, 2, 1), (2, 3, 1), (3, 3, 1), (4, 3, 2)] {
             let x = negative([1, 3, height, width]);
@@ -232,7 +232,7 @@ fn adaptive_signals(t: &Suite) {
 }
 
 fn norms(t: &Suite) {
-    // A broken or an odd p wants positive numbers; an even one takes all.
+    // A fractional or an odd p needs positive numbers; an even p takes all numbers.
     for (p, positive) in [(1.0, false), (2.0, false), (3.0, true), (4.0, false), (2.5, true), (0.5, true)] {
         for (shape, size, stride, ceil_mode) in [
             ([1, 1, 1, 1], [1, 1], [1, 1], false),
@@ -260,7 +260,7 @@ fn norms(t: &Suite) {
 }
 
 fn large_windows(t: &Suite) {
-    // A workgroup shares a window from 64 pixels on: few texels and many, windows narrower than its slices and wider.
+    // A workgroup shares windows of 64 pixels or more: few texels and many, windows narrower than its slices and wider.
     for (shape, size, stride) in [
         ([1, 4, 8, 8], [8, 8], [1, 1]),
         ([1, 3, 63, 1], [63, 1], [1, 1]),
@@ -302,7 +302,7 @@ pub fn global(t: &Suite) {
 }
 
 fn what_pads_a_texel_stays_finite(t: &Suite) {
-    // Beyond the only channel x - sigmoid(x) is -0.5, whose broken power is NaN; and even 0 times NaN is NaN.
+    // The padding of one channel holds x - sigmoid(x) = -0.5: its fractional power is NaN, and 0 times NaN is NaN.
     let mut x = random(1, [1, 1, 4, 4]);
     x.data.iter_mut().for_each(|value| *value = value.abs() + 2.0);
     let weight = Tensor::new([1, 1, 1, 1], vec![2.0]);
@@ -351,7 +351,7 @@ fn between_operations(t: &Suite) {
 }
 
 fn too_large_for_a_texture(t: &Suite) {
-    // llvmpipe's textures have at most 16,384 texels a side: such images are pooled in buffers.
+    // llvmpipe's textures have at most 16,384 texels per side: larger images are pooled in buffers.
     for shape in [[1, 6, 2, 8500], [2, 3, 8500, 2]] {
         let x = negative(shape);
         let pool = Pool { size: [2; 2], ..MAX };
@@ -417,7 +417,7 @@ fn indices_of_adaptive_windows(t: &Suite) {
     t.check_outputs("places in a signal to 4", &graph, &[&x], &[values, places], Tolerance::Exact);
 }
 
-/// Windows that several invocations share: few outputs and many, windows narrower than they are many and wider.
+/// Checks windows that several invocations share: few outputs and many, windows narrower and wider than that number.
 fn indices_in_large_windows(t: &Suite) {
     let padded = Pool { size: [8; 2], stride: [3; 2], padding: [4; 2], dilation: [2; 2], ceil_mode: true, ..MAX };
     for (shape, pool) in [
@@ -443,7 +443,7 @@ fn of_equal_ones_the_first(t: &Suite) {
     }
     let zeros = [-0.0, 0.0, 1e-40, -1e-40, -0.0].iter().cycle().take(90).copied().collect();
     check_indices(t, "two zeros", &Tensor::new([2, 1, 5, 9], zeros), &pool);
-    // Of NaNs the last, as in PyTorch.
+    // The last of several NaNs wins, as in PyTorch.
     let nasty = [1.0, nan, -inf, -nan, 3e38, inf, -3e38].iter().cycle().take(128).copied().collect();
     let nasty = Tensor::new([1, 1, 8, 16], nasty);
     check_indices(t, "nasty", &nasty, &Pool { size: [2; 2], ..MAX });
@@ -451,7 +451,7 @@ fn of_equal_ones_the_first(t: &Suite) {
 }
 
 fn indices_of_an_image(t: &Suite) {
-    // Its channels are last, and what follows wants the values so.
+    // The image has channels last, and the next operation expects the values so.
     let x = negative([2, 6, 9, 8]);
     let graph = graph_of(&[&x], |graph, x| {
         let x = as_image(graph, x[0])?;
@@ -462,7 +462,7 @@ fn indices_of_an_image(t: &Suite) {
     t.check_outputs("places in an image", &graph, &[&x], &[values, places], Tolerance::Exact);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
     for shape in [[1, 3, 257, 256], [1, 1, 1, 65_536]] {
         let mut x = random(1, shape);

@@ -1,4 +1,4 @@
-//! NaN wins, and its place is given: the last one's.
+//! NaN and infinities in pooling: NaN wins, and the index is that of the last NaN.
 
 use super::volumes::{Windows, pool};
 use super::{MAX, lp_pool2d, max_pool2d_with_indices, op};
@@ -39,7 +39,7 @@ fn norms(t: &Suite) {
     let x = random(1, [1, 5, 4, 6]).map(f64::abs);
     for p in [1.0, 2.0, 3.0, 2.5] {
         let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], Pool2d::new(PoolKind::Lp(p), 2)));
-        // Of an odd or a broken power minus infinity has no root.
+        // Minus infinity to an odd or a fractional power has no root.
         let reference = |x: &[&Tensor]| {
             let x = x[0].map(|x| if x == f64::NEG_INFINITY && p != 1.0 && p != 2.0 { f64::NAN } else { x });
             lp_pool2d(&x, f64::from(p), [2; 2], [2; 2], false)

@@ -1,4 +1,4 @@
-//! Pooling of volumes, and of anything as ONNX has it: padding by side, dilated averages, p-norms.
+//! Pooling of volumes, and ONNX's additions for any rank: padding per side, dilated averages, p-norms.
 
 use crate::DType;
 use crate::ops::{Pool, PoolKind};
@@ -6,7 +6,7 @@ use crate::selftest::cases::{graph, graph_of, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
-/// Sliding windows, an entry for each spatial axis.
+/// The sliding windows, an entry for each spatial axis.
 #[derive(Clone, Copy, Debug)]
 pub struct Windows<const D: usize> {
     pub size: [usize; D],
@@ -17,7 +17,7 @@ pub struct Windows<const D: usize> {
     pub count_include_pad: bool,
 }
 
-/// Of a window along an axis the pixels that are there, and how many there are with the padding.
+/// The windows along an axis: the pixels of each that are inside, and their number with the padding.
 type Axis = Vec<(Vec<usize>, usize)>;
 
 fn sliding<const D: usize>(length: usize, axis: usize, windows: &Windows<D>) -> Axis {
@@ -40,7 +40,7 @@ fn adaptive(length: usize, outputs: usize) -> Axis {
     (0..outputs).map(|o| (window(o), window(o).len())).collect()
 }
 
-/// The values and, of a maximum, the places.
+/// Returns the values and, for a maximum, the indices.
 fn pooled(x: &Tensor, kind: PoolKind, axes: &[Axis], scaled: Option<usize>, include: bool) -> [Tensor; 2] {
     let sizes = x.shape[2..].to_vec();
     let shape: Vec<usize> = x.shape[..2].iter().copied().chain(axes.iter().map(Vec::len)).collect();
@@ -77,19 +77,19 @@ fn pooled(x: &Tensor, kind: PoolKind, axes: &[Axis], scaled: Option<usize>, incl
     [Tensor::build(shape.clone(), |i| compute(i).0), Tensor::build(shape, |i| compute(i).1).of(DType::I32)]
 }
 
-/// By sliding windows.
+/// Pools by sliding windows.
 pub fn pool<const D: usize>(x: &Tensor, kind: PoolKind, windows: &Windows<D>) -> [Tensor; 2] {
     let axes: Vec<Axis> = (0..D).map(|axis| sliding(x.shape[2 + axis], axis, windows)).collect();
     pooled(x, kind, &axes, Some(windows.size.iter().product()), windows.count_include_pad)
 }
 
-/// To a size.
+/// Pools to a size.
 pub fn adaptive_pool<const D: usize>(x: &Tensor, kind: PoolKind, to: [usize; D]) -> [Tensor; 2] {
     let axes: Vec<Axis> = (0..D).map(|axis| adaptive(x.shape[2 + axis], to[axis])).collect();
     pooled(x, kind, &axes, None, true)
 }
 
-/// The cases.
+/// Runs the cases.
 pub fn cases(t: &Suite) {
     by_side(t);
     volumes(t);
@@ -131,7 +131,7 @@ const PLAIN: Windows<2> = Windows {
     count_include_pad: true,
 };
 
-/// Numbers below 0, so that a padding of 0 would show; and of both signs where norms see them.
+/// Returns positive numbers for `Lp`; otherwise mostly negative ones, so that a padding of 0 would show.
 fn numbers(kind: PoolKind, shape: &[usize]) -> Tensor {
     random(1, shape).map(|x| if matches!(kind, PoolKind::Lp(_)) { x.abs() } else { x - 0.5 })
 }
@@ -151,7 +151,7 @@ fn by_side(t: &Suite) {
             }
         }
     }
-    // A window that many invocations share.
+    // Many invocations share the window.
     let large = Windows { size: [9, 11], stride: [1; 2], pads: [[4, 0], [1, 5]], ..PLAIN };
     for kind in [PoolKind::Max, PoolKind::Average, PoolKind::PNorm(2.0)] {
         check(t, &numbers(kind, &[1, 3, 12, 13]), kind, &large);
@@ -217,9 +217,9 @@ fn adaptive_volumes(t: &Suite) {
     t.check_outputs("adaptive, with places", &indexed, &[&x], &[&expected[0], &expected[1]], Tolerance::Exact);
 }
 
-/// More than 65,535 iterations for a single invocation: llvmpipe would end its loops early.
+/// Checks more than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
 fn long_loops(t: &Suite) {
-    // Windows of many rows, and of one.
+    // The windows have many rows, then one row.
     for shape in [[1, 1, 41, 41, 41], [1, 2, 1, 2, 66_000]] {
         let [size, stride] = [[shape[2], shape[3], shape[4]], [1; 3]];
         let windows =
