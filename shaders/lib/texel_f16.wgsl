@@ -1,4 +1,4 @@
-// A stored texel: four f16s in two words. This needs no feature of the device.
+// A stored texel: four f16s in two words. It needs `Caps::packs_f16`, not arithmetic in f16.
 alias Texel = vec2<u32>;
 fn from_texel(stored: Texel) -> vec4<f32> { return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y)); }
 fn to_texel(value: vec4<f32>) -> Texel { return vec2<u32>(two_halves(value.xy), two_halves(value.zw)); }

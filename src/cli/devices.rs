@@ -29,7 +29,10 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
         line("driver", driver(&info))?;
         match &caps {
             Ok(caps) => facts(caps).into_iter().try_for_each(|(what, value)| line(what, value))?,
-            Err(error) => line("kernel profile", format!("none: {error}"))?,
+            Err(error) => {
+                line("kernel profile", format!("none: {error}"))?;
+                limits(&adapter.limits()).into_iter().try_for_each(|(what, value)| line(what, value))?;
+            }
         }
         let yes = |feature| yes(adapter.features().contains(feature));
         line("timestamps", yes(wgpu::Features::TIMESTAMP_QUERY))?;
@@ -54,22 +57,39 @@ fn facts(caps: &Caps) -> Vec<(&'static str, String)> {
             },
         ),
         ("f16", yes(caps.f16)),
+        ("f16 in buffers", yes(caps.packs_f16)),
         ("fast textures", yes(caps.fast_textures)),
         ("zero outside textures", yes(caps.zero_outside_textures)),
         ("fast workgroup memory", yes(caps.fast_workgroup_memory)),
         ("compute units", format!("about {}", caps.units)),
-        ("max buffer", bytes(caps.max_buffer)),
-        ("max storage binding", bytes(caps.max_binding)),
-        ("max storage buffers", format!("{} a shader", caps.max_storage_buffers)),
-        ("max workgroup memory", bytes(caps.max_workgroup_memory.into())),
-        ("max workgroup size", format!("{} invocations", caps.max_invocations)),
-        ("max workgroups", format!("{} a dimension", caps.max_workgroups)),
-        ("max texture", format!("{0} x {0}", caps.max_texture)),
     ];
+    facts.extend(limits(&wgpu::Limits {
+        max_buffer_size: caps.max_buffer,
+        max_storage_buffer_binding_size: caps.max_binding,
+        max_storage_buffers_per_shader_stage: caps.max_storage_buffers,
+        max_compute_workgroup_storage_size: caps.max_workgroup_memory,
+        max_compute_invocations_per_workgroup: caps.max_invocations,
+        max_compute_workgroups_per_dimension: caps.max_workgroups,
+        max_texture_dimension_2d: caps.max_texture,
+        ..Default::default()
+    }));
     if caps.max_loop_iterations < u32::MAX {
         facts.push(("max loop iterations", format!("{} by one invocation", caps.max_loop_iterations)));
     }
     facts
+}
+
+/// Returns the limits that the choice of kernels depends on.
+fn limits(of: &wgpu::Limits) -> Vec<(&'static str, String)> {
+    vec![
+        ("max buffer", bytes(of.max_buffer_size)),
+        ("max storage binding", bytes(of.max_storage_buffer_binding_size)),
+        ("max storage buffers", format!("{} a shader", of.max_storage_buffers_per_shader_stage)),
+        ("max workgroup memory", bytes(of.max_compute_workgroup_storage_size.into())),
+        ("max workgroup size", format!("{} invocations", of.max_compute_invocations_per_workgroup)),
+        ("max workgroups", format!("{} a dimension", of.max_compute_workgroups_per_dimension)),
+        ("max texture", format!("{0} x {0}", of.max_texture_dimension_2d)),
+    ]
 }
 
 fn yes(fact: bool) -> String {

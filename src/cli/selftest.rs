@@ -18,7 +18,7 @@ pub(super) struct SelftestArgs {
     /// Compute everything a second time with wgpu's guards in the shaders, which must give the same bits
     #[arg(long)]
     guarded: bool,
-    /// Take the adapter for a phone's GPU: the kernels for fast textures and subgroups of 64, with guards
+    /// Take the adapter for a phone's GPU: the kernels for fast textures, with guards
     #[arg(long, conflicts_with = "guarded")]
     phone: bool,
     /// Write what was found to this file too

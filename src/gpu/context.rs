@@ -260,7 +260,7 @@ impl Context {
     ) -> Result<Context> {
         let folder = options.cache.as_deref();
         let info = adapter.get_info();
-        let caps = facts::told(device, &info);
+        let caps = facts::told(adapter, device);
         let least = Caps::portable();
         for (limit, have, need) in [
             ("max_compute_workgroup_storage_size", caps.max_workgroup_memory, least.max_workgroup_memory),
@@ -325,8 +325,8 @@ impl Context {
         self.with_capabilities(caps, true)
     }
 
-    /// Returns the same device with facts that a probe has confirmed.
-    pub(super) fn with_facts(&self, caps: Caps) -> Context {
+    /// Returns the same device with facts that are known to be true.
+    pub(crate) fn with_facts(&self, caps: Caps) -> Context {
         self.with_capabilities(caps, self.0.guarded)
     }
 

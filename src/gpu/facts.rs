@@ -9,7 +9,7 @@ use crate::kernel::Shader;
 use crate::kernel::caps::LLVMPIPE_ITERATIONS;
 use crate::kernel::shader::shader;
 use futures::channel::oneshot;
-use wgpu::{BufferUsages, Features, TextureUsages};
+use wgpu::{BufferUsages, DownlevelFlags, Features, TextureUsages};
 
 /// The size of the probe's textures, in texels.
 const WIDTH: u32 = 8;
@@ -21,8 +21,8 @@ pub(crate) fn probe() -> Shader {
 }
 
 /// Returns the facts that a device's limits, its features and its driver's name tell.
-pub(super) fn told(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Caps {
-    let (limits, features) = (device.limits(), device.features());
+pub(super) fn told(adapter: &wgpu::Adapter, device: &wgpu::Device) -> Caps {
+    let (limits, features, info) = (device.limits(), device.features(), &adapter.get_info());
     Caps {
         max_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
@@ -38,6 +38,7 @@ pub(super) fn told(device: &wgpu::Device, info: &wgpu::AdapterInfo) -> Caps {
             .contains(Features::SUBGROUP)
             .then_some([info.subgroup_min_size, info.subgroup_max_size]),
         f16: features.contains(Features::SHADER_F16),
+        packs_f16: adapter.get_downlevel_capabilities().flags.contains(DownlevelFlags::SHADER_F16_IN_F32),
         ..Caps::portable()
     }
 }

@@ -41,6 +41,9 @@ pub struct Caps {
     pub fast_workgroup_memory: bool,
     /// True if shaders can compute in f16.
     pub f16: bool,
+    /// True if shaders can convert between f32 and the f16 that buffers hold (`pack2x16float`), as all of WebGPU can.
+    /// wgpu's `SHADER_F16_IN_F32`; Mesa's llvmpipe lacks it where it lacks f16.
+    pub packs_f16: bool,
 }
 
 impl Caps {
@@ -62,6 +65,7 @@ impl Caps {
             zero_outside_textures: false,
             fast_workgroup_memory: true,
             f16: false,
+            packs_f16: true,
         }
     }
 

@@ -285,7 +285,7 @@ impl Kernel {
     }
 
     /// Returns this kernel with its texels stored as `scalar`; `None` if some texels must stay `f32`: texels in rows,
-    /// in a texture, or in scratch memory.
+    /// in a texture, in scratch memory, or in an output that dispatches continue.
     pub(crate) fn stored_as(&self, scalar: Scalar) -> Option<Kernel> {
         let mut kernel = self.clone();
         if kernel.dispatches.is_empty() {
@@ -293,6 +293,10 @@ impl Kernel {
                 *layout = layout.stored_as(scalar)?;
             }
             return Some(kernel);
+        }
+        // Partial sums stay f32: they would be rounded, or infinite, where their sum isn't.
+        if kernel.dispatches.len() > 1 && kernel.dispatches.iter().any(|dispatch| dispatch.shader.continues_output()) {
+            return None;
         }
         // The inputs and outputs that some shader reads or writes as texels, and the others.
         let (mut texels, mut plain) = (HashSet::new(), HashSet::new());

@@ -34,6 +34,8 @@ pub struct Member {
     pub offset: u32,
     /// The WGSL type of the numbers: `u32`, `i32` or `f32`.
     pub scalar: &'static str,
+    /// How many numbers it has.
+    pub count: u32,
 }
 
 /// A size that exceeds 32 bits.
@@ -91,7 +93,7 @@ number! {
 
 impl<T: Number, const N: usize> Field for [T; N] {
     fn put(&self, name: &'static str, to: &mut Encoder) {
-        to.members.push(Member { name, offset: to.bytes.len() as u32, scalar: T::SCALAR });
+        to.members.push(Member { name, offset: to.bytes.len() as u32, scalar: T::SCALAR, count: N as u32 });
         to.words(name, self);
     }
 }
@@ -99,7 +101,7 @@ impl<T: Number, const N: usize> Field for [T; N] {
 /// An array of vectors.
 impl<T: Number, const N: usize, const M: usize> Field for [[T; N]; M] {
     fn put(&self, name: &'static str, to: &mut Encoder) {
-        to.members.push(Member { name, offset: to.bytes.len() as u32, scalar: T::SCALAR });
+        to.members.push(Member { name, offset: to.bytes.len() as u32, scalar: T::SCALAR, count: (N * M) as u32 });
         self.iter().for_each(|row| to.words(name, row));
     }
 }
@@ -119,7 +121,10 @@ impl Encoder {
         for value in values {
             match value.word() {
                 Ok(word) => self.bytes.extend(word),
-                Err(value) => self.unfit = Some(Unfit { name, value }),
+                Err(value) => {
+                    self.bytes.extend([0; 4]);
+                    self.unfit = Some(Unfit { name, value });
+                }
             }
         }
     }
@@ -183,14 +188,14 @@ mod tests {
         whole.encode(&mut to);
         let expected = [7u32, 1, 2, 0.5f32.to_bits(), u32::MAX, 3, u32::MAX - 1, 0];
         assert_eq!(to.bytes, bytemuck::cast_slice::<u32, u8>(&expected));
-        let member = |name, offset, scalar| Member { name, offset, scalar };
+        let member = |name, offset, scalar, count| Member { name, offset, scalar, count };
         let expected = [
-            member("size", 0, "u32"),
-            member("stride", 4, "u32"),
-            member("alpha", 12, "f32"),
-            member("before", 16, "i32"),
-            member("down", 20, "u32"),
-            member("across", 24, "u32"),
+            member("size", 0, "u32", 1),
+            member("stride", 4, "u32", 2),
+            member("alpha", 12, "f32", 1),
+            member("before", 16, "i32", 1),
+            member("down", 20, "u32", 1),
+            member("across", 24, "u32", 1),
         ];
         assert_eq!(to.members, expected);
         assert_eq!(to.unfit, None);

@@ -130,6 +130,11 @@ impl Shader {
         self.ours && self.source.contains("array<Texel>")
     }
 
+    /// Returns true if a dispatch can continue from the content that another left in the output.
+    pub(crate) fn continues_output(&self) -> bool {
+        self.source.contains("\nfn load_y(")
+    }
+
     /// Returns true if the tensor of a binding, counted from 1, is an array of texels.
     pub(crate) fn is_of_texels(&self, binding: usize) -> bool {
         let start = format!("@group(0) @binding({binding}) ");

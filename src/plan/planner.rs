@@ -34,6 +34,10 @@ impl Plan {
     /// Plans a graph with the numbers of values stored as `scalar`, where kernels support that: few do yet.
     #[doc(hidden)]
     pub fn stored_as(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices, scalar: Scalar) -> Result<Plan> {
+        if scalar == Scalar::F16 && !caps.packs_f16 {
+            let why = "values stored as f16: this device can't convert them (DownlevelFlags::SHADER_F16_IN_F32)";
+            return Err(ErrorKind::Unsupported(why.into()).into());
+        }
         if graph.outputs().is_empty() {
             return Err(ErrorKind::argument("outputs", "at least one", 0).into());
         }
@@ -257,29 +261,24 @@ impl Planner<'_> {
             let narrow = |kernel: &Kernel| kernel.stored_as(self.scalar);
             kernels.extend(kernels.iter().filter_map(narrow).collect::<Vec<_>>());
         }
-        let fewest = kernels.iter().map(Kernel::iterations).min().unwrap_or(0);
-        kernels.retain(|kernel| kernel.ends_on(self.caps));
-        if kernels.is_empty() && fewest > 0 {
-            let limit = ErrorKind::Limit {
-                what: "an invocation".into(),
-                limit: "max_loop_iterations",
-                need: fewest,
-                have: self.caps.max_loop_iterations.into(),
-            };
-            return Err(limit.at(node.op.name(), &node.name));
-        }
+        checks::ends(&kernels, self.caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
         let best = kernels
             .iter()
             .enumerate()
+            .filter(|(_, kernel)| kernel.ends_on(self.caps))
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
-            .min_by_key(|(i, kernel)| (kernel.priority, !kernel.is_narrow(), self.converted(kernel, &node), *i))
+            .min_by_key(|(i, kernel)| {
+                let wide = self.scalar != Scalar::F32 && !kernel.is_narrow();
+                (kernel.priority, wide, self.converted(kernel, &node), *i)
+            })
             .map(|(i, _)| i)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
         // A view has no shader, so that no kernel with dispatches is its variant.
         let key = |kernel: &Kernel| {
             (kernel.priority, kernel.reads.clone(), kernel.writes.clone(), kernel.dispatches.is_empty())
         };
-        let places = (best..kernels.len()).filter(|&i| key(&kernels[i]) == key(&kernels[best]));
+        let serves = |i: &usize| kernels[*i].ends_on(self.caps) && key(&kernels[*i]) == key(&kernels[best]);
+        let places = (best..kernels.len()).filter(serves);
         let variants =
             Variants::of(numbers[0], (node.op.name(), &io), &kernels, places, self.choices).filter(|_| alone);
         let kernel = kernels[variants.as_ref().map_or(best, |variants| variants.places[variants.taken])].clone();

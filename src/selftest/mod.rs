@@ -157,7 +157,11 @@ pub fn run(options: &Options, mut each: impl FnMut(&OpReport)) -> Result<Report>
     }
     if options.guarded && !options.phone {
         let guarded = self::tiers(&options.device.clone().guarded())?;
-        tiers.iter_mut().zip(guarded).for_each(|(tier, guarded)| tier.guarded = Some(guarded.context));
+        for (tier, guarded) in tiers.iter_mut().zip(guarded) {
+            // Both compute by the facts that hold with guards: a guard may clamp a load that the driver answers with 0.
+            tier.context = tier.context.with_facts(guarded.context.caps().clone());
+            (tier.name, tier.guarded) = (guarded.name, Some(guarded.context));
+        }
     }
     let info = tiers[0].context.info().clone();
     let mut ops = Vec::new();

@@ -23,8 +23,8 @@ pub(super) type Rounding = [f64; 2];
 pub(super) const EXACT: Rounding = [0.0; 2];
 
 /// The rounding of kernels that store `F16`: one unit in the last place, since drivers may round to nearest or towards
-/// zero, and the smallest `f16`.
-pub(super) const HALF: Rounding = [1.0 / 1024.0, 1.0 / 16_777_216.0];
+/// zero, and the smallest normal `f16`, since WGSL lets them flush smaller numbers to zero.
+pub(super) const HALF: Rounding = [1.0 / 1024.0, 1.0 / 16_384.0];
 
 impl Tolerance {
     fn relative(self) -> f64 {

@@ -192,40 +192,37 @@ fn planned(plan: &Plan, resources: &[Resource]) -> Vec<Bound> {
 }
 
 /// A shader's declared bindings, in order, and its uniform.
+/// A member of `Params`: name, offset, type and count of the numbers.
+type Declaration = (String, u32, &'static str, u32);
+
 #[derive(Default)]
 struct Declared {
     bindings: Vec<Bound>,
     bytes: usize,
-    /// The members of `Params`: name, offset, type of the numbers.
-    members: Vec<(String, u32, &'static str)>,
+    members: Vec<Declaration>,
     /// The size of a workgroup.
     workgroup: [u32; 3],
 }
 
 /// Appends the members of a WGSL type; a struct's members replace the struct.
-fn flatten(
-    module: &Module,
-    name: &str,
-    ty: naga::Handle<naga::Type>,
-    offset: u32,
-    to: &mut Vec<(String, u32, &'static str)>,
-) {
+fn flatten(module: &Module, name: &str, ty: naga::Handle<naga::Type>, offset: u32, to: &mut Vec<Declaration>) {
     use naga::ScalarKind;
     match &module.types[ty].inner {
         TypeInner::Struct { members, .. } => members.iter().for_each(|member| {
             flatten(module, member.name.as_deref().unwrap_or_default(), member.ty, offset + member.offset, to);
         }),
-        TypeInner::Array { base, .. } => {
+        TypeInner::Array { base, size: naga::ArraySize::Constant(elements), .. } => {
             flatten(module, name, *base, offset, to);
+            to.last_mut().expect("the element").3 *= elements.get();
         }
-        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } | TypeInner::Matrix { scalar, .. } => {
+        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => {
             let kind = match scalar.kind {
                 ScalarKind::Uint => "u32",
                 ScalarKind::Sint => "i32",
                 ScalarKind::Float => "f32",
                 other => panic!("{name}: {other:?} in a uniform"),
             };
-            to.push((name.to_owned(), offset, kind));
+            to.push((name.to_owned(), offset, kind, module.types[ty].inner.size(module.to_ctx()) / 4));
         }
         other => panic!("{name}: {other:?} in a uniform"),
     }
@@ -291,9 +288,6 @@ fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
     module
 }
 
-/// The declaration in a shader whose tensors lie in a texture.
-const TEXTURE: &str = "texture_storage_2d";
-
 fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMap<Shader, Declared>) {
     let mut dispatch = |dispatch: &Dispatch, resources: &[Resource]| {
         let name = dispatch.shader.to_string();
@@ -301,9 +295,9 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
         if !seen.contains_key(&dispatch.shader) {
             let of_f32 = declared(&name, &validated(&dispatch.shader, capabilities));
             // Values in textures are always f32.
-            if dispatch.shader.has_texels() && !dispatch.shader.wgsl().contains(TEXTURE) {
+            if dispatch.shader.has_texels() && dispatch.shader.wgsl().contains("array<Texel>;") {
                 let halves = dispatch.shader.clone().stored_as(Scalar::F16);
-                // All of WebGPU has it; some of wgpu's OpenGL ES adapters lack `DownlevelFlags::SHADER_F16_IN_F32`.
+                // All of WebGPU has it; Mesa's llvmpipe lacks `DownlevelFlags::SHADER_F16_IN_F32` where it lacks f16.
                 let converts = capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
                 let of_f16 = declared(&name, &validated(&halves, converts));
                 assert_eq!(of_f16.bindings, of_f32.bindings, "{which}: the bindings of {halves}");
@@ -318,8 +312,8 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
         if let Some(size) = dispatch.workgroup() {
             assert_eq!(declared.workgroup, [size as u32, 1, 1], "{which}: the workgroups of {name}");
         }
-        let members: Vec<(String, u32, &str)> =
-            dispatch.members().iter().map(|member| (member.name.to_owned(), member.offset, member.scalar)).collect();
+        let members = dispatch.members().iter().map(|of| (of.name.to_owned(), of.offset, of.scalar, of.count));
+        let members: Vec<Declaration> = members.collect();
         assert_eq!(members, declared.members, "{which}: the members of Params of {name}, in Rust and in WGSL");
     };
     for step in &plan.steps {
@@ -344,7 +338,12 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
     let mut names = BTreeSet::new();
     let mut halves = BTreeSet::new();
     // The portable kernels need no optional feature.
-    for (caps, capabilities) in [(Caps::portable(), Capabilities::empty()), (Caps::llvmpipe(), Capabilities::all())] {
+    let devices = [
+        (Caps::portable(), Capabilities::empty()),
+        (Caps::phone(), Capabilities::empty()),
+        (Caps::llvmpipe(), Capabilities::all()),
+    ];
+    for (caps, capabilities) in devices {
         let mut seen = HashMap::new();
         for (name, graph) in &graphs {
             for batch in [1, 2] {
@@ -365,10 +364,7 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         names, named,
         "every shader of the crate is in one of these plans, or measures, or has to do with textures"
     );
-    let texels = files("shaders", "wgsl").into_iter().filter(|file| {
-        let text = read(file);
-        text.contains("array<Texel>") && !text.contains(TEXTURE)
-    });
+    let texels = files("shaders", "wgsl").into_iter().filter(|file| read(file).contains("array<Texel>;"));
     let texels =
         texels.map(|file| file.file_stem().and_then(|name| name.to_str()).expect("a name in ASCII").to_owned());
     assert_eq!(halves, texels.collect(), "every file that stores texels is valid with f16s too");

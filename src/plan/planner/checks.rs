@@ -3,8 +3,18 @@
 use super::{Home, PlannedStep, Planner};
 use crate::error::{ErrorKind, Result};
 use crate::graph::Node;
-use crate::kernel::{Binding, Dispatch, Kernel, Layout, Prepacked, Storage};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage};
 use crate::plan::memory::SlotKind;
+
+/// Checks that the device runs the loops of one of the kernels to their end.
+pub(super) fn ends(kernels: &[Kernel], caps: &Caps) -> Result<(), ErrorKind> {
+    let need = kernels.iter().map(Kernel::iterations).min().unwrap_or(0);
+    let have = caps.max_loop_iterations.into();
+    if need <= have {
+        return Ok(());
+    }
+    Err(ErrorKind::Limit { what: "an invocation".into(), limit: "max_loop_iterations", need, have })
+}
 
 /// Checks that a kernel has a layout for each input and output of its node and binds no other inputs or outputs.
 pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
@@ -15,6 +25,10 @@ pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
     let (inputs, outputs) = (node.inputs.len(), node.outputs.len());
     count("reads", inputs, kernel.reads.len())?;
     count("writes", outputs, kernel.writes.len())?;
+    if let Some(layout) = kernel.reads.iter().chain(&kernel.writes).find(|of| of.stored_as(of.scalar).is_none()) {
+        let wanted = "f16 for texels in buffers only (a storage of Buffer, an order other than Rows)";
+        return Err(ErrorKind::argument("a layout of its kernel", wanted, format!("{layout:?}")));
+    }
     if kernel.dispatches.is_empty() && (inputs, outputs) != (1, 1) {
         let got = format!("{inputs} and {outputs}");
         return Err(ErrorKind::argument("a kernel without dispatches", "one input and one output", got));
