@@ -81,6 +81,7 @@ pub mod measure;
 pub mod models;
 pub mod ops;
 pub mod plan;
+pub(crate) mod rewrite;
 #[cfg(all(feature = "selftest", not(target_arch = "wasm32")))]
 pub mod selftest;
 pub mod session;
@@ -93,6 +94,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use gpu::{Context, ContextOptions};
 pub use graph::constant::Constant;
 pub use graph::op::{Cost, Io, Next, Op, Reach, Taps};
+pub use graph::rewrite::Rewrite;
 pub use graph::{Graph, Node, State, Value};
 pub use plan::Plan;
 pub use session::{Bound, Model, Pending, Session, Slice, Slices};

@@ -18,6 +18,9 @@ pub(super) struct SummaryArgs {
     /// Height and width of the input [default: the network's usual]
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     size: Option<[usize; 2]>,
+    /// Also print which rules rewrite the network before it is planned
+    #[arg(long)]
+    rewrites: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -29,6 +32,10 @@ pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
     let report = of_network(&network, batch, (&Caps::portable(), &Choices::new()))?;
     if let (Some(summary), false) = (&report.summary, args.output.replaces_tables()) {
         write_table(summary, &graph, batch, out)?;
+    }
+    if args.rewrites {
+        let (_, rewrites) = graph.rewritten();
+        rewrites.iter().try_for_each(|rewrite| writeln!(out, "{rewrite}"))?;
     }
     args.output.write(&report, out)
 }

@@ -1,10 +1,10 @@
 //! A graph of operations, with shapes inferred as it is built. It knows nothing of devices.
 
 pub mod constant;
-pub mod fuse;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod only;
 pub mod op;
+pub mod rewrite;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
@@ -205,7 +205,11 @@ impl Graph {
 
     /// Adds an operation under a name and returns its outputs, or an error if it doesn't accept such inputs.
     pub fn add(&mut self, name: impl Into<String>, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
-        let (name, op): (String, Arc<dyn Op>) = (name.into(), Arc::new(op));
+        self.add_shared(name.into(), Arc::new(op), inputs)
+    }
+
+    /// Adds an operation that other graphs may hold too.
+    pub(crate) fn add_shared(&mut self, name: String, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
         let at = |kind: ErrorKind| kind.at(op.name(), &name);
         self.check_own(inputs).map_err(at)?;
         let shapes: Vec<Shape> = inputs.iter().map(|&v| self.shapes[v.0 as usize].clone()).collect();
@@ -251,7 +255,6 @@ impl Graph {
     }
 
     /// Returns the shape of a value of this graph for a batch of 1, without inferring it again.
-    #[cfg(feature = "onnx")]
     pub(crate) fn known_shape(&self, value: Value) -> &Shape {
         &self.shapes[value.0 as usize]
     }

@@ -1,6 +1,7 @@
 //! Batch norm with running statistics. A preceding convolution folds the norm into its weights; alone it is one pass.
 
 use super::activation::{Activation, ActivationParams, code};
+use super::affine::Affine;
 use super::image_storage;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
@@ -50,23 +51,35 @@ impl BatchNorm2d {
         self.activation
     }
 
-    /// Returns the scale and the shift of each channel: `y = scale * x + shift`.
-    pub(crate) fn scale_shift(&self) -> Vec<(f64, f64)> {
-        let [weight, bias, mean, var] = [&self.weight, &self.bias, &self.mean, &self.var].map(Constant::values);
-        (0..weight.len())
-            .map(|c| {
-                let scale = f64::from(weight[c]) / (f64::from(var[c]) + self.eps).sqrt();
+    /// The batch norm that computes an affine of `channels` channels.
+    pub(crate) fn from_affine(affine: &Affine, channels: usize) -> BatchNorm2d {
+        let [scale, shift] = [affine.clone(), affine.clone()];
+        let scales = move || scale.pairs(channels).into_iter().map(|(scale, _)| scale as f32).collect();
+        let shifts = move || shift.pairs(channels).into_iter().map(|(_, shift)| shift as f32).collect();
+        let constant = |value: f32| Constant::lazy("", [channels], move || vec![value; channels]);
+        let [weight, bias] = [Constant::lazy("", [channels], scales), Constant::lazy("", [channels], shifts)];
+        BatchNorm2d::new(weight, bias, constant(0.0), constant(1.0)).eps(0.0)
+    }
+
+    /// The scale and the shift of each channel, without the activation.
+    pub(crate) fn affine(&self) -> Affine {
+        let norm = self.clone();
+        Affine::new(move || {
+            let [weight, bias, mean, var] = [&norm.weight, &norm.bias, &norm.mean, &norm.var].map(Constant::values);
+            let pair = |c: usize| {
+                let scale = f64::from(weight[c]) / (f64::from(var[c]) + norm.eps).sqrt();
                 (scale, f64::from(bias[c]) - f64::from(mean[c]) * scale)
-            })
-            .collect()
+            };
+            (0..weight.len()).map(pair).collect()
+        })
     }
 
     /// Packs a row of scales and a row of shifts.
     fn pack(&self, c4: usize) -> Prepacked {
-        let norm = self.clone();
+        let (norm, channels) = (self.clone(), self.weight.shape()[0]);
         let values = move || {
             let mut values = vec![0.0; 8 * c4];
-            for (c, (scale, shift)) in norm.scale_shift().into_iter().enumerate() {
+            for (c, (scale, shift)) in norm.affine().pairs(channels).into_iter().enumerate() {
                 (values[c], values[4 * c4 + c]) = (scale as f32, shift as f32);
             }
             values

@@ -1,6 +1,7 @@
 //! The common part of 1-D, 2-D and 3-D convolution, and all of 1-D and 2-D convolution: a line of pixels is an image
 //! one pixel high, so that one lowering serves both.
 
+use super::affine::Affine;
 use super::depthwise::Depthwise;
 use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
@@ -124,39 +125,30 @@ impl Filters {
         }
         let unfinished = !self.epilogue.residual && self.epilogue.activation.is_none();
         let norm = next.downcast_ref::<BatchNorm2d>().filter(|_| unfinished)?;
-        Some(self.normalised(norm, transposed))
+        let epilogue = Epilogue { residual: false, activation: norm.activation() };
+        Some(Filters { epilogue, ..self.then(&norm.affine(), transposed) })
     }
 
-    /// Returns these filters with batch norm folded in: `w' = w * scale`, `b' = b * scale + shift`, computed in f64.
-    fn normalised(&self, norm: &BatchNorm2d, transposed: bool) -> Filters {
+    /// Returns these filters with the affine after them folded in: `w' = w * scale`, `b' = b * scale + shift`.
+    fn then(&self, affine: &Affine, transposed: bool) -> Filters {
         let [first, second] = [self.weight.shape()[0], self.weight.shape()[1]];
         let taps: usize = self.weight.shape()[2..].iter().product();
         let (of_group, outputs) = (first / self.groups, if transposed { second * self.groups } else { first });
-        // `channel` is the output channel of a filter, which has `each` values.
+        // The output channel of each filter, which has `each` values.
         let each = if transposed { taps } else { second * taps };
         let channel = move |i: usize| if transposed { i / second / of_group * second + i % second } else { i };
-        let (weight, bias) = (self.weight.clone(), self.bias.clone());
-        let (for_weight, for_bias) = (norm.clone(), norm.clone());
-        let scaled = move || {
-            let (mut values, scales) = (weight.values(), for_weight.scale_shift());
-            for (i, filter) in values.chunks_exact_mut(each).enumerate() {
-                let (scale, _) = scales[channel(i)];
-                filter.iter_mut().for_each(|v| *v = (f64::from(*v) * scale) as f32);
-            }
-            values
-        };
-        let shifted = move || {
-            let bias = bias.as_ref().map_or_else(|| vec![0.0; outputs], Constant::values);
-            let pairs = bias.iter().zip(for_bias.scale_shift());
-            pairs.map(|(&b, (scale, shift))| (f64::from(b) * scale + shift) as f32).collect()
-        };
-        let name = self.weight.name().to_owned();
-        Filters {
-            weight: Constant::lazy(name.clone(), self.weight.shape().clone(), scaled),
-            bias: Some(Constant::lazy(name, [outputs], shifted)),
-            epilogue: Epilogue { residual: false, activation: norm.activation() },
-            ..*self
-        }
+        let (weight, bias) = affine.after(&self.weight, self.bias.as_ref(), outputs, each, channel);
+        Filters { weight, bias, ..self.clone() }
+    }
+
+    /// Returns filters that give of `x` what these give of the affine's `x * scale + shift`.
+    fn after(&self, affine: &Affine) -> Filters {
+        let shape = self.weight.shape();
+        let (out, group_in, taps) = (shape[0], shape[1], shape[2..].iter().product::<usize>());
+        let group_out = self.group_out();
+        let input = move |i: usize| i / taps / group_in / group_out * group_in + i / taps % group_in;
+        let (weight, bias) = affine.before(&self.weight, self.bias.as_ref(), [group_in * self.groups, out], input);
+        Filters { weight, bias, ..self.clone() }
     }
 }
 
@@ -273,6 +265,13 @@ impl Conv {
 
     pub(crate) fn reach(&self, io: &Io) -> Reach {
         Reach::Window(self.window().taps(io.inputs[0].len() - 2))
+    }
+
+    /// Returns the convolution that gives of `x` what this one gives of the affine's `x * scale + shift`: none where the
+    /// padding would be shifted too.
+    pub(crate) fn after(&self, affine: &Affine) -> Option<Conv> {
+        let fits = !affine.shifts || self.padding == [0; 4];
+        fits.then(|| Conv { filters: self.filters.after(affine), ..self.clone() })
     }
 
     pub(crate) fn fuse(&self, next: &dyn Op) -> Option<Conv> {

@@ -1,6 +1,7 @@
 //! 1-D convolution: a 2-D convolution over images one pixel high, with the same kernels and the same fusions.
 
 use super::PaddingMode;
+use super::affine::Affine;
 use super::conv::Conv;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
@@ -66,6 +67,13 @@ impl Conv1d {
     pub fn groups(mut self, groups: usize) -> Conv1d {
         self.conv.filters.groups = groups;
         self
+    }
+}
+
+impl Conv1d {
+    /// See [`Conv::after`].
+    pub(crate) fn after(&self, affine: &Affine) -> Option<Conv1d> {
+        Some(Conv1d { conv: self.conv.after(affine)? })
     }
 }
 

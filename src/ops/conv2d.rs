@@ -1,6 +1,7 @@
 //! 2-D convolution, with fused batch norm, bias, residual addition and activation.
 
 use super::Pool2d;
+use super::affine::Affine;
 use super::conv::Conv;
 use super::epilogue::Epilogue;
 use crate::error::{ErrorKind, Result};
@@ -98,6 +99,13 @@ impl Conv2d {
     pub(crate) fn with_epilogue(mut self, epilogue: Epilogue) -> Conv2d {
         self.conv.filters.epilogue = epilogue;
         self
+    }
+}
+
+impl Conv2d {
+    /// See [`Conv::after`].
+    pub(crate) fn after(&self, affine: &Affine) -> Option<Conv2d> {
+        Some(Conv2d { conv: self.conv.after(affine)? })
     }
 }
 

@@ -30,7 +30,6 @@ impl LayerNorm {
     }
 }
 
-#[cfg(feature = "onnx")]
 impl LayerNorm {
     pub(crate) fn normalized_shape(&self) -> &Shape {
         &self.normalized_shape

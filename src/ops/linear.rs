@@ -1,6 +1,7 @@
 //! A linear layer.
 
 use super::Conv2d;
+use super::affine::Affine;
 use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
 use super::window::Window;
@@ -25,12 +26,18 @@ impl Linear {
         Linear { weight, bias, epilogue: Epilogue::default() }
     }
 
-    /// Returns this layer with a bias, if it has none yet and does nothing after the product.
-    #[cfg(feature = "onnx")]
-    pub(crate) fn with_bias(&self, bias: &Constant) -> Option<Linear> {
-        let fits = self.bias.is_none() && self.epilogue == Epilogue::default();
-        (fits && bias.shape()[..] == self.weight.shape()[..1])
-            .then(|| Linear { bias: Some(bias.clone()), ..self.clone() })
+    /// Returns the layer with the affine after it folded in, unless another operation is.
+    pub(crate) fn then(&self, affine: &Affine) -> Option<Linear> {
+        let &[out, features] = &self.weight.shape()[..] else { return None };
+        let (weight, bias) = affine.after(&self.weight, self.bias.as_ref(), out, features, |i| i);
+        (self.epilogue == Epilogue::default()).then(|| Linear { weight, bias, ..self.clone() })
+    }
+
+    /// Returns the layer that gives of `x` what this one gives of the affine's `x * scale + shift`.
+    pub(crate) fn after(&self, affine: &Affine) -> Option<Linear> {
+        let &[out, features] = &self.weight.shape()[..] else { return None };
+        let (weight, bias) = affine.before(&self.weight, self.bias.as_ref(), [features, out], move |i| i % features);
+        Some(Linear { weight, bias, ..self.clone() })
     }
 
     /// Returns the convolution that computes the same before the image is flattened: its weights have the same order.

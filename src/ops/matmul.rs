@@ -72,7 +72,6 @@ impl MatMul {
     }
 
     /// Returns which operands are transposed, if the operation does nothing but multiply.
-    #[cfg(feature = "onnx")]
     pub(crate) fn plain(&self) -> Option<[bool; 2]> {
         (self.bias.is_none() && self.epilogue == Epilogue::default()).then_some(self.transposed)
     }

@@ -1,6 +1,7 @@
 //! The operations: one file each, with attributes, shape rule, kernel choice and the method of `Graph` that adds it.
 
 mod activation;
+pub(crate) mod affine;
 mod append;
 mod arg_reduce;
 mod attention;

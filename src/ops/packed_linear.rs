@@ -88,7 +88,6 @@ impl PackedLinear {
     }
 
     /// Returns this layer with a bias, if it has neither a bias nor an epilogue yet.
-    #[cfg(feature = "onnx")]
     pub(crate) fn with_bias(&self, bias: &Constant) -> Option<PackedLinear> {
         let fits = self.bias.is_none() && self.epilogue == Epilogue::default();
         (fits && bias.shape()[..] == self.sizes().ok()?[..1]).then(|| self.clone().bias(bias.clone()))

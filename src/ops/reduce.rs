@@ -145,7 +145,6 @@ impl Reduce {
     }
 
     /// Returns the kind and the axes of the reduction, and whether the axes stay.
-    #[cfg(feature = "onnx")]
     pub(crate) fn parts(&self) -> (ReduceKind, &[usize], bool) {
         (self.kind, &self.axes, self.keepdim)
     }

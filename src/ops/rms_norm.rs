@@ -31,7 +31,6 @@ impl RmsNorm {
     }
 }
 
-#[cfg(feature = "onnx")]
 impl RmsNorm {
     /// Returns this norm times a weight, if it has neither a weight nor an activation yet.
     pub(crate) fn with_weight(&self, weight: &Constant) -> Option<RmsNorm> {

@@ -49,7 +49,6 @@ impl Slice {
     }
 }
 
-#[cfg(feature = "onnx")]
 impl Slice {
     /// Returns the axis, the first position and the step of each cut dimension, for a tensor of that shape.
     pub(crate) fn cuts(&self, x: &Shape) -> Vec<(usize, usize, isize)> {

@@ -35,7 +35,6 @@ impl Softmax {
         Softmax { axis }
     }
 
-    #[cfg(feature = "onnx")]
     pub(crate) fn axis(&self) -> usize {
         self.axis
     }

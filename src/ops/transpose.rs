@@ -20,7 +20,6 @@ impl Transpose {
         Transpose { order: order.into() }
     }
 
-    #[cfg(feature = "onnx")]
     pub(crate) fn order(&self) -> &[usize] {
         &self.order
     }

@@ -52,6 +52,7 @@ mod quantize;
 mod reduce;
 mod reshape;
 mod resize;
+mod rewrite;
 mod rms_norm;
 mod roi_align;
 mod rotary;

@@ -5,7 +5,7 @@ use super::ops::integer::Integers;
 use super::proto::{GraphProto, NodeProto, TensorProto};
 use super::scope::Scope;
 use super::tensor::{MOST_FOLDED, Tensor};
-use super::{Bindings, Onnx, ops, patterns};
+use super::{Bindings, Onnx, ops};
 use crate::error::{ErrorKind, Result};
 use crate::graph::Source;
 use crate::{Constant, Data, Graph, Shape, Value};
@@ -69,7 +69,7 @@ impl<'a> Builder<'a> {
             let value = self.value(named.tensor().ok_or_else(wrong)?)?;
             self.graph.output(*name, value);
         }
-        Ok(self.graph.pruned())
+        Ok(self.graph.recognised())
     }
 
     /// Adds a node. Only the outputs with names in `read` are wanted.
@@ -123,12 +123,10 @@ impl<'a> Builder<'a> {
             ErrorKind::Unsupported(format!("the operator {}{domain}", proto.op_type))
         })?;
         node.only_tensors()?;
-        let mut outputs = import(self, node)?;
-        for (_, output) in outputs.iter_mut().enumerate().filter(|(i, _)| node.wants(*i)) {
-            if let Operand::Device(value, element) = *output {
-                let value = patterns::recognised(self, value);
+        let outputs = import(self, node)?;
+        for (_, output) in outputs.iter().enumerate().filter(|(i, _)| node.wants(*i)) {
+            if let Operand::Device(value, _) = *output {
                 self.name(value, before, node.name());
-                *output = Operand::Device(value, element);
             }
         }
         Ok(outputs.into_iter().map(Named::from).collect())

@@ -8,12 +8,10 @@ mod moves;
 mod node;
 mod ops;
 mod order;
-mod patterns;
 mod proto;
 mod scope;
 mod stored;
 mod tensor;
-mod views;
 
 pub use bindings::Bindings;
 pub use element::ElementType;

@@ -4,10 +4,10 @@ use super::builder::Builder;
 use super::element::ElementType;
 use super::node::Operand;
 use super::tensor::{Tensor, made_of};
-use super::views::View;
 use crate::error::{ErrorKind, Result};
 use crate::graph::Source;
 use crate::ops::{BinaryKind, Compare, Concat, Expand, IndexSelect, LayerNorm, Slice};
+use crate::rewrite::views::View;
 use crate::{Op, Shape, Value};
 
 /// Resolves an axis, which may count from the end.

@@ -135,19 +135,16 @@ impl Attention {
     }
 
     /// Makes a query that sees no key give NaN, as softmax does for scores that are all -inf.
-    #[cfg(feature = "onnx")]
     pub(crate) fn plain_softmax(self) -> Attention {
         Attention { plain_softmax: true, ..self }
     }
 
     /// Returns this attention over heads side by side, if its heads have a dimension of their own.
-    #[cfg(feature = "onnx")]
     pub(crate) fn as_heads(&self, queries: usize, keys: usize) -> Option<Attention> {
         matches!(self.form, Form::Outer).then(|| self.clone().heads(queries, keys))
     }
 
     /// Returns this attention over queries, keys and values in one tensor, if its heads have a dimension of their own.
-    #[cfg(feature = "onnx")]
     pub(crate) fn as_packed(&self, queries: usize, keys: usize) -> Option<Attention> {
         matches!(self.form, Form::Outer).then(|| self.clone().packed(queries, keys))
     }

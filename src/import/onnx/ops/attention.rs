@@ -7,11 +7,11 @@ use crate::import::onnx::ElementType;
 use crate::import::onnx::builder::Builder;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Node, Operand};
-use crate::import::onnx::patterns::attention::attended;
 use crate::import::onnx::tensor::{Tensor, foldable};
 use crate::ops::{
     Activation, Attention, BinaryKind, Compare, Conv1d, Gather, Logical, MatMul, ReduceKind, Softmax, Unary,
 };
+use crate::rewrite::attention::attended;
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {

@@ -7,7 +7,6 @@ use crate::error::Result;
 use crate::import::onnx::builder::Builder;
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::Tensor;
-use crate::import::onnx::views::View;
 use crate::ops::{BinaryKind, Linear, MatMul};
 
 pub(super) fn find(op: &str) -> Option<Import> {
@@ -81,25 +80,6 @@ impl Builder<'_> {
 
     /// Adds a linear layer of a matrix `[in, out]`, or `[out, in]` if `turned`. A quantised matrix stays integer.
     fn linear(&mut self, x: &Operand, weight: &Tensor, turned: bool, bias: Option<Constant>) -> Result<Operand> {
-        let x = &match *x {
-            // A mere move of rows goes after the layer, where a later move may undo it.
-            Operand::Device(value, element) => {
-                let features = weight.shape[usize::from(turned)];
-                if let Some((rows, view)) = View::of(&self.graph, value).rows(&self.graph, value, features) {
-                    let mut shape = self.graph.known_shape(value).to_vec();
-                    let y = self.linear(&Operand::Device(rows, element), weight, turned, bias)?;
-                    let y = self.value(&y)?;
-                    let out = *self.graph.known_shape(y).last().unwrap_or(&1);
-                    if let Some(last) = shape.last_mut() {
-                        *last = out;
-                    }
-                    let view = view.of_rows(y, out);
-                    return Ok(Operand::Device(view.place(&mut self.graph, &shape.into())?, element));
-                }
-                x.clone()
-            }
-            Operand::Host(_) => x.clone(),
-        };
         let packed = weight.quantised.as_ref().and_then(|quantised| packed_linear(quantised, turned));
         if let Some(linear) = packed {
             return self.moved(bias.map_or(linear.clone(), |bias| linear.bias(bias)), &[x]);

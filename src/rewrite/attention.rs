@@ -1,11 +1,13 @@
 //! The pattern of attention: a product of queries and keys, a softmax, a product with values.
 
-use super::{Found, Seen};
-use crate::import::onnx::views::{Dim, View, contiguous, merged, reshape};
+use super::views::{Dim, View, contiguous, merged, reshape};
+use crate::graph::Node;
+use crate::graph::rewrite::{Replacement, Rewriting};
 use crate::ops::{Attention, BinaryKind, MatMul, Softmax, Where};
 use crate::{ErrorKind, Graph, Result, Value};
 
-pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
+pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
+    let value = node.outputs[0];
     scores(seen, value)
 }
 
@@ -17,7 +19,7 @@ enum Mask {
     Where(Value, Option<Value>, Option<Value>),
 }
 
-fn scores(seen: &Seen, value: Value) -> Option<Found> {
+fn scores(seen: &Rewriting, value: Value) -> Option<Replacement> {
     let (product, inputs) = seen.op::<MatMul>(value)?;
     if product.plain()? != [false, false] {
         return None;
@@ -53,7 +55,7 @@ fn scores(seen: &Seen, value: Value) -> Option<Found> {
     }
     // The product takes transposed keys, attention untransposed ones.
     let keys = (k, !turned);
-    Some((Box::new(move |graph| attention(graph, q, keys, v, &mask, scale)), "attention"))
+    Replacement::new(move |graph| attention(graph, q, keys, v, &mask, scale))
 }
 
 fn attention(
@@ -78,7 +80,7 @@ fn attention(
 
 /// Adds attention over queries, keys and values `[N, H, L, D]` or `[H, L, D]`, read in place if possible. `turn` means
 /// that the keys are `[.., D, L]`. The mask is the last input.
-pub(in crate::import::onnx) fn attended(
+pub(crate) fn attended(
     graph: &mut Graph,
     q: Value,
     (k, turn): (Value, bool),

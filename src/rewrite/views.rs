@@ -6,31 +6,31 @@ use crate::{Graph, Result, Shape, Value};
 
 /// A value described by its elements' positions in another value, its base.
 #[derive(Clone, Debug)]
-pub(super) struct View {
-    pub(super) base: Value,
+pub(crate) struct View {
+    pub(crate) base: Value,
     /// The position of the first element.
-    pub(super) first: usize,
+    pub(crate) first: usize,
     /// The dimensions, outermost first. Each consists of parts with strides of their own in the base, outermost first.
-    pub(super) dims: Vec<Vec<Dim>>,
+    pub(crate) dims: Vec<Vec<Dim>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dim {
-    pub(super) size: usize,
-    pub(super) stride: usize,
+pub(crate) struct Dim {
+    pub(crate) size: usize,
+    pub(crate) stride: usize,
 }
 
 /// The maximum number of operations in a chain.
 const LONGEST: usize = 32;
 
 /// Returns the dimensions of a contiguous tensor.
-pub(super) fn contiguous(shape: &[usize]) -> Vec<Vec<Dim>> {
+pub(crate) fn contiguous(shape: &[usize]) -> Vec<Vec<Dim>> {
     let strides = Shape::from(shape).strides();
     shape.iter().zip(strides).map(|(&size, stride)| vec![Dim { size, stride }]).collect()
 }
 
 /// Drops sizes of 1, and merges neighbours that lie in memory like a single dimension.
-pub(super) fn merged<'a>(dims: impl IntoIterator<Item = &'a Dim>) -> Vec<Dim> {
+pub(crate) fn merged<'a>(dims: impl IntoIterator<Item = &'a Dim>) -> Vec<Dim> {
     let mut merged: Vec<Dim> = Vec::new();
     for &dim in dims.into_iter().filter(|dim| dim.size != 1) {
         match merged.last_mut() {
@@ -70,12 +70,12 @@ fn reshaped(dims: &[Vec<Dim>], shape: &[usize]) -> Option<Vec<Vec<Dim>>> {
 
 impl View {
     /// Returns the view of a value on the farthest base whose elements the value only reorders.
-    pub(super) fn of(graph: &Graph, value: Value) -> View {
+    pub(crate) fn of(graph: &Graph, value: Value) -> View {
         View::from(graph, value, false)
     }
 
     /// Returns the view of a value on the farthest base that contains the value's elements.
-    pub(super) fn of_some(graph: &Graph, value: Value) -> View {
+    pub(crate) fn of_some(graph: &Graph, value: Value) -> View {
         View::from(graph, value, true)
     }
 
@@ -116,15 +116,15 @@ impl View {
         unreachable!("a value is a view of itself")
     }
 
-    pub(super) fn merged(&self) -> Vec<Dim> {
+    pub(crate) fn merged(&self) -> Vec<Dim> {
         merged(self.dims.iter().flatten())
     }
 
-    pub(super) fn transposed(&self, order: &[usize]) -> View {
+    pub(crate) fn transposed(&self, order: &[usize]) -> View {
         View { dims: order.iter().map(|&axis| self.dims[axis].clone()).collect(), ..self.clone() }
     }
 
-    pub(super) fn reshaped(&self, shape: &Shape) -> Option<View> {
+    pub(crate) fn reshaped(&self, shape: &Shape) -> Option<View> {
         Some(View { dims: reshaped(&self.dims, shape)?, ..self.clone() })
     }
 
@@ -144,7 +144,7 @@ impl View {
 
     /// Adds the view to a graph as a value of that shape: by no operation, a reshape, or a transposition between
     /// reshapes. The view must cover the whole base.
-    pub(super) fn place(&self, graph: &mut Graph, shape: &Shape) -> Result<Value> {
+    pub(crate) fn place(&self, graph: &mut Graph, shape: &Shape) -> Result<Value> {
         let merged = self.merged();
         let from = graph.known_shape(self.base).clone();
         if merged.len() <= 1 {
@@ -167,7 +167,7 @@ impl View {
     }
 
     /// Returns the base, as rows of `features` elements, and the view, if it only reshapes or swaps these rows.
-    pub(super) fn rows(&self, graph: &Graph, value: Value, features: usize) -> Option<(Value, View)> {
+    pub(crate) fn rows(&self, graph: &Graph, value: Value, features: usize) -> Option<(Value, View)> {
         let shape = graph.known_shape(self.base);
         let last = [Dim { size: features, stride: 1 }];
         let row = self.dims.last().is_some_and(|dim| merged(dim) == last) && shape.last() == Some(&features);
@@ -179,7 +179,7 @@ impl View {
     }
 
     /// Returns the same view on another base, whose rows have `features` elements.
-    pub(super) fn of_rows(&self, base: Value, features: usize) -> View {
+    pub(crate) fn of_rows(&self, base: Value, features: usize) -> View {
         let before = self.dims.last().map_or(1, |last| last.iter().map(|dim| dim.size).product());
         let scaled = |dim: &Dim| Dim { stride: dim.stride / before * features, ..*dim };
         let mut dims: Vec<Vec<Dim>> = self.dims.iter().map(|dim| dim.iter().map(scaled).collect()).collect();
@@ -211,7 +211,7 @@ fn permutation(dims: &[Dim], shape: &Shape) -> Option<Vec<usize>> {
 }
 
 /// Adds a reshape if one is needed. From four dimensions to `[N, rest]`, adds the flatten that a linear layer absorbs.
-pub(super) fn reshape(graph: &mut Graph, x: Value, shape: &Shape) -> Result<Value> {
+pub(crate) fn reshape(graph: &mut Graph, x: Value, shape: &Shape) -> Result<Value> {
     let from = graph.known_shape(x);
     if from == shape {
         return Ok(x);
@@ -219,8 +219,9 @@ pub(super) fn reshape(graph: &mut Graph, x: Value, shape: &Shape) -> Result<Valu
     if from.len() == 4 && shape.len() == 2 && shape[0] == from[0] {
         return graph.flatten(x);
     }
-    let sizes: Vec<isize> = shape.iter().map(|&size| size as isize).collect();
-    graph.reshape(x, sizes)
+    // The batch, if there is one, is a part of the first size.
+    let sizes = shape.iter().enumerate().map(|(axis, &size)| if axis == 0 { -1 } else { size as isize });
+    graph.reshape(x, sizes.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! The pattern of pixel shuffle: a transposition moves channels between the pixels.
 
-use super::{Found, Seen, found};
-use crate::Value;
-use crate::import::onnx::views::{Dim, View, merged};
+use super::views::{Dim, View, merged};
+use crate::graph::Node;
+use crate::graph::rewrite::{Replacement, Rewriting};
 use crate::ops::{PixelShuffle, Reshape, ShuffleMode};
 
-pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
+pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
+    let value = node.outputs[0];
     let (_, inputs) = seen.op::<Reshape>(value)?;
     seen.transposed(inputs[0])?;
-    let view = View::of(seen.0, inputs[0]);
+    let view = View::of(seen.graph(), inputs[0]);
     let (from, to) = (seen.shape(view.base), seen.shape(value));
     let (&[n, channels, h, w], &[_, out, height, width]) = (&from[..], &to[..]) else { return None };
     let factor = height.checked_div(h)?;
@@ -20,5 +21,5 @@ pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
         let dims = [(n, channels * plane), (out, c * plane), (h, w), (factor, i * plane), (w, 1), (factor, j * plane)];
         view.merged() == merged(&dims.map(|(size, stride)| Dim { size, stride }))
     });
-    found(PixelShuffle::new(factor).mode(mode.filter(|_| fits)?.0), &[view.base])
+    Replacement::op(PixelShuffle::new(factor).mode(mode.filter(|_| fits)?.0), &[view.base])
 }

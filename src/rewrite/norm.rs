@@ -1,10 +1,12 @@
 //! Patterns of layer norm, RMS norm and global pooling: means, differences and roots.
 
-use super::{Found, Seen, found};
+use crate::graph::Node;
+use crate::graph::rewrite::{Replacement, Rewriting};
 use crate::ops::{BinaryKind, LayerNorm, Pool2d, PoolKind, Reduce, ReduceKind, RmsNorm, Unary};
 use crate::{Shape, Value};
 
-pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
+pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
+    let value = node.outputs[0];
     normalised(seen, value)
         .or_else(|| weighted(seen, value))
         .or_else(|| shifted(seen, value))
@@ -12,7 +14,7 @@ pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
 }
 
 /// Finds `a / sqrt(mean(a²) + eps)`, where a is x (RMS norm) or x minus its mean (layer norm).
-fn normalised(seen: &Seen, value: Value) -> Option<Found> {
+fn normalised(seen: &Rewriting, value: Value) -> Option<Replacement> {
     let (a, variance) = over_root(seen, value)?;
     let (mean, eps) = seen.plus(variance)?;
     let (squares, axes) = seen.mean(mean)?;
@@ -20,21 +22,21 @@ fn normalised(seen: &Seen, value: Value) -> Option<Found> {
     let shape = seen.shape(a);
     let over = Shape::from(&shape[shape.len() - axes..]);
     match (centred(seen, a, axes), centred(seen, base, axes)) {
-        (Some(x), Some(y)) if x == y => found(LayerNorm::new(over, None, None).eps(eps.into()), &[x]),
-        _ if a == base => found(RmsNorm::new(over, None).eps(eps.into()), &[a]),
+        (Some(x), Some(y)) if x == y => Replacement::op(LayerNorm::new(over, None, None).eps(eps.into()), &[x]),
+        _ if a == base => Replacement::op(RmsNorm::new(over, None).eps(eps.into()), &[a]),
         _ => None,
     }
 }
 
 /// Returns x if the value is `x - mean(x)`.
-fn centred(seen: &Seen, value: Value, axes: usize) -> Option<Value> {
+fn centred(seen: &Rewriting, value: Value, axes: usize) -> Option<Value> {
     let [x, mean] = seen.binary(value, BinaryKind::Sub)?;
     let (of, over) = seen.mean(mean)?;
     (of == x && over == axes).then_some(x)
 }
 
 /// Returns the dividend and the radicand of a division by a square root.
-fn over_root(seen: &Seen, value: Value) -> Option<(Value, Value)> {
+fn over_root(seen: &Rewriting, value: Value) -> Option<(Value, Value)> {
     if let Some([a, root]) = seen.binary(value, BinaryKind::Div) {
         return Some((a, root_of(seen, root)?));
     }
@@ -52,30 +54,30 @@ fn over_root(seen: &Seen, value: Value) -> Option<(Value, Value)> {
     inverse(b).map(|inner| (a, inner)).or_else(|| inverse(a).map(|inner| (b, inner)))
 }
 
-fn root_of(seen: &Seen, value: Value) -> Option<Value> {
+fn root_of(seen: &Rewriting, value: Value) -> Option<Value> {
     if let Some([base, exponent]) = seen.binary(value, BinaryKind::Pow) {
         return (seen.number(exponent)? == 0.5).then_some(base);
     }
     seen.unary(value, Unary::Sqrt)
 }
 
-fn weighted(seen: &Seen, value: Value) -> Option<Found> {
+fn weighted(seen: &Rewriting, value: Value) -> Option<Replacement> {
     let (x, weight) = seen.with_constant(value, BinaryKind::Mul)?;
     if let Some((norm, inputs)) = seen.op::<LayerNorm>(x) {
-        return found(norm.with_weight(weight)?, inputs);
+        return Replacement::op(norm.with_weight(weight)?, inputs);
     }
     let (norm, inputs) = seen.op::<RmsNorm>(x)?;
-    found(norm.with_weight(weight)?, inputs)
+    Replacement::op(norm.with_weight(weight)?, inputs)
 }
 
-fn shifted(seen: &Seen, value: Value) -> Option<Found> {
+fn shifted(seen: &Rewriting, value: Value) -> Option<Replacement> {
     let (x, bias) = seen.with_constant(value, BinaryKind::Add)?;
     let (norm, inputs) = seen.op::<LayerNorm>(x)?;
-    found(norm.with_bias(bias)?, inputs)
+    Replacement::op(norm.with_bias(bias)?, inputs)
 }
 
 /// Finds a mean or maximum over height and width: global pooling.
-fn pooled(seen: &Seen, value: Value) -> Option<Found> {
+fn pooled(seen: &Rewriting, value: Value) -> Option<Replacement> {
     let (op, inputs) = seen.op::<Reduce>(value)?;
     let (kind, axes, keepdim) = op.parts();
     let image = seen.shape(inputs[0]).len() == 4 && axes.len() == 2 && axes.contains(&2) && axes.contains(&3);
@@ -90,11 +92,11 @@ fn pooled(seen: &Seen, value: Value) -> Option<Found> {
         return None;
     }
     if keepdim {
-        return found(pool, &[x]);
+        return Replacement::op(pool, &[x]);
     }
     let add = move |graph: &mut crate::Graph| {
         let y = graph.pool2d(x, pool)?;
         graph.flatten(y)
     };
-    Some((Box::new(add), "pool2d"))
+    Replacement::new(add)
 }

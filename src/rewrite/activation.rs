@@ -1,16 +1,19 @@
 //! Patterns of activations: products of x and a gate.
 
-use super::{Found, Seen, found, near};
+use super::queries::near;
 use crate::Value;
+use crate::graph::Node;
+use crate::graph::rewrite::{Replacement, Rewriting};
 use crate::ops::{Activation, BinaryKind, Unary};
 
-pub(super) fn find(seen: &Seen, value: Value) -> Option<Found> {
+pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
+    let value = node.outputs[0];
     let (activation, x) = gate(seen, value).or_else(|| product(seen, value))?;
-    found(activation, &[x])
+    Replacement::op(activation, &[x])
 }
 
 /// Finds `relu6(x + 3) / 6`: a hardsigmoid.
-fn gate(seen: &Seen, value: Value) -> Option<(Activation, Value)> {
+fn gate(seen: &Rewriting, value: Value) -> Option<(Activation, Value)> {
     let (clamped, factor) = seen.times(value)?;
     let (activation, shifted) = seen.activation(clamped)?;
     let (x, number) = seen.plus(shifted)?;
@@ -23,7 +26,7 @@ fn is_relu6(activation: Activation) -> bool {
 }
 
 /// Returns the factors of products nested up to `depth` deep, and the product of the numbers among them.
-fn factors(seen: &Seen, value: Value, depth: usize) -> Option<(Vec<Value>, f64)> {
+fn factors(seen: &Rewriting, value: Value, depth: usize) -> Option<(Vec<Value>, f64)> {
     if let Some((inner, number)) = seen.times(value) {
         let (values, factor) = factors(seen, inner, depth)?;
         return Some((values, factor * number));
@@ -38,7 +41,7 @@ fn factors(seen: &Seen, value: Value, depth: usize) -> Option<(Vec<Value>, f64)>
     }
 }
 
-fn product(seen: &Seen, value: Value) -> Option<(Activation, Value)> {
+fn product(seen: &Rewriting, value: Value) -> Option<(Activation, Value)> {
     // Only a product or a quotient can be such an activation.
     seen.binary(value, BinaryKind::Mul).or_else(|| seen.binary(value, BinaryKind::Div))?;
     let (values, factor) = factors(seen, value, 2)?;
@@ -47,7 +50,7 @@ fn product(seen: &Seen, value: Value) -> Option<(Activation, Value)> {
 }
 
 /// Finds `factor x gate`, where the gate is a function of x.
-fn gated(seen: &Seen, x: Value, gate: Value, factor: f64) -> Option<(Activation, Value)> {
+fn gated(seen: &Rewriting, x: Value, gate: Value, factor: f64) -> Option<(Activation, Value)> {
     if let Some((activation, inner)) = seen.activation(gate) {
         let one = near(factor, 1.0);
         return match activation {
@@ -81,7 +84,7 @@ fn gated(seen: &Seen, x: Value, gate: Value, factor: f64) -> Option<(Activation,
 }
 
 /// Returns true for `0.044715 x³`.
-fn is_cubic(seen: &Seen, x: Value, value: Value) -> bool {
+fn is_cubic(seen: &Rewriting, x: Value, value: Value) -> bool {
     let (power, scale) = seen.scaled(value);
     let cube = match (seen.binary(power, BinaryKind::Pow), seen.binary(power, BinaryKind::Mul)) {
         (Some([base, exponent]), _) => base == x && seen.number(exponent) == Some(3.0),
