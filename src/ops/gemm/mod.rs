@@ -60,7 +60,7 @@ pub(crate) enum Operand<'a> {
 impl Gemm<'_> {
     /// Returns the kernels, best first.
     pub(crate) fn kernels(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let Some(lines) = self.lines() else { return self.images(caps) };
+        let Some(lines) = self.lines(caps) else { return self.images(caps) };
         let mut kernels = lines.images(caps)?;
         let next = kernels.iter().map(|kernel| kernel.priority + 1).max().unwrap_or(0);
         kernels
