@@ -59,7 +59,7 @@ fn main(
     let at_x = ox + params.before_x;
     let first_c = 4u * o / params.group_out * params.group_in / 4u;
     let span = min(params.span4, params.in4 - first_c);
-    let own_groups = (4u * o + vec4<u32>(0u, 1u, 2u, 3u)) / params.group_out;
+    let own_start = group_start(4u * o, vec4<u32>(params.group_out, 0u, params.group_in, params.group_in));
 
     var bias = load_w(params.kernel_y * params.kernel_x * params.span4, own);
     if params.begins == 0u { bias = vec4<f32>(); }
@@ -96,7 +96,7 @@ fn main(
                     if DEPTHWISE {
                         sums[i] += w0 * v;
                     } else if GROUPED {
-                        sums[i] += of_own(v, mat4x4<f32>(w0, w1, w2, w3), 4u * (first_c + c), params.group_in, own_groups);
+                        sums[i] += of_own(v, mat4x4<f32>(w0, w1, w2, w3), 4u * (first_c + c), own_start, params.group_in);
                     } else {
                         sums[i] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w;
                     }

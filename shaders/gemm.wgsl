@@ -5,8 +5,7 @@
 // pixels x 4 channels, which lie apart so that neighbours read neighbours. TILE_K of k at a time go through workgroup
 // memory, as [k][p] and [k][o]: a quad takes a vec4 of each. An invocation loads one patch of a tile, 4 k x 4 pixels or
 // 4 channels, before the arithmetic of the previous tile. SLICES of the invocations share a tile's k. The sums are
-// named variables: an array stays in memory if the driver doesn't unroll the loop that indexes it. No im2col matrix
-// exists.
+// named variables: an array stays in memory if the driver doesn't unroll the loop that indexes it. No im2col matrix.
 // x: channels last, [n][y][x][c/4] texels, or NCHW (X_ROWS: a network's input; k is [channel][tap]). w: prepacked by
 // `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor (W_ROWS). y,
 // residual: [p][o/4]. A block reads only the input channels that its groups span: grouped convolution needs no kernel
@@ -20,9 +19,9 @@ const TILE_K: u32 = 16u;
 const QUADS_M: u32 = 2u;
 const QUADS_N: u32 = 1u;
 const SLICES: u32 = 1u;
-// A kernel of one tap with stride 1 and no padding; and matrices.
-override POINT: bool = false;
+override POINT: bool = false; // A kernel of one tap with stride 1 and no padding; and matrices.
 override X_ROWS: bool = false;
+override LINES: bool = false; // x is lines of in_c samples, a pixel of y several outputs (src/ops/gemm/lines.rs).
 override W_ROWS: bool = false;
 // Transposed operands of a matrix product: x as [k][p/4] texels, w as [o][k/4].
 override X_COLUMNS: bool = false;
@@ -69,7 +68,8 @@ fn w_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
     return mat4x4<f32>(w_at(at, n > 0), w_at(at + apart, n > 1), w_at(at + 2u * apart, n > 2), w_at(at + 3u * apart, n > 3));
 }
 fn tapped(start: Pixel, tap: vec2<u32>, c: u32) -> vec4<f32> {
-    let at = seen(params, start, tap);
+    let at = seen(params, start, select(tap, vec2<u32>(c, tap.y), LINES));
+    if LINES { return clip_channels(x_at(u32(at), at >= 0), u32(start.x) + c, params.in_c); }
     return x_at(u32(at) * params.in4 + c, at >= 0 && c < params.in4);
 }
 fn elements(start: Pixel, k: u32) -> vec4<f32> {
@@ -79,14 +79,13 @@ fn elements(start: Pixel, k: u32) -> vec4<f32> {
 
 // Returns the sums of a pixel and four channels (of this dispatch) over a share of k, within their own groups.
 fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
-    let first = 4u * (params.first4 + o);
-    let own = (first + vec4<u32>(0u, 1u, 2u, 3u)) / params.group_out;
-    let first_c = first / BLOCK * BLOCK / params.group_out * params.group_in / 4u;
+    let start = group_start(4u * (params.first4 + o), params.groups);
+    let first_c = group_start(4u * (params.first4 + o) / BLOCK * BLOCK, params.groups).x / 4u;
     var sum = vec4<f32>();
     for (var k = begin; k < end; k++) {
         let c = first_c + k % params.span4;
         let texel = tapped(pixel(params, p), vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w), c);
-        sum += of_own(texel, w_four(block_at(o, k, params.k4), BLOCK / 4u, 4), 4u * c, params.group_in, own);
+        sum += of_own(texel, w_four(block_at(o, k, params.k4), BLOCK / 4u, 4), 4u * c, start, params.groups.w);
     }
     return sum;
 }
@@ -94,22 +93,23 @@ fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
 // Ends a quad: adds the sums of the slices, always in the same order; then the epilogue. The first slice writes.
 fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32, begin: u32, end: u32) {
     let slice = lane / (ROWS * COLUMNS);
-    let place = lane % (ROWS * COLUMNS);
+    let spot = lane % (ROWS * COLUMNS);
     var total = sum;
     for (var other = 1u; other < SLICES; other++) {
         workgroupBarrier();
-        for (var i = 0u; i < 4u && slice == other; i++) { tile[i * ROWS * COLUMNS + place] = total[i]; }
+        for (var i = 0u; i < 4u && slice == other; i++) { tile[i * ROWS * COLUMNS + spot] = total[i]; }
         workgroupBarrier();
-        for (var i = 0u; i < 4u && slice == 0u; i++) { total[i] += tile[i * ROWS * COLUMNS + place]; }
+        for (var i = 0u; i < 4u && slice == 0u; i++) { total[i] += tile[i * ROWS * COLUMNS + spot]; }
     }
-    if slice > 0u || o >= min(params.first4 + params.wide4, out4(params)) { return; }
+    if slice > 0u || o >= min(params.first4 + params.wide4, params.pixel4) { return; }
     for (var i = 0u; i < 4u && p + i < params.pixels; i++) {
-        let to = (first + p + i) * out4(params) + o;
+        let to = place(params, LINES, first + p + i, o);
+        if !to.there { continue; }
         var value = total[i];
         if GROUPED && !all(is_finite(value)) { value = of_own_groups(p + i, o - params.first4, begin, end); }
         if !PARTIAL { value += load_bias(o); }
-        if RESIDUAL { value += load_residual(to); }
-        store_y(to, clip_channels(activate(ACTIVATION, value, params.lo, params.hi, params.alpha), o, params.out_c));
+        if RESIDUAL { value += load_residual(to.at); }
+        store_y(to.at, clip_channels(activate(ACTIVATION, value, params.lo, params.hi, params.alpha), to.c, params.out_c));
     }
 }
 
@@ -146,7 +146,7 @@ fn main(
     let p1 = pixel(params, p + 1u);
     let p2 = pixel(params, p + 2u);
     let p3 = pixel(params, p + 3u);
-    let first_c = 4u * (params.first4 + tile4) / BLOCK * BLOCK / params.group_out * params.group_in / 4u;
+    let first_c = group_start(4u * (params.first4 + tile4) / BLOCK * BLOCK, params.groups).x / 4u;
     let o = tile4 + quad;
     var c = k % params.span4;
     var tap = vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w);
@@ -178,7 +178,7 @@ fn main(
                 while tap.x >= params.kernel_w { tap += vec2<u32>(0u - params.kernel_w, 1u); }
             } else if W_COLUMNS {
                 // The padding of a row isn't zero.
-                let four = w_four((rows.y + 4u * o) * params.k4 + k, params.k4, i32(params.group_out) - i32(4u * o));
+                let four = w_four((rows.y + 4u * o) * params.k4 + k, params.k4, i32(params.groups.x) - i32(4u * o));
                 next = mat4x4<f32>(clip_channels(four[0], k, params.w_rows), clip_channels(four[1], k, params.w_rows),
                                    clip_channels(four[2], k, params.w_rows), clip_channels(four[3], k, params.w_rows));
             } else if W_ROWS {

@@ -19,6 +19,7 @@ override W_ROWS: bool = false;
 override W_COLUMNS: bool = false;
 override RESIDUAL: bool = false;
 override ADDED: bool = false;
+override LINES: bool = false; // x is lines in a buffer, a pixel of y several outputs (src/ops/gemm/lines.rs).
 // A block of w spans several groups: sums that aren't finite are computed again, without other groups' zero weights.
 override GROUPED: bool = false;
 override ACTIVATION: u32 = 0u;
@@ -27,24 +28,34 @@ struct Params {
     pixels: u32, out_w: u32, out_hw: u32, out_c: u32,
     in_h: i32, in4: i32, stride_y: i32, stride_x: i32,
     pad_top: i32, pad_left: i32, dilation_y: i32, kernel_h: i32,
-    segments: i32, step: i32, run: i32, group_out: u32,
-    group_in: u32, blocks: u32, tiles: u32, blocks_first: u32,
-    lo: f32, hi: f32, alpha: f32, padding: u32,
+    // Texels of a pixel and of a row of y; samples of a line of x.
+    segments: i32, step: i32, run: i32, pixel4: u32,
+    row4: u32, blocks: u32, tiles: u32, blocks_first: u32,
+    lo: f32, hi: f32, alpha: f32, samples: u32,
+    groups: vec4<u32>,
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
     // The added image: segments, height, texels of channels and stride.
     added: vec4<i32>,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var x: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var w: texture_storage_2d<rgba32float, read>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var residual: texture_storage_2d<rgba32float, read>;
+@group(0) @binding(4) var<storage, read> residual: array<Texel>;
 @group(0) @binding(5) var<storage, read_write> y: array<Texel>;
 
-fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * ((params.samples + 3u) / 4u) + column]); }
 fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = to_texel(value); }
+fn load_residual(row: u32, column: u32) -> vec4<f32> { return from_texel(residual[row * params.row4 + column]); }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.row4 + column] = to_texel(value); }
+
+// Returns a texel of x: 0 outside, as from a texture.
+fn x_at(row: i32, column: i32) -> vec4<f32> {
+    if !LINES { return load_x(u32(row), u32(column)); }
+    let texel = load_x(u32(max(row, 0)), u32(clamp(column, 0, i32(params.samples - 1u) / 4)));
+    return clip_channels(texel, u32(column), select(0u, params.samples, row >= 0));
+}
 
 // Returns four k of weights for the lane's channels, from `at` on in steps of `next`.
 fn weights(at: vec2<i32>, next: vec2<i32>) -> mat4x4<f32> {
@@ -54,9 +65,9 @@ fn weights(at: vec2<i32>, next: vec2<i32>) -> mat4x4<f32> {
 
 fn finish(total: vec4<f32>, row: u32, column: u32, o: u32) {
     var sum = total;
-    if RESIDUAL { sum += textureLoad(residual, vec2<u32>(column, row)); }
+    if RESIDUAL { sum += load_residual(row, column); }
     let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
-    store_y(row, column, clip_channels(value, o, params.out_c));
+    store_y(row, column, clip_channels(value, select(o, column % ((params.out_c + 3u) / 4u), LINES), params.out_c));
 }
 
 // Adds w * v to all sums: lane p % 8 holds pixel p's v.
@@ -69,7 +80,7 @@ fn multiply(sums: ptr<function, array<vec4<f32>, PIXELS>>, v: ptr<function, arra
 
 // Returns the sum of a pixel and the lane's channels within their own groups. `first_c`: the channel texel at `base`.
 fn of_own_groups(base: i32, base_y: i32, image: i32, first_c: i32, block: u32, lane: u32) -> vec4<f32> {
-    let own = (32u * block + 4u * lane + vec4<u32>(0u, 1u, 2u, 3u)) / params.group_out;
+    let start = group_start(32u * block + 4u * lane, params.groups);
     var sum = vec4<f32>();
     for (var tap = 0; tap < params.kernel_h; tap++) {
         let iy = base_y + tap * params.dilation_y;
@@ -78,9 +89,9 @@ fn of_own_groups(base: i32, base_y: i32, image: i32, first_c: i32, block: u32, l
             let w_row = (i32(block) * params.kernel_h + tap) * params.segments + segment;
             for (var k = 0; k < params.run; k++) {
                 let along = segment * params.step + k;
-                let c = 4u * u32((first_c + along) % params.in4);
-                let four = weights(vec2<i32>(32 * k + i32(lane), w_row), vec2<i32>(8, 0));
-                sum += of_own(textureLoad(x, vec2<i32>(base + along, row)), four, c, params.group_in, own);
+                let c = 4u * u32(select((first_c + along) % params.in4, first_c + along, LINES));
+                let at = vec2<i32>(32 * k + i32(lane), w_row);
+                sum += of_own(x_at(row, base + along), weights(at, vec2<i32>(8, 0)), c, start, params.groups.w);
             }
         }
     }
@@ -116,7 +127,7 @@ fn main(
         }
     }
 
-    let first_c = i32(divide(block * 32u, params.group_out) * params.group_in / 4u);
+    let first_c = i32((params.groups.y + divide(block * 32u, params.groups.x) * params.groups.z) / 4u);
     var out_row: array<u32, GROUPS>;
     var out_x: array<u32, GROUPS>;
     var image: array<i32, GROUPS>;
@@ -147,7 +158,7 @@ fn main(
             for (var k = 0; k < params.run; k++) {
                 var v = array<vec4<f32>, GROUPS>();
                 for (var g = 0u; g < GROUPS; g++) {
-                    v[g] = textureLoad(x, vec2<i32>(base[g] + start + k, row[g]));
+                    v[g] = x_at(row[g], base[g] + start + k);
                 }
                 var at = vec2<i32>(32 * k + i32(lane), w_row);
                 var next = vec2<i32>(8, 0);
@@ -177,7 +188,7 @@ fn main(
             for (var k = 0; k < params.run; k++) {
                 var v = array<vec4<f32>, GROUPS>();
                 for (var g = 0u; g < GROUPS; g++) {
-                    v[g] = textureLoad(residual, vec2<i32>(column[g] + segment * params.run + k, row[g]));
+                    v[g] = load_residual(u32(row[g]), u32(column[g] + segment * params.run + k));
                 }
                 multiply(&sums, &v, weights(vec2<i32>(32 * k + i32(lane), w_row), vec2<i32>(8, 0)));
             }
@@ -190,22 +201,20 @@ fn main(
     for (var p = 0u; p < PIXELS; p++) {
         let q = tile * PIXELS + p;
         let to_row = subgroupShuffle(out_row[p / 8u], p % 8u) + matrix * params.pixels;
-        let column = subgroupShuffle(out_x[p / 8u], p % 8u) * out4() + o;
-        if o < out4() && q < params.pixels {
-            finish(sums[p] + b, to_row, column, o);
-            if GROUPED && !all(is_finite(sums[p])) { again |= 1u << p; }
+        let column = subgroupShuffle(out_x[p / 8u], p % 8u) * params.pixel4 + o;
+        if o < params.pixel4 && q < params.pixels && (!LINES || column < params.row4) {
+            if GROUPED && !all(is_finite(sums[p])) { again |= 1u << p; } else { finish(sums[p] + b, to_row, column, o); }
         }
     }
     if GROUPED {
         for (; again != 0u; again &= again - 1u) {
             let q = tile * PIXELS + countTrailingZeros(again);
             let to_row = q / params.out_w;
-            let to_x = q % params.out_w;
             let n = q / params.out_hw;
             let from_y = i32(to_row - n * (params.out_hw / params.out_w)) * params.stride_y - params.pad_top;
-            let from_x = (i32(to_x) * params.stride_x - params.pad_left) * params.in4 + first_c;
+            let from_x = (i32(q % params.out_w) * params.stride_x - params.pad_left) * params.in4 + first_c;
             let sum = of_own_groups(from_x, from_y, i32(n) * params.in_h, first_c, block, lane);
-            finish(sum + b, to_row, to_x * out4() + o, o);
+            finish(sum + b, to_row, q % params.out_w * params.pixel4 + o, o);
         }
     }
 }

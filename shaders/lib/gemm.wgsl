@@ -6,10 +6,12 @@ struct Params {
     stride_y: u32, stride_x: u32, pad_top: i32, pad_left: i32,
     dilation_y: u32, dilation_x: u32, kernel_w: u32, taps: u32,
     // The texels of k under one tap, and in total.
-    span4: u32, k4: u32, group_out: u32, group_in: u32,
+    // The texels of a pixel and of a row of y.
+    span4: u32, k4: u32, pixel4: u32, row4: u32,
     // Texels of o that this dispatch computes. Rows of k of a second operand. Shares of k, and texels of each share.
     first4: u32, wide4: u32, w_rows: u32, splits: u32,
     share4: u32, lo: f32, hi: f32, alpha: f32,
+    groups: vec4<u32>,
     // Batched product: the sizes of the batch dimensions, and each operand's strides along them, in rows.
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
 }
@@ -40,6 +42,15 @@ fn pixel(params: Params, p: u32) -> Pixel {
     let y = i32(at / params.out_w * params.stride_y) - params.pad_top;
     let x = i32(at % params.out_w * params.stride_x) - params.pad_left;
     return Pixel(p / params.out_hw * params.in_h * params.in_w, select(-0x40000000, y, p < params.pixels), x);
+}
+
+// A texel of y: its index, its number among those of an output's channels; false beyond the end of a line.
+struct Place { at: u32, c: u32, there: bool }
+
+fn place(params: Params, lines: bool, p: u32, o: u32) -> Place {
+    if !lines { return Place(p * params.pixel4 + o, o, true); }
+    let column = p % params.out_w * params.pixel4 + o;
+    return Place(p / params.out_w * params.row4 + column, column % out4(params), column < params.row4);
 }
 
 // Returns the pixel that a tap (x, y) sees, counted from the first of all images; -1 outside.

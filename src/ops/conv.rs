@@ -251,6 +251,7 @@ impl Conv {
             layout: Layout::channels,
             window: self.window(),
             groups: *groups,
+            lines: None,
             w: Operand::Weight(weight),
             bias: bias.as_ref(),
             epilogue: *epilogue,

@@ -2,7 +2,7 @@
 
 use super::activation::ActivationParams;
 use super::conv::{Filters, kernel_size};
-use super::gemm::{chunks, mixed, span4};
+use super::gemm::{Groups, chunks};
 use super::image_storage;
 use super::part::{Loops, Part};
 use super::window::{MOST, expect_window, reach};
@@ -98,7 +98,7 @@ impl ConvTranspose {
             taps: kernel[0] * kernel[1],
             group_in: x.c / groups,
             group_out: y.c / groups,
-            span4: span4(x.c, y.c, groups, 4),
+            span4: Groups::new(groups, x.c, y.c).span4(y.c, 4),
             depthwise: groups == x.c && groups == y.c,
         };
         let chunks: Vec<(usize, usize)> = match storage {
@@ -121,7 +121,7 @@ impl ConvTranspose {
         }
         let shader = shader!("conv_transpose", "activation", "index", "transposed", "groups", "nan")
             .set("DEPTHWISE", filters.depthwise)
-            .set("GROUPED", mixed(x.c, y.c, groups, 4) && !filters.depthwise);
+            .set("GROUPED", groups > 1 && Groups::new(groups, x.c, y.c).mixed(y.c, 4) && !filters.depthwise);
         let shader =
             ["x", "w", "residual", "y"].iter().fold(epilogue.of(shader), |shader, name| shader.texture(name, texture));
         let dispatch = |(first, width): (usize, usize), &(part, iterations): &(Part, usize)| {

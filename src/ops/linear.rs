@@ -85,6 +85,7 @@ impl Op for Linear {
             layout: if io.inputs[0].len() == 2 { Layout::channels } else { Layout::rows_vec4 },
             window: Window::PIXEL,
             groups: 1,
+            lines: None,
             w: Operand::Weight(&self.weight),
             bias: self.bias.as_ref(),
             epilogue: self.epilogue,

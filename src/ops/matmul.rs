@@ -161,6 +161,7 @@ impl Op for MatMul {
             layout: Layout::rows_vec4,
             window: Window::PIXEL,
             groups: 1,
+            lines: None,
             w: Operand::Input { rows: k, transposed: [x.transposed, w.transposed], batch, x_batch, w_batch },
             bias: self.bias.as_ref(),
             epilogue: self.epilogue,

@@ -26,13 +26,14 @@ params! {
         segments: isize,
         step: isize,
         run: isize,
-        group_out: usize,
-        group_in: usize,
+        pixel4: usize,
+        row4: usize,
         blocks: usize,
         tiles: usize,
         blocks_first: u32,
         activation: ActivationParams,
-        padding: u32,
+        samples: usize,
+        groups: [usize; 4],
         batch: [[usize; 4]; 3] as [batch, x_batch, w_batch],
         /// The added image: segments, height, texels of channels, stride.
         added: [isize; 4],
@@ -100,11 +101,12 @@ impl Gemm<'_> {
         let pixels = self.pixels();
         let tile = self.lanes_tile();
         let tiles = pixels.div_ceil(tile);
+        let (out_c, row4) = self.stored();
         let params = LanesParams {
             pixels,
             out_w: self.y.w,
             out_hw: self.y.h * self.y.w,
-            out_c: self.y.c,
+            out_c,
             in_h: self.x.h as isize,
             in4: self.x.c4() as isize,
             stride: stride.map(|v| v as isize),
@@ -114,14 +116,15 @@ impl Gemm<'_> {
             segments: segments as isize,
             step: step as isize,
             run: run as isize,
-            group_out: self.y.c / self.groups,
-            group_in: self.x.c / self.groups,
+            pixel4: self.y.c4(),
+            row4,
             blocks,
             tiles,
             // Small weights stay in the cache for all pixels; large weights are read once.
             blocks_first: u32::from(w_bytes < 300 << 10),
             activation: ActivationParams::of(self.epilogue.activation),
-            padding: 0,
+            samples: self.lines.map_or(0, |lines| lines.samples),
+            groups: self.channel_groups().params(),
             batch: self.matrices(),
             added: added.map_or([0; 4], |added| [added.segments, added.h, added.c4, added.stride].map(|v| v as isize)),
         };
@@ -135,17 +138,26 @@ impl Gemm<'_> {
         [Storage::Texture, Storage::Buffer]
             .into_iter()
             .map(|storage| {
+                // A line may be too long for a texture. Without a residual, x is bound in its place.
+                let residual = match self.lines {
+                    Some(_) if self.epilogue.residual => storage,
+                    Some(_) => Storage::Buffer,
+                    None => Storage::Texture,
+                };
                 let shader = self
                     .epilogue
                     .of(shader!("gemm_lanes", "activation", "index", "groups", "nan"))
                     .tile("PIXELS", tile as u32)
                     .set("ADDED", added.is_some())
+                    .set("LINES", self.lines.is_some())
                     .set("GROUPED", grouped)
                     .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
                     .set("W_COLUMNS", matches!(self.w, Operand::Input { transposed: [_, true], .. }))
+                    .texture("x", self.lines.is_none())
+                    .texture("residual", residual == Storage::Texture)
                     .texture("y", storage == Storage::Texture);
                 let mut bindings = self.bindings(w.clone(), self.bias());
-                let mut reads = self.reads(Storage::Texture);
+                let mut reads = self.reads(residual);
                 if let Some(added) = added {
                     // The image of the added product is input 0.
                     (bindings[0], bindings[2], bindings[3]) =

@@ -1,15 +1,19 @@
 //! The implicit GEMM of convolutions, linear layers and matrix products: choice of kernel, packing of weights.
 
 mod gemv;
+mod groups;
 mod lanes;
+mod lines;
 mod model;
 mod pool;
 mod product;
 mod tiled;
 mod winograd;
 
+pub(crate) use groups::Groups;
 pub(crate) use tiled::chunks;
 
+use self::lines::Lines;
 use super::epilogue::Epilogue;
 use super::window::Window;
 use crate::error::{ErrorKind, Result};
@@ -33,6 +37,8 @@ pub(crate) struct Gemm<'a> {
     pub(crate) window: Window,
     /// The number of channel groups.
     pub(crate) groups: usize,
+    /// The lines of samples, if x is such.
+    pub(crate) lines: Option<Lines>,
     /// The weights.
     pub(crate) w: Operand<'a>,
     /// The bias.
@@ -54,6 +60,16 @@ pub(crate) enum Operand<'a> {
 impl Gemm<'_> {
     /// Returns the kernels, best first.
     pub(crate) fn kernels(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let Some(lines) = self.lines(caps) else { return self.images(caps) };
+        let mut kernels = lines.images(caps)?;
+        let next = kernels.iter().map(|kernel| kernel.priority + 1).max().unwrap_or(0);
+        kernels
+            .extend(self.images(caps)?.into_iter().map(|kernel| Kernel { priority: kernel.priority + next, ..kernel }));
+        Ok(kernels)
+    }
+
+    /// Returns the kernels that take x for what it is, best first.
+    fn images(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let mut kernels = self.lanes(caps);
         let at = if self.winograd_pays() { 0 } else { kernels.len() };
         kernels.splice(at..at, self.winograd(caps));
@@ -82,17 +98,30 @@ impl Gemm<'_> {
         self.matrices()[0].iter().product()
     }
 
+    fn channel_groups(&self) -> Groups {
+        self.lines.map_or_else(|| Groups::new(self.groups, self.x.c, self.y.c), |lines| lines.groups)
+    }
+
     fn span4(&self, block: usize) -> usize {
-        span4(self.x.c, self.y.c, self.groups, block)
+        self.channel_groups().span4(self.y.c, block)
     }
 
     fn mixed(&self, block: usize) -> bool {
-        mixed(self.x.c, self.y.c, self.groups, block)
+        (self.groups > 1 || self.lines.is_some()) && self.channel_groups().mixed(self.y.c, block)
+    }
+
+    /// Returns the channels of an output as it lies in memory, and the texels of a row of outputs.
+    fn stored(&self) -> (usize, usize) {
+        self.lines.map_or((self.y.c, self.y.w * self.y.c4()), |lines| (lines.channels, lines.row4))
     }
 
     pub(crate) fn reads(&self, storage: Storage) -> Vec<Layout> {
         let operands = 1 + usize::from(matches!(self.w, Operand::Input { .. }));
-        vec![(self.layout)(storage); operands + usize::from(self.epilogue.residual)]
+        let mut reads = vec![(self.layout)(storage); operands + usize::from(self.epilogue.residual)];
+        if let Some(lines) = self.lines {
+            reads[0] = lines.reads;
+        }
+        reads
     }
 
     /// Returns the bindings: x, w, bias, residual (x again if there is none), y.
@@ -108,15 +137,17 @@ impl Gemm<'_> {
         let padded = self.y.c.next_multiple_of(64);
         let bias = self.bias.cloned();
         let key = WeightKey::new("bias").constants([bias.as_ref().map(Constant::id)]);
-        Prepacked::new(key, Storage::Buffer, (1, padded / 4), move || {
-            let mut values = bias.as_ref().map_or_else(Vec::new, Constant::values);
-            values.resize(padded, 0.0);
-            values
+        // Each phase of a line has all of the bias.
+        let period = self.lines.map_or(padded, |lines| lines.groups.outputs);
+        Prepacked::new(key.sizes([period.min(padded)]), Storage::Buffer, (1, padded / 4), move || {
+            let values = bias.as_ref().map_or_else(Vec::new, Constant::values);
+            (0..padded).map(|o| values.get(o % period).copied().unwrap_or(0.0)).collect()
         })
     }
 
     /// Packs the weights of some blocks of output channels as `[block][tap][k texel][4][lane]` texels: each holds four
-    /// output channels at one k. Weights that a block doesn't have (other groups, padding) are 0.
+    /// output channels at one k. Weights that a block doesn't have (other groups, padding) are 0. The phases of lines
+    /// have the same weights; their channels are the taps of a row.
     pub(crate) fn pack(
         &self,
         w: &Constant,
@@ -128,23 +159,26 @@ impl Gemm<'_> {
     ) -> Prepacked {
         let taps = self.taps();
         let texels = blocks.len() * taps * span4 * block;
-        let (group_out, group_in, outputs) = (self.y.c / self.groups, self.x.c / self.groups, self.y.c);
-        let sizes = [taps, group_out, group_in, block, span4, blocks.start, blocks.end];
-        let key = WeightKey::new("gemm").constants([Some(w.id())]).sizes(sizes);
+        let (groups, outputs, lines) = (self.channel_groups(), self.y.c, self.lines.is_some());
+        let sizes = [taps, block, span4, blocks.start, blocks.end];
+        let form = if lines { "gemm of lines" } else { "gemm" };
+        let key = WeightKey::new(form).constants([Some(w.id())]).sizes(sizes).sizes(groups.params());
         let w = w.clone();
         let values = move || {
             let from = w.values();
+            let filters: Vec<&[f32]> = from.chunks_exact(groups.inputs * taps).collect();
             let mut to = vec![0.0; texels * 4];
             for (i, b) in blocks.clone().enumerate() {
-                let first = b * block / group_out * group_in / 4 * 4;
+                let first = groups.start(b * block) / 4 * 4;
                 for o in b * block..((b + 1) * block).min(outputs) {
-                    let shift = o / group_out * group_in - first;
-                    let row = &from[o * group_in * taps..][..group_in * taps];
-                    for (c, under) in row.chunks_exact(taps).enumerate() {
-                        for (tap, &value) in under.iter().enumerate() {
-                            let k = (i * taps + tap) * span4 * 4 + shift + c;
-                            to[k * block + o - b * block] = value;
-                        }
+                    let shift = groups.start(o) - first;
+                    let filter = if lines { o % groups.outputs } else { o };
+                    let values = filters.get(filter).copied().unwrap_or_default();
+                    for (j, &value) in values.iter().enumerate() {
+                        let (c, tap) =
+                            if lines { (j % groups.inputs, j / groups.inputs) } else { (j / taps, j % taps) };
+                        let k = (i * taps + tap) * span4 * 4 + shift + c;
+                        to[k * block + o - b * block] = value;
                     }
                 }
             }
@@ -152,23 +186,6 @@ impl Gemm<'_> {
         };
         Prepacked::new(key, storage, (texels / row, row), values)
     }
-}
-
-/// Returns the most texels of input channels that a block of `block` output channels reads.
-pub(crate) fn span4(inputs: usize, outputs: usize, groups: usize, block: usize) -> usize {
-    let (group_out, group_in) = (outputs / groups, inputs / groups);
-    (0..outputs.div_ceil(block))
-        .map(|b| {
-            let last = ((b + 1) * block).min(outputs) - 1;
-            ((last / group_out + 1) * group_in).div_ceil(4) - b * block / group_out * group_in / 4
-        })
-        .max()
-        .unwrap_or(0)
-}
-
-/// Returns true if a block of `block` output channels multiplies some input channels by zeros: those of other groups.
-pub(crate) fn mixed(inputs: usize, outputs: usize, groups: usize, block: usize) -> bool {
-    groups > 1 && !((outputs / groups).is_multiple_of(block) && (inputs / groups).is_multiple_of(4))
 }
 
 #[cfg(test)]

@@ -27,14 +27,15 @@ params! {
         taps: usize,
         span4: usize,
         k4: usize,
-        group_out: usize,
-        group_in: usize,
+        pixel4: usize,
+        row4: usize,
         first4: usize,
         wide4: usize,
         w_rows: usize,
         splits: usize,
         share4: usize,
         activation: ActivationParams,
+        groups: [usize; 4],
         batch: [[usize; 4]; 3] as [batch, x_batch, w_batch],
     }
 }
@@ -51,7 +52,7 @@ params! {
 impl Gemm<'_> {
     /// Returns the variants that suit, best first. With `rows` they read x as NCHW, the order of a network's input.
     pub(super) fn gemm(&self, caps: &Caps, rows: bool) -> Result<Vec<Kernel>, ErrorKind> {
-        let few = self.x.c <= 4 && self.groups == 1 && self.x.h * self.x.w > 1;
+        let few = self.x.c <= 4 && self.groups == 1 && self.x.h * self.x.w > 1 && self.lines.is_none();
         if rows && !(few && matches!(self.w, Operand::Weight(_))) {
             return Ok(Vec::new());
         }
@@ -65,7 +66,9 @@ impl Gemm<'_> {
             k: packing.taps() * packing.span4(BLOCK) * 4,
             grouped: self.groups > 1,
         };
-        let held = |choice: &Choice| choice.splits == 1 || self.shared(choice.splits) <= caps.max_binding;
+        // The dispatch that adds shares of k knows no lines.
+        let several = |splits: usize| self.lines.is_none() && self.shared(splits) <= caps.max_binding;
+        let held = |choice: &Choice| choice.splits == 1 || several(choice.splits);
         let choices = model::choices(&problem, caps).into_iter().map(|choice| packing.ending(choice, caps));
         let mut choices: Vec<Choice> = choices.filter(held).collect();
         choices.dedup();
@@ -110,7 +113,7 @@ impl Gemm<'_> {
         let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
         let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size;
         let shader = tile.of(shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan"));
-        let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
+        let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows).set("LINES", self.lines.is_some());
         let (shader, w_rows) = match self.w {
             Operand::Weight(_) => (shader, 0),
             Operand::Input { rows, transposed: [x, w], .. } => {
@@ -122,16 +125,17 @@ impl Gemm<'_> {
             _ => (shader.set("PARTIAL", true), None),
         };
         let shader = shader.set("GROUPED", packing.mixed(BLOCK));
+        let (out_c, row4) = self.stored();
         let scratch = |write| Binding::Scratch { index: 0, bytes: self.shared(splits), write };
         let dispatch = |first4: usize, wide4: usize, w: Binding| {
             let params = GemmParams {
                 pixels: self.pixels(),
                 out_w: self.y.w,
                 out_hw: self.y.h * self.y.w,
-                out_c: self.y.c,
+                out_c,
                 in_h: self.x.h,
                 in_w: self.x.w,
-                in_c: self.x.c,
+                in_c: self.lines.map_or(self.x.c, |lines| lines.samples),
                 in4: self.x.c4(),
                 stride,
                 before: before.map(|v| v as isize),
@@ -140,14 +144,15 @@ impl Gemm<'_> {
                 taps: self.taps(),
                 span4,
                 k4,
-                group_out: self.y.c / self.groups,
-                group_in: self.x.c / self.groups,
+                pixel4: self.y.c4(),
+                row4,
                 first4,
                 wide4,
                 w_rows,
                 splits,
                 share4,
                 activation: ActivationParams::of(activation),
+                groups: self.channel_groups().params(),
                 batch: self.matrices(),
             };
             let mut bindings = self.bindings(w, self.bias());

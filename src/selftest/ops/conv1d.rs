@@ -9,6 +9,7 @@ use crate::{Graph, Result, Value};
 /// Runs the cases.
 pub fn cases(t: &Suite) {
     lines(t);
+    one_channel(t);
     depthwise(t);
     padding_modes(t);
     takes_in_batch_norm_residual_and_activation(t);
@@ -148,6 +149,46 @@ fn lines(t: &Suite) {
     cases.iter().for_each(|case| case.check(t));
 }
 
+/// Lines of one channel: their kernels read texels of four samples, and compute several neighbours as one pixel.
+const ONE_CHANNEL: [Case; 11] = [
+    Case { name: "frames, padding 3", x: [2, 1, 203], out: 33, kernel: 30, stride: 12, padding: [3, 9], ..PLAIN },
+    Case { name: "frames, odd stride", x: [2, 1, 120], out: 6, kernel: 17, stride: 5, padding: [8; 2], ..PLAIN },
+    Case {
+        name: "frames, even stride, texels",
+        x: [1, 1, 90],
+        out: 40,
+        kernel: 12,
+        stride: 6,
+        padding: [2, 0],
+        ..PLAIN
+    },
+    Case { name: "one frame, all of the line", x: [3, 1, 21], out: 5, kernel: 21, stride: 4, ..PLAIN },
+    Case { name: "two taps", x: [2, 1, 14], out: 12, kernel: 2, stride: 4, padding: [1; 2], ..PLAIN },
+    Case { name: "filter", x: [2, 1, 150], kernel: 31, padding: [15; 2], ..PLAIN },
+    Case { name: "filter, whole texels", x: [2, 1, 128], kernel: 8, padding: [4, 3], ..PLAIN },
+    Case { name: "filter, stride 2, a single line", x: [1, 1, 355], kernel: 64, stride: 2, padding: [1, 2], ..PLAIN },
+    Case { name: "filter, stride 3", x: [3, 1, 77], kernel: 9, stride: 3, padding: [0, 8], ..PLAIN },
+    Case { name: "filter, fewer outputs than phases", x: [2, 1, 12], kernel: 10, padding: [0, 1], ..PLAIN },
+    Case { name: "filter beyond a texture's width", x: [1, 1, 70_001], kernel: 5, padding: [4, 0], ..PLAIN },
+];
+
+fn one_channel(t: &Suite) {
+    ONE_CHANNEL.iter().for_each(|case| case.check(t));
+    let dilated = Case { name: "dilated", x: [1, 1, 60], kernel: 9, dilation: 2, padding: [8; 2], ..PLAIN };
+    dilated.check(t);
+    // One filter after the other: the second also reads what the first pads its last texel with.
+    let [first, second] = [ONE_CHANNEL[5], Case { x: [2, 1, 150], kernel: 7, padding: [3; 2], ..PLAIN }];
+    let x = random(1, first.x);
+    let chain = graph(&[&x], |graph, x| {
+        let y = graph.conv1d(x[0], first.op(true))?;
+        let y = graph.activation(y, Activation::Sigmoid)?;
+        graph.conv1d(y, second.op(true))
+    });
+    let reference = |x: &[&Tensor]| second.reference(&reference::sigmoid(&first.reference(x[0], true)), true);
+    t.check("filters", &chain, &[&x], &reference(&[&x]), Tolerance::Transcendental);
+    t.check_not_finite("filters", &chain, &[&x], reference, Tolerance::Transcendental);
+}
+
 fn depthwise(t: &Suite) {
     let each = |name, x: [usize; 3]| Case { name, x, out: x[1], groups: x[1], ..SAME };
     let cases = [
@@ -175,9 +216,12 @@ fn padding_modes(t: &Suite) {
     }
 }
 
-pub const FUSED: [Case; 2] = [
+pub const FUSED: [Case; 5] = [
     Case { name: "dense", x: [2, 6, 9], out: 10, ..SAME },
     Case { name: "depthwise", x: [2, 6, 9], out: 6, groups: 6, ..SAME },
+    Case { name: "one channel to ten", x: [2, 1, 38], out: 10, kernel: 7, padding: [3; 2], ..PLAIN },
+    Case { name: "one channel", x: [2, 1, 38], kernel: 7, padding: [3; 2], ..PLAIN },
+    Case { name: "one channel, one line", x: [1, 1, 43], kernel: 7, padding: [3; 2], ..PLAIN },
 ];
 
 /// Builds the convolution, a batch norm, a residual and a ReLU.
@@ -230,10 +274,21 @@ fn not_finite(t: &Suite) {
         Case { name: "dense", x: [2, 6, 9], out: 10, ..SAME },
         Case { name: "depthwise", x: [2, 6, 9], out: 6, groups: 6, ..SAME },
         Case { name: "Winograd", x: [4, 6, 32], out: 10, ..SAME },
-    ] {
+    ]
+    .iter()
+    .chain(&ONE_CHANNEL[..10])
+    {
         let x = random(1, case.x);
-        let graph = graph(&[&x], |graph, x| graph.conv1d(x[0], case.op(true)));
+        let plain = graph(&[&x], |graph, x| graph.conv1d(x[0], case.op(true)));
         let tolerance = Tolerance::Reduction(case.terms());
-        t.check_not_finite(case.name, &graph, &[&x], |x| case.reference(x[0], true), tolerance);
+        t.check_not_finite(case.name, &plain, &[&x], |x| case.reference(x[0], true), tolerance);
+        let residual = random(4, case.reference(&x, true).shape);
+        let added = graph(&[&x, &residual], |graph, x| {
+            let y = graph.conv1d(x[0], case.op(true))?;
+            let y = graph.sum(y, x[1])?;
+            graph.relu(y)
+        });
+        let reference = |x: &[&Tensor]| reference::relu(&reference::add(&case.reference(x[0], true), x[1]));
+        t.check_not_finite(&format!("{}, added to", case.name), &added, &[&x, &residual], reference, tolerance);
     }
 }

@@ -58,6 +58,22 @@ const PLAIN: Case = Case {
     mode: PaddingMode::Zeros,
 };
 
+/// Rows of one channel, whose kernels read texels of four pixels.
+const LINES: [Case; 3] = [
+    Case { name: "one channel, 5x5", x: [2, 1, 9, 18], out: 33, kernel: [5; 2], padding: [2; 4], ..PLAIN },
+    Case {
+        name: "one channel, 3x7",
+        x: [1, 1, 14, 41],
+        out: 6,
+        kernel: [3, 7],
+        stride: [2, 3],
+        dilation: [2, 1],
+        padding: [2, 1, 5, 0],
+        ..PLAIN
+    },
+    Case { name: "one channel to one, 6x6", x: [2, 1, 8, 38], kernel: [6; 2], padding: [3; 4], ..PLAIN },
+];
+
 /// A 3x3 convolution that keeps the image's size.
 const SAME: Case = Case { kernel: [3; 2], padding: [1; 4], ..PLAIN };
 
@@ -172,6 +188,9 @@ fn windows(t: &Suite) {
         Case { name: "1x7", x, out: 3, kernel: [1, 7], ..PLAIN },
         Case { name: "7x1", x, out: 3, kernel: [7, 1], ..PLAIN },
         Case { name: "9x6", x, out: 3, kernel: [9, 6], padding: [4; 4], ..PLAIN },
+        LINES[0],
+        LINES[1],
+        LINES[2],
         Case {
             name: "ResNet's stem",
             x: [1, 3, 21, 19],

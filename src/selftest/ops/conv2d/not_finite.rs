@@ -1,6 +1,6 @@
 //! NaN and infinities in convolutions: they reach the outputs that read them, and no others.
 
-use super::{Case, FAMILIES, HALVED, PLAIN, SAME};
+use super::{Case, FAMILIES, HALVED, LINES, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::{self, Tensor};
@@ -20,7 +20,7 @@ fn windows(t: &Suite) {
     let strided = Case { name: "stride 2", x: [2, 5, 7, 6], out: 6, stride: [2; 2], ..SAME };
     let point = Case { name: "point", x: [2, 26, 5, 7], out: 35, ..PLAIN };
     let dilated = Case { name: "dilated", dilation: [2; 2], padding: [2; 4], ..FAMILIES[3] };
-    for case in FAMILIES.into_iter().chain([winograd, groups, shared, strided, point, dilated]) {
+    for case in FAMILIES.into_iter().chain([winograd, groups, shared, strided, point, dilated]).chain(LINES) {
         let x = random(1, case.x);
         let plain = graph(&[&x], |graph, x| graph.conv2d(x[0], case.op(true)));
         let tolerance = Tolerance::Reduction(case.terms());
