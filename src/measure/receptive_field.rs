@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(chain(&[conv(3), conv(3), conv(3)]), "7x7 /1 @0");
         assert_eq!(chain(&[conv(3).stride(2).padding(1), conv(3).padding(1)]), "7x7 /2 @-3");
         assert_eq!(chain(&[conv(3).dilation(2), conv(3).dilation(4)]), "13x13 /1 @0");
-        let wide = Conv2d::new(zeros([1, 1, 1, 7]), None).strides([1, 2]).paddings([0, 0, 3, 3]);
+        let wide = Conv2d::new(zeros([1, 1, 1, 7]), None).stride([1, 2]).padding([0, 3]);
         assert_eq!(chain(&[wide]), "1x7 /1x2 @0,-3");
         let pooled =
             |pool: Pool2d| last(|graph, x| graph.conv2d(x, conv(5)).and_then(|x| graph.pool2d(x, pool.clone())));

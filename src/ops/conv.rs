@@ -1,20 +1,20 @@
-//! The common part of 1-D, 2-D and 3-D convolution, and all of 1-D and 2-D convolution: a line of pixels is an image
-//! one pixel high, so that one lowering serves both.
+//! Convolution in one to three dimensions, with fused batch norm, bias, residual addition and activation. A line of
+//! pixels is an image one pixel high, so that one lowering serves both.
 
 use super::affine::Affine;
 use super::depthwise::Depthwise;
 use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
 use super::separable::Separable;
-use super::window::{Window, expect_countable};
-use super::{BatchNorm2d, PaddingMode, image_storage};
-use crate::Shape;
+use super::window::{Window, expect_countable, window_setters};
+use super::{BatchNorm2d, ImagePad, Pool, conv3d, image_storage};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Next, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::shape::expect_rank;
+use crate::{Graph, Shape, Value};
 use std::ops::Range;
 
 /// The weights, the bias, the groups and the fused epilogue of a convolution.
@@ -31,19 +31,19 @@ impl Filters {
         Filters { weight, bias, groups: 1, epilogue: Epilogue::default() }
     }
 
-    /// Checks inputs and weights, and returns the number of output channels. `axes` are the letters of the spatial
-    /// dimensions. `weight` is `[out, in / groups, ..]`, or `[in, out / groups, ..]` if `transposed`.
-    pub(crate) fn expect(&self, inputs: &[Shape], axes: &str, transposed: bool) -> Result<usize, ErrorKind> {
+    /// Checks inputs and weights of a convolution along `D` axes, and returns the number of output channels. `weight` is
+    /// `[out, in / groups, ..]`, or `[in, out / groups, ..]` if `transposed`.
+    pub(crate) fn expect<const D: usize>(&self, inputs: &[Shape], transposed: bool) -> Result<usize, ErrorKind> {
         self.epilogue.expect_inputs(inputs)?;
-        let rank = axes.split(", ").count() + 2;
-        expect_rank("input", &inputs[0], rank)?;
-        expect_rank("weight", self.weight.shape(), rank)?;
+        expect_rank("input", &inputs[0], D + 2)?;
+        expect_rank("weight", self.weight.shape(), D + 2)?;
         let [first, second] = [self.weight.shape()[0], self.weight.shape()[1]];
         // `second` counts the channels of one group, `first` those of all groups.
         let all = second.saturating_mul(self.groups);
         let (channels, out) = if transposed { (first, all) } else { (all, first) };
         if self.groups == 0 || inputs[0][1] != channels {
             let per_group = if transposed { first / self.groups.max(1) } else { second };
+            let axes = ["L", "H, W", "D, H, W"][D - 1];
             let wanted = format!("[N, {channels}, {axes}] ({} groups of {per_group} channels)", self.groups);
             return Err(ErrorKind::argument("input", wanted, &inputs[0]));
         }
@@ -152,53 +152,93 @@ impl Filters {
     }
 }
 
-/// A convolution over images or, where `weight` has three dimensions, over lines.
-#[derive(Clone, Debug)]
-pub(crate) struct Conv {
-    pub(crate) filters: Filters,
-    pub(crate) stride: [usize; 2],
-    /// `[top, bottom, left, right]`
-    pub(crate) padding: [usize; 4],
-    pub(crate) dilation: [usize; 2],
-    pub(crate) padding_mode: PaddingMode,
+/// The values beyond the edge of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PaddingMode {
+    /// 0
+    #[default]
+    Zeros,
+    /// The image mirrored at its edge pixel, which isn't repeated
+    Reflect,
+    /// The edge pixel
+    Replicate,
+    /// The opposite edge
+    Circular,
 }
 
-impl Conv {
-    pub(crate) fn new(weight: Constant, bias: Option<Constant>) -> Conv {
-        Conv {
-            filters: Filters::new(weight, bias),
-            stride: [1; 2],
-            padding: [0; 4],
-            dilation: [1; 2],
-            padding_mode: PaddingMode::Zeros,
-        }
+/// `torch.nn.Conv1d`, `Conv2d`, `Conv3d`: a convolution along `D` axes, each of `n` pixels to
+/// `floor((n + before + after - dilation (k - 1) - 1) / stride) + 1`.
+#[derive(Clone, Debug)]
+pub struct Conv<const D: usize> {
+    filters: Filters,
+    window: Window<D>,
+    padding_mode: PaddingMode,
+}
+
+/// `torch.nn.Conv1d`: `[N, C, L]` to `[N, O, L']`, with
+/// `L' = floor((L + left + right - dilation (k - 1) - 1) / stride) + 1`. A padding of `[[dilation (k - 1), 0]]` makes it
+/// causal.
+///
+/// ```
+/// use shadernet::{Constant, ops::Conv1d};
+/// let weight = Constant::new("weight", [80, 1, 400], vec![0.01; 32_000]);
+/// let conv = Conv1d::new(weight, None).stride(160).padding(200);
+/// ```
+pub type Conv1d = Conv<1>;
+
+/// `torch.nn.Conv2d`: `[N, C, H, W]` to `[N, O, H', W']`, with
+/// `H' = floor((H + top + bottom - dilation (k - 1) - 1) / stride) + 1`.
+///
+/// ```
+/// use shadernet::{Constant, ops::{Conv2d, PaddingMode}};
+/// let weight = Constant::new("weight", [8, 3, 3, 3], vec![0.1; 216]);
+/// let conv = Conv2d::new(weight, None).stride(2).padding([0, 1]).padding_mode(PaddingMode::Reflect);
+/// ```
+pub type Conv2d = Conv<2>;
+
+/// `torch.nn.Conv3d` with zero padding: `[N, C, D, H, W]` to `[N, O, D', H', W']`, with
+/// `D' = floor((D + front + back - dilation (k - 1) - 1) / stride) + 1`.
+///
+/// ```
+/// use shadernet::{Constant, ops::Conv3d};
+/// let weight = Constant::new("weight", [8, 3, 3, 7, 7], vec![0.1; 8 * 3 * 3 * 7 * 7]);
+/// let conv = Conv3d::new(weight, None).stride([1, 2, 2]).padding([1, 3, 3]);
+/// ```
+pub type Conv3d = Conv<3>;
+
+impl<const D: usize> Conv<D> {
+    /// Creates a convolution with weights `[out, in / groups, ..]`, the kernel's sizes last, stride 1, no padding.
+    pub fn new(weight: Constant, bias: Option<Constant>) -> Conv<D> {
+        let window = Window::of(&weight);
+        Conv { filters: Filters::new(weight, bias), window, padding_mode: PaddingMode::Zeros }
+    }
+
+    window_setters!(D);
+
+    /// Sets the padding mode, of lines and images.
+    #[must_use]
+    pub fn padding_mode(self, padding_mode: PaddingMode) -> Conv<D> {
+        Conv { padding_mode, ..self }
+    }
+
+    /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
+    #[must_use]
+    pub fn groups(mut self, groups: usize) -> Conv<D> {
+        self.filters.groups = groups;
+        self
+    }
+
+    pub(crate) fn with_epilogue(mut self, epilogue: Epilogue) -> Conv<D> {
+        self.filters.epilogue = epilogue;
+        self
     }
 
     /// Returns true if the padding needs an operation of its own.
-    pub(crate) fn pads_apart(&self) -> bool {
-        self.padding_mode != PaddingMode::Zeros && self.padding != [0; 4]
+    fn pads_apart(&self) -> bool {
+        self.padding_mode != PaddingMode::Zeros && self.window.padding() != [[0; 2]; D]
     }
 
-    fn window(&self) -> Window {
-        let before = [self.padding[0], self.padding[2]];
-        Window { size: kernel_size(&self.filters.weight), stride: self.stride, dilation: self.dilation, before }
-    }
-
-    /// Returns the output's shape. `axes` are the letters of the spatial dimensions.
-    pub(crate) fn output_shapes(&self, inputs: &[Shape], axes: &str) -> Result<Vec<Shape>, ErrorKind> {
-        let out = self.filters.expect(inputs, axes, false)?;
-        if self.pads_apart() {
-            let wanted = "zeros (the method of Graph adds an operation that pads otherwise)";
-            return Err(ErrorKind::argument("padding_mode", wanted, format_args!("{:?}", self.padding_mode)));
-        }
-        let Image { h, w, .. } = Image::of(&inputs[0]);
-        let [top, bottom, left, right] = self.padding;
-        let h = self.window().output(0, h, top.saturating_add(bottom))?;
-        let w = self.window().output(1, w, left.saturating_add(right))?;
-        let sizes = [h, w];
-        self.filters.output(inputs, out, &sizes[4 - inputs[0].len()..])
-    }
-
+    /// Returns the kernels over lines or images.
     pub(crate) fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let Some(depthwise) = self.depthwise(io) else { return self.gemm(io).kernels(caps) };
         let each = image_storage(caps).iter().enumerate();
@@ -208,8 +248,8 @@ impl Conv {
     }
 
     /// Returns kernels that compute this convolution and the next one together, if such kernels pay.
-    pub(crate) fn joined(&self, io: &Io, next: &Conv, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
-        let window = next.window();
+    fn joined(&self, io: &Io, next: &Conv<D>, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+        let window = next.window.image();
         let pointwise = window.size == [1; 2] && window.stride == [1; 2] && window.before == [0; 2];
         let depthwise = self.depthwise(io).filter(|_| pointwise && next.filters.groups == 1)?;
         // Padding at the bottom or the right would make the output larger than the input.
@@ -218,18 +258,18 @@ impl Conv {
     }
 
     /// Returns kernels that compute the next convolution with this one as its residual, if such kernels pay.
-    pub(crate) fn added(&self, io: &Io, next: &Conv, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+    fn added(&self, io: &Io, next: &Conv<D>, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         next.gemm(next_io).with_product(&self.gemm(io), caps)
     }
 
     /// Returns the kernels that compute this convolution and the max pooling of its output, if there are any.
-    pub(crate) fn pooled(&self, io: &Io, pool: Window, pooled: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+    fn pooled(&self, io: &Io, pool: Window, pooled: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         self.gemm(io).pooled(pool, Image::of(&pooled.outputs[0]), caps)
     }
 
     /// Returns this convolution as a depthwise one, if the depthwise kernel can compute it.
     fn depthwise(&self, io: &Io) -> Option<Depthwise<'_>> {
-        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window());
+        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window.image());
         let Filters { weight, bias, groups, epilogue } = &self.filters;
         // The depthwise kernel holds all taps in registers.
         let few_taps = window.size[0] * window.size[1] <= 49;
@@ -243,13 +283,20 @@ impl Conv {
         })
     }
 
+    /// Returns the convolution that gives of `x` what this one gives of the affine's `x * scale + shift`: none where the
+    /// padding would be shifted too.
+    pub(crate) fn after(&self, affine: &Affine) -> Option<Conv<D>> {
+        let fits = !affine.shifts || self.window.padding() == [[0; 2]; D];
+        fits.then(|| Conv { filters: self.filters.after(affine), ..self.clone() })
+    }
+
     fn gemm(&self, io: &Io) -> Gemm<'_> {
         let Filters { weight, bias, groups, epilogue } = &self.filters;
         Gemm {
             x: Image::of(&io.inputs[0]),
             y: Image::of(&io.outputs[0]),
             layout: Layout::channels,
-            window: self.window(),
+            window: self.window.image(),
             groups: *groups,
             lines: None,
             w: Operand::Weight(weight),
@@ -257,34 +304,80 @@ impl Conv {
             epilogue: *epilogue,
         }
     }
+}
 
-    pub(crate) fn cost(&self, io: &Io) -> Cost {
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
-        let positions = y.n.saturating_mul(y.h).saturating_mul(y.w);
-        self.filters.cost(io, positions, self.window().touched(x, y))
+impl<const D: usize> Op for Conv<D> {
+    fn name(&self) -> &'static str {
+        ["conv1d", "conv2d", "conv3d"][D - 1]
     }
 
-    pub(crate) fn reach(&self, io: &Io) -> Reach {
-        Reach::Window(self.window().taps(io.inputs[0].len() - 2))
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let out = self.filters.expect::<D>(inputs, false)?;
+        if self.pads_apart() {
+            let wanted = "zeros (for lines and images, the method of Graph adds an operation that pads otherwise)";
+            return Err(ErrorKind::argument("padding_mode", wanted, format_args!("{:?}", self.padding_mode)));
+        }
+        self.filters.output(inputs, out, &self.window.outputs(&inputs[0])?)
     }
 
-    /// Returns the convolution that gives of `x` what this one gives of the affine's `x * scale + shift`: none where the
-    /// padding would be shifted too.
-    pub(crate) fn after(&self, affine: &Affine) -> Option<Conv> {
-        let fits = !affine.shifts || self.padding == [0; 4];
-        fits.then(|| Conv { filters: self.filters.after(affine), ..self.clone() })
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        if D == 3 {
+            conv3d::kernels(&self.filters, &self.window.over(), io, caps)
+        } else {
+            Conv::kernels(self, io, caps)
+        }
     }
 
-    pub(crate) fn fuse(&self, next: &dyn Op) -> Option<Conv> {
-        Some(Conv { filters: self.filters.with(next, false)?, ..self.clone() })
+    fn joined(&self, io: &Io, rest: &[Next], caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
+        let Next { op, io: next_io, position } = rest.first().filter(|_| D == 2)?;
+        let kernels = match (op.downcast_ref::<Conv<D>>(), position) {
+            (Some(next), 0) => Conv::joined(self, io, next, next_io, caps),
+            (Some(next), _) => self.added(io, next, next_io, caps),
+            _ => self.pooled(io, op.downcast_ref::<Pool<D>>()?.largest()?, next_io, caps),
+        };
+        Some((1, kernels?))
+    }
+
+    fn cost(&self, io: &Io) -> Cost {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        self.filters.cost(io, y.elements() / y[1], self.window.touched(x, y))
+    }
+
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Window(self.window.taps(Taps::window))
+    }
+
+    fn parameters(&self) -> Vec<&Constant> {
+        self.filters.parameters()
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        Some(Box::new(Conv { filters: self.filters.with(next, false)?, ..self.clone() }))
     }
 }
 
-/// Returns the kernel size, `[vertical, horizontal]`, of weights with three or four dimensions.
-pub(crate) fn kernel_size(weight: &Constant) -> [usize; 2] {
-    match weight.shape()[2..] {
-        [h, w] => [h, w],
-        [w] => [1, w],
-        _ => unreachable!("it was checked"),
+impl Graph {
+    /// Adds a [`Conv1d`]. Any padding but zeros becomes a [`Pad1d`](super::Pad1d) before it.
+    pub fn conv1d(&mut self, x: Value, conv: Conv1d) -> Result<Value> {
+        self.conv(x, conv)
+    }
+
+    /// Adds a [`Conv2d`]. Any padding but zeros becomes a [`Pad2d`](super::Pad2d) before it.
+    pub fn conv2d(&mut self, x: Value, conv: Conv2d) -> Result<Value> {
+        self.conv(x, conv)
+    }
+
+    /// Adds a [`Conv3d`].
+    pub fn conv3d(&mut self, x: Value, conv: Conv3d) -> Result<Value> {
+        self.conv(x, conv)
+    }
+
+    pub(crate) fn conv<const D: usize>(&mut self, x: Value, conv: Conv<D>) -> Result<Value> {
+        if D == 3 || !conv.pads_apart() {
+            return self.push(conv, &[x]);
+        }
+        let padding = conv.window.padding().map(|sides| sides.map(|pixels| pixels as isize));
+        let x = self.push(ImagePad { padding, mode: conv.padding_mode, value: 0.0 }, &[x])?;
+        self.push(conv.padding(0), &[x])
     }
 }

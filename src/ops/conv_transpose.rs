@@ -1,12 +1,11 @@
-//! Transposed convolution in one and two dimensions: a line of pixels is an image one pixel high.
+//! Transposed convolution in one to three dimensions: a line of pixels is an image one pixel high.
 
 use super::activation::ActivationParams;
-use super::conv::{Filters, kernel_size};
+use super::conv::Filters;
 use super::gemm::{Groups, chunks};
-use super::image_storage;
 use super::part::{Loops, Part};
-use super::window::{MOST, expect_window, reach};
-use crate::Shape;
+use super::window::{PerAxis, Window, window_setters};
+use super::{conv_transpose3d, image_storage};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op, Reach, Taps};
@@ -14,18 +13,49 @@ use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
+use crate::{Graph, Shape, Value};
 use std::ops::Range;
 
-/// A transposed convolution over images or, where `weight` has three dimensions, lines. All `[vertical, horizontal]`.
+/// `torch.nn.ConvTranspose1d`, `ConvTranspose2d`, `ConvTranspose3d`: a transposed convolution along `D` axes, each of `n`
+/// pixels to `(n - 1) stride - before - after + dilation (k - 1) + output_padding + 1`.
+///
+/// The stride is the distance, in the output, between neighbouring input pixels. The padding is cut off.
 #[derive(Clone, Debug)]
-pub(crate) struct ConvTranspose {
-    pub(crate) filters: Filters,
-    pub(crate) stride: [usize; 2],
-    /// The pixels cut off at the start and at the end of each axis.
-    pub(crate) padding: [[usize; 2]; 2],
-    pub(crate) output_padding: [usize; 2],
-    pub(crate) dilation: [usize; 2],
+pub struct ConvTranspose<const D: usize> {
+    filters: Filters,
+    window: Window<D>,
+    output_padding: [usize; D],
 }
+
+/// `torch.nn.ConvTranspose1d`: `[N, C, L]` to `[N, O, L']`, with
+/// `L' = (L - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1`.
+///
+/// ```
+/// use shadernet::{Constant, ops::ConvTranspose1d};
+/// let weight = Constant::new("weight", [512, 256, 16], vec![0.01; 512 * 256 * 16]);
+/// let eight_times_as_long = ConvTranspose1d::new(weight, None).stride(8).padding(4);
+/// ```
+pub type ConvTranspose1d = ConvTranspose<1>;
+
+/// `torch.nn.ConvTranspose2d`: `[N, C, H, W]` to `[N, O, H', W']`, with
+/// `H' = (H - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1`.
+///
+/// ```
+/// use shadernet::{Constant, ops::ConvTranspose2d};
+/// let weight = Constant::new("weight", [8, 3, 4, 4], vec![0.1; 8 * 3 * 16]);
+/// let twice_as_large = ConvTranspose2d::new(weight, None).stride(2).padding(1);
+/// ```
+pub type ConvTranspose2d = ConvTranspose<2>;
+
+/// `torch.nn.ConvTranspose3d`: `[N, C, D, H, W]` to `[N, O, D', H', W']`, with
+/// `D' = (D - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1`.
+///
+/// ```
+/// use shadernet::{Constant, ops::ConvTranspose3d};
+/// let weight = Constant::new("weight", [8, 4, 2, 2, 2], vec![0.1; 8 * 4 * 8]);
+/// let twice_as_large = ConvTranspose3d::new(weight, None).stride(2);
+/// ```
+pub type ConvTranspose3d = ConvTranspose<3>;
 
 params! {
     struct Params {
@@ -53,37 +83,50 @@ params! {
     }
 }
 
-impl ConvTranspose {
-    pub(crate) fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose {
-        ConvTranspose {
-            filters: Filters::new(weight, bias),
-            stride: [1; 2],
-            padding: [[0; 2]; 2],
-            output_padding: [0; 2],
-            dilation: [1; 2],
-        }
+/// The arrangement of the packed weights.
+#[derive(Clone, Copy, Debug)]
+struct Packing {
+    taps: usize,
+    group_in: usize,
+    group_out: usize,
+    /// The texels of input channels that four output channels read.
+    span4: usize,
+    /// True for one weight per channel and tap, instead of one for each of the four channels of a texel.
+    depthwise: bool,
+}
+
+impl Packing {
+    fn rows(&self) -> usize {
+        self.taps * self.span4 + 1
     }
 
-    /// Returns the output's size along an axis.
-    fn length(&self, axis: usize, size: usize) -> Result<usize, ErrorKind> {
-        let along = [kernel_size(&self.filters.weight)[axis], self.stride[axis], self.dilation[axis]];
-        grown(size, along, self.padding[axis], self.output_padding[axis])
+    /// Returns the texels in a row, for `out4` texels of output channels.
+    fn columns(&self, out4: usize) -> usize {
+        if self.depthwise { out4 } else { 4 * out4 }
+    }
+}
+
+impl<const D: usize> ConvTranspose<D> {
+    /// Creates a transposed convolution with weights `[in, out / groups, ..]`, the kernel's sizes last, stride 1, no
+    /// padding.
+    pub fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose<D> {
+        let window = Window::of(&weight);
+        ConvTranspose { filters: Filters::new(weight, bias), window, output_padding: [0; D] }
     }
 
-    /// Returns the output's shape. `axes` are the letters of the spatial dimensions.
-    pub(crate) fn output_shapes(&self, inputs: &[Shape], axes: &str) -> Result<Vec<Shape>, ErrorKind> {
-        let out = self.filters.expect(inputs, axes, true)?;
-        let Image { h, w, .. } = Image::of(&inputs[0]);
-        let sizes = [self.length(0, h)?, self.length(1, w)?];
-        self.filters.output(inputs, out, &sizes[4 - inputs[0].len()..])
+    window_setters!(D);
+
+    /// Adds pixels at the end of each axis, fewer than the stride or the dilation: one number, or one for each axis.
+    #[must_use]
+    pub fn output_padding(self, output_padding: impl PerAxis<D>) -> ConvTranspose<D> {
+        ConvTranspose { output_padding: output_padding.per_axis(), ..self }
     }
 
-    pub(crate) fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let mut kernels = Vec::new();
-        for (priority, &storage) in image_storage(caps).iter().enumerate() {
-            kernels.extend(self.kernel(io, storage, caps)?.map(|kernel| kernel.priority(priority as u8)));
-        }
-        Ok(kernels)
+    /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
+    #[must_use]
+    pub fn groups(mut self, groups: usize) -> ConvTranspose<D> {
+        self.filters.groups = groups;
+        self
     }
 
     /// Returns the kernel with all tensors in `storage`, if there is one.
@@ -93,7 +136,8 @@ impl ConvTranspose {
         let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
         let Filters { groups, epilogue, .. } = self.filters;
         let texture = storage == Storage::Texture;
-        let kernel = kernel_size(&self.filters.weight);
+        let window = self.window.image();
+        let kernel = window.size;
         let filters = Packing {
             taps: kernel[0] * kernel[1],
             group_in: x.c / groups,
@@ -109,12 +153,12 @@ impl ConvTranspose {
             return Ok(None);
         }
         // Pixels one stride apart share their taps: a row has `phases` such sets, each divided into tiles.
-        let phases = self.stride[1].min(y.w);
-        let tiles = phases * y.w.div_ceil(PIXELS * self.stride[1]);
-        let axes = [0, 1].map(|axis| tap_step(self.stride[axis], self.dilation[axis]));
+        let phases = window.stride[1].min(y.w);
+        let tiles = phases * y.w.div_ceil(PIXELS * window.stride[1]);
+        let step = window.tap_step();
         // Only every `step`-th tap of a row reaches a pixel; a loop finds the first.
-        let loops = Loops { planes: 1, rows: kernel[0], taps: kernel[1].div_ceil(axes[1]), channels: filters.span4 };
-        let parts = loops.parts(axes.iter().sum::<usize>() + 16, caps);
+        let loops = Loops { planes: 1, rows: kernel[0], taps: kernel[1].div_ceil(step[1]), channels: filters.span4 };
+        let parts = loops.parts(step.iter().sum::<usize>() + 16, caps);
         // Several parts add to the output, and a texture can't be read where it is written.
         if texture && parts.len() > 1 {
             return Ok(None);
@@ -136,10 +180,10 @@ impl ConvTranspose {
                 out_c: y.c,
                 count,
                 kernel,
-                stride: self.stride,
-                before: self.padding.map(|[before, _]| before),
-                dilation: self.dilation,
-                step: axes,
+                stride: window.stride,
+                before: window.before,
+                dilation: window.dilation,
+                step,
                 phases,
                 tiles,
                 group_in: filters.group_in,
@@ -193,82 +237,61 @@ impl ConvTranspose {
         };
         Prepacked::new(key, storage, texels, values)
     }
+}
 
-    /// Returns the cost: each weight meets each pixel of one input channel once.
-    pub(crate) fn cost(&self, io: &Io) -> Cost {
+impl<const D: usize> Op for ConvTranspose<D> {
+    fn name(&self) -> &'static str {
+        ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"][D - 1]
+    }
+
+    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+        let out = self.filters.expect::<D>(inputs, true)?;
+        self.filters.output(inputs, out, &self.window.grown(&inputs[0], self.output_padding)?)
+    }
+
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        if D == 3 {
+            return conv_transpose3d::kernels(&self.filters, &self.window.over(), io, caps);
+        }
+        let mut kernels = Vec::new();
+        for (priority, &storage) in image_storage(caps).iter().enumerate() {
+            kernels.extend(self.kernel(io, storage, caps)?.map(|kernel| kernel.priority(priority as u8)));
+        }
+        Ok(kernels)
+    }
+
+    /// Counts each weight once for each pixel of one input channel.
+    fn cost(&self, io: &Io) -> Cost {
         let x = io.inputs[0].elements();
         self.filters.cost(io, x / self.filters.weight.shape()[0], x)
     }
 
-    pub(crate) fn reach(&self, io: &Io) -> Reach {
-        let kernel = kernel_size(&self.filters.weight);
-        let taps = |axis: usize| {
-            Taps::transposed(kernel[axis], self.stride[axis], self.dilation[axis], self.padding[axis][0] as isize)
-        };
-        Reach::Window((4 - io.inputs[0].len()..2).map(taps).collect())
+    fn reach(&self, _io: &Io) -> Reach {
+        Reach::Window(self.window.taps(Taps::transposed))
     }
 
-    pub(crate) fn fuse(&self, next: &dyn Op) -> Option<ConvTranspose> {
-        Some(ConvTranspose { filters: self.filters.with(next, true)?, ..self.clone() })
+    fn parameters(&self) -> Vec<&Constant> {
+        self.filters.parameters()
+    }
+
+    fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
+        Some(Box::new(ConvTranspose { filters: self.filters.with(next, true)?, ..self.clone() }))
     }
 }
 
-/// The arrangement of the packed weights.
-#[derive(Clone, Copy, Debug)]
-struct Packing {
-    taps: usize,
-    group_in: usize,
-    group_out: usize,
-    /// The texels of input channels that four output channels read.
-    span4: usize,
-    /// True for one weight per channel and tap, instead of one for each of the four channels of a texel.
-    depthwise: bool,
-}
-
-impl Packing {
-    fn rows(&self) -> usize {
-        self.taps * self.span4 + 1
+impl Graph {
+    /// Adds a [`ConvTranspose1d`].
+    pub fn conv_transpose1d(&mut self, x: Value, conv: ConvTranspose1d) -> Result<Value> {
+        self.push(conv, &[x])
     }
 
-    /// Returns the texels in a row, for `out4` texels of output channels.
-    fn columns(&self, out4: usize) -> usize {
-        if self.depthwise { out4 } else { 4 * out4 }
+    /// Adds a [`ConvTranspose2d`].
+    pub fn conv_transpose2d(&mut self, x: Value, conv: ConvTranspose2d) -> Result<Value> {
+        self.push(conv, &[x])
     }
-}
 
-/// Returns the output's size along an axis of `size` pixels, with `before` and `after` pixels cut off at its ends.
-pub(crate) fn grown(
-    size: usize,
-    [kernel, stride, dilation]: [usize; 3],
-    [before, after]: [usize; 2],
-    more: usize,
-) -> Result<usize, ErrorKind> {
-    expect_window(kernel, stride, dilation)?;
-    let most = stride.max(dilation) - 1;
-    if more > most {
-        let wanted = format_args!("less than the stride or the dilation: at most {most}");
-        return Err(ErrorKind::argument("output_padding", wanted, more));
+    /// Adds a [`ConvTranspose3d`].
+    pub fn conv_transpose3d(&mut self, x: Value, conv: ConvTranspose3d) -> Result<Value> {
+        self.push(conv, &[x])
     }
-    let grown = (size - 1).saturating_mul(stride).saturating_add(reach(kernel, dilation)).saturating_add(more);
-    if grown > MOST {
-        return Err(ErrorKind::argument("output", format_args!("at most {MOST} pixels before they are cut"), grown));
-    }
-    let cut = before.saturating_add(after);
-    if cut < grown {
-        return Ok(grown - cut);
-    }
-    if before == after {
-        let wanted = format_args!("less than half of the {grown} pixels that it cuts");
-        return Err(ErrorKind::argument("padding", wanted, before));
-    }
-    Err(ErrorKind::argument("padding", format_args!("less than the {grown} pixels that it cuts"), cut))
-}
-
-/// Returns the distance between the taps that reach one pixel.
-pub(crate) fn tap_step(stride: usize, dilation: usize) -> usize {
-    stride / gcd(stride, dilation)
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }

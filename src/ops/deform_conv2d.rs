@@ -3,7 +3,7 @@
 use super::conv::Filters;
 use super::gemm::chunks;
 use super::part::{Loops, Part};
-use super::window::positions;
+use super::window::{Window, window_setters};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
@@ -30,10 +30,7 @@ use crate::{Graph, Shape, Value};
 #[derive(Clone, Debug)]
 pub struct DeformConv2d {
     filters: Filters,
-    stride: [usize; 2],
-    /// The padding before and after each axis.
-    padding: [[usize; 2]; 2],
-    dilation: [usize; 2],
+    window: Window,
 }
 
 params! {
@@ -62,45 +59,11 @@ params! {
 impl DeformConv2d {
     /// Creates a convolution with weights `[out, in / groups, kernel height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> DeformConv2d {
-        let filters = Filters::new(weight, bias);
-        DeformConv2d { filters, stride: [1; 2], padding: [[0; 2]; 2], dilation: [1; 2] }
+        let window = Window::of(&weight);
+        DeformConv2d { filters: Filters::new(weight, bias), window }
     }
 
-    /// Sets the stride, in both directions.
-    #[must_use]
-    pub fn stride(self, stride: usize) -> DeformConv2d {
-        self.strides([stride; 2])
-    }
-
-    /// Sets the stride, `[vertical, horizontal]`.
-    #[must_use]
-    pub fn strides(self, stride: [usize; 2]) -> DeformConv2d {
-        DeformConv2d { stride, ..self }
-    }
-
-    /// Sets the padding on all four sides.
-    #[must_use]
-    pub fn padding(self, padding: usize) -> DeformConv2d {
-        self.pads([[padding; 2]; 2])
-    }
-
-    /// Sets the padding before and after `[height, width]`, as in ONNX.
-    #[must_use]
-    pub fn pads(self, padding: [[usize; 2]; 2]) -> DeformConv2d {
-        DeformConv2d { padding, ..self }
-    }
-
-    /// Sets the dilation, the distance between taps, in both directions.
-    #[must_use]
-    pub fn dilation(self, dilation: usize) -> DeformConv2d {
-        self.dilations([dilation; 2])
-    }
-
-    /// Sets the dilation, the distance between taps, `[vertical, horizontal]`.
-    #[must_use]
-    pub fn dilations(self, dilation: [usize; 2]) -> DeformConv2d {
-        DeformConv2d { dilation, ..self }
-    }
+    window_setters!(2);
 
     /// Sets the number of channel groups, which don't mix.
     #[must_use]
@@ -109,13 +72,8 @@ impl DeformConv2d {
         self
     }
 
-    fn kernel_size(&self) -> [usize; 2] {
-        let shape = self.filters.weight.shape();
-        [shape[2], shape[3]]
-    }
-
     fn taps(&self) -> usize {
-        self.kernel_size().iter().product()
+        self.window.size.iter().product()
     }
 }
 
@@ -129,13 +87,8 @@ impl Op for DeformConv2d {
             return Err(ErrorKind::argument("inputs", "2 or 3", inputs.len()));
         };
         let (x, offset) = (&inputs[0], &inputs[1]);
-        let out = self.filters.expect(&inputs[..1], "H, W", false)?;
-        let mut sizes = [0; 2];
-        for (axis, name) in ["input height", "input width"].into_iter().enumerate() {
-            let window = [self.kernel_size()[axis], self.stride[axis], self.dilation[axis]];
-            let [before, after] = self.padding[axis];
-            sizes[axis] = positions(name, x[2 + axis], before.saturating_add(after), window)?;
-        }
+        let out = self.filters.expect::<2>(&inputs[..1], false)?;
+        let sizes = self.window.outputs(x)?;
         let (taps, [h, w]) = (self.taps(), sizes);
         let groups = offset.get(1).map_or(0, |&channels| channels / (2 * taps));
         let moved = |each: usize| Shape::from([x[0], each.saturating_mul(groups * taps), h, w]);
@@ -168,10 +121,10 @@ impl Op for DeformConv2d {
                 out_c: y[1],
                 out_h: y[2],
                 out_w: y[3],
-                kernel: self.kernel_size(),
-                stride: self.stride,
-                dilation: self.dilation,
-                before: self.padding.map(|[before, _]| before),
+                kernel: self.window.size,
+                stride: self.window.stride,
+                dilation: self.window.dilation,
+                before: self.window.before,
                 group_in,
                 group_out,
                 group_blocks,

@@ -43,7 +43,7 @@ impl Depthwise<'_> {
         if texture && (!caps.zero_outside_textures || self.y.n * self.y.h * self.y.w >= 1 << 24) {
             return None;
         }
-        let Window { size, stride, dilation, before } = self.window;
+        let Window { size, stride, dilation, before, .. } = self.window;
         // Neighbouring outputs share their reads, as far as registers go; on llvmpipe a tile is 4x2 pixels.
         let small = self.window.reach(0).max(self.window.reach(1)) <= 5 && stride[0].max(stride[1]) <= 4;
         let tile = match self.y.w {

@@ -1,7 +1,7 @@
 //! Sampling of images and volumes at positions that another tensor gives.
 
 use super::image_storage;
-use super::pool::volume;
+use super::window::volume;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::layout::Image;

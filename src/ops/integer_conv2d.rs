@@ -2,10 +2,10 @@
 
 use super::packing::{Requantize, buffer, expect_one, packed, words};
 use super::part::{Loops, Part};
-use super::window::{Window, expect_countable};
+use super::window::{Window, expect_countable, window_setters};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::graph::op::{Cost, Io, Op, Reach, Taps, expect_dtypes};
 use crate::kernel::dispatch::WORKGROUP;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
@@ -24,9 +24,7 @@ use crate::{DType, Graph, Shape, Value};
 pub struct IntegerConv2d {
     weight: Constant,
     bias: Option<Constant>,
-    stride: [usize; 2],
-    padding: [usize; 4],
-    dilation: [usize; 2],
+    window: Window,
     groups: usize,
     end: Option<Requantize>,
 }
@@ -59,27 +57,11 @@ params! {
 impl IntegerConv2d {
     /// Creates a convolution with a weight `[out, in / groups, kernel height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> IntegerConv2d {
-        let (stride, padding, dilation) = ([1; 2], [0; 4], [1; 2]);
-        IntegerConv2d { weight, bias, stride, padding, dilation, groups: 1, end: None }
+        let window = Window::of(&weight);
+        IntegerConv2d { weight, bias, window, groups: 1, end: None }
     }
 
-    /// Sets the stride, `[vertical, horizontal]`.
-    #[must_use]
-    pub fn strides(self, stride: [usize; 2]) -> IntegerConv2d {
-        IntegerConv2d { stride, ..self }
-    }
-
-    /// Sets the padding, `[top, bottom, left, right]`.
-    #[must_use]
-    pub fn paddings(self, padding: [usize; 4]) -> IntegerConv2d {
-        IntegerConv2d { padding, ..self }
-    }
-
-    /// Sets the dilation, the distance between taps, `[vertical, horizontal]`.
-    #[must_use]
-    pub fn dilations(self, dilation: [usize; 2]) -> IntegerConv2d {
-        IntegerConv2d { dilation, ..self }
-    }
+    window_setters!(2);
 
     /// Sets the number of channel groups, which don't mix; as many groups as channels make the convolution depthwise.
     #[must_use]
@@ -91,12 +73,6 @@ impl IntegerConv2d {
     #[must_use]
     pub fn requantize(self, end: Requantize) -> IntegerConv2d {
         IntegerConv2d { end: Some(end), ..self }
-    }
-
-    fn window(&self) -> Window {
-        let shape = self.weight.shape();
-        let before = [self.padding[0], self.padding[2]];
-        Window { size: [shape[2], shape[3]], stride: self.stride, dilation: self.dilation, before }
     }
 
     /// Packs blocks of `each` channels of one group as `[block][k/4][each]` words, where k counts taps, then channels.
@@ -173,9 +149,7 @@ impl Op for IntegerConv2d {
         if let Some(end) = &self.end {
             end.expect(out)?;
         }
-        let [top, bottom, left, right] = self.padding;
-        let h = self.window().output(0, x[2], top.saturating_add(bottom))?;
-        let w = self.window().output(1, x[3], left.saturating_add(right))?;
+        let [h, w] = self.window.outputs(x)?;
         let shape = Shape::from([x[0], out, h, w]);
         expect_countable(&shape)?;
         Ok(vec![shape])
@@ -189,7 +163,7 @@ impl Op for IntegerConv2d {
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         // With fewer workgroups than a GPU needs, an invocation takes fewer channels.
         const ENOUGH: usize = 256;
-        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window());
+        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window);
         let pixels = y.n * y.h * y.w;
         let each = pixels.div_ceil(WORKGROUP).min(4);
         let tiles = pixels.div_ceil(WORKGROUP * each);
@@ -239,10 +213,10 @@ impl Op for IntegerConv2d {
     }
 
     fn cost(&self, io: &Io) -> Cost {
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let y = Image::of(&io.outputs[0]);
         let weights = self.weight.shape().elements() as u64;
         let biases = self.bias.as_ref().map_or(0, |bias| bias.shape().elements()) as u64;
-        let touched = self.window().touched(x, y) as u64;
+        let touched = self.window.touched(&io.inputs[0], &io.outputs[0]) as u64;
         let sums = io.written();
         Cost {
             weights,
@@ -259,7 +233,7 @@ impl Op for IntegerConv2d {
     }
 
     fn reach(&self, _io: &Io) -> Reach {
-        Reach::Window(self.window().taps(2))
+        Reach::Window(self.window.taps(Taps::window))
     }
 }
 

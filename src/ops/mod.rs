@@ -11,12 +11,8 @@ mod cast;
 mod classify;
 mod concat;
 mod conv;
-mod conv1d;
-mod conv2d;
 mod conv3d;
 mod conv_transpose;
-mod conv_transpose1d;
-mod conv_transpose2d;
 mod conv_transpose3d;
 pub(crate) mod convert;
 mod cumsum;
@@ -47,7 +43,6 @@ mod pad;
 mod part;
 mod pixel_shuffle;
 mod pool;
-mod pool3d;
 mod prelu;
 mod quantize;
 mod reduce;
@@ -78,12 +73,8 @@ pub use binary::{Binary, BinaryKind};
 pub use cast::{Bitcast, Cast};
 pub use classify::Classify;
 pub use concat::Concat;
-pub use conv_transpose1d::ConvTranspose1d;
-pub use conv_transpose2d::ConvTranspose2d;
-pub use conv_transpose3d::ConvTranspose3d;
-pub use conv1d::Conv1d;
-pub use conv2d::{Conv2d, PaddingMode};
-pub use conv3d::Conv3d;
+pub use conv::{Conv, Conv1d, Conv2d, Conv3d, PaddingMode};
+pub use conv_transpose::{ConvTranspose, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d};
 pub use cumsum::CumSum;
 pub use deform_conv2d::DeformConv2d;
 pub use embedding::Embedding;
@@ -124,6 +115,7 @@ pub use split::Split;
 pub use top_k::TopK;
 pub use transpose::Transpose;
 pub use unary::Unary;
+pub use window::PerAxis;
 
 use crate::Shape;
 use crate::error::ErrorKind;
@@ -146,13 +138,13 @@ pub(crate) fn is_ours(op: &dyn Op) -> bool {
     }
     #[rustfmt::skip]
     let ours = any_of![
-        Activation, Append, ArgReduce, Attention, BatchNorm2d, Binary, Bitcast, Cast, Classify, Compare, Concat, Conv1d, Conv2d,
-        Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, CumSum, DeformConv2d, Dequantize, Embedding, Expand, ExpandAs,
-        Flatten, FlattenLinear, Gather, GatherNd, Glu, GridSample, GroupNorm, ImagePad<1>, ImagePad<2>, IndexSelect,
+        Activation, Append, ArgReduce, Attention, BatchNorm2d, Binary, Bitcast, Cast, Classify, Compare, Concat, Conv1d,
+        Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, CumSum, DeformConv2d, Dequantize, Embedding, Expand,
+        ExpandAs, Flatten, FlattenLinear, Gather, GatherNd, Glu, GridSample, GroupNorm, ImagePad<1>, ImagePad<2>, IndexSelect,
         InstanceNorm2d, IntegerConv2d, IntegerMatMul, LayerNorm, Linear, LocalResponseNorm, LogSoftmax, Logical, MatMul, PRelu,
-        PackedLinear, Pad, PixelShuffle, PixelUnshuffle, Pool1d, Pool2d, Pool3d, Quantize, QuantizeRange, Reduce, Reshape, Resize,
-        RmsNorm, RoiAlign, RotaryEmbedding, RoundTo, Scatter, ScatterNd, Slice, Softmax, Split, Squeeze, TopK, Transpose, Unary,
-        Unsqueeze, Where
+        PackedLinear, Pad, PixelShuffle, PixelUnshuffle, Pool1d, Pool2d, Pool3d, Quantize, QuantizeRange, Reduce, Reshape,
+        Resize, RmsNorm, RoiAlign, RotaryEmbedding, RoundTo, Scatter, ScatterNd, Slice, Softmax, Split, Squeeze, TopK,
+        Transpose, Unary, Unsqueeze, Where
     ];
     ours.contains(&Any::type_id(op))
 }

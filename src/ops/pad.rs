@@ -19,9 +19,9 @@ use crate::{Graph, Shape, Value};
 #[derive(Clone, Debug)]
 pub struct ImagePad<const D: usize> {
     /// `[before, after]` of each axis.
-    padding: [[isize; 2]; D],
-    mode: PaddingMode,
-    value: f32,
+    pub(crate) padding: [[isize; 2]; D],
+    pub(crate) mode: PaddingMode,
+    pub(crate) value: f32,
 }
 
 /// Padding of `[N, C, L]`.

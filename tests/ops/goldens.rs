@@ -8,18 +8,13 @@ use shadernet::ops::{
 };
 use shadernet::selftest::ops::append::append;
 use shadernet::selftest::ops::attention::{Sight, attention};
-use shadernet::selftest::ops::conv_transpose1d::conv_transpose1d;
-use shadernet::selftest::ops::conv_transpose2d::{self, conv_transpose2d};
-use shadernet::selftest::ops::conv_transpose3d::{self, conv_transpose3d};
-use shadernet::selftest::ops::conv1d::{self, conv1d};
-use shadernet::selftest::ops::conv3d::{self, conv3d};
 use shadernet::selftest::ops::deform_conv2d::{self, deform_conv2d};
 use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
 use shadernet::selftest::ops::rotary::rotary_embedding;
 use shadernet::selftest::ops::{
     activation, arg_reduce, binary, cast, classify, cumsum, embedding, expand, gather, gather_nd, glu, index_select,
-    integer_conv2d, integer_matmul, logic, matmul, packed_linear, pad, pixel_shuffle, pool, prelu, quantize, reduce,
-    resize, roi_align, round_to, scatter, scatter_nd, slice, split, top_k, unary,
+    integer_conv2d, integer_matmul, logic, matmul, packed_linear, pixel_shuffle, prelu, quantize, reduce, resize,
+    roi_align, round_to, scatter, scatter_nd, slice, split, top_k, unary,
 };
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
 use shadernet::{DType, IntType, Op};
@@ -71,6 +66,28 @@ impl Attributes<'_> {
 
     fn sizes<const N: usize>(&mut self, name: &str) -> [usize; N] {
         self.list(name).try_into().unwrap_or_else(|sizes| panic!("{name} is {sizes:?}"))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.case["attributes"].get(name).is_some()
+    }
+
+    /// Returns the sizes along the axes: a list, or the one size of a line.
+    fn axes(&mut self, name: &str) -> Vec<usize> {
+        if self.get(name).is_array() { self.list(name) } else { vec![self.size(name)] }
+    }
+
+    /// Returns such sizes along `D` axes, or `missing` if the case has none.
+    fn per_axis<const D: usize>(&mut self, name: &str, missing: usize) -> [usize; D] {
+        let sizes = if self.has(name) { self.axes(name) } else { vec![missing; D] };
+        sizes.try_into().unwrap_or_else(|sizes| panic!("{name} is {sizes:?}"))
+    }
+
+    /// Returns the padding of each side of `D` axes: pairs, or one number for both sides of an axis.
+    fn sides<const D: usize>(&mut self) -> [[usize; 2]; D] {
+        let all = if self.has("padding") { self.axes("padding") } else { vec![0; D] };
+        let each = all.len() / D;
+        std::array::from_fn(|axis| [all[each * axis], all[each * axis + each - 1]])
     }
 
     fn size(&mut self, name: &str) -> usize {
@@ -154,57 +171,9 @@ fn sample(attributes: &mut Attributes) -> Sample {
 fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
     let x = &inputs[0];
     match op {
-        "conv1d" => {
-            let conv = conv1d::Conv {
-                stride: attributes.size("stride"),
-                padding: attributes.sizes("padding"),
-                dilation: attributes.size("dilation"),
-                groups: attributes.size("groups"),
-                mode: padding_mode(attributes.get("padding_mode")),
-            };
-            conv1d(x, &inputs[1], inputs.get(2), &conv)
-        }
-        "conv2d" => {
-            let conv = Conv {
-                stride: attributes.sizes("stride"),
-                padding: attributes.sizes("padding"),
-                dilation: attributes.sizes("dilation"),
-                groups: attributes.size("groups"),
-                mode: padding_mode(attributes.get("padding_mode")),
-            };
-            reference::conv2d(x, &inputs[1], inputs.get(2), &conv)
-        }
-        "conv3d" => {
-            let [stride, padding, dilation] = ["stride", "padding", "dilation"].map(|name| attributes.sizes(name));
-            let conv = conv3d::Conv { stride, padding, dilation, groups: attributes.size("groups") };
-            conv3d(x, &inputs[1], inputs.get(2), &conv)
-        }
-        "conv_transpose1d" | "conv_transpose2d" => {
-            // A line is an image one pixel high.
-            let line = op == "conv_transpose1d";
-            let mut sizes = |name, high| match attributes.list(name)[..] {
-                [wide] if line => [high, wide],
-                [high, wide] if !line => [high, wide],
-                ref other => panic!("{name} is {other:?}"),
-            };
-            let conv = conv_transpose2d::Conv {
-                stride: sizes("stride", 1),
-                padding: sizes("padding", 0),
-                output_padding: sizes("output_padding", 0),
-                dilation: sizes("dilation", 1),
-                groups: attributes.size("groups"),
-            };
-            let compute = if line { conv_transpose1d } else { conv_transpose2d };
-            compute(x, &inputs[1], inputs.get(2), &conv)
-        }
-        "conv_transpose3d" => {
-            let [stride, output_padding, dilation, padding] =
-                ["stride", "output_padding", "dilation", "padding"].map(|name| attributes.sizes(name));
-            let groups = attributes.size("groups");
-            let pads = padding.map(|padding| [padding; 2]);
-            let conv = conv_transpose3d::Conv { stride, pads, output_padding, dilation, groups };
-            conv_transpose3d(x, &inputs[1], inputs.get(2), &conv)
-        }
+        "conv1d" | "conv_transpose1d" => conv::<1>(op, attributes, inputs),
+        "conv2d" | "conv_transpose2d" => conv::<2>(op, attributes, inputs),
+        "conv3d" | "conv_transpose3d" => conv::<3>(op, attributes, inputs),
         "deform_conv2d" => {
             let sizes: [usize; 4] = attributes.sizes("pads");
             let conv = deform_conv2d::Conv {
@@ -227,73 +196,28 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
         }
         "linear" => reference::linear(x, &inputs[1], inputs.get(2)),
         "matmul" => reference::matmul(x, &inputs[1]),
-        "max_pool2d" | "avg_pool2d" => {
-            let max = op == "max_pool2d";
-            let pool = Pool {
-                max,
-                size: attributes.sizes("kernel_size"),
-                stride: attributes.sizes("stride"),
-                padding: attributes.sizes("padding"),
-                dilation: if max { attributes.sizes("dilation") } else { [1, 1] },
-                ceil_mode: attributes.flag("ceil_mode"),
-                count_include_pad: !max && attributes.flag("count_include_pad"),
-            };
-            reference::pool2d(x, &pool)
-        }
-        "max_pool1d" | "avg_pool1d" => {
-            let max = op == "max_pool1d";
-            let pool = Pool {
-                max,
-                size: [1, attributes.size("kernel_size")],
-                stride: [1, attributes.size("stride")],
-                padding: [0, attributes.size("padding")],
-                dilation: [1, if max { attributes.size("dilation") } else { 1 }],
-                ceil_mode: attributes.flag("ceil_mode"),
-                count_include_pad: !max && attributes.flag("count_include_pad"),
-            };
-            pool::of_signals(x, |x| reference::pool2d(x, &pool))
-        }
-        "adaptive_avg_pool1d" | "adaptive_max_pool1d" => {
-            let size = [1, attributes.size("output_size")];
-            pool::of_signals(x, |x| reference::adaptive_pool2d(x, op == "adaptive_max_pool1d", size))
-        }
-        "max_pool1d_with_indices" | "max_pool2d_with_indices" => {
-            let signal = op == "max_pool1d_with_indices";
-            let mut sizes = |name, high| if signal { [high, attributes.size(name)] } else { attributes.sizes(name) };
-            let [size, stride, dilation] = ["kernel_size", "stride", "dilation"].map(|name| sizes(name, 1));
-            let padding = sizes("padding", 0);
-            let (ceil_mode, output) = (attributes.flag("ceil_mode"), attributes.size("output"));
-            let pool = Pool { size, stride, padding, dilation, ceil_mode, ..pool::MAX };
-            let compute = |x: &Tensor| pool::max_pool2d_with_indices(x, &pool)[output].clone();
-            if signal { pool::of_signals(x, compute) } else { compute(x) }
-        }
+        "max_pool1d" | "avg_pool1d" | "lp_pool1d" | "max_pool1d_with_indices" => pool::<1>(op, attributes, x),
+        "max_pool2d" | "avg_pool2d" | "lp_pool2d" | "max_pool2d_with_indices" => pool::<2>(op, attributes, x),
         "adaptive_max_pool1d_with_indices" | "adaptive_max_pool2d_with_indices" => {
-            let signal = op == "adaptive_max_pool1d_with_indices";
-            let to = if signal { [1, attributes.size("output_size")] } else { attributes.sizes("output_size") };
-            let output = attributes.size("output");
-            let compute = |x: &Tensor| pool::adaptive_max_pool2d_with_indices(x, to)[output].clone();
-            if signal { pool::of_signals(x, compute) } else { compute(x) }
+            let places = reference::adaptive_max_pool_with_indices(x, &attributes.axes("output_size"));
+            places[attributes.size("output")].clone()
         }
-        "lp_pool1d" => {
-            let [size, stride] = ["kernel_size", "stride"].map(|name| [1, attributes.size(name)]);
-            let (p, ceil_mode) = (attributes.number("norm_type"), attributes.flag("ceil_mode"));
-            pool::of_signals(x, |x| pool::lp_pool2d(x, p, size, stride, ceil_mode))
+        "adaptive_max_pool1d" | "adaptive_max_pool2d" => {
+            reference::adaptive_pool(x, PoolKind::Max, &attributes.axes("output_size"))
         }
-        "lp_pool2d" => {
-            let [size, stride] = ["kernel_size", "stride"].map(|name| attributes.sizes(name));
-            pool::lp_pool2d(x, attributes.number("norm_type"), size, stride, attributes.flag("ceil_mode"))
+        "adaptive_avg_pool1d" | "adaptive_avg_pool2d" => {
+            reference::adaptive_pool(x, PoolKind::Average, &attributes.axes("output_size"))
         }
-        "pool3d" | "pool3d_places" | "pool_by_side" => {
-            pool_by_windows(attributes, x)[usize::from(op == "pool3d_places")].clone()
-        }
-        "adaptive_pool3d" => {
-            let kind = pool_kind(attributes);
-            pool::volumes::adaptive_pool(x, kind, attributes.sizes::<3>("output_size"))[0].clone()
-        }
+        "adaptive_pool3d" => reference::adaptive_pool(x, pool_kind(attributes), &attributes.list("output_size")),
+        "pool3d" | "pool3d_places" | "pool_by_side" => match x.shape.len() {
+            3 => onnx_pool::<1>(op, attributes, x),
+            4 => onnx_pool::<2>(op, attributes, x),
+            _ => onnx_pool::<3>(op, attributes, x),
+        },
         "pad" => {
             let (padding, mode) = (attributes.padding(), padding_mode(attributes.get("mode")));
             let value = if mode == PaddingMode::Zeros { attributes.number("value") } else { 0.0 };
-            pad::pad(x, &padding, mode, value)
+            reference::pad(x, &padding, mode, value)
         }
         "prelu" => prelu::prelu(x, &inputs[1]),
         "glu" => glu::glu(x, GluKind::Glu, attributes.dim(x.shape.len())),
@@ -302,8 +226,6 @@ fn compute(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
             let transposed = ["transpose_a", "transpose_b"].map(|name| attributes.flag(name));
             matmul::product(x, &inputs[1], transposed)
         }
-        "adaptive_avg_pool2d" => reference::adaptive_pool2d(x, false, attributes.sizes("output_size")),
-        "adaptive_max_pool2d" => reference::adaptive_pool2d(x, true, attributes.sizes("output_size")),
         "batch_norm" => {
             let channels = x.shape[1];
             let all = |value: f32| Tensor::new([channels], vec![value; channels]);
@@ -427,25 +349,58 @@ fn pool_kind(attributes: &mut Attributes) -> PoolKind {
     }
 }
 
-fn pool_by_windows(attributes: &mut Attributes, x: &Tensor) -> [Tensor; 2] {
-    fn of<const D: usize>(attributes: &mut Attributes, x: &Tensor) -> [Tensor; 2] {
-        // ONNX lists all paddings before, then all paddings after.
-        let pads = attributes.list("pads");
-        let windows = pool::volumes::Windows::<D> {
-            size: attributes.sizes("kernel_shape"),
-            stride: attributes.sizes("strides"),
-            dilation: attributes.sizes("dilations"),
-            pads: std::array::from_fn(|axis| [pads[axis], pads[D + axis]]),
-            ceil_mode: attributes.size("ceil_mode") == 1,
-            count_include_pad: attributes.size("count_include_pad") == 1,
-        };
-        pool::volumes::pool(x, pool_kind(attributes), &windows)
+fn conv<const D: usize>(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
+    let conv = Conv::<D> {
+        stride: attributes.per_axis("stride", 1),
+        padding: attributes.sides(),
+        output_padding: attributes.per_axis("output_padding", 0),
+        dilation: attributes.per_axis("dilation", 1),
+        groups: attributes.size("groups"),
+        mode: match attributes.has("padding_mode") {
+            true => padding_mode(attributes.get("padding_mode")),
+            false => PaddingMode::Zeros,
+        },
+    };
+    let compute = if op.starts_with("conv_transpose") { reference::conv_transpose } else { reference::conv };
+    compute(&inputs[0], &inputs[1], inputs.get(2), &conv)
+}
+
+fn pool<const D: usize>(op: &str, attributes: &mut Attributes, x: &Tensor) -> Tensor {
+    let pool = Pool::<D> {
+        kind: match op {
+            _ if op.starts_with("max") => PoolKind::Max,
+            _ if op.starts_with("avg") => PoolKind::Average,
+            _ => PoolKind::Lp(attributes.number("norm_type") as f32),
+        },
+        size: attributes.per_axis("kernel_size", 1),
+        stride: attributes.per_axis("stride", 1),
+        padding: attributes.sides(),
+        dilation: attributes.per_axis("dilation", 1),
+        ceil_mode: attributes.flag("ceil_mode"),
+        count_include_pad: attributes.has("count_include_pad") && attributes.flag("count_include_pad"),
+    };
+    if op.ends_with("with_indices") {
+        return reference::max_pool_with_indices(x, &pool)[attributes.size("output")].clone();
     }
-    match x.shape.len() {
-        3 => of::<1>(attributes, x),
-        4 => of::<2>(attributes, x),
-        _ => of::<3>(attributes, x),
+    reference::pool(x, &pool)
+}
+
+fn onnx_pool<const D: usize>(op: &str, attributes: &mut Attributes, x: &Tensor) -> Tensor {
+    // ONNX lists all paddings before, then all paddings after.
+    let pads = attributes.list("pads");
+    let pool = Pool::<D> {
+        kind: pool_kind(attributes),
+        size: attributes.sizes("kernel_shape"),
+        stride: attributes.sizes("strides"),
+        dilation: attributes.sizes("dilations"),
+        padding: std::array::from_fn(|axis| [pads[axis], pads[D + axis]]),
+        ceil_mode: attributes.size("ceil_mode") == 1,
+        count_include_pad: attributes.size("count_include_pad") == 1,
+    };
+    if op == "pool3d_places" {
+        return reference::max_pool_with_indices(x, &pool)[1].clone();
     }
+    reference::pool(x, &pool)
 }
 
 /// Computes operations that move elements or select them by index.
@@ -554,10 +509,10 @@ fn quantized(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option
             let [top, left, bottom, right] = attributes.sizes("pads");
             let conv = Conv {
                 stride: attributes.sizes("strides"),
-                padding: [top, bottom, left, right],
+                padding: [[top, bottom], [left, right]],
                 dilation: attributes.sizes("dilations"),
                 groups: attributes.size("group"),
-                mode: PaddingMode::Zeros,
+                ..Conv::ONE
             };
             let sums = integer_conv2d::integer_conv2d(x, &inputs[1], [&inputs[2], &inputs[3]], inputs.get(4), &conv);
             if op == "integer_conv2d" { sums } else { end(attributes, &inputs[5]).reference(&sums, 1) }

@@ -2,7 +2,7 @@
 
 use crate::harness::tiers;
 use shadernet::kernel::{Caps, Scalar};
-use shadernet::ops::{Conv2d, PaddingMode, Pool2d, PoolKind, Unary};
+use shadernet::ops::{Conv2d, Pool2d, PoolKind, Unary};
 use shadernet::plan::{Choices, Plan};
 use shadernet::selftest::cases::{constant, halves, random};
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
@@ -26,19 +26,11 @@ fn network() -> Graph {
 }
 
 fn expected(x: &Tensor) -> Tensor {
-    let conv = Conv { stride: [1; 2], padding: [0; 4], dilation: [1; 2], groups: 1, mode: PaddingMode::Zeros };
     let bias = random(9, [CHANNELS]);
-    let conv = |x: &Tensor, seed| reference::conv2d(x, &random(seed, [CHANNELS, CHANNELS, 1, 1]), Some(&bias), &conv);
-    let pool = Pool {
-        max: true,
-        size: [2; 2],
-        stride: [2; 2],
-        padding: [0; 2],
-        dilation: [1; 2],
-        ceil_mode: false,
-        count_include_pad: true,
-    };
-    let pooled = reference::pool2d(&reference::relu(&conv(x, 2)), &pool);
+    let weight = |seed| random(seed, [CHANNELS, CHANNELS, 1, 1]);
+    let conv = |x: &Tensor, seed| reference::conv(x, &weight(seed), Some(&bias), &Conv::<2>::ONE);
+    let pool = Pool::<2> { size: [2; 2], ..Pool::MAX };
+    let pooled = reference::pool(&reference::relu(&conv(x, 2)), &pool);
     reference::add(&conv(&pooled, 3), &pooled).map(f64::abs)
 }
 

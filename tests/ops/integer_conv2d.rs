@@ -32,10 +32,10 @@ fn what_it_refuses() {
     assert!(refused(inputs, conv([3, 2, 3, 3]).groups(2)).contains("groups: wanted a divisor of 3"));
     assert!(refused(inputs, conv([3, 2, 3, 3]).groups(0)).contains("0 groups"));
     assert!(refused(inputs, conv([2, 4, 6, 1])).contains("input height: wanted at least 6 pixels"));
-    assert!(refused(inputs, conv([2, 4, 1, 1]).strides([1, 0])).contains("stride"));
-    assert!(refused(inputs, conv([2, 4, 1, 1]).dilations([usize::MAX, 1])).contains("dilation"));
-    assert!(refused(inputs, conv([2, 4, 1, 1]).paddings([usize::MAX; 4])).contains("padding"));
-    assert!(refused(inputs, conv([2, 4, 1, 1]).paddings([1 << 16; 4])).contains("output: wanted fewer than 2^31"));
+    assert!(refused(inputs, conv([2, 4, 1, 1]).stride([1, 0])).contains("stride"));
+    assert!(refused(inputs, conv([2, 4, 1, 1]).dilation([usize::MAX, 1])).contains("dilation"));
+    assert!(refused(inputs, conv([2, 4, 1, 1]).padding(usize::MAX)).contains("padding"));
+    assert!(refused(inputs, conv([2, 4, 1, 1]).padding(1 << 16)).contains("output: wanted fewer than 2^31"));
     assert!(refused(&[inputs[0], &[4], &[1]], conv([2, 4, 1, 1])).contains("x_zero_point: wanted one, got [4]"));
     assert!(
         refused(&[inputs[0], &[1], &[3]], conv([2, 4, 1, 1])).contains("w_zero_point: wanted one, or [2], got [3]")

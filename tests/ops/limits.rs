@@ -4,11 +4,9 @@ use crate::harness::tiers;
 use pollster::block_on;
 use shadernet::ops::{Conv3d, ConvTranspose2d};
 use shadernet::selftest::cases::{constant, data, graph, random};
-use shadernet::selftest::ops::conv_transpose2d::{self, conv_transpose2d};
-use shadernet::selftest::ops::conv3d::{self, conv3d};
 use shadernet::selftest::ops::embedding::embedding;
 use shadernet::selftest::ops::index_select::indices;
-use shadernet::selftest::reference::{self, Tensor};
+use shadernet::selftest::reference::{self, Conv, Tensor};
 use shadernet::{Context, ContextOptions, ErrorKind, Graph, Model, Op, Session};
 
 /// Opens a context on the same adapter, with a device of these limits.
@@ -85,14 +83,14 @@ fn split(x: &Tensor, op: impl Op, want: &Tensor) {
 #[test]
 fn weights_of_convolutions_larger_than_a_binding_are_split() {
     let (x, weight, bias) = (random(1, [1, 16, 2, 2, 3]), random(2, [64, 16, 3, 3, 3]), random(3, [64]));
-    let conv = conv3d::Conv { stride: [1; 3], padding: [1; 3], dilation: [1; 3], groups: 1 };
+    let same = Conv::<3> { padding: [[1; 2]; 3], ..Conv::ONE };
     let op = Conv3d::new(constant(&weight), Some(constant(&bias))).padding(1);
-    split(&x, op, &conv3d(&x, &weight, Some(&bias), &conv));
+    split(&x, op, &reference::conv(&x, &weight, Some(&bias), &same));
 
     let (x, weight, bias) = (random(1, [1, 40, 2, 3]), random(2, [40, 83, 3, 3]), random(3, [83]));
-    let conv = conv_transpose2d::Conv { stride: [2; 2], ..conv_transpose2d::ONE };
+    let double = Conv::<2> { stride: [2; 2], ..Conv::ONE };
     let op = ConvTranspose2d::new(constant(&weight), Some(constant(&bias))).stride(2);
-    split(&x, op, &conv_transpose2d(&x, &weight, Some(&bias), &conv));
+    split(&x, op, &reference::conv_transpose(&x, &weight, Some(&bias), &double));
 }
 
 #[test]

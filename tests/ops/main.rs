@@ -12,12 +12,8 @@ mod binary;
 mod cast;
 mod classify;
 mod concat;
-mod conv1d;
-mod conv2d;
-mod conv3d;
-mod conv_transpose1d;
-mod conv_transpose2d;
-mod conv_transpose3d;
+mod conv;
+mod conv_transpose;
 mod costs;
 mod cumsum;
 mod deform_conv2d;
@@ -93,12 +89,8 @@ tables! {
     cast
     classify
     concat
-    conv1d
-    conv2d
-    conv3d
-    conv_transpose1d
-    conv_transpose2d
-    conv_transpose3d
+    conv
+    conv_transpose
     cumsum
     deform_conv2d
     embedding

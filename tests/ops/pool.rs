@@ -1,8 +1,7 @@
 use crate::harness::{check, refused, tiers};
 use shadernet::ops::{Pool1d, Pool2d, Pool3d, PoolKind};
 use shadernet::selftest::cases::{graph, graph_of, random};
-use shadernet::selftest::ops::pool::lp_pool2d;
-use shadernet::selftest::reference::Tensor;
+use shadernet::selftest::reference::{self, Pool, Tensor};
 use shadernet::selftest::{Tier, Tolerance};
 use shadernet::{Model, Op, Plan};
 
@@ -21,8 +20,8 @@ fn negative_terms_of_an_odd_norm() {
     // -1 + 8 - 0 and so on: negative terms are subtracted, as long as the sum is positive.
     let x = Tensor::new([1, 1, 2, 3], vec![-1.0, 2.0, 0.0, 3.5, -2.5, -1.5]);
     for p in [1.0, 3.0, 5.0] {
-        let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], Pool2d::windows(PoolKind::Lp(p), [2, 3])));
-        let expected = lp_pool2d(&x, f64::from(p), [2, 3], [2, 3], false);
+        let graph = graph(&[&x], |graph, x| graph.pool2d(x[0], Pool2d::new(PoolKind::Lp(p), [2, 3])));
+        let expected = reference::pool(&x, &Pool { kind: PoolKind::Lp(p), size: [2, 3], ..Pool::MAX });
         assert!(expected.data[0] > 0.0);
         check(&format!("p {p}"), &graph, &[&x], &expected, Tolerance::Transcendental);
     }
@@ -41,10 +40,20 @@ fn nothing_but_padding_is_minus_infinity() {
 fn what_is_no_real_number_is_nan() {
     let x = Tensor::new([1, 1, 1, 4], vec![-2.0, 1.0, 2.0, 1.0]);
     for p in [3.0, 2.5, 0.5] {
-        for got in outputs(&x, &Pool2d::windows(PoolKind::Lp(p), [1, 2])) {
+        for got in outputs(&x, &Pool2d::new(PoolKind::Lp(p), [1, 2])) {
             let want = (2f32.powf(p) + 1.0).powf(1.0 / p);
             assert!(got[0].is_nan() && (got[1] - want).abs() < 1e-4, "p {p}: {got:?}, wanted NaN and {want}");
         }
+    }
+}
+
+#[test]
+fn adaptive_windows_ignore_other_attributes() {
+    let x = random(1, [1, 5, 7, 9]);
+    for size in [[2, 3], [1, 1]] {
+        let pool = Pool2d::adaptive(PoolKind::Average, size);
+        let ignoring = pool.clone().stride(3).dilation(2).padding(1 << 40);
+        assert_eq!(outputs(&x, &ignoring), outputs(&x, &pool));
     }
 }
 
@@ -98,7 +107,7 @@ fn what_it_refuses() {
         let error = refused(&[image], Pool2d::new(kind, 2).return_indices(true));
         assert!(error.contains("return_indices: wanted false for all but max pooling, got true"), "{error}");
     }
-    let by_side = |kind, pads| Pool2d::new(kind, 3).dilation(2).pads(pads);
+    let by_side = |kind, pads| Pool2d::new(kind, 3).dilation(2).padding_per_side(pads);
     assert!(refused(&[image], by_side(PoolKind::Max, [[0, 5], [0, 0]])).contains("padding: wanted less than 5, got 5"));
     assert!(refused(&[image], by_side(PoolKind::Average, [[5, 0], [0, 0]])).contains("less than 5, got 5"));
     assert!(refused(&[image], by_side(PoolKind::Lp(2.0), [[0, 1], [0, 0]])).contains("0 for Lp pooling, got 1"));

@@ -376,7 +376,7 @@ fn every_variant_that_a_device_may_take_is_valid() {
     for units in [1, 24, 200] {
         for max_workgroup_memory in [16 << 10, 48 << 10] {
             let caps = Caps { units, max_workgroup_memory, ..Caps::portable() };
-            for table in TABLES.iter().filter(|table| ["conv2d", "linear", "matmul"].contains(&table.op)) {
+            for table in TABLES.iter().filter(|table| ["conv", "linear", "matmul"].contains(&table.op)) {
                 for (case, graph) in Suite::graphs(table) {
                     let each = |node: &Node, io: &Io| {
                         let kernels = node.op.kernels(io, &caps).unwrap_or_else(|error| panic!("{case}: {error:?}"));

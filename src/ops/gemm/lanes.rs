@@ -63,7 +63,7 @@ impl Gemm<'_> {
         if !caps.shuffles_of_eight() || self.pixels() >= 1 << 24 {
             return Vec::new();
         }
-        let Window { size, stride, dilation, before } = self.window;
+        let Window { size, stride, dilation, before, .. } = self.window;
         let span4 = self.span4(BLOCK);
         let blocks = self.y.c.div_ceil(BLOCK);
         // A row of taps is read in runs of neighbouring texels.

@@ -37,7 +37,7 @@ pub(crate) struct Lines {
 impl<'a> Gemm<'a> {
     /// Returns this convolution as one over texels of samples, if it has one input channel and that pays.
     pub(super) fn lines(&self, caps: &Caps) -> Option<Gemm<'a>> {
-        let Window { size, stride, dilation, before } = self.window;
+        let Window { size, stride, dilation, before, .. } = self.window;
         let Operand::Weight(_) = self.w else { return None };
         let longest = size[1].max(stride[1]).max(before[1]);
         if self.x.c != 1 || self.x.w == 1 || dilation[1] != 1 || longest > LONGEST {
@@ -86,6 +86,7 @@ impl<'a> Gemm<'a> {
                 stride: [stride[0], phases * stride[1] / 4],
                 dilation,
                 before: [before[0], padding4],
+                ..self.window
             },
             groups: phases,
             lines: Some(lines),

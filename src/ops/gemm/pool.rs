@@ -42,7 +42,7 @@ impl Gemm<'_> {
     pub(crate) fn pooled(&self, pool: Window, pooled: Image, caps: &Caps) -> Option<Vec<Kernel>> {
         const BLOCK: usize = 32;
         let Operand::Weight(w) = self.w else { return None };
-        let Window { size, stride, dilation, before } = self.window;
+        let Window { size, stride, dilation, before, .. } = self.window;
         let in4 = self.x.c4();
         let run = size[1] * in4;
         let fits = self.groups == 1 && dilation == [1; 2] && pool.size == [3; 2] && pool.stride == [2; 2];

@@ -106,7 +106,7 @@ impl Gemm<'_> {
     /// Returns one variant, for weights packed as those of `packing`.
     fn variant(&self, caps: &Caps, packing: &Gemm, choice: Choice, rows: bool) -> Result<Kernel, ErrorKind> {
         let Choice { tile, splits } = choice;
-        let Window { size, stride, dilation, before } = self.window;
+        let Window { size, stride, dilation, before, .. } = self.window;
         let span4 = packing.span4(BLOCK);
         let k4 = packing.taps() * span4;
         let share4 = choice.share4(k4);

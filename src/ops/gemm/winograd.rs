@@ -48,7 +48,7 @@ impl Gemm<'_> {
     pub(super) fn winograd(&self, caps: &Caps) -> Vec<Kernel> {
         const BLOCK: usize = 32;
         let limit = caps.max_texture as usize;
-        let Window { size, stride, dilation, before } = self.window;
+        let Window { size, stride, dilation, before, .. } = self.window;
         let Operand::Weight(w) = self.w else { return Vec::new() };
         let (tiles_x, tiles) = self.tiles();
         let fits = size[1] == 3 && stride == [1; 2] && dilation == [1; 2] && self.groups == 1;

@@ -75,7 +75,7 @@ impl Case {
         let mask = masked.then(|| random(3, [self.x[0], self.offset_groups * taps, size[0], size[1]]));
         let (weight, bias) = (random(4, [self.out, self.x[1] / groups, kh, kw]), masked.then(|| random(5, [self.out])));
         let op = DeformConv2d::new(constant(&weight), bias.as_ref().map(constant));
-        let op = op.strides(stride).pads(pads).dilations(dilation).groups(groups);
+        let op = op.stride(stride).padding_per_side(pads).dilation(dilation).groups(groups);
         let inputs: Vec<&Tensor> = [x, &offset].into_iter().chain(&mask).collect();
         let graph = graph(&inputs, |graph, x| graph.deform_conv2d(x[0], x[1], x.get(2).copied(), op));
         let expected = deform_conv2d(x, &offset, mask.as_ref(), &weight, bias.as_ref(), &self.conv);
@@ -122,7 +122,7 @@ fn not_finite(t: &Suite) {
     let (x, mask) = (random(1, [1, 5, 4, 3]), random(3, [1, 9, 4, 3]));
     let mut offset = random(2, [1, 18, 4, 3]).map(|x| 1.5 * x);
     let (weight, bias) = (random(4, [7, 5, 3, 3]), random(5, [7]));
-    let op = DeformConv2d::new(constant(&weight), Some(constant(&bias))).pads(same.pads);
+    let op = DeformConv2d::new(constant(&weight), Some(constant(&bias))).padding_per_side(same.pads);
     let planted = graph(&[&x, &mask], |graph, v| {
         let offset = graph.constant(constant(&offset));
         graph.deform_conv2d(v[0], offset, Some(v[1]), op.clone())

@@ -1,5 +1,5 @@
 use super::integer_matmul::End;
-use crate::ops::{IntegerConv2d, PaddingMode};
+use crate::ops::IntegerConv2d;
 use crate::selftest::cases::{constant, graph, packed, random, whole};
 use crate::selftest::reference::{self, Conv, Tensor};
 use crate::selftest::{Suite, Tolerance};
@@ -11,7 +11,7 @@ pub fn integer_conv2d(x: &Tensor, weight: &Tensor, zeros: [&Tensor; 2], bias: Op
     let x = x.map(|x| x - f64::from(x_zero.data[0]));
     let of = |o: usize| f64::from(w_zero.data[if w_zero.data.len() == 1 { 0 } else { o }]);
     let weight = Tensor::build(weight.shape.clone(), |i| weight.at(i) - of(i[0]));
-    reference::conv2d(&x, &weight, bias, conv).of(DType::I32)
+    reference::conv(&x, &weight, bias, conv).of(DType::I32)
 }
 
 /// Runs the cases.
@@ -23,8 +23,8 @@ pub fn cases(t: &Suite) {
     long_loops(t);
 }
 
-pub const ONE: Conv = Conv { stride: [1; 2], padding: [0; 4], dilation: [1; 2], groups: 1, mode: PaddingMode::Zeros };
-pub const SAME: Conv = Conv { padding: [1; 4], ..ONE };
+pub const ONE: Conv = Conv::ONE;
+pub const SAME: Conv = Conv { padding: [[1; 2]; 2], ..ONE };
 
 #[derive(Clone, Copy)]
 pub struct Case {
@@ -44,7 +44,7 @@ impl Case {
     pub fn op(&self, bias: Option<&Tensor>) -> IntegerConv2d {
         let op = IntegerConv2d::new(packed(&self.weight(), self.of), bias.map(constant));
         let Conv { stride, padding, dilation, groups, .. } = self.conv;
-        op.strides(stride).paddings(padding).dilations(dilation).groups(groups)
+        op.stride(stride).padding_per_side(padding).dilation(dilation).groups(groups)
     }
 
     pub fn check(&self, t: &Suite, case: &str) {
@@ -88,9 +88,9 @@ fn windows(t: &Suite) {
         ("stride 2", [3; 2], Conv { stride: [2; 2], ..SAME }),
         ("stride 1x3", [3; 2], Conv { stride: [1, 3], ..ONE }),
         ("stride 2 past the kernel", [1; 2], Conv { stride: [2, 3], ..ONE }),
-        ("padding of each side", [3, 2], Conv { padding: [2, 0, 1, 3], ..ONE }),
-        ("padding about 1x1", [1; 2], Conv { padding: [0, 1, 2, 0], ..ONE }),
-        ("dilation 2x3", [3; 2], Conv { dilation: [2, 3], padding: [2, 2, 3, 3], ..ONE }),
+        ("padding of each side", [3, 2], Conv { padding: [[2, 0], [1, 3]], ..ONE }),
+        ("padding about 1x1", [1; 2], Conv { padding: [[0, 1], [2, 0]], ..ONE }),
+        ("dilation 2x3", [3; 2], Conv { dilation: [2, 3], padding: [[2, 2], [3, 3]], ..ONE }),
         ("as large as the image", [6, 7], ONE),
     ];
     for (case, kernel, conv) in cases {

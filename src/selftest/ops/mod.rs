@@ -9,12 +9,8 @@ pub mod binary;
 pub mod cast;
 pub mod classify;
 pub mod concat;
-pub mod conv1d;
-pub mod conv2d;
-pub mod conv3d;
-pub mod conv_transpose1d;
-pub mod conv_transpose2d;
-pub mod conv_transpose3d;
+pub mod conv;
+pub mod conv_transpose;
 pub mod cumsum;
 pub mod deform_conv2d;
 pub mod embedding;
@@ -95,26 +91,17 @@ pub const TABLES: &[Table] = &[
     table!(cast, "Tensor.to, Tensor.view(dtype) (ONNX BitCast)", "dtype", "cast"),
     table!(classify, "isnan, isinf (ONNX IsNaN, IsInf)", "detect_positive, detect_negative", "isnan isinf"),
     table!(concat, "cat", "dim; any number of tensors", "cat"),
-    table!(conv1d, "Conv1d", "stride, padding, dilation, groups, padding_mode, bias", "conv1d"),
-    table!(conv2d, "Conv2d", "stride, padding, dilation, groups, padding_mode, bias", "conv2d"),
-    table!(conv3d, "Conv3d", "stride, padding (of each side), dilation, groups, bias", "conv3d"),
     table!(
-        conv_transpose1d,
-        "ConvTranspose1d",
-        "stride, padding (of each side), output_padding, dilation, groups, bias",
-        "conv_transpose1d"
+        conv,
+        "Conv1d, Conv2d, Conv3d",
+        "stride, padding (of each side), dilation, groups, padding_mode (Conv1d, Conv2d), bias",
+        "conv1d conv2d conv3d"
     ),
     table!(
-        conv_transpose2d,
-        "ConvTranspose2d",
+        conv_transpose,
+        "ConvTranspose1d, ConvTranspose2d, ConvTranspose3d",
         "stride, padding (of each side), output_padding, dilation, groups, bias",
-        "conv_transpose2d"
-    ),
-    table!(
-        conv_transpose3d,
-        "ConvTranspose3d",
-        "stride, padding (of each side), output_padding, dilation, groups, bias",
-        "conv_transpose3d"
+        "conv_transpose1d conv_transpose2d conv_transpose3d"
     ),
     table!(cumsum, "cumsum (ONNX CumSum)", "dim, exclusive, reverse; f32 and i32", "cumsum"),
     table!(

@@ -2,7 +2,7 @@ use crate::ops::{Pad1d, Pad2d, PaddingMode};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
-use crate::selftest::reference::Tensor;
+use crate::selftest::reference::{Tensor, pad};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -14,38 +14,6 @@ pub fn cases(t: &Suite) {
     any_rank(t);
     between_operations(t);
     not_finite(t);
-}
-
-/// Pads the last dimensions by `padding`, `[before, after]` each, the outermost first. Negative padding crops.
-pub fn pad(x: &Tensor, padding: &[[isize; 2]], mode: PaddingMode, value: f64) -> Tensor {
-    let missing = x.shape.len() - padding.len();
-    let of = |d: usize| if d < missing { [0, 0] } else { padding[d - missing] };
-    let sizes: Vec<usize> = (0..x.shape.len())
-        .map(|d| usize::try_from(x.shape[d] as isize + of(d)[0] + of(d)[1]).expect("something is left"))
-        .collect();
-    let source = |d: usize, i: usize| {
-        let ([before, after], size) = (of(d), x.shape[d] as isize);
-        let mut i = i as isize - before;
-        match mode {
-            PaddingMode::Zeros => {}
-            PaddingMode::Reflect => {
-                while !(0..size).contains(&i) {
-                    i = if i < 0 { -i } else { 2 * (size - 1) - i };
-                }
-            }
-            PaddingMode::Replicate => i = i.clamp(0, size - 1),
-            // A circular padding repeats only the elements that cropping leaves.
-            PaddingMode::Circular => {
-                let (from, to) = ((-before).max(0), size + after.min(0));
-                i = from + (i - from).rem_euclid(to - from);
-            }
-        }
-        usize::try_from(i).ok().filter(|&i| i < x.shape[d])
-    };
-    Tensor::build(sizes, |i| {
-        let from: Option<Vec<usize>> = i.iter().enumerate().map(|(d, &i)| source(d, i)).collect();
-        from.map_or(value, |from| x.at(&from))
-    })
 }
 
 pub const MODES: [PaddingMode; 4] =

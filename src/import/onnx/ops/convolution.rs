@@ -7,9 +7,8 @@ use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::{Tensor, foldable};
 use crate::import::onnx::{ElementType, stored};
 use crate::ops::{
-    BinaryKind, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, DeformConv2d, GridPadding,
-    GridSample, GridSampleMode, LocalResponseNorm, Pool, Pool2d, PoolKind, ReduceKind, RoiAlign, RoiAlignMode,
-    ScatterKind,
+    BinaryKind, Conv, ConvTranspose, DeformConv2d, GridPadding, GridSample, GridSampleMode, LocalResponseNorm, Pool,
+    Pool2d, PoolKind, ReduceKind, RoiAlign, RoiAlignMode, ScatterKind,
 };
 use crate::{Constant, Shape};
 
@@ -114,34 +113,41 @@ fn weights(b: &Builder, node: &Node, shape: &Shape) -> Result<(Constant, Option<
     Ok((weight, bias, window, group))
 }
 
+fn convolution<const D: usize>(weight: Constant, bias: Option<Constant>, window: &Window, groups: usize) -> Conv<D> {
+    let conv = Conv::new(weight, bias).stride(array(&window.stride)).dilation(array(&window.dilation)).groups(groups);
+    conv.padding_per_side(array(&window.pads))
+}
+
 fn conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
     let (weight, bias, window, group) = weights(b, node, &shape)?;
-    let Window { stride, dilation, pads, .. } = &window;
     let value = b.value(x)?;
     let y = match window.size.len() {
-        1 => {
-            let conv = Conv1d::new(weight, bias).stride(stride[0]).dilation(dilation[0]).groups(group);
-            b.graph.conv1d(value, conv.paddings(pads[0]))?
-        }
+        1 => b.graph.conv1d(value, convolution(weight, bias, &window, group))?,
         2 => {
-            let conv =
-                Conv2d::new(weight, bias.clone()).strides(array(stride)).dilations(array(dilation)).groups(group);
-            let y = b.graph.conv2d(value, conv.paddings([pads[0][0], pads[0][1], pads[1][0], pads[1][1]]))?;
+            let y = b.graph.conv2d(value, convolution(weight, bias.clone(), &window, group))?;
             let quantised = node.input(1)?.host().and_then(|weight| weight.quantised.clone());
             if let Some(weight) = quantised {
                 b.convolved(node, [value, y], &weight, bias.as_ref(), &window, group);
             }
             y
         }
-        3 => {
-            let conv = Conv3d::new(weight, bias).strides(array(stride)).dilations(array(dilation)).groups(group);
-            b.graph.conv3d(value, conv.pads(array(pads)))?
-        }
+        3 => b.graph.conv3d(value, convolution(weight, bias, &window, group))?,
         other => return Err(node.refused("W", "1 to 3 spatial dimensions", other)),
     };
     Ok(vec![Operand::Device(y, x.element())])
+}
+
+fn transposed<const D: usize>(
+    weight: Constant,
+    bias: Option<Constant>,
+    window: &Window,
+    extra: &[usize],
+    groups: usize,
+) -> ConvTranspose<D> {
+    let conv = ConvTranspose::new(weight, bias).stride(array(&window.stride)).dilation(array(&window.dilation));
+    conv.padding_per_side(array(&window.pads)).output_padding(array(extra)).groups(groups)
 }
 
 fn conv_transpose(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -167,22 +173,10 @@ fn conv_transpose(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         }
     }
     let value = b.value(x)?;
-    let Window { stride, dilation, pads, .. } = &window;
     let y = match rank {
-        1 => {
-            let conv = ConvTranspose1d::new(weight, bias).stride(stride[0]).dilation(dilation[0]).groups(group);
-            b.graph.conv_transpose1d(value, conv.pads(pads[0]).output_padding(extra[0]))?
-        }
-        2 => {
-            let conv =
-                ConvTranspose2d::new(weight, bias).strides(array(stride)).dilations(array(dilation)).groups(group);
-            b.graph.conv_transpose2d(value, conv.pads(array(pads)).output_paddings(array(&extra)))?
-        }
-        3 => {
-            let conv =
-                ConvTranspose3d::new(weight, bias).strides(array(stride)).dilations(array(dilation)).groups(group);
-            b.graph.conv_transpose3d(value, conv.pads(array(pads)).output_paddings(array(&extra)))?
-        }
+        1 => b.graph.conv_transpose1d(value, transposed(weight, bias, &window, &extra, group))?,
+        2 => b.graph.conv_transpose2d(value, transposed(weight, bias, &window, &extra, group))?,
+        3 => b.graph.conv_transpose3d(value, transposed(weight, bias, &window, &extra, group))?,
         other => return Err(node.refused("W", "1 to 3 spatial dimensions", other)),
     };
     Ok(vec![Operand::Device(y, x.element())])
@@ -203,9 +197,9 @@ fn deform_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if offset_group != groups {
         return Err(node.refused("attribute offset_group", &format!("{groups}, as the offsets have it"), offset_group));
     }
-    let conv = DeformConv2d::new(weight, bias).strides(array(&stride)).dilations(array(&dilation)).groups(group);
+    let conv = DeformConv2d::new(weight, bias).stride(array(&stride)).dilation(array(&dilation)).groups(group);
     let inputs: Vec<&Operand> = [x, offset].into_iter().chain(mask).collect();
-    Ok(vec![b.moved(conv.pads(array(&pads)), &inputs)?])
+    Ok(vec![b.moved(conv.padding_per_side(array(&pads)), &inputs)?])
 }
 
 fn pool_window(b: &Builder, node: &Node, x: &Operand) -> Result<Window> {
@@ -320,8 +314,8 @@ struct Pooling {
 }
 
 fn pool<const D: usize>(window: &Window, pooling: &Pooling) -> Pool<D> {
-    let pool = Pool::windows(pooling.kind, array(&window.size)).strides(array(&window.stride));
-    let pool = pool.dilations(array(&window.dilation)).pads(array(&window.pads));
+    let pool = Pool::new(pooling.kind, array(&window.size)).stride(array(&window.stride));
+    let pool = pool.dilation(array(&window.dilation)).padding_per_side(array(&window.pads));
     pool.ceil_mode(pooling.ceil).count_include_pad(pooling.count_include_pad)
 }
 

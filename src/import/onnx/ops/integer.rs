@@ -65,7 +65,7 @@ impl Builder<'_> {
     ) {
         let Some(&x) = self.integers.numbers.get(&x) else { return };
         let Quantised { weight, scale, zero_point, of, .. } = weight;
-        let ([stride, dilation], &[[top, bottom], [left, right]]) =
+        let ([stride, dilation], &[vertical, horizontal]) =
             ([&window.stride, &window.dilation].map(|of| <[usize; 2]>::try_from(&of[..])), &window.pads[..])
         else {
             return;
@@ -85,8 +85,8 @@ impl Builder<'_> {
             let bias = Constant::integers("", [bias.len()], bias);
             self.shared(&format!("{}\nbias", node.key()), x.fixed && node.hosts().all(|input| input.fixed), bias)
         });
-        let conv = IntegerConv2d::new(weight.clone(), bias).strides(stride).dilations(dilation).groups(groups);
-        let conv = conv.paddings([top, bottom, left, right]);
+        let conv = IntegerConv2d::new(weight.clone(), bias).stride(stride).dilation(dilation).groups(groups);
+        let conv = conv.padding_per_side([vertical, horizontal]);
         let (w_zero_point, w_scale) = (zero_point.clone(), scale.clone());
         self.integers.sums.insert(y, Sums { x, conv, w_zero_point, w_scale });
     }

@@ -409,8 +409,8 @@ fn convolution(
         true => (weight.reshaped(image(weight.shape())), b.reshape(x, image(&shape))?),
         false => (weight, x.clone()),
     };
-    let mut conv = IntegerConv2d::new(weight, bias).strides([stride[0], stride[1]]).groups(group);
-    conv = conv.dilations([dilation[0], dilation[1]]).paddings([pads[0][0], pads[0][1], pads[1][0], pads[1][1]]);
+    let mut conv = IntegerConv2d::new(weight, bias).stride([stride[0], stride[1]]).groups(group);
+    conv = conv.dilation([dilation[0], dilation[1]]).padding_per_side([pads[0], pads[1]]);
     if let Some(end) = end {
         conv = conv.requantize(end);
     }

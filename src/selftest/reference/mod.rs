@@ -1,10 +1,15 @@
 //! The reference of each operation: plain loops over row-major values, summed in f64, never optimised.
 //!
-//! Shapes and attributes have the meaning of PyTorch; spatial attributes are `[vertical, horizontal]`. `goldens.rs`
+//! Shapes and attributes have the meaning of PyTorch; spatial attributes are in the order of the axes. `goldens.rs`
 //! checks these functions against PyTorch itself.
 
+mod windows;
+
+pub use windows::{
+    Conv, Pool, adaptive_max_pool_with_indices, adaptive_pool, conv, conv_transpose, max_pool_with_indices, pad, pool,
+};
+
 use crate::DType;
-use crate::ops::PaddingMode;
 
 /// A row-major tensor.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,54 +76,6 @@ pub fn broadcast(a: &[usize], b: &[usize]) -> Vec<usize> {
     (0..a.len().max(b.len())).rev().map(|i| if size(a, i) == 1 { size(b, i) } else { size(a, i) }).collect()
 }
 
-#[derive(Clone, Copy, Debug)]
-pub struct Conv {
-    pub stride: [usize; 2],
-    /// `[top, bottom, left, right]`
-    pub padding: [usize; 4],
-    pub dilation: [usize; 2],
-    pub groups: usize,
-    pub mode: PaddingMode,
-}
-
-pub fn conv2d(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, conv: &Conv) -> Tensor {
-    let x = pad2d(x, conv.padding, conv.mode);
-    let ([n, _, h, w], [out, channels, kh, kw]) = (x.dims(), weight.dims());
-    let size = |size: usize, k: usize, axis: usize| (size - conv.dilation[axis] * (k - 1) - 1) / conv.stride[axis] + 1;
-    Tensor::build([n, out, size(h, kh, 0), size(w, kw, 1)], |i| {
-        let first = i[1] / (out / conv.groups) * channels;
-        let mut sum = bias.map_or(0.0, |bias| bias.at(&[i[1]]));
-        for (c, ky, kx) in triples(channels, kh, kw) {
-            let at = [i[2] * conv.stride[0] + ky * conv.dilation[0], i[3] * conv.stride[1] + kx * conv.dilation[1]];
-            sum += x.at(&[i[0], first + c, at[0], at[1]]) * weight.at(&[i[1], c, ky, kx]);
-        }
-        sum
-    })
-}
-
-fn triples(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
-    (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
-}
-
-pub fn pad2d(x: &Tensor, [top, bottom, left, right]: [usize; 4], mode: PaddingMode) -> Tensor {
-    let [n, c, h, w] = x.dims();
-    let source = |i: usize, before: usize, size: usize| {
-        let (i, size) = (i as isize - before as isize, size as isize);
-        match mode {
-            PaddingMode::Zeros => Some(i).filter(|i| (0..size).contains(i)),
-            PaddingMode::Reflect if i < 0 => Some(-i),
-            PaddingMode::Reflect if i >= size => Some(2 * (size - 1) - i),
-            PaddingMode::Reflect => Some(i),
-            PaddingMode::Replicate => Some(i.clamp(0, size - 1)),
-            PaddingMode::Circular => Some(i.rem_euclid(size)),
-        }
-    };
-    Tensor::build([n, c, top + h + bottom, left + w + right], |i| match (source(i[2], top, h), source(i[3], left, w)) {
-        (Some(y), Some(z)) => x.at(&[i[0], i[1], y as usize, z as usize]),
-        _ => 0.0,
-    })
-}
-
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let [out, features] = weight.dims();
     let shape = [&x.shape[..x.shape.len() - 1], &[out]].concat();
@@ -143,59 +100,6 @@ pub fn matmul(a: &Tensor, b: &Tensor) -> Tensor {
                 * b.broadcast_at(&[&outer[..], &[k, column]].concat());
         }
         sum
-    })
-}
-
-#[derive(Clone, Copy, Debug)]
-pub struct Pool {
-    pub max: bool,
-    pub size: [usize; 2],
-    pub stride: [usize; 2],
-    pub padding: [usize; 2],
-    pub dilation: [usize; 2],
-    pub ceil_mode: bool,
-    pub count_include_pad: bool,
-}
-
-pub fn pool2d(x: &Tensor, pool: &Pool) -> Tensor {
-    let [n, c, h, w] = x.dims();
-    let outputs = |axis: usize, size: usize| {
-        let (pad, stride) = (pool.padding[axis], pool.stride[axis]);
-        let room = size + 2 * pad - pool.dilation[axis] * (pool.size[axis] - 1) - 1;
-        let ceil = room.div_ceil(stride) + 1;
-        // A last window that would begin beyond the image and its leading padding is left out.
-        if pool.ceil_mode && (ceil - 1) * stride < size + pad { ceil } else { room / stride + 1 }
-    };
-    Tensor::build([n, c, outputs(0, h), outputs(1, w)], |i| {
-        let (mut largest, mut sum, mut inside, mut padded) = (f64::NEG_INFINITY, 0.0, 0, 0);
-        for (_, ky, kx) in triples(1, pool.size[0], pool.size[1]) {
-            // Positions count from the top left corner of the padding.
-            let y = i[2] * pool.stride[0] + ky * pool.dilation[0];
-            let z = i[3] * pool.stride[1] + kx * pool.dilation[1];
-            let [top, left] = pool.padding;
-            padded += i32::from(y < h + 2 * top && z < w + 2 * left);
-            if (top..h + top).contains(&y) && (left..w + left).contains(&z) {
-                let value = x.at(&[i[0], i[1], y - top, z - left]);
-                (largest, sum, inside) = (maximum(largest, value), sum + value, inside + 1);
-            }
-        }
-        let count = if pool.count_include_pad { padded } else { inside };
-        if pool.max { largest } else { sum / f64::from(count) }
-    })
-}
-
-pub fn adaptive_pool2d(x: &Tensor, max: bool, size: [usize; 2]) -> Tensor {
-    let [n, c, h, w] = x.dims();
-    let window = |i: usize, input: usize, output: usize| i * input / output..((i + 1) * input).div_ceil(output);
-    Tensor::build([n, c, size[0], size[1]], |i| {
-        let (mut largest, mut sum, mut count) = (f64::NEG_INFINITY, 0.0, 0);
-        for y in window(i[2], h, size[0]) {
-            for z in window(i[3], w, size[1]) {
-                let value = x.at(&[i[0], i[1], y, z]);
-                (largest, sum, count) = (maximum(largest, value), sum + value, count + 1);
-            }
-        }
-        if max { largest } else { sum / f64::from(count) }
     })
 }
 

@@ -1,6 +1,6 @@
 //! Convolutions fused with their successors: some devices compute both in one dispatch.
 
-use super::{Case, HALVED, PLAIN, SAME};
+use super::images::{Case, HALVED, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
 use crate::selftest::cases::{graph, random};
 use crate::selftest::reference;
@@ -14,8 +14,8 @@ pub(super) fn cases(t: &Suite) {
 
 /// Checks odd widths, strides, more pairs of pixels than a workgroup has, and both endings: a ReLU, a residual.
 fn depthwise_and_pointwise(t: &Suite) {
-    let wide = Case { kernel: [5, 3], padding: [2, 2, 1, 1], stride: [2; 2], x: [1, 9, 8, 18], out: 9, ..PLAIN };
-    let off = Case { padding: [0, 2, 2, 0], x: [2, 6, 5, 7], out: 6, ..SAME };
+    let wide = Case { kernel: [5, 3], padding: [[2, 2], [1, 1]], stride: [2; 2], x: [1, 9, 8, 18], out: 9, ..PLAIN };
+    let off = Case { padding: [[0, 2], [2, 0]], x: [2, 6, 5, 7], out: 6, ..SAME };
     for (name, first, out) in [("5x3/2, to 32", wide, 32), ("padded unevenly, to 7", off, 7)] {
         let first = Case { groups: first.out, ..first };
         let x = random(1, first.x);
@@ -40,7 +40,7 @@ fn depthwise_and_pointwise(t: &Suite) {
 
 /// Checks strips, their edges, and images smaller than a strip; the activation between is a clamp, then another.
 fn and_max_pooling(t: &Suite) {
-    let stem = Case { kernel: [7; 2], stride: [2; 2], padding: [3; 4], ..PLAIN };
+    let stem = Case { kernel: [7; 2], stride: [2; 2], padding: [[3; 2]; 2], ..PLAIN };
     for (name, conv, pad, ceil_mode) in [
         ("7x7/2, then 3x3/2", Case { x: [2, 3, 38, 35], out: 34, ..stem }, 1, false),
         ("beyond the far edge", Case { x: [1, 2, 6, 6], out: 3, ..SAME }, 0, true),
@@ -56,8 +56,8 @@ fn and_max_pooling(t: &Suite) {
                 let y = graph.activation(y, activation)?;
                 graph.pool2d(y, pool)
             });
-            let pool = reference::Pool { size: [3; 2], padding: [pad; 2], ceil_mode, ..HALVED };
-            t.check(name, &graph, &[&x], &reference::pool2d(&y, &pool), Tolerance::Transcendental);
+            let pool = reference::Pool { size: [3; 2], padding: [[pad; 2]; 2], ceil_mode, ..HALVED };
+            t.check(name, &graph, &[&x], &reference::pool(&y, &pool), Tolerance::Transcendental);
         }
     }
 }
