@@ -149,13 +149,14 @@ impl Gemm<'_> {
                     .of(shader!("gemm_lanes", "activation", "index", "groups", "nan"))
                     .tile("PIXELS", tile as u32)
                     .set("ADDED", added.is_some())
-                    .set("LINES", self.lines.is_some())
                     .set("GROUPED", grouped)
                     .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
                     .set("W_COLUMNS", matches!(self.w, Operand::Input { transposed: [_, true], .. }))
                     .texture("x", self.lines.is_none())
                     .texture("residual", residual == Storage::Texture)
                     .texture("y", storage == Storage::Texture);
+                // Others keep their names, by which choices of kernels are kept.
+                let shader = if self.lines.is_some() { shader.set("LINES", true) } else { shader };
                 let mut bindings = self.bindings(w.clone(), self.bias());
                 let mut reads = self.reads(residual);
                 if let Some(added) = added {

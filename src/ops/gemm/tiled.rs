@@ -113,7 +113,8 @@ impl Gemm<'_> {
         let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
         let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size;
         let shader = tile.of(shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan"));
-        let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows).set("LINES", self.lines.is_some());
+        let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
+        let shader = if self.lines.is_some() { shader.set("LINES", true) } else { shader };
         let (shader, w_rows) = match self.w {
             Operand::Weight(_) => (shader, 0),
             Operand::Input { rows, transposed: [x, w], .. } => {
