@@ -215,7 +215,7 @@ fn flatten(module: &Module, name: &str, ty: naga::Handle<naga::Type>, offset: u3
             flatten(module, name, *base, offset, to);
             to.last_mut().expect("the element").3 *= elements.get();
         }
-        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } => {
+        TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } | TypeInner::Matrix { scalar, .. } => {
             let kind = match scalar.kind {
                 ScalarKind::Uint => "u32",
                 ScalarKind::Sint => "i32",
@@ -367,6 +367,8 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
     let texels = files("shaders", "wgsl").into_iter().filter(|file| read(file).contains("array<Texel>;"));
     let texels =
         texels.map(|file| file.file_stem().and_then(|name| name.to_str()).expect("a name in ASCII").to_owned());
+    // Its tensors lie in textures in all plans.
+    let texels = texels.filter(|name| name != "separable_lanes");
     assert_eq!(halves, texels.collect(), "every file that stores texels is valid with f16s too");
 }
 
