@@ -1,15 +1,15 @@
-// Max pooling with indices: the largest pixel in each window, and its index in the volume, (z * H + y) * W + x, or the
-// image, y * W + x. Of equal pixels the first counts; NaN is larger than any number, and of several NaNs the last
-// counts, as in PyTorch. One read of x, and a second read of the chosen pixels.
+// Max pooling with indices: the largest pixel in each window, and its index in the plane, y * W + x. Of equal pixels
+// the first counts; NaN is larger than any number, and of several NaNs the last counts, as in PyTorch. One read of x,
+// and a second read of the chosen pixels.
 //
-// A workgroup computes COLUMNS pixels, neighbours with neighbouring windows. LANES invocations share a window, ACROSS
-// of them a row; workgroup memory joins them. x, values, places: row-major, [n * c][z][y][x]. Not measured on a GPU.
+// A workgroup computes COLUMNS neighbouring output pixels. LANES invocations share a pixel's window: neighbours read
+// neighbouring pixels of a large window, and workgroup memory joins them. x, values, places: row-major.
 
 override ADAPTIVE: bool = false;
 override LANES: u32 = 1u;
-override ACROSS: u32 = 1u;
 override COLUMNS: u32 = 64u;
 
+@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> places: array<i32>;
@@ -19,13 +19,6 @@ fn store_values(i: u32, value: f32) { values[i] = value; }
 fn store_places(i: u32, value: i32) { places[i] = value; }
 
 var<workgroup> partial: array<vec2<u32>, LANES * COLUMNS>;
-
-// Returns the `window` of an output pixel along an axis; axis 0 is the depth.
-fn along(axis: u32, o: u32) -> vec3<u32> {
-    return window(
-        ADAPTIVE, o, params.size[axis], params.stride[axis], params.dilation[axis], params.before[axis],
-        params.after[axis], params.input[axis], params.output[axis]);
-}
 
 @compute @workgroup_size(LANES * COLUMNS)
 fn main(
@@ -37,21 +30,29 @@ fn main(
     let output = linear(group, groups) * COLUMNS + invocation / LANES;
     // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(output, params.count - 1u);
-    let row = i / params.output.z;
-    let slice = row / params.output.y;
-    let deep = along(0u, slice % params.output.x);
-    let down = along(1u, row % params.output.y);
-    let across = along(2u, i % params.output.z);
-    let first = slice / params.output.x * params.input.x * params.input.y * params.input.z;
+    let row = i / params.out_w;
+    let ox = i % params.out_w;
+    let oy = row % params.out_h;
+    let first = row / params.out_h * params.in_h * params.in_w;
+
+    let down = window(
+        ADAPTIVE, oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.bottom, params.in_h,
+        params.out_h);
+    let across = window(
+        ADAPTIVE, ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.right, params.in_w,
+        params.out_w);
+    let wide = max(across.y, 1u);
+    let rows = select(0u, down.y, across.y > 0u);
+    var at = vec2<u32>(lane % wide, lane / wide);
+    let advance = vec2<u32>(LANES % wide, LANES / wide);
     var best = NO_PIXEL;
-    for (var r = lane / ACROSS; r < deep.y * down.y; r += LANES / ACROSS) {
-        let plane = (deep.x + r / down.y * params.dilation.x) * params.input.y;
-        let line = (plane + down.x + r % down.y * params.dilation.y) * params.input.z + across.x;
-        for (var c = lane % ACROSS; c < across.y; c += ACROSS) {
-            let at = line + c * params.dilation.z;
-            let pixel = vec2<u32>(order(bitcast<u32>(load_x(first + at)), true), at);
-            if larger(pixel, best) { best = pixel; }
-        }
+    while at.y < rows {
+        let y = down.x + at.y * params.dilation_y;
+        let place = y * params.in_w + across.x + at.x * params.dilation_x;
+        let pixel = vec2<u32>(order(bitcast<u32>(load_x(first + place)), true), place);
+        if larger(pixel, best) { best = pixel; }
+        at += advance;
+        if at.x >= wide { at = vec2<u32>(at.x - wide, at.y + 1u); }
     }
     if LANES > 1u {
         partial[invocation] = best;

@@ -1,15 +1,12 @@
 //! Pooling: max, average and Lp, by windows, adaptive and global.
 
-mod rows;
+mod images;
+mod volumes;
 
 use super::window::{PerAxis, Window, step_setters};
-use super::{image_kernels, one_to_one};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Op, Reach, Taps, expect_dtypes};
-use crate::kernel::layout::Image;
-use crate::kernel::params::params;
-use crate::kernel::shader::shader;
-use crate::kernel::{Caps, Dispatch, Kernel};
+use crate::kernel::{Caps, Kernel};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
 
@@ -92,26 +89,6 @@ pub type Pool2d = Pool<2>;
 
 /// Pooling over `[N, C, D, H, W]`; sizes by axis are `[depth, height, width]`.
 pub type Pool3d = Pool<3>;
-
-params! {
-    struct Params {
-        in_h: usize,
-        in_w: usize,
-        out_h: usize,
-        out_w: usize,
-        c: usize,
-        count: usize,
-        size: [usize; 2] as [size_y, size_x],
-        stride: [usize; 2] as [stride_y, stride_x],
-        dilation: [usize; 2] as [dilation_y, dilation_x],
-        before: [usize; 2] as [top, left],
-        after: [usize; 2] as [bottom, right],
-        p: f32,
-        parity: u32,
-        start: f32,
-        nan: f32,
-    }
-}
 
 /// Returns the number of pixels in all windows along an axis of `input` pixels that is pooled to `output`.
 fn adaptive(input: usize, output: usize) -> usize {
@@ -237,46 +214,6 @@ impl<const D: usize> Pool<D> {
         let wanted = format!("1 or more, and below 2^31 times the input's {from}");
         Err(ErrorKind::argument("output_size", wanted, to))
     }
-
-    /// Returns the kernels over images, four channels to a texel; a line of pixels is an image one pixel high.
-    fn images(&self, io: &Io, caps: &Caps) -> Vec<Kernel> {
-        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window().image());
-        let count = y.n * y.h * y.w * y.c4();
-        // All steps that lead out of the image are alike.
-        let steps = |values: [usize; 2]| values.map(|v| v.min(1 << 30));
-        let params = Params {
-            in_h: x.h,
-            in_w: x.w,
-            out_h: y.h,
-            out_w: y.w,
-            c: x.c,
-            count,
-            size: window.size,
-            stride: steps(window.stride),
-            dilation: steps(window.dilation),
-            before: window.before,
-            after: window.after,
-            p: self.kind.order(),
-            parity: self.kind.parity(),
-            start: self.kind.start(),
-            nan: f32::NAN,
-        };
-        let pixels: usize = self.pixels(io).iter().product();
-        let shared = shares(pixels, count, caps);
-        let (lanes, mut columns) = if shared { (256, count.next_power_of_two().min(16)) } else { (64, 64) };
-        let iterations = |columns: usize| (pixels * columns).div_ceil(lanes) + 16;
-        while shared && columns > 1 && iterations(columns) > caps.max_loop_iterations as usize {
-            columns /= 2;
-        }
-        let shader = shader!("pool", "index", "pool_window", "nan")
-            .set("KIND", self.kind.code())
-            .set("ADAPTIVE", self.adaptive.is_some())
-            .set("COUNT_INCLUDE_PAD", self.count_include_pad)
-            .set("LANES", lanes as u32)
-            .set("COLUMNS", columns as u32);
-        let dispatch = Dispatch::new(shader, &params, one_to_one(), count.div_ceil(columns));
-        image_kernels(caps, &dispatch.iterations(iterations(columns)))
-    }
 }
 
 impl<const D: usize> Op for Pool<D> {
@@ -321,7 +258,11 @@ impl<const D: usize> Op for Pool<D> {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        if D == 3 || self.return_indices { Ok(vec![self.rows(io, caps)]) } else { Ok(self.images(io, caps)) }
+        Ok(match (D, self.return_indices) {
+            (3, _) => vec![self.volumes(io, caps)],
+            (_, true) => vec![self.image_indices(io, caps)],
+            (_, false) => self.images(io, caps),
+        })
     }
 
     /// Counts for n pixels, padding too: n - 1 for a maximum, n for an average, 2 n for a norm (powers, sum, root).

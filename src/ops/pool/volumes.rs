@@ -1,4 +1,4 @@
-//! The kernels of pooling over row-major volumes, and with indices; an image is a volume one pixel deep.
+//! The kernels of pooling over row-major volumes.
 
 use super::{Pool, shares};
 use crate::graph::op::Io;
@@ -26,8 +26,8 @@ params! {
 }
 
 impl<const D: usize> Pool<D> {
-    /// Returns the kernel over row-major volumes, which gives a maximum and its index if indices are wanted.
-    pub(super) fn rows(&self, io: &Io, caps: &Caps) -> Kernel {
+    /// Returns the kernel over volumes, which gives a maximum and its index if indices are wanted.
+    pub(super) fn volumes(&self, io: &Io, caps: &Caps) -> Kernel {
         let window = self.window().over::<3>();
         // All steps that lead out of the volume are alike.
         let steps = |values: [usize; 3]| values.map(|v| v.min(1 << 30));
@@ -48,9 +48,9 @@ impl<const D: usize> Pool<D> {
             after: steps(window.after),
         };
         let shader = if self.return_indices {
-            shader!("max_pool_indices", "index", "order", "largest", "pool_rows", "pool_window", "nan")
+            shader!("max_pool3d_indices", "index", "order", "largest", "pool3d", "pool_window", "nan")
         } else {
-            shader!("pool3d", "index", "pool_rows", "pool_window", "nan")
+            shader!("pool3d", "index", "pool3d", "pool_window", "nan")
                 .set("KIND", self.kind.code())
                 .set("COUNT_INCLUDE_PAD", self.count_include_pad)
         };

@@ -1,4 +1,4 @@
-// The parameters of pooling of row-major volumes. An image is a volume one pixel deep.
+// The parameters of pooling of volumes.
 
 struct Params {
     input: vec3<u32>, count: u32,
