@@ -1,7 +1,7 @@
 //! The engine that rewrites graphs: a rule exchanges the output of a node for another value that is the same.
 //!
 //! The engine keeps an index of readers, results and shapes that is true before and after each rule. The rules are in
-//! [`crate::rewrite`].
+//! `src/rewrite/`.
 
 use super::op::Op;
 use super::{Graph, Node, Source, Value};
@@ -21,9 +21,12 @@ pub(crate) struct Rule {
     pub(crate) find: fn(&Rewriting, &Node) -> Option<Replacement>,
 }
 
+/// Adds nodes to a graph, and returns the value that they give.
+type Build = Box<dyn FnOnce(&mut Graph) -> Result<Value>>;
+
 /// The nodes that replace a node's only output.
 pub(crate) struct Replacement {
-    build: Box<dyn FnOnce(&mut Graph) -> Result<Value>>,
+    build: Build,
     /// The name of the last new node; the replaced node's name if there is none.
     name: Option<String>,
 }

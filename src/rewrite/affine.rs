@@ -15,7 +15,8 @@ use crate::{Constant, Graph, Result, Value};
 enum Link {
     /// A binary operation with a constant; `true` if the constant comes first.
     Constant(BinaryKind, Constant, bool),
-    Norm(BatchNorm2d),
+    /// A batch norm.
+    Norm(Affine),
 }
 
 /// A chain of operations that computes `x * scale + shift`.
@@ -69,7 +70,7 @@ impl Chain {
 /// Returns the operand of an operation that scales or shifts by constants, the axis along which these vary, and the operation.
 fn link(seen: &Rewriting, value: Value) -> Option<(Value, Option<usize>, Link)> {
     if let Some((norm, inputs)) = seen.op::<BatchNorm2d>(value) {
-        return norm.activation().is_none().then(|| (inputs[0], Some(1), Link::Norm(norm.clone())));
+        return norm.activation().is_none().then(|| (inputs[0], Some(1), Link::Norm(norm.affine())));
     }
     let (op, inputs) = seen.op::<Binary>(value)?;
     let (kind, x) = (op.kind(), op.activation().is_none().then_some(inputs)?);
@@ -101,7 +102,7 @@ fn link(seen: &Rewriting, value: Value) -> Option<(Value, Option<usize>, Link)> 
 /// The scales and shifts of an affine with one more operation after it.
 fn then(pairs: &[(f64, f64)], link: &Link) -> Vec<(f64, f64)> {
     let more = match link {
-        Link::Norm(norm) => norm.affine().pairs(pairs.len()),
+        Link::Norm(norm) => norm.pairs(pairs.len()),
         Link::Constant(kind, constant, first) => {
             let pair = |value: f32| {
                 let value = f64::from(value);
