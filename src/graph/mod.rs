@@ -105,6 +105,8 @@ pub struct Graph {
     sources: Vec<Source>,
     /// The shapes for a batch of 1.
     shapes: Vec<Shape>,
+    /// The shapes for a batch of 2, while rules rewrite a graph whose batch is open.
+    shapes_of_two: Option<Vec<Shape>>,
     dtypes: Vec<DType>,
     inputs: Vec<Input>,
     states: Vec<Input>,
@@ -120,6 +122,7 @@ impl Graph {
     }
 
     fn value(&mut self, source: Source, shape: Shape, dtype: DType) -> Value {
+        self.shapes_of_two.iter_mut().for_each(|shapes| shapes.push(shape.clone()));
         self.sources.push(source);
         self.shapes.push(shape);
         self.dtypes.push(dtype);
@@ -216,6 +219,11 @@ impl Graph {
         check_elements(&shapes).map_err(at)?;
         let outputs = op.output_shapes(&shapes).map_err(at)?;
         check_elements(&outputs).map_err(at)?;
+        let outputs_of_two = self.shapes_of_two.as_ref().map(|all| {
+            let shapes: Vec<Shape> = inputs.iter().map(|&value| all[value.0 as usize].clone()).collect();
+            op.output_shapes(&shapes)
+        });
+        let outputs_of_two = outputs_of_two.transpose().map_err(at)?;
         let dtypes: Vec<DType> = inputs.iter().map(|&v| self.dtypes[v.0 as usize]).collect();
         let dtypes = op.output_dtypes(&dtypes).map_err(at)?;
         let last = dtypes.last().copied().unwrap_or_default();
@@ -223,6 +231,9 @@ impl Graph {
         let node = self.nodes.len();
         let typed = outputs.into_iter().zip(dtypes);
         let outputs: Vec<Value> = typed.map(|(shape, dtype)| self.value(Source::Node(node), shape, dtype)).collect();
+        if let (Some(all), Some(shapes)) = (&mut self.shapes_of_two, outputs_of_two) {
+            outputs.iter().zip(shapes).for_each(|(value, shape)| all[value.0 as usize] = shape);
+        }
         self.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone() });
         Ok(outputs)
     }
@@ -244,7 +255,10 @@ impl Graph {
     /// Renames the node that gives `value`.
     pub fn rename(&mut self, value: Value, name: impl Into<String>) {
         if let Some(&Source::Node(node)) = self.sources.get(value.0 as usize) {
-            self.nodes[node].name = name.into();
+            // A value that rules have removed has no node any more.
+            if let Some(node) = self.nodes.get_mut(node).filter(|node| node.outputs.contains(&value)) {
+                node.name = name.into();
+            }
         }
     }
 
@@ -257,6 +271,18 @@ impl Graph {
     /// Returns the shape of a value of this graph for a batch of 1, without inferring it again.
     pub(crate) fn known_shape(&self, value: Value) -> &Shape {
         &self.shapes[value.0 as usize]
+    }
+
+    /// Returns true if the batch, where it is open, is the outermost part of a value's first dimension.
+    pub(crate) fn batch_is_outermost(&self, value: Value) -> bool {
+        let Some(all) = &self.shapes_of_two else { return true };
+        let (one, two) = (&self.shapes[value.0 as usize], &all[value.0 as usize]);
+        one == two || (one.len() == two.len() && two[0] == 2 * one[0] && one[1..] == two[1..])
+    }
+
+    /// Returns true if a value is larger for a larger batch.
+    pub(crate) fn grows_with_batch(&self, value: Value) -> bool {
+        self.shapes_of_two.as_ref().is_some_and(|all| all[value.0 as usize] != self.shapes[value.0 as usize])
     }
 
     /// Returns the type of a value's elements; `f32` for a value of another graph.

@@ -88,8 +88,6 @@ pub(crate) struct Rewriting {
     readers: Vec<Vec<usize>>,
     /// The results of the graph.
     results: HashSet<Value>,
-    /// The shapes for a batch of 2, where the graph has them: a rule must hold for other batches than 1.
-    shapes: Option<Vec<Shape>>,
 }
 
 impl Rewriting {
@@ -106,8 +104,7 @@ impl Rewriting {
             depth: vec![0; graph.nodes.len()],
             readers,
             results: graph.results().collect(),
-            shapes: graph.shapes(2).ok(),
-            graph: graph.clone(),
+            graph: Graph { shapes_of_two: graph.shapes(2).ok().filter(|two| *two != graph.shapes), ..graph.clone() },
         }
     }
 
@@ -151,7 +148,7 @@ impl Rewriting {
     /// True if an operation on these inputs gives what `output` is, for batches of 1 and 2.
     pub(crate) fn gives(&self, op: &dyn Op, inputs: &[Value], output: Value) -> bool {
         let dtypes: Vec<DType> = inputs.iter().map(|&value| self.graph.dtype(value)).collect();
-        let mut all = std::iter::once(&self.graph.shapes).chain(&self.shapes);
+        let mut all = std::iter::once(&self.graph.shapes).chain(&self.graph.shapes_of_two);
         let same = |shapes: &Vec<Shape>| {
             let inputs: Vec<Shape> = inputs.iter().map(|value| shapes[value.0 as usize].clone()).collect();
             op.output_shapes(&inputs).is_ok_and(|given| given == [shapes[output.0 as usize].clone()])
@@ -161,7 +158,13 @@ impl Rewriting {
 
     /// True if a value is read once and is no result of the graph.
     pub(crate) fn read_once(&self, value: Value) -> bool {
-        self.readers[value.0 as usize].len() == 1 && !self.results.contains(&value)
+        self.only_reader(value).is_some()
+    }
+
+    /// The node that alone reads a value, once, if the value is no result of the graph.
+    pub(crate) fn only_reader(&self, value: Value) -> Option<&Node> {
+        let &[reader] = &self.readers[value.0 as usize][..] else { return None };
+        (!self.results.contains(&value)).then(|| &self.graph.nodes[reader])
     }
 
     /// The positions of a node's inputs that other nodes give, the deepest node first.
@@ -214,18 +217,16 @@ impl Rewriting {
         let (nodes, values) = (self.graph.nodes.len(), self.graph.sources.len());
         let old = self.graph.nodes[node].outputs[0];
         let name = self.graph.nodes[node].name.clone();
-        let built =
-            (found.build)(&mut self.graph).and_then(|new| Ok(self.same(old, new, nodes, values).map(|()| new)?));
+        let built = (found.build)(&mut self.graph).and_then(|new| Ok(self.same(old, new).map(|()| new)?));
         let new = match built {
-            Ok(new) if new != old => new,
-            Ok(_) => return None,
+            Ok(new) => new,
             Err(error) => {
                 log::debug!("{rule}: {name}: {error}");
                 self.graph.nodes.truncate(nodes);
                 self.graph.sources.truncate(values);
                 self.graph.shapes.truncate(values);
                 self.graph.dtypes.truncate(values);
-                self.shapes.iter_mut().for_each(|shapes| shapes.truncate(values));
+                self.graph.shapes_of_two.iter_mut().for_each(|shapes| shapes.truncate(values));
                 return None;
             }
         };
@@ -263,18 +264,11 @@ impl Rewriting {
     }
 
     /// Checks that a new value may stand for an old one, for batches of 1 and 2.
-    fn same(&mut self, old: Value, new: Value, nodes: usize, values: usize) -> Result<(), ErrorKind> {
-        if let Some(shapes) = &mut self.shapes {
-            shapes.extend(self.graph.shapes[values..].iter().cloned());
-            for node in &self.graph.nodes[nodes..] {
-                let inputs: Vec<Shape> = node.inputs.iter().map(|value| shapes[value.0 as usize].clone()).collect();
-                for (value, shape) in node.outputs.iter().zip(node.op.output_shapes(&inputs)?) {
-                    shapes[value.0 as usize] = shape;
-                }
-            }
+    fn same(&self, old: Value, new: Value) -> Result<(), ErrorKind> {
+        if old == new {
+            return Err(ErrorKind::argument("output", "another value", "the old one"));
         }
-        let all = std::iter::once(&self.graph.shapes).chain(&self.shapes);
-        for shapes in all {
+        for shapes in std::iter::once(&self.graph.shapes).chain(&self.graph.shapes_of_two) {
             let [old, new] = [old, new].map(|value| &shapes[value.0 as usize]);
             if old != new {
                 return Err(ErrorKind::argument("output", old, new));
@@ -352,7 +346,7 @@ impl Rewriting {
     /// Returns the graph that the rules left.
     pub(crate) fn finish(self) -> Graph {
         let order = self.order();
-        let mut graph = self.graph;
+        let mut graph = Graph { shapes_of_two: None, ..self.graph };
         graph.nodes = order.into_iter().map(|node| graph.nodes[node].clone()).collect();
         for (i, node) in graph.nodes.iter().enumerate() {
             for value in &node.outputs {

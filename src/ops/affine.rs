@@ -2,7 +2,7 @@
 
 use crate::graph::constant::Constant;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// `y = x * scale + shift`, computed in f64 when weights are prepared.
 #[derive(Clone)]
@@ -22,6 +22,9 @@ type Pairs = Arc<dyn Fn() -> Vec<(f64, f64)> + Send + Sync>;
 impl Affine {
     /// A scale and a shift for each channel, or one of each for all.
     pub(crate) fn new(pairs: impl Fn() -> Vec<(f64, f64)> + Send + Sync + 'static) -> Affine {
+        // Norms of norms ask for them again and again.
+        let known = OnceLock::new();
+        let pairs = move || known.get_or_init(&pairs).clone();
         Affine { scales: true, shifts: true, alone: None, pairs: Arc::new(pairs) }
     }
 

@@ -31,6 +31,7 @@ impl LayerNorm {
 }
 
 impl LayerNorm {
+    #[cfg(feature = "onnx")]
     pub(crate) fn normalized_shape(&self) -> &Shape {
         &self.normalized_shape
     }

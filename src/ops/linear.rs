@@ -26,6 +26,10 @@ impl Linear {
         Linear { weight, bias, epilogue: Epilogue::default() }
     }
 
+    pub(crate) fn is_biased(&self) -> bool {
+        self.bias.is_some()
+    }
+
     /// Returns the layer with the affine after it folded in, unless another operation is.
     pub(crate) fn then(&self, affine: &Affine) -> Option<Linear> {
         let &[out, features] = &self.weight.shape()[..] else { return None };

@@ -27,8 +27,8 @@ fn is_relu6(activation: Activation) -> bool {
 
 /// Returns the factors of products nested up to `depth` deep, and the product of the numbers among them.
 fn factors(seen: &Rewriting, value: Value, depth: usize) -> Option<(Vec<Value>, f64)> {
-    if let Some((inner, number)) = seen.times(value) {
-        let (values, factor) = factors(seen, inner, depth)?;
+    if let Some((inner, number)) = seen.times(value).filter(|_| depth > 0) {
+        let (values, factor) = factors(seen, inner, depth - 1)?;
         return Some((values, factor * number));
     }
     match seen.binary(value, BinaryKind::Mul).filter(|_| depth > 0) {
@@ -44,7 +44,7 @@ fn factors(seen: &Rewriting, value: Value, depth: usize) -> Option<(Vec<Value>, 
 fn product(seen: &Rewriting, value: Value) -> Option<(Activation, Value)> {
     // Only a product or a quotient can be such an activation.
     seen.binary(value, BinaryKind::Mul).or_else(|| seen.binary(value, BinaryKind::Div))?;
-    let (values, factor) = factors(seen, value, 2)?;
+    let (values, factor) = factors(seen, value, 4)?;
     let [a, b] = values[..] else { return None };
     [(a, b), (b, a)].into_iter().find_map(|(x, gate)| gated(seen, x, gate, factor))
 }

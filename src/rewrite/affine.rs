@@ -29,7 +29,7 @@ struct Chain {
 }
 
 /// The longest chain that is looked at.
-const LONGEST: usize = 16;
+const LONGEST: usize = 64;
 
 impl Chain {
     /// Returns the longest chain that ends with this value, if there is one. Only the chain reads its inner values.
@@ -96,7 +96,19 @@ fn link(seen: &Rewriting, value: Value) -> Option<(Value, Option<usize>, Link)> 
         [axis] => Some(axis),
         _ => return None,
     };
+    // An infinite scale is no part of a weight: 0 times it is NaN.
+    let scales = [BinaryKind::Mul, BinaryKind::Div].contains(&kind);
+    let scale = seen.number(inputs[usize::from(!first)]).filter(|_| scales);
+    if scale.is_some_and(|scale| !(scale.is_finite() && (kind == BinaryKind::Mul || (1.0 / scale).is_finite()))) {
+        return None;
+    }
     Some((x, axis, Link::Constant(kind, constant.clone(), first)))
+}
+
+/// True if the value of a chain goes on into another operation of it, where the whole chain is folded at once.
+fn goes_on(seen: &Rewriting, value: Value) -> bool {
+    let next = seen.only_reader(value).filter(|next| next.outputs.len() == 1);
+    next.and_then(|next| link(seen, next.outputs[0])).is_some_and(|(x, ..)| x == value)
 }
 
 /// The scales and shifts of an affine with one more operation after it.
@@ -129,7 +141,8 @@ fn then(pairs: &[(f64, f64)], link: &Link) -> Vec<(f64, f64)> {
 pub(super) fn bias(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let value = node.outputs[0];
     let (x, axis, link) = link(seen, value)?;
-    let last = axis.is_some_and(|axis| axis + 1 == seen.shape(x).len());
+    let biased = seen.op::<Linear>(x).is_some_and(|(linear, _)| linear.is_biased());
+    let last = !biased && axis.is_some_and(|axis| axis + 1 == seen.shape(x).len());
     let add = last && matches!(link, Link::Constant(BinaryKind::Add, ..));
     add.then(|| into_layer(seen, value, &Chain { x, axis, links: vec![link] }))?
 }
@@ -137,15 +150,17 @@ pub(super) fn bias(seen: &Rewriting, node: &Node) -> Option<Replacement> {
 /// Folds a chain into the layer before it.
 pub(super) fn after_layer(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let value = node.outputs[0];
+    if goes_on(seen, value) {
+        return None;
+    }
     into_layer(seen, value, &Chain::ending(seen, value)?)
 }
 
 /// Folds a chain that ends with a value into the layer before it, through transposes and reshapes.
 fn into_layer(seen: &Rewriting, value: Value, chain: &Chain) -> Option<Replacement> {
     // A convolution takes in a single batch norm when operations are fused.
-    if !matches!(chain.links[..], [Link::Norm(_)])
-        && let Some(layer) = folded(seen, chain)
-    {
+    let fuses = matches!(chain.links[..], [Link::Norm(_)]) && seen.node(chain.x).is_some_and(takes_norm);
+    if let Some(layer) = folded(seen, chain).filter(|_| !fuses) {
         return Replacement::new(layer);
     }
     let view = View::of(seen.graph(), chain.x);
@@ -256,6 +271,9 @@ pub(super) fn before_layer(seen: &Rewriting, node: &Node) -> Option<Replacement>
 
 /// Joins two operations or more of a chain into one batch norm, where they read images.
 pub(super) fn joined(seen: &Rewriting, node: &Node) -> Option<Replacement> {
+    if goes_on(seen, node.outputs[0]) {
+        return None;
+    }
     let chain = Chain::ending(seen, node.outputs[0]).filter(|chain| chain.links.len() > 1)?;
     let shape = seen.shape(chain.x);
     let image = (4..=5).contains(&shape.len()) && chain.axis.is_none_or(|axis| axis == 1);

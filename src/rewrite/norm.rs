@@ -20,7 +20,7 @@ fn normalised(seen: &Rewriting, value: Value) -> Option<Replacement> {
     let (squares, axes) = seen.mean(mean)?;
     let base = seen.square(squares)?;
     let shape = seen.shape(a);
-    let over = Shape::from(&shape[shape.len() - axes..]);
+    let over = Shape::from(&shape[shape.len().checked_sub(axes)?..]);
     match (centred(seen, a, axes), centred(seen, base, axes)) {
         (Some(x), Some(y)) if x == y => Replacement::op(LayerNorm::new(over, None, None).eps(eps.into()), &[x]),
         _ if a == base => Replacement::op(RmsNorm::new(over, None).eps(eps.into()), &[a]),

@@ -88,7 +88,9 @@ impl View {
                 || node.op.downcast_ref::<Flatten>().is_some()
                 || node.op.downcast_ref::<Transpose>().is_some()
                 || (slices && node.op.downcast_ref::<Slice>().is_some());
-            if !moves || chain.len() == LONGEST {
+            // Where the batch is open, it must stay outermost: places are known for a batch of 1.
+            let outermost = graph.batch_is_outermost(base) && graph.batch_is_outermost(node.inputs[0]);
+            if !moves || !outermost || chain.len() == LONGEST {
                 break;
             }
             chain.push(node);
@@ -151,14 +153,21 @@ impl View {
             return reshape(graph, self.base, shape);
         }
         // The transposition reorders whole dimensions of the base if possible, otherwise parts of them.
-        let (factors, order) = match permutation(&merged, &from) {
+        let open = graph.grows_with_batch(self.base);
+        let (factors, order) = match permutation(&merged, &from).filter(|order| !open || order[0] == 0) {
             Some(order) => (from, order),
             None => {
-                let mut order: Vec<usize> = (0..merged.len()).collect();
-                order.sort_by_key(|&i| std::cmp::Reverse(merged[i].stride));
-                let factors: Shape = order.iter().map(|&i| merged[i].size).collect::<Vec<_>>().into();
-                let place = |i: usize| order.iter().position(|&at| at == i).unwrap_or(i);
-                (factors, (0..merged.len()).map(place).collect())
+                let mut by_stride: Vec<usize> = (0..merged.len()).collect();
+                by_stride.sort_by_key(|&i| std::cmp::Reverse(merged[i].stride));
+                let mut factors: Vec<usize> = by_stride.iter().map(|&i| merged[i].size).collect();
+                let place = |i: usize| by_stride.iter().position(|&at| at == i).unwrap_or(i);
+                let mut order: Vec<usize> = (0..merged.len()).map(place).collect();
+                // An open batch stays where it is, in a dimension of its own.
+                if open {
+                    factors.insert(0, 1);
+                    order = std::iter::once(0).chain(order.into_iter().map(|axis| axis + 1)).collect();
+                }
+                (factors.into(), order)
             }
         };
         let x = reshape(graph, self.base, &factors)?;

@@ -1,13 +1,16 @@
 //! The rules that rewrite graphs, each on a graph of a few nodes: what is left, and that it computes the same.
 
 use crate::harness::tiers;
-use shadernet::ops::{Activation, BatchNorm2d, Conv1d, Conv2d, Conv3d, ConvTranspose2d, Linear, Unary};
+use shadernet::ops::{
+    Activation, BatchNorm2d, Conv1d, Conv2d, Conv3d, ConvTranspose2d, Linear, Reduce, ReduceKind, Unary,
+};
 use shadernet::selftest::cases::{constant, random};
 use shadernet::{BATCH, Constant, Data, Graph, Model, Result, Value};
 
 type Build = fn(&mut Graph, Value) -> Result<Vec<Value>>;
 
-/// A graph: its input's shape, the values on the way to its output, the last of which is that, and the operations that are left.
+/// A graph: its input's shape, the values on the way to its output, the last of which is that, and the operations that are
+/// left, if these are to be checked.
 struct Case {
     name: &'static str,
     shape: &'static [usize],
@@ -222,6 +225,115 @@ const CASES: &[Case] = &[
         left: &["silu", "hardswish"],
     },
     Case {
+        name: "a batch that moves inside: positions first",
+        shape: &[BATCH, 3, 6],
+        build: |graph, x| {
+            let a = graph.transpose(x, [1, 0, 2])?;
+            let b = graph.reshape(a, [-1, 6])?;
+            let c = graph.push(Linear::new(weight(3, [8, 6]), None), &[b])?;
+            let shift = value(graph, 4, [8]);
+            let y = graph.sum(c, shift)?;
+            Ok(vec![a, b, c, y])
+        },
+        left: &["transpose", "reshape", "linear"],
+    },
+    Case {
+        name: "a batch inside a dimension, moved twice",
+        shape: &[BATCH, 6, 4],
+        build: |graph, x| {
+            let a = graph.transpose(x, [1, 0, 2])?;
+            let b = graph.reshape(a, [6, -1, 2])?;
+            let c = graph.transpose(b, [1, 0, 2])?;
+            let y = graph.relu(c)?;
+            Ok(vec![a, b, c, y])
+        },
+        left: &["transpose", "reshape", "transpose", "relu"],
+    },
+    Case {
+        name: "two transposes of parts of a dimension",
+        shape: &[BATCH, 12, 5],
+        build: |graph, x| {
+            let a = graph.reshape(x, [-1, 3, 4, 5])?;
+            let b = graph.transpose(a, [0, 2, 1, 3])?;
+            let c = graph.transpose(b, [0, 1, 3, 2])?;
+            let d = graph.reshape(c, [-1, 5, 3])?;
+            let y = graph.relu(d)?;
+            Ok(vec![a, b, c, d, y])
+        },
+        left: &["reshape", "transpose", "reshape", "reshape", "relu"],
+    },
+    Case {
+        name: "attention, written out, positions first",
+        shape: &[BATCH, 3, 8],
+        build: |graph, x| {
+            let a = graph.transpose(x, [1, 0, 2])?;
+            let q = graph.reshape(a, [3, -1, 2, 4])?;
+            let q = graph.transpose(q, [1, 2, 0, 3])?;
+            let k = graph.transpose(q, [0, 1, 3, 2])?;
+            let scores = graph.matmul(q, k)?;
+            let weights = graph.softmax(scores, 3)?;
+            let y = graph.matmul(weights, q)?;
+            let y = graph.transpose(y, [2, 0, 1, 3])?;
+            let y = graph.reshape(y, [3, -1, 8])?;
+            Ok(vec![scores, y])
+        },
+        left: &[],
+    },
+    Case {
+        name: "attention, written out, heads in the batch",
+        shape: &[BATCH, 3, 8],
+        build: |graph, x| {
+            let q = graph.reshape(x, [-1, 3, 2, 4])?;
+            let q = graph.transpose(q, [0, 2, 1, 3])?;
+            let q = graph.reshape(q, [-1, 3, 4])?;
+            let k = graph.transpose(q, [0, 2, 1])?;
+            let scores = graph.matmul(q, k)?;
+            let weights = graph.softmax(scores, 2)?;
+            let y = graph.matmul(weights, q)?;
+            Ok(vec![scores, y])
+        },
+        left: &[],
+    },
+    Case {
+        name: "RMS norm by a reciprocal of a number",
+        shape: &[BATCH, 5, 6],
+        build: |graph, x| {
+            let squares = graph.product(x, x)?;
+            let mean = graph.reduce(squares, Reduce::new(ReduceKind::Mean, [2]).keepdim(true))?;
+            let (eps, one) = (number(graph, 1e-6), number(graph, 1.0));
+            let a = graph.sum(mean, eps)?;
+            let root = graph.unary(a, Unary::Sqrt)?;
+            let inverse = graph.quotient(one, root)?;
+            let y = graph.product(x, inverse)?;
+            Ok(vec![squares, y])
+        },
+        left: &["rms_norm"],
+    },
+    Case {
+        name: "many constants in a row",
+        shape: IMAGE,
+        build: |graph, x| {
+            let mut y = graph.conv2d(x, Conv2d::new(weight(1, [8, 6, 1, 1]), None))?;
+            let before = y;
+            for i in 0..40 {
+                let c = value(graph, i, [8, 1, 1]);
+                y = graph.sum(y, c)?;
+            }
+            Ok(vec![before, y])
+        },
+        left: &["conv2d"],
+    },
+    Case {
+        name: "a batch norm after a linear layer",
+        shape: &[BATCH, 6],
+        build: |graph, x| {
+            let a = graph.push(Linear::new(weight(3, [8, 6]), None), &[x])?;
+            let y = graph.batch_norm(a, norm(8))?;
+            Ok(vec![a, y])
+        },
+        left: &["linear"],
+    },
+    Case {
         name: "transposes and reshapes that undo each other",
         shape: IMAGE,
         build: |graph, x| {
@@ -253,7 +365,7 @@ fn each_rule_leaves_what_it_should() {
     for case in CASES {
         let (rewritten, log) = graph(case, false).rewritten();
         let left: Vec<&str> = rewritten.nodes().iter().map(|node| node.op.name()).collect();
-        assert_eq!(left, case.left, "{}: {log:#?}", case.name);
+        assert!(case.left.is_empty() || left == case.left, "{}: {left:?} {log:#?}", case.name);
     }
 }
 
