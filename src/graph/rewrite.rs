@@ -78,7 +78,7 @@ impl fmt::Display for Rewrite {
 /// A graph while rules change it.
 pub(crate) struct Rewriting {
     graph: Graph,
-    /// Whether each node is still there.
+    /// True for each node that is still there.
     alive: Vec<bool>,
     /// The position of each node in the order of execution: its own at first, the replaced node's for a new one.
     position: Vec<usize>,

@@ -34,7 +34,7 @@ pub struct Member {
     pub offset: u32,
     /// The WGSL type of the numbers: `u32`, `i32` or `f32`.
     pub scalar: &'static str,
-    /// How many numbers it has.
+    /// The count of its numbers.
     pub count: u32,
 }
 

@@ -209,7 +209,7 @@ pub type Conv3d = Conv<3>;
 impl<const D: usize> Conv<D> {
     /// Creates a convolution with weights `[out, in / groups, ..]`, the kernel's sizes last, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> Conv<D> {
-        let window = Window::of(&weight);
+        let window = Window::for_weight(&weight);
         Conv { filters: Filters::new(weight, bias), window, padding_mode: PaddingMode::Zeros }
     }
 

@@ -110,7 +110,7 @@ impl<const D: usize> ConvTranspose<D> {
     /// Creates a transposed convolution with weights `[in, out / groups, ..]`, the kernel's sizes last, stride 1, no
     /// padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> ConvTranspose<D> {
-        let window = Window::of(&weight);
+        let window = Window::for_weight(&weight);
         ConvTranspose { filters: Filters::new(weight, bias), window, output_padding: [0; D] }
     }
 

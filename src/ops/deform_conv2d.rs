@@ -59,7 +59,7 @@ params! {
 impl DeformConv2d {
     /// Creates a convolution with weights `[out, in / groups, kernel height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> DeformConv2d {
-        let window = Window::of(&weight);
+        let window = Window::for_weight(&weight);
         DeformConv2d { filters: Filters::new(weight, bias), window }
     }
 

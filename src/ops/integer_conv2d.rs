@@ -57,7 +57,7 @@ params! {
 impl IntegerConv2d {
     /// Creates a convolution with a weight `[out, in / groups, kernel height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> IntegerConv2d {
-        let window = Window::of(&weight);
+        let window = Window::for_weight(&weight);
         IntegerConv2d { weight, bias, window, groups: 1, end: None }
     }
 

@@ -44,7 +44,7 @@ impl<const D: usize> Window<D> {
         Window { size: [1; D], stride: [1; D], dilation: [1; D], before: [0; D], after: [0; D] };
 
     /// Returns the window of a convolution with such weights, which are refused later if their rank is another.
-    pub(crate) fn of(weight: &Constant) -> Window<D> {
+    pub(crate) fn for_weight(weight: &Constant) -> Window<D> {
         let size = weight.shape().get(2..).and_then(|size| size.try_into().ok());
         Window { size: size.unwrap_or([1; D]), ..Window::PIXEL }
     }

@@ -163,7 +163,7 @@ fn into_layer(seen: &Rewriting, value: Value, chain: &Chain) -> Option<Replaceme
     if let Some(layer) = folded(seen, chain).filter(|_| !fuses) {
         return Replacement::new(layer);
     }
-    let view = View::of(seen.graph(), chain.x);
+    let view = View::new(seen.graph(), chain.x);
     let mut inner = chain.x;
     while inner != view.base {
         inner = *seen.node(inner).filter(|_| seen.read_once(inner))?.inputs.first()?;

@@ -112,7 +112,7 @@ pub(crate) fn attended(
         return view.place(graph, &output);
     }
     let sizes: Vec<usize> = order.iter().map(|&axis| graph.known_shape(k)[axis]).collect();
-    let k = View::of(graph, k).transposed(&order).place(graph, &sizes.into())?;
+    let k = View::new(graph, k).transposed(&order).place(graph, &sizes.into())?;
     let mut inputs = vec![q, k, v];
     inputs.extend(bias);
     if !flat {

@@ -14,7 +14,7 @@ pub(super) fn undone(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     };
     is_move(node)?;
     let value = node.outputs[0];
-    let view = View::of(seen.graph(), value);
+    let view = View::new(seen.graph(), value);
     // The movements and transposes between the base and the value, against those that the view needs.
     let (mut at, mut moves, mut transposes) = (value, 0, 0);
     while at != view.base {
@@ -35,7 +35,7 @@ pub(super) fn rows(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let linear = node.op.downcast_ref::<Linear>().is_some() || node.op.downcast_ref::<PackedLinear>().is_some();
     let (&[x], value) = (&node.inputs[..], node.outputs[0]) else { return None };
     let (features, out) = (*seen.shape(x).last()?, *seen.shape(value).last()?);
-    let (base, view) = View::of(seen.graph(), x).rows(seen.graph(), x, features).filter(|_| linear)?;
+    let (base, view) = View::new(seen.graph(), x).rows(seen.graph(), x, features).filter(|_| linear)?;
     let (op, name, shape) = (node.op.clone(), node.name.clone(), seen.shape(value).clone());
     Replacement::new(move |graph| {
         let y = graph.add_shared(name, op, &[base])?[0];

@@ -9,7 +9,7 @@ pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let value = node.outputs[0];
     let (_, inputs) = seen.op::<Reshape>(value)?;
     seen.transposed(inputs[0])?;
-    let view = View::of(seen.graph(), inputs[0]);
+    let view = View::new(seen.graph(), inputs[0]);
     let (from, to) = (seen.shape(view.base), seen.shape(value));
     let (&[n, channels, h, w], &[_, out, height, width]) = (&from[..], &to[..]) else { return None };
     let factor = height.checked_div(h)?;

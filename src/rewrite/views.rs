@@ -70,7 +70,7 @@ fn reshaped(dims: &[Vec<Dim>], shape: &[usize]) -> Option<Vec<Vec<Dim>>> {
 
 impl View {
     /// Returns the view of a value on the farthest base whose elements the value only reorders.
-    pub(crate) fn of(graph: &Graph, value: Value) -> View {
+    pub(crate) fn new(graph: &Graph, value: Value) -> View {
         View::from(graph, value, false)
     }
 
@@ -254,7 +254,7 @@ mod tests {
         let y = graph.transpose(x, [0, 2, 1]).unwrap();
         let y = graph.reshape(y, [2, 2, 2, 3]).unwrap();
         let y = graph.transpose(y, [0, 3, 1, 2]).unwrap();
-        let view = View::of(&graph, y);
+        let view = View::new(&graph, y);
         assert_eq!((view.base, view.merged()), (x, vec![Dim { size: 24, stride: 1 }]));
         let nodes = graph.nodes().len();
         view.place(&mut graph, &[2, 3, 4].into()).unwrap();

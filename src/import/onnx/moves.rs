@@ -59,7 +59,7 @@ impl Builder<'_> {
             _ if from == shape => Ok(x.clone()),
             Operand::Host(tensor) => Ok(tensor.reshaped(shape).into()),
             Operand::Device(value, element) => {
-                let view = View::of(&self.graph, *value);
+                let view = View::new(&self.graph, *value);
                 Ok(Operand::Device(view.place(&mut self.graph, &shape)?, *element))
             }
         }
@@ -82,7 +82,7 @@ impl Builder<'_> {
                 Ok(tensor.strided(shape.into(), 0, strides)?.into())
             }
             Operand::Device(value, element) => {
-                let view = View::of(&self.graph, *value).transposed(order);
+                let view = View::new(&self.graph, *value).transposed(order);
                 let shape = order.iter().map(|&axis| self.graph.known_shape(*value)[axis]).collect::<Vec<_>>();
                 Ok(Operand::Device(view.place(&mut self.graph, &shape.into())?, *element))
             }

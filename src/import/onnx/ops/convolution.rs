@@ -50,7 +50,7 @@ fn numbers(node: &Node, name: &'static str, count: usize) -> Result<Option<Vec<u
 
 impl Window {
     /// Reads the attributes of windows of `size` over the spatial axes of `shape`.
-    fn of(node: &Node, size: Vec<usize>, shape: &Shape) -> Result<Window> {
+    fn from_node(node: &Node, size: Vec<usize>, shape: &Shape) -> Result<Window> {
         let rank = size.len();
         if shape.len() != rank + 2 {
             return Err(node.refused("input", &format!("{} dimensions", rank + 2), shape));
@@ -102,7 +102,7 @@ pub(super) fn window(node: &Node, weight: &Shape, x: &Shape) -> Result<(Window, 
     }
     let group = node.int("group", 1)?;
     let group = usize::try_from(group).map_err(|_| node.refused("attribute group", "1 or more", group))?;
-    Ok((Window::of(node, size, x)?, group))
+    Ok((Window::from_node(node, size, x)?, group))
 }
 
 /// Returns weights and bias of a convolution, its window and its groups.
@@ -206,7 +206,7 @@ fn pool_window(b: &Builder, node: &Node, x: &Operand) -> Result<Window> {
     let shape = b.shape(x);
     let rank = shape.len().saturating_sub(2);
     let size = numbers(node, "kernel_shape", rank)?;
-    Window::of(node, size.ok_or_else(|| node.refused("attribute kernel_shape", "sizes", "none"))?, &shape)
+    Window::from_node(node, size.ok_or_else(|| node.refused("attribute kernel_shape", "sizes", "none"))?, &shape)
 }
 
 fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -257,7 +257,7 @@ fn max_unpool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let shape = b.shape(x);
     let rank = shape.len().saturating_sub(2);
     let missing = || node.refused("attribute kernel_shape", "sizes", "none");
-    let window = Window::of(node, numbers(node, "kernel_shape", rank)?.ok_or_else(missing)?, &shape)?;
+    let window = Window::from_node(node, numbers(node, "kernel_shape", rank)?.ok_or_else(missing)?, &shape)?;
     let mut sizes = shape.to_vec();
     for axis in 0..rank {
         let [before, after] = window.pads[axis];
