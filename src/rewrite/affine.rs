@@ -4,11 +4,9 @@ use super::views::{Dim, View, merged};
 use crate::graph::Node;
 use crate::graph::rewrite::{Replacement, Rewriting};
 use crate::ops::affine::Affine;
-use crate::ops::{
-    BatchNorm2d, Binary, BinaryKind, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, Linear,
-    PackedLinear,
-};
-use crate::{Constant, Graph, Result, Value};
+use crate::ops::{BatchNorm2d, Binary, BinaryKind, Conv, Linear, PackedLinear};
+use crate::{Constant, Op, Value};
+use std::sync::Arc;
 
 /// An operation of a chain.
 #[derive(Clone)]
@@ -45,6 +43,11 @@ impl Chain {
             chain.links.insert(0, link);
         }
         (!chain.links.is_empty()).then_some(chain)
+    }
+
+    /// Returns true if scales and shifts vary along no other axis.
+    fn varies_along(&self, axis: usize) -> bool {
+        self.axis.is_none_or(|own| own == axis)
     }
 
     fn affine(&self) -> Affine {
@@ -105,13 +108,16 @@ fn link(seen: &Rewriting, value: Value) -> Option<(Value, Option<usize>, Link)> 
     Some((x, axis, Link::Constant(kind, constant.clone(), first)))
 }
 
-/// True if the value of a chain goes on into another operation of it, where the whole chain is folded at once.
-fn goes_on(seen: &Rewriting, value: Value) -> bool {
+/// Returns the chain that ends with this value, unless it goes on after it: then all of it is folded at once.
+fn whole(seen: &Rewriting, value: Value) -> Option<Chain> {
+    let chain = Chain::ending(seen, value)?;
     let next = seen.only_reader(value).filter(|next| next.outputs.len() == 1);
-    next.and_then(|next| link(seen, next.outputs[0])).is_some_and(|(x, ..)| x == value)
+    let goes_on =
+        |(x, axis, _): (Value, Option<usize>, Link)| x == value && axis.is_none_or(|axis| chain.varies_along(axis));
+    (!next.and_then(|next| link(seen, next.outputs[0])).is_some_and(goes_on)).then_some(chain)
 }
 
-/// The scales and shifts of an affine with one more operation after it.
+/// Returns the scales and shifts of an affine with one more operation after it.
 fn then(pairs: &[(f64, f64)], link: &Link) -> Vec<(f64, f64)> {
     let more = match link {
         Link::Norm(norm) => norm.pairs(pairs.len()),
@@ -150,18 +156,15 @@ pub(super) fn bias(seen: &Rewriting, node: &Node) -> Option<Replacement> {
 /// Folds a chain into the layer before it.
 pub(super) fn after_layer(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let value = node.outputs[0];
-    if goes_on(seen, value) {
-        return None;
-    }
-    into_layer(seen, value, &Chain::ending(seen, value)?)
+    into_layer(seen, value, &whole(seen, value)?)
 }
 
 /// Folds a chain that ends with a value into the layer before it, through transposes and reshapes.
 fn into_layer(seen: &Rewriting, value: Value, chain: &Chain) -> Option<Replacement> {
-    // A convolution takes in a single batch norm when operations are fused.
-    let fuses = matches!(chain.links[..], [Link::Norm(_)]) && seen.node(chain.x).is_some_and(takes_norm);
-    if let Some(layer) = folded(seen, chain).filter(|_| !fuses) {
-        return Replacement::new(layer);
+    // A single batch norm is one already.
+    let single = |op: &dyn Op| op.downcast_ref::<BatchNorm2d>().is_some() && matches!(chain.links[..], [Link::Norm(_)]);
+    if let Some((op, inputs)) = folded(seen, chain).filter(|(op, _)| !single(&**op)) {
+        return Replacement::shared(op, &inputs);
     }
     let view = View::new(seen.graph(), chain.x);
     let mut inner = chain.x;
@@ -181,10 +184,10 @@ fn into_layer(seen: &Rewriting, value: Value, chain: &Chain) -> Option<Replaceme
         return None;
     }
     let links = [before.links, chain.links.clone()].concat();
-    let layer = folded(seen, &Chain { x: before.x, axis: before.axis.or(axis), links })?;
+    let (op, inputs) = folded(seen, &Chain { x: before.x, axis: before.axis.or(axis), links })?;
     let shape = seen.shape(value).clone();
     Replacement::new(move |graph| {
-        let base = layer(graph)?;
+        let base = graph.add_shared(op.name().to_owned(), op, &inputs)?[0];
         View { base, ..view }.place(graph, &shape)
     })
 }
@@ -197,56 +200,31 @@ fn source_axis(seen: &Rewriting, view: &View, axis: usize) -> Option<usize> {
     (0..shape.len()).find(|&axis| shape[axis] == size && strides[axis] == stride)
 }
 
-/// Returns a function that adds the layer before a chain, with the chain folded in.
-fn folded(seen: &Rewriting, chain: &Chain) -> Option<impl FnOnce(&mut Graph) -> Result<Value> + 'static> {
+/// A layer and its inputs.
+type Layer = (Arc<dyn Op>, Vec<Value>);
+
+/// Returns the layer before a chain with the chain folded in: a linear layer, or a batch norm that the layer takes in when
+/// operations are fused.
+fn folded(seen: &Rewriting, chain: &Chain) -> Option<Layer> {
     let node = seen.node(chain.x).filter(|_| seen.read_once(chain.x))?;
     let (shape, inputs) = (seen.shape(chain.x), node.inputs.clone());
-    let varies_along = |wanted: usize| chain.axis.is_none_or(|axis| axis == wanted);
     let last = shape.len().checked_sub(1)?;
-    if let Some(linear) = node.op.downcast_ref::<Linear>().filter(|_| varies_along(last)) {
-        return Some(Layer::Linear(linear.then(&chain.affine())?, inputs).add());
+    if let Some(linear) = node.op.downcast_ref::<Linear>().filter(|_| chain.varies_along(last)) {
+        return Some((Arc::new(linear.then(&chain.affine())?), inputs));
     }
-    if let Some(linear) = node.op.downcast_ref::<PackedLinear>().filter(|_| varies_along(last)) {
+    if let Some(linear) = node.op.downcast_ref::<PackedLinear>().filter(|_| chain.varies_along(last)) {
         let [Link::Constant(BinaryKind::Add, bias, _)] = &chain.links[..] else { return None };
-        let linear = linear.with_bias(&bias.reshaped([bias.shape().elements()]))?;
-        return Some(Layer::Packed(linear, inputs).add());
+        return Some((Arc::new(linear.with_bias(&bias.reshaped([bias.shape().elements()]))?), inputs));
     }
-    let norm = (takes_norm(node) && varies_along(1)).then(|| BatchNorm2d::from_affine(&chain.affine(), shape[1]))?;
-    Some(Layer::Norm(norm, vec![chain.x]).add())
-}
-
-/// A layer with a chain folded in, and its inputs.
-enum Layer {
-    Linear(Linear, Vec<Value>),
-    Packed(PackedLinear, Vec<Value>),
-    Norm(BatchNorm2d, Vec<Value>),
-}
-
-impl Layer {
-    fn add(self) -> impl FnOnce(&mut Graph) -> Result<Value> + 'static {
-        move |graph| match self {
-            Layer::Linear(op, inputs) => graph.push(op, &inputs),
-            Layer::Packed(op, inputs) => graph.push(op, &inputs),
-            Layer::Norm(op, inputs) => graph.push(op, &inputs),
-        }
-    }
-}
-
-/// True if an operation takes in a batch norm after it.
-fn takes_norm(node: &Node) -> bool {
-    let op = &node.op;
-    op.downcast_ref::<Conv1d>().is_some()
-        || op.downcast_ref::<Conv2d>().is_some()
-        || op.downcast_ref::<Conv3d>().is_some()
-        || op.downcast_ref::<ConvTranspose1d>().is_some()
-        || op.downcast_ref::<ConvTranspose2d>().is_some()
-        || op.downcast_ref::<ConvTranspose3d>().is_some()
+    let &channels = shape.get(1).filter(|_| chain.varies_along(1))?;
+    let norm = BatchNorm2d::from_affine(&chain.affine(), channels);
+    node.op.fuse(&norm, 0)?;
+    Some((Arc::new(norm), vec![chain.x]))
 }
 
 /// Folds a chain into the layer after it.
 pub(super) fn before_layer(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let value = *node.inputs.first()?;
-    let layer = |x: Value| [&[x], &node.inputs[1..]].concat();
     if !seen.read_once(value) {
         return None;
     }
@@ -256,27 +234,27 @@ pub(super) fn before_layer(seen: &Rewriting, node: &Node) -> Option<Replacement>
         return None;
     }
     let affine = chain.affine();
-    if let Some(linear) = node.op.downcast_ref::<Linear>() {
-        let last = chain.axis.is_none_or(|axis| axis + 1 == seen.shape(value).len());
-        return Replacement::op(linear.after(&affine).filter(|_| last)?, &layer(chain.x));
-    }
-    if chain.axis.is_some_and(|axis| axis != 1) {
-        return None;
-    }
-    if let Some(conv) = node.op.downcast_ref::<Conv1d>() {
-        return Replacement::op(conv.after(&affine)?, &layer(chain.x));
-    }
-    Replacement::op(node.op.downcast_ref::<Conv2d>()?.after(&affine)?, &layer(chain.x))
+    let last = seen.shape(value).len().checked_sub(1)?;
+    let op = match node.op.downcast_ref::<Linear>() {
+        Some(linear) => Arc::new(linear.after(&affine).filter(|_| chain.varies_along(last))?),
+        None => {
+            let conv = after_affine::<1>(&*node.op, &affine).or_else(|| after_affine::<2>(&*node.op, &affine));
+            conv.or_else(|| after_affine::<3>(&*node.op, &affine)).filter(|_| chain.varies_along(1))?
+        }
+    };
+    Replacement::shared(op, &[&[chain.x], &node.inputs[1..]].concat())
+}
+
+/// Returns the convolution that takes in an affine before it, if the operation is one along `D` axes.
+fn after_affine<const D: usize>(op: &dyn Op, affine: &Affine) -> Option<Arc<dyn Op>> {
+    Some(Arc::new(op.downcast_ref::<Conv<D>>()?.after(affine)?))
 }
 
 /// Joins two operations or more of a chain into one batch norm, where they read images.
 pub(super) fn joined(seen: &Rewriting, node: &Node) -> Option<Replacement> {
-    if goes_on(seen, node.outputs[0]) {
-        return None;
-    }
-    let chain = Chain::ending(seen, node.outputs[0]).filter(|chain| chain.links.len() > 1)?;
+    let chain = whole(seen, node.outputs[0]).filter(|chain| chain.links.len() > 1)?;
     let shape = seen.shape(chain.x);
-    let image = (4..=5).contains(&shape.len()) && chain.axis.is_none_or(|axis| axis == 1);
+    let image = (4..=5).contains(&shape.len()) && chain.varies_along(1);
     let norm = image.then(|| BatchNorm2d::from_affine(&chain.affine(), shape[1]))?;
     Replacement::op(norm, &[chain.x])
 }

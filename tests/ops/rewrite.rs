@@ -324,6 +324,30 @@ const CASES: &[Case] = &[
         left: &["conv2d"],
     },
     Case {
+        name: "constants along two axes: the second stays",
+        shape: IMAGE,
+        build: |graph, x| {
+            let a = graph.conv2d(x, Conv2d::new(weight(1, [8, 6, 1, 1]), None))?;
+            let (channels, columns) = (value(graph, 2, [8, 1, 1]), value(graph, 3, [7]));
+            let b = graph.product(a, channels)?;
+            let y = graph.product(b, columns)?;
+            Ok(vec![a, b, y])
+        },
+        left: &["conv2d", "mul"],
+    },
+    Case {
+        name: "constants before a convolution of volumes",
+        shape: &[BATCH, 3, 4, 5, 6],
+        build: |graph, x| {
+            let (scale, shift) = (value(graph, 2, [3, 1, 1, 1]), number(graph, 0.5));
+            let a = graph.product(x, scale)?;
+            let b = graph.sum(a, shift)?;
+            let y = graph.conv3d(b, Conv3d::new(weight(1, [4, 3, 2, 2, 2]), None))?;
+            Ok(vec![a, b, y])
+        },
+        left: &["conv3d"],
+    },
+    Case {
         name: "a batch norm after a linear layer",
         shape: &[BATCH, 6],
         build: |graph, x| {
