@@ -32,23 +32,24 @@ pub(crate) struct Replacement {
 }
 
 impl Replacement {
-    /// A replacement that `build` adds to the graph. Where it fails, or gives another shape or element type, the old node stays.
+    /// Creates a replacement that `build` adds to the graph. If it fails, or gives another shape or element type, the old
+    /// node stays.
     pub(crate) fn new(build: impl FnOnce(&mut Graph) -> Result<Value> + 'static) -> Option<Replacement> {
         Some(Replacement { build: Box::new(build), name: None })
     }
 
-    /// A replacement by one operation.
+    /// Creates a replacement by one operation.
     pub(crate) fn op(op: impl Op, inputs: &[Value]) -> Option<Replacement> {
         Replacement::shared(Arc::new(op), inputs)
     }
 
-    /// A replacement by one operation that others may hold too.
+    /// Creates a replacement by one operation that other graphs may hold too.
     pub(crate) fn shared(op: Arc<dyn Op>, inputs: &[Value]) -> Option<Replacement> {
         let inputs = inputs.to_vec();
         Replacement::new(move |graph| Ok(graph.add_shared(op.name().to_owned(), op, &inputs)?[0]))
     }
 
-    /// The replacement with a name for its last node.
+    /// Names the replacement's last node.
     pub(crate) fn named(self, name: &str) -> Replacement {
         Replacement { name: Some(name.to_owned()), ..self }
     }
@@ -91,7 +92,7 @@ pub(crate) struct Rewriting {
 }
 
 impl Rewriting {
-    /// The graph without the nodes that its results don't need.
+    /// Begins with the nodes that the graph's results need.
     pub(crate) fn new(graph: &Graph) -> Rewriting {
         let alive = graph.needed();
         let mut readers = vec![Vec::new(); graph.sources.len()];
@@ -108,7 +109,7 @@ impl Rewriting {
         }
     }
 
-    /// The graph as it is now. Nodes that were exchanged are still in it.
+    /// Returns the graph as it is now. Exchanged nodes are still in it.
     pub(crate) fn graph(&self) -> &Graph {
         &self.graph
     }
@@ -120,24 +121,24 @@ impl Rewriting {
         }
     }
 
-    /// The shape of a value for a batch of 1.
+    /// Returns the shape of a value for a batch of 1.
     pub(crate) fn shape(&self, value: Value) -> &Shape {
         self.graph.known_shape(value)
     }
 
-    /// The node that gives a value, if it has one output.
+    /// Returns the node that gives a value, if it has one output.
     pub(crate) fn node(&self, value: Value) -> Option<&Node> {
         let node = &self.graph.nodes[self.producer(value)?];
         (node.outputs.len() == 1).then_some(node)
     }
 
-    /// The operation that gives a value, if it is a `T`, and its inputs.
+    /// Returns the operation that gives a value, if it is a `T`, and its inputs.
     pub(crate) fn op<T: Op>(&self, value: Value) -> Option<(&T, &[Value])> {
         let node = &self.graph.nodes[self.producer(value)?];
         Some((node.op.downcast_ref()?, &node.inputs))
     }
 
-    /// The constant of `f32`s that a value is.
+    /// Returns the constant of `f32`s that a value stands for.
     pub(crate) fn constant(&self, value: Value) -> Option<&Constant> {
         match self.graph.source(value) {
             Source::Constant(constant) if constant.dtype() == DType::F32 => Some(constant),
@@ -145,7 +146,7 @@ impl Rewriting {
         }
     }
 
-    /// True if an operation on these inputs gives what `output` is, for batches of 1 and 2.
+    /// Returns true if an operation on these inputs gives the shape and type of `output`, for batches of 1 and 2.
     pub(crate) fn gives(&self, op: &dyn Op, inputs: &[Value], output: Value) -> bool {
         let dtypes: Vec<DType> = inputs.iter().map(|&value| self.graph.dtype(value)).collect();
         let mut all = std::iter::once(&self.graph.shapes).chain(&self.graph.shapes_of_two);
@@ -156,18 +157,18 @@ impl Rewriting {
         op.output_dtypes(&dtypes).is_ok_and(|given| given.first() == Some(&self.graph.dtype(output))) && all.all(same)
     }
 
-    /// True if a value is read once and is no result of the graph.
+    /// Returns true if a value is read once and is no result of the graph.
     pub(crate) fn read_once(&self, value: Value) -> bool {
         self.only_reader(value).is_some()
     }
 
-    /// The node that alone reads a value, once, if the value is no result of the graph.
+    /// Returns the only node that reads a value, if it reads it once and the value is no result of the graph.
     pub(crate) fn only_reader(&self, value: Value) -> Option<&Node> {
         let &[reader] = &self.readers[value.0 as usize][..] else { return None };
         (!self.results.contains(&value)).then(|| &self.graph.nodes[reader])
     }
 
-    /// The positions of a node's inputs that other nodes give, the deepest node first.
+    /// Returns the positions of the inputs that other nodes give, the deepest node first.
     pub(crate) fn deepest_inputs(&self, node: &Node) -> Vec<usize> {
         let producer = |&position: &usize| self.producer(node.inputs[position]);
         let mut positions: Vec<usize> =

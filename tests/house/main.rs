@@ -142,3 +142,24 @@ fn no_file_outgrows_its_reader() {
         }
     }
 }
+
+/// A doc comment begins with a noun phrase, or for a function with a verb in the third person.
+#[test]
+fn no_doc_comment_begins_with_a_clause() {
+    const CLAUSES: [&str; 8] = ["What", "Whether", "How", "Of", "Where", "As", "Those", "Which"];
+    let mut wrong = Vec::new();
+    for (path, text) in files("src", ".rs") {
+        let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+        for (i, line) in lines.iter().enumerate() {
+            let marks = ["/// ", "//! "].into_iter().find(|marks| line.starts_with(marks));
+            let Some(marks) = marks.filter(|marks| i == 0 || !lines[i - 1].starts_with(marks.trim_end())) else {
+                continue;
+            };
+            let first = line[marks.len()..].split_whitespace().next().unwrap_or_default();
+            if CLAUSES.contains(&first) {
+                wrong.push(format!("{path}:{}: {line}", i + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
