@@ -138,7 +138,10 @@ impl Shader {
     /// Returns true if the tensor of a binding, counted from 1, is an array of texels.
     pub(crate) fn is_of_texels(&self, binding: usize) -> bool {
         let start = format!("@group(0) @binding({binding}) ");
-        self.has_texels() && self.source.lines().any(|line| line.starts_with(&start) && line.ends_with("array<Texel>;"))
+        let in_texture =
+            |line: &str| self.textures.iter().any(|name| line.ends_with(&format!(" {name}: array<Texel>;")));
+        let declares = |line: &str| line.starts_with(&start) && line.ends_with("array<Texel>;") && !in_texture(line);
+        self.has_texels() && self.source.lines().any(declares)
     }
 
     /// Puts the tensor of that binding (`array<Texel>` in the file, `array<vec4<f32>>` for weights) into an
