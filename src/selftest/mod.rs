@@ -72,7 +72,8 @@ impl Options {
         Options { device, ..self }
     }
 
-    /// Tests only the operation of this name, one of [`TABLES`].
+    /// Tests only the operation of this name: one of [`TABLES`], or one that a table has along several axes, such as
+    /// `conv2d` of the table `conv`.
     #[must_use]
     pub fn op(self, op: impl Into<String>) -> Options {
         Options { op: Some(op.into()), ..self }
@@ -140,17 +141,23 @@ pub fn phone(context: &Context) -> Tier {
     Tier { name: "phone", context: context.with_caps(caps), guarded: None }
 }
 
+/// Returns the name of the table that has an operation's cases.
+fn table(op: &str) -> Result<&'static str> {
+    let along = ["1d", "2d", "3d"].iter().find_map(|axes| op.strip_suffix(axes));
+    let names = || TABLES.iter().map(|table| table.op);
+    names().find(|&name| name == op).or_else(|| names().find(|&name| Some(name) == along)).ok_or_else(|| {
+        let known: Vec<&str> = names().collect();
+        ErrorKind::argument("op", format_args!("one of {}", known.join(", ")), op).into()
+    })
+}
+
 /// Runs the tables on an adapter. `each` is called with an operation's results as soon as they are there.
 ///
 /// Returns an error if there is no such adapter or no such operation, or if the device lacks a requirement of the
 /// portable kernels. Wrong results are no errors; they are in the report.
 pub fn run(options: &Options, mut each: impl FnMut(&OpReport)) -> Result<Report> {
-    for op in options.op.iter().chain(&options.sabotage) {
-        if !TABLES.iter().any(|table| table.op == op) {
-            let known: Vec<&str> = TABLES.iter().map(|table| table.op).collect();
-            return Err(ErrorKind::argument("op", format_args!("one of {}", known.join(", ")), op).into());
-        }
-    }
+    let [only, sabotage] = [&options.op, &options.sabotage].map(|op| op.as_deref().map(table).transpose());
+    let (only, sabotage) = (only?, sabotage?);
     let mut tiers = tiers(&options.device)?;
     if options.phone {
         tiers = vec![phone(&tiers[0].context)];
@@ -165,13 +172,26 @@ pub fn run(options: &Options, mut each: impl FnMut(&OpReport)) -> Result<Report>
     }
     let info = tiers[0].context.info().clone();
     let mut ops = Vec::new();
-    for table in TABLES.iter().filter(|table| options.op.as_ref().is_none_or(|op| table.op == op)) {
+    for table in TABLES.iter().filter(|table| only.is_none_or(|op| table.op == op)) {
         let mut suite = Suite::new(&tiers).every(if options.quick { 4 } else { 1 });
-        suite.sabotage = options.sabotage.as_deref() == Some(table.op);
+        suite.sabotage = sabotage == Some(table.op);
         (table.cases)(&suite);
         let report = suite.report(table.op);
         each(&report);
         ops.push(report);
     }
     Ok(Report { adapter: info, tiers: tiers.iter().map(|tier| tier.name).collect(), ops })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table;
+
+    #[test]
+    fn operations_along_several_axes_share_a_table() {
+        let names = ["conv", "conv2d", "conv_transpose1d", "pool3d", "unary"].map(|op| table(op).unwrap());
+        assert_eq!(names, ["conv", "conv", "conv_transpose", "pool", "unary"]);
+        let error = table("unary2d").and(table("conv4d")).unwrap_err().to_string();
+        assert!(error.contains("one of activation, ") && error.contains("got conv4d"), "{error}");
+    }
 }
