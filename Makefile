@@ -29,27 +29,27 @@ setup:
 	@$(make_run_dir)
 
 demo: setup
-	cargo run --release --locked -- demo
+	cargo run --release --locked --features cli -- demo
 
 # Every step uses the release profile: clippy and rustdoc then share one set of
 # checked dependencies, and the tests share the demo's build.
 test: fmt setup
-	cargo clippy --release --locked --all-targets -- -D warnings
+	cargo clippy --release --locked --features cli --all-targets -- -D warnings
 	cargo clippy --release --locked --lib --no-default-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --no-deps
-	cargo test --release --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --features cli --no-deps
+	cargo test --release --locked --features cli
 
 # The 1,914 tests of ONNX itself; what passes is in tests/onnx/passed.txt.
 test-onnx: setup
 	@sh scripts/fetch-onnx-tests.sh
-	cargo test --release --locked --test onnx_backend
+	cargo test --release --locked --features cli --test onnx_backend
 
 test-drivers:
 	@$(make_run_dir)
 	@sh scripts/test-drivers.sh
 
 bench: setup
-	cargo run --release --locked -- bench resnet50 --batch 1,8
+	cargo run --release --locked --features cli -- bench resnet50 --batch 1,8
 
 clean:
 	cargo clean

@@ -75,7 +75,7 @@ fn graph(shapes: &[&[usize]], build: impl FnOnce(&mut Graph, &[Value]) -> Result
 }
 
 fn weight(shape: &[usize]) -> Constant {
-    Constant::new("weight", shape, seeded_input(1, &shape.into()))
+    Constant::new("weight", shape, seeded_input(1, &shape.into())).unwrap()
 }
 
 /// Returns weights in packed integers, with arbitrary bits.
@@ -183,7 +183,7 @@ impl Bench {
             self.report(&format!("attention @{length}"), &fused)?;
             let composed = graph(&[heads; 3], |graph, x| {
                 let scores = graph.push(MatMul::new().transpose_b(), &x[..2])?;
-                let scale = graph.constant(Constant::new("scale", [1], vec![0.125]));
+                let scale = graph.constant(Constant::new("scale", [1], vec![0.125]).unwrap());
                 let scores = graph.product(scores, scale)?;
                 let weights = graph.softmax(scores, 3)?;
                 graph.matmul(weights, x[2])
@@ -214,7 +214,7 @@ impl Bench {
         };
         let mut macs = 0;
         graph.visit(1, |node, io| {
-            macs += node.op.cost(io).macs;
+            macs += node.op.metrics(io).cost.macs;
             Ok(())
         })?;
         let rate = bytes(graph)? / median / 1e6;
@@ -267,7 +267,7 @@ impl Bench {
 }
 
 fn weight_of_ones(count: usize) -> Constant {
-    Constant::new("ones", [count], vec![1.0; count])
+    Constant::new("ones", [count], vec![1.0; count]).unwrap()
 }
 
 fn bindings(buffers: &[wgpu::Buffer]) -> Vec<wgpu::BufferBinding<'_>> {

@@ -1,7 +1,7 @@
-//! The class of a picture: `cargo run --release --example classify IMAGE [MODEL [WEIGHTS.safetensors]]`
+//! The class of a picture: `cargo run --release --features image --example classify IMAGE [MODEL [WEIGHTS.safetensors]]`
 //!
 //! With one argument the picture is a handwritten digit, for the network whose weights the crate ships:
-//! `cargo run --release --example classify assets/digits/seven.png`. Other networks take torchvision's weights.
+//! `cargo run --release --features image --example classify assets/digits/seven.png`. Other networks take torchvision's weights.
 
 use shadernet::{Context, Model, Weights, import, models};
 use std::path::Path;
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let context = pollster::block_on(Context::new())?;
     let session = Model::new(&context, &network.graph(&weights, None)?)?.session(1)?;
-    let logits = session.run_blocking(&[pixels])?.remove(0).into_f32()?;
+    let logits = session.run_blocking(&[pixels])?.take("logits")?.into_f32()?;
 
     let best = (0..logits.len()).max_by(|&a, &b| logits[a].total_cmp(&logits[b])).ok_or("no classes")?;
     let sum: f32 = logits.iter().map(|logit| (logit - logits[best]).exp()).sum();

@@ -5,8 +5,8 @@ use shadernet::{BATCH, Constant, Context, Graph, Model, Result};
 fn main() -> Result<()> {
     let mut graph = Graph::new();
     let x = graph.input("x", [BATCH, 3]);
-    let weight = Constant::new("weight", [2, 3], vec![1.0, 2.0, 3.0, -1.0, -2.0, -3.0]);
-    let bias = Constant::new("bias", [2], vec![0.5, 0.5]);
+    let weight = Constant::new("weight", [2, 3], vec![1.0, 2.0, 3.0, -1.0, -2.0, -3.0])?;
+    let bias = Constant::new("bias", [2], vec![0.5, 0.5])?;
     let y = graph.linear(x, weight, Some(bias))?;
     let y = graph.relu(y)?;
     graph.output("y", y);
@@ -14,6 +14,6 @@ fn main() -> Result<()> {
     let context = pollster::block_on(Context::new())?;
     let session = Model::new(&context, &graph)?.session(1)?;
     let outputs = session.run_blocking(&[[1.0f32, 1.0, 1.0]])?;
-    println!("{:?} computed {:?}", context.info().name, outputs[0]);
+    println!("{:?} computed {:?}", context.info().name, outputs["y"].f32()?);
     Ok(())
 }

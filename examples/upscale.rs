@@ -1,4 +1,4 @@
-//! A photograph at twice its size: `cargo run --release --example upscale FROM.png TO.png`
+//! A photograph at twice its size: `cargo run --release --features image --example upscale FROM.png TO.png`
 
 use shadernet::{Context, Model, import, models};
 use std::path::Path;
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let graph = network.graph(&models::upscale_weights()?, Some([shape[2], shape[3]]))?;
     let context = pollster::block_on(Context::new())?;
     let session = Model::new(&context, &graph)?.session(1)?;
-    let larger = session.run_blocking(&[pixels])?.remove(0).into_f32()?;
+    let larger = session.run_blocking(&[pixels])?.take("image")?.into_f32()?;
 
     import::image::save(Path::new(&to), &session.outputs()[0].shape, &larger)?;
     println!("{from} {shape} is {to} {} now", session.outputs()[0].shape);

@@ -10,7 +10,8 @@
 use futures::{StreamExt, stream};
 use shadernet::measure::Distribution;
 use shadernet::texture::{Drawing, Sampling};
-use shadernet::{Context, Model, Session, TextureInput, TextureOutput, models, wgpu};
+use shadernet::texture::{TextureInput, TextureOutput};
+use shadernet::{Context, Model, Session, models, wgpu};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::error::Error;
@@ -39,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn print(frames: &str, in_flight: usize, (latencies, took): (Vec<Duration>, Duration)) -> Result<(), Box<dyn Error>> {
     let rate = latencies.len() as f64 / took.as_secs_f64();
-    let latencies = Distribution::of(latencies).ok_or("there was no time for a frame")?;
+    let latencies = Distribution::new(latencies).ok_or("there was no time for a frame")?;
     let [p50, p90] = [latencies.p50, latencies.p90].map(|time| 1e3 * time.as_secs_f64());
     println!("{frames:12} {in_flight:9} {p50:9.2} ms {p90:9.2} ms {rate:10.1}");
     Ok(())

@@ -106,9 +106,9 @@ MINGW* | MSYS* | CYGWIN*) ;; # cargo finds the linker of Visual Studio by itself
 *) have cc || install 'no C compiler (cc), which cargo links with' 'one' "$compiler" ;;
 esac
 
-cargo build --release --locked
+cargo build --release --locked --features cli
 
-devices() { cargo run --quiet --release --locked -- devices 2>&1; }
+devices() { cargo run --quiet --release --locked --features cli -- devices 2>&1; }
 if ! found=$(devices); then
     case $system in
     Darwin | MINGW* | MSYS* | CYGWIN*) ;;

@@ -1,6 +1,7 @@
 //! The types of a tensor's elements, and their values in host memory.
 
 use crate::error::{ErrorKind, Result};
+use crate::shape::Shape;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -82,7 +83,7 @@ impl fmt::Display for IntType {
     }
 }
 
-/// The values of a tensor in host memory, row-major: an output of a [`Session`](crate::Session).
+/// The values of a [`Tensor`](crate::Tensor) in host memory, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
     /// The values of a tensor of [`DType::F32`].
@@ -104,11 +105,37 @@ pub enum View<'a> {
     Bool(&'a [bool]),
 }
 
-/// Values in host memory, row-major: an input of a [`Session`](crate::Session). Slices, arrays and vectors of `f32`,
-/// `i32` and `bool` implement it, [`Data`] (for inputs of several types), and references to any of these.
+/// Values in host memory, row-major: an input of a [`Session`](crate::Session).
+///
+/// Slices, arrays and vectors of `f32`, `i32` and `bool` implement it, [`Tensor`](crate::Tensor) and [`Data`] (for
+/// inputs of several types), references to any of these, and pairs of an input's name and any of these.
 pub trait Elements {
     /// Returns the values as a view.
     fn view(&self) -> View<'_>;
+
+    /// Returns the shape, if the values have one. A session refuses another shape than its input's.
+    fn shape(&self) -> Option<&Shape> {
+        None
+    }
+
+    /// Returns the name of the input for which these values are, or `None` if their position tells.
+    fn name(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl<T: Elements> Elements for (&str, T) {
+    fn view(&self) -> View<'_> {
+        self.1.view()
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        self.1.shape()
+    }
+
+    fn name(&self) -> Option<&str> {
+        Some(self.0)
+    }
 }
 
 /// A type of element in host memory.
@@ -188,6 +215,14 @@ impl<T: Element> Elements for Vec<T> {
 impl<T: Elements + ?Sized> Elements for &T {
     fn view(&self) -> View<'_> {
         (*self).view()
+    }
+
+    fn shape(&self) -> Option<&Shape> {
+        (*self).shape()
+    }
+
+    fn name(&self) -> Option<&str> {
+        (*self).name()
     }
 }
 

@@ -24,10 +24,11 @@
 //! **Or take an existing one.** [`models`] has the networks of the field, with torchvision's names, so that its weights
 //! load unchanged. [`measure::Summary`] tells a network's cost, without a GPU.
 //!
-//! **See what would run.** A [`Plan`] is plain data, made without a GPU: the shaders, the constants, the memory.
+//! **See what would run.** A [`Plan`](plan::Plan) is plain data, made without a GPU: the shaders, the constants, the memory.
 //!
 //! ```
-//! use shadernet::{Plan, Weights, kernel::Caps, models};
+//! use shadernet::plan::Plan;
+//! use shadernet::{Weights, kernel::Caps, models};
 //!
 //! let graph = models::find("resnet50")?.graph(&Weights::seeded(0), None)?;
 //! let plan = Plan::new(&graph.fused(), 1, &Caps::portable())?;
@@ -37,11 +38,13 @@
 //! ```
 //!
 //! **Run it.** A [`Context`] is a device, a [`Model`] a network on it, a [`Session`] a batch size. [`Session::run`] is
-//! async and takes host memory; [`Session::run_blocking`] blocks; [`Session::stream`] keeps frames in flight, in order.
+//! async and takes host memory, by position or by name; it returns [`Outputs`], a [`Tensor`] each.
+//! [`Session::run_blocking`] blocks; [`Session::stream`] keeps frames in flight, in order. All of them can be shared
+//! among threads.
 //!
 //! **Run it inside your renderer.** [`Context::from_wgpu`] takes your device, [`Session::bind`] your buffers.
-//! [`Session::encode`] records into your encoder, and you submit. [`TextureInput`] samples your textures,
-//! [`TextureOutput`] draws into them ([`texture`]). [`wgpu`] is re-exported: the major version must be yours.
+//! [`Session::encode`] records into your encoder, and you submit. [`texture::TextureInput`] samples your textures,
+//! [`texture::TextureOutput`] draws into them. [`wgpu`] is re-exported: the major version must be yours.
 //!
 //! **Measure it.** [`measure::Sweep`] measures latency and throughput, [`measure::Profile`] the device's time step by
 //! step beside the device's peaks; a [`measure::Report`] holds both.
@@ -51,13 +54,14 @@
 //!
 //! # Features
 //!
-//! * `cli` (default): the `shadernet` command. Implies `image`, `onnx`, `report` and `selftest`.
+//! * `vulkan`, `metal`, `dx12` (default): wgpu's backends. A host that uses wgpu itself can leave them to its own
+//!   dependency. `gl`: OpenGL, where there is none of the three. A browser's WebGPU needs no feature.
+//! * `cli`: the `shadernet` command. Implies all of the following.
+//! * `ndarray`: a [`Tensor`] from an array of the crate ndarray, and back.
 //! * `report`: measurements as a page with plots (`Report::to_html`).
-//! * `selftest`: [`selftest`], a test of the results that an adapter computes. Part of `cli`.
-//! * `onnx`: networks from ONNX files ([`import::onnx`]). Part of `cli`.
+//! * `selftest`: [`selftest`], a test of the results that an adapter computes.
+//! * `onnx`: networks from ONNX files ([`import::onnx`]).
 //! * `image`: reading and writing of PNG and JPEG ([`import::image`]).
-//!
-//! Without default features the crate is the library alone: wgpu, safetensors, no command and no image crates.
 
 /// The code in the guide for guests, as doctests.
 #[cfg(doctest)]
@@ -69,11 +73,11 @@ struct Guest;
 #[doc = include_str!("../docs/onnx.md")]
 struct OnnxFiles;
 
-pub mod dtype;
-pub mod error;
+mod dtype;
+mod error;
 mod files;
-pub mod gpu;
-pub mod graph;
+mod gpu;
+mod graph;
 mod hash;
 pub mod import;
 pub mod kernel;
@@ -84,21 +88,21 @@ pub mod plan;
 pub(crate) mod rewrite;
 #[cfg(all(feature = "selftest", not(target_arch = "wasm32")))]
 pub mod selftest;
-pub mod session;
+mod session;
 mod shape;
+mod tensor;
 pub mod texture;
 mod weights;
 
-pub use dtype::{DType, Data, Elements, IntType};
+pub use dtype::{DType, Data, Element, Elements, IntType, View};
 pub use error::{Error, ErrorKind, Result};
 pub use gpu::{Context, ContextOptions};
 pub use graph::constant::Constant;
-pub use graph::op::{Cost, Io, Next, Op, Reach, Taps};
+pub use graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
 pub use graph::rewrite::Rewrite;
-pub use graph::{Graph, Node, State, Value};
-pub use plan::Plan;
-pub use session::{Bound, Model, Pending, Session, Slice, Slices};
+pub use graph::{Graph, Input, Node, State, Value};
+pub use session::{BoundBuffers, FrameSlice, FrameSlices, Model, Pending, Session};
 pub use shape::{BATCH, Shape};
-pub use texture::{TextureInput, TextureOutput};
+pub use tensor::{Outputs, Tensor};
 pub use weights::{Weights, seeded_input};
 pub use wgpu;

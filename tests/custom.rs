@@ -3,9 +3,10 @@
 use pollster::block_on;
 use shadernet::kernel::{Binding, Caps, Kernel, Layout};
 use shadernet::ops::{Activation, Conv2d};
+use shadernet::plan::Plan;
 use shadernet::plan::Resource;
 use shadernet::{
-    BATCH, Constant, Context, ContextOptions, Cost, Data, Elements, ErrorKind, Graph, Io, Model, Op, Plan, Shape,
+    BATCH, Constant, Context, ContextOptions, Cost, Elements, ErrorKind, Graph, Io, Metrics, Model, Op, Outputs, Shape,
     Value, seeded_input,
 };
 
@@ -43,14 +44,14 @@ impl<T: Op> Op for Around<T> {
         Ok(kernels)
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        self.cost
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(self.cost)
     }
 }
 
 fn conv(channels: usize) -> Conv2d {
-    let values = (0..channels * channels).map(|i| (i % 5) as f32 - 2.0).collect();
-    Conv2d::new(Constant::new("w", [channels, channels, 1, 1], values), None)
+    let values: Vec<f32> = (0..channels * channels).map(|i| (i % 5) as f32 - 2.0).collect();
+    Conv2d::new(Constant::new("w", [channels, channels, 1, 1], values).unwrap(), None)
 }
 
 /// Builds a graph of one input and the value that `add` returns.
@@ -68,7 +69,7 @@ fn guarded(plan: &Plan) -> Vec<(&'static str, bool)> {
     each.map(|(op, dispatch)| (op, dispatch.shader.is_guarded())).collect()
 }
 
-fn run(context: &Context, graph: &Graph, x: &[f32]) -> Vec<Data> {
+fn run(context: &Context, graph: &Graph, x: &[f32]) -> Outputs {
     let session = Model::new(context, graph).and_then(|model| model.session(1));
     session.and_then(|session| session.run_blocking(&[x])).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -137,7 +138,7 @@ fn a_view_shows_no_more_than_there_is() {
                 let x = match place {
                     0 => x,
                     1 => graph.push(Activation::Tanh, &[x])?,
-                    _ => graph.constant(Constant::new("c", [1, 4, 4, 4], vec![0.0; 64])),
+                    _ => graph.constant(Constant::new("c", [1, 4, 4, 4], vec![0.0; 64]).unwrap()),
                 };
                 let y = graph.push(Around { shape: Some(large.clone()), ..view() }, &[x])?;
                 if read { graph.push(Activation::Tanh, &[y]) } else { Ok(y) }

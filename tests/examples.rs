@@ -28,6 +28,13 @@ fn hello_computes() {
 }
 
 #[test]
+fn tasks_share_a_session() {
+    let printed = run("tasks", &[]);
+    assert_eq!(printed.lines().filter(|line| line.contains(": digit ")).count(), 8, "{printed}");
+    assert_eq!(printed, run("tasks", &[]));
+}
+
+#[test]
 fn batching_times_four_ways() {
     let printed = run("batching", &["64"]);
     assert_eq!(printed.matches("images/s").count(), 4, "{printed}");

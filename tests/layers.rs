@@ -1,5 +1,5 @@
 //! The table of layers, `docs/layers.md`, against the code: the self-test's tables, the kernels of their cases, the
-//! goldens. `UPDATE_DOCS=1 cargo test --test layers` writes it.
+//! goldens. `UPDATE_DOCS=1 cargo test --features cli --test layers` writes it.
 
 use serde_json::Value;
 use shadernet::Graph;
@@ -64,7 +64,7 @@ fn document() -> String {
         are PyTorch's; images are NCHW, weights OIHW. Every kernel of every case is compared with plain loops in f64, on both\n\
         tiers (`shadernet selftest`); those loops with PyTorch itself (ONNX Runtime where numbers are quantised), in as many golden cases\n\
         as the last column says.\n\n\
-        <!-- Written by `UPDATE_DOCS=1 cargo test --test layers`, from src/selftest/ops/mod.rs and the kernels. -->\n\n\
+        <!-- Written by `UPDATE_DOCS=1 cargo test --features cli --test layers`, from src/selftest/ops/mod.rs and the kernels. -->\n\n\
         | layers | parameters | operation | portable kernels | llvmpipe's kernels | cases | goldens |\n\
         |---|---|---|---|---|---:|---:|\n",
     );
@@ -101,7 +101,10 @@ fn the_table_of_layers_is_what_the_code_says() {
         std::fs::write(&path, &text).expect("it can be written");
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == text, "docs/layers.md is out of date: UPDATE_DOCS=1 cargo test --test layers writes it");
+    assert!(
+        written == text,
+        "docs/layers.md is out of date: UPDATE_DOCS=1 cargo test --features cli --test layers writes it"
+    );
 }
 
 #[test]

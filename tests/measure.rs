@@ -36,7 +36,7 @@ fn products(sizes: &[usize]) -> Graph {
     let mut x = graph.input("x", [BATCH, sizes[0]]);
     for pair in sizes.windows(2) {
         let shape = [pair[1], pair[0]];
-        let weight = Constant::new(format!("w{}", pair[1]), shape, seeded_input(1, &shape.into()));
+        let weight = Constant::new(format!("w{}", pair[1]), shape, seeded_input(1, &shape.into())).unwrap();
         x = graph.linear(x, weight, None).expect("it fits");
     }
     graph.output("y", x);
@@ -70,7 +70,7 @@ fn matrix_units_are_measured_where_there_are_some() {
     assert!(without.matrix_units().is_empty() && peaks(without).matrix.is_none(), "nobody asked for them");
     let options = ContextOptions::from_env().matrix_units();
     let context = block_on(Context::with(&options)).expect("there is an adapter");
-    let adapters = block_on(shadernet::gpu::adapters(&options));
+    let adapters = block_on(options.adapters());
     let adapter = adapters.iter().find(|adapter| adapter.get_info() == *context.info()).expect("it is one of these");
     let has = adapter.features().contains(Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
     let units = if has { adapter.cooperative_matrix_properties() } else { Vec::new() };
@@ -287,7 +287,7 @@ fn peaks_are_kept_and_a_corrupt_file_is_not_believed() {
 #[test]
 fn the_environment_says_where() {
     let (_alone, context) = context();
-    let of = Environment::of(context);
+    let of = Environment::new(context);
     assert_eq!(of.adapter, context.info().name);
     assert_eq!((of.version.as_str(), of.precision.as_str()), (env!("CARGO_PKG_VERSION"), "f32"));
     assert_eq!(of.kernel_profile, context.caps().profile());

@@ -239,7 +239,7 @@ fn seeded_values_are_pytorchs() {
 }
 
 fn summary(graph: &Graph) -> Summary {
-    Summary::of(graph, 1).unwrap_or_else(|error| panic!("{error}"))
+    Summary::new(graph, 1).unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]

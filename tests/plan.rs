@@ -3,9 +3,10 @@
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, Storage};
 use shadernet::models::{all, find};
 use shadernet::ops::{Activation, BatchNorm2d, Conv2d, GroupNorm, Pad2d, PaddingMode, Pool2d, PoolKind};
+use shadernet::plan::Plan;
 use shadernet::plan::memory::{Location, SlotKind};
 use shadernet::plan::{Choices, PlannedValue, Resource, Variants};
-use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Op, Plan, Result, Shape, Value, Weights};
+use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Op, Result, Shape, Value, Weights};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 fn caps() -> [(&'static str, Caps); 2] {
@@ -290,7 +291,7 @@ fn steps_know_what_they_cost() {
     for network in all() {
         let (fused, mut wanted) = (graph(network.name), BTreeMap::new());
         let cost = |node: &Node, io: &Io| {
-            let cost = node.op.cost(io);
+            let cost = node.op.metrics(io).cost;
             wanted.insert(node.name.clone(), (cost, cost.bytes(io)));
             Ok(())
         };
@@ -593,7 +594,7 @@ fn scratch_lives_for_its_step() {
 /// Between convolutions, groups of whole texels or of one channel are normalised channels last.
 #[test]
 fn group_and_instance_norm_stay_channels_last() {
-    let weight = |out: usize| Constant::new("w", [out, 8, 3, 3], vec![0.1; out * 72]);
+    let weight = |out: usize| Constant::new("w", [out, 8, 3, 3], vec![0.1; out * 72]).unwrap();
     for groups in [1, 2, 8] {
         let mut graph = Graph::new();
         let x = graph.input("x", [BATCH, 8, 9, 9]);
@@ -704,7 +705,7 @@ fn a_kernel_is_known_by_its_shaders() {
     let dispatch = |way: u32| Dispatch::new(Shader::new("ways", "", &[]).set("WAY", way), &way, Vec::new(), 1);
     let of = |ways: &[u32]| {
         let dispatches = ways.iter().map(|&way| dispatch(way)).collect();
-        Kernel { priority: 0, reads: Vec::new(), writes: Vec::new(), dispatches }.identity()
+        Kernel::several(Vec::new(), Vec::new(), dispatches).identity()
     };
     assert_eq!((of(&[7]), of(&[])), ("ways WAY=7".to_owned(), String::new()));
     // Weights may be split over as many dispatches as the device's bindings require.

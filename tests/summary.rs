@@ -11,7 +11,7 @@ fn summary(name: &str) -> Summary {
 }
 
 fn of(graph: &Graph) -> Summary {
-    Summary::of(graph, 1).unwrap_or_else(|error| panic!("{error}"))
+    Summary::new(graph, 1).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn near(got: f64, want: f64) {
@@ -197,10 +197,11 @@ fn which_values_are_parameters() {
     let mut graph = Graph::new();
     let x = graph.input("x", [BATCH, 3]);
     let learned = weights.get("shift", [3]).expect("seeded");
-    let made =
-        Constant::new("sum", [3], vec![0.0; 3]).made_of(&[&learned, &weights.get("scale", [5]).expect("seeded")]);
-    let mine = Constant::new("mine", [3], vec![1.0; 3]).learned();
-    let factor = Constant::new("factor", [1], vec![0.5]);
+    let made = Constant::new("sum", [3], vec![0.0; 3])
+        .unwrap()
+        .made_of(&[&learned, &weights.get("scale", [5]).expect("seeded")]);
+    let mine = Constant::new("mine", [3], vec![1.0; 3]).unwrap().learned();
+    let factor = Constant::new("factor", [1], vec![0.5]).unwrap();
     let value = graph.constant(learned);
     let mut y = graph.sum(x, value).expect("3 numbers");
     y = graph.sum(y, value).expect("3 numbers");
@@ -237,7 +238,7 @@ fn fusion_keeps_arithmetic() {
 fn a_batch_multiplies_all_but_parameters() {
     let graph =
         find("mobilenet_v3_small").and_then(|network| network.graph(&Weights::seeded(0), None)).expect("it fits");
-    let (one, three) = (of(&graph), Summary::of(&graph, 3).expect("3 images"));
+    let (one, three) = (of(&graph), Summary::new(&graph, 3).expect("3 images"));
     assert_eq!([one.macs, one.other, one.flops].map(|count| 3 * count), [three.macs, three.other, three.flops]);
     let parameters = 4 * one.parameters;
     assert_eq!(3 * (one.bytes - parameters), three.bytes - parameters);
@@ -246,6 +247,6 @@ fn a_batch_multiplies_all_but_parameters() {
     let tokens = graph.typed_input("tokens", DType::I32, [BATCH, 1 << 40]);
     let y = graph.cast(tokens, DType::F32).and_then(|x| graph.activation(x, Activation::GeluTanh));
     graph.output("y", y.expect("any shape"));
-    let most = Summary::of(&graph, 1 << 40).expect("it is only counted");
+    let most = Summary::new(&graph, 1 << 40).expect("it is only counted");
     assert_eq!((most.flops, most.bytes), (u64::MAX, u64::MAX));
 }

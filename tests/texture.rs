@@ -5,9 +5,8 @@ use half::f16;
 use pollster::block_on;
 use shadernet::plan::Port;
 use shadernet::texture::{Alpha, Channels, ColorSpace, Drawing, Filter, Region, Sampling, Source, Target};
-use shadernet::{
-    BATCH, Context, ContextOptions, DType, Error, ErrorKind, Graph, Model, Result, TextureInput, TextureOutput,
-};
+use shadernet::texture::{TextureInput, TextureOutput};
+use shadernet::{BATCH, Context, ContextOptions, DType, Error, ErrorKind, Graph, Model, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use wgpu::{TextureFormat as Format, TextureUsages as Usage};
 
@@ -372,7 +371,7 @@ fn what_overflows_in_one_channel_stays_there_as_it_is_read() {
             let texture = filled(&context, [5, 4], Format::Rgba16Float, Usage::TEXTURE_BINDING, &all);
             let port = port([1, order.len(), h, w]);
             let input = TextureInput::new(&context, &port, Format::Rgba16Float, sampling.clone()).expect("it fits");
-            let source = input.bind(Region::of(&texture).rect(rect.map(|v| v as u32))).expect("it serves");
+            let source = input.bind(Region::whole(&texture).rect(rect.map(|v| v as u32))).expect("it serves");
             let seen: Vec<Rgba> = cut(&all, 5, rect).into_iter().map(|pixel| on_rgb(curve, pixel)).collect();
             let seen = resized(&seen, [rect[2], rect[3]], to);
             let each = |c: usize, v: f64| match order.len() {
@@ -504,7 +503,7 @@ fn every_format_is_read() {
                 let input =
                     TextureInput::new(&context, &port([1, 4, to_h, to_w]), format, Sampling::new().network(network));
                 let input = input.expect("it fits");
-                let source = input.bind(Region::of(&texture).rect(rect.map(|v| v as u32))).expect("it serves");
+                let source = input.bind(Region::whole(&texture).rect(rect.map(|v| v as u32))).expect("it serves");
                 let wanted = resized(&cut(&seen, w, rect), [rect[2], rect[3]], [to_w, to_h]);
                 let planes: Vec<f64> = (0..4).flat_map(|c| wanted.iter().map(move |pixel| pixel[c])).collect();
                 let what = format!("{format:?}, {network:?}, {rect:?} to {to_w} x {to_h}");
@@ -584,9 +583,9 @@ fn textures_fill_a_batch_from_levels_and_layers() {
     fill(&context, &texture, 1, 1, [4, 3], small);
     let input = TextureInput::new(&context, &port([3, 3, 3, 4]), Format::Rgba8Unorm, Sampling::new()).expect("it fits");
     let sources = [
-        Region::of(&texture).image(2).layer(1).mip(1),
-        Region::of(&texture).image(0).layer(1),
-        Region::of(&texture).image(1).rect([4, 3, 4, 3]),
+        Region::whole(&texture).image(2).layer(1).mip(1),
+        Region::whole(&texture).image(0).layer(1),
+        Region::whole(&texture).image(1).rect([4, 3, 4, 3]),
     ];
     let sources = sources.map(|region| input.bind(region).expect("it serves"));
     let images = [resized(second, [8, 6], [4, 3]), cut(first, 8, [4, 3, 4, 3]), small.to_vec()];
@@ -630,7 +629,7 @@ fn images_are_drawn_to_every_kind_of_texture() {
             TextureOutput::new(&context, &port([1, 3, h, w]), format, usage, Drawing::image()).expect("it fits");
         for (to @ [to_w, to_h], rect) in [(size, [0, 0, w, h]), ([20, 16], [0, 0, 20, 16]), ([20, 16], [5, 3, 12, 9])] {
             let texture = filled(&context, to, format, usage, &vec![around; to_w * to_h]);
-            let target = output.bind(Region::of(&texture).rect(rect.map(|v| v as u32))).expect("it serves");
+            let target = output.bind(Region::whole(&texture).rect(rect.map(|v| v as u32))).expect("it serves");
             let got = drawn(&context, &output, &planes(&pixels, &[0, 1, 2]), &texture, &target);
             // Pixels outside of the rectangle keep their values.
             let mut wanted: Vec<Rgba> = vec![stored(format, &bytes(format, around)); to_w * to_h];
@@ -658,9 +657,9 @@ fn images_of_a_batch_are_drawn_into_levels_and_layers() {
         context.queue().write_buffer(output.buffer().buffer, 0, bytemuck::cast_slice(&values));
         let mut encoder = encoder(&context);
         let regions = [
-            Region::of(&texture).layer(1).mip(1).image(2),
-            Region::of(&texture).rect([0, 0, 6, 4]).image(1),
-            Region::of(&texture).rect([6, 4, 6, 4]),
+            Region::whole(&texture).layer(1).mip(1).image(2),
+            Region::whole(&texture).rect([0, 0, 6, 4]).image(1),
+            Region::whole(&texture).rect([6, 4, 6, 4]),
         ];
         for region in regions {
             output.encode(&mut encoder, &output.bind(region).expect("it serves")).expect("it bound it");
@@ -880,7 +879,7 @@ fn a_segmentation_is_drawn_from_scores_or_from_their_argmax() {
                 let texture = blank(&context, [5, 4], Format::Rgba8Unorm, usage);
                 let mut encoder = encoder(&context);
                 session.encode(&mut encoder, &bound).expect("it bound them");
-                let target = output.bind(Region::of(&texture).image(image)).expect("it serves");
+                let target = output.bind(Region::whole(&texture).image(image)).expect("it serves");
                 output.encode(&mut encoder, &target).expect("it bound it");
                 close_pixels(&format!("{output:?}, {image}"), &contents(&context, encoder, &texture), &wanted, 0.0);
             }
@@ -904,8 +903,8 @@ fn alpha_is_kept_or_left() {
         let output = TextureOutput::new(&context, &port, format, usage, drawing).expect("it fits");
         // The alpha comes from a part of the source as large as the target, and from the whole source.
         for (region, alpha) in [
-            (Region::of(&source).rect([5, 6, 6, 4]), cut(&source_pixels, 12, [5, 6, 6, 4])),
-            (Region::of(&source), resized(&source_pixels, [12, 10], size)),
+            (Region::whole(&source).rect([5, 6, 6, 4]), cut(&source_pixels, 12, [5, 6, 6, 4])),
+            (Region::whole(&source), resized(&source_pixels, [12, 10], size)),
         ] {
             let target = output.bind_keeping(&texture, region).expect("it serves");
             let got = drawn(&context, &output, &values, &texture, &target);
@@ -1199,25 +1198,25 @@ fn textures_that_dont_serve_are_refused() {
     for rect in
         [[0, 0, 0, 6], [0, 0, 8, 0], [0, 0, 9, 6], [1, 0, 8, 6], [0, 3, 8, 4], [9, 0, 1, 1], [u32::MAX, 0, 2, 2]]
     {
-        each(Region::of(&texture).rect(rect), "texture: rectangle (x, y, width, height)", "within 8 x 6");
+        each(Region::whole(&texture).rect(rect), "texture: rectangle (x, y, width, height)", "within 8 x 6");
     }
-    each(Region::of(&texture).mip(1), "texture: mip level", "less than 1");
-    each(Region::of(&texture).layer(1), "texture: layer", "less than 1");
-    each(Region::of(&texture).image(2), "image", "less than the batch of \"image\", 2");
+    each(Region::whole(&texture).mip(1), "texture: mip level", "less than 1");
+    each(Region::whole(&texture).layer(1), "texture: layer", "less than 1");
+    each(Region::whole(&texture).image(2), "image", "less than the batch of \"image\", 2");
     let mips = make(&wgpu::TextureDescriptor { mip_level_count: 2, ..usual.clone() });
-    let lower = Region::of(&mips).mip(1).rect([0, 0, 5, 3]);
+    let lower = Region::whole(&mips).mip(1).rect([0, 0, 5, 3]);
     each(lower, "texture: rectangle (x, y, width, height)", "within 4 x 3");
-    each(Region::of(&make(&describe(extent, Format::Rgba16Float, all))), "texture: format", "Rgba8Unorm");
+    each(Region::whole(&make(&describe(extent, Format::Rgba16Float, all))), "texture: format", "Rgba8Unorm");
     let many = wgpu::TextureDescriptor {
         sample_count: 4,
         ..describe(extent, Format::Rgba8Unorm, Usage::TEXTURE_BINDING | Usage::RENDER_ATTACHMENT)
     };
-    each(Region::of(&make(&many)), "texture: samples of a texel", "wanted 1, got 4");
+    each(Region::whole(&make(&many)), "texture: samples of a texel", "wanted 1, got 4");
     let deep = wgpu::TextureDescriptor {
         dimension: wgpu::TextureDimension::D3,
         ..describe(extent, Format::Rgba8Unorm, Usage::TEXTURE_BINDING)
     };
-    each(Region::of(&make(&deep)), "texture: dimension", "wanted D2, got D3");
+    each(Region::whole(&make(&deep)), "texture: dimension", "wanted D2, got D3");
     let with = |usage| make(&describe(extent, Format::Rgba8Unorm, usage));
     refused(input.bind(&with(Usage::RENDER_ATTACHMENT)), "texture: usage", "TEXTURE_BINDING");
     refused(attached.bind(&with(Usage::STORAGE_BINDING)), "texture: usage", "RENDER_ATTACHMENT");

@@ -2,12 +2,10 @@
 
 use pollster::block_on;
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
+use shadernet::measure::Outcome;
 use shadernet::measure::Tuning;
-use shadernet::measure::tune::Verdict;
 use shadernet::models::{digits_weights, find};
-use shadernet::{
-    BATCH, Context, ContextOptions, Data, ErrorKind, Graph, Io, Model, Op, Result, Shape, seeded_input, wgpu,
-};
+use shadernet::{BATCH, Context, ContextOptions, ErrorKind, Graph, Io, Model, Op, Result, Shape, seeded_input, wgpu};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
@@ -157,7 +155,7 @@ fn the_fastest_of_those_that_compute_the_same_is_chosen() {
         assert!(problem.name.starts_with(&format!("double [2, {SIZE}] -> [2, {SIZE}] ")), "{}", problem.name);
         assert_eq!((problem.steps, problem.candidates.len()), (2, 5));
         let best = &problem.candidates[problem.best];
-        assert_eq!((tuning.verdict.clone(), best.kernel.as_str()), (Verdict::Faster, "double ROUNDS=3"), "{tuning:?}");
+        assert_eq!((tuning.verdict.clone(), best.kernel.as_str()), (Outcome::Faster, "double ROUNDS=3"), "{tuning:?}");
         for candidate in &problem.candidates {
             let (refused, kernel) = (candidate.refused.clone().unwrap_or_default(), candidate.kernel.as_str());
             let expected = match kernel {
@@ -187,14 +185,14 @@ fn nothing_is_chosen_without_a_reason() {
     let folder = Folder::new("reason");
     // The first kernel is the best right one; a faster one is wrong.
     let tuning = tuned(&context, &doubles(&[Way::Rounds(300), SLOW, Way::Plus(1.0)]), 1, BUDGET);
-    assert_eq!((tuning.verdict.clone(), tuning.problems[0].best), (Verdict::AsItWas, 0), "{tuning:?}");
+    assert_eq!((tuning.verdict.clone(), tuning.problems[0].best), (Outcome::AsItWas, 0), "{tuning:?}");
     assert!(tuning.choices().is_empty() && tuning.rounds >= 3);
     // This result is worth keeping.
     assert!(tuning.keep(&context, &folder.0).expect("it can be written").is_some());
     assert_eq!(folder.context().choices().get(&tuning.problems[0].name), Some("double ROUNDS=300"));
 
     let tuning = tuned(&context, &doubles(&[FAST]), 1, BUDGET);
-    assert_eq!((tuning.verdict.clone(), tuning.problems.len()), (Verdict::NoChoice, 0));
+    assert_eq!((tuning.verdict.clone(), tuning.problems.len()), (Outcome::NoChoice, 0));
     assert_eq!(tuning.keep(&context, &folder.0).expect("there is nothing to write"), None);
 }
 
@@ -206,12 +204,12 @@ fn the_budget_bounds_the_whole() {
     let folder = Folder::new("budget");
     let graph = doubles(&[SLOW, FAST]);
     let whole = tuned(&context, &graph, 1, BUDGET);
-    assert_eq!(whole.verdict, Verdict::Faster, "{whole:?}");
+    assert_eq!(whole.verdict, Outcome::Faster, "{whole:?}");
     for ms in [0, 1, 30] {
         let start = Instant::now();
         let tuning = tuned(&context, &graph, 1, Duration::from_millis(ms));
         assert!(start.elapsed() < Duration::from_secs(10), "{ms} ms took {:?}", start.elapsed());
-        assert_eq!(tuning.verdict, Verdict::Unfinished, "{tuning:?}");
+        assert_eq!(tuning.verdict, Outcome::Unfinished, "{tuning:?}");
         assert!(tuning.rounds < 3 && tuning.frames.is_none() && tuning.choices().is_empty(), "{tuning:?}");
         assert!(tuning.verdict.to_string().contains("the time was up"));
         assert_eq!(tuning.keep(&context, &folder.0).expect("there is nothing to write"), None);
@@ -244,7 +242,7 @@ fn what_was_chosen_is_kept_for_the_next_context() {
         (known.choices().len(), session(&known, 1).plan().tuned(), session(&known, 3).plan().tuned()),
         (2, 1, 1)
     );
-    let again = Tuning { verdict: Verdict::WithinNoise, ..one.clone() };
+    let again = Tuning { verdict: Outcome::WithinNoise, ..one.clone() };
     again.keep(&context, &folder.0).expect("it can be written");
     let known = folder.context();
     assert_eq!(
@@ -358,8 +356,8 @@ fn a_session_is_made_off_the_callers_thread() {
     let (one, two) = (model.session_in_background(1), model.session_in_background(2));
     drop(model);
     let (two, one) = (block_on(two).expect("it fits"), block_on(one).expect("it fits"));
-    assert_eq!(one.run_blocking(&[[1.0, 2.0]]).expect("it runs"), [Data::F32(vec![2.0, 4.0])]);
-    assert_eq!(two.run_blocking(&[[1.0, 2.0, 3.0, 4.0]]).expect("it runs"), [Data::F32(vec![2.0, 4.0, 6.0, 8.0])]);
+    assert_eq!(one.run_blocking(&[[1.0, 2.0]]).expect("it runs"), [[2.0, 4.0]]);
+    assert_eq!(two.run_blocking(&[[1.0, 2.0, 3.0, 4.0]]).expect("it runs"), [[2.0, 4.0, 6.0, 8.0]]);
     let threads = THREADS.lock().expect("nobody panics");
     assert!(threads.len() == 2 && !threads.contains(&std::thread::current().id()), "{threads:?}");
     let model = Model::new(&context(), &doubles(&[FAST])).expect("it has an output");

@@ -36,8 +36,8 @@ fn main() -> Result<()> {
     let mut environment = None;
     let mut measured = task.measure(|| {
         let (context, session, inputs) = open(&task)?;
-        environment = Some(Environment::of(&context));
-        Ok(move || Ok(session.run_blocking(&inputs)?.remove(0).f32()?.to_vec()))
+        environment = Some(Environment::new(&context));
+        Ok(move || Ok(session.run_blocking(&inputs)?[0].f32()?.to_vec()))
     })?;
     measured["environment"] = serde_json::to_value(environment)?;
     println!("{measured}");

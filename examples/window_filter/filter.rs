@@ -3,7 +3,8 @@
 use super::scene;
 use shadernet::measure::{Effort, step_times};
 use shadernet::texture::{Drawing, Region, Sampling, Source};
-use shadernet::{Bound, Result, Session, Slices, TextureInput, TextureOutput, wgpu};
+use shadernet::texture::{TextureInput, TextureOutput};
+use shadernet::{BoundBuffers, FrameSlices, Result, Session, wgpu};
 use std::time::Duration;
 
 /// A session for one size of the scene, bound to its textures.
@@ -12,12 +13,12 @@ pub(crate) struct Filter {
     input: TextureInput,
     source: Source,
     /// Two outputs: one picture is shown while the next one is computed, perhaps over several frames.
-    outputs: [(TextureOutput, Bound); 2],
+    outputs: [(TextureOutput, BoundBuffers); 2],
     /// The index of the output that is shown; `None` before the first picture.
     front: Option<usize>,
     /// The time of each step.
     times: Vec<Duration>,
-    slices: Slices,
+    slices: FrameSlices,
     /// True while a picture is begun and not finished.
     pub(crate) midway: bool,
 }
@@ -30,7 +31,7 @@ impl Filter {
         let context = session.context();
         let input = TextureInput::new(context, &session.inputs()[0], scene::FORMAT, Sampling::new())?;
         let source = input.bind(from)?;
-        let output = || -> Result<(TextureOutput, Bound)> {
+        let output = || -> Result<(TextureOutput, BoundBuffers)> {
             let usage = wgpu::TextureUsages::RENDER_ATTACHMENT;
             let output = TextureOutput::new(context, &session.outputs()[0], to, usage, Drawing::image())?;
             let bound = session.bind(&[input.buffer()], &[output.buffer()])?;
@@ -81,7 +82,7 @@ impl Filter {
         let Some(front) = self.front else { return Ok(()) };
         let output = &self.outputs[front].0;
         // A swap chain gives a new texture in each frame; any other texture would be bound once.
-        let target = output.bind(Region::of(to).rect([0, 0, size[0], size[1]]))?;
+        let target = output.bind(Region::whole(to).rect([0, 0, size[0], size[1]]))?;
         output.encode(encoder, &target)
     }
 
@@ -102,7 +103,7 @@ impl Filter {
 }
 
 /// Measures the steps and prepares slices. Waits for the device, a few frames long.
-fn measured(session: &Session) -> Result<(Vec<Duration>, Slices)> {
+fn measured(session: &Session) -> Result<(Vec<Duration>, FrameSlices)> {
     let times = step_times(session, Effort::Frames(3))?;
     let slices = session.slices(&times, LONGEST)?;
     Ok((times, slices))

@@ -1,4 +1,4 @@
-//! A network in an application that draws: `cargo run --release --example window_filter`
+//! A network in an application that draws: `cargo run --release --features image --example window_filter`
 //!
 //! The application has a window, a device and an animated scene, which it draws at half the window's size. In every
 //! frame the network doubles it, from the application's texture straight into the image of the swap chain; left of a

@@ -68,7 +68,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
         SweepOptions { batches, in_flight: args.in_flight.clone(), effort, latency_bound: args.latency_bound };
     let network = args.measure.model.open(args.measure.size)?;
     let context = device.context()?;
-    let environment = Environment::of(&context);
+    let environment = Environment::new(&context);
     let model = network.model(&context)?;
 
     let progress = Progress::new();

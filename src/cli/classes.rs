@@ -21,7 +21,7 @@ pub(super) enum Scores {
 
 impl Scores {
     /// Finds the meaning by the operation that gives a graph's first output, or by the values.
-    pub(super) fn of(graph: &Graph, values: &[f32], rows: usize) -> shadernet::Result<Scores> {
+    pub(super) fn new(graph: &Graph, values: &[f32], rows: usize) -> shadernet::Result<Scores> {
         let mut known = HashMap::new();
         graph.visit(1, |node: &Node, io| {
             let read = node.inputs.first().and_then(|value| known.get(value).copied());
@@ -30,7 +30,7 @@ impl Scores {
                 "sigmoid" => Some(Scores::Sigmoid),
                 // Rounding a number doesn't change its meaning.
                 "round_to" | "cast" | "quantize" | "dequantize" => read,
-                _ if node.op.cost(io).moves == Some(0) => read,
+                _ if node.op.metrics(io).cost.moves == Some(0) => read,
                 _ => None,
             };
             known.extend(scores.map(|scores| (node.outputs[0], scores)));

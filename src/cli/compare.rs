@@ -2,7 +2,7 @@
 
 use super::{Result, table};
 use shadernet::ErrorKind;
-use shadernet::measure::report::compare::{Change, Comparison, Recorded, Verdict};
+use shadernet::measure::{Change, Comparison, Recorded, Verdict};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub(super) struct CompareArgs {
 }
 
 pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
-    let comparison = Comparison::of(&Recorded::open(&args.before)?, &Recorded::open(&args.after)?);
+    let comparison = Comparison::new(&Recorded::open(&args.before)?, &Recorded::open(&args.after)?);
     for warning in &comparison.warnings {
         writeln!(out, "warning: {}", plain(warning))?;
     }

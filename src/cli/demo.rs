@@ -39,7 +39,7 @@ fn digits(context: &Context, out: &mut dyn Write) -> Result {
     let images = Weights::from_static("test.safetensors", DIGITS)?.get("images", [count, 1, 8, 8])?.values();
     let (network, weights) = shipped("digits")?;
     let session = Model::new(context, &network.graph(&weights, None)?)?.session(count)?;
-    let logits = session.run_blocking(&[&images])?.swap_remove(0).into_f32()?;
+    let logits = session.run_blocking(&[&images])?.take("logits")?.into_f32()?;
     let read: Vec<(usize, f64)> = logits.chunks_exact(10).map(|logits| Scores::Logits.ranked(logits)[0]).collect();
     drop(progress);
 
@@ -84,7 +84,7 @@ fn upscale(context: &Context, out: &mut dyn Write) -> Result {
     let (network, weights) = shipped("upscale")?;
     let (shape, values) = image::prepare(&half, &network)?;
     let session = Model::new(context, &network.graph(&weights, Some([shape[2], shape[3]]))?)?.session(1)?;
-    let doubled = session.run_blocking(&[values])?.swap_remove(0).into_f32()?;
+    let doubled = session.run_blocking(&[values])?.take("image")?.into_f32()?;
     let shape = &session.outputs()[0].shape;
     let bicubic = resize(&half.to_rgb8(), photo.width(), photo.height(), FilterType::CatmullRom);
     let by_network = psnr(&image::picture(shape, &doubled)?, &photo);

@@ -2,7 +2,6 @@
 
 use super::report::fresh_peaks;
 use super::{DeviceArgs, Result, driver};
-use shadernet::gpu::adapters;
 use shadernet::kernel::Caps;
 use shadernet::{Context, wgpu};
 use std::io::Write;
@@ -17,7 +16,7 @@ pub(super) struct DevicesArgs {
 pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let taken = device.context()?;
     let mut marked = false;
-    for adapter in pollster::block_on(adapters(&device.options())) {
+    for adapter in pollster::block_on(device.options().adapters()) {
         let info = adapter.get_info();
         let is_taken = !marked && info == *taken.info();
         marked |= is_taken;

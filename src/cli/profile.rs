@@ -20,7 +20,7 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
     let effort = args.measure.effort()?;
     let network = args.measure.model.open(args.measure.size)?;
     let context = device.context()?;
-    let environment = Environment::of(&context);
+    let environment = Environment::new(&context);
 
     let progress = Progress::new();
     progress.stage("what the device can do");

@@ -2,12 +2,12 @@
 
 use super::model::Opened;
 use super::{DeviceArgs, Result};
+use shadernet::Context;
 use shadernet::import::write_whole;
 use shadernet::kernel::Caps;
-use shadernet::measure::report::Activations;
-use shadernet::measure::{Network, Peaks, Report, Summary};
+use shadernet::measure::{Activations, NetworkInfo, Peaks, Report, Summary};
 use shadernet::plan::Choices;
-use shadernet::{Context, Plan};
+use shadernet::plan::Plan;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -73,10 +73,10 @@ pub(super) fn of_network(network: &Opened, batch: usize, (caps, choices): (&Caps
     let graph = network.graph(batch)?;
     let input_shapes = graph.inputs().iter().map(|input| input.shape.with_batch(batch).to_vec()).collect();
     let (name, weights) = (network.name().to_owned(), network.origin().to_owned());
-    let mut report = Report::new(Network { name, input_shapes, weights });
-    report.summary = Some(Summary::of(&graph, batch)?);
+    let mut report = Report::new(NetworkInfo { name, input_shapes, weights });
+    report.summary = Some(Summary::new(&graph, batch)?);
     let plan = Plan::with_choices(&graph.fused(), batch, caps, choices);
-    report.activations = plan.ok().map(|plan| Activations::of(&plan));
+    report.activations = plan.ok().map(|plan| Activations::new(&plan));
     Ok(report)
 }
 

@@ -7,7 +7,7 @@ use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, within};
 use shadernet::import::{image, npy};
 use shadernet::models::{Network, Preprocess};
 use shadernet::plan::Port;
-use shadernet::{Data, ErrorKind, Model, Shape};
+use shadernet::{ErrorKind, Model, Shape, Tensor};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     let created = start.elapsed();
     let outputs = session.run_blocking(&[values.repeat(batch / shape[0])])?;
     let all = start.elapsed();
-    let outputs = outputs.iter().map(Data::f32).collect::<shadernet::Result<Vec<_>>>()?;
+    let outputs = outputs.iter().map(Tensor::f32).collect::<shadernet::Result<Vec<_>>>()?;
 
     args.model.note_seeded(&weights, out)?;
     let outputs: Vec<(&Port, &[f32])> = session.outputs().iter().zip(outputs).collect();

@@ -5,7 +5,7 @@ use super::classes::{Scores, images, write_top};
 use super::{DeviceArgs, Result};
 use shadernet::import::npy;
 use shadernet::import::onnx::{self, Bindings, ElementType, Onnx};
-use shadernet::{Data, ErrorKind, Graph, Model, Shape};
+use shadernet::{Data, ErrorKind, Graph, Model, Tensor};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -34,16 +34,16 @@ pub(super) fn run(
         let got = format_args!("{} {}", first_output.dtype, first_output.shape);
         return Err(ErrorKind::argument("--top", "a first output of f32s [N, classes]", got).into());
     }
-    let fed: Vec<&Data> = graph.inputs().iter().map(|input| &inputs[&input.name].1).collect();
-    let outputs = session.run_blocking(&fed)?;
+    let fed = graph.inputs().iter().map(|input| (input.name.as_str(), &inputs[&input.name]));
+    let outputs = session.run_blocking(&fed.collect::<Vec<_>>())?;
     let all = start.elapsed();
 
-    for ((port, declared), data) in session.outputs().iter().zip(file.outputs()).zip(&outputs) {
+    for ((port, declared), tensor) in session.outputs().iter().zip(file.outputs()).zip(&outputs) {
         match dir {
             Some(dir) => {
                 std::fs::create_dir_all(dir).map_err(|error| ErrorKind::file(dir, error))?;
                 let path = dir.join(file_name(&port.name));
-                write(&path, &port.shape, data, declared.element)?;
+                write(&path, tensor, declared.element)?;
                 writeln!(out, "{}: {} {} {}", path.display(), port.name, declared.element, port.shape)?;
             }
             None => writeln!(out, "{} {} {}", port.name, declared.element, port.shape)?,
@@ -51,7 +51,7 @@ pub(super) fn run(
     }
     if let Some(rows) = rows {
         let values = outputs[0].f32()?;
-        let scores = Scores::of(&graph, values, rows)?;
+        let scores = Scores::new(&graph, values, rows)?;
         if let Some(top) = top.or((dir.is_none() && scores.tell_classes(first_output.shape[1])).then_some(5)) {
             write_top((first_output, values, scores), top, "class", out)?;
             writeln!(out, "probabilities: {}", scores.text(&first_output.name))?;
@@ -79,7 +79,7 @@ fn check_names(file: &Onnx) -> shadernet::Result<()> {
 }
 
 /// Reads the arrays, by the names of their inputs. A single input needs no name.
-fn read(file: &Onnx, given: &[String]) -> shadernet::Result<BTreeMap<String, (Shape, Data)>> {
+fn read(file: &Onnx, given: &[String]) -> shadernet::Result<BTreeMap<String, Tensor>> {
     let names: Vec<&str> = file.inputs().iter().map(|input| &input.name[..]).collect();
     let mut inputs = BTreeMap::new();
     for text in given {
@@ -93,8 +93,8 @@ fn read(file: &Onnx, given: &[String]) -> shadernet::Result<BTreeMap<String, (Sh
             return Err(ErrorKind::argument("--input", format!("one of {}", names.join(", ")), name).into());
         }
         let array = match path.extension().is_some_and(|extension| extension == "pb") {
-            true => onnx::tensor(path).map(|(_, shape, data)| (shape, data))?,
-            false => npy::read_data(path)?,
+            true => onnx::tensor(path)?.1,
+            false => npy::read_tensor(path)?,
         };
         if inputs.insert(name.to_owned(), array).is_some() {
             return Err(ErrorKind::argument("--input", "each input once", name).into());
@@ -107,16 +107,16 @@ fn read(file: &Onnx, given: &[String]) -> shadernet::Result<BTreeMap<String, (Sh
 }
 
 /// Builds the network for these arrays, with the values of inputs that the build needs, such as shapes.
-fn graph(file: &Onnx, bindings: &Bindings, inputs: &BTreeMap<String, (Shape, Data)>) -> shadernet::Result<Graph> {
+fn graph(file: &Onnx, bindings: &Bindings, inputs: &BTreeMap<String, Tensor>) -> shadernet::Result<Graph> {
     let mut bindings = bindings.clone();
-    for (name, (shape, _)) in inputs {
-        bindings = bindings.shape(name, shape.clone());
+    for (name, tensor) in inputs {
+        bindings = bindings.shape(name, tensor.shape().clone());
     }
     loop {
         match file.graph(&bindings) {
             Err(error) => match (&error.kind, inputs.iter().find(|(name, _)| needs(&error.kind, name))) {
-                (_, Some((name, (shape, data)))) if !bindings.has_values(name) => {
-                    bindings = bindings.values(name, shape.clone(), data.clone());
+                (_, Some((name, tensor))) if !bindings.has_values(name) => {
+                    bindings = bindings.values(name, tensor.clone());
                 }
                 _ => return Err(error),
             },
@@ -130,8 +130,9 @@ fn needs(error: &ErrorKind, name: &str) -> bool {
 }
 
 /// Writes an output in the type that the file declares, if NumPy has that type.
-fn write(path: &Path, shape: &Shape, data: &Data, element: ElementType) -> shadernet::Result<()> {
-    match data {
+fn write(path: &Path, tensor: &Tensor, element: ElementType) -> shadernet::Result<()> {
+    let shape = tensor.shape();
+    match tensor.data() {
         Data::Bool(values) => npy::write(path, shape, values),
         Data::F32(values) if element == ElementType::F16 => {
             npy::write(path, shape, &values.iter().map(|&value| half::f16::from_f32(value)).collect::<Vec<_>>())

@@ -2,7 +2,7 @@
 
 use super::{DeviceArgs, Progress, Result, driver};
 use serde_json::json;
-use shadernet::selftest::{OpReport, Options, Report, run};
+use shadernet::selftest::{OpReport, Options, Results, run};
 use shadernet::{ErrorKind, wgpu};
 use std::io::Write;
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ fn adapter(info: &wgpu::AdapterInfo) -> String {
     format!("{}, {}, {}", info.name, info.backend, driver(info))
 }
 
-fn to_json(report: &Report) -> serde_json::Value {
+fn to_json(report: &Results) -> serde_json::Value {
     let ops = report.ops.iter().map(|op: &OpReport| {
         let failures = op.failures.iter().map(|failure| {
             json!({

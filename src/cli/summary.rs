@@ -5,7 +5,8 @@ use super::{MOST_BATCH, ModelArgs, Result, parse_size, table, thousands, within}
 use shadernet::kernel::Caps;
 use shadernet::measure::{Energy, Summary};
 use shadernet::plan::Choices;
-use shadernet::{Graph, Plan, Shape};
+use shadernet::plan::Plan;
+use shadernet::{Graph, Shape};
 use std::io::Write;
 
 #[derive(clap::Args)]

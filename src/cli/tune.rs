@@ -3,7 +3,7 @@
 use super::bench::{ms, seconds};
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, parse_size, table, within};
 use comfy_table::Table;
-use shadernet::measure::tune::{Candidate, Problem};
+use shadernet::measure::{Candidate, Problem};
 use shadernet::measure::{Tuning, digits};
 use std::io::Write;
 use std::time::Duration;

@@ -15,7 +15,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    pub(crate) fn of(info: &wgpu::AdapterInfo) -> Origin {
+    pub(crate) fn new(info: &wgpu::AdapterInfo) -> Origin {
         Origin {
             adapter: info.name.clone(),
             driver: driver(info),

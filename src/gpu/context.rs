@@ -73,6 +73,11 @@ pub struct ContextOptions {
 }
 
 impl ContextOptions {
+    /// Returns all adapters that wgpu sees, for [`ContextOptions::adapter`] to choose from.
+    pub async fn adapters(&self) -> Vec<wgpu::Adapter> {
+        self.instance().enumerate_adapters(self.backends.unwrap_or(wgpu::Backends::all())).await
+    }
+
     /// Returns the default options: the adapter that wgpu prefers, the fastest.
     pub fn new() -> ContextOptions {
         ContextOptions::default()
@@ -165,6 +170,7 @@ impl ContextOptions {
             let name = self.adapter.as_ref().map(|name| format!(" whose name contains \"{name}\""));
             let of = self.backends.map(|backends| format!(" of {backends:?}"));
             let hint = match (there, backends.contains(wgpu::Backends::VULKAN)) {
+                _ if wgpu::Instance::enabled_backend_features().is_empty() => FEATURES.into(),
                 ([], true) => INSTALL.into(),
                 ([], false) => "there is vulkan, and metal on macOS, dx12 on Windows".into(),
                 _ => format!("there is {}", there.join(", ")),
@@ -188,15 +194,18 @@ impl ContextOptions {
 
 const MATRIX_UNITS: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
+const FEATURES: &str = "shadernet was built without a backend; its features vulkan, metal, dx12 and gl are some";
+
 const INSTALL: &str =
     "install a Vulkan driver; a software one is Mesa's llvmpipe (Debian: mesa-vulkan-drivers and libvulkan1)";
 
-/// Returns all adapters that wgpu sees, for [`ContextOptions::adapter`] to choose from.
-pub async fn adapters(options: &ContextOptions) -> Vec<wgpu::Adapter> {
-    options.instance().enumerate_adapters(options.backends.unwrap_or(wgpu::Backends::all())).await
-}
-
 impl Context {
+    /// Returns the shaders that find out facts about a device.
+    #[doc(hidden)]
+    pub fn probes() -> Vec<crate::kernel::Shader> {
+        vec![super::facts::probe()]
+    }
+
     /// Returns a context with a device of its own, on the adapter that wgpu prefers.
     pub async fn new() -> Result<Context> {
         Context::with(&ContextOptions::new()).await
@@ -227,7 +236,7 @@ impl Context {
         };
         let opened = adapter.request_device(&descriptor).await;
         let (device, queue) = opened.map_err(|error| ErrorKind::Device(error.to_string()))?;
-        let context = Context::of(&adapter, &device, &queue, options)?;
+        let context = Context::with_options(&adapter, &device, &queue, options)?;
         // A browser only writes uncaptured errors to its console; elsewhere wgpu panics.
         #[cfg(target_arch = "wasm32")]
         {
@@ -248,11 +257,11 @@ impl Context {
     ///
     /// An error if a limit is too low for the portable kernels. WebGPU's default limits suffice.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Context> {
-        Context::of(adapter, device, queue, &ContextOptions::new())
+        Context::with_options(adapter, device, queue, &ContextOptions::new())
     }
 
     /// Returns a context on this device, with the files that the options' folder has for it.
-    fn of(
+    fn with_options(
         adapter: &wgpu::Adapter,
         device: &wgpu::Device,
         queue: &wgpu::Queue,
@@ -477,8 +486,8 @@ mod tests {
         context.device().poll(wgpu::PollType::wait_indefinitely()).expect("it isn't lost");
         assert!((&mut pending).now_or_never().is_none(), "a result, before it is known that it is one");
         sender.send(Some("a shader was refused".into())).expect("somebody listens");
-        for said in [early.wait(), pollster::block_on(pending), frame().map(|_| Vec::new())] {
-            let error = said.expect_err("nothing is computed by a shader that was refused");
+        for said in [early.wait().err(), pollster::block_on(pending).err(), frame().err()] {
+            let error = said.expect("nothing is computed by a shader that was refused");
             assert!(error.to_string().contains("a shader was refused"), "{error}");
         }
         assert!(pollster::block_on(context.settled()).is_err());

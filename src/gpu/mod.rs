@@ -3,7 +3,7 @@
 pub(crate) mod cache;
 mod checks;
 mod compiled;
-pub mod context;
+mod context;
 mod facts;
 pub(crate) mod memory;
 pub(crate) mod pipeline;
@@ -16,10 +16,4 @@ mod units;
 #[cfg(not(target_arch = "wasm32"))]
 mod waiter;
 
-pub use context::{Context, ContextOptions, adapters};
-
-/// Returns the shaders that find out facts about a device.
-#[doc(hidden)]
-pub fn probes() -> Vec<crate::kernel::Shader> {
-    vec![facts::probe()]
-}
+pub use context::{Context, ContextOptions};

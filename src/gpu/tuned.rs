@@ -54,7 +54,7 @@ fn path(info: &wgpu::AdapterInfo, folder: &Path) -> PathBuf {
 /// Returns the folder's results for this adapter with this driver. An unreadable file counts as none.
 fn read(info: &wgpu::AdapterInfo, folder: &Path) -> BTreeMap<String, Tuned> {
     let kept = std::fs::read(path(info, folder)).ok().and_then(|text| serde_json::from_slice::<Kept>(&text).ok());
-    kept.filter(|kept| kept.origin == Origin::of(info)).map(|kept| kept.problems).unwrap_or_default()
+    kept.filter(|kept| kept.origin == Origin::new(info)).map(|kept| kept.problems).unwrap_or_default()
 }
 
 /// Adds these results to those stored for other problems. Returns the file.
@@ -62,7 +62,7 @@ fn read(info: &wgpu::AdapterInfo, folder: &Path) -> BTreeMap<String, Tuned> {
 pub(crate) fn keep(info: &wgpu::AdapterInfo, folder: &Path, new: BTreeMap<String, Tuned>) -> crate::Result<PathBuf> {
     let mut problems = read(info, folder);
     problems.extend(new);
-    let kept = Kept { origin: Origin::of(info), problems };
+    let kept = Kept { origin: Origin::new(info), problems };
     let text = serde_json::to_string_pretty(&kept).expect("they are numbers and names");
     let path = path(info, folder);
     cache::write(&path, text.as_bytes())?;

@@ -1,6 +1,7 @@
 //! A constant tensor: weights, whose values are produced on demand.
 
 use crate::dtype::{Elements, IntType};
+use crate::error::{ErrorKind, Result};
 use crate::kernel::{Prepacked, Storage, WeightKey};
 use crate::{DType, Data, Shape};
 use std::fmt;
@@ -23,34 +24,24 @@ pub struct Constant {
 type Bytes = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
 
 impl Constant {
-    /// Creates a constant with these values, row-major.
+    /// Creates a constant with these values, row-major: a vector of `f32`, `i32` or `bool`.
     ///
-    /// # Panics
-    /// If there are not as many values as the shape has elements.
-    pub fn new(name: impl Into<String>, shape: impl Into<Shape>, values: Vec<f32>) -> Constant {
-        let shape = shape.into();
-        assert_eq!(values.len(), shape.elements(), "the values of a constant of shape {shape}");
-        Constant::lazy(name, shape, move || values.clone())
+    /// An error unless there are as many values as the shape has elements.
+    pub fn new(name: impl Into<String>, shape: impl Into<Shape>, values: impl Into<Data>) -> Result<Constant> {
+        let (name, shape, values) = (name.into(), shape.into(), values.into());
+        let (wanted, got) = (shape.elements(), values.view().elements());
+        if wanted != got {
+            let argument = format!("the values of constant \"{name}\"");
+            return Err(ErrorKind::argument(argument, format_args!("{wanted} for {shape}"), got).into());
+        }
+        Ok(Constant::known(name, shape, values))
     }
 
-    /// Creates a constant with these integers, row-major.
-    ///
-    /// # Panics
-    /// If there are not as many values as the shape has elements.
-    pub fn integers(name: impl Into<String>, shape: impl Into<Shape>, values: Vec<i32>) -> Constant {
-        let shape = shape.into();
-        assert_eq!(values.len(), shape.elements(), "the values of a constant of shape {shape}");
-        Constant::of(name.into(), shape, DType::I32, Arc::new(move || Data::I32(values.clone())))
-    }
-
-    /// Creates a constant with these truth values, row-major.
-    ///
-    /// # Panics
-    /// If there are not as many values as the shape has elements.
-    pub fn bools(name: impl Into<String>, shape: impl Into<Shape>, values: Vec<bool>) -> Constant {
-        let shape = shape.into();
-        assert_eq!(values.len(), shape.elements(), "the values of a constant of shape {shape}");
-        Constant::of(name.into(), shape, DType::Bool, Arc::new(move || Data::Bool(values.clone())))
+    /// Creates a constant with values of which it is known that there are as many as the shape has elements.
+    pub(crate) fn known(name: impl Into<String>, shape: impl Into<Shape>, values: impl Into<Data>) -> Constant {
+        let (shape, values) = (shape.into(), values.into());
+        assert_eq!(values.view().elements(), shape.elements(), "the values of a constant of shape {shape}");
+        Constant::from_values(name.into(), shape, values.dtype(), Arc::new(move || values.clone()))
     }
 
     /// Creates a constant whose values `make` produces on demand: as many as the shape has elements.
@@ -59,7 +50,7 @@ impl Constant {
         shape: impl Into<Shape>,
         make: impl Fn() -> Vec<f32> + Send + Sync + 'static,
     ) -> Constant {
-        Constant::of(name.into(), shape.into(), DType::F32, Arc::new(move || Data::F32(make())))
+        Constant::from_values(name.into(), shape.into(), DType::F32, Arc::new(move || Data::F32(make())))
     }
 
     /// Creates a constant of narrow integers, whose bytes `make` produces on demand: row-major, little-endian, two
@@ -82,10 +73,10 @@ impl Constant {
         });
         let (elements, packed) = (shape.elements(), bytes.clone());
         let values = move || Data::I32(unpacked(&packed(), of, elements));
-        Constant { packed: Some((of, bytes)), ..Constant::of(name, shape, DType::I32, Arc::new(values)) }
+        Constant { packed: Some((of, bytes)), ..Constant::from_values(name, shape, DType::I32, Arc::new(values)) }
     }
 
-    fn of(name: String, shape: Shape, dtype: DType, values: Arc<dyn Fn() -> Data + Send + Sync>) -> Constant {
+    fn from_values(name: String, shape: Shape, dtype: DType, values: Arc<dyn Fn() -> Data + Send + Sync>) -> Constant {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         Constant { id, name, shape, dtype, parameters: 0, values, packed: None }
@@ -104,18 +95,24 @@ impl Constant {
     }
 
     /// Returns the number of learned numbers in a constant that operations read like any other value: those from
-    /// [`Weights`](crate::Weights), or [marked as learned](Constant::learned). ([`Op::cost`](crate::Op::cost) counts
+    /// [`Weights`](crate::Weights), or [marked as learned](Constant::learned). ([`Op::metrics`](crate::Op::metrics) counts
     /// the constants that operations hold, of any origin.)
     pub fn parameters(&self) -> u64 {
         self.parameters
     }
 
-    /// Returns the same values under another shape, with as many elements.
-    ///
-    /// # Panics
-    /// If the shape has another number of elements.
-    #[must_use]
-    pub fn reshaped(&self, shape: impl Into<Shape>) -> Constant {
+    /// Returns the same values under another shape, which must have as many elements.
+    pub fn reshaped(&self, shape: impl Into<Shape>) -> Result<Constant> {
+        let shape = shape.into();
+        if shape.elements() != self.shape.elements() {
+            let wanted = format_args!("{} elements, as {} has", self.shape.elements(), self.shape);
+            return Err(ErrorKind::argument("shape", wanted, shape).into());
+        }
+        Ok(self.with_shape(shape))
+    }
+
+    /// Returns the same values under another shape, of which it is known that it has as many elements.
+    pub(crate) fn with_shape(&self, shape: impl Into<Shape>) -> Constant {
         let shape = shape.into();
         assert_eq!(shape.elements(), self.shape.elements(), "{shape} for the values of {self:?}");
         Constant { shape, ..self.clone() }
@@ -213,22 +210,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_wrong_number_of_values_is_refused() {
+        let error = Constant::new("w", [2, 3], vec![1.0; 5]).unwrap_err().to_string();
+        assert!(error.contains("the values of constant \"w\": wanted 6 for [2, 3], got 5"), "{error}");
+        let error = Constant::new("w", [2, 3], vec![1; 6]).unwrap().reshaped([4]).unwrap_err().to_string();
+        assert!(error.contains("shape: wanted 6 elements, as [2, 3] has, got [4]"), "{error}");
+    }
+
+    #[test]
     fn narrow_integers_are_unpacked() {
         let constant = |of, bytes: &[u8], count: usize| {
             let bytes = bytes.to_vec();
             Constant::packed("w", [count], of, move || bytes.clone())
         };
-        let of = |of, bytes: &[u8], count| constant(of, bytes, count).data();
-        assert_eq!(of(IntType::U4, &[0x21, 0x8f, 0x07], 5), [1, 2, 15, 8, 7]);
-        assert_eq!(of(IntType::I4, &[0x21, 0x8f, 0x07], 5), [1, 2, -1, -8, 7]);
-        assert_eq!(of(IntType::U8, &[0, 127, 128, 255], 4), [0, 127, 128, 255]);
-        assert_eq!(of(IntType::I8, &[0, 127, 128, 255], 4), [0, 127, -128, -1]);
-        assert_eq!(of(IntType::U16, &[1, 2, 0xff, 0xff], 2), [513, 65_535]);
-        assert_eq!(of(IntType::I16, &[1, 2, 0xff, 0xff], 2), [513, -1]);
+        let data = |of, bytes: &[u8], count| constant(of, bytes, count).data();
+        assert_eq!(data(IntType::U4, &[0x21, 0x8f, 0x07], 5), [1, 2, 15, 8, 7]);
+        assert_eq!(data(IntType::I4, &[0x21, 0x8f, 0x07], 5), [1, 2, -1, -8, 7]);
+        assert_eq!(data(IntType::U8, &[0, 127, 128, 255], 4), [0, 127, 128, 255]);
+        assert_eq!(data(IntType::I8, &[0, 127, 128, 255], 4), [0, 127, -128, -1]);
+        assert_eq!(data(IntType::U16, &[1, 2, 0xff, 0xff], 2), [513, 65_535]);
+        assert_eq!(data(IntType::I16, &[1, 2, 0xff, 0xff], 2), [513, -1]);
         assert_eq!(constant(IntType::I4, &[0x21, 0x8f, 0x07], 5).counted(), [9, 10, 7, 0, 15]);
         assert_eq!(constant(IntType::U4, &[0x21, 0x8f, 0x07], 5).counted(), [1, 2, 15, 8, 7]);
         assert_eq!(constant(IntType::I8, &[0, 127, 128, 255], 4).counted(), [128, 255, 0, 127]);
-        let learned = constant(IntType::I8, &[1; 6], 6).learned().reshaped([2, 3]);
+        let learned = constant(IntType::I8, &[1; 6], 6).learned().reshaped([2, 3]).unwrap();
         assert_eq!((learned.parameters(), learned.dtype(), learned.int_type()), (6, DType::I32, Some(IntType::I8)));
         assert_eq!(IntType::I16.range(), [-32_768, 32_767]);
         assert_eq!(IntType::U4.range(), [0, 15]);

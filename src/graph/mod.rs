@@ -1,10 +1,10 @@
 //! A graph of operations, with shapes inferred as it is built. It knows nothing of devices.
 
-pub mod constant;
+pub(crate) mod constant;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod only;
-pub mod op;
-pub mod rewrite;
+pub(crate) mod op;
+pub(crate) mod rewrite;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,10 +12,22 @@ use crate::shape::{BATCH, Shape};
 use constant::Constant;
 use op::{Io, Op};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A value of a [`Graph`]: an input, a constant, or an output of a node.
+/// A value of a [`Graph`]: an input, a constant, or an output of a node. Other graphs refuse it; a clone of the graph,
+/// and what rules make of the graph, accept it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Value(pub(crate) u32);
+pub struct Value {
+    graph: u32,
+    index: u32,
+}
+
+impl Value {
+    /// Returns the index of the value among those of its graph.
+    pub(crate) fn index(self) -> usize {
+        self.index as usize
+    }
+}
 
 /// The origin of a value.
 #[derive(Clone, Debug)]
@@ -53,7 +65,7 @@ pub struct Node {
 /// let mut graph = Graph::new();
 /// let x = graph.input("x", [BATCH, 4]);
 /// let mean = graph.state("mean", [BATCH, 4]);
-/// let [old, new] = [0.9, 0.1].map(|share| graph.constant(Constant::new("share", [1], vec![share])));
+/// let [old, new] = [0.9, 0.1].map(|share| graph.constant(Constant::new("share", [1], vec![share])?));
 /// let (old, new) = (graph.product(mean.value(), old)?, graph.product(x, new)?);
 /// let moved = graph.sum(old, new)?;
 /// graph.assign(mean, moved)?;
@@ -93,14 +105,16 @@ pub struct Input {
 /// use shadernet::{BATCH, Constant, Graph};
 /// let mut graph = Graph::new();
 /// let x = graph.input("x", [BATCH, 4]);
-/// let y = graph.linear(x, Constant::new("w", [2, 4], vec![1.0; 8]), None)?;
+/// let y = graph.linear(x, Constant::new("w", [2, 4], vec![1.0; 8])?, None)?;
 /// let y = graph.relu(y)?;
 /// graph.output("y", y);
 /// assert_eq!(graph.shape(y, 3)?.to_string(), "[3, 2]");
 /// # Ok::<(), shadernet::Error>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Graph {
+    /// The number that tells this graph's values from those of other graphs. Clones keep it, and so keep the values.
+    id: u32,
     nodes: Vec<Node>,
     sources: Vec<Source>,
     /// The shapes for a batch of 1.
@@ -115,10 +129,28 @@ pub struct Graph {
     outputs: Vec<(String, Value)>,
 }
 
+impl Default for Graph {
+    fn default() -> Graph {
+        Graph::new()
+    }
+}
+
 impl Graph {
     /// Returns an empty graph.
     pub fn new() -> Graph {
-        Graph::default()
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        Graph {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            nodes: Vec::new(),
+            sources: Vec::new(),
+            shapes: Vec::new(),
+            shapes_of_two: None,
+            dtypes: Vec::new(),
+            inputs: Vec::new(),
+            states: Vec::new(),
+            updates: Vec::new(),
+            outputs: Vec::new(),
+        }
     }
 
     fn value(&mut self, source: Source, shape: Shape, dtype: DType) -> Value {
@@ -126,7 +158,7 @@ impl Graph {
         self.sources.push(source);
         self.shapes.push(shape);
         self.dtypes.push(dtype);
-        Value(self.sources.len() as u32 - 1)
+        Value { graph: self.id, index: self.sources.len() as u32 - 1 }
     }
 
     /// Adds an input of `f32`s; [`BATCH`] as its first size stands for the session's batch.
@@ -177,8 +209,8 @@ impl Graph {
     pub fn assign(&mut self, state: State, value: Value) -> Result<()> {
         let index = self.own(&state)?;
         self.check_own(&[value])?;
-        let wanted = &self.shapes[state.value().0 as usize];
-        let (shape, dtype) = (&self.shapes[value.0 as usize], self.dtype(value));
+        let wanted = &self.shapes[state.value().index()];
+        let (shape, dtype) = (&self.shapes[value.index()], self.dtype(value));
         if shape != wanted || dtype != DType::F32 {
             let (argument, got) = (format!("state \"{}\"", self.states[index].name), format!("{dtype} {shape}"));
             return Err(ErrorKind::argument(argument, format_args!("{} {wanted}", DType::F32), got).into());
@@ -187,9 +219,9 @@ impl Graph {
         Ok(())
     }
 
-    /// Returns the index of a state, or an error if its number shows that it is another graph's.
+    /// Returns the index of a state, or an error if it is another graph's.
     fn own(&self, state: &State) -> Result<usize, ErrorKind> {
-        match self.sources.get(state.value().0 as usize) {
+        match self.sources.get(state.value().index()).filter(|_| self.owns(state.value())) {
             Some(&Source::State(index)) => Ok(index),
             _ => Err(ErrorKind::argument("state", "a state of this graph", "another graph's")),
         }
@@ -215,16 +247,16 @@ impl Graph {
     pub(crate) fn add_shared(&mut self, name: String, op: Arc<dyn Op>, inputs: &[Value]) -> Result<Vec<Value>> {
         let at = |kind: ErrorKind| kind.at(op.name(), &name);
         self.check_own(inputs).map_err(at)?;
-        let shapes: Vec<Shape> = inputs.iter().map(|&v| self.shapes[v.0 as usize].clone()).collect();
+        let shapes: Vec<Shape> = inputs.iter().map(|&v| self.shapes[v.index()].clone()).collect();
         check_elements(&shapes).map_err(at)?;
         let outputs = op.output_shapes(&shapes).map_err(at)?;
         check_elements(&outputs).map_err(at)?;
         let outputs_of_two = self.shapes_of_two.as_ref().map(|all| {
-            let shapes: Vec<Shape> = inputs.iter().map(|&value| all[value.0 as usize].clone()).collect();
+            let shapes: Vec<Shape> = inputs.iter().map(|&value| all[value.index()].clone()).collect();
             op.output_shapes(&shapes)
         });
         let outputs_of_two = outputs_of_two.transpose().map_err(at)?;
-        let dtypes: Vec<DType> = inputs.iter().map(|&v| self.dtypes[v.0 as usize]).collect();
+        let dtypes: Vec<DType> = inputs.iter().map(|&v| self.dtypes[v.index()]).collect();
         let dtypes = op.output_dtypes(&dtypes).map_err(at)?;
         let last = dtypes.last().copied().unwrap_or_default();
         let dtypes = dtypes.into_iter().chain(std::iter::repeat(last));
@@ -232,18 +264,23 @@ impl Graph {
         let typed = outputs.into_iter().zip(dtypes);
         let outputs: Vec<Value> = typed.map(|(shape, dtype)| self.value(Source::Node(node), shape, dtype)).collect();
         if let (Some(all), Some(shapes)) = (&mut self.shapes_of_two, outputs_of_two) {
-            outputs.iter().zip(shapes).for_each(|(value, shape)| all[value.0 as usize] = shape);
+            outputs.iter().zip(shapes).for_each(|(value, shape)| all[value.index()] = shape);
         }
         self.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone() });
         Ok(outputs)
     }
 
-    /// Checks that values belong to this graph, as far as their numbers tell.
+    /// Returns true if a value is this graph's. A clone may have grown by values that this graph doesn't have.
+    fn owns(&self, value: Value) -> bool {
+        value.graph == self.id && value.index() < self.shapes.len()
+    }
+
+    /// Checks that values belong to this graph.
     fn check_own(&self, values: &[Value]) -> Result<(), ErrorKind> {
-        match values.iter().find(|value| value.0 as usize >= self.shapes.len()) {
-            None => Ok(()),
-            Some(_) => Err(ErrorKind::argument("inputs", "values of this graph", "another graph's")),
+        if values.iter().all(|&value| self.owns(value)) {
+            return Ok(());
         }
+        Err(ErrorKind::argument("inputs", "values of this graph", "another graph's"))
     }
 
     /// Adds an operation of one output, under a generated name.
@@ -254,7 +291,7 @@ impl Graph {
 
     /// Renames the node that gives `value`.
     pub fn rename(&mut self, value: Value, name: impl Into<String>) {
-        if let Some(&Source::Node(node)) = self.sources.get(value.0 as usize) {
+        if let Some(&Source::Node(node)) = self.sources.get(value.index()).filter(|_| self.owns(value)) {
             // A value that rules have removed has no node any more.
             if let Some(node) = self.nodes.get_mut(node).filter(|node| node.outputs.contains(&value)) {
                 node.name = name.into();
@@ -265,29 +302,29 @@ impl Graph {
     /// Returns the shape of a value for this batch.
     pub fn shape(&self, value: Value, batch: usize) -> Result<Shape> {
         self.check_own(&[value])?;
-        Ok(self.shapes(batch)?[value.0 as usize].clone())
+        Ok(self.shapes(batch)?[value.index()].clone())
     }
 
     /// Returns the shape of a value of this graph for a batch of 1, without inferring it again.
     pub(crate) fn known_shape(&self, value: Value) -> &Shape {
-        &self.shapes[value.0 as usize]
+        &self.shapes[value.index()]
     }
 
     /// Returns true if the batch, where it is open, is the outermost part of a value's first dimension.
     pub(crate) fn batch_is_outermost(&self, value: Value) -> bool {
         let Some(all) = &self.shapes_of_two else { return true };
-        let (one, two) = (&self.shapes[value.0 as usize], &all[value.0 as usize]);
+        let (one, two) = (&self.shapes[value.index()], &all[value.index()]);
         one == two || (one.len() == two.len() && two[0] == 2 * one[0] && one[1..] == two[1..])
     }
 
     /// Returns true if a value is larger for a larger batch.
     pub(crate) fn grows_with_batch(&self, value: Value) -> bool {
-        self.shapes_of_two.as_ref().is_some_and(|all| all[value.0 as usize] != self.shapes[value.0 as usize])
+        self.shapes_of_two.as_ref().is_some_and(|all| all[value.index()] != self.shapes[value.index()])
     }
 
     /// Returns the type of a value's elements; `f32` for a value of another graph.
     pub fn dtype(&self, value: Value) -> DType {
-        self.dtypes.get(value.0 as usize).copied().unwrap_or_default()
+        self.dtypes.get(value.index()).copied().filter(|_| self.owns(value)).unwrap_or_default()
     }
 
     /// Returns the shapes of all values for this batch, by the index of the value.
@@ -301,17 +338,17 @@ impl Graph {
         self.outputs.iter().try_for_each(|(_, value)| self.check_own(&[*value]))?;
         let mut shapes = self.shapes.clone();
         for input in self.inputs.iter().chain(&self.states) {
-            shapes[input.value.0 as usize] = input.shape.with_batch(batch);
+            shapes[input.value.index()] = input.shape.with_batch(batch);
         }
         for node in &self.nodes {
-            let inputs: Vec<Shape> = node.inputs.iter().map(|v| shapes[v.0 as usize].clone()).collect();
+            let inputs: Vec<Shape> = node.inputs.iter().map(|v| shapes[v.index()].clone()).collect();
             // Element counts of a large batch saturate (`Shape::elements`); only sums of sizes could overflow.
             let addable = inputs.iter().try_for_each(Shape::addable);
             let outputs = addable
                 .and_then(|()| node.op.output_shapes(&inputs))
                 .map_err(|kind| kind.at(node.op.name(), node.name.clone()))?;
             for (value, shape) in node.outputs.iter().zip(outputs) {
-                shapes[value.0 as usize] = shape;
+                shapes[value.index()] = shape;
             }
         }
         Ok(shapes)
@@ -332,7 +369,7 @@ impl Graph {
     /// Calls `f` with each node and the shapes of its inputs and outputs, in order.
     pub fn visit(&self, batch: usize, mut f: impl FnMut(&Node, &Io) -> Result<(), Error>) -> Result<()> {
         let shapes = self.shapes(batch)?;
-        let of = |values: &[Value]| values.iter().map(|v| shapes[v.0 as usize].clone()).collect::<Vec<_>>();
+        let of = |values: &[Value]| values.iter().map(|v| shapes[v.index()].clone()).collect::<Vec<_>>();
         self.nodes.iter().try_for_each(|node| {
             let dtypes = self.input_dtypes(node);
             f(node, &Io { inputs: &of(&node.inputs), outputs: &of(&node.outputs), dtypes: &dtypes })
@@ -375,7 +412,7 @@ impl Graph {
     }
 
     pub(crate) fn source(&self, value: Value) -> &Source {
-        &self.sources[value.0 as usize]
+        &self.sources[value.index()]
     }
 }
 
@@ -404,6 +441,14 @@ mod tests {
         other.output("y", y);
         assert!(other.shape(y, 1).is_err() && other.shapes(1).is_err());
         other.rename(y, "nobody");
+        // A graph that has as many values as the other refuses them too.
+        let mut twin = Graph::new();
+        let own = twin.input("x", [BATCH, 3]);
+        let result = twin.relu(own).unwrap();
+        assert!(twin.sum(own, x).is_err() && twin.shape(y, 1).is_err());
+        twin.rename(y, "nobody");
+        assert!(twin.nodes()[0].name != "nobody" && twin.sum(own, result).is_ok());
+        assert!(graph.clone().relu(y).is_ok() && graph.fused().shape(x, 1).is_ok());
 
         let empty = graph.input("empty", [BATCH, 0]);
         let error = graph.activation(empty, Activation::Tanh).unwrap_err().to_string();

@@ -1,6 +1,6 @@
 //! An operation reduced to one of its kernels, for comparisons of kernels.
 
-use super::op::{Cost, Io, Op};
+use super::op::{Io, Metrics, Op};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::{Caps, Kernel};
 use crate::{DType, Shape};
@@ -17,7 +17,7 @@ pub(crate) struct Only {
 
 impl Only {
     /// Returns the operation with only this kernel, unchanged.
-    pub(crate) fn of(op: &Arc<dyn Op>, kernel: usize) -> Only {
+    pub(crate) fn new(op: &Arc<dyn Op>, kernel: usize) -> Only {
         Only { op: op.clone(), kernel, change: |_| () }
     }
 }
@@ -35,10 +35,6 @@ impl Op for Only {
         self.op.output_dtypes(inputs)
     }
 
-    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
-        self.op.range(position, io)
-    }
-
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let mut kernels = self.op.kernels(io, caps)?;
         if self.kernel >= kernels.len() {
@@ -49,7 +45,7 @@ impl Op for Only {
         Ok(vec![kernel])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        self.op.cost(io)
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        self.op.metrics(io)
     }
 }

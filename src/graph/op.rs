@@ -24,38 +24,12 @@ pub trait Op: Any + Debug + Send + Sync {
         Ok(vec![DType::F32])
     }
 
-    /// Returns the least and the greatest integer that input `position` may hold, if it holds indices into tensors of
-    /// these shapes. A session checks its inputs. The device checks nothing: an index out of range reads or writes an
-    /// existing element instead.
-    fn range(&self, _position: usize, _io: &Io) -> Option<[i32; 2]> {
-        None
-    }
-
     /// Returns the ways to compute the operation on such a device, at least one.
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind>;
 
-    /// Returns the number of operations of `rest` that this one is computed with, and the kernels for that, if it pays
-    /// on such a device. Each operation in `rest` is the only reader of its predecessor's output. The inputs are this
-    /// operation's, then the other inputs of each joined one.
-    ///
-    /// [`Op::fuse`] makes one operation of two on all devices; this method is for those that only some devices gain by.
-    fn joined(&self, _io: &Io, _rest: &[Next], _caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
-        None
-    }
-
-    /// Returns the operation's cost, by the field's definitions.
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::default()
-    }
-
-    /// Returns the learned constants that the operation holds, so that a shared constant can be counted once.
-    fn parameters(&self) -> Vec<&Constant> {
-        Vec::new()
-    }
-
-    /// Returns the region of the inputs that an output pixel depends on.
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Everything
+    /// Returns what a summary tells of the operation. By default it costs nothing and depends on all pixels.
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::default()
     }
 
     /// Returns this operation fused with `next`, the only reader of its output (as the input `position`). The inputs
@@ -63,16 +37,6 @@ pub trait Op: Any + Debug + Send + Sync {
     fn fuse(&self, _next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
         None
     }
-}
-
-/// An operation that could be computed together with its predecessor: see [`Op::joined`].
-pub struct Next<'a> {
-    /// The operation.
-    pub op: &'a dyn Op,
-    /// Its inputs and outputs.
-    pub io: Io<'a>,
-    /// The position of the predecessor's output among the inputs.
-    pub position: usize,
 }
 
 impl dyn Op {
@@ -130,6 +94,36 @@ impl Io<'_> {
 
 fn elements(shapes: &[Shape]) -> u64 {
     shapes.iter().fold(0, |sum: u64, shape| sum.saturating_add(shape.elements() as u64))
+}
+
+/// The figures that a [`Summary`](crate::measure::Summary) tells of an operation.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics<'a> {
+    /// The cost, by the field's definitions.
+    pub cost: Cost,
+    /// The region of the inputs that an output pixel depends on.
+    pub reach: Reach,
+    /// The learned constants that the operation holds, so that a shared constant can be counted once.
+    pub parameters: Vec<&'a Constant>,
+}
+
+impl<'a> Metrics<'a> {
+    /// Creates metrics of an operation that holds no constants, and whose output pixels depend on all pixels.
+    pub fn new(cost: Cost) -> Metrics<'a> {
+        Metrics { cost, ..Metrics::default() }
+    }
+
+    /// Sets the region of the inputs that an output pixel depends on.
+    #[must_use]
+    pub fn reach(self, reach: Reach) -> Metrics<'a> {
+        Metrics { reach, ..self }
+    }
+
+    /// Sets the learned constants that the operation holds.
+    #[must_use]
+    pub fn parameters(self, parameters: Vec<&'a Constant>) -> Metrics<'a> {
+        Metrics { parameters, ..self }
+    }
 }
 
 /// The cost of one operation. A fused operation costs as much as all its parts, except that batch norm folded into
@@ -200,7 +194,7 @@ impl Cost {
 }
 
 /// The region of the inputs that an output pixel depends on, along the spatial axes: dimension 2 and those after it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reach {
     /// One pixel, at the same position, or all of an input that is broadcast along a spatial axis.
     Pixel,
@@ -208,7 +202,15 @@ pub enum Reach {
     /// count with the same pixel.
     Window(Vec<Taps>),
     /// All pixels, or an unknown region.
+    #[default]
     Everything,
+}
+
+impl Reach {
+    /// Returns the reach of an operation that works pixel by pixel only under a condition.
+    pub(crate) fn pixel_if(condition: bool) -> Reach {
+        if condition { Reach::Pixel } else { Reach::Everything }
+    }
 }
 
 /// The pixels along an axis that an output pixel depends on. Output pixel `o` depends on input pixel `i` if

@@ -97,7 +97,7 @@ impl Rewriting {
         let alive = graph.needed();
         let mut readers = vec![Vec::new(); graph.sources.len()];
         for (i, node) in graph.nodes.iter().enumerate().filter(|&(i, _)| alive[i]) {
-            node.inputs.iter().for_each(|value| readers[value.0 as usize].push(i));
+            node.inputs.iter().for_each(|value| readers[value.index()].push(i));
         }
         Rewriting {
             alive,
@@ -151,8 +151,8 @@ impl Rewriting {
         let dtypes: Vec<DType> = inputs.iter().map(|&value| self.graph.dtype(value)).collect();
         let mut all = std::iter::once(&self.graph.shapes).chain(&self.graph.shapes_of_two);
         let same = |shapes: &Vec<Shape>| {
-            let inputs: Vec<Shape> = inputs.iter().map(|value| shapes[value.0 as usize].clone()).collect();
-            op.output_shapes(&inputs).is_ok_and(|given| given == [shapes[output.0 as usize].clone()])
+            let inputs: Vec<Shape> = inputs.iter().map(|value| shapes[value.index()].clone()).collect();
+            op.output_shapes(&inputs).is_ok_and(|given| given == [shapes[output.index()].clone()])
         };
         op.output_dtypes(&dtypes).is_ok_and(|given| given.first() == Some(&self.graph.dtype(output))) && all.all(same)
     }
@@ -164,7 +164,7 @@ impl Rewriting {
 
     /// Returns the only node that reads a value, if it reads it once and the value is no result of the graph.
     pub(crate) fn only_reader(&self, value: Value) -> Option<&Node> {
-        let &[reader] = &self.readers[value.0 as usize][..] else { return None };
+        let &[reader] = &self.readers[value.index()][..] else { return None };
         (!self.results.contains(&value)).then(|| &self.graph.nodes[reader])
     }
 
@@ -204,7 +204,7 @@ impl Rewriting {
             let added = queued.len()..self.graph.nodes.len();
             queued.resize(added.end, false);
             let last = added.clone().next_back().map_or(&[][..], |node| &self.graph.nodes[node].outputs);
-            let readers = last.iter().flat_map(|value| &self.readers[value.0 as usize]).copied();
+            let readers = last.iter().flat_map(|value| &self.readers[value.index()]).copied();
             for next in readers.chain(added.rev()).filter(|&node| self.alive[node]) {
                 if !std::mem::replace(&mut queued[next], true) {
                     queue.push_front(next);
@@ -235,7 +235,7 @@ impl Rewriting {
         let mut added = Vec::new();
         for i in nodes..self.graph.nodes.len() {
             let inputs = self.graph.nodes[i].inputs.clone();
-            inputs.iter().for_each(|value| self.readers[value.0 as usize].push(i));
+            inputs.iter().for_each(|value| self.readers[value.index()].push(i));
             self.alive.push(true);
             self.position.push(self.position[node]);
             self.depth.push(self.depth[node]);
@@ -260,7 +260,7 @@ impl Rewriting {
     fn exchange_outputs(&mut self, nodes: [usize; 2], values: [Value; 2]) {
         for (node, [from, to]) in nodes.into_iter().zip([values, [values[1], values[0]]]) {
             self.graph.nodes[node].outputs.iter_mut().filter(|value| **value == from).for_each(|value| *value = to);
-            self.graph.sources[to.0 as usize] = Source::Node(node);
+            self.graph.sources[to.index()] = Source::Node(node);
         }
     }
 
@@ -270,7 +270,7 @@ impl Rewriting {
             return Err(ErrorKind::argument("output", "another value", "the old one"));
         }
         for shapes in std::iter::once(&self.graph.shapes).chain(&self.graph.shapes_of_two) {
-            let [old, new] = [old, new].map(|value| &shapes[value.0 as usize]);
+            let [old, new] = [old, new].map(|value| &shapes[value.index()]);
             if old != new {
                 return Err(ErrorKind::argument("output", old, new));
             }
@@ -281,14 +281,14 @@ impl Rewriting {
 
     /// Lets all that read `old` read `new`.
     fn redirect(&mut self, old: Value, new: Value) {
-        let readers = std::mem::take(&mut self.readers[old.0 as usize]);
+        let readers = std::mem::take(&mut self.readers[old.index()]);
         let exchange = |value: &mut Value| {
             if *value == old {
                 *value = new;
             }
         };
         readers.iter().for_each(|&reader| self.graph.nodes[reader].inputs.iter_mut().for_each(exchange));
-        self.readers[new.0 as usize].extend(readers);
+        self.readers[new.index()].extend(readers);
         if self.results.remove(&old) {
             self.results.insert(new);
             self.graph.outputs.iter_mut().for_each(|(_, value)| exchange(value));
@@ -301,18 +301,18 @@ impl Rewriting {
         let (mut open, mut removed) = (vec![node], Vec::new());
         while let Some(node) = open.pop() {
             let Node { op, inputs, outputs, .. } = &self.graph.nodes[node];
-            let needed = |value: &Value| !self.readers[value.0 as usize].is_empty() || self.results.contains(value);
+            let needed = |value: &Value| !self.readers[value.index()].is_empty() || self.results.contains(value);
             if !self.alive[node] || outputs.iter().any(needed) {
                 continue;
             }
             self.alive[node] = false;
             removed.push(op.name());
             for value in inputs {
-                let readers = &mut self.readers[value.0 as usize];
+                let readers = &mut self.readers[value.index()];
                 if let Some(at) = readers.iter().position(|&reader| reader == node) {
                     readers.swap_remove(at);
                 }
-                if let &Source::Node(producer) = &self.graph.sources[value.0 as usize] {
+                if let &Source::Node(producer) = &self.graph.sources[value.index()] {
                     open.push(producer);
                 }
             }
@@ -351,7 +351,7 @@ impl Rewriting {
         graph.nodes = order.into_iter().map(|node| graph.nodes[node].clone()).collect();
         for (i, node) in graph.nodes.iter().enumerate() {
             for value in &node.outputs {
-                graph.sources[value.0 as usize] = Source::Node(i);
+                graph.sources[value.index()] = Source::Node(i);
             }
         }
         graph
@@ -362,11 +362,11 @@ impl Graph {
     /// For each node whether the results need it.
     fn needed(&self) -> Vec<bool> {
         let mut read: Vec<bool> = vec![false; self.sources.len()];
-        self.results().for_each(|value| read[value.0 as usize] = true);
+        self.results().for_each(|value| read[value.index()] = true);
         let mut needed = vec![false; self.nodes.len()];
         for (i, node) in self.nodes.iter().enumerate().rev() {
-            needed[i] = node.outputs.iter().any(|value| read[value.0 as usize]);
-            node.inputs.iter().filter(|_| needed[i]).for_each(|value| read[value.0 as usize] = true);
+            needed[i] = node.outputs.iter().any(|value| read[value.index()]);
+            node.inputs.iter().filter(|_| needed[i]).for_each(|value| read[value.index()] = true);
         }
         needed
     }

@@ -1,7 +1,7 @@
 //! NumPy's `.npy` files: the format in which the command reads and writes tensors.
 
 use crate::error::{ErrorKind, Result};
-use crate::{Data, Shape};
+use crate::{Data, Shape, Tensor};
 use std::path::Path;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -59,10 +59,10 @@ pub fn read(path: &Path) -> Result<(Shape, Vec<f32>)> {
 }
 
 /// Reads a C-order array of floating-point numbers, integers that fit in 32 bits, or booleans.
-pub fn read_data(path: &Path) -> Result<(Shape, Data)> {
+pub fn read_tensor(path: &Path) -> Result<Tensor> {
     let (shape, descr, data) = open(path)?;
     let values = values(&descr, &data).map_err(|problem| ErrorKind::file(path, problem))?;
-    Ok((shape, values))
+    Tensor::new(shape, values)
 }
 
 fn open(path: &Path) -> Result<(Shape, String, Vec<u8>)> {
@@ -168,7 +168,7 @@ mod tests {
         ];
         for (write, data) in written {
             write().unwrap();
-            assert_eq!(read_data(&path).unwrap(), (Shape::from([2]), data));
+            assert_eq!(read_tensor(&path).unwrap(), Tensor::new([2], data).unwrap());
             assert!(read(&path).is_err());
         }
         std::fs::remove_file(&path).unwrap();

@@ -237,22 +237,32 @@ pub struct Kernel {
     pub writes: Vec<Layout>,
     /// The dispatches, in order. Without any, the output is the first input under another shape.
     pub dispatches: Vec<Dispatch>,
+    /// The inputs that hold indices, each with the least and the greatest index that it may hold. A session checks its
+    /// inputs. The shaders check nothing: an index out of range reads or writes an existing element instead.
+    pub ranges: Vec<(usize, [i32; 2])>,
 }
 
 impl Kernel {
     /// Creates a kernel of one dispatch and one output.
     pub fn new(reads: Vec<Layout>, writes: Layout, dispatch: Dispatch) -> Kernel {
-        Kernel { priority: 0, reads, writes: vec![writes], dispatches: vec![dispatch] }
+        Kernel::several(reads, vec![writes], vec![dispatch])
     }
 
     /// Creates a kernel of several dispatches, in order, or of several outputs.
     pub fn several(reads: Vec<Layout>, writes: Vec<Layout>, dispatches: Vec<Dispatch>) -> Kernel {
-        Kernel { priority: 0, reads, writes, dispatches }
+        Kernel { priority: 0, reads, writes, dispatches, ranges: Vec::new() }
     }
 
     /// Creates a kernel without a dispatch: the output has the input's bytes.
     pub fn view(reads: Layout, writes: Layout) -> Kernel {
-        Kernel { priority: 0, reads: vec![reads], writes: vec![writes], dispatches: Vec::new() }
+        Kernel::several(vec![reads], vec![writes], Vec::new())
+    }
+
+    /// Returns this kernel with the least and the greatest index that an input may hold.
+    #[must_use]
+    pub fn with_range(mut self, input: usize, range: [i32; 2]) -> Kernel {
+        self.ranges.push((input, range));
+        self
     }
 
     /// Returns the kernel's name among those of its operation: its shaders, in order, repeated ones once.

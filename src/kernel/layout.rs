@@ -84,7 +84,7 @@ impl Layout {
                 (shape.elements() / last.max(1), last.div_ceil(4))
             }
             Order::Channels => {
-                let Image { n, c, h, w } = Image::of(shape);
+                let Image { n, c, h, w } = Image::new(shape);
                 (n.saturating_mul(h), w.saturating_mul(c.div_ceil(4)))
             }
         }
@@ -108,7 +108,7 @@ impl Layout {
             return false;
         }
         let last = shape.last().copied().unwrap_or(1);
-        let Image { c, h, w, .. } = Image::of(shape);
+        let Image { c, h, w, .. } = Image::new(shape);
         let flat_image = h * w == 1;
         match (self.order, other.order) {
             (a, b) if a == b => true,
@@ -121,7 +121,7 @@ impl Layout {
 
 /// A shape read as a batch of images: `[N, C, H, W]`; `[N, C, L]` has a height of 1, `[N, C]` one pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Image {
+pub(crate) struct Image {
     /// Images in the batch.
     pub n: usize,
     /// Channels.
@@ -134,7 +134,7 @@ pub struct Image {
 
 impl Image {
     /// Reads a shape as a batch of images; more than four dimensions, or fewer than two, are one row of pixels.
-    pub fn of(shape: &Shape) -> Image {
+    pub(crate) fn new(shape: &Shape) -> Image {
         match shape[..] {
             [n, c, h, w] => Image { n, c, h, w },
             [n, c, w] => Image { n, c, h: 1, w },
@@ -144,7 +144,7 @@ impl Image {
     }
 
     /// Returns the number of `vec4`s that hold the channels of a pixel.
-    pub fn c4(&self) -> usize {
+    pub(crate) fn c4(&self) -> usize {
         self.c.div_ceil(4)
     }
 }

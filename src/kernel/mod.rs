@@ -1,10 +1,10 @@
 //! Kernels as plain data: the dispatches of an operation, without a device.
 
-pub mod caps;
-pub mod dispatch;
-pub mod layout;
-pub mod params;
-pub mod shader;
+pub(crate) mod caps;
+pub(crate) mod dispatch;
+pub(crate) mod layout;
+pub(crate) mod params;
+pub(crate) mod shader;
 
 pub use caps::Caps;
 pub use dispatch::{Binding, Dispatch, Kernel, Prepacked, WeightKey};

@@ -10,7 +10,7 @@ use std::fmt;
 /// `override` ([`Shader::set`]) or, where WGSL requires a constant, of a `const` ([`Shader::tile`]); another type of an
 /// alias ([`Shader::alias`]); a tensor in a storage texture instead of a buffer ([`Shader::texture`]); texels stored as
 /// another [`Scalar`]; an output that overwrites its residual ([`Shader::in_place`]); or a part of a dispatch (a
-/// session's [`Slices`](crate::Slices)).
+/// session's [`FrameSlices`](crate::FrameSlices)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
     name: &'static str,
@@ -112,7 +112,7 @@ impl Shader {
 
     /// Sets `alias Element`, `f32` in the file, to the WGSL type of these numbers.
     #[must_use]
-    pub(crate) fn of(self, numbers: DType) -> Shader {
+    pub(crate) fn for_dtype(self, numbers: DType) -> Shader {
         if numbers == DType::I32 { self.alias("Element", "i32") } else { self }
     }
 

@@ -87,7 +87,7 @@ impl Bench {
             (times, time) = self.frames(in_flight, enough)?;
         }
         let images = (times.len() * self.session.plan().batch) as f64;
-        let latency = Distribution::of(times).ok_or_else(|| ErrorKind::argument("frames", "1 or more", 0))?;
+        let latency = Distribution::new(times).ok_or_else(|| ErrorKind::argument("frames", "1 or more", 0))?;
         Ok(Measured { in_flight, latency, throughput: images / time.as_secs_f64() })
     }
 

@@ -29,7 +29,7 @@ impl Peaks {
 
     /// Measures the peaks again, and keeps the better of the file's and the new ones.
     pub fn refresh(context: &Context, folder: &Path) -> Result<Peaks> {
-        let environment = Environment::of(context);
+        let environment = Environment::new(context);
         let mut peaks = Peaks::measure(context)?;
         if let Some(before) = Peaks::read(context, folder) {
             peaks = peaks.or_better(&before.peaks);
@@ -45,7 +45,7 @@ impl Peaks {
     fn read(context: &Context, folder: &Path) -> Option<Cached> {
         let text = std::fs::read(path(context, folder)).ok()?;
         let cached: Cached = serde_json::from_slice(&text).ok()?;
-        (cached.environment.origin() == Origin::of(context.info()) && cached.peaks.is_plausible()).then_some(cached)
+        (cached.environment.origin() == Origin::new(context.info()) && cached.peaks.is_plausible()).then_some(cached)
     }
 
     /// Returns the higher rates and the lower costs of two measurements.

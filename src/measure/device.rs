@@ -9,13 +9,13 @@ use crate::gpu::memory::{buffer, upload};
 use crate::gpu::probe::{empty, timed};
 use crate::gpu::timestamps::Timestamps;
 use crate::session::whole;
-use crate::{Bound, Session};
+use crate::{BoundBuffers, Session};
 use std::time::{Duration, Instant};
 
 /// A session with bound buffers, and the method that times it.
 pub(crate) struct DeviceTimer<'a> {
     session: &'a Session,
-    bound: Bound,
+    bound: BoundBuffers,
     timestamps: Option<Timestamps>,
     method: Method,
     note: Option<String>,

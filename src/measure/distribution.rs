@@ -48,7 +48,7 @@ impl Distribution {
     pub const BINS: usize = 24;
 
     /// Returns the distribution of these times, in the order in which they were taken; `None` if there are none.
-    pub fn of(mut times: Vec<Duration>) -> Option<Distribution> {
+    pub fn new(mut times: Vec<Duration>) -> Option<Distribution> {
         let halves = [0, 1].map(|first| shortest(times.iter().skip(first).step_by(2).copied().collect()));
         times.sort_unstable();
         let (count, &min, &max) = (times.len(), times.first()?, times.last()?);
@@ -107,39 +107,39 @@ fn median_interval(sorted: &[Duration]) -> [Duration; 2] {
 mod tests {
     use super::*;
 
-    fn of(count: u64) -> Distribution {
-        Distribution::of((1..=count).rev().map(Duration::from_millis).collect()).expect("there are some")
+    fn counted(count: u64) -> Distribution {
+        Distribution::new((1..=count).rev().map(Duration::from_millis).collect()).expect("there are some")
     }
 
     #[test]
     fn percentiles_are_times_that_were_measured() {
-        assert_eq!(Distribution::of(Vec::new()), None);
+        assert_eq!(Distribution::new(Vec::new()), None);
         let all = |of: Distribution| [of.p50, of.p90, of.p99, of.min, of.max].map(|time| time.as_millis());
-        assert_eq!(all(of(1)), [1; 5]);
-        assert_eq!(all(of(5)), [3, 5, 5, 1, 5]);
-        assert_eq!(all(of(200)), [100, 180, 198, 1, 200]);
+        assert_eq!(all(counted(1)), [1; 5]);
+        assert_eq!(all(counted(5)), [3, 5, 5, 1, 5]);
+        assert_eq!(all(counted(200)), [100, 180, 198, 1, 200]);
     }
 
     #[test]
     fn moments_are_a_samples() {
-        let of = of(5);
+        let of = counted(5);
         assert_eq!(of.mean, Duration::from_millis(3));
         assert!((of.std_dev.as_secs_f64() - 2.5e-6_f64.sqrt()).abs() < 1e-9, "{:?}", of.std_dev);
-        assert_eq!(Distribution::of(vec![Duration::from_secs(1)]).expect("one").std_dev, Duration::ZERO);
+        assert_eq!(Distribution::new(vec![Duration::from_secs(1)]).expect("one").std_dev, Duration::ZERO);
     }
 
     #[test]
     fn the_histogram_holds_every_time_once() {
         for count in [1, 2, 24, 1000] {
-            let of = of(count);
+            let of = counted(count);
             assert_eq!(of.histogram.iter().sum::<usize>(), count as usize);
         }
-        assert_eq!((of(1000).histogram[0], of(1000).histogram[23]), (42, 42));
+        assert_eq!((counted(1000).histogram[0], counted(1000).histogram[23]), (42, 42));
     }
 
     #[test]
     fn the_shortest_are_those_of_two_halves() {
-        let of = |times: &[u64]| Distribution::of(times.iter().map(|&ms| Duration::from_millis(ms)).collect());
+        let of = |times: &[u64]| Distribution::new(times.iter().map(|&ms| Duration::from_millis(ms)).collect());
         let shortest = |times: &[u64]| of(times).expect("there are some").shortest;
         assert_eq!((shortest(&[7]), shortest(&[4, 6])), (None, Some([1.0, 1.5])));
         // One half has 2, 3, 4 as its shortest times, the other 4, 5, 6; the median is 4.
@@ -150,9 +150,9 @@ mod tests {
     /// The textbook's example: of 100 sorted times the 40th and the 61st enclose the median with a confidence of 95 %.
     #[test]
     fn the_medians_interval_is_the_textbooks() {
-        assert_eq!(of(100).median_interval.map(|time| time.as_millis()), [40, 61]);
-        assert_eq!(of(5).median_interval.map(|time| time.as_millis()), [1, 5]);
-        assert!((of(100).uncertainty() - 0.42).abs() < 1e-9);
-        assert_eq!(of(1).uncertainty(), f64::INFINITY);
+        assert_eq!(counted(100).median_interval.map(|time| time.as_millis()), [40, 61]);
+        assert_eq!(counted(5).median_interval.map(|time| time.as_millis()), [1, 5]);
+        assert!((counted(100).uncertainty() - 0.42).abs() < 1e-9);
+        assert_eq!(counted(1).uncertainty(), f64::INFINITY);
     }
 }

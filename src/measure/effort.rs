@@ -78,7 +78,7 @@ impl Budget {
             return false;
         }
         self.look_at = times.len() + times.len().div_ceil(10);
-        Distribution::of(times.to_vec()).is_some_and(|times| times.uncertainty() < interval)
+        Distribution::new(times.to_vec()).is_some_and(|times| times.uncertainty() < interval)
     }
 
     /// Adds times to the known ones until there are enough.

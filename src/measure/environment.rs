@@ -36,7 +36,7 @@ pub struct Environment {
 
 impl Environment {
     /// Returns the environment at this moment.
-    pub fn of(context: &Context) -> Environment {
+    pub fn new(context: &Context) -> Environment {
         let info = context.info();
         Environment {
             adapter: info.name.clone(),

@@ -55,7 +55,7 @@ pub(super) fn shaders() -> impl Iterator<Item = Shader> {
 
 impl Tile {
     /// Returns the best tile that shaders can use on this device.
-    fn of(context: &Context) -> Option<Tile> {
+    fn for_device(context: &Context) -> Option<Tile> {
         let has = |feature| context.device().features().contains(feature);
         // The shader reads `subgroup_id`.
         let tiles = TILES.into_iter().filter(|_| has(wgpu::Features::SUBGROUP));
@@ -105,7 +105,7 @@ impl Tile {
 impl Matrix {
     /// Returns the probe; `None` if the device has no matrix units, or none that pass the check.
     pub(super) fn new(context: &Context) -> Option<Matrix> {
-        let matrix = Matrix::checked(context, Tile::of(context)?);
+        let matrix = Matrix::checked(context, Tile::for_device(context)?);
         matrix.inspect_err(|error| log::warn!("matrix units are not measured: {error}")).ok()
     }
 

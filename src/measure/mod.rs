@@ -6,27 +6,27 @@ macro_rules! native {
     ($($item:item)*) => { $(#[cfg(not(target_arch = "wasm32"))] $item)* };
 }
 
-pub mod receptive_field;
-pub mod summary;
+mod receptive_field;
+mod summary;
 
 pub use receptive_field::{Field, ReceptiveField};
 pub use summary::{Energy, Layer, Summary};
 
 native! {
-    pub mod bench;
+    mod bench;
     mod cache;
     mod device;
-    pub mod distribution;
-    pub mod effort;
-    pub mod environment;
+    mod distribution;
+    mod effort;
+    mod environment;
     mod matrix;
     mod ms;
-    pub mod peaks;
-    pub mod profile;
-    pub mod report;
-    pub mod sweep;
+    mod peaks;
+    mod profile;
+    mod report;
+    mod sweep;
     mod text;
-    pub mod tune;
+    mod tune;
 
     pub use bench::{Bench, Measured};
     pub use distribution::Distribution;
@@ -34,8 +34,9 @@ native! {
     pub use environment::Environment;
     pub use peaks::{Bound, Floor, Peaks};
     pub use profile::{Method, Profile, StepTime, step_times};
-    pub use report::{Activations, Answer, Network, Report};
+    pub use report::compare::{Change, Comparison, Recorded, Verdict};
+    pub use report::{Activations, Answer, NetworkInfo, Report};
     pub use sweep::{AtBatch, Sweep, SweepOptions};
     pub use text::digits;
-    pub use tune::Tuning;
+    pub use tune::{Candidate, Outcome, Problem, Tuning};
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
 
 pub(crate) fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    of(*time).serialize(serializer)
+    from_time(*time).serialize(serializer)
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -12,7 +12,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 /// Returns milliseconds, to the nanosecond.
-fn of(time: Duration) -> f64 {
+fn from_time(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e6
 }
 
@@ -25,7 +25,7 @@ pub(crate) mod pair {
     use super::*;
 
     pub(crate) fn serialize<S: Serializer>(times: &[Duration; 2], serializer: S) -> Result<S::Ok, S::Error> {
-        times.map(of).serialize(serializer)
+        times.map(from_time).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[Duration; 2], D::Error> {
@@ -38,7 +38,7 @@ pub(crate) mod option {
     use super::*;
 
     pub(crate) fn serialize<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-        time.map(of).serialize(serializer)
+        time.map(from_time).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -25,7 +25,7 @@ pub struct Profile {
     pub method: Method,
     /// The reason why a better method wasn't used.
     pub note: Option<String>,
-    /// The number of problems whose kernel was chosen by measurement: see [`Plan::tuned`](crate::Plan::tuned).
+    /// The number of problems whose kernel was chosen by measurement: see [`Plan::tuned`](crate::plan::Plan::tuned).
     #[serde(default)]
     pub tuned: usize,
     /// The number of frames that were measured step by step. A step's time is the median.
@@ -121,7 +121,7 @@ impl Profile {
             Ok(frame)
         })?;
         times.truncate(frames.len());
-        let frame = Distribution::of(frames).expect("one at least");
+        let frame = Distribution::new(frames).expect("one at least");
         let steps = plan.steps.iter().zip(by_steps(&times)).map(|(step, times)| StepTime {
             name: step.node.clone(),
             op: step.op.to_owned(),
@@ -186,7 +186,7 @@ pub fn step_times(session: &Session, effort: Effort) -> Result<Vec<Duration>> {
 /// Returns the distribution of each step's times, from the times of frames.
 fn by_steps(frames: &[Vec<Duration>]) -> impl Iterator<Item = Distribution> {
     let steps = frames.first().map_or(0, Vec::len);
-    (0..steps).filter_map(|step| Distribution::of(frames.iter().map(|frame| frame[step]).collect()))
+    (0..steps).filter_map(|step| Distribution::new(frames.iter().map(|frame| frame[step]).collect()))
 }
 
 /// Returns the sum of times. It saturates instead of panicking, since a file may hold any times.

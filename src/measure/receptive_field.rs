@@ -139,7 +139,7 @@ pub(super) struct Fields {
 
 impl Fields {
     /// Starts with the fields of the first input, if it has pixels: three dimensions or more.
-    pub(super) fn of(graph: &Graph) -> Fields {
+    pub(super) fn new(graph: &Graph) -> Fields {
         let axes = |input: &crate::graph::Input| input.shape.len().saturating_sub(2);
         let input = graph.inputs().first().filter(|input| axes(input) > 0);
         Fields { seen: input.map(|input| (input.value, Some(vec![Along::pixel(); axes(input)]))).into_iter().collect() }
@@ -147,7 +147,7 @@ impl Fields {
 
     /// Returns the field of a node's outputs; `None` if they don't depend on the input.
     pub(super) fn visit(&mut self, node: &Node, io: &Io) -> Option<ReceptiveField> {
-        let reach = node.op.reach(io);
+        let reach = node.op.metrics(io).reach;
         let of_inputs = node.inputs.iter().enumerate().filter_map(|(i, value)| {
             let axes = self.seen.get(value)?.as_ref();
             Some(axes.and_then(|axes| through(axes, &reach, i, io)))
@@ -205,7 +205,7 @@ mod tests {
 
     /// Returns the printed field of the last layer whose name fits.
     fn field(graph: &Graph, named: impl Fn(&str) -> bool) -> String {
-        let layers = Summary::of(graph, 1).unwrap().layers;
+        let layers = Summary::new(graph, 1).unwrap().layers;
         layers.iter().rfind(|layer| named(&layer.name)).unwrap().receptive_field.as_ref().unwrap().to_string()
     }
 
@@ -411,7 +411,7 @@ mod tests {
                 y = layer.add(&mut graph, y).unwrap_or_else(|error| panic!("{layers:?}: {error}"));
                 lengths.push(graph.shape(y, 1).unwrap()[2]);
             }
-            let mut fields = Fields::of(&graph);
+            let mut fields = Fields::new(&graph);
             let visit = |node: &Node, io: &Io| {
                 fields.visit(node, io);
                 Ok(())

@@ -3,17 +3,17 @@
 use super::receptive_field::{Fields, ReceptiveField};
 use crate::error::{ErrorKind, Result};
 use crate::graph::{Node, Source};
-use crate::{Constant, Cost, DType, Graph, Shape};
+use crate::{Constant, Cost, DType, Graph, Metrics, Shape};
 use serde::Serialize;
 use std::collections::HashSet;
 
 /// The cost of a graph for a batch, by the definitions of MIT's course on efficient deep learning (6.5940, lecture 2).
-/// It describes the graph as built; the steps of a [`Plan`](crate::Plan) also know the bytes that fusion saves.
+/// It describes the graph as built; the steps of a [`Plan`](crate::plan::Plan) also know the bytes that fusion saves.
 ///
 /// ```
 /// use shadernet::{Weights, measure::Summary, models};
 /// let graph = models::find("alexnet_original")?.graph(&Weights::seeded(0), None)?;
-/// let summary = Summary::of(&graph, 1)?;
+/// let summary = Summary::new(&graph, 1)?;
 /// assert_eq!(summary.weights, 60_954_656);
 /// assert_eq!(summary.macs, 724_406_816);
 /// # Ok::<(), shadernet::Error>(())
@@ -89,7 +89,7 @@ impl Summary {
     pub const STORAGE: [(&'static str, u32); 4] = [("f32", 32), ("f16", 16), ("int8", 8), ("int4", 4)];
 
     /// Returns the cost of a graph for the batch size `batch`, as built, without fusion. It needs no GPU.
-    pub fn of(graph: &Graph, batch: usize) -> Result<Summary> {
+    pub fn new(graph: &Graph, batch: usize) -> Result<Summary> {
         if batch == 0 {
             return Err(ErrorKind::argument("batch", "1 or more", 0).into());
         }
@@ -108,11 +108,11 @@ impl Summary {
         for input in graph.inputs() {
             add(&mut summary.activations_total, input.shape.with_batch(batch).elements() as u64);
         }
-        let (mut counted, mut fields) = (HashSet::new(), Fields::of(graph));
+        let (mut counted, mut fields) = (HashSet::new(), Fields::new(graph));
         graph.visit(batch, |node, io| {
-            let mut cost = node.op.cost(io);
+            let Metrics { mut cost, parameters, .. } = node.op.metrics(io);
             let bytes = cost.bytes(io);
-            let shared = node.op.parameters().into_iter().filter(|constant| !counted.insert(constant.id()));
+            let shared = parameters.into_iter().filter(|constant| !counted.insert(constant.id()));
             let shared: u64 = shared.map(|constant| constant.shape().elements() as u64).sum();
             let mut parameters = cost.parameters.saturating_sub(shared);
             for constant in constants(graph, node).filter(|constant| counted.insert(constant.id())) {
@@ -191,21 +191,21 @@ mod tests {
     use super::*;
     use crate::{BATCH, Weights, models};
 
-    fn of(name: &str, batch: usize) -> Summary {
+    fn named(name: &str, batch: usize) -> Summary {
         let graph = models::find(name).unwrap().graph(&Weights::seeded(0), None).unwrap();
-        Summary::of(&graph, batch).unwrap()
+        Summary::new(&graph, batch).unwrap()
     }
 
     #[test]
     fn alexnet_costs_what_the_lecture_says() {
-        let summary = of("alexnet_original", 1);
+        let summary = named("alexnet_original", 1);
         assert_eq!((summary.weights, summary.macs), (60_954_656, 724_406_816));
         assert_eq!((summary.activations_total, summary.activations_peak), (932_264, 440_928));
     }
 
     #[test]
     fn weights_are_shared_by_a_batch_and_the_rest_is_not() {
-        let (one, four) = (of("resnet18", 1), of("resnet18", 4));
+        let (one, four) = (named("resnet18", 1), named("resnet18", 4));
         assert_eq!((one.parameters, one.weights), (four.parameters, four.weights));
         assert_eq!((4 * one.macs, 4 * one.activations_total), (four.macs, four.activations_total));
         // torchvision's figure.
@@ -219,8 +219,8 @@ mod tests {
         let y = graph.relu(x).unwrap();
         let y = graph.sum(x, y).unwrap();
         graph.output("y", y);
-        let summary = Summary::of(&graph, 2).unwrap();
+        let summary = Summary::new(&graph, 2).unwrap();
         assert_eq!((summary.activations_total, summary.activations_peak), (96, 0));
-        assert!(Summary::of(&graph, 0).is_err());
+        assert!(Summary::new(&graph, 0).is_err());
     }
 }

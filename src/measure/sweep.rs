@@ -29,7 +29,7 @@ pub struct AtBatch {
     /// The time to create the session and run its first frame.
     #[serde(rename = "first_ms", with = "ms")]
     pub first: Duration,
-    /// The number of problems whose kernel was chosen by measurement: see [`Plan::tuned`](crate::Plan::tuned).
+    /// The number of problems whose kernel was chosen by measurement: see [`Plan::tuned`](crate::plan::Plan::tuned).
     #[serde(default)]
     pub tuned: usize,
     /// The time of a frame on the device alone, without uploads and downloads.
@@ -218,7 +218,7 @@ impl AtBatch {
         progress(&format!("batch {batch}: the device alone"));
         let (mut timer, mut budget) = DeviceTimer::new(bench.session(), effort)?;
         let known = timer.take_checked().into_iter().map(|(frame, _)| frame).collect();
-        let device = Distribution::of(budget.repeat(known, || timer.frame())?).expect("one at least");
+        let device = Distribution::new(budget.repeat(known, || timer.frame())?).expect("one at least");
         let each = |&frames: &usize| {
             progress(&format!("batch {batch}, {frames} in flight"));
             bench.measure(frames, effort)
@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     fn measured(in_flight: usize, latency: u64, throughput: f64) -> Measured {
-        let latency = Distribution::of(vec![Duration::from_millis(latency)]).expect("one");
+        let latency = Distribution::new(vec![Duration::from_millis(latency)]).expect("one");
         Measured { in_flight, latency, throughput }
     }
 
@@ -250,7 +250,7 @@ mod tests {
             session: Duration::ZERO,
             first: Duration::from_millis(1),
             tuned: 0,
-            device: Distribution::of(vec![Duration::from_millis(latency / 2)]).expect("one"),
+            device: Distribution::new(vec![Duration::from_millis(latency / 2)]).expect("one"),
             device_method: Method::Submissions,
             in_flight: vec![measured(in_flight, latency, throughput)],
         };

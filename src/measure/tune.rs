@@ -8,7 +8,7 @@ use crate::gpu::tuned::{self, Tuned};
 use crate::graph::only::Only;
 use crate::graph::{Graph, Source, Value};
 use crate::plan::{Choices, Plan, Variants};
-use crate::{Context, Data, Model, Session, seeded_input};
+use crate::{Context, DType, Data, Model, Tensor, Session, seeded_input};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ pub struct Tuning {
     /// The times of a frame on the device with the default kernels, and with the fastest ones, measured in turn.
     pub frames: Option<[Distribution; 2]>,
     /// The conclusion.
-    pub verdict: Verdict,
+    pub verdict: Outcome,
 }
 
 /// A problem with several kernels.
@@ -69,7 +69,7 @@ pub struct Candidate {
 
 /// The outcome of tuning.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub enum Outcome {
     /// Each step has only one kernel.
     NoChoice,
     /// The time was up before enough was measured.
@@ -84,15 +84,15 @@ pub enum Verdict {
     Faster,
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Verdict::NoChoice => f.write_str("nothing to choose: there is one kernel for each step"),
-            Verdict::Unfinished => f.write_str("the time was up before enough was measured: nothing is chosen"),
-            Verdict::AsItWas => f.write_str("no kernel gains 3 % over the one that serves by itself: nothing changes"),
-            Verdict::Disagrees(how) => write!(f, "the network's outputs aren't what they were ({how}): nothing is chosen"),
-            Verdict::WithinNoise => f.write_str("the frame as a whole isn't faster beyond noise: nothing is chosen"),
-            Verdict::Faster => f.write_str("the frame as a whole is faster: chosen"),
+            Outcome::NoChoice => f.write_str("nothing to choose: there is one kernel for each step"),
+            Outcome::Unfinished => f.write_str("the time was up before enough was measured: nothing is chosen"),
+            Outcome::AsItWas => f.write_str("no kernel gains 3 % over the one that serves by itself: nothing changes"),
+            Outcome::Disagrees(how) => write!(f, "the network's outputs aren't what they were ({how}): nothing is chosen"),
+            Outcome::WithinNoise => f.write_str("the frame as a whole isn't faster beyond noise: nothing is chosen"),
+            Outcome::Faster => f.write_str("the frame as a whole is faster: chosen"),
         }
     }
 }
@@ -129,11 +129,11 @@ impl Tuning {
         let late = |share: f64| start.elapsed() >= budget.mul_f64(share);
         let before = model.session_with(batch, &Choices::new())?;
         let problems = problems(before.plan());
-        let mut tuning = Tuning { batch, problems, rounds: 0, method: None, frames: None, verdict: Verdict::NoChoice };
+        let mut tuning = Tuning { batch, problems, rounds: 0, method: None, frames: None, verdict: Outcome::NoChoice };
         if tuning.problems.is_empty() {
             return Ok(tuning);
         }
-        tuning.verdict = Verdict::Unfinished;
+        tuning.verdict = Outcome::Unfinished;
         let inputs: Vec<Data> = before.inputs().iter().map(made_up).collect();
         // This run comes before all others: a network may have states.
         let expected = before.run_blocking(&inputs)?;
@@ -179,16 +179,16 @@ impl Tuning {
         }
         tuning.problems.iter_mut().for_each(Problem::choose);
         if tuning.problems.iter().all(|problem| problem.best == 0) {
-            tuning.verdict = Verdict::AsItWas;
+            tuning.verdict = Outcome::AsItWas;
             return Ok(tuning);
         }
 
         progress("the network as a whole");
         let after = model.session_with(batch, &tuning.choosing(|problem| problem.best))?;
         let outputs = after.run_blocking(&inputs)?;
-        let differs = outputs.iter().zip(&expected).find_map(|(output, expected)| difference(output, expected, ALL));
+        let differs = outputs.into_iter().zip(expected).find_map(|(output, expected)| difference(output.data(), expected.data(), ALL));
         if let Some(how) = differs {
-            tuning.verdict = Verdict::Disagrees(how);
+            tuning.verdict = Outcome::Disagrees(how);
             return Ok(tuning);
         }
         let mut timer = DeviceTimer::with(&after, method)?;
@@ -204,16 +204,16 @@ impl Tuning {
             });
         }
         let (before, after): (Vec<_>, Vec<_>) = pairs.iter().copied().unzip();
-        tuning.frames = Distribution::of(before).zip(Distribution::of(after)).map(|(before, after)| [before, after]);
-        tuning.verdict = if is_faster(&pairs) { Verdict::Faster } else { Verdict::WithinNoise };
+        tuning.frames = Distribution::new(before).zip(Distribution::new(after)).map(|(before, after)| [before, after]);
+        tuning.verdict = if is_faster(&pairs) { Outcome::Faster } else { Outcome::WithinNoise };
         Ok(tuning)
     }
 
     /// Returns the kernels to choose, for [`Model::session_with`](crate::Model::session_with): none unless the verdict
-    /// is [`Verdict::Faster`].
+    /// is [`Outcome::Faster`].
     pub fn choices(&self) -> Choices {
         match self.verdict {
-            Verdict::Faster => self.choosing(|problem| problem.best),
+            Outcome::Faster => self.choosing(|problem| problem.best),
             _ => Choices::new(),
         }
     }
@@ -221,7 +221,7 @@ impl Tuning {
     /// Writes the result to a folder, for [`ContextOptions::cache`](crate::ContextOptions::cache). It replaces earlier
     /// results for these problems only. Returns the file; `None` if there was no choice or tuning didn't finish.
     pub fn keep(&self, context: &Context, folder: &Path) -> Result<Option<PathBuf>> {
-        if matches!(self.verdict, Verdict::NoChoice | Verdict::Unfinished) {
+        if matches!(self.verdict, Outcome::NoChoice | Outcome::Unfinished) {
             return Ok(None);
         }
         let chosen = self.choices();
@@ -286,7 +286,7 @@ impl Problem {
             Ok(outputs) => outputs.into_iter().map(Ok).collect(),
             Err(_) => places
                 .map(|i| Ok(alone(model, batch, &self.variants, &[i])?.swap_remove(0)))
-                .collect::<Vec<Result<Vec<Data>>>>(),
+                .collect::<Vec<Result<Vec<Tensor>>>>(),
         };
         let expected = outputs.remove(0);
         for (candidate, outputs) in self.candidates[1..].iter_mut().zip(outputs) {
@@ -294,7 +294,7 @@ impl Problem {
                 (_, Err(error)) => Some(format!("doesn't run: {error}")),
                 (Err(error), _) => Some(format!("can't be compared with the first: {error}")),
                 (Ok(expected), Ok(outputs)) => {
-                    outputs.iter().zip(expected).find_map(|(output, expected)| difference(output, expected, ONE))
+                    outputs.iter().zip(expected).find_map(|(output, expected)| difference(output.data(), expected.data(), ONE))
                 }
             };
         }
@@ -303,7 +303,7 @@ impl Problem {
     /// Computes the medians and picks the best candidate.
     fn choose(&mut self) {
         for candidate in &mut self.candidates {
-            candidate.time = Distribution::of(std::mem::take(&mut candidate.times)).map(|times| times.p50);
+            candidate.time = Distribution::new(std::mem::take(&mut candidate.times)).map(|times| times.p50);
         }
         let time = |i: usize| self.candidates[i].time.unwrap_or(Duration::MAX);
         let least = self.eligible().min_by_key(|&i| time(i)).unwrap_or(0);
@@ -313,7 +313,7 @@ impl Problem {
 
 /// Runs a step's node alone, on inputs of its own, and returns the outputs of some of its variants. States are inputs
 /// here: the parts of a state that a kernel leaves as they were are zero.
-fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) -> Result<Vec<Vec<Data>>> {
+fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) -> Result<Vec<Vec<Tensor>>> {
     let graph = model.graph(batch)?;
     let shapes = graph.shapes(batch)?;
     let node = &graph.nodes()[variants.node];
@@ -322,12 +322,12 @@ fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) ->
     for (i, &value) in node.inputs.iter().enumerate() {
         own.entry(value).or_insert_with(|| match graph.source(value) {
             Source::Constant(constant) => alone.constant(constant.clone()),
-            _ => alone.typed_input(format!("x{i}"), graph.dtype(value), shapes[value.0 as usize].clone()),
+            _ => alone.typed_input(format!("x{i}"), graph.dtype(value), shapes[value.index()].clone()),
         });
     }
     let inputs: Vec<Value> = node.inputs.iter().map(|value| own[value]).collect();
     for &kernel in kernels {
-        for output in alone.add(&node.name, Only::of(&node.op, variants.places[kernel]), &inputs)? {
+        for output in alone.add(&node.name, Only::new(&node.op, variants.places[kernel]), &inputs)? {
             alone.output(variants.kernels[kernel].clone(), output);
         }
     }
@@ -338,13 +338,13 @@ fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) ->
         other => other,
     };
     let inputs: Vec<Data> = session.inputs().iter().enumerate().map(made_up).collect();
-    let outputs = session.run_blocking(&inputs)?;
-    Ok(outputs.chunks(node.outputs.len()).map(<[Data]>::to_vec).collect())
+    let mut outputs = session.run_blocking(&inputs)?.into_iter();
+    Ok(kernels.iter().map(|_| outputs.by_ref().take(node.outputs.len()).collect()).collect())
 }
 
 /// Describes the first number that differs by more than the tolerance.
 fn difference(got: &Data, expected: &Data, tolerance: f64) -> Option<String> {
-    let exact = !matches!(expected, Data::F32(_));
+    let exact = expected.dtype() != DType::F32;
     let (got, expected) = (got.to_f32(), expected.to_f32());
     let largest = expected.iter().filter(|value| value.is_finite()).fold(0.0, |most: f32, value| most.max(value.abs()));
     let allowed = if exact { 0.0 } else { tolerance * f64::from(largest) };

@@ -2,7 +2,7 @@
 
 use super::Decoder;
 use crate::error::{ErrorKind, Result};
-use crate::{Context, Data, Model, Pending, Session, Weights};
+use crate::{Context, Data, Model, Outputs, Pending, Session, Weights};
 use std::collections::BTreeMap;
 
 /// A generator of a batch of texts of equal length: feeds tokens to a [`Decoder`] and returns the next token's logits.
@@ -77,21 +77,21 @@ impl Generator {
     ///
     /// An error if there is no room for the tokens, or a token is unknown; the texts then stay as they are.
     pub async fn feed(&mut self, tokens: &[i32]) -> Result<Vec<f32>> {
-        let mut outputs = Vec::new();
+        let mut outputs = None;
         for pending in self.submit(tokens)? {
-            outputs = pending.await?;
+            outputs = Some(pending.await?);
         }
-        self.fed(tokens.len(), &outputs)
+        self.fed(tokens.len(), outputs.as_ref())
     }
 
     /// Appends tokens as [`Generator::feed`] does, and blocks this thread until the logits are there.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn feed_blocking(&mut self, tokens: &[i32]) -> Result<Vec<f32>> {
-        let mut outputs = Vec::new();
+        let mut outputs = None;
         for pending in self.submit(tokens)? {
-            outputs = pending.wait()?;
+            outputs = Some(pending.wait()?);
         }
-        self.fed(tokens.len(), &outputs)
+        self.fed(tokens.len(), outputs.as_ref())
     }
 
     /// Submits tokens, chunk after chunk, without waiting in between.
@@ -127,9 +127,9 @@ impl Generator {
     }
 
     /// Counts the tokens that went through, and returns each text's last logits.
-    fn fed(&mut self, tokens: usize, outputs: &[Data]) -> Result<Vec<f32>> {
+    fn fed(&mut self, tokens: usize, outputs: Option<&Outputs>) -> Result<Vec<f32>> {
         self.position += tokens / self.batch;
-        let logits = outputs.first().map_or(Ok(&[][..]), Data::f32)?;
+        let logits = outputs.map_or(Ok(&[][..]), |outputs| outputs[0].f32())?;
         Ok(last_rows(logits, self.batch, self.decoder.vocab_size))
     }
 

@@ -2,7 +2,7 @@
 
 use super::texel_kernels;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
@@ -61,7 +61,7 @@ params! {
 }
 
 impl ActivationParams {
-    pub(crate) fn of(activation: Option<Activation>) -> ActivationParams {
+    pub(crate) fn new(activation: Option<Activation>) -> ActivationParams {
         let [lo, hi] = activation.and_then(Activation::range).unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
         let alpha = match activation {
             Some(
@@ -185,19 +185,15 @@ impl Op for Activation {
         let shape = &io.outputs[0];
         let params = |layout: Layout| {
             let (rows, width) = layout.texels(shape);
-            Params { rows, width, activation: ActivationParams::of(Some(*self)) }
+            Params { rows, width, activation: ActivationParams::new(Some(*self)) }
         };
         let shader = shader!("activation", "activation", "index", "nan").set("ACTIVATION", code(Some(*self)));
         Ok(texel_kernels(caps, shape, &shader, params))
     }
 
     /// Counts each operation and each function of the formula once per element.
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::in_place(io.written().saturating_mul(self.operations()))
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::in_place(io.written().saturating_mul(self.operations()))).reach(Reach::Pixel)
     }
 }
 

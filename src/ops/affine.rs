@@ -74,7 +74,7 @@ impl Affine {
         let scaled = if self.scales { Constant::lazy(name, weight.shape().clone(), scaled) } else { weight.clone() };
         let alone = self.alone.as_ref().filter(|shift| bias.is_none() && shift.shape().elements() == channels);
         let bias = match alone {
-            Some(shift) => Some(shift.reshaped([channels])),
+            Some(shift) => Some(shift.with_shape([channels])),
             None => (self.shifts || bias.is_some()).then(|| Constant::lazy(name, [channels], shifted)),
         };
         (scaled, bias)

@@ -1,7 +1,7 @@
 //! Appending to a cache: the keys and values of new tokens follow those of earlier tokens.
 
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, expect_dtypes};
 use crate::graph::{Graph, State, Value};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -54,11 +54,6 @@ impl Op for Append {
         Ok(vec![DType::F32])
     }
 
-    fn range(&self, input: usize, io: &Io) -> Option<[i32; 2]> {
-        let last = io.inputs[0][1] - io.inputs[1][1];
-        (input == 2).then(|| [0, i32::try_from(last).unwrap_or(i32::MAX)])
-    }
-
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (cache, rows) = (&io.inputs[0], &io.inputs[1]);
         let params = Params {
@@ -70,13 +65,14 @@ impl Op for Append {
         };
         let bindings = vec![Binding::Input(1), Binding::Input(2), Binding::Update(0)];
         let dispatch = Dispatch::for_each(shader!("append", "index"), &params, bindings, rows.elements());
-        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+        let last = i32::try_from(cache[1] - rows[1]).unwrap_or(i32::MAX);
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch).with_range(2, [0, last])])
     }
 
     /// Counts the new rows and the position: the rest of the cache is neither read nor written.
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let [rows, position] = [1, 2].map(|input| io.inputs[input].elements() as u64);
-        Cost { activations: false, ..Cost::copy(rows, position) }
+        Metrics::new(Cost { activations: false, ..Cost::copy(rows, position) })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::reduce::{Split, reduced_shape};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, number_dtype};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -83,12 +83,9 @@ impl Op for ArgReduce {
     }
 
     /// Counts `n - 1` comparisons for each output of `n` elements.
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::held(io.read().saturating_sub(io.written()))
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.keepdim && self.axis.is_some_and(|axis| axis < 2) { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(io.read().saturating_sub(io.written())))
+            .reach(Reach::pixel_if(self.keepdim && self.axis.is_some_and(|axis| axis < 2)))
     }
 }
 

@@ -5,7 +5,7 @@ use super::affine::Affine;
 use super::image_storage;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
@@ -122,7 +122,7 @@ impl Op for BatchNorm2d {
                 c4,
                 channels,
                 spatial: x[2..].iter().product(),
-                activation: ActivationParams::of(self.activation),
+                activation: ActivationParams::new(self.activation),
             };
             let texture = layout.storage == Storage::Texture;
             let shader = shader!("batch_norm", "activation", "index", "nan")
@@ -141,18 +141,12 @@ impl Op for BatchNorm2d {
     }
 
     /// Counts scale, shift and activation. The statistics are folded into scale and shift at load.
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let each = 2 + self.activation.map_or(0, Activation::operations);
         let parameters = 2 * self.weight.shape().elements() as u64;
-        Cost { parameters, ..Cost::in_place(io.written().saturating_mul(each)) }
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        vec![&self.weight, &self.bias]
+        Metrics::new(Cost { parameters, ..Cost::in_place(io.written().saturating_mul(each)) })
+            .reach(Reach::Pixel)
+            .parameters(vec![&self.weight, &self.bias])
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -4,7 +4,7 @@ use super::activation::{Activation, ActivationParams, code};
 use super::image_storage;
 use super::strided::walks;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, same_dtype};
 use crate::kernel::layout::Image;
 use crate::kernel::params::{self, params};
 use crate::kernel::shader::shader;
@@ -95,7 +95,7 @@ params! {
 /// Returns the strides of an operand, each 0 along a broadcast axis: rows from image to image and from row to row,
 /// texels from pixel to pixel. The last number is the texels in a row.
 fn strides(shape: &Shape, layout: Layout) -> [usize; 4] {
-    let image = Image::of(shape);
+    let image = Image::new(shape);
     let unless_one = |size: usize, stride: usize| if size == 1 { 0 } else { stride };
     [unless_one(image.n, image.h), unless_one(image.h, 1), unless_one(image.w, image.c4()), layout.texels(shape).1]
 }
@@ -160,7 +160,7 @@ impl Binary {
     fn by_texel(&self, io: &Io, layout: Layout) -> Kernel {
         let (a, b, y) = (&io.inputs[0], &io.inputs[1], &io.outputs[0]);
         let (rows, width) = layout.texels(y);
-        let image = Image::of(y);
+        let image = Image::new(y);
         let params = Params {
             rows,
             width,
@@ -168,7 +168,7 @@ impl Binary {
             c4: image.c4(),
             a: strides(a, layout),
             b: strides(b, layout),
-            activation: ActivationParams::of(self.activation),
+            activation: ActivationParams::new(self.activation),
         };
         let shader =
             self.finish(shader!("binary", "arithmetic", "activation", "index", "nan").set("BROADCAST", a != b));
@@ -281,19 +281,15 @@ impl Op for Binary {
         let mut kernels: Vec<Kernel> = layouts.into_iter().map(|layout| self.by_texel(io, layout)).collect();
         if a != b {
             let shader = self.finish(shader!("broadcast", "arithmetic", "activation", "index", "nan"));
-            let activation = ActivationParams::of(self.activation);
+            let activation = ActivationParams::new(self.activation);
             kernels.push(by_element(io, shader, |elements| BroadcastParams { elements, activation })?);
         }
         Ok(kernels)
     }
 
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let each = 1 + self.activation.map_or(0, Activation::operations);
-        Cost::in_place(io.written().saturating_mul(each))
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+        Metrics::new(Cost::in_place(io.written().saturating_mul(each))).reach(Reach::Pixel)
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -3,7 +3,7 @@
 use super::by_four;
 use super::reshape::views;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, number_dtype};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
@@ -66,15 +66,13 @@ impl Op for Cast {
     }
 
     /// Counts one operation per element, or none for a view.
-    fn cost(&self, io: &Io) -> Cost {
-        if self.is_view(io.dtypes[0]) {
-            return Cost { activations: true, ..Cost::view() };
-        }
-        Cost::held(io.written())
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(if self.is_view(io.dtypes[0]) {
+            Cost { activations: true, ..Cost::view() }
+        } else {
+            Cost::held(io.written())
+        })
+        .reach(Reach::Pixel)
     }
 }
 
@@ -113,12 +111,8 @@ impl Op for Bitcast {
         Ok(vec![Kernel::view(Layout::ROWS, Layout::ROWS)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::view()
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::view()).reach(Reach::Pixel)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::binary::eight;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{DType, Graph, Shape, Value};
 
@@ -54,19 +54,15 @@ impl Op for Concat {
         let mut dispatches = Vec::new();
         for (i, x) in io.inputs.iter().enumerate() {
             let y = Walk { first, strides: strides.clone() };
-            dispatches.push(strided([i, 0], x, &Walk::of(x), &y)?);
+            dispatches.push(strided([i, 0], x, &Walk::new(x), &y)?);
             first += x[self.axis] * strides[self.axis];
         }
         let reads = vec![Layout::ROWS; io.inputs.len()];
         Ok(vec![Kernel::several(reads, vec![Layout::ROWS], dispatches)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::held(0)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(0)).reach(Reach::pixel_if(self.axis < 2))
     }
 }
 

@@ -10,7 +10,7 @@ use super::window::{Window, expect_countable, window_setters};
 use super::{BatchNorm2d, ImagePad, Pool, conv3d, image_storage};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Next, Op, Reach, Taps};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::shape::expect_rank;
@@ -181,7 +181,7 @@ pub struct Conv<const D: usize> {
 ///
 /// ```
 /// use shadernet::{Constant, ops::Conv1d};
-/// let weight = Constant::new("weight", [80, 1, 400], vec![0.01; 32_000]);
+/// let weight = Constant::new("weight", [80, 1, 400], vec![0.01; 32_000])?;
 /// let conv = Conv1d::new(weight, None).stride(160).padding(200);
 /// ```
 pub type Conv1d = Conv<1>;
@@ -191,7 +191,7 @@ pub type Conv1d = Conv<1>;
 ///
 /// ```
 /// use shadernet::{Constant, ops::{Conv2d, PaddingMode}};
-/// let weight = Constant::new("weight", [8, 3, 3, 3], vec![0.1; 216]);
+/// let weight = Constant::new("weight", [8, 3, 3, 3], vec![0.1; 216])?;
 /// let conv = Conv2d::new(weight, None).stride(2).padding([0, 1]).padding_mode(PaddingMode::Reflect);
 /// ```
 pub type Conv2d = Conv<2>;
@@ -201,7 +201,7 @@ pub type Conv2d = Conv<2>;
 ///
 /// ```
 /// use shadernet::{Constant, ops::Conv3d};
-/// let weight = Constant::new("weight", [8, 3, 3, 7, 7], vec![0.1; 8 * 3 * 3 * 7 * 7]);
+/// let weight = Constant::new("weight", [8, 3, 3, 7, 7], vec![0.1; 8 * 3 * 3 * 7 * 7])?;
 /// let conv = Conv3d::new(weight, None).stride([1, 2, 2]).padding([1, 3, 3]);
 /// ```
 pub type Conv3d = Conv<3>;
@@ -247,8 +247,8 @@ impl<const D: usize> Conv<D> {
             .collect())
     }
 
-    /// Returns kernels that compute this convolution and the next one together, if such kernels pay.
-    fn joined(&self, io: &Io, next: &Conv<D>, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+    /// Returns kernels that compute this convolution and the next one, which is pointwise, if such kernels pay.
+    fn with_pointwise(&self, io: &Io, next: &Conv<D>, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         let window = next.window.image();
         let pointwise = window.size == [1; 2] && window.stride == [1; 2] && window.before == [0; 2];
         let depthwise = self.depthwise(io).filter(|_| pointwise && next.filters.groups == 1)?;
@@ -264,12 +264,12 @@ impl<const D: usize> Conv<D> {
 
     /// Returns the kernels that compute this convolution and the max pooling of its output, if there are any.
     fn pooled(&self, io: &Io, pool: Window, pooled: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
-        self.gemm(io).pooled(pool, Image::of(&pooled.outputs[0]), caps)
+        self.gemm(io).pooled(pool, Image::new(&pooled.outputs[0]), caps)
     }
 
     /// Returns this convolution as a depthwise one, if the depthwise kernel can compute it.
     fn depthwise(&self, io: &Io) -> Option<Depthwise<'_>> {
-        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window.image());
+        let (x, y, window) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]), self.window.image());
         let Filters { weight, bias, groups, epilogue } = &self.filters;
         // The depthwise kernel holds all taps in registers.
         let few_taps = window.size[0] * window.size[1] <= 49;
@@ -293,8 +293,8 @@ impl<const D: usize> Conv<D> {
     fn gemm(&self, io: &Io) -> Gemm<'_> {
         let Filters { weight, bias, groups, epilogue } = &self.filters;
         Gemm {
-            x: Image::of(&io.inputs[0]),
-            y: Image::of(&io.outputs[0]),
+            x: Image::new(&io.inputs[0]),
+            y: Image::new(&io.outputs[0]),
             layout: Layout::channels,
             window: self.window.image(),
             groups: *groups,
@@ -303,6 +303,23 @@ impl<const D: usize> Conv<D> {
             bias: bias.as_ref(),
             epilogue: *epilogue,
         }
+    }
+}
+
+/// Returns kernels that compute an operation and the only reader of its output in one step, if such kernels pay on the
+/// device. The reader reads the output as the input `position`. The kernels' inputs are the first operation's, then the
+/// other ones of the reader.
+pub(crate) fn joined(
+    (op, io): (&dyn Op, &Io),
+    (next, next_io): (&dyn Op, &Io),
+    position: usize,
+    caps: &Caps,
+) -> Option<Vec<Kernel>> {
+    let conv: &Conv2d = op.downcast_ref()?;
+    match (next.downcast_ref::<Conv2d>(), position) {
+        (Some(next), 0) => conv.with_pointwise(io, next, next_io, caps),
+        (Some(next), _) => conv.added(io, next, next_io, caps),
+        _ => conv.pooled(io, next.downcast_ref::<Pool<2>>()?.largest()?, next_io, caps),
     }
 }
 
@@ -328,27 +345,11 @@ impl<const D: usize> Op for Conv<D> {
         }
     }
 
-    fn joined(&self, io: &Io, rest: &[Next], caps: &Caps) -> Option<(usize, Vec<Kernel>)> {
-        let Next { op, io: next_io, position } = rest.first().filter(|_| D == 2)?;
-        let kernels = match (op.downcast_ref::<Conv<D>>(), position) {
-            (Some(next), 0) => Conv::joined(self, io, next, next_io, caps),
-            (Some(next), _) => self.added(io, next, next_io, caps),
-            _ => self.pooled(io, op.downcast_ref::<Pool<D>>()?.largest()?, next_io, caps),
-        };
-        Some((1, kernels?))
-    }
-
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        self.filters.cost(io, y.elements() / y[1], self.window.touched(x, y))
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Window(self.window.taps(Taps::window))
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.filters.parameters()
+        Metrics::new(self.filters.cost(io, y.elements() / y[1], self.window.touched(x, y)))
+            .reach(Reach::Window(self.window.taps(Taps::window)))
+            .parameters(self.filters.parameters())
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -51,7 +51,7 @@ pub(crate) fn kernels(filters: &Filters, window: &Window<3>, io: &Io, caps: &Cap
 
     let k = group_in * window.size.iter().product::<usize>();
     let shader = shader!("conv3d", "activation", "index", "nan").tile("PIXELS", each as u32).tile("OUT4", out4 as u32);
-    let shader = filters.epilogue.of(shader);
+    let shader = filters.epilogue.specialize(shader);
     let [planes, rows, taps] = window.size;
     let parts = Loops { planes, rows, taps, channels: group_in }.parts(64, caps);
     let dispatch = |(first, count): (usize, usize), &(part, iterations): &(Part, usize)| {
@@ -72,7 +72,7 @@ pub(crate) fn kernels(filters: &Filters, window: &Window<3>, io: &Io, caps: &Cap
             group_blocks: group_out.div_ceil(4 * out4),
             first_block: first,
             blocks: count,
-            activation: ActivationParams::of(filters.epilogue.activation),
+            activation: ActivationParams::new(filters.epilogue.activation),
             part,
         };
         let weight = Binding::Weight(filters.pack(out4, first..first + count));

@@ -8,7 +8,7 @@ use super::window::{PerAxis, Window, window_setters};
 use super::{conv_transpose3d, image_storage};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, Reach, Taps};
+use crate::graph::op::{Io, Metrics, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -32,7 +32,7 @@ pub struct ConvTranspose<const D: usize> {
 ///
 /// ```
 /// use shadernet::{Constant, ops::ConvTranspose1d};
-/// let weight = Constant::new("weight", [512, 256, 16], vec![0.01; 512 * 256 * 16]);
+/// let weight = Constant::new("weight", [512, 256, 16], vec![0.01; 512 * 256 * 16])?;
 /// let eight_times_as_long = ConvTranspose1d::new(weight, None).stride(8).padding(4);
 /// ```
 pub type ConvTranspose1d = ConvTranspose<1>;
@@ -42,7 +42,7 @@ pub type ConvTranspose1d = ConvTranspose<1>;
 ///
 /// ```
 /// use shadernet::{Constant, ops::ConvTranspose2d};
-/// let weight = Constant::new("weight", [8, 3, 4, 4], vec![0.1; 8 * 3 * 16]);
+/// let weight = Constant::new("weight", [8, 3, 4, 4], vec![0.1; 8 * 3 * 16])?;
 /// let twice_as_large = ConvTranspose2d::new(weight, None).stride(2).padding(1);
 /// ```
 pub type ConvTranspose2d = ConvTranspose<2>;
@@ -52,7 +52,7 @@ pub type ConvTranspose2d = ConvTranspose<2>;
 ///
 /// ```
 /// use shadernet::{Constant, ops::ConvTranspose3d};
-/// let weight = Constant::new("weight", [8, 4, 2, 2, 2], vec![0.1; 8 * 4 * 8]);
+/// let weight = Constant::new("weight", [8, 4, 2, 2, 2], vec![0.1; 8 * 4 * 8])?;
 /// let twice_as_large = ConvTranspose3d::new(weight, None).stride(2);
 /// ```
 pub type ConvTranspose3d = ConvTranspose<3>;
@@ -133,7 +133,7 @@ impl<const D: usize> ConvTranspose<D> {
     fn kernel(&self, io: &Io, storage: Storage, caps: &Caps) -> Result<Option<Kernel>, ErrorKind> {
         // The pixels of an invocation, as in the shader.
         const PIXELS: usize = 4;
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
         let Filters { groups, epilogue, .. } = self.filters;
         let texture = storage == Storage::Texture;
         let window = self.window.image();
@@ -166,8 +166,9 @@ impl<const D: usize> ConvTranspose<D> {
         let shader = shader!("conv_transpose", "activation", "index", "transposed", "groups", "nan")
             .set("DEPTHWISE", filters.depthwise)
             .set("GROUPED", groups > 1 && Groups::new(groups, x.c, y.c).mixed(y.c, 4) && !filters.depthwise);
-        let shader =
-            ["x", "w", "residual", "y"].iter().fold(epilogue.of(shader), |shader, name| shader.texture(name, texture));
+        let shader = ["x", "w", "residual", "y"]
+            .iter()
+            .fold(epilogue.specialize(shader), |shader, name| shader.texture(name, texture));
         let dispatch = |(first, width): (usize, usize), &(part, iterations): &(Part, usize)| {
             let count = y.n * y.h * tiles * width;
             let params = Params {
@@ -190,7 +191,7 @@ impl<const D: usize> ConvTranspose<D> {
                 group_out: filters.group_out,
                 first_o: first,
                 width,
-                activation: ActivationParams::of(epilogue.activation),
+                activation: ActivationParams::new(epilogue.activation),
                 part,
             };
             let weight = Binding::Weight(self.pack(filters, first..first + width, storage));
@@ -261,17 +262,11 @@ impl<const D: usize> Op for ConvTranspose<D> {
     }
 
     /// Counts each weight once for each pixel of one input channel.
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let x = io.inputs[0].elements();
-        self.filters.cost(io, x / self.filters.weight.shape()[0], x)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Window(self.window.taps(Taps::transposed))
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.filters.parameters()
+        Metrics::new(self.filters.cost(io, x / self.filters.weight.shape()[0], x))
+            .reach(Reach::Window(self.window.taps(Taps::transposed)))
+            .parameters(self.filters.parameters())
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

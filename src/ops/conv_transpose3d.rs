@@ -43,7 +43,7 @@ pub(crate) fn kernels(filters: &Filters, window: &Window<3>, io: &Io, caps: &Cap
     let (group_in, group_out) = (x[1] / groups, y[1] / groups);
     let group_blocks = group_out.div_ceil(4);
     let k = group_in * window.size.iter().product::<usize>();
-    let shader = epilogue.of(shader!("conv_transpose3d", "activation", "index", "transposed", "nan"));
+    let shader = epilogue.specialize(shader!("conv_transpose3d", "activation", "index", "transposed", "nan"));
     let step = window.tap_step();
     let [planes, rows, taps] = window.size;
     // Only every `step`-th tap of a row reaches a pixel; a loop finds the first.
@@ -66,7 +66,7 @@ pub(crate) fn kernels(filters: &Filters, window: &Window<3>, io: &Io, caps: &Cap
             step,
             first_block: first,
             count: blocks * pixels,
-            activation: ActivationParams::of(epilogue.activation),
+            activation: ActivationParams::new(epilogue.activation),
             part,
         };
         let weight = Binding::Weight(pack(filters, group_in, first..first + blocks));

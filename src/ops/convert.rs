@@ -27,7 +27,7 @@ pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatc
     };
     let (rows, width) = vec4s.texels(shape);
     let image = match vec4s.order {
-        Order::Channels => Image::of(shape),
+        Order::Channels => Image::new(shape),
         _ => Image { n: rows, c: shape.last().copied().unwrap_or(1), h: 1, w: 1 },
     };
     let params = Params { rows, width, c: image.c, h: image.h, w: image.w };

@@ -1,7 +1,7 @@
 //! Cumulative sums along an axis.
 
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, number_dtype};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
@@ -70,7 +70,7 @@ impl Op for CumSum {
         let columns = lines >= length && (stride > 1 || length <= 16);
         let lanes = if length > 1024 { 256u32 } else { 64 };
         let shader = shader!("cumsum", "index")
-            .of(io.dtypes[0])
+            .for_dtype(io.dtypes[0])
             .set("LANES", lanes)
             .set("COLUMNS", columns)
             .set("EXCLUSIVE", self.exclusive)
@@ -85,12 +85,9 @@ impl Op for CumSum {
     }
 
     /// Counts `n - 1` additions for each line of `n` elements.
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::held(io.read() - io.read() / io.inputs[0][self.axis] as u64)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(io.read() - io.read() / io.inputs[0][self.axis] as u64))
+            .reach(Reach::pixel_if(self.axis < 2))
     }
 }
 

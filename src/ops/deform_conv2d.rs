@@ -6,7 +6,7 @@ use super::part::{Loops, Part};
 use super::window::{Window, window_setters};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Metrics, Op};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -23,7 +23,7 @@ use crate::{Graph, Shape, Value};
 /// use shadernet::{Constant, Graph, ops::DeformConv2d};
 /// let mut graph = Graph::new();
 /// let (x, offset) = (graph.input("x", [1, 4, 8, 8]), graph.input("offset", [1, 18, 8, 8]));
-/// let weight = Constant::new("weight", [6, 4, 3, 3], vec![0.1; 6 * 4 * 9]);
+/// let weight = Constant::new("weight", [6, 4, 3, 3], vec![0.1; 6 * 4 * 9])?;
 /// let y = graph.deform_conv2d(x, offset, None, DeformConv2d::new(weight, None).padding(1))?;
 /// # Ok::<(), shadernet::Error>(())
 /// ```
@@ -147,17 +147,17 @@ impl Op for DeformConv2d {
     }
 
     /// Counts a convolution, and for each sample a weighted sum of four pixels and the mask.
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let positions = y[0].saturating_mul(y[2]).saturating_mul(y[3]);
         let cost = self.filters.cost(io, positions, x.elements());
         let samples = (x[1] * self.taps()).saturating_mul(positions) as u64;
         let masked = if io.inputs.len() == 3 { samples } else { 0 };
-        Cost { other: cost.other.saturating_add(super::weighted(samples, 4)).saturating_add(masked), ..cost }
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.filters.parameters()
+        Metrics::new(Cost {
+            other: cost.other.saturating_add(super::weighted(samples, 4)).saturating_add(masked),
+            ..cost
+        })
+        .parameters(self.filters.parameters())
     }
 }
 

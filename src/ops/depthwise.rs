@@ -68,7 +68,7 @@ impl Depthwise<'_> {
             count,
             before,
             spread,
-            activation: ActivationParams::of(self.epilogue.activation),
+            activation: ActivationParams::new(self.epilogue.activation),
         };
         let lanes = caps.one_subgroup().unwrap_or(64) as usize;
         let mut shader = shader!("depthwise", "activation", "index", "nan");
@@ -85,7 +85,7 @@ impl Depthwise<'_> {
             shader = shader.tile(name, value as u32);
         }
         let shader = ["x", "w", "residual", "y"].iter().fold(shader, |shader, name| shader.texture(name, texture));
-        let shader = self.epilogue.of(shader.set("TEXTURE", texture).set("LANES", lanes as u32));
+        let shader = self.epilogue.specialize(shader.set("TEXTURE", texture).set("LANES", lanes as u32));
         let weight = Binding::Weight(self.pack(storage));
         let bindings = vec![Binding::Input(0), weight, self.epilogue.binding(), Binding::Output(0)];
         let reads = vec![Layout::channels(storage); self.epilogue.inputs()];

@@ -3,7 +3,7 @@
 use super::index_select::{places, select, wide};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, expect_dtypes};
 use crate::kernel::{Binding, Caps, Kernel, Layout, Prepacked, Storage, WeightKey};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
@@ -62,10 +62,6 @@ impl Op for Embedding {
         Ok(vec![DType::F32])
     }
 
-    fn range(&self, _position: usize, _io: &Io) -> Option<[i32; 2]> {
-        Some(places(self.weight.shape()[0]))
-    }
-
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let [size, length] = self.sizes()?;
         let most = usize::try_from(caps.max_binding).unwrap_or(usize::MAX) / 4 / length;
@@ -76,15 +72,12 @@ impl Op for Embedding {
             select(weight, 0, io, length, size, rows)
         };
         let dispatches = (0..size).step_by(rows).map(part).collect();
-        Ok(vec![Kernel::several(vec![Layout::ROWS], vec![Layout::ROWS], dispatches)])
+        Ok(vec![Kernel::several(vec![Layout::ROWS], vec![Layout::ROWS], dispatches).with_range(0, places(size))])
     }
 
-    fn parameters(&self) -> Vec<&Constant> {
-        vec![&self.weight]
-    }
-
-    fn cost(&self, io: &Io) -> Cost {
-        Cost { parameters: self.weight.shape().elements() as u64, ..Cost::copy(io.written(), io.read()) }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost { parameters: self.weight.shape().elements() as u64, ..Cost::copy(io.written(), io.read()) })
+            .parameters(vec![&self.weight])
     }
 }
 

@@ -61,7 +61,7 @@ impl Epilogue {
     }
 
     /// Returns the shader with this epilogue.
-    pub(crate) fn of(self, shader: Shader) -> Shader {
+    pub(crate) fn specialize(self, shader: Shader) -> Shader {
         shader.set("RESIDUAL", self.residual).set("ACTIVATION", super::activation::code(self.activation))
     }
 }

@@ -4,7 +4,7 @@ use super::binary::eight;
 use super::image_storage;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
@@ -31,7 +31,7 @@ impl Expand {
 fn kernel(io: &Io, reads: Vec<Layout>) -> Result<Kernel, ErrorKind> {
     let (x, y) = (&io.inputs[0], &io.outputs[0]);
     let from = Walk { first: 0, strides: x.broadcast_strides(y) };
-    Ok(Kernel::new(reads, Layout::ROWS, strided([0, 0], y, &from, &Walk::of(y))?))
+    Ok(Kernel::new(reads, Layout::ROWS, strided([0, 0], y, &from, &Walk::new(y))?))
 }
 
 impl Op for Expand {
@@ -67,12 +67,8 @@ impl Op for Expand {
         Ok(vec![kernel(io, vec![Layout::ROWS])?])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::held(0)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(0)).reach(Reach::Pixel)
     }
 }
 
@@ -102,13 +98,9 @@ impl Op for ExpandAs {
     }
 
     /// Counts no reads of the second input.
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let moves = (io.inputs[0].elements() as u64).saturating_add(io.written());
-        Cost { moves: Some(moves), ..Cost::held(0) }
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+        Metrics::new(Cost { moves: Some(moves), ..Cost::held(0) }).reach(Reach::Pixel)
     }
 }
 

@@ -4,7 +4,7 @@ use super::binary::eight;
 use super::index_select::{indexed, places};
 use super::strided::walks;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -62,10 +62,6 @@ impl Op for Gather {
         indexed(inputs)
     }
 
-    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
-        (position == 1).then(|| places(io.inputs[0][self.axis]))
-    }
-
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let mut strides = x.strides();
@@ -74,15 +70,12 @@ impl Op for Gather {
         let params = Params { sizes, x: x_strides, count: y.elements(), size: x[self.axis], stride };
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
         let dispatch = Dispatch::for_each(shader!("gather", "index"), &params, bindings, y.elements());
-        Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)])
+        let range = places(x[self.axis]);
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch).with_range(1, range)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::copy(io.written(), io.inputs[1].elements() as u64)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::copy(io.written(), io.inputs[1].elements() as u64)).reach(Reach::pixel_if(self.axis < 2))
     }
 }
 

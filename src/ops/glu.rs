@@ -3,7 +3,7 @@
 use super::activation::{Activation, ActivationParams, code};
 use super::image_storage;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -89,7 +89,7 @@ impl Glu {
             (_, size) => size,
         };
         let activation = Some(self.activation());
-        let params = Params { rows, width, half, count: y.elements(), activation: ActivationParams::of(activation) };
+        let params = Params { rows, width, half, count: y.elements(), activation: ActivationParams::new(activation) };
         let shader = shader!("glu", "activation", "index", "nan")
             .set("ACTIVATION", code(activation))
             .set("SECOND", self.kind == GluKind::Glu)
@@ -149,7 +149,7 @@ impl Op for Glu {
                 Order::Channels => axis == 1 && (2..=4).contains(&y.len()),
                 _ => axis == y.len() - 1,
             };
-            let c = if layout.order == Order::Channels { Image::of(y).c } else { *y.last()? };
+            let c = if layout.order == Order::Channels { Image::new(y).c } else { *y.last()? };
             if innermost {
                 let halves = if c.is_multiple_of(4) { (Halves::Texels, c / 4) } else { (Halves::Lanes, c) };
                 return Some(self.kernel(y, layout, halves.0, halves.1));
@@ -163,12 +163,9 @@ impl Op for Glu {
         Ok(kernels)
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::held(io.written().saturating_mul(self.activation().operations() + 1))
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.axis.is_none_or(|axis| axis < 2) { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(io.written().saturating_mul(self.activation().operations() + 1)))
+            .reach(Reach::pixel_if(self.axis.is_none_or(|axis| axis < 2)))
     }
 }
 

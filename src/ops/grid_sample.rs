@@ -3,7 +3,7 @@
 use super::image_storage;
 use super::window::volume;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Metrics, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -149,7 +149,7 @@ impl Op for GridSample {
         if io.inputs[0].len() == 5 {
             return Ok(vec![self.of_volumes(io)]);
         }
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
         let count = y.n * y.h * y.w * y.c4();
         let params = Params {
             in_h: x.h,
@@ -175,9 +175,9 @@ impl Op for GridSample {
     }
 
     /// Counts a weighted sum of taps, without the arithmetic of their positions and weights.
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let taps = u64::from(self.taps().pow(io.inputs[0].len() as u32 - 2));
-        Cost::held(super::weighted(io.written(), taps))
+        Metrics::new(Cost::held(super::weighted(io.written(), taps)))
     }
 }
 

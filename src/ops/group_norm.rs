@@ -3,7 +3,7 @@
 use super::norm::Norm;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Io, Metrics, Op};
 use crate::kernel::{Caps, Kernel};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
@@ -51,12 +51,9 @@ impl Op for GroupNorm {
         Ok(self.norm.group_kernels(io, self.num_groups, caps))
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        self.norm.cost(io, io.inputs[0][0].saturating_mul(self.num_groups))
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.norm.affine().collect()
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(self.norm.cost(io, io.inputs[0][0].saturating_mul(self.num_groups)))
+            .parameters(self.norm.affine().collect())
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -1,7 +1,7 @@
 //! Rows of a tensor by their index.
 
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -82,24 +82,18 @@ impl Op for IndexSelect {
         indexed(inputs)
     }
 
-    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
-        (position == 1).then(|| places(io.inputs[0][self.axis]))
-    }
-
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let x = &io.inputs[0];
         let (inner, size) = (x.strides()[self.axis], x[self.axis]);
         let dispatch = select(Binding::Input(0), 1, io, inner, size, 0..size);
-        Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch)])
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch).with_range(1, places(size))])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::copy(io.written(), io.inputs[1].elements() as u64)
-    }
-
-    fn reach(&self, io: &Io) -> Reach {
-        // With one dimension of indices, the axis of channels stays an axis of channels.
-        if self.axis < 2 && io.inputs[1].len() == 1 { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::copy(io.written(), io.inputs[1].elements() as u64)).reach(
+            // With one dimension of indices, the axis of channels stays an axis of channels.
+            Reach::pixel_if(self.axis < 2 && io.inputs[1].len() == 1),
+        )
     }
 }
 

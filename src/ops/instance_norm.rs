@@ -3,7 +3,7 @@
 use super::norm::Norm;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Io, Metrics, Op};
 use crate::kernel::{Caps, Kernel};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{Graph, Shape, Value};
@@ -45,12 +45,9 @@ impl Op for InstanceNorm2d {
         Ok(self.norm.group_kernels(io, io.inputs[0][1], caps))
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        self.norm.cost(io, io.inputs[0][0].saturating_mul(io.inputs[0][1]))
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.norm.affine().collect()
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(self.norm.cost(io, io.inputs[0][0].saturating_mul(io.inputs[0][1])))
+            .parameters(self.norm.affine().collect())
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -5,7 +5,7 @@ use super::part::{Loops, Part};
 use super::window::{Window, expect_countable, window_setters};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, Reach, Taps, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps, expect_dtypes};
 use crate::kernel::dispatch::WORKGROUP;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
@@ -163,7 +163,7 @@ impl Op for IntegerConv2d {
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         // With fewer workgroups than a GPU needs, an invocation takes fewer channels.
         const ENOUGH: usize = 256;
-        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window);
+        let (x, y, window) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]), self.window);
         let pixels = y.n * y.h * y.w;
         let each = pixels.div_ceil(WORKGROUP).min(4);
         let tiles = pixels.div_ceil(WORKGROUP * each);
@@ -212,28 +212,22 @@ impl Op for IntegerConv2d {
         Ok(vec![Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        let y = Image::of(&io.outputs[0]);
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        let y = Image::new(&io.outputs[0]);
         let weights = self.weight.shape().elements() as u64;
         let biases = self.bias.as_ref().map_or(0, |bias| bias.shape().elements()) as u64;
         let touched = self.window.touched(&io.inputs[0], &io.outputs[0]) as u64;
         let sums = io.written();
-        Cost {
+        Metrics::new(Cost {
             weights,
             parameters: weights + biases,
             macs: weights.saturating_mul((y.n * y.h * y.w) as u64),
             other: Requantize::other(self.end.as_ref(), sums) + if biases > 0 { sums } else { 0 },
             moves: Some(touched.saturating_add(weights.div_ceil(4) + biases).saturating_add(sums)),
             activations: true,
-        }
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        std::iter::once(&self.weight).chain(&self.bias).collect()
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Window(self.window.taps(Taps::window))
+        })
+        .reach(Reach::Window(self.window.taps(Taps::window)))
+        .parameters(std::iter::once(&self.weight).chain(&self.bias).collect())
     }
 }
 

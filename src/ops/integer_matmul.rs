@@ -5,7 +5,7 @@ use super::strided::walks;
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
@@ -188,22 +188,19 @@ impl Op for IntegerMatMul {
         Ok(vec![Kernel::new(vec![Layout::ROWS; operands], Layout::ROWS, dispatch)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        let Ok(Sizes { k, n, .. }) = self.sizes(io.inputs) else { return Cost::default() };
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        let Ok(Sizes { k, n, .. }) = self.sizes(io.inputs) else { return Metrics::default() };
         let weights = self.b.as_ref().map_or(0, |b| b.shape().elements()) as u64;
         let moves = io.read().saturating_add(io.written()).saturating_add((k * n.div_ceil(4)) as u64);
         let sums = io.written();
-        Cost {
+        Metrics::new(Cost {
             weights,
             parameters: weights,
             macs: sums.saturating_mul(k as u64),
             moves: self.b.is_some().then_some(moves),
             ..Cost::held(Requantize::other(self.end.as_ref(), sums))
-        }
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.b.iter().collect()
+        })
+        .parameters(self.b.iter().collect())
     }
 }
 

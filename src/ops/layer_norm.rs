@@ -3,7 +3,7 @@
 use super::norm::{Lines, Norm, expect_trailing};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Io, Metrics, Op};
 use crate::kernel::{Caps, Kernel};
 use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
@@ -67,12 +67,9 @@ impl Op for LayerNorm {
         Ok(self.norm.kernels(io, Lines::trailing(&self.normalized_shape), caps))
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        self.norm.cost(io, io.outputs[0].elements() / self.normalized_shape.elements())
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.norm.affine().collect()
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(self.norm.cost(io, io.outputs[0].elements() / self.normalized_shape.elements()))
+            .parameters(self.norm.affine().collect())
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -7,7 +7,7 @@ use super::gemm::{Gemm, Operand};
 use super::window::Window;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Metrics, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
@@ -50,7 +50,7 @@ impl Linear {
         if features != c * h * w || self.epilogue.residual {
             return None;
         }
-        let conv = Conv2d::new(self.weight.reshaped([out, c, h, w]), self.bias.clone());
+        let conv = Conv2d::new(self.weight.with_shape([out, c, h, w]), self.bias.clone());
         Some(conv.with_epilogue(self.epilogue))
     }
 }
@@ -97,16 +97,18 @@ impl Op for Linear {
         gemm.kernels(caps)
     }
 
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let weights = self.weight.shape().elements() as u64;
         let bias = self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
         let rows = (io.outputs[0].elements() / self.weight.shape()[0]) as u64;
         let other = self.epilogue.other(self.bias.is_some(), io.written());
-        Cost { weights, parameters: weights + bias, macs: weights.saturating_mul(rows), ..Cost::held(other) }
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        std::iter::once(&self.weight).chain(&self.bias).collect()
+        Metrics::new(Cost {
+            weights,
+            parameters: weights + bias,
+            macs: weights.saturating_mul(rows),
+            ..Cost::held(other)
+        })
+        .parameters(std::iter::once(&self.weight).chain(&self.bias).collect())
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

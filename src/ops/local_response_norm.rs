@@ -2,7 +2,7 @@
 
 use super::{image_kernels, one_to_one};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -60,7 +60,7 @@ impl Op for LocalResponseNorm {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let image = Image::of(&io.inputs[0]);
+        let image = Image::new(&io.inputs[0]);
         let (rows, width) = Layout::channels(Storage::Buffer).texels(&io.inputs[0]);
         let params = Params {
             rows,
@@ -77,12 +77,9 @@ impl Op for LocalResponseNorm {
     }
 
     /// Counts a square, `size - 1` additions, alpha, k, a power and a division, as if no channel lacked neighbours.
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::in_place(io.written().saturating_mul((self.size as u64).saturating_add(4)))
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::in_place(io.written().saturating_mul((self.size as u64).saturating_add(4))))
+            .reach(Reach::Pixel)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::binary::{Integers, broadcast_shape, by_element, eight, integers};
 use super::strided::walks;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes, same_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, expect_dtypes, same_dtype};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -91,12 +91,8 @@ impl Op for Compare {
         Ok(vec![by_element(io, shader, |elements| elements)?])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::held(io.written())
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(io.written())).reach(Reach::Pixel)
     }
 }
 
@@ -135,12 +131,8 @@ impl Op for Logical {
         Ok(vec![integers(io, kind)?])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::held(io.written())
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(io.written())).reach(Reach::Pixel)
     }
 }
 
@@ -175,12 +167,8 @@ impl Op for Where {
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::held(io.written())
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(io.written())).reach(Reach::Pixel)
     }
 }
 

@@ -6,7 +6,7 @@ use super::strided::walks;
 use super::window::Window;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Metrics, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::{Binding, Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
@@ -178,16 +178,13 @@ impl Op for MatMul {
         Ok(kernels)
     }
 
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let a = &io.inputs[0];
         let k = a[a.len() - if self.transposed[0] { 2 } else { 1 }];
         let parameters = self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
         let other = self.epilogue.other(self.bias.is_some(), io.written());
-        Cost { parameters, macs: io.written().saturating_mul(k as u64), ..Cost::held(other) }
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.bias.iter().collect()
+        Metrics::new(Cost { parameters, macs: io.written().saturating_mul(k as u64), ..Cost::held(other) })
+            .parameters(self.bias.iter().collect())
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -117,6 +117,8 @@ pub use transpose::Transpose;
 pub use unary::Unary;
 pub use window::PerAxis;
 
+pub(crate) use conv::joined;
+
 use crate::Shape;
 use crate::error::ErrorKind;
 use crate::graph::op::{Io, Op};

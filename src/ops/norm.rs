@@ -162,7 +162,7 @@ impl Norm {
             groups,
             spatial,
             squares: Squares::new(self.eps),
-            activation: ActivationParams::of(self.activation),
+            activation: ActivationParams::new(self.activation),
         };
         let (shader, iterations) = keeping(shader!("norm", "activation", "index", "nan"), length, caps);
         let shader = shader.set("CENTRED", self.centred).set("ACTIVATION", code(self.activation));
@@ -179,7 +179,7 @@ impl Norm {
     pub(crate) fn group_kernels(&self, io: &Io, groups: usize, caps: &Caps) -> Vec<Kernel> {
         let x = &io.inputs[0];
         let mut kernels = self.kernels(io, Lines::groups(x, groups), caps);
-        let image = Image::of(x);
+        let image = Image::new(x);
         let of = x[1] / groups;
         if !(3..=4).contains(&x.len()) || (of != 1 && !of.is_multiple_of(4)) {
             return kernels;
@@ -196,7 +196,7 @@ impl Norm {
             count: image.n * units,
             pairs: self.affine().next().map_or(1, |constant| constant.shape().elements()),
             squares: Squares::new(self.eps),
-            activation: ActivationParams::of(self.activation),
+            activation: ActivationParams::new(self.activation),
         };
         kernels.extend(image_storage(caps).iter().map(|&storage| {
             let texture = storage == Storage::Texture;

@@ -8,7 +8,7 @@ use super::packing::{buffer, grouped, packed, tile};
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Metrics, Op};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, WeightKey, looped, plain};
@@ -25,7 +25,7 @@ use std::ops::Range;
 /// ```
 /// use shadernet::{Constant, IntType, ops::PackedLinear};
 /// let weight = Constant::packed("weight", [8, 64], IntType::I4, || vec![0x7f; 8 * 64 / 2]);
-/// let scale = Constant::new("scale", [8, 2], vec![0.01; 8 * 2]);
+/// let scale = Constant::new("scale", [8, 2], vec![0.01; 8 * 2])?;
 /// let linear = PackedLinear::new(weight, scale).block_size(32);
 /// ```
 #[derive(Clone, Debug)]
@@ -217,7 +217,7 @@ impl Op for PackedLinear {
         let zero = self.zero_point.as_ref().filter(|zero| zero.shape().elements() == 1);
         let zero = zero.map_or(0, |zero| whole(zero)[0]).wrapping_add(of.offset());
         let several = self.zero_point.as_ref().is_some_and(|zero| zero.shape().elements() > 1);
-        let shader = self.epilogue.of(shader.set("ZEROS", several));
+        let shader = self.epilogue.specialize(shader.set("ZEROS", several));
         let out4 = out.div_ceil(4);
         let bias = self.bias.clone();
         let key = WeightKey::new("packed linear, bias").constants([bias.as_ref().map(Constant::id)]);
@@ -237,7 +237,7 @@ impl Op for PackedLinear {
                     first4,
                     wide4,
                     zero: zero as f32,
-                    activation: ActivationParams::of(self.epilogue.activation),
+                    activation: ActivationParams::new(self.epilogue.activation),
                 };
                 let [weight, scale, zeros] = self.pack(features, first4..first4 + wide4, of)?;
                 let (bias, residual) = (Binding::Weight(bias.clone()), self.epilogue.binding());
@@ -251,35 +251,28 @@ impl Op for PackedLinear {
                 Ok(Dispatch::new(shader, &params, bindings, tiles).iterations(iterations))
             });
             let (reads, writes) = (vec![layout(storage); self.epilogue.inputs()], vec![layout(storage)]);
-            Ok(Kernel {
-                priority: priority as u8,
-                reads,
-                writes,
-                dispatches: dispatches.collect::<Result<_, ErrorKind>>()?,
-            })
+            let dispatches = dispatches.collect::<Result<_, ErrorKind>>()?;
+            Ok(Kernel::several(reads, writes, dispatches).priority(priority as u8))
         };
         // All invocations of a slice load the same x: a conversion to a texture pays.
         image_storage(caps).iter().enumerate().map(kernel).collect()
     }
 
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let weights = self.weight.shape().elements() as u64;
         let bias = self.bias.as_ref().map_or(0, |bias| bias.shape().elements() as u64);
-        let Ok([out, _, blocks]) = self.sizes() else { return Cost::default() };
+        let Ok([out, _, blocks]) = self.sizes() else { return Metrics::default() };
         let rows = (io.outputs[0].elements() / out) as u64;
         let bits = self.weight.int_type().map_or(32, |of| u64::from(of.bits()));
         let held = (weights * bits).div_ceil(32) + (out * blocks) as u64 + bias;
-        Cost {
+        Metrics::new(Cost {
             weights,
             parameters: weights + bias,
             macs: weights.saturating_mul(rows),
             moves: Some(io.read().saturating_add(held).saturating_add(io.written())),
             ..Cost::held(self.epilogue.other(self.bias.is_some(), io.written()))
-        }
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        std::iter::once(&self.weight).chain(&self.bias).collect()
+        })
+        .parameters(std::iter::once(&self.weight).chain(&self.bias).collect())
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -3,7 +3,7 @@
 use super::binary::eight;
 use super::{PaddingMode, image_kernels, one_to_one};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, Taps};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -155,7 +155,7 @@ fn padded(mode: PaddingMode, size: usize, padding: [isize; 2]) -> Result<usize, 
 
 /// Returns the kernels that pad images along both axes, channels last.
 fn image(io: &Io, caps: &Caps, padding: [[isize; 2]; 2], mode: PaddingMode, value: f32) -> Vec<Kernel> {
-    let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+    let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
     let count = y.n * y.h * y.w * y.c4();
     let kept = |axis: usize| match mode {
         // Circular padding doesn't repeat cropped pixels.
@@ -200,13 +200,11 @@ impl<const D: usize> Op for ImagePad<D> {
     }
 
     /// Excludes cropped elements, which aren't read.
-    fn cost(&self, io: &Io) -> Cost {
-        padding_cost(io, &self.padding)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        // Circular padding reads the opposite edge.
-        if self.mode == PaddingMode::Circular { Reach::Everything } else { shifted(&self.padding) }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(padding_cost(io, &self.padding)).reach(
+            // Circular padding reads the opposite edge.
+            if self.mode == PaddingMode::Circular { Reach::Everything } else { shifted(&self.padding) },
+        )
     }
 }
 
@@ -263,12 +261,9 @@ impl Op for Pad {
     }
 
     /// Excludes cropped elements, which aren't read.
-    fn cost(&self, io: &Io) -> Cost {
-        padding_cost(io, &self.each(io.inputs[0].len()))
-    }
-
-    fn reach(&self, io: &Io) -> Reach {
-        shifted(self.each(io.inputs[0].len()).get(2..).unwrap_or_default())
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(padding_cost(io, &self.each(io.inputs[0].len())))
+            .reach(shifted(self.each(io.inputs[0].len()).get(2..).unwrap_or_default()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::image_storage;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, Taps};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -75,7 +75,7 @@ impl PixelUnshuffle {
 }
 
 fn kernels(io: &Io, caps: &Caps, factor: usize, mode: ShuffleMode, unshuffle: bool) -> Vec<Kernel> {
-    let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+    let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
     let kernel = |from: Storage, writes: Layout| {
         // A texel holds four channels of a pixel, or four pixels of a row.
         let count = if writes == Layout::ROWS { io.outputs[0].elements() / 4 } else { y.n * y.h * y.w * y.c4() };
@@ -122,13 +122,9 @@ impl Op for PixelShuffle {
         Ok(kernels(io, caps, self.factor, self.mode, false))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::held(0)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
         let taps = Taps::between(self.factor, 1, 1 - self.factor as i64, 0);
-        Reach::Window(vec![taps; 2])
+        Metrics::new(Cost::held(0)).reach(Reach::Window(vec![taps; 2]))
     }
 }
 
@@ -152,12 +148,8 @@ impl Op for PixelUnshuffle {
         Ok(kernels(io, caps, self.factor, self.mode, true))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::held(0)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Window(vec![Taps::window(self.factor, self.factor, 1, 0); 2])
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(0)).reach(Reach::Window(vec![Taps::window(self.factor, self.factor, 1, 0); 2]))
     }
 }
 

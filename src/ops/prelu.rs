@@ -3,7 +3,7 @@
 use super::image_storage;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -75,7 +75,7 @@ impl Op for PRelu {
             let params = Params {
                 rows,
                 width,
-                c4: Image::of(x).c4(),
+                c4: Image::new(x).c4(),
                 length: if layout.order == Order::RowsVec4 { x[x.len() - 1] } else { 0 },
                 inner,
                 weights,
@@ -103,16 +103,13 @@ impl Op for PRelu {
     }
 
     /// Counts a comparison and a multiplication.
-    fn cost(&self, io: &Io) -> Cost {
-        Cost { parameters: self.weight.shape().elements() as u64, ..Cost::in_place(io.written().saturating_mul(2)) }
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        vec![&self.weight]
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost {
+            parameters: self.weight.shape().elements() as u64,
+            ..Cost::in_place(io.written().saturating_mul(2))
+        })
+        .reach(Reach::Pixel)
+        .parameters(vec![&self.weight])
     }
 }
 

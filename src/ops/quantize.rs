@@ -5,7 +5,7 @@ use super::{Reduce, ReduceKind};
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, WeightKey};
@@ -133,7 +133,7 @@ impl Dequantize {
     }
 
     /// Creates a dequantisation of [packed](Constant::packed) weights of 4 or 8 bits.
-    pub fn of(weight: Constant) -> Dequantize {
+    pub fn for_weight(weight: Constant) -> Dequantize {
         Dequantize { weight: Some(weight), ..Dequantize::new() }
     }
 
@@ -192,12 +192,8 @@ impl Op for Quantize {
     }
 
     /// Counts a division, a rounding, an addition and two comparisons.
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::held(io.written().saturating_mul(5))
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(io.written().saturating_mul(5))).reach(Reach::Pixel)
     }
 }
 
@@ -240,20 +236,14 @@ impl Op for Dequantize {
     }
 
     /// Counts a subtraction and a multiplication.
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let cost = Cost::held(io.written().saturating_mul(2));
-        let Some(weight) = &self.weight else { return cost };
+        let Some(weight) = &self.weight else { return Metrics::new(cost).reach(Reach::Pixel) };
         let bytes = weight.int_type().map_or(0, |of| of.bytes(weight.shape().elements())) as u64;
         let moves = Some(io.read().saturating_add(io.written()).saturating_add(bytes.div_ceil(4)));
-        Cost { parameters: weight.shape().elements() as u64, moves, ..cost }
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.weight.iter().collect()
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+        Metrics::new(Cost { parameters: weight.shape().elements() as u64, moves, ..cost })
+            .reach(Reach::Pixel)
+            .parameters(self.weight.iter().collect())
     }
 }
 
@@ -296,8 +286,8 @@ impl Op for QuantizeRange {
     }
 
     /// Counts two comparisons with 0, a sum, two divisions, a rounding and two bounds.
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::held(8)
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(8))
     }
 }
 
@@ -334,6 +324,6 @@ impl Graph {
 
     /// Returns the zero point, 0 if there is none.
     pub(crate) fn zero_point(&mut self, given: Option<Value>) -> Value {
-        given.unwrap_or_else(|| self.constant(Constant::integers("zero point", [], vec![0])))
+        given.unwrap_or_else(|| self.constant(Constant::known("zero point", [], vec![0])))
     }
 }

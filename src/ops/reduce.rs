@@ -2,7 +2,7 @@
 
 use super::binary::eight;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes, number_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, expect_dtypes, number_dtype};
 use crate::kernel::params::{Encoder, Field, params};
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -216,7 +216,7 @@ impl Op for Reduce {
             identity: self.identity(io.dtypes[0]),
         };
         let shader = shader!("reduce", "index", "nan")
-            .of(io.dtypes[0])
+            .for_dtype(io.dtypes[0])
             .set("KIND", self.kind as u32)
             .set("FLOAT", io.dtypes[0] == DType::F32)
             .set("INNER", inner)
@@ -230,20 +230,17 @@ impl Op for Reduce {
         Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let (n, outputs) = (io.read(), io.written());
-        Cost::held(match self.kind {
+        let channels = (0..io.inputs[0].len()).all(|axis| axis < 2 || !self.is_reduced(axis));
+        Metrics::new(Cost::held(match self.kind {
             ReduceKind::Sum | ReduceKind::Max | ReduceKind::Min | ReduceKind::Prod => n.saturating_sub(outputs),
             ReduceKind::Mean => n,
             ReduceKind::L1 => n.saturating_mul(2).saturating_sub(outputs),
             ReduceKind::L2 => n.saturating_mul(2),
             ReduceKind::LogSumExp => n.saturating_mul(4),
-        })
-    }
-
-    fn reach(&self, io: &Io) -> Reach {
-        let channels = (0..io.inputs[0].len()).all(|axis| axis < 2 || !self.is_reduced(axis));
-        if channels && self.keepdim { Reach::Pixel } else { Reach::Everything }
+        }))
+        .reach(Reach::pixel_if(channels && self.keepdim))
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::{Conv2d, Linear, image_storage};
 use crate::error::{ErrorKind, Result};
-use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op, same_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, same_dtype};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
@@ -64,8 +63,8 @@ impl Op for Reshape {
         Ok(views(io, caps))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::view()
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::view())
     }
 }
 
@@ -94,8 +93,8 @@ impl Op for Flatten {
         Ok(views(io, caps))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::view()
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::view())
     }
 
     /// Fuses with a linear layer: on a flattened image that is a convolution with a kernel as large as the image.
@@ -153,8 +152,8 @@ impl Op for Unsqueeze {
         Ok(views(io, caps))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::view()
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::view())
     }
 }
 
@@ -181,8 +180,8 @@ impl Op for Squeeze {
         Ok(views(io, caps))
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::view()
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::view())
     }
 }
 
@@ -192,7 +191,7 @@ pub(super) struct FlattenLinear(Linear);
 
 impl FlattenLinear {
     fn conv(&self, x: &Shape) -> Option<Conv2d> {
-        let Image { c, h, w, .. } = Image::of(x);
+        let Image { c, h, w, .. } = Image::new(x);
         (x.len() == 4).then(|| self.0.as_conv2d(c, h, w)).flatten()
     }
 }
@@ -219,12 +218,8 @@ impl Op for FlattenLinear {
         conv.kernels(&Io { outputs: &outputs, ..*io }, caps)
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        self.0.cost(io)
-    }
-
-    fn parameters(&self) -> Vec<&Constant> {
-        self.0.parameters()
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        self.0.metrics(io)
     }
 
     fn fuse(&self, next: &dyn Op, position: usize) -> Option<Box<dyn Op>> {
@@ -236,7 +231,7 @@ impl Op for FlattenLinear {
 /// Returns the views that serve: row-major, always; in rows of `vec4`s, if both shapes have the same rows; and channels
 /// last, if both shapes are pixels of the same channels.
 pub(crate) fn views(io: &Io, caps: &Caps) -> Vec<Kernel> {
-    let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+    let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
     let mut views = vec![Kernel::view(Layout::ROWS, Layout::ROWS)];
     if io.inputs[0].last() == io.outputs[0].last() {
         let layouts = image_storage(caps).iter().map(|&storage| Layout::rows_vec4(storage));

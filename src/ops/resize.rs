@@ -2,7 +2,7 @@
 
 use super::image_storage;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, Taps};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -223,7 +223,7 @@ impl Op for Resize {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let (x, y) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]));
+        let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
         let count = y.n * y.h * y.w * y.c4();
         let taps = |input, output| if self.copies(input, output) { 1 } else { self.taps() };
         let params = Params {
@@ -248,17 +248,14 @@ impl Op for Resize {
     }
 
     /// Counts a weighted sum of taps. Each pixel of the input that is a tap is read once.
-    fn cost(&self, io: &Io) -> Cost {
-        let taps = (self.taps() as u64).pow(io.inputs[0].len() as u32 - 2);
-        let read = io.read().min(io.written().saturating_mul(taps));
-        let moves = (read < io.read()).then(|| io.written().saturating_add(read));
-        Cost { moves, ..Cost::held(super::weighted(io.written(), taps)) }
-    }
-
-    fn reach(&self, io: &Io) -> Reach {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let rank = io.inputs[0].len();
+        let each = (self.taps() as u64).pow(rank as u32 - 2);
+        let read = io.read().min(io.written().saturating_mul(each));
+        let moves = (read < io.read()).then(|| io.written().saturating_add(read));
         let taps = |axis: usize| self.seen(io.inputs[0][axis], io.outputs[0][axis], self.factor(rank - 1 - axis));
-        (2..rank).map(taps).collect::<Option<_>>().map_or(Reach::Everything, Reach::Window)
+        let reach = (2..rank).map(taps).collect::<Option<_>>().map_or(Reach::Everything, Reach::Window);
+        Metrics::new(Cost { moves, ..Cost::held(super::weighted(io.written(), each)) }).reach(reach)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::index_select::places;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
@@ -118,10 +118,6 @@ impl Op for RoiAlign {
         Ok(vec![DType::F32])
     }
 
-    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
-        (position == 2).then(|| places(io.inputs[0][0]))
-    }
-
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let largest = self.mode == RoiAlignMode::Max;
@@ -150,14 +146,14 @@ impl Op for RoiAlign {
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
         let dispatch =
             Dispatch::new(shader, &params, bindings, y.elements().div_ceil(columns)).iterations(iterations(lanes));
-        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch).with_range(2, places(x[0]))])
     }
 
     /// Counts a weighted sum of four pixels a sample, and the mean; one sample if the regions decide the number.
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let samples = (self.sampling_ratio.max(1) as u64).pow(2);
         let sampled = super::weighted(io.written(), 4).saturating_add(io.written());
-        Cost::held(samples.saturating_mul(sampled))
+        Metrics::new(Cost::held(samples.saturating_mul(sampled)))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::append::expect_positions;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
@@ -162,11 +162,6 @@ impl Op for RotaryEmbedding {
         Ok(vec![DType::F32])
     }
 
-    fn range(&self, input: usize, io: &Io) -> Option<[i32; 2]> {
-        let [_, length] = self.sizes(&io.inputs[0]).ok().filter(|_| input == 1)?;
-        Some([0, i32::try_from(self.max_length - length).unwrap_or(i32::MAX)])
-    }
-
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let x = &io.inputs[0];
         let [d, length] = self.sizes(x)?;
@@ -186,16 +181,18 @@ impl Op for RotaryEmbedding {
         let position = Binding::Input(usize::from(self.cached));
         let bindings = vec![Binding::Input(0), Binding::Weight(self.table(dimension)), position, Binding::Output(0)];
         let dispatch = Dispatch::for_each(shader, &params, bindings, x.elements());
-        Ok(vec![Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch)])
+        let last = i32::try_from(self.max_length - length).unwrap_or(i32::MAX);
+        let kernel = Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch);
+        Ok(vec![if self.cached { kernel.with_range(1, [0, last]) } else { kernel }])
     }
 
     /// Counts four multiplications and two additions a pair. Each pair of a token reads a cosine and a sine.
-    fn cost(&self, io: &Io) -> Cost {
-        let Ok([d, length]) = self.sizes(&io.inputs[0]) else { return Cost::default() };
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        let Ok([d, length]) = self.sizes(&io.inputs[0]) else { return Metrics::default() };
         let turned = self.dimension.unwrap_or(d) as u64;
         let moves = io.read().saturating_add(io.written()).saturating_add(turned.saturating_mul(length as u64));
         let heads = io.written() / d as u64;
-        Cost { moves: Some(moves), ..Cost::in_place(heads.saturating_mul(turned).saturating_mul(3)) }
+        Metrics::new(Cost { moves: Some(moves), ..Cost::in_place(heads.saturating_mul(turned).saturating_mul(3)) })
     }
 }
 

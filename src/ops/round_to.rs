@@ -2,7 +2,7 @@
 
 use super::by_four;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
@@ -136,12 +136,8 @@ impl Op for RoundTo {
         Ok(vec![by_four(io, shader, &params)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::held(io.written())
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(io.written())).reach(Reach::Pixel)
     }
 }
 

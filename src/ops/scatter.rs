@@ -3,7 +3,7 @@
 use super::binary::eight;
 use super::part::ranges;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -108,10 +108,6 @@ impl Op for Scatter {
         self.kind.dtypes(inputs)
     }
 
-    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
-        (position == 1).then(|| from_both_ends(io.inputs[0][self.axis]))
-    }
-
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, index) = (&io.inputs[0], &io.inputs[1]);
         let mut index_sizes = index.to_vec();
@@ -142,15 +138,12 @@ impl Op for Scatter {
             Dispatch::for_each(shader.clone(), &params(part), bindings.clone(), x.elements()).iterations(iterations)
         });
         let dispatches = dispatches.collect();
-        Ok(vec![Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches)])
+        let range = from_both_ends(x[self.axis]);
+        Ok(vec![Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches).with_range(1, range)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        self.kind.cost(&io.inputs[2])
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(self.kind.cost(&io.inputs[2])).reach(Reach::pixel_if(self.axis < 2))
     }
 }
 

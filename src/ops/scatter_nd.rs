@@ -4,7 +4,7 @@ use super::binary::eight;
 use super::part::ranges;
 use super::scatter::{ScatterKind, from_both_ends};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
@@ -76,11 +76,6 @@ impl Op for ScatterNd {
         self.kind.dtypes(inputs)
     }
 
-    fn range(&self, position: usize, io: &Io) -> Option<[i32; 2]> {
-        let (x, index) = (&io.inputs[0], &io.inputs[1]);
-        (position == 1).then(|| tuple_range(&x[..index.last().copied().unwrap_or(0)]))
-    }
-
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, index) = (&io.inputs[0], &io.inputs[1]);
         let (k, outer) = tuples(x, index, 0)?;
@@ -103,15 +98,12 @@ impl Op for ScatterNd {
             Dispatch::for_each(shader.clone(), &params(part), bindings.clone(), x.elements()).iterations(iterations)
         });
         let dispatches = dispatches.collect();
-        Ok(vec![Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches)])
+        let range = tuple_range(&x[..k]);
+        Ok(vec![Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches).with_range(1, range)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        self.kind.cost(&io.inputs[2])
-    }
-
-    fn reach(&self, io: &Io) -> Reach {
-        if io.inputs[1].last().is_some_and(|&k| k <= 2) { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(self.kind.cost(&io.inputs[2])).reach(Reach::pixel_if(io.inputs[1].last().is_some_and(|&k| k <= 2)))
     }
 }
 

@@ -46,7 +46,7 @@ impl Separable<'_> {
             return None;
         }
         let groups = pairs.div_ceil(8);
-        let ActivationParams { lo, hi, alpha } = ActivationParams::of(depthwise.epilogue.activation);
+        let ActivationParams { lo, hi, alpha } = ActivationParams::new(depthwise.epilogue.activation);
         let params = Params {
             pairs,
             pairs_x,
@@ -59,7 +59,7 @@ impl Separable<'_> {
             before: window.before.map(|v| v as isize),
             groups,
             filtered: [lo, hi, alpha],
-            activation: ActivationParams::of(pointwise.epilogue.activation),
+            activation: ActivationParams::new(pointwise.epilogue.activation),
         };
         let packed = pointwise.pack(w, BLOCK, x.c4(), 0..1, Storage::Texture, BLOCK * x.c4());
         let kernel = |storage| {

@@ -3,7 +3,7 @@
 use super::binary::eight;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, Taps, same_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
@@ -52,13 +52,13 @@ impl Slice {
 impl Slice {
     /// Returns the axis, the first position and the step of each cut dimension, for a tensor of that shape.
     pub(crate) fn cuts(&self, x: &Shape) -> Vec<(usize, usize, isize)> {
-        self.along.iter().map(|along| (along.axis, along.of(x[along.axis]).0, along.step)).collect()
+        self.along.iter().map(|along| (along.axis, along.resolve(x[along.axis]).0, along.step)).collect()
     }
 }
 
 impl Along {
     /// Returns the index of the first element, and the number of elements, for an axis of this size.
-    fn of(self, size: usize) -> (usize, usize) {
+    fn resolve(self, size: usize) -> (usize, usize) {
         let size = isize::try_from(size).unwrap_or(isize::MAX);
         // A walk ends before the first element or after the last one.
         let [least, most] = if self.step > 0 { [0, size] } else { [-1, size - 1] };
@@ -89,7 +89,7 @@ impl Op for Slice {
             if step == 0 {
                 return Err(ErrorKind::argument("step", "other than 0", step));
             }
-            sizes[axis] = along.of(x[axis]).1;
+            sizes[axis] = along.resolve(x[axis]).1;
             if sizes[axis] == 0 {
                 let wanted = format!("an element of dimension {axis} of {x}");
                 return Err(ErrorKind::argument("start, end", wanted, "none"));
@@ -104,27 +104,27 @@ impl Op for Slice {
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
-        let mut from = Walk::of(x);
+        let mut from = Walk::new(x);
         for along in &self.along {
             let stride = &mut from.strides[along.axis];
-            from.first += along.of(x[along.axis]).0 * *stride;
+            from.first += along.resolve(x[along.axis]).0 * *stride;
             *stride = stride.wrapping_mul(along.step as usize);
         }
-        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::of(y))?)])
+        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::new(y))?)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::copy(io.written(), 0)
-    }
-
-    fn reach(&self, io: &Io) -> Reach {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let (x, forwards) = (&io.inputs[0], self.along.iter().all(|along| along.axis < 2 || along.step > 0));
         let taps = |axis: usize| {
             let along = self.along.iter().find(|along| along.axis == axis);
-            let (start, step) = along.map_or((0, 1), |along| (along.of(x[axis]).0, along.step.unsigned_abs()));
+            let (start, step) = along.map_or((0, 1), |along| (along.resolve(x[axis]).0, along.step.unsigned_abs()));
             Taps::window(1, step, 1, -isize::try_from(start).unwrap_or(isize::MAX))
         };
-        if forwards { Reach::Window((2..x.len()).map(taps).collect()) } else { Reach::Everything }
+        Metrics::new(Cost::copy(io.written(), 0)).reach(if forwards {
+            Reach::Window((2..x.len()).map(taps).collect())
+        } else {
+            Reach::Everything
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::norm::keeping;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
@@ -87,12 +87,8 @@ impl Op for Softmax {
         Ok(vec![kernel(io, caps, self.axis, false)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        cost(io, self.axis, false)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(cost(io, self.axis, false)).reach(Reach::pixel_if(self.axis < 2))
     }
 }
 
@@ -109,12 +105,8 @@ impl Op for LogSoftmax {
         Ok(vec![kernel(io, caps, self.axis, true)])
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        cost(io, self.axis, true)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(cost(io, self.axis, true)).reach(Reach::pixel_if(self.axis < 2))
     }
 }
 

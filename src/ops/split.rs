@@ -3,7 +3,7 @@
 use super::binary::eight;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, same_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
@@ -51,22 +51,18 @@ impl Op for Split {
     }
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let mut from = Walk::of(&io.inputs[0]);
+        let mut from = Walk::new(&io.inputs[0]);
         let mut dispatches = Vec::new();
         for (i, y) in io.outputs.iter().enumerate() {
-            dispatches.push(strided([0, i], y, &from, &Walk::of(y))?);
+            dispatches.push(strided([0, i], y, &from, &Walk::new(y))?);
             from.first += y[self.axis] * from.strides[self.axis];
         }
         let writes = vec![Layout::ROWS; io.outputs.len()];
         Ok(vec![Kernel::several(vec![Layout::ROWS], writes, dispatches)])
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::held(0)
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(0)).reach(Reach::pixel_if(self.axis < 2))
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// Returns the walk over all of a tensor.
-    pub(crate) fn of(shape: &Shape) -> Walk {
+    pub(crate) fn new(shape: &Shape) -> Walk {
         Walk { first: 0, strides: shape.strides() }
     }
 }

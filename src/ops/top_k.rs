@@ -2,7 +2,7 @@
 
 use super::part::ranges;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, number_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, number_dtype};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, plain};
@@ -158,12 +158,9 @@ impl Op for TopK {
     }
 
     /// Counts `ceil(log2(k + 1))` comparisons for each element: a bisection among the k best.
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::held(io.read().saturating_mul(u64::from(usize::BITS - self.k.leading_zeros())))
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        if self.axis < 2 { Reach::Pixel } else { Reach::Everything }
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(io.read().saturating_mul(u64::from(usize::BITS - self.k.leading_zeros()))))
+            .reach(Reach::pixel_if(self.axis < 2))
     }
 }
 

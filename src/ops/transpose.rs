@@ -3,7 +3,7 @@
 use super::binary::eight;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, same_dtype};
+use crate::graph::op::{Cost, Io, Metrics, Op, same_dtype};
 use crate::kernel::{Caps, Kernel, Layout, Storage};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
@@ -49,7 +49,7 @@ impl Op for Transpose {
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let from = Walk { first: 0, strides: self.order.iter().map(|&d| x.strides()[d]).collect() };
-        let strided = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::of(y))?);
+        let strided = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::new(y))?);
         // Images are stored channels last: a transposition to that order, or from that order, moves nothing.
         let (image, last) = (Layout::channels(Storage::Buffer), Layout::rows_vec4(Storage::Buffer));
         let views = match self.order[..] {
@@ -61,8 +61,8 @@ impl Op for Transpose {
         Ok(views.into_iter().chain([strided]).collect())
     }
 
-    fn cost(&self, _io: &Io) -> Cost {
-        Cost::held(0)
+    fn metrics(&self, _io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::held(0))
     }
 }
 

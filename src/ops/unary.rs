@@ -3,7 +3,7 @@
 use super::binary::{Integers, integers};
 use super::texel_kernels;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -150,7 +150,7 @@ impl Op for Unary {
             let (elements, texels) = match layout.order {
                 Order::Rows => (shape.elements(), width),
                 Order::RowsVec4 => (shape.last().copied().unwrap_or(1), width),
-                Order::Channels => (Image::of(shape).c, Image::of(shape).c4()),
+                Order::Channels => (Image::new(shape).c, Image::new(shape).c4()),
             };
             UnaryParams { rows, width, texels, elements }
         };
@@ -158,12 +158,8 @@ impl Op for Unary {
         Ok(texel_kernels(caps, shape, &shader, params))
     }
 
-    fn cost(&self, io: &Io) -> Cost {
-        Cost::in_place(io.written())
-    }
-
-    fn reach(&self, _io: &Io) -> Reach {
-        Reach::Pixel
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        Metrics::new(Cost::in_place(io.written())).reach(Reach::Pixel)
     }
 }
 

@@ -72,7 +72,7 @@ pub struct Variants {
 
 impl Variants {
     /// Returns the variants among the kernels at these indices; `None` if there is only one.
-    pub(super) fn of(
+    pub(super) fn new(
         node: usize,
         (op, io): (&str, &Io),
         kernels: &[Kernel],

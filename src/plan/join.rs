@@ -1,80 +1,71 @@
-//! Chains of operations that kernels could compute in one step.
+//! Pairs of operations that kernels compute in one step.
 
-use crate::graph::op::{Io, Next};
+use crate::graph::op::Io;
 use crate::graph::{Graph, Node, Value};
 use crate::kernel::{Caps, Kernel};
+use crate::ops;
 use crate::{DType, Shape};
 use std::collections::{HashMap, HashSet};
 
-/// The longest chain that an operation is asked about.
-const LONGEST: usize = 3;
-
-/// Returns the nodes in order, each alone or in a group that kernels compute in one step, at its last node's place.
+/// Returns the nodes in order, each alone or in a pair that kernels compute in one step, at its second node's place.
 pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec<usize>, Option<Vec<Kernel>>)> {
-    let chains = chains(graph);
-    let mut joined: HashMap<usize, (Vec<usize>, Vec<Kernel>)> = HashMap::new();
-    let mut taken = vec![false; chains.len()];
+    let readers = only_readers(graph);
+    // The first node of each pair, and the kernels, by the second node.
+    let mut pairs: HashMap<usize, (usize, Vec<Kernel>)> = HashMap::new();
     let mut order = Vec::new();
-    for (i, chain) in chains.into_iter().enumerate() {
-        if let Some((nodes, kernels)) = joined.remove(&i) {
-            order.push((nodes, Some(kernels)));
-        } else if !taken[i] {
-            // A node that is already joined with another of its producers ends a chain.
-            let free = chain.iter().position(|&i| taken[i]).unwrap_or(chain.len());
-            match join(graph, shapes, caps, &chain[..free]) {
-                Some((more, kernels)) => {
-                    let nodes = &chain[..=more];
-                    nodes.iter().for_each(|&i| taken[i] = true);
-                    joined.insert(chain[more], (nodes.to_vec(), kernels));
-                }
-                None => order.push((vec![i], None)),
+    for (i, reader) in readers.into_iter().enumerate() {
+        if let Some((first, kernels)) = pairs.remove(&i) {
+            order.push((vec![first, i], Some(kernels)));
+            continue;
+        }
+        // A reader that is in a pair with another of its producers reads this node's output from memory.
+        let free = reader.filter(|reader| !pairs.contains_key(reader));
+        match free.and_then(|reader| Some((reader, join(graph, shapes, caps, [i, reader])?))) {
+            Some((reader, kernels)) => {
+                pairs.insert(reader, (i, kernels));
             }
+            None => order.push((vec![i], None)),
         }
     }
     order
 }
 
-/// Returns the number of later nodes that a chain's first node is computed with, and the kernels for that.
-fn join(graph: &Graph, shapes: &[Shape], caps: &Caps, chain: &[usize]) -> Option<(usize, Vec<Kernel>)> {
-    let of = |values: &[Value]| values.iter().map(|value| shapes[value.0 as usize].clone()).collect();
-    let nodes: Vec<&Node> = chain.iter().map(|&i| &graph.nodes()[i]).collect();
-    let each = nodes.iter().map(|node| (of(&node.inputs), of(&node.outputs), graph.input_dtypes(node)));
-    let each: Vec<(Vec<Shape>, Vec<Shape>, Vec<DType>)> = each.collect();
-    let ios: Vec<Io> = each.iter().map(|(inputs, outputs, dtypes)| Io { inputs, outputs, dtypes }).collect();
-    let links: Vec<usize> = nodes.windows(2).map(|pair| link(pair[0], pair[1])).collect();
-    let following = nodes.iter().zip(&ios).skip(1).zip(&links);
-    let rest: Vec<Next> = following.map(|((node, io), &position)| Next { op: &*node.op, io: *io, position }).collect();
-    let (more, mut kernels) = nodes[0].op.joined(&ios[0], &rest, caps)?;
-    let others = |next: &Next| [&next.io.inputs[..next.position], &next.io.inputs[next.position + 1..]].concat();
-    let inputs: Vec<Shape> = ios[0].inputs.iter().cloned().chain(rest[..more].iter().flat_map(others)).collect();
+/// Returns the kernels that compute two nodes in one step, if such kernels pay on the device.
+fn join(graph: &Graph, shapes: &[Shape], caps: &Caps, nodes: [usize; 2]) -> Option<Vec<Kernel>> {
+    let of = |values: &[Value]| values.iter().map(|value| shapes[value.index()].clone()).collect();
+    let nodes = nodes.map(|i| &graph.nodes()[i]);
+    let each: [(Vec<Shape>, Vec<Shape>, Vec<DType>); 2] =
+        nodes.map(|node| (of(&node.inputs), of(&node.outputs), graph.input_dtypes(node)));
+    let [io, next_io] = each.each_ref().map(|(inputs, outputs, dtypes)| Io { inputs, outputs, dtypes });
+    let position = link(nodes[0], nodes[1]);
+    let mut kernels = ops::joined((&*nodes[0].op, &io), (&*nodes[1].op, &next_io), position, caps)?;
+    let others = next_io.inputs.iter().enumerate().filter(|&(i, _)| i != position).map(|(_, shape)| shape);
+    let inputs: Vec<&Shape> = io.inputs.iter().chain(others).collect();
     kernels.retain(|kernel| {
-        if !kernel.ends_on(caps) {
-            return false;
-        }
-        let reads = kernel.reads.iter().zip(&inputs);
-        reads.chain(kernel.writes.iter().zip(ios[more].outputs)).all(|(layout, shape)| layout.fits(shape, caps))
+        let reads = kernel.reads.iter().zip(inputs.iter().copied());
+        let mut all = reads.chain(kernel.writes.iter().zip(next_io.outputs));
+        kernel.ends_on(caps) && all.all(|(layout, shape)| layout.fits(shape, caps))
     });
-    (!kernels.is_empty()).then_some((more, kernels))
+    (!kernels.is_empty()).then_some(kernels)
 }
 
-/// Returns the chain that begins at each node. Each node's single output is no result of the graph, and its only reader
-/// is the next node, once.
-fn chains(graph: &Graph) -> Vec<Vec<usize>> {
+/// Returns for each node the only reader of its single output, if it reads it once and the output is no result.
+fn only_readers(graph: &Graph) -> Vec<Option<usize>> {
     let nodes = graph.nodes();
     let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
     for (i, node) in nodes.iter().enumerate() {
         node.inputs.iter().for_each(|&value| readers.entry(value).or_default().push(i));
     }
     let results: HashSet<Value> = graph.results().collect();
-    let next = |i: usize| {
-        let &[value] = &nodes[i].outputs[..] else { return None };
-        let &[next] = readers.get(&value)?.as_slice() else { return None };
-        (!results.contains(&value)).then_some(next)
+    let reader = |node: &Node| {
+        let &[value] = &node.outputs[..] else { return None };
+        let &[reader] = readers.get(&value)?.as_slice() else { return None };
+        (!results.contains(&value)).then_some(reader)
     };
-    (0..nodes.len()).map(|i| std::iter::successors(Some(i), |&i| next(i)).take(LONGEST).collect()).collect()
+    nodes.iter().map(reader).collect()
 }
 
-/// Returns the position of the output of `before` among the inputs of the next node in a chain.
+/// Returns the position of the output of `before` among the inputs of the next node.
 pub(super) fn link(before: &Node, node: &Node) -> usize {
     node.inputs.iter().position(|value| *value == before.outputs[0]).expect("it reads it")
 }

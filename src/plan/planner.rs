@@ -46,7 +46,7 @@ impl Plan {
         graph.inputs().iter().try_for_each(|input| {
             super::check_binding(
                 &format!("input \"{}\"", input.name),
-                Layout::ROWS.bytes(&shapes[input.value.0 as usize]),
+                Layout::ROWS.bytes(&shapes[input.value.index()]),
                 caps,
             )
         })?;
@@ -118,7 +118,7 @@ impl Plan {
         });
         let port = |name: &str, value: Value| Port {
             name: name.into(),
-            shape: shapes[value.0 as usize].clone(),
+            shape: shapes[value.index()].clone(),
             dtype: graph.dtype(value),
             range: planner.ranges.get(&value).cloned(),
         };
@@ -229,13 +229,10 @@ impl Planner<'_> {
             let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
             let (inputs, outputs) = (of(&part.inputs), of(&part.outputs));
             let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &self.graph.input_dtypes(part) };
-            for (position, &value) in part.inputs.iter().enumerate() {
+            for &value in &part.inputs {
                 *self.unread.entry(value).or_default() -= 1;
-                if let Some(range) = part.op.range(position, &io) {
-                    self.narrow(value, range, part);
-                }
             }
-            let own = part.op.cost(&io);
+            let own = part.op.metrics(&io).cost;
             cost = cost.and(own);
             bytes = bytes.saturating_add(own.bytes(&io));
             written = io.written();
@@ -280,9 +277,10 @@ impl Planner<'_> {
         let serves = |i: &usize| kernels[*i].ends_on(self.caps) && key(&kernels[*i]) == key(&kernels[best]);
         let places = (best..kernels.len()).filter(serves);
         let variants =
-            Variants::of(numbers[0], (node.op.name(), &io), &kernels, places, self.choices).filter(|_| alone);
+            Variants::new(numbers[0], (node.op.name(), &io), &kernels, places, self.choices).filter(|_| alone);
         let kernel = kernels[variants.as_ref().map_or(best, |variants| variants.places[variants.taken])].clone();
         checks::kernel(&kernel, &node).map_err(|kind| kind.at(node.op.name(), &node.name))?;
+        kernel.ranges.iter().for_each(|&(input, range)| self.narrow(node.inputs[input], range, &node));
         // The first of the joined operations has given the kernels.
         let ours = is_ours(&*node.op);
 
@@ -338,7 +336,7 @@ impl Planner<'_> {
     }
 
     fn shape(&self, value: Value) -> &Shape {
-        &self.shapes[value.0 as usize]
+        &self.shapes[value.index()]
     }
 
     /// Restricts the integers of a value to the range that a node accepts.

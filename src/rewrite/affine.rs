@@ -214,7 +214,7 @@ fn folded(seen: &Rewriting, chain: &Chain) -> Option<Layer> {
     }
     if let Some(linear) = node.op.downcast_ref::<PackedLinear>().filter(|_| chain.varies_along(last)) {
         let [Link::Constant(BinaryKind::Add, bias, _)] = &chain.links[..] else { return None };
-        return Some((Arc::new(linear.with_bias(&bias.reshaped([bias.shape().elements()]))?), inputs));
+        return Some((Arc::new(linear.with_bias(&bias.with_shape([bias.shape().elements()]))?), inputs));
     }
     let &channels = shape.get(1).filter(|_| chain.varies_along(1))?;
     let norm = BatchNorm2d::from_affine(&chain.affine(), channels);

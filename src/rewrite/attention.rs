@@ -70,7 +70,7 @@ fn attention(
         Mask::None => None,
         Mask::Added(bias) => Some(bias),
         Mask::Where(condition, yes, no) => {
-            let zero = graph.constant(crate::Constant::new("", [], vec![0.0]));
+            let zero = graph.constant(crate::Constant::known("", [], vec![0.0]));
             Some(graph.where_(condition, yes.unwrap_or(zero), no.unwrap_or(zero))?)
         }
     };

@@ -33,10 +33,7 @@ pub fn far_from_zero(shape: impl Into<Vec<usize>>) -> Tensor {
 
 /// Returns the tensor as a constant.
 pub fn constant(tensor: &Tensor) -> Constant {
-    match data(tensor) {
-        Data::I32(values) => Constant::integers("constant", tensor.shape.clone(), values),
-        _ => Constant::new("constant", tensor.shape.clone(), tensor.data.clone()),
-    }
+    Constant::known("constant", tensor.shape.clone(), data(tensor))
 }
 
 /// Returns integers in a type's range, its least and greatest among them, that depend on the seed and the shape alone.
@@ -46,7 +43,7 @@ pub fn whole(seed: u64, shape: impl Into<Vec<usize>>, of: IntType) -> Tensor {
     let count = numbers.data.len();
     numbers.data[count / 2] = least as f32;
     numbers.data[count / 3] = greatest as f32;
-    numbers.of(DType::I32)
+    numbers.with_dtype(DType::I32)
 }
 
 /// Packs integers as the weights of a type.
@@ -98,6 +95,6 @@ pub fn as_image(graph: &mut Graph, x: Value) -> Result<Value> {
     if graph.shape(x, 1)?.len() == 4 {
         return graph.push(Pad2d::new([0; 4], PaddingMode::Zeros), &[x]);
     }
-    let all = |value: f32| Constant::new("identity", [channels], vec![value; channels]);
+    let all = |value: f32| Constant::known("identity", [channels], vec![value; channels]);
     graph.batch_norm(x, BatchNorm2d::new(all(1.0), all(0.0), all(0.0), all(1.0)).eps(0.0))
 }

@@ -24,7 +24,7 @@ mod suite;
 mod tolerance;
 
 pub use ops::TABLES;
-pub use report::{Failure, OpReport, Report};
+pub use report::{Failure, OpReport, Results};
 #[doc(hidden)]
 pub use suite::Suite;
 #[doc(hidden)]
@@ -155,7 +155,7 @@ fn table(op: &str) -> Result<&'static str> {
 ///
 /// Returns an error if there is no such adapter or no such operation, or if the device lacks a requirement of the
 /// portable kernels. Wrong results are no errors; they are in the report.
-pub fn run(options: &Options, mut each: impl FnMut(&OpReport)) -> Result<Report> {
+pub fn run(options: &Options, mut each: impl FnMut(&OpReport)) -> Result<Results> {
     let [only, sabotage] = [&options.op, &options.sabotage].map(|op| op.as_deref().map(table).transpose());
     let (only, sabotage) = (only?, sabotage?);
     let mut tiers = tiers(&options.device)?;
@@ -180,7 +180,7 @@ pub fn run(options: &Options, mut each: impl FnMut(&OpReport)) -> Result<Report>
         each(&report);
         ops.push(report);
     }
-    Ok(Report { adapter: info, tiers: tiers.iter().map(|tier| tier.name).collect(), ops })
+    Ok(Results { adapter: info, tiers: tiers.iter().map(|tier| tier.name).collect(), ops })
 }
 
 #[cfg(test)]

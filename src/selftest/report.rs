@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The results of a self-test on an adapter.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct Results {
     /// The adapter and its driver.
     pub adapter: wgpu::AdapterInfo,
     /// The tiers that were run.
@@ -43,7 +43,7 @@ pub struct Failure {
     pub problem: String,
 }
 
-impl Report {
+impl Results {
     /// Returns true if something ran, and every result was right.
     pub fn passed(&self) -> bool {
         !self.ops.is_empty() && self.ops.iter().all(OpReport::passed)
@@ -57,7 +57,7 @@ impl OpReport {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.ops.iter().try_for_each(|op| writeln!(f, "{op}"))?;
         let failed: Vec<&str> = self.ops.iter().filter(|op| !op.passed()).map(|op| op.op).collect();

@@ -10,7 +10,8 @@ use crate::graph::only::Only;
 use crate::graph::op::Io;
 use crate::graph::{Graph, Input, Value};
 use crate::kernel::{Caps, Kernel, Layout, Scalar};
-use crate::{Context, DType, Data, Model, Plan};
+use crate::plan::Plan;
+use crate::{Context, DType, Data, Model, Tensor as Output};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -213,7 +214,7 @@ impl<'a> Suite<'a> {
         graph: &Graph,
         expected: &[&Tensor],
         tolerance: Tolerance,
-        frames: impl Fn(&Context) -> Result<Vec<Data>>,
+        frames: impl Fn(&Context) -> Result<Vec<Output>>,
     ) {
         if self.tiers.is_empty() {
             self.found.borrow_mut().graphs.push((case.to_owned(), graph.clone()));
@@ -239,11 +240,11 @@ impl<'a> Suite<'a> {
         }
     }
 
-    fn frame(&self, run: &Run, graph: &Graph, inputs: &[Data]) -> Result<Vec<Data>, String> {
+    fn frame(&self, run: &Run, graph: &Graph, inputs: &[Data]) -> Result<Vec<Output>, String> {
         alike(run.tier, |context| {
             let session = Model::new(context, graph).and_then(|model| model.session(1))?;
             self.count(run, session.plan());
-            session.run_blocking(inputs)
+            Ok(session.run_blocking(inputs)?.into_iter().collect())
         })
     }
 
@@ -256,7 +257,7 @@ impl<'a> Suite<'a> {
     fn judge(
         &self,
         run: &Run,
-        outputs: Result<Vec<Data>, String>,
+        outputs: Result<Vec<Output>, String>,
         expected: &[&Tensor],
         tolerance: Tolerance,
         rounding: Rounding,
@@ -288,7 +289,7 @@ impl<'a> Suite<'a> {
 }
 
 /// Computes on a tier. If the tier has a guarded device, computes there too, and expects the same bits.
-fn alike(tier: &Tier, compute: impl Fn(&Context) -> Result<Vec<Data>>) -> Result<Vec<Data>, String> {
+fn alike(tier: &Tier, compute: impl Fn(&Context) -> Result<Vec<Output>>) -> Result<Vec<Output>, String> {
     let outputs = compute(&tier.context).map_err(|error| error.to_string())?;
     if let Some(guarded) = &tier.guarded {
         let guarded = compute(guarded).map_err(|error| format!("with guards: {error}"))?;
@@ -301,11 +302,11 @@ fn alike(tier: &Tier, compute: impl Fn(&Context) -> Result<Vec<Data>>) -> Result
 }
 
 /// Counts the elements with different bits. All NaNs are equal: their bits may depend on the order of a sum's terms.
-fn others(own: &Data, guarded: &Data) -> usize {
+fn others(own: &Output, guarded: &Output) -> usize {
     fn count<T>(own: &[T], guarded: &[T], same: impl Fn(&T, &T) -> bool) -> usize {
         own.iter().zip(guarded).filter(|(own, guarded)| !same(own, guarded)).count()
     }
-    match (own, guarded) {
+    match (own.data(), guarded.data()) {
         (Data::F32(own), Data::F32(guarded)) => {
             count(own, guarded, |a, b| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()))
         }
@@ -435,13 +436,14 @@ mod tests {
         let mut tier =
             tiers(&crate::ContextOptions::from_env().portable()).expect("these tests need an adapter").remove(0);
         let frames = Cell::new(0.0);
+        let outputs = |last: f32| vec![Output::new([2], vec![1.0, last]).expect("two values")];
         let frame = |least: f32| {
             frames.set(frames.get() + 1.0);
-            Ok(vec![Data::F32(vec![1.0, least.max(frames.get())])])
+            Ok(outputs(least.max(frames.get())))
         };
-        assert_eq!(alike(&tier, |_| frame(0.0)), Ok(vec![Data::F32(vec![1.0, 1.0])]));
+        assert_eq!(alike(&tier, |_| frame(0.0)), Ok(outputs(1.0)));
         tier.guarded = Some(tier.context.clone());
-        assert_eq!(alike(&tier, |_| frame(9.0)), Ok(vec![Data::F32(vec![1.0, 9.0])]));
+        assert_eq!(alike(&tier, |_| frame(9.0)), Ok(outputs(9.0)));
         let error = alike(&tier, |_| frame(0.0)).expect_err("they differ");
         assert!(error.contains("with guards 1 of its elements are others"), "{error}");
     }

@@ -1,7 +1,7 @@
 //! The errors that the self-test tolerates, and the comparison of results with references.
 
 use super::reference::Tensor;
-use crate::{Data, Shape};
+use crate::{Shape, Tensor as Output};
 
 /// The tolerated distance of an operation's results from the exact ones, relative to the largest exact result.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ impl Tolerance {
 /// Returns the largest error as a part of the tolerated one, or the position of an error that exceeds it. `rounding` is
 /// tolerated in addition to `tolerance`.
 pub(super) fn compare(
-    output: &Data,
+    output: &Output,
     expected: &Tensor,
     tolerance: Tolerance,
     rounding: Rounding,
@@ -49,10 +49,10 @@ pub(super) fn compare(
     if output.dtype() != expected.dtype {
         return Err(format!("its elements are {}, wanted {}", output.dtype(), expected.dtype));
     }
-    let got = output.to_f32();
-    if got.len() != expected.data.len() {
-        return Err(format!("{} elements, wanted {:?}", got.len(), expected.shape));
+    if **output.shape() != *expected.shape {
+        return Err(format!("its shape is {}, wanted {:?}", output.shape(), expected.shape));
     }
+    let got = output.to_f32();
     let finite = expected.data.iter().filter(|value| value.is_finite());
     let largest = finite.fold(0.0, |most: f64, &value| most.max(f64::from(value).abs()));
     let allowed = |want: f32| {

@@ -6,6 +6,7 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::buffer;
 use crate::plan::Port;
+use crate::tensor::{Outputs, Tensor};
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use std::future::Future;
@@ -13,7 +14,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 /// Bind groups for a set of input and output buffers: see [`Session::bind`].
-pub struct Bound {
+pub struct BoundBuffers {
     /// The session that bound them.
     pub(super) session: u64,
     /// The bind groups of the dispatches that touch inputs or outputs, in order.
@@ -27,7 +28,7 @@ pub(super) struct Frame {
     inputs: Vec<wgpu::Buffer>,
     outputs: Vec<wgpu::Buffer>,
     downloads: Vec<wgpu::Buffer>,
-    bound: Bound,
+    bound: BoundBuffers,
     /// Recorded while the device computes: finishing an encoder is most of a frame's cost on the host.
     recorded: Option<wgpu::CommandBuffer>,
 }
@@ -39,7 +40,7 @@ pub(super) struct Frame {
 pub struct Pending {
     context: Context,
     submission: Option<wgpu::SubmissionIndex>,
-    outputs: BoxFuture<'static, Result<Vec<Data>>>,
+    outputs: BoxFuture<'static, Result<Outputs>>,
 }
 
 impl Frame {
@@ -84,7 +85,7 @@ impl Frame {
         Ok(encoder.finish())
     }
 
-    pub(super) fn submit<T: Elements>(mut self, session: &Session, inputs: &[T]) -> Result<Pending> {
+    pub(super) fn submit<T: Elements>(mut self, session: &Session, inputs: &[&T]) -> Result<Pending> {
         let context = session.context.clone();
         let recorded = match self.recorded.take() {
             Some(recorded) => recorded,
@@ -117,8 +118,8 @@ impl Frame {
         let downloads = self.downloads.iter().map(|buffer| map(buffer, wgpu::MapMode::Read));
         let uploads = self.uploads.iter().map(|buffer| map(buffer, wgpu::MapMode::Write));
         let mapped: Vec<_> = downloads.chain(uploads).collect();
-        let ports = session.plan.outputs.iter().map(|port| (port.shape.elements(), port.dtype));
-        let ports: Vec<_> = ports.collect();
+        let ports: Vec<_> = session.plan.outputs.iter().map(|port| (port.shape.clone(), port.dtype)).collect();
+        let names = session.names.clone();
         let (idle, made_on) = (session.idle.clone(), context.clone());
         let outputs = Box::pin(async move {
             made_on.settled().await?;
@@ -126,17 +127,19 @@ impl Frame {
                 mapping.await.map_err(ErrorKind::lost)?.map_err(ErrorKind::lost)?;
             }
             let mut outputs = Vec::with_capacity(ports.len());
-            for (download, (elements, dtype)) in self.downloads.iter().zip(ports) {
-                if elements == 0 {
-                    outputs.push(Data::from_device(dtype, &[]));
-                } else {
-                    let view = download.get_mapped_range(..4 * elements as u64).map_err(ErrorKind::lost)?;
-                    outputs.push(Data::from_device(dtype, &view));
-                }
+            for (download, (shape, dtype)) in self.downloads.iter().zip(ports) {
+                let data = match shape.elements() as u64 {
+                    0 => Data::from_device(dtype, &[]),
+                    elements => {
+                        let view = download.get_mapped_range(..4 * elements).map_err(ErrorKind::lost)?;
+                        Data::from_device(dtype, &view)
+                    }
+                };
                 download.unmap();
+                outputs.push(Tensor::new(shape, data)?);
             }
             idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(self);
-            Ok(outputs)
+            Ok(Outputs::new(names, outputs))
         });
         Ok(Pending { context, submission: Some(submission), outputs })
     }
@@ -145,7 +148,7 @@ impl Frame {
 impl Pending {
     /// Blocks this thread until the outputs are there, and returns them.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn wait(mut self) -> Result<Vec<Data>> {
+    pub fn wait(mut self) -> Result<Outputs> {
         let wait = wgpu::PollType::Wait { submission_index: self.submission.take(), timeout: None };
         self.context.device().poll(wait).map_err(ErrorKind::lost)?;
         pollster::block_on(self.outputs)
@@ -153,7 +156,7 @@ impl Pending {
 }
 
 impl Future for Pending {
-    type Output = Result<Vec<Data>>;
+    type Output = Result<Outputs>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         if let Some(submission) = self.submission.take() {

@@ -6,11 +6,11 @@ mod slices;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use frame::whole;
-pub use frame::{Bound, Pending};
+pub use frame::{BoundBuffers, Pending};
 pub use model::Model;
-pub use slices::{Slice, Slices};
+pub use slices::{FrameSlice, FrameSlices};
 
-use crate::dtype::{Data, Elements, View};
+use crate::dtype::{Elements, View};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::{Memory, check_lent, upload};
@@ -18,6 +18,7 @@ use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines};
 use crate::kernel::{Dispatch, Identity, Storage};
 use crate::plan::memory::SlotKind;
 use crate::plan::{Plan, Port, Resource};
+use crate::tensor::Outputs;
 use frame::Frame;
 use futures::{Stream, StreamExt};
 use std::collections::HashMap;
@@ -38,6 +39,8 @@ pub struct Session {
     states: Arc<Vec<Memory>>,
     weights: HashMap<Identity, Arc<Memory>>,
     params: wgpu::Buffer,
+    /// The names of the outputs.
+    names: Arc<[String]>,
     /// The number that tells this session's bind groups from those of other sessions.
     id: u64,
     /// The number of recordings so far. A sliced frame goes on only if nothing else was recorded in between.
@@ -59,7 +62,7 @@ struct Resident {
 
 impl Resident {
     /// Returns its bind group: its own or the caller's.
-    fn bound<'a>(&'a self, bound: &'a Bound) -> &'a wgpu::BindGroup {
+    fn bound<'a>(&'a self, bound: &'a BoundBuffers) -> &'a wgpu::BindGroup {
         match &self.group {
             Group::Own(group) => group,
             Group::Bound(at) => &bound.groups[*at],
@@ -70,7 +73,7 @@ impl Resident {
 /// The owner of a dispatch's bind group.
 enum Group {
     Own(wgpu::BindGroup),
-    /// A [`Bound`], at this index: the dispatch touches inputs or outputs.
+    /// A [`BoundBuffers`], at this index: the dispatch touches inputs or outputs.
     Bound(usize),
 }
 
@@ -107,6 +110,7 @@ impl Session {
         let mut session = Session {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             context: context.clone(),
+            names: plan.outputs.iter().map(|port| port.name.clone()).collect(),
             plan,
             dispatches: Vec::new(),
             slots,
@@ -149,28 +153,35 @@ impl Session {
         &self.context
     }
 
-    /// Runs one frame: row-major inputs in the order of [`Session::inputs`], likewise outputs. Several may run at once.
-    pub async fn run<T: Elements>(&self, inputs: &[T]) -> Result<Vec<Data>> {
+    /// Runs one frame. Several may run at once.
+    ///
+    /// Inputs are row-major, in the order of [`Session::inputs`], or pairs of a name and values in any order:
+    ///
+    /// ```no_run
+    /// # async fn run(session: &shadernet::Session, image: &[f32], mask: &[f32]) -> shadernet::Result<()> {
+    /// let outputs = session.run(&[image, mask]).await?;
+    /// let outputs = session.run(&[("mask", mask), ("image", image)]).await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn run<T: Elements>(&self, inputs: &[T]) -> Result<Outputs> {
         self.submit(inputs)?.await
     }
 
     /// Runs one frame and blocks this thread until its outputs are there.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn run_blocking<T: Elements>(&self, inputs: &[T]) -> Result<Vec<Data>> {
+    pub fn run_blocking<T: Elements>(&self, inputs: &[T]) -> Result<Outputs> {
         self.submit(inputs)?.wait()
     }
 
     /// Submits one frame and returns at once. Awaiting the returned [`Pending`] gives the outputs.
     pub fn submit<T: Elements>(&self, inputs: &[T]) -> Result<Pending> {
-        if inputs.len() != self.inputs().len() {
-            return Err(ErrorKind::argument("inputs", self.inputs().len(), inputs.len()).into());
-        }
-        for (port, input) in self.inputs().iter().zip(inputs) {
-            check_input(port, input.view())?;
+        let inputs = in_order(self.inputs(), inputs)?;
+        for (port, input) in self.inputs().iter().zip(&inputs) {
+            check_input(port, input)?;
         }
         let idle = self.idle.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop();
         let frame = idle.map_or_else(|| Frame::new(self), Ok)?;
-        frame.submit(self, inputs)
+        frame.submit(self, &inputs)
     }
 
     /// Runs frame after frame, with up to `in_flight` submitted at once. Outputs come in the order of the inputs.
@@ -181,7 +192,7 @@ impl Session {
         &'a self,
         frames: impl Stream<Item = F> + 'a,
         in_flight: usize,
-    ) -> impl Stream<Item = Result<Vec<Data>>> + 'a
+    ) -> impl Stream<Item = Result<Outputs>> + 'a
     where
         F: AsRef<[T]> + 'a,
         T: Elements + 'a,
@@ -199,7 +210,7 @@ impl Session {
     /// Each buffer holds its tensor row-major, four bytes an element (`true` is a `u32` of 1), has at least
     /// [`Port::bytes`] bytes, and has `STORAGE` usage. An output's buffer is bound to nothing else, because one
     /// dispatch may read an output and write another.
-    pub fn bind(&self, inputs: &[wgpu::BufferBinding], outputs: &[wgpu::BufferBinding]) -> Result<Bound> {
+    pub fn bind(&self, inputs: &[wgpu::BufferBinding], outputs: &[wgpu::BufferBinding]) -> Result<BoundBuffers> {
         self.check_ports("inputs", &self.plan.inputs, inputs)?;
         self.check_ports("outputs", &self.plan.outputs, outputs)?;
         for (i, (port, output)) in self.plan.outputs.iter().zip(outputs).enumerate() {
@@ -211,7 +222,7 @@ impl Session {
         }
         let touching = self.dispatches.iter().filter(|resident| matches!(resident.group, Group::Bound(_)));
         let groups = touching.map(|resident| self.group(resident, inputs, outputs)).collect::<Result<_>>()?;
-        Ok(Bound { session: self.id, groups })
+        Ok(BoundBuffers { session: self.id, groups })
     }
 
     fn check_ports(&self, what: &str, ports: &[Port], bindings: &[wgpu::BufferBinding]) -> Result<()> {
@@ -225,7 +236,7 @@ impl Session {
     ///
     /// An error, before anything is recorded, if another session bound the buffers, or if it is known that an object of
     /// the session couldn't be created: see [`Context::settled`].
-    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, bound: &Bound) -> Result<()> {
+    pub fn encode(&self, encoder: &mut wgpu::CommandEncoder, bound: &BoundBuffers) -> Result<()> {
         self.check_bound(bound)?;
         self.context.settled_so_far()?;
         let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
@@ -234,7 +245,7 @@ impl Session {
     }
 
     /// Checks that this session has bound the buffers.
-    pub(crate) fn check_bound(&self, bound: &Bound) -> Result<()> {
+    pub(crate) fn check_bound(&self, bound: &BoundBuffers) -> Result<()> {
         if bound.session == self.id {
             return Ok(());
         }
@@ -243,7 +254,7 @@ impl Session {
 
     /// Records some of the steps into a pass, between buffers that this session has bound. Every run but a sliced one
     /// uses this loop.
-    pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, bound: &Bound, steps: Range<usize>) {
+    pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, bound: &BoundBuffers, steps: Range<usize>) {
         self.recorded.fetch_add(1, Ordering::Relaxed);
         let first = self.dispatches.partition_point(|resident| resident.at.0 < steps.start);
         for resident in self.dispatches[first..].iter().take_while(|resident| resident.at.0 < steps.end) {
@@ -300,12 +311,37 @@ impl Session {
     }
 }
 
-/// Checks an input's type, size and range, before anything is uploaded.
-fn check_input(port: &Port, values: View<'_>) -> Result<()> {
+/// Returns the inputs in the order of the ports: each is found by its name, or all have none and are in order.
+fn in_order<'a, T: Elements>(ports: &[Port], inputs: &'a [T]) -> Result<Vec<&'a T>> {
+    let list = || ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");
+    if inputs.len() != ports.len() {
+        let wanted = format_args!("{} ({})", ports.len(), list());
+        return Err(ErrorKind::argument("inputs", wanted, inputs.len()).into());
+    }
+    if inputs.iter().all(|input| input.name().is_none()) {
+        return Ok(inputs.iter().collect());
+    }
+    let unknown = |input: &&T| !ports.iter().any(|port| input.name() == Some(&port.name));
+    if let Some(input) = inputs.iter().find(unknown) {
+        return Err(ErrorKind::argument("the name of an input", list(), input.name().unwrap_or("none")).into());
+    }
+    let find = |port: &Port| {
+        let found = inputs.iter().find(|input| input.name() == Some(&port.name));
+        found.ok_or_else(|| ErrorKind::argument(format!("input \"{}\"", port.name), "one of that name", "none").into())
+    };
+    ports.iter().map(find).collect()
+}
+
+/// Checks an input's type, shape and range, before anything is uploaded.
+fn check_input(port: &Port, input: &impl Elements) -> Result<()> {
+    let values = input.view();
     let wrong =
         |wanted: String, got: String| Err(ErrorKind::argument(format!("input \"{}\"", port.name), wanted, got).into());
     if values.dtype() != port.dtype {
         return wrong(port.dtype.to_string(), values.dtype().to_string());
+    }
+    if let Some(shape) = input.shape().filter(|&shape| *shape != port.shape) {
+        return wrong(port.shape.to_string(), shape.to_string());
     }
     let (wanted, got) = (port.shape.elements(), values.elements());
     if wanted != got {

@@ -1,6 +1,6 @@
 //! Frames in slices, each within a time budget: for hosts whose own frame has little time to spare.
 
-use super::{Bound, Session, kinds};
+use super::{BoundBuffers, Session, kinds};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::memory::upload;
 use crate::gpu::pipeline::{Pipeline, first_workgroup, group, pipelines};
@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The progress of a session through a frame that is encoded slice by slice: see [`Session::slices`].
-pub struct Slices {
+pub struct FrameSlices {
     session: u64,
     pieces: Vec<Piece>,
     /// The index of the next piece; 0 at the beginning of a frame.
@@ -42,10 +42,10 @@ struct Part {
 
 /// The steps that one call of [`Session::encode_within`] has encoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slice {
+pub struct FrameSlice {
     /// The range of the plan's steps. The first and the last may be parts of steps.
     pub steps: Range<usize>,
-    /// The expected time, by the times that the [`Slices`] were made with.
+    /// The expected time, by the times that the [`FrameSlices`] were made with.
     pub time: Duration,
     /// True if the frame ends with this slice: once it has run, the outputs are complete.
     pub finished: bool,
@@ -61,7 +61,7 @@ impl Session {
     /// time-out (two seconds on Windows). Compiles a second pipeline for each shader of a split dispatch.
     ///
     /// An error if `times` doesn't hold one time for each step, or if `longest` is zero.
-    pub fn slices(&self, times: &[Duration], longest: Duration) -> Result<Slices> {
+    pub fn slices(&self, times: &[Duration], longest: Duration) -> Result<FrameSlices> {
         let steps = &self.plan.steps;
         if times.len() != steps.len() {
             return Err(ErrorKind::argument(
@@ -104,7 +104,7 @@ impl Session {
             wanted.push((dispatch.shader.clone().part(), kinds(&self.plan, dispatch, resources)));
         }
         let firsts = (!firsts.is_empty()).then(|| self.firsts(&firsts)).transpose()?;
-        Ok(Slices {
+        Ok(FrameSlices {
             session: self.id,
             pieces,
             next: 0,
@@ -137,10 +137,10 @@ impl Session {
     pub fn encode_within(
         &self,
         encoder: &mut wgpu::CommandEncoder,
-        bound: &Bound,
-        slices: &mut Slices,
+        bound: &BoundBuffers,
+        slices: &mut FrameSlices,
         budget: Duration,
-    ) -> Result<Slice> {
+    ) -> Result<FrameSlice> {
         self.check_bound(bound)?;
         self.context.settled_so_far()?;
         if slices.session != self.id {
@@ -156,7 +156,7 @@ impl Session {
         let mut pass = encoder.begin_compute_pass(&descriptor);
         let step = |piece: &Piece| self.dispatches[piece.dispatch].at.0;
         let left = &slices.pieces[slices.next..];
-        let mut slice = Slice {
+        let mut slice = FrameSlice {
             steps: left.first().map_or(0..0, |first| step(first)..step(first)),
             time: Duration::ZERO,
             finished: false,
@@ -189,7 +189,7 @@ impl Session {
     }
 }
 
-impl Slices {
+impl FrameSlices {
     /// Discards the progress of the current frame: the next slice begins a new one.
     pub fn restart(&mut self) {
         self.next = 0;
@@ -206,8 +206,8 @@ impl Slices {
     }
 }
 
-impl std::fmt::Debug for Slices {
+impl std::fmt::Debug for FrameSlices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Slices({} of {} pieces encoded)", self.next, self.pieces.len())
+        write!(f, "FrameSlices({} of {} pieces encoded)", self.next, self.pieces.len())
     }
 }

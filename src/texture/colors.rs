@@ -14,7 +14,7 @@ pub enum ColorSpace {
 impl ColorSpace {
     /// Returns the default color space in which shaders read and write textures of a format: sRGB formats are linear to
     /// a shader, normalized integers are sRGB as in image files, floats are linear.
-    pub(super) fn of(format: wgpu::TextureFormat) -> ColorSpace {
+    pub(super) fn from_format(format: wgpu::TextureFormat) -> ColorSpace {
         use wgpu::TextureFormat as F;
         let linear = format.is_srgb()
             || matches!(format, F::R16Float | F::Rg16Float | F::Rgba16Float | F::R32Float | F::Rg32Float)
@@ -147,7 +147,7 @@ impl Colors {
 
     /// Returns the shaders' `CONVERT`, from textures of a format to the network, or back.
     pub(super) fn convert(&self, format: wgpu::TextureFormat, back: bool) -> u32 {
-        let texture = self.texture.unwrap_or_else(|| ColorSpace::of(format));
+        let texture = self.texture.unwrap_or_else(|| ColorSpace::from_format(format));
         match self.network {
             Some(network) if network == texture => 0,
             None => 0,

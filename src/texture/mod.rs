@@ -8,7 +8,8 @@
 //!
 //! ```no_run
 //! use shadernet::texture::{Drawing, Region, Sampling};
-//! use shadernet::{Context, Result, Session, TextureInput, TextureOutput, wgpu};
+//! use shadernet::texture::{TextureInput, TextureOutput};
+//! use shadernet::{Context, Result, Session, wgpu};
 //!
 //! # fn host(context: &Context, session: &Session, camera: &wgpu::Texture, screen: &wgpu::Texture,
 //! #     encoder: &mut wgpu::CommandEncoder) -> Result<()> {
@@ -20,7 +21,7 @@
 //! let bound = session.bind(&[input.buffer()], &[output.buffer()])?;
 //!
 //! // Once for each texture.
-//! let source = input.bind(Region::of(camera).rect([64, 0, 512, 512]))?;
+//! let source = input.bind(Region::whole(camera).rect([64, 0, 512, 512]))?;
 //! let target = output.bind(screen)?;
 //!
 //! // Each frame.

@@ -25,7 +25,7 @@ pub(super) struct Part {
 
 impl<'a> Region<'a> {
     /// Returns all of a texture's first layer, at its largest mip level.
-    pub fn of(texture: &'a wgpu::Texture) -> Region<'a> {
+    pub fn whole(texture: &'a wgpu::Texture) -> Region<'a> {
         Region { texture, mip: 0, layer: 0, rect: None, image: 0 }
     }
 
@@ -114,6 +114,6 @@ impl<'a> Region<'a> {
 
 impl<'a> From<&'a wgpu::Texture> for Region<'a> {
     fn from(texture: &'a wgpu::Texture) -> Self {
-        Region::of(texture)
+        Region::whole(texture)
     }
 }

@@ -1,5 +1,6 @@
 //! Rules of the house that a compiler doesn't know: no forgotten files, no uncounted GPU objects, no overlong files.
 
+mod api;
 mod floors;
 
 use std::collections::BTreeSet;
@@ -162,4 +163,12 @@ fn no_doc_comment_begins_with_a_clause() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// `Type::of` hides whether it constructs, converts or looks up.
+#[test]
+fn no_function_is_called_of() {
+    let of = |(path, text): (String, String)| text.contains("fn of(").then_some(path);
+    let wrong: Vec<String> = files("src", ".rs").into_iter().filter_map(of).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
 }

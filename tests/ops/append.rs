@@ -28,7 +28,7 @@ fn unchecked_rows_are_dropped() {
     for (position, kept) in [(7, 1), (8, 0), (-1, 0), (i32::MAX, 0)] {
         let mut graph = Graph::new();
         let rows = graph.input("rows", [1, 2, 3]);
-        let position = graph.constant(shadernet::Constant::integers("position", [1], vec![position]));
+        let position = graph.constant(shadernet::Constant::new("position", [1], vec![position]).unwrap());
         let state = graph.state("cache", [1, 8, 3]);
         let all = graph.append(state, rows, position).expect("they fit");
         graph.output("all", all);

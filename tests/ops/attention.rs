@@ -1,9 +1,10 @@
 use crate::harness::{refused, tiers};
 use shadernet::kernel::Caps;
 use shadernet::ops::Attention;
+use shadernet::plan::Plan;
 use shadernet::selftest::ops::attention::{Sight, attention, inner, tensors};
 use shadernet::selftest::reference::Tensor;
-use shadernet::{Cost, DType, Data, Graph, Io, Model, Op, Plan};
+use shadernet::{Cost, DType, Data, Graph, Io, Model, Op};
 
 /// Token-by-token decoding, as in a language model, equals a single pass over all tokens.
 #[test]
@@ -40,7 +41,7 @@ fn costs_all_scores() {
     // Each score is scaled; a softmax of 7 is 6 comparisons, 6 additions, 7 differences, 7 exponentials, 7 divisions.
     let (macs, other) = (2 * 6 * 5 * 7 * (8 + 4), 2 * 6 * 5 * (7 + 2 * 6 + 3 * 7));
     let wanted = Cost { macs, other, activations: true, ..Cost::default() };
-    assert_eq!(Attention::new().is_causal(true).cost(&io), wanted);
+    assert_eq!(Attention::new().is_causal(true).metrics(&io).cost, wanted);
 }
 
 #[test]
@@ -48,7 +49,8 @@ fn what_a_position_may_be() {
     let shapes = [[2, 3, 8].into(), [2, 10, 8].into(), [2, 10, 8].into(), [2].into()];
     let io = Io { inputs: &shapes, outputs: &shapes[..1], dtypes: &[DType::F32; 4] };
     let op = Attention::new().heads(2, 2).cached();
-    assert_eq!([op.range(2, &io), op.range(3, &io)], [None, Some([0, 7])]);
+    let kernels = op.kernels(&io, &Caps::portable()).unwrap();
+    assert!(kernels.iter().all(|kernel| kernel.ranges == [(3, [0, 7])]));
 }
 
 /// Any shape has enough workgroups to keep a GPU busy, and one workgroup reads a key for all heads that share the key.

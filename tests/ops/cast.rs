@@ -1,6 +1,7 @@
 use crate::harness::{refused, tiers};
 use shadernet::ops::{Bitcast, Cast};
-use shadernet::{BATCH, DType, Graph, Plan};
+use shadernet::plan::Plan;
+use shadernet::{BATCH, DType, Graph};
 
 #[test]
 fn what_it_refuses() {

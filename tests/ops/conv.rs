@@ -1,9 +1,10 @@
 use crate::harness::refused;
 use shadernet::kernel::Caps;
 use shadernet::ops::{Conv, Conv1d, Conv2d, Conv3d, PaddingMode};
+use shadernet::plan::Plan;
 use shadernet::selftest::cases::{graph, random};
 use shadernet::selftest::ops::conv::{Case, DENSE_LINE, DEPTHWISE_LINE, VOLUME};
-use shadernet::{Constant, Cost, DType, Graph, Io, Op, Plan, Shape};
+use shadernet::{Constant, Cost, DType, Graph, Io, Op, Shape};
 
 #[test]
 fn a_line_is_an_image_one_pixel_high() {
@@ -46,7 +47,7 @@ fn a_block_of_weights_larger_than_a_binding_is_refused() {
 fn costs() {
     let costs = |op: &dyn Op, x: &[usize], y: &[usize], taps: u64| {
         let (input, output) = ([Shape::from(x)], [Shape::from(y)]);
-        let cost = op.cost(&Io { inputs: &input, outputs: &output, dtypes: &[DType::F32] });
+        let cost = op.metrics(&Io { inputs: &input, outputs: &output, dtypes: &[DType::F32] }).cost;
         let pixels: usize = y[2..].iter().product();
         let (weights, other) = (8 * 3 * taps, output[0].elements() as u64);
         let macs = weights * 2 * pixels as u64;
@@ -62,7 +63,7 @@ fn costs() {
 fn refusals<const D: usize, const R: usize>(axes: &str) {
     let weight = |o, c, size: usize| {
         let shape = [&[o, c][..], &[size; D]].concat();
-        Constant::new("w", shape.clone(), vec![0.0; shape.iter().product()])
+        Constant::new("w", shape.clone(), vec![0.0; shape.iter().product()]).unwrap()
     };
     let conv = |o, c, size| Conv::<D>::new(weight(o, c, size), None);
     let image: &[usize] = &[&[1, 4][..], &[5; D]].concat();
@@ -74,7 +75,7 @@ fn refusals<const D: usize, const R: usize>(axes: &str) {
     assert!(refused(&[&image[..R - 1]], conv(2, 4, 3)).contains(&format!("input: {dimensions}")));
     assert!(refused(&[&[image, &[5]].concat()], conv(2, 4, 3)).contains(&format!("input: {dimensions}")));
     assert!(refused(&[image, image], conv(2, 4, 3)).contains("inputs"));
-    fails(Conv::new(Constant::new("w", [2, 4], vec![0.0; 8]), None), &format!("weight: {dimensions}"));
+    fails(Conv::new(Constant::new("w", [2, 4], vec![0.0; 8]).unwrap(), None), &format!("weight: {dimensions}"));
     fails(conv(2, 3, 3), &format!("[N, 3, {axes}]"));
     fails(conv(3, 2, 3).groups(2), "divisor");
     fails(conv(2, 4, 3).groups(0), "groups");
@@ -92,7 +93,7 @@ fn refusals<const D: usize, const R: usize>(axes: &str) {
             }
         }
     }
-    let bias = Constant::new("b", [3], vec![0.0; 3]);
+    let bias = Constant::new("b", [3], vec![0.0; 3]).unwrap();
     fails(Conv::new(weight(2, 4, 3), Some(bias)), "bias: wanted [2], got [3]");
     fails(conv(2, 4, 3).padding(1).padding_mode(PaddingMode::Reflect), "padding_mode");
 }
@@ -102,7 +103,7 @@ fn what_it_refuses() {
     refusals::<1, 3>("L");
     refusals::<2, 4>("H, W");
     refusals::<3, 5>("D, H, W");
-    let weight = |shape: &[usize]| Constant::new("w", shape, vec![0.0; shape.iter().product()]);
+    let weight = |shape: &[usize]| Constant::new("w", shape, vec![0.0; shape.iter().product()]).unwrap();
     let volume =
         |kernel: [usize; 3]| refused(&[&[1, 4, 5, 6, 7]], Conv3d::new(weight(&[&[2, 4], &kernel[..]].concat()), None));
     assert!(volume([6, 1, 1]).contains("input depth: wanted at least 6 pixels"));

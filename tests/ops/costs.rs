@@ -19,7 +19,7 @@ fn of(op: impl Op, inputs: &[(&[usize], DType)]) -> (Cost, u64) {
     let dtypes: Vec<DType> = inputs.iter().map(|&(_, dtype)| dtype).collect();
     let outputs = op.output_shapes(&shapes).unwrap_or_else(|kind| panic!("{op:?}: {kind}"));
     let io = Io { inputs: &shapes, outputs: &outputs, dtypes: &dtypes };
-    let cost = op.cost(&io);
+    let cost = op.metrics(&io).cost;
     (cost, cost.bytes(&io))
 }
 
@@ -170,7 +170,7 @@ fn fused_operations() {
         graph.output("y", y);
         let (mut found, graph) = (Vec::new(), graph.fused());
         let each = graph.visit(2, |node, io| {
-            found.push((node.op.cost(io), node.op.cost(io).bytes(io) / 4));
+            found.push((node.op.metrics(io).cost, node.op.metrics(io).cost.bytes(io) / 4));
             Ok(())
         });
         each.expect("2 images");

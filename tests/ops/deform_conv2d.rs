@@ -4,7 +4,7 @@ use shadernet::ops::DeformConv2d;
 
 #[test]
 fn what_it_refuses() {
-    let conv = || DeformConv2d::new(Constant::new("weight", [4, 3, 2, 2], vec![0.0; 48]), None);
+    let conv = || DeformConv2d::new(Constant::new("weight", [4, 3, 2, 2], vec![0.0; 48]).unwrap(), None);
     let (x, offset): (&[usize], &[usize]) = (&[1, 3, 4, 4], &[1, 8, 3, 3]);
     assert!(refused(&[&[1, 3, 4], offset], conv()).contains("4 dimensions"));
     assert!(refused(&[&[1, 4, 4, 4], offset], conv()).contains("input: wanted [N, 3, H, W]"));

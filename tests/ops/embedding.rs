@@ -3,7 +3,7 @@ use shadernet::ops::Embedding;
 use shadernet::{Constant, Cost, DType, Data, Graph, Model, Op};
 
 fn weight(shape: [usize; 2]) -> Constant {
-    Constant::new("weight", shape, vec![0.0; shape[0] * shape[1]])
+    Constant::new("weight", shape, vec![0.0; shape[0] * shape[1]]).unwrap()
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn what_it_refuses() {
     };
     assert!(refusal(DType::F32, weight([5, 3])).contains("the elements of input 0: wanted i32, got f32"));
     for shape in [&[5][..], &[5, 3, 1], &[0, 3], &[5, 0]] {
-        let weight = Constant::new("weight", shape, vec![0.0; shape.iter().product()]);
+        let weight = Constant::new("weight", shape, vec![0.0; shape.iter().product()]).unwrap();
         assert!(refusal(DType::I32, weight).contains("weight: wanted [num_embeddings, embedding_dim]"), "{shape:?}");
     }
     let mut graph = Graph::new();
@@ -42,8 +42,8 @@ fn a_session_refuses_what_is_not_there() {
 #[test]
 fn what_it_costs() {
     let op = Embedding::new(weight([5, 3]));
-    let io = shadernet::graph::op::Io { inputs: &[[2].into()], outputs: &[[2, 3].into()], dtypes: &[DType::I32] };
-    let cost = op.cost(&io);
+    let io = shadernet::Io { inputs: &[[2].into()], outputs: &[[2, 3].into()], dtypes: &[DType::I32] };
+    let cost = op.metrics(&io).cost;
     // Two indices and two rows are read, and two rows written, whatever the number of rows in the table.
     assert_eq!(cost, Cost { parameters: 15, moves: Some(2 + 6 + 6), activations: true, ..Cost::default() });
     assert_eq!(cost.bytes(&io), 56);

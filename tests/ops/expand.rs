@@ -1,6 +1,7 @@
 use crate::harness::{refused, tiers};
 use shadernet::ops::{Expand, ExpandAs, Pad2d, PaddingMode};
-use shadernet::{BATCH, Graph, Plan};
+use shadernet::plan::Plan;
+use shadernet::{BATCH, Graph};
 
 #[test]
 fn what_it_refuses() {

@@ -36,7 +36,7 @@ fn unchecked_indices_are_brought_into_range() {
     let mut graph = Graph::new();
     let x = graph.input("x", [3, 2]);
     let index = [i32::MIN, -1, 1, 3, i32::MAX, 2].to_vec();
-    let index = graph.constant(Constant::integers("index", [3, 2], index));
+    let index = graph.constant(Constant::new("index", [3, 2], index).unwrap());
     let y = graph.gather(x, 0, index).expect("they fit");
     graph.output("y", y);
     let session = Model::new(&tiers()[0].context, &graph).and_then(|model| model.session(1)).expect("it is small");

@@ -23,7 +23,7 @@ fn unchecked_indices_are_brought_into_range() {
     let mut graph = Graph::new();
     let x = graph.input("x", [2, 3]);
     let index = vec![0, 3, 2, 0, 1, -4, i32::MIN, i32::MAX];
-    let index = graph.constant(Constant::integers("index", [4, 2], index));
+    let index = graph.constant(Constant::new("index", [4, 2], index).unwrap());
     let y = graph.gather_nd(x, index, 0).expect("they fit");
     graph.output("y", y);
     let session = Model::new(&tiers()[0].context, &graph).and_then(|model| model.session(1)).expect("it is small");

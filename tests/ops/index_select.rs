@@ -31,7 +31,7 @@ fn unchecked_indices_are_brought_into_range() {
     for width in [1, 4] {
         let mut graph = Graph::new();
         let x = graph.input("x", [3, width]);
-        let index = graph.constant(Constant::integers("index", [5], vec![i32::MIN, -1, 1, 3, i32::MAX]));
+        let index = graph.constant(Constant::new("index", [5], vec![i32::MIN, -1, 1, 3, i32::MAX]).unwrap());
         let y = graph.index_select(x, 0, index).expect("they fit");
         graph.output("y", y);
         let session = Model::new(&tiers()[0].context, &graph).and_then(|model| model.session(1)).expect("it is small");

@@ -4,7 +4,7 @@ use shadernet::ops::InstanceNorm2d;
 
 #[test]
 fn what_it_refuses() {
-    let ones = |channels: usize| Some(Constant::new("c", [channels], vec![1.0; channels]));
+    let ones = |channels: usize| Some(Constant::new("c", [channels], vec![1.0; channels]).unwrap());
     assert!(refused(&[&[2, 3, 5]], InstanceNorm2d::new(None, None)).contains("4 dimensions"));
     let weighted = InstanceNorm2d::new(ones(4), None);
     assert!(refused(&[&[2, 3, 5, 5]], weighted).contains("weight: wanted [3], got [4]"));

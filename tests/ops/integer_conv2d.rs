@@ -1,11 +1,12 @@
 use crate::harness::refused as refused_floats;
 use shadernet::kernel::Caps;
 use shadernet::ops::{IntegerConv2d, Requantize};
+use shadernet::plan::Plan;
 use shadernet::plan::Resource;
 use shadernet::selftest::cases::{graph, packed, whole};
 use shadernet::selftest::ops::integer_conv2d::{Case, ONE, SAME};
 use shadernet::selftest::reference::Conv;
-use shadernet::{Constant, Cost, DType, Graph, IntType, Io, Op, Plan, Shape, Value};
+use shadernet::{Constant, Cost, DType, Graph, IntType, Io, Op, Shape, Value};
 
 fn weight(shape: [usize; 4]) -> Constant {
     packed(&whole(1, shape, IntType::I8), IntType::I8)
@@ -26,7 +27,7 @@ fn what_it_refuses() {
     assert!(refused(&[&[4, 5, 6], &[1], &[1]], conv([2, 4, 3, 3])).contains("input: wanted 4 dimensions"));
     let line = IntegerConv2d::new(packed(&whole(1, [2, 4, 3], IntType::I8), IntType::I8), None);
     assert!(refused(inputs, line).contains("weight: wanted 4 dimensions"));
-    let floats = IntegerConv2d::new(Constant::new("w", [2, 4, 1, 1], vec![0.0; 8]), None);
+    let floats = IntegerConv2d::new(Constant::new("w", [2, 4, 1, 1], vec![0.0; 8]).unwrap(), None);
     assert!(refused(inputs, floats).contains("weight: wanted packed integers of 4 or 8 bits, got f32"));
     assert!(refused(inputs, conv([2, 3, 3, 3])).contains("[N, 3, H, W]"));
     assert!(refused(inputs, conv([3, 2, 3, 3]).groups(2)).contains("groups: wanted a divisor of 3"));
@@ -41,9 +42,11 @@ fn what_it_refuses() {
         refused(&[inputs[0], &[1], &[3]], conv([2, 4, 1, 1])).contains("w_zero_point: wanted one, or [2], got [3]")
     );
     let bias = |bias| IntegerConv2d::new(weight([2, 4, 1, 1]), Some(bias));
-    assert!(refused(inputs, bias(Constant::integers("b", [3], vec![0; 3]))).contains("bias: wanted [2], got [3]"));
-    assert!(refused(inputs, bias(Constant::new("b", [2], vec![0.0; 2]))).contains("bias: wanted i32, got f32"));
-    let end = Requantize::new(1.0, Constant::new("scale", [3], vec![1.0; 3]), 1.0, 0, IntType::U8);
+    assert!(refused(inputs, bias(Constant::new("b", [3], vec![0; 3]).unwrap())).contains("bias: wanted [2], got [3]"));
+    assert!(
+        refused(inputs, bias(Constant::new("b", [2], vec![0.0; 2]).unwrap())).contains("bias: wanted i32, got f32")
+    );
+    let end = Requantize::new(1.0, Constant::new("scale", [3], vec![1.0; 3]).unwrap(), 1.0, 0, IntType::U8);
     assert!(refused(inputs, conv([2, 4, 1, 1]).requantize(end)).contains("w_scale: wanted one, or [2], got [3]"));
 }
 
@@ -77,5 +80,5 @@ fn costs() {
     let bias = whole(3, [8], IntType::I8);
     let (weights, moves) = (24, Some(2 * 6 * 2 * 3 + 6 + 8 + 96));
     let cost = Cost { weights, parameters: weights + 8, macs: 24 * 12, other: 96, moves, activations: true };
-    assert_eq!(case.op(Some(&bias)).cost(&io), cost);
+    assert_eq!(case.op(Some(&bias)).metrics(&io).cost, cost);
 }

@@ -1,9 +1,10 @@
 use crate::harness::{refused, tiers};
 use shadernet::kernel::Caps;
 use shadernet::ops::{IntegerMatMul, Requantize};
+use shadernet::plan::Plan;
 use shadernet::plan::Resource;
 use shadernet::selftest::cases::{graph, packed, whole};
-use shadernet::{Constant, Cost, DType, Data, Graph, IntType, Io, Model, Op, Plan, Shape, Value};
+use shadernet::{Constant, Cost, DType, Data, Graph, IntType, Io, Model, Op, Shape, Value};
 
 fn weight(shape: &[usize]) -> Constant {
     packed(&whole(1, shape, IntType::I8), IntType::I8)
@@ -32,10 +33,10 @@ fn what_it_refuses() {
     assert!(refused(&[&[2, 3], &[3, 4], &[1], &[3]], op()).contains("b_zero_point: wanted one, or [4], got [3]"));
     let deep = IntegerMatMul::with(weight(&[1, 3, 2]));
     assert!(refused(&[&[2, 3], &[1], &[1]], deep).contains("b: wanted [3, N] for a's [2, 3], got [1, 3, 2]"));
-    let integers = IntegerMatMul::with(Constant::integers("w", [3, 2], vec![0; 6]));
+    let integers = IntegerMatMul::with(Constant::new("w", [3, 2], vec![0; 6]).unwrap());
     assert!(refused(&[&[2, 3], &[1], &[1]], integers).contains("b: wanted packed integers of 4 or 8 bits, got i32"));
     let end = |scales: usize, zero| {
-        let scale = Constant::new("scale", [scales], vec![1.0; scales]);
+        let scale = Constant::new("scale", [scales], vec![1.0; scales]).unwrap();
         op().requantize(Requantize::new(1.0, scale, 1.0, zero, IntType::U8))
     };
     let inputs: &[&[usize]] = &[&[2, 3], &[3, 4], &[1], &[1]];
@@ -62,8 +63,8 @@ fn a_weight_takes_a_byte_each_and_a_binding_at_most() {
 fn costs() {
     let shapes = [Shape::from([2, 5]), Shape::from([1]), Shape::from([1]), Shape::from([2, 7])];
     let io = Io { inputs: &shapes[..3], outputs: &shapes[3..], dtypes: &[] };
-    let end = Requantize::new(1.0, Constant::new("scale", [], vec![1.0]), 1.0, 0, IntType::U8);
-    let cost = IntegerMatMul::with(weight(&[5, 7])).requantize(end).cost(&io);
+    let end = Requantize::new(1.0, Constant::new("scale", [], vec![1.0]).unwrap(), 1.0, 0, IntType::U8);
+    let cost = IntegerMatMul::with(weight(&[5, 7])).requantize(end).metrics(&io).cost;
     // Five rows of two words.
     let moves = Some(10 + 2 + 14 + 10);
     assert_eq!(cost, Cost { weights: 35, parameters: 35, macs: 70, other: 70, moves, activations: true });

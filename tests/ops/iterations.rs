@@ -2,8 +2,9 @@
 
 use crate::harness::tiers;
 use shadernet::kernel::Caps;
+use shadernet::plan::Plan;
 use shadernet::selftest::{Suite, TABLES, Tier};
-use shadernet::{ErrorKind, Graph, Model, Plan};
+use shadernet::{ErrorKind, Graph, Model};
 use std::collections::BTreeMap;
 
 /// A limit so low that sums of the tables' ordinary sizes are divided.

@@ -7,8 +7,8 @@ use shadernet::{Constant, DType, Io, Op};
 fn counts_its_parameters() {
     let shape = [2, 3, 5].into();
     let io = Io { inputs: std::slice::from_ref(&shape), outputs: std::slice::from_ref(&shape), dtypes: &[DType::F32] };
-    let ones = || Some(Constant::new("c", [3, 5], vec![1.0; 15]));
-    let parameters = |weight, bias| LayerNorm::new([3, 5], weight, bias).cost(&io).parameters;
+    let ones = || Some(Constant::new("c", [3, 5], vec![1.0; 15]).unwrap());
+    let parameters = |weight, bias| LayerNorm::new([3, 5], weight, bias).metrics(&io).cost.parameters;
     assert_eq!([parameters(ones(), ones()), parameters(ones(), None), parameters(None, None)], [30, 15, 0]);
 }
 
@@ -31,7 +31,7 @@ fn one_dispatch_keeps_lines_of_4096() {
 
 #[test]
 fn what_it_refuses() {
-    let ones = |shape: &[usize]| Some(Constant::new("c", shape, vec![1.0; shape.iter().product()]));
+    let ones = |shape: &[usize]| Some(Constant::new("c", shape, vec![1.0; shape.iter().product()]).unwrap());
     let plain = |over: &[usize]| LayerNorm::new(over, None, None);
     assert!(
         refused(&[&[2, 3]], plain(&[2])).contains("normalized_shape: wanted the last dimensions of [2, 3], got [2]")

@@ -12,7 +12,7 @@ use shadernet::{Context, ContextOptions, ErrorKind, Graph, Model, Op, Session};
 /// Opens a context on the same adapter, with a device of these limits.
 fn with(required_limits: wgpu::Limits) -> shadernet::Result<Context> {
     let wanted = tiers()[0].context.info();
-    let adapters = block_on(shadernet::gpu::adapters(&ContextOptions::from_env()));
+    let adapters = block_on(ContextOptions::from_env().adapters());
     let same = |adapter: &&wgpu::Adapter| {
         let info = adapter.get_info();
         info.name == wanted.name && info.backend == wanted.backend

@@ -28,7 +28,7 @@ fn one_graph_serves_any_batch() {
 
 #[test]
 fn what_it_refuses() {
-    let weight = |shape: &[usize]| Constant::new("w", shape, vec![0.0; shape.iter().product()]);
+    let weight = |shape: &[usize]| Constant::new("w", shape, vec![0.0; shape.iter().product()]).unwrap();
     assert!(refused(&[&[2, 5]], Linear::new(weight(&[3, 4]), None)).contains("[.., 4]"));
     assert!(refused(&[&[2, 4]], Linear::new(weight(&[3, 4, 1]), None)).contains("[out, in]"));
     assert!(refused(&[&[2, 4]], Linear::new(weight(&[3, 4]), Some(weight(&[4])))).contains("bias"));

@@ -2,18 +2,19 @@ use crate::harness::{refused, tiers};
 use crate::limits::limited;
 use shadernet::kernel::Caps;
 use shadernet::ops::PackedLinear;
+use shadernet::plan::Plan;
 use shadernet::plan::Resource;
 use shadernet::selftest::cases::{constant, graph, packed, random, whole};
 use shadernet::selftest::ops::packed_linear::Case;
 use shadernet::selftest::reference;
-use shadernet::{Constant, Context, Cost, Graph, IntType, Io, Model, Op, Plan, Shape};
+use shadernet::{Constant, Context, Cost, Graph, IntType, Io, Model, Op, Shape};
 
 const LAYER: Case = Case { out: 12, features: 64, of: IntType::I4, block: Some(32) };
 
 #[test]
 fn what_it_refuses() {
     let weight = |shape: &[usize]| packed(&whole(1, shape, IntType::I4), IntType::I4);
-    let ones = |shape: &[usize]| Constant::new("scale", shape, vec![1.0; shape.iter().product()]);
+    let ones = |shape: &[usize]| Constant::new("scale", shape, vec![1.0; shape.iter().product()]).unwrap();
     let layer = |scale| PackedLinear::new(weight(&[12, 64]), ones(scale));
     let x: &[&[usize]] = &[&[3, 64]];
     assert!(refused(&[x[0], x[0]], layer(&[1])).contains("inputs: wanted 1, got 2"));
@@ -31,10 +32,10 @@ fn what_it_refuses() {
     assert!(refused(x, layer(&[12]).block_size(32)).contains("scale: wanted one, or [12, 2], got [12]"));
     assert!(refused(x, layer(&[1]).block_size(12)).contains("block_size: wanted a multiple of 8, got 12"));
     assert!(refused(x, layer(&[1]).block_size(0)).contains("block_size: wanted a multiple of 8, got 0"));
-    let integers = PackedLinear::new(weight(&[12, 64]), Constant::integers("scale", [1], vec![1]));
+    let integers = PackedLinear::new(weight(&[12, 64]), Constant::new("scale", [1], vec![1]).unwrap());
     assert!(refused(x, integers).contains("scale: wanted f32, got i32"));
     assert!(refused(x, layer(&[12]).zero_point(ones(&[12]))).contains("zero_point: wanted i32, got f32"));
-    let zero = Constant::integers("zero", [2], vec![0; 2]);
+    let zero = Constant::new("zero", [2], vec![0; 2]).unwrap();
     assert!(refused(x, layer(&[12]).zero_point(zero)).contains("zero_point: wanted one, or [12], got [2]"));
     assert!(refused(x, layer(&[12]).bias(ones(&[11]))).contains("bias: wanted [12], got [11]"));
 }
@@ -81,7 +82,7 @@ fn weights_larger_than_a_binding_are_split() {
 fn costs() {
     let (input, output) = ([Shape::from([3, 64])], [Shape::from([3, 12])]);
     let io = Io { inputs: &input, outputs: &output, dtypes: &[] };
-    let cost = LAYER.op().bias(constant(&random(4, [12]))).cost(&io);
+    let cost = LAYER.op().bias(constant(&random(4, [12]))).metrics(&io).cost;
     let weights = 12 * 64;
     let moves = Some(3 * 64 + 3 * 12 + weights / 8 + 24 + 12);
     let expected = Cost { weights, parameters: weights + 12, macs: 3 * weights, other: 36, moves, activations: true };

@@ -1,12 +1,13 @@
 //! A simulated phone: fast textures, subgroups of 64, WebGPU's default limits. Any adapter runs its kernels, guarded.
 
 use crate::harness::tiers;
+use shadernet::Weights;
 use shadernet::kernel::Caps;
 use shadernet::models;
+use shadernet::plan::Plan;
 use shadernet::plan::Resource;
 use shadernet::plan::memory::SlotKind;
 use shadernet::selftest::{Suite, TABLES, phone};
-use shadernet::{Plan, Weights};
 
 #[test]
 fn its_kernels_compute_the_same() {

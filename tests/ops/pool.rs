@@ -1,9 +1,10 @@
 use crate::harness::{check, refused, tiers};
 use shadernet::ops::{Pool1d, Pool2d, Pool3d, PoolKind};
+use shadernet::plan::Plan;
 use shadernet::selftest::cases::{graph, graph_of, random};
 use shadernet::selftest::reference::{self, Pool, Tensor};
 use shadernet::selftest::{Tier, Tolerance};
-use shadernet::{Model, Op, Plan};
+use shadernet::{Model, Op};
 
 /// Returns the output of each tier's plan.
 fn outputs(x: &Tensor, op: &Pool2d) -> Vec<Vec<f32>> {

@@ -29,11 +29,11 @@ fn what_it_refuses() {
     assert!(refused(&[X, (&[6], DType::F32), two], to).contains("zero_point: wanted one, or the scale's [6], got [2]"));
     let wide = packed(&whole(1, [2, 6], IntType::U16), IntType::U16);
     let wanted = "weight: wanted packed integers of 4 or 8 bits, got";
-    assert!(refused(&[one, zero], Dequantize::of(wide)).contains(&format!("{wanted} u16")));
-    let integers = Constant::integers("w", [2, 6], vec![0; 12]);
-    assert!(refused(&[one, zero], Dequantize::of(integers)).contains(&format!("{wanted} i32")));
+    assert!(refused(&[one, zero], Dequantize::for_weight(wide)).contains(&format!("{wanted} u16")));
+    let integers = Constant::new("w", [2, 6], vec![0; 12]).unwrap();
+    assert!(refused(&[one, zero], Dequantize::for_weight(integers)).contains(&format!("{wanted} i32")));
     assert!(
-        refused(&[one, zero, zero], Dequantize::of(packed(&whole(1, [6], IntType::I4), IntType::I4)))
+        refused(&[one, zero, zero], Dequantize::for_weight(packed(&whole(1, [6], IntType::I4), IntType::I4)))
             .contains("inputs")
     );
 }
@@ -42,10 +42,10 @@ fn what_it_refuses() {
 fn costs() {
     let shapes = [Shape::from([2, 6]), Shape::from([1]), Shape::from([1])];
     let io = Io { inputs: &shapes, outputs: &shapes[..1], dtypes: &[] };
-    assert_eq!(Quantize::new(IntType::I8).cost(&io), Cost { other: 60, activations: true, ..Cost::default() });
+    assert_eq!(Quantize::new(IntType::I8).metrics(&io).cost, Cost { other: 60, activations: true, ..Cost::default() });
     let weight = packed(&whole(1, [2, 6], IntType::I4), IntType::I4);
     let io = Io { inputs: &shapes[1..], outputs: &shapes[..1], dtypes: &[] };
     // Six bytes of weights take two words.
-    let cost = Dequantize::of(weight).cost(&io);
+    let cost = Dequantize::for_weight(weight).metrics(&io).cost;
     assert_eq!((cost.other, cost.parameters, cost.moves), (24, 12, Some(1 + 1 + 12 + 2)));
 }

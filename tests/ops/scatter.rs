@@ -30,7 +30,7 @@ fn what_a_session_refuses_and_what_is_lost() {
         let at = if checked {
             graph.typed_input("index", DType::I32, [3])
         } else {
-            graph.constant(Constant::integers("index", [3], index.to_vec()))
+            graph.constant(Constant::new("index", [3], index.to_vec()).unwrap())
         };
         let y = graph.scatter(x, 0, at, updates, ScatterKind::Replace).expect("they fit");
         graph.output("y", y);

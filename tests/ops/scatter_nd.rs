@@ -22,7 +22,7 @@ fn unchecked_updates_are_lost() {
     let mut graph = Graph::new();
     let (x, updates) = (graph.input("x", [2, 3]), graph.input("updates", [4]));
     let index = vec![0, 3, 2, 0, 1, -1, i32::MIN, i32::MAX];
-    let index = graph.constant(Constant::integers("index", [4, 2], index));
+    let index = graph.constant(Constant::new("index", [4, 2], index).unwrap());
     let y = graph.scatter_nd(x, index, updates, ScatterKind::Add).expect("they fit");
     graph.output("y", y);
     let session = Model::new(&tiers()[0].context, &graph).and_then(|model| model.session(1)).expect("it is small");

@@ -2,7 +2,7 @@
 
 use crate::synthetic::{empty, full, profile, times};
 use serde_json::{Value, json};
-use shadernet::measure::report::compare::{Comparison, Recorded, Verdict};
+use shadernet::measure::{Comparison, Recorded, Verdict};
 use shadernet::measure::{Distribution, Method, Report};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -36,7 +36,7 @@ fn recorded(folder: &Folder, report: &Report) -> Recorded {
 
 fn compare(name: &str, before: &Report, after: &Report) -> Comparison {
     let folder = Folder::new(name);
-    Comparison::of(&recorded(&folder, before), &recorded(&folder, after))
+    Comparison::new(&recorded(&folder, before), &recorded(&folder, after))
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn measured(random: &mut Random, frames: usize, interrupted: f64, slow: f64) -> 
             let late = if random.next() < interrupted { 0.5 + 2.0 * random.next() } else { 0.0 };
             Duration::from_secs_f64(ms * machine * placed * (1.0 + 0.08 * random.next() + late) / 1e3)
         };
-        Distribution::of((0..frames).map(|_| time(random)).collect()).expect("one or more")
+        Distribution::new((0..frames).map(|_| time(random)).collect()).expect("one or more")
     };
     let mut report = empty();
     let mut of = profile(40);
@@ -150,8 +150,8 @@ fn noise_is_told_from_a_change() {
                 let report = measured(&mut random, frames, interrupted, slow);
                 recorded(&folder, &report)
             });
-            wrong += usize::from(Comparison::of(&a, &b).steps.iter().any(|step| step.verdict != Verdict::WithinNoise));
-            let changed = Comparison::of(&a, &c);
+            wrong += usize::from(Comparison::new(&a, &b).steps.iter().any(|step| step.verdict != Verdict::WithinNoise));
+            let changed = Comparison::new(&a, &c);
             found += usize::from(changed.steps[7].verdict == Verdict::Slower);
         }
         println!("{frames} frames, {interrupted} interrupted: {wrong} of 50 wrong, {found} of 50 found");
@@ -326,7 +326,7 @@ fn the_longest_times_are_compared() {
         step["ms"] = json!(1.8e22);
     }
     let ages = Recorded::open(folder.write("ages.json", json.to_string())).unwrap();
-    assert_eq!(Comparison::of(&recorded(&folder, &full()), &ages).slower().count(), 30);
+    assert_eq!(Comparison::new(&recorded(&folder, &full()), &ages).slower().count(), 30);
 }
 
 #[cfg(feature = "cli")]

@@ -12,8 +12,8 @@ fn edges() -> Vec<(&'static str, Report)> {
         change(&mut report);
         report
     };
-    let alike = Distribution::of(vec![Duration::from_millis(2); 40]).unwrap();
-    let zero = Distribution::of(vec![Duration::ZERO; 5]).unwrap();
+    let alike = Distribution::new(vec![Duration::from_millis(2); 40]).unwrap();
+    let zero = Distribution::new(vec![Duration::ZERO; 5]).unwrap();
     let in_flight = |latency: &Distribution| Measured { in_flight: 1, latency: latency.clone(), throughput: 0.0 };
     let at = |latency: &Distribution| {
         let mut at = at_batch(3, &[]);

@@ -2,17 +2,18 @@
 
 use shadernet::kernel::Caps;
 use shadernet::measure::{
-    Activations, Answer, AtBatch, Bound, Distribution, Environment, Measured, Method, Network, Peaks, Profile, Report,
-    StepTime, Summary, Sweep,
+    Activations, Answer, AtBatch, Bound, Distribution, Environment, Measured, Method, NetworkInfo, Peaks, Profile,
+    Report, StepTime, Summary, Sweep,
 };
-use shadernet::{Plan, Weights, models};
+use shadernet::plan::Plan;
+use shadernet::{Weights, models};
 use std::time::Duration;
 
 /// Returns times around `ms` with a tail; the same arguments give the same times.
 pub(crate) fn times(ms: f64, count: usize) -> Distribution {
     let noise = |i: usize| ((i * 7919 + 13) % 101) as f64 / 100.0;
     let time = |i| Duration::from_secs_f64(ms * (1.0 + 0.6 * noise(i).powi(4) + 0.01 * noise(i + 50)) / 1e3);
-    Distribution::of((0..count).map(time).collect()).expect("one or more")
+    Distribution::new((0..count).map(time).collect()).expect("one or more")
 }
 
 pub(crate) fn environment() -> Environment {
@@ -108,7 +109,11 @@ pub(crate) fn profile(steps: usize) -> Profile {
 
 /// Returns a report with nothing but a name.
 pub(crate) fn empty() -> Report {
-    Report::new(Network { name: "synthetic".into(), input_shapes: vec![vec![8, 3, 64, 64]], weights: "seed 0".into() })
+    Report::new(NetworkInfo {
+        name: "synthetic".into(),
+        input_shapes: vec![vec![8, 3, 64, 64]],
+        weights: "seed 0".into(),
+    })
 }
 
 /// Returns a report with all parts.
@@ -122,8 +127,8 @@ pub(crate) fn full() -> Report {
         bench: Some(sweep(&[1, 2, 4, 8, 16, 32])),
         answers: vec![Answer { question, answer }],
         profile: Some(profile(30)),
-        activations: Some(Activations::of(&Plan::new(&graph.fused(), 8, &Caps::portable()).unwrap())),
-        summary: Some(Summary::of(&graph, 8).unwrap()),
+        activations: Some(Activations::new(&Plan::new(&graph.fused(), 8, &Caps::portable()).unwrap())),
+        summary: Some(Summary::new(&graph, 8).unwrap()),
         ..empty()
     }
 }

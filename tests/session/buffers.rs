@@ -22,7 +22,7 @@ fn network(context: &Context, build: impl Fn(&mut Graph, Value) -> Result<Value>
 }
 
 fn plus(graph: &mut Graph, x: Value, number: f32) -> Result<Value> {
-    let number = graph.constant(Constant::new("number", [1], vec![number]));
+    let number = graph.constant(Constant::new("number", [1], vec![number]).unwrap());
     graph.sum(x, number)
 }
 

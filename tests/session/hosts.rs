@@ -174,7 +174,7 @@ fn what_belongs_to_another_device_is_refused() {
         view_formats: &[],
     };
     let sampling = shadernet::texture::Sampling::new();
-    let input = shadernet::TextureInput::new(&ours, &session.inputs()[0], descriptor.format, sampling);
+    let input = shadernet::texture::TextureInput::new(&ours, &session.inputs()[0], descriptor.format, sampling);
     let texture = theirs.device().create_texture(&descriptor);
     let error = input.and_then(|input| input.bind(&texture).map(|_| ())).expect_err("it is another device's");
     assert!(matches!(error.kind, ErrorKind::Device(_)) && error.to_string().contains("device"), "{error}");

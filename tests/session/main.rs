@@ -10,8 +10,11 @@ use pollster::block_on;
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
 use shadernet::models::{digits_weights, find};
 use shadernet::ops::{Conv2d, Pool2d, PoolKind};
-use shadernet::seeded_input;
-use shadernet::{BATCH, Constant, Context, ContextOptions, ErrorKind, Graph, Io, Model, Op, Session, Shape, Weights};
+
+use shadernet::{
+    BATCH, Constant, Context, ContextOptions, DType, ErrorKind, Graph, Io, Model, Op, Session, Shape, Tensor, Weights,
+    seeded_input,
+};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Opens a context of the test's own on the adapter that the environment names: the test counts only its own objects.
@@ -199,7 +202,7 @@ fn outputs_that_nothing_computes() {
     for context in [context(), portable()] {
         let mut graph = Graph::new();
         let x = graph.input("x", [BATCH, 5]);
-        let constant = graph.constant(Constant::new("c", [3], vec![1.0, 2.0, 3.0]));
+        let constant = graph.constant(Constant::new("c", [3], vec![1.0, 2.0, 3.0]).unwrap());
         let relu = graph.relu(x).expect("any shape serves");
         let view = graph.reshape(relu, [-1]).expect("one dimension");
         for (name, value) in
@@ -244,7 +247,7 @@ impl Buffers {
         buffers.iter().map(|buffer| wgpu::BufferBinding { buffer, offset: self.shift, size: None }).collect()
     }
 
-    fn bind(&self, session: &Session) -> shadernet::Result<shadernet::Bound> {
+    fn bind(&self, session: &Session) -> shadernet::Result<shadernet::BoundBuffers> {
         session.bind(&self.bindings(&self.inputs), &self.bindings(&self.outputs))
     }
 
@@ -255,7 +258,7 @@ impl Buffers {
     }
 
     /// Runs a frame as a host does: with its own writes, encoder, submission and readback.
-    fn run(&self, session: &Session, bound: &shadernet::Bound, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    fn run(&self, session: &Session, bound: &shadernet::BoundBuffers, inputs: &[Vec<f32>]) -> Vec<Vec<f32>> {
         self.write(session, inputs);
         let mut encoder = encoder(session.context());
         session.encode(&mut encoder, bound).expect("it is this session's");
@@ -416,6 +419,31 @@ fn what_runs_is_checked() {
     let mut nothing = Graph::new();
     nothing.input("x", [BATCH, 3]);
     assert_eq!(argument(&Model::new(&context, &nothing).expect_err("no output")), "outputs of the graph");
+}
+
+#[test]
+fn inputs_and_outputs_go_by_name() {
+    let _alone = alone();
+    let session = Model::new(&context(), &two_in_three_out()).and_then(|model| model.session(1)).expect("it fits");
+    let [a, b] = [3, 5].map(|channels| {
+        let shape = Shape::from([1, channels, 6, 7]);
+        Tensor::new(shape.clone(), seeded_input(channels as u64, &shape)).expect("as many values")
+    });
+    let expected = session.run_blocking(&[&a, &b]).expect("they are in order");
+    let outputs = session.run_blocking(&[("b", &b), ("a", &a)]).expect("their names tell");
+    assert_eq!(outputs, expected);
+    assert_eq!(outputs.names(), ["sum", "pooled", "b"]);
+    assert_eq!((outputs["pooled"].shape().to_string(), outputs["pooled"].dtype()), ("[1, 5, 3, 3]".into(), DType::F32));
+    assert_eq!((&outputs[2], outputs.get("c")), (&b, None));
+    assert_eq!(expected.take("b").expect("it is one"), b);
+    assert_eq!(outputs.take("c").expect_err("none").to_string(), "output: wanted sum, pooled, b, got c");
+
+    let refused = |inputs: &[(&str, &Tensor)]| session.run_blocking(inputs).expect_err("they don't fit").to_string();
+    assert_eq!(refused(&[("a", &a), ("c", &b)]), "the name of an input: wanted a, b, got c");
+    assert_eq!(refused(&[("a", &a), ("a", &a)]), "input \"b\": wanted one of that name, got none");
+    assert_eq!(refused(&[("a", &a)]), "inputs: wanted 2 (a, b), got 1");
+    let turned = Tensor::new([1, 6, 7, 3], a.to_f32()).expect("as many values");
+    assert_eq!(refused(&[("a", &turned), ("b", &b)]), "input \"a\": wanted [1, 3, 6, 7], got [1, 6, 7, 3]");
 }
 
 /// PyTorch's networks take an empty batch, and return one.

@@ -3,7 +3,7 @@
 use super::{Buffers, alone, argument, context, digits, encoder, images, portable, run, two_in_three_out};
 use shadernet::measure::{Effort, step_times};
 use shadernet::ops::Conv2d;
-use shadernet::{BATCH, Graph, Model, Session, Slice, Weights, seeded_input};
+use shadernet::{BATCH, FrameSlice, Graph, Model, Session, Weights, seeded_input};
 use std::time::Duration;
 
 const MS: Duration = Duration::from_millis(1);
@@ -27,7 +27,12 @@ fn residual() -> Graph {
 }
 
 /// Runs a frame slice by slice, each slice in its own submission; each step counts as a millisecond.
-fn sliced(session: &Session, inputs: &[Vec<f32>], longest: Duration, budget: Duration) -> (Vec<Slice>, Vec<Vec<f32>>) {
+fn sliced(
+    session: &Session,
+    inputs: &[Vec<f32>],
+    longest: Duration,
+    budget: Duration,
+) -> (Vec<FrameSlice>, Vec<Vec<f32>>) {
     let times = vec![MS; session.plan().steps.len()];
     let mut slices = session.slices(&times, longest).unwrap_or_else(|error| panic!("{error}"));
     let buffers = Buffers::new(session, 0);

@@ -18,7 +18,7 @@ fn session(context: &Context, batch: usize, build: impl Fn(&mut Graph) -> Result
 }
 
 fn number(graph: &mut Graph, number: f32) -> Value {
-    graph.constant(Constant::new("number", [1], vec![number]))
+    graph.constant(Constant::new("number", [1], vec![number]).unwrap())
 }
 
 fn frame(seed: u64) -> Vec<f32> {
@@ -142,7 +142,7 @@ fn old_and_new_content() {
                 let state = graph.state("state", SHAPE);
                 let old = state.value();
                 let before = graph.sum(old, x)?;
-                let first = graph.constant(Constant::integers("first", [1], vec![1]));
+                let first = graph.constant(Constant::new("first", [1], vec![1]).unwrap());
                 let new = match in_place {
                     true => graph.append(state, rows, first)?,
                     false => graph.update(state, Binary::new(BinaryKind::Add), &[x])?,
@@ -192,7 +192,7 @@ fn states_are_written_in_place_where_they_can_be() {
             let before = graph.relu(old)?;
             let new = graph.sum(x, x)?;
             if in_place {
-                let first = graph.constant(Constant::integers("first", [1], vec![1]));
+                let first = graph.constant(Constant::new("first", [1], vec![1]).unwrap());
                 graph.append(state, rows, first)?;
             } else {
                 graph.assign(state, new)?;
@@ -231,7 +231,7 @@ fn rows_of_the_cache_itself() {
             let x = graph.input("x", SHAPE);
             let cache = graph.state("cache", SHAPE);
             let old = cache.value();
-            let position = graph.constant(Constant::integers("position", [1], vec![0]));
+            let position = graph.constant(Constant::new("position", [1], vec![0]).unwrap());
             let sum = graph.sum(old, x)?;
             let view = graph.reshape(old, [4, 6])?;
             let view = graph.reshape(view, [1, 4, 6])?;
@@ -277,7 +277,7 @@ fn states_of_states() {
                 graph.assign(a, old[1]).expect("it fits");
                 graph.assign(b, old[0]).expect("it fits");
             } else {
-                let ones = graph.constant(Constant::new("ones", SHAPE, vec![1.0; ELEMENTS]));
+                let ones = graph.constant(Constant::new("ones", SHAPE, vec![1.0; ELEMENTS]).unwrap());
                 // A delay line: each state takes its predecessor's old content.
                 graph.assign(a, x).expect("it fits");
                 graph.assign(b, old[0]).expect("it fits");
@@ -330,7 +330,7 @@ impl Step {
             }
             Step::Append(x, rows) => {
                 let (row, position) = (graph.slice(values[rows], 1, 0, 1)?, vec![2]);
-                let position = graph.constant(Constant::integers("position", [1], position));
+                let position = graph.constant(Constant::new("position", [1], position).unwrap());
                 graph.push(Append, &[values[x], row, position])
             }
         }
@@ -457,7 +457,7 @@ fn what_states_refuse() {
     let error = graph.assign(state, x).expect_err("another shape");
     assert_eq!(error.to_string(), "state \"h\": wanted f32 [2, 4], got f32 [1, 4]");
     let state = graph.state("h", [3]);
-    let wrong = graph.constant(Constant::integers("three", [3], vec![1, 2, 3]));
+    let wrong = graph.constant(Constant::new("three", [3], vec![1, 2, 3]).unwrap());
     assert_eq!(argument(&graph.assign(state, wrong).expect_err("integers")), "state \"h\"");
     let state = graph.state("h", [3]);
     let error = graph.update(state, Binary::new(BinaryKind::Add), &[x]).expect_err("no shape for both");

@@ -13,7 +13,7 @@ use shadernet::models::{Network, all};
 use shadernet::plan::memory::SlotKind;
 use shadernet::plan::{Plan, Resource};
 use shadernet::selftest::{Suite, TABLES};
-use shadernet::{Graph, Io, Node, Weights, gpu, texture};
+use shadernet::{Context, Graph, Io, Node, Weights, texture};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -357,7 +357,11 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
     }
     // No plan has the shaders of device measurements and texture conversions.
     names.extend(
-        Peaks::shaders().iter().chain(&texture::shaders()).chain(&gpu::probes()).map(|shader| shader.name().to_owned()),
+        Peaks::shaders()
+            .iter()
+            .chain(&texture::shaders())
+            .chain(&Context::probes())
+            .map(|shader| shader.name().to_owned()),
     );
     let named: BTreeSet<String> = named_shaders().into_keys().collect();
     assert_eq!(
@@ -403,7 +407,7 @@ fn every_variant_that_a_device_may_take_is_valid() {
 
 #[test]
 fn every_shader_that_measures_is_valid() {
-    let shaders = [Peaks::shaders(), gpu::probes()].concat();
+    let shaders = [Peaks::shaders(), Context::probes()].concat();
     let variants: BTreeSet<String> = shaders.iter().map(Shader::to_string).collect();
     assert_eq!(variants.len(), shaders.len(), "each variant once: {variants:?}");
     for shader in &shaders {

@@ -1,8 +1,8 @@
 //! The user's values for the open sizes of a network.
 
-use super::{Port, Size, stored};
+use super::{Size, ValueInfo, stored};
 use crate::error::{ErrorKind, Result};
-use crate::{Data, Shape};
+use crate::{Shape, Tensor};
 use std::collections::{BTreeSet, HashMap};
 
 /// Sizes, shapes and values that a network leaves open, for [`Onnx::graph`](super::Onnx::graph). A name that the
@@ -17,7 +17,7 @@ pub struct Bindings {
     batch: Option<usize>,
     sizes: HashMap<String, usize>,
     shapes: HashMap<String, Shape>,
-    values: HashMap<String, (Shape, Data)>,
+    values: HashMap<String, Tensor>,
 }
 
 impl Bindings {
@@ -50,8 +50,8 @@ impl Bindings {
     /// Sets the values of an input, which the graph then no longer has. Inputs that determine shapes, axes or weights
     /// must be known when the graph is built. (An input without elements is known already, and no graph has it.)
     #[must_use]
-    pub fn values(mut self, input: impl Into<String>, shape: impl Into<Shape>, data: impl Into<Data>) -> Bindings {
-        self.values.insert(input.into(), (shape.into(), data.into()));
+    pub fn values(mut self, input: impl Into<String>, values: Tensor) -> Bindings {
+        self.values.insert(input.into(), values);
         self
     }
 
@@ -60,18 +60,18 @@ impl Bindings {
         self.values.contains_key(input)
     }
 
-    pub(super) fn values_of(&self, input: &str) -> Option<&(Shape, Data)> {
+    pub(super) fn values_of(&self, input: &str) -> Option<&Tensor> {
         self.values.get(input)
     }
 
-    fn given(&self, input: &Port) -> Option<&Shape> {
-        self.shapes.get(&input.name).or_else(|| self.values.get(&input.name).map(|(shape, _)| shape))
+    fn given(&self, input: &ValueInfo) -> Option<&Shape> {
+        self.shapes.get(&input.name).or_else(|| self.values.get(&input.name).map(Tensor::shape))
     }
 
     /// Returns these bindings with a size for each bound name: bound directly, by an input's shape, or by the batch.
     ///
     /// Fails if a bound size or input doesn't exist, if sizes contradict each other, or if no input takes the batch.
-    pub(super) fn resolved<'a>(&self, inputs: &'a [Port]) -> Result<Bindings> {
+    pub(super) fn resolved<'a>(&self, inputs: &'a [ValueInfo]) -> Result<Bindings> {
         let names = || inputs.iter().map(|input| &input.name);
         let all = || inputs.iter().flat_map(|input| input.sizes.iter().flatten());
         let sizes = || all().filter_map(|size| if let Size::Named(name) = size { Some(name) } else { None });
@@ -93,14 +93,14 @@ impl Bindings {
                 }
             }
         }
-        let first = |input: &'a Port| input.sizes.as_ref().and_then(|sizes| sizes.first());
+        let first = |input: &'a ValueInfo| input.sizes.as_ref().and_then(|sizes| sizes.first());
         let batch = self.batch.unwrap_or(1);
         for size in inputs.iter().filter_map(first) {
             if let Size::Named(name) = size {
                 resolved.sizes.entry(name.clone()).or_insert(batch);
             }
         }
-        let takes = |input: &'a Port| match (resolved.given(input), first(input)) {
+        let takes = |input: &'a ValueInfo| match (resolved.given(input), first(input)) {
             (Some(shape), _) => shape.first() == Some(&batch),
             (None, Some(Size::Fixed(size))) => *size == batch,
             (None, Some(Size::Named(name))) => resolved.sizes[name] == batch,
@@ -108,7 +108,8 @@ impl Bindings {
             (None, None) => false,
         };
         if batch != 1 && !inputs.iter().any(takes) {
-            let port = |input: &Port| format!("{} {}", input.name, text(input.sizes.as_deref().unwrap_or_default()));
+            let port =
+                |input: &ValueInfo| format!("{} {}", input.name, text(input.sizes.as_deref().unwrap_or_default()));
             let ports = inputs.iter().map(port).collect::<Vec<_>>().join(", ");
             let wanted = format!("1: no input leaves its first size to it ({ports})");
             return Err(ErrorKind::argument("batch", wanted, batch).into());
@@ -117,7 +118,7 @@ impl Bindings {
     }
 
     /// Returns the shape of an input under these bindings.
-    pub(super) fn shape_of(&self, input: &Port) -> Result<Shape> {
+    pub(super) fn shape_of(&self, input: &ValueInfo) -> Result<Shape> {
         let given = self.given(input);
         let argument = || format!("input \"{}\"", input.name);
         let Some(sizes) = &input.sizes else {

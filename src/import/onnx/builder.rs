@@ -8,7 +8,7 @@ use super::tensor::{MOST_FOLDED, Tensor};
 use super::{Bindings, Onnx, ops};
 use crate::error::{ErrorKind, Result};
 use crate::graph::Source;
-use crate::{Constant, Data, Graph, Shape, Value};
+use crate::{Constant, Graph, Shape, Value};
 use std::collections::{HashMap, HashSet};
 
 /// A graph under construction, and the values of the file's names.
@@ -47,11 +47,11 @@ impl<'a> Builder<'a> {
             let shape = bindings.shape_of(input)?;
             let dtype = input.element.dtype().expect("inputs were checked");
             let operand = match bindings.values_of(&input.name) {
-                Some((given, data)) if *given == shape && data.dtype() == dtype => {
-                    Tensor::given(input.element, shape, data)?.with_fixed(false).into()
+                Some(given) if *given.shape() == shape && given.dtype() == dtype => {
+                    Tensor::given(input.element, given).with_fixed(false).into()
                 }
-                Some((given, data)) => {
-                    let (wanted, got) = (format!("{dtype} {shape}"), format!("{} {given}", data.dtype()));
+                Some(given) => {
+                    let (wanted, got) = (format!("{dtype} {shape}"), format!("{} {}", given.dtype(), given.shape()));
                     return Err(ErrorKind::argument(format!("values of input \"{}\"", input.name), wanted, got).into());
                 }
                 None if shape.elements() == 0 => Tensor::empty(input.element, shape).into(),
@@ -200,12 +200,7 @@ impl<'a> Builder<'a> {
 
     /// Converts integers or booleans to a constant. All readers of a tensor in the file share one constant.
     fn integers(&self, tensor: &Tensor) -> Result<Constant, ErrorKind> {
-        let shape = tensor.shape.clone();
-        let constant = match tensor.data()? {
-            Data::Bool(values) => Constant::bools("", shape, values),
-            Data::I32(values) => Constant::integers("", shape, values),
-            Data::F32(values) => Constant::new("", shape, values),
-        };
+        let constant = Constant::known("", tensor.shape.clone(), tensor.data()?);
         Ok(match tensor.place() {
             Some(place) => self.shared(&format!("\n{place}"), tensor.fixed, constant),
             None => constant,

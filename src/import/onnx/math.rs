@@ -201,7 +201,7 @@ impl Builder<'_> {
     pub(super) fn compare(&mut self, a: &Operand, compare: Compare, b: &Operand) -> Result<Operand> {
         same_element(a, b)?;
         let (Operand::Host(a), Operand::Host(b)) = (a, b) else {
-            return self.of(ElementType::Bool, compare, &[a, b]);
+            return self.typed(ElementType::Bool, compare, &[a, b]);
         };
         fn holds<T: PartialOrd>(compare: Compare, [a, b]: [T; 2]) -> bool {
             match compare {
@@ -233,7 +233,7 @@ impl Builder<'_> {
                 };
                 Ok(broadcast([a, b], ElementType::Bool, joined)?.into())
             }
-            _ => self.of(ElementType::Bool, kind, inputs),
+            _ => self.typed(ElementType::Bool, kind, inputs),
         }
     }
 
@@ -247,7 +247,7 @@ impl Builder<'_> {
             (Operand::Host(c), Operand::Host(a), Operand::Host(b)) => {
                 Ok(broadcast_ints([c, a, b], element, |[c, a, b]| if c != 0 { a } else { b })?.into())
             }
-            _ => self.of(element, Where, &[condition, a, b]),
+            _ => self.typed(element, Where, &[condition, a, b]),
         }
     }
 

@@ -17,7 +17,7 @@ pub use bindings::Bindings;
 pub use element::ElementType;
 
 use crate::error::{ErrorKind, Result};
-use crate::{Constant, Data, Graph, Shape};
+use crate::{Constant, Graph, Shape};
 use builder::Builder;
 use prost::Message;
 use proto::{
@@ -56,8 +56,8 @@ struct Inner {
     opsets: Opsets,
     /// The functions of the model, by domain, name and overload.
     functions: HashMap<[String; 3], Function>,
-    inputs: Vec<Port>,
-    outputs: Vec<Port>,
+    inputs: Vec<ValueInfo>,
+    outputs: Vec<ValueInfo>,
     initialisers: HashMap<String, Tensor>,
     /// The constants that were computed from initializers alone, by their names in the file.
     kept: Mutex<HashMap<String, Constant>>,
@@ -77,7 +77,7 @@ struct Function {
 /// An input or an output of a network.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Port {
+pub struct ValueInfo {
     /// The name.
     pub name: String,
     /// The element type in the file.
@@ -147,7 +147,7 @@ impl Onnx {
 
     /// Reads a network from memory. The network must not have external data.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Result<Onnx> {
-        Onnx::new(Files::new(None, Region::of(bytes.into())))
+        Onnx::new(Files::new(None, Region::from_bytes(bytes.into())))
     }
 
     fn new(files: Files) -> Result<Onnx> {
@@ -167,7 +167,7 @@ impl Onnx {
                 return Err(problem(format!("two initialisers \"{}\"", proto.name)).into());
             }
         }
-        let ports = |values: &[ValueInfoProto]| values.iter().map(Port::new).collect::<Result<Vec<_>>>();
+        let ports = |values: &[ValueInfoProto]| values.iter().map(ValueInfo::new).collect::<Result<Vec<_>>>();
         let inputs = ports(&graph.input)?.into_iter().filter(|input| !initialisers.contains_key(&input.name));
         let (inputs, outputs) = (inputs.collect(), ports(&graph.output)?);
         let mut functions = HashMap::new();
@@ -184,12 +184,12 @@ impl Onnx {
     }
 
     /// Returns the network's inputs, except those with an initializer.
-    pub fn inputs(&self) -> &[Port] {
+    pub fn inputs(&self) -> &[ValueInfo] {
         &self.0.inputs
     }
 
     /// Returns the network's outputs.
-    pub fn outputs(&self) -> &[Port] {
+    pub fn outputs(&self) -> &[ValueInfo] {
         &self.0.outputs
     }
 
@@ -252,7 +252,7 @@ impl Onnx {
 
 /// Reads a file that holds a single `TensorProto` (`.pb`), the format of networks' test data. Integers must fit in 32
 /// bits.
-pub fn tensor(path: impl AsRef<Path>) -> Result<(ElementType, Shape, Data)> {
+pub fn tensor(path: impl AsRef<Path>) -> Result<(ElementType, crate::Tensor)> {
     let path = path.as_ref();
     let files = Files::new(None, Region::open(path)?);
     let read = || -> Result<_, ErrorKind> {
@@ -262,7 +262,8 @@ pub fn tensor(path: impl AsRef<Path>) -> Result<(ElementType, Shape, Data)> {
         let data = tensor.data()?;
         Ok((tensor.element, tensor.shape, data))
     };
-    read().map_err(|kind| ErrorKind::file(path, kind).into())
+    let (element, shape, data) = read().map_err(|kind| ErrorKind::file(path, kind))?;
+    Ok((element, crate::Tensor::new(shape, data)?))
 }
 
 impl std::fmt::Debug for Onnx {
@@ -273,8 +274,8 @@ impl std::fmt::Debug for Onnx {
     }
 }
 
-impl Port {
-    fn new(proto: &ValueInfoProto) -> Result<Port> {
+impl ValueInfo {
+    fn new(proto: &ValueInfoProto) -> Result<ValueInfo> {
         let error = |kind: ErrorKind| kind.at("input or output", proto.name.clone());
         let tensor = match proto.r#type.as_ref().and_then(|kind| kind.value.as_ref()) {
             Some(TypeKind::Tensor(tensor)) => tensor,
@@ -297,6 +298,6 @@ impl Port {
         };
         let sizes = |shape: &proto::TensorShapeProto| shape.dim.iter().map(|dim| size(&dim.value)).collect();
         let sizes: Option<Result<Vec<Size>, ErrorKind>> = tensor.shape.as_ref().map(sizes);
-        Ok(Port { name: proto.name.clone(), element, sizes: sizes.transpose().map_err(error)? })
+        Ok(ValueInfo { name: proto.name.clone(), element, sizes: sizes.transpose().map_err(error)? })
     }
 }

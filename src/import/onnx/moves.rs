@@ -34,7 +34,7 @@ impl Builder<'_> {
     }
 
     /// Adds an operation with one output of this element type. If the output is empty, there is nothing to compute.
-    pub(super) fn of(&mut self, element: ElementType, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
+    pub(super) fn typed(&mut self, element: ElementType, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
         let shapes: Vec<Shape> = inputs.iter().map(|operand| self.shape(operand)).collect();
         let shape = op.output_shapes(&shapes)?.swap_remove(0);
         shape.countable()?;
@@ -46,7 +46,7 @@ impl Builder<'_> {
 
     /// Adds an operation with one output of the first input's element type.
     pub(super) fn moved(&mut self, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
-        self.of(inputs[0].element(), op, inputs)
+        self.typed(inputs[0].element(), op, inputs)
     }
 
     pub(super) fn reshape(&mut self, x: &Operand, shape: impl Into<Shape>) -> Result<Operand> {

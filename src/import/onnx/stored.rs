@@ -32,7 +32,7 @@ impl Region {
         Ok(Region { bytes: Bytes::from_owner(Owner(file.clone())), file: Some(file) })
     }
 
-    pub(super) fn of(bytes: Vec<u8>) -> Region {
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Region {
         Region { bytes: bytes.into(), file: None }
     }
 

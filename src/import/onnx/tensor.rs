@@ -2,7 +2,6 @@
 
 use super::element::ElementType;
 use super::stored::Stored;
-use crate::dtype::Elements;
 use crate::error::{ErrorKind, Result};
 use crate::{Constant, Data, Shape};
 use std::borrow::Cow;
@@ -68,7 +67,7 @@ impl Tensor {
         Tensor {
             element,
             shape: shape.clone(),
-            values: Values::Floats(Constant::new("", shape, values)),
+            values: Values::Floats(Constant::known("", shape, values)),
             quantised: None,
             filled: false,
             fixed: true,
@@ -123,17 +122,13 @@ impl Tensor {
     }
 
     /// Creates a tensor from a user's values.
-    pub(super) fn given(element: ElementType, shape: Shape, data: &Data) -> Result<Tensor, ErrorKind> {
-        let count = data.view().elements();
-        if count != shape.elements() {
-            return Err(ErrorKind::argument("values", format_args!("the elements of {shape}"), count));
-        }
-        let ints = |values: Vec<i64>| Tensor::ints(element, shape.clone(), values);
-        Ok(match data {
-            Data::F32(values) => Tensor::floats(element, shape, values.clone()),
+    pub(super) fn given(element: ElementType, tensor: &crate::Tensor) -> Tensor {
+        let ints = |values: Vec<i64>| Tensor::ints(element, tensor.shape().clone(), values);
+        match tensor.data() {
+            Data::F32(values) => Tensor::floats(element, tensor.shape().clone(), values.clone()),
             Data::I32(values) => ints(values.iter().map(|&value| value.into()).collect()),
             Data::Bool(values) => ints(values.iter().map(|&value| value.into()).collect()),
-        })
+        }
     }
 
     pub(super) fn elements(&self) -> usize {
@@ -233,8 +228,8 @@ impl Tensor {
             _ if element == self.element => return Ok(self.clone()),
             (true, Values::Floats(constant)) => Values::Floats(rounded(constant, element)?),
             (true, _) => {
-                let values = self.numbers().into_iter().map(|value| value as f32).collect();
-                Values::Floats(rounded(&Constant::new("", self.shape.clone(), values), element)?)
+                let values = self.numbers().into_iter().map(|value| value as f32).collect::<Vec<_>>();
+                Values::Floats(rounded(&Constant::known("", self.shape.clone(), values), element)?)
             }
             (false, Values::Floats(constant)) => {
                 let values = constant.values();
@@ -260,7 +255,7 @@ impl Tensor {
     /// Returns the same elements under another shape with as many elements.
     pub(super) fn reshaped(&self, shape: Shape) -> Tensor {
         let values = match &self.values {
-            Values::Floats(constant) => Values::Floats(constant.reshaped(shape.clone())),
+            Values::Floats(constant) => Values::Floats(constant.with_shape(shape.clone())),
             Values::Stored(stored) if shape != stored.shape => Values::Ints(Arc::new(stored.ints())),
             other => other.clone(),
         };
@@ -283,8 +278,8 @@ impl Tensor {
             }
             Values::Floats(constant) => {
                 let values = constant.values();
-                let moved = places(&shape).map(|place| values[place]).collect();
-                Values::Floats(Constant::new(constant.name(), shape.clone(), moved).made_of(&[constant]))
+                let moved: Vec<f32> = places(&shape).map(|place| values[place]).collect();
+                Values::Floats(Constant::known(constant.name(), shape.clone(), moved).made_of(&[constant]))
             }
             _ => {
                 let values = self.as_ints()?;
@@ -311,8 +306,8 @@ impl Tensor {
         let values = match &self.values {
             Values::Floats(constant) => {
                 let values = constant.values();
-                let picked = places.iter().map(|&place| values[place]).collect();
-                Values::Floats(Constant::new(constant.name(), shape.clone(), picked))
+                let picked: Vec<f32> = places.iter().map(|&place| values[place]).collect();
+                Values::Floats(Constant::known(constant.name(), shape.clone(), picked))
             }
             _ => {
                 let values = self.as_ints()?;
@@ -327,7 +322,7 @@ impl Tensor {
         if !element.is_float() {
             return Tensor::computed_ints(element, shape, numbers.into_iter().map(|value| value as i128).collect(), of);
         }
-        let values = numbers.into_iter().map(|value| value as f32).collect();
+        let values = numbers.into_iter().map(|value| value as f32).collect::<Vec<_>>();
         Tensor::floats(element, shape, values).with_fixed(of.iter().all(|tensor| tensor.fixed))
     }
 

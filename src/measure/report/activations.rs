@@ -1,6 +1,6 @@
 //! The memory of values while a frame is computed.
 
-use crate::Plan;
+use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 /// The memory of intermediate values, step by step. It excludes inputs, outputs, states and weights.
@@ -18,7 +18,7 @@ pub struct Activations {
 
 impl Activations {
     /// Returns the activations of a plan.
-    pub fn of(plan: &Plan) -> Activations {
+    pub fn new(plan: &Plan) -> Activations {
         Activations {
             batch: plan.batch,
             names: plan.steps.iter().map(|step| step.node.clone()).collect(),
@@ -48,7 +48,7 @@ mod tests {
         let y = graph.sum(a, c).unwrap();
         graph.output("y", y);
         let plan = Plan::new(&graph, 2, &Caps::portable()).unwrap();
-        let activations = Activations::of(&plan);
+        let activations = Activations::new(&plan);
         assert_eq!(activations.alive, [1, 2, 3, 2].map(|values| values * 8192));
         assert_eq!((activations.peak(), activations.allocated), (Some((2, 3 * 8192)), plan.peak_bytes()));
         assert_eq!(activations.names.len(), 4);

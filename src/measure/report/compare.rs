@@ -1,6 +1,6 @@
 //! The comparison of two reports: faster, slower, or only noise.
 
-use super::{Network, Report};
+use super::{NetworkInfo, Report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::measure::{Distribution, Environment, Profile, Sweep};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ pub struct Recorded {
     /// The environment.
     pub environment: Option<Environment>,
     /// The network.
-    pub network: Network,
+    pub network: NetworkInfo,
     /// The latency and throughput.
     pub bench: Option<Sweep>,
     /// The device time, step by step.
@@ -218,7 +218,7 @@ impl Comparison {
     /// also differ by the slowdown that the load explains, and the 95 % intervals of their medians mustn't overlap. The
     /// change that all steps have in common is attributed to the machine, up to the noise of frames; half of it counts
     /// as noise, since some steps have more of it than others. Steps that were timed in different ways aren't judged.
-    pub fn of(before: &Recorded, after: &Recorded) -> Comparison {
+    pub fn new(before: &Recorded, after: &Recorded) -> Comparison {
         let mut comparison = Comparison { warnings: warnings(before, after), ..Comparison::default() };
         let noise = |pairs: &[(String, Times, Times)], common| {
             let (before, after): (Vec<_>, Vec<_>) = pairs.iter().map(|&(_, before, after)| (before, after)).unzip();

@@ -1,7 +1,7 @@
 //! The report of a measurement: JSON for machines, a page for people, a trace for a look at a frame's time.
 
 mod activations;
-pub mod compare;
+pub(super) mod compare;
 #[cfg(feature = "report")]
 mod html;
 mod json;
@@ -17,13 +17,14 @@ use serde::{Deserialize, Serialize};
 /// for Perfetto. `docs/report.md` describes the JSON's fields.
 ///
 /// ```
-/// use shadernet::measure::report::{Activations, Network, Report};
-/// use shadernet::{Plan, Weights, kernel::Caps, measure::Summary, models};
+/// use shadernet::measure::{Activations, NetworkInfo, Report};
+/// use shadernet::plan::Plan;
+/// use shadernet::{Weights, kernel::Caps, measure::Summary, models};
 /// let graph = models::find("resnet18")?.graph(&Weights::seeded(0), None)?;
 /// let input_shapes = vec![vec![1, 3, 224, 224]];
-/// let mut report = Report::new(Network { name: "resnet18".into(), input_shapes, weights: "seed 0".into() });
-/// report.summary = Some(Summary::of(&graph, 1)?);
-/// report.activations = Some(Activations::of(&Plan::new(&graph.fused(), 1, &Caps::portable())?));
+/// let mut report = Report::new(NetworkInfo { name: "resnet18".into(), input_shapes, weights: "seed 0".into() });
+/// report.summary = Some(Summary::new(&graph, 1)?);
+/// report.activations = Some(Activations::new(&Plan::new(&graph.fused(), 1, &Caps::portable())?));
 /// assert!(report.to_json().contains(r#""parameters": 11689512"#));
 /// # Ok::<(), shadernet::Error>(())
 /// ```
@@ -36,7 +37,7 @@ pub struct Report {
     /// The environment; `None` if nothing was run.
     pub environment: Option<Environment>,
     /// The network.
-    pub network: Network,
+    pub network: NetworkInfo,
     /// The device's peaks.
     pub peaks: Option<Peaks>,
     /// The latency and throughput.
@@ -53,7 +54,7 @@ pub struct Report {
 
 /// The network that was measured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Network {
+pub struct NetworkInfo {
     /// The name.
     pub name: String,
     /// The shape of each input, the batch first.
@@ -78,7 +79,7 @@ impl Report {
     pub const VERSION: u32 = 1;
 
     /// Creates a report on a network, without measurements.
-    pub fn new(network: Network) -> Report {
+    pub fn new(network: NetworkInfo) -> Report {
         Report {
             schema: Report::SCHEMA,
             schema_version: Report::VERSION,

@@ -7,7 +7,7 @@ mod tiled;
 
 use super::append::expect_positions;
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, expect_dtypes};
 use crate::kernel::{Caps, Kernel};
 use crate::shape::expect_rank;
 use crate::{DType, Graph, Shape, Value};
@@ -290,26 +290,27 @@ impl Op for Attention {
         Ok(vec![DType::F32])
     }
 
-    fn range(&self, input: usize, io: &Io) -> Option<[i32; 2]> {
-        let sizes = self.sizes(io.inputs).ok().filter(|_| self.cached && input + 1 == io.inputs.len())?;
-        Some([0, i32::try_from(sizes.keys - sizes.queries).unwrap_or(i32::MAX)])
-    }
-
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let lowering = Lowering::new(self, self.sizes(io.inputs)?, io.inputs);
+        let sizes = self.sizes(io.inputs)?;
+        let last = i32::try_from(sizes.keys.saturating_sub(sizes.queries)).unwrap_or(i32::MAX);
+        let lowering = Lowering::new(self, sizes, io.inputs);
         let portable = [lowering.decode(), Some(lowering.tiled(caps))].into_iter().flatten();
         let mut kernels = lowering.lanes(caps);
         kernels.extend(portable.zip(2..).map(|(kernel, priority)| kernel.priority(priority)));
+        if self.cached {
+            let position = io.inputs.len() - 1;
+            kernels = kernels.into_iter().map(|kernel| kernel.with_range(position, [0, last])).collect();
+        }
         Ok(kernels)
     }
 
     /// Counts all scores, also those of unseen keys: each is scaled, possibly masked, and part of a softmax.
-    fn cost(&self, io: &Io) -> Cost {
-        let Ok(sizes) = self.sizes(io.inputs) else { return Cost::default() };
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
+        let Ok(sizes) = self.sizes(io.inputs) else { return Metrics::default() };
         let scores = sizes.scores().elements() as u64;
         let each = 1 + u64::from(self.masked) + 5;
         let other = scores.saturating_mul(each).saturating_sub((scores / sizes.keys as u64).saturating_mul(2));
-        Cost { macs: scores.saturating_mul((sizes.d + sizes.dv) as u64), ..Cost::held(other) }
+        Metrics::new(Cost { macs: scores.saturating_mul((sizes.d + sizes.dv) as u64), ..Cost::held(other) })
     }
 }
 

@@ -32,7 +32,7 @@ impl Gemm<'_> {
             shader!("gemv", "activation", "blocks", "index", "nan").tile("ROWS", self.y.n.next_power_of_two() as u32);
         let columns = model::columns(self.y.c4(), caps);
         let kernel = |columns: usize| {
-            let shader = self.epilogue.of(shader.clone().tile("COLUMNS", columns as u32));
+            let shader = self.epilogue.specialize(shader.clone().tile("COLUMNS", columns as u32));
             let dispatches = chunks(caps, BLOCK, 4 * k4 * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
                 .map(|(first, count)| {
                     let (first4, wide4) = self.texels_of(first, count);
@@ -42,7 +42,7 @@ impl Gemm<'_> {
                         first4,
                         wide4,
                         rows: self.y.n,
-                        activation: ActivationParams::of(self.epilogue.activation),
+                        activation: ActivationParams::new(self.epilogue.activation),
                     };
                     let w = self.pack(w, BLOCK, self.x.c4(), first..first + count, Storage::Buffer, BLOCK * k4);
                     let bindings = self.bindings(Binding::Weight(w), self.bias());

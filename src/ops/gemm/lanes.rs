@@ -122,7 +122,7 @@ impl Gemm<'_> {
             tiles,
             // Small weights stay in the cache for all pixels; large weights are read once.
             blocks_first: u32::from(w_bytes < 300 << 10),
-            activation: ActivationParams::of(self.epilogue.activation),
+            activation: ActivationParams::new(self.epilogue.activation),
             samples: self.lines.map_or(0, |lines| lines.samples),
             groups: self.channel_groups().params(),
             batch: self.matrices(),
@@ -146,7 +146,7 @@ impl Gemm<'_> {
                 };
                 let shader = self
                     .epilogue
-                    .of(shader!("gemm_lanes", "activation", "index", "groups", "nan"))
+                    .specialize(shader!("gemm_lanes", "activation", "index", "groups", "nan"))
                     .tile("PIXELS", tile as u32)
                     .set("ADDED", added.is_some())
                     .set("GROUPED", grouped)

@@ -66,7 +66,7 @@ impl Tile {
     }
 
     /// Returns the shader's variant for this tile.
-    pub(super) fn of(&self, shader: Shader) -> Shader {
+    pub(super) fn specialize(&self, shader: Shader) -> Shader {
         let tile = |shader: Shader, name, value: usize| shader.tile(name, value as u32);
         let shader = tile(tile(tile(shader, "TILE_M", self.m), "TILE_N", self.n), "TILE_K", self.k);
         let shader = tile(tile(shader, "QUADS_M", self.quads[0]), "QUADS_N", self.quads[1]);

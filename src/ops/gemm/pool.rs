@@ -74,7 +74,7 @@ impl Gemm<'_> {
             before: before.map(|v| v as isize),
             kernel_h: size[0] as isize,
             run: run as isize,
-            activation: ActivationParams::of(self.epilogue.activation),
+            activation: ActivationParams::new(self.epilogue.activation),
             nothing: f32::NEG_INFINITY,
         };
         let packed = self.pack(w, BLOCK, in4, 0..blocks, Storage::Texture, BLOCK * run);

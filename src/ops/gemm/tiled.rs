@@ -112,7 +112,7 @@ impl Gemm<'_> {
         let share4 = choice.share4(k4);
         let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
         let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size;
-        let shader = tile.of(shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan"));
+        let shader = tile.specialize(shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan"));
         let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
         let shader = if self.lines.is_some() { shader.set("LINES", true) } else { shader };
         let (shader, w_rows) = match self.w {
@@ -122,7 +122,7 @@ impl Gemm<'_> {
             }
         };
         let (shader, activation) = match splits {
-            1 => (self.epilogue.of(shader), self.epilogue.activation),
+            1 => (self.epilogue.specialize(shader), self.epilogue.activation),
             _ => (shader.set("PARTIAL", true), None),
         };
         let shader = shader.set("GROUPED", packing.mixed(BLOCK));
@@ -152,7 +152,7 @@ impl Gemm<'_> {
                 w_rows,
                 splits,
                 share4,
-                activation: ActivationParams::of(activation),
+                activation: ActivationParams::new(activation),
                 groups: self.channel_groups().params(),
                 batch: self.matrices(),
             };
@@ -190,11 +190,11 @@ impl Gemm<'_> {
             splits,
             count: self.texels(),
             out_c: self.y.c,
-            activation: ActivationParams::of(self.epilogue.activation),
+            activation: ActivationParams::new(self.epilogue.activation),
         };
         // The shader binds all but x.
         let bindings = self.bindings(shared, self.bias()).split_off(1);
-        let shader = self.epilogue.of(shader!("gemm_join", "activation", "index", "nan"));
+        let shader = self.epilogue.specialize(shader!("gemm_join", "activation", "index", "nan"));
         Dispatch::for_each(shader, &params, bindings, self.texels()).iterations(splits + 1)
     }
 

@@ -74,12 +74,12 @@ impl Gemm<'_> {
             blocks,
             groups,
             blocks_first: u32::from(packed.bytes() < 300 << 10),
-            activation: ActivationParams::of(self.epilogue.activation),
+            activation: ActivationParams::new(self.epilogue.activation),
         };
         [Storage::Texture, Storage::Buffer]
             .into_iter()
             .map(|storage| {
-                let shader = self.epilogue.of(shader!("winograd_lanes", "activation", "index", "nan"));
+                let shader = self.epilogue.specialize(shader!("winograd_lanes", "activation", "index", "nan"));
                 let shader = shader.texture("y", storage == Storage::Texture);
                 let bindings = self.bindings(Binding::Weight(packed.clone()), self.bias());
                 let dispatch = Dispatch::new(shader, &params, bindings, blocks * groups)

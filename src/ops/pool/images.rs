@@ -32,7 +32,7 @@ params! {
 impl<const D: usize> Pool<D> {
     /// Returns the parameters of the kernels for `count` results.
     fn params(&self, io: &Io, count: usize) -> Params {
-        let (x, y, window) = (Image::of(&io.inputs[0]), Image::of(&io.outputs[0]), self.window().image());
+        let (x, y, window) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]), self.window().image());
         // All steps that lead out of the image are alike.
         let steps = |values: [usize; 2]| values.map(|v| v.min(1 << 30));
         Params {
@@ -56,7 +56,7 @@ impl<const D: usize> Pool<D> {
 
     /// Returns the kernels over images, four channels to a texel.
     pub(super) fn images(&self, io: &Io, caps: &Caps) -> Vec<Kernel> {
-        let y = Image::of(&io.outputs[0]);
+        let y = Image::new(&io.outputs[0]);
         let count = y.n * y.h * y.w * y.c4();
         let pixels: usize = self.pixels(io).iter().product();
         let shared = shares(pixels, count, caps);

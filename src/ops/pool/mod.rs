@@ -5,7 +5,7 @@ mod volumes;
 
 use super::window::{PerAxis, Window, step_setters};
 use crate::error::{ErrorKind, Result};
-use crate::graph::op::{Cost, Io, Op, Reach, Taps, expect_dtypes};
+use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps, expect_dtypes};
 use crate::kernel::{Caps, Kernel};
 use crate::shape::{expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
@@ -266,7 +266,7 @@ impl<const D: usize> Op for Pool<D> {
     }
 
     /// Counts for n pixels, padding too: n - 1 for a maximum, n for an average, 2 n for a norm (powers, sum, root).
-    fn cost(&self, io: &Io) -> Cost {
+    fn metrics(&self, io: &Io) -> Metrics<'_> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let (pixels, touched) = match self.adaptive {
             None => {
@@ -284,19 +284,15 @@ impl<const D: usize> Op for Pool<D> {
             PoolKind::Lp(_) | PoolKind::PNorm(_) => pixels.saturating_mul(2),
         };
         let moves = (touched < x.elements()).then(|| io.written().saturating_add(touched as u64));
-        Cost { moves, ..Cost::held(other as u64) }
-    }
-
-    fn reach(&self, io: &Io) -> Reach {
         let (x, y) = (&io.inputs[0][2..], &io.outputs[0][2..]);
-        match self.adaptive {
+        Metrics::new(Cost { moves, ..Cost::held(other as u64) }).reach(match self.adaptive {
             None => Reach::Window(self.window.taps(Taps::window)),
             // Windows of one size that divide the axis are ordinary ones.
             Some(_) if (0..D).all(|i| x[i] % y[i] == 0 && (y[i] > 1 || x[i] == 1)) => {
                 Reach::Window((0..D).map(|i| Taps::window(x[i] / y[i], x[i] / y[i], 1, 0)).collect())
             }
             Some(_) => Reach::Everything,
-        }
+        })
     }
 }
 

@@ -33,6 +33,9 @@ pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
         let got = format!("{inputs} and {outputs}");
         return Err(ErrorKind::argument("a kernel without dispatches", "one input and one output", got));
     }
+    if let Some((input, _)) = kernel.ranges.iter().find(|&&(input, _)| input >= inputs) {
+        return Err(ErrorKind::argument("an input with a range", format_args!("one of {inputs}"), input));
+    }
     kernel.dispatches.iter().try_for_each(Dispatch::check_params)?;
     let wrong = |binding: &&Binding| match **binding {
         Binding::Input(i) | Binding::Residual(i) | Binding::Update(i) => i >= inputs,

@@ -24,7 +24,7 @@ impl Planner<'_> {
         let shapes = [value, view].map(|value| [self.shape(value).clone()]);
         let dtypes = self.graph.input_dtypes(node);
         let io = Io { inputs: &shapes[0], outputs: &shapes[1], dtypes: &dtypes };
-        let is_view = node.op.cost(&io).moves == Some(0);
+        let is_view = node.op.metrics(&io).cost.moves == Some(0);
         let whole = self.shape(view).elements() == self.shape(value).elements();
         self.output(view).filter(|_| is_view && whole)
     }
@@ -50,7 +50,7 @@ impl Planner<'_> {
     /// Writes the outputs that are inputs or constants themselves.
     pub(super) fn remaining_outputs(&mut self) -> Result<()> {
         let shapes = self.shapes;
-        let some = |(_, value): &&(String, Value)| shapes[value.0 as usize].elements() > 0;
+        let some = |(_, value): &&(String, Value)| shapes[value.index()].elements() > 0;
         for (name, value) in self.graph.outputs().iter().filter(some) {
             self.hold_constant(*value);
             let cost = Cost::copy(self.shape(*value).elements() as u64, 0);

@@ -33,7 +33,7 @@ pub fn arg_reduce(x: &Tensor, smallest: bool, axis: Option<usize>, keepdim: bool
         false => Some(size),
     };
     let shape: Vec<usize> = x.shape.iter().enumerate().filter_map(kept).collect();
-    Tensor::new(shape, (0..x.data.len() / length).map(place).collect()).of(DType::I32)
+    Tensor::new(shape, (0..x.data.len() / length).map(place).collect()).with_dtype(DType::I32)
 }
 
 fn check_both(t: &Suite, case: &str, x: &Tensor, axis: Option<usize>) {
@@ -102,10 +102,11 @@ fn of_an_image(t: &Suite) {
 /// Checks integers of either sign, several of them equal; as `f32`, some have the bits of NaN.
 fn integers(t: &Suite) {
     for (shape, axis) in [(&[7][..], 0), (&[3, 65], 1), (&[600, 2], 0)] {
-        let x = random(1, shape).map(|x| (50.0 * x).round() + 0.0).of(DType::I32);
+        let x = random(1, shape).map(|x| (50.0 * x).round() + 0.0).with_dtype(DType::I32);
         check_both(t, "i32s", &x, Some(axis));
     }
-    let ends = Tensor::new([5], vec![2_139_095_296.0, i32::MIN as f32, 2_147_483_520.0, -1.0, 0.0]).of(DType::I32);
+    let ends =
+        Tensor::new([5], vec![2_139_095_296.0, i32::MIN as f32, 2_147_483_520.0, -1.0, 0.0]).with_dtype(DType::I32);
     check_both(t, "i32s", &ends, Some(0));
 }
 

@@ -98,7 +98,7 @@ fn check_tensors(t: &Suite, case: &str, [q, k, v]: [&Tensor; 3], mask: Option<&T
     let (heads, kv_heads) = (q.shape[1], k.shape[1]);
     let expected = attention([q, k, v], mask, sight);
     let starts = sight.starts.iter().map(|&start| start as f32).collect::<Vec<f32>>();
-    let starts = Tensor::new([starts.len()], starts).of(DType::I32);
+    let starts = Tensor::new([starts.len()], starts).with_dtype(DType::I32);
     let others: Vec<&Tensor> = mask.into_iter().chain(Some(&starts).filter(|starts| !starts.data.is_empty())).collect();
     let form = |form: &str, op: Attention, inputs: &[&Tensor], expected: &Tensor| {
         let inputs = [inputs, &others].concat();
@@ -251,7 +251,7 @@ fn unchecked_positions(t: &Suite) {
         [(-5, Sight { causal: true, ..Sight::default() }), (1000, Sight::default()), (i32::MAX, Sight::default())]
     {
         let graph = graph(&[&q, &k, &v], |graph, x| {
-            let position = graph.constant(Constant::integers("position", [1], vec![position]));
+            let position = graph.constant(Constant::known("position", [1], vec![position]));
             graph.attention(&[x[0], x[1], x[2], position], Attention::new().cached())
         });
         let expected = attention([&q, &k, &v], None, &sight);

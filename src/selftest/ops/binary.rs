@@ -250,10 +250,10 @@ fn integers(t: &Suite) {
     for (kind, reference) in INTEGERS {
         for (a, b) in cases {
             let case = format!("i32s of {a:?} and {b:?}");
-            let a = random(1, a).map(|x| (1000.0 * x).round()).of(DType::I32);
-            let b = random(2, b).map(|x| (30.0 * x).round() + 0.5f64.copysign(x) * 2.0).of(DType::I32);
+            let a = random(1, a).map(|x| (1000.0 * x).round()).with_dtype(DType::I32);
+            let b = random(2, b).map(|x| (30.0 * x).round() + 0.5f64.copysign(x) * 2.0).with_dtype(DType::I32);
             let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
-            t.check(&case, &graph, &[&a, &b], &reference(&a, &b).of(DType::I32), Tolerance::Exact);
+            t.check(&case, &graph, &[&a, &b], &reference(&a, &b).with_dtype(DType::I32), Tolerance::Exact);
         }
     }
 }
@@ -261,7 +261,7 @@ fn integers(t: &Suite) {
 /// Checks integers that wrap around. A division without a result returns the dividend.
 fn integers_that_overflow(t: &Suite) {
     let (least, greatest) = (i32::MIN as f32, 2_147_483_520.0);
-    let of = |values: [f32; 3]| Tensor::new([3], values.to_vec()).of(DType::I32);
+    let of = |values: [f32; 3]| Tensor::new([3], values.to_vec()).with_dtype(DType::I32);
     let cases = [
         (BinaryKind::Add, [greatest, least, 1.0], [greatest, -1.0, 2.0], [-256.0, i32::MAX as f32, 3.0]),
         (BinaryKind::Mul, [65_536.0, 65_536.0, -7.0], [65_536.0, 32_768.0, 3.0], [0.0, least, -21.0]),

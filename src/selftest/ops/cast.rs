@@ -12,7 +12,7 @@ pub fn cast(x: &Tensor, dtype: DType) -> Tensor {
         DType::I32 => x.trunc().clamp(f64::from(i32::MIN), f64::from(i32::MAX)),
         DType::Bool => f64::from(x != 0.0),
     };
-    x.map(convert).of(dtype)
+    x.map(convert).with_dtype(dtype)
 }
 
 /// Runs the cases.
@@ -69,7 +69,7 @@ fn numbers_that_are_hard_to_convert(t: &Suite) {
     let x = Tensor::new([24], numbers.into_iter().chain(odd).collect());
     check(t, "numbers", &x, DType::I32);
     check(t, "numbers", &x, DType::Bool);
-    let whole = Tensor::new([6], vec![0.0, 1.0, -1.0, 65_536.0, -limit, limit]).of(DType::I32);
+    let whole = Tensor::new([6], vec![0.0, 1.0, -1.0, 65_536.0, -limit, limit]).with_dtype(DType::I32);
     check(t, "whole numbers", &whole, DType::F32);
     check(t, "whole numbers", &whole, DType::Bool);
 }
@@ -98,12 +98,12 @@ fn of_images(t: &Suite) {
 /// Checks the bits of `f32`s read as `i32`s.
 fn bits(t: &Suite) {
     let x = random(1, [2, 5, 3, 4]).map(|x| 1e3 * x);
-    let mut bits = x.clone().of(DType::I32);
+    let mut bits = x.clone().with_dtype(DType::I32);
     bits.data.iter_mut().for_each(|value| *value = (value.to_bits() as i32) as f32);
     let read = graph(&[&x], |graph, x| graph.bitcast(x[0], DType::I32));
     t.check("bits", &read, &[&x], &bits, Tolerance::Exact);
     // An image's bits become integers, lose the sign bit, and become `f32`s again.
-    let one = Tensor::new([1], vec![1.0]).of(DType::I32);
+    let one = Tensor::new([1], vec![1.0]).with_dtype(DType::I32);
     let size = graph(&[&x, &one], |graph, inputs| {
         let x = as_image(graph, inputs[0])?;
         let bits = graph.bitcast(x, DType::I32)?;

@@ -10,7 +10,7 @@ pub fn classify(x: &Tensor, kind: Classify) -> Tensor {
         Classify::IsNan => x.is_nan(),
         Classify::IsInf { positive, negative } => positive && x == f64::INFINITY || negative && x == f64::NEG_INFINITY,
     };
-    x.map(|x| f64::from(is(x))).of(DType::Bool)
+    x.map(|x| f64::from(is(x))).with_dtype(DType::Bool)
 }
 
 /// Runs the cases.

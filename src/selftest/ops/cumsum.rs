@@ -84,11 +84,11 @@ fn of_an_image(t: &Suite) {
 /// Checks integer sums: they are exact, although f32s would round.
 fn integers(t: &Suite) {
     for (shape, axis) in [(&[3, 17][..], 1), (&[2, 1025], 1), (&[66, 5], 0)] {
-        let x = random(1, shape).map(|x| (1e5 * x).round()).of(DType::I32);
+        let x = random(1, shape).map(|x| (1e5 * x).round()).with_dtype(DType::I32);
         check_exact(t, &x, axis);
     }
     let large = 1_073_741_824.0;
-    check_exact(t, &Tensor::new([5], vec![large, 3.0, -large, -large, 7.0]).of(DType::I32), 0);
+    check_exact(t, &Tensor::new([5], vec![large, 3.0, -large, -large, 7.0]).with_dtype(DType::I32), 0);
 }
 
 fn check_exact(t: &Suite, x: &Tensor, axis: usize) {
@@ -96,7 +96,7 @@ fn check_exact(t: &Suite, x: &Tensor, axis: usize) {
         let op = CumSum::new(axis).exclusive(exclusive).reverse(reverse);
         let graph = graph(&[x], |graph, x| graph.push(op.clone(), &[x[0]]));
         let case = format!("i32s, {op:?} of {:?}", x.shape);
-        t.check(&case, &graph, &[x], &cumsum(x, axis, exclusive, reverse).of(DType::I32), Tolerance::Exact);
+        t.check(&case, &graph, &[x], &cumsum(x, axis, exclusive, reverse).with_dtype(DType::I32), Tolerance::Exact);
     }
 }
 

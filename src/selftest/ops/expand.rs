@@ -5,7 +5,7 @@ use crate::selftest::{Suite, Tolerance};
 
 /// Repeats the tensor to this shape.
 pub fn expand(x: &Tensor, shape: &[usize]) -> Tensor {
-    Tensor::build(shape, |i| x.broadcast_at(i)).of(x.dtype)
+    Tensor::build(shape, |i| x.broadcast_at(i)).with_dtype(x.dtype)
 }
 
 /// Runs the cases.
@@ -50,7 +50,7 @@ fn to_the_shape_of_another(t: &Suite) {
 
 fn of_every_type(t: &Suite) {
     for dtype in [DType::I32, DType::Bool] {
-        let x = Tensor::new([2, 1], vec![1.0, 0.0]).of(dtype);
+        let x = Tensor::new([2, 1], vec![1.0, 0.0]).with_dtype(dtype);
         let graph = graph(&[&x], |graph, x| graph.expand(x[0], [2, 3]));
         t.check(&format!("{dtype}"), &graph, &[&x], &expand(&x, &[2, 3]), Tolerance::Exact);
     }

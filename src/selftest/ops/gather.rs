@@ -7,7 +7,7 @@ use crate::selftest::{Suite, Tolerance};
 /// Gathers along the axis one element for each index.
 pub fn gather(x: &Tensor, axis: usize, index: &Tensor) -> Tensor {
     let at = |i: &[usize]| x.at(&[&i[..axis], &[index.at(i) as usize], &i[axis + 1..]].concat());
-    Tensor::build(index.shape.clone(), at).of(x.dtype)
+    Tensor::build(index.shape.clone(), at).with_dtype(x.dtype)
 }
 
 /// Runs the cases.
@@ -43,7 +43,7 @@ fn along_each_axis(t: &Suite) {
 fn of_every_type(t: &Suite) {
     for dtype in [DType::I32, DType::Bool] {
         let value = |i: usize| if dtype == DType::I32 { i as f32 * 1000.0 - 5000.0 } else { (i % 3 / 2) as f32 };
-        let x = Tensor::new([6, 3], (0..18).map(value).collect()).of(dtype);
+        let x = Tensor::new([6, 3], (0..18).map(value).collect()).with_dtype(dtype);
         check(t, &format!("{dtype}"), &x, 0, &indices(&[4, 3], 6));
     }
 }

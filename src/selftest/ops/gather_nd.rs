@@ -13,7 +13,7 @@ pub fn gather_nd(x: &Tensor, index: &Tensor, batch_dims: usize) -> Tensor {
     let each = outer[batch_dims..].iter().product::<usize>();
     let from = |t: usize| t / each * batch + slice(sizes, &index.data[t * k..][..k]) * inner;
     let data = (0..index.data.len() / k).flat_map(|t| x.data[from(t)..][..inner].iter().copied());
-    Tensor::new([outer, &x.shape[batch_dims + k..]].concat(), data.collect()).of(x.dtype)
+    Tensor::new([outer, &x.shape[batch_dims + k..]].concat(), data.collect()).with_dtype(x.dtype)
 }
 
 /// Runs the cases.
@@ -34,7 +34,7 @@ pub fn cases(t: &Suite) {
         check(t, &case, &random(1, shape), &tuples(outer, &shape[batch_dims..][..k]), batch_dims);
     }
     for dtype in [DType::I32, DType::Bool] {
-        let x = random(1, [5, 3]).map(|x| f64::from(x > 0.0)).of(dtype);
+        let x = random(1, [5, 3]).map(|x| f64::from(x > 0.0)).with_dtype(dtype);
         check(t, &format!("{dtype}"), &x, &tuples(&[4], &[5, 3]), 0);
     }
     not_finite(t);

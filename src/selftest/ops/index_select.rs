@@ -11,7 +11,7 @@ pub fn index_select(x: &Tensor, axis: usize, index: &Tensor) -> Tensor {
         let chosen = index.at(&i[axis..axis + rank]) as usize;
         x.at(&[&i[..axis], &[chosen], &i[axis + rank..]].concat())
     };
-    Tensor::build(shape, at).of(x.dtype)
+    Tensor::build(shape, at).with_dtype(x.dtype)
 }
 
 /// Returns indices into an axis of that size, including the first and the last.
@@ -20,7 +20,7 @@ pub fn indices(shape: &[usize], size: usize) -> Tensor {
     let index = |i: usize| (i * 7 + size - 1) % size;
     let mut data: Vec<f32> = (0..count).map(|i| index(i) as f32).collect();
     data[count / 2] = 0.0;
-    Tensor::new(shape, data).of(DType::I32)
+    Tensor::new(shape, data).with_dtype(DType::I32)
 }
 
 /// Runs the cases.
@@ -65,7 +65,7 @@ fn by_indices_of_any_shape(t: &Suite) {
 fn of_every_type(t: &Suite) {
     for (dtype, width) in [(DType::I32, 3), (DType::I32, 4), (DType::Bool, 5)] {
         let value = |i: usize| if dtype == DType::I32 { i as f32 * 1000.0 - 5000.0 } else { (i % 3 / 2) as f32 };
-        let x = Tensor::new([6, width], (0..6 * width).map(value).collect()).of(dtype);
+        let x = Tensor::new([6, width], (0..6 * width).map(value).collect()).with_dtype(dtype);
         check(t, &format!("{dtype} in rows of {width}"), &x, 0, &indices(&[5], 6));
     }
 }

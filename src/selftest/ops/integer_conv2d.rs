@@ -11,7 +11,7 @@ pub fn integer_conv2d(x: &Tensor, weight: &Tensor, zeros: [&Tensor; 2], bias: Op
     let x = x.map(|x| x - f64::from(x_zero.data[0]));
     let of = |o: usize| f64::from(w_zero.data[if w_zero.data.len() == 1 { 0 } else { o }]);
     let weight = Tensor::build(weight.shape.clone(), |i| weight.at(i) - of(i[0]));
-    reference::conv(&x, &weight, bias, conv).of(DType::I32)
+    reference::conv(&x, &weight, bias, conv).with_dtype(DType::I32)
 }
 
 /// Runs the cases.
@@ -49,8 +49,8 @@ impl Case {
 
     pub fn check(&self, t: &Suite, case: &str) {
         let x = whole(1, self.x, IntType::U8);
-        let bias = random(5, [self.out]).map(|x| (1000.0 * x).round()).of(DType::I32);
-        let x_zero = Tensor::new([1], vec![131.0]).of(DType::I32);
+        let bias = random(5, [self.out]).map(|x| (1000.0 * x).round()).with_dtype(DType::I32);
+        let x_zero = Tensor::new([1], vec![131.0]).with_dtype(DType::I32);
         for (w_zero, bias) in [(whole(4, [1], self.of), None), (whole(4, [self.out], self.of), Some(&bias))] {
             let inputs = [&x, &x_zero, &w_zero];
             let graph = graph(&inputs, |graph, x| graph.integer_conv2d(x[0], self.op(bias), [Some(x[1]), Some(x[2])]));
@@ -114,11 +114,12 @@ fn requantised(t: &Suite) {
     for (to, out, groups) in cases {
         let case = Case { x: [2, 6, 7, 5], out, kernel: [3; 2], conv: Conv { groups, ..SAME }, of: IntType::I8 };
         let x = whole(1, case.x, IntType::U8);
-        let bias = random(5, [out]).map(|x| (10_000.0 * x).round()).of(DType::I32);
-        let (x_zero, w_zero) = (Tensor::new([], vec![100.0]).of(DType::I32), Tensor::new([], vec![0.0]).of(DType::I32));
+        let bias = random(5, [out]).map(|x| (10_000.0 * x).round()).with_dtype(DType::I32);
+        let (x_zero, w_zero) =
+            (Tensor::new([], vec![100.0]).with_dtype(DType::I32), Tensor::new([], vec![0.0]).with_dtype(DType::I32));
         let sums = integer_conv2d(&x, &case.weight(), [&x_zero, &w_zero], Some(&bias), &case.conv);
         for w_scale in [Tensor::new([1], vec![0.5]), random(4, [out]).map(|x| 1.0 + x / 2.0)] {
-            let end = End::of(&sums, w_scale, 5, to);
+            let end = End::for_sums(&sums, w_scale, 5, to);
             let op = case.op(Some(&bias)).requantize(end.op());
             let inputs = [&x, &x_zero];
             let graph = graph(&inputs, |graph, x| graph.integer_conv2d(x[0], op, [Some(x[1]), None]));

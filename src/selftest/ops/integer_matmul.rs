@@ -12,7 +12,7 @@ pub fn integer_matmul(a: &Tensor, b: &Tensor, a_zero: &Tensor, b_zero: &Tensor) 
     let one = |zero: &Tensor, at: usize| f64::from(zero.data[if zero.data.len() == 1 { 0 } else { at }]);
     let a = Tensor::build(a.shape.clone(), |i| a.at(i) - one(a_zero, row(i)));
     let b = Tensor::build(b.shape.clone(), |i| b.at(i) - one(b_zero, if i.len() > 1 { i[i.len() - 1] } else { 0 }));
-    product(&a, &b, [false; 2]).of(DType::I32)
+    product(&a, &b, [false; 2]).with_dtype(DType::I32)
 }
 
 /// The requantisation of the sums.
@@ -27,7 +27,7 @@ pub struct End {
 
 impl End {
     /// Returns parameters that spread such sums over about twice the range of the type.
-    pub fn of(sums: &Tensor, w_scale: Tensor, zero: i32, to: IntType) -> End {
+    pub fn for_sums(sums: &Tensor, w_scale: Tensor, zero: i32, to: IntType) -> End {
         let largest = sums.data.iter().fold(1.0, |most: f32, sum| most.max(sum.abs()));
         let [least, greatest] = to.range();
         End { x_scale: 0.03, w_scale, y_scale: 0.03 * largest / (greatest - least) as f32, zero, to }
@@ -45,7 +45,7 @@ impl End {
             let value = sums.at(i) as f32 * (self.x_scale * w_scale / self.y_scale);
             (f64::from(value.round_ties_even()) + f64::from(self.zero)).clamp(least, greatest)
         });
-        y.of(DType::I32)
+        y.with_dtype(DType::I32)
     }
 }
 
@@ -59,7 +59,7 @@ pub fn cases(t: &Suite) {
 }
 
 fn zero(value: i32) -> Tensor {
-    Tensor::new([1], vec![value as f32]).of(DType::I32)
+    Tensor::new([1], vec![value as f32]).with_dtype(DType::I32)
 }
 
 fn of_values(t: &Suite) {
@@ -141,7 +141,7 @@ fn requantised(t: &Suite) {
         let (a_zero, b_zero) = (zero(120), zero(2));
         let sums = integer_matmul(&a, &b, &a_zero, &b_zero);
         for w_scale in [Tensor::new([], vec![1.0]), random(4, [n]).map(|x| 1.0 + x / 2.0)] {
-            let end = End::of(&sums, w_scale, 3, to);
+            let end = End::for_sums(&sums, w_scale, 3, to);
             let expected = end.reference(&sums, shape.len() - 1);
             let inputs = [&a, &b, &a_zero, &b_zero];
             let values =

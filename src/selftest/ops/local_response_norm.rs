@@ -66,7 +66,7 @@ fn without_a_constant_the_padding_stays_finite(t: &Suite) {
     // 0 / 0 in the padding of five channels to eight would make the convolution's sums NaN.
     let x = reference::sigmoid(&random(1, [1, 5, 2, 3]));
     let ones = Tensor::new([3, 5, 1, 1], vec![1.0; 15]);
-    let weight = Constant::new("ones", ones.shape.clone(), ones.data.clone());
+    let weight = Constant::known("ones", ones.shape.clone(), ones.data.clone());
     let graph = graph(&[&x], |graph, x| {
         let x = as_image(graph, x[0])?;
         let y = graph.local_response_norm(x, LocalResponseNorm::new(1).factors(1.0, 0.75, 0.0))?;

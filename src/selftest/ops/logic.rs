@@ -14,7 +14,7 @@ pub fn compare(kind: Compare, a: &Tensor, b: &Tensor) -> Tensor {
         Compare::Gt => a > b,
         Compare::Ge => a >= b,
     };
-    binary(a, b, |a, b| f64::from(holds(a, b))).of(DType::Bool)
+    binary(a, b, |a, b| f64::from(holds(a, b))).with_dtype(DType::Bool)
 }
 
 /// Combines truth values; [`Logical::Not`] reads `a` alone.
@@ -25,14 +25,14 @@ pub fn logical(kind: Logical, a: &Tensor, b: &Tensor) -> Tensor {
         Logical::Xor => a != b,
         Logical::Not => !a,
     };
-    binary(a, b, |a, b| f64::from(holds(a != 0.0, b != 0.0))).of(DType::Bool)
+    binary(a, b, |a, b| f64::from(holds(a != 0.0, b != 0.0))).with_dtype(DType::Bool)
 }
 
 /// Returns `a` where the condition is true, else `b`.
 pub fn where_(condition: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
     let shape = broadcast(&condition.shape, &broadcast(&a.shape, &b.shape));
     let at = |i: &[usize]| if condition.broadcast_at(i) != 0.0 { a.broadcast_at(i) } else { b.broadcast_at(i) };
-    Tensor::build(shape, at).of(a.dtype)
+    Tensor::build(shape, at).with_dtype(a.dtype)
 }
 
 /// Runs the cases.
@@ -54,7 +54,7 @@ fn whole(seed: u64, shape: &[usize]) -> Tensor {
 }
 
 fn truth(seed: u64, shape: &[usize]) -> Tensor {
-    random(seed, shape).map(|x| f64::from(x > 0.0)).of(DType::Bool)
+    random(seed, shape).map(|x| f64::from(x > 0.0)).with_dtype(DType::Bool)
 }
 
 fn numbers_that_are_hard_to_compare(t: &Suite) {
@@ -63,9 +63,14 @@ fn numbers_that_are_hard_to_compare(t: &Suite) {
         [0.0, -0.0, 1.0, -1.0, 1.000_000_1, tiny, -tiny, f32::MAX, f32::MIN, infinite, -infinite, f32::NAN, -f32::NAN];
     let (a, b) = (Tensor::new([13, 1], numbers.to_vec()), Tensor::new([13], numbers.to_vec()));
     let whole = [0.0, 1.0, -1.0, -2.0, 65_536.0, -16_777_216.0, i32::MIN as f32];
-    let (c, d) = (Tensor::new([7, 1], whole.to_vec()).of(DType::I32), Tensor::new([7], whole.to_vec()).of(DType::I32));
-    let (e, f) =
-        (Tensor::new([2, 1], vec![0.0, 1.0]).of(DType::Bool), Tensor::new([2], vec![0.0, 1.0]).of(DType::Bool));
+    let (c, d) = (
+        Tensor::new([7, 1], whole.to_vec()).with_dtype(DType::I32),
+        Tensor::new([7], whole.to_vec()).with_dtype(DType::I32),
+    );
+    let (e, f) = (
+        Tensor::new([2, 1], vec![0.0, 1.0]).with_dtype(DType::Bool),
+        Tensor::new([2], vec![0.0, 1.0]).with_dtype(DType::Bool),
+    );
     for kind in COMPARISONS {
         for (a, b) in [(&a, &b), (&c, &d), (&e, &f)] {
             let graph = graph(&[a, b], |graph, x| graph.compare(x[0], kind, x[1]));
@@ -89,7 +94,7 @@ fn comparisons_broadcast(t: &Suite) {
     for [a, b] in SHAPES {
         for dtype in [DType::F32, DType::I32] {
             let case = format!("{a:?} <= {b:?} of {dtype}");
-            let (a, b) = (whole(1, a).of(dtype), whole(2, b).of(dtype));
+            let (a, b) = (whole(1, a).with_dtype(dtype), whole(2, b).with_dtype(dtype));
             let graph = graph(&[&a, &b], |graph, x| graph.compare(x[0], Compare::Le, x[1]));
             t.check(&case, &graph, &[&a, &b], &compare(Compare::Le, &a, &b), Tolerance::Exact);
         }
@@ -97,8 +102,10 @@ fn comparisons_broadcast(t: &Suite) {
 }
 
 fn every_pair_of_truth_values(t: &Suite) {
-    let (a, b) =
-        (Tensor::new([2, 1], vec![0.0, 1.0]).of(DType::Bool), Tensor::new([2], vec![0.0, 1.0]).of(DType::Bool));
+    let (a, b) = (
+        Tensor::new([2, 1], vec![0.0, 1.0]).with_dtype(DType::Bool),
+        Tensor::new([2], vec![0.0, 1.0]).with_dtype(DType::Bool),
+    );
     for kind in [Logical::And, Logical::Or, Logical::Xor] {
         let graph = graph(&[&a, &b], |graph, x| graph.push(kind, x));
         t.check(&format!("{kind:?}"), &graph, &[&a, &b], &logical(kind, &a, &b), Tolerance::Exact);
@@ -143,7 +150,7 @@ fn choices(t: &Suite) {
             let case = format!("{condition:?} of {a:?} and {b:?}, {dtype}");
             let of = |seed: u64, shape: &[usize]| match dtype {
                 DType::Bool => truth(seed, shape),
-                _ => whole(seed, shape).of(dtype),
+                _ => whole(seed, shape).with_dtype(dtype),
             };
             let (condition, a, b) = (truth(1, condition), of(2, a), of(3, b));
             let graph = graph(&[&condition, &a, &b], |graph, x| graph.push(Where, x));

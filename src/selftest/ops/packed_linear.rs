@@ -151,7 +151,7 @@ fn padded_blocks(t: &Suite) {
 }
 
 fn transposed(t: &Suite) {
-    let swapped = |x: &Tensor| reference::transpose(x, &[1, 0]).of(x.dtype);
+    let swapped = |x: &Tensor| reference::transpose(x, &[1, 0]).with_dtype(x.dtype);
     for of in TYPES {
         for block in [None, Some(16)] {
             let case = Case { out: 11, features: 40, of, block };

@@ -5,7 +5,7 @@ use crate::selftest::{Suite, Tolerance};
 use crate::{DType, IntType};
 
 /// Returns the scale or the zero point of an element.
-fn of(scales: &Tensor, index: &[usize], axis: usize, block: Option<usize>) -> f64 {
+fn scale_at(scales: &Tensor, index: &[usize], axis: usize, block: Option<usize>) -> f64 {
     match block {
         _ if scales.data.len() == 1 => f64::from(scales.data[0]),
         None => scales.at(&index[axis..=axis]),
@@ -21,25 +21,25 @@ pub fn quantize(x: &Tensor, scale: &Tensor, zero: &Tensor, axis: usize, block: O
     let [least, greatest] = to.range().map(f64::from);
     let y = Tensor::build(x.shape.clone(), |i| {
         // The quotient is rounded to f32.
-        let quotient = x.at(i) as f32 / of(scale, i, axis, block) as f32;
+        let quotient = x.at(i) as f32 / scale_at(scale, i, axis, block) as f32;
         let quotient = if quotient.is_nan() { 0.0 } else { f64::from(quotient).round_ties_even() };
-        (quotient + of(zero, i, axis, block)).clamp(least, greatest)
+        (quotient + scale_at(zero, i, axis, block)).clamp(least, greatest)
     });
-    y.of(DType::I32)
+    y.with_dtype(DType::I32)
 }
 
 pub fn dequantize(x: &Tensor, scale: &Tensor, zero: &Tensor, axis: usize, block: Option<usize>) -> Tensor {
-    Tensor::build(x.shape.clone(), |i| (x.at(i) - of(zero, i, axis, block)) * of(scale, i, axis, block))
+    Tensor::build(x.shape.clone(), |i| (x.at(i) - scale_at(zero, i, axis, block)) * scale_at(scale, i, axis, block))
 }
 
 /// Returns x as `u8`s, the scale and the zero point, in f32 as in the definition.
 pub fn dynamic_quantize(x: &Tensor) -> [Tensor; 3] {
-    let of = |pick: fn(f32, f32) -> f32| x.data.iter().copied().fold(0.0, pick);
-    let (least, greatest) = (of(f32::min), of(f32::max));
+    let extreme = |pick: fn(f32, f32) -> f32| x.data.iter().copied().fold(0.0, pick);
+    let (least, greatest) = (extreme(f32::min), extreme(f32::max));
     let scale = if least == greatest { 1.0 } else { (greatest - least) / 255.0 };
     let zero = (-least / scale).clamp(0.0, 255.0).round_ties_even();
     let [scale, zero] = [scale, zero].map(|value| Tensor::new([], vec![value]));
-    let zero = zero.of(DType::I32);
+    let zero = zero.with_dtype(DType::I32);
     [quantize(x, &scale, &zero, 0, None, IntType::U8), scale, zero]
 }
 
@@ -58,7 +58,7 @@ pub fn cases(t: &Suite) {
 const TYPES: [IntType; 6] = [IntType::U4, IntType::I4, IntType::U8, IntType::I8, IntType::U16, IntType::I16];
 
 fn zeros(shape: &[usize]) -> Tensor {
-    Tensor::new(shape, vec![0.0; shape.iter().product()]).of(DType::I32)
+    Tensor::new(shape, vec![0.0; shape.iter().product()]).with_dtype(DType::I32)
 }
 
 /// Returns scales of about a 32nd, which suit a narrow type and numbers of ±1.
@@ -95,7 +95,7 @@ fn one_scale(t: &Suite) {
         let shape = [&[1][..], &[7], &[5, 13], &[257], &[2, 3, 5, 1], &[64, 4]][i];
         let x = random(1, shape);
         for zero in [0.0, 3.0] {
-            let zero = Tensor::new([], vec![zero]).of(DType::I32);
+            let zero = Tensor::new([], vec![zero]).with_dtype(DType::I32);
             check(t, &format!("{shape:?}"), &x, [&scales(&[1]), &zero], 9, None, to);
         }
     }
@@ -127,7 +127,7 @@ fn ties_and_limits(t: &Suite) {
     let x = Tensor::new([50], halves.into_iter().chain(far).collect());
     for to in TYPES {
         for zero in [0.0, 7.0] {
-            let zero = Tensor::new([1], vec![zero]).of(DType::I32);
+            let zero = Tensor::new([1], vec![zero]).with_dtype(DType::I32);
             check(
                 t,
                 &format!("ties and limits, zero {}", zero.data[0]),
@@ -153,7 +153,7 @@ fn packed_weights(t: &Suite) {
                 wanted[axis] = shape[axis].div_ceil(block);
             }
             let (scale, zero) = (scales(&wanted), whole(2, wanted, *of));
-            let op = Dequantize::of(packed(&weight, *of)).axis(axis);
+            let op = Dequantize::for_weight(packed(&weight, *of)).axis(axis);
             let op = block.map_or(op.clone(), |block| op.block_size(block));
             let graph = graph(&[&scale, &zero], |graph, x| graph.push(op, x));
             let x = dequantize(&weight, &scale, &zero, axis, block);
@@ -191,7 +191,7 @@ fn by_their_own_range(t: &Suite) {
 
 /// Checks NaN, which becomes the zero point, and infinities, which become the range's ends. A scale may be NaN.
 fn not_finite(t: &Suite) {
-    let (x, scale, zero) = (random(1, [5, 7]), scales(&[1]), Tensor::new([1], vec![3.0]).of(DType::I32));
+    let (x, scale, zero) = (random(1, [5, 7]), scales(&[1]), Tensor::new([1], vec![3.0]).with_dtype(DType::I32));
     let there = graph(&[&x], |graph, x| {
         let [scale, zero] = [&scale, &zero].map(|tensor| graph.constant(constant(tensor)));
         graph.quantize(x[0], scale, Some(zero), Quantize::new(IntType::U8))

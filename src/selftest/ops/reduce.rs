@@ -168,21 +168,21 @@ fn integers(t: &Suite) {
     for (shape, axes) in [(&[2, 9, 5][..], &[1][..]), (&[3, 4099], &[1]), (&[1025, 3], &[0]), (&[2, 3, 5, 7], &[])] {
         for kind in kinds {
             let scale = if kind == ReduceKind::Prod { 1.4 } else { 1000.0 };
-            let x = random(1, shape).map(|x| (scale * x).round()).of(DType::I32);
-            let expected = reduce(&x, kind, axes, false).map(f64::trunc).of(DType::I32);
+            let x = random(1, shape).map(|x| (scale * x).round()).with_dtype(DType::I32);
+            let expected = reduce(&x, kind, axes, false).map(f64::trunc).with_dtype(DType::I32);
             let graph = graph(&[&x], |graph, x| graph.reduce(x[0], Reduce::new(kind, axes)));
             t.check(&format!("i32s, {kind:?} of {shape:?}"), &graph, &[&x], &expected, Tolerance::Exact);
         }
     }
     let (least, large) = (i32::MIN as f32, 1_073_741_824.0);
     let x = Tensor::new([3, 4], vec![large, 3.0, -large, -2.0, large, large, 5.0, large, least, -5.0, least, 0.0]);
-    let x = x.of(DType::I32);
+    let x = x.with_dtype(DType::I32);
     for (kind, wanted) in [
         (ReduceKind::Sum, [1.0, 5.0 - large, -5.0]),
         (ReduceKind::Max, [large, large, 0.0]),
         (ReduceKind::Min, [-large, 5.0, least]),
     ] {
-        let wanted = Tensor::new([3], wanted.to_vec()).of(DType::I32);
+        let wanted = Tensor::new([3], wanted.to_vec()).with_dtype(DType::I32);
         let graph = graph(&[&x], |graph, x| graph.reduce(x[0], Reduce::new(kind, [1])));
         t.check(&format!("large i32s, {kind:?}"), &graph, &[&x], &wanted, Tolerance::Exact);
     }

@@ -90,7 +90,7 @@ fn dimensions_of_one(t: &Suite) {
 
 fn of_every_type(t: &Suite) {
     for dtype in [DType::I32, DType::Bool] {
-        let x = Tensor::new([2, 1], vec![1.0, 0.0]).of(dtype);
+        let x = Tensor::new([2, 1], vec![1.0, 0.0]).with_dtype(dtype);
         let graph = graph(&[&x], |graph, x| {
             let x = graph.squeeze(x[0], 1)?;
             let x = graph.unsqueeze(x, 0)?;

@@ -73,7 +73,7 @@ pub fn cases(t: &Suite) {
         [0.0, 0.0, 7.9, 8.9],
     ];
     let rois = Tensor::new([7, 4], regions.concat());
-    let batch = Tensor::new([7], vec![0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]).of(DType::I32);
+    let batch = Tensor::new([7], vec![0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0]).with_dtype(DType::I32);
     for mode in [RoiAlignMode::Average, RoiAlignMode::Max] {
         for aligned in [true, false] {
             for sampling_ratio in [0, 1, 3] {
@@ -82,7 +82,7 @@ pub fn cases(t: &Suite) {
             check(t, [&x, &rois, &batch], Align { aligned, mode, spatial_scale: 0.63, size: [1, 7], ..PLAIN });
         }
     }
-    let one = Tensor::new([1], vec![0.0]).of(DType::I32);
+    let one = Tensor::new([1], vec![0.0]).with_dtype(DType::I32);
     check(t, [&random(1, [1; 4]), &Tensor::new([1, 4], vec![0.1, -0.2, 0.9, 1.3]), &one], PLAIN);
     // More than 65,535 iterations in one invocation: llvmpipe ends longer loops without an error.
     let whole = Tensor::new([1, 4], vec![0.0, 0.0, 300.0, 300.0]);
@@ -105,7 +105,7 @@ fn check(t: &Suite, inputs: [&Tensor; 3], align: Align) {
 
 fn not_finite(t: &Suite) {
     let (x, rois) = (random(1, [1, 3, 5, 4]), Tensor::new([2, 4], vec![0.3, 0.2, 3.9, 4.8, 1.2, 0.7, 2.9, 3.6]));
-    let batch = Tensor::new([2], vec![0.0; 2]).of(DType::I32);
+    let batch = Tensor::new([2], vec![0.0; 2]).with_dtype(DType::I32);
     for mode in [RoiAlignMode::Average, RoiAlignMode::Max] {
         let align = Align { mode, ..PLAIN };
         let op = RoiAlign::new(align.size).sampling_ratio(align.sampling_ratio).aligned(align.aligned).mode(mode);

@@ -37,7 +37,8 @@ fn inner(x: &Tensor) -> Tensor {
 
 fn check_all(t: &Suite, shape: [usize; 4], starts: &[usize], theta: f64, dimension: Option<usize>) {
     let x = random(1, shape);
-    let position = Tensor::new([starts.len()], starts.iter().map(|&start| start as f32).collect()).of(DType::I32);
+    let position =
+        Tensor::new([starts.len()], starts.iter().map(|&start| start as f32).collect()).with_dtype(DType::I32);
     let last = starts.iter().max().unwrap_or(&0) + shape[2];
     for interleaved in [false, true] {
         let expected = rotary_embedding(
@@ -83,7 +84,7 @@ fn unchecked_positions(t: &Suite) {
     let x = random(1, [1, 1, 2, 4]);
     for (position, starts) in [(-3, 0), (i32::MAX, 4)] {
         let graph = graph(&[&x], |graph, x| {
-            let position = graph.constant(crate::Constant::integers("position", [1], vec![position]));
+            let position = graph.constant(crate::Constant::known("position", [1], vec![position]));
             graph.rotary_embedding(&[x[0], position], RotaryEmbedding::new(5).cached())
         });
         let mut expected = rotary_embedding(&x, &[starts], 1e4, 4, false);

@@ -20,7 +20,7 @@ pub fn updated(old: f64, update: f64, kind: ScatterKind) -> f64 {
 pub fn after(x: &Tensor, updates: impl Iterator<Item = (usize, f64)>, kind: ScatterKind) -> Tensor {
     let mut values: Vec<f64> = x.data.iter().map(|&x| f64::from(x)).collect();
     updates.for_each(|(place, update)| values[place] = updated(values[place], update, kind));
-    Tensor::new(x.shape.clone(), values.into_iter().map(|x| x as f32).collect()).of(x.dtype)
+    Tensor::new(x.shape.clone(), values.into_iter().map(|x| x as f32).collect()).with_dtype(x.dtype)
 }
 
 /// Scatters each update to its position along the axis.
@@ -59,7 +59,7 @@ pub fn cases(t: &Suite) {
 
 /// Returns small integers; their sums and products are exact.
 pub fn whole(seed: u64, shape: &[usize]) -> Tensor {
-    random(seed, shape).map(|x| (5.0 * x).round()).of(DType::I32)
+    random(seed, shape).map(|x| (5.0 * x).round()).with_dtype(DType::I32)
 }
 
 fn check(t: &Suite, case: &str, axis: usize, [x, index, updates]: [&Tensor; 3], kind: ScatterKind, by: Tolerance) {
@@ -94,14 +94,14 @@ fn of_every_type(t: &Suite) {
         let (x, index, updates) = (whole(1, &[6, 3]), indices(&[4, 3], 6), whole(2, &[4, 3]));
         check(t, "i32s", 0, [&x, &index, &updates], kind, Tolerance::Exact);
     }
-    let truth = |seed, shape: [usize; 2]| random(seed, shape).map(|x| f64::from(x > 0.0)).of(DType::Bool);
+    let truth = |seed, shape: [usize; 2]| random(seed, shape).map(|x| f64::from(x > 0.0)).with_dtype(DType::Bool);
     let (x, index, updates) = (truth(1, [6, 3]), indices(&[4, 3], 6), truth(2, [4, 3]));
     check(t, "truth values", 0, [&x, &index, &updates], ScatterKind::Replace, Tolerance::Exact);
 }
 
 /// Checks indices from the end. With `Replace`, the last of several updates of an element stays.
 fn from_the_end(t: &Suite) {
-    let index = Tensor::new([2, 4], vec![-1.0, 0.0, -5.0, -2.0, 4.0, -1.0, 4.0, -5.0]).of(DType::I32);
+    let index = Tensor::new([2, 4], vec![-1.0, 0.0, -5.0, -2.0, 4.0, -1.0, 4.0, -5.0]).with_dtype(DType::I32);
     for (kind, tolerance) in KINDS {
         let (x, updates) = (random(1, [2, 5]), random(2, [2, 4]));
         check(t, "from the end", 1, [&x, &index, &updates], kind, tolerance);

@@ -23,7 +23,7 @@ pub fn scatter_nd(x: &Tensor, index: &Tensor, updates: &Tensor, kind: ScatterKin
 pub fn tuples(outer: &[usize], sizes: &[usize]) -> Tensor {
     let index = random(9, [outer, &[sizes.len()]].concat());
     let data = index.data.iter().zip(sizes.iter().cycle()).map(|(&x, &size)| (x * size as f32).floor());
-    Tensor::new(index.shape.clone(), data.collect()).of(DType::I32)
+    Tensor::new(index.shape.clone(), data.collect()).with_dtype(DType::I32)
 }
 
 /// Runs the cases.
@@ -47,7 +47,7 @@ pub fn cases(t: &Suite) {
         let updates = whole(2, &[4, 2]);
         check(t, "i32s", [&whole(1, &[5, 3, 2]), &tuples(&[4], &[5, 3]), &updates], kind, Tolerance::Exact);
     }
-    let truth = |seed, shape: &[usize]| random(seed, shape).map(|x| f64::from(x > 0.0)).of(DType::Bool);
+    let truth = |seed, shape: &[usize]| random(seed, shape).map(|x| f64::from(x > 0.0)).with_dtype(DType::Bool);
     let (x, updates) = (truth(1, &[5, 3]), truth(2, &[4, 3]));
     check(t, "truth values", [&x, &tuples(&[4], &[5]), &updates], ScatterKind::Replace, Tolerance::Exact);
     long_loops(t);

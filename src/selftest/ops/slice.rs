@@ -23,7 +23,7 @@ pub fn slice(x: &Tensor, axis: usize, start: Option<isize>, end: Option<isize>, 
     let mut shape = x.shape.clone();
     shape[axis] = taken.len();
     let at = |i: &[usize]| x.at(&[&i[..axis], &[taken[i[axis]]], &i[axis + 1..]].concat());
-    Tensor::build(shape, at).of(x.dtype)
+    Tensor::build(shape, at).with_dtype(x.dtype)
 }
 
 /// Runs the cases.
@@ -88,7 +88,7 @@ fn of_every_type(t: &Suite) {
             [6, 2],
             (0..12).map(|i| if dtype == DType::I32 { i * 1000 - 5 } else { i % 3 / 2 } as f32).collect(),
         );
-        let x = x.of(dtype);
+        let x = x.with_dtype(dtype);
         let graph = graph(&[&x], |graph, x| graph.slice(x[0], 0, 1, -1));
         t.check(&format!("{dtype}"), &graph, &[&x], &slice(&x, 0, Some(1), Some(-1), 1), Tolerance::Exact);
     }

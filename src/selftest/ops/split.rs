@@ -58,7 +58,7 @@ fn chunks(t: &Suite) {
 }
 
 fn of_images_and_of_integers(t: &Suite) {
-    let x = Tensor::new([2, 3], vec![1.0, -2.0, 3.0, 40_000.0, -5.0, 0.0]).of(DType::I32);
+    let x = Tensor::new([2, 3], vec![1.0, -2.0, 3.0, 40_000.0, -5.0, 0.0]).with_dtype(DType::I32);
     check(t, "i32", &x, &[1, 2], 1);
     let x = random(1, [2, 7, 3, 4]);
     let graph = graph_of(&[&x], |graph, x| {

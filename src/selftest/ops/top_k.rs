@@ -35,7 +35,7 @@ pub fn top_k(x: &Tensor, k: usize, axis: usize, largest: bool) -> [Tensor; 2] {
         }
     }
     let [values, places] = outputs;
-    [values.of(x.dtype), places.of(DType::I32)]
+    [values.with_dtype(x.dtype), places.with_dtype(DType::I32)]
 }
 
 fn check_all(t: &Suite, case: &str, x: &Tensor, k: usize, axis: usize) {
@@ -93,10 +93,11 @@ fn nasty_values(t: &Suite) {
 /// Checks integers of either sign, several of them equal; as `f32`, some have the bits of NaN.
 fn integers(t: &Suite) {
     for (shape, k, axis) in [(&[7][..], 3, 0), (&[3, 65], 65, 1), (&[600, 2], 520, 0)] {
-        let x = random(1, shape).map(|x| (50.0 * x).round() + 0.0).of(DType::I32);
+        let x = random(1, shape).map(|x| (50.0 * x).round() + 0.0).with_dtype(DType::I32);
         check_all(t, "i32s", &x, k, axis);
     }
-    let ends = Tensor::new([5], vec![2_139_095_296.0, i32::MIN as f32, 2_147_483_520.0, -1.0, 0.0]).of(DType::I32);
+    let ends =
+        Tensor::new([5], vec![2_139_095_296.0, i32::MIN as f32, 2_147_483_520.0, -1.0, 0.0]).with_dtype(DType::I32);
     check_all(t, "i32s", &ends, 4, 0);
 }
 

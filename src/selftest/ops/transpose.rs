@@ -48,9 +48,15 @@ fn of_an_image(t: &Suite) {
 
 fn integers_and_truth_values(t: &Suite) {
     for dtype in [DType::I32, DType::Bool] {
-        let x = Tensor::build([2, 3], |i| ((i[0] + 2 * i[1]) % 2) as f64).of(dtype);
+        let x = Tensor::build([2, 3], |i| ((i[0] + 2 * i[1]) % 2) as f64).with_dtype(dtype);
         let graph = graph(&[&x], |graph, x| graph.transpose(x[0], [1, 0]));
-        t.check("of other types", &graph, &[&x], &reference::transpose(&x, &[1, 0]).of(dtype), Tolerance::Exact);
+        t.check(
+            "of other types",
+            &graph,
+            &[&x],
+            &reference::transpose(&x, &[1, 0]).with_dtype(dtype),
+            Tolerance::Exact,
+        );
     }
 }
 

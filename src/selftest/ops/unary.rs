@@ -191,15 +191,15 @@ fn inverse_functions_where_they_are_hard(t: &Suite) {
 /// Checks integers. The least integer has no counterpart: its absolute value and its negative are itself.
 fn integers(t: &Suite) {
     for function in [Unary::Abs, Unary::Neg, Unary::Sign, Unary::BitNot] {
-        let x = random(1, [5, 13]).map(|x| (4.0 * x).round()).of(DType::I32);
+        let x = random(1, [5, 13]).map(|x| (4.0 * x).round()).with_dtype(DType::I32);
         let graph = graph(&[&x], |graph, x| graph.unary(x[0], function));
         let case = format!("{function:?} of i32s");
-        t.check(&case, &graph, &[&x], &unary(&x, function).of(DType::I32), Tolerance::Exact);
+        t.check(&case, &graph, &[&x], &unary(&x, function).with_dtype(DType::I32), Tolerance::Exact);
     }
-    let least = Tensor::new([3], vec![i32::MIN as f32, 0.0, 65_536.0]).of(DType::I32);
+    let least = Tensor::new([3], vec![i32::MIN as f32, 0.0, 65_536.0]).with_dtype(DType::I32);
     for (function, y) in [(Unary::Abs, least.data.clone()), (Unary::Neg, vec![i32::MIN as f32, 0.0, -65_536.0])] {
         let graph = graph(&[&least], |graph, x| graph.unary(x[0], function));
-        let y = Tensor::new([3], y).of(DType::I32);
+        let y = Tensor::new([3], y).with_dtype(DType::I32);
         t.check(&format!("{function:?} of the least i32"), &graph, &[&least], &y, Tolerance::Exact);
     }
 }

@@ -28,7 +28,7 @@ impl Tensor {
     }
 
     /// Returns the same numbers as elements of another type.
-    pub fn of(self, dtype: DType) -> Tensor {
+    pub fn with_dtype(self, dtype: DType) -> Tensor {
         Tensor { dtype, ..self }
     }
 

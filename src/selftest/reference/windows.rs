@@ -224,7 +224,7 @@ pub fn adaptive_pool(x: &Tensor, kind: PoolKind, to: &[usize]) -> Tensor {
 
 fn with_indices(x: &Tensor, axes: &[Windows]) -> [Tensor; 2] {
     let place = of_windows(x, axes, |pixels, _| largest(x, pixels).1);
-    [pooled(x, PoolKind::Max, axes, None, true), place.of(DType::I32)]
+    [pooled(x, PoolKind::Max, axes, None, true), place.with_dtype(DType::I32)]
 }
 
 /// Returns the largest pixels and their indices.

@@ -3,7 +3,7 @@
 use crate::honoured::context;
 use crate::model::{FLOAT, Model, Size};
 use shadernet::import::onnx::{Bindings, Onnx};
-use shadernet::{BATCH, Graph};
+use shadernet::{BATCH, Graph, Tensor};
 
 fn onnx(model: &Model) -> Onnx {
     Onnx::from_bytes(model.bytes()).expect("it is whole")
@@ -35,13 +35,21 @@ fn names_that_a_network_has_not() {
     refused(&named, length().size("hh", 4), "size: wanted one of \"batch\", \"length\", got \"hh\"");
     refused(&fixed, Bindings::new().size("x", 4), "size: wanted none: the file names none, got \"x\"");
     refused(&named, length().shape("w", [1]), "input: wanted one of \"x\", \"z\", got \"w\"");
-    refused(&named, length().values("y", [1], vec![1.0f32]), "input: wanted one of \"x\", \"z\", got \"y\"");
+    refused(
+        &named,
+        length().values("y", Tensor::new([1], vec![1.0f32]).unwrap()),
+        "input: wanted one of \"x\", \"z\", got \"y\"",
+    );
     let error = named.shape("w", &length()).expect_err("no such input").to_string();
     assert_eq!(error, "input: wanted one of \"x\", \"z\", got \"w\"");
     // An initializer with an input's name is no input.
     let model = Model::new(17).input("x", &[1]).input("w", &[1]).initialiser(&crate::model::floats("w", &[1], &[2.0]));
     let model = onnx(&model.node("Mul", &["x", "w"], &["y"], &[]).output("y"));
-    refused(&model, Bindings::new().values("w", [1], vec![3.0f32]), "input: wanted one of \"x\", got \"w\"");
+    refused(
+        &model,
+        Bindings::new().values("w", Tensor::new([1], vec![3.0f32]).unwrap()),
+        "input: wanted one of \"x\", got \"w\"",
+    );
 }
 
 #[test]

@@ -6,9 +6,9 @@ use crate::model::{
     node_of, port, raw, reference, subgraph,
 };
 use crate::mutation::planned;
-use crate::{graph, refusal};
-use shadernet::Data;
+use crate::{graph, parameters, refusal};
 use shadernet::import::onnx::{Bindings, Onnx};
+use shadernet::{Data, Tensor};
 
 fn node(op: &str, inputs: &[&str], outputs: &[&str], attributes: &[Message]) -> Message {
     node_of("", op, inputs, outputs, attributes)
@@ -155,7 +155,8 @@ fn branches_are_taken_where_the_condition_is_known() {
     let late = chain(Model::new(17).typed("c", BOOL, &[]), &nodes("c"));
     refused(&late, &["If \"y\": cond: wanted what is known", "the input \"c\": give its values"]);
     let onnx = Onnx::from_bytes(late.bytes()).expect("it is whole");
-    let said = onnx.graph(&Bindings::new().values("c", [], vec![false])).expect("now it is known");
+    let said =
+        onnx.graph(&Bindings::new().values("c", Tensor::new([], vec![false]).unwrap())).expect("now it is known");
     assert_eq!(said.nodes().len(), 2);
     let number = chain(Model::new(17), &nodes("c")).initialiser(&floats("c", &[], &[1.0]));
     refused(&number, &["If \"y\": cond: wanted one truth value, got float []"]);
@@ -295,8 +296,7 @@ fn turns_share_their_weights() {
     let outside = model.with(1, &node("Loop", &["three", "", "x"], &["y"], &[subgraph("body", &body)])).initialiser(&w);
     for model in [inside, outside] {
         let graph = graph(&model).expect("three layers");
-        let parameters = graph.nodes().iter().flat_map(|node| node.op.parameters());
-        let ids: Vec<u64> = parameters.map(|constant| constant.id()).collect();
+        let ids = parameters(&graph);
         assert_eq!(ids, [ids[0]; 3]);
         let w = numbers(16);
         let step = |x: Vec<f32>| (0..4).map(|j| (0..4).map(|k| x[k] * w[k * 4 + j]).sum()).collect::<Vec<f32>>();

@@ -2,7 +2,7 @@
 
 use super::model::{FLOAT, INT64, Message, Model, Size, floats, int, list, node_of, port};
 use shadernet::import::npy;
-use shadernet::{Data, Shape};
+use shadernet::{Shape, Tensor};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -58,10 +58,10 @@ fn a_file_runs_and_is_measured() {
         let text = runs(&["run", &file, "--input", &x, "--input", &shape, "--output", &out, "--top", "1"]);
         assert!(text.contains("scores_1.npy: scores/1 float [2, 2]") && text.contains("best int64 [2]"), "{text}");
         assert!(text.contains("class 1") && text.contains("class 0") && text.contains("first inference"), "{text}");
-        let read = |name: &str| npy::read_data(&Path::new(&out).join(name)).expect("it was written");
-        assert_eq!(read("scores_1.npy"), (Shape::from([2, 2]), Data::F32(vec![1.0, 2.0, 9.0, 5.0])));
-        assert_eq!(read("best.npy"), (Shape::from([2]), Data::I32(vec![1, 0])));
-        assert_eq!(read("again.npy").0, Shape::from([3, 2]));
+        let read = |name: &str| npy::read_tensor(&Path::new(&out).join(name)).expect("it was written");
+        assert_eq!(read("scores_1.npy"), Tensor::new([2, 2], vec![1.0, 2.0, 9.0, 5.0]).unwrap());
+        assert_eq!(read("best.npy"), Tensor::new([2], vec![1, 0]).unwrap());
+        assert_eq!(*read("again.npy").shape(), Shape::from([3, 2]));
         let bytes = std::fs::read(Path::new(&out).join("best.npy")).expect("it was written");
         assert!(String::from_utf8_lossy(&bytes).contains("'<i8'"));
         std::fs::remove_dir_all(&out).expect("it was made");
@@ -76,7 +76,8 @@ fn a_file_runs_and_is_measured() {
     // An empty input gives an empty output.
     npy::write::<f32>(Path::new(&path("empty.npy")), &[1, 0, 4], &[]).expect("it can be written");
     runs(&["run", &plain, "--input", &path("empty.npy"), "--output", &out]);
-    assert_eq!(npy::read_data(&Path::new(&out).join("y.npy")).expect("it was written").0, Shape::from([1, 0, 4]));
+    let empty = npy::read_tensor(&Path::new(&out).join("y.npy")).expect("it was written");
+    assert_eq!(*empty.shape(), Shape::from([1, 0, 4]));
 
     let image = |name: &str, sizes: &[Size]| {
         let model = Model::new(17).port("x", FLOAT, sizes).node("Relu", &["x"], &["y"], &[]).output("y");

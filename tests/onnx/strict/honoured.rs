@@ -4,7 +4,7 @@ use crate::model::{
     BOOL, FLOAT, INT8, INT32, INT64, Message, Model, Size, UINT32, UINT64, float, floats, int, ints, list, longs, port,
     raw, string, tensor,
 };
-use crate::{graph, refusal};
+use crate::{graph, parameters, refusal};
 use pollster::block_on;
 use shadernet::import::onnx::{Bindings, Onnx};
 use shadernet::{Context, ContextOptions, Data};
@@ -448,8 +448,7 @@ fn a_weight_that_two_nodes_read_is_one_constant() {
     let model = model.node("Gemm", &["x", "w"], &["a"], &[int("transB", 1)]);
     let model = model.node("Gemm", &["a", "w"], &["y"], &[int("transB", 1)]);
     let graph = graph(&model).expect("two layers");
-    let ids: Vec<u64> =
-        graph.nodes().iter().flat_map(|node| node.op.parameters()).map(|constant| constant.id()).collect();
+    let ids = parameters(&graph);
     assert_eq!(ids.len(), 2, "{graph:?}");
     assert_eq!(ids[0], ids[1]);
 }

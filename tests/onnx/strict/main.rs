@@ -15,15 +15,27 @@ mod order;
 mod quantised;
 mod refused;
 
+use shadernet::Graph;
 use shadernet::import::onnx::{Bindings, Onnx};
 use shadernet::kernel::Caps;
-use shadernet::{Graph, Plan};
+use shadernet::plan::Plan;
 
 #[global_allocator]
 static ALLOCATOR: memory::Counted = memory::Counted;
 
 fn graph(model: &model::Model) -> shadernet::Result<Graph> {
     Onnx::from_bytes(model.bytes())?.graph(&Bindings::new())
+}
+
+/// Returns the ids of the learned constants that operations hold, node by node.
+fn parameters(graph: &Graph) -> Vec<u64> {
+    let mut ids = Vec::new();
+    let visited = graph.visit(1, |node, io| {
+        ids.extend(node.op.metrics(io).parameters.iter().map(|constant| constant.id()));
+        Ok(())
+    });
+    visited.expect("its shapes are known");
+    ids
 }
 
 /// Plans a file: everything before a device.

@@ -175,7 +175,8 @@ fn steps(channels: usize, end: bool, second: bool) -> Vec<&'static str> {
     if second || !end {
         model = model.with(12, &crate::model::port("c", FLOAT, &[]));
     }
-    let plan = graph(&model).and_then(|graph| shadernet::Plan::new(&graph, 1, &shadernet::kernel::Caps::portable()));
+    let plan =
+        graph(&model).and_then(|graph| shadernet::plan::Plan::new(&graph, 1, &shadernet::kernel::Caps::portable()));
     plan.unwrap_or_else(|error| panic!("{error}")).steps.iter().map(|step| step.op).collect()
 }
 

@@ -5,6 +5,7 @@ use crate::model::{
     raw, string, string_list, tensor,
 };
 use crate::refusal;
+use shadernet::Tensor;
 use shadernet::import::onnx::{Bindings, Onnx};
 
 /// Builds a model of one node from x to y, with the name "the node".
@@ -172,7 +173,8 @@ fn shapes_that_are_computed_from_inputs_name_them() {
     let model = model.node("Abs", &["shape"], &["positive"], &[]).node("Reshape", &["x", "positive"], &["y"], &[]);
     refused(&model, &["Reshape \"y\": shape: wanted what is known", "the input \"shape\": give its values"]);
     let onnx = Onnx::from_bytes(model.bytes()).expect("it is whole");
-    let graph = onnx.graph(&Bindings::new().values("shape", [2], vec![2, 2])).expect("now it is known");
+    let graph =
+        onnx.graph(&Bindings::new().values("shape", Tensor::new([2], vec![2, 2]).unwrap())).expect("now it is known");
     assert_eq!(graph.inputs().len(), 1);
     let open = Model::new(13).with(11, &port("x", FLOAT, &[Size::Open, Size::Open])).node("Relu", &["x"], &["y"], &[]);
     refused(&open.output("y"), &["input \"x\": wanted its shape, got [?, ?]"]);

@@ -147,7 +147,7 @@ fn prelu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if let (true, true, Operand::Host(tensor)) = (by_channel, x.element().is_float() && shape.len() > 1, &slope) {
         let count = tensor.elements();
         if count == 1 || count == channels {
-            let weight = tensor.constant()?.reshaped([count]);
+            let weight = tensor.constant()?.with_shape([count]);
             return Ok(vec![b.moved(PRelu::new(weight), &[x])?]);
         }
     }

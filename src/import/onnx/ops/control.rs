@@ -7,7 +7,7 @@ use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Named, Node, Operand};
 use crate::import::onnx::proto::{GraphProto, ValueInfoProto};
 use crate::import::onnx::tensor::Tensor;
-use crate::import::onnx::{ElementType, Port, Size};
+use crate::import::onnx::{ElementType, Size, ValueInfo};
 
 pub(super) fn find(op: &str) -> Option<Structure> {
     Some(match op {
@@ -256,7 +256,7 @@ impl<'a> Builder<'a> {
             let at = axis(along, self.shape(first).len() + 1)?;
             return Ok(self.stack(items, at)?.with_fixed(false));
         }
-        let port = Port::new(port)?;
+        let port = ValueInfo::new(port)?;
         let size = |size: &Size| if let Size::Fixed(size) = size { Some(*size) } else { None };
         let sizes: Option<Vec<usize>> = port.sizes.iter().flatten().map(size).collect();
         let Some(mut sizes) = sizes.filter(|_| port.sizes.is_some()) else {

@@ -82,7 +82,7 @@ impl Builder<'_> {
             return;
         }
         let bias = (!bias.is_empty()).then(|| {
-            let bias = Constant::integers("", [bias.len()], bias);
+            let bias = Constant::known("", [bias.len()], bias);
             self.shared(&format!("{}\nbias", node.key()), x.fixed && node.hosts().all(|input| input.fixed), bias)
         });
         let conv = IntegerConv2d::new(weight.clone(), bias).stride(stride).dilation(dilation).groups(groups);

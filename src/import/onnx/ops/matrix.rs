@@ -65,7 +65,7 @@ pub(in crate::import::onnx) fn bias(operand: &Operand, out: usize) -> Option<Con
     let tensor = operand.host()?;
     let constant = tensor.constant().ok()?;
     let ones = tensor.shape.iter().rev().skip(1).all(|&size| size == 1);
-    (ones && tensor.shape.last() == Some(&out)).then(|| constant.reshaped([out]))
+    (ones && tensor.shape.last() == Some(&out)).then(|| constant.with_shape([out]))
 }
 
 impl Builder<'_> {

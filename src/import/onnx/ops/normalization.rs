@@ -87,7 +87,7 @@ fn affine(operand: Option<&Operand>, over: &Shape) -> Option<Option<Constant>> {
     let tensor = operand.host()?;
     let squeezed = |shape: &Shape| shape.iter().copied().skip_while(|&size| size == 1).collect::<Vec<_>>();
     let fits = squeezed(&tensor.shape) == squeezed(over);
-    fits.then(|| tensor.constant().ok().map(|constant| constant.reshaped(over.clone())))
+    fits.then(|| tensor.constant().ok().map(|constant| constant.with_shape(over.clone())))
 }
 
 fn layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {

@@ -215,7 +215,7 @@ fn known(
     if !fits(&scale.shape) || zero.is_some_and(|zero| !fits(&zero.shape)) {
         return Err(ErrorKind::argument("scale, zero point", expected, &scale.shape));
     }
-    let scales = scales.reshaped(expected.clone());
+    let scales = scales.with_shape(expected.clone());
     let zeros =
         zero.map(Tensor::as_ints).transpose()?.map(|zeros| zeros.iter().map(|&zero| zero as i32).collect::<Vec<_>>());
     let packed = packed(b, node, q, int)?;
@@ -240,7 +240,7 @@ fn known(
     };
     let values = Constant::lazy(packed.name(), shape.clone(), make).learned();
     let fixed = q.fixed && zero.is_none_or(|zero| zero.fixed);
-    let zero_point = zeros.map(|zeros| Constant::integers("", expected, zeros));
+    let zero_point = zeros.map(|zeros| Constant::known("", expected, zeros));
     let zero_point = zero_point.map(|zeros| b.shared(&format!("{}\nzero point", node.key()), fixed, zeros));
     let quantised = Quantised { weight: packed, scale: scales, zero_point, of, transposed: false };
     Ok(Some(Tensor::quantised(scale.element, shape, values, Arc::new(quantised)).with_fixed(fixed)))
@@ -325,7 +325,7 @@ fn requantize(b: &Builder, node: &Node, places: [usize; 4]) -> Result<(Requantiz
     let int = int_type(to).ok_or_else(|| node.refused("y_zero_point", "integers of 4 to 16 bits", to))?;
     let (x_scale, y_scale) = (number(b, node, "x_scale", x_scale)?, number(b, node, "y_scale", y_scale)?);
     let zero = number(b, node, "y_zero_point", y_zero)?;
-    Ok((Requantize::new(x_scale as f32, w_scale.reshaped([count]), y_scale as f32, zero as i32, int), to))
+    Ok((Requantize::new(x_scale as f32, w_scale.with_shape([count]), y_scale as f32, zero as i32, int), to))
 }
 
 fn product(
@@ -387,7 +387,7 @@ fn convolution(
             }
             let values = b.known_ints("B", bias)?.iter().map(|&value| value as i32).collect::<Vec<_>>();
             let fixed = bias.host().is_some_and(|bias| bias.fixed);
-            Some(b.shared(&format!("{}\nbias", node.key()), fixed, Constant::integers("", [values.len()], values)))
+            Some(b.shared(&format!("{}\nbias", node.key()), fixed, Constant::known("", [values.len()], values)))
         }
         None => None,
     };
@@ -406,7 +406,7 @@ fn convolution(
     let image = |shape: &Shape| [&shape[..2], &[1], &shape[2..]].concat();
     let weight = packed(b, node, weight, int)?;
     let (weight, x) = match line {
-        true => (weight.reshaped(image(weight.shape())), b.reshape(x, image(&shape))?),
+        true => (weight.with_shape(image(weight.shape())), b.reshape(x, image(&shape))?),
         false => (weight, x.clone()),
     };
     let mut conv = IntegerConv2d::new(weight, bias).stride([stride[0], stride[1]]).groups(group);
@@ -460,7 +460,7 @@ fn matmul_nbits(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     }
     let fixed = node.optional(3).and_then(Operand::host).is_none_or(|zeros| zeros.fixed);
     let zero_point = match node.optional(3) {
-        None => Constant::integers("", [1], vec![middle]),
+        None => Constant::known("", [1], vec![middle]),
         Some(zeros) => {
             let zeros = b.known("zero_points", zeros)?;
             if zeros.element != ElementType::U8 {
@@ -476,11 +476,11 @@ fn matmul_nbits(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
                 4 => bytes[i / blocks * row + i % blocks / 2] >> (4 * (i % blocks % 2)) & 15,
                 _ => bytes[i],
             };
-            Constant::integers("", [n, blocks], (0..n * blocks).map(|i| at(i) as i32).collect())
+            Constant::known("", [n, blocks], (0..n * blocks).map(|i| at(i) as i32).collect::<Vec<_>>())
         }
     };
     let zero_point = b.shared(&format!("{}\nzero point", node.key()), fixed, zero_point);
-    let mut linear = PackedLinear::new(weight, scale.reshaped([n, blocks])).zero_point(zero_point).block_size(block);
+    let mut linear = PackedLinear::new(weight, scale.with_shape([n, blocks])).zero_point(zero_point).block_size(block);
     if let Some(bias) = node.optional(5) {
         linear = linear.bias(b.weights("bias", bias)?);
     }

@@ -89,7 +89,7 @@ struct Direction {
 }
 
 fn layer(b: &mut Builder, node: &Node, cell: Cell) -> Result<Vec<Operand>> {
-    let layer = Layer::of(b, node, cell)?;
+    let layer = Layer::read(b, node, cell)?;
     let x = node.input(0)?;
     let x = if layer.batch_first { b.transpose(x, &[1, 0, 2])? } else { x.clone() };
     let active = active(b, &layer)?;
@@ -126,7 +126,7 @@ fn layer(b: &mut Builder, node: &Node, cell: Cell) -> Result<Vec<Operand>> {
 }
 
 impl Layer {
-    fn of(b: &Builder, node: &Node, cell: Cell) -> Result<Layer> {
+    fn read(b: &Builder, node: &Node, cell: Cell) -> Result<Layer> {
         if node.opset < 7 {
             return Err(node.refused("opset", "7 or more", node.opset));
         }

@@ -372,7 +372,7 @@ impl Builder<'_> {
             }
             let y = if inner == 1 {
                 let x = self.reshape(x, [outer, input])?;
-                self.moved(Linear::new(Constant::new("", matrix, weights), None), &[&x])?
+                self.moved(Linear::new(Constant::known("", matrix, weights), None), &[&x])?
             } else {
                 let matrix = Tensor::floats(x.element(), matrix, weights).with_fixed(false);
                 let x = self.reshape(x, [outer, input, inner])?;

@@ -196,7 +196,7 @@ fn map<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
         }
         let element = match items.first() {
             Some(item) => item.element(),
-            None => crate::import::onnx::Port::new(port)?.element,
+            None => crate::import::onnx::ValueInfo::new(port)?.element,
         };
         outputs.extend(list(b, element, items)?);
     }

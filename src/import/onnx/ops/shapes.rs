@@ -154,8 +154,8 @@ fn bit_cast(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     match (from, to) {
         // Integers of the same width wrap around into one another.
         _ if from == to || !(from.is_float() || to.is_float()) => Ok(vec![b.cast(x, to)?]),
-        (ElementType::F32, ElementType::I32) => Ok(vec![b.of(to, Bitcast::new(DType::I32), &[x])?]),
-        (ElementType::I32, ElementType::F32) => Ok(vec![b.of(to, Bitcast::new(DType::F32), &[x])?]),
+        (ElementType::F32, ElementType::I32) => Ok(vec![b.typed(to, Bitcast::new(DType::I32), &[x])?]),
+        (ElementType::I32, ElementType::F32) => Ok(vec![b.typed(to, Bitcast::new(DType::F32), &[x])?]),
         _ => Err(node.refused("attribute to", "float of int32, int32 of float, or an integer of one", to)),
     }
 }
