@@ -136,7 +136,7 @@ fn textures_leave_the_queue_to_the_host() {
 #[test]
 fn no_file_outgrows_its_reader() {
     // The implicit GEMM's two kernels are the longest shaders: they repeat sums that another group's NaN has spoilt.
-    for (folder, extension, most) in [("src", ".rs", 500), ("shaders", ".wgsl", 220)] {
+    for (folder, extension, most) in [("src", ".rs", 500), ("tests", ".rs", 500), ("shaders", ".wgsl", 220)] {
         for (path, text) in files(folder, extension) {
             let lines = text.lines().count();
             assert!(lines <= most, "{path} has {lines} lines, {most} are the most");

@@ -1,7 +1,7 @@
 //! The reference of each operation: plain loops over row-major values, summed in f64, never optimised.
 //!
-//! Shapes and attributes have the meaning of PyTorch; spatial attributes are in the order of the axes. `goldens.rs`
-//! checks these functions against PyTorch itself.
+//! Shapes and attributes have the meaning of PyTorch; spatial attributes are in the order of the axes.
+//! `tests/ops/goldens` checks these functions against PyTorch itself.
 
 mod windows;
 

@@ -1,38 +1,37 @@
 //! References against PyTorch, or ONNX Runtime if quantised: all cases of `tests/goldens` (see its generators).
 
+mod elements;
+mod quantized;
+mod windows;
+
+use elements::{by_element, moved};
+use quantized::quantized;
 use safetensors::SafeTensors;
 use serde_json::Value;
-use shadernet::ops::{
-    Classify, Compare, GluKind, GridPadding, GridSampleMode, Logical, PaddingMode, PoolKind, ReduceKind, ResizeMode,
-    RoiAlignMode, ScatterKind,
-};
+use shadernet::ops::{GluKind, PaddingMode, PoolKind, ReduceKind, RoiAlignMode};
 use shadernet::selftest::ops::append::append;
 use shadernet::selftest::ops::attention::{Sight, attention};
 use shadernet::selftest::ops::deform_conv2d::{self, deform_conv2d};
-use shadernet::selftest::ops::grid_sample::{Sample, grid_sample};
+use shadernet::selftest::ops::grid_sample::grid_sample;
 use shadernet::selftest::ops::rotary::rotary_embedding;
-use shadernet::selftest::ops::{
-    activation, arg_reduce, binary, cast, classify, cumsum, embedding, expand, gather, gather_nd, glu, index_select,
-    integer_conv2d, integer_matmul, logic, matmul, packed_linear, pixel_shuffle, prelu, quantize, reduce, resize,
-    roi_align, round_to, scatter, scatter_nd, slice, split, top_k, unary,
-};
-use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
-use shadernet::{DType, IntType, Op};
+use shadernet::selftest::ops::{arg_reduce, cumsum, glu, matmul, pixel_shuffle, prelu, reduce, roi_align, top_k};
+use shadernet::selftest::reference::{self, Tensor};
 use std::collections::BTreeSet;
+use windows::{conv, interpolate, onnx_pool, pool, sample};
 
 /// The files of cases, with the number of cases and their tensors.
 const GOLDENS: &[(&str, usize, &[u8])] = &[
-    (include_str!("../goldens/attention.json"), 21, include_bytes!("../goldens/attention.safetensors")),
-    (include_str!("../goldens/basic.json"), 9, include_bytes!("../goldens/basic.safetensors")),
-    (include_str!("../goldens/conv.json"), 23, include_bytes!("../goldens/conv.safetensors")),
-    (include_str!("../goldens/index.json"), 83, include_bytes!("../goldens/index.safetensors")),
-    (include_str!("../goldens/not_finite.json"), 96, include_bytes!("../goldens/not_finite.safetensors")),
-    (include_str!("../goldens/norms.json"), 12, include_bytes!("../goldens/norms.safetensors")),
-    (include_str!("../goldens/onnx.json"), 76, include_bytes!("../goldens/onnx.safetensors")),
-    (include_str!("../goldens/ops.json"), 69, include_bytes!("../goldens/ops.safetensors")),
-    (include_str!("../goldens/pool.json"), 61, include_bytes!("../goldens/pool.safetensors")),
-    (include_str!("../goldens/quant.json"), 109, include_bytes!("../goldens/quant.safetensors")),
-    (include_str!("../goldens/reduce.json"), 125, include_bytes!("../goldens/reduce.safetensors")),
+    (include_str!("../../goldens/attention.json"), 21, include_bytes!("../../goldens/attention.safetensors")),
+    (include_str!("../../goldens/basic.json"), 9, include_bytes!("../../goldens/basic.safetensors")),
+    (include_str!("../../goldens/conv.json"), 23, include_bytes!("../../goldens/conv.safetensors")),
+    (include_str!("../../goldens/index.json"), 83, include_bytes!("../../goldens/index.safetensors")),
+    (include_str!("../../goldens/not_finite.json"), 96, include_bytes!("../../goldens/not_finite.safetensors")),
+    (include_str!("../../goldens/norms.json"), 12, include_bytes!("../../goldens/norms.safetensors")),
+    (include_str!("../../goldens/onnx.json"), 76, include_bytes!("../../goldens/onnx.safetensors")),
+    (include_str!("../../goldens/ops.json"), 69, include_bytes!("../../goldens/ops.safetensors")),
+    (include_str!("../../goldens/pool.json"), 61, include_bytes!("../../goldens/pool.safetensors")),
+    (include_str!("../../goldens/quant.json"), 109, include_bytes!("../../goldens/quant.safetensors")),
+    (include_str!("../../goldens/reduce.json"), 125, include_bytes!("../../goldens/reduce.safetensors")),
 ];
 
 fn tensor(file: &SafeTensors, key: &Value) -> Tensor {
@@ -124,47 +123,6 @@ fn padding_mode(name: &Value) -> PaddingMode {
         Some("replicate") => PaddingMode::Replicate,
         Some("circular") => PaddingMode::Circular,
         _ => panic!("padding_mode {name}"),
-    }
-}
-
-fn interpolate(attributes: &mut Attributes, x: &Tensor) -> Tensor {
-    let mode = match attributes.get("mode").as_str() {
-        Some("nearest") => ResizeMode::Nearest,
-        Some("nearest-exact") => ResizeMode::NearestExact,
-        Some("linear" | "bilinear") => ResizeMode::Linear,
-        Some("bicubic") => ResizeMode::Cubic,
-        other => panic!("mode {other:?}"),
-    };
-    let align_corners = attributes.get("align_corners").as_bool().unwrap_or(false);
-    let recompute = attributes.get("recompute_scale_factor").as_bool().unwrap_or(false);
-    let factors = attributes.get("scale_factor").as_array().cloned();
-    if attributes.get("size").is_array() {
-        return resize::resize(x, mode, &attributes.list("size"), None, align_corners);
-    }
-    let factors: Vec<f64> = factors.expect("either").iter().map(|v| v.as_f64().expect("a number")).collect();
-    let sizes: Vec<usize> = factors.iter().zip(&x.shape[2..]).map(|(f, &size)| (f * size as f64) as usize).collect();
-    // Two modes copy an axis that keeps its size.
-    let copies = matches!(mode, ResizeMode::Nearest | ResizeMode::Linear);
-    let own = |axis: usize| if copies && sizes[axis] == x.shape[2 + axis] { 1.0 } else { factors[axis] };
-    let scales: Vec<f64> = (0..factors.len()).map(own).collect();
-    resize::resize(x, mode, &sizes, (!recompute).then_some(&scales[..]), align_corners)
-}
-
-fn sample(attributes: &mut Attributes) -> Sample {
-    Sample {
-        mode: match attributes.get("mode").as_str() {
-            Some("bilinear") => GridSampleMode::Bilinear,
-            Some("nearest") => GridSampleMode::Nearest,
-            Some("bicubic") => GridSampleMode::Bicubic,
-            other => panic!("mode {other:?}"),
-        },
-        padding: match attributes.get("padding_mode").as_str() {
-            Some("zeros") => GridPadding::Zeros,
-            Some("border") => GridPadding::Border,
-            Some("reflection") => GridPadding::Reflection,
-            other => panic!("padding_mode {other:?}"),
-        },
-        align_corners: attributes.flag("align_corners"),
     }
 }
 
@@ -346,204 +304,6 @@ fn pool_kind(attributes: &mut Attributes) -> PoolKind {
         Some("lp") => PoolKind::Lp(attributes.number("p") as f32),
         Some("p_norm") => PoolKind::PNorm(attributes.number("p") as f32),
         other => panic!("kind {other:?}"),
-    }
-}
-
-fn conv<const D: usize>(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Tensor {
-    let conv = Conv::<D> {
-        stride: attributes.per_axis("stride", 1),
-        padding: attributes.sides(),
-        output_padding: attributes.per_axis("output_padding", 0),
-        dilation: attributes.per_axis("dilation", 1),
-        groups: attributes.size("groups"),
-        mode: match attributes.has("padding_mode") {
-            true => padding_mode(attributes.get("padding_mode")),
-            false => PaddingMode::Zeros,
-        },
-    };
-    let compute = if op.starts_with("conv_transpose") { reference::conv_transpose } else { reference::conv };
-    compute(&inputs[0], &inputs[1], inputs.get(2), &conv)
-}
-
-fn pool<const D: usize>(op: &str, attributes: &mut Attributes, x: &Tensor) -> Tensor {
-    let pool = Pool::<D> {
-        kind: match op {
-            _ if op.starts_with("max") => PoolKind::Max,
-            _ if op.starts_with("avg") => PoolKind::Average,
-            _ => PoolKind::Lp(attributes.number("norm_type") as f32),
-        },
-        size: attributes.per_axis("kernel_size", 1),
-        stride: attributes.per_axis("stride", 1),
-        padding: attributes.sides(),
-        dilation: attributes.per_axis("dilation", 1),
-        ceil_mode: attributes.flag("ceil_mode"),
-        count_include_pad: attributes.has("count_include_pad") && attributes.flag("count_include_pad"),
-    };
-    if op.ends_with("with_indices") {
-        return reference::max_pool_with_indices(x, &pool)[attributes.size("output")].clone();
-    }
-    reference::pool(x, &pool)
-}
-
-fn onnx_pool<const D: usize>(op: &str, attributes: &mut Attributes, x: &Tensor) -> Tensor {
-    // ONNX lists all paddings before, then all paddings after.
-    let pads = attributes.list("pads");
-    let pool = Pool::<D> {
-        kind: pool_kind(attributes),
-        size: attributes.sizes("kernel_shape"),
-        stride: attributes.sizes("strides"),
-        dilation: attributes.sizes("dilations"),
-        padding: std::array::from_fn(|axis| [pads[axis], pads[D + axis]]),
-        ceil_mode: attributes.size("ceil_mode") == 1,
-        count_include_pad: attributes.size("count_include_pad") == 1,
-    };
-    if op == "pool3d_places" {
-        return reference::max_pool_with_indices(x, &pool)[1].clone();
-    }
-    reference::pool(x, &pool)
-}
-
-/// Computes operations that move elements or select them by index.
-fn moved(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
-    let x = &inputs[0];
-    Some(match op {
-        "slice" => {
-            let mut place = |name: &str| attributes.get(name).as_i64().map(|i| i as isize);
-            let [start, end, step] = ["start", "end", "step"].map(&mut place);
-            slice::slice(x, attributes.size("axis"), start, end, step.expect("a step"))
-        }
-        "split" => {
-            split::split(x, &attributes.list("sizes"), attributes.size("dim")).swap_remove(attributes.size("part"))
-        }
-        "expand" => expand::expand(x, &attributes.list("size")),
-        "embedding" => embedding::embedding(x, &inputs[1]),
-        "index_select" => index_select::index_select(x, attributes.size("dim"), &inputs[1]),
-        "indexed" => index_select::index_select(x, 1, &inputs[1]),
-        "gather_nd" => gather_nd::gather_nd(x, &inputs[1], attributes.size("batch_dims")),
-        "scatter" => {
-            let kind = scatter_kind(attributes.get("reduction"));
-            scatter::scatter(x, attributes.size("axis"), &inputs[1], &inputs[2], kind)
-        }
-        "scatter_nd" => scatter_nd::scatter_nd(x, &inputs[1], &inputs[2], scatter_kind(attributes.get("reduction"))),
-        "gather" => gather::gather(x, attributes.size("dim"), &inputs[1]),
-        _ => return None,
-    })
-}
-
-fn scatter_kind(reduction: &Value) -> ScatterKind {
-    match reduction.as_str() {
-        Some("none") => ScatterKind::Replace,
-        Some("add") => ScatterKind::Add,
-        Some("mul") => ScatterKind::Mul,
-        Some("max") => ScatterKind::Max,
-        Some("min") => ScatterKind::Min,
-        _ => panic!("reduction {reduction}"),
-    }
-}
-
-/// Computes comparisons, logic, selections, conversions and other elementwise operations.
-fn by_element(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
-    let (a, b) = (&inputs[0], inputs.last()?);
-    let comparisons = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];
-    if let Some(&kind) = comparisons.iter().find(|kind| kind.name() == op) {
-        return Some(logic::compare(kind, a, b));
-    }
-    let joins = [Logical::And, Logical::Or, Logical::Xor, Logical::Not];
-    if let Some(&kind) = joins.iter().find(|kind| kind.name() == op) {
-        return Some(logic::logical(kind, a, b));
-    }
-    if let Some(&(function, _)) = unary::ALL.iter().find(|(function, _)| function.name() == op) {
-        return Some(unary::unary(a, function));
-    }
-    Some(match op {
-        "where" => logic::where_(a, &inputs[1], b),
-        "cast" => {
-            let [source, target] = ["source", "target"].map(|name| dtype(attributes.get(name)));
-            cast::cast(&cast::cast(a, source), target)
-        }
-        "maximum" => binary::maximum(a, b),
-        "minimum" => binary::minimum(a, b),
-        "pow" => binary::pow(a, b),
-        "div_trunc" => binary::div_trunc(a, b),
-        "remainder" => binary::remainder(a, b),
-        "fmod" => binary::fmod(a, b),
-        "bitwise_and" => binary::bitwise(a, b, |a, b| a & b),
-        "bitwise_or" => binary::bitwise(a, b, |a, b| a | b),
-        "bitwise_xor" => binary::bitwise(a, b, |a, b| a ^ b),
-        "bitwise_left_shift" => binary::shift_left(a, b),
-        "round_to" => {
-            let format = attributes.get("format").as_str().expect("a name").to_owned();
-            let format = round_to::FORMATS.into_iter().find(|is| format!("{is:?}") == format).expect("a format");
-            round_to::round_to(a, format, attributes.flag("saturate"))
-        }
-        "isnan" => classify::classify(a, Classify::IsNan),
-        "isinf" => {
-            let [positive, negative] = ["positive", "negative"].map(|name| attributes.flag(name));
-            classify::classify(a, Classify::IsInf { positive, negative })
-        }
-        "clamp" => activation::clamp(a, attributes.number("min"), attributes.number("max")),
-        _ => return None,
-    })
-}
-
-/// Computes operations on quantised numbers.
-fn quantized(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option<Tensor> {
-    let (x, zero) = (&inputs[0], Tensor::new([], vec![0.0]));
-    Some(match op {
-        "quantize" | "dequantize" => {
-            let (scale, zero) = (&inputs[1], inputs.get(2).unwrap_or(&zero));
-            let (axis, block) = (attributes.size("axis"), attributes.size("block_size"));
-            let block = (block > 0).then_some(block);
-            match op {
-                "quantize" => quantize::quantize(x, scale, zero, axis, block, int_type(attributes)),
-                _ => quantize::dequantize(x, scale, zero, axis, block),
-            }
-        }
-        "dynamic_quantize" => quantize::dynamic_quantize(x)[attributes.size("part")].clone(),
-        "integer_matmul" => integer_matmul::integer_matmul(x, &inputs[1], &inputs[2], &inputs[3]),
-        "qlinear_matmul" => {
-            let sums = integer_matmul::integer_matmul(x, &inputs[1], &inputs[2], &inputs[3]);
-            end(attributes, &inputs[4]).reference(&sums, 1)
-        }
-        "integer_conv2d" | "qlinear_conv2d" => {
-            let [top, left, bottom, right] = attributes.sizes("pads");
-            let conv = Conv {
-                stride: attributes.sizes("strides"),
-                padding: [[top, bottom], [left, right]],
-                dilation: attributes.sizes("dilations"),
-                groups: attributes.size("group"),
-                ..Conv::ONE
-            };
-            let sums = integer_conv2d::integer_conv2d(x, &inputs[1], [&inputs[2], &inputs[3]], inputs.get(4), &conv);
-            if op == "integer_conv2d" { sums } else { end(attributes, &inputs[5]).reference(&sums, 1) }
-        }
-        "matmul_nbits" => {
-            let block = attributes.size("block_size");
-            let weight = packed_linear::dequantized(&inputs[1], &inputs[2], inputs.get(3), Some(block));
-            packed_linear::packed_linear(x, &weight, None)
-        }
-        _ => return None,
-    })
-}
-
-fn int_type(attributes: &mut Attributes) -> IntType {
-    let name = attributes.get("type").as_str().expect("a type").to_owned();
-    let types = [IntType::U4, IntType::I4, IntType::U8, IntType::I8, IntType::U16, IntType::I16];
-    types.into_iter().find(|of| of.to_string() == name).unwrap_or_else(|| panic!("type {name}"))
-}
-
-fn end(attributes: &mut Attributes, w_scale: &Tensor) -> integer_matmul::End {
-    let [x_scale, y_scale] = ["x_scale", "y_scale"].map(|name| attributes.number(name) as f32);
-    let zero = i32::try_from(attributes.size("zero")).expect("a small one");
-    integer_matmul::End { x_scale, w_scale: w_scale.clone(), y_scale, zero, to: int_type(attributes) }
-}
-
-fn dtype(name: &Value) -> DType {
-    match name.as_str() {
-        Some("float32") => DType::F32,
-        Some("int32") => DType::I32,
-        Some("bool") => DType::Bool,
-        _ => panic!("dtype {name}"),
     }
 }
 

@@ -1,0 +1,140 @@
+//! Steps: their number, their costs, fused and unused nodes, the printed plan.
+
+use super::{caps, graph, plan, zeros};
+use shadernet::kernel::Caps;
+use shadernet::models::all;
+use shadernet::ops::{BatchNorm2d, Conv2d};
+use shadernet::plan::Plan;
+use shadernet::{BATCH, ErrorKind, Graph, Io, Node, Weights};
+use std::collections::BTreeMap;
+
+#[test]
+fn as_few_steps_as_a_network_needs() {
+    // ResNet-50: 53 convolutions with their fused successors, two pools, a linear layer. On llvmpipe, a convolution
+    // takes in its max pooling, and a depthwise one takes in a 1x1 convolution with at most 32 outputs. A residual
+    // block that shrinks images is one sum of two products there, except for the smallest images.
+    for (name, most) in [("resnet50", [56, 52]), ("mobilenet_v2", [54, 48])] {
+        for ((profile, caps), most) in caps().into_iter().zip(most) {
+            let plan = plan(&graph(name), 1, &caps);
+            assert_eq!(plan.steps.len(), most, "{name}, {profile}\n{plan}");
+        }
+    }
+}
+
+/// A product whose k workgroups share takes a second dispatch. No network needs one on a device of ordinary size.
+#[test]
+fn workgroups_share_k_only_where_a_device_would_idle() {
+    let joins = |name: &str, units: u32| {
+        let plan = plan(&graph(name), 1, &Caps { units, ..Caps::portable() });
+        let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
+        dispatches.filter(|(dispatch, _)| dispatch.shader.name() == "gemm_join").count()
+    };
+    for network in all() {
+        assert_eq!(joins(network.name, Caps::portable().units), 0, "{}", network.name);
+    }
+    // The images have 7x7 pixels, and k is 4608.
+    assert!(joins("resnet18", 132) > 0);
+}
+
+#[test]
+fn steps_know_what_they_cost() {
+    for network in all() {
+        let (fused, mut wanted) = (graph(network.name), BTreeMap::new());
+        let cost = |node: &Node, io: &Io| {
+            let cost = node.op.metrics(io).cost;
+            wanted.insert(node.name.clone(), (cost, cost.bytes(io)));
+            Ok(())
+        };
+        fused.visit(3, cost).expect("any batch");
+        for step in plan(&fused, 3, &Caps::portable()).steps {
+            assert_eq!(Some((step.cost, step.bytes)), wanted.remove(&step.node), "{} {}", network.name, step.node);
+        }
+        // Views are no steps.
+        assert!(wanted.values().all(|(cost, _)| cost.flops() == 0), "{}: {wanted:?}", network.name);
+    }
+}
+
+#[test]
+fn copies_cost_what_they_copy() {
+    // One output is an input, the other a view of the input.
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 6]);
+    let y = graph.reshape(x, [0, 2, 3]).expect("6 elements");
+    graph.output("same", x);
+    graph.output("view", y);
+    let steps = plan(&graph.fused(), 2, &Caps::portable()).steps;
+    let mut costs: Vec<_> = steps.iter().map(|step| (step.op, step.cost.flops(), step.bytes)).collect();
+    costs.sort_unstable();
+    assert_eq!(costs, [("output", 0, 2 * 4 * 12), ("reshape", 0, 2 * 4 * 12)]);
+}
+
+#[test]
+fn an_empty_batch_is_planned_as_nothing() {
+    let graph = graph("digits");
+    let plan = plan(&graph, 0, &Caps::portable());
+    assert_eq!((plan.dispatches(), plan.slots.len(), &plan.outputs[0].shape[..]), (0, 0, &[0, 10][..]));
+    let error = Plan::new(&graph, BATCH, &Caps::portable()).expect_err("that stands for a batch");
+    assert!(matches!(&error.kind, ErrorKind::Argument { argument, .. } if argument == "batch"), "{error}");
+}
+
+#[test]
+fn no_output_is_an_error() {
+    let mut graph = Graph::new();
+    graph.input("x", [BATCH, 4]);
+    let error = Plan::new(&graph, 1, &Caps::portable()).expect_err("there is nothing to compute");
+    assert!(matches!(&error.kind, ErrorKind::Argument { argument, .. } if argument == "outputs"), "{error}");
+}
+
+#[test]
+fn a_transformer_takes_seven_dispatches_a_block() {
+    // A block has two norms, attention, and four linear layers with their fused successors. Patches, class token and
+    // positions precede the blocks; the class token's slice, a norm and a linear layer follow. Nothing is converted.
+    let plan = plan(&graph("vit_b_16"), 2, &Caps::portable());
+    assert_eq!(plan.dispatches(), 3 + 12 * 7 + 3, "{plan}");
+}
+
+#[test]
+fn what_no_output_needs_is_not_planned() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 3, 8, 8]);
+    let conv = |graph: &mut Graph, x| graph.conv2d(x, Conv2d::new(zeros([3, 3, 3, 3]), None).padding(1)).expect("fits");
+    let y = conv(&mut graph, x);
+    let unused = conv(&mut graph, y);
+    conv(&mut graph, unused);
+    graph.output("y", y);
+    assert_eq!(graph.fused().nodes().len(), 1);
+    assert_eq!(plan(&graph.fused(), 1, &Caps::portable()).steps.len(), 1);
+}
+
+#[test]
+fn fusion_keeps_every_shape() {
+    // A batch norm of other channels than the convolution's can't be built; a fused node must keep the outputs.
+    for network in all() {
+        let graph = network.graph(&Weights::seeded(0), None).unwrap_or_else(|error| panic!("{error}"));
+        let fused = graph.fused();
+        assert!(fused.nodes().len() < graph.nodes().len(), "{} has something to fuse", network.name);
+        for batch in [1, 3] {
+            for (name, value) in graph.outputs() {
+                let [before, after] = [&graph, &fused].map(|graph| graph.shape(*value, batch).expect("any batch"));
+                assert_eq!(before, after, "{} {name}", network.name);
+            }
+        }
+        let alone = fused.nodes().iter().find(|node| node.op.downcast_ref::<BatchNorm2d>().is_some());
+        assert!(alone.is_none(), "{}: {alone:?} follows a convolution", network.name);
+    }
+}
+
+/// The printed plan of ResNet-18: a review shows its changes. `UPDATE_GOLDENS=1` rewrites it.
+#[test]
+fn the_plan_of_resnet18() {
+    let got = plan(&graph("resnet18"), 1, &Caps::portable()).to_string();
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/plan_resnet18.txt");
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(path, &got).expect("the repository can be written");
+    }
+    let want = std::fs::read_to_string(path).expect("tests/goldens/plan_resnet18.txt is in the repository");
+    for (i, (got, want)) in got.lines().zip(want.lines()).enumerate() {
+        assert_eq!(got, want, "line {} of the plan; UPDATE_GOLDENS=1 accepts it", i + 1);
+    }
+    assert_eq!(got.lines().count(), want.lines().count());
+}
