@@ -1,6 +1,7 @@
 //! The user's values for the open sizes of a network.
 
-use super::{Size, ValueInfo, stored};
+use super::ports::{Size, ValueInfo};
+use super::stored;
 use crate::error::{ErrorKind, Result};
 use crate::{Shape, Tensor};
 use std::collections::{BTreeSet, HashMap};

@@ -130,6 +130,15 @@ impl Builder<'_> {
         self.moved(activation, &[x])
     }
 
+    /// Multiplies an operand by a number.
+    pub(super) fn scaled(&mut self, x: &Operand, factor: f32) -> Result<Operand> {
+        match factor {
+            1.0 => Ok(x.clone()),
+            -1.0 => self.unary(x, Unary::Neg),
+            _ => self.binary(BinaryKind::Mul, x, &Tensor::scalar(x.element(), factor.into()).into()),
+        }
+    }
+
     /// Computes a binary operation on operands of one type, with broadcasting.
     pub(super) fn binary(&mut self, kind: BinaryKind, a: &Operand, b: &Operand) -> Result<Operand> {
         let element = same_element(a, b)?;

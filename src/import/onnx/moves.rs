@@ -3,12 +3,12 @@
 use super::builder::Builder;
 use super::element::ElementType;
 use super::node::Operand;
-use super::tensor::{Tensor, made_of};
+use super::tensor::{Tensor, foldable, made_of};
 use crate::error::{ErrorKind, Result};
 use crate::graph::Source;
 use crate::ops::{BinaryKind, Compare, Concat, Expand, IndexSelect, LayerNorm, Slice};
 use crate::rewrite::views::View;
-use crate::{Op, Shape, Value};
+use crate::{DType, Op, Shape, Value};
 
 /// Resolves an axis, which may count from the end.
 pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, ErrorKind> {
@@ -267,6 +267,97 @@ impl Builder<'_> {
             .flat_map(|(o, i)| (0..inner).map(move |j| (o * size + i) * inner + j))
             .collect();
         Ok(tensor.picked(result, &places)?.into())
+    }
+
+    /// Returns the entry at a position of an axis, without that axis.
+    pub(super) fn entry(&mut self, x: &Operand, axis: usize, place: usize) -> Result<Operand> {
+        let mut shape = self.shape(x).to_vec();
+        shape.remove(axis);
+        let part = self.slice(x, axis, place, 1, 1)?;
+        self.reshape(&part, shape)
+    }
+
+    /// Stacks tensors of one shape along a new axis.
+    pub(super) fn stack(&mut self, items: &[Operand], axis: usize) -> Result<Operand> {
+        let mut parts = Vec::with_capacity(items.len());
+        for item in items {
+            let mut shape = self.shape(item).to_vec();
+            if item.element() != items[0].element() || shape[..] != self.shape(&items[0])[..] {
+                let [wanted, got] = [&items[0], item].map(|item| format!("{} {}", item.element(), self.shape(item)));
+                return Err(ErrorKind::argument("tensors that are stacked", format!("all {wanted}"), got).into());
+            }
+            shape.insert(axis, 1);
+            parts.push(self.reshape(item, shape)?);
+        }
+        self.concat(&parts, axis)
+    }
+
+    /// Adds elements before and after each axis, or removes them where numbers are negative. A reflection of removed
+    /// elements is refused: PyTorch shows them, NumPy has no such thing, ONNX says nothing of it.
+    pub(super) fn pad(&mut self, x: &Operand, pads: &[[i64; 2]], mode: &str, value: f64) -> Result<Operand> {
+        let mut x = x.clone();
+        let shape = self.shape(&x);
+        // Elements are removed first, then the rest is padded.
+        for (axis, &[before, after]) in pads.iter().enumerate() {
+            let [first, last] = [before, after].map(|pad| pad.min(0).unsigned_abs() as usize);
+            let count = shape[axis].checked_sub(first.saturating_add(last));
+            let count =
+                count.ok_or_else(|| ErrorKind::argument("pads", format!("what {shape} has"), format!("{pads:?}")))?;
+            x = self.slice(&x, axis, first, count, 1)?;
+        }
+        for (axis, ends) in pads.iter().enumerate().filter(|_| mode == "reflect") {
+            let (most, size) = (ends[0].max(ends[1]), self.shape(&x)[axis]);
+            if ends[0].min(ends[1]) < 0 && most > 0 && most as usize >= size {
+                let wanted = format!("less than the {size} elements that are left of axis {axis}, to reflect these");
+                return Err(ErrorKind::argument("pads", wanted, most).into());
+            }
+        }
+        let pads: Vec<[usize; 2]> = pads.iter().map(|pads| pads.map(|pad| pad.max(0) as usize)).collect();
+        if pads.iter().all(|pads| *pads == [0, 0]) {
+            return Ok(x);
+        }
+        if mode == "constant" {
+            return self.pad_constant(&x, &pads, value);
+        }
+        for (axis, &[before, after]) in pads.iter().enumerate().filter(|(_, pads)| **pads != [0, 0]) {
+            let size = self.shape(&x)[axis] as i64;
+            if size == 0 {
+                return Err(ErrorKind::argument("pads", format!("an element to repeat in {shape}"), "none").into());
+            }
+            foldable(&[before.saturating_add(after).saturating_add(size as usize)].into())?;
+            let place = |i: i64| match mode {
+                "edge" => i.clamp(0, size - 1),
+                "wrap" => i.rem_euclid(size),
+                // Reflections at the centres of the outermost elements, repeated.
+                _ if size == 1 => 0,
+                _ => (size - 1) - (i.rem_euclid(2 * (size - 1)) - (size - 1)).abs(),
+            };
+            let places: Vec<i64> = (-(before as i64)..size + after as i64).map(place).collect();
+            let places = Tensor::ints(ElementType::I64, [places.len()], places).with_fixed(false);
+            x = self.gather(&x, axis, &places.into())?;
+        }
+        Ok(x)
+    }
+
+    fn pad_constant(&mut self, x: &Operand, pads: &[[usize; 2]], value: f64) -> Result<Operand> {
+        if let Operand::Device(device, _) = *x
+            && self.graph.dtype(device) == DType::F32
+        {
+            let pads: Vec<[isize; 2]> = pads.iter().map(|pads| pads.map(|pad| pad as isize)).collect();
+            return Ok(Operand::Device(self.graph.pad(device, pads, value as f32)?, x.element()));
+        }
+        let mut x = x.clone();
+        for (axis, &[before, after]) in pads.iter().enumerate().filter(|(_, pads)| **pads != [0, 0]) {
+            let mut parts = vec![x.clone()];
+            for (pad, place) in [(before, 0), (after, parts.len())] {
+                let mut sizes = self.shape(&x).to_vec();
+                sizes[axis] = pad;
+                let part = Tensor::filled(x.element(), sizes.into(), value)?.with_fixed(false);
+                parts.insert(if place == 0 { 0 } else { parts.len() }, part.into());
+            }
+            x = self.concat(&parts, axis)?;
+        }
+        Ok(x)
     }
 }
 

@@ -1,17 +1,21 @@
-//! Bodies inlined in place of their nodes: branches, loop iterations, functions. Each has a scope of names.
+//! The names of values. Each body that is inlined has a scope of its own: a branch, a loop iteration, a function.
 
-use super::builder::Builder;
-use super::node::{Named, Node, name};
-use super::order::Order;
-use super::proto::{AttributeProto, GraphProto, NodeProto};
-use super::{Function, Opsets};
-use crate::error::{ErrorKind, Result};
-use std::collections::{HashMap, HashSet};
-use std::fmt;
+use super::network::{self, Function, Opsets};
+use super::node::{Named, Node};
+use super::proto::{AttributeProto, NodeProto};
+use crate::error::ErrorKind;
+use std::collections::HashMap;
+use std::fmt::Display;
+
+/// The scope of the network, then those of the bodies under construction, outermost first.
+pub(super) struct Scopes<'a> {
+    opsets: &'a Opsets,
+    scopes: Vec<Scope<'a>>,
+}
 
 /// The names of the network, or of a body.
 #[derive(Default)]
-pub(super) struct Scope<'a> {
+struct Scope<'a> {
     names: HashMap<&'a str, Named>,
     /// The prefix of nodes' names.
     path: String,
@@ -22,21 +26,51 @@ pub(super) struct Scope<'a> {
 }
 
 /// A function with the values of its attributes.
-struct Call<'a> {
-    function: &'a Function,
-    attributes: HashMap<&'a str, &'a AttributeProto>,
+pub(super) struct Call<'a> {
+    pub(super) function: &'a Function,
+    pub(super) attributes: HashMap<&'a str, &'a AttributeProto>,
 }
 
 /// The maximum nesting depth of bodies.
 const MOST_DEPTH: usize = 32;
 
-/// The maximum number of nodes, names and sequence elements unrolled: a few bytes can describe an endless loop.
-const MOST_UNROLLED: usize = 1 << 21;
+impl<'a> Scopes<'a> {
+    pub(super) fn new(opsets: &'a Opsets) -> Scopes<'a> {
+        Scopes { opsets, scopes: vec![Scope::default()] }
+    }
 
-/// The cost of a body without nodes.
-const ENTERED: usize = 16;
+    /// Enters the scope of a node's body, or of the function that the node calls.
+    pub(super) fn enter(&mut self, node: &Node, part: &dyn Display, call: Option<Call<'a>>) -> Result<(), ErrorKind> {
+        if self.scopes.len() > MOST_DEPTH {
+            return Err(ErrorKind::argument("bodies", format!("{MOST_DEPTH} at most, one in the other"), "more"));
+        }
+        // Names may contain slashes but no line breaks, so line breaks keep keys unique.
+        let (path, key) = (format!("{}/{part}", node.name()), format!("{}\n{part}\n", node.key()));
+        self.scopes.push(Scope { names: HashMap::new(), path, key, call });
+        Ok(())
+    }
 
-impl<'a> Builder<'a> {
+    /// Leaves the innermost scope.
+    pub(super) fn leave(&mut self) {
+        self.scopes.pop();
+    }
+
+    /// Returns true in a body.
+    pub(super) fn inside(&self) -> bool {
+        self.scopes.len() > 1
+    }
+
+    /// Returns true in the body of this function, or in a body that it contains or calls.
+    pub(super) fn calls(&self, function: &Function) -> bool {
+        let calls = |scope: &Scope| scope.call.as_ref().is_some_and(|call| std::ptr::eq(call.function, function));
+        self.scopes.iter().any(calls)
+    }
+
+    /// Returns true if the innermost scope has this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.scopes.last().is_some_and(|scope| scope.names.contains_key(name))
+    }
+
     /// Returns the value of a name in the current scope.
     pub(super) fn look(&self, name: &str) -> Option<&Named> {
         // A function sees no outer names.
@@ -68,8 +102,7 @@ impl<'a> Builder<'a> {
 
     /// Returns the version of a domain's operator set.
     pub(super) fn opset(&self, domain: &str) -> Result<i64, ErrorKind> {
-        let sets: &Opsets = self.called().map_or(self.onnx.opsets(), |call| &call.function.opsets);
-        super::opset(sets, domain)
+        network::opset(self.called().map_or(self.opsets, |call| &call.function.opsets), domain)
     }
 
     /// Returns a node's attributes. One that refers to an attribute of the function has the call's value, or is absent.
@@ -90,114 +123,5 @@ impl<'a> Builder<'a> {
             }
         }
         Ok(attributes)
-    }
-
-    /// Adds the nodes that the outputs need, and returns the outputs' values.
-    pub(super) fn nodes(&mut self, nodes: &'a [NodeProto], outputs: &[&'a str]) -> Result<Vec<Named>> {
-        let there = |name: &str| self.scopes.last().is_some_and(|scope| scope.names.contains_key(name));
-        let order = Order::new(nodes, outputs, &there);
-        let order = order.map_err(|(node, kind)| kind.at(node.op_type.clone(), self.qualified(name(node))))?;
-        if self.scopes.len() > 1 {
-            self.unrolled(order.looked)?;
-        }
-        for node in order.nodes {
-            self.node(node, &order.read)?;
-        }
-        let missing = |name| ErrorKind::argument("outputs", "what a node gives", format!("\"{name}\""));
-        let output = |&name: &&'a str| match name {
-            "" => Ok(Named::Nothing),
-            _ => Ok(self.look(name).cloned().ok_or_else(|| missing(name))?),
-        };
-        outputs.iter().map(output).collect()
-    }
-
-    /// Adds the graph of a node's attribute in the node's place. `part` names the graph or the iteration. Outputs that
-    /// aren't `wanted` are `Named::Nothing`.
-    pub(super) fn inline(
-        &mut self,
-        node: &Node<'a>,
-        part: impl fmt::Display,
-        body: &'a GraphProto,
-        inputs: Vec<Named>,
-        wanted: impl Fn(usize) -> bool,
-    ) -> Result<Vec<Named>> {
-        if let Some(sparse) = body.sparse_initializer.first() {
-            let name = sparse.values.as_ref().map_or("", |values| &values.name);
-            return Err(ErrorKind::Unsupported(format!("sparse initialisers, \"{name}\"")).into());
-        }
-        self.enter(node, format_args!("{part}/"), None, body.input.len() + body.initializer.len())?;
-        let mut constants = HashSet::new();
-        for proto in &body.initializer {
-            let name = self.qualified(&proto.name);
-            let tensor = self.stored(&name, proto).and_then(|tensor| self.define(&proto.name, tensor.into()));
-            tensor.map_err(|kind| kind.at("initialiser", name))?;
-            constants.insert(&proto.name);
-        }
-        let ports = body.input.iter().filter(|input| !constants.contains(&input.name));
-        let ports: Vec<&'a str> = ports.map(|input| &input.name[..]).collect();
-        if ports.len() != inputs.len() {
-            return Err(ErrorKind::argument("a body's inputs", inputs.len(), ports.len()).into());
-        }
-        for (name, named) in ports.into_iter().zip(inputs) {
-            self.define(name, named)?;
-        }
-        let names = body.output.iter().enumerate().map(|(i, output)| if wanted(i) { &output.name[..] } else { "" });
-        let names: Vec<&'a str> = names.collect();
-        let outputs = self.nodes(&body.node, &names)?;
-        self.scopes.pop();
-        Ok(outputs)
-    }
-
-    /// Adds the body of a function in place of the node that calls it.
-    pub(super) fn call(&mut self, node: &Node<'a>, function: &'a Function) -> Result<Vec<Named>> {
-        let proto = &function.proto;
-        let calls = |scope: &Scope| scope.call.as_ref().is_some_and(|call| std::ptr::eq(call.function, function));
-        if self.scopes.iter().any(calls) {
-            return Err(ErrorKind::Unsupported(format!("the function {}, which calls itself", proto.name)).into());
-        }
-        let defaults = proto.attribute_proto.iter().map(|attribute| (&attribute.name[..], attribute));
-        node.ignore(&proto.attribute.iter().map(|name| &name[..]).collect::<Vec<_>>());
-        node.ignore(&defaults.clone().map(|(name, _)| name).collect::<Vec<_>>());
-        let inputs: Vec<Named> = (0..proto.input.len()).map(|i| node.named(i).clone()).collect();
-        node.finish()?;
-        let attributes = defaults.chain(node.attributes().iter().copied()).collect();
-        let size = proto.input.len() + proto.attribute.len() + proto.attribute_proto.len();
-        self.enter(node, format_args!(""), Some(Call { function, attributes }), size)?;
-        for (name, named) in proto.input.iter().zip(inputs) {
-            self.define(name, named)?;
-        }
-        // Outputs that the caller doesn't read need no nodes.
-        let wanted = |(i, name): (usize, &'a String)| if node.wants(i) { &name[..] } else { "" };
-        let names: Vec<&'a str> = proto.output.iter().enumerate().map(wanted).collect();
-        let outputs = self.nodes(&proto.node, &names)?;
-        self.scopes.pop();
-        Ok(outputs)
-    }
-
-    fn enter(
-        &mut self,
-        node: &Node<'a>,
-        part: fmt::Arguments,
-        call: Option<Call<'a>>,
-        size: usize,
-    ) -> Result<(), ErrorKind> {
-        self.unrolled(ENTERED + size)?;
-        if self.scopes.len() > MOST_DEPTH {
-            return Err(ErrorKind::argument("bodies", format!("{MOST_DEPTH} at most, one in the other"), "more"));
-        }
-        // Names may contain slashes but no line breaks, so line breaks keep keys unique.
-        let (path, key) = (format!("{}/{part}", node.name()), format!("{}\n{part}\n", node.key()));
-        self.scopes.push(Scope { names: HashMap::new(), path, key, call });
-        Ok(())
-    }
-
-    /// Counts unrolled nodes, names and elements, which a file of a few bytes could make for ever.
-    pub(super) fn unrolled(&mut self, size: usize) -> Result<(), ErrorKind> {
-        self.unrolled = self.unrolled.saturating_add(size);
-        if self.unrolled <= MOST_UNROLLED {
-            return Ok(());
-        }
-        let wanted = format!("{MOST_UNROLLED} nodes, names and elements at most in all");
-        Err(ErrorKind::argument("bodies and sequences", wanted, "more"))
     }
 }

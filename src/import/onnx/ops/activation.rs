@@ -1,11 +1,10 @@
 //! Activation functions.
 
-use super::Import;
 use crate::error::Result;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::Tensor;
-use crate::ops::{Activation, BinaryKind, Compare, PRelu, Unary};
+use crate::ops::{Activation, BinaryKind, Compare, PRelu};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
@@ -155,15 +154,4 @@ fn prelu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let negative = b.compare(x, Compare::Lt, &zero)?;
     let scaled = b.binary(BinaryKind::Mul, x, &slope)?;
     Ok(vec![b.where_(&negative, &scaled, x)?])
-}
-
-impl Builder<'_> {
-    /// Multiplies an operand by a number.
-    pub(super) fn scaled(&mut self, x: &Operand, factor: f32) -> Result<Operand> {
-        match factor {
-            1.0 => Ok(x.clone()),
-            -1.0 => self.unary(x, Unary::Neg),
-            _ => self.binary(BinaryKind::Mul, x, &Tensor::scalar(x.element(), factor.into()).into()),
-        }
-    }
 }

@@ -1,9 +1,8 @@
 //! Elementwise arithmetic on one, two or many operands.
 
-use super::Import;
 use crate::error::{ErrorKind, Result};
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::node::{Node, Operand};
 use crate::ops::{BinaryKind, Compare, Logical, Unary};
 

@@ -1,10 +1,9 @@
 //! Attention, rotary embedding, cache updates, causal convolution and linear attention.
 
-use super::Import;
 use crate::Shape;
 use crate::error::Result;
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::{Tensor, foldable};

@@ -1,13 +1,13 @@
 //! Control flow that is known when the graph is built: a branch is selected, iterations are unrolled.
 
-use super::Structure;
 use crate::error::{ErrorKind, Result};
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Bodies, Builder, Structure};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Named, Node, Operand};
+use crate::import::onnx::ports::{Size, ValueInfo};
 use crate::import::onnx::proto::{GraphProto, ValueInfoProto};
 use crate::import::onnx::tensor::Tensor;
-use crate::import::onnx::{ElementType, Size, ValueInfo};
 
 pub(super) fn find(op: &str) -> Option<Structure> {
     Some(match op {
@@ -26,14 +26,14 @@ fn truth(b: &Builder, argument: &str, operand: &Operand) -> Result<bool> {
     Ok(number.ok_or_else(wrong)? != 0.0)
 }
 
-fn branch<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn branch<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     let branches = [("else_branch", node.graph("else_branch")?), ("then_branch", node.graph("then_branch")?)];
     let (name, body) = branches[usize::from(truth(b, "cond", node.input(0)?)?)];
     node.finish()?;
-    b.inline(node, name, body, Vec::new(), |output| node.wants(output))
+    bodies.inline(b, node, &name, body, Vec::new(), &|output| node.wants(output))
 }
 
-fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn repeat<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     let body = node.graph("body")?;
     let most = match node.optional(0) {
         Some(count) => match b.known_ints("trip count", count)?[..] {
@@ -57,7 +57,7 @@ fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     while more && most.is_none_or(|most| turn < most) {
         let number = |element, number| Named::from(Tensor::ints(element, [], vec![number]));
         let inputs = [number(ElementType::I64, turn), number(ElementType::Bool, 1)].into_iter().chain(carried.clone());
-        let mut outputs = b.inline(node, turn, body, inputs.collect(), wanted)?.into_iter();
+        let mut outputs = bodies.inline(b, node, &turn, body, inputs.collect(), &wanted)?.into_iter();
         let next = outputs.next().unwrap_or(Named::Nothing);
         carried = outputs.by_ref().take(carried.len()).collect();
         gather(node, &mut gathered, outputs, count)?;
@@ -74,7 +74,7 @@ fn repeat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     }
     for items in gathered {
         let output = carried.len();
-        carried.push(b.results(node, output, &items, 0, &body.output[1 + output])?);
+        carried.push(scan_output(b, node, output, &items, 0, &body.output[1 + output])?);
     }
     Ok(carried.into_iter().map(|named| named.with_fixed(fixed)).collect())
 }
@@ -109,7 +109,7 @@ struct Along {
     backwards: bool,
 }
 
-fn scan<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn scan<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     let (body, count) = (node.graph("body")?, node.int("num_scan_inputs", 0)?);
     let batched = node.opset < 9;
     let all = node.inputs().len().saturating_sub(usize::from(batched));
@@ -130,7 +130,7 @@ fn scan<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     };
     if batched {
         let ways: Vec<bool> = backwards("directions", count)?;
-        return scan_batch(b, node, body, &states, &inputs, &ways);
+        return scan_batch(b, bodies, node, body, &states, &inputs, &ways);
     }
     let axes = list("scan_input_axes", count)?;
     let ways: Vec<bool> = backwards("scan_input_directions", count)?;
@@ -141,20 +141,21 @@ fn scan<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     for ((x, at), backwards) in inputs.into_iter().zip(axes).zip(ways) {
         along.push(Along { x: x.clone(), axis: axis(at, b.shape(x).len())?, backwards });
     }
-    let (mut outputs, gathered) = b.scanned(node, "", body, states, &along)?;
+    let (mut outputs, gathered) = scanned(b, bodies, node, "", body, states, &along)?;
     for ((mut items, to), back) in gathered.into_iter().zip(to).zip(back) {
         if back {
             items.reverse();
         }
         let output = outputs.len();
-        outputs.push(b.results(node, output, &items, to, &body.output[output])?);
+        outputs.push(scan_output(b, node, output, &items, to, &body.output[output])?);
     }
     Ok(outputs)
 }
 
 /// Imports `Scan` of opset 8: along the second dimension, separately for each element of the first one.
 fn scan_batch<'a>(
-    b: &mut Builder<'a>,
+    b: &mut Builder,
+    bodies: &mut dyn Bodies<'a>,
     node: &Node<'a>,
     body: &'a GraphProto,
     states: &[Named],
@@ -172,7 +173,7 @@ fn scan_batch<'a>(
         }
     }
     node.finish()?;
-    let entry = |b: &mut Builder<'a>, x: &Operand, i: usize| match b.shape(x).first() {
+    let entry = |b: &mut Builder, x: &Operand, i: usize| match b.shape(x).first() {
         Some(&size) if size == batch => b.entry(x, 0, i),
         _ => Err(node.refused("inputs", &format!("a batch of {batch}"), b.shape(x))),
     };
@@ -188,96 +189,71 @@ fn scan_batch<'a>(
         for (x, &backwards) in inputs.iter().zip(ways) {
             along.push(Along { x: entry(b, x, i)?, axis: 0, backwards });
         }
-        let (mut outputs, gathered) = b.scanned(node, &format!("{i}/"), body, of, &along)?;
+        let (mut outputs, gathered) = scanned(b, bodies, node, &format!("{i}/"), body, of, &along)?;
         for items in gathered {
             let output = outputs.len();
-            outputs.push(b.results(node, output, &items, 0, &body.output[output])?);
+            outputs.push(scan_output(b, node, output, &items, 0, &body.output[output])?);
         }
         gather(node, &mut all, outputs.into_iter(), 0)?;
     }
     let ports = all.iter().zip(&body.output).enumerate();
-    ports.map(|(output, (items, port))| b.results(node, output, items, 0, port)).collect()
+    ports.map(|(output, (items, port))| scan_output(b, node, output, items, 0, port)).collect()
 }
 
-impl<'a> Builder<'a> {
-    /// Returns the states and the scan outputs of all iterations, whose number is a size of the inputs.
-    fn scanned(
-        &mut self,
-        node: &Node<'a>,
-        part: &str,
-        body: &'a GraphProto,
-        mut states: Vec<Named>,
-        along: &[Along],
-    ) -> Result<(Vec<Named>, Vec<Vec<Operand>>)> {
-        let lengths: Vec<usize> = along.iter().map(|along| self.shape(&along.x)[along.axis]).collect();
-        if lengths.iter().any(|&length| length != lengths[0]) {
-            return Err(node.refused("scan inputs", "one length", format_args!("{lengths:?}")));
+/// Returns the states and the scan outputs of all iterations, whose number is a size of the inputs.
+fn scanned<'a>(
+    b: &mut Builder,
+    bodies: &mut dyn Bodies<'a>,
+    node: &Node<'a>,
+    part: &str,
+    body: &'a GraphProto,
+    mut states: Vec<Named>,
+    along: &[Along],
+) -> Result<(Vec<Named>, Vec<Vec<Operand>>)> {
+    let lengths: Vec<usize> = along.iter().map(|along| b.shape(&along.x)[along.axis]).collect();
+    if lengths.iter().any(|&length| length != lengths[0]) {
+        return Err(node.refused("scan inputs", "one length", format_args!("{lengths:?}")));
+    }
+    let mut gathered = gathered(node, body, states.len())?;
+    for turn in 0..lengths[0] {
+        let mut inputs = states.clone();
+        for Along { x, axis, backwards } in along {
+            let place = if *backwards { lengths[0] - 1 - turn } else { turn };
+            inputs.push(b.entry(x, *axis, place)?.into());
         }
-        let mut gathered = gathered(node, body, states.len())?;
-        for turn in 0..lengths[0] {
-            let mut inputs = states.clone();
-            for Along { x, axis, backwards } in along {
-                let place = if *backwards { lengths[0] - 1 - turn } else { turn };
-                inputs.push(self.entry(x, *axis, place)?.into());
-            }
-            let count = states.len();
-            let wanted = |output: usize| output < count || node.wants(output);
-            let mut outputs = self.inline(node, format_args!("{part}{turn}"), body, inputs, wanted)?.into_iter();
-            states = outputs.by_ref().take(count).collect();
-            gather(node, &mut gathered, outputs, count)?;
-        }
-        let states = states.into_iter().map(|state| state.with_fixed(false)).collect();
-        Ok((states, gathered))
+        let count = states.len();
+        let wanted = |output: usize| output < count || node.wants(output);
+        let mut outputs = bodies.inline(b, node, &format_args!("{part}{turn}"), body, inputs, &wanted)?.into_iter();
+        states = outputs.by_ref().take(count).collect();
+        gather(node, &mut gathered, outputs, count)?;
     }
+    let states = states.into_iter().map(|state| state.with_fixed(false)).collect();
+    Ok((states, gathered))
+}
 
-    /// Returns the entry at a position of an axis, without that axis.
-    pub(super) fn entry(&mut self, x: &Operand, axis: usize, place: usize) -> Result<Operand> {
-        let mut shape = self.shape(x).to_vec();
-        shape.remove(axis);
-        let part = self.slice(x, axis, place, 1, 1)?;
-        self.reshape(&part, shape)
+/// Returns a scan output of the node, if it is read: the stacked tensors of all iterations. Without iterations, the file
+/// must state the sizes.
+fn scan_output(
+    b: &mut Builder,
+    node: &Node,
+    output: usize,
+    items: &[Operand],
+    along: i64,
+    port: &ValueInfoProto,
+) -> Result<Named> {
+    if !node.wants(output) {
+        return Ok(Named::Nothing);
     }
-
-    /// Returns a scan output of the node, if it is read.
-    fn results(
-        &mut self,
-        node: &Node,
-        output: usize,
-        items: &[Operand],
-        along: i64,
-        port: &ValueInfoProto,
-    ) -> Result<Named> {
-        if node.wants(output) { Ok(self.stacked(node, items, along, port)?.into()) } else { Ok(Named::Nothing) }
+    if let Some(first) = items.first() {
+        let at = axis(along, b.shape(first).len() + 1)?;
+        return Ok(b.stack(items, at)?.with_fixed(false).into());
     }
-
-    /// Stacks tensors of one shape along a new axis. Without tensors, the file must state the sizes.
-    fn stacked(&mut self, node: &Node, items: &[Operand], along: i64, port: &ValueInfoProto) -> Result<Operand> {
-        if let Some(first) = items.first() {
-            let at = axis(along, self.shape(first).len() + 1)?;
-            return Ok(self.stack(items, at)?.with_fixed(false));
-        }
-        let port = ValueInfo::new(port)?;
-        let size = |size: &Size| if let Size::Fixed(size) = size { Some(*size) } else { None };
-        let sizes: Option<Vec<usize>> = port.sizes.iter().flatten().map(size).collect();
-        let Some(mut sizes) = sizes.filter(|_| port.sizes.is_some()) else {
-            return Err(node.refused("turns", "1 or more, where the body doesn't say the sizes of its outputs", 0));
-        };
-        sizes.insert(axis(along, sizes.len() + 1)?, 0);
-        Ok(Tensor::filled(port.element, sizes.into(), 0.0)?.into())
-    }
-
-    /// Stacks tensors of one shape along a new axis.
-    pub(super) fn stack(&mut self, items: &[Operand], axis: usize) -> Result<Operand> {
-        let mut parts = Vec::with_capacity(items.len());
-        for item in items {
-            let mut shape = self.shape(item).to_vec();
-            if item.element() != items[0].element() || shape[..] != self.shape(&items[0])[..] {
-                let [wanted, got] = [&items[0], item].map(|item| format!("{} {}", item.element(), self.shape(item)));
-                return Err(ErrorKind::argument("tensors that are stacked", format!("all {wanted}"), got).into());
-            }
-            shape.insert(axis, 1);
-            parts.push(self.reshape(item, shape)?);
-        }
-        self.concat(&parts, axis)
-    }
+    let port = ValueInfo::new(port)?;
+    let size = |size: &Size| if let Size::Fixed(size) = size { Some(*size) } else { None };
+    let sizes: Option<Vec<usize>> = port.sizes.iter().flatten().map(size).collect();
+    let Some(mut sizes) = sizes.filter(|_| port.sizes.is_some()) else {
+        return Err(node.refused("turns", "1 or more, where the body doesn't say the sizes of its outputs", 0));
+    };
+    sizes.insert(axis(along, sizes.len() + 1)?, 0);
+    Ok(Tensor::filled(port.element, sizes.into(), 0.0)?.into())
 }

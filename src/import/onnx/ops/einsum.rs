@@ -1,9 +1,9 @@
 //! Sums of products after Einstein's convention.
 
-use super::Import;
+use super::matrix::multiplied;
 use crate::Shape;
 use crate::error::Result;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::node::{Node, Operand};
 use crate::ops::{BinaryKind, ReduceKind};
 use std::cmp::Reverse;
@@ -47,7 +47,7 @@ fn einsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         let rank = b.shape(&operand).len();
         let named = labels(text, rank).ok_or_else(|| wrong(&format!("letters and one \"...\" for {rank} axes")))?;
         count.extend_from_slice(&named);
-        terms.push(b.diagonals(node, operand, named)?);
+        terms.push(diagonals(b, node, operand, named)?);
     }
     let dots = match count.iter().min() {
         Some(Label::Dots(Reverse(place))) => place + 1,
@@ -80,9 +80,9 @@ fn einsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         let name = format!("{}, before {} more", node.key(), rest.len() - 1);
         let next = rest.remove(0);
         let kept = |label: &Label| output.contains(label) || rest.iter().any(|term| term.labels.contains(label));
-        product = b.contract(node, &name, product, next, kept)?;
+        product = contract(b, node, &name, product, next, kept)?;
     }
-    product = b.summed(product, |label| output.contains(label))?;
+    product = summed(b, product, |label| output.contains(label))?;
     let place = |label: &Label| product.labels.iter().position(|of| of == label).expect("it was checked");
     let order: Vec<usize> = output.iter().map(place).collect();
     Ok(vec![b.transpose(&product.value, &order)?])
@@ -103,103 +103,101 @@ fn labels(text: &str, rank: usize) -> Option<Vec<Label>> {
     Some(before.into_iter().chain(dots).chain(after).collect())
 }
 
-impl Builder<'_> {
-    /// Creates a term in which each index occurs once: two axes with one index become their diagonal.
-    fn diagonals(&mut self, node: &Node, mut value: Operand, mut labels: Vec<Label>) -> Result<Term> {
-        let twice = |labels: &[Label]| {
-            (1..labels.len()).find_map(|j| Some((labels[..j].iter().position(|label| *label == labels[j])?, j)))
-        };
-        while let Some((i, j)) = twice(&labels) {
-            let shape = self.shape(&value);
-            let n = shape[i];
-            if shape[j] != n {
-                return Err(node.refused("inputs", "one size for an index", &shape));
-            }
-            let others = (0..labels.len()).filter(|&axis| axis != i && axis != j);
-            let order: Vec<usize> = others.chain([i, j]).collect();
-            value = self.transpose(&value, &order)?;
-            let mut sizes: Vec<usize> = order[..order.len() - 2].iter().map(|&axis| shape[axis]).collect();
-            sizes.push(n * n);
-            value = self.reshape(&value, sizes)?;
-            value = self.slice(&value, order.len() - 2, 0, n, n as isize + 1)?;
-            labels = order[..order.len() - 1].iter().map(|&axis| labels[axis]).collect();
+/// Creates a term in which each index occurs once: two axes with one index become their diagonal.
+fn diagonals(b: &mut Builder, node: &Node, mut value: Operand, mut labels: Vec<Label>) -> Result<Term> {
+    let twice = |labels: &[Label]| {
+        (1..labels.len()).find_map(|j| Some((labels[..j].iter().position(|label| *label == labels[j])?, j)))
+    };
+    while let Some((i, j)) = twice(&labels) {
+        let shape = b.shape(&value);
+        let n = shape[i];
+        if shape[j] != n {
+            return Err(node.refused("inputs", "one size for an index", &shape));
         }
-        Ok(Term { value, labels })
+        let others = (0..labels.len()).filter(|&axis| axis != i && axis != j);
+        let order: Vec<usize> = others.chain([i, j]).collect();
+        value = b.transpose(&value, &order)?;
+        let mut sizes: Vec<usize> = order[..order.len() - 2].iter().map(|&axis| shape[axis]).collect();
+        sizes.push(n * n);
+        value = b.reshape(&value, sizes)?;
+        value = b.slice(&value, order.len() - 2, 0, n, n as isize + 1)?;
+        labels = order[..order.len() - 1].iter().map(|&axis| labels[axis]).collect();
     }
+    Ok(Term { value, labels })
+}
 
-    /// Sums a term over the indices that aren't kept.
-    fn summed(&mut self, term: Term, kept: impl Fn(&Label) -> bool) -> Result<Term> {
-        let dropped: Vec<usize> = (0..term.labels.len()).filter(|&axis| !kept(&term.labels[axis])).collect();
-        if dropped.is_empty() {
-            return Ok(term);
-        }
-        let value = self.reduce(&term.value, ReduceKind::Sum, &dropped, false)?;
-        Ok(Term { value, labels: term.labels.into_iter().filter(|label| kept(label)).collect() })
+/// Sums a term over the indices that aren't kept.
+fn summed(b: &mut Builder, term: Term, kept: impl Fn(&Label) -> bool) -> Result<Term> {
+    let dropped: Vec<usize> = (0..term.labels.len()).filter(|&axis| !kept(&term.labels[axis])).collect();
+    if dropped.is_empty() {
+        return Ok(term);
     }
+    let value = b.reduce(&term.value, ReduceKind::Sum, &dropped, false)?;
+    Ok(Term { value, labels: term.labels.into_iter().filter(|label| kept(label)).collect() })
+}
 
-    /// Multiplies two terms, and sums over the indices that aren't kept.
-    fn contract(&mut self, node: &Node, name: &str, a: Term, b: Term, kept: impl Fn(&Label) -> bool) -> Result<Term> {
-        let [a, b] = self.fitted(node, a, b)?;
-        let a = self.summed(a, |label| kept(label) || b.labels.contains(label))?;
-        let b = self.summed(b, |label| kept(label) || a.labels.contains(label))?;
-        let both = |label: &&Label| b.labels.contains(label);
-        let batch: Vec<Label> = a.labels.iter().filter(|label| both(label) && kept(label)).copied().collect();
-        let inner: Vec<Label> = a.labels.iter().filter(|label| both(label) && !kept(label)).copied().collect();
-        let rows: Vec<Label> = a.labels.iter().filter(|label| !both(label)).copied().collect();
-        let columns: Vec<Label> = b.labels.iter().filter(|label| !a.labels.contains(label)).copied().collect();
-        let order = |term: &Term, labels: &[&[Label]]| -> Vec<usize> {
-            let place = |label: &Label| term.labels.iter().position(|of| of == label).expect("it is the term's");
-            labels.iter().flat_map(|labels| labels.iter()).map(place).collect()
+/// Multiplies two terms, and sums over the indices that aren't kept.
+fn contract(b: &mut Builder, node: &Node, name: &str, p: Term, q: Term, kept: impl Fn(&Label) -> bool) -> Result<Term> {
+    let [p, q] = fitted(b, node, p, q)?;
+    let p = summed(b, p, |label| kept(label) || q.labels.contains(label))?;
+    let q = summed(b, q, |label| kept(label) || p.labels.contains(label))?;
+    let both = |label: &&Label| q.labels.contains(label);
+    let batch: Vec<Label> = p.labels.iter().filter(|label| both(label) && kept(label)).copied().collect();
+    let inner: Vec<Label> = p.labels.iter().filter(|label| both(label) && !kept(label)).copied().collect();
+    let rows: Vec<Label> = p.labels.iter().filter(|label| !both(label)).copied().collect();
+    let columns: Vec<Label> = q.labels.iter().filter(|label| !p.labels.contains(label)).copied().collect();
+    let order = |term: &Term, labels: &[&[Label]]| -> Vec<usize> {
+        let place = |label: &Label| term.labels.iter().position(|of| of == label).expect("it is the term's");
+        labels.iter().flat_map(|labels| labels.iter()).map(place).collect()
+    };
+    let (of_p, of_q) = (b.shape(&p.value), b.shape(&q.value));
+    let size = |label: &Label| match p.labels.iter().position(|of| of == label) {
+        Some(axis) => of_p[axis],
+        None => of_q[order(&q, &[&[*label]])[0]],
+    };
+    let product = |labels: &[Label]| labels.iter().map(size).product::<usize>();
+    let [n, m, k, l] = [&batch, &rows, &inner, &columns].map(|labels| product(labels));
+    let sizes: Vec<usize> = [&batch[..], &rows, &columns].concat().iter().map(size).collect();
+    let matrices =
+        !inner.is_empty() && p.value.element().is_float() && (p.value.host().is_none() || q.value.host().is_none());
+    let value = if matrices {
+        let x = b.transpose(&p.value, &order(&p, &[&batch, &rows, &inner]))?;
+        let y = b.transpose(&q.value, &order(&q, &[&batch, &inner, &columns]))?;
+        let outer = |rest: [usize; 2]| -> Vec<usize> {
+            let batch = if batch.is_empty() { None } else { Some(n) };
+            batch.into_iter().chain(rest).collect()
         };
-        let (of_a, of_b) = (self.shape(&a.value), self.shape(&b.value));
-        let size = |label: &Label| match a.labels.iter().position(|of| of == label) {
-            Some(axis) => of_a[axis],
-            None => of_b[order(&b, &[&[*label]])[0]],
-        };
-        let product = |labels: &[Label]| labels.iter().map(size).product::<usize>();
-        let [n, m, k, l] = [&batch, &rows, &inner, &columns].map(|labels| product(labels));
-        let sizes: Vec<usize> = [&batch[..], &rows, &columns].concat().iter().map(size).collect();
-        let matrices =
-            !inner.is_empty() && a.value.element().is_float() && (a.value.host().is_none() || b.value.host().is_none());
-        let value = if matrices {
-            let x = self.transpose(&a.value, &order(&a, &[&batch, &rows, &inner]))?;
-            let y = self.transpose(&b.value, &order(&b, &[&batch, &inner, &columns]))?;
-            let outer = |rest: [usize; 2]| -> Vec<usize> {
-                let batch = if batch.is_empty() { None } else { Some(n) };
-                batch.into_iter().chain(rest).collect()
-            };
-            let (x, y) = (self.reshape(&x, outer([m, k]))?, self.reshape(&y, outer([k, l]))?);
-            let y = self.kept(name, y);
-            self.matmul(&x, &y)?
-        } else {
-            let x = self.transpose(&a.value, &order(&a, &[&batch, &rows, &inner]))?;
-            let y = self.transpose(&b.value, &order(&b, &[&batch, &columns, &inner]))?;
-            let (x, y) = (self.reshape(&x, [n, m, 1, k])?, self.reshape(&y, [n, 1, l, k])?);
-            let product = self.binary(BinaryKind::Mul, &x, &y)?;
-            if k == 1 { product } else { self.reduce(&product, ReduceKind::Sum, &[3], false)? }
-        };
-        let value = self.reshape(&value, Shape::from(sizes))?;
-        Ok(Term { value, labels: [batch, rows, columns].concat() })
-    }
+        let (x, y) = (b.reshape(&x, outer([m, k]))?, b.reshape(&y, outer([k, l]))?);
+        let y = b.kept(name, y);
+        multiplied(b, &x, &y)?
+    } else {
+        let x = b.transpose(&p.value, &order(&p, &[&batch, &rows, &inner]))?;
+        let y = b.transpose(&q.value, &order(&q, &[&batch, &columns, &inner]))?;
+        let (x, y) = (b.reshape(&x, [n, m, 1, k])?, b.reshape(&y, [n, 1, l, k])?);
+        let product = b.binary(BinaryKind::Mul, &x, &y)?;
+        if k == 1 { product } else { b.reduce(&product, ReduceKind::Sum, &[3], false)? }
+    };
+    let value = b.reshape(&value, Shape::from(sizes))?;
+    Ok(Term { value, labels: [batch, rows, columns].concat() })
+}
 
-    /// Gives common indices of two terms one size: an axis of size 1 is dropped if the other's is larger.
-    fn fitted(&mut self, node: &Node, a: Term, b: Term) -> Result<[Term; 2]> {
-        let mut terms = [a, b];
-        for label in terms[0].labels.clone() {
-            let Some(j) = terms[1].labels.iter().position(|of| *of == label) else { continue };
-            let i = terms[0].labels.iter().position(|of| *of == label).expect("it is its label");
-            let sizes = [self.shape(&terms[0].value)[i], self.shape(&terms[1].value)[j]];
-            let (term, axis) = match sizes {
-                [x, y] if x == y => continue,
-                [1, _] => (0, i),
-                [_, 1] => (1, j),
-                _ => return Err(node.refused("inputs", "one size for an index", format_args!("{sizes:?}"))),
-            };
-            let mut shape = self.shape(&terms[term].value).to_vec();
-            shape.remove(axis);
-            terms[term].value = self.reshape(&terms[term].value, shape)?;
-            terms[term].labels.remove(axis);
-        }
-        Ok(terms)
+/// Gives common indices of two terms one size: an axis of size 1 is dropped if the other's is larger.
+fn fitted(b: &mut Builder, node: &Node, p: Term, q: Term) -> Result<[Term; 2]> {
+    let mut terms = [p, q];
+    for label in terms[0].labels.clone() {
+        let Some(j) = terms[1].labels.iter().position(|of| *of == label) else { continue };
+        let i = terms[0].labels.iter().position(|of| *of == label).expect("it is its label");
+        let sizes = [b.shape(&terms[0].value)[i], b.shape(&terms[1].value)[j]];
+        let (term, axis) = match sizes {
+            [x, y] if x == y => continue,
+            [1, _] => (0, i),
+            [_, 1] => (1, j),
+            _ => return Err(node.refused("inputs", "one size for an index", format_args!("{sizes:?}"))),
+        };
+        let mut shape = b.shape(&terms[term].value).to_vec();
+        shape.remove(axis);
+        terms[term].value = b.reshape(&terms[term].value, shape)?;
+        terms[term].labels.remove(axis);
     }
+    Ok(terms)
 }

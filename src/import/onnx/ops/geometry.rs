@@ -1,10 +1,9 @@
 //! Sampling grids, and images assembled from blocks.
 
-use super::Import;
-use super::resize::Row;
+use super::resize::{Row, along};
 use crate::Shape;
 use crate::error::Result;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::stored::sizes;
 use crate::import::onnx::tensor::{Tensor, foldable};
@@ -105,7 +104,7 @@ fn col2im(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
                 row.push((i, 1.0));
             }
         }
-        y = b.along(&y, 2 + axis, &rows, 0.0)?;
+        y = along(b, &y, 2 + axis, &rows, 0.0)?;
     }
     Ok(vec![y])
 }

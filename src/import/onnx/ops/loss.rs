@@ -1,9 +1,8 @@
 //! Losses.
 
-use super::Import;
 use crate::Shape;
 use crate::error::Result;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::Tensor;
 use crate::ops::{BinaryKind, Compare, Gather, LogSoftmax, Logical, ReduceKind, Unary};

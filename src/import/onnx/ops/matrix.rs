@@ -1,10 +1,9 @@
 //! Matrix products.
 
-use super::Import;
 use super::quantization::packed_linear;
 use crate::Constant;
 use crate::error::Result;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::Tensor;
 use crate::ops::{BinaryKind, Linear, MatMul};
@@ -18,7 +17,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
 }
 
 fn matmul(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    Ok(vec![b.matmul(node.input(0)?, node.input(1)?)?])
+    Ok(vec![multiplied(b, node.input(0)?, node.input(1)?)?])
 }
 
 /// Imports `Gemm`: `alpha a b + beta c`, with a and b transposed if the attributes say so.
@@ -41,7 +40,7 @@ fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             let out = weight.shape[usize::from(!transpose_b)];
             let bias = c.filter(|_| (alpha, beta) == (1.0, 1.0)).and_then(|c| bias(c, out));
             let biased = bias.is_some();
-            let product = b.linear(&x, weight, transpose_b, bias)?;
+            let product = linear(b, &x, weight, transpose_b, bias)?;
             if biased {
                 return Ok(vec![product]);
             }
@@ -61,38 +60,37 @@ fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 /// Returns a known operand as the bias of a linear layer, if it is the same for every row.
-pub(in crate::import::onnx) fn bias(operand: &Operand, out: usize) -> Option<Constant> {
+fn bias(operand: &Operand, out: usize) -> Option<Constant> {
     let tensor = operand.host()?;
     let constant = tensor.constant().ok()?;
     let ones = tensor.shape.iter().rev().skip(1).all(|&size| size == 1);
     (ones && tensor.shape.last() == Some(&out)).then(|| constant.with_shape([out]))
 }
 
-impl Builder<'_> {
-    pub(in crate::import::onnx) fn matmul(&mut self, a: &Operand, b: &Operand) -> Result<Operand> {
-        match b {
-            Operand::Host(weight) if weight.shape.len() == 2 && a.host().is_none() && a.element().is_float() => {
-                self.linear(a, weight, false, None)
-            }
-            _ => self.moved(MatMul::new(), &[a, b]),
+/// Adds a matrix product: a linear layer if the second matrix is known.
+pub(super) fn multiplied(b: &mut Builder, x: &Operand, y: &Operand) -> Result<Operand> {
+    match y {
+        Operand::Host(weight) if weight.shape.len() == 2 && x.host().is_none() && x.element().is_float() => {
+            linear(b, x, weight, false, None)
         }
+        _ => b.moved(MatMul::new(), &[x, y]),
     }
+}
 
-    /// Adds a linear layer of a matrix `[in, out]`, or `[out, in]` if `turned`. A quantised matrix stays integer.
-    fn linear(&mut self, x: &Operand, weight: &Tensor, turned: bool, bias: Option<Constant>) -> Result<Operand> {
-        let packed = weight.quantised.as_ref().and_then(|quantised| packed_linear(quantised, turned));
-        if let Some(linear) = packed {
-            return self.moved(bias.map_or(linear.clone(), |bias| linear.bias(bias)), &[x]);
-        }
-        let weight = match turned {
-            true => weight.constant()?,
-            false => {
-                // All readers of the weight share its transpose.
-                let name = format!("constant {}, transposed", weight.constant()?.id());
-                let kept = self.kept(&name, weight.turned()?.into());
-                kept.host().expect("it was known").constant()?
-            }
-        };
-        self.moved(Linear::new(weight, bias), &[x])
+/// Adds a linear layer of a matrix `[in, out]`, or `[out, in]` if `turned`. A quantised matrix stays integer.
+fn linear(b: &mut Builder, x: &Operand, weight: &Tensor, turned: bool, bias: Option<Constant>) -> Result<Operand> {
+    let packed = weight.quantised.as_ref().and_then(|quantised| packed_linear(quantised, turned));
+    if let Some(linear) = packed {
+        return b.moved(bias.map_or(linear.clone(), |bias| linear.bias(bias)), &[x]);
     }
+    let weight = match turned {
+        true => weight.constant()?,
+        false => {
+            // All readers of the weight share its transpose.
+            let name = format!("constant {}, transposed", weight.constant()?.id());
+            let kept = b.kept(&name, weight.turned()?.into());
+            kept.host().expect("it was known").constant()?
+        }
+    };
+    b.moved(Linear::new(weight, bias), &[x])
 }

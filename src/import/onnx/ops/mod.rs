@@ -8,7 +8,7 @@ mod control;
 mod convolution;
 mod einsum;
 mod geometry;
-pub(super) mod integer;
+mod integer;
 mod loss;
 mod matrix;
 mod movement;
@@ -23,16 +23,9 @@ mod selection;
 mod sequence;
 mod shapes;
 mod signal;
+mod window;
 
-use super::builder::Builder;
-use super::node::{Named, Node, Operand};
-use crate::error::Result;
-
-/// The importer of an operator on tensors.
-pub(super) type Import = fn(&mut Builder, &Node) -> Result<Vec<Operand>>;
-
-/// The importer of an operator with a body, or of one on sequences or optional values.
-pub(super) type Structure = for<'a> fn(&mut Builder<'a>, &Node<'a>) -> Result<Vec<Named>>;
+use super::builder::{Import, Structure};
 
 /// Returns the importer of an operator with a body, or of one on sequences or optional values.
 pub(super) fn structure(domain: &str, op: &str) -> Option<Structure> {

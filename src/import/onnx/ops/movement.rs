@@ -1,15 +1,14 @@
 //! Operators that move elements, or pick some of them.
 
-use super::Import;
-use crate::error::{ErrorKind, Result};
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::Shape;
+use crate::error::Result;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::{axes, axis};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::stored::{counts, sizes};
 use crate::import::onnx::tensor::{Tensor, foldable};
 use crate::ops::{Compare, Gather, PixelShuffle, PixelUnshuffle, ScatterKind, ShuffleMode};
-use crate::{DType, Shape};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
@@ -309,74 +308,4 @@ fn one_hot(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let on = b.slice(values, 0, 1, 1, 1)?;
     let [off, on] = [b.reshape(&off, [])?, b.reshape(&on, [])?];
     Ok(vec![b.where_(&hot, &on, &off)?])
-}
-
-impl Builder<'_> {
-    /// Adds elements before and after each axis, or removes them where numbers are negative. A reflection of removed
-    /// elements is refused: PyTorch shows them, NumPy has no such thing, ONNX says nothing of it.
-    pub(super) fn pad(&mut self, x: &Operand, pads: &[[i64; 2]], mode: &str, value: f64) -> Result<Operand> {
-        let mut x = x.clone();
-        let shape = self.shape(&x);
-        // Elements are removed first, then the rest is padded.
-        for (axis, &[before, after]) in pads.iter().enumerate() {
-            let [first, last] = [before, after].map(|pad| pad.min(0).unsigned_abs() as usize);
-            let count = shape[axis].checked_sub(first.saturating_add(last));
-            let count =
-                count.ok_or_else(|| ErrorKind::argument("pads", format!("what {shape} has"), format!("{pads:?}")))?;
-            x = self.slice(&x, axis, first, count, 1)?;
-        }
-        for (axis, ends) in pads.iter().enumerate().filter(|_| mode == "reflect") {
-            let (most, size) = (ends[0].max(ends[1]), self.shape(&x)[axis]);
-            if ends[0].min(ends[1]) < 0 && most > 0 && most as usize >= size {
-                let wanted = format!("less than the {size} elements that are left of axis {axis}, to reflect these");
-                return Err(ErrorKind::argument("pads", wanted, most).into());
-            }
-        }
-        let pads: Vec<[usize; 2]> = pads.iter().map(|pads| pads.map(|pad| pad.max(0) as usize)).collect();
-        if pads.iter().all(|pads| *pads == [0, 0]) {
-            return Ok(x);
-        }
-        if mode == "constant" {
-            return self.pad_constant(&x, &pads, value);
-        }
-        for (axis, &[before, after]) in pads.iter().enumerate().filter(|(_, pads)| **pads != [0, 0]) {
-            let size = self.shape(&x)[axis] as i64;
-            if size == 0 {
-                return Err(ErrorKind::argument("pads", format!("an element to repeat in {shape}"), "none").into());
-            }
-            foldable(&[before.saturating_add(after).saturating_add(size as usize)].into())?;
-            let place = |i: i64| match mode {
-                "edge" => i.clamp(0, size - 1),
-                "wrap" => i.rem_euclid(size),
-                // Reflections at the centres of the outermost elements, repeated.
-                _ if size == 1 => 0,
-                _ => (size - 1) - (i.rem_euclid(2 * (size - 1)) - (size - 1)).abs(),
-            };
-            let places: Vec<i64> = (-(before as i64)..size + after as i64).map(place).collect();
-            let places = Tensor::ints(ElementType::I64, [places.len()], places).with_fixed(false);
-            x = self.gather(&x, axis, &places.into())?;
-        }
-        Ok(x)
-    }
-
-    fn pad_constant(&mut self, x: &Operand, pads: &[[usize; 2]], value: f64) -> Result<Operand> {
-        if let Operand::Device(device, _) = *x
-            && self.graph.dtype(device) == DType::F32
-        {
-            let pads: Vec<[isize; 2]> = pads.iter().map(|pads| pads.map(|pad| pad as isize)).collect();
-            return Ok(Operand::Device(self.graph.pad(device, pads, value as f32)?, x.element()));
-        }
-        let mut x = x.clone();
-        for (axis, &[before, after]) in pads.iter().enumerate().filter(|(_, pads)| **pads != [0, 0]) {
-            let mut parts = vec![x.clone()];
-            for (pad, place) in [(before, 0), (after, parts.len())] {
-                let mut sizes = self.shape(&x).to_vec();
-                sizes[axis] = pad;
-                let part = Tensor::filled(x.element(), sizes.into(), value)?.with_fixed(false);
-                parts.insert(if place == 0 { 0 } else { parts.len() }, part.into());
-            }
-            x = self.concat(&parts, axis)?;
-        }
-        Ok(x)
-    }
 }

@@ -1,8 +1,7 @@
 //! Products of many elements: determinants, running products.
 
-use super::Import;
 use crate::error::Result;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Node, Operand};
 use crate::ops::{BinaryKind, Unary};

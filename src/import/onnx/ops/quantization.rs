@@ -1,9 +1,10 @@
 //! Quantised tensors: integers with a scale and a zero point.
 
-use super::Import;
+use super::integer::{dequantised, quantised};
+use super::window::window;
 use crate::error::{ErrorKind, Result};
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::{Quantised, Tensor};
@@ -83,7 +84,7 @@ fn quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             op = block.map_or(op, |size| op.block_size(size));
         }
         let (x, divisor) = (b.value(&x)?, b.value(&scale)?);
-        if let Some(y) = b.quantised(x, &scale, zero.as_ref(), int)? {
+        if let Some(y) = quantised(b, x, &scale, zero.as_ref(), int)? {
             return Ok(vec![Operand::Device(y, to)]);
         }
         let zero = zero.map(|zero| b.value(&zero)).transpose()?;
@@ -173,7 +174,7 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         let zero = zero.map(|zero| b.value(&zero)).transpose()?;
         let y = b.graph.dequantize(q, factor, zero, op)?;
         if x.element().bits() == 8 && whole.is_none() {
-            b.dequantised(y, q, zero, &scale);
+            dequantised(b, y, q, zero, &scale);
         }
         return Ok(vec![Operand::Device(y, to)]);
     }
@@ -392,7 +393,7 @@ fn convolution(
         None => None,
     };
     let shape = b.shape(x);
-    let (window, group) = super::convolution::window(node, &weight.shape, &shape)?;
+    let (window, group) = window(node, &weight.shape, &shape)?;
     let (mut stride, mut dilation, mut pads) = (window.stride, window.dilation, window.pads);
     let line = stride.len() == 1;
     if line {

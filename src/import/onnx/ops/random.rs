@@ -1,7 +1,7 @@
 //! Random numbers, which are refused with a reason.
 
-use super::Import;
 use crate::error::{ErrorKind, Result};
+use crate::import::onnx::builder::Import;
 use crate::import::onnx::node::{Node, Operand};
 
 pub(super) fn find(op: &str) -> Option<Import> {

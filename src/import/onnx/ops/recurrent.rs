@@ -1,9 +1,8 @@
 //! Recurrent layers, unrolled step by step. The inputs of all steps are multiplied at once.
 
-use super::Import;
 use crate::Shape;
 use crate::error::Result;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::Tensor;
 use crate::ops::{Activation, BinaryKind, Compare, Linear, MatMul};
@@ -95,7 +94,7 @@ fn layer(b: &mut Builder, node: &Node, cell: Cell) -> Result<Vec<Operand>> {
     let active = active(b, &layer)?;
     let (mut all, mut last) = (Vec::new(), vec![Vec::new(); layer.initial.len()]);
     for d in 0..layer.directions {
-        let direction = b.direction(node, &layer, &x, d)?;
+        let direction = direction(b, node, &layer, &x, d)?;
         let mut states = Vec::new();
         for initial in &layer.initial {
             states.push(match initial {
@@ -106,7 +105,7 @@ fn layer(b: &mut Builder, node: &Node, cell: Cell) -> Result<Vec<Operand>> {
                 }
             });
         }
-        let outputs = b.steps(&layer, &direction, &mut states, &active, layer.reverse || d == 1)?;
+        let outputs = steps(b, &layer, &direction, &mut states, &active, layer.reverse || d == 1)?;
         all.push(b.concat(&outputs, 0)?);
         for (last, state) in last.iter_mut().zip(&states) {
             last.push(b.reshape(state, [1, layer.batch, layer.hidden])?);
@@ -252,192 +251,190 @@ fn active(b: &mut Builder, layer: &Layer) -> Result<Vec<Option<Operand>>> {
     Ok(all)
 }
 
-impl Builder<'_> {
-    /// Computes `x weightᵀ`.
-    fn projected(&mut self, x: &Operand, weight: &Operand) -> Result<Operand> {
-        match weight {
-            Operand::Host(weight) => self.moved(Linear::new(weight.constant()?, None), &[x]),
-            weight => self.moved(MatMul::new().transpose_b(), &[x, weight]),
+/// Computes `x weightᵀ`.
+fn projected(b: &mut Builder, x: &Operand, weight: &Operand) -> Result<Operand> {
+    match weight {
+        Operand::Host(weight) => b.moved(Linear::new(weight.constant()?, None), &[x]),
+        weight => b.moved(MatMul::new().transpose_b(), &[x, weight]),
+    }
+}
+
+/// Prepares direction `d` of a layer: multiplies the input of all steps.
+fn direction(b: &mut Builder, node: &Node, layer: &Layer, x: &Operand, d: usize) -> Result<Direction> {
+    let (hidden, rows) = (layer.hidden, layer.cell.gates() * layer.hidden);
+    let named = |part: &str| format!("{}, {part} of direction {d}", node.key());
+    let weight = b.entry(&layer.weight, 0, d)?;
+    let weight = b.kept(&named("W"), weight);
+    let mut inputs = projected(b, x, &weight)?;
+    let mut hidden_bias = None;
+    if let Some(bias) = &layer.bias {
+        let bias = b.entry(bias, 0, d)?;
+        let (of_input, mut of_state) = (b.slice(&bias, 0, 0, rows, 1)?, b.slice(&bias, 0, rows, rows, 1)?);
+        if layer.linear_first {
+            hidden_bias = Some(b.slice(&of_state, 0, 2 * hidden, hidden, 1)?);
+            let gates = b.slice(&of_state, 0, 0, 2 * hidden, 1)?;
+            let zeros = Tensor::filled(x.element(), [hidden].into(), 0.0)?;
+            of_state = b.concat(&[gates, zeros.into()], 0)?;
         }
+        let bias = b.binary(BinaryKind::Add, &of_input, &of_state)?;
+        inputs = b.binary(BinaryKind::Add, &inputs, &bias)?;
     }
-
-    /// Prepares direction `d` of a layer: multiplies the input of all steps.
-    fn direction(&mut self, node: &Node, layer: &Layer, x: &Operand, d: usize) -> Result<Direction> {
-        let (hidden, rows) = (layer.hidden, layer.cell.gates() * layer.hidden);
-        let named = |part: &str| format!("{}, {part} of direction {d}", node.key());
-        let weight = self.entry(&layer.weight, 0, d)?;
-        let weight = self.kept(&named("W"), weight);
-        let mut inputs = self.projected(x, &weight)?;
-        let mut hidden_bias = None;
-        if let Some(bias) = &layer.bias {
-            let bias = self.entry(bias, 0, d)?;
-            let (of_input, mut of_state) = (self.slice(&bias, 0, 0, rows, 1)?, self.slice(&bias, 0, rows, rows, 1)?);
-            if layer.linear_first {
-                hidden_bias = Some(self.slice(&of_state, 0, 2 * hidden, hidden, 1)?);
-                let gates = self.slice(&of_state, 0, 0, 2 * hidden, 1)?;
-                let zeros = Tensor::filled(x.element(), [hidden].into(), 0.0)?;
-                of_state = self.concat(&[gates, zeros.into()], 0)?;
-            }
-            let bias = self.binary(BinaryKind::Add, &of_input, &of_state)?;
-            inputs = self.binary(BinaryKind::Add, &inputs, &bias)?;
+    let peepholes = match &layer.peepholes {
+        None => None,
+        Some(all) => {
+            let all = b.entry(all, 0, d)?;
+            let [i, o, f] = [0, 1, 2].map(|part| b.slice(&all, 0, part * hidden, hidden, 1));
+            Some([i?, o?, f?])
         }
-        let peepholes = match &layer.peepholes {
-            None => None,
-            Some(all) => {
-                let all = self.entry(all, 0, d)?;
-                let [i, o, f] = [0, 1, 2].map(|part| self.slice(&all, 0, part * hidden, hidden, 1));
-                Some([i?, o?, f?])
-            }
-        };
-        let whole = self.entry(&layer.recurrence, 0, d)?;
-        let recurrence = if layer.cell == Cell::Gru && !layer.linear_first {
-            let gates = self.slice(&whole, 0, 0, 2 * hidden, 1)?;
-            let new = self.slice(&whole, 0, 2 * hidden, hidden, 1)?;
-            vec![self.kept(&named("R of the gates"), gates), self.kept(&named("R of the state"), new)]
-        } else {
-            vec![self.kept(&named("R"), whole)]
-        };
-        let count = layer.cell.functions().len();
-        let functions = layer.functions[d * count..][..count].to_vec();
-        Ok(Direction { recurrence, hidden_bias, peepholes, functions, inputs })
-    }
+    };
+    let whole = b.entry(&layer.recurrence, 0, d)?;
+    let recurrence = if layer.cell == Cell::Gru && !layer.linear_first {
+        let gates = b.slice(&whole, 0, 0, 2 * hidden, 1)?;
+        let new = b.slice(&whole, 0, 2 * hidden, hidden, 1)?;
+        vec![b.kept(&named("R of the gates"), gates), b.kept(&named("R of the state"), new)]
+    } else {
+        vec![b.kept(&named("R"), whole)]
+    };
+    let count = layer.cell.functions().len();
+    let functions = layer.functions[d * count..][..count].to_vec();
+    Ok(Direction { recurrence, hidden_bias, peepholes, functions, inputs })
+}
 
-    /// Adds all steps of a direction and updates `states`. Returns the outputs `[1, 1, batch, hidden]`, in input order.
-    fn steps(
-        &mut self,
-        layer: &Layer,
-        direction: &Direction,
-        states: &mut [Operand],
-        active: &[Option<Operand>],
-        reverse: bool,
-    ) -> Result<Vec<Operand>> {
-        let inputs = &direction.inputs;
-        let width = layer.cell.gates() * layer.hidden;
-        let zeros = Operand::from(Tensor::scalar(inputs.element(), 0.0));
-        let mut outputs = Vec::new();
-        for step in 0..layer.steps {
-            let step = if reverse { layer.steps - 1 - step } else { step };
-            let input = self.slice(inputs, 0, step, 1, 1)?;
-            let input = self.reshape(&input, [layer.batch, width])?;
-            let mut next = match layer.cell {
-                Cell::Rnn => self.rnn(layer, direction, &input, states)?,
-                Cell::Gru => self.gru(layer, direction, &input, states)?,
-                Cell::Lstm => self.lstm(layer, direction, &input, states)?,
-            };
-            let mut output = next[0].clone();
-            if let Some(active) = &active[step] {
-                output = self.where_(active, &output, &zeros)?;
-                for (next, state) in next.iter_mut().zip(states.iter()) {
-                    *next = self.where_(active, next, state)?;
-                }
+/// Adds all steps of a direction and updates `states`. Returns the outputs `[1, 1, batch, hidden]`, in input order.
+fn steps(
+    b: &mut Builder,
+    layer: &Layer,
+    direction: &Direction,
+    states: &mut [Operand],
+    active: &[Option<Operand>],
+    reverse: bool,
+) -> Result<Vec<Operand>> {
+    let inputs = &direction.inputs;
+    let width = layer.cell.gates() * layer.hidden;
+    let zeros = Operand::from(Tensor::scalar(inputs.element(), 0.0));
+    let mut outputs = Vec::new();
+    for step in 0..layer.steps {
+        let step = if reverse { layer.steps - 1 - step } else { step };
+        let input = b.slice(inputs, 0, step, 1, 1)?;
+        let input = b.reshape(&input, [layer.batch, width])?;
+        let mut next = match layer.cell {
+            Cell::Rnn => rnn(b, layer, direction, &input, states)?,
+            Cell::Gru => gru(b, layer, direction, &input, states)?,
+            Cell::Lstm => lstm(b, layer, direction, &input, states)?,
+        };
+        let mut output = next[0].clone();
+        if let Some(active) = &active[step] {
+            output = b.where_(active, &output, &zeros)?;
+            for (next, state) in next.iter_mut().zip(states.iter()) {
+                *next = b.where_(active, next, state)?;
             }
-            states.clone_from_slice(&next);
-            outputs.push(self.reshape(&output, [1, 1, layer.batch, layer.hidden])?);
         }
-        if reverse {
-            outputs.reverse();
+        states.clone_from_slice(&next);
+        outputs.push(b.reshape(&output, [1, 1, layer.batch, layer.hidden])?);
+    }
+    if reverse {
+        outputs.reverse();
+    }
+    Ok(outputs)
+}
+
+fn gate_at(b: &mut Builder, of: &Operand, place: usize, hidden: usize) -> Result<Operand> {
+    b.slice(of, 1, place * hidden, hidden, 1)
+}
+
+fn rnn(b: &mut Builder, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
+    let state = projected(b, &states[0], &d.recurrence[0])?;
+    let sum = b.binary(BinaryKind::Add, input, &state)?;
+    Ok(vec![applied(b, layer, d, 0, &sum)?])
+}
+
+/// Adds a step of a GRU. Its gates are update, reset, hidden.
+fn gru(b: &mut Builder, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
+    let h = &states[0];
+    let state = projected(b, h, &d.recurrence[0])?;
+    let mut gates = Vec::new();
+    for place in [0, 1] {
+        let [input, state] = [gate_at(b, input, place, layer.hidden)?, gate_at(b, &state, place, layer.hidden)?];
+        let sum = b.binary(BinaryKind::Add, &input, &state)?;
+        gates.push(applied(b, layer, d, 0, &sum)?);
+    }
+    let (z, r) = (&gates[0], &gates[1]);
+    let inner = if layer.linear_first {
+        let mut inner = gate_at(b, &state, 2, layer.hidden)?;
+        if let Some(bias) = &d.hidden_bias {
+            inner = b.binary(BinaryKind::Add, &inner, bias)?;
         }
-        Ok(outputs)
-    }
+        b.binary(BinaryKind::Mul, r, &inner)?
+    } else {
+        let reset = b.binary(BinaryKind::Mul, r, h)?;
+        projected(b, &reset, &d.recurrence[1])?
+    };
+    let input = gate_at(b, input, 2, layer.hidden)?;
+    let sum = b.binary(BinaryKind::Add, &input, &inner)?;
+    let new = applied(b, layer, d, 1, &sum)?;
+    // (1 - z) new + z h
+    let change = b.binary(BinaryKind::Sub, h, &new)?;
+    let change = b.binary(BinaryKind::Mul, z, &change)?;
+    Ok(vec![b.binary(BinaryKind::Add, &new, &change)?])
+}
 
-    fn gate(&mut self, of: &Operand, place: usize, hidden: usize) -> Result<Operand> {
-        self.slice(of, 1, place * hidden, hidden, 1)
-    }
-
-    fn rnn(&mut self, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
-        let state = self.projected(&states[0], &d.recurrence[0])?;
-        let sum = self.binary(BinaryKind::Add, input, &state)?;
-        Ok(vec![self.applied(layer, d, 0, &sum)?])
-    }
-
-    /// Adds a step of a GRU. Its gates are update, reset, hidden.
-    fn gru(&mut self, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
-        let h = &states[0];
-        let state = self.projected(h, &d.recurrence[0])?;
-        let mut gates = Vec::new();
-        for place in [0, 1] {
-            let [input, state] = [self.gate(input, place, layer.hidden)?, self.gate(&state, place, layer.hidden)?];
-            let sum = self.binary(BinaryKind::Add, &input, &state)?;
-            gates.push(self.applied(layer, d, 0, &sum)?);
+/// Adds a step of an LSTM. Its gates are input, output, forget, cell.
+fn lstm(b: &mut Builder, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
+    let (h, c) = (&states[0], &states[1]);
+    let state = projected(b, h, &d.recurrence[0])?;
+    let sum = b.binary(BinaryKind::Add, input, &state)?;
+    let mut gate = |place: usize, function: usize, seen: &Operand| -> Result<Operand> {
+        let mut gate = gate_at(b, &sum, place, layer.hidden)?;
+        if let Some(peephole) = d.peepholes.as_ref().and_then(|all| all.get(place)) {
+            let seen = b.binary(BinaryKind::Mul, seen, peephole)?;
+            gate = b.binary(BinaryKind::Add, &gate, &seen)?;
         }
-        let (z, r) = (&gates[0], &gates[1]);
-        let inner = if layer.linear_first {
-            let mut inner = self.gate(&state, 2, layer.hidden)?;
-            if let Some(bias) = &d.hidden_bias {
-                inner = self.binary(BinaryKind::Add, &inner, bias)?;
-            }
-            self.binary(BinaryKind::Mul, r, &inner)?
-        } else {
-            let reset = self.binary(BinaryKind::Mul, r, h)?;
-            self.projected(&reset, &d.recurrence[1])?
-        };
-        let input = self.gate(input, 2, layer.hidden)?;
-        let sum = self.binary(BinaryKind::Add, &input, &inner)?;
-        let new = self.applied(layer, d, 1, &sum)?;
-        // (1 - z) new + z h
-        let change = self.binary(BinaryKind::Sub, h, &new)?;
-        let change = self.binary(BinaryKind::Mul, z, &change)?;
-        Ok(vec![self.binary(BinaryKind::Add, &new, &change)?])
+        applied(b, layer, d, function, &gate)
+    };
+    let (i, f, new) = (gate(0, 0, c)?, gate(2, 0, c)?, gate(3, 1, c)?);
+    let [kept, added] = [b.binary(BinaryKind::Mul, &f, c)?, b.binary(BinaryKind::Mul, &i, &new)?];
+    let c = b.binary(BinaryKind::Add, &kept, &added)?;
+    let mut o = gate_at(b, &sum, 1, layer.hidden)?;
+    if let Some([_, peephole, _]) = &d.peepholes {
+        let seen = b.binary(BinaryKind::Mul, &c, peephole)?;
+        o = b.binary(BinaryKind::Add, &o, &seen)?;
     }
+    let o = applied(b, layer, d, 0, &o)?;
+    let shown = applied(b, layer, d, 2, &c)?;
+    Ok(vec![b.binary(BinaryKind::Mul, &o, &shown)?, c])
+}
 
-    /// Adds a step of an LSTM. Its gates are input, output, forget, cell.
-    fn lstm(&mut self, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
-        let (h, c) = (&states[0], &states[1]);
-        let state = self.projected(h, &d.recurrence[0])?;
-        let sum = self.binary(BinaryKind::Add, input, &state)?;
-        let mut gate = |place: usize, function: usize, seen: &Operand| -> Result<Operand> {
-            let mut gate = self.gate(&sum, place, layer.hidden)?;
-            if let Some(peephole) = d.peepholes.as_ref().and_then(|all| all.get(place)) {
-                let seen = self.binary(BinaryKind::Mul, seen, peephole)?;
-                gate = self.binary(BinaryKind::Add, &gate, &seen)?;
-            }
-            self.applied(layer, d, function, &gate)
-        };
-        let (i, f, new) = (gate(0, 0, c)?, gate(2, 0, c)?, gate(3, 1, c)?);
-        let [kept, added] = [self.binary(BinaryKind::Mul, &f, c)?, self.binary(BinaryKind::Mul, &i, &new)?];
-        let c = self.binary(BinaryKind::Add, &kept, &added)?;
-        let mut o = self.gate(&sum, 1, layer.hidden)?;
-        if let Some([_, peephole, _]) = &d.peepholes {
-            let seen = self.binary(BinaryKind::Mul, &c, peephole)?;
-            o = self.binary(BinaryKind::Add, &o, &seen)?;
+/// Applies a function to a gate, which is clipped first.
+fn applied(b: &mut Builder, layer: &Layer, d: &Direction, function: usize, x: &Operand) -> Result<Operand> {
+    let x = match layer.clip {
+        Some(clip) => b.activation(x, Activation::Clamp(-clip, clip))?,
+        None => x.clone(),
+    };
+    let x = &x;
+    let &Function { ref name, alpha, beta } = &d.functions[function];
+    let activation = match &name[..] {
+        "relu" => Activation::Relu,
+        "tanh" => Activation::Tanh,
+        "sigmoid" => Activation::Sigmoid,
+        "softsign" => Activation::Softsign,
+        "softplus" => Activation::Softplus(1.0),
+        "leakyrelu" => Activation::LeakyRelu(alpha),
+        "elu" => Activation::Elu(alpha),
+        "thresholdedrelu" => {
+            let number = |value: f32| Operand::from(Tensor::scalar(x.element(), value.into()));
+            let below = b.compare(x, Compare::Le, &number(alpha))?;
+            return b.where_(&below, &number(0.0), x);
         }
-        let o = self.applied(layer, d, 0, &o)?;
-        let shown = self.applied(layer, d, 2, &c)?;
-        Ok(vec![self.binary(BinaryKind::Mul, &o, &shown)?, c])
-    }
-
-    /// Applies a function to a gate, which is clipped first.
-    fn applied(&mut self, layer: &Layer, d: &Direction, function: usize, x: &Operand) -> Result<Operand> {
-        let x = match layer.clip {
-            Some(clip) => self.activation(x, Activation::Clamp(-clip, clip))?,
-            None => x.clone(),
-        };
-        let x = &x;
-        let &Function { ref name, alpha, beta } = &d.functions[function];
-        let activation = match &name[..] {
-            "relu" => Activation::Relu,
-            "tanh" => Activation::Tanh,
-            "sigmoid" => Activation::Sigmoid,
-            "softsign" => Activation::Softsign,
-            "softplus" => Activation::Softplus(1.0),
-            "leakyrelu" => Activation::LeakyRelu(alpha),
-            "elu" => Activation::Elu(alpha),
-            "thresholdedrelu" => {
-                let number = |value: f32| Operand::from(Tensor::scalar(x.element(), value.into()));
-                let below = self.compare(x, Compare::Le, &number(alpha))?;
-                return self.where_(&below, &number(0.0), x);
-            }
-            "scaledtanh" => {
-                let x = self.scaled(x, beta)?;
-                let x = self.activation(&x, Activation::Tanh)?;
-                return self.scaled(&x, alpha);
-            }
-            _ => {
-                let scaled = self.scaled(x, alpha)?;
-                let y = self.binary(BinaryKind::Add, &scaled, &Tensor::scalar(x.element(), beta.into()).into())?;
-                return if name == "affine" { Ok(y) } else { self.activation(&y, Activation::Clamp(0.0, 1.0)) };
-            }
-        };
-        self.activation(x, activation)
-    }
+        "scaledtanh" => {
+            let x = b.scaled(x, beta)?;
+            let x = b.activation(&x, Activation::Tanh)?;
+            return b.scaled(&x, alpha);
+        }
+        _ => {
+            let scaled = b.scaled(x, alpha)?;
+            let y = b.binary(BinaryKind::Add, &scaled, &Tensor::scalar(x.element(), beta.into()).into())?;
+            return if name == "affine" { Ok(y) } else { b.activation(&y, Activation::Clamp(0.0, 1.0)) };
+        }
+    };
+    b.activation(x, activation)
 }

@@ -1,9 +1,8 @@
 //! Operators along axes: reductions, positions of extrema, running sums, softmax.
 
-use super::Import;
 use crate::error::Result;
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::{axes, axis};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::Tensor;

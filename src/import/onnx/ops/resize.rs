@@ -1,9 +1,8 @@
 //! Resampling: a linear map of its own along every axis, whose weights are computed here.
 
-use super::Import;
 use crate::error::{ErrorKind, Result};
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axes;
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::stored::{counts, sizes};
@@ -231,7 +230,7 @@ fn simple(b: &mut Builder, node: &Node, x: &Operand, mode: &'static str, scales:
         antialias: false,
         exclude_outside: false,
     };
-    Ok(vec![b.resample(x, &rule, &axes, 0.0)?])
+    Ok(vec![resample(b, x, &rule, &axes, 0.0)?])
 }
 
 fn resize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -264,7 +263,7 @@ fn resize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let extrapolation = node.float("extrapolation_value", 0.0)?;
     let along = node.ints("axes")?.unwrap_or_else(|| (0..shape.len() as i64).collect());
     let all = resized(b, node, &rule, &shape, &axes(&along, shape.len())?)?;
-    Ok(vec![b.resample(x, &rule, &all, extrapolation)?])
+    Ok(vec![resample(b, x, &rule, &all, extrapolation)?])
 }
 
 /// Returns the axes that a node's inputs and attributes describe. Axes not in `along` keep their sizes.
@@ -321,102 +320,97 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
     Ok(all)
 }
 
-impl Builder<'_> {
-    fn resample(&mut self, x: &Operand, rule: &Rule, axes: &[Axis], extrapolation: f32) -> Result<Operand> {
-        let result = Shape::from(axes.iter().map(|axis| axis.output).collect::<Vec<_>>());
-        sizes(&result.iter().map(|&size| size as i64).collect::<Vec<_>>())?;
-        for axis in axes {
-            let taps = if rule.antialias { (4.0 / axis.scale.min(1.0)).ceil() as usize } else { 4 };
-            foldable(&[axis.output.saturating_mul(taps)].into())?;
-        }
-        let rows: Vec<Vec<Row>> = axes.iter().map(|axis| axis.rows(rule)).collect();
-        if let (Operand::Device(..), true, Some(op)) = (x, x.element().is_float(), rule.op(axes, &rows)) {
-            return self.moved(op, &[x]);
-        }
-        let mut y = x.clone();
-        for (axis, rows) in rows.iter().enumerate().filter(|&(axis, rows)| !is_identity(rows, axes[axis].input)) {
-            y = self.along(&y, axis, rows, extrapolation)?;
-        }
-        Ok(y)
+fn resample(b: &mut Builder, x: &Operand, rule: &Rule, axes: &[Axis], extrapolation: f32) -> Result<Operand> {
+    let result = Shape::from(axes.iter().map(|axis| axis.output).collect::<Vec<_>>());
+    sizes(&result.iter().map(|&size| size as i64).collect::<Vec<_>>())?;
+    for axis in axes {
+        let taps = if rule.antialias { (4.0 / axis.scale.min(1.0)).ceil() as usize } else { 4 };
+        foldable(&[axis.output.saturating_mul(taps)].into())?;
     }
+    let rows: Vec<Vec<Row>> = axes.iter().map(|axis| axis.rows(rule)).collect();
+    if let (Operand::Device(..), true, Some(op)) = (x, x.element().is_float(), rule.op(axes, &rows)) {
+        return b.moved(op, &[x]);
+    }
+    let mut y = x.clone();
+    for (axis, rows) in rows.iter().enumerate().filter(|&(axis, rows)| !is_identity(rows, axes[axis].input)) {
+        y = along(b, &y, axis, rows, extrapolation)?;
+    }
+    Ok(y)
+}
 
-    /// Applies the linear map with these rows along an axis.
-    pub(super) fn along(&mut self, x: &Operand, axis: usize, rows: &[Row], extrapolation: f32) -> Result<Operand> {
-        let mut shape = self.shape(x).to_vec();
-        let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
-        let (input, output) = (shape[axis], rows.len());
-        shape[axis] = output;
-        let mut column = vec![1; shape.len()];
-        column[axis] = output;
-        let outside: Vec<i64> = rows.iter().map(|row| row.is_empty().into()).collect();
-        let some_outside = outside.contains(&1);
-        let outside = Operand::from(Tensor::ints(ElementType::Bool, column.clone(), outside).with_fixed(false));
-        let most = rows.iter().map(Row::len).max().unwrap_or(0);
-        let y = if rows.iter().all(|row| matches!(row[..], [] | [(_, 1.0)])) {
-            let places = rows.iter().map(|row| row.first().map_or(0, |&(place, _)| place)).collect();
-            self.picked(x, axis, places)?
-        } else if !x.element().is_float() {
-            return Err(ErrorKind::argument(
-                "elements",
-                "floating-point numbers, but in the mode nearest",
-                x.element(),
-            )
-            .into());
-        } else if most <= FEW {
-            self.few(x, axis, rows, most, column)?
+/// Applies the linear map with these rows along an axis.
+pub(super) fn along(b: &mut Builder, x: &Operand, axis: usize, rows: &[Row], extrapolation: f32) -> Result<Operand> {
+    let mut shape = b.shape(x).to_vec();
+    let (outer, inner): (usize, usize) = (shape[..axis].iter().product(), shape[axis + 1..].iter().product());
+    let (input, output) = (shape[axis], rows.len());
+    shape[axis] = output;
+    let mut column = vec![1; shape.len()];
+    column[axis] = output;
+    let outside: Vec<i64> = rows.iter().map(|row| row.is_empty().into()).collect();
+    let some_outside = outside.contains(&1);
+    let outside = Operand::from(Tensor::ints(ElementType::Bool, column.clone(), outside).with_fixed(false));
+    let most = rows.iter().map(Row::len).max().unwrap_or(0);
+    let y = if rows.iter().all(|row| matches!(row[..], [] | [(_, 1.0)])) {
+        let places = rows.iter().map(|row| row.first().map_or(0, |&(place, _)| place)).collect();
+        picked(b, x, axis, places)?
+    } else if !x.element().is_float() {
+        return Err(
+            ErrorKind::argument("elements", "floating-point numbers, but in the mode nearest", x.element()).into()
+        );
+    } else if most <= FEW {
+        few(b, x, axis, rows, most, column)?
+    } else {
+        let matrix = Shape::from([output, input]);
+        let mut weights = vec![0.0; foldable(&matrix)?];
+        for (row, weights) in rows.iter().zip(weights.chunks_exact_mut(input)) {
+            row.iter().for_each(|&(place, weight)| weights[place] = weight as f32);
+        }
+        let y = if inner == 1 {
+            let x = b.reshape(x, [outer, input])?;
+            b.moved(Linear::new(Constant::known("", matrix, weights), None), &[&x])?
         } else {
-            let matrix = Shape::from([output, input]);
-            let mut weights = vec![0.0; foldable(&matrix)?];
-            for (row, weights) in rows.iter().zip(weights.chunks_exact_mut(input)) {
-                row.iter().for_each(|&(place, weight)| weights[place] = weight as f32);
-            }
-            let y = if inner == 1 {
-                let x = self.reshape(x, [outer, input])?;
-                self.moved(Linear::new(Constant::known("", matrix, weights), None), &[&x])?
-            } else {
-                let matrix = Tensor::floats(x.element(), matrix, weights).with_fixed(false);
-                let x = self.reshape(x, [outer, input, inner])?;
-                self.moved(MatMul::new(), &[&matrix.into(), &x])?
-            };
-            self.reshape(&y, shape)?
+            let matrix = Tensor::floats(x.element(), matrix, weights).with_fixed(false);
+            let x = b.reshape(x, [outer, input, inner])?;
+            b.moved(MatMul::new(), &[&matrix.into(), &x])?
         };
-        match some_outside {
-            true => self.where_(&outside, &Tensor::scalar(x.element(), extrapolation.into()).into(), &y),
-            false => Ok(y),
-        }
+        b.reshape(&y, shape)?
+    };
+    match some_outside {
+        true => b.where_(&outside, &Tensor::scalar(x.element(), extrapolation.into()).into(), &y),
+        false => Ok(y),
     }
+}
 
-    /// Picks the elements at these positions of an axis.
-    fn picked(&mut self, x: &Operand, axis: usize, places: Vec<usize>) -> Result<Operand> {
-        let (count, places) = (places.len(), places.into_iter().map(|place| place as i64).collect());
-        self.gather(x, axis, &Tensor::ints(ElementType::I64, [count], places).with_fixed(false).into())
-    }
+/// Picks the elements at these positions of an axis.
+fn picked(b: &mut Builder, x: &Operand, axis: usize, places: Vec<usize>) -> Result<Operand> {
+    let (count, places) = (places.len(), places.into_iter().map(|place| place as i64).collect());
+    b.gather(x, axis, &Tensor::ints(ElementType::I64, [count], places).with_fixed(false).into())
+}
 
-    /// Applies these rows by adding up to `most` elements: the first of all rows, then the second.. Elements outside a
-    /// row aren't read: an infinity or a NaN reaches only its own rows. `column` is the shape of one number per row.
-    fn few(&mut self, x: &Operand, axis: usize, rows: &[Row], most: usize, column: Vec<usize>) -> Result<Operand> {
-        // A shorter row splits its last weight by powers of two, which are exact.
-        let tap = |row: &Row, i: usize| match row.get(i) {
-            _ if row.is_empty() => (0, 0.0),
-            Some(&(place, weight)) if i + 1 < row.len() || row.len() == most => (place, weight),
-            _ => {
-                let (place, weight) = row[row.len() - 1];
-                let halvings = (i + 1 - row.len() + 1).min(most - row.len());
-                (place, weight * 0.5f64.powi(halvings as i32))
-            }
-        };
-        let mut sum = None;
-        for i in 0..most {
-            let (places, weights): (Vec<_>, Vec<_>) = rows.iter().map(|row| tap(row, i)).unzip();
-            let weights = weights.into_iter().map(|weight| weight as f32).collect();
-            let weights = Tensor::floats(x.element(), column.clone(), weights).with_fixed(false);
-            let part = self.picked(x, axis, places)?;
-            let part = self.binary(BinaryKind::Mul, &part, &weights.into())?;
-            sum = Some(match sum {
-                Some(sum) => self.binary(BinaryKind::Add, &sum, &part)?,
-                None => part,
-            });
+/// Applies these rows by adding up to `most` elements: the first of all rows, then the second.. Elements outside a
+/// row aren't read: an infinity or a NaN reaches only its own rows. `column` is the shape of one number per row.
+fn few(b: &mut Builder, x: &Operand, axis: usize, rows: &[Row], most: usize, column: Vec<usize>) -> Result<Operand> {
+    // A shorter row splits its last weight by powers of two, which are exact.
+    let tap = |row: &Row, i: usize| match row.get(i) {
+        _ if row.is_empty() => (0, 0.0),
+        Some(&(place, weight)) if i + 1 < row.len() || row.len() == most => (place, weight),
+        _ => {
+            let (place, weight) = row[row.len() - 1];
+            let halvings = (i + 1 - row.len() + 1).min(most - row.len());
+            (place, weight * 0.5f64.powi(halvings as i32))
         }
-        Ok(sum.expect("rows have elements"))
+    };
+    let mut sum = None;
+    for i in 0..most {
+        let (places, weights): (Vec<_>, Vec<_>) = rows.iter().map(|row| tap(row, i)).unzip();
+        let weights = weights.into_iter().map(|weight| weight as f32).collect();
+        let weights = Tensor::floats(x.element(), column.clone(), weights).with_fixed(false);
+        let part = picked(b, x, axis, places)?;
+        let part = b.binary(BinaryKind::Mul, &part, &weights.into())?;
+        sum = Some(match sum {
+            Some(sum) => b.binary(BinaryKind::Add, &sum, &part)?,
+            None => part,
+        });
     }
+    Ok(sum.expect("rows have elements"))
 }

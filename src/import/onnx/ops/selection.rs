@@ -1,10 +1,9 @@
 //! Selections of elements that are known when a graph is built.
 
-use super::Import;
 use crate::Shape;
 use crate::error::Result;
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::{Tensor, foldable};

@@ -1,29 +1,28 @@
 //! Sequences and optional values. A list is known when the graph is built, its tensors needn't be.
 
-use super::Structure;
 use crate::error::{ErrorKind, Result};
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Bodies, Builder, Structure};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Named, Node, Operand, Sequence};
+use crate::import::onnx::ports::ValueInfo;
 use crate::import::onnx::stored::counts;
 use crate::import::onnx::tensor::Tensor;
 
 pub(super) fn find(op: &str) -> Option<Structure> {
     Some(match op {
-        "SequenceEmpty" => empty,
-        "SequenceConstruct" => construct,
-        "SequenceInsert" => insert,
-        "SequenceErase" => erase,
-        "SequenceAt" => at,
-        "SequenceLength" => length,
-        "SplitToSequence" => split,
-        "ConcatFromSequence" => concat,
+        "SequenceEmpty" => |b, _, node| empty(b, node),
+        "SequenceConstruct" => |b, _, node| construct(b, node),
+        "SequenceInsert" => |b, _, node| insert(b, node),
+        "SequenceErase" => |b, _, node| erase(b, node),
+        "SequenceAt" => |b, _, node| at(b, node),
+        "SequenceLength" => |_, _, node| length(node),
+        "SplitToSequence" => |b, _, node| split(b, node),
+        "ConcatFromSequence" => |b, _, node| concat(b, node),
         "SequenceMap" => map,
-        "Identity" => |_, node| Ok(vec![there(node)?]),
-        "Optional" => optional,
-        "OptionalGetElement" => |_, node| Ok(vec![there(node)?]),
-        "OptionalHasElement" => has_element,
+        "Identity" | "OptionalGetElement" => |_, _, node| Ok(vec![there(node)?]),
+        "Optional" => |_, _, node| optional(node),
+        "OptionalHasElement" => |_, _, node| has_element(node),
         _ => return None,
     })
 }
@@ -37,12 +36,12 @@ fn there(node: &Node) -> Result<Named> {
 }
 
 /// Imports `Optional`: an optional value is represented by its content, or by `Named::Nothing`.
-fn optional<'a>(_: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn optional(node: &Node) -> Result<Vec<Named>> {
     node.ignore(&["type"]);
     Ok(vec![node.named(0).clone()])
 }
 
-fn has_element<'a>(_: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn has_element(node: &Node) -> Result<Vec<Named>> {
     let there = !matches!(node.named(0), Named::Nothing);
     Ok(vec![Tensor::scalar(ElementType::Bool, f64::from(u8::from(there))).into()])
 }
@@ -56,11 +55,11 @@ fn list(b: &mut Builder, element: ElementType, items: Vec<Operand>) -> Result<Ve
     Ok(vec![Named::Sequence(Sequence::new(element, items))])
 }
 
-fn empty<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn empty(b: &mut Builder, node: &Node) -> Result<Vec<Named>> {
     list(b, node.element("dtype")?.unwrap_or(ElementType::F32), Vec::new())
 }
 
-fn construct<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn construct(b: &mut Builder, node: &Node) -> Result<Vec<Named>> {
     let element = node.input(0)?.element();
     list(b, element, node.all()?)
 }
@@ -74,7 +73,7 @@ fn place(b: &Builder, position: &Operand, count: usize) -> Result<usize> {
     }
 }
 
-fn insert<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn insert(b: &mut Builder, node: &Node) -> Result<Vec<Named>> {
     let (sequence, item) = (node.sequence(0)?, node.input(1)?.clone());
     let place = match node.optional(2) {
         // -1 inserts before the last element, the number of elements after it.
@@ -88,7 +87,7 @@ fn insert<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     list(b, sequence.element, items)
 }
 
-fn erase<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn erase(b: &mut Builder, node: &Node) -> Result<Vec<Named>> {
     let sequence = node.sequence(0)?;
     let place = match node.optional(1) {
         Some(position) => place(b, position, sequence.len())?,
@@ -100,18 +99,18 @@ fn erase<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     list(b, sequence.element, items)
 }
 
-fn at<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn at(b: &mut Builder, node: &Node) -> Result<Vec<Named>> {
     let sequence = node.sequence(0)?;
     let place = place(b, node.input(1)?, sequence.len())?;
     Ok(vec![sequence.at(place).into()])
 }
 
-fn length<'a>(_: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn length(node: &Node) -> Result<Vec<Named>> {
     let length = node.sequence(0)?.len() as i64;
     Ok(vec![Tensor::ints(ElementType::I64, [], vec![length]).with_fixed(false).into()])
 }
 
-fn split<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn split(b: &mut Builder, node: &Node) -> Result<Vec<Named>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
     let axis = axis(node.int("axis", 0)?, shape.len())?;
@@ -154,7 +153,7 @@ fn split<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     Ok(vec![Named::Sequence(Sequence::new(x.element(), items)).with_fixed(x.host().is_some())])
 }
 
-fn concat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn concat(b: &mut Builder, node: &Node) -> Result<Vec<Named>> {
     let sequence = node.sequence(0)?;
     let (along, new) = (node.int("axis", 0)?, node.flag("new_axis", false)?);
     if !node.has("axis") {
@@ -167,7 +166,7 @@ fn concat<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     Ok(vec![if new { b.stack(&items, axis)? } else { b.concat(&items, axis)? }.into()])
 }
 
-fn map<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
+fn map<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     let (sequence, body) = (node.sequence(0)?, node.graph("body")?);
     let inputs: Vec<Named> = (0..node.inputs().len()).map(|i| node.named(i).clone()).collect();
     for input in &inputs {
@@ -182,7 +181,8 @@ fn map<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
             Named::Sequence(sequence) => sequence.at(turn).into(),
             other => other.clone(),
         };
-        let outputs = b.inline(node, turn, body, inputs.iter().map(of).collect(), |output| node.wants(output))?;
+        let inputs = inputs.iter().map(of).collect();
+        let outputs = bodies.inline(b, node, &turn, body, inputs, &|output| node.wants(output))?;
         for (i, output) in outputs.into_iter().enumerate().filter(|(i, _)| node.wants(*i)) {
             let item = output.tensor().ok_or_else(|| node.refused("outputs of the body", "tensors", &output))?;
             lists[i].push(item.clone());
@@ -196,7 +196,7 @@ fn map<'a>(b: &mut Builder<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
         }
         let element = match items.first() {
             Some(item) => item.element(),
-            None => crate::import::onnx::ValueInfo::new(port)?.element,
+            None => ValueInfo::new(port)?.element,
         };
         outputs.extend(list(b, element, items)?);
     }

@@ -1,9 +1,8 @@
 //! Shapes, constants, and operators that change only a shape or a type.
 
-use super::Import;
 use crate::error::{ErrorKind, Result};
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::{axes, axis};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::stored::sizes;

@@ -1,9 +1,8 @@
 //! Signals: Fourier transforms as matrix products, their windows and their scales.
 
-use super::Import;
 use crate::error::Result;
-use crate::import::onnx::ElementType;
-use crate::import::onnx::builder::Builder;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::{Tensor, foldable};
@@ -110,7 +109,7 @@ fn dft(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         None if inverse && onesided => 2 * shape[at].saturating_sub(1),
         None => shape[at],
     };
-    Ok(vec![b.transform(node, x, at, Transform { length, inverse, onesided })?])
+    Ok(vec![transform(b, node, x, at, Transform { length, inverse, onesided })?])
 }
 
 /// Imports `STFT`: transforms of parts of a signal `[batch, length, components]`, each times a window.
@@ -145,8 +144,8 @@ fn stft(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         let window = b.reshape(window, [length, 1])?;
         parts = b.binary(BinaryKind::Mul, &parts, &window)?;
     }
-    let transform = Transform { length, inverse: false, onesided: node.flag("onesided", true)? };
-    Ok(vec![b.transform(node, &parts, 2, transform)?])
+    let onesided = node.flag("onesided", true)?;
+    Ok(vec![transform(b, node, &parts, 2, Transform { length, inverse: false, onesided })?])
 }
 
 /// Computes a window `a - b cos(2πn / N) + c cos(4πn / N)`.
@@ -209,44 +208,41 @@ fn mel_weights(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![Tensor::computed(element, shape, weights, &of).into()])
 }
 
-impl Builder<'_> {
-    /// Adds a transform along an axis of a tensor whose last axis holds the components of complex numbers.
-    fn transform(&mut self, node: &Node, x: &Operand, axis: usize, transform: Transform) -> Result<Operand> {
-        let shape = self.shape(x);
-        let rank = shape.len();
-        let (inputs, components) = (shape[axis], shape[rank - 1]);
-        let real = transform.onesided && !transform.inverse;
-        let wanted = match (transform.onesided, transform.inverse) {
-            (true, false) => 1..=1,
-            (true, true) => 2..=2,
-            _ => 1..=2,
-        };
-        if !wanted.contains(&components) {
-            let wanted =
-                if real { "1 component, where one side is enough" } else { "1 or 2 components, 2 for one side" };
-            return Err(node.refused("input", wanted, &shape));
-        }
-        if transform.length == 0 || inputs == 0 {
-            return Err(node.refused("dft_length", "1 or more", transform.length));
-        }
-        let [outputs, parts] = transform.output();
-        let sizes = [outputs.saturating_mul(parts), inputs.saturating_mul(components)];
-        if sizes[0].saturating_mul(sizes[1]) > MOST_FACTORS {
-            let wanted = format!("a matrix of {MOST_FACTORS} numbers at most");
-            return Err(node.refused("dft_length", &wanted, Shape::from(sizes)));
-        }
-        // The axis moves beside the components, so that one product covers both.
-        let order: Vec<usize> = (0..rank - 1).filter(|&other| other != axis).chain([axis, rank - 1]).collect();
-        let y = self.transpose(x, &order)?;
-        let mut outer: Vec<usize> = order[..rank - 2].iter().map(|&axis| shape[axis]).collect();
-        let rows: usize = outer.iter().product();
-        let y = self.reshape(&y, [rows, sizes[1]])?;
-        let matrix = Constant::lazy("", Shape::from(sizes), move || transform.matrix(inputs, components));
-        let y = self.moved(Linear::new(matrix, None), &[&y])?;
-        outer.extend([outputs, parts]);
-        let y = self.reshape(&y, outer)?;
-        let back: Vec<usize> =
-            (0..rank).map(|axis| order.iter().position(|&of| of == axis).expect("it is one of them")).collect();
-        self.transpose(&y, &back)
+/// Adds a transform along an axis of a tensor whose last axis holds the components of complex numbers.
+fn transform(b: &mut Builder, node: &Node, x: &Operand, axis: usize, transform: Transform) -> Result<Operand> {
+    let shape = b.shape(x);
+    let rank = shape.len();
+    let (inputs, components) = (shape[axis], shape[rank - 1]);
+    let real = transform.onesided && !transform.inverse;
+    let wanted = match (transform.onesided, transform.inverse) {
+        (true, false) => 1..=1,
+        (true, true) => 2..=2,
+        _ => 1..=2,
+    };
+    if !wanted.contains(&components) {
+        let wanted = if real { "1 component, where one side is enough" } else { "1 or 2 components, 2 for one side" };
+        return Err(node.refused("input", wanted, &shape));
     }
+    if transform.length == 0 || inputs == 0 {
+        return Err(node.refused("dft_length", "1 or more", transform.length));
+    }
+    let [outputs, parts] = transform.output();
+    let sizes = [outputs.saturating_mul(parts), inputs.saturating_mul(components)];
+    if sizes[0].saturating_mul(sizes[1]) > MOST_FACTORS {
+        let wanted = format!("a matrix of {MOST_FACTORS} numbers at most");
+        return Err(node.refused("dft_length", &wanted, Shape::from(sizes)));
+    }
+    // The axis moves beside the components, so that one product covers both.
+    let order: Vec<usize> = (0..rank - 1).filter(|&other| other != axis).chain([axis, rank - 1]).collect();
+    let y = b.transpose(x, &order)?;
+    let mut outer: Vec<usize> = order[..rank - 2].iter().map(|&axis| shape[axis]).collect();
+    let rows: usize = outer.iter().product();
+    let y = b.reshape(&y, [rows, sizes[1]])?;
+    let matrix = Constant::lazy("", Shape::from(sizes), move || transform.matrix(inputs, components));
+    let y = b.moved(Linear::new(matrix, None), &[&y])?;
+    outer.extend([outputs, parts]);
+    let y = b.reshape(&y, outer)?;
+    let back: Vec<usize> =
+        (0..rank).map(|axis| order.iter().position(|&of| of == axis).expect("it is one of them")).collect();
+    b.transpose(&y, &back)
 }

@@ -1,0 +1,203 @@
+//! The conversion of a network's nodes to a [`Graph`], in order. Nodes that depend on no input are computed, others
+//! added. Bodies are inlined in place of their nodes: branches, loop iterations, functions.
+
+use super::bindings::Bindings;
+use super::builder::{Bodies, Builder};
+use super::network::{Function, Network};
+use super::node::{Named, Node, Operand, first_output, name};
+use super::ops;
+use super::order::Order;
+use super::proto::{GraphProto, NodeProto};
+use super::scope::{Call, Scopes};
+use super::tensor::Tensor;
+use crate::Graph;
+use crate::error::{ErrorKind, Result};
+use std::collections::HashSet;
+use std::fmt::Display;
+
+/// A walk over the nodes of a network.
+struct Walk<'a> {
+    network: &'a Network,
+    scopes: Scopes<'a>,
+}
+
+/// The cost of a body without nodes.
+const ENTERED: usize = 16;
+
+/// Builds a graph of the nodes that a network's outputs need.
+pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
+    let (graph, mut b) = (network.graph(), Builder::new(&network.shared));
+    let mut walk = Walk { network, scopes: Scopes::new(&network.opsets) };
+    for (name, tensor) in &network.initialisers {
+        walk.scopes.define(name, tensor.clone().into())?;
+    }
+    for input in &network.inputs {
+        let shape = bindings.shape_of(input)?;
+        let dtype = input.element.dtype().expect("inputs were checked");
+        let operand = match bindings.values_of(&input.name) {
+            Some(given) if *given.shape() == shape && given.dtype() == dtype => {
+                Tensor::given(input.element, given).with_fixed(false).into()
+            }
+            Some(given) => {
+                let (wanted, got) = (format!("{dtype} {shape}"), format!("{} {}", given.dtype(), given.shape()));
+                return Err(ErrorKind::argument(format!("values of input \"{}\"", input.name), wanted, got).into());
+            }
+            None if shape.elements() == 0 => Tensor::empty(input.element, shape).into(),
+            None => Operand::Device(b.graph.typed_input(&input.name, dtype, shape), input.element),
+        };
+        if walk.scopes.define(&input.name, operand.into()).is_err() {
+            return Err(ErrorKind::argument("inputs", "a name for each", format!("\"{}\" twice", input.name)).into());
+        }
+    }
+    let names: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
+    for (name, named) in names.iter().zip(walk.nodes(&mut b, &graph.node, &names)?) {
+        let wrong = || ErrorKind::argument(format!("output \"{name}\""), "a tensor", &named);
+        let value = b.value(named.tensor().ok_or_else(wrong)?)?;
+        b.graph.output(*name, value);
+    }
+    Ok(b.graph.recognised())
+}
+
+impl<'a> Walk<'a> {
+    /// Adds a node. Only the outputs with names in `read` are wanted.
+    fn node(&mut self, b: &mut Builder, proto: &'a NodeProto, read: &HashSet<&str>) -> Result<()> {
+        let name = self.scopes.qualified(name(proto));
+        let error = |kind: ErrorKind| kind.at(proto.op_type.clone(), name.clone());
+        let input = |name: &String| match (name.is_empty(), self.scopes.look(name)) {
+            (true, _) => Ok(Named::Nothing),
+            (false, Some(named)) => Ok(named.clone()),
+            (false, None) => {
+                let got = format!("\"{name}\", which is no input, no initialiser and no output of a node");
+                Err(error(ErrorKind::argument("inputs", "what exists", got)))
+            }
+        };
+        let inputs = proto.input.iter().map(input).collect::<Result<Vec<_>>>()?;
+        let opset = self.scopes.opset(&proto.domain).map_err(error)?;
+        let attributes = self.scopes.attributes(proto).map_err(error)?;
+        let key = self.scopes.key(first_output(proto));
+        let wanted = proto.output.iter().map(|output| read.contains(&output[..])).collect();
+        let node = Node::new(proto, [name, key], opset, inputs, attributes, wanted);
+        let before = b.graph.nodes().len();
+        let outputs = self.outputs(b, &node, proto, before).map_err(|wrong| node.wrong(wrong))?;
+        node.finish()?;
+        b.bounded(&node, &outputs)?;
+        if let Some(beyond) = node.wanted().find(|&i| i >= outputs.len()) {
+            let got = format!("{}: \"{}\" is read", node.outputs(), proto.output[beyond]);
+            return Err(node.refused("outputs", &format!("{} at most", outputs.len()), got));
+        }
+        // A value computed from sizes must be recomputed for other sizes.
+        let fixed = node.inputs().iter().all(Named::fixed);
+        for (output, named) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
+            let named = match named.with_fixed(fixed) {
+                Named::Tensor(host @ Operand::Host(_)) => b.kept(&self.scopes.key(output), host).into(),
+                other => other,
+            };
+            self.scopes.define(output, named).map_err(|wrong| node.error(wrong))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the outputs of a node.
+    fn outputs(&mut self, b: &mut Builder, node: &Node<'a>, proto: &'a NodeProto, before: usize) -> Result<Vec<Named>> {
+        if let Some(function) = self.network.function(proto) {
+            return self.call(b, node, function);
+        }
+        if let Some(import) = ops::structure(&proto.domain, &proto.op_type) {
+            return import(b, self, node);
+        }
+        let import = ops::find(&proto.domain, &proto.op_type).ok_or_else(|| {
+            let domain = if proto.domain.is_empty() { String::new() } else { format!(" of {}", proto.domain) };
+            ErrorKind::Unsupported(format!("the operator {}{domain}", proto.op_type))
+        })?;
+        node.only_tensors()?;
+        let outputs = import(b, node)?;
+        for (_, output) in outputs.iter().enumerate().filter(|(i, _)| node.wants(*i)) {
+            if let Operand::Device(value, _) = *output {
+                b.name(value, before, node.name());
+            }
+        }
+        Ok(outputs.into_iter().map(Named::from).collect())
+    }
+
+    /// Adds the nodes that the outputs need, and returns the outputs' values.
+    fn nodes(&mut self, b: &mut Builder, nodes: &'a [NodeProto], outputs: &[&'a str]) -> Result<Vec<Named>> {
+        let order = Order::new(nodes, outputs, &|name| self.scopes.has(name));
+        let order = order.map_err(|(node, kind)| kind.at(node.op_type.clone(), self.scopes.qualified(name(node))))?;
+        if self.scopes.inside() {
+            b.unrolled(order.looked)?;
+        }
+        for node in order.nodes {
+            self.node(b, node, &order.read)?;
+        }
+        let missing = |name| ErrorKind::argument("outputs", "what a node gives", format!("\"{name}\""));
+        let output = |&name: &&'a str| match name {
+            "" => Ok(Named::Nothing),
+            _ => Ok(self.scopes.look(name).cloned().ok_or_else(|| missing(name))?),
+        };
+        outputs.iter().map(output).collect()
+    }
+
+    /// Adds the body of a function in place of the node that calls it.
+    fn call(&mut self, b: &mut Builder, node: &Node<'a>, function: &'a Function) -> Result<Vec<Named>> {
+        let proto = &function.proto;
+        if self.scopes.calls(function) {
+            return Err(ErrorKind::Unsupported(format!("the function {}, which calls itself", proto.name)).into());
+        }
+        let defaults = proto.attribute_proto.iter().map(|attribute| (&attribute.name[..], attribute));
+        node.ignore(&proto.attribute.iter().map(|name| &name[..]).collect::<Vec<_>>());
+        node.ignore(&defaults.clone().map(|(name, _)| name).collect::<Vec<_>>());
+        let inputs: Vec<Named> = (0..proto.input.len()).map(|i| node.named(i).clone()).collect();
+        node.finish()?;
+        let attributes = defaults.chain(node.attributes().iter().copied()).collect();
+        b.unrolled(ENTERED + proto.input.len() + proto.attribute.len() + proto.attribute_proto.len())?;
+        self.scopes.enter(node, &"", Some(Call { function, attributes }))?;
+        for (name, named) in proto.input.iter().zip(inputs) {
+            self.scopes.define(name, named)?;
+        }
+        // Outputs that the caller doesn't read need no nodes.
+        let wanted = |(i, name): (usize, &'a String)| if node.wants(i) { &name[..] } else { "" };
+        let names: Vec<&'a str> = proto.output.iter().enumerate().map(wanted).collect();
+        let outputs = self.nodes(b, &proto.node, &names)?;
+        self.scopes.leave();
+        Ok(outputs)
+    }
+}
+
+impl<'a> Bodies<'a> for Walk<'a> {
+    fn inline(
+        &mut self,
+        b: &mut Builder,
+        node: &Node<'a>,
+        part: &dyn Display,
+        body: &'a GraphProto,
+        inputs: Vec<Named>,
+        wanted: &dyn Fn(usize) -> bool,
+    ) -> Result<Vec<Named>> {
+        if let Some(sparse) = body.sparse_initializer.first() {
+            let name = sparse.values.as_ref().map_or("", |values| &values.name);
+            return Err(ErrorKind::Unsupported(format!("sparse initialisers, \"{name}\"")).into());
+        }
+        b.unrolled(ENTERED + body.input.len() + body.initializer.len())?;
+        self.scopes.enter(node, &format_args!("{part}/"), None)?;
+        let mut constants = HashSet::new();
+        for proto in &body.initializer {
+            let name = self.scopes.qualified(&proto.name);
+            let tensor = b.stored(&name, proto).and_then(|tensor| self.scopes.define(&proto.name, tensor.into()));
+            tensor.map_err(|kind| kind.at("initialiser", name))?;
+            constants.insert(&proto.name);
+        }
+        let ports = body.input.iter().filter(|input| !constants.contains(&input.name));
+        let ports: Vec<&'a str> = ports.map(|input| &input.name[..]).collect();
+        if ports.len() != inputs.len() {
+            return Err(ErrorKind::argument("a body's inputs", inputs.len(), ports.len()).into());
+        }
+        for (name, named) in ports.into_iter().zip(inputs) {
+            self.scopes.define(name, named)?;
+        }
+        let names = body.output.iter().enumerate().map(|(i, output)| if wanted(i) { &output.name[..] } else { "" });
+        let names: Vec<&'a str> = names.collect();
+        let outputs = self.nodes(b, &body.node, &names)?;
+        self.scopes.leave();
+        Ok(outputs)
+    }
+}
