@@ -11,17 +11,17 @@ fn module(path: &str) -> Option<&str> {
 }
 
 /// Returns the code of a file without comments and without its tests, which may import anything.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]").next().unwrap_or_default();
     let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the first names of all paths that begin with `crate::`: `a`, `b` of `crate::{a::c, b}`.
-fn heads(code: &str) -> BTreeSet<&str> {
+/// Returns the first names of all paths after `prefix`: `a`, `b` of `crate::{a::c, b}` after `crate::`.
+pub(super) fn heads<'a>(code: &'a str, prefix: &str) -> BTreeSet<&'a str> {
     let name = |text: &str| text.find(|letter: char| !letter.is_alphanumeric() && letter != '_').unwrap_or(text.len());
     let mut heads = BTreeSet::new();
-    for path in code.split("crate::").skip(1) {
+    for path in code.split(prefix).skip(1) {
         let Some(list) = path.strip_prefix('{') else {
             heads.insert(&path[..name(path)]);
             continue;
@@ -86,7 +86,7 @@ fn upward(table: &[(String, BTreeSet<String>)], lib: &str, files: &[(String, Str
             continue;
         };
         let code = code(text);
-        for head in heads(&code) {
+        for head in heads(&code, "crate::") {
             let imported = origins.get(head).copied().unwrap_or(head);
             if imported != module && !allowed.contains(imported) {
                 upward.push(format!("{path} imports {imported}"));

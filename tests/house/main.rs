@@ -2,6 +2,7 @@
 
 mod api;
 mod floors;
+mod onnx;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
