@@ -50,7 +50,8 @@
 //! step beside the device's peaks; a [`measure::Report`] holds both.
 //!
 //! **Write an operation.** Implement [`Op`] for a struct of attributes, with your own [`kernel::Shader`], and hand it
-//! to [`Graph::add`]. The only difference to those in [`ops`]: wgpu guards its shaders' memory accesses and loops.
+//! to [`Graph::add`]. It differs from those in [`ops`] in two ways: wgpu guards its
+//! shaders' memory accesses and loops, and no kernel computes it together with its neighbours.
 //!
 //! # Features
 //!

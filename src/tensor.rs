@@ -6,7 +6,7 @@ use crate::shape::Shape;
 use std::ops::Index;
 use std::sync::Arc;
 
-/// A tensor in host memory: a shape, and as many values, row-major. The methods of [`Data`] read its values.
+/// A tensor in host memory: a shape, and as many values, row-major.
 ///
 /// ```
 /// use shadernet::Tensor;

@@ -169,8 +169,9 @@ impl ContextOptions {
         let error = |there: &[String]| {
             let name = self.adapter.as_ref().map(|name| format!(" whose name contains \"{name}\""));
             let of = self.backends.map(|backends| format!(" of {backends:?}"));
-            let hint = match (there, backends.contains(wgpu::Backends::VULKAN)) {
-                _ if wgpu::Instance::enabled_backend_features().is_empty() => FEATURES.into(),
+            let built = backends & wgpu::Instance::enabled_backend_features();
+            let hint = match (there, built.contains(wgpu::Backends::VULKAN)) {
+                _ if built.is_empty() => FEATURES.into(),
                 ([], true) => INSTALL.into(),
                 ([], false) => "there is vulkan, and metal on macOS, dx12 on Windows".into(),
                 _ => format!("there is {}", there.join(", ")),
@@ -194,7 +195,7 @@ impl ContextOptions {
 
 const MATRIX_UNITS: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
-const FEATURES: &str = "shadernet was built without a backend; its features vulkan, metal, dx12 and gl are some";
+const FEATURES: &str = "this build has no such backend: enable the feature vulkan, metal, dx12 or gl of shadernet";
 
 const INSTALL: &str =
     "install a Vulkan driver; a software one is Mesa's llvmpipe (Debian: mesa-vulkan-drivers and libvulkan1)";

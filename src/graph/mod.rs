@@ -14,8 +14,10 @@ use op::{Io, Op};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A value of a [`Graph`]: an input, a constant, or an output of a node. Other graphs refuse it; a clone of the graph,
-/// and what rules make of the graph, accept it.
+/// A value of a [`Graph`]: an input, a constant, or an output of a node. Other graphs refuse it.
+///
+/// A clone of the graph, and the graph that [`Graph::rewritten`] returns, keep the values that existed before. A value
+/// that was added to one clone afterwards must not be used with another, and a value that a rule removed is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Value {
     graph: u32,
@@ -65,7 +67,8 @@ pub struct Node {
 /// let mut graph = Graph::new();
 /// let x = graph.input("x", [BATCH, 4]);
 /// let mean = graph.state("mean", [BATCH, 4]);
-/// let [old, new] = [0.9, 0.1].map(|share| graph.constant(Constant::new("share", [1], vec![share])?));
+/// let old = graph.constant(Constant::new("share of the old", [1], vec![0.9])?);
+/// let new = graph.constant(Constant::new("share of the new", [1], vec![0.1])?);
 /// let (old, new) = (graph.product(mean.value(), old)?, graph.product(x, new)?);
 /// let moved = graph.sum(old, new)?;
 /// graph.assign(mean, moved)?;
@@ -271,7 +274,7 @@ impl Graph {
     }
 
     /// Returns true if a value is this graph's. A clone may have grown by values that this graph doesn't have.
-    fn owns(&self, value: Value) -> bool {
+    pub(crate) fn owns(&self, value: Value) -> bool {
         value.graph == self.id && value.index() < self.shapes.len()
     }
 
@@ -440,6 +443,7 @@ mod tests {
         assert!(other.relu(y).unwrap_err().to_string().contains("another graph's"));
         other.output("y", y);
         assert!(other.shape(y, 1).is_err() && other.shapes(1).is_err());
+        assert!(other.fused().shapes(1).is_err());
         other.rename(y, "nobody");
         // A graph that has as many values as the other refuses them too.
         let mut twin = Graph::new();

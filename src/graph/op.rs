@@ -27,7 +27,8 @@ pub trait Op: Any + Debug + Send + Sync {
     /// Returns the ways to compute the operation on such a device, at least one.
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind>;
 
-    /// Returns what a summary tells of the operation. By default it costs nothing and depends on all pixels.
+    /// Returns the operation's cost and reach, for summaries and the planner. By default it costs nothing and depends on
+    /// all pixels. A [`Cost::moves`] of 0 says that the output is a view of the input: nothing is copied.
     fn metrics(&self, _io: &Io) -> Metrics<'_> {
         Metrics::default()
     }
@@ -96,7 +97,7 @@ fn elements(shapes: &[Shape]) -> u64 {
     shapes.iter().fold(0, |sum: u64, shape| sum.saturating_add(shape.elements() as u64))
 }
 
-/// The figures that a [`Summary`](crate::measure::Summary) tells of an operation.
+/// The figures of an operation in a network: see [`Op::metrics`].
 #[derive(Clone, Debug, Default)]
 pub struct Metrics<'a> {
     /// The cost, by the field's definitions.

@@ -362,7 +362,8 @@ impl Graph {
     /// For each node whether the results need it.
     fn needed(&self) -> Vec<bool> {
         let mut read: Vec<bool> = vec![false; self.sources.len()];
-        self.results().for_each(|value| read[value.index()] = true);
+        // The planner refuses the others.
+        self.results().filter(|&value| self.owns(value)).for_each(|value| read[value.index()] = true);
         let mut needed = vec![false; self.nodes.len()];
         for (i, node) in self.nodes.iter().enumerate().rev() {
             needed[i] = node.outputs.iter().any(|value| read[value.index()]);

@@ -258,7 +258,8 @@ impl Kernel {
         Kernel::several(vec![reads], vec![writes], Vec::new())
     }
 
-    /// Returns this kernel with the least and the greatest index that an input may hold.
+    /// Returns this kernel with the least and the greatest index that an input of integers may hold. Only inputs of the
+    /// graph are checked: a value that another operation computes, and a state, are not.
     #[must_use]
     pub fn with_range(mut self, input: usize, range: [i32; 2]) -> Kernel {
         self.ranges.push((input, range));

@@ -2,41 +2,60 @@
 //!
 //! [`Summary`] and [`ReceptiveField`] need no GPU. The rest blocks the caller's thread and doesn't exist in a browser.
 
-macro_rules! native {
-    ($($item:item)*) => { $(#[cfg(not(target_arch = "wasm32"))] $item)* };
-}
-
 mod receptive_field;
 mod summary;
 
 pub use receptive_field::{Field, ReceptiveField};
 pub use summary::{Energy, Layer, Summary};
 
-native! {
-    mod bench;
-    mod cache;
-    mod device;
-    mod distribution;
-    mod effort;
-    mod environment;
-    mod matrix;
-    mod ms;
-    mod peaks;
-    mod profile;
-    mod report;
-    mod sweep;
-    mod text;
-    mod tune;
+#[cfg(not(target_arch = "wasm32"))]
+mod bench;
+#[cfg(not(target_arch = "wasm32"))]
+mod cache;
+#[cfg(not(target_arch = "wasm32"))]
+mod device;
+#[cfg(not(target_arch = "wasm32"))]
+mod distribution;
+#[cfg(not(target_arch = "wasm32"))]
+mod effort;
+#[cfg(not(target_arch = "wasm32"))]
+mod environment;
+#[cfg(not(target_arch = "wasm32"))]
+mod matrix;
+#[cfg(not(target_arch = "wasm32"))]
+mod ms;
+#[cfg(not(target_arch = "wasm32"))]
+mod peaks;
+#[cfg(not(target_arch = "wasm32"))]
+mod profile;
+#[cfg(not(target_arch = "wasm32"))]
+mod report;
+#[cfg(not(target_arch = "wasm32"))]
+mod sweep;
+#[cfg(not(target_arch = "wasm32"))]
+mod text;
+#[cfg(not(target_arch = "wasm32"))]
+mod tune;
 
-    pub use bench::{Bench, Measured};
-    pub use distribution::Distribution;
-    pub use effort::Effort;
-    pub use environment::Environment;
-    pub use peaks::{Bound, Floor, Peaks};
-    pub use profile::{Method, Profile, StepTime, step_times};
-    pub use report::compare::{Change, Comparison, Recorded, Verdict};
-    pub use report::{Activations, Answer, NetworkInfo, Report};
-    pub use sweep::{AtBatch, Sweep, SweepOptions};
-    pub use text::digits;
-    pub use tune::{Candidate, Outcome, Problem, Tuning};
-}
+#[cfg(not(target_arch = "wasm32"))]
+pub use bench::{Bench, Measured};
+#[cfg(not(target_arch = "wasm32"))]
+pub use distribution::Distribution;
+#[cfg(not(target_arch = "wasm32"))]
+pub use effort::Effort;
+#[cfg(not(target_arch = "wasm32"))]
+pub use environment::Environment;
+#[cfg(not(target_arch = "wasm32"))]
+pub use peaks::{Bound, Floor, Peaks};
+#[cfg(not(target_arch = "wasm32"))]
+pub use profile::{Method, Profile, StepTime, step_times};
+#[cfg(not(target_arch = "wasm32"))]
+pub use report::compare::{Change, Comparison, Recorded, Verdict};
+#[cfg(not(target_arch = "wasm32"))]
+pub use report::{Activations, Answer, NetworkInfo, Report};
+#[cfg(not(target_arch = "wasm32"))]
+pub use sweep::{AtBatch, Sweep, SweepOptions};
+#[cfg(not(target_arch = "wasm32"))]
+pub use text::digits;
+#[cfg(not(target_arch = "wasm32"))]
+pub use tune::{Candidate, Outcome, Problem, Tuning};

@@ -84,7 +84,11 @@ impl Peaks {
         let start = Instant::now();
         let fma_f32 = lab.fma(&lab.fma_f32)?;
         let fma_f16 = lab.fma_f16.as_ref().map(|probe| lab.fma(probe)).transpose()?;
-        let matrix = lab.matrix.as_ref().map(|matrix| lab.flops(&matrix.probe, matrix.workgroups.into(), matrix.round)).transpose()?;
+        let matrix = lab
+            .matrix
+            .as_ref()
+            .map(|matrix| lab.flops(&matrix.probe, matrix.workgroups.into(), matrix.round))
+            .transpose()?;
         let copy = lab.copy()?;
         let (dispatch, barrier) = lab.launch()?;
         let readback = lab.readback()?;
@@ -281,7 +285,8 @@ impl<'a> Lab<'a> {
                 })
             })
         };
-        let [free, waiting] = [chain(&self.free)?, chain(&self.waiting)?].map(|rate| Duration::from_secs_f64(1.0 / rate));
+        let [free, waiting] =
+            [chain(&self.free)?, chain(&self.waiting)?].map(|rate| Duration::from_secs_f64(1.0 / rate));
         Ok((free, waiting.saturating_sub(free)))
     }
 

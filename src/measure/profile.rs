@@ -3,8 +3,8 @@
 use super::device::DeviceTimer;
 use super::effort::Budget;
 use super::{Bound, Distribution, Effort, Floor, Peaks, ms};
-use crate::error::Result;
 use crate::Session;
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 

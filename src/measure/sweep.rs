@@ -135,9 +135,13 @@ impl Sweep {
             answer(
                 "Does higher throughput mean lower latency?",
                 if same {
-                    format!("Here both go together: {least} has the lowest latency, and nothing has 2 % more throughput.")
+                    format!(
+                        "Here both go together: {least} has the lowest latency, and nothing has 2 % more throughput."
+                    )
                 } else {
-                    format!("No: {most} has {more:.2} times the throughput of {least}, and {longer:.2} times the latency.")
+                    format!(
+                        "No: {most} has {more:.2} times the throughput of {least}, and {longer:.2} times the latency."
+                    )
                 },
             );
             answer(
@@ -175,7 +179,9 @@ impl Sweep {
             let share = 100.0 * first.device.p50.as_secs_f64() / one.latency.p50.as_secs_f64();
             let batch = first.batch;
             why = if share < 99.0 {
-                format!("With one frame of {batch} in flight the device computes {share:.0} % of the time, and waits for the host in the rest")
+                format!(
+                    "With one frame of {batch} in flight the device computes {share:.0} % of the time, and waits for the host in the rest"
+                )
             } else {
                 format!("With one frame of {batch} in flight the device is busy all the time already")
             };

@@ -67,7 +67,8 @@ impl fmt::Display for Peaks {
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (total, floor, frame) = (self.total(), self.floor(), self.frame.p50);
-        let longest = |text: fn(&super::StepTime) -> &str| self.steps.iter().map(|step| text(step).chars().count()).max();
+        let longest =
+            |text: fn(&super::StepTime) -> &str| self.steps.iter().map(|step| text(step).chars().count()).max();
         let (name, op) = (longest(|step| &step.name).unwrap_or(0).max(4), longest(|step| &step.op).unwrap_or(0).max(2));
         writeln!(
             f,

@@ -8,7 +8,7 @@ use crate::gpu::tuned::{self, Tuned};
 use crate::graph::only::Only;
 use crate::graph::{Graph, Source, Value};
 use crate::plan::{Choices, Plan, Variants};
-use crate::{Context, DType, Data, Model, Tensor, Session, seeded_input};
+use crate::{Context, DType, Data, Model, Session, Tensor, seeded_input};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -90,7 +90,9 @@ impl fmt::Display for Outcome {
             Outcome::NoChoice => f.write_str("nothing to choose: there is one kernel for each step"),
             Outcome::Unfinished => f.write_str("the time was up before enough was measured: nothing is chosen"),
             Outcome::AsItWas => f.write_str("no kernel gains 3 % over the one that serves by itself: nothing changes"),
-            Outcome::Disagrees(how) => write!(f, "the network's outputs aren't what they were ({how}): nothing is chosen"),
+            Outcome::Disagrees(how) => {
+                write!(f, "the network's outputs aren't what they were ({how}): nothing is chosen")
+            }
             Outcome::WithinNoise => f.write_str("the frame as a whole isn't faster beyond noise: nothing is chosen"),
             Outcome::Faster => f.write_str("the frame as a whole is faster: chosen"),
         }
@@ -186,7 +188,10 @@ impl Tuning {
         progress("the network as a whole");
         let after = model.session_with(batch, &tuning.choosing(|problem| problem.best))?;
         let outputs = after.run_blocking(&inputs)?;
-        let differs = outputs.into_iter().zip(expected).find_map(|(output, expected)| difference(output.data(), expected.data(), ALL));
+        let differs = outputs
+            .into_iter()
+            .zip(expected)
+            .find_map(|(output, expected)| difference(output.data(), expected.data(), ALL));
         if let Some(how) = differs {
             tuning.verdict = Outcome::Disagrees(how);
             return Ok(tuning);
@@ -293,9 +298,10 @@ impl Problem {
             candidate.refused = match (&expected, outputs) {
                 (_, Err(error)) => Some(format!("doesn't run: {error}")),
                 (Err(error), _) => Some(format!("can't be compared with the first: {error}")),
-                (Ok(expected), Ok(outputs)) => {
-                    outputs.iter().zip(expected).find_map(|(output, expected)| difference(output.data(), expected.data(), ONE))
-                }
+                (Ok(expected), Ok(outputs)) => outputs
+                    .iter()
+                    .zip(expected)
+                    .find_map(|(output, expected)| difference(output.data(), expected.data(), ONE)),
             };
         }
     }

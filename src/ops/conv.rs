@@ -183,6 +183,7 @@ pub struct Conv<const D: usize> {
 /// use shadernet::{Constant, ops::Conv1d};
 /// let weight = Constant::new("weight", [80, 1, 400], vec![0.01; 32_000])?;
 /// let conv = Conv1d::new(weight, None).stride(160).padding(200);
+/// # Ok::<(), shadernet::Error>(())
 /// ```
 pub type Conv1d = Conv<1>;
 
@@ -193,6 +194,7 @@ pub type Conv1d = Conv<1>;
 /// use shadernet::{Constant, ops::{Conv2d, PaddingMode}};
 /// let weight = Constant::new("weight", [8, 3, 3, 3], vec![0.1; 216])?;
 /// let conv = Conv2d::new(weight, None).stride(2).padding([0, 1]).padding_mode(PaddingMode::Reflect);
+/// # Ok::<(), shadernet::Error>(())
 /// ```
 pub type Conv2d = Conv<2>;
 
@@ -203,6 +205,7 @@ pub type Conv2d = Conv<2>;
 /// use shadernet::{Constant, ops::Conv3d};
 /// let weight = Constant::new("weight", [8, 3, 3, 7, 7], vec![0.1; 8 * 3 * 3 * 7 * 7])?;
 /// let conv = Conv3d::new(weight, None).stride([1, 2, 2]).padding([1, 3, 3]);
+/// # Ok::<(), shadernet::Error>(())
 /// ```
 pub type Conv3d = Conv<3>;
 

@@ -34,6 +34,7 @@ pub struct ConvTranspose<const D: usize> {
 /// use shadernet::{Constant, ops::ConvTranspose1d};
 /// let weight = Constant::new("weight", [512, 256, 16], vec![0.01; 512 * 256 * 16])?;
 /// let eight_times_as_long = ConvTranspose1d::new(weight, None).stride(8).padding(4);
+/// # Ok::<(), shadernet::Error>(())
 /// ```
 pub type ConvTranspose1d = ConvTranspose<1>;
 
@@ -44,6 +45,7 @@ pub type ConvTranspose1d = ConvTranspose<1>;
 /// use shadernet::{Constant, ops::ConvTranspose2d};
 /// let weight = Constant::new("weight", [8, 3, 4, 4], vec![0.1; 8 * 3 * 16])?;
 /// let twice_as_large = ConvTranspose2d::new(weight, None).stride(2).padding(1);
+/// # Ok::<(), shadernet::Error>(())
 /// ```
 pub type ConvTranspose2d = ConvTranspose<2>;
 
@@ -54,6 +56,7 @@ pub type ConvTranspose2d = ConvTranspose<2>;
 /// use shadernet::{Constant, ops::ConvTranspose3d};
 /// let weight = Constant::new("weight", [8, 4, 2, 2, 2], vec![0.1; 8 * 4 * 8])?;
 /// let twice_as_large = ConvTranspose3d::new(weight, None).stride(2);
+/// # Ok::<(), shadernet::Error>(())
 /// ```
 pub type ConvTranspose3d = ConvTranspose<3>;
 

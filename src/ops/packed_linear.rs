@@ -27,6 +27,7 @@ use std::ops::Range;
 /// let weight = Constant::packed("weight", [8, 64], IntType::I4, || vec![0x7f; 8 * 64 / 2]);
 /// let scale = Constant::new("scale", [8, 2], vec![0.01; 8 * 2])?;
 /// let linear = PackedLinear::new(weight, scale).block_size(32);
+/// # Ok::<(), shadernet::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct PackedLinear {

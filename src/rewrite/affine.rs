@@ -185,9 +185,10 @@ fn into_layer(seen: &Rewriting, value: Value, chain: &Chain) -> Option<Replaceme
     }
     let links = [before.links, chain.links.clone()].concat();
     let (op, inputs) = folded(seen, &Chain { x: before.x, axis: before.axis.or(axis), links })?;
+    let name = seen.node(before.x).map_or_else(|| op.name().to_owned(), |node| node.name.clone());
     let shape = seen.shape(value).clone();
     Replacement::new(move |graph| {
-        let base = graph.add_shared(op.name().to_owned(), op, &inputs)?[0];
+        let base = graph.add_shared(name, op, &inputs)?[0];
         View { base, ..view }.place(graph, &shape)
     })
 }

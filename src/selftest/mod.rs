@@ -141,9 +141,13 @@ pub fn phone(context: &Context) -> Tier {
     Tier { name: "phone", context: context.with_caps(caps), guarded: None }
 }
 
+/// The tables of operations in several dimensions: `conv2d` is in the table `conv`.
+const IN_DIMENSIONS: [&str; 4] = ["conv", "conv_transpose", "pad", "pool"];
+
 /// Returns the name of the table that has an operation's cases.
 fn table(op: &str) -> Result<&'static str> {
     let along = ["1d", "2d", "3d"].iter().find_map(|axes| op.strip_suffix(axes));
+    let along = along.filter(|op| IN_DIMENSIONS.contains(op));
     let names = || TABLES.iter().map(|table| table.op);
     names().find(|&name| name == op).or_else(|| names().find(|&name| Some(name) == along)).ok_or_else(|| {
         let known: Vec<&str> = names().collect();

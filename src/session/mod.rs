@@ -315,7 +315,8 @@ impl Session {
 fn in_order<'a, T: Elements>(ports: &[Port], inputs: &'a [T]) -> Result<Vec<&'a T>> {
     let list = || ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>().join(", ");
     if inputs.len() != ports.len() {
-        let wanted = format_args!("{} ({})", ports.len(), list());
+        let names = if ports.is_empty() { String::new() } else { format!(" ({})", list()) };
+        let wanted = format_args!("{}{names}", ports.len());
         return Err(ErrorKind::argument("inputs", wanted, inputs.len()).into());
     }
     if inputs.iter().all(|input| input.name().is_none()) {
@@ -326,8 +327,11 @@ fn in_order<'a, T: Elements>(ports: &[Port], inputs: &'a [T]) -> Result<Vec<&'a 
         return Err(ErrorKind::argument("the name of an input", list(), input.name().unwrap_or("none")).into());
     }
     let find = |port: &Port| {
-        let found = inputs.iter().find(|input| input.name() == Some(&port.name));
-        found.ok_or_else(|| ErrorKind::argument(format!("input \"{}\"", port.name), "one of that name", "none").into())
+        let found: Vec<&T> = inputs.iter().filter(|input| input.name() == Some(&port.name)).collect();
+        match found[..] {
+            [only] => Ok(only),
+            _ => Err(ErrorKind::argument(format!("input \"{}\"", port.name), "one of that name", found.len()).into()),
+        }
     };
     ports.iter().map(find).collect()
 }

@@ -75,7 +75,10 @@ impl Recorded {
         }
         if let Some(profile) = &self.profile {
             check("profile, frame_ms", &profile.frame)?;
-            profile.steps.iter().try_for_each(|step| positive(&format!("profile, step {}", step.name), step.shortest))?;
+            profile
+                .steps
+                .iter()
+                .try_for_each(|step| positive(&format!("profile, step {}", step.name), step.shortest))?;
         }
         Ok(())
     }
@@ -292,8 +295,7 @@ fn title((name, number): &Key) -> String {
 }
 
 fn frames(of: &Recorded) -> Vec<(String, Times)> {
-    let times =
-        |of: &Distribution| Times { median: of.p50, shortest: of.shortest, interval: Some(of.median_interval) };
+    let times = |of: &Distribution| Times { median: of.p50, shortest: of.shortest, interval: Some(of.median_interval) };
     let mut frames = Vec::new();
     for at in of.bench.iter().flat_map(|sweep| &sweep.batches) {
         for measured in &at.in_flight {
@@ -309,7 +311,11 @@ fn frames(of: &Recorded) -> Vec<(String, Times)> {
 fn steps(of: &Recorded) -> Vec<(String, Times)> {
     let steps = |profile: &Profile| {
         let name = |name: &str| format!("batch {}, {name}", profile.batch);
-        profile.steps.iter().map(|step| (name(&step.name), Times { median: step.time, shortest: step.shortest, interval: None })).collect::<Vec<_>>()
+        profile
+            .steps
+            .iter()
+            .map(|step| (name(&step.name), Times { median: step.time, shortest: step.shortest, interval: None }))
+            .collect::<Vec<_>>()
     };
     of.profile.iter().flat_map(steps).collect()
 }

@@ -33,8 +33,14 @@ pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
         let got = format!("{inputs} and {outputs}");
         return Err(ErrorKind::argument("a kernel without dispatches", "one input and one output", got));
     }
-    if let Some((input, _)) = kernel.ranges.iter().find(|&&(input, _)| input >= inputs) {
-        return Err(ErrorKind::argument("an input with a range", format_args!("one of {inputs}"), input));
+    for &(input, [least, greatest]) in &kernel.ranges {
+        if input >= inputs {
+            return Err(ErrorKind::argument("an input with a range", format_args!("one of {inputs}"), input));
+        }
+        if least > greatest {
+            let got = format!("{least} to {greatest}");
+            return Err(ErrorKind::argument(format!("the range of input {input}"), "the least index first", got));
+        }
     }
     kernel.dispatches.iter().try_for_each(Dispatch::check_params)?;
     let wrong = |binding: &&Binding| match **binding {

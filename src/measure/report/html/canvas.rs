@@ -154,7 +154,8 @@ impl<'a> Canvas<'a> {
                 }
                 if far > 0 {
                     let (ink, (to_x, to_y)) = (hex(INK), end);
-                    let line = format!(r#"<line x1="{x:.1}" y1="{y:.1}" x2="{to_x:.1}" y2="{to_y:.1}" stroke="{ink}"/>"#);
+                    let line =
+                        format!(r#"<line x1="{x:.1}" y1="{y:.1}" x2="{to_x:.1}" y2="{to_y:.1}" stroke="{ink}"/>"#);
                     done(writeln!(self.above, "{line}"));
                 }
                 return self.write(place, text);

@@ -30,7 +30,10 @@ impl Report {
             self.answers(),
             self.bench.as_ref().map_or_else(String::new, sweep::sweep),
             self.profile.as_ref().map_or_else(String::new, profile::profile),
-            self.peaks.as_ref().zip(self.profile.as_ref()).map_or_else(String::new, |(p, of)| roofline::roofline(p, of)),
+            self.peaks
+                .as_ref()
+                .zip(self.profile.as_ref())
+                .map_or_else(String::new, |(p, of)| roofline::roofline(p, of)),
             self.peaks.as_ref().map_or_else(String::new, peaks),
             self.activations.as_ref().map_or_else(String::new, activations::activations),
             self.summary.as_ref().map_or_else(String::new, summary),
@@ -60,7 +63,8 @@ impl Report {
     fn tiles(&self) -> String {
         let mut tiles = String::new();
         let mut tile = |value: String, unit: &str, what: String| {
-            tiles += &format!("<div><strong>{value} <small>{unit}</small></strong><span>{}</span></div>\n", escape(what));
+            tiles +=
+                &format!("<div><strong>{value} <small>{unit}</small></strong><span>{}</span></div>\n", escape(what));
         };
         let batches = self.bench.iter().flat_map(|sweep| &sweep.batches);
         let all: Vec<(usize, &Measured)> =
@@ -93,7 +97,10 @@ impl Report {
         let pair = |of: &Answer| format!("<dt>{}</dt><dd>{}</dd>\n", escape(&of.question), escape(&of.answer));
         match self.answers.is_empty() {
             true => String::new(),
-            false => section("Questions and answers", &format!("<dl class=\"answers\">{}</dl>", self.answers.iter().map(pair).collect::<String>())),
+            false => section(
+                "Questions and answers",
+                &format!("<dl class=\"answers\">{}</dl>", self.answers.iter().map(pair).collect::<String>()),
+            ),
         }
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn word(bound: Bound) -> &'static str {
 
 /// Returns the legend of the steps' colours.
 pub(super) fn legend() -> String {
-    let span = |bound| format!(r#"<span><i style="background:{}"></i>bound by {}</span>"#, hex(colour(bound)), word(bound));
+    let span =
+        |bound| format!(r#"<span><i style="background:{}"></i>bound by {}</span>"#, hex(colour(bound)), word(bound));
     format!(r#"<p class="legend">{}</p>"#, BOUNDS.map(span).concat())
 }
 

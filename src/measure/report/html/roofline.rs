@@ -23,14 +23,14 @@ pub(super) fn roofline(peaks: &Peaks, profile: &Profile) -> String {
     let drawable = |peak: f64| peak.is_finite() && peak > 0.0;
     let total = profile.total().as_secs_f64().max(1e-12);
     let points = profile.steps.iter().enumerate().filter(|(_, step)| step.flops > 0 && !step.time.is_zero());
-    let points: Vec<Point> = points
-        .map(|(i, step)| Point { number: i + 1, share: step.time.as_secs_f64() / total, step })
-        .collect();
+    let points: Vec<Point> =
+        points.map(|(i, step)| Point { number: i + 1, share: step.time.as_secs_f64() / total, step }).collect();
     if !drawable(peaks.fma_f32) || !drawable(peaks.copy) || points.is_empty() {
         return String::new();
     }
     let others = [("f16", peaks.fma_f16), ("matrix units", peaks.matrix)];
-    let others: Vec<_> = others.into_iter().filter_map(|(name, peak)| Some((name, peak.filter(|&p| drawable(p))?))).collect();
+    let others: Vec<_> =
+        others.into_iter().filter_map(|(name, peak)| Some((name, peak.filter(|&p| drawable(p))?))).collect();
 
     let intensities = points.iter().map(|point| point.step.intensity());
     let x = Axis::log10("intensity, FLOP/byte", intensities.chain([peaks.ridge() / 4.0, peaks.ridge() * 16.0]));
@@ -84,5 +84,8 @@ pub(super) fn roofline(peaks: &Peaks, profile: &Profile) -> String {
         what it finds in a cache may lift it above the slope.{missing}",
         LABELLED.min(points.len())
     );
-    section("Roofline", &format!(r#"<figure class="roomy">{svg}</figure>{}<p class="note">{note}</p>"#, super::profile::legend()))
+    section(
+        "Roofline",
+        &format!(r#"<figure class="roomy">{svg}</figure>{}<p class="note">{note}</p>"#, super::profile::legend()),
+    )
 }

@@ -41,7 +41,11 @@ pub(super) fn sweep(sweep: &Sweep) -> String {
         .iter()
         .map(|series| {
             let s = if series.in_flight == 1 { "" } else { "s" };
-            format!(r#"<span><i style="background:{}"></i>{} frame{s} in flight</span>"#, hex(series.colour), series.in_flight)
+            format!(
+                r#"<span><i style="background:{}"></i>{} frame{s} in flight</span>"#,
+                hex(series.colour),
+                series.in_flight
+            )
         })
         .collect();
     let bound = sweep.latency_bound.map_or("", |_| " The dashed line is the latency that was allowed.");
@@ -74,26 +78,37 @@ fn latency(sweep: &Sweep, series: &[Series]) -> String {
         if let Some(bound) = sweep.latency_bound.map(ms) {
             canvas.line(&[(f64::MIN_POSITIVE, bound), (f64::MAX, bound)], INK, 1, Pattern::Dashed);
         }
-        each(canvas, series, |measured| ms(measured.latency.p50), |canvas, series, x, measured| {
-            let Distribution { p50, p90, p99, .. } = measured.latency;
-            let [p50, p90, p99] = [p50, p90, p99].map(ms);
-            let figures = [p50, p90, p99].map(figure);
-            let tip = format!("p50 {} ms, p90 {} ms, p99 {} ms", figures[0], figures[1], figures[2]);
-            canvas.whisker(x, [p50, p99], 2.0, series.colour, &tip);
-            canvas.whisker(x, [p50, p90], 7.0, series.colour, &tip);
-            canvas.disc((x, p50), 4.5, series.colour, &tip);
-        });
+        each(
+            canvas,
+            series,
+            |measured| ms(measured.latency.p50),
+            |canvas, series, x, measured| {
+                let Distribution { p50, p90, p99, .. } = measured.latency;
+                let [p50, p90, p99] = [p50, p90, p99].map(ms);
+                let figures = [p50, p90, p99].map(figure);
+                let tip = format!("p50 {} ms, p90 {} ms, p99 {} ms", figures[0], figures[1], figures[2]);
+                canvas.whisker(x, [p50, p99], 2.0, series.colour, &tip);
+                canvas.whisker(x, [p50, p90], 7.0, series.colour, &tip);
+                canvas.disc((x, p50), 4.5, series.colour, &tip);
+            },
+        );
     })
 }
 
 fn throughput(sweep: &Sweep, series: &[Series]) -> String {
     let all = series.iter().flat_map(|series| &series.points);
-    let (x, y) = (batches(sweep), Axis::from_zero("throughput, images/s", all.map(|(_, measured)| measured.throughput)));
+    let (x, y) =
+        (batches(sweep), Axis::from_zero("throughput, images/s", all.map(|(_, measured)| measured.throughput)));
     plot("Throughput over batch size", PLOT, &x, &y, |canvas| {
-        each(canvas, series, |measured| measured.throughput, |canvas, series, x, measured| {
-            let tip = format!("{} images/s", figure(measured.throughput));
-            canvas.disc((x, measured.throughput), 4.5, series.colour, &tip);
-        });
+        each(
+            canvas,
+            series,
+            |measured| measured.throughput,
+            |canvas, series, x, measured| {
+                let tip = format!("{} images/s", figure(measured.throughput));
+                canvas.disc((x, measured.throughput), 4.5, series.colour, &tip);
+            },
+        );
     })
 }
 
@@ -136,12 +151,14 @@ fn histogram(at: &AtBatch) -> Option<String> {
 }
 
 fn table(sweep: &Sweep) -> String {
-    let header = ["batch", "in flight", "p50 ms", "± 95 %", "p90 ms", "p99 ms", "min ms", "images/s", "frames", "device ms"];
+    let header =
+        ["batch", "in flight", "p50 ms", "± 95 %", "p90 ms", "p99 ms", "min ms", "images/s", "frames", "device ms"];
     let mut table = Table::new(numbers(header));
     for at in &sweep.batches {
         for measured in &at.in_flight {
             let latency = &measured.latency;
-            let [p50, p90, p99, min] = [latency.p50, latency.p90, latency.p99, latency.min].map(|time| figure(ms(time)));
+            let [p50, p90, p99, min] =
+                [latency.p50, latency.p90, latency.p99, latency.min].map(|time| figure(ms(time)));
             table.row([
                 at.batch.to_string(),
                 measured.in_flight.to_string(),

@@ -33,7 +33,8 @@ impl Table {
     }
 
     fn line(&self, tag: &str, cells: &[String]) -> String {
-        let cells = self.columns.iter().zip(cells).map(|(column, cell)| format!("<{tag}{}>{cell}</{tag}>", column.class));
+        let cells =
+            self.columns.iter().zip(cells).map(|(column, cell)| format!("<{tag}{}>{cell}</{tag}>", column.class));
         format!("<tr>{}</tr>\n", cells.collect::<String>())
     }
 
