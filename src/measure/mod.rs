@@ -38,24 +38,16 @@ mod text;
 mod tune;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use bench::{Bench, Measured};
-#[cfg(not(target_arch = "wasm32"))]
-pub use distribution::Distribution;
-#[cfg(not(target_arch = "wasm32"))]
-pub use effort::Effort;
-#[cfg(not(target_arch = "wasm32"))]
-pub use environment::Environment;
-#[cfg(not(target_arch = "wasm32"))]
-pub use peaks::{Bound, Floor, Peaks};
-#[cfg(not(target_arch = "wasm32"))]
-pub use profile::{Method, Profile, StepTime, step_times};
-#[cfg(not(target_arch = "wasm32"))]
-pub use report::compare::{Change, Comparison, Recorded, Verdict};
-#[cfg(not(target_arch = "wasm32"))]
-pub use report::{Activations, Answer, NetworkInfo, Report};
-#[cfg(not(target_arch = "wasm32"))]
-pub use sweep::{AtBatch, Sweep, SweepOptions};
-#[cfg(not(target_arch = "wasm32"))]
-pub use text::digits;
-#[cfg(not(target_arch = "wasm32"))]
-pub use tune::{Candidate, Outcome, Problem, Tuning};
+pub use self::{
+    bench::{Bench, Measured},
+    distribution::Distribution,
+    effort::Effort,
+    environment::Environment,
+    peaks::{Bound, Floor, Peaks},
+    profile::{Method, Profile, StepTime, step_times},
+    report::compare::{Change, Comparison, Recorded, Verdict},
+    report::{Activations, Answer, NetworkInfo, Report},
+    sweep::{AtBatch, Sweep, SweepOptions},
+    text::digits,
+    tune::{Candidate, Outcome, Problem, Tuning},
+};
