@@ -9,13 +9,13 @@
 #   5. SwiftShader, which Debian ships in its package `chromium-common`; then the same with the kernels of a phone;
 #   6. Debian 13's llvmpipe under Vulkan's validation of synchronization, every
 #      fourth case;
-#   7. the same under validation that sees accesses outside of buffers, by the
-#      portable kernels, where the driver isn't asked to keep shaders inside
+#   7. SwiftShader under validation that sees accesses outside of buffers, by the
+#      portable kernels, every fourth case, where the driver isn't asked to keep shaders inside
 #      (scripts/fragile_layer.c);
-#   8. there without validation, each kernel with guards and without.
+#   8. Debian 13's llvmpipe without validation, each kernel with guards and without.
 #
 # What is missing is fetched with apt-get: 1 to 4 are installed, the others are
-# unpacked into target/drivers. 7 takes long. Other arguments go to `shadernet selftest`.
+# unpacked into target/drivers. Other arguments go to `shadernet selftest`.
 # VALIDATION=no leaves out 6 to 8, VALIDATION=only does nothing else.
 set -eu
 cd "$(dirname "$0")/.."
@@ -45,6 +45,7 @@ done
 newer=$drivers/newer
 libraries=$newer/root/usr/lib/x86_64-linux-gnu
 if [ "${VALIDATION-}" != no ] && [ ! -e "$newer/fragile.json" ]; then
+    # shellcheck disable=SC2016 # apt-get expands it
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' | head -n 1)
     [ -n "$mirror" ] || die 'validation needs a Debian mirror in the sources of apt: VALIDATION=no leaves it out'
     mkdir -p "$newer/lists/partial" "$newer/cache/archives/partial" "$newer/root"
@@ -66,10 +67,10 @@ if [ "${VALIDATION-}" != no ] && [ ! -e "$newer/fragile.json" ]; then
     printf '{"file_format_version": "1.0.0", "ICD": {"library_path": "%s", "api_version": "1.4.0"}}\n' \
         "$libraries/libvulkan_lvp.so" >"$newer/driver.json"
     layer VK_LAYER_KHRONOS_validation "$libraries/libVkLayer_khronos_validation.so" >"$newer/validation.json"
-    cc -O1 -fPIC -shared -Wall -Wextra -fvisibility=hidden -I "$newer/root/usr/include" \
-        -o "$newer/fragile.so" scripts/fragile_layer.c
     layer VK_LAYER_SHADERNET_fragile "$newer/fragile.so" >"$newer/fragile.json"
 fi
+[ "${VALIDATION-}" = no ] || cc -O1 -fPIC -shared -Wall -Wextra -fvisibility=hidden -I "$newer/root/usr/include" \
+    -o "$newer/fragile.so" scripts/fragile_layer.c
 if [ ! -e "$drivers/swiftshader.json" ]; then
     lists
     (cd "$drivers" && apt-get -q download chromium-common >&2)
@@ -84,7 +85,7 @@ if [ ! -e "$drivers/swiftshader.json" ]; then
 fi
 
 # A folder of its own: OpenGL changes what wgpu is built with, and everything would be built again each time.
-cargo build --release --locked --features gl --target-dir "$drivers/build" >&2
+cargo build --release --locked --features cli,gl --target-dir "$drivers/build" >&2
 llvmpipe=$(find /usr/share/vulkan/icd.d -name 'lvp_icd*.json' | head -n 1)
 [ -n "$llvmpipe" ] || die 'there is no lvp_icd*.json in /usr/share/vulkan/icd.d'
 
@@ -109,28 +110,32 @@ settings() {
     shift 2
     for setting; do printf 'khronos_validation.%s\n' "$setting" >>"$newer/$name.txt"; done
 }
-# inside SETTINGS LAYERS PROGRAM..: runs it with Debian 13's libraries and these layers.
+# inside DRIVER SETTINGS LAYERS PROGRAM..: runs it with Debian 13's libraries and these layers.
 inside() {
-    settings=$1
-    layers=$2
-    shift 2
-    env VK_DRIVER_FILES="$newer/driver.json" VK_ICD_FILENAMES="$newer/driver.json" VK_LAYER_PATH="$newer" \
+    driver=$1
+    settings=$2
+    layers=$3
+    shift 3
+    env VK_DRIVER_FILES="$driver" VK_ICD_FILENAMES="$driver" VK_LAYER_PATH="$newer" \
         VK_INSTANCE_LAYERS="$layers" VK_LAYER_SETTINGS_PATH="$newer/$settings.txt" WGPU_BACKEND=vulkan \
         "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$@"
 }
-# validated NAME SETTINGS LAYERS FAULT MESSAGE PROGRAM..: first a planted fault must give the message, then the program none.
+# validated NAME DRIVER SETTINGS LAYERS FAULT MESSAGE PROGRAM..: first a planted fault must give the message, then the program none.
 validated() {
-    name=$1 settings=$2 layers=$3 fault=$4 message=$5
-    shift 5
+    name=$1 driver=$2 settings=$3 layers=$4 fault=$5 message=$6
+    shift 6
     say "$name"
     rm -f "$newer/log"
-    inside "$settings" "$layers" "$planted" "$fault" >"$drivers/out" 2>&1 || die "$(cat "$drivers/out")"
+    inside "$driver" "$settings" "$layers" "$planted" "$fault" >"$drivers/out" 2>&1 || die "$(cat "$drivers/out")"
     grep -q "$message" "$newer/log" || die "$name: the planted fault isn't seen: $fault"
     rm -f "$newer/log"
-    verdict='no message'
-    inside "$settings" "$layers" "$@" >"$drivers/out" 2>&1 || verdict=FAILED failed=yes
-    if grep -q Validation "$newer/log" 2>/dev/null; then verdict='MESSAGES' failed=yes; fi
-    case $verdict in no*) ;; *) cat "$drivers/out" "$newer/log" >&2 || : ;; esac
+    verdict='no message' wrong=''
+    inside "$driver" "$settings" "$layers" "$@" >"$drivers/out" 2>&1 || wrong=yes
+    if grep -q Validation "$newer/log" 2>/dev/null; then verdict=MESSAGES wrong=yes; fi
+    [ -z "$wrong" ] || {
+        failed=yes
+        cat "$drivers/out" "$newer/log" >&2 || :
+    }
     adapter=$(sed -n 's/^adapter: //p' "$drivers/out")
     # The layers write a line of their own after the self-test's last.
     counts=$(sed -n '/^[0-9]* operations, /p' "$drivers/out")
@@ -156,7 +161,7 @@ printf '| driver | adapter, backend, version; tiers | result |\n|---|---|---|\n'
 # shellcheck disable=SC2086 # the command is words
 [ "${VALIDATION-}" = no ] || {
     # In the folder of `make test`, where what tests need is built already.
-    planted=$(cargo test --release --locked --no-run --test planted 2>&1 | sed -n 's/.*(\(.*planted-[0-9a-f]*\))$/\1/p')
+    planted=$(cargo test --release --locked --features cli --no-run --test planted 2>&1 | sed -n 's/.*(\(.*planted-[0-9a-f]*\))$/\1/p')
     [ -n "$planted" ] || die "tests/planted.rs doesn't build"
     both=VK_LAYER_SHADERNET_fragile:VK_LAYER_KHRONOS_validation
     # Left out: the copy that fills a texture with zeros "overlaps" its source, though their memory doesn't: a fault of the
@@ -164,10 +169,12 @@ printf '| driver | adapter, backend, version; tiers | result |\n|---|---|---|\n'
     settings synchronization error,warn 'validate_sync = true' \
         'message_id_filter = VUID-vkCmdCopyBufferToImage-pRegions-00173'
     settings outside error 'validate_core = false' 'gpuav_enable = true'
-    validated 'llvmpipe of Debian 13, synchronization validated' synchronization VK_LAYER_KHRONOS_validation \
-        barrier SYNC-HAZARD-WRITE-AFTER-WRITE $selftest --quick --no-cache
-    validated 'llvmpipe of Debian 13, accesses validated' outside "$both" \
-        outside 'access out of bounds' $selftest --quick --portable --no-cache
+    validated 'llvmpipe of Debian 13, synchronization validated' "$newer/driver.json" synchronization \
+        VK_LAYER_KHRONOS_validation barrier SYNC-HAZARD-WRITE-AFTER-WRITE $selftest --quick --no-cache
+    # Validation adds code to each access. SwiftShader compiles that in seconds, llvmpipe needs minutes for a kernel.
+    validated "SwiftShader of chromium $(cat "$drivers/swiftshader.version"), accesses validated" \
+        "$drivers/swiftshader.json" outside "$both" outside 'access out of bounds' \
+        $selftest --quick --portable --no-cache
     run 'llvmpipe of Debian 13, with guards the same bits' VK_DRIVER_FILES="$newer/driver.json" \
         VK_ICD_FILENAMES="$newer/driver.json" VK_LAYER_PATH="$newer" VK_INSTANCE_LAYERS=VK_LAYER_SHADERNET_fragile \
         WGPU_BACKEND=vulkan "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" \
