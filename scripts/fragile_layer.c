@@ -1,7 +1,12 @@
 // A Vulkan layer that hides from the application that the driver keeps shaders within their buffers and images, so that it doesn't
 // ask for that: an access outside is an error then, which validation reports. `scripts/test-drivers.sh` builds it.
 //
-// It keeps the functions of the instance that was made last. Those of all instances are the same here: a driver and another layer.
+// Each submission waits until the queue is idle. Validation reads what a shader reported after it has told the application that the
+// work is done; the layers 1.4.309 lose these messages if the application resets the command buffer first, as wgpu does. Only
+// vkQueueWaitIdle returns after the messages.
+//
+// It keeps the functions of the instance and the device that were made last. Those of all are the same here: a driver and another
+// layer.
 
 #include <string.h>
 #include <vulkan/vk_layer.h>
@@ -10,6 +15,10 @@
 #define EXPORT __attribute__((visibility("default")))
 
 static PFN_vkGetInstanceProcAddr next;
+static PFN_vkGetDeviceProcAddr next_of_device;
+static PFN_vkCreateDevice make_device;
+static PFN_vkQueueSubmit submit;
+static PFN_vkQueueWaitIdle idle;
 static PFN_vkGetPhysicalDeviceFeatures features;
 static PFN_vkGetPhysicalDeviceFeatures2 features2;
 
@@ -23,6 +32,7 @@ static VKAPI_ATTR VkResult VKAPI_CALL create(const VkInstanceCreateInfo *info, c
     link->u.pLayerInfo = link->u.pLayerInfo->pNext;
     VkResult result = ((PFN_vkCreateInstance)next(VK_NULL_HANDLE, "vkCreateInstance"))(info, allocator, instance);
     if (result != VK_SUCCESS) return result;
+    make_device = (PFN_vkCreateDevice)next(*instance, "vkCreateDevice");
     features = (PFN_vkGetPhysicalDeviceFeatures)next(*instance, "vkGetPhysicalDeviceFeatures");
     features2 = (PFN_vkGetPhysicalDeviceFeatures2)next(*instance, "vkGetPhysicalDeviceFeatures2");
     return result;
@@ -48,9 +58,35 @@ static VKAPI_ATTR void VKAPI_CALL hide2(VkPhysicalDevice device, VkPhysicalDevic
     }
 }
 
+static VKAPI_ATTR VkResult VKAPI_CALL create_device(VkPhysicalDevice physical, const VkDeviceCreateInfo *info,
+                                                    const VkAllocationCallbacks *allocator, VkDevice *made) {
+    VkLayerDeviceCreateInfo *link = (VkLayerDeviceCreateInfo *)info->pNext;
+    while (link && !(link->sType == VK_STRUCTURE_TYPE_LOADER_DEVICE_CREATE_INFO && link->function == VK_LAYER_LINK_INFO))
+        link = (VkLayerDeviceCreateInfo *)link->pNext;
+    if (!link) return VK_ERROR_INITIALIZATION_FAILED;
+    next_of_device = link->u.pLayerInfo->pfnNextGetDeviceProcAddr;
+    link->u.pLayerInfo = link->u.pLayerInfo->pNext;
+    VkResult result = make_device(physical, info, allocator, made);
+    if (result != VK_SUCCESS) return result;
+    submit = (PFN_vkQueueSubmit)next_of_device(*made, "vkQueueSubmit");
+    idle = (PFN_vkQueueWaitIdle)next_of_device(*made, "vkQueueWaitIdle");
+    return result;
+}
+
+static VKAPI_ATTR VkResult VKAPI_CALL submit_and_wait(VkQueue queue, uint32_t count, const VkSubmitInfo *submits, VkFence fence) {
+    VkResult result = submit(queue, count, submits, fence);
+    return result == VK_SUCCESS ? idle(queue) : result;
+}
+
+static VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL of_device(VkDevice made, const char *name) {
+    return strcmp(name, "vkQueueSubmit") ? next_of_device(made, name) : (PFN_vkVoidFunction)submit_and_wait;
+}
+
 EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetInstanceProcAddr(VkInstance instance, const char *name) {
     if (!strcmp(name, "vkGetInstanceProcAddr")) return (PFN_vkVoidFunction)vkGetInstanceProcAddr;
     if (!strcmp(name, "vkCreateInstance")) return (PFN_vkVoidFunction)create;
+    if (!strcmp(name, "vkCreateDevice")) return (PFN_vkVoidFunction)create_device;
+    if (!strcmp(name, "vkGetDeviceProcAddr")) return (PFN_vkVoidFunction)of_device;
     if (!strcmp(name, "vkGetPhysicalDeviceFeatures")) return (PFN_vkVoidFunction)hide;
     if (!strcmp(name, "vkGetPhysicalDeviceFeatures2") || !strcmp(name, "vkGetPhysicalDeviceFeatures2KHR"))
         return (PFN_vkVoidFunction)hide2;
@@ -60,7 +96,7 @@ EXPORT VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL vkGetInstanceProcAddr(VkInstance
 EXPORT VKAPI_ATTR VkResult VKAPI_CALL vkNegotiateLoaderLayerInterfaceVersion(VkNegotiateLayerInterface *interface) {
     interface->loaderLayerInterfaceVersion = 2;
     interface->pfnGetInstanceProcAddr = vkGetInstanceProcAddr;
-    interface->pfnGetDeviceProcAddr = NULL;
+    interface->pfnGetDeviceProcAddr = of_device;
     interface->pfnGetPhysicalDeviceProcAddr = NULL;
     return VK_SUCCESS;
 }
