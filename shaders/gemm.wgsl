@@ -6,9 +6,9 @@
 // memory, as [k][p] and [k][o]: a quad takes a vec4 of each. An invocation loads one patch of a tile, 4 k x 4 pixels or
 // 4 channels, before the arithmetic of the previous tile. SLICES of the invocations share a tile's k. The sums are
 // named variables: an array stays in memory if the driver doesn't unroll the loop that indexes it. No im2col matrix.
-// x: channels last, [n][y][x][c/4] texels, or NCHW (X_ROWS: a network's input; k is [channel][tap]). w: prepacked by
-// `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor (W_ROWS). y,
-// residual: [p][o/4]. A block reads only the input channels that its groups span: grouped convolution needs no kernel
+// x: channels last, [n][y][x][c/4] texels, in one tensor or in several that share the channels (PARTS), or NCHW (X_ROWS:
+// a network's input; k is [channel][tap]). w: prepacked by `src/ops/gemm` in blocks of 64 channels, [block][k][16]
+// texels, or [k][o/4] rows of a second tensor (W_ROWS). y, residual: [p][o/4]. A block reads only the input channels that its groups span: grouped convolution needs no kernel
 // of its own. In a batched product blocks of `pixels` rows follow each other; strides select each operand's matrix.
 // PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], and gemm_join.wgsl adds the shares.
 // Not measured on a GPU yet (docs/benchmarks.md): tiles follow published kernels, `src/ops/gemm/model.rs` chooses.
@@ -21,6 +21,7 @@ const QUADS_N: u32 = 1u;
 const SLICES: u32 = 1u;
 override POINT: bool = false; // A kernel of one tap with stride 1 and no padding; and matrices.
 override X_ROWS: bool = false;
+override PARTS: u32 = 0u; // The number of tensors that share the channels of x, if it isn't one (src/ops/gemm/parts.rs).
 override LINES: bool = false; // x is lines of in_c samples, a pixel of y several outputs (src/ops/gemm/lines.rs).
 override W_ROWS: bool = false;
 // Transposed operands of a matrix product: x as [k][p/4] texels, w as [o][k/4].
@@ -38,8 +39,14 @@ override ACTIVATION: u32 = 0u;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<Texel>;
 @group(0) @binding(5) var<storage, read_write> y: array<Texel>;
+@group(0) @binding(6) var<storage, read> x1: array<Texel>;
+@group(0) @binding(7) var<storage, read> x2: array<Texel>;
+@group(0) @binding(8) var<storage, read> x3: array<Texel>;
 
 fn load_x(i: u32) -> vec4<f32> { return from_texel(x[i]); }
+fn load_x1(i: u32) -> vec4<f32> { return from_texel(x1[i]); }
+fn load_x2(i: u32) -> vec4<f32> { return from_texel(x2[i]); }
+fn load_x3(i: u32) -> vec4<f32> { return from_texel(x3[i]); }
 fn load_x_element(i: u32) -> f32 { return from_scalar(x[i / 4u][i % 4u]); }
 fn load_w(i: u32) -> vec4<f32> { return w[i]; }
 fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
@@ -67,10 +74,25 @@ fn x_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
 fn w_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
     return mat4x4<f32>(w_at(at, n > 0), w_at(at + apart, n > 1), w_at(at + 2u * apart, n > 2), w_at(at + 3u * apart, n > 3));
 }
+// Returns texel c of a pixel's channels, from the part that holds it.
+fn channels_at(pixel: u32, c: u32, there: bool) -> vec4<f32> {
+    if PARTS == 0u { return x_at(pixel * params.in4 + c, there); }
+    if !there { return vec4<f32>(); }
+    let at = pixel * params.pitch + c + params.shift;
+    if PARTS == 1u || c < params.ends.x { return load_x(at.x); }
+    if PARTS == 2u || c < params.ends.y { return load_x1(at.y); }
+    if PARTS == 3u || c < params.ends.z { return load_x2(at.z); }
+    return load_x3(at.w);
+}
+// Returns texel c of the first n of four neighbouring pixels, and zeros.
+fn channels_of_four(pixel: u32, c: u32, n: i32) -> mat4x4<f32> {
+    return mat4x4<f32>(channels_at(pixel, c, n > 0), channels_at(pixel + 1u, c, n > 1),
+                       channels_at(pixel + 2u, c, n > 2), channels_at(pixel + 3u, c, n > 3));
+}
 fn tapped(start: Pixel, tap: vec2<u32>, c: u32) -> vec4<f32> {
     let at = seen(params, start, select(tap, vec2<u32>(c, tap.y), LINES));
     if LINES { return clip_channels(x_at(u32(at), at >= 0), u32(start.x) + c, params.in_c); }
-    return x_at(u32(at) * params.in4 + c, at >= 0 && c < params.in4);
+    return channels_at(u32(at), c, at >= 0 && c < params.in4);
 }
 fn elements(start: Pixel, k: u32) -> vec4<f32> {
     let at = elements_at(params, start, k);
@@ -169,7 +191,7 @@ fn main(
                 next = mat4x4<f32>(elements(p0, 4u * k), elements(p1, 4u * k), elements(p2, 4u * k), elements(p3, 4u * k));
             } else if brings_x && POINT {
                 let count = select(0, i32(params.pixels) - i32(p), first_c + k < params.in4);
-                next = x_four((rows.x + p) * params.in4 + first_c + k, params.in4, count);
+                next = channels_of_four(rows.x + p, first_c + k, count);
             } else if brings_x {
                 let at = first_c + c;
                 next = mat4x4<f32>(tapped(p0, tap, at), tapped(p1, tap, at), tapped(p2, tap, at), tapped(p3, tap, at));

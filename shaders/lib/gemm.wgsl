@@ -14,6 +14,9 @@ struct Params {
     groups: vec4<u32>,
     // Batched product: the sizes of the batch dimensions, and each operand's strides along them, in rows.
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
+    // The parts of x, in texels: the end of each among the channels, its pixel's width in memory, and what an index
+    // among the channels lacks of the index in that pixel.
+    ends: vec4<u32>, pitch: vec4<u32>, shift: vec4<u32>,
 }
 
 // Returns the texels of a pixel's output channels.

@@ -1,10 +1,13 @@
 //! Concatenation along an axis.
 
 use super::binary::eight;
+use super::channels::Part;
+use super::image_storage;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach, same_dtype};
-use crate::kernel::{Caps, Kernel, Layout};
+use crate::kernel::layout::Image;
+use crate::kernel::{Caps, Kernel, Layout, Storage};
 use crate::{DType, Graph, Shape, Value};
 
 /// `torch.cat`: tensors one after the other along `axis`. All their other sizes agree.
@@ -17,6 +20,29 @@ impl Concat {
     /// Creates a concatenation along `axis`.
     pub fn new(axis: usize) -> Concat {
         Concat { axis }
+    }
+
+    /// Returns the channels that this operation takes from each input, if it takes them in whole texels.
+    pub(crate) fn parts(&self, io: &Io) -> Option<Vec<Part>> {
+        if self.axis != 1 || !(3..=4).contains(&io.outputs[0].len()) {
+            return None;
+        }
+        let mut begin = 0;
+        let part = |x: &Shape| {
+            let part = Part::new([x[1], 0], [io.outputs[0][1], begin], x[1]);
+            begin += x[1];
+            part
+        };
+        io.inputs.iter().map(part).collect()
+    }
+
+    /// Returns the kernel that copies the channels of images.
+    fn images(&self, io: &Io, storage: Storage) -> Option<Kernel> {
+        let parts = self.parts(io)?;
+        let copy = |(i, part): (usize, &Part)| part.copy([i, 0], Image::new(&io.inputs[i]), storage);
+        let layout = Layout::channels(storage);
+        let dispatches = parts.iter().enumerate().map(copy).collect();
+        Some(Kernel::several(vec![layout; io.inputs.len()], vec![layout], dispatches))
     }
 }
 
@@ -48,7 +74,7 @@ impl Op for Concat {
         same_dtype(inputs)
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let strides = io.outputs[0].strides();
         let mut first = 0;
         let mut dispatches = Vec::new();
@@ -58,7 +84,9 @@ impl Op for Concat {
             first += x[self.axis] * strides[self.axis];
         }
         let reads = vec![Layout::ROWS; io.inputs.len()];
-        Ok(vec![Kernel::several(reads, vec![Layout::ROWS], dispatches)])
+        let rows = Kernel::several(reads, vec![Layout::ROWS], dispatches);
+        let images = image_storage(caps).iter().filter_map(|&storage| self.images(io, storage));
+        Ok(std::iter::once(rows).chain(images).collect())
     }
 
     fn metrics(&self, _io: &Io) -> Metrics<'_> {

@@ -7,7 +7,7 @@ use super::epilogue::Epilogue;
 use super::gemm::{Gemm, Operand};
 use super::separable::Separable;
 use super::window::{Window, expect_countable, window_setters};
-use super::{BatchNorm2d, ImagePad, Pool, conv3d, image_storage};
+use super::{BatchNorm2d, ImagePad, conv3d, image_storage};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
@@ -251,7 +251,7 @@ impl<const D: usize> Conv<D> {
     }
 
     /// Returns kernels that compute this convolution and the next one, which is pointwise, if such kernels pay.
-    fn with_pointwise(&self, io: &Io, next: &Conv<D>, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+    pub(super) fn with_pointwise(&self, io: &Io, next: &Conv<D>, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         let window = next.window.image();
         let pointwise = window.size == [1; 2] && window.stride == [1; 2] && window.before == [0; 2];
         let depthwise = self.depthwise(io).filter(|_| pointwise && next.filters.groups == 1)?;
@@ -261,12 +261,12 @@ impl<const D: usize> Conv<D> {
     }
 
     /// Returns kernels that compute the next convolution with this one as its residual, if such kernels pay.
-    fn added(&self, io: &Io, next: &Conv<D>, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+    pub(super) fn added(&self, io: &Io, next: &Conv<D>, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         next.gemm(next_io).with_product(&self.gemm(io), caps)
     }
 
     /// Returns the kernels that compute this convolution and the max pooling of its output, if there are any.
-    fn pooled(&self, io: &Io, pool: Window, pooled: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+    pub(super) fn pooled(&self, io: &Io, pool: Window, pooled: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         self.gemm(io).pooled(pool, Image::new(&pooled.outputs[0]), caps)
     }
 
@@ -293,7 +293,7 @@ impl<const D: usize> Conv<D> {
         fits.then(|| Conv { filters: self.filters.after(affine), ..self.clone() })
     }
 
-    fn gemm(&self, io: &Io) -> Gemm<'_> {
+    pub(super) fn gemm(&self, io: &Io) -> Gemm<'_> {
         let Filters { weight, bias, groups, epilogue } = &self.filters;
         Gemm {
             x: Image::new(&io.inputs[0]),
@@ -302,27 +302,11 @@ impl<const D: usize> Conv<D> {
             window: self.window.image(),
             groups: *groups,
             lines: None,
+            parts: &[],
             w: Operand::Weight(weight),
             bias: bias.as_ref(),
             epilogue: *epilogue,
         }
-    }
-}
-
-/// Returns kernels that compute an operation and the only reader of its output in one step, if such kernels pay on the
-/// device. The reader reads the output as the input `position`. The kernels' inputs are the first operation's, then the
-/// other ones of the reader.
-pub(crate) fn joined(
-    (op, io): (&dyn Op, &Io),
-    (next, next_io): (&dyn Op, &Io),
-    position: usize,
-    caps: &Caps,
-) -> Option<Vec<Kernel>> {
-    let conv: &Conv2d = op.downcast_ref()?;
-    match (next.downcast_ref::<Conv2d>(), position) {
-        (Some(next), 0) => conv.with_pointwise(io, next, next_io, caps),
-        (Some(next), _) => conv.added(io, next, next_io, caps),
-        _ => conv.pooled(io, next.downcast_ref::<Pool<2>>()?.largest()?, next_io, caps),
     }
 }
 

@@ -90,6 +90,7 @@ impl Op for Linear {
             window: Window::PIXEL,
             groups: 1,
             lines: None,
+            parts: &[],
             w: Operand::Weight(&self.weight),
             bias: self.bias.as_ref(),
             epilogue: self.epilogue,

@@ -162,6 +162,7 @@ impl Op for MatMul {
             window: Window::PIXEL,
             groups: 1,
             lines: None,
+            parts: &[],
             w: Operand::Input { rows: k, transposed: [x.transposed, w.transposed], batch, x_batch, w_batch },
             bias: self.bias.as_ref(),
             epilogue: self.epilogue,

@@ -8,6 +8,7 @@ mod attention;
 mod batch_norm;
 mod binary;
 mod cast;
+pub(crate) mod channels;
 mod classify;
 mod concat;
 mod conv;
@@ -31,6 +32,7 @@ mod index_select;
 mod instance_norm;
 mod integer_conv2d;
 mod integer_matmul;
+mod joined;
 mod layer_norm;
 mod linear;
 mod local_response_norm;
@@ -117,7 +119,7 @@ pub use transpose::Transpose;
 pub use unary::Unary;
 pub use window::PerAxis;
 
-pub(crate) use conv::joined;
+pub(crate) use joined::joined;
 
 use crate::Shape;
 use crate::error::ErrorKind;

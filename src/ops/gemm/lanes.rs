@@ -160,9 +160,8 @@ impl Gemm<'_> {
                 let mut bindings = self.bindings(w.clone(), self.bias());
                 let mut reads = self.reads(residual);
                 if let Some(added) = added {
-                    // The image of the added product is input 0.
-                    (bindings[0], bindings[2], bindings[3]) =
-                        (Binding::Input(1), Binding::Weight(added.bias.clone()), Binding::Input(0));
+                    let [image, other] = added.inputs.map(Binding::Input);
+                    (bindings[0], bindings[2], bindings[3]) = (image, Binding::Weight(added.bias.clone()), other);
                     reads.push((self.layout)(Storage::Texture));
                 }
                 let dispatch =

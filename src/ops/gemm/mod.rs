@@ -5,6 +5,7 @@ mod groups;
 mod lanes;
 mod lines;
 mod model;
+mod parts;
 mod pool;
 mod product;
 mod tiled;
@@ -14,6 +15,7 @@ pub(crate) use groups::Groups;
 pub(crate) use tiled::chunks;
 
 use self::lines::Lines;
+use super::channels::Part;
 use super::epilogue::Epilogue;
 use super::window::Window;
 use crate::error::{ErrorKind, Result};
@@ -39,6 +41,8 @@ pub(crate) struct Gemm<'a> {
     pub(crate) groups: usize,
     /// The lines of samples, if x is such.
     pub(crate) lines: Option<Lines>,
+    /// The inputs that share the channels of x, if it isn't one.
+    pub(crate) parts: &'a [Part],
     /// The weights.
     pub(crate) w: Operand<'a>,
     /// The bias.
@@ -116,7 +120,7 @@ impl Gemm<'_> {
     }
 
     pub(crate) fn reads(&self, storage: Storage) -> Vec<Layout> {
-        let operands = 1 + usize::from(matches!(self.w, Operand::Input { .. }));
+        let operands = self.parts.len().max(1) + usize::from(matches!(self.w, Operand::Input { .. }));
         let mut reads = vec![(self.layout)(storage); operands + usize::from(self.epilogue.residual)];
         if let Some(lines) = self.lines {
             reads[0] = lines.reads;
@@ -128,6 +132,7 @@ impl Gemm<'_> {
     fn bindings(&self, w: Binding, bias: Prepacked) -> Vec<Binding> {
         let residual = match self.w {
             Operand::Input { .. } if self.epilogue.residual => Binding::Residual(2),
+            Operand::Weight(_) if self.epilogue.residual => Binding::Residual(self.parts.len().max(1)),
             _ => self.epilogue.binding(),
         };
         vec![Binding::Input(0), w, Binding::Weight(bias), residual, Binding::Output(0)]

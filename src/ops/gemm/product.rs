@@ -6,9 +6,12 @@ use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Prepacked, Storage, WeightKey};
 use crate::ops::epilogue::Epilogue;
+use crate::ops::window::Window;
 
 /// The parameters of a product that the kernel adds, with the weights and the bias of both products.
 pub(super) struct Product {
+    /// The inputs that hold the image of the kernel's own product and the added image.
+    pub(super) inputs: [usize; 2],
     /// The texels of k in one contiguous read of either image.
     pub(super) run: usize,
     /// The number of such reads of the added image.
@@ -58,10 +61,35 @@ impl Gemm<'_> {
         let key = WeightKey::new("two biases").and(&bias.key).and(&other_bias.key);
         let sums = move || (bias.values)().iter().zip((other_bias.values)()).map(|(a, b)| a + b).collect();
         let bias = Prepacked { key, values: std::sync::Arc::new(sums), ..self.bias() };
-        let product = Product { run, segments: other_k4 / run, h: other.x.h, c4: other_k4, stride: stride[0], w, bias };
+        let inputs = [1, 0];
+        let product =
+            Product { inputs, run, segments: other_k4 / run, h: other.x.h, c4: other_k4, stride: stride[0], w, bias };
         let epilogue = Epilogue { residual: false, ..self.epilogue };
         let kernels = Gemm { epilogue, ..*self }.lanes_adding(Some(&product), caps);
         (!kernels.is_empty()).then_some(kernels)
+    }
+
+    /// Returns llvmpipe's kernels for a 1x1 convolution over two images that share its channels: two products.
+    pub(super) fn pair(&self, caps: &Caps) -> Vec<Kernel> {
+        let (&[part, other], Operand::Weight(w)) = (self.parts, self.w) else { return Vec::new() };
+        // The kernel reads whole images.
+        if [part, other].iter().any(|part| part.count4 != part.pixel4[0]) {
+            return Vec::new();
+        }
+        let [k4, other_k4] = [part.count4, other.count4];
+        let Window { size, stride, before, .. } = self.window;
+        let Some(run) = greatest(k4, other_k4, caps.max_texture as usize / BLOCK).filter(|run| *run >= 2) else {
+            return Vec::new();
+        };
+        let pointwise = (size, before) == ([1; 2], [0; 2]) && stride[0] == stride[1];
+        if !pointwise || self.epilogue.residual || self.lanes_tile() < 16 {
+            return Vec::new();
+        }
+        let blocks = self.y.c.div_ceil(BLOCK);
+        let w = self.pack(w, BLOCK, k4 + other_k4, 0..blocks, Storage::Texture, BLOCK * run);
+        let (inputs, segments, bias) = ([0, 1], other_k4 / run, self.bias());
+        let product = Product { inputs, run, segments, h: self.x.h, c4: other_k4, stride: stride[0], w, bias };
+        Gemm { x: Image { c: 4 * k4, ..self.x }, parts: &[], ..*self }.lanes_adding(Some(&product), caps)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The portable GEMM: tiles in workgroup memory, of a size that suits the problem and the device.
 
 use super::model::{self, Choice, Problem};
-use super::{BLOCK, Gemm, Operand};
+use super::{BLOCK, Gemm, Operand, parts};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
@@ -9,6 +9,7 @@ use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, looped, plain};
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
+use std::num::Wrapping;
 
 params! {
     struct GemmParams {
@@ -37,6 +38,7 @@ params! {
         activation: ActivationParams,
         groups: [usize; 4],
         batch: [[usize; 4]; 3] as [batch, x_batch, w_batch],
+        parts: [[Wrapping<usize>; 4]; 3] as [ends, pitch, shift],
     }
 }
 
@@ -52,7 +54,8 @@ params! {
 impl Gemm<'_> {
     /// Returns the variants that suit, best first. With `rows` they read x as NCHW, the order of a network's input.
     pub(super) fn gemm(&self, caps: &Caps, rows: bool) -> Result<Vec<Kernel>, ErrorKind> {
-        let few = self.x.c <= 4 && self.groups == 1 && self.x.h * self.x.w > 1 && self.lines.is_none();
+        let whole = self.lines.is_none() && self.parts.is_empty();
+        let few = self.x.c <= 4 && self.groups == 1 && self.x.h * self.x.w > 1 && whole;
         if rows && !(few && matches!(self.w, Operand::Weight(_))) {
             return Ok(Vec::new());
         }
@@ -115,6 +118,7 @@ impl Gemm<'_> {
         let shader = tile.specialize(shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan"));
         let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
         let shader = if self.lines.is_some() { shader.set("LINES", true) } else { shader };
+        let shader = if self.parts.is_empty() { shader } else { shader.set("PARTS", self.parts.len() as u32) };
         let (shader, w_rows) = match self.w {
             Operand::Weight(_) => (shader, 0),
             Operand::Input { rows, transposed: [x, w], .. } => {
@@ -155,11 +159,14 @@ impl Gemm<'_> {
                 activation: ActivationParams::new(activation),
                 groups: self.channel_groups().params(),
                 batch: self.matrices(),
+                parts: parts::params(self.parts),
             };
             let mut bindings = self.bindings(w, self.bias());
             if splits > 1 {
                 bindings[3..].clone_from_slice(&[Binding::Input(0), scratch(true)]);
             }
+            // Something must be bound in place of parts that aren't there.
+            bindings.extend((1..4).map(|i| Binding::Input(if i < self.parts.len() { i } else { 0 })));
             let tiles = self.pixels().div_ceil(tile.m) * (4 * wide4).div_ceil(tile.n);
             Dispatch::new(shader.clone(), &params, bindings, self.products() * tiles * splits)
                 .iterations(packing.iterations(choice))

@@ -2,14 +2,15 @@
 
 use super::images::{Case, HALVED, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
-use crate::selftest::cases::{graph, random};
-use crate::selftest::reference;
+use crate::selftest::cases::{as_image, graph, outliers, random};
+use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
 pub(super) fn cases(t: &Suite) {
     depthwise_and_pointwise(t);
     and_max_pooling(t);
     and_a_product(t);
+    over_parts(t);
 }
 
 /// Checks odd widths, strides, more pairs of pixels than a workgroup has, and both endings: a ReLU, a residual.
@@ -93,4 +94,58 @@ fn and_a_product(t: &Suite) {
             t.check(name, &graph, &[&inputs[0], &inputs[1]], &y, Tolerance::Reduction(small.terms() + large.terms()));
         }
     }
+}
+
+/// Checks convolutions that read a concatenation's inputs: two to five, of equal and of different channels, the last one
+/// ending within a texel; one input twice; k in shares; with a residual or without.
+fn over_parts(t: &Suite) {
+    let point = Case { kernel: [1; 2], out: 36, ..PLAIN };
+    for (name, channels, conv) in [
+        ("1x1 over two", &[32, 64][..], Case { x: [2, 96, 9, 7], ..point }),
+        ("1x1/2 over two, the last of 5", &[8, 5], Case { x: [1, 13, 9, 8], stride: [2; 2], ..point }),
+        ("3x3 over three", &[4, 12, 6], Case { x: [2, 22, 6, 5], out: 7, ..SAME }),
+        ("1x1 over four of few pixels", &[64, 8, 128, 200], Case { x: [1, 400, 3, 3], ..point }),
+        ("3x3 over five", &[4; 5], Case { x: [1, 20, 6, 5], out: 7, ..SAME }),
+        (
+            "3x1/(1, 2), dilated",
+            &[16, 16],
+            Case {
+                kernel: [3, 1],
+                x: [1, 32, 9, 8],
+                stride: [1, 2],
+                dilation: [2, 1],
+                padding: [[2; 2], [0, 1]],
+                ..point
+            },
+        ),
+        ("over two that end within a texel", &[3, 6], Case { x: [1, 9, 6, 5], out: 7, ..SAME }),
+        ("of one pixel", &[8, 8], Case { x: [3, 16, 1, 1], ..point }),
+    ] {
+        let [n, _, h, w] = conv.x;
+        let inputs: Vec<Tensor> = channels.iter().zip(1..).map(|(&c, seed)| outliers(seed, [n, c, h, w])).collect();
+        let x = reference::concat(&inputs.iter().collect::<Vec<_>>(), 1);
+        let y = conv.reference(&x, true);
+        let residual = random(9, y.shape.clone());
+        let all: Vec<&Tensor> = inputs.iter().chain([&residual]).collect();
+        for (added, y) in [(false, reference::relu(&y)), (true, reference::add(&y, &residual))] {
+            let graph = graph(&all, |graph, x| {
+                let (residual, parts) = x.split_last().expect("there are inputs");
+                let parts = parts.iter().map(|&x| as_image(graph, x)).collect::<crate::Result<Vec<_>>>()?;
+                let x = graph.concat(&parts, 1)?;
+                let y = graph.conv2d(x, conv.op(true))?;
+                if added { graph.sum(y, *residual) } else { graph.relu(y) }
+            });
+            t.check(name, &graph, &all, &y, conv.tolerance());
+        }
+    }
+    let conv = super::Case::<1, 3> { x: [2, 24, 21], out: 10, ..super::Case::SAME };
+    let (a, b) = (random(1, [2, 8, 21]), random(2, [2, 8, 21]));
+    let lines = graph(&[&a, &b], |graph, x| {
+        let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
+        let x = graph.concat(&[a, b, a], 1)?;
+        graph.conv1d(x, conv.op(true))
+    });
+    let y = |x: &[&Tensor]| conv.reference(&reference::concat(&[x[0], x[1], x[0]], 1), true);
+    t.check("lines, one input twice", &lines, &[&a, &b], &y(&[&a, &b]), conv.tolerance());
+    t.check_not_finite("lines", &lines, &[&a, &b], y, conv.tolerance());
 }

@@ -1,0 +1,32 @@
+//! Pairs of operations that one kernel computes.
+
+use super::channels::Part;
+use super::{Concat, Conv, Conv2d, Pool};
+use crate::graph::op::{Io, Op};
+use crate::kernel::{Caps, Kernel};
+
+/// Returns kernels that compute an operation and the only reader of its output in one step, if such kernels pay on the
+/// device. The reader reads the output as the input `position`. The kernels' inputs are the first operation's, then the
+/// other ones of the reader.
+pub(crate) fn joined(
+    (op, io): (&dyn Op, &Io),
+    (next, next_io): (&dyn Op, &Io),
+    position: usize,
+    caps: &Caps,
+) -> Option<Vec<Kernel>> {
+    if let Some(concat) = op.downcast_ref::<Concat>().filter(|_| position == 0) {
+        let parts = concat.parts(io)?;
+        return over::<1>(&parts, next, next_io, caps).or_else(|| over::<2>(&parts, next, next_io, caps));
+    }
+    let conv: &Conv2d = op.downcast_ref()?;
+    match (next.downcast_ref::<Conv2d>(), position) {
+        (Some(next), 0) => conv.with_pointwise(io, next, next_io, caps),
+        (Some(next), _) => conv.added(io, next, next_io, caps),
+        _ => conv.pooled(io, next.downcast_ref::<Pool<2>>()?.largest()?, next_io, caps),
+    }
+}
+
+/// Returns the kernels that read the parts of a convolution's input where they are, if `op` is a convolution along `D` axes.
+fn over<const D: usize>(parts: &[Part], op: &dyn Op, io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
+    op.downcast_ref::<Conv<D>>()?.gemm(io).over(parts, caps)
+}
