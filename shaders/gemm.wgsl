@@ -86,6 +86,7 @@ fn channels_at(pixel: u32, c: u32, there: bool) -> vec4<f32> {
 }
 // Returns texel c of the first n of four neighbouring pixels, and zeros.
 fn channels_of_four(pixel: u32, c: u32, n: i32) -> mat4x4<f32> {
+    if PARTS == 0u { return x_four(pixel * params.in4 + c, params.in4, n); }
     return mat4x4<f32>(channels_at(pixel, c, n > 0), channels_at(pixel + 1u, c, n > 1),
                        channels_at(pixel + 2u, c, n > 2), channels_at(pixel + 3u, c, n > 3));
 }

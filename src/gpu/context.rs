@@ -446,11 +446,14 @@ impl Context {
 
     /// Makes sure that a submission's callbacks are called, without blocking this thread. On native a thread of this
     /// context waits for the submission; a browser needs no wait.
-    pub(crate) fn wait_in_background(&self, submission: wgpu::SubmissionIndex) {
+    pub(crate) fn wait_in_background(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
         #[cfg(target_arch = "wasm32")]
-        drop(submission);
+        {
+            drop(submission);
+            Ok(())
+        }
         #[cfg(not(target_arch = "wasm32"))]
-        self.0.waiter.get_or_init(|| super::waiter::Waiter::start(self.0.device.clone())).wait(submission);
+        self.0.waiter.get_or_init(|| super::waiter::Waiter::start(self.0.device.clone())).wait(submission)
     }
 }
 

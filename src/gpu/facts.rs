@@ -115,7 +115,7 @@ async fn confirmed(context: &Context) -> Result<bool> {
         // The receiver is gone if the caller dropped this future.
         let _unheard = sender.send(result);
     });
-    context.wait_in_background(submission);
+    context.wait_in_background(submission)?;
     context.settled().await?;
     mapped.await.map_err(ErrorKind::lost)?.map_err(ErrorKind::lost)?;
     let view = download.get_mapped_range(..).map_err(ErrorKind::lost)?;

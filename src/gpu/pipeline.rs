@@ -78,9 +78,10 @@ pub(crate) fn draw(context: &Context, wanted: &DrawKey) -> Result<Arc<Draw>> {
     let constants = shader.overrides();
     let options = || wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() };
     context.count(1);
+    let wgsl = shader.wgsl()?;
     let made = context.checked(|| {
         let layout = layout(context, shader, kinds, wgpu::ShaderStages::FRAGMENT);
-        let module = module(context, shader);
+        let module = module(context, shader, &wgsl);
         let pipeline = device.create_render_pipeline(&wgpu::RenderPipelineDescriptor {
             label,
             layout: Some(&pipeline_layout(context, shader, &layout)),
@@ -129,12 +130,13 @@ pub(crate) fn group<'a>(
 
 fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipeline> {
     context.count(1);
+    let wgsl = shader.wgsl()?;
     context.checked(|| {
         let layout = layout(context, shader, kinds, wgpu::ShaderStages::COMPUTE);
         let pipeline = context.device().create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(shader.name()),
             layout: Some(&pipeline_layout(context, shader, &layout)),
-            module: &module(context, shader),
+            module: &module(context, shader, &wgsl),
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants: &shader.overrides(),
@@ -188,8 +190,8 @@ fn pipeline_layout(context: &Context, shader: &Shader, layout: &wgpu::BindGroupL
     })
 }
 
-fn module(context: &Context, shader: &Shader) -> wgpu::ShaderModule {
-    let source = wgpu::ShaderSource::Wgsl(shader.wgsl().into());
+fn module(context: &Context, shader: &Shader, wgsl: &str) -> wgpu::ShaderModule {
+    let source = wgpu::ShaderSource::Wgsl(wgsl.into());
     let module = wgpu::ShaderModuleDescriptor { label: Some(shader.name()), source };
     if !guarded(context, shader) {
         // SAFETY: only the planner, a texture's pass and a probe dispatch shaders without guards. For the planner's

@@ -1,5 +1,7 @@
 //! A thread that waits for submissions, so that awaiting a frame blocks no thread of the caller's.
 
+use crate::error::{ErrorKind, Result};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 
@@ -12,8 +14,12 @@ impl Waiter {
         let thread = std::thread::spawn(move || {
             for submission in receiver {
                 let wait = wgpu::PollType::Wait { submission_index: Some(submission), timeout: None };
-                if let Err(error) = device.poll(wait) {
-                    log::error!("waiting for the device: {error}");
+                // The wait calls callbacks of the host, too. One that panics must not end the thread: later frames
+                // would never be done.
+                match catch_unwind(AssertUnwindSafe(|| device.poll(wait))) {
+                    Ok(Ok(_)) => {}
+                    Ok(Err(error)) => log::error!("waiting for the device: {error}"),
+                    Err(_) => log::error!("a callback panicked on the thread that waits for the device"),
                 }
             }
         });
@@ -21,9 +27,10 @@ impl Waiter {
     }
 
     /// Makes the thread wait for a submission. The wait calls the callbacks that are due by then.
-    pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) {
-        if self.0.as_ref().is_none_or(|(sender, _)| sender.send(submission).is_err()) {
-            log::error!("the thread that waits for the device is gone");
+    pub(super) fn wait(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        match self.0.as_ref().map(|(sender, _)| sender.send(submission)) {
+            Some(Ok(())) => Ok(()),
+            _ => Err(ErrorKind::lost("the thread that waits for it has ended")),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Scalar;
 use crate::DType;
+use crate::error::ErrorKind;
 use std::fmt;
 
 /// A WGSL file and the values of its constants: the identity of a pipeline.
@@ -187,23 +188,23 @@ impl Shader {
         self.overrides.iter().map(|&(name, value)| (name, f64::from(value))).collect()
     }
 
-    /// Returns the specialised WGSL text.
-    ///
-    /// # Panics
-    /// If the file lacks a constant or a binding that this shader names: a mistake in the crate, found by
-    /// `tests/shaders` for every shader of every network.
-    pub fn wgsl(&self) -> String {
+    /// Returns the specialised WGSL text. An error if the file lacks a constant, an alias or a line that this variant
+    /// replaces.
+    pub fn wgsl(&self) -> Result<String, ErrorKind> {
         let mut lines: Vec<String> = self.source.lines().map(str::to_owned).collect();
+        let lacks = |wanted: &str| {
+            ErrorKind::argument(format!("shader {}", self.name), format_args!("a line with `{wanted}`"), "none")
+        };
         let mut rewrite = |start: &str, new: &dyn Fn(&str) -> String| {
-            let line = lines.iter_mut().find(|line| line.contains(start));
-            let line = line.unwrap_or_else(|| panic!("shaders/{}.wgsl has no `{start}`", self.name));
+            let line = lines.iter_mut().find(|line| line.contains(start)).ok_or_else(|| lacks(start))?;
             *line = new(line);
+            Ok(())
         };
         for (name, value) in &self.consts {
-            rewrite(&format!("const {name}: u32 ="), &|_| format!("const {name}: u32 = {value}u;"));
+            rewrite(&format!("const {name}: u32 ="), &|_| format!("const {name}: u32 = {value}u;"))?;
         }
         for (name, of) in &self.aliases {
-            rewrite(&format!("alias {name} ="), &|_| format!("alias {name} = {of};"));
+            rewrite(&format!("alias {name} ="), &|_| format!("alias {name} = {of};"))?;
         }
         for name in &self.textures {
             let element = if self.source.contains(&format!(" {name}: array<Texel>;")) { "Texel" } else { "vec4<f32>" };
@@ -212,31 +213,33 @@ impl Shader {
                 rewrite(&declared("read"), &|line| {
                     let texture = format!("var {name}: texture_storage_2d<rgba32float, read>;");
                     line.replace(&declared("read"), &texture)
-                });
+                })?;
                 rewrite(&format!("fn load_{name}("), &|_| {
                     format!(
                         "fn load_{name}(row: u32, column: u32) -> vec4<f32> {{ return textureLoad({name}, vec2<u32>(column, row)); }}"
                     )
-                });
+                })?;
             } else {
                 rewrite(&declared("read_write"), &|line| {
                     let texture = format!("var {name}: texture_storage_2d<rgba32float, write>;");
                     line.replace(&declared("read_write"), &texture)
-                });
+                })?;
                 // WebGPU can't read and write one `rgba32float` texture: kernels that continue from the output's content use buffers.
                 let load = format!("fn load_{name}(");
                 if self.source.contains(&load) {
-                    rewrite(&load, &|_| format!("{load}row: u32, column: u32) -> vec4<f32> {{ return vec4<f32>(); }}"));
+                    rewrite(&load, &|_| {
+                        format!("{load}row: u32, column: u32) -> vec4<f32> {{ return vec4<f32>(); }}")
+                    })?;
                 }
                 rewrite(&format!("fn store_{name}("), &|_| {
                     format!(
                         "fn store_{name}(row: u32, column: u32, value: vec4<f32>) {{ textureStore({name}, vec2<u32>(column, row), value); }}"
                     )
-                });
+                })?;
             }
         }
         if self.in_place {
-            rewrite("fn load_residual(", &|line| line.replace("residual[", "y["));
+            rewrite("fn load_residual(", &|line| line.replace("residual[", "y["))?;
         }
         let halves = self.aliases.iter().any(|&(_, of)| of == "f16");
         let mut text = if halves { "enable f16;\n".to_owned() } else { String::new() };
@@ -254,7 +257,9 @@ impl Shader {
         }
         if self.part {
             let whole = "{ return group.y * groups.x + group.x; }";
-            assert!(text.contains(whole), "shaders/{}.wgsl doesn't number its workgroups by `linear`", self.name);
+            if !text.contains(whole) {
+                return Err(lacks(whole));
+            }
             text = text.replace(whole, "{ return first_workgroup + group.y * groups.x + group.x; }");
             text.push_str("\n@group(1) @binding(0) var<uniform> first_workgroup: u32;\n");
         }
@@ -263,7 +268,7 @@ impl Shader {
             // workgroup memory, whatever the options say. An unused override delays the translation to the pipeline.
             text.push_str("\noverride unguarded: bool = true;\n");
         }
-        text
+        Ok(text)
     }
 }
 

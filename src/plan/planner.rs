@@ -4,8 +4,9 @@ mod checks;
 mod outputs;
 mod states;
 mod sums;
+mod whole;
 
-use super::join::{link, schedule};
+use super::join::schedule;
 use super::memory::{self, Location, Need, SlotKind};
 use super::{Choices, Plan, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
@@ -17,6 +18,7 @@ use crate::ops::is_ours;
 use crate::{DType, Shape};
 use std::collections::{BTreeMap, HashMap};
 use sums::Sum;
+use whole::Whole;
 
 impl Plan {
     /// Plans a graph for a batch on such a device, without fusing it. [`Graph::fused`] comes first, once for all
@@ -222,31 +224,7 @@ impl Planner<'_> {
 
     /// Plans a node, or several nodes that these kernels compute in one step.
     fn step(&mut self, numbers: &[usize], joined: Option<Vec<Kernel>>) -> Result<()> {
-        let nodes: Vec<&Node> = numbers.iter().map(|&i| &self.graph.nodes()[i]).collect();
-        let (mut cost, mut bytes, mut written) = (Cost::default(), 0u64, 0);
-        let mut node = Node { inputs: Vec::new(), ..nodes[0].clone() };
-        for (i, part) in nodes.iter().enumerate() {
-            let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
-            let (inputs, outputs) = (of(&part.inputs), of(&part.outputs));
-            let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &self.graph.input_dtypes(part) };
-            for &value in &part.inputs {
-                *self.unread.entry(value).or_default() -= 1;
-            }
-            let own = part.op.metrics(&io).cost;
-            cost = cost.and(own);
-            bytes = bytes.saturating_add(own.bytes(&io));
-            written = io.written();
-            let mut others = part.inputs.clone();
-            if i > 0 {
-                node.name = format!("{} + {}", node.name, part.name);
-                let link = link(nodes[i - 1], part);
-                others.remove(link);
-                // A value between two parts is neither written nor read.
-                bytes = bytes.saturating_sub(2 * 4 * inputs[link].elements() as u64);
-            }
-            node.inputs.extend(others);
-            node.outputs.clone_from(&part.outputs);
-        }
+        let Whole { node, op, cost, bytes, written } = self.whole(numbers);
         node.inputs.iter().for_each(|&value| self.hold_constant(value));
         let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
         let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));
@@ -284,7 +262,7 @@ impl Planner<'_> {
         // The first of the joined operations has given the kernels.
         let ours = is_ours(&*node.op);
 
-        let (op, name) = (node.op.name(), node.name.clone());
+        let name = node.name.clone();
         let mut step = PlannedStep { op, node: name, cost, bytes, variants, dispatches: Vec::new() };
         let mut reads: Vec<Home> = node
             .inputs

@@ -160,7 +160,7 @@ impl Future for Pending {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> Poll<Self::Output> {
         if let Some(submission) = self.submission.take() {
-            self.context.wait_in_background(submission);
+            self.context.wait_in_background(submission)?;
         }
         self.outputs.as_mut().poll(cx)
     }

@@ -3,9 +3,9 @@
 use super::{caps, graph, plan, zeros};
 use shadernet::kernel::Caps;
 use shadernet::models::all;
-use shadernet::ops::{BatchNorm2d, Conv2d};
+use shadernet::ops::{Activation, BatchNorm2d, Conv2d};
 use shadernet::plan::Plan;
-use shadernet::{BATCH, ErrorKind, Graph, Io, Node, Weights};
+use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Value, Weights};
 use std::collections::BTreeMap;
 
 #[test]
@@ -137,4 +137,37 @@ fn the_plan_of_resnet18() {
         assert_eq!(got, want, "line {} of the plan; UPDATE_GOLDENS=1 accepts it", i + 1);
     }
     assert_eq!(got.lines().count(), want.lines().count());
+}
+
+/// A block of YOLOv8's backbone: a 1x1 convolution whose halves go on apart, a residual block on the second half, and a
+/// 1x1 convolution over all three.
+#[test]
+fn nothing_is_copied_where_a_detector_splits_and_joins_channels() {
+    let mut graph = Graph::new();
+    let weight = |name: &str, shape: [usize; 4]| Constant::lazy(name, shape, move || vec![0.1; shape.iter().product()]);
+    let mut conv = |graph: &mut Graph, x: Value, shape: [usize; 4]| {
+        let conv = Conv2d::new(weight("weight", shape), None).padding(shape[2] / 2);
+        let y = graph.conv2d(x, conv)?;
+        graph.activation(y, Activation::Silu)
+    };
+    let block = |graph: &mut Graph| -> shadernet::Result<()> {
+        let x = graph.input("x", [BATCH, 64, 40, 40]);
+        let x = conv(graph, x, [64, 64, 1, 1])?;
+        let halves = graph.split(x, &[32, 32], 1)?;
+        let y = conv(graph, halves[1], [32, 32, 3, 3])?;
+        let y = conv(graph, y, [32, 32, 3, 3])?;
+        let y = graph.sum(halves[1], y)?;
+        let all = graph.concat(&[halves[0], halves[1], y], 1)?;
+        let y = conv(graph, all, [64, 96, 1, 1])?;
+        graph.output("y", y);
+        Ok(())
+    };
+    block(&mut graph).expect("a block");
+    for caps in [Caps::portable(), Caps::phone()] {
+        let plan = plan(&graph.fused(), 1, &caps);
+        let steps: Vec<&str> = plan.steps.iter().map(|step| step.op).collect();
+        assert_eq!(steps, ["conv2d"; 5], "{plan}");
+        // The network's input and output are in rows.
+        assert_eq!(plan.dispatches(), 7, "{plan}");
+    }
 }

@@ -268,7 +268,7 @@ fn declared(name: &str, module: &Module) -> Declared {
 /// Validates a specialised shader, as written and with its overrides set. An override may drop a binding, such as an
 /// absent residual, that is still declared and bound: the module is returned as written, with its workgroup size.
 fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
-    let (name, text) = (shader.to_string(), shader.wgsl());
+    let (name, text) = (shader.to_string(), shader.wgsl().expect("a shader of this crate"));
     let mut module = parse(&name, &text);
     let info = validate(&name, &text, &module, capabilities);
     let faults = [wgsl::faults(&text), uniform::faults(&text, &module)].concat();
@@ -295,7 +295,9 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
         if !seen.contains_key(&dispatch.shader) {
             let of_f32 = declared(&name, &validated(&dispatch.shader, capabilities));
             // Values in textures are always f32.
-            if dispatch.shader.has_texels() && dispatch.shader.wgsl().contains("array<Texel>;") {
+            if dispatch.shader.has_texels()
+                && dispatch.shader.wgsl().expect("a shader of this crate").contains("array<Texel>;")
+            {
                 let halves = dispatch.shader.clone().stored_as(Scalar::F16);
                 // All of WebGPU has it; Mesa's llvmpipe lacks `DownlevelFlags::SHADER_F16_IN_F32` where it lacks f16.
                 let converts = capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
