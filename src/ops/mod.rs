@@ -59,7 +59,6 @@ mod scatter_nd;
 mod separable;
 mod slice;
 mod softmax;
-mod split;
 mod strided;
 mod top_k;
 mod transpose;
@@ -113,7 +112,6 @@ pub use scatter::{Scatter, ScatterKind};
 pub use scatter_nd::ScatterNd;
 pub use slice::Slice;
 pub use softmax::{LogSoftmax, Softmax};
-pub use split::Split;
 pub use top_k::TopK;
 pub use transpose::Transpose;
 pub use unary::Unary;
@@ -147,7 +145,7 @@ pub(crate) fn is_ours(op: &dyn Op) -> bool {
         ExpandAs, Flatten, FlattenLinear, Gather, GatherNd, Glu, GridSample, GroupNorm, ImagePad<1>, ImagePad<2>, IndexSelect,
         InstanceNorm2d, IntegerConv2d, IntegerMatMul, LayerNorm, Linear, LocalResponseNorm, LogSoftmax, Logical, MatMul, PRelu,
         PackedLinear, Pad, PixelShuffle, PixelUnshuffle, Pool1d, Pool2d, Pool3d, Quantize, QuantizeRange, Reduce, Reshape,
-        Resize, RmsNorm, RoiAlign, RotaryEmbedding, RoundTo, Scatter, ScatterNd, Slice, Softmax, Split, Squeeze, TopK,
+        Resize, RmsNorm, RoiAlign, RotaryEmbedding, RoundTo, Scatter, ScatterNd, Slice, Softmax, Squeeze, TopK,
         Transpose, Unary, Unsqueeze, Where
     ];
     ours.contains(&Any::type_id(op))

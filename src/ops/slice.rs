@@ -134,6 +134,48 @@ impl Graph {
         self.push(Slice::new().along(axis, start, end, 1), &[x])
     }
 
+    /// Adds `torch.split`: a [`Slice`] for each of the consecutive parts of these sizes, which add up to the size of
+    /// `axis`. A single part is `x` itself. The axis must not depend on the batch.
+    pub fn split(&mut self, x: Value, sizes: &[usize], axis: usize) -> Result<Vec<Value>> {
+        let (name, shape) = (format!("split_{}", self.nodes().len()), self.shape(x, 1)?);
+        let at = |kind: ErrorKind| kind.at("split", &name);
+        let Some(&size) = shape.get(axis) else {
+            return Err(at(ErrorKind::argument("axis", format_args!("a dimension of {shape}"), axis)));
+        };
+        let sum = sizes.iter().fold(0, |sum: usize, &size| sum.saturating_add(size));
+        if sum != size || sizes.contains(&0) {
+            let wanted = format!("sizes of 1 or more that add up to {size}, dimension {axis} of {shape}");
+            return Err(at(ErrorKind::argument("sizes", wanted, format_args!("{sizes:?}"))));
+        }
+        // A graph of fixed sizes may have no shapes for another batch.
+        if self.shape(x, 2).is_ok_and(|two| two.get(axis) != Some(&size)) {
+            return Err(at(ErrorKind::argument("axis", "a dimension that doesn't depend on the batch", axis)));
+        }
+        if sizes.len() == 1 {
+            return Ok(vec![x]);
+        }
+        let mut end = 0;
+        let part = |(i, &size): (usize, &usize)| {
+            end += size;
+            let slice = Slice::new().along(axis, (end - size) as isize, end as isize, 1);
+            Ok(self.add(format!("{name}.{i}"), slice, &[x])?[0])
+        };
+        sizes.iter().enumerate().map(part).collect()
+    }
+
+    /// Adds `torch.chunk`: parts of one size, except for a smaller last one. There are fewer than `chunks` if those
+    /// cover the axis. The axis must not depend on the batch.
+    pub fn chunk(&mut self, x: Value, chunks: usize, axis: usize) -> Result<Vec<Value>> {
+        if chunks == 0 {
+            return Err(ErrorKind::argument("chunks", "1 or more", 0).at("split", ""));
+        }
+        // `split` refuses an axis that doesn't exist.
+        let size = self.shape(x, 1)?.get(axis).copied().unwrap_or(1);
+        let each = size.div_ceil(chunks);
+        let sizes: Vec<usize> = (0..size).step_by(each).map(|first| each.min(size - first)).collect();
+        self.split(x, &sizes, axis)
+    }
+
     /// Adds `torch.select`: the elements at `index` of `axis`, without that axis. A negative index counts from the end.
     pub fn select(&mut self, x: Value, axis: usize, index: isize) -> Result<Value> {
         // The position after -1, the last index, can't be written otherwise.

@@ -5,7 +5,7 @@ use shadernet::ops::{
     Flatten, Gather, Glu, GluKind, GridSample, GroupNorm, IndexSelect, InstanceNorm2d, LayerNorm, Linear,
     LocalResponseNorm, LogSoftmax, Logical, MatMul, PRelu, Pad, Pad2d, PaddingMode, PixelShuffle, PixelUnshuffle,
     Pool1d, Pool2d, PoolKind, Reduce, ReduceKind, Reshape, Resize, ResizeMode, RmsNorm, RotaryEmbedding, Slice,
-    Softmax, Split, TopK, Transpose, Unary, Where,
+    Softmax, TopK, Transpose, Unary, Where,
 };
 use shadernet::{BATCH, Constant, Cost, DType, Graph, Io, Op, Shape, Value};
 
@@ -144,7 +144,6 @@ fn moves_cost_no_arithmetic() {
     check(PixelShuffle::new(2), &[IMAGE], 0, 480);
     check(PixelUnshuffle::new(2), &[&[2, 4, 6, 6]], 0, 576);
     check(Concat::new(1), &[IMAGE, IMAGE], 0, 960);
-    check(Split::new([1, 3], 1), &[IMAGE], 0, 480);
     // The operation reads as many elements as it writes.
     check(Slice::new().along(2, 1, 3, 1), &[IMAGE], 0, 2 * 96);
     check(Expand::new([2, 4, 5, 6]), &[&[4, 1, 6]], 0, 24 + 240);

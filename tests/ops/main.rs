@@ -57,7 +57,6 @@ mod scatter;
 mod scatter_nd;
 mod slice;
 mod softmax;
-mod split;
 mod top_k;
 mod transpose;
 mod unary;
@@ -126,7 +125,6 @@ tables! {
     scatter_nd
     slice
     softmax
-    split
     top_k
     transpose
     unary

@@ -46,7 +46,6 @@ pub mod scatter;
 pub mod scatter_nd;
 pub mod slice;
 pub mod softmax;
-pub mod split;
 pub mod top_k;
 pub mod transpose;
 pub mod unary;
@@ -201,9 +200,13 @@ pub const TABLES: &[Table] = &[
         "scatter"
     ),
     table!(scatter_nd, "ScatterND", "reduction; elements of any type, indices from either end", "scatter_nd"),
-    table!(slice, "x[.., start:end:step], select, narrow, flip", "negative steps too; elements of any type", "slice"),
+    table!(
+        slice,
+        "x[.., start:end:step], select, narrow, flip, split, chunk",
+        "negative steps too; elements of any type",
+        "slice split"
+    ),
     table!(softmax, "Softmax, LogSoftmax", "dim", "softmax log_softmax"),
-    table!(split, "split, chunk", "dim; elements of any type", "split"),
     table!(top_k, "topk", "k, dim, largest; f32 and i32", "topk"),
     table!(transpose, "permute", "dims", "permute"),
     table!(

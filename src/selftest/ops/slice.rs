@@ -1,6 +1,6 @@
 use crate::DType;
 use crate::ops::Slice;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{as_image, graph, graph_of, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
@@ -26,6 +26,16 @@ pub fn slice(x: &Tensor, axis: usize, start: Option<isize>, end: Option<isize>, 
     Tensor::build(shape, at).with_dtype(x.dtype)
 }
 
+/// Splits the tensor into parts of these sizes.
+pub fn split(x: &Tensor, sizes: &[usize], axis: usize) -> Vec<Tensor> {
+    let mut first = 0;
+    let part = |&size: &usize| {
+        first += size as isize;
+        slice(x, axis, Some(first - size as isize), Some(first), 1)
+    };
+    sizes.iter().map(part).collect()
+}
+
 /// Runs the cases.
 pub fn cases(t: &Suite) {
     every_kind_of_range(t);
@@ -33,6 +43,7 @@ pub fn cases(t: &Suite) {
     of_every_type(t);
     between_images(t);
     shorthands(t);
+    splits(t);
     not_finite(t);
 }
 
@@ -115,6 +126,32 @@ fn shorthands(t: &Suite) {
         expected.shape.pop();
         t.check(&format!("select {index}"), &selected, &[&x], &expected, Tolerance::Exact);
     }
+}
+
+fn splits(t: &Suite) {
+    let x = random(1, [2, 12, 3, 3]);
+    let parts = graph_of(&[&x], |graph, x| graph.split(x[0], &[1, 5, 2, 4], 1));
+    let expected = split(&x, &[1, 5, 2, 4], 1);
+    t.check_outputs("split", &parts, &[&x], &expected.iter().collect::<Vec<_>>(), Tolerance::Exact);
+    // Four chunks, the last one smaller; three, although four were requested; one; two, although nine were requested.
+    let cases: [(usize, usize, &[usize]); 4] =
+        [(7, 4, &[2, 2, 2, 1]), (6, 4, &[2, 2, 2]), (6, 1, &[6]), (2, 9, &[1, 1])];
+    for (size, chunks, sizes) in cases {
+        let x = random(1, [3, size, 2]);
+        let graph = graph_of(&[&x], |graph, x| graph.chunk(x[0], chunks, 1));
+        let expected = split(&x, sizes, 1);
+        let case = format!("{chunks} chunks of {size}");
+        t.check_outputs(&case, &graph, &[&x], &expected.iter().collect::<Vec<_>>(), Tolerance::Exact);
+    }
+    let x = random(1, [2, 7, 3, 4]);
+    let graph = graph_of(&[&x], |graph, x| {
+        let x = as_image(graph, x[0])?;
+        let parts = graph.split(x, &[3, 4], 1)?;
+        // The parts swap their order, and one is an output twice.
+        Ok(vec![as_image(graph, parts[1])?, parts[0], parts[1]])
+    });
+    let parts = split(&x, &[3, 4], 1);
+    t.check_outputs("split between images", &graph, &[&x], &[&parts[1], &parts[0], &parts[1]], Tolerance::Exact);
 }
 
 fn not_finite(t: &Suite) {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use shadernet::ops::{Classify, Compare, Logical, ScatterKind};
 use shadernet::selftest::ops::{
     activation, binary, cast, classify, embedding, expand, gather, gather_nd, index_select, logic, round_to, scatter,
-    scatter_nd, slice, split, unary,
+    scatter_nd, slice, unary,
 };
 use shadernet::selftest::reference::Tensor;
 use shadernet::{DType, Op};
@@ -20,7 +20,7 @@ pub fn moved(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> Option
             slice::slice(x, attributes.size("axis"), start, end, step.expect("a step"))
         }
         "split" => {
-            split::split(x, &attributes.list("sizes"), attributes.size("dim")).swap_remove(attributes.size("part"))
+            slice::split(x, &attributes.list("sizes"), attributes.size("dim")).swap_remove(attributes.size("part"))
         }
         "expand" => expand::expand(x, &attributes.list("size")),
         "embedding" => embedding::embedding(x, &inputs[1]),
