@@ -31,10 +31,11 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// Returns the part with `count` channels, from channel x's `from` on, which become y's channels from `to` on; `None`
-    /// unless they begin and end with a texel, or end with the image.
+    /// Returns the part with `count` channels of x, from channel `from` on, which become the channels of y from `to` on;
+    /// `None` unless they begin and end with a texel, or end with both images. Other channels of x in the last texel
+    /// could hold infinities, which the padding of a texel must not.
     pub(crate) fn new([x, from]: [usize; 2], [y, to]: [usize; 2], count: usize) -> Option<Part> {
-        let ends = count.is_multiple_of(4) || to + count == y;
+        let ends = count.is_multiple_of(4) || (from + count == x && to + count == y);
         let part = Part {
             pixel4: [x, y].map(|channels| channels.div_ceil(4)),
             first4: [from / 4, to / 4],

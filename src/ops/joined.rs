@@ -1,7 +1,7 @@
 //! Pairs of operations that one kernel computes.
 
 use super::channels::Part;
-use super::{Concat, Conv, Conv2d, Pool};
+use super::{Concat, Conv, Conv2d, Pool, Slice};
 use crate::graph::op::{Io, Op};
 use crate::kernel::{Caps, Kernel};
 
@@ -14,8 +14,10 @@ pub(crate) fn joined(
     position: usize,
     caps: &Caps,
 ) -> Option<Vec<Kernel>> {
-    if let Some(concat) = op.downcast_ref::<Concat>().filter(|_| position == 0) {
-        let parts = concat.parts(io)?;
+    let concat = op.downcast_ref::<Concat>().map(|concat| concat.parts(io));
+    let parts = concat.or_else(|| op.downcast_ref::<Slice>().map(|slice| slice.part(io).map(|part| vec![part])));
+    if let Some(parts) = parts {
+        let parts = parts.filter(|_| position == 0)?;
         return over::<1>(&parts, next, next_io, caps).or_else(|| over::<2>(&parts, next, next_io, caps));
     }
     let conv: &Conv2d = op.downcast_ref()?;

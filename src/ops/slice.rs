@@ -1,9 +1,12 @@
 //! Slices: a part of a tensor, in strides, forwards or backwards.
 
 use super::binary::eight;
+use super::channels::Part;
+use super::image_storage;
 use super::strided::{Walk, strided};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps, same_dtype};
+use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
@@ -56,6 +59,16 @@ impl Slice {
     }
 }
 
+impl Slice {
+    /// Returns the channels that this slice takes of an image, if it cuts nothing else and takes them in whole texels.
+    pub(crate) fn part(&self, io: &Io) -> Option<Part> {
+        let (x, y) = (&io.inputs[0], &io.outputs[0]);
+        let &[along @ Along { axis: 1, step: 1, .. }] = &self.along[..] else { return None };
+        let image = (3..=4).contains(&x.len());
+        image.then(|| Part::new([x[1], along.resolve(x[1]).0], [y[1], 0], y[1]))?
+    }
+}
+
 impl Along {
     /// Returns the index of the first element, and the number of elements, for an axis of this size.
     fn resolve(self, size: usize) -> (usize, usize) {
@@ -102,7 +115,7 @@ impl Op for Slice {
         same_dtype(inputs)
     }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let mut from = Walk::new(x);
         for along in &self.along {
@@ -110,7 +123,14 @@ impl Op for Slice {
             from.first += along.resolve(x[along.axis]).0 * *stride;
             *stride = stride.wrapping_mul(along.step as usize);
         }
-        Ok(vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::new(y))?)])
+        let rows = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::new(y))?);
+        let images = self.part(io).into_iter().flat_map(|part| {
+            image_storage(caps).iter().map(move |&storage| {
+                let layout = Layout::channels(storage);
+                Kernel::new(vec![layout], layout, part.copy([0, 0], Image::new(x), storage))
+            })
+        });
+        Ok(std::iter::once(rows).chain(images).collect())
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {

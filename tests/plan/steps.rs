@@ -145,7 +145,7 @@ fn the_plan_of_resnet18() {
 fn nothing_is_copied_where_a_detector_splits_and_joins_channels() {
     let mut graph = Graph::new();
     let weight = |name: &str, shape: [usize; 4]| Constant::lazy(name, shape, move || vec![0.1; shape.iter().product()]);
-    let mut conv = |graph: &mut Graph, x: Value, shape: [usize; 4]| {
+    let conv = |graph: &mut Graph, x: Value, shape: [usize; 4]| {
         let conv = Conv2d::new(weight("weight", shape), None).padding(shape[2] / 2);
         let y = graph.conv2d(x, conv)?;
         graph.activation(y, Activation::Silu)

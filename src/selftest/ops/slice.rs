@@ -105,14 +105,19 @@ fn of_every_type(t: &Suite) {
     }
 }
 
+/// Checks channels of images in whole texels, up to the last one, and within a texel.
 fn between_images(t: &Suite) {
-    let x = random(1, [2, 7, 3, 4]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.slice(x, 1, 2, 7)?;
-        as_image(graph, y)
-    });
-    t.check("between images", &graph, &[&x], &slice(&x, 1, Some(2), Some(7), 1), Tolerance::Exact);
+    let x = random(1, [2, 15, 3, 4]);
+    for (start, end) in [(2, 7), (4, 12), (8, 15), (0, 4), (8, 11)] {
+        let graph = graph(&[&x], |graph, x| {
+            let x = as_image(graph, x[0])?;
+            let y = graph.slice(x, 1, start, end)?;
+            as_image(graph, y)
+        });
+        let y = |x: &Tensor| slice(x, 1, Some(start), Some(end), 1);
+        t.check(&format!("{start}..{end} between images"), &graph, &[&x], &y(&x), Tolerance::Exact);
+        t.check_not_finite("between images", &graph, &[&x], |x| y(x[0]), Tolerance::Exact);
+    }
 }
 
 fn shorthands(t: &Suite) {

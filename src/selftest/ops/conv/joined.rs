@@ -3,6 +3,7 @@
 use super::images::{Case, HALVED, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
 use crate::selftest::cases::{as_image, graph, outliers, random};
+use crate::selftest::ops::slice::slice;
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
@@ -11,6 +12,7 @@ pub(super) fn cases(t: &Suite) {
     and_max_pooling(t);
     and_a_product(t);
     over_parts(t);
+    over_channels(t);
 }
 
 /// Checks odd widths, strides, more pairs of pixels than a workgroup has, and both endings: a ReLU, a residual.
@@ -148,4 +150,23 @@ fn over_parts(t: &Suite) {
     let y = |x: &[&Tensor]| conv.reference(&reference::concat(&[x[0], x[1], x[0]], 1), true);
     t.check("lines, one input twice", &lines, &[&a, &b], &y(&[&a, &b]), conv.tolerance());
     t.check_not_finite("lines", &lines, &[&a, &b], y, conv.tolerance());
+}
+
+/// Checks convolutions that read some channels of their input: the others, infinite or not, don't matter.
+fn over_channels(t: &Suite) {
+    let x = random(1, [2, 18, 7, 6]);
+    for (name, start, end, conv) in [
+        ("1x1 over the middle", 4, 12, Case { kernel: [1; 2], x: [2, 8, 7, 6], out: 12, ..PLAIN }),
+        ("3x3 over the end", 8, 18, Case { x: [2, 10, 7, 6], out: 5, ..SAME }),
+        ("3x3 within a texel", 4, 10, Case { x: [2, 6, 7, 6], out: 5, ..SAME }),
+    ] {
+        let graph = graph(&[&x], |graph, x| {
+            let x = as_image(graph, x[0])?;
+            let x = graph.slice(x, 1, start, end)?;
+            graph.conv2d(x, conv.op(true))
+        });
+        let y = |x: &Tensor| conv.reference(&slice(x, 1, Some(start), Some(end), 1), true);
+        t.check(name, &graph, &[&x], &y(&x), conv.tolerance());
+        t.check_not_finite(name, &graph, &[&x], |x| y(x[0]), conv.tolerance());
+    }
 }
