@@ -4,9 +4,11 @@ use crate::dtype::{Elements, IntType};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::{Prepacked, Storage, WeightKey};
 use crate::{DType, Data, Shape};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A constant tensor. Cheap to clone: it holds the function that makes its values, not a copy of them.
 #[derive(Clone)]
@@ -118,6 +120,19 @@ impl Constant {
         Constant { shape, ..self.clone() }
     }
 
+    /// Returns some of the rows of a weight `[rows, ..]`. The same rows of the same constant are one constant, so sessions
+    /// of different graphs share their memory.
+    pub(crate) fn rows_of(&self, rows: &Range<usize>) -> Constant {
+        static IDS: Mutex<BTreeMap<[u64; 3], u64>> = Mutex::new(BTreeMap::new());
+        let each: usize = self.shape[1..].iter().product();
+        let (from, elements) = (self.clone(), rows.start * each..rows.end * each);
+        let key = [self.id, elements.start as u64, elements.end as u64];
+        let shape = Shape::from([&[rows.len()], &self.shape[1..]].concat());
+        let cut = Constant::lazy(self.name(), shape, move || from.values()[elements.clone()].to_vec());
+        let id = *IDS.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(cut.id);
+        Constant { id, ..cut }
+    }
+
     /// Returns an id that no constant with other values has in this process.
     pub fn id(&self) -> u64 {
         self.id
@@ -215,6 +230,16 @@ mod tests {
         assert!(error.contains("the values of constant \"w\": wanted 6 for [2, 3], got 5"), "{error}");
         let error = Constant::new("w", [2, 3], vec![1; 6]).unwrap().reshaped([4]).unwrap_err().to_string();
         assert!(error.contains("shape: wanted 6 elements, as [2, 3] has, got [4]"), "{error}");
+    }
+
+    #[test]
+    fn the_same_rows_are_the_same_constant() {
+        let whole = Constant::known("w", [3, 2], vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        let rows = whole.rows_of(&(1..3));
+        assert_eq!((rows.shape().to_vec(), rows.values()), (vec![2, 2], vec![2.0, 3.0, 4.0, 5.0]));
+        assert_eq!(rows.id(), whole.with_shape([3, 2, 1]).rows_of(&(1..3)).id());
+        let others = [whole.id(), whole.rows_of(&(0..2)).id(), rows.rows_of(&(0..1)).id()];
+        assert!(!others.contains(&rows.id()), "{others:?}");
     }
 
     #[test]

@@ -164,8 +164,14 @@ impl Rewriting {
 
     /// Returns the only node that reads a value, if it reads it once and the value is no result of the graph.
     pub(crate) fn only_reader(&self, value: Value) -> Option<&Node> {
-        let &[reader] = &self.readers[value.index()][..] else { return None };
-        (!self.results.contains(&value)).then(|| &self.graph.nodes[reader])
+        let mut readers = self.readers(value)?;
+        readers.next().filter(|_| readers.next().is_none())
+    }
+
+    /// Returns the nodes that read a value, as often as they read it, if the value is no result of the graph.
+    pub(crate) fn readers(&self, value: Value) -> Option<impl Iterator<Item = &Node>> {
+        let nodes = self.readers[value.index()].iter().map(|&reader| &self.graph.nodes[reader]);
+        (!self.results.contains(&value)).then_some(nodes)
     }
 
     /// Returns the positions of the inputs that other nodes give, the deepest node first.

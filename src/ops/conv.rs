@@ -293,6 +293,17 @@ impl<const D: usize> Conv<D> {
         fits.then(|| Conv { filters: self.filters.after(affine), ..self.clone() })
     }
 
+    /// Returns the convolution that gives only these output channels, unless a residual is added or groups restrict what a
+    /// channel reads.
+    pub(crate) fn of_channels(&self, channels: &Range<usize>) -> Option<Conv<D>> {
+        let Filters { weight, bias, groups, epilogue } = &self.filters;
+        if *groups != 1 || epilogue.residual {
+            return None;
+        }
+        let (weight, bias) = (weight.rows_of(channels), bias.as_ref().map(|bias| bias.rows_of(channels)));
+        Some(Conv { filters: Filters { weight, bias, ..self.filters.clone() }, ..self.clone() })
+    }
+
     pub(super) fn gemm(&self, io: &Io) -> Gemm<'_> {
         let Filters { weight, bias, groups, epilogue } = &self.filters;
         Gemm {

@@ -11,6 +11,7 @@ use crate::graph::op::{Cost, Io, Metrics, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
+use std::ops::Range;
 
 /// `torch.nn.Linear`: `y = x weightᵀ + bias` over the last dimension, weight `[out, in]`.
 #[derive(Clone, Debug)]
@@ -42,6 +43,12 @@ impl Linear {
         let &[out, features] = &self.weight.shape()[..] else { return None };
         let (weight, bias) = affine.before(&self.weight, self.bias.as_ref(), [features, out], move |i| i % features);
         Some(Linear { weight, bias, ..self.clone() })
+    }
+
+    /// Returns the layer that gives only these outputs, unless a residual is added.
+    pub(crate) fn of_channels(&self, channels: &Range<usize>) -> Option<Linear> {
+        let (weight, bias) = (&self.weight, self.bias.as_ref().map(|bias| bias.rows_of(channels)));
+        (!self.epilogue.residual).then(|| Linear { weight: weight.rows_of(channels), bias, ..self.clone() })
     }
 
     /// Returns the convolution that computes the same before the image is flattened: its weights have the same order.

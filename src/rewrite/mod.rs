@@ -8,6 +8,7 @@ mod movement;
 mod norm;
 mod queries;
 mod shuffle;
+mod slices;
 mod token;
 pub(crate) mod views;
 
@@ -33,8 +34,9 @@ const FOLDED: [Rule; 5] = [
     Rule { name: "affine chain", find: affine::joined },
 ];
 
-/// The rule by which an operation takes in the one after it.
-const FUSED: [Rule; 1] = [Rule { name: "epilogue", find: epilogue::find }];
+/// Rules by which an operation takes in the one after it. A slice comes after all that its layer has taken in.
+const FUSED: [Rule; 2] =
+    [Rule { name: "epilogue", find: epilogue::find }, Rule { name: "slices of a layer", find: slices::find }];
 
 impl Graph {
     /// Returns this graph as it is planned: without nodes that its outputs don't need, and with fewer operations that give
@@ -48,7 +50,7 @@ impl Graph {
     ///
     /// Chains of small operations become the one that they stand for: activations, norms, attention. Multiplications and
     /// additions of constants go into the weights of their neighbours. Then operations take in what follows them:
-    /// batch norms, additions, activations.
+    /// batch norms, additions, activations. A layer whose channels are only read in slices computes each slice on its own.
     #[must_use]
     pub fn rewritten(&self) -> (Graph, Vec<Rewrite>) {
         let (mut rewriting, mut log) = (Rewriting::new(self), Vec::new());

@@ -369,6 +369,46 @@ const CASES: &[Case] = &[
         },
         left: &["reshape", "relu"],
     },
+    Case {
+        name: "halves of a convolution, as CSP blocks have them",
+        shape: IMAGE,
+        build: |graph, x| {
+            let a = graph.conv2d(x, Conv2d::new(weight(1, [10, 6, 3, 3]), Some(weight(2, [10]))).padding(1))?;
+            let b = graph.batch_norm(a, norm(10))?;
+            let c = graph.activation(b, Activation::Silu)?;
+            let halves = graph.chunk(c, 2, 1)?;
+            let d = graph.conv2d(halves[1], Conv2d::new(weight(3, [5, 5, 1, 1]), None))?;
+            let e = graph.sum(halves[1], d)?;
+            let y = graph.concat(&[halves[0], halves[1], e], 1)?;
+            Ok(vec![a, b, c, d, e, y])
+        },
+        left: &["conv2d", "conv2d", "conv2d", "concat"],
+    },
+    Case {
+        name: "a gate and a part of a linear layer, whose other outputs nobody reads",
+        shape: &[BATCH, 5, 6],
+        build: |graph, x| {
+            let a = graph.push(Linear::new(weight(1, [12, 6]), Some(weight(2, [12]))), &[x])?;
+            let (b, c) = (graph.slice(a, 2, -4, isize::MAX)?, graph.slice(a, 2, 1, 5)?);
+            let d = graph.activation(b, Activation::Sigmoid)?;
+            let y = graph.product(c, d)?;
+            Ok(vec![a, y])
+        },
+        left: &["linear", "linear", "mul"],
+    },
+    Case {
+        name: "parts of convolutions of volumes and lines",
+        shape: &[BATCH, 3, 4, 5, 6],
+        build: |graph, x| {
+            let a = graph.conv3d(x, Conv3d::new(weight(1, [4, 3, 2, 2, 2]), None))?;
+            let part = graph.slice(a, 1, 1, 4)?;
+            let b = graph.reshape(part, [-1, 3, 60])?;
+            let c = graph.conv1d(b, Conv1d::new(weight(2, [4, 3, 3]), Some(weight(3, [4]))))?;
+            let y = graph.slice(c, 1, 0, 2)?;
+            Ok(vec![a, c, y])
+        },
+        left: &["conv3d", "reshape", "conv1d"],
+    },
 ];
 
 /// Builds a case's graph. If all values on the way are outputs, no rule applies to them.
