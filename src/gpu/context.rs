@@ -111,12 +111,13 @@ impl Context {
         Ok(context)
     }
 
-    /// Returns a context on the host's device. It submits, polls, logs and reads from the environment nothing behind
-    /// the host's back. It uses the [`Context::optional_features`] that the device has, and
-    /// `EXPERIMENTAL_COOPERATIVE_MATRIX`: see [`ContextOptions::matrix_units`]. A host that is about to create the
-    /// device finds them by [`Context::required_features`] and [`Context::required_limits`].
+    /// Returns a context on the host's device. This submits, polls and logs nothing, and reads nothing from the
+    /// environment; docs/guest.md lists the calls that do. The context uses the [`Context::optional_features`] that the
+    /// device has, and `EXPERIMENTAL_COOPERATIVE_MATRIX`: see [`ContextOptions::matrix_units`]. A host that is about to
+    /// create the device finds them by [`Context::required_features`] and [`Context::required_limits`].
     ///
-    /// An error if a limit is too low for the portable kernels. WebGPU's default limits suffice.
+    /// An error if a limit that the portable kernels need is below WebGPU's default. One of them binds all eight storage
+    /// buffers.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Context> {
         Context::with_options(adapter, device, queue, &ContextOptions::new())
     }
@@ -135,7 +136,7 @@ impl Context {
         for (limit, have, need) in [
             ("max_compute_workgroup_storage_size", caps.max_workgroup_memory, least.max_workgroup_memory),
             ("max_compute_invocations_per_workgroup", caps.max_invocations, least.max_invocations),
-            ("max_storage_buffers_per_shader_stage", caps.max_storage_buffers, 5),
+            ("max_storage_buffers_per_shader_stage", caps.max_storage_buffers, least.max_storage_buffers),
         ] {
             if have < need {
                 let (need, have) = (need.into(), have.into());

@@ -70,7 +70,7 @@ impl ContextOptions {
     }
 
     /// Lets wgpu guard memory accesses, loops and divisions of this crate's own shaders too, and clear their workgroup
-    /// memory. They don't need it, as runs with and without guards can show. Kernels take up to three times as long.
+    /// memory. They don't need it, as runs with and without guards can show. Kernels take longer.
     #[must_use]
     pub fn guarded(self) -> ContextOptions {
         ContextOptions { guarded: true, ..self }
