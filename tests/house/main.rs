@@ -134,14 +134,30 @@ fn textures_leave_the_queue_to_the_host() {
     }
 }
 
+/// A long file says near its top why it is long; no file is longer than a reader can follow.
 #[test]
 fn no_file_outgrows_its_reader() {
-    // The implicit GEMM's two kernels are the longest shaders: they repeat sums that another group's NaN has spoilt.
-    for (folder, extension, most) in [("src", ".rs", 500), ("tests", ".rs", 500), ("shaders", ".wgsl", 220)] {
+    for (folder, extension, long, most) in
+        [("src", ".rs", 400, 500), ("tests", ".rs", 400, 500), ("shaders", ".wgsl", 150, 230)]
+    {
         for (path, text) in files(folder, extension) {
             let lines = text.lines().count();
             assert!(lines <= most, "{path} has {lines} lines, {most} are the most");
+            let says_why = text.lines().take(20).any(|line| line.starts_with("// Long because "));
+            assert!(
+                lines <= long || says_why,
+                "{path} has {lines} lines: split it, or add a line `// Long because ..`"
+            );
+            assert!(lines > long || !says_why, "{path} has only {lines} lines: it needs no line `// Long because ..`");
         }
+    }
+}
+
+/// A table's file begins with a line that names the operation's cases.
+#[test]
+fn every_table_names_its_cases() {
+    for (path, text) in files("src/selftest/ops", ".rs") {
+        assert!(text.starts_with("//! "), "{path} begins without a line `//! Cases of ..`");
     }
 }
 

@@ -1,3 +1,5 @@
+//! Cases of `split`, and its reference: each axis, chunks.
+
 use super::slice::slice;
 use crate::DType;
 use crate::selftest::cases::{as_image, graph_of, random};
