@@ -2,6 +2,7 @@
 
 mod api;
 mod floors;
+mod lists;
 mod onnx;
 
 use std::collections::BTreeSet;
@@ -68,6 +69,7 @@ fn every_operation_has_a_table_and_refusals() {
     assert!(ops.contains("conv"), "{ops:?}");
     let list = std::fs::read_to_string(root("src/selftest/ops/mod.rs")).expect("it is there");
     let list: String = list.split_whitespace().collect();
+    let tested = std::fs::read_to_string(root("tests/ops/main.rs")).expect("it is there");
     let tables = files("src/selftest/ops", ".rs");
     for op in &ops {
         assert!(list.contains(&format!("table!({op},")), "src/selftest/ops/mod.rs lacks a table of {op}");
@@ -83,6 +85,7 @@ fn every_operation_has_a_table_and_refusals() {
         let refusals = std::fs::read_to_string(root(&format!("tests/ops/{op}.rs")));
         let refusals = refusals.unwrap_or_else(|error| panic!("tests/ops/{op}.rs, what {op} refuses: {error}"));
         assert!(refusals.contains("#[test]"), "tests/ops/{op}.rs tests nothing");
+        assert!(tested.contains(&format!("\nmod {op};\n")), "tests/ops/main.rs lacks `mod {op};`");
     }
     // A table without an operation is an error too.
     for (path, _) in &tables {
