@@ -1,5 +1,6 @@
 // Scaled dot-product attention, y = softmax(scale q kᵀ + mask) v, without a matrix of scores in memory: a workgroup
 // reads the keys tile by tile and rescales its sums when a greater score appears (Dao et al., FlashAttention, 2022).
+// Long because it is one kernel: the loop over keys and its two products share the tiles and the sums.
 //
 // A tile's rows are pairs of a query and a query head. Heads that share a k/v head are neighbours, so that keys and
 // values are read once for all of them. One workgroup computes 64 pairs, 32 keys at a time; each invocation has the

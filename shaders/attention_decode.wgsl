@@ -1,5 +1,6 @@
 // Scaled dot-product attention for few queries, y = softmax(scale q kᵀ + mask) v: its time goes into reading k and v
 // once.
+// Long because it is one kernel: scores, weights and the sums of v share workgroup memory.
 //
 // One workgroup computes up to 4 QUADS pairs of a query and a query head that share a k/v head, for one split of the
 // keys, at most 128. Their weights fit into workgroup memory, so that one pass over k and one over v suffice;

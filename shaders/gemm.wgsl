@@ -1,4 +1,5 @@
 // Convolution and matrix product as one implicit GEMM: y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o]).
+// Long because it is one kernel: its ways to address x and w share the loop over k and the epilogue.
 //
 // p counts the output pixels of the whole batch, k the kernel's taps and their input channels (four to a texel), o the
 // output channels. A workgroup computes TILE_M pixels x TILE_N channels, an invocation QUADS_M x QUADS_N quads of 4
@@ -6,12 +7,11 @@
 // memory, as [k][p] and [k][o]: a quad takes a vec4 of each. An invocation loads one patch of a tile, 4 k x 4 pixels or
 // 4 channels, before the arithmetic of the previous tile. SLICES of the invocations share a tile's k. The sums are
 // named variables: an array stays in memory if the driver doesn't unroll the loop that indexes it. No im2col matrix.
-// x: channels last, [n][y][x][c/4] texels, in one tensor or in several that share the channels (PARTS), or NCHW (X_ROWS:
-// a network's input; k is [channel][tap]). w: prepacked by `src/ops/gemm` in blocks of 64 channels, [block][k][16]
-// texels, or [k][o/4] rows of a second tensor (W_ROWS). y, residual: [p][o/4]. A block reads only the input channels that its groups span: grouped convolution needs no kernel
-// of its own. In a batched product blocks of `pixels` rows follow each other; strides select each operand's matrix.
-// PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], and gemm_join.wgsl adds the shares.
-// Not measured on a GPU yet (docs/benchmarks.md): tiles follow published kernels, `src/ops/gemm/model.rs` chooses.
+// x: channels last, [n][y][x][c/4] texels, in one tensor or several (PARTS); or NCHW (X_ROWS; k is [channel][tap]). w:
+// prepacked by `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor
+// (W_ROWS). y, residual: [p][o/4]. A block reads only the input channels that its groups span. In a batched product
+// strides select each operand's matrix. PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], and
+// gemm_join.wgsl adds the shares. Not measured on a GPU yet: `src/ops/gemm/model.rs` chooses tiles of published kernels.
 
 const TILE_M: u32 = 64u;
 const TILE_N: u32 = 64u;
@@ -24,9 +24,8 @@ override X_ROWS: bool = false;
 override PARTS: u32 = 0u; // The number of tensors that share the channels of x, if it isn't one (src/ops/gemm/parts.rs).
 override LINES: bool = false; // x is lines of in_c samples, a pixel of y several outputs (src/ops/gemm/lines.rs).
 override W_ROWS: bool = false;
-// Transposed operands of a matrix product: x as [k][p/4] texels, w as [o][k/4].
-override X_COLUMNS: bool = false;
-override W_COLUMNS: bool = false;
+override X_COLUMNS: bool = false; // A transposed operand of a matrix product: x is [k][p/4] texels.
+override W_COLUMNS: bool = false; // A transposed operand: w is [o][k/4] texels.
 override PARTIAL: bool = false;
 // A block of w spans several groups: sums that aren't finite are computed again, without other groups' zero weights.
 override GROUPED: bool = false;
@@ -142,18 +141,9 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    // Adjacent workgroups read the same pixels.
-    let tiles_n = (params.wide4 * 4u + TILE_N - 1u) / TILE_N;
-    let tiles_m = (params.pixels + TILE_M - 1u) / TILE_M;
-    let id = linear(group, groups);
-    let tile4 = id % tiles_n * (TILE_N / 4u);
-    let tile_p = id / tiles_n % tiles_m * TILE_M;
-    let matrix = id / tiles_n / tiles_m % matrices(params);
-    let split = id / tiles_n / tiles_m / matrices(params);
-    if split >= params.splits { return; }
-    let begin = min(split * params.share4, params.k4);
-    let end = min(begin + params.share4, params.k4);
-    let rows = first_rows(params, matrix);
+    let own = share(params, linear(group, groups), TILE_M, TILE_N);
+    if own.split >= params.splits { return; }
+    let rows = first_rows(params, own.matrix);
 
     // This invocation's patch of x or w: four texels along k, of four pixels or channels, or across k.
     let brings_x = lane < X_PATCHES;
@@ -161,16 +151,16 @@ fn main(
     let quads = select(TILE_N, TILE_M, brings_x) / 4u;
     let along = select(W_COLUMNS, !X_COLUMNS, brings_x);
     let quad = select(patch_id % quads, patch_id / STEP, along);
-    var k = begin + select(patch_id / quads, patch_id % STEP, along);
+    var k = own.begin + select(patch_id / quads, patch_id % STEP, along);
     let wide = select(W_ROW, X_ROW, brings_x);
-    let to = select(W_TILE, 0u, brings_x) + 4u * (k - begin) * wide + quad;
-    let p = tile_p + 4u * quad;
+    let to = select(W_TILE, 0u, brings_x) + 4u * (k - own.begin) * wide + quad;
+    let p = own.tile_p + 4u * quad;
     let p0 = pixel(params, p);
     let p1 = pixel(params, p + 1u);
     let p2 = pixel(params, p + 2u);
     let p3 = pixel(params, p + 3u);
-    let first_c = group_start(4u * (params.first4 + tile4) / BLOCK * BLOCK, params.groups).x / 4u;
-    let o = tile4 + quad;
+    let first_c = group_start(4u * (params.first4 + own.tile4) / BLOCK * BLOCK, params.groups).x / 4u;
+    let o = own.tile4 + quad;
     var c = k % params.span4;
     var tap = vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w);
 
@@ -181,10 +171,10 @@ fn main(
     var s01 = s00;
     var s10 = s00;
     var s11 = s00;
-    for (var at = begin; ; at += STEP) {
+    for (var at = own.begin; ; at += STEP) {
         var next = mat4x4<f32>();
         let rest = i32(params.w_rows) - i32(4u * k);
-        if k < end && lane < PATCHES {
+        if k < own.end && lane < PATCHES {
             if brings_x && X_COLUMNS {
                 let p4 = (params.pixels + 3u) / 4u;
                 next = x_four((rows.x + 4u * k) * p4 + p / 4u, p4, select(0, rest, p / 4u < p4));
@@ -200,10 +190,8 @@ fn main(
                 while c >= params.span4 { c -= params.span4; tap.x += 1u; }
                 while tap.x >= params.kernel_w { tap += vec2<u32>(0u - params.kernel_w, 1u); }
             } else if W_COLUMNS {
-                // The padding of a row isn't zero.
-                let four = w_four((rows.y + 4u * o) * params.k4 + k, params.k4, i32(params.groups.x) - i32(4u * o));
-                next = mat4x4<f32>(clip_channels(four[0], k, params.w_rows), clip_channels(four[1], k, params.w_rows),
-                                   clip_channels(four[2], k, params.w_rows), clip_channels(four[3], k, params.w_rows));
+                next = w_four((rows.y + 4u * o) * params.k4 + k, params.k4, i32(params.groups.x) - i32(4u * o));
+                next = clip_rows(next, k, params.w_rows); // The padding of a row isn't zero.
             } else if W_ROWS {
                 next = w_four((rows.y + 4u * k) * out4(params) + o, out4(params), select(0, rest, o < out4(params)));
             } else {
@@ -213,17 +201,17 @@ fn main(
         if along { next = transpose(next); }
         k += STEP;
         // Multiplies the tile in workgroup memory while the next one is loading.
-        if at > begin {
+        if at > own.begin {
             for (var i = slice * (TILE_K / SLICES); i < (slice + 1u) * (TILE_K / SLICES); i++) {
-                let v = i * X_ROW + row;
-                let w = W_TILE + i * W_ROW + column;
-                s00 = add(s00, tile[v], tile[w]);
-                if QUADS_N > 1u { s01 = add(s01, tile[v], tile[w + COLUMNS]); }
-                if QUADS_M > 1u { s10 = add(s10, tile[v + ROWS], tile[w]); }
-                if QUADS_M * QUADS_N > 3u { s11 = add(s11, tile[v + ROWS], tile[w + COLUMNS]); }
+                let from_x = i * X_ROW + row;
+                let from_w = W_TILE + i * W_ROW + column;
+                s00 = add(s00, tile[from_x], tile[from_w]);
+                if QUADS_N > 1u { s01 = add(s01, tile[from_x], tile[from_w + COLUMNS]); }
+                if QUADS_M > 1u { s10 = add(s10, tile[from_x + ROWS], tile[from_w]); }
+                if QUADS_M * QUADS_N > 3u { s11 = add(s11, tile[from_x + ROWS], tile[from_w + COLUMNS]); }
             }
         }
-        if at >= end { break; }
+        if at >= own.end { break; }
         workgroupBarrier();
         if lane < PATCHES {
             tile[to] = next[0];
@@ -233,11 +221,11 @@ fn main(
         }
         workgroupBarrier();
     }
-    let first = (split * matrices(params) + matrix) * params.pixels;
-    let to_p = tile_p + 4u * row;
-    let to_o = params.first4 + tile4 + column;
-    finish(s00, lane, first, to_p, to_o, begin, end);
-    if QUADS_N > 1u { finish(s01, lane, first, to_p, to_o + COLUMNS, begin, end); }
-    if QUADS_M > 1u { finish(s10, lane, first, to_p + 4u * ROWS, to_o, begin, end); }
-    if QUADS_M * QUADS_N > 3u { finish(s11, lane, first, to_p + 4u * ROWS, to_o + COLUMNS, begin, end); }
+    let first = (own.split * matrices(params) + own.matrix) * params.pixels;
+    let to_p = own.tile_p + 4u * row;
+    let to_o = params.first4 + own.tile4 + column;
+    finish(s00, lane, first, to_p, to_o, own.begin, own.end);
+    if QUADS_N > 1u { finish(s01, lane, first, to_p, to_o + COLUMNS, own.begin, own.end); }
+    if QUADS_M > 1u { finish(s10, lane, first, to_p + 4u * ROWS, to_o, own.begin, own.end); }
+    if QUADS_M * QUADS_N > 3u { finish(s11, lane, first, to_p + 4u * ROWS, to_o + COLUMNS, own.begin, own.end); }
 }

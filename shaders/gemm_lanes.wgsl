@@ -1,17 +1,18 @@
 // The implicit GEMM of gemm.wgsl for Mesa's llvmpipe: y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o]).
+// Long because it is one kernel: its ways to address x and w share the loop over k and the epilogue.
 //
 // A workgroup is one subgroup of 8 lanes and computes PIXELS pixels x 32 channels: lane l owns channels 4l..4l+3 of the
 // block and a sum for each pixel. Each lane loads another pixel's texel; shuffles with constant lanes distribute them.
 // x, w, residual (and y, unless it is a buffer) are storage textures: a texel outside reads as 0, which replaces zero
-// padding (`Context::new` checks that on the device), and a store outside is dropped.
+// padding (`Context::probed` checks that on the device), and a store outside is dropped.
 // ADDED: residual is a second image; its 1x1 convolution is added, with weights in further segments of each block.
 // x: row n*H + y, column x*C/4 + c/4. w: row (block, tap row, segment), column k*32 + 8*(k within the texel) + lane, so
 // that reads stream; or the rows of a second tensor (W_ROWS), [k][o/4] or [o][k/4] texels (W_COLUMNS). A tap row is
 // read in `segments` runs of `run` texels: one run of kernel_w * C/4 neighbours if they are adjacent, one run a tap if
 // dilation or groups separate them.
 //
-// Measured in ../docs/benchmarks.md (llvmpipe 22.3, 2 cores). Rejected there: both operands in buffers (half as fast),
-// workgroup memory (a twentieth), 32 pixels (same speed, twice the compilation), Winograd (no gain).
+// Measured in ../docs/benchmarks.md (llvmpipe 22.3, 2 cores). Rejected on the same adapter: both operands in buffers and
+// workgroup memory (slower), 32 pixels (same speed, longer compilation).
 
 const PIXELS: u32 = 16u;
 const GROUPS: u32 = (PIXELS + 7u) / 8u;
@@ -28,10 +29,16 @@ struct Params {
     pixels: u32, out_w: u32, out_hw: u32, out_c: u32,
     in_h: i32, in4: i32, stride_y: i32, stride_x: i32,
     pad_top: i32, pad_left: i32, dilation_y: i32, kernel_h: i32,
-    // Texels of a pixel and of a row of y; samples of a line of x.
-    segments: i32, step: i32, run: i32, pixel4: u32,
-    row4: u32, blocks: u32, tiles: u32, blocks_first: u32,
-    lo: f32, hi: f32, alpha: f32, samples: u32,
+    segments: i32, // the runs of a tap row
+    step: i32, // the texels from one run to the next
+    run: i32, // the texels of a run
+    pixel4: u32, // the texels of a pixel of y
+    row4: u32, // the texels of a row of y
+    blocks: u32, // the blocks of 32 output channels
+    tiles: u32, // the tiles of PIXELS pixels
+    blocks_first: u32, // 1: neighbouring workgroups compute different blocks of one tile; 0: tiles of one block
+    lo: f32, hi: f32, alpha: f32,
+    samples: u32, // the samples of a line of x
     groups: vec4<u32>,
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
     // The added image: segments, height, texels of channels and stride.

@@ -50,20 +50,20 @@ fn offset(i: u32, sizes: vec4<u32>, strides: vec4<u32>, dimensions: u32) -> u32 
     return at + rest * strides[4u - dimensions];
 }
 
-fn is_odd(value: vec4<Element>) -> vec4<bool> {
+fn nan_lanes(value: vec4<Element>) -> vec4<bool> {
     return vec4<bool>(FLOAT) & is_nan(bitcast<vec4<f32>>(value));
 }
 
-// Joins two states. NaN is larger and smaller than all numbers, so that it stays.
+// Joins two states. NaN wins every comparison, so that it stays.
 fn join(a: State, b: State) -> State {
-    let odd = is_odd(a.value);
-    let number = !is_odd(b.value);
+    let wins = nan_lanes(a.value);
+    let number = !nan_lanes(b.value);
     switch KIND {
-        case 2u: { return State(select(b.value, a.value, ((a.value >= b.value) & number) | odd), a.sum); }
-        case 3u: { return State(select(b.value, a.value, ((a.value <= b.value) & number) | odd), a.sum); }
+        case 2u: { return State(select(b.value, a.value, ((a.value >= b.value) & number) | wins), a.sum); }
+        case 3u: { return State(select(b.value, a.value, ((a.value <= b.value) & number) | wins), a.sum); }
         case 4u: { return State(a.value * b.value, a.sum); }
         case 7u: {
-            let first = ((a.value >= b.value) & number) | odd;
+            let first = ((a.value >= b.value) & number) | wins;
             // exp(-87) is as good as 0 beside 1; equal infinities would have a NaN as difference.
             let apart = vec4<f32>(abs(a.value - b.value));
             let e = select(exp(-min(apart, vec4<f32>(87.0))), vec4<f32>(1.0), a.value == b.value);
@@ -101,7 +101,8 @@ fn main(
     var state = State(vec4<Element>(params.identity), vec4<f32>());
     for (var block = lane; block < params.length; block += 256u * LANES) {
         var part = State(vec4<Element>(params.identity), vec4<f32>());
-        for (var i = block; i < min(block + 256u * LANES, params.length); i += 4u * LANES) { part = join(part, load(first, i)); }
+        let end = min(block + 256u * LANES, params.length);
+        for (var i = block; i < end; i += 4u * LANES) { part = join(part, load(first, i)); }
         state = join(state, part);
     }
     state = join(state, State(state.value.zwxy, state.sum.zwxy));

@@ -5,8 +5,7 @@
 // KEEP elements at once, and join the elements' maximum and sum with their own; workgroup memory joins the invocations.
 // If a line's elements lie apart, neighbouring lines are adjacent in memory. A line of at most KEEP elements an
 // invocation is read once and kept; a longer line is read again for the result.
-//
-// On llvmpipe 2048 lines of 768 took 11 ms with 64 lanes and three reads, and 6 ms with 8 lanes that keep 2 elements.
+// llvmpipe: 8 lanes that keep 2 elements were faster than 64 lanes and three reads (commit f315fcd).
 //
 // x, y: row-major; a line's elements are `stride` apart.
 

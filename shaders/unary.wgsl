@@ -1,4 +1,5 @@
 // Elementwise functions: y = f(x). NaN stays NaN.
+// Long because many of its 23 functions need a polynomial: WGSL lacks them or promises less.
 //
 // One invocation computes one texel (four elements). y has the layout of x, whichever that is. x, y: [rows][width]
 // texels. Each `texels` of a row hold `elements` elements; the padding of the last of them stays 0, whatever f(0) is.

@@ -1,5 +1,6 @@
 // Convolution with kernels three pixels wide and stride 1, for Mesa's llvmpipe: gemm_lanes.wgsl with half the
 // multiplications.
+// Long because it is one kernel: the transforms are written out, and sums that NaN spoils have a loop of their own.
 //
 // Winograd's F(4, 3) along the row (A. Lavin and S. Gray, Fast Algorithms for Convolutional Neural Networks, 2016):
 // four neighbouring outputs take six products for each kernel row and channel, not twelve. The kernel's rows are simply

@@ -272,4 +272,12 @@ mod tests {
         assert_eq!(ArrayD::<i32>::try_from(tensor.clone()).unwrap(), rows.t().into_dyn());
         assert!(ArrayD::<f32>::try_from(tensor).unwrap_err().to_string().contains("wanted f32, got i32"));
     }
+
+    #[test]
+    fn values_are_taken_only_as_their_own_type() {
+        let (integers, bools) = (Tensor::new([2], vec![3, -4]).unwrap(), Tensor::new([2], vec![true, false]).unwrap());
+        assert_eq!(integers.clone().into_i32().unwrap(), [3, -4]);
+        assert_eq!(bools.clone().into_bool().unwrap(), [true, false]);
+        assert!(integers.into_bool().is_err() && bools.into_i32().is_err());
+    }
 }

@@ -61,9 +61,9 @@ fn document() -> String {
     let mut text = String::from(
         "# Layers\n\n\
         What the operations are known as in PyTorch (or ONNX), and what each is tested against. Names, parameters and defaults\n\
-        are PyTorch's; images are NCHW, weights OIHW. Every kernel of every case is compared with plain loops in f64, on both\n\
-        tiers (`shadernet selftest`); those loops with PyTorch itself (ONNX Runtime where numbers are quantised), in as many golden cases\n\
-        as the last column says.\n\n\
+        are PyTorch's; images are NCHW, weights OIHW. Every kernel of every case is compared with plain loops in f64, on each\n\
+        tier of an adapter (`shadernet selftest`; docs/drivers.md lists the tiers). Those loops are compared with PyTorch itself (ONNX Runtime\n\
+        where numbers are quantised), in as many golden cases as the last column says.\n\n\
         <!-- Written by `UPDATE_DOCS=1 cargo test --features cli --test layers`, from src/selftest/ops/mod.rs and the kernels. -->\n\n\
         | layers | parameters | operation | portable kernels | llvmpipe's kernels | cases | goldens |\n\
         |---|---|---|---|---|---:|---:|\n",
@@ -90,7 +90,8 @@ of `f32`s. WGSL doesn't promise that (a device may compute as if there were none
   scores, so its -∞ doesn't hide a score that is NaN. A value of weight 0 is multiplied by 0: if it is NaN or infinite the sum may be
   NaN, as in PyTorch. Where nothing is seen the result is 0, and NaN where an ONNX file spells attention out with a Softmax.
 * ONNX's ThresholdedRelu and Shrink are comparisons: they make 0 of NaN.
-* Norms take deviations up to 1e28 with PyTorch's epsilon of 1e-5, beyond which their squares overflow; PyTorch's overflow from 1e18 on.
+* Norms take deviations up to 1e28 with PyTorch's epsilon of 1e-5, in lines of up to 10^8 elements; PyTorch's squares overflow from 1e18
+  on.
 ";
 
 #[test]

@@ -1,12 +1,11 @@
-// The parameters and the operands' addresses that the kernels of the implicit GEMM share.
+// The parameters of the implicit GEMM, the division of its work, and the addresses of its operands.
 
 struct Params {
     pixels: u32, out_w: u32, out_hw: u32, out_c: u32,
     in_h: u32, in_w: u32, in_c: u32, in4: u32,
     stride_y: u32, stride_x: u32, pad_top: i32, pad_left: i32,
     dilation_y: u32, dilation_x: u32, kernel_w: u32, taps: u32,
-    // The texels of k under one tap, and in total.
-    // The texels of a pixel and of a row of y.
+    // Texels: of k under a tap, of all k, of a pixel of y, of a row of y.
     span4: u32, k4: u32, pixel4: u32, row4: u32,
     // Texels of o that this dispatch computes. Rows of k of a second operand. Shares of k, and texels of each share.
     first4: u32, wide4: u32, w_rows: u32, splits: u32,
@@ -35,6 +34,21 @@ fn first_rows(params: Params, matrix: u32) -> vec2<u32> {
     let x = at * params.x_batch;
     let w = at * params.w_batch;
     return vec2<u32>(x.x + x.y + x.z + x.w, w.x + w.y + w.z + w.w);
+}
+
+// A workgroup's share: the first channel texel and the first pixel of its tile, and the texels of k that it sums.
+struct Share { tile4: u32, tile_p: u32, matrix: u32, split: u32, begin: u32, end: u32 }
+
+// Returns the share of workgroup `id`: `split` is beyond the last for a workgroup without work. Adjacent workgroups
+// read the same pixels.
+fn share(params: Params, id: u32, tile_m: u32, tile_n: u32) -> Share {
+    let tiles_n = (params.wide4 * 4u + tile_n - 1u) / tile_n;
+    let tiles_m = (params.pixels + tile_m - 1u) / tile_m;
+    let matrix = id / tiles_n / tiles_m % matrices(params);
+    let split = id / tiles_n / tiles_m / matrices(params);
+    let begin = min(split * params.share4, params.k4);
+    let end = min(begin + params.share4, params.k4);
+    return Share(id % tiles_n * (tile_n / 4u), id / tiles_n % tiles_m * tile_m, matrix, split, begin, end);
 }
 
 // The start of an output pixel's window; far outside for a pixel beyond the last. `image`: the pixels before its image.
@@ -72,6 +86,13 @@ fn elements_at(params: Params, start: Pixel, k: u32) -> vec4<i32> {
     let at = start.image * params.in_c + (ks / params.taps * params.in_h + y) * params.in_w + x;
     let inside = (y < vec4<u32>(params.in_h)) & (x < vec4<u32>(params.in_w));
     return select(vec4<i32>(-1), vec4<i32>(at), inside & (ks < vec4<u32>(params.in_c * params.taps)));
+}
+
+// Returns four texels of rows 4k..4k+3, with zeros for rows beyond the last.
+fn clip_rows(four: mat4x4<f32>, k: u32, rows: u32) -> mat4x4<f32> {
+    let there = vec4<u32>(4u * k) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(rows);
+    return mat4x4<f32>(select(vec4<f32>(), four[0], there), select(vec4<f32>(), four[1], there),
+                       select(vec4<f32>(), four[2], there), select(vec4<f32>(), four[3], there));
 }
 
 // Returns the sums of 4 pixels x 4 channels, plus the products of one more k.

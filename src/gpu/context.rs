@@ -2,6 +2,7 @@
 
 use super::checks::Checks;
 use super::compiled::Compiled;
+use super::options::{ContextOptions, MATRIX_UNITS};
 use super::pipeline::{self, Draw, Pipeline};
 use super::{facts, tuned};
 use crate::error::{ErrorKind, Result};
@@ -9,7 +10,6 @@ use crate::kernel::Caps;
 use crate::plan::Choices;
 use futures::FutureExt;
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -59,146 +59,6 @@ impl Inner {
         }
     }
 }
-
-/// The choice of an adapter, and of the features and kernels to use.
-#[derive(Clone, Debug, Default)]
-pub struct ContextOptions {
-    adapter: Option<String>,
-    backends: Option<wgpu::Backends>,
-    pub(crate) portable: bool,
-    plain: bool,
-    matrix_units: bool,
-    guarded: bool,
-    cache: Option<PathBuf>,
-}
-
-impl ContextOptions {
-    /// Returns all adapters that wgpu sees, for [`ContextOptions::adapter`] to choose from.
-    pub async fn adapters(&self) -> Vec<wgpu::Adapter> {
-        self.instance().enumerate_adapters(self.backends.unwrap_or(wgpu::Backends::all())).await
-    }
-
-    /// Returns the default options: the adapter that wgpu prefers, the fastest.
-    pub fn new() -> ContextOptions {
-        ContextOptions::default()
-    }
-
-    /// Returns the options given by wgpu's own environment variables, `WGPU_ADAPTER_NAME` and `WGPU_BACKEND`.
-    pub fn from_env() -> ContextOptions {
-        ContextOptions {
-            adapter: std::env::var("WGPU_ADAPTER_NAME").ok(),
-            backends: wgpu::Backends::from_env(),
-            ..ContextOptions::default()
-        }
-    }
-
-    /// Allows only an adapter whose name contains this, ignoring case.
-    #[must_use]
-    pub fn adapter(self, name: impl Into<String>) -> ContextOptions {
-        ContextOptions { adapter: Some(name.into()), ..self }
-    }
-
-    /// Allows only these backends.
-    #[must_use]
-    pub fn backends(self, backends: wgpu::Backends) -> ContextOptions {
-        ContextOptions { backends: Some(backends), ..self }
-    }
-
-    /// Uses only the kernels that every WebGPU device runs, even if others suit this device better.
-    #[must_use]
-    pub fn portable(self) -> ContextOptions {
-        ContextOptions { portable: true, ..self }
-    }
-
-    /// Asks for no more than every WebGPU device promises: default limits, no optional feature. Implies the portable
-    /// kernels.
-    #[must_use]
-    pub fn plain(self) -> ContextOptions {
-        ContextOptions { portable: true, plain: true, ..self }
-    }
-
-    /// Lets shaders use the adapter's matrix units, if any, by wgpu's `EXPERIMENTAL_COOPERATIVE_MATRIX`. wgpu calls it
-    /// experimental: its bugs may let shaders touch memory that isn't theirs. So far only [`Peaks`](crate::measure)
-    /// uses it, to measure the units; no kernel does. [Plain](ContextOptions::plain) devices lack it.
-    #[must_use]
-    pub fn matrix_units(self) -> ContextOptions {
-        ContextOptions { matrix_units: true, ..self }
-    }
-
-    /// Lets wgpu guard memory accesses, loops and divisions of this crate's own shaders too, and clear their workgroup
-    /// memory. They don't need it, as runs with and without guards can show. Kernels take up to three times as long.
-    #[must_use]
-    pub fn guarded(self) -> ContextOptions {
-        ContextOptions { guarded: true, ..self }
-    }
-
-    /// Reads and writes files in this folder, which is created at the first write. The context uses the kernels that
-    /// [`Tuning`](crate::measure::Tuning) has chosen, and keeps compiled pipelines between processes if the backend has
-    /// them (wgpu's `PIPELINE_CACHE`, of Vulkan). Without this option a context touches no file.
-    ///
-    /// Drivers hardly check compiled pipelines: only trusted users may write to the folder.
-    #[must_use]
-    pub fn cache(self, folder: impl Into<PathBuf>) -> ContextOptions {
-        ContextOptions { cache: Some(folder.into()), ..self }
-    }
-
-    /// Returns the features to request from an adapter.
-    fn features(&self, adapter: &wgpu::Adapter) -> wgpu::Features {
-        let compiled = if self.cache.is_some() { wgpu::Features::PIPELINE_CACHE } else { wgpu::Features::empty() };
-        let optional = match self {
-            ContextOptions { plain: true, .. } => wgpu::Features::empty(),
-            ContextOptions { matrix_units: true, .. } => Context::required_features(adapter) | MATRIX_UNITS,
-            _ => Context::required_features(adapter),
-        } | compiled;
-        adapter.features() & optional
-    }
-
-    /// Returns true if only portable kernels are wanted.
-    pub fn is_portable(&self) -> bool {
-        self.portable
-    }
-
-    fn instance(&self) -> wgpu::Instance {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-        descriptor.backends = self.backends.unwrap_or(wgpu::Backends::all());
-        wgpu::Instance::new(descriptor)
-    }
-
-    async fn request(&self) -> Result<wgpu::Adapter> {
-        let backends = self.backends.unwrap_or(wgpu::Backends::all());
-        let error = |there: &[String]| {
-            let name = self.adapter.as_ref().map(|name| format!(" whose name contains \"{name}\""));
-            let of = self.backends.map(|backends| format!(" of {backends:?}"));
-            let built = backends & wgpu::Instance::enabled_backend_features();
-            let hint = match (there, built.contains(wgpu::Backends::VULKAN)) {
-                _ if built.is_empty() => FEATURES.into(),
-                ([], true) => INSTALL.into(),
-                ([], false) => "there is vulkan, and metal on macOS, dx12 on Windows".into(),
-                _ => format!("there is {}", there.join(", ")),
-            };
-            ErrorKind::NoAdapter { wanted: name.unwrap_or_default() + &of.unwrap_or_default(), hint }.into()
-        };
-        let instance = self.instance();
-        if let Some(name) = &self.adapter {
-            let adapters = instance.enumerate_adapters(backends).await;
-            let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-            let found = names.iter().position(|found| found.to_lowercase().contains(&name.to_lowercase()));
-            return found.and_then(|i| adapters.into_iter().nth(i)).ok_or_else(|| error(&names));
-        }
-        let options = wgpu::RequestAdapterOptions {
-            power_preference: wgpu::PowerPreference::HighPerformance,
-            ..Default::default()
-        };
-        instance.request_adapter(&options).await.map_err(|_| error(&[]))
-    }
-}
-
-const MATRIX_UNITS: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
-
-const FEATURES: &str = "this build has no such backend: enable the feature vulkan, metal, dx12 or gl of shadernet";
-
-const INSTALL: &str =
-    "install a Vulkan driver; a software one is Mesa's llvmpipe (Debian: mesa-vulkan-drivers and libvulkan1)";
 
 impl Context {
     /// Returns the shaders that find out facts about a device.
@@ -251,12 +111,13 @@ impl Context {
         Ok(context)
     }
 
-    /// Returns a context on the host's device. It submits, polls, logs and reads from the environment nothing behind
-    /// the host's back. It uses the [`Context::optional_features`] that the device has, and
-    /// `EXPERIMENTAL_COOPERATIVE_MATRIX`: see [`ContextOptions::matrix_units`]. A host that is about to create the
-    /// device finds them by [`Context::required_features`] and [`Context::required_limits`].
+    /// Returns a context on the host's device. This submits, polls and logs nothing, and reads nothing from the
+    /// environment; docs/guest.md lists the calls that do. The context uses the [`Context::optional_features`] that the
+    /// device has, and `EXPERIMENTAL_COOPERATIVE_MATRIX`: see [`ContextOptions::matrix_units`]. A host that is about to
+    /// create the device finds them by [`Context::required_features`] and [`Context::required_limits`].
     ///
-    /// An error if a limit is too low for the portable kernels. WebGPU's default limits suffice.
+    /// An error if a limit that the portable kernels need is below WebGPU's default. One of them binds all eight storage
+    /// buffers.
     pub fn from_wgpu(adapter: &wgpu::Adapter, device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Context> {
         Context::with_options(adapter, device, queue, &ContextOptions::new())
     }
@@ -275,7 +136,7 @@ impl Context {
         for (limit, have, need) in [
             ("max_compute_workgroup_storage_size", caps.max_workgroup_memory, least.max_workgroup_memory),
             ("max_compute_invocations_per_workgroup", caps.max_invocations, least.max_invocations),
-            ("max_storage_buffers_per_shader_stage", caps.max_storage_buffers, 5),
+            ("max_storage_buffers_per_shader_stage", caps.max_storage_buffers, least.max_storage_buffers),
         ] {
             if have < need {
                 let (need, have) = (need.into(), have.into());

@@ -6,6 +6,7 @@ mod compiled;
 mod context;
 mod facts;
 pub(crate) mod memory;
+mod options;
 pub(crate) mod pipeline;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod probe;
@@ -16,4 +17,5 @@ mod units;
 #[cfg(not(target_arch = "wasm32"))]
 mod waiter;
 
-pub use context::{Context, ContextOptions};
+pub use context::Context;
+pub use options::ContextOptions;

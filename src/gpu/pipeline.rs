@@ -199,7 +199,7 @@ fn module(context: &Context, shader: &Shader, wgsl: &str) -> wgpu::ShaderModule 
         // (`ops::is_ours`), and the bound memory is as large as these shapes and layouts need
         // (`plan/planner/checks.rs`). The shaders test every other index, and their loops end. `tests/selftest.rs`
         // checks that guards change no bit of the results, `scripts/test-drivers.sh` that Vulkan's validation finds no
-        // access outside. (Guards cost up to two thirds of a kernel's time where they prevent unrolling.)
+        // access outside. (Guards cost time, most where they prevent unrolling.)
         unsafe { context.device().create_shader_module_trusted(module, wgpu::ShaderRuntimeChecks::unchecked()) }
     } else {
         context.device().create_shader_module(module)

@@ -1,5 +1,7 @@
 //! A graph of operations, with shapes inferred as it is built. It knows nothing of devices.
 
+// Long because it is one type, `Graph`, with the methods that build it and those that ask for its parts.
+
 pub(crate) mod constant;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod only;

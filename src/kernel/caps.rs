@@ -69,8 +69,8 @@ impl Caps {
         }
     }
 
-    /// Returns the facts about Mesa's llvmpipe on a processor with 256-bit vectors. It loads from storage textures five
-    /// times as fast as from buffers. At a barrier it saves all registers, unless a workgroup is one vector.
+    /// Returns the facts about Mesa's llvmpipe on a processor with 256-bit vectors. It loads faster from storage textures
+    /// than from buffers. At a barrier it saves all registers, unless a workgroup is one vector.
     pub fn llvmpipe() -> Caps {
         Caps {
             max_texture: 16_384,

@@ -1,5 +1,7 @@
 //! Receptive fields: the input pixels that a pixel of a value depends on.
 
+// Long because its tests state the fields of known networks: they are more than half of it.
+
 use crate::graph::op::{Reach, Taps};
 use crate::{Graph, Io, Node, Value};
 use serde::Serialize;

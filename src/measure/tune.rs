@@ -1,5 +1,7 @@
 //! Kernel tuning: the fastest kernel for each problem of a network, measured on the device that runs it.
 
+// Long because it is one measurement in three stages, and its results.
+
 use super::bench::made_up;
 use super::device::DeviceTimer;
 use super::{Distribution, Effort, Method};

@@ -1,7 +1,7 @@
 //! The kernel of 3-D convolution, over volumes and videos.
 
 use super::activation::ActivationParams;
-use super::conv::Filters;
+use super::filters::Filters;
 use super::gemm::chunks;
 use super::part::{Loops, Part};
 use super::window::Window;

@@ -1,7 +1,7 @@
 //! Transposed convolution in one to three dimensions: a line of pixels is an image one pixel high.
 
 use super::activation::ActivationParams;
-use super::conv::Filters;
+use super::filters::Filters;
 use super::gemm::{Groups, chunks};
 use super::part::{Loops, Part};
 use super::window::{PerAxis, Window, window_setters};

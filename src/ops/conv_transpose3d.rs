@@ -1,7 +1,7 @@
 //! The kernel of 3-D transposed convolution, over volumes.
 
 use super::activation::ActivationParams;
-use super::conv::Filters;
+use super::filters::Filters;
 use super::gemm::chunks;
 use super::part::{Loops, Part};
 use super::window::{Window, volume};

@@ -1,6 +1,6 @@
 //! Deformable convolution: another tensor moves each tap.
 
-use super::conv::Filters;
+use super::filters::Filters;
 use super::gemm::chunks;
 use super::part::{Loops, Part};
 use super::window::{Window, window_setters};

@@ -22,6 +22,7 @@ mod depthwise;
 mod embedding;
 mod epilogue;
 mod expand;
+mod filters;
 mod gather;
 mod gather_nd;
 mod gemm;

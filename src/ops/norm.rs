@@ -51,7 +51,8 @@ params! {
 
 impl Squares {
     /// Chooses the least power of two that keeps squares normal numbers if they count beside this epsilon (2^-24 of it
-    /// or more). With an epsilon of 1e-5, deviations of 1e30 can be squared.
+    /// or more). With an epsilon of 1e-5 that is 2^-43: the square of a deviation of 1.6e32 overflows, and so does the sum
+    /// of 10^8 squares of deviations of 1.6e28. docs/layers.md therefore promises 1e28.
     fn new(eps: f64) -> Squares {
         let shrink = ((-101.0 - eps.log2()) / 2.0).floor().min(0.0).exp2();
         Squares { eps: (eps * shrink * shrink) as f32, shrink: shrink as f32 }
@@ -69,10 +70,14 @@ pub(crate) fn expect_trailing(x: &Shape, normalized_shape: &Shape) -> Result<(),
     Err(ErrorKind::argument("normalized_shape", format_args!("the last dimensions of {x}"), normalized_shape))
 }
 
+/// More than the iterations of the two loops that join a workgroup's results (mean and squares, or maximum and sum): each
+/// halves 256 invocations 8 times.
+const JOINS: usize = 32;
+
 /// Returns a shader whose workgroups read `elements` elements each, and the iterations of an invocation that reads them
 /// twice. `LANES` invocations `KEEP` some elements in registers (on GPUs all, up to 4096).
 pub(crate) fn keeping(shader: Shader, elements: usize, caps: &Caps) -> (Shader, usize) {
-    let iterations = |lanes: u32, keep: u32| 2 * (elements.div_ceil((lanes * keep) as usize) + 1) + 32;
+    let iterations = |lanes: u32, keep: u32| 2 * (elements.div_ceil((lanes * keep) as usize) + 1) + JOINS;
     let (lanes, keep) = match (caps.one_subgroup(), elements) {
         // Barriers cost nothing in a workgroup of one subgroup.
         (Some(lanes), _) if iterations(lanes, 2) <= caps.max_loop_iterations as usize => (lanes, 2),

@@ -83,6 +83,15 @@ impl Field for Element {
     }
 }
 
+/// The most invocations of a workgroup: WebGPU's default limit.
+const MOST_LANES: usize = 256;
+
+/// The fewest invocations of a workgroup: fewer leave a part of a wide subgroup idle.
+const LEAST_WORKGROUP: usize = 64;
+
+/// The length beyond which a line gets up to `MOST_LANES` invocations.
+const LONG: usize = 1024;
+
 /// The division of a workgroup's invocations among outputs: `lanes` times `columns` of them, both powers of two.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Split {
@@ -94,13 +103,16 @@ impl Split {
     /// Returns the split for lines of `length` elements; `neighbours` outputs are adjacent (1 if their elements are).
     pub(crate) fn new(length: usize, neighbours: usize, caps: &Caps) -> Split {
         // Four elements an invocation at least: a barrier costs more than a few additions.
-        let most = length.div_ceil(4).next_power_of_two().min(if length > 1024 { 256 } else { 64 });
+        let most = if length > LONG { MOST_LANES } else { LEAST_WORKGROUP };
+        let most = length.div_ceil(4).next_power_of_two().min(most);
         let with = |columns: usize| {
-            let lanes = most.min(256 / columns);
-            Split { lanes: lanes as u32, columns: columns.max(64 / lanes.min(64)) as u32 }
+            let lanes = most.min(MOST_LANES / columns);
+            // Short lines need more columns to fill a workgroup.
+            let columns = columns.max(LEAST_WORKGROUP / lanes.min(LEAST_WORKGROUP));
+            Split { lanes: lanes as u32, columns: columns as u32 }
         };
         // Fewer columns leave more invocations for each line.
-        let mut columns = neighbours.next_power_of_two().min(64);
+        let mut columns = neighbours.next_power_of_two().min(LEAST_WORKGROUP);
         while columns > 1 && with(columns).iterations(length) > caps.max_loop_iterations as usize {
             columns /= 2;
         }
@@ -138,7 +150,7 @@ impl Reduce {
         Reduce { kind, axes: axes.into(), keepdim: false }
     }
 
-    /// Sets whether the reduced axes stay, with a size of 1.
+    /// Keeps the reduced axes, with size 1, if `keepdim` is true.
     #[must_use]
     pub fn keepdim(self, keepdim: bool) -> Reduce {
         Reduce { keepdim, ..self }

@@ -1,5 +1,7 @@
 //! The planner, from a graph to a plan: kernels, layouts and memory.
 
+// Long because it is one state machine: every method reads or changes the values and slots of the plan in the making.
+
 mod checks;
 mod outputs;
 mod states;

@@ -22,6 +22,7 @@ pub mod reference;
 mod report;
 mod suite;
 mod tolerance;
+mod variants;
 
 pub use ops::TABLES;
 pub use report::{Failure, OpReport, Results};

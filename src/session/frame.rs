@@ -36,6 +36,7 @@ pub(super) struct Frame {
 /// A submitted frame: a future of its outputs.
 ///
 /// Awaiting it starts one thread for each context, which waits for the device. [`Pending::wait`] blocks the caller's.
+/// Either of them returns the frame's buffers to the session. Dropping it frees them: a later frame creates new ones.
 #[must_use = "the outputs are there when this has been awaited"]
 pub struct Pending {
     context: Context,

@@ -25,6 +25,22 @@ fn without_an_adapter_it_says_how_to_get_one() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_backend_can_be_asked_for() {
+    let taken = prints(&["run", "digits", "--backend", "vulkan", "--input", SEVEN, "--top", "1"]);
+    assert!(taken.starts_with("digit 7 "), "{taken}");
+    fails(&["run", "digits", "--backend", "metal", "--input", SEVEN], &["no GPU adapter", "METAL"]);
+}
+
+/// An adapter without matrix units ignores the option.
+#[test]
+fn matrix_units_can_be_asked_for() {
+    let devices = prints(&["devices", "--matrix-units"]);
+    assert_eq!(devices.lines().filter(|line| line.starts_with("* ")).count(), 1, "{devices}");
+    fails(&["summary", "digits", "--matrix-units"], &["--matrix-units", "a subcommand that uses an adapter"]);
+}
+
 #[test]
 fn the_portable_kernels_can_be_asked_for() {
     let devices = prints(&["devices", "--portable"]);

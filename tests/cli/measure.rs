@@ -5,6 +5,13 @@ use serde_json::Value;
 use std::process::Output;
 
 #[test]
+fn summary_lists_the_rules_that_rewrote_a_network() {
+    let (plain, more) = (prints(&["summary", "resnet18"]), prints(&["summary", "resnet18", "--rewrites"]));
+    let rules = more.strip_prefix(&plain).expect("the rules follow the table");
+    assert!(rules.lines().count() > 10 && rules.lines().all(|line| line.contains(" -> ")), "{rules}");
+}
+
+#[test]
 fn summary_counts_as_the_lecture_does() {
     let json: Value = serde_json::from_str(&prints(&["summary", "alexnet_original", "--json"])).unwrap();
     assert_eq!((&json["schema"], &json["environment"]), (&"shadernet-report".into(), &Value::Null));

@@ -2,6 +2,7 @@
 
 mod api;
 mod floors;
+mod lists;
 mod onnx;
 
 use std::collections::BTreeSet;
@@ -68,6 +69,7 @@ fn every_operation_has_a_table_and_refusals() {
     assert!(ops.contains("conv"), "{ops:?}");
     let list = std::fs::read_to_string(root("src/selftest/ops/mod.rs")).expect("it is there");
     let list: String = list.split_whitespace().collect();
+    let tested = std::fs::read_to_string(root("tests/ops/main.rs")).expect("it is there");
     let tables = files("src/selftest/ops", ".rs");
     for op in &ops {
         assert!(list.contains(&format!("table!({op},")), "src/selftest/ops/mod.rs lacks a table of {op}");
@@ -83,6 +85,7 @@ fn every_operation_has_a_table_and_refusals() {
         let refusals = std::fs::read_to_string(root(&format!("tests/ops/{op}.rs")));
         let refusals = refusals.unwrap_or_else(|error| panic!("tests/ops/{op}.rs, what {op} refuses: {error}"));
         assert!(refusals.contains("#[test]"), "tests/ops/{op}.rs tests nothing");
+        assert!(tested.contains(&format!("\nmod {op};\n")), "tests/ops/main.rs lacks `mod {op};`");
     }
     // A table without an operation is an error too.
     for (path, _) in &tables {
@@ -134,14 +137,30 @@ fn textures_leave_the_queue_to_the_host() {
     }
 }
 
+/// A long file says near its top why it is long; no file is longer than a reader can follow.
 #[test]
 fn no_file_outgrows_its_reader() {
-    // The implicit GEMM's two kernels are the longest shaders: they repeat sums that another group's NaN has spoilt.
-    for (folder, extension, most) in [("src", ".rs", 500), ("tests", ".rs", 500), ("shaders", ".wgsl", 220)] {
+    for (folder, extension, long, most) in
+        [("src", ".rs", 400, 500), ("tests", ".rs", 400, 500), ("shaders", ".wgsl", 150, 230)]
+    {
         for (path, text) in files(folder, extension) {
             let lines = text.lines().count();
             assert!(lines <= most, "{path} has {lines} lines, {most} are the most");
+            let says_why = text.lines().take(20).any(|line| line.starts_with("// Long because "));
+            assert!(
+                lines <= long || says_why,
+                "{path} has {lines} lines: split it, or add a line `// Long because ..`"
+            );
+            assert!(lines > long || !says_why, "{path} has only {lines} lines: it needs no line `// Long because ..`");
         }
+    }
+}
+
+/// A table's file begins with a line that names the operation's cases.
+#[test]
+fn every_table_names_its_cases() {
+    for (path, text) in files("src/selftest/ops", ".rs") {
+        assert!(text.starts_with("//! "), "{path} begins without a line `//! Cases of ..`");
     }
 }
 

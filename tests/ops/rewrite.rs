@@ -1,5 +1,7 @@
 //! The rules that rewrite graphs, each on a graph of a few nodes: what is left, and that it computes the same.
 
+// Long because it is one table: a case for each rule.
+
 use crate::harness::tiers;
 use shadernet::ops::{
     Activation, BatchNorm2d, Conv1d, Conv2d, Conv3d, ConvTranspose2d, Linear, Reduce, ReduceKind, Unary,

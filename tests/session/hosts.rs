@@ -205,6 +205,6 @@ fn a_device_that_lacks_a_needed_limit_is_named() {
     assert_eq!(lacking(limits), "max_compute_invocations_per_workgroup");
     let limits = wgpu::Limits { max_compute_workgroup_storage_size: 8 << 10, ..all.clone() };
     assert_eq!(lacking(limits), "max_compute_workgroup_storage_size");
-    let limits = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..all };
+    let limits = wgpu::Limits { max_storage_buffers_per_shader_stage: 7, ..all };
     assert_eq!(lacking(limits), "max_storage_buffers_per_shader_stage");
 }

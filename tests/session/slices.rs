@@ -96,6 +96,26 @@ fn slices_give_what_a_frame_gives() {
 }
 
 #[test]
+fn a_restarted_frame_begins_anew() {
+    let _alone = alone();
+    let session = Model::new(&context(), &digits()).and_then(|model| model.session(1)).expect("it fits");
+    let inputs: Vec<Vec<f32>> = session.inputs().iter().map(|input| seeded_input(0, &input.shape)).collect();
+    let expected = run(&session, &inputs);
+    let steps = session.plan().steps.len();
+    let mut slices = session.slices(&vec![MS; steps], 10 * MS).expect("they are its steps'");
+    let buffers = Buffers::new(&session, 0);
+    let bound = buffers.bind(&session).expect("they are large enough");
+    buffers.write(&session, &inputs);
+    let mut encoder = encoder(session.context());
+    let begun = session.encode_within(&mut encoder, &bound, &mut slices, MS / 2).expect("a step at least");
+    assert!(begun.steps.start == 0 && !begun.finished, "{begun:?}");
+    slices.restart();
+    let whole = session.encode_within(&mut encoder, &bound, &mut slices, 999 * MS).expect("all steps");
+    assert!(whole.steps == (0..steps) && whole.finished, "{whole:?}");
+    assert_eq!(buffers.read(&session, encoder), expected);
+}
+
+#[test]
 fn measured_times_keep_slices_within_their_budget() {
     let _alone = alone();
     let session = Model::new(&context(), &digits()).and_then(|model| model.session(8)).expect("it fits");

@@ -1,5 +1,7 @@
 //! States that frames read and change, by the results of several frames.
 
+// Long because its random graphs need a reference of their own, beside the tests of each use of a state.
+
 use super::{Buffers, alone, argument, context, encoder, portable, run};
 use futures::{TryStreamExt, stream};
 use pollster::block_on;

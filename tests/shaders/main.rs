@@ -1,6 +1,8 @@
 //! Every shader is valid WGSL, as a file and as the plans of all networks specialise it: for naga, for browsers'
 //! compiler, and for backends that this machine lacks. The declared bindings are the bound ones.
 
+// Long because the tests share the parsing, the validation and the lists of shaders.
+
 mod backends;
 mod uniform;
 mod wgsl;

@@ -5,6 +5,8 @@
 //! some invocations took parts of it. After a statement that may be left by `break`, `continue` or `return`, control
 //! flow is as uniform as on each way through it; so it is in a loop's next turn.
 
+// Long because it is one analysis: one state walks all kinds of statements.
+
 use naga::{
     AddressSpace, Arena, Binding, Block, BuiltIn, Expression, Function, FunctionArgument, Handle, ImageClass, Module,
     ShaderStage, Span, Statement, StorageAccess, TypeInner,

@@ -1,5 +1,7 @@
 //! Operations that compute: on the host if the operands are known, otherwise on the device.
 
+// Long because each method computes twice: numbers on the host, and the operation for the device.
+
 use super::builder::Builder;
 use super::element::ElementType;
 use super::node::Operand;

@@ -1,5 +1,7 @@
 //! A node of an ONNX graph. An attribute or input that its importer doesn't read is an error, not silently ignored.
 
+// Long because it is one view of a node, with one method for each kind of attribute and input.
+
 use super::element::ElementType;
 use super::proto::{AttributeProto, AttributeType, GraphProto, NodeProto, TensorProto};
 use super::tensor::Tensor;

@@ -78,7 +78,7 @@ impl Gemm<'_> {
         let at = if self.winograd_pays() { 0 } else { kernels.len() };
         kernels.splice(at..at, self.winograd(caps));
         let priority = if kernels.is_empty() { 0 } else { 1 };
-        let portable = [self.gemv(caps)?, self.gemm(caps, false)?, self.gemm(caps, true)?];
+        let portable = [self.gemv(caps)?, self.tiled(caps)?, self.tiled_rows(caps)?];
         kernels.extend(portable.into_iter().flatten().map(|kernel| kernel.priority(priority)));
         Ok(kernels)
     }

@@ -31,7 +31,7 @@ impl<'a> Gemm<'a> {
             return None;
         }
         let gemm = Gemm { parts, ..*self };
-        let kernels = if caps.shuffles_of_eight() { gemm.pair(caps) } else { gemm.gemm(caps, false).ok()? };
+        let kernels = if caps.shuffles_of_eight() { gemm.pair(caps) } else { gemm.tiled(caps).ok()? };
         (!kernels.is_empty()).then_some(kernels)
     }
 }

@@ -52,14 +52,24 @@ params! {
 }
 
 impl Gemm<'_> {
-    /// Returns the variants that suit, best first. With `rows` they read x as NCHW, the order of a network's input.
-    pub(super) fn gemm(&self, caps: &Caps, rows: bool) -> Result<Vec<Kernel>, ErrorKind> {
+    /// Returns the variants over channels last or matrices that suit, best first.
+    pub(super) fn tiled(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        self.variants(caps, false)
+    }
+
+    /// Returns the variants that read x as NCHW, the order of a network's input, best first.
+    pub(super) fn tiled_rows(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        self.variants(caps, true)
+    }
+
+    fn variants(&self, caps: &Caps, rows: bool) -> Result<Vec<Kernel>, ErrorKind> {
         let whole = self.lines.is_none() && self.parts.is_empty();
         let few = self.x.c <= 4 && self.groups == 1 && self.x.h * self.x.w > 1 && whole;
         if rows && !(few && matches!(self.w, Operand::Weight(_))) {
             return Ok(Vec::new());
         }
-        // In NCHW each tap of each channel is one k; channels last would pad the channels to four.
+        // `packing` is the same product; with NCHW its taps are flattened into k, one for each tap of each channel.
+        // Channels last would pad the channels to four.
         let flat = Image { c: self.x.c * self.taps(), ..self.x };
         let packing = if rows { Gemm { x: flat, window: Window::PIXEL, ..*self } } else { Gemm { ..*self } };
         let problem = Problem {

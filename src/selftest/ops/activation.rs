@@ -1,3 +1,5 @@
+//! Cases of activations: every function in every layout, extremes, after another operation.
+
 use crate::ops::Activation;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

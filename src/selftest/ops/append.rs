@@ -1,3 +1,5 @@
+//! Cases of `append`, and its reference: caches that grow frame by frame.
+
 use crate::selftest::cases::random;
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};

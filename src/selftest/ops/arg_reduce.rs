@@ -1,3 +1,5 @@
+//! Cases of `argmax` and `argmin`: axes, lengths about a workgroup's capacity, equal elements.
+
 use crate::DType;
 use crate::ops::ArgReduce;
 use crate::selftest::Suite;

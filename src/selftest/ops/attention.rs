@@ -1,3 +1,5 @@
+//! Cases of attention, and its reference: few and many queries, masks, windows, caches.
+
 use crate::ops::Attention;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

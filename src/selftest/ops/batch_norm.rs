@@ -1,3 +1,5 @@
+//! Cases of batch norm: shapes, epsilons, a fused activation.
+
 use crate::ops::{Activation, BatchNorm2d};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

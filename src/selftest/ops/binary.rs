@@ -1,3 +1,5 @@
+//! Cases of binary arithmetic, and its references: every kind, broadcasting, integers that overflow.
+
 use crate::DType;
 use crate::ops::{Activation, Binary, BinaryKind};
 use crate::selftest::Suite;

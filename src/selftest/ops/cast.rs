@@ -1,3 +1,5 @@
+//! Cases of `cast` and `bitcast`: each type to each, and numbers that are hard to convert.
+
 use crate::DType;
 use crate::ops::{BinaryKind, Compare};
 use crate::selftest::cases::{as_image, graph, random};

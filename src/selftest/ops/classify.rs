@@ -1,3 +1,5 @@
+//! Cases of `isnan` and `isinf`, and their reference.
+
 use crate::DType;
 use crate::ops::Classify;
 use crate::selftest::cases::{as_image, graph, random};

@@ -1,3 +1,5 @@
+//! Cases of `cat`: each axis, images, one value twice.
+
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};

@@ -1,3 +1,5 @@
+//! Cases of transposed convolutions: windows, tiles, groups, between convolutions.
+
 use super::conv::{Case, groups};
 use crate::ops::Conv2d;
 use crate::selftest::cases::{as_image, constant, graph, random};

@@ -1,3 +1,5 @@
+//! Cases of `cumsum`: each axis, from either end, lengths about a chunk.
+
 use crate::DType;
 use crate::ops::CumSum;
 use crate::selftest::Suite;

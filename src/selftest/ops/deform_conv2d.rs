@@ -1,3 +1,5 @@
+//! Cases of deformable convolution, and its reference.
+
 use crate::ops::DeformConv2d;
 use crate::selftest::cases::{constant, graph, outliers, random};
 use crate::selftest::reference::Tensor;

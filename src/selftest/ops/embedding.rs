@@ -1,3 +1,5 @@
+//! Cases of embeddings, and their reference: rows of any length, indices of any shape.
+
 use super::index_select::{index_select, indices};
 use crate::selftest::cases::{constant, graph, random};
 use crate::selftest::reference::Tensor;

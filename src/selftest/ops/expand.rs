@@ -1,3 +1,5 @@
+//! Cases of `expand`, and its reference.
+
 use crate::DType;
 use crate::selftest::cases::{as_image, constant, graph, random};
 use crate::selftest::reference::Tensor;

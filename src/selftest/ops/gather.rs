@@ -1,3 +1,5 @@
+//! Cases of `gather`, and its reference: each axis, every type.
+
 use super::index_select::indices;
 use crate::DType;
 use crate::selftest::cases::{graph, random};

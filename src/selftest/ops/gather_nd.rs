@@ -1,3 +1,5 @@
+//! Cases of `GatherND`, and its reference.
+
 use super::scatter_nd::{slice, tuples};
 use crate::DType;
 use crate::selftest::cases::{graph, random};

@@ -1,3 +1,5 @@
+//! Cases of gated linear units: halves along each axis, pairs, between images and linear layers.
+
 use crate::ops::GluKind;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

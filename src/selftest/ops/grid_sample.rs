@@ -1,3 +1,5 @@
+//! Cases of `grid_sample`, and its reference: images, volumes, positions outside and on pixels.
+
 use crate::ops::{GridPadding, GridSample, GridSampleMode};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

@@ -1,3 +1,5 @@
+//! Cases of group norm: groups, shapes, means far from zero.
+
 use crate::ops::{Activation, GroupNorm};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

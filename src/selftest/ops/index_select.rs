@@ -1,3 +1,5 @@
+//! Cases of `index_select`, and its reference: each axis, indices of any shape, every type.
+
 use crate::DType;
 use crate::selftest::cases::{as_image, constant, graph, random};
 use crate::selftest::reference::Tensor;

@@ -1,3 +1,5 @@
+//! Cases of instance norm: shapes, epsilons, a fused activation.
+
 use crate::ops::InstanceNorm2d;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

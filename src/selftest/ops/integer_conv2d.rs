@@ -1,3 +1,5 @@
+//! Cases of integer convolution, and its reference: tiles, windows, groups, requantisation.
+
 use super::integer_matmul::End;
 use crate::ops::IntegerConv2d;
 use crate::selftest::cases::{constant, graph, packed, random, whole};

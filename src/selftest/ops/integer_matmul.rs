@@ -1,3 +1,5 @@
+//! Cases of integer matrix products, and their reference: zero points, packed weights, requantisation.
+
 use super::matmul::product;
 use crate::ops::{IntegerMatMul, Requantize};
 use crate::selftest::cases::{constant, graph, packed, random, whole};

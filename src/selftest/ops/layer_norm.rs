@@ -1,3 +1,5 @@
+//! Cases of layer norm: lines that are kept or read again, means far from zero, large numbers.
+
 use crate::ops::{Activation, LayerNorm};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

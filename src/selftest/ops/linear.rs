@@ -1,3 +1,5 @@
+//! Cases of linear layers: sizes about the tiles, fusion, after a flatten.
+
 use crate::ops::{Activation, Linear};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

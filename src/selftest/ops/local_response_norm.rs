@@ -1,3 +1,5 @@
+//! Cases of local response norm: sizes, factors, padding of texels.
+
 use crate::Constant;
 use crate::ops::{Activation, Conv2d, LocalResponseNorm};
 use crate::selftest::Suite;

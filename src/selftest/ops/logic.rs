@@ -1,3 +1,5 @@
+//! Cases of comparisons, logical operations and `where`, and their references.
+
 use crate::DType;
 use crate::ops::{Compare, Logical, Where};
 use crate::selftest::cases::{as_image, graph, random};

@@ -1,3 +1,5 @@
+//! Cases of matrix products, and their reference: every tile, transposed operands, broadcast batches, fusion.
+
 use crate::ops::{Activation, MatMul};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

@@ -1,4 +1,4 @@
-//! The tables: each operation's cases, and the references that are not in `reference.rs`.
+//! The tables: each operation's cases, and the references that are not in `reference/`.
 
 pub mod activation;
 pub mod append;

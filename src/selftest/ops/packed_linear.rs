@@ -1,3 +1,5 @@
+//! Cases of linear layers with packed weights, and their reference: types, blocks, zero points, fusion.
+
 use crate::IntType;
 use crate::ops::{Activation, PackedLinear};
 use crate::selftest::cases::{constant, graph, outliers, packed, random, whole};

@@ -1,3 +1,5 @@
+//! Cases of padding: every mode, crops, constants, any rank.
+
 use crate::ops::{Pad1d, Pad2d, PaddingMode};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

@@ -1,3 +1,5 @@
+//! Cases of pixel shuffles, and their references: factors, both directions, ONNX's modes.
+
 use crate::ops::{PixelShuffle, PixelUnshuffle, ShuffleMode};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

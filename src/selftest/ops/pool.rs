@@ -1,3 +1,5 @@
+//! Cases of pooling along one to three axes: windows, adaptive sizes, norms, indices.
+
 use crate::ops::{Activation, Conv2d, Pool, Pool2d, PoolKind};
 use crate::selftest::cases::{as_image, constant, graph, graph_of, halves, outliers, random};
 use crate::selftest::reference::{self, Pool as Windows, Tensor, adaptive_pool, max_pool_with_indices};

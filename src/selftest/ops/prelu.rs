@@ -1,3 +1,5 @@
+//! Cases of PReLU: one weight, or one for each channel.
+
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, constant, graph, outliers, random};

@@ -1,3 +1,5 @@
+//! Cases of quantisation, and its references: one scale or several, packed weights, ties and limits.
+
 use crate::ops::{Dequantize, Quantize};
 use crate::selftest::cases::{as_image, constant, graph, packed, random, whole};
 use crate::selftest::reference::Tensor;

@@ -1,3 +1,5 @@
+//! Cases of reductions: every kind, any axes, lengths about a workgroup's capacity, integers.
+
 use crate::DType;
 use crate::ops::{PoolKind, Reduce, ReduceKind};
 use crate::selftest::Suite;

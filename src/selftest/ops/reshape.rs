@@ -1,3 +1,5 @@
+//! Cases of reshapes: shapes, images, dimensions of one.
+
 use crate::DType;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

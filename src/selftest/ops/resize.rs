@@ -1,3 +1,5 @@
+//! Cases of `interpolate`: modes, sizes, factors.
+
 use crate::ops::{Resize, ResizeMode};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

@@ -1,3 +1,5 @@
+//! Cases of RMS norm: shapes, epsilons, large numbers.
+
 use crate::ops::{Activation, RmsNorm};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

@@ -1,3 +1,5 @@
+//! Cases of `roi_align`, and its reference.
+
 use crate::DType;
 use crate::ops::{RoiAlign, RoiAlignMode};
 use crate::selftest::cases::{constant, graph, random};

@@ -1,3 +1,5 @@
+//! Cases of rotary embedding, and its reference: sizes, positions.
+
 use crate::DType;
 use crate::ops::RotaryEmbedding;
 use crate::selftest::Suite;

@@ -1,3 +1,5 @@
+//! Cases of rounding to smaller float formats, and its reference.
+
 use crate::ops::{FloatFormat, RoundTo};
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;

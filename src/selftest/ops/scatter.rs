@@ -1,3 +1,5 @@
+//! Cases of `scatter`, and its reference: each axis, every type, every reduction.
+
 use super::index_select::indices;
 use crate::DType;
 use crate::ops::ScatterKind;

@@ -1,3 +1,5 @@
+//! Cases of `ScatterND`, and its reference.
+
 use super::scatter::{KINDS, after, whole};
 use crate::DType;
 use crate::ops::ScatterKind;

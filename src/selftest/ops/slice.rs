@@ -1,3 +1,5 @@
+//! Cases of slices, and their reference: every kind of range, every type.
+
 use crate::DType;
 use crate::ops::Slice;
 use crate::selftest::cases::{as_image, graph, graph_of, random};

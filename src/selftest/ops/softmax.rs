@@ -1,3 +1,5 @@
+//! Cases of softmax and its logarithm: axes, long lines, large values.
+
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};

@@ -1,3 +1,5 @@
+//! Cases of `topk`: axes, lengths about the kernel's capacity, equal elements.
+
 use crate::DType;
 use crate::ops::TopK;
 use crate::selftest::Suite;

@@ -1,3 +1,5 @@
+//! Cases of `permute`: permutations, an image, integers and truth values.
+
 use crate::DType;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;

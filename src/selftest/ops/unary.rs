@@ -1,3 +1,5 @@
+//! Cases of elementwise functions, and their reference: every function in every layout, hard arguments.
+
 use crate::DType;
 use crate::ops::{Conv2d, Unary};
 use crate::selftest::cases::{as_image, constant, graph, halves, random};

@@ -9,6 +9,7 @@ mod convolution;
 mod einsum;
 mod geometry;
 mod integer;
+mod linear_attention;
 mod loss;
 mod matrix;
 mod movement;
@@ -48,6 +49,7 @@ const FAMILIES: &[fn(&str) -> Option<Import>] = &[
     convolution::find,
     einsum::find,
     geometry::find,
+    linear_attention::find,
     loss::find,
     matrix::find,
     movement::find,

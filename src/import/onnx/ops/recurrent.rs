@@ -1,5 +1,7 @@
 //! Recurrent layers, unrolled step by step. The inputs of all steps are multiplied at once.
 
+// Long because RNN, GRU and LSTM share their attributes, their directions and the loop over steps.
+
 use crate::Shape;
 use crate::error::Result;
 use crate::import::onnx::builder::{Builder, Import};

@@ -1,5 +1,7 @@
 //! Resampling: a linear map of its own along every axis, whose weights are computed here.
 
+// Long because Resize is one operator with many rules: positions, filters and edges of every mode.
+
 use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
