@@ -153,7 +153,7 @@ impl Bench {
         };
         one("relu", rows, &|graph, x| graph.relu(x))?;
         one("gelu", rows, &|graph, x| graph.activation(x, Activation::Gelu))?;
-        let sum = graph(&[rows, rows], |graph, x| graph.sum(x[0], x[1]))?;
+        let sum = graph(&[rows, rows], |graph, x| graph.add(x[0], x[1]))?;
         self.report(&format!("add of {rows:?}"), &sum)?;
         let gate = graph(&[rows, &[768]], |graph, x| graph.push(shadernet::ops::Binary::new(BinaryKind::Mul), x))?;
         self.report(&format!("mul of {rows:?} by [768]"), &gate)?;
@@ -184,7 +184,7 @@ impl Bench {
             let composed = graph(&[heads; 3], |graph, x| {
                 let scores = graph.push(MatMul::new().transpose_b(), &x[..2])?;
                 let scale = graph.constant(Constant::new("scale", [1], vec![0.125]).unwrap());
-                let scores = graph.product(scores, scale)?;
+                let scores = graph.mul(scores, scale)?;
                 let weights = graph.softmax(scores, 3)?;
                 graph.matmul(weights, x[2])
             })?;

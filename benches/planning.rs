@@ -21,7 +21,7 @@ fn unrolled(steps: usize) -> Result<Graph> {
         let seen = graph.slice(x, 1, step, step + 1)?;
         let seen = graph.linear(seen, other.clone(), None)?;
         let kept = graph.linear(state, own.clone(), None)?;
-        let sum = graph.sum(kept, seen)?;
+        let sum = graph.add(kept, seen)?;
         state = graph.activation(sum, Activation::Tanh)?;
         states.push(state);
     }

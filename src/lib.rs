@@ -50,7 +50,7 @@
 //! step beside the device's peaks; a [`measure::Report`] holds both.
 //!
 //! **Write an operation.** Implement [`Op`] for a struct of attributes, with your own [`kernel::Shader`], and hand it
-//! to [`Graph::add`]. It differs from those in [`ops`] in two ways: wgpu guards its
+//! to [`Graph::add_node`]. It differs from those in [`ops`] in two ways: wgpu guards its
 //! shaders' memory accesses and loops, and no kernel computes it together with its neighbours.
 //!
 //! # Features

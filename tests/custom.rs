@@ -109,7 +109,7 @@ fn parameters_and_shapes_that_are_not_the_operations_own_get_guards() {
     let attack = || Around { shape: Some([1, 1, 2, 2].into()), change: more, ..Around::new(Activation::Tanh) };
     let mut graph = graph([1, 1, 64, 64], |graph, x| graph.push(attack(), &[x]));
     let x = graph.inputs()[0].value;
-    let twice = graph.sum(x, x).expect("shapes agree");
+    let twice = graph.add(x, x).expect("shapes agree");
     graph.output("twice", twice);
     let values = seeded_input(1, &[1, 1, 64, 64].into());
     for context in contexts() {

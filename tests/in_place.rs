@@ -121,7 +121,7 @@ impl Case {
         let x = graph.input("x", self.x.to_vec());
         let residual = (self.outer)(&mut graph, x)?;
         let y = (self.inner)(&mut graph, residual)?;
-        let y = graph.sum(y, residual)?;
+        let y = graph.add(y, residual)?;
         let y = graph.relu(y)?;
         let y = (self.outer)(&mut graph, y)?;
         graph.output("y", y);

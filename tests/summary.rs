@@ -203,11 +203,11 @@ fn which_values_are_parameters() {
     let mine = Constant::new("mine", [3], vec![1.0; 3]).unwrap().learned();
     let factor = Constant::new("factor", [1], vec![0.5]).unwrap();
     let value = graph.constant(learned);
-    let mut y = graph.sum(x, value).expect("3 numbers");
-    y = graph.sum(y, value).expect("3 numbers");
+    let mut y = graph.add(x, value).expect("3 numbers");
+    y = graph.add(y, value).expect("3 numbers");
     for constant in [made, mine, factor] {
         let value = graph.constant(constant);
-        y = graph.product(y, value).expect("3 numbers");
+        y = graph.mul(y, value).expect("3 numbers");
     }
     graph.output("y", y);
     let summary = of(&graph);

@@ -133,7 +133,10 @@ impl ContextOptions {
             power_preference: wgpu::PowerPreference::HighPerformance,
             ..Default::default()
         };
-        instance.request_adapter(&options).await.map_err(|_| error(&[]))
+        instance.request_adapter(&options).await.map_err(|why| {
+            log::debug!("{why}");
+            error(&[])
+        })
     }
 }
 

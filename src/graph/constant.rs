@@ -46,7 +46,10 @@ impl Constant {
         Constant::from_values(name.into(), shape, values.dtype(), Arc::new(move || values.clone()))
     }
 
-    /// Creates a constant whose values `make` produces on demand: as many as the shape has elements.
+    /// Creates a constant whose values `make` produces on demand.
+    ///
+    /// # Panics
+    /// When the values are used: if `make` returns another number of them than the shape has elements.
     pub fn lazy(
         name: impl Into<String>,
         shape: impl Into<Shape>,
@@ -60,6 +63,9 @@ impl Constant {
     ///
     /// Operations that hold weights, such as [`PackedLinear`](crate::ops::PackedLinear), keep the integers narrow on
     /// the device. As a value that operations read like any other, the constant is a tensor of [`DType::I32`].
+    ///
+    /// # Panics
+    /// When the integers are used: if `make` returns another number of bytes than they take.
     pub fn packed(
         name: impl Into<String>,
         shape: impl Into<Shape>,

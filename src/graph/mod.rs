@@ -71,8 +71,8 @@ pub struct Node {
 /// let mean = graph.state("mean", [BATCH, 4]);
 /// let old = graph.constant(Constant::new("share of the old", [1], vec![0.9])?);
 /// let new = graph.constant(Constant::new("share of the new", [1], vec![0.1])?);
-/// let (old, new) = (graph.product(mean.value(), old)?, graph.product(x, new)?);
-/// let moved = graph.sum(old, new)?;
+/// let (old, new) = (graph.mul(mean.value(), old)?, graph.mul(x, new)?);
+/// let moved = graph.add(old, new)?;
 /// graph.assign(mean, moved)?;
 /// graph.output("mean", moved);
 /// # Ok::<(), shadernet::Error>(())
@@ -199,7 +199,7 @@ impl Graph {
     pub fn update(&mut self, state: State, op: impl Op, inputs: &[Value]) -> Result<Value> {
         let kind = op.name();
         let name = self.states[self.own(&state).map_err(|wrong| wrong.at(kind, ""))?].name.clone();
-        let outputs = self.add(&name, op, &[&[state.value()], inputs].concat())?;
+        let outputs = self.add_node(&name, op, &[&[state.value()], inputs].concat())?;
         let [updated] = outputs[..] else {
             return Err(ErrorKind::argument("outputs", "the state", outputs.len()).at(kind, name));
         };
@@ -215,7 +215,7 @@ impl Graph {
         let index = self.own(&state)?;
         self.check_own(&[value])?;
         let wanted = &self.shapes[state.value().index()];
-        let (shape, dtype) = (&self.shapes[value.index()], self.dtype(value));
+        let (shape, dtype) = (&self.shapes[value.index()], self.known_dtype(value));
         if shape != wanted || dtype != DType::F32 {
             let (argument, got) = (format!("state \"{}\"", self.states[index].name), format!("{dtype} {shape}"));
             return Err(ErrorKind::argument(argument, format_args!("{} {wanted}", DType::F32), got).into());
@@ -244,7 +244,7 @@ impl Graph {
     }
 
     /// Adds an operation under a name and returns its outputs, or an error if it doesn't accept such inputs.
-    pub fn add(&mut self, name: impl Into<String>, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
+    pub fn add_node(&mut self, name: impl Into<String>, op: impl Op, inputs: &[Value]) -> Result<Vec<Value>> {
         self.add_shared(name.into(), Arc::new(op), inputs)
     }
 
@@ -291,7 +291,7 @@ impl Graph {
     /// Adds an operation of one output, under a generated name.
     pub fn push(&mut self, op: impl Op, inputs: &[Value]) -> Result<Value> {
         let name = format!("{}_{}", op.name(), self.nodes.len());
-        Ok(self.add(name, op, inputs)?[0])
+        Ok(self.add_node(name, op, inputs)?[0])
     }
 
     /// Renames the node that gives `value`.
@@ -327,9 +327,15 @@ impl Graph {
         self.shapes_of_two.as_ref().is_some_and(|all| all[value.index()] != self.shapes[value.index()])
     }
 
-    /// Returns the type of a value's elements; `f32` for a value of another graph.
-    pub fn dtype(&self, value: Value) -> DType {
-        self.dtypes.get(value.index()).copied().filter(|_| self.owns(value)).unwrap_or_default()
+    /// Returns the type of a value's elements.
+    pub fn dtype(&self, value: Value) -> Result<DType> {
+        self.check_own(&[value])?;
+        Ok(self.known_dtype(value))
+    }
+
+    /// Returns the type of the elements of a value of this graph.
+    pub(crate) fn known_dtype(&self, value: Value) -> DType {
+        self.dtypes[value.index()]
     }
 
     /// Returns the shapes of all values for this batch, by the index of the value.
@@ -383,7 +389,7 @@ impl Graph {
 
     /// Returns the element types of a node's inputs.
     pub(crate) fn input_dtypes(&self, node: &Node) -> Vec<DType> {
-        node.inputs.iter().map(|&value| self.dtype(value)).collect()
+        node.inputs.iter().map(|&value| self.known_dtype(value)).collect()
     }
 
     /// Returns the nodes, in an order in which they can run.
@@ -451,9 +457,9 @@ mod tests {
         let mut twin = Graph::new();
         let own = twin.input("x", [BATCH, 3]);
         let result = twin.relu(own).unwrap();
-        assert!(twin.sum(own, x).is_err() && twin.shape(y, 1).is_err());
+        assert!(twin.add(own, x).is_err() && twin.shape(y, 1).is_err());
         twin.rename(y, "nobody");
-        assert!(twin.nodes()[0].name != "nobody" && twin.sum(own, result).is_ok());
+        assert!(twin.nodes()[0].name != "nobody" && twin.add(own, result).is_ok());
         assert!(graph.clone().relu(y).is_ok() && graph.fused().shape(x, 1).is_ok());
 
         let empty = graph.input("empty", [BATCH, 0]);

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 /// An operation of a [`Graph`](crate::Graph): attributes, shape rule, kernels, cost.
 ///
 /// An operation can be written outside this crate: implement this trait for a struct of attributes and pass it to
-/// [`Graph::add`](crate::Graph::add).
+/// [`Graph::add_node`](crate::Graph::add_node).
 pub trait Op: Any + Debug + Send + Sync {
     /// Returns the operation's PyTorch name in snake case: `"conv2d"`. Its shader, label and test share the name.
     fn name(&self) -> &'static str;

@@ -148,13 +148,14 @@ impl Rewriting {
 
     /// Returns true if an operation on these inputs gives the shape and type of `output`, for batches of 1 and 2.
     pub(crate) fn gives(&self, op: &dyn Op, inputs: &[Value], output: Value) -> bool {
-        let dtypes: Vec<DType> = inputs.iter().map(|&value| self.graph.dtype(value)).collect();
+        let dtypes: Vec<DType> = inputs.iter().map(|&value| self.graph.known_dtype(value)).collect();
         let mut all = std::iter::once(&self.graph.shapes).chain(&self.graph.shapes_of_two);
         let same = |shapes: &Vec<Shape>| {
             let inputs: Vec<Shape> = inputs.iter().map(|value| shapes[value.index()].clone()).collect();
             op.output_shapes(&inputs).is_ok_and(|given| given == [shapes[output.index()].clone()])
         };
-        op.output_dtypes(&dtypes).is_ok_and(|given| given.first() == Some(&self.graph.dtype(output))) && all.all(same)
+        op.output_dtypes(&dtypes).is_ok_and(|given| given.first() == Some(&self.graph.known_dtype(output)))
+            && all.all(same)
     }
 
     /// Returns true if a value is read once and is no result of the graph.
@@ -281,7 +282,7 @@ impl Rewriting {
                 return Err(ErrorKind::argument("output", old, new));
             }
         }
-        let [old, new] = [old, new].map(|value| self.graph.dtype(value));
+        let [old, new] = [old, new].map(|value| self.graph.known_dtype(value));
         if old == new { Ok(()) } else { Err(ErrorKind::argument("output", old, new)) }
     }
 

@@ -256,7 +256,7 @@ mod tests {
         // A residual block; an inception block, whose branches differ; a gate of the whole image.
         let block = |graph: &mut Graph, x: Value| {
             let y = graph.conv2d(x, conv(3).padding(1))?;
-            graph.sum(y, x)
+            graph.add(y, x)
         };
         assert_eq!(last(|graph, x| block(graph, x).and_then(|x| block(graph, x))), "5x5 /1 @-2");
         let inception = |graph: &mut Graph, x: Value| {
@@ -268,20 +268,20 @@ mod tests {
         assert_eq!(last(inception), "11x11 /2 @-5");
         let gated = |graph: &mut Graph, x: Value| {
             let gate = graph.pool2d(x, Pool2d::global(PoolKind::Average))?;
-            graph.product(x, gate)
+            graph.mul(x, gate)
         };
         assert_eq!(last(gated), "all");
         // One path skips every second pixel: the windows have different strides.
         let apart = |graph: &mut Graph, x: Value| {
             let far = graph.conv2d(x, conv(1).stride(2))?;
             let near = graph.slice(x, 2, 0, 32).and_then(|x| graph.slice(x, 3, 0, 32))?;
-            graph.sum(far, near)
+            graph.add(far, near)
         };
         assert_eq!(last(apart), "all");
         // An operand that doesn't depend on the input doesn't matter.
         let shifted = |graph: &mut Graph, x: Value| {
             let constant = graph.constant(zeros([1, 1, 1, 1]));
-            graph.sum(x, constant)
+            graph.add(x, constant)
         };
         assert_eq!(last(shifted), "1x1 /1 @0");
         let flat = |graph: &mut Graph, x: Value| graph.flatten(x);

@@ -217,7 +217,7 @@ mod tests {
         let mut graph = Graph::new();
         let x = graph.input("x", [BATCH, 3, 4, 4]);
         let y = graph.relu(x).unwrap();
-        let y = graph.sum(x, y).unwrap();
+        let y = graph.add(x, y).unwrap();
         graph.output("y", y);
         let summary = Summary::new(&graph, 2).unwrap();
         assert_eq!((summary.activations_total, summary.activations_peak), (96, 0));

@@ -330,12 +330,12 @@ fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) ->
     for (i, &value) in node.inputs.iter().enumerate() {
         own.entry(value).or_insert_with(|| match graph.source(value) {
             Source::Constant(constant) => alone.constant(constant.clone()),
-            _ => alone.typed_input(format!("x{i}"), graph.dtype(value), shapes[value.index()].clone()),
+            _ => alone.typed_input(format!("x{i}"), graph.known_dtype(value), shapes[value.index()].clone()),
         });
     }
     let inputs: Vec<Value> = node.inputs.iter().map(|value| own[value]).collect();
     for &kernel in kernels {
-        for output in alone.add(&node.name, Only::new(&node.op, variants.places[kernel]), &inputs)? {
+        for output in alone.add_node(&node.name, Only::new(&node.op, variants.places[kernel]), &inputs)? {
             alone.output(variants.kernels[kernel].clone(), output);
         }
     }

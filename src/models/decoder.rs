@@ -94,13 +94,13 @@ impl Decoder {
     fn block(&self, net: &mut Layers, x: Value, name: &str, place: Position) -> Result<Value> {
         let y = self.norm(net, x, &format!("{name}.input_layernorm"))?;
         let y = self.attention(net, y, &format!("{name}.self_attn"), place)?;
-        let x = net.graph.sum(x, y)?;
+        let x = net.graph.add(x, y)?;
         let y = self.norm(net, x, &format!("{name}.post_attention_layernorm"))?;
         let gate = self.project(net, y, &format!("{name}.mlp.gate_proj"), self.intermediate_size)?;
         let up = self.project(net, y, &format!("{name}.mlp.up_proj"), self.intermediate_size)?;
         let y = net.graph.glu_pair(gate, up, GluKind::SwiGlu)?;
         let y = self.project(net, y, &format!("{name}.mlp.down_proj"), self.hidden_size)?;
-        net.graph.sum(x, y)
+        net.graph.add(x, y)
     }
 
     fn attention(&self, net: &mut Layers, x: Value, name: &str, place: Position) -> Result<Value> {

@@ -52,7 +52,7 @@ impl Layers<'_> {
         )?;
         y = self.conv(y, &format!("{name}.conv.{}", part + 1), Conv::new(out, 1))?;
         y = self.batch_norm(y, &format!("{name}.conv.{}", part + 2))?;
-        if stride == 1 && channels == out { self.graph.sum(x, y) } else { Ok(y) }
+        if stride == 1 && channels == out { self.graph.add(x, y) } else { Ok(y) }
     }
 
     fn conv_norm_relu6(&mut self, x: Value, name: &str, conv: Conv) -> Result<Value> {

@@ -83,7 +83,7 @@ impl Layers<'_> {
             y = self.squeeze_excitation(y, &part())?;
         }
         y = self.normed_conv(y, &part(), Conv::new(out, 1), None)?;
-        if stride == 1 && channels == out { self.graph.sum(x, y) } else { Ok(y) }
+        if stride == 1 && channels == out { self.graph.add(x, y) } else { Ok(y) }
     }
 
     fn normed_conv(&mut self, x: Value, name: &str, conv: Conv, activation: Option<Activation>) -> Result<Value> {
@@ -102,6 +102,6 @@ impl Layers<'_> {
         let gate = self.graph.relu(gate)?;
         let gate = self.conv(gate, &format!("{name}.fc2"), Conv { bias: true, ..Conv::new(channels, 1) })?;
         let gate = self.graph.activation(gate, Hardsigmoid)?;
-        self.graph.product(x, gate)
+        self.graph.mul(x, gate)
     }
 }

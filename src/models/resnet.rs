@@ -86,7 +86,7 @@ impl Layers<'_> {
             identity = self.conv(x, &format!("{name}.downsample.0"), Conv { stride, ..Conv::new(out, 1) })?;
             identity = self.batch_norm(identity, &format!("{name}.downsample.1"))?;
         }
-        let sum = self.graph.sum(y, identity)?;
+        let sum = self.graph.add(y, identity)?;
         self.graph.activation(sum, Activation::Relu)
     }
 

@@ -17,7 +17,7 @@ pub fn upscale(graph: &mut Graph, x: Value, weights: &Weights) -> Result<Value> 
         y = net.graph.relu(y)?;
     }
     let y = net.conv(y, "conv4", conv(12, 3))?;
-    let y = net.graph.sum(y, filtered)?;
+    let y = net.graph.add(y, filtered)?;
     net.graph.pixel_shuffle(y, 2)
 }
 

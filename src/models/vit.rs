@@ -96,13 +96,13 @@ pub fn encoder_block(
     let mut net = Layers { graph, weights };
     let y = net.layer_norm(x, &format!("{name}.ln_1"))?;
     let y = net.self_attention(y, &format!("{name}.self_attention"), heads)?;
-    let x = net.graph.sum(y, x)?;
+    let x = net.graph.add(y, x)?;
     let y = net.layer_norm(x, &format!("{name}.ln_2"))?;
     let y = net.linear(y, &format!("{name}.mlp.0"), mlp)?;
     let y = net.graph.activation(y, Activation::Gelu)?;
     let hidden = net.features(x)?;
     let y = net.linear(y, &format!("{name}.mlp.3"), hidden)?;
-    net.graph.sum(y, x)
+    net.graph.add(y, x)
 }
 
 impl Layers<'_> {
@@ -144,6 +144,6 @@ impl Layers<'_> {
         let embedding = embedding.made_of(&learned.each_ref());
         let x = self.named("class_token", |graph| graph.pad(x, [[0, 0], [1, 0], [0, 0]], 0.0))?;
         let embedding = self.graph.constant(embedding);
-        self.named("encoder.pos_embedding", |graph| graph.sum(x, embedding))
+        self.named("encoder.pos_embedding", |graph| graph.add(x, embedding))
     }
 }

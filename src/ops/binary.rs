@@ -300,22 +300,22 @@ impl Op for Binary {
 
 impl Graph {
     /// Adds `a + b`.
-    pub fn sum(&mut self, a: Value, b: Value) -> Result<Value> {
+    pub fn add(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Add), &[a, b])
     }
 
     /// Adds `a - b`.
-    pub fn difference(&mut self, a: Value, b: Value) -> Result<Value> {
+    pub fn sub(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Sub), &[a, b])
     }
 
     /// Adds `a * b`, element by element.
-    pub fn product(&mut self, a: Value, b: Value) -> Result<Value> {
+    pub fn mul(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Mul), &[a, b])
     }
 
     /// Adds `a / b`, element by element.
-    pub fn quotient(&mut self, a: Value, b: Value) -> Result<Value> {
+    pub fn div(&mut self, a: Value, b: Value) -> Result<Value> {
         self.push(Binary::new(BinaryKind::Div), &[a, b])
     }
 

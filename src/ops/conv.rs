@@ -15,6 +15,7 @@ use crate::graph::op::{Io, Metrics, Op, Reach, Taps};
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
+use std::ops::Range;
 
 /// The most taps of a depthwise kernel, which holds them all in registers.
 const MOST_TAPS: usize = 7 * 7;

@@ -316,7 +316,7 @@ impl Graph {
         let greatest = self.reduce(x, Reduce::new(ReduceKind::Max, []))?;
         let least = self.reduce(x, Reduce::new(ReduceKind::Min, []))?;
         let name = format!("{}_{}", QuantizeRange.name(), self.nodes().len());
-        let outputs = self.add(name, QuantizeRange, &[greatest, least])?;
+        let outputs = self.add_node(name, QuantizeRange, &[greatest, least])?;
         let (scale, zero_point) = (outputs[0], outputs[1]);
         let y = self.quantize(x, scale, Some(zero_point), Quantize::new(IntType::U8))?;
         Ok([y, scale, zero_point])

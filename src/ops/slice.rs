@@ -178,7 +178,7 @@ impl Graph {
         let part = |(i, &size): (usize, &usize)| {
             end += size;
             let slice = Slice::new().along(axis, (end - size) as isize, end as isize, 1);
-            Ok(self.add(format!("{name}.{i}"), slice, &[x])?[0])
+            Ok(self.add_node(format!("{name}.{i}"), slice, &[x])?[0])
         };
         sizes.iter().enumerate().map(part).collect()
     }

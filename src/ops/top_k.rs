@@ -167,7 +167,7 @@ impl Op for TopK {
 impl Graph {
     /// Adds a [`TopK`] and returns its values and their indices.
     pub fn topk(&mut self, x: Value, topk: TopK) -> Result<[Value; 2]> {
-        let outputs = self.add(format!("topk_{}", self.nodes().len()), topk, &[x])?;
+        let outputs = self.add_node(format!("topk_{}", self.nodes().len()), topk, &[x])?;
         Ok([outputs[0], outputs[1]])
     }
 }

@@ -123,7 +123,7 @@ impl Plan {
         let port = |name: &str, value: Value| Port {
             name: name.into(),
             shape: shapes[value.index()].clone(),
-            dtype: graph.dtype(value),
+            dtype: graph.known_dtype(value),
             range: planner.ranges.get(&value).cloned(),
         };
         let plan = Plan {
@@ -355,7 +355,7 @@ impl Planner<'_> {
     fn fits(&self, layouts: &[Layout], values: &[Value]) -> bool {
         layouts.iter().zip(values).all(|(&layout, &value)| {
             layout.fits(self.shape(value), self.caps)
-                && (layout == Layout::ROWS || self.graph.dtype(value) == DType::F32)
+                && (layout == Layout::ROWS || self.graph.known_dtype(value) == DType::F32)
         })
     }
 

@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(of_pixels, [2, 2]);
         let of_a_sum = operations(|graph, x| {
             let y = conv(graph, x, [1, 1])?;
-            let y = graph.sum(y, x)?;
+            let y = graph.add(y, x)?;
             Ok(vec![graph.slice(y, 1, 0, 3)?])
         });
         assert_eq!(of_a_sum, [3, 2]);

@@ -34,7 +34,7 @@ pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let add = move |graph: &mut Graph| {
         let x = graph.pad(x, [[0, 0], [before as isize, 0], [0, 0]], 0.0)?;
         let sum = graph.constant(sum);
-        graph.sum(x, sum)
+        graph.add(x, sum)
     };
     Replacement::new(add)
 }

@@ -31,7 +31,8 @@ pub(super) fn variants(graph: &Graph, caps: &Caps, all: bool, change: Change) ->
     let mut kernels: Vec<(usize, Kernel)> = Vec::new();
     fused.visit(1, |node, io| {
         let offered = node.op.kernels(io, caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
-        let dtypes: Vec<DType> = node.inputs.iter().chain(&node.outputs).map(|&value| fused.dtype(value)).collect();
+        let dtypes: Vec<DType> =
+            node.inputs.iter().chain(&node.outputs).map(|&value| fused.known_dtype(value)).collect();
         let offered = offered.into_iter().enumerate().filter(|(_, kernel)| fits(kernel, &dtypes, io, caps));
         kernels = offered.filter_map(|(i, kernel)| Some((i, change.stored(kernel)?))).collect();
         Ok(())
@@ -58,7 +59,7 @@ pub(super) fn variants(graph: &Graph, caps: &Caps, all: bool, change: Change) ->
         let values: Vec<Value> = fused.inputs().iter().map(own).collect();
         let of = |value: &Value| inputs.iter().position(|input| input == value).map(|i| values[i]);
         let read: Vec<Value> = node.inputs.iter().filter_map(of).collect();
-        let outputs = graph.add(&node.name, Only { op: node.op.clone(), kernel, change }, &read)?;
+        let outputs = graph.add_node(&node.name, Only { op: node.op.clone(), kernel, change }, &read)?;
         for (name, value) in fused.outputs() {
             let made = node.outputs.iter().position(|output| output == value).map(|i| outputs[i]);
             let Some(value) = made.or_else(|| of(value)) else { continue };

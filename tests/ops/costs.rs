@@ -183,7 +183,7 @@ fn fused_operations() {
     let block = |graph: &mut Graph, [x, residual]: [Value; 2]| {
         let y = conv(graph, x)?;
         let y = graph.batch_norm(y, norm())?;
-        let y = graph.sum(y, residual)?;
+        let y = graph.add(y, residual)?;
         graph.activation(y, Activation::Silu)
     };
     let (cost, moved) = fused(&block, IMAGE);
@@ -201,7 +201,7 @@ fn fused_operations() {
     };
     assert_eq!(fused(&normed, &[2, 8, 5, 6]).0.other, 6 * outputs + 2 * 4);
     let joined = |graph: &mut Graph, [x, residual]: [Value; 2]| {
-        let y = graph.product(x, residual)?;
+        let y = graph.mul(x, residual)?;
         graph.relu(y)
     };
     assert_eq!(fused(&joined, &[2, 8, 5, 6]).0.other, 2 * outputs);

@@ -20,7 +20,7 @@ fn network() -> Graph {
     let y = graph.conv2d(x, conv(2)).and_then(|y| graph.relu(y)).expect("its shapes fit");
     let pooled = graph.pool2d(y, Pool2d::new(PoolKind::Max, 2)).expect("its shapes fit");
     let y = graph.conv2d(pooled, conv(3)).expect("its shapes fit");
-    let y = graph.sum(y, pooled).and_then(|y| graph.unary(y, Unary::Abs)).expect("its shapes fit");
+    let y = graph.add(y, pooled).and_then(|y| graph.unary(y, Unary::Abs)).expect("its shapes fit");
     graph.output("y", y);
     graph
 }

@@ -11,7 +11,7 @@ fn bias_residual_and_activation_are_one_operation() {
     let graph = graph(&[&a, &b], |graph, x| {
         let y = graph.push(MatMul::new().transpose_b().bias(constant(&bias)), x)?;
         let residual = graph.push(MatMul::new().transpose_b(), x)?;
-        let y = graph.sum(y, residual)?;
+        let y = graph.add(y, residual)?;
         graph.relu(y)
     });
     assert_eq!(graph.fused().nodes().len(), 2);

@@ -46,11 +46,11 @@ const CASES: &[Case] = &[
         build: |graph, x| {
             let a = graph.conv2d(x, Conv2d::new(weight(1, [8, 6, 3, 3]), Some(weight(2, [8]))).padding(1))?;
             let (scale, shift) = (number(graph, 1.7), number(graph, -0.3));
-            let b = graph.product(scale, a)?;
-            let c = graph.sum(b, shift)?;
+            let b = graph.mul(scale, a)?;
+            let c = graph.add(b, shift)?;
             let d = graph.activation(c, Activation::Hardswish)?;
-            let e = graph.product(d, scale)?;
-            let f = graph.sum(shift, e)?;
+            let e = graph.mul(d, scale)?;
+            let f = graph.add(shift, e)?;
             let y = graph.conv2d(f, Conv2d::new(weight(3, [5, 8, 1, 1]), None))?;
             Ok(vec![a, b, c, d, e, f, y])
         },
@@ -61,7 +61,7 @@ const CASES: &[Case] = &[
         shape: IMAGE,
         build: |graph, x| {
             let scale = value(graph, 4, [6, 1, 1]);
-            let a = graph.product(x, scale)?;
+            let a = graph.mul(x, scale)?;
             let conv = Conv2d::new(weight(5, [4, 3, 3, 3]), Some(weight(6, [4]))).padding(1).groups(2);
             let y = graph.conv2d(a, conv)?;
             Ok(vec![a, y])
@@ -73,7 +73,7 @@ const CASES: &[Case] = &[
         shape: IMAGE,
         build: |graph, x| {
             let shift = value(graph, 7, [1, 6, 1, 1]);
-            let a = graph.sum(x, shift)?;
+            let a = graph.add(x, shift)?;
             let y = graph.conv2d(a, Conv2d::new(weight(8, [4, 6, 3, 3]), None).padding(1))?;
             Ok(vec![a, y])
         },
@@ -84,7 +84,7 @@ const CASES: &[Case] = &[
         shape: IMAGE,
         build: |graph, x| {
             let shift = value(graph, 7, [1, 6, 1, 1]);
-            let a = graph.difference(x, shift)?;
+            let a = graph.sub(x, shift)?;
             let y = graph.conv2d(a, Conv2d::new(weight(5, [4, 3, 3, 3]), None).groups(2))?;
             Ok(vec![a, y])
         },
@@ -96,8 +96,8 @@ const CASES: &[Case] = &[
         build: |graph, x| {
             let a = graph.conv2d(x, Conv2d::new(weight(1, [8, 6, 3, 3]), None))?;
             let (from, by) = (value(graph, 9, [8, 1, 1]), number(graph, 3.0));
-            let b = graph.difference(from, a)?;
-            let c = graph.quotient(b, by)?;
+            let b = graph.sub(from, a)?;
+            let c = graph.div(b, by)?;
             let y = graph.relu(c)?;
             Ok(vec![a, b, c, y])
         },
@@ -109,7 +109,7 @@ const CASES: &[Case] = &[
         build: |graph, x| {
             let a = graph.conv_transpose2d(x, ConvTranspose2d::new(weight(1, [6, 4, 2, 2]), None).stride(2))?;
             let scale = value(graph, 4, [1, 4, 1, 1]);
-            let y = graph.product(a, scale)?;
+            let y = graph.mul(a, scale)?;
             Ok(vec![a, y])
         },
         left: &["conv_transpose2d"],
@@ -120,10 +120,10 @@ const CASES: &[Case] = &[
         build: |graph, x| {
             let a = graph.conv3d(x, Conv3d::new(weight(1, [4, 3, 2, 2, 2]), None))?;
             let scale = value(graph, 4, [4, 1, 1, 1]);
-            let b = graph.product(a, scale)?;
+            let b = graph.mul(a, scale)?;
             let c = graph.reshape(b, [-1, 4, 60])?;
             let shift = value(graph, 5, [4, 1]);
-            let d = graph.sum(c, shift)?;
+            let d = graph.add(c, shift)?;
             let y = graph.conv1d(d, Conv1d::new(weight(6, [2, 4, 3]), None))?;
             Ok(vec![a, b, c, d, y])
         },
@@ -134,12 +134,12 @@ const CASES: &[Case] = &[
         shape: &[BATCH, 5, 6],
         build: |graph, x| {
             let (scale, shift) = (value(graph, 1, [6]), value(graph, 2, [1, 6]));
-            let a = graph.product(x, scale)?;
-            let b = graph.sum(a, shift)?;
+            let a = graph.mul(x, scale)?;
+            let b = graph.add(a, shift)?;
             let c = graph.push(Linear::new(weight(3, [8, 6]), None), &[b])?;
             let (scale, shift) = (value(graph, 4, [8]), value(graph, 5, [8]));
-            let d = graph.sum(c, shift)?;
-            let e = graph.product(d, scale)?;
+            let d = graph.add(c, shift)?;
+            let e = graph.mul(d, scale)?;
             let y = graph.relu(e)?;
             Ok(vec![a, b, c, d, e, y])
         },
@@ -151,7 +151,7 @@ const CASES: &[Case] = &[
         build: |graph, x| {
             let a = graph.push(Linear::new(weight(3, [8, 6]), None), &[x])?;
             let scale = value(graph, 4, [5, 1]);
-            let y = graph.product(a, scale)?;
+            let y = graph.mul(a, scale)?;
             Ok(vec![a, y])
         },
         left: &["linear", "mul"],
@@ -163,8 +163,8 @@ const CASES: &[Case] = &[
             let a = graph.conv2d(x, Conv2d::new(weight(1, [8, 6, 3, 3]), None).padding(1))?;
             let b = graph.transpose(a, [0, 2, 3, 1])?;
             let (scale, shift) = (value(graph, 4, [8]), value(graph, 5, [8]));
-            let c = graph.product(b, scale)?;
-            let d = graph.sum(c, shift)?;
+            let c = graph.mul(b, scale)?;
+            let d = graph.add(c, shift)?;
             let e = graph.transpose(d, [0, 3, 1, 2])?;
             let y = graph.conv2d(e, Conv2d::new(weight(6, [3, 8, 1, 1]), None))?;
             Ok(vec![a, b, c, d, e, y])
@@ -188,10 +188,10 @@ const CASES: &[Case] = &[
         shape: IMAGE,
         build: |graph, x| {
             let scale = value(graph, 4, [6, 1, 1]);
-            let a = graph.product(x, scale)?;
+            let a = graph.mul(x, scale)?;
             let b = graph.batch_norm(a, norm(6))?;
             let shift = number(graph, 0.25);
-            let c = graph.sum(b, shift)?;
+            let c = graph.add(b, shift)?;
             let y = graph.activation(c, Activation::Tanh)?;
             Ok(vec![a, b, c, y])
         },
@@ -202,11 +202,11 @@ const CASES: &[Case] = &[
         shape: &[BATCH, 6],
         build: |graph, x| {
             let (half, one, root) = (number(graph, 0.5), number(graph, 1.0), number(graph, std::f32::consts::SQRT_2));
-            let a = graph.quotient(x, root)?;
+            let a = graph.div(x, root)?;
             let b = graph.unary(a, Unary::Erf)?;
-            let c = graph.sum(b, one)?;
-            let d = graph.product(x, c)?;
-            let y = graph.product(d, half)?;
+            let c = graph.add(b, one)?;
+            let d = graph.mul(x, c)?;
+            let y = graph.mul(d, half)?;
             Ok(vec![a, b, c, d, y])
         },
         left: &["gelu"],
@@ -216,12 +216,12 @@ const CASES: &[Case] = &[
         shape: &[BATCH, 6],
         build: |graph, x| {
             let a = graph.activation(x, Activation::Sigmoid)?;
-            let b = graph.product(a, x)?;
+            let b = graph.mul(a, x)?;
             let (three, sixth) = (number(graph, 3.0), number(graph, 1.0 / 6.0));
-            let c = graph.sum(b, three)?;
+            let c = graph.add(b, three)?;
             let d = graph.activation(c, Activation::Clamp(0.0, 6.0))?;
-            let e = graph.product(b, d)?;
-            let y = graph.product(e, sixth)?;
+            let e = graph.mul(b, d)?;
+            let y = graph.mul(e, sixth)?;
             Ok(vec![a, b, c, d, e, y])
         },
         left: &["silu", "hardswish"],
@@ -234,7 +234,7 @@ const CASES: &[Case] = &[
             let b = graph.reshape(a, [-1, 6])?;
             let c = graph.push(Linear::new(weight(3, [8, 6]), None), &[b])?;
             let shift = value(graph, 4, [8]);
-            let y = graph.sum(c, shift)?;
+            let y = graph.add(c, shift)?;
             Ok(vec![a, b, c, y])
         },
         left: &["transpose", "reshape", "linear"],
@@ -300,13 +300,13 @@ const CASES: &[Case] = &[
         name: "RMS norm by a reciprocal of a number",
         shape: &[BATCH, 5, 6],
         build: |graph, x| {
-            let squares = graph.product(x, x)?;
+            let squares = graph.mul(x, x)?;
             let mean = graph.reduce(squares, Reduce::new(ReduceKind::Mean, [2]).keepdim(true))?;
             let (eps, one) = (number(graph, 1e-6), number(graph, 1.0));
-            let a = graph.sum(mean, eps)?;
+            let a = graph.add(mean, eps)?;
             let root = graph.unary(a, Unary::Sqrt)?;
-            let inverse = graph.quotient(one, root)?;
-            let y = graph.product(x, inverse)?;
+            let inverse = graph.div(one, root)?;
+            let y = graph.mul(x, inverse)?;
             Ok(vec![squares, y])
         },
         left: &["rms_norm"],
@@ -319,7 +319,7 @@ const CASES: &[Case] = &[
             let before = y;
             for i in 0..40 {
                 let c = value(graph, i, [8, 1, 1]);
-                y = graph.sum(y, c)?;
+                y = graph.add(y, c)?;
             }
             Ok(vec![before, y])
         },
@@ -331,8 +331,8 @@ const CASES: &[Case] = &[
         build: |graph, x| {
             let a = graph.conv2d(x, Conv2d::new(weight(1, [8, 6, 1, 1]), None))?;
             let (channels, columns) = (value(graph, 2, [8, 1, 1]), value(graph, 3, [7]));
-            let b = graph.product(a, channels)?;
-            let y = graph.product(b, columns)?;
+            let b = graph.mul(a, channels)?;
+            let y = graph.mul(b, columns)?;
             Ok(vec![a, b, y])
         },
         left: &["conv2d", "mul"],
@@ -342,8 +342,8 @@ const CASES: &[Case] = &[
         shape: &[BATCH, 3, 4, 5, 6],
         build: |graph, x| {
             let (scale, shift) = (value(graph, 2, [3, 1, 1, 1]), number(graph, 0.5));
-            let a = graph.product(x, scale)?;
-            let b = graph.sum(a, shift)?;
+            let a = graph.mul(x, scale)?;
+            let b = graph.add(a, shift)?;
             let y = graph.conv3d(b, Conv3d::new(weight(1, [4, 3, 2, 2, 2]), None))?;
             Ok(vec![a, b, y])
         },
@@ -380,7 +380,7 @@ const CASES: &[Case] = &[
             let c = graph.activation(b, Activation::Silu)?;
             let halves = graph.chunk(c, 2, 1)?;
             let d = graph.conv2d(halves[1], Conv2d::new(weight(3, [5, 5, 1, 1]), None))?;
-            let e = graph.sum(halves[1], d)?;
+            let e = graph.add(halves[1], d)?;
             let y = graph.concat(&[halves[0], halves[1], e], 1)?;
             Ok(vec![a, b, c, d, e, y])
         },
@@ -393,7 +393,7 @@ const CASES: &[Case] = &[
             let a = graph.push(Linear::new(weight(1, [12, 6]), Some(weight(2, [12]))), &[x])?;
             let (b, c) = (graph.slice(a, 2, -4, isize::MAX)?, graph.slice(a, 2, 1, 5)?);
             let d = graph.activation(b, Activation::Sigmoid)?;
-            let y = graph.product(c, d)?;
+            let y = graph.mul(c, d)?;
             Ok(vec![a, y])
         },
         left: &["linear", "linear", "mul"],
@@ -467,8 +467,8 @@ fn a_layer_that_others_read_is_not_computed_twice() {
     let x = graph.input("x", [BATCH, 6]);
     let a = graph.push(Linear::new(weight(3, [8, 6]), None), &[x]).expect("its shapes fit");
     let shift = value(&mut graph, 4, [8]);
-    let b = graph.sum(a, shift).expect("its shapes fit");
-    let y = graph.product(a, b).expect("its shapes fit");
+    let b = graph.add(a, shift).expect("its shapes fit");
+    let y = graph.mul(a, b).expect("its shapes fit");
     graph.output("y", y);
     let left: Vec<&str> = graph.fused().nodes().iter().map(|node| node.op.name()).collect();
     assert_eq!(left, ["linear", "add", "mul"]);

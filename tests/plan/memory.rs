@@ -97,7 +97,7 @@ fn overwriting(shape: &[usize], caps: &Caps, more: impl Fn(&mut Graph, [Value; 3
         let view = graph.reshape(x, [0, 2, -1])?;
         let inner = layer(&mut graph, x)?;
         let y = layer(&mut graph, inner)?;
-        let sum = graph.sum(y, x)?;
+        let sum = graph.add(y, x)?;
         let y = more(&mut graph, [x, view, sum])?;
         let y = layer(&mut graph, y)?;
         graph.output("y", y);
@@ -112,16 +112,16 @@ fn a_sum_overwrites_what_nobody_reads_any_more() {
     let (row, image, caps) = (&[BATCH, 8][..], &[BATCH, 8, 9, 9][..], Caps::portable());
     for shape in [row, image] {
         assert_eq!(overwriting(shape, &caps, |_, [_, _, sum]| Ok(sum)), 1, "{shape:?}");
-        assert_eq!(overwriting(shape, &caps, |graph, [x, _, sum]| graph.product(sum, x)), 0, "{shape:?}: read later");
+        assert_eq!(overwriting(shape, &caps, |graph, [x, _, sum]| graph.mul(sum, x)), 0, "{shape:?}: read later");
         let twice = |graph: &mut Graph, [_, _, sum]: [Value; 3]| {
             let y = layer(graph, sum)?;
-            graph.sum(y, sum)
+            graph.add(y, sum)
         };
         assert_eq!(overwriting(shape, &caps, twice), 1, "{shape:?}: the second step reads one value twice");
     }
     let by_view = |graph: &mut Graph, [_, view, sum]: [Value; 3]| {
         let x = graph.reshape(view, [0, 8])?;
-        graph.product(sum, x)
+        graph.mul(sum, x)
     };
     assert_eq!(overwriting(row, &caps, by_view), 0, "a view of it is read later");
     // Rows are written directly to the caller's buffer; an image is written channels last first.
@@ -206,7 +206,7 @@ fn what_is_alive_fits_what_is_allocated() {
         |graph: &mut Graph, x| graph.pool2d(x, Pool2d::new(PoolKind::Max, 3).stride(1).padding(1)).expect("fits");
     let a = pool(&mut graph, x);
     let b = pool(&mut graph, a);
-    let c = graph.sum(a, b).expect("one shape");
+    let c = graph.add(a, b).expect("one shape");
     let d = pool(&mut graph, c);
     graph.output("y", d);
     let alive = plan(&graph.fused(), 2, &Caps::portable()).alive_bytes();

@@ -156,7 +156,7 @@ fn nothing_is_copied_where_a_detector_splits_and_joins_channels() {
         let halves = graph.split(x, &[32, 32], 1)?;
         let y = conv(graph, halves[1], [32, 32, 3, 3])?;
         let y = conv(graph, y, [32, 32, 3, 3])?;
-        let y = graph.sum(halves[1], y)?;
+        let y = graph.add(halves[1], y)?;
         let all = graph.concat(&[halves[0], halves[1], y], 1)?;
         let y = conv(graph, all, [64, 96, 1, 1])?;
         graph.output("y", y);

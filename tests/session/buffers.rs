@@ -23,7 +23,7 @@ fn network(context: &Context, build: impl Fn(&mut Graph, Value) -> Result<Value>
 
 fn plus(graph: &mut Graph, x: Value, number: f32) -> Result<Value> {
     let number = graph.constant(Constant::new("number", [1], vec![number]).unwrap());
-    graph.sum(x, number)
+    graph.add(x, number)
 }
 
 /// Inputs are only read: their ranges may be adjacent or overlap.
@@ -81,7 +81,7 @@ fn ranges_of_one_buffer_for_an_output_and_something_else_are_refused() {
 fn sessions_pass_buffers_to_each_other() {
     let _alone = alone();
     for context in [context(), portable()] {
-        let double = network(&context, |graph, x| graph.sum(x, x));
+        let double = network(&context, |graph, x| graph.add(x, x));
         let more = network(&context, |graph, x| plus(graph, x, 1.0));
         let view = network(&context, |graph, x| graph.reshape(x, [4, 2]));
         let [a, b] = [(); 2].map(|()| storage(&context, 32));
@@ -114,7 +114,7 @@ fn sessions_that_share_a_state_run_in_one_encoder() {
             let x = graph.input("x", [BATCH, 8]);
             let state = graph.state("state", [BATCH, 8]);
             graph.output("before", state.value());
-            let sum = graph.sum(state.value(), x).expect("they fit");
+            let sum = graph.add(state.value(), x).expect("they fit");
             let sum = plus(&mut graph, sum, more).expect("they fit");
             graph.assign(state, sum).expect("it fits");
             Model::new(&context, &graph).expect("it has an output")

@@ -50,7 +50,7 @@ fn two_in_three_out() -> Graph {
         let b = graph.input("b", [BATCH, 5, 6, 7]);
         let weight = Weights::seeded(0).get("weight", [5, 3, 3, 3])?;
         let y = graph.conv2d(a, Conv2d::new(weight, None).padding(1))?;
-        let sum = graph.sum(y, b)?;
+        let sum = graph.add(y, b)?;
         let pooled = graph.pool2d(sum, Pool2d::new(PoolKind::Max, 2))?;
         graph.output("sum", sum);
         graph.output("pooled", pooled);

@@ -19,7 +19,7 @@ fn residual() -> Graph {
         let y = graph.conv2d(first, conv(1)?)?;
         let y = graph.relu(y)?;
         let y = graph.conv2d(y, conv(2)?)?;
-        let y = graph.sum(y, first)?;
+        let y = graph.add(y, first)?;
         graph.output("y", y);
         Ok(graph)
     };

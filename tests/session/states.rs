@@ -76,8 +76,8 @@ fn a_moving_average() {
             let x = graph.input("x", SHAPE);
             let mean = graph.state("mean", SHAPE);
             let [old, new] = [0.9, 0.1].map(|share| number(graph, share));
-            let (old, new) = (graph.product(mean.value(), old)?, graph.product(x, new)?);
-            let moved = graph.sum(old, new)?;
+            let (old, new) = (graph.mul(mean.value(), old)?, graph.mul(x, new)?);
+            let moved = graph.add(old, new)?;
             graph.assign(mean, moved)?;
             graph.output("mean", moved);
             Ok(())
@@ -103,9 +103,9 @@ fn an_image_that_stays() {
         };
         let kept = session(&context, 2, |graph| {
             let (x, image) = (graph.input("x", shape), graph.state("image", shape));
-            let sum = graph.sum(x, image.value())?;
+            let sum = graph.add(x, image.value())?;
             let y = of(graph, sum)?;
-            let y = graph.sum(y, image.value())?;
+            let y = graph.add(y, image.value())?;
             graph.assign(image, y)?;
             let after = of(graph, y)?;
             graph.output("after", after);
@@ -114,9 +114,9 @@ fn an_image_that_stays() {
         // The reference has the image as an input and an output.
         let given = session(&context, 2, |graph| {
             let (x, image) = (graph.input("x", shape), graph.input("image", shape));
-            let sum = graph.sum(x, image)?;
+            let sum = graph.add(x, image)?;
             let y = of(graph, sum)?;
-            let y = graph.sum(y, image)?;
+            let y = graph.add(y, image)?;
             let after = of(graph, y)?;
             graph.output("after", after);
             graph.output("image", y);
@@ -143,13 +143,13 @@ fn old_and_new_content() {
                 let (x, rows) = (graph.input("x", SHAPE), graph.input("rows", [1, 1, 6]));
                 let state = graph.state("state", SHAPE);
                 let old = state.value();
-                let before = graph.sum(old, x)?;
+                let before = graph.add(old, x)?;
                 let first = graph.constant(Constant::new("first", [1], vec![1]).unwrap());
                 let new = match in_place {
                     true => graph.append(state, rows, first)?,
                     false => graph.update(state, Binary::new(BinaryKind::Add), &[x])?,
                 };
-                let behind = graph.difference(new, old)?;
+                let behind = graph.sub(new, old)?;
                 let view = graph.reshape(old, [24])?;
                 let viewed = graph.relu(view)?;
                 let outputs = [("before", before), ("new", new), ("behind", behind), ("old", old), ("view", view)];
@@ -192,14 +192,14 @@ fn states_are_written_in_place_where_they_can_be() {
             let state = graph.state("state", SHAPE);
             let old = state.value();
             let before = graph.relu(old)?;
-            let new = graph.sum(x, x)?;
+            let new = graph.add(x, x)?;
             if in_place {
                 let first = graph.constant(Constant::new("first", [1], vec![1]).unwrap());
                 graph.append(state, rows, first)?;
             } else {
                 graph.assign(state, new)?;
             }
-            let last = if read_later { graph.sum(new, old)? } else { graph.sum(new, before)? };
+            let last = if read_later { graph.add(new, old)? } else { graph.add(new, before)? };
             let last = graph.relu(last)?;
             graph.output("before", before);
             graph.output("last", last);
@@ -234,14 +234,14 @@ fn rows_of_the_cache_itself() {
             let cache = graph.state("cache", SHAPE);
             let old = cache.value();
             let position = graph.constant(Constant::new("position", [1], vec![0]).unwrap());
-            let sum = graph.sum(old, x)?;
+            let sum = graph.add(old, x)?;
             let view = graph.reshape(old, [4, 6])?;
             let view = graph.reshape(view, [1, 4, 6])?;
             let value = graph.push(Append, &[sum, view, position])?;
             let last = graph.slice(sum, 1, 3, 4)?;
             let again = graph.push(Append, &[x, last, position])?;
             let all = graph.append(cache, view, position)?;
-            let sum = graph.sum(all, x)?;
+            let sum = graph.add(all, x)?;
             for (name, value) in [("value", value), ("again", again), ("all", all), ("sum", sum)] {
                 graph.output(name, value);
             }
@@ -319,11 +319,11 @@ enum Step {
 impl Step {
     fn add(&self, graph: &mut Graph, values: &[Value]) -> Result<Value> {
         match *self {
-            Step::Sum(a, b) => graph.sum(values[a], values[b]),
-            Step::Difference(a, b) => graph.difference(values[a], values[b]),
+            Step::Sum(a, b) => graph.add(values[a], values[b]),
+            Step::Difference(a, b) => graph.sub(values[a], values[b]),
             Step::Half(x) => {
                 let half = number(graph, 0.5);
-                graph.product(values[x], half)
+                graph.mul(values[x], half)
             }
             Step::Relu(x) => graph.relu(values[x]),
             Step::View(x) => {
@@ -421,9 +421,9 @@ fn a_frame_with_a_state_in_slices() {
         let x = graph.input("x", SHAPE);
         let state = graph.state("state", SHAPE);
         let old = state.value();
-        let new = graph.sum(old, x)?;
+        let new = graph.add(old, x)?;
         graph.assign(state, new)?;
-        let y = graph.difference(new, old)?;
+        let y = graph.sub(new, old)?;
         graph.output("x", y);
         graph.output("old", old);
         Ok(())

@@ -85,7 +85,7 @@ fn views_have_the_format_that_was_named() {
 fn doubling(context: &Context) -> shadernet::Session {
     let mut graph = Graph::new();
     let x = graph.input("image", [BATCH, 3, 4, 6]);
-    let sum = graph.sum(x, x).expect("one shape");
+    let sum = graph.add(x, x).expect("one shape");
     graph.output("twice", sum);
     Model::new(context, &graph).and_then(|model| model.session(1)).expect("it fits")
 }

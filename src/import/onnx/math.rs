@@ -277,7 +277,7 @@ impl Builder<'_> {
             Operand::Device(value, from) => (*value, *from),
         };
         let dtype = to.dtype().ok_or_else(|| ErrorKind::Unsupported(format!("a cast to {to}")))?;
-        let same = self.graph.dtype(value) == dtype;
+        let same = self.graph.known_dtype(value) == dtype;
         let mut y = if same { value } else { self.graph.cast(value, dtype)? };
         if dtype != DType::F32 {
             let ([lo, hi], [from_lo, from_hi]) = (to.range(), from.range());

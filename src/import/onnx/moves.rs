@@ -341,7 +341,7 @@ impl Builder<'_> {
 
     fn pad_constant(&mut self, x: &Operand, pads: &[[usize; 2]], value: f64) -> Result<Operand> {
         if let Operand::Device(device, _) = *x
-            && self.graph.dtype(device) == DType::F32
+            && self.graph.known_dtype(device) == DType::F32
         {
             let pads: Vec<[isize; 2]> = pads.iter().map(|pads| pads.map(|pad| pad as isize)).collect();
             return Ok(Operand::Device(self.graph.pad(device, pads, value as f32)?, x.element()));

@@ -45,7 +45,7 @@ mod tests {
         let a = graph.softmax(x, 1).unwrap();
         let b = graph.softmax(a, 1).unwrap();
         let c = graph.softmax(b, 1).unwrap();
-        let y = graph.sum(a, c).unwrap();
+        let y = graph.add(a, c).unwrap();
         graph.output("y", y);
         let plan = Plan::new(&graph, 2, &Caps::portable()).unwrap();
         let activations = Activations::new(&plan);

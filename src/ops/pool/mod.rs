@@ -314,7 +314,7 @@ impl Graph {
 
     fn pool_with_indices<const D: usize>(&mut self, x: Value, pool: Pool<D>) -> Result<[Value; 2]> {
         let name = format!("{}_{}", pool.name(), self.nodes().len());
-        let outputs = self.add(name, pool.return_indices(true), &[x])?;
+        let outputs = self.add_node(name, pool.return_indices(true), &[x])?;
         Ok([outputs[0], outputs[1]])
     }
 

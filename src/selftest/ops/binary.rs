@@ -154,7 +154,7 @@ fn takes_in_an_activation(t: &Suite) {
     for b in [&[2, 5, 3, 3][..], &[2, 5, 1, 1], &[5, 1, 1]] {
         let (a, b) = (random(1, [2, 5, 3, 3]), divisor(b));
         let graph = graph(&[&a, &b], |graph, x| {
-            let y = graph.difference(x[0], x[1])?;
+            let y = graph.sub(x[0], x[1])?;
             graph.activation(y, Activation::LeakyRelu(0.25))
         });
         t.expect_fused(&graph, 1);
@@ -165,15 +165,15 @@ fn takes_in_an_activation(t: &Suite) {
 
 fn with_itself_and_after_other_operations(t: &Suite) {
     let a = random(1, [2, 5, 3, 3]);
-    let doubled = graph(&[&a], |graph, x| graph.sum(x[0], x[0]));
+    let doubled = graph(&[&a], |graph, x| graph.add(x[0], x[0]));
     t.check("a + a", &doubled, &[&a], &reference::add(&a, &a), Tolerance::Exact);
-    let squared = graph(&[&a], |graph, x| graph.product(x[0], x[0]));
+    let squared = graph(&[&a], |graph, x| graph.mul(x[0], x[0]));
     t.check("a * a", &squared, &[&a], &reference::mul(&a, &a), Tolerance::Elementwise);
     // A texel's padding holds zeros; 0 / 0 must not reach the next operation.
     let b = divisor(&[2, 5, 3, 3]);
     let between = graph(&[&a, &b], |graph, x| {
         let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
-        let y = graph.quotient(a, b)?;
+        let y = graph.div(a, b)?;
         as_image(graph, y)
     });
     t.check("between images", &between, &[&a, &b], &reference::div(&a, &b), Tolerance::Elementwise);

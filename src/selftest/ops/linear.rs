@@ -96,7 +96,7 @@ fn takes_in_residual_and_activation(t: &Suite) {
         let residual = random(4, y.shape.clone());
         let graph = graph(&[&x, &residual], |graph, x| {
             let y = graph.push(case.op(), &x[..1])?;
-            let y = graph.sum(x[1], y)?;
+            let y = graph.add(x[1], y)?;
             graph.activation(y, Activation::LeakyRelu(0.3))
         });
         t.expect_fused(&graph, 1);
@@ -115,7 +115,7 @@ fn after_flatten_it_is_a_convolution(t: &Suite) {
                 let x = if image { as_image(graph, x[0])? } else { x[0] };
                 let x = graph.flatten(x)?;
                 let y = graph.linear(x, constant(&weight), Some(constant(&bias)))?;
-                let y = if residual { graph.sum(y, y)? } else { y };
+                let y = if residual { graph.add(y, y)? } else { y };
                 graph.relu(y)
             })
         };
@@ -136,7 +136,7 @@ fn a_residual_after_flatten_stays_apart(t: &Suite) {
     let graph = graph(&[&x, &residual], |graph, x| {
         let flat = graph.flatten(x[0])?;
         let y = graph.linear(flat, constant(&weight), None)?;
-        graph.sum(y, x[1])
+        graph.add(y, x[1])
     });
     let y = reference::linear(&Tensor::new([2, 45], x.data.clone()), &weight, None);
     t.check("residual", &graph, &[&x, &residual], &reference::add(&y, &residual), Tolerance::Reduction(45));

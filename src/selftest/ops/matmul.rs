@@ -179,7 +179,7 @@ fn takes_in_bias_residual_and_activation(t: &Suite) {
         let (bias, residual) = (random(3, [y.shape[y.shape.len() - 1]]), random(4, y.shape.clone()));
         let graph = graph(&[&a, &b, &residual], |graph, x| {
             let y = graph.push(op(transposed).bias(constant(&bias)), &x[..2])?;
-            let y = graph.sum(x[2], y)?;
+            let y = graph.add(x[2], y)?;
             graph.activation(y, Activation::LeakyRelu(0.5))
         });
         let expected = reference::leaky_relu(&reference::add(&reference::add(&y, &bias), &residual), 0.5);

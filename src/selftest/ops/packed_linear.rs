@@ -176,7 +176,7 @@ fn takes_in_residual_and_activation(t: &Suite) {
         let op = case.op().bias(constant(&bias));
         let both = graph(&[&x, &residual], |graph, x| {
             let y = graph.packed_linear(x[0], op)?;
-            let y = graph.sum(y, x[1])?;
+            let y = graph.add(y, x[1])?;
             graph.activation(y, Activation::Sigmoid)
         });
         t.expect_fused(&both, 1);

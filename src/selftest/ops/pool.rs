@@ -49,7 +49,7 @@ fn check<const D: usize>(t: &Suite, x: &Tensor, pool: &Windows<D>) {
     let values = graph(&[x], |graph, x| graph.push(op(pool), x));
     t.check(&case, &values, &[x], &reference::pool(x, pool), tolerance(pool.kind, pool.terms()));
     if pool.kind == PoolKind::Max {
-        let both = graph_of(&[x], |graph, x| graph.add("indexed", op(pool).return_indices(true), x));
+        let both = graph_of(&[x], |graph, x| graph.add_node("indexed", op(pool).return_indices(true), x));
         let [values, places] = &max_pool_with_indices(x, pool);
         t.check_outputs(&case, &both, &[x], &[values, places], Tolerance::Exact);
     }
@@ -62,7 +62,8 @@ fn check_not_finite<const D: usize>(t: &Suite, x: &Tensor, pool: &Windows<D>) {
     let tolerance = tolerance(pool.kind, pool.terms());
     t.check_not_finite(&case, &values, &[x], |x| reference::pool(x[0], pool), tolerance);
     for output in (0..2).filter(|_| pool.kind == PoolKind::Max) {
-        let one = graph_of(&[x], |graph, x| Ok(vec![graph.add("indexed", op(pool).return_indices(true), x)?[output]]));
+        let one =
+            graph_of(&[x], |graph, x| Ok(vec![graph.add_node("indexed", op(pool).return_indices(true), x)?[output]]));
         let reference = |x: &[&Tensor]| max_pool_with_indices(x[0], pool)[output].clone();
         t.check_not_finite(&format!("{case}, output {output}"), &one, &[x], reference, Tolerance::Exact);
     }
@@ -148,7 +149,7 @@ fn adaptive<const D: usize>(t: &Suite) {
         }
         let x = random(1, &shape[..]);
         let pool = Pool::adaptive(PoolKind::Max, to).return_indices(true);
-        let both = graph_of(&[&x], |graph, x| graph.add("indexed", pool, x));
+        let both = graph_of(&[&x], |graph, x| graph.add_node("indexed", pool, x));
         let [values, places] = &reference::adaptive_max_pool_with_indices(&x, &to);
         t.check_outputs(&format!("places of {shape:?} to {to:?}"), &both, &[&x], &[values, places], Tolerance::Exact);
     }
@@ -216,7 +217,7 @@ fn what_pads_a_texel_stays_finite(t: &Suite) {
     let graph = graph(&[&x], |graph, x| {
         let x = as_image(graph, x[0])?;
         let gate = graph.activation(x, Activation::Sigmoid)?;
-        let y = graph.difference(x, gate)?;
+        let y = graph.sub(x, gate)?;
         let y = graph.pool2d(y, Pool2d::new(PoolKind::Lp(2.5), 2))?;
         graph.conv2d(y, Conv2d::new(constant(&weight), None))
     });

@@ -101,7 +101,7 @@ fn variants(t: &Suite) {
         let residual = random(4, y.shape.clone());
         let graph = graph(&[&x, &residual], |graph, x| {
             let y = graph.conv2d(x[0], case.op(true))?;
-            let y = graph.sum(y, x[1])?;
+            let y = graph.add(y, x[1])?;
             graph.activation(y, Activation::LeakyRelu(0.5))
         });
         let expected = reference::leaky_relu(&reference::add(&y, &residual), 0.5);
@@ -231,7 +231,7 @@ fn adds_its_own_input(t: &Suite) {
         let x = random(1, case.x);
         let graph = graph(&[&x], |graph, x| {
             let y = graph.conv2d(x[0], case.op(true))?;
-            graph.sum(y, x[0])
+            graph.add(y, x[0])
         });
         t.expect_fused(&graph, 1);
         t.check(case.name, &graph, &[&x], &reference::add(&case.reference(&x, true), &x), case.tolerance());
@@ -275,7 +275,7 @@ fn too_large_for_a_texture(t: &Suite) {
         let residual = random(4, y.shape.clone());
         let graph = graph(&[&x, &residual], |graph, x| {
             let y = graph.conv2d(x[0], case.op(true))?;
-            let y = graph.sum(y, x[1])?;
+            let y = graph.add(y, x[1])?;
             graph.conv2d(y, Case { x: [1, case.out, 1, 1], out: case.out, groups: case.out, ..PLAIN }.op(false))
         });
         let scale = Case { out: case.out, groups: case.out, x: [1, case.out, 1, 1], ..PLAIN };
@@ -319,7 +319,7 @@ fn does_not_take_in_what_it_can_not(t: &Suite) {
     let small = random(5, [1, case.out, 1, 1]);
     let broadcast = graph(&[&x, &small], |graph, x| {
         let y = graph.conv2d(x[0], case.op(true))?;
-        graph.sum(y, x[1])
+        graph.add(y, x[1])
     });
     t.expect_fused(&broadcast, 2);
     t.check("broadcast residual", &broadcast, &[&x, &small], &reference::add(&y, &small), terms);
@@ -328,14 +328,14 @@ fn does_not_take_in_what_it_can_not(t: &Suite) {
     let twice = graph(&[&x], |graph, x| {
         let y = graph.conv2d(x[0], case.op(true))?;
         let z = graph.relu(y)?;
-        graph.sum(y, z)
+        graph.add(y, z)
     });
     t.expect_fused(&twice, 3);
     t.check("read twice", &twice, &[&x], &reference::add(&y, &reference::relu(&y)), terms);
 
     let doubled = graph(&[&x], |graph, x| {
         let y = graph.conv2d(x[0], case.op(true))?;
-        graph.sum(y, y)
+        graph.add(y, y)
     });
     t.check("added to itself", &doubled, &[&x], &reference::add(&y, &y), terms);
 
@@ -359,7 +359,7 @@ fn does_not_take_in_what_it_can_not(t: &Suite) {
     let residual = random(4, y.shape.clone());
     let after = graph(&[&x, &residual], |graph, x| {
         let y = graph.conv2d(x[0], case.op(true))?;
-        let y = graph.sum(y, x[1])?;
+        let y = graph.add(y, x[1])?;
         graph.batch_norm(y, op)
     });
     t.expect_fused(&after, 2);

@@ -31,7 +31,7 @@ fn depthwise_and_pointwise(t: &Suite) {
                 let y = graph.conv2d(x[0], first.op(true))?;
                 let y = graph.activation(y, Activation::Sigmoid)?;
                 let y = graph.conv2d(y, second.op(true))?;
-                if added { graph.sum(x[1], y) } else { graph.relu(y) }
+                if added { graph.add(x[1], y) } else { graph.relu(y) }
             })
         };
         let added = reference::add(&residual, &plain);
@@ -88,7 +88,7 @@ fn and_a_product(t: &Suite) {
                 if between {
                     y[0] = graph.relu(y[0])?;
                 }
-                let sum = graph.sum(y[of_large], y[of_small])?;
+                let sum = graph.add(y[of_large], y[of_small])?;
                 graph.relu(sum)
             });
             let first = if between { reference::relu(&a) } else { a.clone() };
@@ -135,7 +135,7 @@ fn over_parts(t: &Suite) {
                 let parts = parts.iter().map(|&x| as_image(graph, x)).collect::<crate::Result<Vec<_>>>()?;
                 let x = graph.concat(&parts, 1)?;
                 let y = graph.conv2d(x, conv.op(true))?;
-                if added { graph.sum(y, *residual) } else { graph.relu(y) }
+                if added { graph.add(y, *residual) } else { graph.relu(y) }
             });
             t.check(name, &graph, &all, &y, conv.tolerance());
         }

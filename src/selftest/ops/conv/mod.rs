@@ -129,7 +129,7 @@ impl<const D: usize, const R: usize> Case<D, R> {
     pub fn block(&self, graph: &mut Graph, x: Value, residual: Value) -> Result<Value> {
         let y = self.push(graph, x, true)?;
         let y = graph.batch_norm(y, norm(self.out).0)?;
-        let y = graph.sum(residual, y)?;
+        let y = graph.add(residual, y)?;
         graph.relu(y)
     }
 
@@ -159,7 +159,7 @@ impl<const D: usize, const R: usize> Case<D, R> {
         let residual = random(4, y.shape.clone());
         let both = graph(&[&x, &residual], |graph, x| {
             let y = self.push(graph, x[0], true)?;
-            let y = graph.sum(y, x[1])?;
+            let y = graph.add(y, x[1])?;
             graph.relu(y)
         });
         t.expect_fused(&both, 1);
@@ -266,7 +266,7 @@ fn one_after_the_other<const D: usize, const R: usize>(t: &Suite) {
         let y = graph.activation(y, Activation::Sigmoid)?;
         let y = second.push(graph, y, true)?;
         let y = third.push(graph, y, true)?;
-        graph.sum(y, x[0])
+        graph.add(y, x[0])
     });
     let expected = reference::sigmoid(&first.reference(&x, true));
     let expected = reference::add(&third.reference(&second.reference(&expected, true), true), &x);

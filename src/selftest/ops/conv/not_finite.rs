@@ -26,7 +26,7 @@ fn windows(t: &Suite) {
         let residual = random(4, case.reference(&x, true).shape);
         let added = graph(&[&x, &residual], |graph, x| {
             let y = graph.conv2d(x[0], case.op(true))?;
-            let y = graph.sum(y, x[1])?;
+            let y = graph.add(y, x[1])?;
             graph.relu(y)
         });
         let reference = |x: &[&Tensor]| reference::relu(&reference::add(&case.reference(x[0], true), x[1]));
@@ -79,7 +79,7 @@ fn what_they_are_joined_with(t: &Suite) {
     let inputs = [&random(1, a.x), &random(2, b.x)];
     let both = graph(&inputs, |graph, x| {
         let y = [graph.conv2d(x[0], a.op(true))?, graph.conv2d(x[1], b.op(true))?];
-        graph.sum(y[0], y[1])
+        graph.add(y[0], y[1])
     });
     let reference = |x: &[&Tensor]| reference::add(&a.reference(x[0], true), &b.reference(x[1], true));
     t.check_not_finite("two products", &both, &inputs, reference, Tolerance::Reduction(96));

@@ -73,7 +73,7 @@ fn not_finite(t: &Suite, case: &Line) {
     let residual = random(4, case.reference(&x, true).shape);
     let added = graph(&[&x, &residual], |graph, x| {
         let y = case.push(graph, x[0], true)?;
-        let y = graph.sum(y, x[1])?;
+        let y = graph.add(y, x[1])?;
         graph.relu(y)
     });
     let reference = |x: &[&Tensor]| reference::relu(&reference::add(&case.reference(x[0], true), x[1]));
