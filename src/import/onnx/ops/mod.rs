@@ -48,6 +48,7 @@ const FAMILIES: &[fn(&str) -> Option<Import>] = &[
     convolution::find,
     einsum::find,
     geometry::find,
+    integer::find,
     loss::find,
     matrix::find,
     movement::find,
