@@ -21,9 +21,23 @@ pub struct Constant {
     values: Arc<dyn Fn() -> Data + Send + Sync>,
     /// The values as narrow integers, if the constant was made from such.
     packed: Option<(IntType, Bytes)>,
+    quantised: Option<Arc<Quantised>>,
 }
 
 type Bytes = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
+
+/// The integers from which a constant's numbers were computed: `(weight - zero_point) * scale`.
+#[derive(Clone)]
+pub(crate) struct Quantised {
+    /// Packed integers of 4 or 8 bits.
+    pub(crate) weight: Constant,
+    pub(crate) scale: Constant,
+    pub(crate) zero_point: Option<Constant>,
+    /// The axis along which scales differ, and the size of blocks that share a scale. `None` for a single scale.
+    pub(crate) of: Option<(usize, Option<usize>)>,
+    /// True if the numbers are those of the transposed matrix.
+    pub(crate) transposed: bool,
+}
 
 impl Constant {
     /// Creates a constant with these values, row-major: a vector of `f32`, `i32` or `bool`.
@@ -87,7 +101,7 @@ impl Constant {
     fn from_values(name: String, shape: Shape, dtype: DType, values: Arc<dyn Fn() -> Data + Send + Sync>) -> Constant {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Constant { id, name, shape, dtype, parameters: 0, values, packed: None }
+        Constant { id, name, shape, dtype, parameters: 0, values, packed: None, quantised: None }
     }
 
     /// Returns this constant as a learned one: each of its numbers is a parameter.
@@ -109,6 +123,16 @@ impl Constant {
         self.parameters
     }
 
+    /// Returns this constant with the integers from which its numbers were computed.
+    pub(crate) fn with_quantised(self, quantised: Quantised) -> Constant {
+        Constant { quantised: Some(Arc::new(quantised)), ..self }
+    }
+
+    /// Returns the integers from which the numbers were computed, if rules may use these instead.
+    pub(crate) fn quantised(&self) -> Option<&Quantised> {
+        self.quantised.as_deref()
+    }
+
     /// Returns the same values under another shape, which must have as many elements.
     pub fn reshaped(&self, shape: impl Into<Shape>) -> Result<Constant> {
         let shape = shape.into();
@@ -123,7 +147,8 @@ impl Constant {
     pub(crate) fn with_shape(&self, shape: impl Into<Shape>) -> Constant {
         let shape = shape.into();
         assert_eq!(shape.elements(), self.shape.elements(), "{shape} for the values of {self:?}");
-        Constant { shape, ..self.clone() }
+        // The scales' axis is one of the old shape.
+        Constant { shape, quantised: None, ..self.clone() }
     }
 
     /// Returns some of the rows of a weight `[rows, ..]`. The same rows of the same constant are one constant, so sessions

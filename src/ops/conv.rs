@@ -104,6 +104,11 @@ impl<const D: usize> Conv<D> {
         self
     }
 
+    /// Returns the filters and the window, unless another operation is fused.
+    pub(crate) fn parts(&self) -> Option<(&Filters, &Window<D>)> {
+        (self.filters.epilogue == Epilogue::default()).then_some((&self.filters, &self.window))
+    }
+
     /// Returns true if the padding needs an operation of its own.
     fn pads_apart(&self) -> bool {
         self.padding_mode != PaddingMode::Zeros && self.window.padding() != [[0; 2]; D]

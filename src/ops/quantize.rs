@@ -4,7 +4,7 @@ use super::packing::{expect_one, packed, words};
 use super::{Reduce, ReduceKind};
 use crate::dtype::IntType;
 use crate::error::{ErrorKind, Result};
-use crate::graph::constant::Constant;
+use crate::graph::constant::{Constant, Quantised};
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -28,8 +28,33 @@ pub struct Quantize {
 ///
 /// Inputs: x, the scale and the zero point, as for [`Quantize`]. Weights that stay packed on the device can take the
 /// place of x.
+///
+/// A [`Conv2d`](super::Conv2d) between a dequantisation and a [`Quantize`] becomes an
+/// [`IntegerConv2d`](super::IntegerConv2d) in the planned graph, if:
+/// * x has 8 bits, as [`int_type`](Dequantize::int_type) states;
+/// * the weight is a [`constant`](Dequantize::constant) of packed integers, with one scale or one for each output;
+/// * x and y have one scale each, and their scales and zero points are constants;
+/// * the bias is a multiple of the scales' product;
+/// * nothing but a clamp, such as ReLU, is between the convolution and the quantisation.
+///
+/// ```
+/// use shadernet::{BATCH, Constant, DType, Graph, IntType};
+/// use shadernet::ops::{Conv2d, Dequantize, Quantize};
+/// let weight = Constant::packed("weight", [8, 3, 3, 3], IntType::I8, || vec![1; 216]);
+/// let weight = Dequantize::for_weight(weight).constant(Constant::new("scale", [], vec![0.1])?, None)?;
+/// let mut graph = Graph::new();
+/// let x = graph.typed_input("x", DType::I32, [BATCH, 3, 32, 32]);
+/// let scale = graph.constant(Constant::new("scale", [], vec![0.5])?);
+/// let y = graph.dequantize(x, scale, None, Dequantize::new().int_type(IntType::U8))?;
+/// let y = graph.conv2d(y, Conv2d::new(weight, None))?;
+/// let y = graph.quantize(y, scale, None, Quantize::new(IntType::U8))?;
+/// graph.output("y", y);
+/// assert_eq!(graph.fused().nodes()[0].op.name(), "integer_conv2d");
+/// # Ok::<(), shadernet::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Dequantize {
+    of: Option<IntType>,
     weight: Option<Constant>,
     scales: Scales,
 }
@@ -84,18 +109,23 @@ impl Scales {
         Ok(())
     }
 
+    /// Returns the numbers inner, size, block, outer, along, within. The element i of a tensor of that shape has the scale
+    /// `i / (inner size) outer + i / inner % size / block along + i % inner within`, if there are several.
+    fn places(&self, shape: &Shape, several: bool) -> [usize; 6] {
+        // A single scale has no axis.
+        let axis = if several { self.axis } else { 0 };
+        let (inner, size) = (shape.strides().get(axis).copied().unwrap_or(1), shape.get(axis).copied().unwrap_or(1));
+        match self.block {
+            Some(block) if several => [inner, size, block, size.div_ceil(block) * inner, inner, 1],
+            _ => [inner, size, 1, 0, 1, 0],
+        }
+    }
+
     /// Returns the dispatch over a tensor `x` of that shape.
     fn dispatch(&self, shader: Shader, x: Binding, shape: &Shape, of: [&Shape; 2], limits: [i32; 3]) -> Dispatch {
         let several = of.map(|of| of.elements() > 1);
-        // A single scale has no axis.
-        let axis = if several[0] { self.axis } else { 0 };
-        let (inner, size) = (shape.strides().get(axis).copied().unwrap_or(1), shape.get(axis).copied().unwrap_or(1));
-        let (block, strides) = match self.block {
-            Some(block) if several[0] => (block, [size.div_ceil(block) * inner, inner, 1]),
-            _ => (1, [0, 1, 0]),
-        };
+        let [inner, size, block, outer, along, within] = self.places(shape, several[0]);
         let count = shape.elements();
-        let [outer, along, within] = strides;
         let [offset, range @ ..] = limits;
         let params = Params { count, inner, size, block, outer, along, within, offset, range };
         let first = if matches!(x, Binding::Input(_)) { 1 } else { 0 };
@@ -124,12 +154,16 @@ impl Quantize {
         self.scales.block = Some(size);
         self
     }
+
+    pub(crate) fn to(&self) -> IntType {
+        self.to
+    }
 }
 
 impl Dequantize {
     /// Creates a dequantisation of an input, along axis 1.
     pub fn new() -> Dequantize {
-        Dequantize { weight: None, scales: Scales::PER_AXIS }
+        Dequantize { of: None, weight: None, scales: Scales::PER_AXIS }
     }
 
     /// Creates a dequantisation of [packed](Constant::packed) weights of 4 or 8 bits.
@@ -149,6 +183,41 @@ impl Dequantize {
     pub fn block_size(mut self, size: usize) -> Dequantize {
         self.scales.block = Some(size);
         self
+    }
+
+    /// States the type in whose range the integers of x are. Integers outside of it may give arbitrary numbers.
+    #[must_use]
+    pub fn int_type(self, of: IntType) -> Dequantize {
+        Dequantize { of: Some(of), ..self }
+    }
+
+    pub(crate) fn stated_type(&self) -> Option<IntType> {
+        self.of
+    }
+
+    /// Returns the numbers of packed weights as a constant that is computed on demand, for operations on `f32`s. Rules
+    /// that rewrite graphs may take the packed weights instead. The default zero point is 0.
+    pub fn constant(&self, scale: Constant, zero_point: Option<Constant>) -> Result<Constant> {
+        let weight = self.weight.clone();
+        let weight = weight.ok_or_else(|| ErrorKind::argument("weight", "packed integers", "an input"))?;
+        let zeros = zero_point.clone().unwrap_or_else(|| Constant::known("zero point", [], vec![0]));
+        self.output_shapes(&[scale.shape().clone(), zeros.shape().clone()])?;
+        self.output_dtypes(&[scale.dtype(), zeros.dtype()])?;
+        let (shape, several) = (weight.shape().clone(), scale.shape().elements() > 1);
+        let [inner, size, block, outer, along, within] = self.scales.places(&shape, several);
+        let place = move |i| i / (inner * size) * outer + i / inner % size / block * along + i % inner * within;
+        let (packed, scales) = (weight.clone(), scale.clone());
+        let make = move || {
+            let (scales, zeros) = (scales.values(), zeros.values());
+            let number = |(i, q)| {
+                let place = place(i);
+                (q - zeros[place % zeros.len()]) * scales[place % scales.len()]
+            };
+            packed.values().into_iter().enumerate().map(number).collect()
+        };
+        let of = several.then_some((self.scales.axis, self.scales.block));
+        let values = Constant::lazy(weight.name(), shape, make).made_of(&[&weight]);
+        Ok(values.with_quantised(Quantised { weight, scale, zero_point, of, transposed: false }))
     }
 
     /// Returns the shapes of the converted tensor, the scale and the zero point.

@@ -4,6 +4,7 @@ mod activation;
 mod affine;
 pub(crate) mod attention;
 mod epilogue;
+mod integer;
 mod movement;
 mod norm;
 mod queries;
@@ -16,13 +17,14 @@ use crate::Graph;
 use crate::graph::rewrite::{Rewrite, Rewriting, Rule};
 
 /// Rules that find one operation behind the several that stand for it.
-const RECOGNISED: [Rule; 6] = [
+const RECOGNISED: [Rule; 7] = [
     Rule { name: "activation", find: activation::find },
     Rule { name: "norm", find: norm::find },
     Rule { name: "attention", find: attention::find },
     Rule { name: "pixel shuffle", find: shuffle::find },
     Rule { name: "bias", find: affine::bias },
     Rule { name: "class token", find: token::find },
+    Rule { name: "integer convolution", find: integer::find },
 ];
 
 /// Rules that leave out movements, and fold constants into weights.

@@ -1,14 +1,22 @@
 //! The questions that rules ask about a graph.
 
+use crate::graph::Source;
 use crate::graph::rewrite::Rewriting;
 use crate::ops::{Activation, Binary, BinaryKind, Reduce, ReduceKind, Transpose, Unary};
-use crate::{Constant, Value};
+use crate::{Constant, DType, Value};
 
 impl Rewriting {
     /// Returns the number of a constant with one element.
     pub(super) fn number(&self, value: Value) -> Option<f32> {
         let constant = self.constant(value)?;
         (constant.shape().elements() == 1).then(|| constant.values()[0])
+    }
+
+    /// Returns the number of an `i32` constant with one element.
+    pub(super) fn integer(&self, value: Value) -> Option<i32> {
+        let Source::Constant(constant) = self.graph().source(value) else { return None };
+        let one = constant.dtype() == DType::I32 && constant.shape().elements() == 1;
+        one.then(|| constant.data().into_i32().ok()?.pop())?
     }
 
     pub(super) fn binary(&self, value: Value, kind: BinaryKind) -> Option<[Value; 2]> {

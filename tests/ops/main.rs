@@ -31,6 +31,7 @@ mod index_select;
 mod instance_norm;
 mod integer_conv2d;
 mod integer_matmul;
+mod integer_rewrite;
 mod iterations;
 mod layer_norm;
 mod limits;

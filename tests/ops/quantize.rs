@@ -1,5 +1,6 @@
 use shadernet::ops::{Dequantize, Quantize};
-use shadernet::selftest::cases::{packed, whole};
+use shadernet::selftest::cases::{constant, packed, random, whole};
+use shadernet::selftest::ops::quantize::dequantize;
 use shadernet::{Constant, Cost, DType, Graph, IntType, Io, Op, Shape, Value};
 
 /// Returns the error that refuses an operation with inputs of these shapes and types.
@@ -36,6 +37,42 @@ fn what_it_refuses() {
         refused(&[one, zero, zero], Dequantize::for_weight(packed(&whole(1, [6], IntType::I4), IntType::I4)))
             .contains("inputs")
     );
+}
+
+/// Packed weights as a constant have the numbers that the device computes of them.
+#[test]
+fn constants_of_packed_weights() {
+    for (shape, axis, block, scales) in [
+        ([5, 13], 1, None, vec![1]),
+        ([5, 13], 1, None, vec![13]),
+        ([7, 3], 0, None, vec![7]),
+        ([3, 40], 1, Some(16), vec![3, 3]),
+        ([9, 4], 0, Some(4), vec![3, 4]),
+    ] {
+        let weight = whole(1, shape, IntType::I4);
+        let (scale, zero) = (random(2, scales.clone()), whole(3, scales, IntType::I4));
+        let op = Dequantize::for_weight(packed(&weight, IntType::I4)).axis(axis);
+        let op = block.map_or(op.clone(), |size| op.block_size(size));
+        let values = op.constant(constant(&scale), Some(constant(&zero))).expect("its shapes fit");
+        let wanted = dequantize(&weight, &scale, &zero, axis, block);
+        assert_eq!((values.values(), &values.shape()[..]), (wanted.data, &shape[..]));
+        let values = op.constant(constant(&scale), None).expect("its shapes fit");
+        let zero = zero.map(|_| 0.0);
+        assert_eq!(values.values(), dequantize(&weight, &scale, &zero, axis, block).data);
+    }
+    let weight = packed(&whole(1, [2, 6], IntType::I8), IntType::I8).learned();
+    let op = Dequantize::for_weight(weight).axis(0);
+    let refused = |op: &Dequantize, scale: Constant, zero: Option<Constant>| {
+        op.constant(scale, zero).expect_err("it should be refused").to_string()
+    };
+    let floats = |count: usize| Constant::new("scale", [count], vec![1.0; count]).unwrap();
+    let integers = |count: usize| Constant::new("zero point", [count], vec![0; count]).unwrap();
+    assert_eq!(op.constant(floats(2), None).unwrap().parameters(), 12);
+    assert!(refused(&op, floats(3), None).contains("scale: wanted one, or [2], got [3]"));
+    assert!(refused(&op, floats(2), Some(integers(3))).contains("zero_point: wanted one, or the scale's [2], got [3]"));
+    assert!(refused(&op, integers(2), None).contains("wanted f32, got i32"));
+    assert!(refused(&op, floats(2), Some(floats(1))).contains("wanted i32, got f32"));
+    assert!(refused(&Dequantize::new(), floats(1), None).contains("weight: wanted packed integers, got an input"));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! The graph under construction, and the types of the functions that import operators into it.
 
-use super::integers::Integers;
 use super::node::{Named, Node, Operand};
 use super::proto::{GraphProto, TensorProto};
 use super::shared::Shared;
@@ -38,7 +37,6 @@ pub(super) struct Builder<'a> {
     shared: &'a Shared,
     /// The graph's values of constants, by the constant's identity.
     placed: HashMap<u64, Value>,
-    pub(super) integers: Integers,
     /// The number of elements computed on the host so far, and its limit.
     folded: [usize; 2],
     /// The number of nodes, names and sequence elements unrolled so far.
@@ -55,8 +53,7 @@ impl<'a> Builder<'a> {
     pub(super) fn new(shared: &'a Shared) -> Builder<'a> {
         // Each weight may be moved and cast a few times. Constants that aren't made from weights have a fixed limit.
         let most = (4 * MOST_FOLDED).saturating_add(shared.files.len().saturating_mul(32));
-        let (graph, placed, integers) = (Graph::new(), HashMap::new(), Integers::default());
-        Builder { graph, shared, placed, integers, folded: [0, most], unrolled: 0 }
+        Builder { graph: Graph::new(), shared, placed: HashMap::new(), folded: [0, most], unrolled: 0 }
     }
 
     /// Fails if a file makes much more work than it has bytes.

@@ -3,7 +3,6 @@
 mod bindings;
 mod builder;
 mod element;
-mod integers;
 mod math;
 mod moves;
 mod network;

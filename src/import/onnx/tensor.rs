@@ -3,6 +3,7 @@
 use super::element::ElementType;
 use super::stored::Stored;
 use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Quantised;
 use crate::{Constant, Data, Shape};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -13,24 +14,10 @@ pub(super) struct Tensor {
     pub(super) element: ElementType,
     pub(super) shape: Shape,
     values: Values,
-    /// The integers from which the numbers were dequantised.
-    pub(super) quantised: Option<Arc<Quantised>>,
     /// True if all elements are one number. Such a tensor may exceed `MOST_FOLDED`: only the device reads it.
     pub(super) filled: bool,
     /// True if the tensor is the same for all sizes of the inputs: graphs for several sizes may share it.
     pub(super) fixed: bool,
-}
-
-/// Weights as integers: `(weight - zero_point) * scale`.
-#[derive(Clone)]
-pub(super) struct Quantised {
-    pub(super) weight: Constant,
-    pub(super) scale: Constant,
-    pub(super) zero_point: Option<Constant>,
-    /// The axis along which scales differ, and the size of blocks that share a scale. `None` for a single scale.
-    pub(super) of: Option<(usize, Option<usize>)>,
-    /// True if the matrix is the transpose of `weight`.
-    pub(super) transposed: bool,
 }
 
 #[derive(Clone)]
@@ -52,31 +39,17 @@ const EAGER: usize = 1 << 12;
 
 impl Tensor {
     pub(super) fn ints(element: ElementType, shape: impl Into<Shape>, values: Vec<i64>) -> Tensor {
-        Tensor {
-            element,
-            shape: shape.into(),
-            values: Values::Ints(Arc::new(values)),
-            quantised: None,
-            filled: false,
-            fixed: true,
-        }
+        Tensor { element, shape: shape.into(), values: Values::Ints(Arc::new(values)), filled: false, fixed: true }
     }
 
     pub(super) fn floats(element: ElementType, shape: impl Into<Shape>, values: Vec<f32>) -> Tensor {
-        let shape = shape.into();
-        Tensor {
-            element,
-            shape: shape.clone(),
-            values: Values::Floats(Constant::known("", shape, values)),
-            quantised: None,
-            filled: false,
-            fixed: true,
-        }
+        Tensor::of_constant(element, Constant::known("", shape, values))
     }
 
-    /// Creates a tensor of floating-point numbers that were dequantised from integers.
-    pub(super) fn quantised(element: ElementType, shape: Shape, values: Constant, of: Arc<Quantised>) -> Tensor {
-        Tensor { element, shape, values: Values::Floats(values), quantised: Some(of), filled: false, fixed: true }
+    /// Creates a tensor of a constant's floating-point numbers.
+    pub(super) fn of_constant(element: ElementType, constant: Constant) -> Tensor {
+        let shape = constant.shape().clone();
+        Tensor { element, shape, values: Values::Floats(constant), filled: false, fixed: true }
     }
 
     /// Creates a vector of sizes, as the operator `Shape` returns it.
@@ -98,8 +71,8 @@ impl Tensor {
             return Ok(Tensor::ints(element, shape, vec![element.wrap(value as i64); count]));
         }
         let count = shape.elements();
-        let constant = Constant::lazy("", shape.clone(), move || vec![value as f32; count]);
-        Ok(Tensor { element, shape, values: Values::Floats(constant), quantised: None, filled: true, fixed: true })
+        let constant = Constant::lazy("", shape, move || vec![value as f32; count]);
+        Ok(Tensor { filled: true, ..Tensor::of_constant(element, constant) })
     }
 
     /// Creates a tensor without elements, which is known however it is computed.
@@ -118,7 +91,7 @@ impl Tensor {
             true => Values::Floats(Constant::lazy(name, shape.clone(), move || stored.floats()).learned()),
             false => Values::Stored(stored),
         };
-        Tensor { element, shape, values, quantised: None, filled: false, fixed: true }
+        Tensor { element, shape, values, filled: false, fixed: true }
     }
 
     /// Creates a tensor from a user's values.
@@ -249,7 +222,7 @@ impl Tensor {
                 Values::Ints(Arc::new(self.as_ints()?.iter().map(wrap).collect()))
             }
         };
-        Ok(Tensor { element, shape: self.shape.clone(), values, quantised: None, ..self.clone() })
+        Ok(Tensor { element, shape: self.shape.clone(), values, ..self.clone() })
     }
 
     /// Returns the same elements under another shape with as many elements.
@@ -259,7 +232,7 @@ impl Tensor {
             Values::Stored(stored) if shape != stored.shape => Values::Ints(Arc::new(stored.ints())),
             other => other.clone(),
         };
-        Tensor { shape, values, quantised: None, ..self.clone() }
+        Tensor { shape, values, ..self.clone() }
     }
 
     /// Returns the elements at `strides` from `first` on, as a tensor of `shape`.
@@ -286,7 +259,7 @@ impl Tensor {
                 Values::Ints(Arc::new(places(&shape).map(|place| values[place]).collect()))
             }
         };
-        Ok(Tensor { shape, values, quantised: None, ..self.clone() })
+        Ok(Tensor { shape, values, ..self.clone() })
     }
 
     /// Returns the transposed matrix.
@@ -295,9 +268,9 @@ impl Tensor {
             return Err(ErrorKind::argument("a constant", "2 dimensions", &self.shape));
         };
         let turned = self.strided([columns, rows].into(), 0, vec![1, columns as isize])?;
-        let quantised = self.quantised.as_ref();
-        let quantised = quantised.map(|of| Arc::new(Quantised { transposed: !of.transposed, ..(**of).clone() }));
-        Ok(Tensor { quantised, ..turned })
+        let quantised = self.constant().ok().and_then(|constant| constant.quantised().cloned());
+        let (Some(of), Ok(constant)) = (quantised, turned.constant()) else { return Ok(turned) };
+        Ok(turned.with_constant(constant.with_quantised(Quantised { transposed: !of.transposed, ..of })))
     }
 
     /// Returns the elements at these positions, as a tensor of `shape`.
@@ -314,7 +287,7 @@ impl Tensor {
                 Values::Ints(Arc::new(places.iter().map(|&place| values[place]).collect()))
             }
         };
-        Ok(Tensor { shape, values, quantised: None, ..self.clone() })
+        Ok(Tensor { shape, values, ..self.clone() })
     }
 
     /// Creates a tensor of numbers that were computed from the tensors `of`.

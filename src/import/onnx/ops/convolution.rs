@@ -1,6 +1,5 @@
 //! Convolutions, pooling and other operators with windows.
 
-use super::integer::convolved;
 use super::window::{Window, numbers, window};
 use crate::error::Result;
 use crate::import::onnx::builder::{Builder, Import};
@@ -58,14 +57,7 @@ fn conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let value = b.value(x)?;
     let y = match window.size.len() {
         1 => b.graph.conv1d(value, convolution(weight, bias, &window, group))?,
-        2 => {
-            let y = b.graph.conv2d(value, convolution(weight, bias.clone(), &window, group))?;
-            let quantised = node.input(1)?.host().and_then(|weight| weight.quantised.clone());
-            if let Some(weight) = quantised {
-                convolved(b, node, [value, y], &weight, bias.as_ref(), &window, group);
-            }
-            y
-        }
+        2 => b.graph.conv2d(value, convolution(weight, bias, &window, group))?,
         3 => b.graph.conv3d(value, convolution(weight, bias, &window, group))?,
         other => return Err(node.refused("W", "1 to 3 spatial dimensions", other)),
     };

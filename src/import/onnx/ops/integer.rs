@@ -1,102 +1,146 @@
-//! Integer convolutions in "QDQ" networks, which have a `DequantizeLinear` before and a `QuantizeLinear` after each
-//! operation. A convolution between the two is one of integers, and its weights stay packed.
-//!
-//! The graph has the convolution of floating-point numbers too, which is dropped unless its output has other readers.
+//! Products and convolutions of integers.
 
-use super::window::Window;
+use super::quantization::{int_type, packed, scalar};
+use super::window::window;
 use crate::error::Result;
-use crate::graph::Source;
-use crate::import::onnx::builder::Builder;
-use crate::import::onnx::integers::{Numbers, Sums};
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::node::{Node, Operand};
-use crate::import::onnx::tensor::{Quantised, Tensor};
-use crate::ops::{Activation, IntegerConv2d, Requantize};
-use crate::{Constant, IntType, Value};
+use crate::ops::{IntegerConv2d, Requantize};
+use crate::{Constant, IntType, Shape, Value};
 
-/// Returns the only number of a known operand.
-fn number(operand: &Operand) -> Option<f64> {
-    operand.host().and_then(Tensor::number)
+pub(super) fn find(op: &str) -> Option<Import> {
+    Some(match op {
+        "MatMulInteger" => matmul_integer,
+        "QLinearMatMul" => qlinear_matmul,
+        "ConvInteger" => conv_integer,
+        "QLinearConv" => qlinear_conv,
+        _ => return None,
+    })
 }
 
-/// Records that `y` is the dequantised form of `q`, which has 8 bits.
-pub(super) fn dequantised(b: &mut Builder, y: Value, q: Value, zero_point: Option<Value>, scale: &Operand) {
-    if let Some(number) = number(scale).filter(|&scale| scale > 0.0) {
-        let fixed = scale.host().is_some_and(|scale| scale.fixed);
-        b.integers.numbers.insert(y, Numbers { q, zero_point, scale: number as f32, fixed });
-    }
-}
-
-/// Records `y` as the convolution of a dequantised `x` with quantised weights, `[out, in / groups, height, width]`.
-pub(super) fn convolved(
-    b: &mut Builder,
-    node: &Node,
-    [x, y]: [Value; 2],
-    weight: &Quantised,
-    bias: Option<&Constant>,
-    window: &Window,
-    groups: usize,
-) {
-    let Some(&x) = b.integers.numbers.get(&x) else { return };
-    let Quantised { weight, scale, zero_point, of, .. } = weight;
-    let ([stride, dilation], &[vertical, horizontal]) =
-        ([&window.stride, &window.dilation].map(|of| <[usize; 2]>::try_from(&of[..])), &window.pads[..])
-    else {
-        return;
-    };
-    let (Ok(stride), Ok(dilation), None | Some((0, None))) = (stride, dilation, of) else { return };
-    let scales = scale.values();
-    let whole = |(i, value): (usize, f32)| whole(value / (x.scale * scales[i % scales.len()]));
-    let bias = bias.map(|bias| bias.values().into_iter().enumerate().map(whole).collect::<Option<Vec<i32>>>());
-    let Some(bias) = bias.unwrap_or(Some(Vec::new())) else { return };
-    // The largest sum of a filter must not wrap around.
-    let products = weight.shape()[1..].iter().fold(1, |products: u64, &size| products.saturating_mul(size as u64));
-    let most = bias.iter().map(|bias| u64::from(bias.unsigned_abs())).max().unwrap_or(0);
-    if products.saturating_mul(255 * 255).saturating_add(most) > i32::MAX as u64 {
-        return;
-    }
-    let bias = (!bias.is_empty()).then(|| {
-        let bias = Constant::known("", [bias.len()], bias);
-        b.shared(&format!("{}\nbias", node.key()), x.fixed && node.hosts().all(|input| input.fixed), bias)
-    });
-    let conv = IntegerConv2d::new(weight.clone(), bias).stride(stride).dilation(dilation).groups(groups);
-    let conv = conv.padding_per_side([vertical, horizontal]);
-    let (w_zero_point, w_scale) = (zero_point.clone(), scale.clone());
-    b.integers.sums.insert(y, Sums { x, conv, w_zero_point, w_scale });
-}
-
-/// Returns `y` quantised, if `y` is a convolution of integers.
-pub(super) fn quantised(
-    b: &mut Builder,
-    y: Value,
-    scale: &Operand,
-    zero_point: Option<&Operand>,
-    to: IntType,
-) -> Result<Option<Value>> {
-    let (scale, zero_point) = (number(scale), zero_point.map_or(Some(0.0), number));
-    let (Some(scale), Some(zero_point)) = (scale.filter(|&scale| scale > 0.0), zero_point) else { return Ok(None) };
-    let (mut y, mut lo, mut hi) = (y, f32::NEG_INFINITY, f32::INFINITY);
-    if let &Source::Node(node) = b.graph.source(y) {
-        let node = &b.graph.nodes()[node];
-        // Quantising and clamping commute.
-        if let Some(clamp) = node.op.downcast_ref::<Activation>().and_then(|activation| activation.range()) {
-            (y, [lo, hi]) = (node.inputs[0], clamp);
+/// Returns inputs as zero points; `None` for an absent input.
+fn zero_points(b: &mut Builder, node: &Node, places: [usize; 2]) -> Result<[Option<Value>; 2]> {
+    let mut zeros = [None, None];
+    for (zero, place) in zeros.iter_mut().zip(places) {
+        if let Some(operand) = node.optional(place) {
+            let operand = scalar(b, operand)?;
+            *zero = Some(b.value(&operand)?);
         }
     }
-    let Some(Sums { x, conv, w_zero_point, w_scale }) = b.integers.sums.get(&y).cloned() else {
-        return Ok(None);
-    };
-    if !w_scale.values().iter().all(|w_scale| (x.scale * w_scale / scale as f32).is_normal()) {
-        return Ok(None);
-    }
-    let end = Requantize::new(x.scale, w_scale, scale as f32, zero_point as i32, to).clamp(lo, hi);
-    let w_zero_point = w_zero_point.map(|zero_point| b.graph.constant(zero_point));
-    b.graph.integer_conv2d(x.q, conv.requantize(end), [x.zero_point, w_zero_point]).map(Some)
+    Ok(zeros)
 }
 
-/// Returns a bias in units of the sums, if it was an integer before it was dequantised.
-fn whole(quotient: f32) -> Option<i32> {
-    let nearest = quotient.round();
-    // The tolerance covers an f32's rounding in a product and a quotient.
-    let close = (quotient - nearest).abs() <= 1e-3 + 4.0 * f32::EPSILON * nearest.abs();
-    (close && nearest.abs() < 2f32.powi(31)).then_some(nearest as i32)
+/// Returns a number that must be known when the graph is built.
+fn number(b: &Builder, node: &Node, name: &str, place: usize) -> Result<f64> {
+    let tensor = b.known(name, node.input(place)?)?;
+    tensor.number().ok_or_else(|| node.refused(name, "one number", &tensor.shape))
+}
+
+/// Returns the requantisation of sums. `places` are the inputs x_scale, w_scale, y_scale and y_zero_point.
+fn requantize(b: &Builder, node: &Node, places: [usize; 4]) -> Result<(Requantize, ElementType)> {
+    let [x_scale, w_scale, y_scale, y_zero] = places;
+    let w_scale = b.weights("the weight's scale", node.input(w_scale)?)?;
+    let count = w_scale.shape().elements();
+    let to = node.input(y_zero)?.element();
+    let int = int_type(to).ok_or_else(|| node.refused("y_zero_point", "integers of 4 to 16 bits", to))?;
+    let (x_scale, y_scale) = (number(b, node, "x_scale", x_scale)?, number(b, node, "y_scale", y_scale)?);
+    let zero = number(b, node, "y_zero_point", y_zero)?;
+    Ok((Requantize::new(x_scale as f32, w_scale.with_shape([count]), y_scale as f32, zero as i32, int), to))
+}
+
+fn product(
+    b: &mut Builder,
+    node: &Node,
+    a: usize,
+    w: usize,
+    zeros: [usize; 2],
+    end: Option<Requantize>,
+) -> Result<Value> {
+    let (a, w) = (node.input(a)?, node.input(w)?);
+    let zeros = zero_points(b, node, zeros)?;
+    let value = b.value(a)?;
+    if let Operand::Host(weight) = w
+        && let (Some(int), 2) =
+            (int_type(weight.element).filter(|int| matches!(int, IntType::U8 | IntType::I8)), weight.shape.len())
+    {
+        let weight = packed(b, node, weight, int)?;
+        return b.graph.integer_linear(value, weight, zeros, end);
+    }
+    let w = b.value(w)?;
+    b.graph.integer_matmul([value, w], zeros, end)
+}
+
+fn matmul_integer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    Ok(vec![Operand::Device(product(b, node, 0, 1, [2, 3], None)?, ElementType::I32)])
+}
+
+fn qlinear_matmul(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (end, to) = requantize(b, node, [1, 4, 6, 7])?;
+    Ok(vec![Operand::Device(product(b, node, 0, 3, [2, 5], Some(end))?, to)])
+}
+
+fn conv_integer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    convolution(b, node, [0, 1], [2, 3], None, None).map(|y| vec![Operand::Device(y, ElementType::I32)])
+}
+
+fn qlinear_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (end, to) = requantize(b, node, [1, 4, 6, 7])?;
+    let y = convolution(b, node, [0, 3], [2, 5], Some(8), Some(end))?;
+    Ok(vec![Operand::Device(y, to)])
+}
+
+fn convolution(
+    b: &mut Builder,
+    node: &Node,
+    [x, w]: [usize; 2],
+    zeros: [usize; 2],
+    bias: Option<usize>,
+    end: Option<Requantize>,
+) -> Result<Value> {
+    let x = node.input(x)?;
+    let weight = b.known("w", node.input(w)?)?;
+    let int = int_type(weight.element).ok_or_else(|| node.refused("w", "integers of 4 or 8 bits", weight.element))?;
+    let bias = match bias.and_then(|place| node.optional(place)) {
+        Some(bias) => {
+            if bias.element() != ElementType::I32 {
+                return Err(node.refused("B", "int32", bias.element()));
+            }
+            let values = b.known_ints("B", bias)?.iter().map(|&value| value as i32).collect::<Vec<_>>();
+            let fixed = bias.host().is_some_and(|bias| bias.fixed);
+            Some(b.shared(&format!("{}\nbias", node.key()), fixed, Constant::known("", [values.len()], values)))
+        }
+        None => None,
+    };
+    let shape = b.shape(x);
+    let (window, group) = window(node, &weight.shape, &shape)?;
+    let (mut stride, mut dilation, mut pads) = (window.stride, window.dilation, window.pads);
+    let line = stride.len() == 1;
+    if line {
+        stride.insert(0, 1);
+        dilation.insert(0, 1);
+        pads.insert(0, [0, 0]);
+    }
+    if stride.len() != 2 {
+        return Err(node.refused("w", "1 or 2 spatial dimensions", &weight.shape));
+    }
+    let image = |shape: &Shape| [&shape[..2], &[1], &shape[2..]].concat();
+    let weight = packed(b, node, weight, int)?;
+    let (weight, x) = match line {
+        true => (weight.with_shape(image(weight.shape())), b.reshape(x, image(&shape))?),
+        false => (weight, x.clone()),
+    };
+    let mut conv = IntegerConv2d::new(weight, bias).stride([stride[0], stride[1]]).groups(group);
+    conv = conv.dilation([dilation[0], dilation[1]]).padding_per_side([pads[0], pads[1]]);
+    if let Some(end) = end {
+        conv = conv.requantize(end);
+    }
+    let zeros = zero_points(b, node, zeros)?;
+    let value = b.value(&x)?;
+    let y = b.graph.integer_conv2d(value, conv, zeros)?;
+    if !line {
+        return Ok(y);
+    }
+    let sizes: Vec<isize> = b.graph.known_shape(y).iter().map(|&size| size as isize).collect();
+    b.graph.reshape(y, [sizes[0], sizes[1], sizes[3]])
 }

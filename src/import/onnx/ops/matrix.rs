@@ -79,15 +79,15 @@ pub(super) fn multiplied(b: &mut Builder, x: &Operand, y: &Operand) -> Result<Op
 
 /// Adds a linear layer of a matrix `[in, out]`, or `[out, in]` if `turned`. A quantised matrix stays integer.
 fn linear(b: &mut Builder, x: &Operand, weight: &Tensor, turned: bool, bias: Option<Constant>) -> Result<Operand> {
-    let packed = weight.quantised.as_ref().and_then(|quantised| packed_linear(quantised, turned));
-    if let Some(linear) = packed {
+    let constant = weight.constant()?;
+    if let Some(linear) = constant.quantised().and_then(|quantised| packed_linear(quantised, turned)) {
         return b.moved(bias.map_or(linear.clone(), |bias| linear.bias(bias)), &[x]);
     }
     let weight = match turned {
-        true => weight.constant()?,
+        true => constant,
         false => {
             // All readers of the weight share its transpose.
-            let name = format!("constant {}, transposed", weight.constant()?.id());
+            let name = format!("constant {}, transposed", constant.id());
             let kept = b.kept(&name, weight.turned()?.into());
             kept.host().expect("it was known").constant()?
         }

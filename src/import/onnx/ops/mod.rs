@@ -49,6 +49,7 @@ const FAMILIES: &[fn(&str) -> Option<Import>] = &[
     convolution::find,
     einsum::find,
     geometry::find,
+    integer::find,
     linear_attention::find,
     loss::find,
     matrix::find,

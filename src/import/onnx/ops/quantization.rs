@@ -1,26 +1,20 @@
 //! Quantised tensors: integers with a scale and a zero point.
 
-use super::integer::{dequantised, quantised};
-use super::window::window;
 use crate::error::{ErrorKind, Result};
+use crate::graph::constant::Quantised;
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Node, Operand};
-use crate::import::onnx::tensor::{Quantised, Tensor};
-use crate::ops::{BinaryKind, Dequantize, IntegerConv2d, PackedLinear, Quantize, Requantize, Unary};
-use crate::{Constant, IntType, Shape, Value};
-use std::sync::Arc;
+use crate::import::onnx::tensor::Tensor;
+use crate::ops::{BinaryKind, Dequantize, PackedLinear, Quantize, Unary};
+use crate::{Constant, IntType, Shape};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
         "QuantizeLinear" => quantize,
         "DequantizeLinear" => dequantize,
         "DynamicQuantizeLinear" => dynamic_quantize,
-        "MatMulInteger" => matmul_integer,
-        "QLinearMatMul" => qlinear_matmul,
-        "ConvInteger" => conv_integer,
-        "QLinearConv" => qlinear_conv,
         _ => return None,
     })
 }
@@ -34,7 +28,7 @@ pub(super) fn contributed(op: &str) -> Option<Import> {
 }
 
 /// Returns the integer type for the device's quantised operations.
-fn int_type(element: ElementType) -> Option<IntType> {
+pub(super) fn int_type(element: ElementType) -> Option<IntType> {
     Some(match element {
         ElementType::U4 => IntType::U4,
         ElementType::I4 => IntType::I4,
@@ -58,7 +52,7 @@ fn granularity(node: &Node, x: &Shape, scale: &Shape) -> Result<Option<(usize, O
 }
 
 /// Reshapes a single number to a scalar.
-fn scalar(b: &mut Builder, x: &Operand) -> Result<Operand> {
+pub(super) fn scalar(b: &mut Builder, x: &Operand) -> Result<Operand> {
     if b.shape(x).elements() == 1 { b.reshape(x, []) } else { Ok(x.clone()) }
 }
 
@@ -84,9 +78,6 @@ fn quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             op = block.map_or(op, |size| op.block_size(size));
         }
         let (x, divisor) = (b.value(&x)?, b.value(&scale)?);
-        if let Some(y) = quantised(b, x, &scale, zero.as_ref(), int)? {
-            return Ok(vec![Operand::Device(y, to)]);
-        }
         let zero = zero.map(|zero| b.value(&zero)).transpose()?;
         return Ok(vec![Operand::Device(b.graph.quantize(x, divisor, zero, op)?, to)]);
     }
@@ -165,18 +156,13 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let integers = int_type(x.element()).is_some() || x.element() == ElementType::I32;
     if integers && !all_known(&[Some(x), Some(&scale), zero]) {
         let (scale, zero) = (scalar(b, &scale)?, zero.map(|zero| scalar(b, zero)).transpose()?);
-        let mut op = Dequantize::new();
-        if let Some((axis, block)) = whole {
-            op = op.axis(axis);
-            op = block.map_or(op.clone(), |size| op.block_size(size));
+        let mut op = along(Dequantize::new(), whole);
+        if let Some(int) = int_type(x.element()) {
+            op = op.int_type(int);
         }
         let (q, factor) = (b.value(x)?, b.value(&scale)?);
         let zero = zero.map(|zero| b.value(&zero)).transpose()?;
-        let y = b.graph.dequantize(q, factor, zero, op)?;
-        if x.element().bits() == 8 && whole.is_none() {
-            dequantised(b, y, q, zero, &scale);
-        }
-        return Ok(vec![Operand::Device(y, to)]);
+        return Ok(vec![Operand::Device(b.graph.dequantize(q, factor, zero, op)?, to)]);
     }
     let mut y = b.cast(x, ElementType::F32)?;
     if let Some(zero) = zero {
@@ -189,6 +175,12 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.cast(&y, to)?])
 }
 
+fn along(op: Dequantize, of: Option<(usize, Option<usize>)>) -> Dequantize {
+    let Some((axis, block)) = of else { return op };
+    let op = op.axis(axis);
+    block.map_or(op.clone(), |size| op.block_size(size))
+}
+
 /// Returns known weights with two forms: numbers, computed on demand, and integers, for operations on these.
 fn known(
     b: &Builder,
@@ -197,58 +189,20 @@ fn known(
     scale: &Tensor,
     zero: Option<&Tensor>,
     of: Option<(usize, Option<usize>)>,
-) -> Result<Option<Tensor>, ErrorKind> {
-    let Some(int) =
-        int_type(q.element).filter(|int| matches!(int, IntType::U4 | IntType::I4 | IntType::U8 | IntType::I8))
-    else {
-        return Ok(None);
+) -> Result<Option<Tensor>> {
+    let Some(int) = int_type(q.element).filter(|int| int.bits() <= 8) else { return Ok(None) };
+    let shape = |given: &Shape| match of {
+        Some((_, Some(_))) => given.clone(),
+        _ => [given.elements()].into(),
     };
-    let (shape, scales) = (q.shape.clone(), scale.constant()?);
-    let expected = match of {
-        None => Shape::from([1]),
-        Some((axis, None)) => Shape::from([shape[axis]]),
-        Some((axis, Some(block))) => blocked(&shape, axis, block),
-    };
-    let fits = |given: &Shape| match of {
-        Some((_, Some(_))) => *given == expected,
-        _ => given.elements() == expected.elements(),
-    };
-    if !fits(&scale.shape) || zero.is_some_and(|zero| !fits(&zero.shape)) {
-        return Err(ErrorKind::argument("scale, zero point", expected, &scale.shape));
-    }
-    let scales = scales.with_shape(expected.clone());
-    let zeros =
-        zero.map(Tensor::as_ints).transpose()?.map(|zeros| zeros.iter().map(|&zero| zero as i32).collect::<Vec<_>>());
-    let packed = packed(b, node, q, int)?;
-    let (base, factors, offsets, sizes) = (packed.clone(), scales.clone(), zeros.clone(), shape.clone());
-    // The position of an element's scale.
-    let (strides, places) = (shape.strides(), expected.strides());
-    let place = move |i: usize| match of {
-        None => 0,
-        Some((axis, None)) => i / strides[axis] % sizes[axis],
-        Some((axis, Some(block))) => {
-            let index = |d: usize| i / strides[d] % sizes[d];
-            (0..sizes.len()).map(|d| if d == axis { index(d) / block } else { index(d) } * places[d]).sum()
-        }
-    };
-    let make = move || {
-        let (scales, numbers) = (factors.values(), base.data().to_f32());
-        let number = |(i, q): (usize, f32)| {
-            let at = place(i);
-            (q - offsets.as_ref().map_or(0.0, |offsets| offsets[at] as f32)) * scales[at]
-        };
-        numbers.into_iter().enumerate().map(number).collect()
-    };
-    let values = Constant::lazy(packed.name(), shape.clone(), make).learned();
-    let fixed = q.fixed && zero.is_none_or(|zero| zero.fixed);
-    let zero_point = zeros.map(|zeros| Constant::known("", expected, zeros));
-    let zero_point = zero_point.map(|zeros| b.shared(&format!("{}\nzero point", node.key()), fixed, zeros));
-    let quantised = Quantised { weight: packed, scale: scales, zero_point, of, transposed: false };
-    Ok(Some(Tensor::quantised(scale.element, shape, values, Arc::new(quantised)).with_fixed(fixed)))
+    let scales = scale.constant()?.with_shape(shape(&scale.shape));
+    let zeros = zero.map(|zero| zero.data().map(|zeros| Constant::known("", shape(&zero.shape), zeros))).transpose()?;
+    let op = along(Dequantize::for_weight(packed(b, node, q, int)?), of);
+    Ok(Some(Tensor::of_constant(scale.element, op.constant(scales, zeros)?.learned())))
 }
 
 /// Converts integers to a constant that stays packed.
-fn packed(b: &Builder, node: &Node, q: &Tensor, int: IntType) -> Result<Constant, ErrorKind> {
+pub(super) fn packed(b: &Builder, node: &Node, q: &Tensor, int: IntType) -> Result<Constant, ErrorKind> {
     let constant = if let Some(stored) = q.packed() {
         let stored = stored.clone();
         Constant::packed("", q.shape.clone(), int, move || stored.packed()).learned()
@@ -297,132 +251,6 @@ fn dynamic_quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         Operand::Device(scale, ElementType::F32),
         Operand::Device(zero, ElementType::U8),
     ])
-}
-
-/// Returns inputs as zero points; `None` for an absent input.
-fn zero_points(b: &mut Builder, node: &Node, places: [usize; 2]) -> Result<[Option<Value>; 2]> {
-    let mut zeros = [None, None];
-    for (zero, place) in zeros.iter_mut().zip(places) {
-        if let Some(operand) = node.optional(place) {
-            let operand = scalar(b, operand)?;
-            *zero = Some(b.value(&operand)?);
-        }
-    }
-    Ok(zeros)
-}
-
-/// Returns a number that must be known when the graph is built.
-fn number(b: &Builder, node: &Node, name: &str, place: usize) -> Result<f64> {
-    let tensor = b.known(name, node.input(place)?)?;
-    tensor.number().ok_or_else(|| node.refused(name, "one number", &tensor.shape))
-}
-
-/// Returns the requantisation of sums. `places` are the inputs x_scale, w_scale, y_scale and y_zero_point.
-fn requantize(b: &Builder, node: &Node, places: [usize; 4]) -> Result<(Requantize, ElementType)> {
-    let [x_scale, w_scale, y_scale, y_zero] = places;
-    let w_scale = b.weights("the weight's scale", node.input(w_scale)?)?;
-    let count = w_scale.shape().elements();
-    let to = node.input(y_zero)?.element();
-    let int = int_type(to).ok_or_else(|| node.refused("y_zero_point", "integers of 4 to 16 bits", to))?;
-    let (x_scale, y_scale) = (number(b, node, "x_scale", x_scale)?, number(b, node, "y_scale", y_scale)?);
-    let zero = number(b, node, "y_zero_point", y_zero)?;
-    Ok((Requantize::new(x_scale as f32, w_scale.with_shape([count]), y_scale as f32, zero as i32, int), to))
-}
-
-fn product(
-    b: &mut Builder,
-    node: &Node,
-    a: usize,
-    w: usize,
-    zeros: [usize; 2],
-    end: Option<Requantize>,
-) -> Result<Value> {
-    let (a, w) = (node.input(a)?, node.input(w)?);
-    let zeros = zero_points(b, node, zeros)?;
-    let value = b.value(a)?;
-    if let Operand::Host(weight) = w
-        && let (Some(int), 2) =
-            (int_type(weight.element).filter(|int| matches!(int, IntType::U8 | IntType::I8)), weight.shape.len())
-    {
-        let weight = packed(b, node, weight, int)?;
-        return b.graph.integer_linear(value, weight, zeros, end);
-    }
-    let w = b.value(w)?;
-    b.graph.integer_matmul([value, w], zeros, end)
-}
-
-fn matmul_integer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    Ok(vec![Operand::Device(product(b, node, 0, 1, [2, 3], None)?, ElementType::I32)])
-}
-
-fn qlinear_matmul(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (end, to) = requantize(b, node, [1, 4, 6, 7])?;
-    Ok(vec![Operand::Device(product(b, node, 0, 3, [2, 5], Some(end))?, to)])
-}
-
-fn conv_integer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    convolution(b, node, [0, 1], [2, 3], None, None).map(|y| vec![Operand::Device(y, ElementType::I32)])
-}
-
-fn qlinear_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (end, to) = requantize(b, node, [1, 4, 6, 7])?;
-    let y = convolution(b, node, [0, 3], [2, 5], Some(8), Some(end))?;
-    Ok(vec![Operand::Device(y, to)])
-}
-
-fn convolution(
-    b: &mut Builder,
-    node: &Node,
-    [x, w]: [usize; 2],
-    zeros: [usize; 2],
-    bias: Option<usize>,
-    end: Option<Requantize>,
-) -> Result<Value> {
-    let x = node.input(x)?;
-    let weight = b.known("w", node.input(w)?)?;
-    let int = int_type(weight.element).ok_or_else(|| node.refused("w", "integers of 4 or 8 bits", weight.element))?;
-    let bias = match bias.and_then(|place| node.optional(place)) {
-        Some(bias) => {
-            if bias.element() != ElementType::I32 {
-                return Err(node.refused("B", "int32", bias.element()));
-            }
-            let values = b.known_ints("B", bias)?.iter().map(|&value| value as i32).collect::<Vec<_>>();
-            let fixed = bias.host().is_some_and(|bias| bias.fixed);
-            Some(b.shared(&format!("{}\nbias", node.key()), fixed, Constant::known("", [values.len()], values)))
-        }
-        None => None,
-    };
-    let shape = b.shape(x);
-    let (window, group) = window(node, &weight.shape, &shape)?;
-    let (mut stride, mut dilation, mut pads) = (window.stride, window.dilation, window.pads);
-    let line = stride.len() == 1;
-    if line {
-        stride.insert(0, 1);
-        dilation.insert(0, 1);
-        pads.insert(0, [0, 0]);
-    }
-    if stride.len() != 2 {
-        return Err(node.refused("w", "1 or 2 spatial dimensions", &weight.shape));
-    }
-    let image = |shape: &Shape| [&shape[..2], &[1], &shape[2..]].concat();
-    let weight = packed(b, node, weight, int)?;
-    let (weight, x) = match line {
-        true => (weight.with_shape(image(weight.shape())), b.reshape(x, image(&shape))?),
-        false => (weight, x.clone()),
-    };
-    let mut conv = IntegerConv2d::new(weight, bias).stride([stride[0], stride[1]]).groups(group);
-    conv = conv.dilation([dilation[0], dilation[1]]).padding_per_side([pads[0], pads[1]]);
-    if let Some(end) = end {
-        conv = conv.requantize(end);
-    }
-    let zeros = zero_points(b, node, zeros)?;
-    let value = b.value(&x)?;
-    let y = b.graph.integer_conv2d(value, conv, zeros)?;
-    if !line {
-        return Ok(y);
-    }
-    let sizes: Vec<isize> = b.graph.known_shape(y).iter().map(|&size| size as isize).collect();
-    b.graph.reshape(y, [sizes[0], sizes[1], sizes[3]])
 }
 
 /// Imports `MatMulNBits`, ONNX Runtime's product with 4-bit or 8-bit weights in blocks, `[N, blocks, block bytes]`.

@@ -1,0 +1,72 @@
+//! The pattern of a convolution of integers in "QDQ" networks, which dequantise before each operation and quantise after it.
+
+use crate::graph::Node;
+use crate::graph::constant::Quantised;
+use crate::graph::rewrite::{Replacement, Rewriting};
+use crate::ops::{Conv2d, Dequantize, IntegerConv2d, Quantize, Requantize};
+use crate::{Constant, IntType, Value};
+
+/// Finds a quantised convolution of a dequantised image with dequantised weights, with a clamp between or without one.
+pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
+    let to = node.op.downcast_ref::<Quantize>()?.to();
+    let (y, y_scale, y_zero) = parameters(seen, &node.inputs, to)?;
+    // Quantising and clamping commute.
+    let (y, [lo, hi]) = match seen.activation(y) {
+        Some((activation, inner)) => (inner, activation.range()?),
+        None => (y, [f32::NEG_INFINITY, f32::INFINITY]),
+    };
+    let (conv, inputs) = seen.op::<Conv2d>(y)?;
+    let (filters, window) = conv.parts()?;
+    let Quantised { weight, scale, zero_point, of: None | Some((0, None)), transposed: false } =
+        filters.weight.quantised()?
+    else {
+        return None;
+    };
+    let (dequantize, inputs) = seen.op::<Dequantize>(inputs[0])?;
+    let of = dequantize.stated_type().filter(|of| of.bits() == 8)?;
+    let (x, x_scale, _) = parameters(seen, inputs, of)?;
+    let x_zero = inputs[2];
+
+    let scales = scale.values();
+    let unit = |i: usize| x_scale * scales[i % scales.len()];
+    let whole = |(i, value): (usize, f32)| whole(value / unit(i));
+    let bias = filters.bias.as_ref().map(|bias| bias.values().into_iter().enumerate().map(whole).collect());
+    let bias: Vec<i32> = bias.unwrap_or(Some(Vec::new()))?;
+    // The largest sum of a filter must not wrap around.
+    let in_range = zero_point.iter().flat_map(Constant::values).all(|zero| fits(weight.int_type(), zero as i32));
+    let products = weight.shape()[1..].iter().fold(1, |products: u64, &size| products.saturating_mul(size as u64));
+    let most = bias.iter().map(|bias| u64::from(bias.unsigned_abs())).max().unwrap_or(0);
+    let wraps = !in_range || products.saturating_mul(255 * 255).saturating_add(most) > i32::MAX as u64;
+    if wraps || !(0..scales.len()).all(|i| (unit(i) / y_scale).is_normal()) {
+        return None;
+    }
+    let bias = (!bias.is_empty()).then(|| Constant::known("bias", [bias.len()], bias));
+    let end = Requantize::new(x_scale, scale.clone(), y_scale, y_zero, to).clamp(lo, hi);
+    let conv = IntegerConv2d::new(weight.clone(), bias).stride(window.stride).dilation(window.dilation);
+    let conv = conv.padding_per_side(window.padding()).groups(filters.groups).requantize(end);
+    let zero_point = zero_point.clone();
+    Replacement::new(move |graph| {
+        let w_zero = zero_point.map(|zero_point| graph.constant(zero_point));
+        graph.integer_conv2d(x, conv, [Some(x_zero), w_zero])
+    })
+}
+
+/// Returns the tensor that is quantised or dequantised, its only scale and its zero point, if these are known.
+fn parameters(seen: &Rewriting, inputs: &[Value], of: IntType) -> Option<(Value, f32, i32)> {
+    let &[x, scale, zero_point] = inputs else { return None };
+    let scale = seen.number(scale).filter(|&scale| scale > 0.0)?;
+    let zero_point = seen.integer(zero_point).filter(|&zero_point| fits(Some(of), zero_point))?;
+    Some((x, scale, zero_point))
+}
+
+fn fits(of: Option<IntType>, number: i32) -> bool {
+    of.map(IntType::range).is_some_and(|[least, greatest]| (least..=greatest).contains(&number))
+}
+
+/// Returns a bias in units of the sums, if it was an integer before it was dequantised.
+fn whole(quotient: f32) -> Option<i32> {
+    let nearest = quotient.round();
+    // The tolerance covers an f32's rounding in a product and a quotient.
+    let close = (quotient - nearest).abs() <= 1e-3 + 4.0 * f32::EPSILON * nearest.abs();
+    (close && nearest.abs() < 2f32.powi(31)).then_some(nearest as i32)
+}
