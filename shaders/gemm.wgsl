@@ -27,8 +27,7 @@ override W_ROWS: bool = false;
 override X_COLUMNS: bool = false; // A transposed operand of a matrix product: x is [k][p/4] texels.
 override W_COLUMNS: bool = false; // A transposed operand: w is [o][k/4] texels.
 override PARTIAL: bool = false;
-// A block of w spans several groups: sums that aren't finite are computed again, without other groups' zero weights.
-override GROUPED: bool = false;
+override GROUPED: bool = false; // A block of w spans several groups: sums that aren't finite are computed again, by group.
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
 

@@ -139,8 +139,8 @@ fn the_plan_of_resnet18() {
     assert_eq!(got.lines().count(), want.lines().count());
 }
 
-/// A block of YOLOv8's backbone: a 1x1 convolution whose halves go on apart, a residual block on the second half, and a
-/// 1x1 convolution over all three.
+/// A block of YOLOv8's backbone: a 1x1 convolution whose halves go on apart, a residual block on the second half, whose
+/// addition follows an activation, and a 1x1 convolution over all three.
 #[test]
 fn nothing_is_copied_where_a_detector_splits_and_joins_channels() {
     let mut graph = Graph::new();
@@ -166,8 +166,8 @@ fn nothing_is_copied_where_a_detector_splits_and_joins_channels() {
     for caps in [Caps::portable(), Caps::phone()] {
         let plan = plan(&graph.fused(), 1, &caps);
         let steps: Vec<&str> = plan.steps.iter().map(|step| step.op).collect();
-        assert_eq!(steps, ["conv2d"; 5], "{plan}");
+        assert_eq!(steps, ["conv2d", "conv2d", "conv2d", "conv2d", "add", "conv2d"], "{plan}");
         // The network's input and output are in rows.
-        assert_eq!(plan.dispatches(), 7, "{plan}");
+        assert_eq!(plan.dispatches(), 8, "{plan}");
     }
 }
