@@ -116,7 +116,7 @@ impl Weights {
             Source::Seed(_) => Vec::new(),
             Source::File { bytes, .. } => SafeTensors::deserialize(bytes.as_slice())
                 .map(|tensors| tensors.names().into_iter().map(|name| name.to_string()).collect())
-                .unwrap_or_default(),
+                .expect("the file was read when it was opened"),
         }
     }
 }

@@ -76,7 +76,11 @@ pub(super) fn of_network(network: &Opened, batch: usize, (caps, choices): (&Caps
     let mut report = Report::new(NetworkInfo { name, input_shapes, weights });
     report.summary = Some(Summary::new(&graph, batch)?);
     let plan = Plan::with_choices(&graph.fused(), batch, caps, choices);
-    report.activations = plan.ok().map(|plan| Activations::new(&plan));
+    match plan {
+        Ok(plan) => report.activations = Some(Activations::new(&plan)),
+        // Costs are known where a device is too small to run the network.
+        Err(error) => log::warn!("the report lacks the memory of activations: {error}"),
+    }
     Ok(report)
 }
 

@@ -169,7 +169,7 @@ impl PackedLinear {
 
 /// Returns the values of a constant of integers.
 fn whole(constant: &Constant) -> Vec<i32> {
-    constant.data().into_i32().unwrap_or_default()
+    constant.data().into_i32().expect("packed integers and zero points are integers")
 }
 
 impl Op for PackedLinear {

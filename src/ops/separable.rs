@@ -2,7 +2,7 @@
 
 use super::activation::{self, ActivationParams};
 use super::depthwise::Depthwise;
-use super::gemm::{Gemm, Operand};
+use super::gemm::{Gemm, LANES_BLOCK as BLOCK, Operand};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage};
@@ -33,7 +33,6 @@ params! {
 impl Separable<'_> {
     /// Returns the kernels, if they pay: one workgroup must compute all channels of its pixels.
     pub(crate) fn kernels(&self, caps: &Caps) -> Option<Vec<Kernel>> {
-        const BLOCK: usize = 32;
         let Separable { depthwise, pointwise } = self;
         let Operand::Weight(w) = pointwise.w else { return None };
         let (x, y, window) = (depthwise.x, pointwise.y, depthwise.window);

@@ -9,7 +9,10 @@ use crate::ops::activation::ActivationParams;
 use crate::ops::window::Window;
 
 /// The output channels of a workgroup.
-pub(super) const BLOCK: usize = 32;
+pub(crate) const BLOCK: usize = 32;
+
+/// The bytes of weights that stay in a processor's cache beside the pixels.
+pub(super) const CACHED: u64 = 300 << 10;
 
 params! {
     struct LanesParams {
@@ -67,7 +70,7 @@ impl Gemm<'_> {
         let span4 = self.span4(BLOCK);
         let blocks = self.y.c.div_ceil(BLOCK);
         // A row of taps is read in runs of neighbouring texels.
-        let longest = limit / 32;
+        let longest = limit / BLOCK;
         let neighbours = self.groups == 1 && dilation[1] == 1;
         let (segments, step, run, span4) = if let Some(added) = added {
             (span4 / added.run, added.run, added.run, span4)
@@ -84,7 +87,7 @@ impl Gemm<'_> {
         };
         let (w, w_bytes) = match self.w {
             Operand::Weight(w) => {
-                let alone = || self.pack(w, BLOCK, span4, 0..blocks, Storage::Texture, 32 * run);
+                let alone = || self.pack(w, BLOCK, span4, 0..blocks, Storage::Texture, BLOCK * run);
                 let packed = added.map_or_else(alone, |added| added.w.clone());
                 if packed.texels.0 > limit {
                     return Vec::new();
@@ -121,7 +124,7 @@ impl Gemm<'_> {
             blocks,
             tiles,
             // Small weights stay in the cache for all pixels; large weights are read once.
-            blocks_first: u32::from(w_bytes < 300 << 10),
+            blocks_first: u32::from(w_bytes < CACHED),
             activation: ActivationParams::new(self.epilogue.activation),
             samples: self.lines.map_or(0, |lines| lines.samples),
             groups: self.channel_groups().params(),

@@ -12,6 +12,7 @@ mod tiled;
 mod winograd;
 
 pub(crate) use groups::Groups;
+pub(crate) use lanes::BLOCK as LANES_BLOCK;
 pub(crate) use tiled::chunks;
 
 use self::lines::Lines;

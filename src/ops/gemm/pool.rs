@@ -1,5 +1,6 @@
 //! A convolution and the max pooling after it in one dispatch, for Mesa's llvmpipe.
 
+use super::lanes::BLOCK;
 use super::{Gemm, Operand};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
@@ -40,7 +41,6 @@ impl Gemm<'_> {
     /// Returns llvmpipe's kernels that pool the output of this product to `pooled`, if there are any: for large images
     /// of few channels, where most of the time goes into storing them.
     pub(crate) fn pooled(&self, pool: Window, pooled: Image, caps: &Caps) -> Option<Vec<Kernel>> {
-        const BLOCK: usize = 32;
         let Operand::Weight(w) = self.w else { return None };
         let Window { size, stride, dilation, before, .. } = self.window;
         let in4 = self.x.c4();

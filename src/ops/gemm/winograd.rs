@@ -1,5 +1,6 @@
 //! Winograd's convolution along rows, for Mesa's llvmpipe: half the multiplications of a kernel three pixels wide.
 
+use super::lanes::{BLOCK, CACHED};
 use super::{Gemm, Operand};
 use crate::graph::constant::Constant;
 use crate::kernel::params::params;
@@ -46,7 +47,6 @@ impl Gemm<'_> {
 
     /// Returns llvmpipe's kernels for convolutions three pixels wide with stride 1.
     pub(super) fn winograd(&self, caps: &Caps) -> Vec<Kernel> {
-        const BLOCK: usize = 32;
         let limit = caps.max_texture as usize;
         let Window { size, stride, dilation, before, .. } = self.window;
         let Operand::Weight(w) = self.w else { return Vec::new() };
@@ -73,7 +73,7 @@ impl Gemm<'_> {
             before: before.map(|v| v as isize),
             blocks,
             groups,
-            blocks_first: u32::from(packed.bytes() < 300 << 10),
+            blocks_first: u32::from(packed.bytes() < CACHED),
             activation: ActivationParams::new(self.epilogue.activation),
         };
         [Storage::Texture, Storage::Buffer]
