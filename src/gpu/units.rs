@@ -82,6 +82,34 @@ const KNOWN: [(&str, u32); 78] = [
     ("Apple M4 Max", 40),
 ];
 
+/// The units of whole chips, by the names that Mesa appends where it doesn't know the product: products may have fewer.
+const CHIPS: [(&str, u32); 24] = [
+    ("POLARIS10", 36),
+    ("POLARIS11", 16),
+    ("VEGA10", 64),
+    ("VEGA20", 60),
+    ("RENOIR", 8),
+    ("VANGOGH", 8),
+    ("NAVI10", 40),
+    ("NAVI14", 24),
+    ("NAVI21", 80),
+    ("NAVI22", 40),
+    ("NAVI23", 32),
+    ("NAVI24", 16),
+    ("REMBRANDT", 12),
+    ("NAVI31", 96),
+    ("NAVI32", 60),
+    ("NAVI33", 32),
+    ("GFX1103_R1", 12),
+    ("GFX1150", 16),
+    ("GFX1151", 40),
+    ("GFX1200", 32),
+    ("GFX1201", 64),
+    ("BMG G21", 20),
+    ("MTL", 8),
+    ("LNL", 8),
+];
+
 /// Returns the units of a known adapter, by the longest matching name; otherwise a typical number for its device type.
 pub(super) fn units(info: &wgpu::AdapterInfo) -> u32 {
     let kind = match info.device_type {
@@ -93,9 +121,14 @@ pub(super) fn units(info: &wgpu::AdapterInfo) -> u32 {
     known(&info.name).unwrap_or(kind)
 }
 
+/// Drivers write a name in letters of either case: Intel's `Arc(TM)` is Mesa's `Arc(tm)`.
 fn known(name: &str) -> Option<u32> {
-    let names = KNOWN.iter().filter(|(known, _)| is_in(known, name));
-    names.max_by_key(|(known, _)| known.len()).map(|&(_, units)| units)
+    let name = name.to_lowercase();
+    let longest = |table: &[(&str, u32)]| {
+        let names = table.iter().filter(|(known, _)| is_in(&known.to_lowercase(), &name));
+        names.max_by_key(|(known, _)| known.len()).map(|&(_, units)| units)
+    };
+    longest(&KNOWN).or_else(|| longest(&CHIPS))
 }
 
 /// Returns true if a name contains `known` as whole words: an `RTX A4000` is no `A40`.
@@ -124,6 +157,11 @@ mod tests {
             ("NVIDIA GeForce RTX 4090 Laptop GPU", Some(76)),
             ("AMD Radeon RX 7900 XTX (RADV NAVI31)", Some(96)),
             ("Intel(R) Arc(TM) A770 Graphics (DG2)", Some(32)),
+            ("Intel(R) Arc(tm) A770 Graphics (DG2)", Some(32)),
+            ("AMD Radeon RX 7900 XT (RADV NAVI31)", Some(84)),
+            ("AMD Radeon Graphics (RADV NAVI31)", Some(96)),
+            ("AMD Radeon 780M (RADV GFX1103_R1)", Some(12)),
+            ("Intel(R) Graphics (BMG G21)", Some(20)),
             ("Apple M1", Some(8)),
             ("Apple M1 Max", Some(32)),
             ("NVIDIA RTX A4000", None),
