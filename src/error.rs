@@ -7,7 +7,6 @@ use std::fmt;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// An error, and the node of the graph at which it occurred.
-#[derive(Debug)]
 pub struct Error {
     /// The operation and the name of the node, where the error belongs to one.
     pub at: Option<(Cow<'static, str>, String)>,
@@ -130,6 +129,13 @@ impl fmt::Display for Error {
             write!(f, "{op} \"{name}\": ")?;
         }
         fmt::Display::fmt(&self.kind, f)
+    }
+}
+
+/// As [`Display`](fmt::Display): a `main` that returns an error prints this.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -35,7 +35,9 @@ pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
         write_table(summary, &graph, batch, out)?;
     }
     if args.rewrites {
-        let (_, rewrites) = graph.rewritten();
+        let (fused, rewrites) = graph.rewritten();
+        let [before, after] = [&graph, &fused].map(|graph| graph.nodes().len());
+        writeln!(out, "{} rewrites, from {before} operations to {after}:", rewrites.len())?;
         rewrites.iter().try_for_each(|rewrite| writeln!(out, "{rewrite}"))?;
     }
     args.output.write(&report, out)

@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A value of a [`Graph`]: an input, a constant, or an output of a node. Other graphs refuse it.
 ///
-/// A clone of the graph, and the graph that [`Graph::rewritten`] returns, keep the values that existed before. A value
-/// that was added to one clone afterwards must not be used with another, and a value that a rule removed is gone.
+/// A clone of the graph, and the graph that [`Graph::rewritten`] returns, keep the values that existed before. They
+/// refuse a value that was added to another clone afterwards. A value that a rule removed is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Value {
     graph: u32,
@@ -116,10 +116,12 @@ pub struct Input {
 /// assert_eq!(graph.shape(y, 3)?.to_string(), "[3, 2]");
 /// # Ok::<(), shadernet::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Graph {
-    /// The number that tells this graph's values from those of other graphs. Clones keep it, and so keep the values.
+    /// The number that tells the values that were added to this graph from those of other graphs, its clones too.
     id: u32,
+    /// The number of each graph whose clone this is, and how many values it had then: they are this graph's too.
+    origins: Vec<(u32, usize)>,
     nodes: Vec<Node>,
     sources: Vec<Source>,
     /// The shapes for a batch of 1.
@@ -134,6 +136,29 @@ pub struct Graph {
     outputs: Vec<(String, Value)>,
 }
 
+/// Values that exist when a graph is cloned are the clone's too; those that either gets afterwards are its own.
+impl Clone for Graph {
+    fn clone(&self) -> Graph {
+        let origins = self.origins.iter().copied().chain([(self.id, self.sources.len())]);
+        Graph {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            origins: origins.collect(),
+            nodes: self.nodes.clone(),
+            sources: self.sources.clone(),
+            shapes: self.shapes.clone(),
+            shapes_of_two: self.shapes_of_two.clone(),
+            dtypes: self.dtypes.clone(),
+            inputs: self.inputs.clone(),
+            states: self.states.clone(),
+            updates: self.updates.clone(),
+            outputs: self.outputs.clone(),
+        }
+    }
+}
+
+/// The number of the next graph.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
 impl Default for Graph {
     fn default() -> Graph {
         Graph::new()
@@ -143,9 +168,9 @@ impl Default for Graph {
 impl Graph {
     /// Returns an empty graph.
     pub fn new() -> Graph {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         Graph {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
+            origins: Vec::new(),
             nodes: Vec::new(),
             sources: Vec::new(),
             shapes: Vec::new(),
@@ -277,7 +302,9 @@ impl Graph {
 
     /// Returns true if a value is this graph's. A clone may have grown by values that this graph doesn't have.
     pub(crate) fn owns(&self, value: Value) -> bool {
-        value.graph == self.id && value.index() < self.shapes.len()
+        let origin = self.origins.iter().find(|&&(id, _)| id == value.graph);
+        let end = if value.graph == self.id { Some(self.shapes.len()) } else { origin.map(|&(_, end)| end) };
+        end.is_some_and(|end| value.index() < end)
     }
 
     /// Checks that values belong to this graph.
@@ -294,14 +321,16 @@ impl Graph {
         Ok(self.add_node(name, op, inputs)?[0])
     }
 
-    /// Renames the node that gives `value`.
-    pub fn rename(&mut self, value: Value, name: impl Into<String>) {
-        if let Some(&Source::Node(node)) = self.sources.get(value.index()).filter(|_| self.owns(value)) {
-            // A value that rules have removed has no node any more.
-            if let Some(node) = self.nodes.get_mut(node).filter(|node| node.outputs.contains(&value)) {
-                node.name = name.into();
-            }
-        }
+    /// Renames the node that gives `value`. An error if no operation gives it: an input, or a value that rules removed.
+    pub fn rename(&mut self, value: Value, name: impl Into<String>) -> Result<()> {
+        self.check_own(&[value])?;
+        let node = match self.sources[value.index()] {
+            Source::Node(node) => self.nodes.get_mut(node).filter(|node| node.outputs.contains(&value)),
+            _ => None,
+        };
+        let none = || ErrorKind::argument("value", "the output of an operation", "none");
+        node.ok_or_else(none)?.name = name.into();
+        Ok(())
     }
 
     /// Returns the shape of a value for this batch.
@@ -452,15 +481,18 @@ mod tests {
         other.output("y", y);
         assert!(other.shape(y, 1).is_err() && other.shapes(1).is_err());
         assert!(other.fused().shapes(1).is_err());
-        other.rename(y, "nobody");
+        assert!(other.rename(y, "nobody").is_err() && graph.rename(x, "an input").is_err());
         // A graph that has as many values as the other refuses them too.
         let mut twin = Graph::new();
         let own = twin.input("x", [BATCH, 3]);
         let result = twin.relu(own).unwrap();
         assert!(twin.add(own, x).is_err() && twin.shape(y, 1).is_err());
-        twin.rename(y, "nobody");
-        assert!(twin.nodes()[0].name != "nobody" && twin.add(own, result).is_ok());
+        assert!(twin.rename(y, "nobody").is_err() && twin.add(own, result).is_ok());
         assert!(graph.clone().relu(y).is_ok() && graph.fused().shape(x, 1).is_ok());
+        // Values from before are those of all clones; later ones are not, wherever the graphs have as many.
+        let mut clone = graph.clone();
+        let (ours, theirs) = (graph.relu(y).unwrap(), clone.activation(y, Activation::Tanh).unwrap());
+        assert!(graph.relu(theirs).is_err() && clone.relu(ours).is_err() && clone.clone().relu(theirs).is_ok());
 
         let empty = graph.input("empty", [BATCH, 0]);
         let error = graph.activation(empty, Activation::Tanh).unwrap_err().to_string();

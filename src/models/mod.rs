@@ -217,7 +217,7 @@ impl Layers<'_> {
             Some((op, _)) => error.kind.at(op, name),
             None => error,
         })?;
-        self.graph.rename(value, name);
+        self.graph.rename(value, name)?;
         Ok(value)
     }
 

@@ -212,6 +212,9 @@ fn check_binding(what: &str, need: u64, caps: &Caps) -> Result<()> {
     Ok(())
 }
 
+/// A line for each dispatch: operation, node, shader with its constants, workgroups, bindings. A binding is a slot (`s0`, with its
+/// offset), an input or output, a state or weights (`w`); an arrow stands before what is written. Where a shader has
+/// more bindings than a dispatch needs, the first input is bound in their place.
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);

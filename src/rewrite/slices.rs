@@ -68,7 +68,7 @@ mod tests {
         let mut graph = Graph::new();
         let x = graph.input("x", [BATCH, 6, 5, 7]);
         let y = conv(&mut graph, x, [1, 1]).unwrap();
-        graph.rename(y, "layer");
+        graph.rename(y, "layer").unwrap();
         for part in graph.split(y, &[2, 4], 1).unwrap() {
             graph.output("y", part);
         }

@@ -27,7 +27,7 @@ fn a_session_refuses_what_is_not_there() {
     let mut graph = Graph::new();
     let index = graph.typed_input("tokens", DType::I32, [2]);
     let y = graph.embedding(index, weight([5, 3])).expect("they fit");
-    graph.rename(y, "wte");
+    graph.rename(y, "wte").expect("a node gives it");
     graph.output("y", y);
     let session = Model::new(&tiers()[0].context, &graph).and_then(|model| model.session(1)).expect("it is small");
     let at = |index: i32| session.run_blocking(&[Data::I32(vec![0, index])]);

@@ -96,7 +96,7 @@ impl<'a> Builder<'a> {
     /// Gives a node that was added since `before` its name in the file.
     pub(super) fn name(&mut self, value: Value, before: usize, name: &str) {
         if matches!(self.graph.source(value), &Source::Node(node) if node >= before) {
-            self.graph.rename(value, name);
+            self.graph.rename(value, name).expect("a node gives it");
         }
     }
 
