@@ -187,7 +187,8 @@ fn main(
             let p = tile * PIXELS + 8u * g + lane;
             let n = divide(p, params.out_hw);
             let oy = out_row[g] - n * divide(params.out_hw, params.out_w);
-            row[g] = select(-1, i32(n) * params.added.y + i32(oy) * params.added.w, p < params.pixels);
+            let iy = i32(oy) * params.added.w;
+            row[g] = select(-1, i32(n) * params.added.y + iy, p < params.pixels && iy < params.added.y);
             column[g] = i32(out_x[g]) * params.added.w * params.added.z;
         }
         for (var segment = 0; segment < params.added.x; segment++) {

@@ -132,7 +132,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// As [`Display`](fmt::Display): a `main` that returns an error prints this.
+/// The text of [`Display`](fmt::Display): a `main` that returns an error prints this.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -4,6 +4,7 @@
 
 pub(crate) mod constant;
 #[cfg(not(target_arch = "wasm32"))]
+mod identity;
 pub(crate) mod only;
 pub(crate) mod op;
 pub(crate) mod rewrite;
@@ -14,7 +15,6 @@ use crate::shape::{BATCH, Shape};
 use constant::Constant;
 use op::{Io, Op};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A value of a [`Graph`]: an input, a constant, or an output of a node. Other graphs refuse it.
 ///
@@ -136,29 +136,6 @@ pub struct Graph {
     outputs: Vec<(String, Value)>,
 }
 
-/// Values that exist when a graph is cloned are the clone's too; those that either gets afterwards are its own.
-impl Clone for Graph {
-    fn clone(&self) -> Graph {
-        let origins = self.origins.iter().copied().chain([(self.id, self.sources.len())]);
-        Graph {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
-            origins: origins.collect(),
-            nodes: self.nodes.clone(),
-            sources: self.sources.clone(),
-            shapes: self.shapes.clone(),
-            shapes_of_two: self.shapes_of_two.clone(),
-            dtypes: self.dtypes.clone(),
-            inputs: self.inputs.clone(),
-            states: self.states.clone(),
-            updates: self.updates.clone(),
-            outputs: self.outputs.clone(),
-        }
-    }
-}
-
-/// The number of the next graph.
-static NEXT: AtomicU32 = AtomicU32::new(0);
-
 impl Default for Graph {
     fn default() -> Graph {
         Graph::new()
@@ -169,7 +146,7 @@ impl Graph {
     /// Returns an empty graph.
     pub fn new() -> Graph {
         Graph {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            id: identity::next(),
             origins: Vec::new(),
             nodes: Vec::new(),
             sources: Vec::new(),
@@ -298,21 +275,6 @@ impl Graph {
         }
         self.nodes.push(Node { name, op, inputs: inputs.to_vec(), outputs: outputs.clone() });
         Ok(outputs)
-    }
-
-    /// Returns true if a value is this graph's. A clone may have grown by values that this graph doesn't have.
-    pub(crate) fn owns(&self, value: Value) -> bool {
-        let origin = self.origins.iter().find(|&&(id, _)| id == value.graph);
-        let end = if value.graph == self.id { Some(self.shapes.len()) } else { origin.map(|&(_, end)| end) };
-        end.is_some_and(|end| value.index() < end)
-    }
-
-    /// Checks that values belong to this graph.
-    fn check_own(&self, values: &[Value]) -> Result<(), ErrorKind> {
-        if values.iter().all(|&value| self.owns(value)) {
-            return Ok(());
-        }
-        Err(ErrorKind::argument("inputs", "values of this graph", "another graph's"))
     }
 
     /// Adds an operation of one output, under a generated name.

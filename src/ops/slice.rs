@@ -162,6 +162,13 @@ impl Graph {
         let Some(&size) = shape.get(axis) else {
             return Err(at(ErrorKind::argument("axis", format_args!("a dimension of {shape}"), axis)));
         };
+        if size == 0 {
+            return Err(at(ErrorKind::argument(
+                "axis",
+                "a dimension with elements",
+                format_args!("{axis} of {shape}"),
+            )));
+        }
         let sum = sizes.iter().fold(0, |sum: usize, &size| sum.saturating_add(size));
         if sum != size || sizes.contains(&0) {
             let wanted = format!("sizes of 1 or more that add up to {size}, dimension {axis} of {shape}");
@@ -191,7 +198,7 @@ impl Graph {
         }
         // `split` refuses an axis that doesn't exist.
         let size = self.shape(x, 1)?.get(axis).copied().unwrap_or(1);
-        let each = size.div_ceil(chunks);
+        let each = size.div_ceil(chunks).max(1);
         let sizes: Vec<usize> = (0..size).step_by(each).map(|first| each.min(size - first)).collect();
         self.split(x, &sizes, axis)
     }

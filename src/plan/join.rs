@@ -3,13 +3,14 @@
 use crate::graph::op::Io;
 use crate::graph::{Graph, Node, Value};
 use crate::kernel::{Caps, Kernel};
-use crate::ops;
+use crate::ops::{self, Slice};
 use crate::{DType, Shape};
 use std::collections::{HashMap, HashSet};
 
 /// Returns the nodes in order, each alone or in a pair that kernels compute in one step, at its second node's place.
 pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec<usize>, Option<Vec<Kernel>>)> {
     let readers = only_readers(graph);
+    let last = last_readers(graph);
     // The first node of each pair, and the kernels, by the second node.
     let mut pairs: HashMap<usize, (usize, Vec<Kernel>)> = HashMap::new();
     let mut order = Vec::new();
@@ -19,7 +20,7 @@ pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec
             continue;
         }
         // A reader that is in a pair with another of its producers reads this node's output from memory.
-        let free = reader.filter(|reader| !pairs.contains_key(reader));
+        let free = reader.filter(|reader| !pairs.contains_key(reader) && !holds(graph, &last, [i, *reader]));
         match free.and_then(|reader| Some((reader, join(graph, shapes, caps, [i, reader])?))) {
             Some((reader, kernels)) => {
                 pairs.insert(reader, (i, kernels));
@@ -47,6 +48,20 @@ fn join(graph: &Graph, shapes: &[Shape], caps: &Caps, nodes: [usize; 2]) -> Opti
         kernel.ends_on(caps) && all.all(|(layout, shape)| layout.fits(shape, caps))
     });
     (!kernels.is_empty()).then_some(kernels)
+}
+
+/// Returns true if a slice that its reader reads in place would keep a larger value in memory for nodes between.
+fn holds(graph: &Graph, last: &HashMap<Value, usize>, [slice, reader]: [usize; 2]) -> bool {
+    let is_slice = |node: &Node| node.op.downcast_ref::<Slice>().is_some();
+    let nodes = graph.nodes();
+    let between = nodes[slice + 1..reader].iter().any(|node| !is_slice(node));
+    is_slice(&nodes[slice]) && between && last[&nodes[slice].inputs[0]] < reader
+}
+
+/// Returns the last node that reads each value.
+fn last_readers(graph: &Graph) -> HashMap<Value, usize> {
+    let each = graph.nodes().iter().enumerate();
+    each.flat_map(|(i, node)| node.inputs.iter().map(move |&value| (value, i))).collect()
 }
 
 /// Returns for each node the only reader of its single output, if it reads it once and the output is no result.

@@ -11,6 +11,9 @@ use std::sync::Arc;
 /// are converted before and after it: reading the input once more must not take much longer.
 const MOST_READ: usize = 8;
 
+/// The channels that kernels compute together: those of a narrower slice cost as much.
+const TILE: usize = 32;
+
 /// Finds a slice of the channels of a layer that only such slices read, each channel once at most.
 pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let own = channels(seen, node)?;
@@ -18,15 +21,30 @@ pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let mut all = seen.readers(value)?.map(|reader| channels(seen, reader)).collect::<Option<Vec<_>>>()?;
     all.sort_by_key(|channels| channels.start);
     let layer = seen.node(value).filter(|_| all.windows(2).all(|pair| pair[0].end <= pair[1].start))?;
+    let computed = |channels: usize| channels.next_multiple_of(TILE);
+    if all.iter().map(|channels| computed(channels.len())).sum::<usize>() > computed(width(seen, layer)?) {
+        return None;
+    }
     let name = format!("{}[{}..{}]", layer.name, own.start, own.end);
     Some(Replacement::shared(cut(&*layer.op, &own)?, &layer.inputs)?.named(&name))
+}
+
+/// Returns the number of a layer's channels.
+fn width(seen: &Rewriting, layer: &Node) -> Option<usize> {
+    Some(seen.shape(*layer.outputs.first()?)[axis(seen, layer)?])
+}
+
+/// Returns the axis of a layer's channels.
+fn axis(seen: &Rewriting, layer: &Node) -> Option<usize> {
+    let last = seen.shape(*layer.outputs.first()?).len() - 1;
+    Some(if layer.op.downcast_ref::<Linear>().is_some() { last } else { 1 })
 }
 
 /// Returns the channels of a layer that a slice takes, if it cuts along no other axis and takes enough of them.
 fn channels(seen: &Rewriting, node: &Node) -> Option<Range<usize>> {
     let (slice, &value) = (node.op.downcast_ref::<Slice>()?, node.inputs.first()?);
     let (from, to, layer) = (seen.shape(value), seen.shape(*node.outputs.first()?), seen.node(value)?);
-    let axis = if layer.op.downcast_ref::<Linear>().is_some() { from.len() - 1 } else { 1 };
+    let axis = axis(seen, layer)?;
     let [(cut, first, step)] = slice.cuts(from)[..] else { return None };
     let read = seen.shape(*layer.inputs.first()?).elements();
     ((cut, step) == (axis, 1) && read <= to.elements().saturating_mul(MOST_READ)).then(|| first..first + to[axis])
@@ -49,14 +67,14 @@ mod tests {
     use crate::{BATCH, Constant, Graph, Result, Value};
 
     fn conv(graph: &mut Graph, x: Value, [groups, stride]: [usize; 2]) -> Result<Value> {
-        let weight = Constant::known("weight", [6, 6 / groups, 1, 1], vec![1.0; 36 / groups]);
+        let weight = Constant::known("weight", [96, 96 / groups, 1, 1], vec![1.0; 96 * 96 / groups]);
         graph.conv2d(x, Conv2d::new(weight, None).groups(groups).stride(stride))
     }
 
     /// Returns the number of operations of a graph with these outputs, and of those that are left of it.
     fn operations(outputs: impl FnOnce(&mut Graph, Value) -> Result<Vec<Value>>) -> [usize; 2] {
         let mut graph = Graph::new();
-        let x = graph.input("x", [BATCH, 6, 5, 7]);
+        let x = graph.input("x", [BATCH, 96, 5, 7]);
         for value in outputs(&mut graph, x).unwrap() {
             graph.output("y", value);
         }
@@ -66,15 +84,15 @@ mod tests {
     #[test]
     fn parts_are_named_after_their_layer() {
         let mut graph = Graph::new();
-        let x = graph.input("x", [BATCH, 6, 5, 7]);
+        let x = graph.input("x", [BATCH, 96, 5, 7]);
         let y = conv(&mut graph, x, [1, 1]).unwrap();
         graph.rename(y, "layer").unwrap();
-        for part in graph.split(y, &[2, 4], 1).unwrap() {
+        for part in graph.split(y, &[32, 64], 1).unwrap() {
             graph.output("y", part);
         }
         let (graph, log) = graph.rewritten();
         let names: Vec<&str> = graph.nodes().iter().map(|node| &node.name[..]).collect();
-        assert_eq!(names, ["layer[0..2]", "layer[2..6]"]);
+        assert_eq!(names, ["layer[0..32]", "layer[32..96]"]);
         assert_eq!(log[1].to_string(), "slices of a layer: split_1.1 (conv2d + slice -> conv2d)");
     }
 
@@ -82,17 +100,17 @@ mod tests {
     fn other_slices_stay() {
         let overlapping = operations(|graph, x| {
             let y = conv(graph, x, [1, 1])?;
-            Ok(vec![graph.slice(y, 1, 0, 4)?, graph.slice(y, 1, 3, 6)?])
+            Ok(vec![graph.slice(y, 1, 0, 32)?, graph.slice(y, 1, 31, 63)?])
         });
         assert_eq!(overlapping, [3, 3]);
         let with_a_result = operations(|graph, x| {
             let y = conv(graph, x, [1, 1])?;
-            Ok(vec![y, graph.slice(y, 1, 0, 3)?])
+            Ok(vec![y, graph.slice(y, 1, 0, 32)?])
         });
         assert_eq!(with_a_result, [2, 2]);
         let with_another_reader = operations(|graph, x| {
             let y = conv(graph, x, [1, 1])?;
-            Ok(vec![graph.slice(y, 1, 0, 3)?, graph.softmax(y, 1)?])
+            Ok(vec![graph.slice(y, 1, 0, 32)?, graph.softmax(y, 1)?])
         });
         assert_eq!(with_another_reader, [3, 3]);
         let of_pixels = operations(|graph, x| {
@@ -103,19 +121,25 @@ mod tests {
         let of_a_sum = operations(|graph, x| {
             let y = conv(graph, x, [1, 1])?;
             let y = graph.add(y, x)?;
-            Ok(vec![graph.slice(y, 1, 0, 3)?])
+            Ok(vec![graph.slice(y, 1, 0, 32)?])
         });
         assert_eq!(of_a_sum, [3, 2]);
         let of_groups = operations(|graph, x| {
             let y = conv(graph, x, [2, 1])?;
-            Ok(vec![graph.slice(y, 1, 0, 3)?])
+            Ok(vec![graph.slice(y, 1, 0, 32)?])
         });
         assert_eq!(of_groups, [2, 2]);
-        // 12 pixels of one channel, for 35 pixels of 6 channels.
+        // 12 pixels of one channel, for 35 pixels of 96 channels.
         let of_few = operations(|graph, x| {
             let y = conv(graph, x, [1, 2])?;
-            Ok(vec![graph.slice(y, 1, 5, 6)?])
+            Ok(vec![graph.slice(y, 1, 64, 65)?])
         });
         assert_eq!(of_few, [2, 2]);
+        // A kernel computes 32 channels at least for each part.
+        let narrow = operations(|graph, x| {
+            let y = conv(graph, x, [1, 1])?;
+            graph.split(y, &[16; 6], 1)
+        });
+        assert_eq!(narrow, [7, 7]);
     }
 }

@@ -8,6 +8,11 @@ use std::process::Output;
 fn summary_lists_the_rules_that_rewrote_a_network() {
     let (plain, more) = (prints(&["summary", "resnet18"]), prints(&["summary", "resnet18", "--rewrites"]));
     let rules = more.strip_prefix(&plain).expect("the rules follow the table");
+    let (head, rules) = rules.split_once('\n').expect("a line counts the rules");
+    assert!(
+        head.starts_with(&rules.lines().count().to_string()) && head.ends_with("from 69 operations to 23:"),
+        "{head}"
+    );
     assert!(rules.lines().count() > 10 && rules.lines().all(|line| line.contains(" -> ")), "{rules}");
 }
 

@@ -34,5 +34,10 @@ fn parts_that_are_none() {
     assert!(refused(|graph, x| graph.split(x, &[1, 2], 2)).contains("axis: wanted a dimension of [1, 5], got 2"));
     assert!(refused(|graph, x| graph.split(x, &[1], 0)).contains("doesn't depend on the batch, got 0"));
     assert!(refused(|graph, x| graph.chunk(x, 0, 1)).contains("chunks: wanted 1 or more"));
+    let empty = |graph: &mut Graph, _: Value| {
+        let x = graph.input("empty", [BATCH, 0]);
+        graph.chunk(x, 2, 1)
+    };
+    assert!(refused(empty).contains("axis: wanted a dimension with elements, got 1 of [1, 0]"));
     assert!(refused(|graph, x| graph.chunk(x, 2, 2)).contains("axis: wanted a dimension of [1, 5]"));
 }

@@ -79,9 +79,10 @@ impl Gemm<'_> {
         } else if span4 <= longest {
             (size[1], dilation[1] * self.x.c4(), span4, span4)
         } else if size[1] == 1 {
-            let pieces = span4.div_ceil(longest);
-            let run = span4.div_ceil(pieces);
-            (pieces, run, run, run * pieces)
+            // A run beyond the last k would multiply the next pixel's numbers, infinite or not, by 0.
+            let divides = |pieces: &usize| span4.is_multiple_of(*pieces);
+            let Some(pieces) = (span4.div_ceil(longest)..=span4 / 8).find(divides) else { return Vec::new() };
+            (pieces, span4 / pieces, span4 / pieces, span4)
         } else {
             return Vec::new();
         };

@@ -73,6 +73,11 @@ fn and_a_product(t: &Suite) {
     for (name, small, large) in [
         ("1x1 + 1x1/2", Case { x: [2, 32, 6, 5], ..point }, large),
         ("1x1 + 1x1/2, of 40 and 64 channels", Case { x: [2, 40, 6, 5], ..point }, large),
+        (
+            "1x1 + 1x1, padded at the end",
+            Case { x: [2, 32, 6, 5], padding: [[0, 1]; 2], ..point },
+            Case { x: [2, 64, 6, 5], padding: [[0, 1]; 2], ..point },
+        ),
         ("1x1 + 1x1/(2, 1)", Case { x: [2, 32, 6, 9], ..point }, Case { stride: [2, 1], ..large }),
     ] {
         let inputs = [random(1, small.x), random(2, large.x)];
@@ -104,6 +109,7 @@ fn over_parts(t: &Suite) {
     let point = Case { kernel: [1; 2], out: 36, ..PLAIN };
     for (name, channels, conv) in [
         ("1x1 over two", &[32, 64][..], Case { x: [2, 96, 9, 7], ..point }),
+        ("1x1 over two, padded at the end", &[16, 16], Case { x: [2, 32, 7, 6], padding: [[0, 2], [0, 1]], ..point }),
         ("1x1/2 over two, the last of 5", &[8, 5], Case { x: [1, 13, 9, 8], stride: [2; 2], ..point }),
         ("3x3 over three", &[4, 12, 6], Case { x: [2, 22, 6, 5], out: 7, ..SAME }),
         ("1x1 over four of few pixels", &[64, 8, 128, 200], Case { x: [1, 400, 3, 3], ..point }),

@@ -19,8 +19,10 @@ fn windows(t: &Suite) {
     let shared = Case { name: "k shared", x: [1, 67, 5, 4], out: 33, ..SAME };
     let strided = Case { name: "stride 2", x: [2, 5, 7, 6], out: 6, stride: [2; 2], ..SAME };
     let point = Case { name: "point", x: [2, 26, 5, 7], out: 35, ..PLAIN };
+    // More channels than a row of a texture holds the weights of.
+    let wide = Case { name: "2,052 channels", x: [1, 2052, 3, 4], out: 8, ..PLAIN };
     let dilated = Case { name: "dilated", dilation: [2; 2], padding: [[2; 2]; 2], ..FAMILIES[3] };
-    for case in FAMILIES.into_iter().chain([winograd, groups, shared, strided, point, dilated]).chain(LINES) {
+    for case in FAMILIES.into_iter().chain([winograd, groups, shared, strided, point, wide, dilated]).chain(LINES) {
         case.check_not_finite(t);
         let x = random(1, case.x);
         let residual = random(4, case.reference(&x, true).shape);
