@@ -375,11 +375,11 @@ const CASES: &[Case] = &[
         name: "halves of a convolution, as CSP blocks have them",
         shape: IMAGE,
         build: |graph, x| {
-            let a = graph.conv2d(x, Conv2d::new(weight(1, [10, 6, 3, 3]), Some(weight(2, [10]))).padding(1))?;
-            let b = graph.batch_norm(a, norm(10))?;
+            let a = graph.conv2d(x, Conv2d::new(weight(1, [64, 6, 3, 3]), Some(weight(2, [64]))).padding(1))?;
+            let b = graph.batch_norm(a, norm(64))?;
             let c = graph.activation(b, Activation::Silu)?;
             let halves = graph.chunk(c, 2, 1)?;
-            let d = graph.conv2d(halves[1], Conv2d::new(weight(3, [5, 5, 1, 1]), None))?;
+            let d = graph.conv2d(halves[1], Conv2d::new(weight(3, [32, 32, 1, 1]), None))?;
             let e = graph.add(halves[1], d)?;
             let y = graph.concat(&[halves[0], halves[1], e], 1)?;
             Ok(vec![a, b, c, d, e, y])
@@ -390,8 +390,8 @@ const CASES: &[Case] = &[
         name: "a gate and a part of a linear layer, whose other outputs nobody reads",
         shape: &[BATCH, 5, 6],
         build: |graph, x| {
-            let a = graph.push(Linear::new(weight(1, [12, 6]), Some(weight(2, [12]))), &[x])?;
-            let (b, c) = (graph.slice(a, 2, -4, isize::MAX)?, graph.slice(a, 2, 1, 5)?);
+            let a = graph.push(Linear::new(weight(1, [96, 6]), Some(weight(2, [96]))), &[x])?;
+            let (b, c) = (graph.slice(a, 2, -32, isize::MAX)?, graph.slice(a, 2, 1, 33)?);
             let d = graph.activation(b, Activation::Sigmoid)?;
             let y = graph.mul(c, d)?;
             Ok(vec![a, y])
