@@ -34,13 +34,13 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
         let problem = format!("nothing in it can be compared with {}", args.before.display());
         return Err(ErrorKind::file(&args.after, problem).into());
     }
-    let frames = match percent(comparison.frame_noise) {
-        Some(noise) => format!("within noise: less than {noise}"),
+    let frames = match within(comparison.frame_noise) {
+        Some(noise) => noise,
         None => "no frame is judged: a report has no more than one time for each".to_owned(),
     };
-    let steps = match (percent(comparison.step_noise), comparison.common.exp()) {
+    let steps = match (within(comparison.step_noise), comparison.common.exp()) {
         (Some(noise), common) => {
-            format!("within noise: less than {noise} beside the {common:.3} times that all have in common")
+            format!("{noise} beside the {common:.3} times that all have in common")
         }
         (None, _) => {
             "no step is judged: a report has no more than one time for each, or they were timed in different ways"
@@ -63,9 +63,11 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
     }
 }
 
-/// Converts the logarithm of a ratio to percent; `None` if it is infinite.
-fn percent(noise: f64) -> Option<String> {
-    noise.is_finite().then(|| format!("{:.0} %", 100.0 * noise.exp_m1()))
+/// Says which differences are noise, for the logarithm of a ratio; `None` if it is infinite.
+fn within(noise: f64) -> Option<String> {
+    let percent = 100.0 * noise.exp_m1();
+    let kind = if percent < 100.0 { "within noise" } else { "the times vary too much to tell more" };
+    noise.is_finite().then(|| format!("{kind}: less than {percent:.0} %"))
 }
 
 fn cells(change: &Change) -> [String; 5] {

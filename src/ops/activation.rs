@@ -74,6 +74,11 @@ impl ActivationParams {
         };
         ActivationParams { lo, hi, alpha }
     }
+
+    /// Returns the bounds, and alpha.
+    pub(crate) fn numbers(self) -> [f32; 3] {
+        [self.lo, self.hi, self.alpha]
+    }
 }
 
 /// Returns the `code` of `shaders/lib/activation.wgsl`. All clamps have one code, so that they share pipelines; no

@@ -19,6 +19,7 @@ pub(crate) mod convert;
 mod cumsum;
 mod deform_conv2d;
 mod depthwise;
+pub(crate) mod elementwise;
 mod embedding;
 mod epilogue;
 mod expand;
@@ -125,6 +126,7 @@ use crate::error::ErrorKind;
 use crate::graph::op::{Io, Op};
 use crate::kernel::params::Params;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, Storage};
+use elementwise::Elementwise;
 use quantize::QuantizeRange;
 use reshape::FlattenLinear;
 use std::any::{Any, TypeId};
@@ -142,7 +144,7 @@ pub(crate) fn is_ours(op: &dyn Op) -> bool {
     #[rustfmt::skip]
     let ours = any_of![
         Activation, Append, ArgReduce, Attention, BatchNorm2d, Binary, Bitcast, Cast, Classify, Compare, Concat, Conv1d,
-        Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, CumSum, DeformConv2d, Dequantize, Embedding, Expand,
+        Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, CumSum, DeformConv2d, Dequantize, Elementwise, Embedding, Expand,
         ExpandAs, Flatten, FlattenLinear, Gather, GatherNd, Glu, GridSample, GroupNorm, ImagePad<1>, ImagePad<2>, IndexSelect,
         InstanceNorm2d, IntegerConv2d, IntegerMatMul, LayerNorm, Linear, LocalResponseNorm, LogSoftmax, Logical, MatMul, PRelu,
         PackedLinear, Pad, PixelShuffle, PixelUnshuffle, Pool1d, Pool2d, Pool3d, Quantize, QuantizeRange, Reduce, Reshape,

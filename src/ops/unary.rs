@@ -71,11 +71,25 @@ pub enum Unary {
 }
 
 params! {
-    struct UnaryParams {
+    /// The sizes of a tensor of texels whose last components are padding, which must stay finite: in WGSL the first
+    /// members of `Params`.
+    pub(crate) struct Padded {
         rows: usize,
         width: usize,
         texels: usize,
         elements: usize,
+    }
+}
+
+impl Padded {
+    pub(crate) fn new(layout: Layout, shape: &Shape) -> Padded {
+        let (rows, width) = layout.texels(shape);
+        let (elements, texels) = match layout.order {
+            Order::Rows => (shape.elements(), width),
+            Order::RowsVec4 => (shape.last().copied().unwrap_or(1), width),
+            Order::Channels => (Image::new(shape).c, Image::new(shape).c4()),
+        };
+        Padded { rows, width, texels, elements }
     }
 }
 
@@ -144,17 +158,8 @@ impl Op for Unary {
             return Ok(vec![integers(io, kind)?]);
         }
         let shape = &io.inputs[0];
-        let params = |layout: Layout| {
-            let (rows, width) = layout.texels(shape);
-            // The components that pad a texel must stay finite: the shader needs the elements and the texels of a row.
-            let (elements, texels) = match layout.order {
-                Order::Rows => (shape.elements(), width),
-                Order::RowsVec4 => (shape.last().copied().unwrap_or(1), width),
-                Order::Channels => (Image::new(shape).c, Image::new(shape).c4()),
-            };
-            UnaryParams { rows, width, texels, elements }
-        };
-        let shader = shader!("unary", "activation", "index", "nan", "radians").set("KIND", *self as u32);
+        let params = |layout: Layout| Padded::new(layout, shape);
+        let shader = shader!("unary", "unary", "activation", "index", "nan", "radians").set("KIND", *self as u32);
         Ok(texel_kernels(caps, shape, &shader, params))
     }
 

@@ -3,6 +3,7 @@
 mod activation;
 mod affine;
 pub(crate) mod attention;
+mod chain;
 mod epilogue;
 mod integer;
 mod movement;
@@ -37,8 +38,11 @@ const FOLDED: [Rule; 5] = [
 ];
 
 /// Rules by which an operation takes in the one after it. A slice comes after all that its layer has taken in.
-const FUSED: [Rule; 2] =
-    [Rule { name: "epilogue", find: epilogue::find }, Rule { name: "slices of a layer", find: slices::find }];
+const FUSED: [Rule; 3] = [
+    Rule { name: "epilogue", find: epilogue::find },
+    Rule { name: "slices of a layer", find: slices::find },
+    Rule { name: "elementwise chain", find: chain::find },
+];
 
 impl Graph {
     /// Returns this graph as it is planned: without nodes that its outputs don't need, and with fewer operations that give
