@@ -19,7 +19,6 @@ pub(crate) mod convert;
 mod cumsum;
 mod deform_conv2d;
 mod depthwise;
-pub(crate) mod elementwise;
 mod embedding;
 mod epilogue;
 mod expand;
@@ -64,7 +63,7 @@ mod softmax;
 mod strided;
 mod top_k;
 mod transpose;
-mod unary;
+pub(crate) mod unary;
 mod window;
 
 pub use activation::Activation;
@@ -126,10 +125,10 @@ use crate::error::ErrorKind;
 use crate::graph::op::{Io, Op};
 use crate::kernel::params::Params;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, Storage};
-use elementwise::Elementwise;
 use quantize::QuantizeRange;
 use reshape::FlattenLinear;
 use std::any::{Any, TypeId};
+use unary::elementwise::Elementwise;
 
 /// Returns true for an operation of this crate, whose kernels need no guards. Code outside can neither add a type here
 /// nor change the kernels of one: an operation that forwards another's kernels isn't ours, whatever it does with them.

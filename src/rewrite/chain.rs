@@ -2,7 +2,7 @@
 
 use crate::graph::Node;
 use crate::graph::rewrite::{Replacement, Rewriting};
-use crate::ops::elementwise::{Elementwise, Function};
+use crate::ops::unary::elementwise::{Elementwise, Function};
 use crate::ops::{Activation, Binary, Unary};
 use crate::{DType, Value};
 

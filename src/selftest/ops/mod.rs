@@ -13,7 +13,6 @@ pub mod conv;
 pub mod conv_transpose;
 pub mod cumsum;
 pub mod deform_conv2d;
-pub mod elementwise;
 pub mod embedding;
 pub mod expand;
 pub mod gather;
@@ -109,12 +108,6 @@ pub const TABLES: &[Table] = &[
         "deform_conv2d, DeformConv2d (ONNX DeformConv)",
         "stride, padding (of each side), dilation, groups, offset groups, mask, bias",
         "deform_conv2d"
-    ),
-    table!(
-        elementwise,
-        "chains of the functions of `unary`, of activations and of arithmetic with a number",
-        "up to four in a dispatch; any rank",
-        ""
     ),
     table!(embedding, "Embedding", "num_embeddings, embedding_dim; indices of any rank", "embedding"),
     table!(expand, "expand, expand_as, broadcast_to", "sizes", "expand"),

@@ -1,19 +1,21 @@
 //! Elementwise functions of one tensor.
 
-use super::binary::{Integers, integers};
-use super::texel_kernels;
+pub(crate) mod elementwise;
+
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout, Order};
+use crate::ops::binary::{Integers, integers};
+use crate::ops::texel_kernels;
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
 /// `y = f(x)`, element by element: of `f32`s, or, for [`Abs`](Unary::Abs), [`Neg`](Unary::Neg), [`Sign`](Unary::Sign)
 /// and [`BitNot`](Unary::BitNot), of `i32`s, which wrap around. Functions that other operations can end with, such as
-/// clamp, are [`Activation`](super::Activation)s.
+/// clamp, are [`Activation`](crate::ops::Activation)s.
 ///
 /// A result that is no finite number (the logarithm of 0, the root of -1) is PyTorch's, infinite or NaN, on devices
 /// that have such numbers: WGSL doesn't promise it.

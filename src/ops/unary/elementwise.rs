@@ -1,15 +1,14 @@
 //! Elementwise functions of one tensor, one after the other: a rule puts them together.
 
-use super::activation::{ActivationParams, code};
-use super::texel_kernels;
-use super::unary::Padded;
-use super::{Activation, Binary, BinaryKind, Unary};
+use super::{Padded, Unary};
 use crate::Shape;
 use crate::error::ErrorKind;
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Caps, Kernel, Layout};
+use crate::ops::activation::{ActivationParams, code};
+use crate::ops::{Activation, Binary, BinaryKind, texel_kernels};
 use crate::shape::expect_inputs;
 
 /// The most functions that one dispatch computes.

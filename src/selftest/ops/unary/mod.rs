@@ -1,5 +1,7 @@
 //! Cases of elementwise functions, and their reference: every function in every layout, hard arguments.
 
+mod elementwise;
+
 use crate::DType;
 use crate::ops::{Conv2d, Unary};
 use crate::selftest::cases::{as_image, constant, graph, halves, random};
@@ -73,6 +75,7 @@ pub fn cases(t: &Suite) {
     integers(t);
     padding_stays_finite(t);
     every_exponent(t);
+    elementwise::cases(t);
     not_finite(t);
     t.in_halves(stored_as_halves);
 }

@@ -6,8 +6,7 @@ use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 use crate::{Constant, Graph, Result, Value};
 
-/// Runs the cases.
-pub fn cases(t: &Suite) {
+pub(super) fn cases(t: &Suite) {
     each_kind(t);
     layouts(t);
     long_chains(t);
