@@ -90,7 +90,8 @@ impl Driver {
             let sets = [device.create_descriptor_set_layout(&set, None)?];
             let layout = vk::PipelineLayoutCreateInfo::default().set_layouts(&sets);
             let layout = device.create_pipeline_layout(&layout, None)?;
-            let shader = device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(&module.words), None)?;
+            let shader =
+                device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(&module.words), None)?;
             let mut flags = vk::PipelineShaderStageCreateFlags::empty();
             if self.subgroups {
                 flags |= vk::PipelineShaderStageCreateFlags::ALLOW_VARYING_SUBGROUP_SIZE;

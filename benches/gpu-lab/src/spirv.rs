@@ -59,9 +59,10 @@ impl Module {
             Some((global.binding?.binding, kind))
         });
         let main = info.get_entry_point(0);
-        let shared = module.global_variables.iter().filter(|&(handle, global)| {
-            global.space == AddressSpace::WorkGroup && !main[handle].is_empty()
-        });
+        let shared = module
+            .global_variables
+            .iter()
+            .filter(|&(handle, global)| global.space == AddressSpace::WorkGroup && !main[handle].is_empty());
         let workgroup_memory = shared.map(|(_, global)| module.types[global.ty].inner.size(module.to_ctx())).sum();
         Ok(Module { words, bindings: bound.collect(), workgroup_memory })
     }
