@@ -48,7 +48,8 @@ pub struct Program {
 /// The counts of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Counts {
-    /// The main loop: the innermost loop with the most multiply-adds. `None` if no innermost loop has any.
+    /// The main loop: the innermost loop with the most multiply-adds. If no innermost loop has any, the loop with the
+    /// most that holds no other loop with any. `None` if no loop has any.
     pub main_loop: Option<Loop>,
     /// The loads from buffers of at most 32, 64 and 128 bits.
     pub loads: [u32; 3],
@@ -130,16 +131,24 @@ impl Program {
                 loops.insert(head, body);
             }
         }
-        let innermost =
-            loops.iter().filter(|(own, body)| loops.keys().all(|head| head == *own || !body.contains(head)));
-        let counted = innermost.map(|(_, body)| {
+        let count = |body: &BTreeSet<usize>| {
             let body = body.iter().flat_map(|&block| &self.instructions[blocks[block].clone()]);
             body.fold(Loop::default(), |sum, instruction| Loop {
                 instructions: sum.instructions + instruction.count,
                 multiply_adds: sum.multiply_adds + instruction.multiply_adds,
             })
-        });
-        counted.filter(|body| body.multiply_adds > 0).max_by_key(|body| body.multiply_adds)
+        };
+        let heads = |least: u32| -> Vec<usize> {
+            loops.iter().filter(|(_, body)| count(body).multiply_adds >= least).map(|(&head, _)| head).collect()
+        };
+        // The most multiply-adds of a loop that holds none of these heads but its own.
+        let main = |heads: &[usize]| {
+            let inner =
+                loops.iter().filter(|(own, body)| heads.iter().all(|head| head == *own || !body.contains(head)));
+            let counted = inner.map(|(_, body)| count(body)).filter(|body| body.multiply_adds > 0);
+            counted.max_by_key(|body| body.multiply_adds)
+        };
+        main(&heads(0)).or_else(|| main(&heads(1)))
     }
 
     /// Returns the basic blocks: instructions that are entered at the first and left at the last.
