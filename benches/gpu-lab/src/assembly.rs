@@ -60,7 +60,9 @@ pub struct Counts {
 /// The counts of a loop's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Loop {
+    /// The number of instructions.
     pub instructions: u32,
+    /// The number of those that multiply and add floating-point numbers.
     pub multiply_adds: u32,
 }
 

@@ -40,7 +40,8 @@ impl Driver {
         let wanted = ash::khr::pipeline_executable_properties::NAME;
         let mut feature =
             vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default().pipeline_executable_info(true);
-        // SAFETY: the adapter is of the Vulkan backend, the only one asked for. `opened` becomes wgpu's below.
+        // SAFETY: the adapter supports these features and limits, its own. The callback adds an extension that it supports
+        // and the feature that every driver with this extension has; `feature` outlives the call.
         let (opened, device, executables) = unsafe {
             let adapter = adapter.as_hal::<Vulkan>().ok_or("the adapter isn't Vulkan's")?;
             if !adapter.physical_device_capabilities().supports_extension(wanted) {
