@@ -8,7 +8,7 @@ export XDG_RUNTIME_DIR := $(CURDIR)/target/run
 make_run_dir = mkdir -p -m 700 "$$XDG_RUNTIME_DIR"
 endif
 
-.PHONY: help fmt setup demo test test-onnx test-drivers bench clean
+.PHONY: help fmt setup demo test test-onnx test-drivers gpu-lab bench clean
 .NOTPARALLEL:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo 'make test    set up, then formatting, lints, docs and all tests'
 	@echo 'make test-onnx  the ONNX backend tests, which it fetches'
 	@echo 'make test-drivers  the self-test on five software drivers (Debian, Ubuntu)'
+	@echo 'make gpu-lab  compile the kernels with the compilers of six absent GPUs (Debian, Ubuntu)'
 	@echo 'make bench   set up, then time ResNet-50 at batch sizes 1 and 8'
 	@echo 'make setup   build, and install a software Vulkan driver if there is no GPU'
 	@echo 'make clean   remove what was built and drawn'
@@ -47,6 +48,10 @@ test-onnx: setup
 test-drivers:
 	@$(make_run_dir)
 	@sh scripts/test-drivers.sh
+
+gpu-lab:
+	@$(make_run_dir)
+	@sh scripts/gpu-lab.sh
 
 bench: setup
 	cargo run --release --locked --features cli -- bench resnet50 --batch 1,8
