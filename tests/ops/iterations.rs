@@ -69,6 +69,7 @@ const SHORT: &[&str] = &[
     "binary",
     "broadcast",
     "compare",
+    "elementwise",
     "gather",
     "gather_nd",
     "glu",
