@@ -224,7 +224,7 @@ const CASES: &[Case] = &[
             let y = graph.mul(e, sixth)?;
             Ok(vec![a, b, c, d, e, y])
         },
-        left: &["silu", "hardswish"],
+        left: &["elementwise"],
     },
     Case {
         name: "a batch that moves inside: positions first",

@@ -135,6 +135,10 @@ fn every_file_is_valid_as_it_stands() {
         if text.contains("array<Texel>") {
             text.push_str(&read(&root("shaders/lib/texel_f32.wgsl")));
         }
+        // Functions of one number come from these files, too.
+        if library && name == "unary" {
+            ["radians", "activation"].map(|part| text.push_str(&read(&root(&format!("shaders/lib/{part}.wgsl")))));
+        }
         // Functions of a library file may call the NaN functions.
         if library
             && name != "nan"
