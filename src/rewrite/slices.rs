@@ -36,7 +36,8 @@ fn width(seen: &Rewriting, layer: &Node) -> Option<usize> {
 
 /// Returns the axis of a layer's channels.
 fn axis(seen: &Rewriting, layer: &Node) -> Option<usize> {
-    let last = seen.shape(*layer.outputs.first()?).len() - 1;
+    // A number has no axis.
+    let last = seen.shape(*layer.outputs.first()?).len().checked_sub(1)?;
     Some(if layer.op.downcast_ref::<Linear>().is_some() { last } else { 1 })
 }
 
@@ -63,7 +64,7 @@ fn cut(op: &dyn Op, channels: &Range<usize>) -> Option<Arc<dyn Op>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::ops::Conv2d;
+    use crate::ops::{Conv2d, Reduce, ReduceKind, Slice};
     use crate::{BATCH, Constant, Graph, Result, Value};
 
     fn conv(graph: &mut Graph, x: Value, [groups, stride]: [usize; 2]) -> Result<Value> {
@@ -98,6 +99,11 @@ mod tests {
 
     #[test]
     fn other_slices_stay() {
+        let of_a_number = operations(|graph, x| {
+            let sum = graph.push(Reduce::new(ReduceKind::Sum, [0, 1, 2, 3]), &[x])?;
+            Ok(vec![graph.push(Slice::new(), &[sum])?])
+        });
+        assert_eq!(of_a_number, [2, 2]);
         let overlapping = operations(|graph, x| {
             let y = conv(graph, x, [1, 1])?;
             Ok(vec![graph.slice(y, 1, 0, 32)?, graph.slice(y, 1, 31, 63)?])
