@@ -75,6 +75,7 @@ on() (
 set_up
 # The same versions of wgpu and naga as shadernet's.
 cp Cargo.lock benches/gpu-lab/Cargo.lock
+cargo test --quiet --release --manifest-path benches/gpu-lab/Cargo.toml --target-dir "$lab/build" >&2
 cargo build --quiet --release --manifest-path benches/gpu-lab/Cargo.toml --target-dir "$lab/build"
 program=$lab/build/release/gpu-lab
 

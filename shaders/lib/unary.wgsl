@@ -1,7 +1,7 @@
 // Functions of one number, four at once. NaN stays NaN. Many need a polynomial: WGSL lacks them or promises less.
 //
 // kind: 0 abs, 1 neg, 2 sign, 3 floor, 4 ceil, 5 round, 6 sqrt, 7 rsqrt, 8 reciprocal, 9 exp, 10 log, 11 sin, 12 cos,
-// 13 erf, 14 tan, 15 sinh, 16 cosh, 17 asin, 18 acos, 19 atan, 20 asinh, 21 acosh, 22 atanh. `src/ops/unary.rs` chooses.
+// 13 erf, 14 tan, 15 sinh, 16 cosh, 17 asin, 18 acos, 19 atan, 20 asinh, 21 acosh, 22 atanh. `src/ops/unary/` chooses.
 
 fn unary(kind: u32, x: vec4<f32>) -> vec4<f32> {
     return select(function(kind, x), x, is_nan(x));

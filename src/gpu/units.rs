@@ -82,7 +82,7 @@ const KNOWN: [(&str, u32); 78] = [
     ("Apple M4 Max", 40),
 ];
 
-/// The units of whole chips, by the names that Mesa appends where it doesn't know the product: products may have fewer.
+/// The units of whole chips, by the names in Mesa's adapter names, for products that `KNOWN` lacks: these may have fewer.
 const CHIPS: [(&str, u32); 24] = [
     ("POLARIS10", 36),
     ("POLARIS11", 16),

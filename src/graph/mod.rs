@@ -3,8 +3,8 @@
 // Long because it is one type, `Graph`, with the methods that build it and those that ask for its parts.
 
 pub(crate) mod constant;
-#[cfg(not(target_arch = "wasm32"))]
 mod identity;
+#[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod only;
 pub(crate) mod op;
 pub(crate) mod rewrite;

@@ -1,7 +1,7 @@
 //! Pairs of operations that kernels compute in one step.
 
 use crate::graph::op::Io;
-use crate::graph::{Graph, Node, Value};
+use crate::graph::{Graph, Node, Source, Value};
 use crate::kernel::{Caps, Kernel};
 use crate::ops::{self, Slice};
 use crate::{DType, Shape};
@@ -55,13 +55,16 @@ fn holds(graph: &Graph, last: &HashMap<Value, usize>, [slice, reader]: [usize; 2
     let is_slice = |node: &Node| node.op.downcast_ref::<Slice>().is_some();
     let nodes = graph.nodes();
     let between = nodes[slice + 1..reader].iter().any(|node| !is_slice(node));
-    is_slice(&nodes[slice]) && between && last[&nodes[slice].inputs[0]] < reader
+    // An input, a constant and a state are there all the time.
+    let ends = |value: Value| matches!(graph.source(value), Source::Node(_)) && last[&value] < reader;
+    is_slice(&nodes[slice]) && between && ends(nodes[slice].inputs[0])
 }
 
-/// Returns the last node that reads each value.
+/// Returns the last node that reads each value. A result is read after all nodes.
 fn last_readers(graph: &Graph) -> HashMap<Value, usize> {
     let each = graph.nodes().iter().enumerate();
-    each.flat_map(|(i, node)| node.inputs.iter().map(move |&value| (value, i))).collect()
+    let reads = each.flat_map(|(i, node)| node.inputs.iter().map(move |&value| (value, i)));
+    reads.chain(graph.results().map(|value| (value, usize::MAX))).collect()
 }
 
 /// Returns for each node the only reader of its single output, if it reads it once and the output is no result.
