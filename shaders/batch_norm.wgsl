@@ -1,12 +1,11 @@
 // Batch norm that follows no convolution: y = f(x * scale[c] + shift[c]).
 //
-// One invocation computes one texel: four channels of a pixel, or four neighbours of a row-major tensor (ROWS).
-// x, y: channels last, [rows][width] texels; or [n][c][spatial]. scale_shift: C/4 texels of scales, then C/4 of shifts.
+// One invocation computes one texel: four channels of a pixel.
+// x, y: channels last, [rows][width] texels. scale_shift: C/4 texels of scales, then C/4 of shifts.
 
-override ROWS: bool = false;
 override ACTIVATION: u32 = 0u;
 
-struct Params { rows: u32, width: u32, c4: u32, channels: u32, spatial: u32, lo: f32, hi: f32, alpha: f32 }
+struct Params { rows: u32, width: u32, c4: u32, lo: f32, hi: f32, alpha: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Texel>;
@@ -15,7 +14,6 @@ struct Params { rows: u32, width: u32, c4: u32, channels: u32, spatial: u32, lo:
 
 fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.width + column]); }
 fn load_scale_shift(i: u32) -> vec4<f32> { return scale_shift[i]; }
-fn load_scale_shift_element(i: u32) -> f32 { return scale_shift[i / 4u][i % 4u]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 @compute @workgroup_size(64)
@@ -29,15 +27,6 @@ fn main(
     let row = i / params.width;
     let column = i % params.width;
     let c = column % params.c4;
-    var scale = load_scale_shift(c);
-    var shift = load_scale_shift(params.c4 + c);
-    if ROWS {
-        for (var j = 0u; j < 4u; j++) {
-            let channel = (4u * i + j) / params.spatial % params.channels;
-            scale[j] = load_scale_shift_element(channel);
-            shift[j] = load_scale_shift_element(4u * params.c4 + channel);
-        }
-    }
-    let value = load_x(row, column) * scale + shift;
+    let value = load_x(row, column) * load_scale_shift(c) + load_scale_shift(params.c4 + c);
     store_y(row, column, activate(ACTIVATION, value, params.lo, params.hi, params.alpha));
 }

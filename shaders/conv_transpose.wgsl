@@ -11,6 +11,7 @@
 // Not measured on a GPU yet.
 
 const PIXELS: u32 = 4u;
+override DEEP: bool = false; // Volumes, whose planes are images.
 override DEPTHWISE: bool = false;
 // Texels span several groups: products with the zeros for other groups' weights are left out.
 override GROUPED: bool = false;
@@ -20,9 +21,9 @@ override ACTIVATION: u32 = 0u;
 struct Params {
     in_h: u32, in_w: u32, in4: u32, span4: u32,
     out_h: u32, out_w: u32, out_c: u32, count: u32,
-    kernel_y: u32, kernel_x: u32, stride_y: u32, stride_x: u32,
-    before_y: u32, before_x: u32, dilation_y: u32, dilation_x: u32,
-    step_y: u32, step_x: u32, phases: u32, tiles: u32,
+    in_d: u32, out_d: u32, kernel_z: u32, kernel_y: u32, kernel_x: u32, stride_z: u32, stride_y: u32, stride_x: u32,
+    before_z: u32, before_y: u32, before_x: u32, dilation_z: u32, dilation_y: u32, dilation_x: u32,
+    step_z: u32, step_y: u32, step_x: u32, phases: u32, tiles: u32,
     group_in: u32, group_out: u32, first_o: u32, width: u32,
     lo: f32, hi: f32, alpha: f32,
     from_plane: u32, from_row: u32, from_channel: u32, to_plane: u32, to_row: u32, to_channel: u32, begins: u32, ends: u32,
@@ -53,7 +54,7 @@ fn main(
     let o = params.first_o + own;
     let tile = id / params.width % params.tiles;
     let row = id / params.width / params.tiles;
-    let n = row / params.out_h;
+    let n = row / params.out_h; // the image, or the plane
     let ox = tile / params.phases * (PIXELS * params.stride_x) + tile % params.phases;
     let at_y = row % params.out_h + params.before_y;
     let at_x = ox + params.before_x;
@@ -61,44 +62,58 @@ fn main(
     let span = min(params.span4, params.in4 - first_c);
     let own_start = group_start(4u * o, vec4<u32>(params.group_out, 0u, params.group_in, params.group_in));
 
-    var bias = load_w(params.kernel_y * params.kernel_x * params.span4, own);
+    var bias = load_w(params.kernel_z * params.kernel_y * params.kernel_x * params.span4, own);
     if params.begins == 0u { bias = vec4<f32>(); }
     var sums: array<vec4<f32>, PIXELS>;
     for (var i = 0u; i < PIXELS; i++) { sums[i] = bias; }
     let first_x = first_tap(at_x, params.kernel_x, params.stride_x, params.dilation_x, params.step_x);
     let first_y = first_tap(at_y, params.kernel_y, params.stride_y, params.dilation_y, params.step_y);
-    for (var ty = next_tap(first_y, params.from_row, params.step_y); ty < params.to_row; ty += params.step_y) {
-        if ty * params.dilation_y > at_y { break; }
-        let iy = (at_y - ty * params.dilation_y) / params.stride_y;
-        if iy >= params.in_h { continue; }
-        for (var tx = first_x; tx < params.kernel_x; tx += params.step_x) {
-            let ix = (i32(at_x) - i32(tx * params.dilation_x)) / i32(params.stride_x);
-            var inside = array<bool, PIXELS>();
-            var column = array<u32, PIXELS>();
-            for (var i = 0u; i < PIXELS; i++) {
-                let at = ix + i32(i);
-                inside[i] = at >= 0 && at < i32(params.in_w);
-                column[i] = select(0u, u32(at), inside[i]) * params.in4 + first_c;
-            }
-            for (var c = params.from_channel; c < min(span, params.to_channel); c++) {
-                let w_row = (ty * params.kernel_x + tx) * params.span4 + c;
-                var w0 = load_w(w_row, own);
-                var w1 = vec4<f32>();
-                var w2 = vec4<f32>();
-                var w3 = vec4<f32>();
-                if !DEPTHWISE {
-                    w1 = load_w(w_row, params.width + own);
-                    w2 = load_w(w_row, 2u * params.width + own);
-                    w3 = load_w(w_row, 3u * params.width + own);
-                }
+    var plane = n;
+    var at_z = 0u;
+    var first_z = 0u;
+    if DEEP {
+        plane = n / params.out_d * params.in_d;
+        at_z = n % params.out_d + params.before_z;
+        first_z = first_tap(at_z, params.kernel_z, params.stride_z, params.dilation_z, params.step_z);
+        first_z = next_tap(first_z, params.from_plane, params.step_z);
+    }
+    for (var tz = first_z; tz < select(1u, params.to_plane, DEEP); tz += params.step_z) {
+        if tz * params.dilation_z > at_z { break; }
+        let iz = (at_z - tz * params.dilation_z) / params.stride_z;
+        if iz >= params.in_d { continue; }
+        for (var ty = next_tap(first_y, params.from_row, params.step_y); ty < params.to_row; ty += params.step_y) {
+            if ty * params.dilation_y > at_y { break; }
+            let iy = (at_y - ty * params.dilation_y) / params.stride_y;
+            if iy >= params.in_h { continue; }
+            for (var tx = first_x; tx < params.kernel_x; tx += params.step_x) {
+                let ix = (i32(at_x) - i32(tx * params.dilation_x)) / i32(params.stride_x);
+                var inside = array<bool, PIXELS>();
+                var column = array<u32, PIXELS>();
                 for (var i = 0u; i < PIXELS; i++) {
-                    let v = select(vec4<f32>(), load_x(n * params.in_h + iy, column[i] + c), inside[i]);
-                    if DEPTHWISE {
-                        sums[i] += w0 * v;
-                    } else if GROUPED {
-                        sums[i] += of_own(v, mat4x4<f32>(w0, w1, w2, w3), 4u * (first_c + c), own_start, params.group_in);
-                    } else {
-                        sums[i] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w;
+                    let at = ix + i32(i);
+                    inside[i] = at >= 0 && at < i32(params.in_w);
+                    column[i] = select(0u, u32(at), inside[i]) * params.in4 + first_c;
+                }
+                for (var c = params.from_channel; c < min(span, params.to_channel); c++) {
+                    let w_row = ((tz * params.kernel_y + ty) * params.kernel_x + tx) * params.span4 + c;
+                    var w0 = load_w(w_row, own);
+                    var w1 = vec4<f32>();
+                    var w2 = vec4<f32>();
+                    var w3 = vec4<f32>();
+                    if !DEPTHWISE {
+                        w1 = load_w(w_row, params.width + own);
+                        w2 = load_w(w_row, 2u * params.width + own);
+                        w3 = load_w(w_row, 3u * params.width + own);
+                    }
+                    for (var i = 0u; i < PIXELS; i++) {
+                        let v = select(vec4<f32>(), load_x((plane + iz) * params.in_h + iy, column[i] + c), inside[i]);
+                        if DEPTHWISE {
+                            sums[i] += w0 * v;
+                        } else if GROUPED {
+                            sums[i] += of_own(v, mat4x4<f32>(w0, w1, w2, w3), 4u * (first_c + c), own_start, params.group_in);
+                        } else {
+                            sums[i] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w;
+                        }
                     }
                 }
             }

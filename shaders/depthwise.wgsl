@@ -10,6 +10,7 @@
 
 const TILE_Y: u32 = 2u;
 const TILE_X: u32 = 4u;
+const KERNEL_Z: u32 = 1u;
 const KERNEL_Y: u32 = 3u;
 const KERNEL_X: u32 = 3u;
 const STRIDE_Y: u32 = 1u;
@@ -21,6 +22,7 @@ const COLUMNS: u32 = (TILE_X - 1u) * STRIDE_X + (KERNEL_X - 1u) * DILATION_X + 1
 // A row outside of every texture.
 const OUTSIDE: u32 = 0xffffffffu;
 override TEXTURE: bool = false;
+override DEEP: bool = false; // Volumes, whose planes are images.
 override LANES: u32 = 64u;
 override RESIDUAL: bool = false;
 override ACTIVATION: u32 = 0u;
@@ -29,6 +31,7 @@ struct Params {
     in_h: u32, in_w: u32, out_h: u32, out_w: u32,
     c4: u32, tiles_x: u32, tiles_y: u32, count: u32,
     top: u32, left: u32, spread_y: u32, spread_x: u32, lo: f32, hi: f32, alpha: f32,
+    in_d: u32, out_d: u32, stride_z: u32, pad_front: i32, dilation_z: u32, kernel_h: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -64,29 +67,40 @@ fn main(
     let top = i32(oy * STRIDE_Y) - i32(params.top);
     let left = i32(ox * STRIDE_X) - i32(params.left);
 
-    let bias = load_w(KERNEL_Y * KERNEL_X, c);
+    var plane = n;
+    var z = 0;
+    if DEEP {
+        let volume = quotient(n, params.out_d);
+        plane = volume * params.in_d;
+        z = i32((n - volume * params.out_d) * params.stride_z) - params.pad_front;
+    }
+    let bias = load_w(KERNEL_Z * KERNEL_Y * KERNEL_X, c);
     var sums: array<vec4<f32>, TILE_Y * TILE_X>;
     for (var i = 0u; i < TILE_Y * TILE_X; i++) { sums[i] = bias; }
-    var taps: array<vec4<f32>, KERNEL_Y * KERNEL_X>;
-    for (var t = 0u; t < KERNEL_Y * KERNEL_X; t++) { taps[t] = load_w(t, c); }
-    for (var r = 0u; r < ROWS; r++) {
-        let iy = top + i32(r * params.spread_y);
-        let row_ok = iy >= 0 && iy < i32(params.in_h);
-        let row = select(OUTSIDE, n * params.in_h + u32(iy), row_ok);
-        var line = array<vec4<f32>, COLUMNS>();
-        for (var j = 0u; j < COLUMNS; j++) {
-            let ix = left + i32(j * params.spread_x);
-            let column = u32(ix * i32(params.c4) + i32(c));
-            // A texture reads as 0 outside; a buffer needs the test.
-            if TEXTURE { line[j] = load_x(row, column); }
-            else if row_ok && ix >= 0 && ix < i32(params.in_w) { line[j] = load_x(row, column); }
-        }
-        for (var ky = 0u; ky < KERNEL_Y; ky++) {
-            for (var ty = 0u; ty < TILE_Y; ty++) {
-                if ty * STRIDE_Y + ky * DILATION_Y == r {
-                    for (var kx = 0u; kx < KERNEL_X; kx++) {
-                        for (var tx = 0u; tx < TILE_X; tx++) {
-                            sums[ty * TILE_X + tx] += line[tx * STRIDE_X + kx * DILATION_X] * taps[ky * KERNEL_X + kx];
+    for (var kz = 0u; kz < KERNEL_Z; kz++) {
+        let iz = z + i32(kz * params.dilation_z);
+        let plane_ok = !DEEP || (iz >= 0 && iz < i32(params.in_d));
+        var taps = array<vec4<f32>, KERNEL_Y * KERNEL_X>();
+        for (var t = 0u; t < KERNEL_Y * KERNEL_X; t++) { taps[t] = load_w(kz * KERNEL_Y * KERNEL_X + t, c); }
+        for (var r = 0u; r < ROWS; r++) {
+            let iy = top + i32(r * params.spread_y);
+            let row_ok = iy >= 0 && iy < i32(params.in_h) && plane_ok;
+            let row = select(OUTSIDE, (plane + u32(iz)) * params.in_h + u32(iy), row_ok);
+            var line = array<vec4<f32>, COLUMNS>();
+            for (var j = 0u; j < COLUMNS; j++) {
+                let ix = left + i32(j * params.spread_x);
+                let column = u32(ix * i32(params.c4) + i32(c));
+                // A texture reads as 0 outside; a buffer needs the test.
+                if TEXTURE { line[j] = load_x(row, column); }
+                else if row_ok && ix >= 0 && ix < i32(params.in_w) { line[j] = load_x(row, column); }
+            }
+            for (var ky = 0u; ky < KERNEL_Y; ky++) {
+                for (var ty = 0u; ty < TILE_Y; ty++) {
+                    if ty * STRIDE_Y + ky * DILATION_Y == r {
+                        for (var kx = 0u; kx < KERNEL_X; kx++) {
+                            for (var tx = 0u; tx < TILE_X; tx++) {
+                                sums[ty * TILE_X + tx] += line[tx * STRIDE_X + kx * DILATION_X] * taps[ky * KERNEL_X + kx];
+                            }
                         }
                     }
                 }

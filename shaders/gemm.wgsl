@@ -10,8 +10,8 @@
 // x: channels last, [n][y][x][c/4] texels, in one tensor or several (PARTS); or NCHW (X_ROWS; k is [channel][tap]). w:
 // prepacked by `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor
 // (W_ROWS). y, residual: [p][o/4]. A block reads only the input channels that its groups span. In a batched product
-// strides select each operand's matrix. PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], and
-// gemm_join.wgsl adds the shares. Not measured on a GPU yet: `src/ops/gemm/model.rs` chooses tiles of published kernels.
+// strides select each operand's matrix. PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], which
+// gemm_join.wgsl adds. Not measured on a GPU yet.
 
 const TILE_M: u32 = 64u;
 const TILE_N: u32 = 64u;
@@ -23,6 +23,7 @@ override POINT: bool = false; // A kernel of one tap with stride 1 and no paddin
 override X_ROWS: bool = false;
 override PARTS: u32 = 0u; // The number of tensors that share the channels of x, if it isn't one (src/ops/gemm/parts.rs).
 override LINES: bool = false; // x is lines of in_c samples, a pixel of y several outputs (src/ops/gemm/lines.rs).
+override DEEP: bool = false; // Volumes, whose planes are images.
 override W_ROWS: bool = false;
 override X_COLUMNS: bool = false; // A transposed operand of a matrix product: x is [k][p/4] texels.
 override W_COLUMNS: bool = false; // A transposed operand: w is [o][k/4] texels.
@@ -89,12 +90,12 @@ fn channels_of_four(pixel: u32, c: u32, n: i32) -> mat4x4<f32> {
                        channels_at(pixel + 2u, c, n > 2), channels_at(pixel + 3u, c, n > 3));
 }
 fn tapped(start: Pixel, tap: vec2<u32>, c: u32) -> vec4<f32> {
-    let at = seen(params, start, select(tap, vec2<u32>(c, tap.y), LINES));
+    let at = seen(params, start, select(tap, vec2<u32>(c, tap.y), LINES), DEEP);
     if LINES { return clip_channels(x_at(u32(at), at >= 0), u32(start.x) + c, params.in_c); }
     return channels_at(u32(at), c, at >= 0 && c < params.in4);
 }
 fn elements(start: Pixel, k: u32) -> vec4<f32> {
-    let at = elements_at(params, start, k);
+    let at = elements_at(params, start, k, DEEP);
     return vec4<f32>(element(at.x), element(at.y), element(at.z), element(at.w));
 }
 
@@ -105,7 +106,7 @@ fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
     var sum = vec4<f32>();
     for (var k = begin; k < end; k++) {
         let c = first_c + k % params.span4;
-        let texel = tapped(pixel(params, p), vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w), c);
+        let texel = tapped(pixel(params, p, DEEP), tap_of(params, k), c);
         sum += of_own(texel, w_four(block_at(o, k, params.k4), BLOCK / 4u, 4), 4u * c, start, params.groups.w);
     }
     return sum;
@@ -154,14 +155,14 @@ fn main(
     let wide = select(W_ROW, X_ROW, brings_x);
     let to = select(W_TILE, 0u, brings_x) + 4u * (k - own.begin) * wide + quad;
     let p = own.tile_p + 4u * quad;
-    let p0 = pixel(params, p);
-    let p1 = pixel(params, p + 1u);
-    let p2 = pixel(params, p + 2u);
-    let p3 = pixel(params, p + 3u);
+    let p0 = pixel(params, p, DEEP);
+    let p1 = pixel(params, p + 1u, DEEP);
+    let p2 = pixel(params, p + 2u, DEEP);
+    let p3 = pixel(params, p + 3u, DEEP);
     let first_c = group_start(4u * (params.first4 + own.tile4) / BLOCK * BLOCK, params.groups).x / 4u;
     let o = own.tile4 + quad;
     var c = k % params.span4;
-    var tap = vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w);
+    var tap = tap_of(params, k);
 
     let slice = lane / (ROWS * COLUMNS);
     let row = lane / COLUMNS % ROWS;

@@ -20,30 +20,11 @@ override W_ROWS: bool = false;
 override W_COLUMNS: bool = false;
 override RESIDUAL: bool = false;
 override ADDED: bool = false;
+override DEEP: bool = false; // Volumes, whose planes are images.
 override LINES: bool = false; // x is lines in a buffer, a pixel of y several outputs (src/ops/gemm/lines.rs).
 // A block of w spans several groups: sums that aren't finite are computed again, without other groups' zero weights.
 override GROUPED: bool = false;
 override ACTIVATION: u32 = 0u;
-
-struct Params {
-    pixels: u32, out_w: u32, out_hw: u32, out_c: u32,
-    in_h: i32, in4: i32, stride_y: i32, stride_x: i32,
-    pad_top: i32, pad_left: i32, dilation_y: i32, kernel_h: i32,
-    segments: i32, // the runs of a tap row
-    step: i32, // the texels from one run to the next
-    run: i32, // the texels of a run
-    pixel4: u32, // the texels of a pixel of y
-    row4: u32, // the texels of a row of y
-    blocks: u32, // the blocks of 32 output channels
-    tiles: u32, // the tiles of PIXELS pixels
-    blocks_first: u32, // 1: neighbouring workgroups compute different blocks of one tile; 0: tiles of one block
-    lo: f32, hi: f32, alpha: f32,
-    samples: u32, // the samples of a line of x
-    groups: vec4<u32>,
-    batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
-    // The added image: segments, height, texels of channels and stride.
-    added: vec4<i32>,
-}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Texel>;
@@ -85,15 +66,23 @@ fn multiply(sums: ptr<function, array<vec4<f32>, PIXELS>>, v: ptr<function, arra
     }
 }
 
+// Returns the start of the window of a pixel in row y of image (or plane) n.
+fn start(n: u32, y: u32) -> Start {
+    let row = i32(y) * params.stride_y - params.pad_top;
+    if !DEEP { return Start(i32(n) * params.in_h, 0, row); }
+    let volume = divide(n, params.out_d);
+    let z = i32((n - volume * params.out_d) * params.stride_z) - params.pad_front;
+    return Start(i32(volume * params.in_d) * params.in_h, z, row);
+}
+
 // Returns the sum of a pixel and the lane's channels within their own groups. `first_c`: the channel texel at `base`.
-fn of_own_groups(base: i32, base_y: i32, image: i32, first_c: i32, block: u32, lane: u32) -> vec4<f32> {
+fn of_own_groups(base: i32, window: Start, first_c: i32, block: u32, lane: u32) -> vec4<f32> {
     let start = group_start(32u * block + 4u * lane, params.groups);
     var sum = vec4<f32>();
-    for (var tap = 0; tap < params.kernel_h; tap++) {
-        let iy = base_y + tap * params.dilation_y;
-        let row = select(-1, image + iy, iy >= 0 && iy < params.in_h);
+    for (var tap = 0; tap < params.tap_rows; tap++) {
+        let row = row_under(params, window, tap, DEEP);
         for (var segment = 0; segment < params.segments; segment++) {
-            let w_row = (i32(block) * params.kernel_h + tap) * params.segments + segment;
+            let w_row = (i32(block) * params.tap_rows + tap) * params.segments + segment;
             for (var k = 0; k < params.run; k++) {
                 let along = segment * params.step + k;
                 let c = 4u * u32(select((first_c + along) % params.in4, first_c + along, LINES));
@@ -137,8 +126,7 @@ fn main(
     let first_c = i32((params.groups.y + divide(block * 32u, params.groups.x) * params.groups.z) / 4u);
     var out_row: array<u32, GROUPS>;
     var out_x: array<u32, GROUPS>;
-    var image: array<i32, GROUPS>;
-    var base_y: array<i32, GROUPS>;
+    var starts: array<Start, GROUPS>;
     var base: array<i32, GROUPS>;
     for (var g = 0u; g < GROUPS; g++) {
         let p = tile * PIXELS + 8u * g + lane;
@@ -147,21 +135,18 @@ fn main(
         let oy = divide(at, params.out_w);
         out_x[g] = at - oy * params.out_w;
         out_row[g] = divide(p, params.out_w);
-        image[g] = select(-1, i32(n + x_matrix) * params.in_h, p < params.pixels);
-        base_y[g] = i32(oy) * params.stride_y - params.pad_top;
+        starts[g] = start(n + x_matrix, oy);
+        if p >= params.pixels { starts[g].image = -1; }
         base[g] = (i32(out_x[g]) * params.stride_x - params.pad_left) * params.in4 + first_c;
     }
 
     var sums: array<vec4<f32>, PIXELS>;
-    for (var tap = 0; tap < params.kernel_h; tap++) {
+    for (var tap = 0; tap < params.tap_rows; tap++) {
         var row = array<i32, GROUPS>();
-        for (var g = 0u; g < GROUPS; g++) {
-            let iy = base_y[g] + tap * params.dilation_y;
-            row[g] = select(-1, image[g] + iy, image[g] >= 0 && iy >= 0 && iy < params.in_h);
-        }
+        for (var g = 0u; g < GROUPS; g++) { row[g] = row_under(params, starts[g], tap, DEEP); }
         for (var segment = 0; segment < params.segments; segment++) {
             let start = segment * params.step;
-            let w_row = (i32(block) * params.kernel_h + tap) * params.segments + segment + i32(block) * params.added.x;
+            let w_row = (i32(block) * params.tap_rows + tap) * params.segments + segment + i32(block) * params.added.x;
             for (var k = 0; k < params.run; k++) {
                 var v = array<vec4<f32>, GROUPS>();
                 for (var g = 0u; g < GROUPS; g++) {
@@ -219,9 +204,9 @@ fn main(
             let q = tile * PIXELS + countTrailingZeros(again);
             let to_row = q / params.out_w;
             let n = q / params.out_hw;
-            let from_y = i32(to_row - n * (params.out_hw / params.out_w)) * params.stride_y - params.pad_top;
+            let window = start(n, to_row - n * (params.out_hw / params.out_w));
             let from_x = (i32(q % params.out_w) * params.stride_x - params.pad_left) * params.in4 + first_c;
-            let sum = of_own_groups(from_x, from_y, i32(n) * params.in_h, first_c, block, lane);
+            let sum = of_own_groups(from_x, window, first_c, block, lane);
             finish(sum + b, to_row, q % params.out_w * params.pixel4 + o, o);
         }
     }

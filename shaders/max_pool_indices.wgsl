@@ -1,15 +1,15 @@
-// Max pooling with indices: the largest pixel in each window, and its index in the plane, y * W + x. Of equal pixels
-// the first counts; NaN is larger than any number, and of several NaNs the last counts, as in PyTorch. One read of x,
-// and a second read of the chosen pixels.
+// Max pooling with indices: the largest pixel in each window, and its index, (z * H + y) * W + x. Of equal pixels the
+// first counts; NaN is larger than any number, and of several NaNs the last counts, as in PyTorch. One read of x, and a
+// second read of the chosen pixels.
 //
 // A workgroup computes COLUMNS neighbouring output pixels. LANES invocations share a pixel's window: neighbours read
 // neighbouring pixels of a large window, and workgroup memory joins them. x, values, places: row-major.
 
+override DEEP: bool = false; // Windows over the planes of volumes.
 override ADAPTIVE: bool = false;
 override LANES: u32 = 1u;
 override COLUMNS: u32 = 64u;
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> places: array<i32>;
@@ -30,25 +30,24 @@ fn main(
     let output = linear(group, groups) * COLUMNS + invocation / LANES;
     // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(output, params.count - 1u);
-    let row = i / params.out_w;
-    let ox = i % params.out_w;
-    let oy = row % params.out_h;
-    let first = row / params.out_h * params.in_h * params.in_w;
+    let row = i / params.output.z;
+    let plane = row / params.output.y;
 
-    let down = window(
-        ADAPTIVE, oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.bottom, params.in_h,
-        params.out_h);
-    let across = window(
-        ADAPTIVE, ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.right, params.in_w,
-        params.out_w);
+    let down = along(1u, row % params.output.y, ADAPTIVE);
+    let across = along(2u, i % params.output.z, ADAPTIVE);
+    var deep = vec3<u32>(0u, 1u, 1u);
+    var first = plane * params.input.y * params.input.z;
+    if DEEP {
+        deep = along(0u, plane % params.output.x, ADAPTIVE);
+        first = plane / params.output.x * params.input.x * params.input.y * params.input.z;
+    }
     let wide = max(across.y, 1u);
-    let rows = select(0u, down.y, across.y > 0u);
+    let rows = select(0u, deep.y * down.y, across.y > 0u);
     var at = vec2<u32>(lane % wide, lane / wide);
     let advance = vec2<u32>(LANES % wide, LANES / wide);
     var best = NO_PIXEL;
     while at.y < rows {
-        let y = down.x + at.y * params.dilation_y;
-        let place = y * params.in_w + across.x + at.x * params.dilation_x;
+        let place = tap_row(deep.x, at.y, down, DEEP) * params.input.z + across.x + at.x * params.dilation.z;
         let pixel = vec2<u32>(order(bitcast<u32>(load_x(first + place)), true), place);
         if larger(pixel, best) { best = pixel; }
         at += advance;

@@ -2,23 +2,24 @@
 //
 // A workgroup computes COLUMNS texels, four channels of an output pixel each; neighbours have neighbouring channels.
 // The LANES / COLUMNS invocations of a column stride over the pixels of its window; workgroup memory joins them.
-// x, y: channels last, row n*H + y, column x*C/4 + c/4. KIND: 0 max, 1 average, 2 Lp (PyTorch's), 3 the p-norm
+// x, y: channels last, row (n*D + z)*H + y, column x*C/4 + c/4. KIND: 0 max, 1 average, 2 Lp (PyTorch's), 3 the p-norm
 // (ONNX's).
 
 override KIND: u32 = 0u;
+override DEEP: bool = false; // Windows over the planes of volumes.
 override ADAPTIVE: bool = false;
 override COUNT_INCLUDE_PAD: bool = true;
 override LANES: u32 = 64u;
 override COLUMNS: u32 = 64u;
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read_write> y: array<Texel>;
 
 var<workgroup> partial: array<vec4<f32>, LANES>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.in_w * ((params.c + 3u) / 4u) + column]); }
-fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * ((params.c + 3u) / 4u) + column] = to_texel(value); }
+fn c4() -> u32 { return (params.c + 3u) / 4u; }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.input.z * c4() + column]); }
+fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.output.z * c4() + column] = to_texel(value); }
 
 fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
     if KIND == 0u { return maximum(a, b); }
@@ -34,21 +35,22 @@ fn main(
     let texel = linear(group, groups) * COLUMNS + lane % COLUMNS;
     // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(texel, params.count - 1u);
-    let c4 = (params.c + 3u) / 4u;
-    let c = i % c4;
-    let pixel = i / c4;
-    let ox = pixel % params.out_w;
-    let oy = pixel / params.out_w % params.out_h;
-    let n = pixel / params.out_w / params.out_h;
+    let c = i % c4();
+    let pixel = i / c4();
+    let ox = pixel % params.output.z;
+    let row = pixel / params.output.z;
+    let plane = row / params.output.y;
 
-    let down = window(
-        ADAPTIVE, oy, params.size_y, params.stride_y, params.dilation_y, params.top, params.bottom, params.in_h,
-        params.out_h);
-    let across = window(
-        ADAPTIVE, ox, params.size_x, params.stride_x, params.dilation_x, params.left, params.right, params.in_w,
-        params.out_w);
+    let down = along(1u, row % params.output.y, ADAPTIVE);
+    let across = along(2u, ox, ADAPTIVE);
+    var deep = vec3<u32>(0u, 1u, 1u);
+    var first = plane;
+    if DEEP {
+        deep = along(0u, plane % params.output.x, ADAPTIVE);
+        first = plane / params.output.x * params.input.x + deep.x;
+    }
     let wide = max(across.y, 1u);
-    let rows = select(0u, down.y, across.y > 0u);
+    let rows = select(0u, deep.y * down.y, across.y > 0u);
     var at = vec2<u32>(0u, 0u);
     var advance = vec2<u32>(1u, 0u);
     if LANES > COLUMNS {
@@ -58,8 +60,8 @@ fn main(
     }
     var result = vec4<f32>(params.start);
     while at.y < rows {
-        let row = n * params.in_h + down.x + at.y * params.dilation_y;
-        var value = load_x(row, (across.x + at.x * params.dilation_x) * c4 + c);
+        let under = tap_row(first, at.y, down, DEEP);
+        var value = load_x(under, (across.x + at.x * params.dilation.z) * c4() + c);
         if KIND >= 2u { value = power(select(value, abs(value), KIND == 3u), params.p, params.parity, params.nan); }
         result = join(result, value);
         at += advance;
@@ -76,16 +78,16 @@ fn main(
     }
     if lane >= COLUMNS || texel >= params.count { return; }
 
-    let counted = down.z * across.z;
+    let counted = deep.z * down.z * across.z;
     switch KIND {
         case 1u: { result /= f32(select(max(rows * across.y, 1u), counted, COUNT_INCLUDE_PAD)); }
         case 2u: {
             // PyTorch's Lp pooling is a mean times the window's size.
-            if !ADAPTIVE { result *= f32(params.size_y * params.size_x) / f32(counted); }
+            if !ADAPTIVE { result *= f32(params.size.x * params.size.y * params.size.z) / f32(counted); }
             result = root(result, params.p, params.nan);
         }
         case 3u: { result = root(result, params.p, params.nan); }
         default: {}
     }
-    store_y(n * params.out_h + oy, ox * c4 + c, clip_channels(result, c, params.c));
+    store_y(row, ox * c4() + c, clip_channels(result, c, params.c));
 }

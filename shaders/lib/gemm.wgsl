@@ -10,6 +10,8 @@ struct Params {
     // Texels of o that this dispatch computes. Rows of k of a second operand. Shares of k, and texels of each share.
     first4: u32, wide4: u32, w_rows: u32, splits: u32,
     share4: u32, lo: f32, hi: f32, alpha: f32,
+    // Volumes, whose planes are images: the planes of x and of y, and the window along them. Rows of a kernel's plane.
+    in_d: u32, out_d: u32, stride_z: u32, pad_front: i32, dilation_z: u32, kernel_h: u32, unused: vec2<u32>,
     groups: vec4<u32>,
     // Batched product: the sizes of the batch dimensions, and each operand's strides along them, in rows.
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,
@@ -51,14 +53,21 @@ fn share(params: Params, id: u32, tile_m: u32, tile_n: u32) -> Share {
     return Share(id % tiles_n * (tile_n / 4u), id / tiles_n % tiles_m * tile_m, matrix, split, begin, end);
 }
 
-// The start of an output pixel's window; far outside for a pixel beyond the last. `image`: the pixels before its image.
-struct Pixel { image: u32, y: i32, x: i32 }
+// The start of an output pixel's window; far outside for a pixel beyond the last. `image`: the pixels before its image
+// or, if `deep`, before its volume.
+struct Pixel { image: u32, z: i32, y: i32, x: i32 }
 
-fn pixel(params: Params, p: u32) -> Pixel {
+fn pixel(params: Params, p: u32, deep: bool) -> Pixel {
     let at = p % params.out_hw;
     let y = i32(at / params.out_w * params.stride_y) - params.pad_top;
     let x = i32(at % params.out_w * params.stride_x) - params.pad_left;
-    return Pixel(p / params.out_hw * params.in_h * params.in_w, select(-0x40000000, y, p < params.pixels), x);
+    var image = p / params.out_hw;
+    var z = 0;
+    if deep {
+        z = i32(image % params.out_d * params.stride_z) - params.pad_front;
+        image = image / params.out_d * params.in_d;
+    }
+    return Pixel(image * params.in_h * params.in_w, z, select(-0x40000000, y, p < params.pixels), x);
 }
 
 // A texel of y: its index, its number among those of an output's channels; false beyond the end of a line.
@@ -70,21 +79,43 @@ fn place(params: Params, lines: bool, p: u32, o: u32) -> Place {
     return Place(p / params.out_w * params.row4 + column, column % out4(params), column < params.row4);
 }
 
-// Returns the pixel that a tap (x, y) sees, counted from the first of all images; -1 outside.
-fn seen(params: Params, start: Pixel, tap: vec2<u32>) -> i32 {
-    let y = u32(start.y + i32(tap.y * params.dilation_y));
+// Returns the tap (x, row) of a texel of k.
+fn tap_of(params: Params, k: u32) -> vec2<u32> {
+    return vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w);
+}
+
+// Returns the pixel that a tap (x, row) sees, counted from the first of all images; -1 outside. The rows of all planes of
+// a kernel are counted together.
+fn seen(params: Params, start: Pixel, tap: vec2<u32>, deep: bool) -> i32 {
+    var row = tap.y;
+    var z = 0u;
+    if deep {
+        row = tap.y % params.kernel_h;
+        z = u32(start.z + i32(tap.y / params.kernel_h * params.dilation_z));
+    }
+    let y = u32(start.y + i32(row * params.dilation_y));
     let x = u32(start.x + i32(tap.x * params.dilation_x));
-    return select(-1, i32(start.image + y * params.in_w + x), y < params.in_h && x < params.in_w);
+    let inside = y < params.in_h && x < params.in_w && (!deep || z < params.in_d);
+    return select(-1, i32(start.image + (z * params.in_h + y) * params.in_w + x), inside);
 }
 
 // Returns the indices of elements k..k+3 under a window of an image in rows, k counting [channel][tap]. -1: outside.
-fn elements_at(params: Params, start: Pixel, k: u32) -> vec4<i32> {
+fn elements_at(params: Params, start: Pixel, k: u32, deep: bool) -> vec4<i32> {
     let ks = k + vec4<u32>(0u, 1u, 2u, 3u);
     let tap = ks % params.taps;
-    let y = vec4<u32>(start.y + vec4<i32>(tap / params.kernel_w * params.dilation_y));
+    var row = tap / params.kernel_w;
+    var plane = ks / params.taps;
+    var inside = vec4<bool>(true);
+    if deep {
+        let z = vec4<u32>(start.z + vec4<i32>(row / params.kernel_h * params.dilation_z));
+        inside = z < vec4<u32>(params.in_d);
+        plane = plane * params.in_d + z;
+        row %= vec4<u32>(params.kernel_h);
+    }
+    let y = vec4<u32>(start.y + vec4<i32>(row * params.dilation_y));
     let x = vec4<u32>(start.x + vec4<i32>(tap % params.kernel_w * params.dilation_x));
-    let at = start.image * params.in_c + (ks / params.taps * params.in_h + y) * params.in_w + x;
-    let inside = (y < vec4<u32>(params.in_h)) & (x < vec4<u32>(params.in_w));
+    let at = start.image * params.in_c + (plane * params.in_h + y) * params.in_w + x;
+    inside &= (y < vec4<u32>(params.in_h)) & (x < vec4<u32>(params.in_w));
     return select(vec4<i32>(-1), vec4<i32>(at), inside & (ks < vec4<u32>(params.in_c * params.taps)));
 }
 

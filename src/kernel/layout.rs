@@ -10,7 +10,7 @@ pub enum Order {
     Rows,
     /// Row-major, the last dimension in `vec4`s (the last one padded).
     RowsVec4,
-    /// `[N, C, H, W]` as N, H, W, C, the channels in `vec4`s (the last one padded): every convolution's order.
+    /// `[N, C, .., W]` as N, .., W, C, the channels in `vec4`s (the last one padded): every convolution's order.
     Channels,
 }
 
@@ -119,7 +119,8 @@ impl Layout {
     }
 }
 
-/// A shape read as a batch of images: `[N, C, H, W]`; `[N, C, L]` has a height of 1, `[N, C]` one pixel.
+/// A shape read as a batch of images: `[N, C, H, W]`; `[N, C, L]` has a height of 1, `[N, C]` one pixel. The planes of a
+/// volume, `[N, C, D, H, W]`, stand below one another: its height is `D * H`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Image {
     /// Images in the batch.
@@ -133,13 +134,23 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// Reads a shape as a batch of images; more than four dimensions, or fewer than two, are one row of pixels.
+    /// Reads a shape as a batch of images; more than five dimensions, or fewer than two, are one row of pixels.
     pub(crate) fn new(shape: &Shape) -> Image {
         match shape[..] {
+            [n, c, d, h, w] => Image { n, c, h: d.saturating_mul(h), w },
             [n, c, h, w] => Image { n, c, h, w },
             [n, c, w] => Image { n, c, h: 1, w },
             [n, c] => Image { n, c, h: 1, w: 1 },
             _ => Image { n: 1, c: 1, h: 1, w: shape.elements() },
+        }
+    }
+
+    /// Reads a shape as a batch of images, each plane of a volume as one.
+    pub(crate) fn planes(shape: &Shape) -> Image {
+        let image = Image::new(shape);
+        match shape[..] {
+            [n, _, d, h, _] => Image { n: n.saturating_mul(d), h, ..image },
+            _ => image,
         }
     }
 

@@ -29,8 +29,6 @@ params! {
         rows: usize,
         width: usize,
         c4: usize,
-        channels: usize,
-        spatial: usize,
         activation: ActivationParams,
     }
 }
@@ -113,30 +111,18 @@ impl Op for BatchNorm2d {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let x = &io.inputs[0];
-        let (channels, c4) = (x[1], x[1].div_ceil(4));
+        let c4 = x[1].div_ceil(4);
         let kernel = |layout: Layout| {
             let (rows, width) = layout.texels(x);
-            let params = Params {
-                rows,
-                width,
-                c4,
-                channels,
-                spatial: x[2..].iter().product(),
-                activation: ActivationParams::new(self.activation),
-            };
+            let params = Params { rows, width, c4, activation: ActivationParams::new(self.activation) };
             let texture = layout.storage == Storage::Texture;
             let shader = shader!("batch_norm", "activation", "index", "nan")
-                .set("ROWS", layout == Layout::ROWS)
                 .set("ACTIVATION", code(self.activation))
                 .texture("x", texture)
                 .texture("y", texture);
             let bindings = vec![Binding::Input(0), Binding::Weight(self.pack(c4)), Binding::Output(0)];
             Kernel::new(vec![layout], layout, Dispatch::for_each(shader, &params, bindings, rows * width))
         };
-        // Volumes are row-major everywhere.
-        if x.len() == 5 {
-            return Ok(vec![kernel(Layout::ROWS)]);
-        }
         Ok(image_storage(caps).iter().map(|&storage| kernel(Layout::channels(storage))).collect())
     }
 

@@ -24,7 +24,7 @@ impl Concat {
 
     /// Returns the channels that this operation takes from each input, if it takes them in whole texels.
     pub(crate) fn parts(&self, io: &Io) -> Option<Vec<Part>> {
-        if self.axis != 1 || !(3..=4).contains(&io.outputs[0].len()) {
+        if self.axis != 1 || !(3..=5).contains(&io.outputs[0].len()) {
             return None;
         }
         let mut begin = 0;

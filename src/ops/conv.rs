@@ -1,5 +1,5 @@
-//! Convolution in one to three dimensions, with fused batch norm, bias, residual addition and activation. Lines and
-//! images share one lowering, because a line is an image one pixel high; volumes have `conv3d.rs`.
+//! Convolution in one to three dimensions, with fused batch norm, bias, residual addition and activation. All share one
+//! lowering: a line is an image one pixel high, and the planes of a volume are images.
 
 use super::affine::Affine;
 use super::depthwise::Depthwise;
@@ -8,7 +8,7 @@ use super::filters::Filters;
 use super::gemm::{Gemm, Operand};
 use super::separable::Separable;
 use super::window::{Window, window_setters};
-use super::{ImagePad, conv3d, image_storage};
+use super::{ImagePad, image_storage};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Io, Metrics, Op, Reach, Taps};
@@ -17,7 +17,7 @@ use crate::kernel::{Caps, Kernel, Layout};
 use crate::{Graph, Shape, Value};
 use std::ops::Range;
 
-/// The most taps of a depthwise kernel, which holds them all in registers.
+/// The most taps in a plane of a depthwise kernel, which holds them all in registers; and the most planes.
 const MOST_TAPS: usize = 7 * 7;
 
 /// The values beyond the edge of an image.
@@ -114,15 +114,6 @@ impl<const D: usize> Conv<D> {
         self.padding_mode != PaddingMode::Zeros && self.window.padding() != [[0; 2]; D]
     }
 
-    /// Returns the kernels over lines or images.
-    pub(crate) fn image_kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let Some(depthwise) = self.depthwise(io) else { return self.gemm(io).kernels(caps) };
-        let each = image_storage(caps).iter().enumerate();
-        Ok(each
-            .filter_map(|(priority, &storage)| Some(depthwise.kernel(storage, caps)?.priority(priority as u8)))
-            .collect())
-    }
-
     /// Returns kernels that compute this convolution and the next one, which is pointwise, if such kernels pay.
     pub(super) fn with_pointwise(&self, io: &Io, next: &Conv<D>, next_io: &Io, caps: &Caps) -> Option<Vec<Kernel>> {
         let window = next.window.image();
@@ -145,13 +136,16 @@ impl<const D: usize> Conv<D> {
 
     /// Returns this convolution as a depthwise one, if the depthwise kernel can compute it.
     fn depthwise(&self, io: &Io) -> Option<Depthwise<'_>> {
-        let (x, y, window) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]), self.window.image());
+        let (x, y, window) = (Image::planes(&io.inputs[0]), Image::planes(&io.outputs[0]), self.window.image());
+        let depth = self.window.depth(&io.inputs[0], &io.outputs[0]);
         let Filters { weight, bias, groups, epilogue } = &self.filters;
-        let few_taps = window.size[0] * window.size[1] <= MOST_TAPS;
+        let few_taps =
+            window.size[0] * window.size[1] <= MOST_TAPS && depth.is_none_or(|depth| depth.size <= MOST_TAPS);
         (*groups == x.c && x.c == y.c && *groups > 1 && few_taps).then_some(Depthwise {
             x,
             y,
             window,
+            depth,
             weight,
             bias: bias.as_ref(),
             epilogue: *epilogue,
@@ -179,10 +173,11 @@ impl<const D: usize> Conv<D> {
     pub(super) fn gemm(&self, io: &Io) -> Gemm<'_> {
         let Filters { weight, bias, groups, epilogue } = &self.filters;
         Gemm {
-            x: Image::new(&io.inputs[0]),
-            y: Image::new(&io.outputs[0]),
+            x: Image::planes(&io.inputs[0]),
+            y: Image::planes(&io.outputs[0]),
             layout: Layout::channels,
             window: self.window.image(),
+            depth: self.window.depth(&io.inputs[0], &io.outputs[0]),
             groups: *groups,
             lines: None,
             parts: &[],
@@ -208,11 +203,11 @@ impl<const D: usize> Op for Conv<D> {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        if D == 3 {
-            conv3d::kernels(&self.filters, &self.window.over(), io, caps)
-        } else {
-            self.image_kernels(io, caps)
-        }
+        let Some(depthwise) = self.depthwise(io) else { return self.gemm(io).kernels(caps) };
+        let each = image_storage(caps).iter().enumerate();
+        Ok(each
+            .filter_map(|(priority, &storage)| Some(depthwise.kernel(storage, caps)?.priority(priority as u8)))
+            .collect())
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {

@@ -1,11 +1,12 @@
-//! Transposed convolution in one to three dimensions: a line of pixels is an image one pixel high.
+//! Transposed convolution in one to three dimensions: a line of pixels is an image one pixel high, and the planes of a
+//! volume are images.
 
 use super::activation::ActivationParams;
 use super::filters::Filters;
 use super::gemm::{Groups, chunks};
+use super::image_storage;
 use super::part::{Loops, Part};
-use super::window::{PerAxis, Window, window_setters};
-use super::{conv_transpose3d, image_storage};
+use super::window::{PerAxis, Window, volume, window_setters};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Io, Metrics, Op, Reach, Taps};
@@ -70,11 +71,12 @@ params! {
         out_w: usize,
         out_c: usize,
         count: usize,
-        kernel: [usize; 2] as [kernel_y, kernel_x],
-        stride: [usize; 2] as [stride_y, stride_x],
-        before: [usize; 2] as [before_y, before_x],
-        dilation: [usize; 2] as [dilation_y, dilation_x],
-        step: [usize; 2] as [step_y, step_x],
+        planes: [usize; 2] as [in_d, out_d],
+        kernel: [usize; 3] as [kernel_z, kernel_y, kernel_x],
+        stride: [usize; 3] as [stride_z, stride_y, stride_x],
+        before: [usize; 3] as [before_z, before_y, before_x],
+        dilation: [usize; 3] as [dilation_z, dilation_y, dilation_x],
+        step: [usize; 3] as [step_z, step_y, step_x],
         phases: usize,
         tiles: usize,
         group_in: usize,
@@ -136,13 +138,13 @@ impl<const D: usize> ConvTranspose<D> {
     fn kernel(&self, io: &Io, storage: Storage, caps: &Caps) -> Result<Option<Kernel>, ErrorKind> {
         // The pixels of an invocation, as in the shader.
         const PIXELS: usize = 4;
-        let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
+        let (x, y) = (Image::planes(&io.inputs[0]), Image::planes(&io.outputs[0]));
         let Filters { groups, epilogue, .. } = self.filters;
         let texture = storage == Storage::Texture;
-        let window = self.window.image();
-        let kernel = window.size;
+        let window = self.window.over::<3>();
+        let [planes, rows, taps] = window.size;
         let filters = Packing {
-            taps: kernel[0] * kernel[1],
+            taps: planes * rows * taps,
             group_in: x.c / groups,
             group_out: y.c / groups,
             span4: Groups::new(groups, x.c, y.c).span4(y.c, 4),
@@ -156,17 +158,18 @@ impl<const D: usize> ConvTranspose<D> {
             return Ok(None);
         }
         // Pixels one stride apart share their taps: a row has `phases` such sets, each divided into tiles.
-        let phases = window.stride[1].min(y.w);
-        let tiles = phases * y.w.div_ceil(PIXELS * window.stride[1]);
+        let phases = window.stride[2].min(y.w);
+        let tiles = phases * y.w.div_ceil(PIXELS * window.stride[2]);
         let step = window.tap_step();
         // Only every `step`-th tap of a row reaches a pixel; a loop finds the first.
-        let loops = Loops { planes: 1, rows: kernel[0], taps: kernel[1].div_ceil(step[1]), channels: filters.span4 };
+        let loops = Loops { planes, rows, taps: taps.div_ceil(step[2]), channels: filters.span4 };
         let parts = loops.parts(step.iter().sum::<usize>() + 16, caps);
         // Several parts add to the output, and a texture can't be read where it is written.
         if texture && parts.len() > 1 {
             return Ok(None);
         }
         let shader = shader!("conv_transpose", "activation", "index", "transposed", "groups", "nan")
+            .set("DEEP", D == 3)
             .set("DEPTHWISE", filters.depthwise)
             .set("GROUPED", groups > 1 && Groups::new(groups, x.c, y.c).mixed(y.c, 4) && !filters.depthwise);
         let shader = ["x", "w", "residual", "y"]
@@ -183,7 +186,8 @@ impl<const D: usize> ConvTranspose<D> {
                 out_w: y.w,
                 out_c: y.c,
                 count,
-                kernel,
+                planes: [volume(&io.inputs[0])[0], volume(&io.outputs[0])[0]],
+                kernel: window.size,
                 stride: window.stride,
                 before: window.before,
                 dilation: window.dilation,
@@ -254,9 +258,6 @@ impl<const D: usize> Op for ConvTranspose<D> {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        if D == 3 {
-            return conv_transpose3d::kernels(&self.filters, &self.window.over(), io, caps);
-        }
         let mut kernels = Vec::new();
         for (priority, &storage) in image_storage(caps).iter().enumerate() {
             kernels.extend(self.kernel(io, storage, caps)?.map(|kernel| kernel.priority(priority as u8)));

@@ -2,7 +2,7 @@
 
 use super::activation::ActivationParams;
 use super::epilogue::Epilogue;
-use super::window::Window;
+use super::window::{Depth, DepthParams, Window};
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
@@ -14,6 +14,7 @@ pub(crate) struct Depthwise<'a> {
     pub(crate) x: Image,
     pub(crate) y: Image,
     pub(crate) window: Window,
+    pub(crate) depth: Option<Depth>,
     pub(crate) weight: &'a Constant,
     pub(crate) bias: Option<&'a Constant>,
     pub(crate) epilogue: Epilogue,
@@ -32,6 +33,7 @@ params! {
         before: [usize; 2] as [top, left],
         spread: [usize; 2] as [spread_y, spread_x],
         activation: ActivationParams,
+        depth: DepthParams,
     }
 }
 
@@ -56,7 +58,7 @@ impl Depthwise<'_> {
         let (dilation, spread) = if small { (dilation, [1; 2]) } else { ([1; 2], dilation) };
         let tiles = [self.y.h.div_ceil(tile[0]), self.y.w.div_ceil(tile[1])];
         let c4 = self.x.c4();
-        let count = self.x.n * tiles[0] * tiles[1] * c4;
+        let count = self.y.n * tiles[0] * tiles[1] * c4;
         let params = Params {
             in_h: self.x.h,
             in_w: self.x.w,
@@ -69,9 +71,13 @@ impl Depthwise<'_> {
             before,
             spread,
             activation: ActivationParams::new(self.epilogue.activation),
+            depth: DepthParams::new(self.depth, size[0]),
         };
         let lanes = caps.one_subgroup().unwrap_or(64) as usize;
         let mut shader = shader!("depthwise", "activation", "index", "nan");
+        if let Some(depth) = self.depth.filter(Depth::mixes) {
+            shader = shader.set("DEEP", true).tile("KERNEL_Z", depth.size as u32);
+        }
         for (name, value) in [
             ("TILE_Y", tile[0]),
             ("TILE_X", tile[1]),
@@ -96,7 +102,7 @@ impl Depthwise<'_> {
     /// Packs rows of `c4` texels: the taps, then the bias.
     pub(crate) fn pack(&self, storage: Storage) -> Prepacked {
         let (weight, bias, channels) = (self.weight.clone(), self.bias.cloned(), self.x.c);
-        let taps = self.window.size[0] * self.window.size[1];
+        let taps = self.weight.shape()[2..].iter().product();
         let width = self.x.c4();
         let key = WeightKey::new("depthwise").constants([Some(weight.id()), bias.as_ref().map(Constant::id)]);
         let values = move || {

@@ -146,7 +146,7 @@ impl Op for Glu {
         let rows = if half.is_multiple_of(4) { (Halves::Texels, half / 4) } else { (Halves::Elements, half) };
         let kernels = layouts.filter_map(|layout| {
             let innermost = match layout.order {
-                Order::Channels => axis == 1 && (2..=4).contains(&y.len()),
+                Order::Channels => axis == 1 && (2..=5).contains(&y.len()),
                 _ => axis == y.len() - 1,
             };
             let c = if layout.order == Order::Channels { Image::new(y).c } else { *y.last()? };

@@ -18,7 +18,8 @@ pub(crate) fn joined(
     let parts = concat.or_else(|| op.downcast_ref::<Slice>().map(|slice| slice.part(io).map(|part| vec![part])));
     if let Some(parts) = parts {
         let parts = parts.filter(|_| position == 0)?;
-        return over::<1>(&parts, next, next_io, caps).or_else(|| over::<2>(&parts, next, next_io, caps));
+        let read = [over::<1>, over::<2>, over::<3>];
+        return read.iter().find_map(|over| over(&parts, next, next_io, caps));
     }
     let conv: &Conv2d = op.downcast_ref()?;
     match (next.downcast_ref::<Conv2d>(), position) {

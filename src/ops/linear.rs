@@ -95,6 +95,7 @@ impl Op for Linear {
             // For two dimensions both layouts are equal; preceding convolutions and pooling use the first.
             layout: if io.inputs[0].len() == 2 { Layout::channels } else { Layout::rows_vec4 },
             window: Window::PIXEL,
+            depth: None,
             groups: 1,
             lines: None,
             parts: &[],

@@ -160,6 +160,7 @@ impl Op for MatMul {
             y: Image { n: m, c: n, h: 1, w: 1 },
             layout: Layout::rows_vec4,
             window: Window::PIXEL,
+            depth: None,
             groups: 1,
             lines: None,
             parts: &[],

@@ -186,7 +186,7 @@ impl Norm {
         let mut kernels = self.kernels(io, Lines::groups(x, groups), caps);
         let image = Image::new(x);
         let of = x[1] / groups;
-        if !(3..=4).contains(&x.len()) || (of != 1 && !of.is_multiple_of(4)) {
+        if !(3..=5).contains(&x.len()) || (of != 1 && !of.is_multiple_of(4)) {
             return kernels;
         }
         let span = of.div_ceil(4);

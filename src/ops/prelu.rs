@@ -92,7 +92,7 @@ impl Op for PRelu {
         let mut layouts = vec![Layout::ROWS];
         for &storage in image_storage(caps) {
             // A shape that is no image is one row of pixels, without channels.
-            if weights == 1 || (2..=4).contains(&x.len()) {
+            if weights == 1 || (2..=5).contains(&x.len()) {
                 layouts.push(Layout::channels(storage));
             }
             if !x.is_empty() {

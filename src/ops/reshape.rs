@@ -215,7 +215,7 @@ impl Op for FlattenLinear {
         let conv =
             self.conv(&io.inputs[0]).ok_or_else(|| ErrorKind::argument("input", "a batch of images", &io.inputs[0]))?;
         let outputs = conv.output_shapes(io.inputs)?;
-        conv.image_kernels(&Io { outputs: &outputs, ..*io }, caps)
+        conv.kernels(&Io { outputs: &outputs, ..*io }, caps)
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {

@@ -64,7 +64,7 @@ impl Slice {
     pub(crate) fn part(&self, io: &Io) -> Option<Part> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let &[along @ Along { axis: 1, step: 1, .. }] = &self.along[..] else { return None };
-        let image = (3..=4).contains(&x.len());
+        let image = (3..=5).contains(&x.len());
         image.then(|| Part::new([x[1], along.resolve(x[1]).0], [y[1], 0], y[1]))?
     }
 }

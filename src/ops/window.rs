@@ -2,6 +2,7 @@
 
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::Taps;
+use crate::kernel::params::params;
 use crate::{Constant, Shape};
 
 /// The most pixels along one axis, padding included. No device holds so many; 32 bits count a few times as many.
@@ -38,6 +39,45 @@ pub(crate) struct Window<const D: usize = 2> {
     pub(crate) after: [usize; D],
 }
 
+/// A window along the depth of volumes, whose planes are images, one after the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Depth {
+    /// The planes of a volume of the input, and of one of the output.
+    pub(crate) planes: [usize; 2],
+    pub(crate) size: usize,
+    pub(crate) stride: usize,
+    pub(crate) dilation: usize,
+    /// The planes of zeros before the first one.
+    pub(crate) before: usize,
+}
+
+impl Depth {
+    /// Returns true unless each plane of the output sees the same plane of the input, as an image sees one.
+    pub(crate) fn mixes(&self) -> bool {
+        (self.size, self.stride, self.before, self.planes[0]) != (1, 1, 0, self.planes[1])
+    }
+}
+
+params! {
+    /// A [`Depth`], and the rows of a plane of the kernel.
+    pub(crate) struct DepthParams {
+        planes: [usize; 2] as [in_d, out_d],
+        stride_z: usize,
+        pad_front: isize,
+        dilation_z: usize,
+        kernel_h: usize,
+    }
+}
+
+impl DepthParams {
+    /// Returns the parameters; without volumes, shaders ignore them.
+    pub(crate) fn new(depth: Option<Depth>, kernel_h: usize) -> DepthParams {
+        let none = Depth { planes: [1; 2], size: 1, stride: 1, dilation: 1, before: 0 };
+        let Depth { planes, stride, dilation, before, .. } = depth.unwrap_or(none);
+        DepthParams { planes, stride_z: stride, pad_front: before as isize, dilation_z: dilation, kernel_h }
+    }
+}
+
 impl<const D: usize> Window<D> {
     /// A window of one pixel.
     pub(crate) const PIXEL: Window<D> =
@@ -49,21 +89,32 @@ impl<const D: usize> Window<D> {
         Window { size: size.unwrap_or([1; D]), ..Window::PIXEL }
     }
 
-    /// Returns this window over `E` axes, at least as many. It has one pixel along those that it lacks, the first ones.
+    /// Returns this window along the last `E` axes. It has one pixel along those that it lacks.
     pub(crate) fn over<const E: usize>(&self) -> Window<E> {
         let Window { size, stride, dilation, before, after } = *self;
         Window {
-            size: lifted(size, 1),
-            stride: lifted(stride, 1),
-            dilation: lifted(dilation, 1),
-            before: lifted(before, 0),
-            after: lifted(after, 0),
+            size: last(size, 1),
+            stride: last(stride, 1),
+            dilation: last(dilation, 1),
+            before: last(before, 0),
+            after: last(after, 0),
         }
     }
 
-    /// Returns this window of lines or images over images: a line of pixels is an image one pixel high.
+    /// Returns this window over images: a line of pixels is an image one pixel high, a volume has several planes.
     pub(crate) fn image(&self) -> Window {
         self.over()
+    }
+
+    /// Returns the window along the depth of volumes.
+    pub(crate) fn depth(&self, x: &Shape, y: &Shape) -> Option<Depth> {
+        (D == 3).then(|| Depth {
+            planes: [x[2], y[2]],
+            size: self.size[0],
+            stride: self.stride[0],
+            dilation: self.dilation[0],
+            before: self.before[0],
+        })
     }
 
     /// Sets the padding `[before, after]` each axis.
@@ -190,11 +241,10 @@ pub(crate) fn expect_countable(output: &Shape) -> Result<(), ErrorKind> {
     Err(ErrorKind::argument("output", "fewer than 2^31 elements an image", output))
 }
 
-/// Returns sizes along `E` axes, `missing` along the first ones, which `sizes` lacks.
-fn lifted<const D: usize, const E: usize>(sizes: [usize; D], missing: usize) -> [usize; E] {
-    let mut all = [missing; E];
-    all[E - D..].copy_from_slice(&sizes);
-    all
+/// Returns the sizes along the last `E` axes, `missing` along those that `sizes` lacks.
+fn last<const D: usize, const E: usize>(sizes: [usize; D], missing: usize) -> [usize; E] {
+    let axis = |axis: usize| (axis + D).checked_sub(E).map_or(missing, |axis| sizes[axis]);
+    std::array::from_fn(axis)
 }
 
 /// Returns the spatial sizes of `[N, C, ..]`: an image is a volume one pixel deep.

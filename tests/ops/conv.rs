@@ -2,7 +2,7 @@ use crate::harness::refused;
 use shadernet::kernel::Caps;
 use shadernet::ops::{Conv, Conv1d, Conv2d, Conv3d, PaddingMode};
 use shadernet::plan::Plan;
-use shadernet::selftest::cases::{graph, random};
+use shadernet::selftest::cases::{constant, graph, random};
 use shadernet::selftest::ops::conv::{Case, DENSE_LINE, DEPTHWISE_LINE, VOLUME};
 use shadernet::{Constant, Cost, DType, Graph, Io, Op, Shape};
 
@@ -21,13 +21,31 @@ fn a_line_is_an_image_one_pixel_high() {
 }
 
 #[test]
-fn a_block_of_volumes_is_one_dispatch() {
+fn the_planes_of_a_volume_are_images() {
+    // A network's input may be read in rows; the last dispatch reorders at its end.
     let (x, residual) = (random(1, VOLUME.x), random(4, [2, 6, 4, 5, 3]));
     let graph = graph(&[&x, &residual], |graph, x| VOLUME.block(graph, x[0], x[1])).fused();
-    for caps in [Caps::portable(), Caps::llvmpipe()] {
+    for (caps, kernel) in [(Caps::portable(), "gemm"), (Caps::llvmpipe(), "gemm_lanes")] {
         let plan = Plan::new(&graph, 1, &caps).unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(plan.dispatches(), 1, "{plan}");
+        let steps = plan.steps.iter().flat_map(|step| &step.dispatches).map(|(dispatch, _)| dispatch.shader.name());
+        let steps: Vec<&str> = steps.filter(|name| !["pack", "unpack"].contains(name)).collect();
+        assert_eq!(steps, [kernel], "{plan}");
     }
+}
+
+#[test]
+fn a_window_of_one_plane_is_that_of_images() {
+    let shaders = |size: [usize; 3]| {
+        let x = random(1, [1, 16, 4, 20, 20]);
+        let weight = random(2, [&[16, 16][..], &size].concat());
+        let padding = size.map(|size| size / 2);
+        let conv = Conv3d::new(constant(&weight), None).padding(padding);
+        let graph = graph(&[&x], |graph, x| graph.conv3d(x[0], conv.clone()));
+        let plan = Plan::new(&graph, 1, &Caps::llvmpipe()).unwrap_or_else(|error| panic!("{error}"));
+        plan.to_string()
+    };
+    assert!(shaders([1, 3, 3]).contains("winograd_lanes"), "{}", shaders([1, 3, 3]));
+    assert!(shaders([3, 3, 3]).contains("gemm_lanes"), "{}", shaders([3, 3, 3]));
 }
 
 #[test]
@@ -37,10 +55,10 @@ fn a_block_of_weights_larger_than_a_binding_is_refused() {
         let caps = Caps { max_binding, ..Caps::portable() };
         VOLUME.op(true).kernels(&Io { inputs: &input, outputs: &output, dtypes: &[DType::F32] }, &caps)
     };
-    // 3 * 27 weights and a bias for each of four channels.
-    assert_eq!(kernels(1312).unwrap()[0].dispatches.len(), 2);
-    let error = kernels(1311).unwrap_err().to_string();
-    assert!(error.contains("the weights of 4 outputs needs 1312 bytes"), "{error}");
+    // 27 taps of four channels, for each of 64 channels.
+    assert!(kernels(27_648).is_ok());
+    let error = kernels(27_647).unwrap_err().to_string();
+    assert!(error.contains("the weights of 64 outputs needs 27648 bytes"), "{error}");
 }
 
 #[test]

@@ -24,7 +24,13 @@ impl Gemm<'_> {
         let Operand::Weight(w) = self.w else { return Ok(Vec::new()) };
         let whole_image =
             self.window.size == [self.x.h, self.x.w] && self.window.before == [0; 2] && self.y.h * self.y.w == 1;
-        if !whole_image || self.lines.is_some() || self.groups != 1 || self.y.n > 8 || self.window.dilation != [1; 2] {
+        if !whole_image
+            || self.deep()
+            || self.lines.is_some()
+            || self.groups != 1
+            || self.y.n > 8
+            || self.window.dilation != [1; 2]
+        {
             return Ok(Vec::new());
         }
         let k4 = self.x.h * self.x.w * self.x.c4();

@@ -6,7 +6,7 @@ use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Iterations, Kernel, Storage, looped, plain};
 use crate::ops::activation::ActivationParams;
-use crate::ops::window::Window;
+use crate::ops::window::{DepthParams, Window};
 
 /// The output channels of a workgroup.
 pub(crate) const BLOCK: usize = 32;
@@ -25,7 +25,7 @@ params! {
         stride: [isize; 2] as [stride_y, stride_x],
         before: [isize; 2] as [pad_top, pad_left],
         dilation_y: isize,
-        kernel_h: isize,
+        tap_rows: isize,
         segments: isize,
         step: isize,
         run: isize,
@@ -36,6 +36,8 @@ params! {
         blocks_first: u32,
         activation: ActivationParams,
         samples: usize,
+        depth: DepthParams,
+        unused: [u32; 2],
         groups: [usize; 4],
         batch: [[usize; 4]; 3] as [batch, x_batch, w_batch],
         /// The added image: segments, height, texels of channels, stride.
@@ -116,7 +118,7 @@ impl Gemm<'_> {
             stride: stride.map(|v| v as isize),
             before: before.map(|v| v as isize),
             dilation_y: dilation[0] as isize,
-            kernel_h: size[0] as isize,
+            tap_rows: self.tap_rows() as isize,
             segments: segments as isize,
             step: step as isize,
             run: run as isize,
@@ -128,13 +130,15 @@ impl Gemm<'_> {
             blocks_first: u32::from(w_bytes < CACHED),
             activation: ActivationParams::new(self.epilogue.activation),
             samples: self.lines.map_or(0, |lines| lines.samples),
+            depth: DepthParams::new(self.depth, size[0]),
+            unused: [0; 2],
             groups: self.channel_groups().params(),
             batch: self.matrices(),
             added: added.map_or([0; 4], |added| [added.segments, added.h, added.c4, added.stride].map(|v| v as isize)),
         };
         let of_segments = |segments: usize| looped(segments, plain(run));
         let added_loops = added.map_or(Iterations::default(), |added| of_segments(added.segments));
-        let loops = looped(size[0], of_segments(segments));
+        let loops = looped(self.tap_rows(), of_segments(segments));
         // Each of the pixels may need a second sum.
         let grouped = self.mixed(BLOCK);
         let again = if grouped { looped(tile, loops) } else { Iterations::default() };
@@ -150,7 +154,7 @@ impl Gemm<'_> {
                 };
                 let shader = self
                     .epilogue
-                    .specialize(shader!("gemm_lanes", "activation", "index", "groups", "nan"))
+                    .specialize(shader!("gemm_lanes", "activation", "gemm_lanes", "index", "groups", "nan"))
                     .tile("PIXELS", tile as u32)
                     .set("ADDED", added.is_some())
                     .set("GROUPED", grouped)
@@ -161,6 +165,7 @@ impl Gemm<'_> {
                     .texture("y", storage == Storage::Texture);
                 // Others keep their names, by which choices of kernels are kept.
                 let shader = if self.lines.is_some() { shader.set("LINES", true) } else { shader };
+                let shader = if self.deep() { shader.set("DEEP", true) } else { shader };
                 let mut bindings = self.bindings(w.clone(), self.bias());
                 let mut reads = self.reads(residual);
                 if let Some(added) = added {

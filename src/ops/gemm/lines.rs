@@ -40,7 +40,7 @@ impl<'a> Gemm<'a> {
         let Window { size, stride, dilation, before, .. } = self.window;
         let Operand::Weight(_) = self.w else { return None };
         let longest = size[1].max(stride[1]).max(before[1]);
-        if self.x.c != 1 || self.x.w == 1 || dilation[1] != 1 || longest > LONGEST {
+        if self.deep() || self.x.c != 1 || self.x.w == 1 || dilation[1] != 1 || longest > LONGEST {
             return None;
         }
         let to_lines = self.y.c == 1;

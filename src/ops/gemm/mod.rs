@@ -18,7 +18,7 @@ pub(crate) use tiled::chunks;
 use self::lines::Lines;
 use super::channels::Part;
 use super::epilogue::Epilogue;
-use super::window::Window;
+use super::window::{Depth, Window};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
@@ -38,6 +38,8 @@ pub(crate) struct Gemm<'a> {
     pub(crate) layout: fn(Storage) -> Layout,
     /// The size and the placement of the kernel, `[vertical, horizontal]`.
     pub(crate) window: Window,
+    /// The window along the depth of volumes, whose planes are the images of x and y.
+    pub(crate) depth: Option<Depth>,
     /// The number of channel groups.
     pub(crate) groups: usize,
     /// The lines of samples, if x is such.
@@ -85,7 +87,17 @@ impl Gemm<'_> {
     }
 
     fn taps(&self) -> usize {
-        self.window.size[0] * self.window.size[1]
+        self.tap_rows() * self.window.size[1]
+    }
+
+    /// Returns true if a pixel of a volume sees several planes.
+    fn deep(&self) -> bool {
+        self.depth.is_some_and(|depth| depth.mixes())
+    }
+
+    /// Returns the rows of the kernel, of all its planes.
+    fn tap_rows(&self) -> usize {
+        self.depth.map_or(1, |depth| depth.size) * self.window.size[0]
     }
 
     fn pixels(&self) -> usize {

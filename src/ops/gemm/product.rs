@@ -32,7 +32,11 @@ impl Gemm<'_> {
     pub(crate) fn with_product(&self, other: &Gemm, caps: &Caps) -> Option<Vec<Kernel>> {
         let pointwise = |gemm: &Gemm| {
             let window = gemm.window;
-            window.size == [1; 2] && window.before == [0; 2] && gemm.groups == 1 && gemm.x.c.is_multiple_of(4)
+            !gemm.deep()
+                && window.size == [1; 2]
+                && window.before == [0; 2]
+                && gemm.groups == 1
+                && gemm.x.c.is_multiple_of(4)
         };
         let (Operand::Weight(w), Operand::Weight(other_w)) = (self.w, other.w) else { return None };
         let stride = other.window.stride;
@@ -81,7 +85,7 @@ impl Gemm<'_> {
         let Some(run) = greatest(k4, other_k4, caps.max_texture as usize / BLOCK).filter(|run| *run >= 2) else {
             return Vec::new();
         };
-        let pointwise = (size, before) == ([1; 2], [0; 2]) && stride[0] == stride[1];
+        let pointwise = (size, before) == ([1; 2], [0; 2]) && stride[0] == stride[1] && !self.deep();
         if !pointwise || self.epilogue.residual || self.lanes_tile() < 16 {
             return Vec::new();
         }

@@ -8,7 +8,7 @@ use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, looped, plain};
 use crate::ops::activation::ActivationParams;
-use crate::ops::window::Window;
+use crate::ops::window::{DepthParams, Window};
 use std::num::Wrapping;
 
 params! {
@@ -36,6 +36,8 @@ params! {
         splits: usize,
         share4: usize,
         activation: ActivationParams,
+        depth: DepthParams,
+        unused: [u32; 2],
         groups: [usize; 4],
         batch: [[usize; 4]; 3] as [batch, x_batch, w_batch],
         parts: [[Wrapping<usize>; 4]; 3] as [ends, pitch, shift],
@@ -71,7 +73,8 @@ impl Gemm<'_> {
         // `packing` is the same product; with NCHW its taps are flattened into k, one for each tap of each channel.
         // Channels last would pad the channels to four.
         let flat = Image { c: self.x.c * self.taps(), ..self.x };
-        let packing = if rows { Gemm { x: flat, window: Window::PIXEL, ..*self } } else { Gemm { ..*self } };
+        let packing =
+            if rows { Gemm { x: flat, window: Window::PIXEL, depth: None, ..*self } } else { Gemm { ..*self } };
         let problem = Problem {
             matrices: self.products(),
             pixels: self.pixels(),
@@ -99,7 +102,7 @@ impl Gemm<'_> {
     /// Returns the loop iterations of an invocation that computes a share of k.
     fn iterations(&self, choice: Choice) -> usize {
         let span4 = self.span4(BLOCK);
-        let several = (self.window.size != [1; 2]).then_some(span4);
+        let several = (self.taps() > 1).then_some(span4);
         let share4 = choice.share4(self.taps() * span4);
         // Each pixel of each quad may need a second sum.
         let [quads_m, quads_n] = choice.tile.quads;
@@ -124,10 +127,11 @@ impl Gemm<'_> {
         let k4 = packing.taps() * span4;
         let share4 = choice.share4(k4);
         let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
-        let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size;
+        let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size && !self.deep();
         let shader = tile.specialize(shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan"));
         let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
         let shader = if self.lines.is_some() { shader.set("LINES", true) } else { shader };
+        let shader = if self.deep() || (rows && self.depth.is_some()) { shader.set("DEEP", true) } else { shader };
         let shader = if self.parts.is_empty() { shader } else { shader.set("PARTS", self.parts.len() as u32) };
         let (shader, w_rows) = match self.w {
             Operand::Weight(_) => (shader, 0),
@@ -167,6 +171,8 @@ impl Gemm<'_> {
                 splits,
                 share4,
                 activation: ActivationParams::new(activation),
+                depth: DepthParams::new(self.depth, size[0]),
+                unused: [0; 2],
                 groups: self.channel_groups().params(),
                 batch: self.matrices(),
                 parts: parts::params(self.parts),

@@ -51,7 +51,7 @@ impl Gemm<'_> {
         let Window { size, stride, dilation, before, .. } = self.window;
         let Operand::Weight(w) = self.w else { return Vec::new() };
         let (tiles_x, tiles) = self.tiles();
-        let fits = size[1] == 3 && stride == [1; 2] && dilation == [1; 2] && self.groups == 1;
+        let fits = size[1] == 3 && stride == [1; 2] && dilation == [1; 2] && self.groups == 1 && !self.deep();
         if !caps.shuffles_of_eight() || !fits || tiles >= 1 << 24 {
             return Vec::new();
         }

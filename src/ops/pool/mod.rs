@@ -1,7 +1,6 @@
 //! Pooling: max, average and Lp, by windows, adaptive and global.
 
-mod images;
-mod volumes;
+mod kernels;
 
 use super::window::{PerAxis, Window, step_setters};
 use crate::error::{ErrorKind, Result};
@@ -258,11 +257,7 @@ impl<const D: usize> Op for Pool<D> {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(match (D, self.return_indices) {
-            (3, _) => vec![self.volumes(io, caps)],
-            (_, true) => vec![self.image_indices(io, caps)],
-            (_, false) => self.images(io, caps),
-        })
+        Ok(if self.return_indices { vec![self.indices(io, caps)] } else { self.images(io, caps) })
     }
 
     /// Counts for n pixels, padding too: n - 1 for a maximum, n for an average, 2 n for a norm (powers, sum, root).

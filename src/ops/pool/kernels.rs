@@ -1,62 +1,64 @@
-//! The kernels of pooling over images; a line of pixels is an image one pixel high.
+//! The kernels of pooling: a line of pixels is an image one pixel high, and the planes of a volume are images.
 
 use super::{Pool, shares};
 use crate::graph::op::Io;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
 use crate::ops::reduce::Split;
+use crate::ops::window::volume;
 use crate::ops::{image_kernels, one_to_one};
 
 params! {
     struct Params {
-        in_h: usize,
-        in_w: usize,
-        out_h: usize,
-        out_w: usize,
-        c: usize,
+        input: [usize; 3],
         count: usize,
-        size: [usize; 2] as [size_y, size_x],
-        stride: [usize; 2] as [stride_y, stride_x],
-        dilation: [usize; 2] as [dilation_y, dilation_x],
-        before: [usize; 2] as [top, left],
-        after: [usize; 2] as [bottom, right],
+        output: [usize; 3],
+        c: usize,
+        size: [usize; 3],
         p: f32,
+        stride: [usize; 3],
         parity: u32,
+        dilation: [usize; 3],
         start: f32,
+        before: [usize; 3],
         nan: f32,
+        after: [usize; 3],
     }
 }
 
 impl<const D: usize> Pool<D> {
     /// Returns the parameters of the kernels for `count` results.
     fn params(&self, io: &Io, count: usize) -> Params {
-        let (x, y, window) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]), self.window().image());
+        let window = self.window().over::<3>();
         // All steps that lead out of the image are alike.
-        let steps = |values: [usize; 2]| values.map(|v| v.min(1 << 30));
+        let steps = |values: [usize; 3]| values.map(|v| v.min(1 << 30));
         Params {
-            in_h: x.h,
-            in_w: x.w,
-            out_h: y.h,
-            out_w: y.w,
-            c: x.c,
+            input: volume(&io.inputs[0]),
             count,
+            output: volume(&io.outputs[0]),
+            c: io.inputs[0][1],
             size: window.size,
-            stride: steps(window.stride),
-            dilation: steps(window.dilation),
-            before: window.before,
-            after: window.after,
             p: self.kind.order(),
+            stride: steps(window.stride),
             parity: self.kind.parity(),
+            dilation: steps(window.dilation),
             start: self.kind.start(),
+            before: window.before,
             nan: f32::NAN,
+            after: window.after,
         }
     }
 
-    /// Returns the kernels over images, four channels to a texel.
+    fn specialize(&self, shader: Shader) -> Shader {
+        let shader = shader.set("ADAPTIVE", self.adaptive.is_some());
+        if D == 3 { shader.set("DEEP", true) } else { shader }
+    }
+
+    /// Returns the kernels over four channels to a texel.
     pub(super) fn images(&self, io: &Io, caps: &Caps) -> Vec<Kernel> {
-        let y = Image::new(&io.outputs[0]);
+        let y = Image::planes(&io.outputs[0]);
         let count = y.n * y.h * y.w * y.c4();
         let pixels: usize = self.pixels(io).iter().product();
         let shared = shares(pixels, count, caps);
@@ -65,9 +67,9 @@ impl<const D: usize> Pool<D> {
         while shared && columns > 1 && iterations(columns) > caps.max_loop_iterations as usize {
             columns /= 2;
         }
-        let shader = shader!("pool", "index", "pool", "pool_window", "nan")
+        let shader = self
+            .specialize(shader!("pool", "index", "pool", "nan"))
             .set("KIND", self.kind.code())
-            .set("ADAPTIVE", self.adaptive.is_some())
             .set("COUNT_INCLUDE_PAD", self.count_include_pad)
             .set("LANES", lanes as u32)
             .set("COLUMNS", columns as u32);
@@ -75,12 +77,12 @@ impl<const D: usize> Pool<D> {
         image_kernels(caps, &dispatch.iterations(iterations(columns)))
     }
 
-    /// Returns the kernel over row-major images that gives maxima and their indices.
-    pub(super) fn image_indices(&self, io: &Io, caps: &Caps) -> Kernel {
+    /// Returns the kernel, over row-major images, that gives maxima and their indices.
+    pub(super) fn indices(&self, io: &Io, caps: &Caps) -> Kernel {
         let (count, pixels) = (io.outputs[0].elements(), self.pixels(io).iter().product());
         let split = Split::new(if shares(pixels, count, caps) { pixels } else { 1 }, 1, caps);
-        let shader = shader!("max_pool_indices", "index", "order", "largest", "pool", "pool_window", "nan")
-            .set("ADAPTIVE", self.adaptive.is_some())
+        let shader = self
+            .specialize(shader!("max_pool_indices", "index", "order", "largest", "pool", "nan"))
             .set("LANES", split.lanes)
             .set("COLUMNS", split.columns);
         let bindings = vec![Binding::Input(0), Binding::Output(0), Binding::Output(1)];
