@@ -9,6 +9,8 @@ mod batch_norm;
 mod binary;
 mod cast;
 pub(crate) mod channels;
+#[cfg(test)]
+mod codes;
 mod concat;
 mod conv;
 mod conv3d;
