@@ -4,7 +4,7 @@
 // A workgroup is one subgroup of 8 lanes and computes PIXELS pixels x 32 channels: lane l owns channels 4l..4l+3 of the
 // block and a sum for each pixel. Each lane loads another pixel's texel; shuffles with constant lanes distribute them.
 // x, w, residual (and y, unless it is a buffer) are storage textures: a texel outside reads as 0, which replaces zero
-// padding (`Context::probed` checks that on the device), and a store outside is dropped.
+// padding (`Context::probe` checks that on the device), and a store outside is dropped.
 // ADDED: residual is a second image; its 1x1 convolution is added, with weights in further segments of each block.
 // x: row n*H + y, column x*C/4 + c/4. w: row (block, tap row, segment), column k*32 + 8*(k within the texel) + lane, so
 // that reads stream; or the rows of a second tensor (W_ROWS), [k][o/4] or [o][k/4] texels (W_COLUMNS). A tap row is

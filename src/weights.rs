@@ -69,7 +69,7 @@ impl Weights {
         if let Some(constant) = given.get(&key) {
             return Ok(constant.clone());
         }
-        let constant = self.read(name, key.1.clone())?.learned();
+        let constant = self.read(name, key.1.clone())?.into_parameter();
         given.insert(key, constant.clone());
         Ok(constant)
     }

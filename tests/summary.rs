@@ -190,6 +190,16 @@ fn bytes_and_joules() {
     near(one.energy_estimate().memory, 640e-6);
 }
 
+/// The text is the command's table: columns of equal width, then the totals.
+#[test]
+fn a_summary_prints_as_a_table() {
+    let text = summary("digits").to_string();
+    let (table, totals) = text.split_once("\n\n").expect("an empty line");
+    let widths: Vec<usize> = table.lines().map(|line| line.chars().count()).collect();
+    assert_eq!(widths, vec![widths[0]; summary("digits").layers.len() + 2], "{table}");
+    assert!(table.contains("| conv1 ") && totals.starts_with("parameters ") && totals.contains(" 77,290\n"), "{text}");
+}
+
 /// A constant that operations read is a parameter, if it was learned.
 #[test]
 fn which_values_are_parameters() {
@@ -199,8 +209,8 @@ fn which_values_are_parameters() {
     let learned = weights.get("shift", [3]).expect("seeded");
     let made = Constant::new("sum", [3], vec![0.0; 3])
         .unwrap()
-        .made_of(&[&learned, &weights.get("scale", [5]).expect("seeded")]);
-    let mine = Constant::new("mine", [3], vec![1.0; 3]).unwrap().learned();
+        .derived_from(&[&learned, &weights.get("scale", [5]).expect("seeded")]);
+    let mine = Constant::new("mine", [3], vec![1.0; 3]).unwrap().into_parameter();
     let factor = Constant::new("factor", [1], vec![0.5]).unwrap();
     let value = graph.constant(learned);
     let mut y = graph.add(x, value).expect("3 numbers");

@@ -47,8 +47,8 @@ impl Gpu {
             }
         });
 
-        // WebGPU doesn't report all facts about a device. `probed` finds the rest by a small submission.
-        let context = Context::from_wgpu(&adapter, &device, &queue)?.probed().await?;
+        // WebGPU doesn't report all facts about a device. `probe` finds the rest by a small submission.
+        let context = Context::from_wgpu(&adapter, &device, &queue)?.probe().await?;
         Ok(Gpu { adapter, device, queue, context, failure })
     }
 

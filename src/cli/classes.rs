@@ -29,7 +29,7 @@ impl Scores {
                 "softmax" => Some(Scores::Softmax),
                 "sigmoid" => Some(Scores::Sigmoid),
                 // Rounding a number doesn't change its meaning.
-                "round_to" | "cast" | "quantize" | "dequantize" => read,
+                "reduce_precision" | "cast" | "quantize" | "dequantize" => read,
                 _ if node.op.metrics(io).cost.moves == Some(0) => read,
                 _ => None,
             };

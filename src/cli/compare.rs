@@ -49,7 +49,7 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
     };
     for (what, changes, noise) in [("frame", &comparison.frames, frames), ("step", &comparison.steps, steps)] {
         if !changes.is_empty() {
-            let mut table = table(&[what, "before ms", "after ms", "ratio", "verdict"], 1);
+            let mut table = table(&[what, "shortest ms before", "after", "ratio", "verdict"], 1);
             table.add_rows(changes.iter().map(cells));
             writeln!(out, "{table}\n{noise}")?;
         }

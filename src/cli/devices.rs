@@ -103,7 +103,7 @@ fn would_get(adapter: &wgpu::Adapter) -> Result<Caps> {
         ..Default::default()
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))?;
-    let context = pollster::block_on(Context::from_wgpu(adapter, &device, &queue)?.probed())?;
+    let context = pollster::block_on(Context::from_wgpu(adapter, &device, &queue)?.probe())?;
     Ok(context.caps().clone())
 }
 

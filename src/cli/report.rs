@@ -15,7 +15,15 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub(super) struct OutputArgs {
     /// Write everything as JSON (docs/report.md), without a FILE to standard output in place of the tables
-    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-", help_heading = "Output")]
+    // With `=`, or else `--json MODEL` would be a report in a file of that name.
+    #[arg(
+        long,
+        value_name = "FILE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "-",
+        help_heading = "Output"
+    )]
     json: Option<PathBuf>,
     /// Write a page with tables and plots
     #[arg(long, value_name = "FILE", help_heading = "Output")]

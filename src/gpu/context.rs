@@ -64,7 +64,7 @@ impl Context {
     /// Returns the shaders that find out facts about a device.
     #[doc(hidden)]
     pub fn probes() -> Vec<crate::kernel::Shader> {
-        vec![super::facts::probe()]
+        vec![super::confirm::probe()]
     }
 
     /// Returns a context with a device of its own, on the adapter that wgpu prefers.
@@ -72,11 +72,11 @@ impl Context {
         Context::with(&ContextOptions::new()).await
     }
 
-    /// Returns a context with a device of its own, on the adapter that the options name. It is
-    /// [probed](Context::probed), unless the options ask for portable kernels.
+    /// Returns a context with a device of its own, on the adapter that the options name. It has been
+    /// [probed](Context::probe), unless the options ask for portable kernels.
     pub async fn with(options: &ContextOptions) -> Result<Context> {
         let context = Context::open(options).await?;
-        if options.portable { Ok(context) } else { context.probed().await }
+        if options.portable { Ok(context) } else { context.probe().await }
     }
 
     async fn open(options: &ContextOptions) -> Result<Context> {
@@ -156,7 +156,7 @@ impl Context {
     pub fn optional_features() -> [(wgpu::Features, &'static str); 4] {
         use wgpu::Features as F;
         [
-            (F::SUBGROUP, "on Mesa's llvmpipe kernels that are several times as fast (Context::probed)"),
+            (F::SUBGROUP, "on Mesa's llvmpipe kernels that are several times as fast (Context::probe)"),
             (
                 F::TIMESTAMP_QUERY,
                 "device times in profiles and step times, instead of the host's clock around submissions",
@@ -263,7 +263,7 @@ impl Context {
 
     /// Counts bytes on their way to a texture, and submits once enough have gathered: until then wgpu holds a second
     /// copy. Only kernels for fast textures keep weights there: their context is this crate's or has submitted before
-    /// ([`Context::probed`]).
+    /// ([`Context::probe`]).
     pub(crate) fn uploaded(&self, bytes: usize) {
         if self.0.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes >= Context::ENOUGH {
             self.0.waiting.store(0, Ordering::Relaxed);

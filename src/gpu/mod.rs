@@ -3,6 +3,7 @@
 pub(crate) mod cache;
 mod checks;
 mod compiled;
+mod confirm;
 mod context;
 mod facts;
 pub(crate) mod memory;

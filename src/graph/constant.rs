@@ -104,20 +104,20 @@ impl Constant {
         Constant { id, name, shape, dtype, parameters: 0, values, packed: None, quantised: None }
     }
 
-    /// Returns this constant as a learned one: each of its numbers is a parameter.
+    /// Returns this constant as PyTorch's `Parameter`: each of its numbers counts as learned.
     #[must_use]
-    pub fn learned(self) -> Constant {
+    pub fn into_parameter(self) -> Constant {
         Constant { parameters: self.shape.elements() as u64, ..self }
     }
 
     /// Returns this constant as derived from others, whose parameters then count as its own.
     #[must_use]
-    pub fn made_of(self, others: &[&Constant]) -> Constant {
+    pub fn derived_from(self, others: &[&Constant]) -> Constant {
         Constant { parameters: others.iter().map(|other| other.parameters).sum(), ..self }
     }
 
     /// Returns the number of learned numbers in a constant that operations read like any other value: those from
-    /// [`Weights`](crate::Weights), or [marked as learned](Constant::learned). ([`Op::metrics`](crate::Op::metrics) counts
+    /// [`Weights`](crate::Weights), or [marked as parameters](Constant::into_parameter). ([`Op::metrics`](crate::Op::metrics) counts
     /// the constants that operations hold, of any origin.)
     pub fn parameters(&self) -> u64 {
         self.parameters
@@ -289,7 +289,7 @@ mod tests {
         assert_eq!(constant(IntType::I4, &[0x21, 0x8f, 0x07], 5).counted(), [9, 10, 7, 0, 15]);
         assert_eq!(constant(IntType::U4, &[0x21, 0x8f, 0x07], 5).counted(), [1, 2, 15, 8, 7]);
         assert_eq!(constant(IntType::I8, &[0, 127, 128, 255], 4).counted(), [128, 255, 0, 127]);
-        let learned = constant(IntType::I8, &[1; 6], 6).learned().reshaped([2, 3]).unwrap();
+        let learned = constant(IntType::I8, &[1; 6], 6).into_parameter().reshaped([2, 3]).unwrap();
         assert_eq!((learned.parameters(), learned.dtype(), learned.int_type()), (6, DType::I32, Some(IntType::I8)));
         assert_eq!(IntType::I16.range(), [-32_768, 32_767]);
         assert_eq!(IntType::U4.range(), [0, 15]);

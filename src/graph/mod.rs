@@ -7,6 +7,7 @@ mod identity;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod only;
 pub(crate) mod op;
+mod open_batch;
 pub(crate) mod rewrite;
 
 use crate::dtype::DType;
@@ -234,7 +235,7 @@ impl Graph {
         }
     }
 
-    /// Makes a value an output, under a name.
+    /// Makes a value an output, under a name of its own. A plan of a graph with two outputs of one name is an error.
     pub fn output(&mut self, name: impl Into<String>, value: Value) {
         self.outputs.push((name.into(), value));
     }
@@ -256,7 +257,7 @@ impl Graph {
         self.check_own(inputs).map_err(at)?;
         let shapes: Vec<Shape> = inputs.iter().map(|&v| self.shapes[v.index()].clone()).collect();
         check_elements(&shapes).map_err(at)?;
-        let outputs = op.output_shapes(&shapes).map_err(at)?;
+        let outputs = op.output_shapes(&shapes).map_err(|kind| at(self.with_open_batch(kind, &*op, inputs)))?;
         check_elements(&outputs).map_err(at)?;
         let outputs_of_two = self.shapes_of_two.as_ref().map(|all| {
             let shapes: Vec<Shape> = inputs.iter().map(|&value| all[value.index()].clone()).collect();

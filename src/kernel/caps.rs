@@ -6,7 +6,7 @@ pub(crate) const LLVMPIPE_ITERATIONS: u32 = 65_535;
 /// Facts about a device that the choice of a kernel depends on. They are plain numbers and flags, so that a
 /// [`Plan`](crate::plan::Plan) can be made and tested without a device. No kernel asks for the driver's name.
 ///
-/// Limits come from WebGPU, texture and workgroup memory speed from [`Context::probed`](crate::Context::probed).
+/// Limits come from WebGPU, texture and workgroup memory speed from [`Context::probe`](crate::Context::probe).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Caps {
     /// `max_storage_buffer_binding_size`, in bytes.

@@ -4,6 +4,7 @@
 
 mod receptive_field;
 mod summary;
+mod summary_table;
 
 pub use receptive_field::{Field, ReceptiveField};
 pub use summary::{Energy, Layer, Summary};

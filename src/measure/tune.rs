@@ -336,7 +336,8 @@ fn alone(model: &Model, batch: usize, variants: &Variants, kernels: &[usize]) ->
     let inputs: Vec<Value> = node.inputs.iter().map(|value| own[value]).collect();
     for &kernel in kernels {
         for output in alone.add_node(&node.name, Only::new(&node.op, variants.places[kernel]), &inputs)? {
-            alone.output(variants.kernels[kernel].clone(), output);
+            let name = format!("{}, output {}", variants.kernels[kernel], alone.outputs().len());
+            alone.output(name, output);
         }
     }
     let session: Session = model.with_graph(&alone)?.session_with(1, &Choices::new())?;

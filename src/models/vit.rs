@@ -141,7 +141,7 @@ impl Layers<'_> {
             values.iter_mut().zip(class.values()).for_each(|(to, class)| *to += class);
             values
         });
-        let embedding = embedding.made_of(&learned.each_ref());
+        let embedding = embedding.derived_from(&learned.each_ref());
         let x = self.named("class_token", |graph| graph.pad(x, [[0, 0], [1, 0], [0, 0]], 0.0))?;
         let embedding = self.graph.constant(embedding);
         self.named("encoder.pos_embedding", |graph| graph.add(x, embedding))

@@ -154,7 +154,7 @@ impl Op for DeformConv2d {
         let samples = (x[1] * self.taps()).saturating_mul(positions) as u64;
         let masked = if io.inputs.len() == 3 { samples } else { 0 };
         Metrics::new(Cost {
-            other: cost.other.saturating_add(super::weighted(samples, 4)).saturating_add(masked),
+            other: cost.other.saturating_add(super::sampling::weighted(samples, 4)).saturating_add(masked),
             ..cost
         })
         .parameters(self.filters.parameters())

@@ -51,7 +51,7 @@ params! {
 
 /// The arrangement of the halves: the shader's `HALVES`.
 #[derive(Clone, Copy)]
-enum Halves {
+pub(super) enum Halves {
     /// Two tensors.
     Inputs,
     /// One after the other, in whole texels.

@@ -141,7 +141,7 @@ impl Op for GridSample {
             return Err(ErrorKind::argument("grid", format_args!("[{}, {sizes}]", x[0]), grid));
         }
         let y = Shape::from([&x[..2], &grid[1..grid.len() - 1]].concat());
-        super::expect_countable("grid", &y)?;
+        super::sampling::expect_countable("grid", &y)?;
         Ok(vec![y])
     }
 
@@ -177,7 +177,7 @@ impl Op for GridSample {
     /// Counts a weighted sum of taps, without the arithmetic of their positions and weights.
     fn metrics(&self, io: &Io) -> Metrics<'_> {
         let taps = u64::from(self.taps().pow(io.inputs[0].len() as u32 - 2));
-        Metrics::new(Cost::held(super::weighted(io.written(), taps)))
+        Metrics::new(Cost::held(super::sampling::weighted(io.written(), taps)))
     }
 }
 

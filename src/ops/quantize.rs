@@ -216,7 +216,7 @@ impl Dequantize {
             packed.values().into_iter().enumerate().map(number).collect()
         };
         let of = several.then_some((self.scales.axis, self.scales.block));
-        let values = Constant::lazy(weight.name(), shape, make).made_of(&[&weight]);
+        let values = Constant::lazy(weight.name(), shape, make).derived_from(&[&weight]);
         Ok(values.with_quantised(Quantised { weight, scale, zero_point, of, transposed: false }))
     }
 

@@ -218,7 +218,7 @@ impl Op for Resize {
             return Err(ErrorKind::argument("align_corners", "false, for a mode that picks a pixel", true));
         }
         let y = Shape::from([&x[..2], &self.sizes(&x[2..])?].concat());
-        super::expect_countable("size", &y)?;
+        super::sampling::expect_countable("size", &y)?;
         Ok(vec![y])
     }
 
@@ -255,7 +255,7 @@ impl Op for Resize {
         let moves = (read < io.read()).then(|| io.written().saturating_add(read));
         let taps = |axis: usize| self.seen(io.inputs[0][axis], io.outputs[0][axis], self.factor(rank - 1 - axis));
         let reach = (2..rank).map(taps).collect::<Option<_>>().map_or(Reach::Everything, Reach::Window);
-        Metrics::new(Cost { moves, ..Cost::held(super::weighted(io.written(), each)) }).reach(reach)
+        Metrics::new(Cost { moves, ..Cost::held(super::sampling::weighted(io.written(), each)) }).reach(reach)
     }
 }
 

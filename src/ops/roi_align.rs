@@ -109,7 +109,7 @@ impl Op for RoiAlign {
             return Err(ErrorKind::argument("spatial_scale", "a finite number", self.spatial_scale));
         }
         let y = Shape::from([regions, x[1], h, w]);
-        super::expect_countable("output_size", &y)?;
+        super::sampling::expect_countable("output_size", &y)?;
         Ok(vec![y])
     }
 
@@ -152,7 +152,7 @@ impl Op for RoiAlign {
     /// Counts a weighted sum of four pixels a sample, and the mean; one sample if the regions decide the number.
     fn metrics(&self, io: &Io) -> Metrics<'_> {
         let samples = (self.sampling_ratio.max(1) as u64).pow(2);
-        let sampled = super::weighted(io.written(), 4).saturating_add(io.written());
+        let sampled = super::sampling::weighted(io.written(), 4).saturating_add(io.written());
         Metrics::new(Cost::held(samples.saturating_mul(sampled)))
     }
 }

@@ -42,9 +42,7 @@ impl Plan {
             let why = "values stored as f16: this device can't convert them (DownlevelFlags::SHADER_F16_IN_F32)";
             return Err(ErrorKind::Unsupported(why.into()).into());
         }
-        if graph.outputs().is_empty() {
-            return Err(ErrorKind::argument("outputs", "at least one", 0).into());
-        }
+        checks::outputs(graph)?;
         let shapes = graph.shapes(batch)?;
         // This check precedes computations from sizes that no device holds.
         graph.inputs().iter().try_for_each(|input| {

@@ -30,7 +30,7 @@ pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
         };
         (0..n * rows * width).map(|i| base[i % (rows * width)] + token(i)).collect()
     };
-    let sum = Constant::lazy(more.name(), shape, values).made_of(&learned.each_ref());
+    let sum = Constant::lazy(more.name(), shape, values).derived_from(&learned.each_ref());
     let add = move |graph: &mut Graph| {
         let x = graph.pad(x, [[0, 0], [before as isize, 0], [0, 0]], 0.0)?;
         let sum = graph.constant(sum);

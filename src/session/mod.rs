@@ -2,6 +2,7 @@
 
 mod frame;
 mod model;
+mod record;
 mod slices;
 
 #[cfg(not(target_arch = "wasm32"))]
@@ -22,7 +23,6 @@ use crate::tensor::Outputs;
 use frame::Frame;
 use futures::{Stream, StreamExt};
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -250,19 +250,6 @@ impl Session {
             return Ok(());
         }
         Err(ErrorKind::argument("bound", "what this session has bound", "another session's").into())
-    }
-
-    /// Records some of the steps into a pass, between buffers that this session has bound. Every run but a sliced one
-    /// uses this loop.
-    pub(crate) fn record(&self, pass: &mut wgpu::ComputePass<'_>, bound: &BoundBuffers, steps: Range<usize>) {
-        self.recorded.fetch_add(1, Ordering::Relaxed);
-        let first = self.dispatches.partition_point(|resident| resident.at.0 < steps.start);
-        for resident in self.dispatches[first..].iter().take_while(|resident| resident.at.0 < steps.end) {
-            let [x, y, z] = resident.workgroups;
-            pass.set_pipeline(&resident.pipeline.pipeline);
-            pass.set_bind_group(0, resident.bound(bound), &[]);
-            pass.dispatch_workgroups(x, y, z);
-        }
     }
 
     fn resources(&self, resident: &Resident) -> &[Resource] {

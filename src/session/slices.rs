@@ -1,6 +1,7 @@
 //! Frames in slices, each within a time budget: for hosts whose own frame has little time to spare.
 
-use super::{BoundBuffers, Session, kinds};
+use super::record::ResidentPart;
+use super::{BoundBuffers, Resident, Session, kinds};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::memory::upload;
 use crate::gpu::pipeline::{Pipeline, first_workgroup, group, pipelines};
@@ -151,9 +152,6 @@ impl Session {
             let wanted = "no other frame of the session between the slices of one";
             return Err(ErrorKind::argument("slices", wanted, "another frame").into());
         }
-        slices.recorded = self.recorded.fetch_add(1, Ordering::Relaxed) + 1;
-        let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
-        let mut pass = encoder.begin_compute_pass(&descriptor);
         let step = |piece: &Piece| self.dispatches[piece.dispatch].at.0;
         let left = &slices.pieces[slices.next..];
         let mut slice = FrameSlice {
@@ -161,26 +159,20 @@ impl Session {
             time: Duration::ZERO,
             finished: false,
         };
+        let mut fitting = 0;
         for piece in left {
-            if slice.time.saturating_add(piece.time) > budget && !slice.steps.is_empty() {
+            if slice.time.saturating_add(piece.time) > budget && fitting > 0 {
                 break;
             }
             slice.time = slice.time.saturating_add(piece.time);
             slice.steps.end = step(piece) + 1;
-            slices.next += 1;
-            let resident = &self.dispatches[piece.dispatch];
-            let pipeline = piece.part.as_ref().map_or(&resident.pipeline, |part| &slices.pipelines[part.pipeline]);
-            pass.set_pipeline(&pipeline.pipeline);
-            pass.set_bind_group(0, resident.bound(bound), &[]);
-            let [x, y, z] = match &piece.part {
-                Some(part) => {
-                    pass.set_bind_group(1, slices.firsts.as_ref(), &[part.first]);
-                    [part.workgroups, 1, 1]
-                }
-                None => resident.workgroups,
-            };
-            pass.dispatch_workgroups(x, y, z);
+            fitting += 1;
         }
+        let descriptor = wgpu::ComputePassDescriptor { label: Some("shadernet"), timestamp_writes: None };
+        let mut pass = encoder.begin_compute_pass(&descriptor);
+        let pieces = left[..fitting].iter().map(|piece| slices.resident(&self.dispatches[piece.dispatch], piece));
+        let recorded = self.record_dispatches(&mut pass, bound, pieces);
+        (slices.recorded, slices.next) = (recorded, slices.next + fitting);
         slice.finished = slices.next == slices.pieces.len();
         if slice.finished {
             slices.restart();
@@ -190,6 +182,17 @@ impl Session {
 }
 
 impl FrameSlices {
+    /// Returns a piece as the session records it.
+    fn resident<'a>(&'a self, dispatch: &'a Resident, piece: &Piece) -> (&'a Resident, Option<ResidentPart<'a>>) {
+        let part = piece.part.as_ref().map(|part| ResidentPart {
+            pipeline: &self.pipelines[part.pipeline],
+            firsts: self.firsts.as_ref(),
+            first: part.first,
+            workgroups: part.workgroups,
+        });
+        (dispatch, part)
+    }
+
     /// Discards the progress of the current frame: the next slice begins a new one.
     pub fn restart(&mut self) {
         self.next = 0;

@@ -2,6 +2,7 @@
 
 use super::{Folder, command, fails, prints, text};
 use serde_json::Value;
+use shadernet::Weights;
 use std::process::Output;
 
 #[test]
@@ -36,6 +37,10 @@ fn summary_counts_as_the_lecture_does() {
     assert_eq!((&first["cost"]["parameters"], &first["cost"]["macs"]), (&34_944.into(), &105_415_200.into()));
 
     let table = prints(&["summary", "alexnet_original", "--batch", "2"]);
+    let graph =
+        shadernet::models::find("alexnet_original").and_then(|network| network.graph(&Weights::seeded(0), None));
+    let summary = shadernet::measure::Summary::new(&graph.unwrap(), 2).unwrap();
+    assert!(table.starts_with(&format!("{summary}\n")), "the library's text is another:\n{summary}\n{table}");
     for what in ["classifier.6", "[2, 96, 55, 55]", "60,954,656", "1,448,813,632", "1,864,528", "243,860,896"] {
         assert!(table.contains(what), "{what} isn't in:\n{table}");
     }
@@ -64,8 +69,9 @@ fn summary_counts_as_the_lecture_does() {
 #[test]
 fn bench_measures_each_batch_with_each_number_of_frames_in_flight() {
     let folder = Folder::new("bench");
-    let (path, frames) = (folder.path("bench.json"), ["--frames", "5", "--json"]);
-    let said = prints(&[&["bench", "digits", "--batch", "1,4", "--seed", "1"], &frames[..], &[&path]].concat());
+    let path = folder.path("bench.json");
+    let json = format!("--json={path}");
+    let said = prints(&["bench", "digits", "--batch", "1,4", "--seed", "1", "--frames", "5", &json]);
     for what in ["adapter: ", "made up", "p50 ms", "images/s", "first ms", "first inference, batch 4: "] {
         assert!(said.contains(what), "{what} isn't in:\n{said}");
     }
@@ -92,7 +98,8 @@ fn bench_measures_each_batch_with_each_number_of_frames_in_flight() {
     }
     assert_eq!(json["answers"].as_array().unwrap().len(), 2);
     // On standard output, the report replaces the tables.
-    let text = prints(&["bench", "digits", "--frames", "5", "--json"]);
+    // The network after `--json` isn't the name of a file.
+    let text = prints(&["bench", "--frames", "5", "--json", "digits"]);
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["schema"], "shadernet-report");
 
     let said =
@@ -104,8 +111,8 @@ fn bench_measures_each_batch_with_each_number_of_frames_in_flight() {
 fn profile_writes_tables_a_page_and_a_trace() {
     let folder = Folder::new("profile");
     let [json, html, trace] = ["p.json", "p.html", "p.trace"].map(|name| folder.path(name));
-    let args =
-        ["profile", "digits", "--batch", "2", "--frames", "5", "--json", &json, "--html", &html, "--trace", &trace];
+    let to_json = format!("--json={json}");
+    let args = ["profile", "digits", "--batch", "2", "--frames", "5", &to_json, "--html", &html, "--trace", &trace];
     let said = prints(&args);
     for what in ["x floor", "conv1", "a whole frame", "launch share", "timed by", "FMA "] {
         assert!(said.contains(what), "{what} isn't in:\n{said}");

@@ -87,6 +87,7 @@ fn what_is_wrong_is_said_in_one_line_and_nothing_is_left_behind() {
     }
     fails(&["run", "digits", "--input", SEVEN, "--output", &text_png], &["text.png"]);
     let json = folder.path("no/bench.json");
+    let to_json = format!("--json={json}");
     for (args, what) in [
         (&["summary", "lenet"][..], &["model", "lenet"][..]),
         (&["summary", "digits", "--batch", "0"], &["--batch", "0"]),
@@ -105,7 +106,7 @@ fn what_is_wrong_is_said_in_one_line_and_nothing_is_left_behind() {
         (&["profile", "lenet"], &["model", "lenet"]),
         (&["bench", "digits", "--weights", &missing], &["fc.bias"]),
         (&["bench", "vgg19", "--size", "16384x16384"], &["features.0", "fewer than 2^31 elements an image"]),
-        (&["bench", "digits", "--frames", "1", "--json", &json], &["bench.json"]),
+        (&["bench", "digits", "--frames", "1", &to_json], &["bench.json"]),
     ] {
         fails(args, what);
     }

@@ -27,7 +27,7 @@ FORMATS = {
 }
 
 
-def round_to(x, *, format, saturate):
+def reduce_precision(x, *, format, saturate):
     dtype = FORMATS[format]
     x = x.float().numpy()
     if saturate:
@@ -51,9 +51,9 @@ def roundings():
     x = torch.cat((x, torch.tensor([torch.inf, -torch.inf, 2.0**-9, 2.0**-10, 3 * 2.0**-11, 2.0**-17, 3 * 2.0**-18])))
     for format in FORMATS:
         for saturate in (False, True):
-            case(f"round_to_{format}_{saturate}", "round_to", round_to, {"format": format, "saturate": saturate}, input=x)
+            case(f"reduce_precision_{format}_{saturate}", "reduce_precision", reduce_precision, {"format": format, "saturate": saturate}, input=x)
     x = torch.tensor([1.0, 1.01, 2.0, 3.0, 0.5, 0.1, 1e-30, 1e30])
-    case("round_to_Float8E8M0", "round_to", power_of_two, {"format": "Float8E8M0", "saturate": True}, input=x)
+    case("reduce_precision_Float8E8M0", "reduce_precision", power_of_two, {"format": "Float8E8M0", "saturate": True}, input=x)
 
 
 def reference(op, *inputs, output=0, **attributes):

@@ -4,6 +4,7 @@ mod api;
 mod floors;
 mod lists;
 mod onnx;
+mod shaders;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -10,7 +10,6 @@ mod attention;
 mod batch_norm;
 mod binary;
 mod cast;
-mod classify;
 mod concat;
 mod conv;
 mod conv_transpose;
@@ -39,6 +38,7 @@ mod linear;
 mod local_response_norm;
 mod logic;
 mod matmul;
+mod nonfinite;
 mod packed_linear;
 mod pad;
 mod phone;
@@ -47,13 +47,13 @@ mod pool;
 mod prelu;
 mod quantize;
 mod reduce;
+mod reduce_precision;
 mod reshape;
 mod resize;
 mod rewrite;
 mod rms_norm;
 mod roi_align;
 mod rotary;
-mod round_to;
 mod scatter;
 mod scatter_nd;
 mod slice;
@@ -87,7 +87,6 @@ tables! {
     batch_norm
     binary
     cast
-    classify
     concat
     conv
     conv_transpose
@@ -109,6 +108,7 @@ tables! {
     local_response_norm
     logic
     matmul
+    nonfinite
     packed_linear
     pad
     pixel_shuffle
@@ -116,12 +116,12 @@ tables! {
     prelu
     quantize
     reduce
+    reduce_precision
     reshape
     resize
     rms_norm
     roi_align
     rotary
-    round_to
     scatter
     scatter_nd
     slice

@@ -60,7 +60,7 @@ fn constants_of_packed_weights() {
         let zero = zero.map(|_| 0.0);
         assert_eq!(values.values(), dequantize(&weight, &scale, &zero, axis, block).data);
     }
-    let weight = packed(&whole(1, [2, 6], IntType::I8), IntType::I8).learned();
+    let weight = packed(&whole(1, [2, 6], IntType::I8), IntType::I8).into_parameter();
     let op = Dequantize::for_weight(weight).axis(0);
     let refused = |op: &Dequantize, scale: Constant, zero: Option<Constant>| {
         op.constant(scale, zero).expect_err("it should be refused").to_string()

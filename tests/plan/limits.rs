@@ -7,6 +7,19 @@ use shadernet::plan::Plan;
 use shadernet::plan::memory::SlotKind;
 use shadernet::{ErrorKind, Graph};
 
+/// Results are found by name, so a second output of a name would be lost.
+#[test]
+fn two_outputs_of_one_name_are_refused() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [4]);
+    let y = graph.relu(x).expect("any shape serves");
+    for name in ["y", "x", "y"] {
+        graph.output(name, y);
+    }
+    let error = Plan::new(&graph, 1, &Caps::portable()).expect_err("two have one name").to_string();
+    assert_eq!(error, "output \"y\": wanted one of that name, got several");
+}
+
 #[test]
 fn limits_are_named_before_anything_is_created() {
     let limit = |graph: &Graph, caps: &Caps| {

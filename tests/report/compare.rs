@@ -1,5 +1,7 @@
 //! The comparison of two reports: in the library, and by the command.
 
+// Long because it has simulated machines beside the cases.
+
 use crate::synthetic::{empty, full, profile, times};
 use serde_json::{Value, json};
 use shadernet::measure::{Comparison, Recorded, Verdict};
@@ -100,6 +102,19 @@ fn steps_are_matched_by_name_and_occurrence() {
     assert_eq!(compare("zero", &zero, &zero).slower().count(), 0);
     assert_eq!(compare("from-zero", &zero, &before).slower().count(), 30);
     assert_eq!(compare("to-zero", &before, &zero).slower().count(), 0);
+}
+
+/// The printed times are those that are judged, whatever the medians are.
+#[test]
+fn the_ratio_is_that_of_the_shortest_times() {
+    let (before, mut after) = (full(), full());
+    let steps = &mut after.profile.as_mut().unwrap().steps;
+    steps[0].time *= 2;
+    steps[0].shortest = steps[0].shortest.map(|halves| halves.map(|half| half / 2.0));
+    steps[1].shortest = steps[1].shortest.map(|halves| halves.map(|half| half * 2.0));
+    let comparison = compare("ratio", &before, &after);
+    let ratios = comparison.steps[..2].iter().map(|step| (step.verdict, (step.ratio() * 1e3).round()));
+    assert_eq!(ratios.collect::<Vec<_>>(), [(Verdict::WithinNoise, 1000.0), (Verdict::Slower, 2000.0)]);
 }
 
 /// A generator of fixed random numbers between 0 and 1.

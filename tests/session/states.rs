@@ -388,7 +388,7 @@ fn random_graphs_with_states() {
             }
         }
         let outputs: Vec<usize> = (0..1 + below(4)).map(|_| below(values.len())).collect();
-        outputs.iter().for_each(|&output| graph.output(format!("y{output}"), values[output]));
+        outputs.iter().enumerate().for_each(|(i, &output)| graph.output(format!("{i}: y{output}"), values[output]));
         for context in &contexts {
             let session = Model::new(context, &graph).and_then(|model| model.session(1));
             let session = session.unwrap_or_else(|error| panic!("graph {seed}: {error}"));

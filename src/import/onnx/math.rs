@@ -8,7 +8,7 @@ use super::node::Operand;
 use super::tensor::{Tensor, made_of, places};
 use crate::error::{ErrorKind, Result};
 use crate::ops::{
-    Activation, Binary, BinaryKind, Compare, FloatFormat, Logical, Reduce, ReduceKind, RoundTo, Unary, Where,
+    Activation, Binary, BinaryKind, Compare, FloatFormat, Logical, Reduce, ReduceKind, ReducePrecision, Unary, Where,
 };
 use crate::{DType, Op, Shape};
 
@@ -298,7 +298,7 @@ impl Builder<'_> {
         if let Some(format) = format {
             // 16-bit floats have an infinity for numbers that are too large.
             let saturate = saturate && small_float(to).is_some();
-            y = self.graph.round_to(y, RoundTo::new(format).saturate(saturate))?;
+            y = self.graph.reduce_precision(y, ReducePrecision::new(format).saturate(saturate))?;
         }
         Ok(Operand::Device(y, to))
     }

@@ -88,7 +88,7 @@ impl Tensor {
     pub(super) fn stored(name: &str, stored: Arc<Stored>) -> Tensor {
         let (element, shape) = (stored.element, stored.shape.clone());
         let values = match element.is_float() {
-            true => Values::Floats(Constant::lazy(name, shape.clone(), move || stored.floats()).learned()),
+            true => Values::Floats(Constant::lazy(name, shape.clone(), move || stored.floats()).into_parameter()),
             false => Values::Stored(stored),
         };
         Tensor { element, shape, values, filled: false, fixed: true }
@@ -247,12 +247,12 @@ impl Tensor {
                     places(&of).map(|place| values[place]).collect()
                 };
                 let name = constant.name().to_owned();
-                Values::Floats(Constant::lazy(name, shape.clone(), moved).made_of(&[constant]))
+                Values::Floats(Constant::lazy(name, shape.clone(), moved).derived_from(&[constant]))
             }
             Values::Floats(constant) => {
                 let values = constant.values();
                 let moved: Vec<f32> = places(&shape).map(|place| values[place]).collect();
-                Values::Floats(Constant::known(constant.name(), shape.clone(), moved).made_of(&[constant]))
+                Values::Floats(Constant::known(constant.name(), shape.clone(), moved).derived_from(&[constant]))
             }
             _ => {
                 let values = self.as_ints()?;
@@ -363,5 +363,5 @@ fn rounded(constant: &Constant, element: ElementType) -> Result<Constant, ErrorK
     };
     let base = constant.clone();
     let values = move || base.values().into_iter().map(round).collect();
-    Ok(Constant::lazy(constant.name(), constant.shape().clone(), values).made_of(&[constant]))
+    Ok(Constant::lazy(constant.name(), constant.shape().clone(), values).derived_from(&[constant]))
 }

@@ -104,9 +104,10 @@ fn positive(what: &str, shortest: Option<[f64; 2]>) -> Result<(), String> {
 pub struct Change {
     /// The name of the figure.
     pub what: String,
-    /// The median in the first report.
+    /// The shortest time in the first report, which the verdict compares: the geometric mean over both halves of its
+    /// times. The median if one of the reports has no halves.
     pub before: Duration,
-    /// The median in the second report.
+    /// The shortest time in the second report.
     pub after: Duration,
     /// The meaning of the difference.
     pub verdict: Verdict,
@@ -151,11 +152,16 @@ impl Times {
     fn logarithms(&self) -> [f64; 2] {
         self.shortest.unwrap_or([1.0; 2]).map(|part| (part * self.median.as_secs_f64()).ln())
     }
+
+    /// Returns the logarithm of the time that is judged.
+    fn judged(&self) -> f64 {
+        self.logarithms().iter().sum::<f64>() / 2.0
+    }
 }
 
 /// Returns the logarithm of the ratio of the shortest times: other work on the machine disturbs these the least.
 fn difference(before: Times, after: Times) -> f64 {
-    let [before, after] = [before, after].map(|times| times.logarithms().iter().sum::<f64>() / 2.0);
+    let [before, after] = [before, after].map(|times| times.judged());
     if before == after { 0.0 } else { after - before }
 }
 
@@ -247,7 +253,11 @@ impl Comparison {
                 () if beyond < 0.0 => Verdict::Faster,
                 () => Verdict::Slower,
             };
-            Change { what, before: before.median, after: after.median, verdict }
+            // A file may hold any numbers.
+            let shortest = |times: Times| Duration::try_from_secs_f64(times.judged().exp()).unwrap_or(Duration::MAX);
+            let both = before.shortest.is_some() && after.shortest.is_some();
+            let [before, after] = [before, after].map(|times| if both { shortest(times) } else { times.median });
+            Change { what, before, after, verdict }
         };
         comparison.frames = frames.into_iter().map(|pair| judge(pair, 0.0, comparison.frame_noise)).collect();
         comparison.steps =

@@ -7,7 +7,7 @@
 //! block of weights, and the output is a line as well. Rows of images of one channel are lines too.
 //!
 //! Sums that aren't finite are computed again, as those of grouped convolutions: the samples of a texel that a phase
-//! doesn't read have weights of 0. Figures are in `docs/benchmarks.md`.
+//! doesn't read have weights of 0.
 
 use super::groups::Groups;
 use super::lanes::BLOCK;

@@ -26,7 +26,7 @@ pub enum PoolKind {
 
 impl PoolKind {
     /// Returns the number of the kind in shaders.
-    fn code(self) -> u32 {
+    pub(super) fn code(self) -> u32 {
         match self {
             PoolKind::Max => 0,
             PoolKind::Average => 1,

@@ -35,7 +35,7 @@ impl Function {
     }
 
     /// Returns the value of `LINK0` to `LINK3` in `shaders/elementwise.wgsl`.
-    fn code(self) -> u32 {
+    pub(in crate::ops) fn code(self) -> u32 {
         match self {
             Function::Activation(activation) => code(Some(activation)),
             Function::Unary(function) => 32 + function as u32,

@@ -2,9 +2,20 @@
 
 use super::{Home, PlannedStep, Planner};
 use crate::error::{ErrorKind, Result};
-use crate::graph::Node;
+use crate::graph::{Graph, Node};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage};
 use crate::plan::memory::SlotKind;
+use std::collections::HashSet;
+
+/// Checks that a graph has outputs, each with a name of its own: a frame's results are found by their names.
+pub(super) fn outputs(graph: &Graph) -> Result<(), ErrorKind> {
+    let mut names = HashSet::new();
+    match graph.outputs().iter().find(|(name, _)| !names.insert(name)) {
+        Some((name, _)) => Err(ErrorKind::argument(format!("output \"{name}\""), "one of that name", "several")),
+        None if names.is_empty() => Err(ErrorKind::argument("outputs", "at least one", 0)),
+        None => Ok(()),
+    }
+}
 
 /// Checks that the device runs the loops of one of the kernels to their end.
 pub(super) fn ends(kernels: &[Kernel], caps: &Caps) -> Result<(), ErrorKind> {

@@ -7,7 +7,6 @@ pub mod attention;
 pub mod batch_norm;
 pub mod binary;
 pub mod cast;
-pub mod classify;
 pub mod concat;
 pub mod conv;
 pub mod conv_transpose;
@@ -29,6 +28,7 @@ pub mod linear;
 pub mod local_response_norm;
 pub mod logic;
 pub mod matmul;
+pub mod nonfinite;
 pub mod packed_linear;
 pub mod pad;
 pub mod pixel_shuffle;
@@ -36,12 +36,12 @@ pub mod pool;
 pub mod prelu;
 pub mod quantize;
 pub mod reduce;
+pub mod reduce_precision;
 pub mod reshape;
 pub mod resize;
 pub mod rms_norm;
 pub mod roi_align;
 pub mod rotary;
-pub mod round_to;
 pub mod scatter;
 pub mod scatter_nd;
 pub mod slice;
@@ -88,7 +88,6 @@ pub const TABLES: &[Table] = &[
         "add sub mul div maximum minimum pow div_trunc remainder fmod bitwise_and bitwise_or bitwise_xor bitwise_left_shift"
     ),
     table!(cast, "Tensor.to, Tensor.view(dtype) (ONNX BitCast)", "dtype", "cast"),
-    table!(classify, "isnan, isinf (ONNX IsNaN, IsInf)", "detect_positive, detect_negative", "isnan isinf"),
     table!(concat, "cat", "dim; any number of tensors", "cat"),
     table!(
         conv,
@@ -145,6 +144,7 @@ pub const TABLES: &[Table] = &[
         "eq ne lt le gt ge logical_and logical_or logical_xor logical_not where"
     ),
     table!(matmul, "matmul", "broadcasting batches, any rank, transposed operands, bias", "matmul product"),
+    table!(nonfinite, "isnan, isinf (ONNX IsNaN, IsInf)", "detect_positive, detect_negative", "isnan isinf"),
     table!(
         packed_linear,
         "Linear with packed weights, MatMulNBits",
@@ -182,6 +182,12 @@ pub const TABLES: &[Table] = &[
         "dim (any axes), keepdim; f32, and i32 but for norm of order 2 and logsumexp",
         "sum mean amax amin prod norm logsumexp"
     ),
+    table!(
+        reduce_precision,
+        "rounding to float16, bfloat16, float8, float4 (ONNX Cast)",
+        "format, saturate",
+        "reduce_precision"
+    ),
     table!(reshape, "reshape, Flatten, squeeze, unsqueeze", "shape", "reshape flatten"),
     table!(resize, "interpolate, Upsample (ONNX Resize)", "size or scale_factor, mode, align_corners", "interpolate"),
     table!(rms_norm, "RMSNorm", "normalized_shape, weight, eps", "rms_norm"),
@@ -192,7 +198,6 @@ pub const TABLES: &[Table] = &[
         "roi_align"
     ),
     table!(rotary, "rotary position embedding", "heads, theta, dimension, interleaved, positions", "rotary_embedding"),
-    table!(round_to, "rounding to float16, bfloat16, float8, float4 (ONNX Cast)", "format, saturate", "round_to"),
     table!(
         scatter,
         "scatter, scatter_reduce (ONNX ScatterElements)",

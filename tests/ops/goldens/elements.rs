@@ -2,10 +2,10 @@
 
 use super::Attributes;
 use serde_json::Value;
-use shadernet::ops::{Classify, Compare, Logical, ScatterKind};
+use shadernet::ops::{Compare, IsInf, Logical, ScatterKind};
 use shadernet::selftest::ops::{
-    activation, binary, cast, classify, embedding, expand, gather, gather_nd, index_select, logic, round_to, scatter,
-    scatter_nd, slice, unary,
+    activation, binary, cast, embedding, expand, gather, gather_nd, index_select, logic, nonfinite, reduce_precision,
+    scatter, scatter_nd, slice, unary,
 };
 use shadernet::selftest::reference::Tensor;
 use shadernet::{DType, Op};
@@ -78,15 +78,16 @@ pub fn by_element(op: &str, attributes: &mut Attributes, inputs: &[Tensor]) -> O
         "bitwise_or" => binary::bitwise(a, b, |a, b| a | b),
         "bitwise_xor" => binary::bitwise(a, b, |a, b| a ^ b),
         "bitwise_left_shift" => binary::shift_left(a, b),
-        "round_to" => {
+        "reduce_precision" => {
             let format = attributes.get("format").as_str().expect("a name").to_owned();
-            let format = round_to::FORMATS.into_iter().find(|is| format!("{is:?}") == format).expect("a format");
-            round_to::round_to(a, format, attributes.flag("saturate"))
+            let format =
+                reduce_precision::FORMATS.into_iter().find(|is| format!("{is:?}") == format).expect("a format");
+            reduce_precision::reduce_precision(a, format, attributes.flag("saturate"))
         }
-        "isnan" => classify::classify(a, Classify::IsNan),
+        "isnan" => nonfinite::is_nan(a),
         "isinf" => {
-            let [positive, negative] = ["positive", "negative"].map(|name| attributes.flag(name));
-            classify::classify(a, Classify::IsInf { positive, negative })
+            let [detect_positive, detect_negative] = ["positive", "negative"].map(|name| attributes.flag(name));
+            nonfinite::is_inf(a, IsInf { detect_positive, detect_negative })
         }
         "clamp" => activation::clamp(a, attributes.number("min"), attributes.number("max")),
         _ => return None,

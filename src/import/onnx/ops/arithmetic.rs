@@ -4,7 +4,7 @@ use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
 use crate::import::onnx::node::{Node, Operand};
-use crate::ops::{BinaryKind, Compare, Logical, Unary};
+use crate::ops::{BinaryKind, Compare, IsInf, Logical, Unary};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
@@ -132,8 +132,11 @@ fn is_nan(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 
 fn is_inf(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = b.value(node.input(0)?)?;
-    let (positive, negative) = (node.flag("detect_positive", true)?, node.flag("detect_negative", true)?);
-    Ok(vec![Operand::Device(b.graph.is_inf(x, positive, negative)?, ElementType::Bool)])
+    let test = IsInf {
+        detect_positive: node.flag("detect_positive", true)?,
+        detect_negative: node.flag("detect_negative", true)?,
+    };
+    Ok(vec![Operand::Device(b.graph.is_inf(x, test)?, ElementType::Bool)])
 }
 
 /// Computes a bitwise operation. Of 64-bit integers, only 32 bits exist.

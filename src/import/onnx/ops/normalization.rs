@@ -166,7 +166,7 @@ fn group_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         let each = channels / count;
         let base = constant.clone();
         let values = move || base.values().iter().flat_map(|&value| std::iter::repeat_n(value, each)).collect();
-        Ok(Constant::lazy(constant.name(), [constant.shape().elements() * each], values).made_of(&[&constant]))
+        Ok(Constant::lazy(constant.name(), [constant.shape().elements() * each], values).derived_from(&[&constant]))
     };
     let (weight, bias) = (part(1, "scale")?, part(2, "bias")?);
     // The operation takes images.

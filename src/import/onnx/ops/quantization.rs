@@ -198,14 +198,14 @@ fn known(
     let scales = scale.constant()?.with_shape(shape(&scale.shape));
     let zeros = zero.map(|zero| zero.data().map(|zeros| Constant::known("", shape(&zero.shape), zeros))).transpose()?;
     let op = along(Dequantize::for_weight(packed(b, node, q, int)?), of);
-    Ok(Some(Tensor::of_constant(scale.element, op.constant(scales, zeros)?.learned())))
+    Ok(Some(Tensor::of_constant(scale.element, op.constant(scales, zeros)?.into_parameter())))
 }
 
 /// Converts integers to a constant that stays packed.
 pub(super) fn packed(b: &Builder, node: &Node, q: &Tensor, int: IntType) -> Result<Constant, ErrorKind> {
     let constant = if let Some(stored) = q.packed() {
         let stored = stored.clone();
-        Constant::packed("", q.shape.clone(), int, move || stored.packed()).learned()
+        Constant::packed("", q.shape.clone(), int, move || stored.packed()).into_parameter()
     } else {
         let values = q.as_ints()?.into_owned();
         let four = matches!(int, IntType::U4 | IntType::I4);
@@ -281,7 +281,7 @@ fn matmul_nbits(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let source = stored.clone();
     let make =
         move || source.as_ints().map(|values| values.iter().map(|&value| value as u8).collect()).unwrap_or_default();
-    let weight = Constant::packed("", [n, blocks * block], int, make).learned();
+    let weight = Constant::packed("", [n, blocks * block], int, make).into_parameter();
     let weight = b.shared(&format!("{}\npacked", node.key()), stored.fixed, weight);
     let scale = b.weights("scales", node.input(2)?)?;
     if scale.shape().elements() != n * blocks {

@@ -1,12 +1,12 @@
 //! Cases of rounding to smaller float formats, and its reference.
 
-use crate::ops::{FloatFormat, RoundTo};
+use crate::ops::{FloatFormat, ReducePrecision};
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
 /// Rounds each element to the nearest number of the format.
-pub fn round_to(x: &Tensor, format: FloatFormat, saturate: bool) -> Tensor {
+pub fn reduce_precision(x: &Tensor, format: FloatFormat, saturate: bool) -> Tensor {
     let numbers = format.numbers();
     let (largest, nan) = (f64::from(numbers.largest), f64::from(numbers.nan));
     let beyond = if saturate { largest } else { f64::from(numbers.beyond) };
@@ -54,17 +54,17 @@ pub fn cases(t: &Suite) {
     let x = random(1, [2, 5, 3, 4]);
     let image = graph(&[&x], |graph, x| {
         let x = as_image(graph, x[0])?;
-        let y = graph.round_to(x, RoundTo::new(FloatFormat::F16))?;
+        let y = graph.reduce_precision(x, ReducePrecision::new(FloatFormat::F16))?;
         as_image(graph, y)
     });
-    t.check("an image", &image, &[&x], &round_to(&x, FloatFormat::F16, false), Tolerance::Exact);
+    t.check("an image", &image, &[&x], &reduce_precision(&x, FloatFormat::F16, false), Tolerance::Exact);
     not_finite(t);
 }
 
 fn check(t: &Suite, case: &str, x: &Tensor, format: FloatFormat, saturate: bool) {
-    let graph = graph(&[x], |graph, x| graph.round_to(x[0], RoundTo::new(format).saturate(saturate)));
+    let graph = graph(&[x], |graph, x| graph.reduce_precision(x[0], ReducePrecision::new(format).saturate(saturate)));
     let case = format!("{case} to {format:?}, {}", if saturate { "saturated" } else { "as they are" });
-    t.check(&case, &graph, &[x], &round_to(x, format, saturate), Tolerance::Exact);
+    t.check(&case, &graph, &[x], &reduce_precision(x, format, saturate), Tolerance::Exact);
 }
 
 /// Returns numbers of the format, midpoints and their neighbours; the largest number and larger ones; the least.
@@ -91,10 +91,10 @@ fn signs_of_zeros(t: &Suite) {
     for format in [FloatFormat::Float8E4M3Fn, FloatFormat::Float8E5M2Fnuz, FloatFormat::F16] {
         let x = Tensor::new([4], vec![-0.0, -1e-30, 0.0, 1e-30]);
         let graph = graph(&[&x], |graph, x| {
-            let y = graph.round_to(x[0], RoundTo::new(format))?;
+            let y = graph.reduce_precision(x[0], ReducePrecision::new(format))?;
             graph.unary(y, crate::ops::Unary::Reciprocal)
         });
-        let expected = round_to(&x, format, false).map(f64::recip);
+        let expected = reduce_precision(&x, format, false).map(f64::recip);
         t.check(&format!("signs of zeros in {format:?}"), &graph, &[&x], &expected, Tolerance::Exact);
     }
 }
@@ -102,8 +102,8 @@ fn signs_of_zeros(t: &Suite) {
 fn not_finite(t: &Suite) {
     let x = random(1, [5, 7]);
     for format in FORMATS {
-        let graph = graph(&[&x], |graph, x| graph.round_to(x[0], RoundTo::new(format)));
-        let reference = |x: &[&Tensor]| round_to(x[0], format, false);
+        let graph = graph(&[&x], |graph, x| graph.reduce_precision(x[0], ReducePrecision::new(format)));
+        let reference = |x: &[&Tensor]| reduce_precision(x[0], format, false);
         t.check_not_finite(&format!("to {format:?}"), &graph, &[&x], reference, Tolerance::Exact);
     }
 }

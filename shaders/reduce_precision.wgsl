@@ -31,7 +31,7 @@ fn power(size: u32) -> u32 {
     return select(max((size + 0x7fffffu) & 0x7f800000u, 0x800000u), 0x400000u, size <= 0x400000u);
 }
 
-fn round_to(bits: u32) -> u32 {
+fn reduce_precision(bits: u32) -> u32 {
     let size = bits & 0x7fffffffu;
     let sign = select(bits & 0x80000000u, 0u, POWERS);
     if size > 0x7f800000u { return params.nan; }
@@ -52,5 +52,5 @@ fn main(
     let i = linear(group, groups) * 64u + lane;
     if i >= params.width { return; }
     let bits = load_x(i);
-    store_y(i, vec4<u32>(round_to(bits.x), round_to(bits.y), round_to(bits.z), round_to(bits.w)));
+    store_y(i, vec4<u32>(reduce_precision(bits.x), reduce_precision(bits.y), reduce_precision(bits.z), reduce_precision(bits.w)));
 }

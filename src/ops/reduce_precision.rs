@@ -76,10 +76,10 @@ impl FloatFormat {
 /// back, or of `x.half().float()`. The output holds `f32`s.
 ///
 /// A number above all others after rounding, including infinity, becomes infinity; NaN if the format has no infinity;
-/// the largest number if it has no NaN either. With [`saturate`](RoundTo::saturate) (ONNX's default for 8 bits) it
+/// the largest number if it has no NaN either. With [`saturate`](ReducePrecision::saturate) (ONNX's default for 8 bits) it
 /// always becomes the largest. NaN stays NaN, and is -0 in [`FloatFormat::Float4E2M1`], as in ml_dtypes.
 #[derive(Clone, Copy, Debug)]
-pub struct RoundTo {
+pub struct ReducePrecision {
     format: FloatFormat,
     saturate: bool,
 }
@@ -98,22 +98,22 @@ params! {
     }
 }
 
-impl RoundTo {
+impl ReducePrecision {
     /// Creates a rounding to that format.
-    pub fn new(format: FloatFormat) -> RoundTo {
-        RoundTo { format, saturate: false }
+    pub fn new(format: FloatFormat) -> ReducePrecision {
+        ReducePrecision { format, saturate: false }
     }
 
     /// Sets whether numbers that are too large become the largest number.
     #[must_use]
-    pub fn saturate(self, saturate: bool) -> RoundTo {
-        RoundTo { saturate, ..self }
+    pub fn saturate(self, saturate: bool) -> ReducePrecision {
+        ReducePrecision { saturate, ..self }
     }
 }
 
-impl Op for RoundTo {
+impl Op for ReducePrecision {
     fn name(&self) -> &'static str {
-        "round_to"
+        "reduce_precision"
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
@@ -132,7 +132,7 @@ impl Op for RoundTo {
             nan: numbers.nan.to_bits(),
             signs: u32::from(numbers.negative_zero),
         };
-        let shader = shader!("round_to", "index").set("POWERS", numbers.powers);
+        let shader = shader!("reduce_precision", "index").set("POWERS", numbers.powers);
         Ok(vec![by_four(io, shader, &params)])
     }
 
@@ -142,8 +142,8 @@ impl Op for RoundTo {
 }
 
 impl Graph {
-    /// Adds a [`RoundTo`].
-    pub fn round_to(&mut self, x: Value, round: RoundTo) -> Result<Value> {
+    /// Adds a [`ReducePrecision`].
+    pub fn reduce_precision(&mut self, x: Value, round: ReducePrecision) -> Result<Value> {
         self.push(round, &[x])
     }
 }
