@@ -69,15 +69,13 @@ fn kinds_have_one_number_in_shaders_and_operations() {
         (R::L1, "L1 norm"), (R::L2, "L2 norm"), (R::LogSumExp, "log-sum-exp"),
     ];
     check("reduce.wgsl", "KIND: ", reductions.map(|(kind, name)| (kind as u32, name)).into());
-    for shader in ["pool.wgsl", "pool3d.wgsl"] {
-        let kinds = [
-            (PoolKind::Max, "max"),
-            (PoolKind::Average, "average"),
-            (PoolKind::Lp(2.0), "Lp"),
-            (PoolKind::PNorm(2.0), "the p-norm"),
-        ];
-        check(shader, "KIND: ", kinds.map(|(kind, name)| (kind.code(), name)).into());
-    }
+    let kinds = [
+        (PoolKind::Max, "max"),
+        (PoolKind::Average, "average"),
+        (PoolKind::Lp(2.0), "Lp"),
+        (PoolKind::PNorm(2.0), "the p-norm"),
+    ];
+    check("pool.wgsl", "KIND: ", kinds.map(|(kind, name)| (kind.code(), name)).into());
     #[rustfmt::skip]
     let updates = [
         (S::Replace, "the update"), (S::Add, "sum"), (S::Mul, "product"), (S::Max, "maximum"), (S::Min, "minimum"),
