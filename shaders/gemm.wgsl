@@ -57,8 +57,7 @@ const COLUMNS: u32 = TILE_N / (4u * QUADS_N);
 const STEP: u32 = TILE_K / 4u;
 const X_PATCHES: u32 = TILE_M / 4u * STEP;
 const PATCHES: u32 = X_PATCHES + TILE_N / 4u * STEP;
-// Rows of k are padded by one texel, so that the four of a transposed patch start in different banks.
-const X_ROW: u32 = TILE_M / 4u + 1u;
+const X_ROW: u32 = TILE_M / 4u + 1u; // Padded, so that the four texels of a transposed patch start in different banks.
 const W_ROW: u32 = TILE_N / 4u + 1u;
 const W_TILE: u32 = TILE_K * X_ROW;
 var<workgroup> tile: array<vec4<f32>, TILE_K * (X_ROW + W_ROW)>;
