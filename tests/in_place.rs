@@ -102,7 +102,7 @@ const CASES: [(&str, Case); 7] = [
         },
     ),
     (
-        "conv3d",
+        "gemm",
         Case {
             x: &[2, 5, 4, 5, 6],
             inner: |graph, x| {
@@ -175,6 +175,7 @@ fn a_sum_is_the_same_in_place() {
     for (name, _) in &CASES {
         assert!(seen.iter().any(|shader| shader.split(' ').next() == Some(name)), "{name} is not in {seen:?}");
     }
+    assert!(seen.iter().any(|shader| shader.contains("DEEP=1")), "a convolution over volumes: {seen:?}");
     let tiles = seen.iter().filter(|shader| shader.starts_with("gemm TILE_M=")).count();
     assert!(tiles > 1, "several tiles: {seen:?}");
 }

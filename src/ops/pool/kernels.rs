@@ -67,9 +67,9 @@ impl<const D: usize> Pool<D> {
         while shared && columns > 1 && iterations(columns) > caps.max_loop_iterations as usize {
             columns /= 2;
         }
+        let shader = shader!("pool", "index", "pool", "nan").set("KIND", self.kind.code());
         let shader = self
-            .specialize(shader!("pool", "index", "pool", "nan"))
-            .set("KIND", self.kind.code())
+            .specialize(shader)
             .set("COUNT_INCLUDE_PAD", self.count_include_pad)
             .set("LANES", lanes as u32)
             .set("COLUMNS", columns as u32);
