@@ -59,6 +59,7 @@ fn facts(caps: &Caps) -> Vec<(&'static str, String)> {
         ("f16 in buffers", yes(caps.packs_f16)),
         ("fast textures", yes(caps.fast_textures)),
         ("zero outside textures", yes(caps.zero_outside_textures)),
+        ("registers of an invocation", caps.registers.to_string()),
         ("fast workgroup memory", yes(caps.fast_workgroup_memory)),
         ("compute units", format!("about {}", caps.units)),
     ];
