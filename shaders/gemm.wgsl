@@ -1,17 +1,22 @@
 // Convolution and matrix product as one implicit GEMM: y[p, o] = f(sum_k x[p, k] w[k, o] + bias[o] + residual[p, o]).
-// Long because it is one kernel: its ways to address x and w share the loop over k and the epilogue.
+// Long because it is one kernel: its ways to bring x and w share the loop over k and the epilogue.
 //
 // p counts the output pixels of the whole batch, k the kernel's taps and their input channels (four to a texel), o the
-// output channels. A workgroup computes TILE_M pixels x TILE_N channels, an invocation QUADS_M x QUADS_N quads of 4
-// pixels x 4 channels, which lie apart so that neighbours read neighbours. TILE_K of k at a time go through workgroup
-// memory, as [k][p] and [k][o]: a quad takes a vec4 of each. An invocation loads one patch of a tile, 4 k x 4 pixels or
-// 4 channels, before the arithmetic of the previous tile. SLICES of the invocations share a tile's k. The sums are
-// named variables: an array stays in memory if the driver doesn't unroll the loop that indexes it. No im2col matrix.
+// output channels. A workgroup computes TILE_M pixels x TILE_N channels, an invocation 4 QUADS_M pixels x 4 QUADS_N
+// channels, which lie apart so that neighbours read neighbours. TILE_K of k at a time go through workgroup memory, as
+// [p][k/4] and [k][o/4] texels, as they lie in memory. Each invocation brings any texels of the next tile: they load
+// during the arithmetic of this one, and what isn't there becomes 0 afterwards, so that nothing waits for them. All other
+// loops have constant lengths: drivers unroll them, and the sums are registers. SLICES of the invocations share a tile's
+// k. No im2col matrix.
 // x: channels last, [n][y][x][c/4] texels, in one tensor or several (PARTS); or NCHW (X_ROWS; k is [channel][tap]). w:
 // prepacked by `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor
 // (W_ROWS). y, residual: [p][o/4]. A block reads only the input channels that its groups span. In a batched product
 // strides select each operand's matrix. PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], which
-// gemm_join.wgsl adds. Not measured on a GPU yet.
+// gemm_join.wgsl adds.
+//
+// Not measured on a GPU yet. Rejected, by what `make gpu-lab` tells: patches of 4 k x 4 pixels transposed in registers,
+// whose loads were waited for before the arithmetic; sums in matrices that the epilogue indexed, which NVK kept in memory
+// in all variants; residuals loaded one by one.
 
 const TILE_M: u32 = 64u;
 const TILE_N: u32 = 64u;
@@ -52,50 +57,98 @@ fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
 fn load_residual(i: u32) -> vec4<f32> { return from_texel(residual[i]); }
 fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
 
-const ROWS: u32 = TILE_M / (4u * QUADS_M);
+const PIXELS: u32 = 4u * QUADS_M;
+const ROWS: u32 = TILE_M / PIXELS;
 const COLUMNS: u32 = TILE_N / (4u * QUADS_N);
+const LANES: u32 = ROWS * COLUMNS * SLICES;
 const STEP: u32 = TILE_K / 4u;
-const X_PATCHES: u32 = TILE_M / 4u * STEP;
-const PATCHES: u32 = X_PATCHES + TILE_N / 4u * STEP;
-const X_ROW: u32 = TILE_M / 4u + 1u; // Padded, so that the four texels of a transposed patch start in different banks.
-const W_ROW: u32 = TILE_N / 4u + 1u;
-const W_TILE: u32 = TILE_K * X_ROW;
-var<workgroup> tile: array<vec4<f32>, TILE_K * (X_ROW + W_ROW)>;
+// The texels of x and of w that an invocation brings.
+const X_EACH: u32 = TILE_M * STEP / LANES;
+const W_EACH: u32 = TILE_K * TILE_N / 4u / LANES;
+// A pixel's row of k is padded by one texel, so that neighbouring pixels start in different banks.
+const X_ROW: u32 = STEP + 1u;
+const W_ROW: u32 = TILE_N / 4u;
+const W_TILE: u32 = TILE_M * X_ROW;
+var<workgroup> tile: array<vec4<f32>, W_TILE + TILE_K * W_ROW>;
 
-fn x_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = load_x(at); } return texel; }
-fn w_at(at: u32, there: bool) -> vec4<f32> { var texel = vec4<f32>(); if there { texel = load_w(at); } return texel; }
-fn element(at: i32) -> f32 { return select(0.0, load_x_element(u32(max(at, 0))), at >= 0); }
-// Returns the first n of four texels, `apart` from each other, and zeros.
-fn x_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
-    return mat4x4<f32>(x_at(at, n > 0), x_at(at + apart, n > 1), x_at(at + 2u * apart, n > 2), x_at(at + 3u * apart, n > 3));
-}
-fn w_four(at: u32, apart: u32, n: i32) -> mat4x4<f32> {
-    return mat4x4<f32>(w_at(at, n > 0), w_at(at + apart, n > 1), w_at(at + 2u * apart, n > 2), w_at(at + 3u * apart, n > 3));
-}
 // Returns texel c of a pixel's channels, from the part that holds it.
-fn channels_at(pixel: u32, c: u32, there: bool) -> vec4<f32> {
-    if PARTS == 0u { return x_at(pixel * params.in4 + c, there); }
-    if !there { return vec4<f32>(); }
+fn channels_at(pixel: u32, c: u32) -> vec4<f32> {
+    if PARTS == 0u { return load_x(pixel * params.in4 + c); }
     let at = pixel * params.pitch + c + params.shift;
     if PARTS == 1u || c < params.ends.x { return load_x(at.x); }
     if PARTS == 2u || c < params.ends.y { return load_x1(at.y); }
     if PARTS == 3u || c < params.ends.z { return load_x2(at.z); }
     return load_x3(at.w);
 }
-// Returns texel c of the first n of four neighbouring pixels, and zeros.
-fn channels_of_four(pixel: u32, c: u32, n: i32) -> mat4x4<f32> {
-    if PARTS == 0u { return x_four(pixel * params.in4 + c, params.in4, n); }
-    return mat4x4<f32>(channels_at(pixel, c, n > 0), channels_at(pixel + 1u, c, n > 1),
-                       channels_at(pixel + 2u, c, n > 2), channels_at(pixel + 3u, c, n > 3));
-}
-fn tapped(start: Pixel, tap: vec2<u32>, c: u32) -> vec4<f32> {
+// Returns texel c under a tap of a pixel's window.
+fn tapped(start: Pixel, tap: vec2<u32>, c: u32, there: bool) -> Four {
     let at = seen(params, start, select(tap, vec2<u32>(c, tap.y), LINES), DEEP);
-    if LINES { return clip_channels(x_at(u32(at), at >= 0), u32(start.x) + c, params.in_c); }
-    return channels_at(u32(at), c, at >= 0 && c < params.in4);
+    let inside = at >= 0 && there;
+    if LINES {
+        let sample = vec4<u32>(4u * (u32(start.x) + c)) + vec4<u32>(0u, 1u, 2u, 3u);
+        return Four(load_x(u32(select(0, at, inside))), vec4<bool>(inside) & (sample < vec4<u32>(params.in_c)));
+    }
+    let held = inside && c < params.in4;
+    return Four(channels_at(u32(select(0, at, held)), select(0u, c, held)), vec4<bool>(held));
 }
-fn elements(start: Pixel, k: u32) -> vec4<f32> {
+fn elements(start: Pixel, k: u32, there: bool) -> Four {
     let at = elements_at(params, start, k, DEEP);
-    return vec4<f32>(element(at.x), element(at.y), element(at.z), element(at.w));
+    let place = vec4<u32>(max(at, vec4<i32>()));
+    let value = vec4<f32>(load_x_element(place.x), load_x_element(place.y), load_x_element(place.z), load_x_element(place.w));
+    return Four(value, vec4<bool>(there) & (at >= vec4<i32>()));
+}
+
+// Returns texel k of pixel p; of a transposed x, row `k` of the four pixels p/4.
+fn bring_x(start: Pixel, p: u32, walk: Walk, first_c: u32, rows: u32, end: u32) -> Four {
+    let there = walk.k < end;
+    if X_ROWS { return elements(start, 4u * walk.k, there); }
+    if !POINT { return tapped(start, walk.tap, first_c + walk.c, there); }
+    let held = there && p < params.pixels && first_c + walk.k < params.in4;
+    return Four(channels_at(select(0u, rows + p, held), select(0u, first_c + walk.k, held)), vec4<bool>(held));
+}
+fn bring_x_column(k: u32, p4: u32, rows: u32, end: u32) -> Four {
+    let width = (params.pixels + 3u) / 4u;
+    let held = k < min(4u * end, params.w_rows) && p4 < width;
+    return Four(load_x(select(0u, (rows + k) * width + p4, held)), vec4<bool>(held));
+}
+// Returns row k of the four channels o; of a transposed w, texel k/4 of channel o.
+fn bring_w(k: u32, o: u32, rows: u32, end: u32) -> Four {
+    if W_COLUMNS {
+        let held = k < 4u * end && o < params.groups.x;
+        let rest = vec4<u32>(k) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.w_rows); // A row's padding isn't zero.
+        return Four(load_w(select(0u, (rows + o) * params.k4 + k / 4u, held)), vec4<bool>(held) & rest);
+    }
+    if W_ROWS {
+        let held = k < min(4u * end, params.w_rows) && o < out4(params);
+        return Four(load_w(select(0u, (rows + k) * out4(params) + o, held)), vec4<bool>(held));
+    }
+    let held = k < 4u * end && o < params.wide4;
+    return Four(load_w(select(0u, block_at(o, k / 4u, params.k4) + k % 4u * (BLOCK / 4u), held)), vec4<bool>(held));
+}
+
+// Puts four numbers of one row of a transposed operand into four rows of the tile.
+fn scatter(first: u32, apart: u32, component: u32, value: vec4<f32>) {
+    tile[first][component] = value.x;
+    tile[first + apart][component] = value.y;
+    tile[first + 2u * apart][component] = value.z;
+    tile[first + 3u * apart][component] = value.w;
+}
+
+// Adds the products of a tile's k.
+fn multiply(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, row: u32, column: u32, slice: u32) {
+    for (var i = 0u; i < STEP / SLICES; i++) {
+        let k = slice * (STEP / SLICES) + i;
+        var pixels = array<vec4<f32>, PIXELS>();
+        for (var p = 0u; p < PIXELS; p++) { pixels[p] = tile[(row + p * ROWS) * X_ROW + k]; }
+        for (var e = 0u; e < 4u; e++) {
+            for (var q = 0u; q < QUADS_N; q++) {
+                let weights = tile[W_TILE + (4u * k + e) * W_ROW + column + q * COLUMNS];
+                for (var p = 0u; p < PIXELS; p++) {
+                    (*sums)[q * PIXELS + p] += pixels[p][e] * weights;
+                }
+            }
+        }
+    }
 }
 
 // Returns the sums of a pixel and four channels (of this dispatch) over a share of k, within their own groups.
@@ -105,36 +158,64 @@ fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
     var sum = vec4<f32>();
     for (var k = begin; k < end; k++) {
         let c = first_c + k % params.span4;
-        let texel = tapped(pixel(params, p, DEEP), tap_of(params, k), c);
-        sum += of_own(texel, w_four(block_at(o, k, params.k4), BLOCK / 4u, 4), 4u * c, start, params.groups.w);
+        let four = tapped(pixel(params, p, DEEP), tap_of(params, k), c, true);
+        let texel = select(vec4<f32>(), four.value, four.there);
+        let at = block_at(o, k, params.k4);
+        let weights = mat4x4<f32>(load_w(at), load_w(at + BLOCK / 4u), load_w(at + BLOCK / 2u), load_w(at + 3u * BLOCK / 4u));
+        sum += of_own(texel, weights, 4u * c, start, params.groups.w);
     }
     return sum;
 }
 
-// Ends a quad: adds the sums of the slices, always in the same order; then the epilogue. The first slice writes.
-fn finish(sum: mat4x4<f32>, lane: u32, first: u32, p: u32, o: u32, begin: u32, end: u32) {
-    let slice = lane / (ROWS * COLUMNS);
-    let spot = lane % (ROWS * COLUMNS);
-    var total = sum;
-    for (var other = 1u; other < SLICES; other++) {
-        workgroupBarrier();
-        for (var i = 0u; i < 4u && slice == other; i++) { tile[i * ROWS * COLUMNS + spot] = total[i]; }
-        workgroupBarrier();
-        for (var i = 0u; i < 4u && slice == 0u; i++) { total[i] += tile[i * ROWS * COLUMNS + spot]; }
+// Returns the place of output pixel p of the matrix and channels o.
+fn place_of(own: Share, p: u32, o: u32) -> Place {
+    let to = place(params, LINES, (own.split * matrices(params) + own.matrix) * params.pixels + p, o);
+    return Place(to.at, to.c, to.there && p < params.pixels);
+}
+
+fn ended(value: vec4<f32>, c: u32) -> vec4<f32> {
+    return clip_channels(activate(ACTIVATION, value, params.lo, params.hi, params.alpha), c, params.out_c);
+}
+
+fn residual_at(to: Place) -> vec4<f32> {
+    if !RESIDUAL { return vec4<f32>(); }
+    return load_residual(select(0u, to.at, to.there));
+}
+
+// Ends the sums of four pixels and four channels, from `first` on: bias, residual, activation. The residuals load
+// together.
+fn finish(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, first: u32, own: Share, row: u32, column: u32) {
+    let within = own.tile4 + column + first / PIXELS * COLUMNS;
+    let o = params.first4 + within;
+    if within >= params.wide4 || o >= params.pixel4 { return; }
+    var bias = vec4<f32>();
+    if !PARTIAL { bias = load_bias(o); }
+    let p = own.tile_p + row + first % PIXELS * ROWS;
+    var places = array<Place, 4>();
+    var residuals = array<vec4<f32>, 4>();
+    for (var i = 0u; i < 4u; i++) {
+        places[i] = place_of(own, p + i * ROWS, o);
+        residuals[i] = residual_at(places[i]);
     }
-    if slice > 0u || o >= min(params.first4 + params.wide4, params.pixel4) { return; }
-    for (var i = 0u; i < 4u && p + i < params.pixels; i++) {
-        let to = place(params, LINES, first + p + i, o);
-        if !to.there { continue; }
-        var value = total[i];
-        if GROUPED && !all(is_finite(value)) { value = of_own_groups(p + i, o - params.first4, begin, end); }
-        if !PARTIAL { value += load_bias(o); }
-        if RESIDUAL { value += load_residual(to.at); }
-        store_y(to.at, clip_channels(activate(ACTIVATION, value, params.lo, params.hi, params.alpha), to.c, params.out_c));
+    var values = array<vec4<f32>, 4>();
+    for (var i = 0u; i < 4u; i++) { values[i] = (*sums)[first + i] + bias + residuals[i]; }
+    var again = 0u;
+    for (var i = 0u; i < 4u; i++) {
+        if GROUPED && !all(is_finite((*sums)[first + i])) {
+            again |= 1u << i;
+        } else if places[i].there {
+            store_y(places[i].at, ended(values[i], places[i].c));
+        }
+    }
+    for (; GROUPED && again != 0u; again &= again - 1u) {
+        let one = p + countTrailingZeros(again) * ROWS;
+        let to = place_of(own, one, o);
+        let sum = of_own_groups(one, within, own.begin, own.end);
+        if to.there { store_y(to.at, ended(sum + bias + residual_at(to), to.c)); }
     }
 }
 
-@compute @workgroup_size(ROWS * COLUMNS * SLICES)
+@compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
@@ -143,88 +224,78 @@ fn main(
     let own = share(params, linear(group, groups), TILE_M, TILE_N);
     if own.split >= params.splits { return; }
     let rows = first_rows(params, own.matrix);
-
-    // This invocation's patch of x or w: four texels along k, of four pixels or channels, or across k.
-    let brings_x = lane < X_PATCHES;
-    let patch_id = select(lane - X_PATCHES, lane, brings_x);
-    let quads = select(TILE_N, TILE_M, brings_x) / 4u;
-    let along = select(W_COLUMNS, !X_COLUMNS, brings_x);
-    let quad = select(patch_id % quads, patch_id / STEP, along);
-    var k = own.begin + select(patch_id / quads, patch_id % STEP, along);
-    let wide = select(W_ROW, X_ROW, brings_x);
-    let to = select(W_TILE, 0u, brings_x) + 4u * (k - own.begin) * wide + quad;
-    let p = own.tile_p + 4u * quad;
-    let p0 = pixel(params, p, DEEP);
-    let p1 = pixel(params, p + 1u, DEEP);
-    let p2 = pixel(params, p + 2u, DEEP);
-    let p3 = pixel(params, p + 3u, DEEP);
     let first_c = group_start(4u * (params.first4 + own.tile4) / BLOCK * BLOCK, params.groups).x / 4u;
-    let o = own.tile4 + quad;
-    var c = k % params.span4;
-    var tap = tap_of(params, k);
 
+    var starts: array<Pixel, X_EACH>;
+    for (var j = 0u; j < X_EACH; j++) { starts[j] = pixel(params, own.tile_p + (lane + j * LANES) / STEP, DEEP); }
+    let k = own.begin + lane % STEP;
+    var walk = Walk(k, k % params.span4, tap_of(params, k));
+    let next = Walk(STEP, STEP % params.span4, tap_of(params, STEP));
     let slice = lane / (ROWS * COLUMNS);
     let row = lane / COLUMNS % ROWS;
     let column = lane % COLUMNS;
-    var s00 = mat4x4<f32>();
-    var s01 = s00;
-    var s10 = s00;
-    var s11 = s00;
+    var sums: array<vec4<f32>, PIXELS * QUADS_N>;
+    var xs: array<Four, X_EACH>;
+    var ws: array<Four, W_EACH>;
     for (var at = own.begin; ; at += STEP) {
-        var next = mat4x4<f32>();
-        let rest = i32(params.w_rows) - i32(4u * k);
-        if k < own.end && lane < PATCHES {
-            if brings_x && X_COLUMNS {
-                let p4 = (params.pixels + 3u) / 4u;
-                next = x_four((rows.x + 4u * k) * p4 + p / 4u, p4, select(0, rest, p / 4u < p4));
-            } else if brings_x && X_ROWS {
-                next = mat4x4<f32>(elements(p0, 4u * k), elements(p1, 4u * k), elements(p2, 4u * k), elements(p3, 4u * k));
-            } else if brings_x && POINT {
-                let count = select(0, i32(params.pixels) - i32(p), first_c + k < params.in4);
-                next = channels_of_four(rows.x + p, first_c + k, count);
-            } else if brings_x {
-                let at = first_c + c;
-                next = mat4x4<f32>(tapped(p0, tap, at), tapped(p1, tap, at), tapped(p2, tap, at), tapped(p3, tap, at));
-                c += STEP;
-                while c >= params.span4 { c -= params.span4; tap.x += 1u; }
-                while tap.x >= params.kernel_w { tap += vec2<u32>(0u - params.kernel_w, 1u); }
-            } else if W_COLUMNS {
-                next = w_four((rows.y + 4u * o) * params.k4 + k, params.k4, i32(params.groups.x) - i32(4u * o));
-                next = clip_rows(next, k, params.w_rows); // The padding of a row isn't zero.
-            } else if W_ROWS {
-                next = w_four((rows.y + 4u * k) * out4(params) + o, out4(params), select(0, rest, o < out4(params)));
+        for (var j = 0u; j < X_EACH; j++) {
+            let t = lane + j * LANES;
+            if X_COLUMNS {
+                xs[j] = bring_x_column(4u * at + t / (TILE_M / 4u), own.tile_p / 4u + t % (TILE_M / 4u), rows.x, own.end);
             } else {
-                next = w_four(block_at(o, k, params.k4), BLOCK / 4u, select(0, 4, o < params.wide4));
+                xs[j] = bring_x(starts[j], own.tile_p + t / STEP, walk, first_c, rows.x, own.end);
             }
         }
-        if along { next = transpose(next); }
-        k += STEP;
+        for (var j = 0u; j < W_EACH; j++) {
+            let t = lane + j * LANES;
+            if W_COLUMNS {
+                ws[j] = bring_w(4u * (at + t % STEP), 4u * own.tile4 + t / STEP, rows.y, own.end);
+            } else {
+                ws[j] = bring_w(4u * at + t / W_ROW, own.tile4 + t % W_ROW, rows.y, own.end);
+            }
+        }
+        walk = advanced(params, walk, next);
         // Multiplies the tile in workgroup memory while the next one is loading.
-        if at > own.begin {
-            for (var i = slice * (TILE_K / SLICES); i < (slice + 1u) * (TILE_K / SLICES); i++) {
-                let from_x = i * X_ROW + row;
-                let from_w = W_TILE + i * W_ROW + column;
-                s00 = add(s00, tile[from_x], tile[from_w]);
-                if QUADS_N > 1u { s01 = add(s01, tile[from_x], tile[from_w + COLUMNS]); }
-                if QUADS_M > 1u { s10 = add(s10, tile[from_x + ROWS], tile[from_w]); }
-                if QUADS_M * QUADS_N > 3u { s11 = add(s11, tile[from_x + ROWS], tile[from_w + COLUMNS]); }
-            }
-        }
+        if at > own.begin { multiply(&sums, row, column, slice); }
         if at >= own.end { break; }
         workgroupBarrier();
-        if lane < PATCHES {
-            tile[to] = next[0];
-            tile[to + wide] = next[1];
-            tile[to + 2u * wide] = next[2];
-            tile[to + 3u * wide] = next[3];
+        for (var j = 0u; j < X_EACH; j++) {
+            let t = lane + j * LANES;
+            let value = select(vec4<f32>(), xs[j].value, xs[j].there);
+            if X_COLUMNS {
+                let i = t / (TILE_M / 4u);
+                scatter(t % (TILE_M / 4u) * 4u * X_ROW + i / 4u, X_ROW, i % 4u, value);
+            } else {
+                tile[t / STEP * X_ROW + t % STEP] = value;
+            }
+        }
+        for (var j = 0u; j < W_EACH; j++) {
+            let t = lane + j * LANES;
+            let value = select(vec4<f32>(), ws[j].value, ws[j].there);
+            if W_COLUMNS {
+                scatter(W_TILE + t % STEP * 4u * W_ROW + t / STEP / 4u, W_ROW, t / STEP % 4u, value);
+            } else {
+                tile[W_TILE + t] = value;
+            }
         }
         workgroupBarrier();
     }
-    let first = (own.split * matrices(params) + own.matrix) * params.pixels;
-    let to_p = own.tile_p + 4u * row;
-    let to_o = params.first4 + own.tile4 + column;
-    finish(s00, lane, first, to_p, to_o, own.begin, own.end);
-    if QUADS_N > 1u { finish(s01, lane, first, to_p, to_o + COLUMNS, own.begin, own.end); }
-    if QUADS_M > 1u { finish(s10, lane, first, to_p + 4u * ROWS, to_o, own.begin, own.end); }
-    if QUADS_M * QUADS_N > 3u { finish(s11, lane, first, to_p + 4u * ROWS, to_o + COLUMNS, own.begin, own.end); }
+
+    // Adds the sums of the slices, always in the same order. The first slice writes.
+    for (var other = 1u; other < SLICES; other++) {
+        let spot = lane % (ROWS * COLUMNS);
+        workgroupBarrier();
+        if slice == other {
+            for (var i = 0u; i < PIXELS * QUADS_N; i++) { tile[i * ROWS * COLUMNS + spot] = sums[i]; }
+        }
+        workgroupBarrier();
+        if slice == 0u {
+            for (var i = 0u; i < PIXELS * QUADS_N; i++) { sums[i] += tile[i * ROWS * COLUMNS + spot]; }
+        }
+    }
+    if slice > 0u { return; }
+    finish(&sums, 0u, own, row, column);
+    if QUADS_M > 1u { finish(&sums, 4u, own, row, column); }
+    if QUADS_N > 1u { finish(&sums, PIXELS, own, row, column); }
+    if QUADS_M * QUADS_N > 3u { finish(&sums, PIXELS + 4u, own, row, column); }
 }

@@ -84,6 +84,21 @@ fn tap_of(params: Params, k: u32) -> vec2<u32> {
     return vec2<u32>(k / params.span4 % params.kernel_w, k / params.span4 / params.kernel_w);
 }
 
+// A texel of k: its number, its channels under a tap, and the tap (x, row).
+struct Walk { k: u32, c: u32, tap: vec2<u32> }
+
+// Returns the texel that lies `next` further, without a division.
+fn advanced(params: Params, walk: Walk, next: Walk) -> Walk {
+    var c = walk.c + next.c;
+    var tap = walk.tap + next.tap;
+    if c >= params.span4 {
+        c -= params.span4;
+        tap.x += 1u;
+    }
+    if tap.x >= params.kernel_w { tap += vec2<u32>(0u - params.kernel_w, 1u); }
+    return Walk(walk.k + next.k, c, tap);
+}
+
 // Returns the pixel that a tap (x, row) sees, counted from the first of all images; -1 outside. The rows of all planes of
 // a kernel are counted together.
 fn seen(params: Params, start: Pixel, tap: vec2<u32>, deep: bool) -> i32 {
@@ -119,14 +134,5 @@ fn elements_at(params: Params, start: Pixel, k: u32, deep: bool) -> vec4<i32> {
     return select(vec4<i32>(-1), vec4<i32>(at), inside & (ks < vec4<u32>(params.in_c * params.taps)));
 }
 
-// Returns four texels of rows 4k..4k+3, with zeros for rows beyond the last.
-fn clip_rows(four: mat4x4<f32>, k: u32, rows: u32) -> mat4x4<f32> {
-    let there = vec4<u32>(4u * k) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(rows);
-    return mat4x4<f32>(select(vec4<f32>(), four[0], there), select(vec4<f32>(), four[1], there),
-                       select(vec4<f32>(), four[2], there), select(vec4<f32>(), four[3], there));
-}
-
-// Returns the sums of 4 pixels x 4 channels, plus the products of one more k.
-fn add(sum: mat4x4<f32>, x: vec4<f32>, w: vec4<f32>) -> mat4x4<f32> {
-    return mat4x4<f32>(sum[0] + x.x * w, sum[1] + x.y * w, sum[2] + x.z * w, sum[3] + x.w * w);
-}
+// Four numbers that an invocation brings, and which of them are there.
+struct Four { value: vec4<f32>, there: vec4<bool> }

@@ -18,6 +18,7 @@ pub(super) fn told(adapter: &wgpu::Adapter, device: &wgpu::Device) -> Caps {
         max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
         uniform_alignment: limits.min_uniform_buffer_offset_alignment,
         units: super::units::units(info),
+        registers: registers(info),
         max_loop_iterations: if is_llvmpipe(info) { LLVMPIPE_ITERATIONS } else { u32::MAX },
         subgroup_sizes: features
             .contains(Features::SUBGROUP)
@@ -40,6 +41,12 @@ pub(super) fn expected(context: &Context) -> Option<Caps> {
         fast_workgroup_memory: false,
         ..caps.clone()
     })
+}
+
+/// Returns the registers of an invocation. Apple's and Intel's have half as many as those of other makers.
+fn registers(info: &wgpu::AdapterInfo) -> u32 {
+    let few = ["Apple", "Intel"].iter().any(|maker| info.name.contains(maker));
+    if few { 128 } else { Caps::portable().registers }
 }
 
 fn is_llvmpipe(info: &wgpu::AdapterInfo) -> bool {

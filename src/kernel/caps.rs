@@ -28,6 +28,8 @@ pub struct Caps {
     /// The approximate number of compute units: NVIDIA's multiprocessors, AMD's compute units, Apple's cores. WebGPU
     /// doesn't tell it. Tile sizes are chosen so that no unit is idle.
     pub units: u32,
+    /// The registers of 32 bits of an invocation, beyond which they spill to memory. WebGPU doesn't tell it.
+    pub registers: u32,
     /// The most iterations that all loops of one invocation may make together. WebGPU sets no limit (`u32::MAX`).
     /// Mesa's llvmpipe ends every loop after 65,535 iterations, without an error.
     pub max_loop_iterations: u32,
@@ -59,6 +61,7 @@ impl Caps {
             max_storage_buffers: 8,
             uniform_alignment: 256,
             units: 24,
+            registers: 255,
             max_loop_iterations: u32::MAX,
             subgroup_sizes: None,
             fast_textures: false,

@@ -2,7 +2,7 @@
 //!
 //! These constants have not been measured on a GPU. They only order candidates: measurements, if any, decide.
 
-use crate::kernel::{Caps, Iterations, Shader, looped, plain};
+use crate::kernel::{Caps, Shader, looped, plain};
 
 /// A variant of `shaders/gemm.wgsl`: the tile of one workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +19,11 @@ pub(super) struct Tile {
     slices: usize,
 }
 
-/// The variants. Large tiles read least; small tiles leave no part of a device idle. A variant has (m + n) k / 16
-/// invocations or more, so that each loads at most one patch of the tile.
+/// The variants. Large tiles read least; small tiles leave no part of a device idle. The texels of a tile are a multiple
+/// of its invocations, so that each brings as many.
 const LADDER: [Tile; 7] = [
     Tile { m: 128, n: 128, k: 16, quads: [2, 2], slices: 1 },
-    Tile { m: 128, n: 64, k: 8, quads: [2, 2], slices: 1 },
+    Tile { m: 128, n: 64, k: 16, quads: [2, 2], slices: 1 },
     Tile { m: 64, n: 64, k: 16, quads: [2, 1], slices: 1 },
     Tile { m: 64, n: 64, k: 16, quads: [1, 1], slices: 1 },
     Tile { m: 32, n: 64, k: 16, quads: [1, 1], slices: 1 },
@@ -54,9 +54,14 @@ impl Tile {
         self.m * self.n / (16 * self.quads[0] * self.quads[1]) * self.slices
     }
 
-    /// Returns the bytes of workgroup memory: rows of k, padded by a texel.
+    /// Returns the bytes of workgroup memory: a pixel's texels of k, padded by one, and the weights.
     fn memory(&self) -> usize {
-        self.k * (self.m / 4 + self.n / 4 + 2) * 16
+        (self.m * (self.k / 4 + 1) + self.k * self.n / 4) * 16
+    }
+
+    /// Returns the registers of an invocation: sums, pixels, and about as many as `make gpu-lab` reports for the rest.
+    fn registers(&self) -> usize {
+        16 * self.quads[0] * self.quads[1] + 16 * self.quads[0] + 84
     }
 
     /// Returns this tile, with half the k if the device has too little workgroup memory.
@@ -73,13 +78,10 @@ impl Tile {
         tile(shader, "SLICES", self.slices)
     }
 
-    /// Returns the loop iterations of an invocation over `texels` texels of k. A kernel of several taps has `span4`
-    /// texels under each. Loops over a slice of the tile count too, since a slice doesn't begin at a constant.
-    pub(super) fn iterations(&self, texels: usize, span4: Option<usize>) -> usize {
+    /// Returns the loop iterations of an invocation over `texels` texels of k.
+    pub(super) fn iterations(&self, texels: usize) -> usize {
         let step = self.k / 4;
-        let carries = |span4: usize| plain(step.div_ceil(span4));
-        let next_tap = span4.map_or(Iterations::default(), |span4| carries(span4) + carries(span4));
-        let loops = looped(texels.div_ceil(step) + 1, plain(self.k / self.slices) + next_tap);
+        let loops = looped(texels.div_ceil(step) + 1, plain(self.k / self.slices));
         loops.all + 16 * self.slices + 32
     }
 
@@ -144,7 +146,8 @@ const PROCESSOR: u32 = 4;
 pub(super) fn choices(problem: &Problem, caps: &Caps) -> Vec<Choice> {
     /// The least share of k of a workgroup: ONNX Runtime's figure.
     const SHARE: usize = 256;
-    let tiles = LADDER.iter().map(|tile| tile.within(caps)).filter(|tile| tile.suits(problem));
+    let held = |tile: &Tile| tile.registers() <= caps.registers as usize;
+    let tiles = LADDER.iter().map(|tile| tile.within(caps)).filter(|tile| held(tile) && tile.suits(problem));
     let cost = |choice: &Choice| choice.cost(problem, caps);
     let order = |choices: &mut Vec<Choice>| choices.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
     let mut choices: Vec<Choice> = tiles.map(|tile| Choice { tile, splits: 1 }).collect();
@@ -172,5 +175,30 @@ pub(super) fn columns(out4: usize, caps: &Caps) -> [usize; 2] {
         Some(16) => [16, 8],
         Some(columns) => [columns, columns / 2],
         None => [2, 4],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_invocation_brings_as_many_texels() {
+        for tile in LADDER.iter().map(|tile| tile.within(&Caps::portable())) {
+            let texels = [tile.m, tile.n].map(|size| size * tile.k / 4);
+            assert!(texels.iter().all(|texels| texels % tile.invocations() == 0), "{tile:?}");
+            assert!(tile.memory() <= Caps::portable().max_workgroup_memory as usize, "{tile:?}");
+            assert!(tile.invocations() <= Caps::portable().max_invocations as usize, "{tile:?}");
+        }
+    }
+
+    #[test]
+    fn large_tiles_are_for_many_registers() {
+        let problem = Problem { matrices: 1, pixels: 10_000, channels: 256, k: 1024, grouped: false };
+        let quads = |registers| {
+            let caps = Caps { registers, ..Caps::portable() };
+            choices(&problem, &caps).into_iter().map(|choice| choice.tile.quads).max().expect("there are choices")
+        };
+        assert_eq!((quads(255), quads(128)), ([2, 2], [1, 1]));
     }
 }

@@ -102,12 +102,11 @@ impl Gemm<'_> {
     /// Returns the loop iterations of an invocation that computes a share of k.
     fn iterations(&self, choice: Choice) -> usize {
         let span4 = self.span4(BLOCK);
-        let several = (self.taps() > 1).then_some(span4);
         let share4 = choice.share4(self.taps() * span4);
         // Each pixel of each quad may need a second sum.
         let [quads_m, quads_n] = choice.tile.quads;
         let again = if self.mixed(BLOCK) { quads_m * quads_n * looped(4, plain(share4)).all } else { 0 };
-        choice.tile.iterations(share4, several) + again
+        choice.tile.iterations(share4) + again
     }
 
     /// Returns the bytes of the partial results of all splits.
