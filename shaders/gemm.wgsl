@@ -65,8 +65,7 @@ const STEP: u32 = TILE_K / 4u;
 // The texels of x and of w that an invocation brings.
 const X_EACH: u32 = TILE_M * STEP / LANES;
 const W_EACH: u32 = TILE_K * TILE_N / 4u / LANES;
-// A pixel's row of k is padded by one texel, so that neighbouring pixels start in different banks.
-const X_ROW: u32 = STEP + 1u;
+const X_ROW: u32 = STEP + 1u; // Padded by a texel, so that neighbouring pixels start in different banks.
 const W_ROW: u32 = TILE_N / 4u;
 const W_TILE: u32 = TILE_M * X_ROW;
 var<workgroup> tile: array<vec4<f32>, W_TILE + TILE_K * W_ROW>;
