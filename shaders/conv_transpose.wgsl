@@ -4,7 +4,7 @@
 // Outputs gather: along an axis, every `step`-th tap from a first one reaches p. The same taps reach pixels one stride
 // apart, from neighbouring pixels of x. One invocation computes PIXELS such pixels of a row x four channels, so that
 // each weight is read once for all. Neighbouring invocations have neighbouring channels, then pixels.
-// x, y, residual: channels last, row n*H + y, column x*C/4 + c/4. w: row tap*SPAN + c/4, column (c%4)*WIDTH + o/4; the
+// x, y, residual: channels last, row (n*D + z)*H + y, column x*C/4 + c/4. w: row tap*SPAN + c/4, column (c%4)*WIDTH + o/4; the
 // last row is the bias. DEPTHWISE: one weight a channel, column c/4. As in gemm.wgsl, SPAN texels hold the channels
 // that the groups of four outputs read. A dispatch adds the products of its part (`src/ops/part.rs`).
 //

@@ -4,7 +4,7 @@
 // One invocation computes TILE_Y x TILE_X pixels of four channels: it reads each row of the tile's input once, and
 // every output adds the taps on it. Neighbouring invocations have neighbouring channels. For a tile of one pixel
 // DILATION is 1 and the input's rows and columns lie `spread` pixels apart, so that only pixels under a tap are read.
-// x, y, residual: channels last, row n*H + y, column x*C/4 + c/4. w: a row of C/4 texels a tap, then the bias.
+// x, y, residual: channels last, row (n*D + z)*H + y, column x*C/4 + c/4. w: a row of C/4 texels a tap, then the bias.
 // Tried on llvmpipe 22.3, against tiles of 4x2: 8x1 (a tenth slower), 4x4 (a half slower: registers spill). Tests at
 // the edges of a texture and integer divisions cost a quarter of the time there.
 

@@ -4,10 +4,10 @@
 // p counts the output pixels of the whole batch, k the kernel's taps and their input channels (four to a texel), o the
 // output channels. A workgroup computes TILE_M pixels x TILE_N channels, an invocation 4 QUADS_M pixels x 4 QUADS_N
 // channels, which lie apart so that neighbours read neighbours. TILE_K of k at a time go through workgroup memory, as
-// [p][k/4] and [k][o/4] texels, as they lie in memory. Each invocation brings any texels of the next tile: they load
-// during the arithmetic of this one, and what isn't there becomes 0 afterwards, so that nothing waits for them. All other
-// loops have constant lengths: drivers unroll them, and the sums are registers. SLICES of the invocations share a tile's
-// k. No im2col matrix.
+// [p][k/4] and [k][o/4] texels, as they lie in memory. Each invocation brings some texels of the next tile: they load
+// during the arithmetic of this one, and what isn't there becomes 0 afterwards, so that nothing waits for them. But for
+// the loop over k and sums computed again, loops have constant lengths: drivers unroll them, and the sums are registers.
+// SLICES of the invocations share a tile's k. No im2col matrix.
 // x: channels last, [n][y][x][c/4] texels, in one tensor or several (PARTS); or NCHW (X_ROWS; k is [channel][tap]). w:
 // prepacked by `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor
 // (W_ROWS). y, residual: [p][o/4]. A block reads only the input channels that its groups span. In a batched product
@@ -97,7 +97,7 @@ fn elements(start: Pixel, k: u32, there: bool) -> Four {
     return Four(value, vec4<bool>(there) & (at >= vec4<i32>()));
 }
 
-// Returns texel k of pixel p; of a transposed x, row `k` of the four pixels p/4.
+// Returns the texel of pixel p that the walk is at.
 fn bring_x(start: Pixel, p: u32, walk: Walk, first_c: u32, rows: u32, end: u32) -> Four {
     let there = walk.k < end;
     if X_ROWS { return elements(start, 4u * walk.k, there); }
@@ -105,12 +105,13 @@ fn bring_x(start: Pixel, p: u32, walk: Walk, first_c: u32, rows: u32, end: u32) 
     let held = there && p < params.pixels && first_c + walk.k < params.in4;
     return Four(channels_at(select(0u, rows + p, held), select(0u, first_c + walk.k, held)), vec4<bool>(held));
 }
+// Returns row k of four pixels of a transposed x.
 fn bring_x_column(k: u32, p4: u32, rows: u32, end: u32) -> Four {
     let width = (params.pixels + 3u) / 4u;
     let held = k < min(4u * end, params.w_rows) && p4 < width;
     return Four(load_x(select(0u, (rows + k) * width + p4, held)), vec4<bool>(held));
 }
-// Returns row k of the four channels o; of a transposed w, texel k/4 of channel o.
+// Returns row k of four channels, texel o; of a transposed w, texel k/4 of channel o.
 fn bring_w(k: u32, o: u32, rows: u32, end: u32) -> Four {
     if W_COLUMNS {
         let held = k < 4u * end && o < params.groups.x;
@@ -181,8 +182,7 @@ fn residual_at(to: Place) -> vec4<f32> {
     return load_residual(select(0u, to.at, to.there));
 }
 
-// Ends the sums of four pixels and four channels, from `first` on: bias, residual, activation. The residuals load
-// together.
+// Ends the sums of four pixels and four channels: bias, residual, activation. The residuals load together.
 fn finish(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, first: u32, own: Share, row: u32, column: u32) {
     let within = own.tile4 + column + first / PIXELS * COLUMNS;
     let o = params.first4 + within;

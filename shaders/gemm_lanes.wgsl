@@ -6,7 +6,7 @@
 // x, w, residual (and y, unless it is a buffer) are storage textures: a texel outside reads as 0, which replaces zero
 // padding (`Context::probe` checks that on the device), and a store outside is dropped.
 // ADDED: residual is a second image; its 1x1 convolution is added, with weights in further segments of each block.
-// x: row n*H + y, column x*C/4 + c/4. w: row (block, tap row, segment), column k*32 + 8*(k within the texel) + lane, so
+// x: row (n*D + z)*H + y, column x*C/4 + c/4. w: row (block, tap row, segment), column k*32 + 8*(k within the texel) + lane, so
 // that reads stream; or the rows of a second tensor (W_ROWS), [k][o/4] or [o][k/4] texels (W_COLUMNS). A tap row is
 // read in `segments` runs of `run` texels: one run of kernel_w * C/4 neighbours if they are adjacent, one run a tap if
 // dilation or groups separate them.

@@ -1,4 +1,4 @@
-// Classification of numbers by their bits: a compiler may assume that comparisons never see NaN.
+// Tests for NaN and infinity by the bits: a compiler may assume that comparisons never see NaN.
 //
 // One invocation tests four elements. KINDS: the sum of 1 for NaN, 2 for infinity, 4 for minus infinity.
 

@@ -61,7 +61,7 @@ fn facts(caps: &Caps) -> Vec<(&'static str, String)> {
         ("zero outside textures", yes(caps.zero_outside_textures)),
         ("fast workgroup memory", yes(caps.fast_workgroup_memory)),
         ("compute units", format!("about {}", caps.units)),
-        ("registers of an invocation", format!("about {}", caps.registers)),
+        ("registers", format!("about {}", caps.registers)),
     ];
     facts.extend(limits(&wgpu::Limits {
         max_buffer_size: caps.max_buffer,

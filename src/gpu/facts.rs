@@ -1,4 +1,4 @@
-//! The facts that the adapter of a device tells, by its limits or by the name of its driver.
+//! The facts that the adapter of a device tells: by limits, features, its name or the name of its driver.
 
 use super::context::Context;
 use crate::kernel::Caps;
@@ -43,7 +43,7 @@ pub(super) fn expected(context: &Context) -> Option<Caps> {
     })
 }
 
-/// Returns the registers of an invocation. Apple's and Intel's have half as many as those of other makers.
+/// Returns the registers of an invocation: 128 are assumed for Apple and Intel. No device was asked.
 fn registers(info: &wgpu::AdapterInfo) -> u32 {
     let few = ["Apple", "Intel"].iter().any(|maker| info.name.contains(maker));
     if few { 128 } else { Caps::portable().registers }

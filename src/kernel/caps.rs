@@ -28,7 +28,7 @@ pub struct Caps {
     /// The approximate number of compute units: NVIDIA's multiprocessors, AMD's compute units, Apple's cores. WebGPU
     /// doesn't tell it. Tile sizes are chosen so that no unit is idle.
     pub units: u32,
-    /// The registers of 32 bits of an invocation, beyond which they spill to memory. WebGPU doesn't tell it.
+    /// The 32-bit registers that an invocation may take before values spill to memory. WebGPU doesn't tell it.
     pub registers: u32,
     /// The most iterations that all loops of one invocation may make together. WebGPU sets no limit (`u32::MAX`).
     /// Mesa's llvmpipe ends every loop after 65,535 iterations, without an error.

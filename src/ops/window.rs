@@ -70,7 +70,7 @@ params! {
 }
 
 impl DepthParams {
-    /// Returns the parameters; without volumes, shaders ignore them.
+    /// Returns the parameters. Only variants with DEEP read them.
     pub(crate) fn new(depth: Option<Depth>, kernel_h: usize) -> DepthParams {
         let none = Depth { planes: [1; 2], size: 1, stride: 1, dilation: 1, before: 0 };
         let Depth { planes, stride, dilation, before, .. } = depth.unwrap_or(none);
@@ -101,7 +101,8 @@ impl<const D: usize> Window<D> {
         }
     }
 
-    /// Returns this window over images: a line of pixels is an image one pixel high, a volume has several planes.
+    /// Returns this window over images: a line of pixels is an image one pixel high; of a volume, within a
+    /// plane (`depth` has the other axis).
     pub(crate) fn image(&self) -> Window {
         self.over()
     }

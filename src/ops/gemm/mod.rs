@@ -57,7 +57,7 @@ pub(crate) struct Gemm<'a> {
 /// The second operand.
 #[derive(Clone, Copy)]
 pub(crate) enum Operand<'a> {
-    /// Weights `[out, in / groups, kernel height, kernel width]` (or `[out, in]`), packed at load.
+    /// Weights `[out, in / groups, ..]`, the kernel's sizes last (or `[out, in]`), packed at load.
     Weight(&'a Constant),
     /// Input 1, as `[k][o]` rows, and the batch of products: its sizes, and the rows by which x and w advance along
     /// each dimension. Transposed, x is stored as `[k][p]` rows and w as `[o][k]` rows.

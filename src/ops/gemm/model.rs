@@ -59,7 +59,7 @@ impl Tile {
         (self.m * (self.k / 4 + 1) + self.k * self.n / 4) * 16
     }
 
-    /// Returns the registers of an invocation: sums, pixels, and about as many as `make gpu-lab` reports for the rest.
+    /// Returns the registers of an invocation: sums, pixels and an estimate of the rest.
     fn registers(&self) -> usize {
         16 * self.quads[0] * self.quads[1] + 16 * self.quads[0] + 84
     }
@@ -78,7 +78,8 @@ impl Tile {
         tile(shader, "SLICES", self.slices)
     }
 
-    /// Returns the loop iterations of an invocation over `texels` texels of k.
+    /// Returns the loop iterations of an invocation over `texels` texels of k. Drivers unroll the innermost loops, whose
+    /// lengths are constant.
     pub(super) fn iterations(&self, texels: usize) -> usize {
         let step = self.k / 4;
         let loops = looped(texels.div_ceil(step) + 1, plain(self.k / self.slices));

@@ -77,7 +77,7 @@ impl<const D: usize> Pool<D> {
         image_kernels(caps, &dispatch.iterations(iterations(columns)))
     }
 
-    /// Returns the kernel, over row-major images, that gives maxima and their indices.
+    /// Returns the kernel, over row-major tensors, that gives maxima and their indices.
     pub(super) fn indices(&self, io: &Io, caps: &Caps) -> Kernel {
         let (count, pixels) = (io.outputs[0].elements(), self.pixels(io).iter().product());
         let split = Split::new(if shares(pixels, count, caps) { pixels } else { 1 }, 1, caps);
