@@ -126,12 +126,18 @@ fn bring_w(k: u32, o: u32, rows: u32, end: u32) -> Four {
     return Four(load_w(select(0u, block_at(o, k / 4u, params.k4) + k % 4u * (BLOCK / 4u), held)), vec4<bool>(held));
 }
 
-// Puts four numbers of one row of a transposed operand into four rows of the tile.
-fn scatter(first: u32, apart: u32, component: u32, value: vec4<f32>) {
-    tile[first][component] = value.x;
-    tile[first + apart][component] = value.y;
-    tile[first + 2u * apart][component] = value.z;
-    tile[first + 3u * apart][component] = value.w;
+// Returns texel k of a pixel of the tile. A transposed x lies as [k][p/4].
+fn x_of(pixel: u32, k: u32) -> vec4<f32> {
+    if !X_COLUMNS { return tile[pixel * X_ROW + k]; }
+    let at = k * TILE_M + pixel / 4u;
+    let c = pixel % 4u;
+    return vec4<f32>(tile[at][c], tile[at + TILE_M / 4u][c], tile[at + TILE_M / 2u][c], tile[at + 3u * TILE_M / 4u][c]);
+}
+// Returns row 4k + e of four channels of the tile. A transposed w lies as [o][k/4], rotated by o/4 to use all banks.
+fn w_of(o: u32, k: u32, e: u32) -> vec4<f32> {
+    if !W_COLUMNS { return tile[W_TILE + (4u * k + e) * W_ROW + o]; }
+    let at = W_TILE + 4u * o * STEP + (k + o) % STEP;
+    return vec4<f32>(tile[at][e], tile[at + STEP][e], tile[at + 2u * STEP][e], tile[at + 3u * STEP][e]);
 }
 
 // Adds the products of a tile's k.
@@ -139,10 +145,10 @@ fn multiply(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, row: u32, c
     for (var i = 0u; i < STEP / SLICES; i++) {
         let k = slice * (STEP / SLICES) + i;
         var pixels = array<vec4<f32>, PIXELS>();
-        for (var p = 0u; p < PIXELS; p++) { pixels[p] = tile[(row + p * ROWS) * X_ROW + k]; }
+        for (var p = 0u; p < PIXELS; p++) { pixels[p] = x_of(row + p * ROWS, k); }
         for (var e = 0u; e < 4u; e++) {
             for (var q = 0u; q < QUADS_N; q++) {
-                let weights = tile[W_TILE + (4u * k + e) * W_ROW + column + q * COLUMNS];
+                let weights = w_of(column + q * COLUMNS, k, e);
                 for (var p = 0u; p < PIXELS; p++) {
                     (*sums)[q * PIXELS + p] += pixels[p][e] * weights;
                 }
@@ -261,21 +267,12 @@ fn main(
         for (var j = 0u; j < X_EACH; j++) {
             let t = lane + j * LANES;
             let value = select(vec4<f32>(), xs[j].value, xs[j].there);
-            if X_COLUMNS {
-                let i = t / (TILE_M / 4u);
-                scatter(t % (TILE_M / 4u) * 4u * X_ROW + i / 4u, X_ROW, i % 4u, value);
-            } else {
-                tile[t / STEP * X_ROW + t % STEP] = value;
-            }
+            tile[select(t / STEP * X_ROW + t % STEP, t, X_COLUMNS)] = value;
         }
         for (var j = 0u; j < W_EACH; j++) {
             let t = lane + j * LANES;
             let value = select(vec4<f32>(), ws[j].value, ws[j].there);
-            if W_COLUMNS {
-                scatter(W_TILE + t % STEP * 4u * W_ROW + t / STEP / 4u, W_ROW, t / STEP % 4u, value);
-            } else {
-                tile[W_TILE + t] = value;
-            }
+            tile[W_TILE + select(t, t / STEP * STEP + (t + t / STEP / 4u) % STEP, W_COLUMNS)] = value;
         }
         workgroupBarrier();
     }
