@@ -8,7 +8,7 @@ export XDG_RUNTIME_DIR := $(CURDIR)/target/run
 make_run_dir = mkdir -p -m 700 "$$XDG_RUNTIME_DIR"
 endif
 
-.PHONY: help fmt setup demo test test-onnx test-drivers gpu-lab bench clean
+.PHONY: help fmt setup demo test test-onnx test-drivers gpu-lab on-gpu bench clean
 .NOTPARALLEL:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo 'make test-onnx  the ONNX backend tests, which it fetches'
 	@echo 'make test-drivers  the self-test on five software drivers (Debian, Ubuntu)'
 	@echo 'make gpu-lab  compile the kernels with the compilers of six absent GPUs (Debian, Ubuntu)'
+	@echo 'make on-gpu  pack what measures a GPU on another machine into target/on-gpu (CONTRIBUTING.md)'
 	@echo 'make bench   set up, then time ResNet-50 at batch sizes 1 and 8'
 	@echo 'make setup   build, and install a software Vulkan driver if there is no GPU'
 	@echo 'make clean   remove what was built and drawn'
@@ -52,6 +53,10 @@ test-drivers:
 gpu-lab:
 	@$(make_run_dir)
 	@sh scripts/gpu-lab.sh
+
+on-gpu:
+	rm -rf target/on-gpu
+	@sh scripts/on-gpu.sh --pack target/on-gpu
 
 bench: setup
 	cargo run --release --locked --features cli -- bench resnet50 --batch 1,8

@@ -4,7 +4,7 @@
 //! each new one alone, since it follows from the one before; and several texts at once take little longer than one.
 
 use shadernet::models::{Generator, sample, shakespeare};
-use shadernet::{Context, Result, Shape, seeded_input};
+use shadernet::{Context, ContextOptions, Result, Shape, seeded_input};
 use std::io::Write;
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ fn main() -> Result<()> {
     let (characters, temperature, seed) = (number(240.0) as usize, number(0.8), number(0.0) as u64);
 
     let text = shakespeare()?;
-    let context = pollster::block_on(Context::new())?;
+    let context = pollster::block_on(Context::with(&ContextOptions::from_env()))?;
     let mut generator = Generator::new(&context, text.decoder, &text.weights, 1)?;
     let tokens = text.encode(&prompt)?;
     generator.prepare(tokens.len())?;

@@ -248,13 +248,16 @@ def main():
     parser.add_argument("--timeout", type=float, default=300.0, help="seconds after which a process is given up")
     parser.add_argument("--cold", action="store_true", help="without the caches of drivers: for the first inference")
     parser.add_argument("--adapter", help="for shadernet: a part of the adapter's name")
+    parser.add_argument("--programs", type=Path, metavar="FOLDER", help="of the benches compare and kernels, built before")
     parser.add_argument(
         "--launch", type=launcher, action="append", default=[], metavar="PEER=COMMAND",
         help="the Python of a peer, or what comes before its program",
     )  # fmt: skip
     options = parser.parse_args()
     options.launch = dict(options.launch)
-    options.shadernet, options.kernels = shadernet("compare"), shadernet("kernels")
+    options.shadernet, options.kernels = (
+        str(options.programs.resolve() / name) if options.programs else shadernet(name) for name in ("compare", "kernels")
+    )
     FOLDER.mkdir(parents=True, exist_ok=True)
 
     document = {"date": datetime.now(timezone.utc).isoformat(timespec="seconds"), "cold": options.cold}
@@ -272,6 +275,8 @@ def main():
             plot(document["figures"], FOLDER / "results.svg")
     except ImportError:
         print("no plot: matplotlib isn't installed")
+    if "shadernet" in [*(failure["peer"] for failure in document.get("failed", [])), *document.get("missing", {})]:
+        raise SystemExit("figures of shadernet are missing: see above")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,100 @@
+//! A decoder of 135 M parameters: `cargo bench --bench decoder -- [--batch N,...] [--json FILE]` prints the time of a
+//! prompt, and for each number of texts the time of a further token, tokens per second, and where that time goes.
+//! `--json FILE` writes the same to a file.
+//!
+//! A frame goes from the tokens in host memory to the logits in host memory. Weights are made up; the sizes are those of
+//! SmolLM-135M, with room for shorter texts.
+
+use serde_json::json;
+use shadernet::measure::{Distribution, Effort, Environment, Peaks, Profile, digits};
+use shadernet::models::{Decoder, Generator};
+use shadernet::{Context, ContextOptions, ErrorKind, Model, Result, Weights};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+const DECODER: Decoder = Decoder {
+    vocab_size: 49152,
+    hidden_size: 576,
+    intermediate_size: 1536,
+    num_hidden_layers: 30,
+    num_attention_heads: 9,
+    num_key_value_heads: 3,
+    max_position_embeddings: 256,
+    rms_norm_eps: 1e-5,
+    rope_theta: 1e4,
+    tie_word_embeddings: true,
+};
+
+/// The number of tokens in the prompt.
+const PROMPT: usize = 128;
+/// The time of each measurement; it takes a frame longer, and five frames at least.
+const TIME: Duration = Duration::from_secs(1);
+
+fn main() -> Result<()> {
+    let (mut batches, mut json) = (vec![1, 8, 64], None);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--json" => json = arguments.next(),
+            "--batch" => batches = parse_batches(&arguments.next().unwrap_or_default())?,
+            // cargo adds this.
+            "--bench" => {}
+            _ => return Err(ErrorKind::argument("argument", "--batch N,... or --json FILE", argument).into()),
+        }
+    }
+    let context = pollster::block_on(Context::with(&ContextOptions::from_env()))?;
+    let (environment, info) = (Environment::new(&context), context.info());
+    println!("{} ({:?}, {})", info.name, info.backend, info.driver_info);
+    let (weights, peaks) = (Weights::seeded(0), Peaks::measure(&context)?);
+    // One text only: a frame gives the logits of every token, which are gigabytes for many texts.
+    let mut generator = Generator::new(&context, DECODER, &weights, 1)?;
+    let times = feed(&mut generator, &[0; PROMPT])?;
+    drop(generator);
+    let rate = PROMPT as f64 / times.p50.as_secs_f64();
+    println!("a prompt of {PROMPT} tokens: {} ms, {} tokens/s", ms(&times), digits(rate));
+    let prompt = json!({ "tokens": PROMPT, "ms": times, "tokens_s": rate });
+    let mut texts = Vec::new();
+    for batch in batches {
+        let mut generator = Generator::new(&context, DECODER, &weights, batch)?;
+        let times = feed(&mut generator, &vec![0; batch])?;
+        drop(generator);
+        let rate = batch as f64 / times.p50.as_secs_f64();
+        println!("\ntexts at once: {batch}; {} ms a token, {} tokens/s", ms(&times), digits(rate));
+        let session = Model::new(&context, &DECODER.next(&weights, 1)?)?.session(batch)?;
+        let profile = Profile::measure(&session, &peaks, Effort::within(TIME))?;
+        println!("{profile}");
+        texts.push(json!({ "texts": batch, "ms": times, "tokens_s": rate, "profile": profile }));
+    }
+    if let Some(path) = json {
+        let all = json!({ "environment": environment, "peaks": peaks, "prompt": prompt, "texts": texts });
+        std::fs::write(&path, format!("{all:#}\n")).map_err(|error| ErrorKind::file(Path::new(&path), error))?;
+    }
+    Ok(())
+}
+
+fn parse_batches(text: &str) -> Result<Vec<usize>> {
+    let batch = |text: &str| text.parse().ok().filter(|batch| (1..=1 << 10).contains(batch));
+    let batches: Option<Vec<usize>> = text.split(',').map(batch).collect();
+    batches.ok_or_else(|| ErrorKind::argument("--batch", "N,..., each 1 to 1024", text).into())
+}
+
+/// Feeds the same tokens again and again, from an empty text to a full one. The first time doesn't count.
+fn feed(generator: &mut Generator, tokens: &[i32]) -> Result<Distribution> {
+    generator.feed_blocking(tokens)?;
+    let each = generator.position();
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while times.len() < 5 || start.elapsed() < TIME {
+        if generator.position() + each > generator.capacity() {
+            generator.clear();
+        }
+        let frame = Instant::now();
+        generator.feed_blocking(tokens)?;
+        times.push(frame.elapsed());
+    }
+    Ok(Distribution::new(times).expect("five times at least"))
+}
+
+/// Returns the median in milliseconds.
+fn ms(times: &Distribution) -> String {
+    digits(1e3 * times.p50.as_secs_f64())
+}
