@@ -15,7 +15,7 @@ override DEEP: bool = false; // Volumes, whose planes are images.
 override DEPTHWISE: bool = false;
 // Texels span several groups: products with the zeros for other groups' weights are left out.
 override GROUPED: bool = false;
-override RESIDUAL: bool = false;
+override RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 
 struct Params {
@@ -126,8 +126,11 @@ fn main(
             let column = to * out4() + o;
             var sum = sums[i];
             if params.begins == 0u { sum += load_y(row, column); }
-            else if RESIDUAL { sum += load_residual(row, column); }
-            if params.ends == 1u { sum = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha); }
+            if params.ends == 1u {
+                var added = vec4<f32>();
+                if RESIDUAL > 0u { added = load_residual(row, column); }
+                sum = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
+            }
             store_y(row, column, clip_channels(sum, o, params.out_c));
         }
     }

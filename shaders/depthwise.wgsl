@@ -24,7 +24,7 @@ const OUTSIDE: u32 = 0xffffffffu;
 override TEXTURE: bool = false;
 override DEEP: bool = false; // Volumes, whose planes are images.
 override LANES: u32 = 64u;
-override RESIDUAL: bool = false;
+override RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 
 struct Params {
@@ -113,9 +113,10 @@ fn main(
             if oy + ty < params.out_h && ox + tx < params.out_w {
                 let row = n * params.out_h + oy + ty;
                 let column = (ox + tx) * params.c4 + c;
-                var sum = sums[ty * TILE_X + tx];
-                if RESIDUAL { sum += load_residual(row, column); }
-                store_y(row, column, activate(ACTIVATION, sum, params.lo, params.hi, params.alpha));
+                let sum = sums[ty * TILE_X + tx];
+                var added = vec4<f32>();
+                if RESIDUAL > 0u { added = load_residual(row, column); }
+                store_y(row, column, finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha));
             }
         }
     }

@@ -34,7 +34,7 @@ override X_COLUMNS: bool = false; // A transposed operand of a matrix product: x
 override W_COLUMNS: bool = false; // A transposed operand: w is [o][k/4] texels.
 override PARTIAL: bool = false;
 override GROUPED: bool = false; // A block of w spans several groups: sums that aren't finite are computed again, by group.
-override RESIDUAL: bool = false;
+override RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -179,12 +179,13 @@ fn place_of(own: Share, p: u32, o: u32) -> Place {
     return Place(to.at, to.c, to.there && p < params.pixels);
 }
 
-fn ended(value: vec4<f32>, c: u32) -> vec4<f32> {
-    return clip_channels(activate(ACTIVATION, value, params.lo, params.hi, params.alpha), c, params.out_c);
+fn ended(sum: vec4<f32>, added: vec4<f32>, c: u32) -> vec4<f32> {
+    let value = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
+    return clip_channels(value, c, params.out_c);
 }
 
 fn residual_at(to: Place) -> vec4<f32> {
-    if !RESIDUAL { return vec4<f32>(); }
+    if RESIDUAL == 0u { return vec4<f32>(); }
     return load_residual(select(0u, to.at, to.there));
 }
 
@@ -202,21 +203,19 @@ fn finish(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, first: u32, o
         places[i] = place_of(own, p + i * ROWS, o);
         residuals[i] = residual_at(places[i]);
     }
-    var values = array<vec4<f32>, 4>();
-    for (var i = 0u; i < 4u; i++) { values[i] = (*sums)[first + i] + bias + residuals[i]; }
     var again = 0u;
     for (var i = 0u; i < 4u; i++) {
         if GROUPED && !all(is_finite((*sums)[first + i])) {
             again |= 1u << i;
         } else if places[i].there {
-            store_y(places[i].at, ended(values[i], places[i].c));
+            store_y(places[i].at, ended((*sums)[first + i] + bias, residuals[i], places[i].c));
         }
     }
     for (; GROUPED && again != 0u; again &= again - 1u) {
         let one = p + countTrailingZeros(again) * ROWS;
         let to = place_of(own, one, o);
         let sum = of_own_groups(one, within, own.begin, own.end);
-        if to.there { store_y(to.at, ended(sum + bias + residual_at(to), to.c)); }
+        if to.there { store_y(to.at, ended(sum + bias, residual_at(to), to.c)); }
     }
 }
 

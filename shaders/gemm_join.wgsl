@@ -3,7 +3,7 @@
 // partial: [split][p][o/4] texels, added in this order, whichever workgroup ends first. y, residual: [p][o/4]. An
 // invocation computes one texel.
 
-override RESIDUAL: bool = false;
+override RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 
 struct Params { splits: u32, count: u32, out_c: u32, lo: f32, hi: f32, alpha: f32 }
@@ -30,6 +30,8 @@ fn main(
     if i >= params.count { return; }
     var sum = load_bias(i % out4());
     for (var split = 0u; split < params.splits; split++) { sum += load_partial(split * params.count + i); }
-    if RESIDUAL { sum += load_residual(i); }
-    store_y(i, clip_channels(activate(ACTIVATION, sum, params.lo, params.hi, params.alpha), i % out4(), params.out_c));
+    var added = vec4<f32>();
+    if RESIDUAL > 0u { added = load_residual(i); }
+    let value = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
+    store_y(i, clip_channels(value, i % out4(), params.out_c));
 }

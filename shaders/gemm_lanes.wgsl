@@ -18,7 +18,7 @@ const PIXELS: u32 = 16u;
 const GROUPS: u32 = (PIXELS + 7u) / 8u;
 override W_ROWS: bool = false;
 override W_COLUMNS: bool = false;
-override RESIDUAL: bool = false;
+override RESIDUAL: u32 = 0u;
 override ADDED: bool = false;
 override DEEP: bool = false; // Volumes, whose planes are images.
 override LINES: bool = false; // x is lines in a buffer, a pixel of y several outputs (src/ops/gemm/lines.rs).
@@ -51,10 +51,10 @@ fn weights(at: vec2<i32>, next: vec2<i32>) -> mat4x4<f32> {
         textureLoad(w, at), textureLoad(w, at + next), textureLoad(w, at + 2 * next), textureLoad(w, at + 3 * next));
 }
 
-fn finish(total: vec4<f32>, row: u32, column: u32, o: u32) {
-    var sum = total;
-    if RESIDUAL { sum += load_residual(row, column); }
-    let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
+fn finish(sum: vec4<f32>, row: u32, column: u32, o: u32) {
+    var added = vec4<f32>();
+    if RESIDUAL > 0u { added = load_residual(row, column); }
+    let value = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
     store_y(row, column, clip_channels(value, select(o, column % ((params.out_c + 3u) / 4u), LINES), params.out_c));
 }
 

@@ -10,7 +10,7 @@
 const ROWS: u32 = 1u;
 const COLUMNS: u32 = 16u;
 
-override RESIDUAL: bool = false;
+override RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 
 struct Params { k4: u32, out_c: u32, first4: u32, wide4: u32, rows: u32, lo: f32, hi: f32, alpha: f32 }
@@ -60,9 +60,10 @@ fn main(
             workgroupBarrier();
         }
         if lane < COLUMNS && r < params.rows && column < params.wide4 && o < out4() {
-            var total = sums[lane] + load_bias(o);
-            if RESIDUAL { total += load_residual(r * out4() + o); }
-            total = activate(ACTIVATION, total, params.lo, params.hi, params.alpha);
+            let sum = sums[lane] + load_bias(o);
+            var added = vec4<f32>();
+            if RESIDUAL > 0u { added = load_residual(r * out4() + o); }
+            let total = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
             store_y(r * out4() + o, clip_channels(total, o, params.out_c));
         }
     }

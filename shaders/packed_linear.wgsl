@@ -14,7 +14,7 @@ const SLICES: u32 = 64u / COLUMNS;
 
 override BITS: u32 = 4u;
 override ZEROS: bool = false;
-override RESIDUAL: bool = false;
+override RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 
 struct Params {
@@ -106,8 +106,9 @@ fn main(
         }
         if lane < COLUMNS && first + r < params.rows && there && o < out4() {
             total += load_bias(o);
-            if RESIDUAL { total += load_residual(first + r, o); }
-            total = activate(ACTIVATION, total, params.lo, params.hi, params.alpha);
+            var added = vec4<f32>();
+            if RESIDUAL > 0u { added = load_residual(first + r, o); }
+            total = finished(RESIDUAL, total, added, ACTIVATION, params.lo, params.hi, params.alpha);
             store_y(first + r, o, clip_channels(total, o, params.out_c));
         }
     }

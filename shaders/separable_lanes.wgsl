@@ -97,9 +97,10 @@ fn main(
         let px = subgroupShuffle(out_x, i / 2u) + i % 2u;
         if lane < out4() && id * 8u + i / 2u < params.pairs && px < params.out_w {
             let column = px * out4() + lane;
-            var sum = sums[i] + first;
-            if params.residual != 0u { sum += textureLoad(residual, vec2<u32>(column, row)); }
-            let value = activate(ACTIVATION, sum, params.lo, params.hi, params.alpha);
+            var added = vec4<f32>();
+            if params.residual > 0u { added = textureLoad(residual, vec2<u32>(column, row)); }
+            let sum = sums[i] + first;
+            let value = finished(params.residual, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
             store_y(row, column, clip_channels(value, lane, params.out_c));
         }
     }

@@ -15,7 +15,7 @@
 // small images. Rejected there: 16 tiles (a third slower: registers spill), one loop over products and tiles (not
 // unrolled, three times slower).
 
-override RESIDUAL: bool = false;
+override RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 
 struct Params {
@@ -51,9 +51,9 @@ fn add(sums: ptr<function, array<vec4<f32>, 8>>, v: vec4<f32>, at: vec2<i32>) {
 // Ends the sum of pixel px's channels 4o..4o+3 and writes it.
 fn finish(sum: vec4<f32>, row: u32, px: u32, o: u32) {
     let column = px * out4() + o;
-    var value = sum;
-    if RESIDUAL { value += textureLoad(residual, vec2<u32>(column, row)); }
-    value = activate(ACTIVATION, value, params.lo, params.hi, params.alpha);
+    var added = vec4<f32>();
+    if RESIDUAL > 0u { added = textureLoad(residual, vec2<u32>(column, row)); }
+    let value = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
     store_y(row, column, clip_channels(value, o, params.out_c));
 }
 

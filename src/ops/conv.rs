@@ -163,7 +163,7 @@ impl<const D: usize> Conv<D> {
     /// channel reads.
     pub(crate) fn of_channels(&self, channels: &Range<usize>) -> Option<Conv<D>> {
         let Filters { weight, bias, groups, epilogue } = &self.filters;
-        if *groups != 1 || epilogue.residual {
+        if *groups != 1 || epilogue.residual.is_some() {
             return None;
         }
         let (weight, bias) = (weight.rows_of(channels), bias.as_ref().map(|bias| bias.rows_of(channels)));

@@ -202,7 +202,12 @@ impl<const D: usize> ConvTranspose<D> {
                 part,
             };
             let weight = Binding::Weight(self.pack(filters, first..first + width, storage));
-            let bindings = vec![Binding::Input(0), weight, epilogue.binding(), Binding::Output(0)];
+            // The last of several parts reads the residual, which the first one must not overwrite.
+            let residual = match parts.len() {
+                1 => epilogue.binding(),
+                _ => Binding::Input(epilogue.inputs() - 1),
+            };
+            let bindings = vec![Binding::Input(0), weight, residual, Binding::Output(0)];
             Dispatch::for_each(shader.clone(), &params, bindings, count).iterations(iterations)
         };
         let layout = Layout::channels(storage);

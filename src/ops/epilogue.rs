@@ -6,31 +6,41 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::op::Op;
 use crate::kernel::{Binding, Shader};
 
-/// The end of a fused operation: `f(y + residual)`. The residual is the operation's last input.
+/// The place of a residual addition in an epilogue, numbered as in `shaders/lib/activation.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Residual {
+    /// `f(y + residual)`
+    BeforeActivation = 1,
+    /// `f(y) + residual`
+    AfterActivation = 2,
+}
+
+/// The end of a fused operation: an activation and the addition of a residual, the operation's last input.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Epilogue {
-    /// True if the residual is added.
-    pub(crate) residual: bool,
-    /// The activation after the addition.
+    pub(crate) residual: Option<Residual>,
     pub(crate) activation: Option<Activation>,
 }
 
 impl Epilogue {
     /// Returns this epilogue with the next operation fused, if it can fuse it.
     pub(crate) fn with(self, next: &dyn Op) -> Option<Epilogue> {
-        if self.activation.is_some() {
-            return None;
-        }
         if let Some(&activation) = next.downcast_ref::<Activation>() {
-            return Some(Epilogue { activation: Some(activation), ..self });
+            return self.activation.is_none().then_some(Epilogue { activation: Some(activation), ..self });
         }
-        let add = next.downcast_ref::<Binary>().filter(|add| add.kind() == BinaryKind::Add && !self.residual)?;
-        Some(Epilogue { residual: true, activation: add.activation() })
+        let add =
+            next.downcast_ref::<Binary>().filter(|add| add.kind() == BinaryKind::Add && self.residual.is_none())?;
+        let (place, activation) = match (self.activation, add.activation()) {
+            (None, activation) => (Residual::BeforeActivation, activation),
+            (activation, None) => (Residual::AfterActivation, activation),
+            _ => return None,
+        };
+        Some(Epilogue { residual: Some(place), activation })
     }
 
     /// Returns the number of inputs of an operation that reads one tensor beside the residual.
     pub(crate) fn inputs(self) -> usize {
-        1 + usize::from(self.residual)
+        1 + usize::from(self.residual.is_some())
     }
 
     /// Checks the number of inputs.
@@ -43,7 +53,7 @@ impl Epilogue {
 
     /// Returns the output shapes, if the residual has the output's shape.
     pub(crate) fn output(self, inputs: &[Shape], output: Shape) -> Result<Vec<Shape>, ErrorKind> {
-        if self.residual && inputs[1] != output {
+        if self.residual.is_some() && inputs[1] != output {
             return Err(ErrorKind::argument("residual", output, &inputs[1]));
         }
         Ok(vec![output])
@@ -52,16 +62,21 @@ impl Epilogue {
     /// Returns `Cost::other` of this epilogue and of a bias, if there is one, for `outputs` elements.
     pub(crate) fn other(self, bias: bool, outputs: u64) -> u64 {
         let activation = self.activation.map_or(0, Activation::operations);
-        outputs.saturating_mul(u64::from(bias) + u64::from(self.residual) + activation)
+        outputs.saturating_mul(u64::from(bias) + u64::from(self.residual.is_some()) + activation)
     }
 
     /// Returns the residual's binding. Without a residual it is input 0: something must be bound.
     pub(crate) fn binding(self) -> Binding {
-        if self.residual { Binding::Residual(1) } else { Binding::Input(0) }
+        if self.residual.is_some() { Binding::Residual(1) } else { Binding::Input(0) }
+    }
+
+    /// Returns the number of the residual's place, 0 without a residual.
+    pub(crate) fn place(self) -> u32 {
+        self.residual.map_or(0, |place| place as u32)
     }
 
     /// Returns the shader with this epilogue.
     pub(crate) fn specialize(self, shader: Shader) -> Shader {
-        shader.set("RESIDUAL", self.residual).set("ACTIVATION", super::activation::code(self.activation))
+        shader.set("RESIDUAL", self.place()).set("ACTIVATION", super::activation::code(self.activation))
     }
 }

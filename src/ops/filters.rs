@@ -118,9 +118,9 @@ impl Filters {
         if let Some(epilogue) = self.epilogue.with(next) {
             return Some(Filters { epilogue, ..self.clone() });
         }
-        let unfinished = !self.epilogue.residual && self.epilogue.activation.is_none();
+        let unfinished = self.epilogue.residual.is_none() && self.epilogue.activation.is_none();
         let norm = next.downcast_ref::<BatchNorm2d>().filter(|_| unfinished)?;
-        let epilogue = Epilogue { residual: false, activation: norm.activation() };
+        let epilogue = Epilogue { residual: None, activation: norm.activation() };
         Some(Filters { epilogue, ..self.then(&norm.affine(), transposed) })
     }
 

@@ -48,13 +48,13 @@ impl Linear {
     /// Returns the layer that gives only these outputs, unless a residual is added.
     pub(crate) fn of_channels(&self, channels: &Range<usize>) -> Option<Linear> {
         let (weight, bias) = (&self.weight, self.bias.as_ref().map(|bias| bias.rows_of(channels)));
-        (!self.epilogue.residual).then(|| Linear { weight: weight.rows_of(channels), bias, ..self.clone() })
+        self.epilogue.residual.is_none().then(|| Linear { weight: weight.rows_of(channels), bias, ..self.clone() })
     }
 
     /// Returns the convolution that computes the same before the image is flattened: its weights have the same order.
     pub(crate) fn as_conv2d(&self, c: usize, h: usize, w: usize) -> Option<Conv2d> {
         let &[out, features] = &self.weight.shape()[..] else { return None };
-        if features != c * h * w || self.epilogue.residual {
+        if features != c * h * w || self.epilogue.residual.is_some() {
             return None;
         }
         let conv = Conv2d::new(self.weight.with_shape([out, c, h, w]), self.bias.clone());

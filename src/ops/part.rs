@@ -11,9 +11,9 @@ params! {
     pub(crate) struct Part {
         from: [usize; 3] as [from_plane, from_row, from_channel],
         to: [usize; 3] as [to_plane, to_row, to_channel],
-        /// 1 in the part that starts from the bias and adds the residual; the others start from the output.
+        /// 1 in the part that starts from the bias; the others start from the output.
         begins: u32,
-        /// 1 in the part that ends with the activation.
+        /// 1 in the part that ends the sum: it adds the residual and computes the activation.
         ends: u32,
     }
 }

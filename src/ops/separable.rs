@@ -39,7 +39,7 @@ impl Separable<'_> {
         let pairs_x = y.w.div_ceil(2);
         let pairs = y.n * y.h * pairs_x;
         let small = window.size.iter().all(|&size| size <= 5) && window.stride[0] == window.stride[1];
-        let fits = small && window.stride[0] <= 2 && window.dilation == [1; 2] && !depthwise.epilogue.residual;
+        let fits = small && window.stride[0] <= 2 && window.dilation == [1; 2] && depthwise.epilogue.residual.is_none();
         let limit = caps.max_texture as usize;
         if !caps.shuffles_of_eight() || !fits || y.c > BLOCK || BLOCK * x.c4() > limit || 2 * pairs >= 1 << 24 {
             return None;
@@ -54,7 +54,7 @@ impl Separable<'_> {
             out_c: y.c,
             in_h: x.h as isize,
             in4: x.c4() as isize,
-            residual: u32::from(pointwise.epilogue.residual),
+            residual: pointwise.epilogue.place(),
             before: window.before.map(|v| v as isize),
             groups,
             filtered: [lo, hi, alpha],

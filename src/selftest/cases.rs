@@ -1,7 +1,7 @@
 //! Building blocks of the tables: tensors of chosen numbers, and graphs over them.
 
 use super::reference::Tensor;
-use crate::ops::{BatchNorm2d, Pad2d, PaddingMode};
+use crate::ops::{Activation, BatchNorm2d, Pad2d, PaddingMode};
 use crate::{Constant, DType, Data, Graph, IntType, Result, Shape, Value, seeded_input};
 
 /// Returns numbers in ±1 that depend on the seed and the shape alone.
@@ -29,6 +29,14 @@ pub fn far_from_zero(shape: impl Into<Vec<usize>>) -> Tensor {
     let mut tensor = random(1, shape);
     tensor.data.iter_mut().for_each(|value| *value = 1e4 + 2.0 * *value);
     tensor
+}
+
+/// Adds a residual and a leaky ReLU, in this order unless the residual is `last`: the two ends of an epilogue.
+pub fn ended(graph: &mut Graph, y: Value, residual: Value, last: bool) -> Result<Value> {
+    let relu = Activation::LeakyRelu(0.3);
+    let y = if last { graph.activation(y, relu)? } else { y };
+    let y = graph.add(residual, y)?;
+    if last { Ok(y) } else { graph.activation(y, relu) }
 }
 
 /// Returns the tensor as a constant.

@@ -18,6 +18,7 @@ mod cumsum;
 mod deform_conv2d;
 mod embedding;
 mod expand;
+mod fused;
 mod gather;
 mod gather_nd;
 mod glu;

@@ -2,6 +2,7 @@
 
 // Long because it is one table: a case for each rule.
 
+use crate::fused;
 use crate::harness::tiers;
 use shadernet::ops::{
     Activation, BatchNorm2d, Conv1d, Conv2d, Conv3d, ConvTranspose2d, Linear, Reduce, ReduceKind, Unary,
@@ -9,22 +10,22 @@ use shadernet::ops::{
 use shadernet::selftest::cases::{constant, random};
 use shadernet::{BATCH, Constant, Graph, Model, Result, Value};
 
-type Build = fn(&mut Graph, Value) -> Result<Vec<Value>>;
+pub type Build = fn(&mut Graph, Value) -> Result<Vec<Value>>;
 
 /// A graph: its input's shape, the values on the way to its output, the last of which is that, and the operations that are
 /// left, if these are to be checked.
-struct Case {
-    name: &'static str,
-    shape: &'static [usize],
-    build: Build,
-    left: &'static [&'static str],
+pub struct Case {
+    pub name: &'static str,
+    pub shape: &'static [usize],
+    pub build: Build,
+    pub left: &'static [&'static str],
 }
 
-fn weight<const D: usize>(seed: u64, shape: [usize; D]) -> Constant {
+pub fn weight<const D: usize>(seed: u64, shape: [usize; D]) -> Constant {
     constant(&random(seed, shape))
 }
 
-fn value<const D: usize>(graph: &mut Graph, seed: u64, shape: [usize; D]) -> Value {
+pub fn value<const D: usize>(graph: &mut Graph, seed: u64, shape: [usize; D]) -> Value {
     graph.constant(weight(seed, shape))
 }
 
@@ -37,7 +38,7 @@ fn norm(channels: usize) -> BatchNorm2d {
     BatchNorm2d::new(weight(20, [channels]), weight(21, [channels]), weight(22, [channels]), constant(&var))
 }
 
-const IMAGE: &[usize] = &[BATCH, 6, 5, 7];
+pub const IMAGE: &[usize] = &[BATCH, 6, 5, 7];
 
 const CASES: &[Case] = &[
     Case {
@@ -428,7 +429,7 @@ fn graph(case: &Case, all: bool) -> Graph {
 
 #[test]
 fn each_rule_leaves_what_it_should() {
-    for case in CASES {
+    for case in CASES.iter().chain(fused::CASES) {
         let (rewritten, log) = graph(case, false).rewritten();
         let left: Vec<&str> = rewritten.nodes().iter().map(|node| node.op.name()).collect();
         assert!(case.left.is_empty() || left == case.left, "{}: {left:?} {log:#?}", case.name);
@@ -437,7 +438,7 @@ fn each_rule_leaves_what_it_should() {
 
 #[test]
 fn what_rules_leave_computes_the_same() {
-    for case in CASES {
+    for case in CASES.iter().chain(fused::CASES) {
         let shape: Vec<usize> = case.shape.iter().map(|&size| if size == BATCH { 2 } else { size }).collect();
         let x = random(77, shape);
         for tier in tiers() {

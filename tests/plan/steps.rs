@@ -166,9 +166,9 @@ fn nothing_is_copied_where_a_detector_splits_and_joins_channels() {
     for caps in [Caps::portable(), Caps::phone()] {
         let plan = plan(&graph.fused(), 1, &caps);
         let steps: Vec<&str> = plan.steps.iter().map(|step| step.op).collect();
-        assert_eq!(steps, ["conv2d", "conv2d", "conv2d", "conv2d", "add", "conv2d"], "{plan}");
+        assert_eq!(steps, ["conv2d"; 5], "{plan}");
         // The network's input and output are in rows.
-        assert_eq!(plan.dispatches(), 8, "{plan}");
+        assert_eq!(plan.dispatches(), 7, "{plan}");
     }
 }
 

@@ -148,7 +148,7 @@ impl Gemm<'_> {
             .map(|storage| {
                 // A line may be too long for a texture. Without a residual, x is bound in its place.
                 let residual = match self.lines {
-                    Some(_) if self.epilogue.residual => storage,
+                    Some(_) if self.epilogue.residual.is_some() => storage,
                     Some(_) => Storage::Buffer,
                     None => Storage::Texture,
                 };

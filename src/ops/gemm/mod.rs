@@ -134,7 +134,7 @@ impl Gemm<'_> {
 
     pub(crate) fn reads(&self, storage: Storage) -> Vec<Layout> {
         let operands = self.parts.len().max(1) + usize::from(matches!(self.w, Operand::Input { .. }));
-        let mut reads = vec![(self.layout)(storage); operands + usize::from(self.epilogue.residual)];
+        let mut reads = vec![(self.layout)(storage); operands + usize::from(self.epilogue.residual.is_some())];
         if let Some(lines) = self.lines {
             reads[0] = lines.reads;
         }
@@ -144,8 +144,8 @@ impl Gemm<'_> {
     /// Returns the bindings: x, w, bias, residual (x again if there is none), y.
     fn bindings(&self, w: Binding, bias: Prepacked) -> Vec<Binding> {
         let residual = match self.w {
-            Operand::Input { .. } if self.epilogue.residual => Binding::Residual(2),
-            Operand::Weight(_) if self.epilogue.residual => Binding::Residual(self.parts.len().max(1)),
+            Operand::Input { .. } if self.epilogue.residual.is_some() => Binding::Residual(2),
+            Operand::Weight(_) if self.epilogue.residual.is_some() => Binding::Residual(self.parts.len().max(1)),
             _ => self.epilogue.binding(),
         };
         vec![Binding::Input(0), w, Binding::Weight(bias), residual, Binding::Output(0)]

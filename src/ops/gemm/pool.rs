@@ -46,7 +46,7 @@ impl Gemm<'_> {
         let in4 = self.x.c4();
         let run = size[1] * in4;
         let fits = self.groups == 1 && dilation == [1; 2] && pool.size == [3; 2] && pool.stride == [2; 2];
-        let clamps = activation::code(self.epilogue.activation) == 0 && !self.epilogue.residual;
+        let clamps = activation::code(self.epilogue.activation) == 0 && self.epilogue.residual.is_none();
         let blocks = self.y.c.div_ceil(BLOCK);
         let packed = (BLOCK * run).max(blocks * size[0]) <= caps.max_texture as usize;
         let small = run <= 64 && packed && self.pixels() < 1 << 24;

@@ -5,7 +5,7 @@ use super::{Gemm, Operand};
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Prepacked, Storage, WeightKey};
-use crate::ops::epilogue::Epilogue;
+use crate::ops::epilogue::{Epilogue, Residual};
 use crate::ops::window::Window;
 
 /// The parameters of a product that the kernel adds, with the weights and the bias of both products.
@@ -40,12 +40,20 @@ impl Gemm<'_> {
         };
         let (Operand::Weight(w), Operand::Weight(other_w)) = (self.w, other.w) else { return None };
         let stride = other.window.stride;
-        let plain = !other.epilogue.residual && other.epilogue.activation.is_none() && stride[0] == stride[1];
+        let plain = other.epilogue.residual.is_none() && other.epilogue.activation.is_none() && stride[0] == stride[1];
         let (k4, other_k4) = (self.x.c4(), other.x.c4());
         // With short runs, the weights would take many rows of the texture.
         let run = greatest(k4, other_k4, caps.max_texture as usize / BLOCK).filter(|run| *run >= 8)?;
+        // The kernel's only sum ends before the activation.
+        let added_before = self.epilogue.residual == Some(Residual::BeforeActivation);
         // For small images, the sum saves less than the compilation of one more variant costs.
-        if !pointwise(self) || !pointwise(other) || !plain || other.y != self.y || self.lanes_tile() < 16 {
+        if !added_before
+            || !pointwise(self)
+            || !pointwise(other)
+            || !plain
+            || other.y != self.y
+            || self.lanes_tile() < 16
+        {
             return None;
         }
         let (from, other_from) = (w.clone(), other_w.clone());
@@ -68,7 +76,7 @@ impl Gemm<'_> {
         let inputs = [1, 0];
         let product =
             Product { inputs, run, segments: other_k4 / run, h: other.x.h, c4: other_k4, stride: stride[0], w, bias };
-        let epilogue = Epilogue { residual: false, ..self.epilogue };
+        let epilogue = Epilogue { residual: None, ..self.epilogue };
         let kernels = Gemm { epilogue, ..*self }.lanes_adding(Some(&product), caps);
         (!kernels.is_empty()).then_some(kernels)
     }
@@ -86,7 +94,7 @@ impl Gemm<'_> {
             return Vec::new();
         };
         let pointwise = (size, before) == ([1; 2], [0; 2]) && stride[0] == stride[1] && !self.deep();
-        if !pointwise || self.epilogue.residual || self.lanes_tile() < 16 {
+        if !pointwise || self.epilogue.residual.is_some() || self.lanes_tile() < 16 {
             return Vec::new();
         }
         let blocks = self.y.c.div_ceil(BLOCK);

@@ -1,9 +1,9 @@
 //! Cases of linear layers: sizes about the tiles, fusion, after a flatten.
 
-use crate::ops::{Activation, Linear};
+use crate::ops::Linear;
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, graph, outliers, random};
+use crate::selftest::cases::{as_image, constant, ended, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
 /// Runs the cases.
@@ -94,14 +94,15 @@ fn takes_in_residual_and_activation(t: &Suite) {
         let x = random(1, case.x);
         let y = case.reference(&x);
         let residual = random(4, y.shape.clone());
-        let graph = graph(&[&x, &residual], |graph, x| {
-            let y = graph.push(case.op(), &x[..1])?;
-            let y = graph.add(x[1], y)?;
-            graph.activation(y, Activation::LeakyRelu(0.3))
-        });
-        t.expect_fused(&graph, 1);
-        let expected = reference::leaky_relu(&reference::add(&y, &residual), 0.3);
-        t.check(case.name, &graph, &[&x, &residual], &expected, Tolerance::Reduction(case.terms()));
+        for last in [false, true] {
+            let graph = graph(&[&x, &residual], |graph, x| {
+                let y = graph.push(case.op(), &x[..1])?;
+                ended(graph, y, x[1], last)
+            });
+            t.expect_fused(&graph, 1);
+            let expected = reference::ended(&y, &residual, last);
+            t.check(case.name, &graph, &[&x, &residual], &expected, Tolerance::Reduction(case.terms()));
+        }
     }
 }
 

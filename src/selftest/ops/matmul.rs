@@ -3,7 +3,7 @@
 use crate::ops::{Activation, MatMul};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{constant, graph, outliers, random};
+use crate::selftest::cases::{constant, ended, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
 /// Runs the cases.
@@ -177,14 +177,15 @@ fn takes_in_bias_residual_and_activation(t: &Suite) {
         let (a, b) = (random(1, a), random(2, b));
         let y = product(&a, &b, transposed);
         let (bias, residual) = (random(3, [y.shape[y.shape.len() - 1]]), random(4, y.shape.clone()));
-        let graph = graph(&[&a, &b, &residual], |graph, x| {
-            let y = graph.push(op(transposed).bias(constant(&bias)), &x[..2])?;
-            let y = graph.add(x[2], y)?;
-            graph.activation(y, Activation::LeakyRelu(0.5))
-        });
-        let expected = reference::leaky_relu(&reference::add(&reference::add(&y, &bias), &residual), 0.5);
         let case = format!("{:?} by {:?}, transposed {transposed:?}", a.shape, b.shape);
-        t.check(&case, &graph, &[&a, &b, &residual], &expected, Tolerance::Reduction(20));
+        for last in [false, true] {
+            let graph = graph(&[&a, &b, &residual], |graph, x| {
+                let y = graph.push(op(transposed).bias(constant(&bias)), &x[..2])?;
+                ended(graph, y, x[2], last)
+            });
+            let expected = reference::ended(&reference::add(&y, &bias), &residual, last);
+            t.check(&case, &graph, &[&a, &b, &residual], &expected, Tolerance::Reduction(20));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::IntType;
 use crate::ops::{Activation, PackedLinear};
-use crate::selftest::cases::{constant, graph, outliers, packed, random, whole};
+use crate::selftest::cases::{constant, ended, graph, outliers, packed, random, whole};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
@@ -174,15 +174,16 @@ fn takes_in_residual_and_activation(t: &Suite) {
         let case = Case { out: 21, features: 48, of: IntType::I4, block: Some(16) };
         let (x, bias, residual) = (random(1, [rows, 48]), random(4, [21]), random(5, [rows, 21]));
         let op = case.op().bias(constant(&bias));
-        let both = graph(&[&x, &residual], |graph, x| {
-            let y = graph.packed_linear(x[0], op)?;
-            let y = graph.add(y, x[1])?;
-            graph.activation(y, Activation::Sigmoid)
-        });
-        t.expect_fused(&both, 1);
         let y = packed_linear(&x, &case.weight(), Some(&bias));
-        let expected = reference::sigmoid(&reference::add(&y, &residual));
-        t.check(&format!("{rows} rows"), &both, &[&x, &residual], &expected, Tolerance::Transcendental);
+        for last in [false, true] {
+            let both = graph(&[&x, &residual], |graph, x| {
+                let y = graph.packed_linear(x[0], op.clone())?;
+                ended(graph, y, x[1], last)
+            });
+            t.expect_fused(&both, 1);
+            let expected = reference::ended(&y, &residual, last);
+            t.check(&format!("{rows} rows"), &both, &[&x, &residual], &expected, Tolerance::Transcendental);
+        }
     }
 }
 

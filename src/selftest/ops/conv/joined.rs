@@ -2,7 +2,7 @@
 
 use super::images::{Case, HALVED, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
-use crate::selftest::cases::{as_image, graph, outliers, random};
+use crate::selftest::cases::{as_image, ended, graph, outliers, random};
 use crate::selftest::ops::slice::slice;
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
@@ -15,7 +15,8 @@ pub(super) fn cases(t: &Suite) {
     over_channels(t);
 }
 
-/// Checks odd widths, strides, more pairs of pixels than a workgroup has, and both endings: a ReLU, a residual.
+/// Checks odd widths, strides, more pairs of pixels than a workgroup has, and all endings: a ReLU, a residual before it
+/// and after it.
 fn depthwise_and_pointwise(t: &Suite) {
     let wide = Case { kernel: [5, 3], padding: [[2, 2], [1, 1]], stride: [2; 2], x: [1, 9, 8, 18], out: 9, ..PLAIN };
     let off = Case { padding: [[0, 2], [2, 0]], x: [2, 6, 5, 7], out: 6, ..SAME };
@@ -26,17 +27,17 @@ fn depthwise_and_pointwise(t: &Suite) {
         let second = Case { x: y.dims(), out, ..PLAIN };
         let plain = second.reference(&y, true);
         let residual = random(4, plain.shape.clone());
-        let both = |added: bool| {
+        let both = |last: Option<bool>| {
             graph(&[&x, &residual], move |graph, x| {
                 let y = graph.conv2d(x[0], first.op(true))?;
                 let y = graph.activation(y, Activation::Sigmoid)?;
                 let y = graph.conv2d(y, second.op(true))?;
-                if added { graph.add(x[1], y) } else { graph.relu(y) }
+                if let Some(last) = last { ended(graph, y, x[1], last) } else { graph.relu(y) }
             })
         };
-        let added = reference::add(&residual, &plain);
-        for (added, y) in [(false, reference::relu(&plain)), (true, added)] {
-            t.check(name, &both(added), &[&x, &residual], &y, Tolerance::Transcendental);
+        for last in [None, Some(false), Some(true)] {
+            let y = last.map_or_else(|| reference::relu(&plain), |last| reference::ended(&plain, &residual, last));
+            t.check(name, &both(last), &[&x, &residual], &y, Tolerance::Transcendental);
         }
     }
 }

@@ -6,7 +6,7 @@ mod not_finite;
 mod one_channel;
 
 use crate::ops::{Activation, BatchNorm2d, Conv, ConvTranspose, PaddingMode};
-use crate::selftest::cases::{constant, graph, outliers, random};
+use crate::selftest::cases::{constant, ended, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 use crate::{Graph, Result, Value};
@@ -152,19 +152,20 @@ impl<const D: usize, const R: usize> Case<D, R> {
         t.check(self.name, &activated, &[&x], &expected, Tolerance::Transcendental);
     }
 
-    /// Checks the convolution with a residual and a ReLU after it.
+    /// Checks the convolution with a residual and an activation after it, in either order.
     pub fn check_added(&self, t: &Suite) {
         let x = random(1, self.x);
         let y = self.reference(&x, true);
         let residual = random(4, y.shape.clone());
-        let both = graph(&[&x, &residual], |graph, x| {
-            let y = self.push(graph, x[0], true)?;
-            let y = graph.add(y, x[1])?;
-            graph.relu(y)
-        });
-        t.expect_fused(&both, 1);
-        let expected = reference::relu(&reference::add(&y, &residual));
-        t.check(self.name, &both, &[&x, &residual], &expected, self.tolerance());
+        for last in [false, true] {
+            let both = graph(&[&x, &residual], |graph, x| {
+                let y = self.push(graph, x[0], true)?;
+                ended(graph, y, x[1], last)
+            });
+            t.expect_fused(&both, 1);
+            let expected = reference::ended(&y, &residual, last);
+            t.check(self.name, &both, &[&x, &residual], &expected, self.tolerance());
+        }
     }
 
     pub fn check_not_finite(&self, t: &Suite) {
