@@ -3,7 +3,7 @@
 use super::activation::{self, Activation as A};
 use super::binary::Integers as I;
 use super::glu::Halves;
-use super::unary::elementwise::Function;
+use super::unary::elementwise::{Function, Operand};
 use super::{BinaryKind as B, GridPadding, PaddingMode as P, PoolKind, ReduceKind as R, ScatterKind as S, Unary as U};
 use crate::graph::op::Op;
 
@@ -96,11 +96,13 @@ fn kinds_have_one_number_in_shaders_and_operations() {
         (Halves::Elements, "in one row-major tensor"),
     ];
     check("glu.wgsl", "layout of a and b: ", halves.map(|(halves, name)| (halves as u32, name)).into());
-    let [unary, last, first] =
-        [Function::Unary(U::Abs), Function::Number(B::Add, 1.0, false), Function::Number(B::Add, 1.0, true)]
-            .map(Function::code);
+    let link = |operand: Operand, first: bool| Function::Arithmetic(B::Add, operand, first).code();
+    let [x, x1, x2] = [0, 1, 2].map(|i| link(Operand::Input(i), false));
+    let number = link(Operand::Number(1.0), false);
     let stated = format!(
-        "from {unary} on a kind of `unary`, from {last} on a kind of `combine` with a number, from {first} on one with the number first"
+        "from {} on a kind of `unary`, from {number} on a kind of `combine` with a number, from {x} on with x, from {x1} on with x1, from {x2} on with x2, each {} higher if this operand is the first",
+        Function::Unary(U::Abs).code(),
+        link(Operand::Number(1.0), true) - number,
     );
     assert!(comments("elementwise.wgsl").contains(&stated), "elementwise.wgsl: {stated}");
 }

@@ -40,8 +40,13 @@ pub(crate) fn texel_kernels<P: Params>(
         let (rows, width) = layout.texels(shape);
         Kernel::new(vec![layout], layout, Dispatch::for_each(shader, &params(layout), one_to_one(), rows * width))
     };
+    texel_layouts(caps).map(kernel).collect()
+}
+
+/// Returns the layouts for an operation that computes each output texel from the same texel of its inputs, best first.
+pub(crate) fn texel_layouts(caps: &Caps) -> impl Iterator<Item = Layout> {
     let images = image_storage(caps).iter().map(|&storage| Layout::channels(storage));
-    images.chain([Layout::ROWS, Layout::rows_vec4(Storage::Buffer)]).map(kernel).collect()
+    images.chain([Layout::ROWS, Layout::rows_vec4(Storage::Buffer)])
 }
 
 /// Returns the kernel of a row-major operation. Each invocation computes four elements from the same four of the input.

@@ -121,7 +121,7 @@ pub use unary::Unary;
 pub use window::PerAxis;
 
 pub(crate) use joined::joined;
-pub(crate) use kernels::{by_four, image_kernels, image_storage, one_to_one, texel_kernels};
+pub(crate) use kernels::{by_four, image_kernels, image_storage, one_to_one, texel_kernels, texel_layouts};
 
 use crate::graph::op::Op;
 use quantize::QuantizeRange;

@@ -1,7 +1,8 @@
 //! The cases of [`rewrite`](crate::rewrite) in which an operation takes in the one after it.
 
-use crate::rewrite::{Case, IMAGE, weight};
-use shadernet::ops::{Activation, Conv2d};
+use crate::rewrite::{Case, IMAGE, value, weight};
+use shadernet::BATCH;
+use shadernet::ops::{Activation, Conv2d, Unary};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -52,5 +53,40 @@ pub const CASES: &[Case] = &[
             Ok(vec![a, b, c, d, e, y])
         },
         left: &["conv2d", "conv2d", "conv2d"],
+    },
+    Case {
+        name: "arithmetic on two functions, less their operand",
+        shape: &[BATCH, 5, 6],
+        build: |graph, x| {
+            let a = graph.activation(x, Activation::Sigmoid)?;
+            let b = graph.unary(x, Unary::Abs)?;
+            let c = graph.mul(a, b)?;
+            let y = graph.sub(x, c)?;
+            Ok(vec![a, b, c, y])
+        },
+        left: &["sigmoid", "elementwise"],
+    },
+    Case {
+        name: "a product and a number for each feature, which stays",
+        shape: &[BATCH, 5, 6],
+        build: |graph, x| {
+            let a = graph.activation(x, Activation::Tanh)?;
+            let b = graph.mul(x, a)?;
+            let shift = value(graph, 1, [6]);
+            let y = graph.add(b, shift)?;
+            Ok(vec![a, b, y])
+        },
+        left: &["elementwise", "add"],
+    },
+    Case {
+        name: "a constant of a batch of one: it stays",
+        shape: &[BATCH, 5, 6],
+        build: |graph, x| {
+            let a = graph.activation(x, Activation::Tanh)?;
+            let shift = value(graph, 1, [1, 5, 6]);
+            let y = graph.add(a, shift)?;
+            Ok(vec![a, y])
+        },
+        left: &["tanh", "add"],
     },
 ];

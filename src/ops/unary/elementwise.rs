@@ -1,4 +1,4 @@
-//! Elementwise functions of one tensor, one after the other: a rule puts them together.
+//! Elementwise functions, one after the other: a rule puts them together.
 
 use super::{Padded, Unary};
 use crate::Shape;
@@ -6,21 +6,31 @@ use crate::error::ErrorKind;
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Caps, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage};
 use crate::ops::activation::{ActivationParams, code};
-use crate::ops::{Activation, Binary, BinaryKind, texel_kernels};
-use crate::shape::expect_inputs;
+use crate::ops::{Activation, Binary, BinaryKind, texel_layouts};
 
 /// The most functions that one dispatch computes.
 const MOST: usize = 4;
 
-/// A function of one number.
+/// The names of the inputs in the shader. A fourth one would exceed WebGPU's default of four storage textures.
+const INPUTS: [&str; 3] = ["x", "x1", "x2"];
+
+/// A function of the value that the functions before it left.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Function {
     Unary(Unary),
     Activation(Activation),
-    /// Arithmetic with a number, which comes first if `true`.
-    Number(BinaryKind, f32, bool),
+    /// Arithmetic with an operand, which comes first if `true`.
+    Arithmetic(BinaryKind, Operand, bool),
+}
+
+/// The operand beside the value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Operand {
+    Number(f32),
+    /// The input of that index.
+    Input(usize),
 }
 
 impl Function {
@@ -30,7 +40,15 @@ impl Function {
             Function::Unary(function) => function != Unary::BitNot,
             Function::Activation(_) => true,
             // The others loop, or are on bits.
-            Function::Number(kind, ..) => kind as u32 <= BinaryKind::Pow as u32,
+            Function::Arithmetic(kind, ..) => kind as u32 <= BinaryKind::Pow as u32 && self.inputs() <= INPUTS.len(),
+        }
+    }
+
+    /// Returns the number of inputs that an operation with this function has at least.
+    fn inputs(self) -> usize {
+        match self {
+            Function::Arithmetic(_, Operand::Input(i), _) => i + 1,
+            _ => 1,
         }
     }
 
@@ -39,20 +57,25 @@ impl Function {
         match self {
             Function::Activation(activation) => code(Some(activation)),
             Function::Unary(function) => 32 + function as u32,
-            Function::Number(kind, _, false) => 64 + kind as u32,
-            Function::Number(kind, _, true) => 96 + kind as u32,
+            Function::Arithmetic(kind, operand, first) => {
+                let operand = match operand {
+                    Operand::Number(_) => 64,
+                    Operand::Input(i) => 128 + 64 * i as u32,
+                };
+                operand + 32 * u32::from(first) + kind as u32
+            }
         }
     }
 
     fn operations(self) -> u64 {
         match self {
             Function::Activation(activation) => activation.operations(),
-            Function::Unary(_) | Function::Number(..) => 1,
+            Function::Unary(_) | Function::Arithmetic(..) => 1,
         }
     }
 }
 
-/// One to four elementwise functions, the first to compute first.
+/// One to four elementwise functions, the first to compute first, of the first of one to three tensors of one shape.
 #[derive(Clone, Debug)]
 pub(crate) struct Elementwise {
     functions: Vec<Function>,
@@ -85,39 +108,73 @@ impl Op for Elementwise {
         match self.functions[..] {
             [Function::Unary(function)] => function.name(),
             [Function::Activation(activation)] => activation.name(),
-            [Function::Number(kind, ..)] => Binary::new(kind).name(),
+            [Function::Arithmetic(kind, ..)] => Binary::new(kind).name(),
             _ => "elementwise",
         }
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-        let [x] = expect_inputs::<1>(inputs)?;
-        Ok(vec![x.clone()])
+        let count = self.functions.iter().map(|function| function.inputs()).max().unwrap_or(1);
+        if inputs.len() != count {
+            return Err(ErrorKind::argument("inputs", count, inputs.len()));
+        }
+        match inputs.iter().find(|&shape| *shape != inputs[0]) {
+            Some(other) => Err(ErrorKind::argument("input", &inputs[0], other)),
+            None => Ok(vec![inputs[0].clone()]),
+        }
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let shape = &io.inputs[0];
+        let (shape, count) = (&io.inputs[0], io.inputs.len());
         let mut each = [ActivationParams::new(None).numbers(); MOST];
         let mut shader = shader!("elementwise", "activation", "arithmetic", "index", "nan", "radians", "unary");
         for (i, &function) in self.functions.iter().enumerate() {
             match function {
-                Function::Unary(_) => {}
                 Function::Activation(activation) => each[i] = ActivationParams::new(Some(activation)).numbers(),
-                Function::Number(_, number, _) => each[i][2] = number,
+                Function::Arithmetic(_, Operand::Number(number), _) => each[i][2] = number,
+                Function::Unary(_) | Function::Arithmetic(..) => {}
             }
             shader = shader.set(["LINK0", "LINK1", "LINK2", "LINK3"][i], function.code());
         }
-        let params = |layout: Layout| Params {
-            sizes: Padded::new(layout, shape),
-            lo: each.map(|[lo, ..]| lo),
-            hi: each.map(|[_, hi, _]| hi),
-            alpha: each.map(|[.., alpha]| alpha),
+        let kernel = |layout: Layout| {
+            let params = Params {
+                sizes: Padded::new(layout, shape),
+                lo: each.map(|[lo, ..]| lo),
+                hi: each.map(|[_, hi, _]| hi),
+                alpha: each.map(|[.., alpha]| alpha),
+            };
+            let texture = layout.storage == Storage::Texture;
+            let names = INPUTS.iter().chain(&["y"]);
+            let shader = names.fold(shader.clone(), |shader, name| shader.texture(name, texture));
+            // Something must be bound in place of inputs that aren't there.
+            let inputs = (0..INPUTS.len()).map(|i| Binding::Input(if i < count { i } else { 0 }));
+            let bindings = inputs.chain([Binding::Output(0)]).collect();
+            let (rows, width) = layout.texels(shape);
+            Kernel::new(vec![layout; count], layout, Dispatch::for_each(shader, &params, bindings, rows * width))
         };
-        Ok(texel_kernels(caps, shape, &shader, params))
+        Ok(texel_layouts(caps).map(kernel).collect())
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {
         let each = self.functions.iter().map(|function| function.operations()).sum();
         Metrics::new(Cost::in_place(io.written().saturating_mul(each))).reach(Reach::Pixel)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_takes_tensors_of_one_shape() {
+        let add = |i: usize| Function::Arithmetic(BinaryKind::Add, Operand::Input(i), false);
+        let op = Elementwise::new(vec![add(1), add(2)]).expect("two functions of three tensors");
+        let shapes = |sizes: &[[usize; 2]]| sizes.iter().map(|&sizes| Shape::from(sizes)).collect::<Vec<_>>();
+        assert_eq!(op.output_shapes(&shapes(&[[2, 3]; 3])).expect("of one shape"), shapes(&[[2, 3]]));
+        let refused = |sizes: &[[usize; 2]]| op.output_shapes(&shapes(sizes)).expect_err("they don't fit").to_string();
+        assert_eq!(refused(&[[2, 3]; 2]), "inputs: wanted 3, got 2");
+        assert!(refused(&[[2, 3], [2, 3], [1, 3]]).starts_with("input: wanted"));
+        assert!(Elementwise::new(vec![add(3)]).is_none(), "a fourth tensor");
+        assert!(Elementwise::new(vec![add(1); 5]).is_none(), "a fifth function");
     }
 }

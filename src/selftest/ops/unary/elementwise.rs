@@ -1,8 +1,8 @@
-//! Cases of chains of elementwise functions: each kind of link, layouts, long chains.
+//! Cases of chains of elementwise functions: each kind of link, layouts, long chains, several tensors.
 
 use crate::ops::{Activation, BinaryKind, Unary};
 use crate::selftest::cases::{as_image, graph, random};
-use crate::selftest::reference::Tensor;
+use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 use crate::{Constant, Graph, Result, Value};
 
@@ -10,6 +10,7 @@ pub(super) fn cases(t: &Suite) {
     each_kind(t);
     layouts(t);
     long_chains(t);
+    several_tensors(t);
 }
 
 /// A function, and how to add it.
@@ -87,4 +88,88 @@ fn long_chains(t: &Suite) {
     let x = random(1, [2, 13]);
     check(t, "five", &x, &[ABS, PLUS, SQRT, NEG, TANH], false, 2);
     check(t, "nine", &x, &[TANH, NEG, TANH, NEG, TANH, NEG, TANH, NEG, TANH], false, 3);
+}
+
+/// Arithmetic on three tensors: how to add it, its reference, and its nodes after fusion.
+type Arithmetic = (&'static str, fn(&mut Graph, &[Value]) -> Result<Value>, fn(f64, f64, f64) -> f64, usize);
+
+const ARITHMETIC: [Arithmetic; 7] = [
+    ("a b + c", |graph, x| product_and(graph, x, BinaryKind::Add), |a, b, c| a * b + c, 1),
+    ("a b - c", |graph, x| product_and(graph, x, BinaryKind::Sub), |a, b, c| a * b - c, 1),
+    // In the padding of a texel this is 0 / 0.
+    ("a b / c", |graph, x| product_and(graph, x, BinaryKind::Div), |a, b, c| a * b / c, 1),
+    (
+        "a - b c",
+        |graph, x| {
+            let y = graph.mul(x[1], x[2])?;
+            graph.sub(x[0], y)
+        },
+        |a, b, c| a - b * c,
+        1,
+    ),
+    (
+        "max(tanh(a), b) a - c",
+        |graph, x| {
+            let y = graph.activation(x[0], Activation::Tanh)?;
+            let y = graph.maximum(x[1], y)?;
+            let y = graph.mul(y, x[0])?;
+            graph.sub(y, x[2])
+        },
+        |a, b, c| reference::maximum(a.tanh(), b) * a - c,
+        1,
+    ),
+    (
+        "(|a| - b) (|a| - b) c: the difference is read twice",
+        |graph, x| {
+            let y = (ABS.1)(graph, x[0])?;
+            let y = graph.sub(y, x[1])?;
+            let y = graph.mul(y, y)?;
+            graph.mul(y, x[2])
+        },
+        |a, b, c| (a.abs() - b).powi(2) * c,
+        2,
+    ),
+    (
+        "(a + b + c) -c exp(a): four tensors",
+        |graph, x| {
+            let y = graph.add(x[0], x[1])?;
+            let y = graph.add(x[2], y)?;
+            let (negative, last) = ((NEG.1)(graph, x[2])?, (EXP.1)(graph, x[0])?);
+            let y = graph.mul(negative, y)?;
+            graph.mul(y, last)
+        },
+        |a, b, c| (a + b + c) * -c * a.exp(),
+        3,
+    ),
+];
+
+fn product_and(graph: &mut Graph, x: &[Value], kind: BinaryKind) -> Result<Value> {
+    let y = graph.mul(x[0], x[1])?;
+    graph.binary(y, kind, x[2])
+}
+
+/// Checks arithmetic on several tensors, row-major and of images, also where texels have padding.
+fn several_tensors(t: &Suite) {
+    for (case, add, function, nodes) in ARITHMETIC {
+        let y = |x: &[&Tensor]| {
+            let all = x[0].data.iter().zip(&x[1].data).zip(&x[2].data);
+            let y = all.map(|((&a, &b), &c)| function(a.into(), b.into(), c.into()) as f32);
+            Tensor::new(x[0].shape.clone(), y.collect())
+        };
+        for (shape, image) in [(vec![3, 5, 7], false), (vec![2, 6, 3, 5], true)] {
+            let x = [1, 2, 3].map(|seed| random(seed, shape.clone()));
+            let x = x.each_ref();
+            let graph = graph(&x, |graph, x| {
+                let images = x.iter().map(|&x| if image { as_image(graph, x) } else { Ok(x) });
+                let x = images.collect::<Result<Vec<Value>>>()?;
+                let y = add(graph, &x)?;
+                if image { as_image(graph, y) } else { Ok(y) }
+            });
+            if !image {
+                t.expect_fused(&graph, nodes);
+                t.check_not_finite(case, &graph, &x, y, Tolerance::Transcendental);
+            }
+            t.check(case, &graph, &x, &y(&x), Tolerance::Transcendental);
+        }
+    }
 }
