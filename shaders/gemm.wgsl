@@ -70,6 +70,9 @@ const W_ROW: u32 = TILE_N / 4u;
 const W_TILE: u32 = TILE_M * X_ROW;
 var<workgroup> tile: array<vec4<f32>, W_TILE + TILE_K * W_ROW>;
 
+// Four numbers that an invocation brings, and which of them are there.
+struct Four { value: vec4<f32>, there: vec4<bool> }
+
 // Returns texel c of a pixel's channels, from the part that holds it.
 fn channels_at(pixel: u32, c: u32) -> vec4<f32> {
     if PARTS == 0u { return load_x(pixel * params.in4 + c); }

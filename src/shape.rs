@@ -128,6 +128,16 @@ pub(crate) fn expect_inputs<const N: usize>(inputs: &[Shape]) -> Result<&[Shape;
     inputs.try_into().map_err(|_| ErrorKind::argument("inputs", N, inputs.len()))
 }
 
+/// Checks that a shader can number the elements of an output whose size `argument` determines. Of a batch of
+/// images, some kernels number each image on its own.
+pub(crate) fn expect_countable(argument: &str, output: &[usize]) -> Result<(), ErrorKind> {
+    let output = Shape::from(output);
+    if output.elements() <= i32::MAX as usize {
+        return Ok(());
+    }
+    Err(ErrorKind::argument(argument, "an output of fewer than 2^31 elements", output))
+}
+
 /// Checks a tensor's rank.
 pub(crate) fn expect_rank(argument: &str, shape: &Shape, rank: usize) -> Result<(), ErrorKind> {
     if shape.len() == rank {

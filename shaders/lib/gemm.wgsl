@@ -133,6 +133,3 @@ fn elements_at(params: Params, start: Pixel, k: u32, deep: bool) -> vec4<i32> {
     inside &= (y < vec4<u32>(params.in_h)) & (x < vec4<u32>(params.in_w));
     return select(vec4<i32>(-1), vec4<i32>(at), inside & (ks < vec4<u32>(params.in_c * params.taps)));
 }
-
-// Four numbers that an invocation brings, and which of them are there.
-struct Four { value: vec4<f32>, there: vec4<bool> }

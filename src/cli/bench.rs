@@ -74,7 +74,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     let progress = Progress::new();
     let sweep = Sweep::measure(&model, &options, |stage| progress.stage(stage))?;
     let answers = sweep.answers();
-    if !args.measure.output.replaces_tables() {
+    if !args.measure.output.replaces_text() {
         let tuned = sweep.batches.iter().map(|at| at.tuned).max().unwrap_or(0);
         writeln!(out, "{}", adapter_line(&context, tuned))?;
         network.note(&args.measure.model, out)?;

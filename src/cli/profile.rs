@@ -31,7 +31,7 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
     let profile = Profile::measure(&session, &peaks, effort)?;
     drop(progress);
 
-    if !args.measure.output.replaces_tables() {
+    if !args.measure.output.replaces_text() {
         writeln!(out, "{}", adapter_line(&context, profile.tuned))?;
         network.note(&args.measure.model, out)?;
         writeln!(out, "{profile}\n{:<14} {peaks}", "the device")?;

@@ -11,10 +11,10 @@ use shadernet::plan::Plan;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// The files for a report of measurements.
+/// The file for JSON.
 #[derive(clap::Args)]
-pub(super) struct OutputArgs {
-    /// Write everything as JSON (docs/report.md), without a FILE to standard output in place of the tables
+pub(super) struct JsonArgs {
+    /// Write everything as JSON (docs/report.md), without a FILE to standard output in place of the text
     // With `=`, or else `--json MODEL` would be a report in a file of that name.
     #[arg(
         long,
@@ -25,6 +25,29 @@ pub(super) struct OutputArgs {
         help_heading = "Output"
     )]
     json: Option<PathBuf>,
+}
+
+impl JsonArgs {
+    /// Returns true if JSON takes the text's place.
+    pub(super) fn replaces_text(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+
+    /// Writes what `json` returns, if it is wanted.
+    pub(super) fn write(&self, json: impl FnOnce() -> String, out: &mut dyn Write) -> Result {
+        match &self.json {
+            Some(_) if self.replaces_text() => Ok(writeln!(out, "{}", json())?),
+            Some(path) => write_file(path, &json()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The files for a report of measurements.
+#[derive(clap::Args)]
+pub(super) struct OutputArgs {
+    #[command(flatten)]
+    json: JsonArgs,
     /// Write a page with tables and plots
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     html: Option<PathBuf>,
@@ -51,19 +74,16 @@ impl TraceArgs {
 impl OutputArgs {
     /// Returns true if anything but tables is wanted.
     pub(super) fn wants_report(&self) -> bool {
-        self.json.is_some() || self.html.is_some()
+        self.json.json.is_some() || self.html.is_some()
     }
 
-    /// Returns true if JSON takes the tables' place.
-    pub(super) fn replaces_tables(&self) -> bool {
-        self.json.as_deref() == Some(Path::new("-"))
+    /// Returns true if JSON takes the text's place.
+    pub(super) fn replaces_text(&self) -> bool {
+        self.json.replaces_text()
     }
 
     pub(super) fn write(&self, report: &Report, out: &mut dyn Write) -> Result {
-        if let Some(path) = &self.json {
-            let json = report.to_json();
-            if self.replaces_tables() { writeln!(out, "{json}")? } else { write_file(path, &json)? }
-        }
+        self.json.write(|| report.to_json(), out)?;
         match &self.html {
             Some(path) => write_file(path, &report.to_html()),
             None => Ok(()),

@@ -1,11 +1,11 @@
 //! `shadernet selftest`: a test of the results that an adapter computes.
 
+use super::report::JsonArgs;
 use super::{DeviceArgs, Progress, Result, driver};
 use serde_json::json;
 use shadernet::selftest::{OpReport, Options, Results, run};
-use shadernet::{ErrorKind, wgpu};
+use shadernet::wgpu;
 use std::io::Write;
-use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(super) struct SelftestArgs {
@@ -21,12 +21,11 @@ pub(super) struct SelftestArgs {
     /// Take the adapter for a phone's GPU: the kernels for fast textures, with guards
     #[arg(long, conflicts_with = "guarded")]
     phone: bool,
-    /// Write what was found to this file too
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
     /// Compute this operation wrongly, to see that the self-test notices
     #[arg(long, value_name = "NAME")]
     sabotage: Option<String>,
+    #[command(flatten)]
+    json: JsonArgs,
 }
 
 pub(super) fn selftest(args: &SelftestArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
@@ -49,20 +48,19 @@ pub(super) fn selftest(args: &SelftestArgs, device: &DeviceArgs, out: &mut dyn W
     let progress = Progress::new();
     progress.stage("operation after operation");
     // Lines appear as the results come; a failed write doesn't stop the test.
-    let mut written = Ok(());
+    let (mut written, text) = (Ok(()), !args.json.replaces_text());
     let report = run(&options, |op| {
-        if written.is_ok() {
+        if text && written.is_ok() {
             written = writeln!(out, "{op}").and_then(|()| out.flush());
         }
     })?;
     drop(progress);
-    let (adapter, tiers) = (adapter(&report.adapter), report.tiers.join(", "));
-    let last = report.to_string().lines().last().unwrap_or_default().to_owned();
-    let written = written.and_then(|()| writeln!(out, "adapter: {adapter}; tiers: {tiers}\n{last}"));
-    if let Some(path) = &args.json {
-        let text = serde_json::to_string_pretty(&to_json(&report))? + "\n";
-        std::fs::write(path, text).map_err(|error| shadernet::Error::from(ErrorKind::file(path, error)))?;
+    if text && written.is_ok() {
+        let (adapter, tiers) = (adapter(&report.adapter), report.tiers.join(", "));
+        let last = report.to_string().lines().last().unwrap_or_default().to_owned();
+        written = writeln!(out, "adapter: {adapter}; tiers: {tiers}\n{last}");
     }
+    args.json.write(|| format!("{:#}", to_json(&report)), out)?;
     if !report.passed() {
         return Err("this adapter computes wrong results".into());
     }

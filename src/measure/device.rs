@@ -66,7 +66,7 @@ impl<'a> DeviceTimer<'a> {
         let mut doubts = Vec::new();
         for method in methods.into_iter().filter(|&method| inside || method != Method::TimestampsInsidePass) {
             if budget.left() <= frame * 2 * ROUNDS[0] as u32 {
-                doubts.push("there was no time to check timestamps".to_owned());
+                doubts.push(format!("there was no time to check {method}"));
                 break;
             }
             self.method = method;

@@ -8,6 +8,8 @@ mod summary_table;
 
 pub use receptive_field::{Field, ReceptiveField};
 pub use summary::{Energy, Layer, Summary};
+#[doc(hidden)]
+pub use summary_table::thousands;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod bench;

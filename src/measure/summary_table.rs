@@ -76,7 +76,8 @@ fn cells(layer: &Layer) -> [String; HEADER.len()] {
 }
 
 /// Formats 1234567 as 1,234,567.
-fn thousands(number: u64) -> String {
+#[doc(hidden)]
+pub fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or("")).collect();

@@ -3,13 +3,12 @@
 use super::BatchNorm2d;
 use super::affine::Affine;
 use super::epilogue::Epilogue;
-use super::window::expect_countable;
 use crate::Shape;
 use crate::error::ErrorKind;
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Op};
 use crate::kernel::{Prepacked, Storage, WeightKey};
-use crate::shape::expect_rank;
+use crate::shape::{expect_countable, expect_rank};
 use std::ops::Range;
 
 /// The weights, the bias, the groups and the fused epilogue of a convolution.
@@ -55,7 +54,7 @@ impl Filters {
     /// Returns the output's shape, if its elements can be counted and the residual has the same shape.
     pub(crate) fn output(&self, inputs: &[Shape], out: usize, sizes: &[usize]) -> Result<Vec<Shape>, ErrorKind> {
         let shape = Shape::from([&[inputs[0][0], out], sizes].concat());
-        expect_countable(&shape)?;
+        expect_countable("one image", &shape[1..])?;
         self.epilogue.output(inputs, shape)
     }
 

@@ -8,7 +8,7 @@ use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage};
-use crate::shape::expect_inputs;
+use crate::shape::{expect_countable, expect_inputs};
 use crate::{Graph, Shape, Value};
 
 /// The interpolation between pixels.
@@ -141,7 +141,7 @@ impl Op for GridSample {
             return Err(ErrorKind::argument("grid", format_args!("[{}, {sizes}]", x[0]), grid));
         }
         let y = Shape::from([&x[..2], &grid[1..grid.len() - 1]].concat());
-        super::sampling::expect_countable("grid", &y)?;
+        expect_countable("grid", &y)?;
         Ok(vec![y])
     }
 

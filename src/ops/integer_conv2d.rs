@@ -2,7 +2,7 @@
 
 use super::packing::{Requantize, buffer, expect_one, packed, words};
 use super::part::{Loops, Part};
-use super::window::{Window, expect_countable, window_setters};
+use super::window::{Window, window_setters};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps, expect_dtypes};
@@ -11,7 +11,7 @@ use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
-use crate::shape::{expect_inputs, expect_rank};
+use crate::shape::{expect_countable, expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
 
 /// ONNX's `ConvInteger`: the convolution of `x - x_zero_point` with `weight - w_zero_point`, exact in `i32`s, which
@@ -151,7 +151,7 @@ impl Op for IntegerConv2d {
         }
         let [h, w] = self.window.outputs(x)?;
         let shape = Shape::from([x[0], out, h, w]);
-        expect_countable(&shape)?;
+        expect_countable("one image", &shape[1..])?;
         Ok(vec![shape])
     }
 

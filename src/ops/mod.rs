@@ -141,13 +141,13 @@ pub(crate) fn is_ours(op: &dyn Op) -> bool {
     }
     #[rustfmt::skip]
     let ours = any_of![
-        Activation, Append, ArgReduce, Attention, BatchNorm2d, Binary, Bitcast, Cast, Compare, Concat, Conv1d,
-        Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, CumSum, DeformConv2d, Dequantize, Elementwise, Embedding, Expand,
-        ExpandAs, Flatten, FlattenLinear, Gather, GatherNd, Glu, GridSample, GroupNorm, ImagePad<1>, ImagePad<2>, IndexSelect,
-        InstanceNorm2d, IntegerConv2d, IntegerMatMul, IsInf, IsNan, LayerNorm, Linear, LocalResponseNorm, LogSoftmax, Logical, MatMul, PRelu,
-        PackedLinear, Pad, PixelShuffle, PixelUnshuffle, Pool1d, Pool2d, Pool3d, Quantize, QuantizeRange, Reduce, ReducePrecision, Reshape,
-        Resize, RmsNorm, RoiAlign, RotaryEmbedding, Scatter, ScatterNd, Slice, Softmax, Squeeze, TopK,
-        Transpose, Unary, Unsqueeze, Where
+        Activation, Append, ArgReduce, Attention, BatchNorm2d, Binary, Bitcast, Cast, Compare, Concat, Conv1d, Conv2d,
+        Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, CumSum, DeformConv2d, Dequantize, Elementwise,
+        Embedding, Expand, ExpandAs, Flatten, FlattenLinear, Gather, GatherNd, Glu, GridSample, GroupNorm, ImagePad<1>,
+        ImagePad<2>, IndexSelect, InstanceNorm2d, IntegerConv2d, IntegerMatMul, IsInf, IsNan, LayerNorm, Linear,
+        LocalResponseNorm, LogSoftmax, Logical, MatMul, PRelu, PackedLinear, Pad, PixelShuffle, PixelUnshuffle, Pool1d,
+        Pool2d, Pool3d, Quantize, QuantizeRange, Reduce, ReducePrecision, Reshape, Resize, RmsNorm, RoiAlign,
+        RotaryEmbedding, Scatter, ScatterNd, Slice, Softmax, Squeeze, TopK, Transpose, Unary, Unsqueeze, Where
     ];
     ours.contains(&Any::type_id(op))
 }

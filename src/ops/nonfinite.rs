@@ -40,70 +40,39 @@ const NAN: u32 = 1;
 const POSITIVE: u32 = 2;
 const NEGATIVE: u32 = 4;
 
-impl Op for IsNan {
-    fn name(&self) -> &'static str {
-        "isnan"
-    }
+/// Makes a type an operation that tests for the kinds that its expression gives.
+macro_rules! test_for {
+    ($test:ident, $name:literal, |$of:ident| $kinds:expr) => {
+        impl Op for $test {
+            fn name(&self) -> &'static str {
+                $name
+            }
 
-    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-        unchanged(inputs)
-    }
+            fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
+                let [x] = expect_inputs::<1>(inputs)?;
+                Ok(vec![x.clone()])
+            }
 
-    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-        truth(inputs)
-    }
+            fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+                expect_dtypes(inputs, |_| DType::F32)?;
+                Ok(vec![DType::Bool])
+            }
 
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(vec![kernel(io, NAN)])
-    }
+            fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+                let $of = self;
+                let params = Params { width: Layout::ROWS.texels(&io.inputs[0]).1 };
+                Ok(vec![by_four(io, shader!("nonfinite", "index").set("KINDS", $kinds), &params)])
+            }
 
-    fn metrics(&self, io: &Io) -> Metrics<'_> {
-        metrics(io)
-    }
+            fn metrics(&self, io: &Io) -> Metrics<'_> {
+                Metrics::new(Cost::held(io.written())).reach(Reach::Pixel)
+            }
+        }
+    };
 }
 
-impl Op for IsInf {
-    fn name(&self) -> &'static str {
-        "isinf"
-    }
-
-    fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-        unchanged(inputs)
-    }
-
-    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-        truth(inputs)
-    }
-
-    fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let positive = if self.detect_positive { POSITIVE } else { 0 };
-        let negative = if self.detect_negative { NEGATIVE } else { 0 };
-        Ok(vec![kernel(io, positive | negative)])
-    }
-
-    fn metrics(&self, io: &Io) -> Metrics<'_> {
-        metrics(io)
-    }
-}
-
-fn unchanged(inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-    let [x] = expect_inputs::<1>(inputs)?;
-    Ok(vec![x.clone()])
-}
-
-fn truth(inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-    expect_dtypes(inputs, |_| DType::F32)?;
-    Ok(vec![DType::Bool])
-}
-
-fn kernel(io: &Io, kinds: u32) -> Kernel {
-    let params = Params { width: Layout::ROWS.texels(&io.inputs[0]).1 };
-    by_four(io, shader!("nonfinite", "index").set("KINDS", kinds), &params)
-}
-
-fn metrics<'a>(io: &Io) -> Metrics<'a> {
-    Metrics::new(Cost::held(io.written())).reach(Reach::Pixel)
-}
+test_for!(IsNan, "isnan", |_of| NAN);
+test_for!(IsInf, "isinf", |of| POSITIVE * u32::from(of.detect_positive) + NEGATIVE * u32::from(of.detect_negative));
 
 impl Graph {
     /// Adds an [`IsNan`].

@@ -7,7 +7,7 @@ use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
-use crate::shape::expect_inputs;
+use crate::shape::{expect_countable, expect_inputs};
 use crate::{Graph, Shape, Value};
 
 /// The interpolation between pixels, without antialiasing.
@@ -218,7 +218,7 @@ impl Op for Resize {
             return Err(ErrorKind::argument("align_corners", "false, for a mode that picks a pixel", true));
         }
         let y = Shape::from([&x[..2], &self.sizes(&x[2..])?].concat());
-        super::sampling::expect_countable("size", &y)?;
+        expect_countable("size", &y)?;
         Ok(vec![y])
     }
 

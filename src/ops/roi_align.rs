@@ -6,7 +6,7 @@ use crate::graph::op::{Cost, Io, Metrics, Op, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
-use crate::shape::{expect_inputs, expect_rank};
+use crate::shape::{expect_countable, expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
 
 /// The function of the samples in a part of a region.
@@ -109,7 +109,7 @@ impl Op for RoiAlign {
             return Err(ErrorKind::argument("spatial_scale", "a finite number", self.spatial_scale));
         }
         let y = Shape::from([regions, x[1], h, w]);
-        super::sampling::expect_countable("output_size", &y)?;
+        expect_countable("output_size", &y)?;
         Ok(vec![y])
     }
 

@@ -233,15 +233,6 @@ impl<const D: usize> Window<D> {
     }
 }
 
-/// Checks that the elements of one image of an output can be counted. It checks neither the device's memory nor the
-/// number of images.
-pub(crate) fn expect_countable(output: &Shape) -> Result<(), ErrorKind> {
-    if Shape::from(&output[1..]).elements() <= i32::MAX as usize {
-        return Ok(());
-    }
-    Err(ErrorKind::argument("output", "fewer than 2^31 elements an image", output))
-}
-
 /// Returns the sizes along the last `E` axes, `missing` along those that `sizes` lacks.
 fn last<const D: usize, const E: usize>(sizes: [usize; D], missing: usize) -> [usize; E] {
     let axis = |axis: usize| (axis + D).checked_sub(E).map_or(missing, |axis| sizes[axis]);

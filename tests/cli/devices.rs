@@ -54,7 +54,8 @@ fn the_portable_kernels_can_be_asked_for() {
 fn the_self_test_tells_what_it_found() {
     let folder = Folder::new("selftest");
     let path = folder.path("report.json");
-    let said = prints(&["selftest", "--op", "softmax", "--json", &path]);
+    let to_json = format!("--json={path}");
+    let said = prints(&["selftest", "--op", "softmax", &to_json]);
     assert!(said.starts_with("softmax ") && said.ends_with(": passed\n"), "{said}");
     let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert!(report["passed"] == true && report["ops"][0]["op"] == "softmax", "{report}");
@@ -63,7 +64,7 @@ fn the_self_test_tells_what_it_found() {
     assert!(portable.contains("tiers: portable\n"), "{portable}");
 
     // The command can fail.
-    let args = ["selftest", "--op", "softmax", "--quick", "--sabotage", "softmax", "--json", &path];
+    let args = ["selftest", "--op", "softmax", "--quick", "--sabotage", "softmax", &to_json];
     fails(&args, &["this adapter computes wrong results"]);
     let said = command(&args).output().unwrap();
     assert!(text(&said.stdout).ends_with(": FAILED in softmax\n"), "{}", text(&said.stdout));
@@ -72,5 +73,7 @@ fn the_self_test_tells_what_it_found() {
     assert!(report["passed"] == false && failure["kernel"].as_str().unwrap().starts_with("softmax "), "{report}");
 
     fails(&["selftest", "--op", "hardmax"], &["op: wanted one of activation, ", "got hardmax"]);
-    fails(&["selftest", "--op", "softmax", "--quick", "--json", "no/such/folder.json"], &["no/such/folder.json"]);
+    fails(&["selftest", "--op", "softmax", "--quick", "--json=no/such/folder.json"], &["no/such/folder.json"]);
+    let json = prints(&["selftest", "--op", "softmax", "--quick", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&json).unwrap()["passed"], true, "{json}");
 }

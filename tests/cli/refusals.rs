@@ -105,7 +105,10 @@ fn what_is_wrong_is_said_in_one_line_and_nothing_is_left_behind() {
         (&["profile", "digits", "--batch", "0"], &["--batch", "0"]),
         (&["profile", "lenet"], &["model", "lenet"]),
         (&["bench", "digits", "--weights", &missing], &["fc.bias"]),
-        (&["bench", "vgg19", "--size", "16384x16384"], &["features.0", "fewer than 2^31 elements an image"]),
+        (
+            &["bench", "vgg19", "--size", "16384x16384"],
+            &["features.0", "one image: wanted an output of fewer than 2^31 elements"],
+        ),
         (&["bench", "digits", "--frames", "1", &to_json], &["bench.json"]),
     ] {
         fails(args, what);

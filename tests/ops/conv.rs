@@ -128,7 +128,7 @@ fn what_it_refuses() {
     assert!(volume([1, 7, 1]).contains("input height: wanted at least 7 pixels"));
     assert!(volume([1, 1, 8]).contains("input width: wanted at least 8 pixels"));
     let huge = Conv2d::new(weight(&[2, 4, 1, 1]), None).padding(1 << 24);
-    assert!(refused(&[&[1, 4, 5, 5]], huge).contains("output: wanted fewer than 2^31"));
+    assert!(refused(&[&[1, 4, 5, 5]], huge).contains("one image: wanted an output of fewer than 2^31"));
     let image = Conv1d::new(weight(&[2, 4, 1, 3]), None);
     assert!(refused(&[&[1, 4, 5]], image).contains("weight: wanted 3 dimensions"));
 }

@@ -8,7 +8,7 @@ fn what_it_refuses() {
     assert!(refused(&[&[2, 3, 4, 4], &[1, 1, 1, 2]], sample()).contains("grid: wanted [2, H, W, 2], got [1, 1, 1, 2]"));
     assert!(refused(&[&[2, 3, 4, 4], &[2, 1, 1, 3]], sample()).contains("grid"));
     assert!(refused(&[&[2, 3, 4, 4], &[2, 1, 2]], sample()).contains("grid"));
-    assert!(refused(&[&[2, 3, 4, 4], &[2, 1 << 18, 1 << 18, 2]], sample()).contains("less than 2^31 elements"));
+    assert!(refused(&[&[2, 3, 4, 4], &[2, 1 << 18, 1 << 18, 2]], sample()).contains("fewer than 2^31 elements"));
     let volume: &[usize] = &[2, 3, 4, 4, 4];
     assert!(refused(&[volume, &[2, 1, 1, 2]], sample()).contains("grid: wanted [2, D, H, W, 3], got [2, 1, 1, 2]"));
     assert!(refused(&[volume, &[2, 1, 1, 1, 2]], sample()).contains("grid"));

@@ -36,7 +36,9 @@ fn what_it_refuses() {
     assert!(refused(inputs, conv([2, 4, 1, 1]).stride([1, 0])).contains("stride"));
     assert!(refused(inputs, conv([2, 4, 1, 1]).dilation([usize::MAX, 1])).contains("dilation"));
     assert!(refused(inputs, conv([2, 4, 1, 1]).padding(usize::MAX)).contains("padding"));
-    assert!(refused(inputs, conv([2, 4, 1, 1]).padding(1 << 16)).contains("output: wanted fewer than 2^31"));
+    assert!(
+        refused(inputs, conv([2, 4, 1, 1]).padding(1 << 16)).contains("one image: wanted an output of fewer than 2^31")
+    );
     assert!(refused(&[inputs[0], &[4], &[1]], conv([2, 4, 1, 1])).contains("x_zero_point: wanted one, got [4]"));
     assert!(
         refused(&[inputs[0], &[1], &[3]], conv([2, 4, 1, 1])).contains("w_zero_point: wanted one, or [2], got [3]")

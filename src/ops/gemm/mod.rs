@@ -152,7 +152,7 @@ impl Gemm<'_> {
     }
 
     pub(crate) fn bias(&self) -> Prepacked {
-        let padded = self.y.c.next_multiple_of(64);
+        let padded = self.y.c.next_multiple_of(BLOCK);
         let bias = self.bias.cloned();
         let key = WeightKey::new("bias").constants([bias.as_ref().map(Constant::id)]);
         // Each phase of a line has all of the bias.

@@ -2,6 +2,7 @@
 //!
 //! These constants have not been measured on a GPU. They only order candidates: measurements, if any, decide.
 
+use super::BLOCK;
 use crate::kernel::{Caps, Shader, looped, plain};
 
 /// A variant of `shaders/gemm.wgsl`: the tile of one workgroup.
@@ -38,7 +39,7 @@ pub(super) struct Problem {
     pub(super) pixels: usize,
     pub(super) channels: usize,
     pub(super) k: usize,
-    /// True if each block of 64 channels reads channels of its own.
+    /// True if each block of channels reads channels of its own.
     pub(super) grouped: bool,
 }
 
@@ -95,8 +96,7 @@ impl Tile {
         let smallest = |size| size == 32;
         (smallest(self.m) || problem.pixels > self.m / 2)
             && (smallest(self.n) || problem.channels > self.n / 2)
-            // Weights lie in blocks of 64 channels.
-            && !(problem.grouped && self.n > 64)
+            && !(problem.grouped && self.n > BLOCK)
     }
 
     /// Returns the cycles of a busy compute unit for one k of one workgroup: 128 multiplications per cycle, a vec4 from
@@ -182,6 +182,7 @@ pub(super) fn columns(out4: usize, caps: &Caps) -> [usize; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::shader::shader;
 
     #[test]
     fn each_invocation_brings_as_many_texels() {
@@ -190,6 +191,20 @@ mod tests {
             assert!(texels.iter().all(|texels| texels % tile.invocations() == 0), "{tile:?}");
             assert!(tile.memory() <= Caps::portable().max_workgroup_memory as usize, "{tile:?}");
             assert!(tile.invocations() <= Caps::portable().max_invocations as usize, "{tile:?}");
+        }
+    }
+
+    /// Checks the numbers that the shader computes from its constants, by a WGSL compiler.
+    #[test]
+    fn the_shader_has_these_invocations_and_this_memory() {
+        for tile in LADDER {
+            let shader = shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan");
+            let text = tile.specialize(shader).wgsl().expect("it has these constants");
+            let module = naga::front::wgsl::parse_str(&text).expect("it is valid");
+            let shared = module.global_variables.iter().filter(|(_, of)| of.space == naga::AddressSpace::WorkGroup);
+            let memory: u32 = shared.map(|(_, of)| module.types[of.ty].inner.size(module.to_ctx())).sum();
+            assert_eq!(memory as usize, tile.memory(), "{tile:?}");
+            assert_eq!(module.entry_points[0].workgroup_size, [tile.invocations() as u32, 1, 1], "{tile:?}");
         }
     }
 

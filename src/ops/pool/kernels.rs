@@ -56,8 +56,8 @@ impl<const D: usize> Pool<D> {
         if D == 3 { shader.set("DEEP", true) } else { shader }
     }
 
-    /// Returns the kernels over four channels to a texel.
-    pub(super) fn images(&self, io: &Io, caps: &Caps) -> Vec<Kernel> {
+    /// Returns the kernels over channels last: of lines, images and volumes.
+    pub(super) fn channels_last(&self, io: &Io, caps: &Caps) -> Vec<Kernel> {
         let y = Image::planes(&io.outputs[0]);
         let count = y.n * y.h * y.w * y.c4();
         let pixels: usize = self.pixels(io).iter().product();

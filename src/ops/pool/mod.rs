@@ -257,7 +257,7 @@ impl<const D: usize> Op for Pool<D> {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(if self.return_indices { vec![self.indices(io, caps)] } else { self.images(io, caps) })
+        Ok(if self.return_indices { vec![self.indices(io, caps)] } else { self.channels_last(io, caps) })
     }
 
     /// Counts for n pixels, padding too: n - 1 for a maximum, n for an average, 2 n for a norm (powers, sum, root).
