@@ -117,6 +117,15 @@ impl Layout {
             _ => shape.len() == 2,
         }
     }
+
+    /// Returns true if memory that holds a value of this shape in this layout can be read as the other layout: the bytes
+    /// are the same, except that rows end before the padding of their last `vec4`.
+    pub(crate) fn serves_as(self, other: Layout, shape: &Shape) -> bool {
+        let Image { h, w, .. } = Image::new(shape);
+        let one_row = self.texels(shape).0 == 1 && (self.order == Order::RowsVec4 || h * w == 1);
+        let stored = (self.storage, self.scalar) == (other.storage, other.scalar);
+        self.same_bytes(other, shape) || (stored && other == Layout::ROWS && one_row)
+    }
 }
 
 /// A shape read as a batch of images: `[N, C, H, W]`; `[N, C, L]` has a height of 1, `[N, C]` one pixel. The planes of a

@@ -341,7 +341,7 @@ impl Planner<'_> {
     }
 
     fn find(&self, value: Value, layout: Layout) -> Option<&Held> {
-        let same = |held: &&Held| held.layout.same_bytes(layout, self.shape(value));
+        let same = |held: &&Held| held.layout.serves_as(layout, self.shape(value));
         self.held.get(&value)?.iter().find(same)
     }
 
@@ -363,14 +363,14 @@ impl Planner<'_> {
             node.inputs.iter().zip(&kernel.reads).filter(|&(&value, &layout)| self.find(value, layout).is_none());
         let after = node.outputs.iter().zip(&kernel.writes).filter(|&(value, layout)| {
             (self.output(*value).is_some() || self.states(*value).next().is_some())
-                && !layout.same_bytes(Layout::ROWS, self.shape(*value))
+                && !layout.serves_as(Layout::ROWS, self.shape(*value))
         });
         before.chain(after).map(|(&value, layout)| layout.bytes(self.shape(value))).sum()
     }
 
     /// Returns memory for a value that the step being planned writes: the caller's (output in rows), a state's, or new.
     fn write(&mut self, value: Value, layout: Layout, reads: &[Home]) -> Home {
-        let rows = layout.same_bytes(Layout::ROWS, self.shape(value));
+        let rows = layout.serves_as(Layout::ROWS, self.shape(value));
         let home = match (self.output(value), self.free_state(value, reads)) {
             (Some(output), _) if rows => {
                 self.written[output] = true;

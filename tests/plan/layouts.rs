@@ -54,6 +54,26 @@ fn channels_move_last_for_nothing() {
     assert_eq!(plan.dispatches(), 2, "a convolution and a linear layer\n{plan}");
 }
 
+/// A row that ends within a `vec4` has the bytes of rows, and padding after them; several such rows don't.
+#[test]
+fn one_row_is_written_where_it_is_wanted() {
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 12]);
+    let y = graph.linear(x, zeros([5, 12]), None).expect("12 features");
+    graph.output("y", y);
+    for (batch, shaders) in [(1, &["gemv"][..]), (2, &["gemv", "unpack"])] {
+        let plan = plan(&graph, batch, &Caps::portable());
+        let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
+        assert_eq!(dispatches.map(|(dispatch, _)| dispatch.shader.name()).collect::<Vec<_>>(), shaders);
+    }
+    // Padding is no number that the other layout may rely on: 6 numbers of a row are packed before they are 2 vec4s.
+    let mut graph = Graph::new();
+    let x = graph.input("x", [BATCH, 6]);
+    let y = graph.linear(x, zeros([8, 6]), None).expect("6 features");
+    graph.output("y", y);
+    assert_eq!(plan(&graph, 1, &Caps::portable()).dispatches(), 2);
+}
+
 /// Squeeze-excitation multiplies images by their gates in the image layout.
 #[test]
 fn gated_images_are_never_rows() {
