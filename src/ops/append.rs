@@ -29,6 +29,13 @@ params! {
     }
 }
 
+impl Append {
+    /// Returns the range of positions from which all rows fit into the cache.
+    pub(super) fn places(io: &Io) -> [i32; 2] {
+        [0, i32::try_from(io.inputs[0][1] - io.inputs[1][1]).unwrap_or(i32::MAX)]
+    }
+}
+
 impl Op for Append {
     fn name(&self) -> &'static str {
         "append"
@@ -65,8 +72,7 @@ impl Op for Append {
         };
         let bindings = vec![Binding::Input(1), Binding::Input(2), Binding::Update(0)];
         let dispatch = Dispatch::for_each(shader!("append", "index"), &params, bindings, rows.elements());
-        let last = i32::try_from(cache[1] - rows[1]).unwrap_or(i32::MAX);
-        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch).with_range(2, [0, last])])
+        Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch).with_range(2, Append::places(io))])
     }
 
     /// Counts the new rows and the position: the rest of the cache is neither read nor written.

@@ -1,7 +1,7 @@
 //! Pairs of operations that one kernel computes.
 
 use super::channels::Part;
-use super::{Concat, Conv, Conv2d, Pool, Slice};
+use super::{Append, Concat, Conv, Conv2d, Pool, RotaryEmbedding, Slice};
 use crate::graph::op::{Io, Op};
 use crate::kernel::{Caps, Kernel};
 
@@ -20,6 +20,10 @@ pub(crate) fn joined(
         let parts = parts.filter(|_| position == 0)?;
         let read = [over::<1>, over::<2>, over::<3>];
         return read.iter().find_map(|over| over(&parts, next, next_io, caps));
+    }
+    if let Some(rotary) = op.downcast_ref::<RotaryEmbedding>() {
+        next.downcast_ref::<Append>().filter(|_| position == 1)?;
+        return Some(vec![rotary.kernel(io, Some(next_io)).ok()?]);
     }
     let conv: &Conv2d = op.downcast_ref()?;
     match (next.downcast_ref::<Conv2d>(), position) {

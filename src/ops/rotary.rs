@@ -1,6 +1,6 @@
 //! Rotary position embedding.
 
-use super::append::expect_positions;
+use super::append::{Append, expect_positions};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Metrics, Op, expect_dtypes};
 use crate::kernel::params::params;
@@ -43,6 +43,9 @@ params! {
         length: usize,
         max_length: usize,
         positions: usize,
+        /// The tokens of a cache to which the output is appended, and its positions.
+        capacity: usize,
+        places: usize,
     }
 }
 
@@ -123,6 +126,43 @@ impl RotaryEmbedding {
         };
         Prepacked::new(key, Storage::Buffer, (1, texels), values)
     }
+
+    /// Returns the kernel; if `append` follows, the one that appends the output to its cache, with the inputs of both.
+    pub(super) fn kernel(&self, io: &Io, append: Option<&Io>) -> Result<Kernel, ErrorKind> {
+        let x = &io.inputs[0];
+        let [d, length] = self.sizes(x)?;
+        let dimension = self.dimension.unwrap_or(d);
+        let params = Params {
+            count: x.elements(),
+            d,
+            dimension,
+            row: x.strides()[x.len() - 2],
+            sequence: x.strides()[0],
+            length,
+            max_length: self.max_length,
+            positions: io.inputs.get(1).map_or(1, Shape::elements),
+            capacity: append.map_or(0, |append| append.inputs[0][1]),
+            places: append.map_or(0, |append| append.inputs[2].elements()),
+        };
+        let shader = shader!("rotary", "index").set("INTERLEAVED", self.interleaved).set("CACHED", self.cached);
+        // Without a position, the input takes its binding: something must be bound.
+        let position = Binding::Input(usize::from(self.cached));
+        let own = io.inputs.len();
+        let (shader, inputs, place, y) = match append {
+            None => (shader, own, position.clone(), Binding::Output(0)),
+            Some(_) => (shader.set("APPENDED", true), own + 2, Binding::Input(own + 1), Binding::Update(own)),
+        };
+        let bindings = vec![Binding::Input(0), Binding::Weight(self.table(dimension)), position, place, y];
+        let dispatch = Dispatch::for_each(shader, &params, bindings, x.elements());
+        let mut kernel = Kernel::new(vec![Layout::ROWS; inputs], Layout::ROWS, dispatch);
+        if self.cached {
+            kernel = kernel.with_range(1, [0, i32::try_from(self.max_length - length).unwrap_or(i32::MAX)]);
+        }
+        Ok(match append {
+            None => kernel,
+            Some(append) => kernel.with_range(own + 1, Append::places(append)),
+        })
+    }
 }
 
 impl Op for RotaryEmbedding {
@@ -163,27 +203,7 @@ impl Op for RotaryEmbedding {
     }
 
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let x = &io.inputs[0];
-        let [d, length] = self.sizes(x)?;
-        let dimension = self.dimension.unwrap_or(d);
-        let params = Params {
-            count: x.elements(),
-            d,
-            dimension,
-            row: x.strides()[x.len() - 2],
-            sequence: x.strides()[0],
-            length,
-            max_length: self.max_length,
-            positions: io.inputs.get(1).map_or(1, Shape::elements),
-        };
-        let shader = shader!("rotary", "index").set("INTERLEAVED", self.interleaved).set("CACHED", self.cached);
-        // Without a position, the input takes its binding: something must be bound.
-        let position = Binding::Input(usize::from(self.cached));
-        let bindings = vec![Binding::Input(0), Binding::Weight(self.table(dimension)), position, Binding::Output(0)];
-        let dispatch = Dispatch::for_each(shader, &params, bindings, x.elements());
-        let last = i32::try_from(self.max_length - length).unwrap_or(i32::MAX);
-        let kernel = Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch);
-        Ok(vec![if self.cached { kernel.with_range(1, [0, last]) } else { kernel }])
+        Ok(vec![self.kernel(io, None)?])
     }
 
     /// Counts four multiplications and two additions a pair. Each pair of a token reads a cosine and a sine.

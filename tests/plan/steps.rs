@@ -3,9 +3,9 @@
 use super::{caps, graph, plan, zeros};
 use shadernet::kernel::Caps;
 use shadernet::models::all;
-use shadernet::ops::{Activation, BatchNorm2d, Conv2d};
+use shadernet::ops::{Activation, BatchNorm2d, Conv2d, RotaryEmbedding};
 use shadernet::plan::Plan;
-use shadernet::{BATCH, Constant, ErrorKind, Graph, Io, Node, Value, Weights};
+use shadernet::{BATCH, Constant, DType, ErrorKind, Graph, Io, Node, Value, Weights};
 use std::collections::BTreeMap;
 
 #[test]
@@ -196,4 +196,28 @@ fn a_slice_is_read_in_place_where_its_input_is_there_anyway() {
     };
     assert_eq!([steps(0, false, false), steps(2, false, false), steps(2, true, false)], [0, 1, 0]);
     assert_eq!(steps(2, false, true), 0);
+}
+
+/// A rotation goes into the cache directly, unless somebody else reads it.
+#[test]
+fn a_rotation_is_appended_in_its_own_dispatch() {
+    let shaders = |read: bool| {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [BATCH, 2, 12]);
+        let position = graph.typed_input("position", DType::I32, [BATCH]);
+        let cache = graph.state("cache", [BATCH, 5, 12]);
+        let y = graph.rotary_embedding(&[x, position], RotaryEmbedding::new(9).heads(3).cached()).expect("it fits");
+        let all = graph.append(cache, y, position).expect("it fits");
+        graph.output("all", all);
+        if read {
+            graph.output("y", y);
+        }
+        let plan = plan(&graph.fused(), 2, &Caps::portable());
+        let (range, of) = plan.inputs[1].range.clone().expect("positions have one");
+        assert_eq!(range, [0, 3], "{of}");
+        plan.steps.iter().map(|step| step.dispatches[0].0.shader.name()).collect::<Vec<_>>()
+    };
+    assert_eq!(shaders(false)[0], "rotary");
+    assert!(!shaders(false).contains(&"append"), "{:?}", shaders(false));
+    assert!(shaders(true).contains(&"append"), "{:?}", shaders(true));
 }

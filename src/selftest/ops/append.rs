@@ -1,5 +1,7 @@
 //! Cases of `append`, and its reference: caches that grow frame by frame.
 
+use super::rotary::rotary_embedding;
+use crate::ops::{Append, RotaryEmbedding};
 use crate::selftest::cases::random;
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
@@ -23,6 +25,31 @@ pub fn cases(t: &Suite) {
     check(t, "a prompt, then tokens", [2, 7, 4], &[(5, vec![0]), (1, vec![5]), (1, vec![6])]);
     check(t, "each sequence at its own place", [3, 70, 2], &[(65, vec![0, 5, 2]), (1, vec![65, 0, 69])]);
     check(t, "what was there is replaced", [1, 4, 1], &[(4, vec![0]), (2, vec![1])]);
+    rotated(t);
+}
+
+/// Checks rotated rows: one dispatch rotates and appends them. Their place in the cache need not be their position.
+fn rotated(t: &Suite) {
+    for (n, positions, places) in [(1, vec![3], vec![2]), (3, vec![5, 0, 1], vec![4]), (2, vec![7], vec![0, 3])] {
+        let (rows, old) = (random(1, [n, 2, 12]), random(2, [n, 6, 12]));
+        let mut graph = Graph::new();
+        let x = graph.input("rows", rows.shape.clone());
+        let [position, place] = [("position", &positions), ("place", &places)]
+            .map(|(name, all)| graph.typed_input(name, DType::I32, [all.len()]));
+        let cache = graph.input("cache", old.shape.clone());
+        let rotary = RotaryEmbedding::new(9).heads(2).dimension(4).cached();
+        let turned = graph.rotary_embedding(&[x, position], rotary).unwrap_or_else(|error| panic!("{error}"));
+        let all = graph.push(Append, &[cache, turned, place]).unwrap_or_else(|error| panic!("{error}"));
+        graph.output("all", all);
+        let heads = Tensor::build([n, 2, 2, 6].to_vec(), |i| rows.at(&[i[0], i[2], 6 * i[1] + i[3]]));
+        let starts = |all: &[i32]| all.iter().map(|&at| at as usize).collect::<Vec<_>>();
+        let turned = rotary_embedding(&heads, &starts(&positions), 1e4, 4, false);
+        let turned = Tensor::build(rows.shape.clone(), |i| turned.at(&[i[0], i[2] / 6, i[1], i[2] % 6]));
+        let whole = |all: &[i32]| Tensor::new([all.len()], all.iter().map(|&at| at as f32).collect());
+        let [at, to] = [&positions, &places].map(|all| whole(all).with_dtype(DType::I32));
+        let expected = append(&old, &turned, &starts(&places));
+        t.check("rotated", &graph, &[&rows, &at, &to, &old], &expected, Tolerance::Elementwise);
+    }
 }
 
 /// Appends rows frame by frame, each at its positions, and checks the cache after each frame.
