@@ -82,6 +82,11 @@ impl Glu {
         }
     }
 
+    /// Returns the activation of a unit of two inputs, and true if it is the second input's.
+    pub(super) fn of_pair(&self) -> Option<(Activation, bool)> {
+        self.axis.is_none().then(|| (self.activation(), self.kind == GluKind::Glu))
+    }
+
     fn kernel(&self, y: &Shape, layout: Layout, halves: Halves, half: usize) -> Kernel {
         let (rows, width) = match (halves, layout.texels(y)) {
             // In a buffer rows are contiguous, and a half may span many of them.

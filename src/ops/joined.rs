@@ -1,7 +1,10 @@
-//! Pairs of operations that one kernel computes.
+//! Operations that one kernel computes together: pairs, and the projections of one value.
 
 use super::channels::Part;
-use super::{Append, Concat, Conv, Conv2d, Pool, RotaryEmbedding, Slice};
+use super::gemm::Projections;
+use super::norm::Norm;
+use super::{Append, Concat, Conv, Conv2d, Glu, LayerNorm, Linear, Pool, RmsNorm, RotaryEmbedding, Slice};
+use crate::Shape;
 use crate::graph::op::{Io, Op};
 use crate::kernel::{Caps, Kernel};
 
@@ -31,6 +34,32 @@ pub(crate) fn joined(
         (Some(next), _) => conv.added(io, next, next_io, caps),
         _ => conv.pooled(io, next.downcast_ref::<Pool<2>>()?.largest()?, next_io, caps),
     }
+}
+
+/// Returns the kernel that computes linear layers of one input in one step, with the norm before them and the gate after
+/// two of them, if it pays on the device. The input of the norm, or that of each layer, has the shape `x`.
+pub(crate) fn projected(
+    norm: Option<&dyn Op>,
+    layers: &[&dyn Op],
+    gate: Option<&dyn Op>,
+    x: &Shape,
+    caps: &Caps,
+) -> Option<Kernel> {
+    let norm = match norm {
+        Some(op) => Some(norm_of_rows(op, *x.last()?)?),
+        None => None,
+    };
+    let gate = match gate {
+        Some(op) => Some(op.downcast_ref::<Glu>()?.of_pair()?),
+        None => None,
+    };
+    let layers = layers.iter().map(|op| Some(op.downcast_ref::<Linear>()?.gemm(x))).collect::<Option<_>>()?;
+    Projections { norm, layers, gate }.kernel(caps)
+}
+
+fn norm_of_rows(op: &dyn Op, length: usize) -> Option<&Norm> {
+    let rms = op.downcast_ref::<RmsNorm>().and_then(|norm| norm.of_rows(length));
+    rms.or_else(|| op.downcast_ref::<LayerNorm>()?.of_rows(length))
 }
 
 /// Returns the kernels that read the parts of a convolution's input where they are, if `op` is a convolution along `D` axes.

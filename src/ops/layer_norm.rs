@@ -36,6 +36,11 @@ impl LayerNorm {
         &self.normalized_shape
     }
 
+    /// Returns the normalisation, if it is one of rows of so many elements.
+    pub(super) fn of_rows(&self, length: usize) -> Option<&Norm> {
+        (self.normalized_shape[..] == [length]).then_some(&self.norm)
+    }
+
     /// Returns this norm with a weight, if it has neither weight, bias nor activation yet.
     pub(crate) fn with_weight(&self, weight: &Constant) -> Option<LayerNorm> {
         let fits = self.norm.weight.is_none() && self.norm.bias.is_none() && self.norm.activation.is_none();

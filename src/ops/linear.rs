@@ -51,6 +51,26 @@ impl Linear {
         self.epilogue.residual.is_none().then(|| Linear { weight: weight.rows_of(channels), bias, ..self.clone() })
     }
 
+    /// Returns the product of an input of this shape and the weights.
+    pub(super) fn gemm(&self, x: &Shape) -> Gemm<'_> {
+        let c = x[x.len() - 1];
+        let rows = Image { n: x.elements() / c.max(1), c, h: 1, w: 1 };
+        Gemm {
+            x: rows,
+            y: Image { c: self.weight.shape()[0], ..rows },
+            // For two dimensions both layouts are equal; preceding convolutions and pooling use the first.
+            layout: if x.len() == 2 { Layout::channels } else { Layout::rows_vec4 },
+            window: Window::PIXEL,
+            depth: None,
+            groups: 1,
+            lines: None,
+            parts: &[],
+            w: Operand::Weight(&self.weight),
+            bias: self.bias.as_ref(),
+            epilogue: self.epilogue,
+        }
+    }
+
     /// Returns the convolution that computes the same before the image is flattened: its weights have the same order.
     pub(crate) fn as_conv2d(&self, c: usize, h: usize, w: usize) -> Option<Conv2d> {
         let &[out, features] = &self.weight.shape()[..] else { return None };
@@ -85,25 +105,7 @@ impl Op for Linear {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        let rows = |shape: &Shape| {
-            let c = shape[shape.len() - 1];
-            Image { n: shape.elements() / c.max(1), c, h: 1, w: 1 }
-        };
-        let gemm = Gemm {
-            x: rows(&io.inputs[0]),
-            y: rows(&io.outputs[0]),
-            // For two dimensions both layouts are equal; preceding convolutions and pooling use the first.
-            layout: if io.inputs[0].len() == 2 { Layout::channels } else { Layout::rows_vec4 },
-            window: Window::PIXEL,
-            depth: None,
-            groups: 1,
-            lines: None,
-            parts: &[],
-            w: Operand::Weight(&self.weight),
-            bias: self.bias.as_ref(),
-            epilogue: self.epilogue,
-        };
-        gemm.kernels(caps)
+        self.gemm(&io.inputs[0]).kernels(caps)
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {

@@ -43,7 +43,7 @@ params! {
 
 params! {
     /// The epsilon for shrunk squares, and the power of two that shrinks deviations before they are squared.
-    struct Squares {
+    pub(crate) struct Squares {
         eps: f32,
         shrink: f32,
     }
@@ -53,7 +53,7 @@ impl Squares {
     /// Chooses the least power of two that keeps squares normal numbers if they count beside this epsilon (2^-24 of it
     /// or more). With an epsilon of 1e-5 that is 2^-43: the square of a deviation of 1.6e32 overflows, and so does the sum
     /// of 10^8 squares of deviations of 1.6e28. docs/layers.md therefore promises 1e28.
-    fn new(eps: f64) -> Squares {
+    pub(crate) fn new(eps: f64) -> Squares {
         let shrink = ((-101.0 - eps.log2()) / 2.0).floor().min(0.0).exp2();
         Squares { eps: (eps * shrink * shrink) as f32, shrink: shrink as f32 }
     }
@@ -137,7 +137,7 @@ impl Norm {
     }
 
     /// Packs pairs of a weight and a bias; without both, a single pair that changes nothing.
-    fn pack(&self) -> Prepacked {
+    pub(crate) fn pack(&self) -> Prepacked {
         let count = self.affine().next().map_or(1, |constant| constant.shape().elements());
         let norm = self.clone();
         let values = move || {

@@ -32,6 +32,11 @@ impl RmsNorm {
 }
 
 impl RmsNorm {
+    /// Returns the normalisation, if it is one of rows of so many elements.
+    pub(super) fn of_rows(&self, length: usize) -> Option<&Norm> {
+        (self.normalized_shape[..] == [length]).then_some(&self.norm)
+    }
+
     /// Returns this norm times a weight, if it has neither a weight nor an activation yet.
     pub(crate) fn with_weight(&self, weight: &Constant) -> Option<RmsNorm> {
         let fits = self.norm.weight.is_none() && self.norm.activation.is_none();

@@ -1,26 +1,39 @@
-//! Pairs of operations that kernels compute in one step.
+//! Operations that kernels compute in one step.
 
-use crate::graph::op::Io;
+use crate::graph::op::{Io, Op};
 use crate::graph::{Graph, Node, Source, Value};
 use crate::kernel::{Caps, Kernel};
-use crate::ops::{self, Slice};
+use crate::ops::{self, Glu, Linear, Slice};
 use crate::{DType, Shape};
 use std::collections::{HashMap, HashSet};
 
-/// Returns the nodes in order, each alone or in a pair that kernels compute in one step, at its second node's place.
-pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec<usize>, Option<Vec<Kernel>>)> {
-    let readers = only_readers(graph);
-    let last = last_readers(graph);
+/// The nodes of a step, and the kernels that compute several nodes in one.
+type Group = (Vec<usize>, Option<Vec<Kernel>>);
+
+/// Returns the nodes in order, each alone or with those that kernels compute in the same step: a pair at the place of its
+/// second node, projections of one value at the place of the first of their layers.
+pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<Group> {
+    let (readers, last) = (readers(graph), last_readers(graph));
+    let results: HashSet<Value> = graph.results().collect();
+    let only = |i: usize| only_reader(&graph.nodes()[i], &readers, &results);
+    let mut projections: HashMap<usize, Group> =
+        readers.iter().filter_map(|(&value, of)| projections(graph, shapes, caps, value, of, only)).collect();
+    let taken: HashSet<usize> = projections.values().flat_map(|(nodes, _)| nodes).copied().collect();
     // The first node of each pair, and the kernels, by the second node.
     let mut pairs: HashMap<usize, (usize, Vec<Kernel>)> = HashMap::new();
     let mut order = Vec::new();
-    for (i, reader) in readers.into_iter().enumerate() {
+    for i in 0..graph.nodes().len() {
+        if taken.contains(&i) {
+            order.extend(projections.remove(&i));
+            continue;
+        }
         if let Some((first, kernels)) = pairs.remove(&i) {
             order.push((vec![first, i], Some(kernels)));
             continue;
         }
         // A reader that is in a pair with another of its producers reads this node's output from memory.
-        let free = reader.filter(|reader| !pairs.contains_key(reader) && !holds(graph, &last, [i, *reader]));
+        let alone = |reader: &usize| !taken.contains(reader) && !pairs.contains_key(reader);
+        let free = only(i).filter(|reader| alone(reader) && !holds(graph, &last, [i, *reader]));
         match free.and_then(|reader| Some((reader, join(graph, shapes, caps, [i, reader])?))) {
             Some((reader, kernels)) => {
                 pairs.insert(reader, (i, kernels));
@@ -29,6 +42,45 @@ pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<(Vec
         }
     }
     order
+}
+
+/// Returns the linear layers among the readers of a value, by the first of them, if one kernel computes them in a step: with
+/// the norm that gives the value, if nobody else reads that, and the gate that alone reads two layers.
+fn projections(
+    graph: &Graph,
+    shapes: &[Shape],
+    caps: &Caps,
+    value: Value,
+    readers: &[usize],
+    only: impl Fn(usize) -> Option<usize>,
+) -> Option<(usize, Group)> {
+    let op = |i: usize| &*graph.nodes()[i].op;
+    let mut layers = readers.to_vec();
+    layers.retain(|&i| op(i).downcast_ref::<Linear>().is_some() && graph.nodes()[i].inputs == [value]);
+    let &place = layers.first()?;
+    let reader_of_both = |layers: &[usize]| {
+        let &[a, b] = layers else { return None };
+        only(a).filter(|&reader| only(b) == Some(reader) && op(reader).downcast_ref::<Glu>().is_some())
+    };
+    let gate = reader_of_both(&layers);
+    if let Some(gate) = gate {
+        // The layers come in the order of the gate's inputs.
+        layers.sort_by_key(|&layer| graph.nodes()[layer].outputs[0] != graph.nodes()[gate].inputs[0]);
+    }
+    let norm = match graph.source(value) {
+        &Source::Node(node) if layers.len() == readers.len() && graph.results().all(|result| result != value) => {
+            Some(node)
+        }
+        _ => None,
+    };
+    let group = |norm: Option<usize>| {
+        let x = norm.map_or(Some(&value), |norm| graph.nodes()[norm].inputs.first())?;
+        let each: Vec<&dyn Op> = layers.iter().map(|&layer| op(layer)).collect();
+        let kernel = ops::projected(norm.map(op), &each, gate.map(op), &shapes[x.index()], caps)?;
+        let nodes = norm.into_iter().chain(layers.iter().copied()).chain(gate).collect();
+        kernel.ends_on(caps).then(|| (place, (nodes, Some(vec![kernel]))))
+    };
+    norm.and_then(|norm| group(Some(norm))).or_else(|| group(None))
 }
 
 /// Returns the kernels that compute two nodes in one step, if such kernels pay on the device.
@@ -67,23 +119,23 @@ fn last_readers(graph: &Graph) -> HashMap<Value, usize> {
     reads.chain(graph.results().map(|value| (value, usize::MAX))).collect()
 }
 
-/// Returns for each node the only reader of its single output, if it reads it once and the output is no result.
-fn only_readers(graph: &Graph) -> Vec<Option<usize>> {
-    let nodes = graph.nodes();
+/// Returns the nodes that read each value, as often as they read it.
+fn readers(graph: &Graph) -> HashMap<Value, Vec<usize>> {
     let mut readers: HashMap<Value, Vec<usize>> = HashMap::new();
-    for (i, node) in nodes.iter().enumerate() {
+    for (i, node) in graph.nodes().iter().enumerate() {
         node.inputs.iter().for_each(|&value| readers.entry(value).or_default().push(i));
     }
-    let results: HashSet<Value> = graph.results().collect();
-    let reader = |node: &Node| {
-        let &[value] = &node.outputs[..] else { return None };
-        let &[reader] = readers.get(&value)?.as_slice() else { return None };
-        (!results.contains(&value)).then_some(reader)
-    };
-    nodes.iter().map(reader).collect()
+    readers
+}
+
+/// Returns the only reader of a node's single output, if it reads it once and the output is no result.
+fn only_reader(node: &Node, readers: &HashMap<Value, Vec<usize>>, results: &HashSet<Value>) -> Option<usize> {
+    let &[value] = &node.outputs[..] else { return None };
+    let &[reader] = readers.get(&value)?.as_slice() else { return None };
+    (!results.contains(&value)).then_some(reader)
 }
 
 /// Returns the position of the output of `before` among the inputs of the next node.
-pub(super) fn link(before: &Node, node: &Node) -> usize {
+fn link(before: &Node, node: &Node) -> usize {
     node.inputs.iter().position(|value| *value == before.outputs[0]).expect("it reads it")
 }

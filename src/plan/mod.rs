@@ -57,7 +57,7 @@ impl Port {
     }
 }
 
-/// The dispatches of one operation, or of two that kernels compute in one step: more than one if a layout is
+/// The dispatches of one operation, or of several that kernels compute in one step: more than one if a layout is
 /// converted first or weights are split.
 #[derive(Clone, Debug)]
 pub struct Step {

@@ -4,6 +4,7 @@ mod choices;
 mod layouts;
 mod limits;
 mod memory;
+mod projections;
 mod steps;
 
 use shadernet::kernel::{Caps, Dispatch};

@@ -47,7 +47,16 @@ fn steps_know_what_they_cost() {
         };
         fused.visit(3, cost).expect("any batch");
         for step in plan(&fused, 3, &Caps::portable()).steps {
-            assert_eq!(Some((step.cost, step.bytes)), wanted.remove(&step.node), "{} {}", network.name, step.node);
+            // A step of several operations moves less than they do.
+            let parts: Vec<_> = step.node.split(" + ").map(|part| wanted.remove(part).expect("a node")).collect();
+            if let [own] = parts[..] {
+                assert_eq!((step.cost, step.bytes), own, "{} {}", network.name, step.node);
+                continue;
+            }
+            let flops: u64 = parts.iter().map(|(cost, _)| cost.flops()).sum();
+            let bytes: u64 = parts.iter().map(|(_, bytes)| bytes).sum();
+            assert_eq!(step.cost.flops(), flops, "{} {}", network.name, step.node);
+            assert!(step.bytes < bytes, "{} {}", network.name, step.node);
         }
         // Views are no steps.
         assert!(wanted.values().all(|(cost, _)| cost.flops() == 0), "{}: {wanted:?}", network.name);
@@ -88,9 +97,10 @@ fn no_output_is_an_error() {
 #[test]
 fn a_transformer_takes_seven_dispatches_a_block() {
     // A block has two norms, attention, and four linear layers with their fused successors. Patches, class token and
-    // positions precede the blocks; the class token's slice, a norm and a linear layer follow. Nothing is converted.
+    // positions precede the blocks; the class token's slice follows, and a linear layer with the norm before it. Nothing
+    // is converted.
     let plan = plan(&graph("vit_b_16"), 2, &Caps::portable());
-    assert_eq!(plan.dispatches(), 3 + 12 * 7 + 3, "{plan}");
+    assert_eq!(plan.dispatches(), 3 + 12 * 7 + 2, "{plan}");
 }
 
 #[test]

@@ -8,11 +8,13 @@ mod model;
 mod parts;
 mod pool;
 mod product;
+mod projections;
 mod tiled;
 mod winograd;
 
 pub(crate) use groups::Groups;
 pub(crate) use lanes::BLOCK as LANES_BLOCK;
+pub(crate) use projections::Projections;
 pub(crate) use tiled::chunks;
 
 use self::lines::Lines;

@@ -3,12 +3,11 @@
 use super::Planner;
 use crate::graph::Node;
 use crate::graph::op::{Cost, Io};
-use crate::plan::join::link;
 use crate::{Shape, Value};
 
-/// The nodes of a step, each of which reads the output of the one before it.
+/// The nodes of a step.
 pub(super) struct Whole {
-    /// The first node, with the inputs of all nodes from outside, the outputs of the last, and all names.
+    /// The first node, with the inputs of all nodes from outside, the outputs that others read, and all names.
     pub(super) node: Node,
     /// The operation that does most of the work: the step is known by its name.
     pub(super) op: &'static str,
@@ -22,16 +21,14 @@ impl Planner<'_> {
     /// Puts the nodes of a step together, and counts their reads as planned.
     pub(super) fn whole(&mut self, numbers: &[usize]) -> Whole {
         let nodes: Vec<&Node> = numbers.iter().map(|&i| &self.graph.nodes()[i]).collect();
-        let node = Node { inputs: Vec::new(), ..nodes[0].clone() };
+        let names: Vec<&str> = nodes.iter().map(|node| &*node.name).collect();
+        let node = Node { name: names.join(" + "), inputs: Vec::new(), outputs: Vec::new(), ..nodes[0].clone() };
         let mut whole = Whole { op: node.op.name(), node, cost: Cost::default(), bytes: 0, written: 0 };
         let mut most = 0;
-        for (i, part) in nodes.iter().enumerate() {
+        for part in &nodes {
             let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<Shape>>();
             let (inputs, outputs) = (of(&part.inputs), of(&part.outputs));
             let io = Io { inputs: &inputs, outputs: &outputs, dtypes: &self.graph.input_dtypes(part) };
-            for &value in &part.inputs {
-                *self.unread.entry(value).or_default() -= 1;
-            }
             let own = part.op.metrics(&io).cost;
             whole.cost = whole.cost.and(own);
             whole.bytes = whole.bytes.saturating_add(own.bytes(&io));
@@ -39,17 +36,34 @@ impl Planner<'_> {
             if own.flops() > most {
                 (whole.op, most) = (part.op.name(), own.flops());
             }
-            let mut others = part.inputs.clone();
-            if i > 0 {
-                whole.node.name = format!("{} + {}", whole.node.name, part.name);
-                let link = link(nodes[i - 1], part);
-                others.remove(link);
-                // A value between two parts is neither written nor read.
-                whole.bytes = whole.bytes.saturating_sub(2 * 4 * inputs[link].elements() as u64);
+            // A value between parts is neither written nor read, and one that several parts read is read once.
+            let before = whole.node.inputs.len();
+            let mut unmoved = 0;
+            for (&value, shape) in part.inputs.iter().zip(&inputs) {
+                *self.unread.entry(value).or_default() -= 1;
+                let inner = nodes.iter().any(|node| node.outputs.contains(&value));
+                if inner || whole.node.inputs[..before].contains(&value) {
+                    unmoved += shape.elements() as u64;
+                }
+                if !inner {
+                    whole.node.inputs.push(value);
+                }
             }
-            whole.node.inputs.extend(others);
-            whole.node.outputs.clone_from(&part.outputs);
+            for (&value, shape) in part.outputs.iter().zip(&outputs) {
+                if self.ends_within(value, numbers) {
+                    unmoved += shape.elements() as u64;
+                } else {
+                    whole.node.outputs.push(value);
+                }
+            }
+            whole.bytes = whole.bytes.saturating_sub(4 * unmoved);
         }
         whole
+    }
+
+    /// Returns true if only these nodes read a value, and some of them do.
+    fn ends_within(&self, value: Value, numbers: &[usize]) -> bool {
+        let all = |readers: &Vec<usize>| readers.iter().all(|reader| numbers.contains(reader));
+        self.readers.get(&value).is_some_and(all) && self.graph.results().all(|result| result != value)
     }
 }

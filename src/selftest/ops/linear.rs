@@ -1,9 +1,10 @@
 //! Cases of linear layers: sizes about the tiles, fusion, after a flatten.
 
-use crate::ops::Linear;
+use super::glu::glu_pair;
+use crate::ops::{Activation, GluKind, LayerNorm, Linear, RmsNorm};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, ended, graph, outliers, random};
+use crate::selftest::cases::{as_image, constant, ended, far_from_zero, graph, graph_of, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
 /// Runs the cases.
@@ -15,6 +16,8 @@ pub fn cases(t: &Suite) {
     after_flatten_it_is_a_convolution(t);
     a_residual_after_flatten_stays_apart(t);
     long_loops(t);
+    projections(t);
+    gated_projections(t);
     not_finite(t);
 }
 
@@ -149,6 +152,110 @@ fn long_loops(t: &Suite) {
     Case { name: "70,000 terms, nine rows", x: &[9, 70_000], out: 5 }.check(t);
 }
 
+/// A norm of rows, or none, with its reference.
+#[derive(Clone, Copy, Debug)]
+enum Before {
+    Nothing,
+    Rms,
+    Layer,
+}
+
+impl Before {
+    const ALL: [Before; 3] = [Before::Nothing, Before::Rms, Before::Layer];
+
+    fn terms(x: &Tensor) -> [Tensor; 2] {
+        let length = x.shape[x.shape.len() - 1];
+        [random(21, [length]), random(22, [length])]
+    }
+
+    fn push(self, graph: &mut crate::Graph, x: crate::Value, of: &Tensor) -> crate::Result<crate::Value> {
+        let [weight, bias] = Before::terms(of);
+        let length = weight.data.len();
+        match self {
+            Before::Nothing => Ok(x),
+            Before::Rms => graph.rms_norm(x, RmsNorm::new([length], Some(constant(&weight))).eps(1e-5)),
+            Before::Layer => {
+                graph.layer_norm(x, LayerNorm::new([length], Some(constant(&weight)), Some(constant(&bias))))
+            }
+        }
+    }
+
+    fn reference(self, x: &Tensor) -> Tensor {
+        let [weight, bias] = Before::terms(x);
+        match self {
+            Before::Nothing => x.clone(),
+            Before::Rms => reference::rms_norm(x, 1, Some(&weight), 1e-5),
+            Before::Layer => reference::layer_norm(x, 1, Some(&weight), Some(&bias), 1e-5),
+        }
+    }
+}
+
+/// Checks layers of one input of few rows: one dispatch computes up to three, with the norm before them. More rows, more
+/// layers and rows that end within a texel are computed one by one.
+fn projections(t: &Suite) {
+    for (name, x, outs) in [
+        ("one of one row", random(1, [1, 12]), &[65][..]),
+        ("three of one row", outliers(1, [1, 1, 260]), &[5, 64, 70]),
+        ("two of three rows, far from 0", far_from_zero([3, 64]), &[66, 4]),
+        ("three of four rows", outliers(1, [2, 2, 1028]), &[33, 1, 130]),
+        ("two of five rows", random(1, [5, 12]), &[7, 8]),
+        ("four of one row", random(1, [1, 12]), &[7, 8, 9, 10]),
+        ("rows within a texel", random(1, [1, 11]), &[7, 8]),
+    ] {
+        let length = x.shape[x.shape.len() - 1];
+        let layers: Vec<[Tensor; 2]> =
+            (0..).zip(outs).map(|(i, &out)| [random(2 + i, [out, length]), random(8 + i, [out])]).collect();
+        for before in Before::ALL {
+            let graph = graph_of(&[&x], |graph, inputs| {
+                let y = before.push(graph, inputs[0], &x)?;
+                let layer = |[weight, bias]: &[Tensor; 2]| {
+                    let y = graph.linear(y, constant(weight), Some(constant(bias)))?;
+                    graph.activation(y, Activation::Silu)
+                };
+                layers.iter().map(layer).collect()
+            });
+            let y = before.reference(&x);
+            let y: Vec<Tensor> =
+                layers.iter().map(|[w, b]| reference::silu(&reference::linear(&y, w, Some(b)))).collect();
+            let y: Vec<&Tensor> = y.iter().collect();
+            t.check_outputs(&format!("{name}, {before:?}"), &graph, &[&x], &y, Tolerance::Transcendental);
+        }
+    }
+}
+
+/// Checks gated units of two layers of one input of few rows, with the second layer first too, and NaN and infinities.
+fn gated_projections(t: &Suite) {
+    for (name, x, out) in [
+        ("one row", random(1, [1, 1, 260]), 86),
+        ("three rows", random(1, [3, 64]), 5),
+        ("five rows", random(1, [5, 64]), 5),
+    ] {
+        let length = x.shape[x.shape.len() - 1];
+        let weights = [random(2, [out, length]), random(3, [out, length])];
+        for (before, kind, swapped) in [
+            (Before::Nothing, GluKind::Glu, false),
+            (Before::Rms, GluKind::SwiGlu, true),
+            (Before::Layer, GluKind::Glu, true),
+            (Before::Layer, GluKind::GeGlu, false),
+        ] {
+            let graph = graph(&[&x], |graph, inputs| {
+                let y = before.push(graph, inputs[0], &x)?;
+                let a = graph.linear(y, constant(&weights[0]), None)?;
+                let b = graph.linear(y, constant(&weights[1]), None)?;
+                if swapped { graph.glu_pair(b, a, kind) } else { graph.glu_pair(a, b, kind) }
+            });
+            let reference = |x: &[&Tensor]| {
+                let y = before.reference(x[0]);
+                let [a, b] = weights.each_ref().map(|weight| reference::linear(&y, weight, None));
+                if swapped { glu_pair(&b, &a, kind) } else { glu_pair(&a, &b, kind) }
+            };
+            let name = format!("gated, {name}, {before:?}, {kind:?}, {swapped}");
+            t.check(&name, &graph, &[&x], &reference(&[&x]), Tolerance::Transcendental);
+            t.check_not_finite(&name, &graph, &[&x], reference, Tolerance::Transcendental);
+        }
+    }
+}
+
 fn not_finite(t: &Suite) {
     for case in [
         Case { name: "few rows", x: &[3, 66], out: 7 },
@@ -159,5 +266,24 @@ fn not_finite(t: &Suite) {
         let graph = graph(&[&x], |graph, x| graph.push(case.op(), x));
         let tolerance = Tolerance::Reduction(case.terms());
         t.check_not_finite(case.name, &graph, &[&x], |x| case.reference(x[0]), tolerance);
+    }
+    // Two layers of one input, of numbers whose squares overflow too.
+    let x = random(1, [2, 12]);
+    let weights = [random(2, [5, 12]), random(3, [6, 12])];
+    for before in Before::ALL {
+        let graph = graph(&[&x], |graph, inputs| {
+            let y = before.push(graph, inputs[0], &x)?;
+            let [a, b] = weights.each_ref().map(|weight| graph.linear(y, constant(weight), None));
+            graph.concat(&[a?, b?], 1)
+        });
+        let reference = |x: &[&Tensor]| {
+            let y = before.reference(x[0]);
+            let [a, b] = weights.each_ref().map(|weight| reference::linear(&y, weight, None));
+            reference::concat(&[&a, &b], 1)
+        };
+        let name = format!("two layers, {before:?}");
+        t.check_not_finite(&name, &graph, &[&x], reference, Tolerance::Transcendental);
+        let large = x.map(|x| 1e28 * x);
+        t.check(&name, &graph, &[&large], &reference(&[&large]), Tolerance::Transcendental);
     }
 }
