@@ -64,7 +64,7 @@ pub const CASES: &[Case] = &[
             let y = graph.sub(x, c)?;
             Ok(vec![a, b, c, y])
         },
-        left: &["sigmoid", "elementwise"],
+        left: &["sigmoid", "elementwise", "sub"],
     },
     Case {
         name: "a product and a number for each feature, which stays",

@@ -92,8 +92,21 @@ params! {
 
 impl Elementwise {
     /// Puts functions together, if one dispatch computes them.
+    ///
+    /// Drivers cancel what they see added and subtracted: in one shader, (x + b) - b is x, though x is NaN or b is great.
+    /// So arithmetic reads no input again, but for products.
     pub(crate) fn new(functions: Vec<Function>) -> Option<Elementwise> {
-        let fits = (1..=MOST).contains(&functions.len()) && functions.iter().all(|function| function.is_known());
+        let mut read = vec![0];
+        let again = functions.iter().any(|function| match function {
+            Function::Arithmetic(kind, Operand::Input(i), _) => {
+                let again = read.contains(i) && *kind != BinaryKind::Mul;
+                read.push(*i);
+                again
+            }
+            _ => false,
+        });
+        let known = functions.iter().all(|function| function.is_known());
+        let fits = (1..=MOST).contains(&functions.len()) && known && !again;
         fits.then_some(Elementwise { functions })
     }
 

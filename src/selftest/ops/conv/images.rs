@@ -330,7 +330,7 @@ fn does_not_take_in_what_it_can_not(t: &Suite) {
         let z = graph.relu(y)?;
         graph.add(y, z)
     });
-    t.expect_fused(&twice, 2);
+    t.expect_fused(&twice, 3);
     t.check("read twice", &twice, &[&x], &reference::add(&y, &reference::relu(&y)), terms);
 
     let doubled = graph(&[&x], |graph, x| {

@@ -93,7 +93,7 @@ fn long_chains(t: &Suite) {
 /// Arithmetic on three tensors: how to add it, its reference, and its nodes after fusion.
 type Arithmetic = (&'static str, fn(&mut Graph, &[Value]) -> Result<Value>, fn(f64, f64, f64) -> f64, usize);
 
-const ARITHMETIC: [Arithmetic; 7] = [
+const ARITHMETIC: [Arithmetic; 9] = [
     ("a b + c", |graph, x| product_and(graph, x, BinaryKind::Add), |a, b, c| a * b + c, 1),
     ("a b - c", |graph, x| product_and(graph, x, BinaryKind::Sub), |a, b, c| a * b - c, 1),
     // In the padding of a texel this is 0 / 0.
@@ -127,6 +127,24 @@ const ARITHMETIC: [Arithmetic; 7] = [
             graph.mul(y, x[2])
         },
         |a, b, c| (a.abs() - b).powi(2) * c,
+        2,
+    ),
+    (
+        "(a + b) - b: nothing cancels",
+        |graph, x| {
+            let y = graph.add(x[0], x[1])?;
+            graph.sub(y, x[1])
+        },
+        |a, b, _| f64::from((a + b) as f32) - b,
+        2,
+    ),
+    (
+        "max(a - b, b): NaN stays",
+        |graph, x| {
+            let y = graph.sub(x[0], x[1])?;
+            graph.maximum(y, x[1])
+        },
+        |a, b, _| reference::maximum(a - b, b),
         2,
     ),
     (
