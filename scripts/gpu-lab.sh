@@ -5,6 +5,7 @@
 # the tables, docs/gpu-lab/MACHINE.tsv, which this writes.
 #
 #   sh scripts/gpu-lab.sh [MACHINE..]              all machines, or these
+#   sh scripts/gpu-lab.sh try SHADER [MACHINE..]   what changes for the kernels of one shader; writes no table
 #   sh scripts/gpu-lab.sh assembly MACHINE KERNEL  what the driver tells about a kernel, named as in a table
 #
 # It fails if a kernel is worse than in the committed table of the same driver.
@@ -85,15 +86,28 @@ if [ "${1-}" = assembly ]; then
     exit
 fi
 
+only=''
+if [ "${1-}" = try ]; then
+    [ $# -ge 2 ] || die 'usage: try SHADER [MACHINE..]'
+    only=$2
+    shift 2
+fi
+
 [ $# != 0 ] || set -- navi31 navi21 ga102 tu102 m1 a750
 mkdir -p docs/gpu-lab
 failed=''
 for machine; do
     table=docs/gpu-lab/$machine.tsv
     git show "HEAD:$table" >"$lab/committed.tsv" 2>/dev/null || : >"$lab/committed.tsv"
-    on "$machine" "$program" compile "$machine" >"$lab/new.tsv" 2>"$lab/errors" ||
+    # shellcheck disable=SC2086 # without a shader there is no argument
+    on "$machine" "$program" compile "$machine" $only >"$lab/new.tsv" 2>"$lab/errors" ||
         die "$machine: $(tail -n 3 "$lab/errors")"
-    cp "$lab/new.tsv" "$table"
-    "$program" judge "$lab/committed.tsv" "$table" || failed=yes
+    if [ -n "$only" ]; then
+        awk -F '\t' -v shader="$only" 'NR <= 2 || $1 == shader' "$lab/committed.tsv" >"$lab/some.tsv"
+        mv "$lab/some.tsv" "$lab/committed.tsv"
+    else
+        cp "$lab/new.tsv" "$table"
+    fi
+    "$program" judge "$lab/committed.tsv" "$lab/new.tsv" || failed=yes
 done
 [ -z "$failed" ] || die 'kernels are worse than in the committed tables'

@@ -1,7 +1,7 @@
 //! Compiles shadernet's kernels with the Vulkan driver that it finds, and reports what the driver's compiler made of
 //! them. scripts/gpu-lab.sh runs it on drivers of GPUs that aren't there; docs/gpu-lab.md explains the tables.
 //!
-//! * `gpu-lab compile MACHINE` writes the machine's table to standard output.
+//! * `gpu-lab compile MACHINE [SHADER]` writes the machine's table, or its rows for one shader, to standard output.
 //! * `gpu-lab assembly MACHINE KERNEL` writes the driver's statistics and texts about a kernel: its name and constants,
 //!   as in the table, with spaces.
 //! * `gpu-lab judge COMMITTED NEW` compares two tables, and fails if a kernel is worse.
@@ -29,7 +29,8 @@ fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["compile", machine] => print!("{}", compile(machine)?),
+        ["compile", machine] => print!("{}", compile(machine, None)?),
+        ["compile", machine, shader] => print!("{}", compile(machine, Some(shader))?),
         ["assembly", machine, kernel] => print!("{}", assembly(machine, kernel)?),
         ["judge", committed, new] => {
             let read = |path: &str| Table::read(&std::fs::read_to_string(path)?);
@@ -37,7 +38,7 @@ fn main() -> Result<ExitCode> {
             print!("{report}");
             return Ok(ExitCode::from(u8::from(worse > 0)));
         }
-        _ => return Err("usage: compile MACHINE, assembly MACHINE KERNEL, judge COMMITTED NEW".into()),
+        _ => return Err("usage: compile MACHINE [SHADER], assembly MACHINE KERNEL, judge COMMITTED NEW".into()),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -50,10 +51,13 @@ fn open(machine: &str) -> Result<(&'static Driver, Caps)> {
     Ok((driver, Caps { units, ..driver.context.caps().clone() }))
 }
 
-fn compile(machine: &str) -> Result<String> {
+fn compile(machine: &str, only: Option<&str>) -> Result<String> {
     let (driver, caps) = open(machine)?;
     let mut table = Table::new(format!("{machine}: {}", driver.version()));
     for (name, shader) in kernels::all(&caps)? {
+        if only.is_some_and(|only| only != shader.name()) {
+            continue;
+        }
         let module = Module::new(&shader).map_err(|error| format!("{name}: {error}"))?;
         let compiled = driver.compile(&module).map_err(|error| format!("{name}: {error}"))?;
         table.add(&name, module.workgroup_memory, &compiled);
