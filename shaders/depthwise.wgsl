@@ -19,6 +19,9 @@ const DILATION_Y: u32 = 1u;
 const DILATION_X: u32 = 1u;
 const ROWS: u32 = (TILE_Y - 1u) * STRIDE_Y + (KERNEL_Y - 1u) * DILATION_Y + 1u;
 const COLUMNS: u32 = (TILE_X - 1u) * STRIDE_X + (KERNEL_X - 1u) * DILATION_X + 1u;
+// Mesa unrolls a loop that counts through an array of its length: then it loads many rows at once. With few registers
+// they spill, so that rows aren't unrolled there.
+const LINES: u32 = select(1u, ROWS, TILE_Y > 1u);
 // A row outside of every texture.
 const OUTSIDE: u32 = 0xffffffffu;
 override TEXTURE: bool = false;
@@ -75,32 +78,36 @@ fn main(
         z = i32((n - volume * params.out_d) * params.stride_z) - params.pad_front;
     }
     let bias = load_w(KERNEL_Z * KERNEL_Y * KERNEL_X, c);
-    var sums: array<vec4<f32>, TILE_Y * TILE_X>;
-    for (var i = 0u; i < TILE_Y * TILE_X; i++) { sums[i] = bias; }
+    var sums: array<array<vec4<f32>, TILE_X>, TILE_Y>;
+    for (var ty = 0u; ty < TILE_Y; ty++) {
+        for (var tx = 0u; tx < TILE_X; tx++) { sums[ty][tx] = bias; }
+    }
     for (var kz = 0u; kz < KERNEL_Z; kz++) {
         let iz = z + i32(kz * params.dilation_z);
         let plane_ok = !DEEP || (iz >= 0 && iz < i32(params.in_d));
-        var taps = array<vec4<f32>, KERNEL_Y * KERNEL_X>();
-        for (var t = 0u; t < KERNEL_Y * KERNEL_X; t++) { taps[t] = load_w(kz * KERNEL_Y * KERNEL_X + t, c); }
+        var lines = array<array<vec4<f32>, COLUMNS>, LINES>();
         for (var r = 0u; r < ROWS; r++) {
+            let l = select(0u, r, LINES > 1u);
             let iy = top + i32(r * params.spread_y);
             let row_ok = iy >= 0 && iy < i32(params.in_h) && plane_ok;
             let row = select(OUTSIDE, (plane + u32(iz)) * params.in_h + u32(iy), row_ok);
-            var line = array<vec4<f32>, COLUMNS>();
+            lines[l] = array<vec4<f32>, COLUMNS>();
             for (var j = 0u; j < COLUMNS; j++) {
                 let ix = left + i32(j * params.spread_x);
                 let column = u32(ix * i32(params.c4) + i32(c));
                 // A texture reads as 0 outside; a buffer needs the test.
-                if TEXTURE { line[j] = load_x(row, column); }
-                else if row_ok && ix >= 0 && ix < i32(params.in_w) { line[j] = load_x(row, column); }
+                if TEXTURE { lines[l][j] = load_x(row, column); }
+                else if row_ok && ix >= 0 && ix < i32(params.in_w) { lines[l][j] = load_x(row, column); }
             }
-            for (var ky = 0u; ky < KERNEL_Y; ky++) {
-                for (var ty = 0u; ty < TILE_Y; ty++) {
-                    if ty * STRIDE_Y + ky * DILATION_Y == r {
-                        for (var kx = 0u; kx < KERNEL_X; kx++) {
-                            for (var tx = 0u; tx < TILE_X; tx++) {
-                                sums[ty * TILE_X + tx] += line[tx * STRIDE_X + kx * DILATION_X] * taps[ky * KERNEL_X + kx];
-                            }
+            // The row of taps that each row of outputs has on this row of the input.
+            for (var ty = 0u; ty < TILE_Y; ty++) {
+                let ky = (r - ty * STRIDE_Y) / DILATION_Y;
+                if TILE_Y == 1u || (r >= ty * STRIDE_Y && ky < KERNEL_Y && (ty * STRIDE_Y) + (ky * DILATION_Y) == r) {
+                    var taps = array<vec4<f32>, KERNEL_X>();
+                    for (var kx = 0u; kx < KERNEL_X; kx++) { taps[kx] = load_w((kz * KERNEL_Y + ky) * KERNEL_X + kx, c); }
+                    for (var kx = 0u; kx < KERNEL_X; kx++) {
+                        for (var tx = 0u; tx < TILE_X; tx++) {
+                            sums[ty][tx] += lines[l][tx * STRIDE_X + kx * DILATION_X] * taps[kx];
                         }
                     }
                 }
@@ -108,15 +115,23 @@ fn main(
         }
     }
 
+    // Loads among the stores would wait for one another.
+    var added = array<array<vec4<f32>, TILE_X>, TILE_Y>();
+    for (var ty = 0u; RESIDUAL > 0u && ty < TILE_Y; ty++) {
+        let row = n * params.out_h + min(oy + ty, params.out_h - 1u);
+        for (var tx = 0u; tx < TILE_X; tx++) {
+            added[ty][tx] = load_residual(row, min(ox + tx, params.out_w - 1u) * params.c4 + c);
+        }
+    }
     for (var ty = 0u; ty < TILE_Y; ty++) {
         for (var tx = 0u; tx < TILE_X; tx++) {
             if oy + ty < params.out_h && ox + tx < params.out_w {
                 let row = n * params.out_h + oy + ty;
                 let column = (ox + tx) * params.c4 + c;
-                let sum = sums[ty * TILE_X + tx];
-                var added = vec4<f32>();
-                if RESIDUAL > 0u { added = load_residual(row, column); }
-                store_y(row, column, finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha));
+                let value = finished(
+                    RESIDUAL, sums[ty][tx], added[ty][tx], ACTIVATION, params.lo, params.hi, params.alpha,
+                );
+                store_y(row, column, value);
             }
         }
     }

@@ -78,6 +78,9 @@ impl Depthwise<'_> {
         if let Some(depth) = self.depth.filter(Depth::mixes) {
             shader = shader.set("DEEP", true).tile("KERNEL_Z", depth.size as u32);
         }
+        if caps.registers < 255 {
+            shader = shader.tile("LINES", 1);
+        }
         for (name, value) in [
             ("TILE_Y", tile[0]),
             ("TILE_X", tile[1]),
