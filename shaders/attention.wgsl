@@ -3,16 +3,31 @@
 // Long because it is one kernel: the loop over keys and its two products share the tiles and the sums.
 //
 // A tile's rows are pairs of a query and a query head. Heads that share a k/v head are neighbours, so that keys and
-// values are read once for all of them. One workgroup computes 64 pairs, 32 keys at a time; each invocation has the
-// scores of 2 pairs x 4 keys, then the sums of 4 pairs x 4 elements of each 64 of dv. Both products go through
-// workgroup memory. Keys that no pair of the tile sees are never read. If there are few tiles, `splits` workgroups
-// share the keys of each tile, and attention_join.wgsl joins their partial results in y.
+// values are read once for all of them. A workgroup computes PAIRS pairs, 32 keys at a time; each invocation has the
+// scores of PAIRS / 8 pairs x 4 keys, then the sums of 4 pairs x PAIRS / 16 texels of each 64 elements of dv. Both
+// products go through workgroup memory: q stays there if d is at most 64, and k and v alternate in `tile`. Each waits
+// in registers while the other is multiplied: four barriers for 32 keys if d and dv are at most 64. Keys that no pair
+// of the tile sees are never read. If there are few tiles, `splits` workgroups share the keys of each tile, and
+// attention_join.wgsl joins their partial results in y.
 //
 // q, k, v, y: rows of d (dv) consecutive elements, anywhere. ALIGNED: every row begins and ends with a vec4.
-// Not measured on a GPU yet.
+// Not measured on a GPU yet. By compilers (docs/gpu-lab.md), against 64 pairs and 14 barriers for 32 keys: no scratch
+// memory on NVK up to dv = 128, eight loads in flight, fewer waves. Unrolled, the loops over j and c spill on m1.
 
 override ALIGNED: bool = false;
+const PAIRS: u32 = 16u;
 const CHUNKS: u32 = 1u; // blocks of 64 elements of dv
+const LANES: u32 = 64u;
+// An invocation's rows of scores, its texels of a row of sums, and the groups of invocations with the same pairs.
+const ROWS: u32 = PAIRS / 8u;
+const SPAN: u32 = PAIRS / 16u;
+const GROUPS: u32 = PAIRS / 4u;
+const COLUMNS: u32 = LANES / GROUPS;
+// The texels of q, and of k or v, that an invocation brings.
+const Q_TEXELS: u32 = PAIRS / 4u;
+const TEXELS: u32 = 8u;
+
+alias Brought = array<vec4<f32>, TEXELS>;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<Texel>;
@@ -32,37 +47,89 @@ fn load_mask(i: u32) -> f32 { return mask[i]; }
 fn load_position(i: u32) -> i32 { return position[i]; }
 fn store_y(i: u32, value: f32) { y[i] = value; }
 
-// First the texels of q, [64 pairs][4, 1 unused], and of k, [32 keys][4, 1 unused]. Then the weights, [64 pairs][8]:
-// texel c holds keys c, c + 8, c + 16 and c + 24; after them the texels of v, [16 keys][16].
-const K_TILE: u32 = 320u;
-const V_TILE: u32 = 512u;
-var<workgroup> tile: array<vec4<f32>, 768>;
-var<workgroup> partial: array<f32, 512>; // [64 pairs][8]
-var<workgroup> factor: array<f32, 64>;
+// [PAIRS][16], [32 keys][16] and [PAIRS][8] texels. Invocations that read a column read different banks of memory:
+// texel c of a row is at c ^ (row % 8), or c ^ (row % 4) in `weights`; not so in rows of v. Texel c of `weights` holds
+// keys c, c + 8, c + 16 and c + 24.
+var<workgroup> queries: array<vec4<f32>, PAIRS * 16u>;
+var<workgroup> tile: array<vec4<f32>, 512>;
+var<workgroup> weights: array<vec4<f32>, PAIRS * 8u>;
+var<workgroup> partial: array<f32, PAIRS * 8u>;
+var<workgroup> factor: array<f32, PAIRS>;
 
 // Returns elements 4c..4c+3 of the row that begins at `at`; 0 beyond its end.
 fn q_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_q(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_q_element(at + e); }
+    for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.d { value[e] = load_q_element(at + 4u * c + e); } }
     return value;
 }
 
 fn k_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_k(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_k_element(at + e); }
+    for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.d { value[e] = load_k_element(at + 4u * c + e); } }
     return value;
 }
 
 fn v_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_v(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = load_v_element(at + e); }
+    for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.dv { value[e] = load_v_element(at + 4u * c + e); } }
     return value;
 }
 
-@compute @workgroup_size(256)
+// Loads this invocation's texels of 16 columns of the keys (values) at `key`..key + 31. Beyond the last key and column
+// it loads some other texel: `put_k` and `put_v`, which run after products that don't need the loads, replace it by 0.
+fn bring_k(base: u32, key: u32, end: u32, c: u32, lane: u32) -> Brought {
+    let texel = min(c + lane % 16u, (params.d - 1u) / 4u);
+    var brought = Brought();
+    for (var i = 0u; i < TEXELS; i++) {
+        brought[i] = k_texel(base + min(key + lane / 16u + 4u * i, end - 1u) * params.k.z, texel);
+    }
+    return brought;
+}
+
+fn bring_v(base: u32, key: u32, end: u32, c: u32, lane: u32) -> Brought {
+    let texel = min(c + lane % 16u, (params.dv - 1u) / 4u);
+    var brought = Brought();
+    for (var i = 0u; i < TEXELS; i++) {
+        brought[i] = v_texel(base + min(key + lane / 16u + 4u * i, end - 1u) * params.v.z, texel);
+    }
+    return brought;
+}
+
+// The score of a key at `end` or beyond isn't used.
+fn put_k(brought: Brought, c: u32, lane: u32) {
+    let inside = 4u * (c + lane % 16u) < params.d;
+    for (var i = 0u; i < TEXELS; i++) {
+        let r = lane / 16u + 4u * i;
+        tile[r * 16u + ((lane % 16u) ^ (r % 8u))] = select(vec4<f32>(), brought[i], inside);
+    }
+}
+
+// The weight of a key at `end` or beyond is 0, but its product with an infinity would be NaN.
+fn put_v(brought: Brought, key: u32, end: u32, c: u32, lane: u32) {
+    let inside = 4u * (c + lane % 16u) < params.dv;
+    for (var i = 0u; i < TEXELS; i++) {
+        let seen = inside && key + lane / 16u + 4u * i < end;
+        tile[lane + LANES * i] = select(vec4<f32>(), brought[i], seen);
+    }
+}
+
+// Returns the place of a pair's result in y; with several splits, of sums of weighted values, after which come the
+// largest score and the sum of weights.
+fn output(n: u32, head: u32, pair: u32, split: u32) -> u32 {
+    if params.splits == 1u { return params.y.w + row_of(params.y, n, head, params.group, pair); }
+    let row = ((n * params.heads + head) * params.group * params.queries + pair) * params.splits + split;
+    return row * 4u * ((params.dv + 3u) / 4u + 1u);
+}
+
+// Returns sum + dot(a, b), one fused multiply-add after another.
+fn add_dot(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 {
+    return (a.w * b.w) + ((a.z * b.z) + ((a.y * b.y) + ((a.x * b.x) + sum)));
+}
+
+@compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(num_workgroups) workgroups: vec3<u32>,
@@ -70,9 +137,9 @@ fn main(
 ) {
     let id = linear(workgroup, workgroups);
     let pairs = params.group * params.queries;
-    let tiles = (pairs + 63u) / 64u;
+    let tiles = (pairs + PAIRS - 1u) / PAIRS;
     let split = id % params.splits;
-    let first = id / params.splits % tiles * 64u;
+    let first = id / params.splits % tiles * PAIRS;
     let head = id / params.splits / tiles % params.heads;
     let n = id / params.splits / tiles / params.heads;
     if n >= params.batch { return; }
@@ -80,52 +147,60 @@ fn main(
     // Always read: Mesa 22.3 recompiles a shader that reads `position` in an `if` for each dispatch.
     let given = clamp(load_position(min(n, max(params.positions, 1u) - 1u)), 0, i32(params.keys));
     let start = select(0u, u32(given), params.positions > 0u);
-    let last = min(first + 63u, pairs - 1u);
+    let last = min(first + PAIRS - 1u, pairs - 1u);
     let range = visible(params, start + first / params.group, start + last / params.group, split);
 
-    // The pair whose q this invocation loads, its column in the product with k, its first row in that with v.
-    let bring = first + lane / 4u;
-    let bring_q = params.q.w + row_of(params.q, n, head, params.group, bring);
     let k_base = params.k.w + n * params.k.x + head * params.k.y;
     let v_base = params.v.w + n * params.v.x + head * params.v.y;
+    // The column and the first row of the scores; then of the sums. Rows are 8, then GROUPS apart.
     let column = lane % 8u;
-    let row = lane / 16u * 4u;
+    let row = lane / 8u;
+    let texel = lane % COLUMNS;
+    let group = lane / COLUMNS;
 
     let d4 = (params.d + 3u) / 4u;
     let dv4 = (params.dv + 3u) / 4u;
-    var largest = array<f32, 2>(EXCLUDED, EXCLUDED);
-    var total: array<f32, 2>;
-    var sums: array<vec4<f32>, 4u * CHUNKS>;
+    var largest: array<f32, ROWS>;
+    var total: array<f32, ROWS>;
+    for (var i = 0u; i < ROWS; i++) { largest[i] = EXCLUDED; }
+    var sums: array<array<array<vec4<f32>, SPAN>, 4>, CHUNKS>;
+    var next: Brought;
+    if range.x < range.y { next = bring_k(k_base, range.x, range.y, 0u, lane); }
     for (var key = range.x; key < range.y; key += 32u) {
-        var scores = array<vec4<f32>, 2>();
-        for (var c = 0u; c < d4; c += 4u) {
-            let texel = c + lane % 4u;
-            var value = vec4<f32>();
-            if bring < pairs && texel < d4 { value = q_texel(bring_q, texel); }
-            tile[lane / 4u * 5u + lane % 4u] = value;
-            if lane < 128u {
-                let other = key + lane / 4u;
-                value = vec4<f32>();
-                if other < range.y && texel < d4 { value = k_texel(k_base + other * params.k.z, texel); }
-                tile[K_TILE + lane / 4u * 5u + lane % 4u] = value;
-            }
-            workgroupBarrier();
-            for (var j = 0u; j < 4u; j++) {
-                let k_at = K_TILE + column * 5u + j;
-                let k0 = tile[k_at];
-                let k1 = tile[k_at + 40u];
-                let k2 = tile[k_at + 80u];
-                let k3 = tile[k_at + 120u];
-                for (var i = 0u; i < 2u; i++) {
-                    let value = tile[(lane / 8u + 32u * i) * 5u + j];
-                    scores[i] += vec4<f32>(dot(value, k0), dot(value, k1), dot(value, k2), dot(value, k3));
+        var scores = array<vec4<f32>, ROWS>();
+        for (var c = 0u; c < d4; c += 16u) {
+            if d4 > 16u || key == range.x {
+                for (var i = 0u; i < Q_TEXELS; i++) {
+                    let r = lane / 16u + 4u * i;
+                    let at = params.q.w + row_of(params.q, n, head, params.group, min(first + r, pairs - 1u));
+                    var value = q_texel(at, min(c + lane % 16u, d4 - 1u));
+                    if c + lane % 16u >= d4 { value = vec4<f32>(); }
+                    queries[r * 16u + ((lane % 16u) ^ (r % 8u))] = value;
                 }
             }
+            put_k(next, c, lane);
             workgroupBarrier();
+            let more = c + 16u < d4;
+            if more { next = bring_k(k_base, key, range.y, c + 16u, lane); }
+            else { next = bring_v(v_base, key, range.y, 0u, lane); }
+            for (var j = 0u; j < min(d4 - c, 16u); j++) {
+                let k0 = tile[(17u * column) ^ j];
+                let k1 = tile[((17u * column) ^ j) + 128u];
+                let k2 = tile[((17u * column) ^ j) + 256u];
+                let k3 = tile[((17u * column) ^ j) + 384u];
+                for (var i = 0u; i < ROWS; i++) {
+                    let value = queries[((17u * row) ^ j) + (128u * i)];
+                    scores[i].x = add_dot(scores[i].x, value, k0);
+                    scores[i].y = add_dot(scores[i].y, value, k1);
+                    scores[i].z = add_dot(scores[i].z, value, k2);
+                    scores[i].w = add_dot(scores[i].w, value, k3);
+                }
+            }
+            if more { workgroupBarrier(); }
         }
 
-        for (var i = 0u; i < 2u; i++) {
-            let pair = min(first + lane / 8u + 32u * i, pairs - 1u);
+        for (var i = 0u; i < ROWS; i++) {
+            let pair = min(first + row + 8u * i, pairs - 1u);
             let at = start + pair / params.group;
             let mask_at = row_of(params.mask, n, head, params.group, pair);
             for (var j = 0u; j < 4u; j++) {
@@ -138,71 +213,87 @@ fn main(
                 }
                 scores[i][j] = score;
             }
-            partial[(lane / 8u + 32u * i) * 8u + column] = max(max(scores[i].x, scores[i].y), max(scores[i].z, scores[i].w));
+            partial[(row + 8u * i) * 8u + column] = max(max(scores[i].x, scores[i].y), max(scores[i].z, scores[i].w));
         }
         workgroupBarrier();
-        for (var i = 0u; i < 2u; i++) {
-            let r = lane / 8u + 32u * i;
+        for (var i = 0u; i < ROWS; i++) {
+            let r = row + 8u * i;
             var most = largest[i];
             for (var j = 0u; j < 8u; j++) { most = max(most, partial[r * 8u + j]); }
-            let weights = weight(scores[i], vec4<f32>(most));
+            let weighted = weight(scores[i], vec4<f32>(most));
             let shrink = weight(vec4<f32>(largest[i]), vec4<f32>(most)).x;
-            total[i] = total[i] * shrink + dot(weights, vec4<f32>(1.0));
+            total[i] = total[i] * shrink + dot(weighted, vec4<f32>(1.0));
             largest[i] = most;
-            tile[r * 8u + column] = weights;
+            weights[r * 8u + (column ^ (r % 4u))] = weighted;
             if column == 0u { factor[r] = shrink; }
         }
+        put_v(next, key, range.y, 0u, lane);
         workgroupBarrier();
-        for (var i = 0u; i < 4u * CHUNKS; i++) { sums[i] *= factor[row + i % 4u]; }
 
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            let texel = chunk * 16u + lane % 16u;
-            for (var half = 0u; half < 2u; half++) {
-                let other = key + 4u * half + lane / 64u + lane / 16u % 4u * 8u;
-                var value = vec4<f32>();
-                if other < range.y && texel < dv4 { value = v_texel(v_base + other * params.v.z, texel); }
-                tile[V_TILE + lane] = value;
-                workgroupBarrier();
+            // Mesa's NVK doesn't unroll a loop of one turn: an index that varies puts the sums into scratch memory.
+            let own = select(chunk, 0u, CHUNKS == 1u);
+            if chunk + 1u < CHUNKS { next = bring_v(v_base, key, range.y, 16u * (chunk + 1u), lane); }
+            else if key + 32u < range.y { next = bring_k(k_base, key + 32u, range.y, 0u, lane); }
+            for (var i = 0u; i < 4u; i++) {
+                for (var s = 0u; s < SPAN; s++) { sums[own][i][s] *= factor[group + GROUPS * i]; }
+            }
+            for (var c = 0u; c < min(8u, range.y - key); c++) {
+                var values = array<array<vec4<f32>, SPAN>, 4>();
                 for (var j = 0u; j < 4u; j++) {
-                    let v_at = V_TILE + 64u * j + lane % 16u;
-                    let v0 = tile[v_at];
-                    let v1 = tile[v_at + 16u];
-                    let v2 = tile[v_at + 32u];
-                    let v3 = tile[v_at + 48u];
-                    for (var i = 0u; i < 4u; i++) {
-                        let w = tile[(row + i) * 8u + 4u * half + j];
-                        sums[4u * chunk + i] += w.x * v0 + w.y * v1 + w.z * v2 + w.w * v3;
+                    for (var s = 0u; s < SPAN; s++) { values[j][s] = tile[(c + 8u * j) * 16u + texel + COLUMNS * s]; }
+                }
+                for (var i = 0u; i < 4u; i++) {
+                    let r = group + GROUPS * i;
+                    let w = weights[r * 8u + (c ^ (r % 4u))];
+                    for (var s = 0u; s < SPAN; s++) {
+                        var sum = sums[own][i][s];
+                        sum += w.x * values[0][s];
+                        sum += w.y * values[1][s];
+                        sum += w.z * values[2][s];
+                        sum += w.w * values[3][s];
+                        sums[own][i][s] = sum;
                     }
                 }
+            }
+            workgroupBarrier();
+            if chunk + 1u < CHUNKS {
+                put_v(next, key, range.y, 16u * (chunk + 1u), lane);
                 workgroupBarrier();
             }
         }
     }
 
-    for (var i = 0u; i < 2u; i++) {
-        let r = lane / 8u + 32u * i;
+    for (var i = 0u; i < ROWS; i++) {
+        let r = row + 8u * i;
         partial[r * 8u + column] = total[i];
         if column == 0u { factor[r] = largest[i]; }
     }
     workgroupBarrier();
+    var scale: array<f32, 4>;
     for (var i = 0u; i < 4u; i++) {
-        let pair = first + row + i;
-        if pair >= pairs { break; }
+        let r = group + GROUPS * i;
         var sum = 0.0;
-        for (var j = 0u; j < 8u; j++) { sum += partial[(row + i) * 8u + j]; }
-        var at = params.y.w + row_of(params.y, n, head, params.group, pair);
-        if params.splits > 1u {
-            at = (((n * params.heads + head) * pairs + pair) * params.splits + split) * 4u * (dv4 + 1u);
-            if lane % 16u == 0u {
-                store_y(at + 4u * dv4, factor[row + i]);
-                store_y(at + 4u * dv4 + 1u, sum);
-            }
-            sum = 1.0;
+        for (var j = 0u; j < 8u; j++) { sum += partial[r * 8u + j]; }
+        scale[i] = 1.0;
+        if params.splits == 1u { scale[i] = inverse(params, sum); }
+        else if first + r < pairs && texel == 0u {
+            let at = output(n, head, first + r, split) + 4u * dv4;
+            store_y(at, factor[r]);
+            store_y(at + 1u, sum);
         }
+    }
+    for (var i = 0u; i < 4u; i++) {
+        let pair = first + group + GROUPS * i;
+        let at = output(n, head, pair, split);
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            let e = 64u * chunk + 4u * (lane % 16u);
-            let value = sums[4u * chunk + i] * inverse(params, sum);
-            for (var j = 0u; j < 4u && e + j < params.dv; j++) { store_y(at + e + j, value[j]); }
+            for (var s = 0u; s < SPAN; s++) {
+                let value = sums[chunk][i][s] * scale[i];
+                let e = 64u * chunk + 4u * (texel + COLUMNS * s);
+                for (var j = 0u; j < 4u; j++) {
+                    if pair < pairs && e + j < params.dv { store_y(at + e + j, value[j]); }
+                }
+            }
         }
     }
 }

@@ -3,10 +3,10 @@
 // Long because it is one kernel: scores, weights and the sums of v share workgroup memory.
 //
 // One workgroup computes up to 4 QUADS pairs of a query and a query head that share a k/v head, for one split of the
-// keys, at most 128. Their weights fit into workgroup memory, so that one pass over k and one over v suffice;
-// neighbours read neighbouring texels. attention_join.wgsl joins the partial results of the splits in y
+// keys, at most 128: one an invocation. Their weights fit into workgroup memory, so that one pass over k and one over v
+// suffice; neighbours read neighbouring texels of v. attention_join.wgsl joins the partial results of the splits in y
 // (flash-decoding, Dao et al., 2023). Pairs, q, k, v, y, mask, ALIGNED: as in attention.wgsl.
-// Not measured on a GPU yet.
+// Not measured on a GPU yet. Before, 8 invocations shared a key's row: one load in flight, 16 barriers for 128 keys.
 
 override ALIGNED: bool = false;
 const QUADS: u32 = 1u; // groups of 4 pairs: 1, or 2 if d is at most 128
@@ -29,28 +29,31 @@ fn load_mask(i: u32) -> f32 { return mask[i]; }
 fn load_position(i: u32) -> i32 { return position[i]; }
 fn store_y(i: u32, value: f32) { y[i] = value; }
 
-var<workgroup> q_tile: array<vec4<f32>, 256>; // [pair][d/4]
-var<workgroup> weights: array<vec4<f32>, 128u * QUADS>; // [4 pairs][key], one pair a component
-var<workgroup> joint: array<vec4<f32>, 136>;
+const KEYS: u32 = 128u;
+const WEIGHTS: u32 = 256u;
+// First q, [pair][d/4], and from WEIGHTS on the weights, [4 pairs][key], one pair a component. Then the sums of four pairs
+// by all invocations, [pair][invocation].
+var<workgroup> tile: array<vec4<f32>, 512>;
+var<workgroup> joint: array<vec4<f32>, 128>;
 
 fn q_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_q(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_q_element(at + e); }
+    for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.d { value[e] = load_q_element(at + 4u * c + e); } }
     return value;
 }
 
 fn k_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_k(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.d); e++) { value[e % 4u] = load_k_element(at + e); }
+    for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.d { value[e] = load_k_element(at + 4u * c + e); } }
     return value;
 }
 
 fn v_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_v(at / 4u + c); }
     var value = vec4<f32>();
-    for (var e = 4u * c; e < min(4u * c + 4u, params.dv); e++) { value[e % 4u] = load_v_element(at + e); }
+    for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.dv { value[e] = load_v_element(at + 4u * c + e); } }
     return value;
 }
 
@@ -95,38 +98,28 @@ fn main(
         if i / d4 < pairs {
             value = q_texel(params.q.w + row_of(params.q, n, head, params.group, i / d4), i % d4);
         }
-        q_tile[i] = value;
+        tile[i] = value;
     }
     workgroupBarrier();
 
-    // 16 keys at a time, 8 invocations each.
-    let k_base = params.k.w + n * params.k.x + head * params.k.y + range.x * params.k.z;
-    for (var key = 0u; key < count; key += 16u) {
-        var scores = array<vec4<f32>, QUADS>();
-        if key + lane / 8u < count {
-            for (var c = lane % 8u; c < d4; c += 8u) {
-                let value = k_texel(k_base + (key + lane / 8u) * params.k.z, c);
+    // Four texels at a time: loads among the products would wait for one another.
+    let own = min(lane, max(count, 1u) - 1u);
+    let k_base = params.k.w + n * params.k.x + head * params.k.y + (range.x + own) * params.k.z;
+    var products = array<vec4<f32>, QUADS>();
+    for (var c = 0u; c < select(0u, d4, lane < count); c += 4u) {
+        var values = array<vec4<f32>, 4>();
+        for (var j = 0u; j < 4u; j++) { values[j] = k_texel(k_base, min(c + j, d4 - 1u)); }
+        for (var j = 0u; j < 4u; j++) {
+            if c + j < d4 {
                 for (var i = 0u; i < QUADS; i++) {
-                    let at = 4u * i * d4 + c;
-                    scores[i] += vec4<f32>(dot(q_tile[at], value), dot(q_tile[at + d4], value),
-                                           dot(q_tile[at + 2u * d4], value), dot(q_tile[at + 3u * d4], value));
+                    let at = 4u * i * d4 + c + j;
+                    products[i] += vec4<f32>(dot(tile[at], values[j]), dot(tile[at + d4], values[j]),
+                                             dot(tile[at + 2u * d4], values[j]), dot(tile[at + 3u * d4], values[j]));
                 }
             }
         }
-        for (var i = 0u; i < QUADS; i++) {
-            // Rows of 16 are padded by one, so that neighbouring rows start in different banks.
-            joint[lane % 8u * 17u + lane / 8u] = scores[i];
-            workgroupBarrier();
-            if lane < 16u {
-                var sum = vec4<f32>();
-                for (var j = 0u; j < 8u; j++) { sum += joint[j * 17u + lane]; }
-                weights[128u * i + key + lane] = sum;
-            }
-            workgroupBarrier();
-        }
     }
 
-    // From here on each invocation has one key.
     var largest: array<vec4<f32>, QUADS>;
     var total: array<vec4<f32>, QUADS>;
     for (var i = 0u; i < QUADS; i++) {
@@ -138,51 +131,61 @@ fn main(
             if lane < count && (params.causal == 0u || (key <= at && at - key < params.window)) {
                 var add = 0.0;
                 if params.masked != 0u { add = load_mask(row_of(params.mask, n, head, params.group, pair) + key * params.mask.w); }
-                scores[j] = masked(weights[128u * i + lane][j] * params.scale, add);
+                scores[j] = masked(products[i][j] * params.scale, add);
             }
         }
         largest[i] = over_all(lane, scores, false);
         let mine = weight(scores, largest[i]);
-        weights[128u * i + lane] = mine;
+        tile[WEIGHTS + KEYS * i + lane] = mine;
         total[i] = over_all(lane, mine, true);
     }
 
     // An invocation holds one texel of a row of v; the workgroup reads as many rows at once as it has invocations for.
     let dv4 = (params.dv + 3u) / 4u;
     let slices = 128u / dv4;
-    var sums: array<vec4<f32>, 4u * QUADS>;
+    var sums: array<array<vec4<f32>, 4>, QUADS>;
     if lane < slices * dv4 {
         let v_base = params.v.w + n * params.v.x + head * params.v.y + range.x * params.v.z;
-        for (var key = lane / dv4; key < count; key += slices) {
-            let value = v_texel(v_base + key * params.v.z, lane % dv4);
-            for (var i = 0u; i < QUADS; i++) {
-                let w = weights[128u * i + key];
-                sums[4u * i] += w.x * value;
-                sums[4u * i + 1u] += w.y * value;
-                sums[4u * i + 2u] += w.z * value;
-                sums[4u * i + 3u] += w.w * value;
+        for (var key = lane / dv4; key < count; key += 4u * slices) {
+            var values = array<vec4<f32>, 4>();
+            for (var j = 0u; j < 4u; j++) {
+                values[j] = v_texel(v_base + min(key + j * slices, count - 1u) * params.v.z, lane % dv4);
+            }
+            for (var j = 0u; j < 4u; j++) {
+                if key + j * slices < count {
+                    for (var i = 0u; i < QUADS; i++) {
+                        let w = tile[WEIGHTS + KEYS * i + key + j * slices];
+                        sums[i][0] += w.x * values[j];
+                        sums[i][1] += w.y * values[j];
+                        sums[i][2] += w.z * values[j];
+                        sums[i][3] += w.w * values[j];
+                    }
+                }
             }
         }
     }
-    for (var i = 0u; i < 4u * QUADS; i++) {
-        joint[lane] = sums[i];
+    for (var i = 0u; i < QUADS; i++) {
         workgroupBarrier();
-        if lane < dv4 && i < pairs {
+        for (var j = 0u; j < 4u; j++) { tile[128u * j + lane] = sums[i][j]; }
+        workgroupBarrier();
+        for (var e = lane; e < 4u * dv4; e += 128u) {
+            let j = e / dv4;
+            let pair = 4u * i + j;
+            let c = e % dv4;
+            if pair >= pairs { break; }
             var value = vec4<f32>();
-            for (var j = 0u; j < slices; j++) { value += joint[j * dv4 + lane]; }
-            let sum = total[i / 4u][i % 4u];
-            var at = params.y.w + row_of(params.y, n, head, params.group, i);
+            for (var s = 0u; s < slices; s++) { value += tile[128u * j + s * dv4 + c]; }
+            var at = params.y.w + row_of(params.y, n, head, params.group, pair);
             if params.splits > 1u {
-                at = (((n * params.heads + head) * pairs + i) * params.splits + split) * 4u * (dv4 + 1u);
-                if lane == 0u {
-                    store_y(at + 4u * dv4, largest[i / 4u][i % 4u]);
-                    store_y(at + 4u * dv4 + 1u, sum);
+                at = (((n * params.heads + head) * pairs + pair) * params.splits + split) * 4u * (dv4 + 1u);
+                if c == 0u {
+                    store_y(at + 4u * dv4, largest[i][j]);
+                    store_y(at + 4u * dv4 + 1u, total[i][j]);
                 }
             } else {
-                value *= inverse(params, sum);
+                value *= inverse(params, total[i][j]);
             }
-            for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { store_y(at + 4u * lane + j, value[j]); }
+            for (var k = 0u; k < 4u; k++) { if 4u * c + k < params.dv { store_y(at + 4u * c + k, value[k]); } }
         }
-        workgroupBarrier();
     }
 }

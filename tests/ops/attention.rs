@@ -4,6 +4,7 @@ use shadernet::ops::Attention;
 use shadernet::plan::Plan;
 use shadernet::selftest::ops::attention::{Sight, attention, inner, tensors};
 use shadernet::selftest::reference::Tensor;
+use shadernet::selftest::{Suite, TABLES, Tier};
 use shadernet::{Cost, DType, Data, Graph, Io, Model, Op};
 
 /// Token-by-token decoding, as in a language model, equals a single pass over all tokens.
@@ -31,6 +32,30 @@ fn decoding() {
             let near = got.iter().zip(want).all(|(got, want)| (got - want).abs() < 1e-5);
             assert!(near, "token {token}, tier {}: got {got:?}, wanted {want:?}", tier.name);
         }
+    }
+}
+
+/// Devices with more workgroup memory than WebGPU promises have two sizes of tiles, the larger one for many queries.
+#[test]
+fn tiles_of_32_pairs() {
+    let context = &tiers().last().expect("an adapter").context;
+    let memory = context.device().limits().max_compute_workgroup_storage_size;
+    assert!(memory >= 32 << 10, "this adapter has {memory} bytes of workgroup memory: test another");
+    let max_loop_iterations = context.caps().max_loop_iterations;
+    let caps = Caps { max_workgroup_memory: memory, max_loop_iterations, units: 1, ..Caps::portable() };
+    let tiers = [Tier { name: "32 pairs", context: context.with_caps(caps.clone()), guarded: None }];
+    let table = TABLES.iter().find(|table| table.op == "attention").expect("it has a table");
+    let suite = Suite::new(&tiers);
+    (table.cases)(&suite);
+    let report = suite.report("attention");
+    assert!(report.passed(), "{report}");
+    for (units, wanted) in [(24, "PAIRS=32"), (25, "PAIRS=16")] {
+        let caps = Caps { units, ..caps.clone() };
+        let shapes = [(); 3].map(|()| [1, 12, 33, 64].into());
+        let io = Io { inputs: &shapes, outputs: &shapes[..1], dtypes: &[DType::F32; 3] };
+        let kernels = Attention::new().kernels(&io, &caps).expect("it fits");
+        let all: Vec<String> = kernels.iter().flat_map(|k| &k.dispatches).map(|d| d.shader.to_string()).collect();
+        assert!(all[0].contains(wanted) && all.len() == 2, "{units} units: {all:?}");
     }
 }
 
@@ -69,13 +94,13 @@ fn dispatches() {
     let [q, k] = [[1, 1, 32 * 128], [1, 4096, 8 * 128]];
     let token = dispatches(Attention::new().heads(32, 8), &[&q, &k, &k]);
     assert_eq!(token, [("attention_decode", 8 * 32), ("attention_join", 32)]);
-    // The model's prompt: 4 heads by 1024 queries are 64 tiles of 64.
+    // The model's prompt: 4 heads by 1024 queries are 256 tiles of 16.
     let [q, k] = [[1, 1024, 32 * 128], [1, 1024, 8 * 128]];
     let prompt = dispatches(Attention::new().heads(32, 8).is_causal(true), &[&q, &k, &k]);
-    assert_eq!(prompt, [("attention", 8 * 64)]);
-    // 71 query heads that share one key head are two tiles.
+    assert_eq!(prompt, [("attention", 8 * 256)]);
+    // 71 query heads that share one key head are five tiles.
     let [q, k] = [[1, 71, 1, 64], [1, 1, 2048, 64]];
-    assert_eq!(dispatches(Attention::new(), &[&q, &k, &k]), [("attention", 2 * 8), ("attention_join", 71)]);
+    assert_eq!(dispatches(Attention::new(), &[&q, &k, &k]), [("attention", 5 * 8), ("attention_join", 71)]);
     // A window of few keys isn't split.
     let [q, k] = [[1, 32, 1, 64], [1, 8, 2048, 64]];
     assert_eq!(dispatches(Attention::new().window(16), &[&q, &k, &k]), [("attention_decode", 8)]);

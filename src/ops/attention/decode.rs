@@ -3,7 +3,7 @@
 use super::Sizes;
 use super::lowering::Lowering;
 use crate::kernel::shader::shader;
-use crate::kernel::{Iterations, Kernel, Layout, looped, plain};
+use crate::kernel::{Kernel, Layout, plain};
 
 /// The most keys of a split (their weights fit into workgroup memory) and the fewest (fewer aren't worth a join).
 const KEYS: usize = 128;
@@ -27,11 +27,9 @@ impl Lowering<'_> {
         let shader = shader!("attention_decode", "attention", "index", "nan")
             .set("ALIGNED", self.is_aligned())
             .tile("QUADS", pairs.div_ceil(4) as u32);
-        // Rows that aren't whole texels are read element by element.
-        let texel = if self.is_aligned() { Iterations::default() } else { plain(4) };
         let (d4, slices) = (d.div_ceil(4), 128 / dv.div_ceil(4));
-        let (queries, scores) = (looped((8 * d4).div_ceil(128), texel), looped(d4.div_ceil(8), texel));
-        let loops = queries + looped(KEYS / 16, scores) + looped(KEYS.div_ceil(slices), texel);
+        // Drivers unroll the loops of constant lengths inside.
+        let loops = plain((8 * d4).div_ceil(128)) + plain(d4.div_ceil(4)) + plain(KEYS.div_ceil(4 * slices));
         let iterations = loops.all + 8 * (slices + 1) + 512;
         Some(self.kernel(shader, [Layout::ROWS; 2], workgroups, splits, iterations))
     }

@@ -294,7 +294,7 @@ impl Op for Attention {
         let sizes = self.sizes(io.inputs)?;
         let last = i32::try_from(sizes.keys.saturating_sub(sizes.queries)).unwrap_or(i32::MAX);
         let lowering = Lowering::new(self, sizes, io.inputs);
-        let portable = [lowering.decode(), Some(lowering.tiled(caps))].into_iter().flatten();
+        let portable = lowering.decode().into_iter().chain(lowering.tiled(caps));
         let mut kernels = lowering.lanes(caps);
         kernels.extend(portable.zip(2..).map(|(kernel, priority)| kernel.priority(priority)));
         if self.cached {

@@ -3,33 +3,52 @@
 use super::Sizes;
 use super::lowering::Lowering;
 use crate::kernel::shader::shader;
-use crate::kernel::{Caps, Iterations, Kernel, Layout, looped, plain};
+use crate::kernel::{Caps, Kernel, Layout, looped, plain};
 
-/// The pairs of a query and a query head in a workgroup.
-const PAIRS: usize = 64;
+/// The pairs of a query and a query head that a workgroup may have: more share a read of keys and values, fewer need
+/// less memory and make more workgroups.
+const PAIRS: [usize; 2] = [32, 16];
+
+/// Returns the bytes of workgroup memory: queries, keys or values, and weights in texels; maxima; factors.
+fn memory(pairs: usize) -> usize {
+    16 * (16 * pairs + 512 + 8 * pairs) + 4 * 8 * pairs + 4 * pairs
+}
 
 /// The workgroups that keep a GPU busy, and the fewest keys of a split that is worth a join.
 const WORKGROUPS: usize = 128;
 const KEYS: usize = 256;
 
 impl Lowering<'_> {
-    /// Returns the kernel: tiles of pairs by tiles of keys. Where there are few tiles, it splits the keys.
-    pub(super) fn tiled(&self, caps: &Caps) -> Kernel {
-        let Sizes { batch, heads, group, queries, d, dv, .. } = self.sizes;
-        let workgroups = batch * heads * self.sizes.pairs().div_ceil(PAIRS);
-        let span = self.span(PAIRS.div_ceil(group).min(queries));
-        // Rows that aren't whole texels are read element by element.
-        let texel = if self.is_aligned() { Iterations::default() } else { plain(4) };
-        let of_32_keys = looped(d.div_ceil(16), texel + texel) + looped(dv.div_ceil(64), looped(2, texel));
-        let iterations = |splits: usize| {
-            looped(span.div_ceil(splits).max(32).div_ceil(32) + 1, of_32_keys).all + 8 * dv.div_ceil(64) + 64
-        };
+    /// Returns the kernels, the expected best first: tiles of pairs by tiles of keys.
+    pub(super) fn tiled(&self, caps: &Caps) -> Vec<Kernel> {
+        let Sizes { batch, heads, dv, .. } = self.sizes;
+        let workgroups = |pairs: usize| batch * heads * self.sizes.pairs().div_ceil(pairs);
+        // 168 registers with one chunk of `dv`; each chunk takes 32 more.
+        let fits = memory(PAIRS[0]) <= caps.max_workgroup_memory as usize;
+        let large = fits && caps.registers >= 255 && dv <= 128;
+        let mut pairs = if large { PAIRS.to_vec() } else { vec![PAIRS[1]] };
+        if workgroups(PAIRS[0]) < caps.units as usize {
+            pairs.reverse();
+        }
+        pairs.into_iter().map(|pairs| self.tile(pairs, workgroups(pairs), caps)).collect()
+    }
+
+    /// Returns the kernel with tiles of `pairs`. Where there are few tiles, it splits the keys.
+    fn tile(&self, pairs: usize, workgroups: usize, caps: &Caps) -> Kernel {
+        let Sizes { group, queries, d, dv, .. } = self.sizes;
+        let span = self.span(pairs.div_ceil(group).min(queries));
+        let chunks = dv.div_ceil(64);
+        // Drivers unroll the loops of constant lengths inside.
+        let of_32_keys = looped(d.div_ceil(64), plain(d.div_ceil(4).min(16))) + looped(chunks, plain(8));
+        let iterations =
+            |splits: usize| looped(span.div_ceil(splits).max(32).div_ceil(32) + 1, of_32_keys).all + 8 * chunks + 48;
         let splits = (span / KEYS).min(WORKGROUPS / workgroups).max(1);
         let ends = |&splits: &usize| iterations(splits) <= caps.max_loop_iterations as usize;
         let splits = (splits..=span.max(splits)).find(ends).unwrap_or(splits);
         let shader = shader!("attention", "attention", "index", "nan")
             .set("ALIGNED", self.is_aligned())
-            .tile("CHUNKS", dv.div_ceil(64) as u32);
+            .tile("PAIRS", pairs as u32)
+            .tile("CHUNKS", chunks as u32);
         self.kernel(shader, [Layout::ROWS; 2], workgroups, splits, iterations(splits))
     }
 }
