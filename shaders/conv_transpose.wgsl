@@ -105,14 +105,22 @@ fn main(
                         w2 = load_w(w_row, 2u * params.width + own);
                         w3 = load_w(w_row, 3u * params.width + own);
                     }
+                    // Loads among the products would wait for one another.
+                    var values = array<vec4<f32>, PIXELS>();
                     for (var i = 0u; i < PIXELS; i++) {
-                        let v = select(vec4<f32>(), load_x((plane + iz) * params.in_h + iy, column[i] + c), inside[i]);
+                        values[i] = load_x((plane + iz) * params.in_h + iy, column[i] + c);
+                    }
+                    for (var i = 0u; i < PIXELS; i++) {
+                        let v = select(vec4<f32>(), values[i], inside[i]);
                         if DEPTHWISE {
                             sums[i] += w0 * v;
                         } else if GROUPED {
                             sums[i] += of_own(v, mat4x4<f32>(w0, w1, w2, w3), 4u * (first_c + c), own_start, params.group_in);
                         } else {
-                            sums[i] += w0 * v.x + w1 * v.y + w2 * v.z + w3 * v.w;
+                            sums[i] += w0 * v.x;
+                            sums[i] += w1 * v.y;
+                            sums[i] += w2 * v.z;
+                            sums[i] += w3 * v.w;
                         }
                     }
                 }

@@ -72,8 +72,8 @@ fn main(
         }
         var start = before;
         if lane > 0u { start += sums[lane - 1u]; }
-        for (var j = 0u; j < 4u && first + j < params.length; j++) {
-            store_y(at(line, first + j), start + up_to[select(j + 1u, j, EXCLUSIVE)]);
+        for (var j = 0u; j < 4u; j++) {
+            if first + j < params.length { store_y(at(line, first + j), start + select(up_to[j + 1u], up_to[j], EXCLUSIVE)); }
         }
         before += sums[LANES - 1u];
         // The next chunk overwrites these sums.

@@ -103,13 +103,16 @@ fn main(
         }
     }
     let end = min(o + 4u * OUT4, (member + 1u) * params.group_out);
-    for (var channel = o; channel < end; channel++) {
-        let j = channel - o;
-        let to = (n * params.out_c + channel) * plane + p;
-        if params.begins == 1u {
-            store_y(to, sums[j / 4u][j % 4u] + load_w_element(4u * (weights + k * OUT4) + j));
-        } else {
-            store_y(to, load_y(to) + sums[j / 4u][j % 4u]);
+    for (var j = 0u; j < OUT4; j++) {
+        for (var e = 0u; e < 4u; e++) {
+            let channel = o + 4u * j + e;
+            let to = (n * params.out_c + channel) * plane + p;
+            if channel < end {
+                var before = 0.0;
+                if params.begins == 1u { before = load_w_element(4u * (weights + k * OUT4 + j) + e); }
+                else { before = load_y(to); }
+                store_y(to, sums[j][e] + before);
+            }
         }
     }
 }

@@ -45,10 +45,10 @@ fn main(
             let at = block_at(column, k, params.k4);
             let next = BLOCK / 4u;
             let four = mat4x4<f32>(load_w(at), load_w(at + next), load_w(at + 2u * next), load_w(at + 3u * next));
-            for (var r = 0u; r < ROWS; r++) {
-                // Beyond the last row the last one is read again.
-                of_row[r] += four * load_x(min(r, params.rows - 1u) * params.k4 + k);
-            }
+            // Loads among the products would wait for one another. Beyond the last row the last one is read again.
+            var values = array<vec4<f32>, ROWS>();
+            for (var r = 0u; r < ROWS; r++) { values[r] = load_x(min(r, params.rows - 1u) * params.k4 + k); }
+            for (var r = 0u; r < ROWS; r++) { of_row[r] += four * values[r]; }
         }
     }
     for (var r = 0u; r < ROWS; r++) {

@@ -29,11 +29,10 @@ fn store_y(i: u32, value: f32) { y[i] = value; }
 
 var<workgroup> partial: array<f32, LANES>;
 
-// Keeps every LANES-th element from i on, minus the origin.
+// Keeps every LANES-th element from i on, minus the origin; beyond the end the last one. Loads in an `if` would wait for
+// one another.
 fn load(kept: ptr<function, array<f32, KEEP>>, first: u32, i: u32, origin: f32) {
-    for (var j = 0u; j < KEEP; j++) {
-        if i + j * LANES < params.length { (*kept)[j] = load_x(first + i + j * LANES) - origin; }
-    }
+    for (var j = 0u; j < KEEP; j++) { (*kept)[j] = load_x(first + min(i + j * LANES, params.length - 1u)) - origin; }
 }
 
 fn square(deviation: f32) -> f32 {
@@ -102,12 +101,16 @@ fn main(
     let entry = line % params.groups * (params.length / params.spatial);
     for (var i = lane; i < params.length; i += KEEP * LANES) {
         if params.length > KEEP * LANES { load(&kept, first, i, origin); }
+        var by = array<vec2<f32>, KEEP>();
+        for (var j = 0u; j < KEEP; j++) {
+            let at = min(i + j * LANES, params.length - 1u);
+            // `divide` by 1 is inexact from quotients of 2^22 on (lib/index.wgsl), which long lines have.
+            by[j] = load_affine(entry + select(divide(at, params.spatial), at, params.spatial == 1u));
+        }
         for (var j = 0u; j < KEEP; j++) {
             let at = i + j * LANES;
             if at < params.length {
-                // `divide` by 1 is inexact from quotients of 2^22 on (lib/index.wgsl), which long lines have.
-                let by = load_affine(entry + select(divide(at, params.spatial), at, params.spatial == 1u));
-                let value = (kept[j] - mean) * scale * by.x + by.y;
+                let value = (kept[j] - mean) * scale * by[j].x + by[j].y;
                 store_y(first + at, activate(ACTIVATION, vec4<f32>(value), params.lo, params.hi, params.alpha).x);
             }
         }

@@ -81,13 +81,13 @@ fn main(
     for (var i = lane; i < texels; i += KEEP * LANES) {
         var middle = vec4<f32>();
         var more = 0.0;
+        // Loads in an `if` would wait for one another.
         for (var j = 0u; j < KEEP; j++) {
-            if i + j * LANES < texels {
-                let at = place(i + j * LANES, image, unit);
-                kept[j] = load_x(at.x, at.y) - origin;
-                middle += kept[j];
-                more += 1.0;
-            }
+            let at = place(min(i + j * LANES, texels - 1u), image, unit);
+            kept[j] = load_x(at.x, at.y) - origin;
+        }
+        for (var j = 0u; j < KEEP; j++) {
+            if i + j * LANES < texels { middle += kept[j]; more += 1.0; }
         }
         middle /= more;
         let apart = middle - mean;

@@ -25,11 +25,9 @@ fn store_y(i: u32, value: f32) { y[i] = value; }
 
 var<workgroup> partial: array<f32, LANES>;
 
-// Keeps elements i, i + step, ... below `length`.
+// Keeps elements i, i + step, ..; beyond the end the last one. Loads in an `if` would wait for one another.
 fn load(kept: ptr<function, array<f32, KEEP>>, first: u32, i: u32, step: u32, length: u32) {
-    for (var j = 0u; j < KEEP; j++) {
-        if i + j * step < length { (*kept)[j] = load_x(first + (i + j * step) * params.stride); }
-    }
+    for (var j = 0u; j < KEEP; j++) { (*kept)[j] = load_x(first + min(i + j * step, length - 1u) * params.stride); }
 }
 
 fn weight(x: f32) -> f32 { return exponential(vec4<f32>(x)).x; }
