@@ -29,9 +29,10 @@ const RECOGNISED: [Rule; 7] = [
 ];
 
 /// Rules that leave out movements, and fold constants into weights.
-const FOLDED: [Rule; 5] = [
+const FOLDED: [Rule; 6] = [
     Rule { name: "movement", find: movement::undone },
     Rule { name: "rows", find: movement::rows },
+    Rule { name: "rows before norm", find: movement::cut },
     Rule { name: "affine before layer", find: affine::before_layer },
     Rule { name: "affine after layer", find: affine::after_layer },
     Rule { name: "affine chain", find: affine::joined },

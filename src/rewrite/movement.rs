@@ -1,9 +1,10 @@
 //! Reshapes and transposes: left out where others undo them, and moved behind the layers that they don't matter to.
+//! Slices of rows: moved before the norm of each row.
 
 use super::views::View;
 use crate::graph::Node;
 use crate::graph::rewrite::{Replacement, Rewriting};
-use crate::ops::{Flatten, Linear, PackedLinear, Reshape, Transpose};
+use crate::ops::{Flatten, LayerNorm, Linear, PackedLinear, Reshape, RmsNorm, Slice, Transpose};
 
 /// Leaves out movements of elements that others undo: a chain of reshapes and transposes becomes one transpose at most.
 pub(super) fn undone(seen: &Rewriting, node: &Node) -> Option<Replacement> {
@@ -41,4 +42,66 @@ pub(super) fn rows(seen: &Rewriting, node: &Node) -> Option<Replacement> {
         let y = graph.add_shared(name, op, &[base])?[0];
         view.of_rows(y, out).place(graph, &shape)
     })
+}
+
+/// Lets a norm of rows read only those rows that a slice takes of what it gives, as where a network classifies one token.
+pub(super) fn cut(seen: &Rewriting, node: &Node) -> Option<Replacement> {
+    let (slice, value) = (node.op.downcast_ref::<Slice>()?, node.inputs[0]);
+    let norm = seen.node(value).filter(|_| seen.only_reader(value).is_some())?;
+    let (&length, outer) = seen.shape(value).split_last()?;
+    let layer = norm.op.downcast_ref::<LayerNorm>().and_then(|norm| norm.of_rows(length));
+    layer.or_else(|| norm.op.downcast_ref::<RmsNorm>()?.of_rows(length))?;
+    if slice.cuts(seen.shape(value)).iter().any(|&(axis, ..)| axis >= outer.len()) {
+        return None;
+    }
+    let ([before, after], x) = ([node, norm].map(|node| (node.name.clone(), node.op.clone())), norm.inputs[0]);
+    Replacement::new(move |graph| {
+        let x = graph.add_shared(before.0, before.1, &[x])?[0];
+        Ok(graph.add_shared(after.0, after.1, &[x])?[0])
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ops::{LayerNorm, RmsNorm};
+    use crate::{BATCH, Constant, Graph, Result, Value};
+
+    /// Returns the names of a graph's operations as it is planned.
+    fn planned(build: impl FnOnce(&mut Graph, Value) -> Result<Vec<Value>>) -> Vec<&'static str> {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [BATCH, 5, 8]);
+        for value in build(&mut graph, x).unwrap() {
+            graph.output("y", value);
+        }
+        graph.fused().nodes().iter().map(|node| node.op.name()).collect()
+    }
+
+    fn norm(graph: &mut Graph, x: Value) -> Result<Value> {
+        let weight = Constant::known("weight", [8], vec![1.0; 8]);
+        graph.rms_norm(x, RmsNorm::new([8], Some(weight)))
+    }
+
+    #[test]
+    fn rows_are_cut_before_their_norm() {
+        let of_rows = planned(|graph, x| {
+            let y = norm(graph, x)?;
+            Ok(vec![graph.slice(y, 1, 0, 1)?])
+        });
+        assert_eq!(of_rows, ["slice", "rms_norm"]);
+        let of_elements = planned(|graph, x| {
+            let y = norm(graph, x)?;
+            Ok(vec![graph.slice(y, 2, 0, 4)?])
+        });
+        assert_eq!(of_elements, ["rms_norm", "slice"]);
+        let of_planes = planned(|graph, x| {
+            let y = graph.layer_norm(x, LayerNorm::new([5, 8], None, None))?;
+            Ok(vec![graph.slice(y, 1, 0, 1)?])
+        });
+        assert_eq!(of_planes, ["layer_norm", "slice"]);
+        let read_elsewhere = planned(|graph, x| {
+            let y = norm(graph, x)?;
+            Ok(vec![graph.slice(y, 1, 0, 1)?, y])
+        });
+        assert_eq!(read_elsewhere, ["rms_norm", "slice"]);
+    }
 }
