@@ -30,7 +30,7 @@ def conv(x, inputs, outputs, size):
 
 
 x = conv("x", 16, 64, 1)
-for block in "abc":
+for block in ["first", "second", "third"]:
     left, right, total, joined = (block + str(i) for i in range(4))
     node("Split", [conv(x, 64, 64, 1), "halves"], [left, right], axis=1)
     node("Add", [right, conv(conv(right, 32, 32, 3), 32, 32, 3)], [total])
