@@ -163,14 +163,14 @@ if why=$(timeout -k 3 30 python3 -c "$needs" 2>&1); then torch=yes; else torch='
 optional vulkaninfo vulkaninfo --summary
 optional nvidia-smi nvidia-smi "$clocks" --format=csv
 part peaks 30 shadernet devices --peaks
-part selftest-quick 120 shadernet selftest --quick --json selftest-quick.json
+part selftest-quick 120 shadernet selftest --quick --json=selftest-quick.json
 measure 1
 part decoder 60 decoder --batch "$(printf %s "$batches" | tr ' ' ,)" --json decoder.json
 part generate 20 generate
 part kernels 90 kernels
 for batch in ${batches#1}; do measure "$batch"; done
 optional nvidia-smi-after nvidia-smi "$clocks" --format=csv
-part selftest-portable 100 shadernet selftest --portable --json selftest-portable.json
+part selftest-portable 100 shadernet selftest --portable --json=selftest-portable.json
 for network in $tuned; do
     part "tune-$network" 40 shadernet tune "$network" --budget 20
     part "bench-$network-tuned" 40 shadernet bench "$network" --time "$time" --json="bench-$network-tuned.json"
