@@ -75,7 +75,8 @@ impl Function {
     }
 }
 
-/// One to four elementwise functions, the first to compute first, of the first of one to three tensors of one shape.
+/// One to four functions, applied in order to the first input. Their operands may be numbers, or up to two more tensors of
+/// the same shape.
 #[derive(Clone, Debug)]
 pub(crate) struct Elementwise {
     functions: Vec<Function>,
@@ -93,20 +94,24 @@ params! {
 impl Elementwise {
     /// Puts functions together, if one dispatch computes them.
     ///
-    /// Drivers cancel what they see added and subtracted: in one shader, (x + b) - b is x, though x is NaN or b is great.
-    /// So arithmetic reads no input again, but for products.
+    /// Drivers cancel across the functions of one shader: they make (x + b) - b into x, although it is NaN if b is infinite,
+    /// and rounded if b is large. So no function reads an input again, but for products before which nothing was divided.
     pub(crate) fn new(functions: Vec<Function>) -> Option<Elementwise> {
-        let mut read = vec![0];
-        let again = functions.iter().any(|function| match function {
-            Function::Arithmetic(kind, Operand::Input(i), _) => {
-                let again = read.contains(i) && *kind != BinaryKind::Mul;
-                read.push(*i);
-                again
+        let (mut read, mut divided) = (vec![0], false);
+        for function in &functions {
+            if let &Function::Arithmetic(kind, Operand::Input(i), _) = function {
+                if read.contains(&i) && (kind != BinaryKind::Mul || divided) {
+                    return None;
+                }
+                read.push(i);
             }
-            _ => false,
-        });
-        let known = functions.iter().all(|function| function.is_known());
-        let fits = (1..=MOST).contains(&functions.len()) && known && !again;
+            divided |= match function {
+                Function::Arithmetic(kind, ..) => *kind == BinaryKind::Div,
+                Function::Unary(function) => matches!(function, Unary::Reciprocal | Unary::Rsqrt),
+                Function::Activation(_) => false,
+            };
+        }
+        let fits = (1..=MOST).contains(&functions.len()) && functions.iter().all(|function| function.is_known());
         fits.then_some(Elementwise { functions })
     }
 
@@ -180,7 +185,8 @@ mod tests {
 
     #[test]
     fn it_takes_tensors_of_one_shape() {
-        let add = |i: usize| Function::Arithmetic(BinaryKind::Add, Operand::Input(i), false);
+        let of = |kind, i: usize| Function::Arithmetic(kind, Operand::Input(i), false);
+        let add = |i: usize| of(BinaryKind::Add, i);
         let op = Elementwise::new(vec![add(1), add(2)]).expect("two functions of three tensors");
         let shapes = |sizes: &[[usize; 2]]| sizes.iter().map(|&sizes| Shape::from(sizes)).collect::<Vec<_>>();
         assert_eq!(op.output_shapes(&shapes(&[[2, 3]; 3])).expect("of one shape"), shapes(&[[2, 3]]));
@@ -188,6 +194,13 @@ mod tests {
         assert_eq!(refused(&[[2, 3]; 2]), "inputs: wanted 3, got 2");
         assert!(refused(&[[2, 3], [2, 3], [1, 3]]).starts_with("input: wanted"));
         assert!(Elementwise::new(vec![add(3)]).is_none(), "a fourth tensor");
-        assert!(Elementwise::new(vec![add(1); 5]).is_none(), "a fifth function");
+        let abs = Function::Unary(Unary::Abs);
+        assert!(
+            Elementwise::new(vec![abs; 4]).is_some() && Elementwise::new(vec![abs; 5]).is_none(),
+            "a fifth function"
+        );
+        let [mul, div] = [BinaryKind::Mul, BinaryKind::Div].map(|kind| of(kind, 1));
+        assert!(Elementwise::new(vec![add(1), add(1)]).is_none() && Elementwise::new(vec![add(0)]).is_none());
+        assert!(Elementwise::new(vec![add(1), mul]).is_some() && Elementwise::new(vec![div, mul]).is_none());
     }
 }

@@ -93,7 +93,7 @@ fn long_chains(t: &Suite) {
 /// Arithmetic on three tensors: how to add it, its reference, and its nodes after fusion.
 type Arithmetic = (&'static str, fn(&mut Graph, &[Value]) -> Result<Value>, fn(f64, f64, f64) -> f64, usize);
 
-const ARITHMETIC: [Arithmetic; 9] = [
+const ARITHMETIC: [Arithmetic; 10] = [
     ("a b + c", |graph, x| product_and(graph, x, BinaryKind::Add), |a, b, c| a * b + c, 1),
     ("a b - c", |graph, x| product_and(graph, x, BinaryKind::Sub), |a, b, c| a * b - c, 1),
     // In the padding of a texel this is 0 / 0.
@@ -148,7 +148,16 @@ const ARITHMETIC: [Arithmetic; 9] = [
         2,
     ),
     (
-        "(a + b + c) -c exp(a): four tensors",
+        "a / b b: nothing cancels",
+        |graph, x| {
+            let y = graph.div(x[0], x[1])?;
+            graph.mul(y, x[1])
+        },
+        |a, b, _| a / b * b,
+        2,
+    ),
+    (
+        "(a + b + c) (-c) exp(a): four tensors",
         |graph, x| {
             let y = graph.add(x[0], x[1])?;
             let y = graph.add(x[2], y)?;
