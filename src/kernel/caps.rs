@@ -86,10 +86,11 @@ impl Caps {
         }
     }
 
-    /// Returns a made-up phone GPU for tests: fast textures, subgroups of 64, WebGPU's default limits.
+    /// Returns a made-up phone GPU for tests: fast textures, subgroups of 64, few registers, WebGPU's default limits.
     pub fn phone() -> Caps {
         Caps {
             units: 6,
+            registers: 128,
             subgroup_sizes: Some([64; 2]),
             fast_textures: true,
             zero_outside_textures: true,
@@ -105,6 +106,11 @@ impl Caps {
             (false, true) => "textures",
             (false, false) => "portable",
         }
+    }
+
+    /// Returns true if an invocation may hold as many values as large tiles and unrolled rows need.
+    pub(crate) fn many_registers(&self) -> bool {
+        self.registers >= 255
     }
 
     /// Returns true if the kernels apply whose workgroup is one subgroup of exactly eight invocations: these load

@@ -117,8 +117,8 @@ impl std::ops::Add for Iterations {
 pub enum Binding {
     /// An input of the operation, read only.
     Input(usize),
-    /// An input of the output's shape and layout. The shader reads an element only where it writes the same element of
-    /// the output, and has an [in-place form](Shader::in_place).
+    /// An input of the output's shape and layout. The shader uses an element only where it writes the same element of
+    /// the output (it may read others and drop them), and has an [in-place form](Shader::in_place).
     Residual(usize),
     /// An output of the operation, written only.
     Output(usize),

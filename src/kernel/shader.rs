@@ -296,3 +296,13 @@ impl fmt::Display for Shader {
         Ok(())
     }
 }
+
+/// Returns the bytes of workgroup memory and the invocations of a workgroup that the shader's text declares.
+#[cfg(test)]
+pub(crate) fn declared(shader: &Shader) -> (usize, usize) {
+    let text = shader.wgsl().expect("it has these constants");
+    let module = naga::front::wgsl::parse_str(&text).expect("it is valid");
+    let shared = module.global_variables.iter().filter(|(_, of)| of.space == naga::AddressSpace::WorkGroup);
+    let memory: u32 = shared.map(|(_, of)| module.types[of.ty].inner.size(module.to_ctx())).sum();
+    (memory as usize, module.entry_points[0].workgroup_size.iter().product::<u32>() as usize)
+}

@@ -78,7 +78,7 @@ impl Depthwise<'_> {
         if let Some(depth) = self.depth.filter(Depth::mixes) {
             shader = shader.set("DEEP", true).tile("KERNEL_Z", depth.size as u32);
         }
-        if caps.registers < 255 {
+        if !caps.many_registers() {
             shader = shader.tile("LINES", 1);
         }
         for (name, value) in [

@@ -182,7 +182,7 @@ pub(super) fn columns(out4: usize, caps: &Caps) -> [usize; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::shader::shader;
+    use crate::kernel::shader::{declared, shader};
 
     #[test]
     fn each_invocation_brings_as_many_texels() {
@@ -199,12 +199,8 @@ mod tests {
     fn the_shader_has_these_invocations_and_this_memory() {
         for tile in LADDER {
             let shader = shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan");
-            let text = tile.specialize(shader).wgsl().expect("it has these constants");
-            let module = naga::front::wgsl::parse_str(&text).expect("it is valid");
-            let shared = module.global_variables.iter().filter(|(_, of)| of.space == naga::AddressSpace::WorkGroup);
-            let memory: u32 = shared.map(|(_, of)| module.types[of.ty].inner.size(module.to_ctx())).sum();
-            assert_eq!(memory as usize, tile.memory(), "{tile:?}");
-            assert_eq!(module.entry_points[0].workgroup_size, [tile.invocations() as u32, 1, 1], "{tile:?}");
+            let declared = declared(&tile.specialize(shader));
+            assert_eq!(declared, (tile.memory(), tile.invocations()), "{tile:?}");
         }
     }
 
