@@ -97,6 +97,23 @@ fn each_subcommand_explains_itself() {
     assert_eq!(command(&["run", "digits"]).output().unwrap().status.code(), Some(2));
 }
 
+/// The script runs on machines where it can't be mended, so the command must know each of its arguments.
+#[test]
+fn the_command_knows_what_on_gpu_asks() {
+    let script = std::fs::read_to_string("scripts/on-gpu.sh").unwrap();
+    let known =
+        [("$what", "bench"), ("$network", "resnet50"), ("$time", "1"), ("$1", "1"), ("$name", "name"), ("\"", "")];
+    let mut asked = 0;
+    for line in script.lines().map(str::trim).filter(|line| line.starts_with("part ")) {
+        let line = known.iter().fold(line.to_owned(), |line, (name, value)| line.replace(name, value));
+        let Some((_, arguments)) = line.split_once(" shadernet ") else { continue };
+        // Arguments are read in order: help is printed only if all before it are known.
+        prints(&arguments.split_whitespace().chain(["--help"]).collect::<Vec<_>>());
+        asked += 1;
+    }
+    assert!(asked >= 6, "the script runs the command {asked} times");
+}
+
 #[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let mut child =

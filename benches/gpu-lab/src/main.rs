@@ -62,7 +62,10 @@ fn compile(machine: &str, only: Option<&str>) -> Result<String> {
         let compiled = driver.compile(&module).map_err(|error| format!("{name}: {error}"))?;
         table.add(&name, module.workgroup_memory, &compiled);
     }
-    Ok(table.text())
+    match only {
+        Some(only) if table.is_empty() => Err(format!("no kernel of a shader {only}").into()),
+        _ => Ok(table.text()),
+    }
 }
 
 fn assembly(machine: &str, kernel: &str) -> Result<String> {

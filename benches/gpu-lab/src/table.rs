@@ -64,6 +64,11 @@ impl Table {
         self.rows.insert(kernel.to_owned(), row);
     }
 
+    /// Returns true if the table has no kernel.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Returns the table's text, tab-separated.
     pub fn text(&self) -> String {
         let mut text = format!("# {}\nkernel\tconstants\t{}\n", self.title, COLUMNS.join("\t"));
