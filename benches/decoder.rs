@@ -27,7 +27,7 @@ const DECODER: Decoder = Decoder {
 
 /// The number of tokens in the prompt.
 const PROMPT: usize = 128;
-/// The time of each measurement; it takes a frame longer, and five frames at least.
+/// The time of each measurement, which ends with the frame that exceeds it, and after five frames at least.
 const TIME: Duration = Duration::from_secs(1);
 
 fn main() -> Result<()> {
@@ -59,7 +59,7 @@ fn main() -> Result<()> {
         let times = feed(&mut generator, &vec![0; batch])?;
         drop(generator);
         let rate = batch as f64 / times.p50.as_secs_f64();
-        println!("\ntexts at once: {batch}; {} ms a token, {} tokens/s", ms(&times), digits(rate));
+        println!("\ntexts at once: {batch}; {} ms a frame of one token each, {} tokens/s", ms(&times), digits(rate));
         let session = Model::new(&context, &DECODER.next(&weights, 1)?)?.session(batch)?;
         let profile = Profile::measure(&session, &peaks, Effort::within(TIME))?;
         println!("{profile}");
@@ -78,7 +78,7 @@ fn parse_batches(text: &str) -> Result<Vec<usize>> {
     batches.ok_or_else(|| ErrorKind::argument("--batch", "N,..., each 1 to 1024", text).into())
 }
 
-/// Feeds the same tokens again and again, from an empty text to a full one. The first time doesn't count.
+/// Feeds the same tokens again and again, and clears the texts when they are full. The first frame isn't timed.
 fn feed(generator: &mut Generator, tokens: &[i32]) -> Result<Distribution> {
     generator.feed_blocking(tokens)?;
     let each = generator.position();

@@ -12,7 +12,7 @@
 //
 // q, k, v, y: rows of d (dv) consecutive elements, anywhere. ALIGNED: every row begins and ends with a vec4.
 // Not measured on a GPU yet. By compilers (docs/gpu-lab.md), against 64 pairs and 14 barriers for 32 keys: no scratch
-// memory on NVK up to dv = 128, eight loads in flight, fewer waves. Unrolled, the loops over j and c spill on m1.
+// memory on NVK up to dv = 128, fewer waves. Unrolled, the loops over j and c spill more on m1.
 
 override ALIGNED: bool = false;
 const PAIRS: u32 = 16u;
@@ -78,8 +78,8 @@ fn v_texel(at: u32, c: u32) -> vec4<f32> {
     return value;
 }
 
-// Loads this invocation's texels of 16 columns of the keys (values) at `key`..key + 31. Beyond the last key and column
-// it loads some other texel: `put_k` and `put_v`, which run after products that don't need the loads, replace it by 0.
+// Loads this invocation's texels of 16 columns of the keys (values) at `key`..key + 31. Beyond the last key or column it
+// loads some other texel. `put_k` and `put_v`, which run after products that don't need the loads, zero the columns beyond.
 fn bring_k(base: u32, key: u32, end: u32, c: u32, lane: u32) -> Brought {
     let texel = min(c + lane % 16u, (params.d - 1u) / 4u);
     var brought = Brought();
@@ -184,6 +184,7 @@ fn main(
             if more { next = bring_k(k_base, key, range.y, c + 16u, lane); }
             else { next = bring_v(v_base, key, range.y, 0u, lane); }
             for (var j = 0u; j < min(d4 - c, 16u); j++) {
+                // 17 column is texel 0 of the row of 16, at its place `column`.
                 let k0 = tile[(17u * column) ^ j];
                 let k1 = tile[((17u * column) ^ j) + 128u];
                 let k2 = tile[((17u * column) ^ j) + 256u];

@@ -3,10 +3,10 @@
 // Long because it is one kernel: scores, weights and the sums of v share workgroup memory.
 //
 // One workgroup computes up to 4 QUADS pairs of a query and a query head that share a k/v head, for one split of the
-// keys, at most 128: one an invocation. Their weights fit into workgroup memory, so that one pass over k and one over v
+// keys, at most 128, one key per invocation. Their weights fit into workgroup memory, so that one pass over k and one over v
 // suffice; neighbours read neighbouring texels of v. attention_join.wgsl joins the partial results of the splits in y
 // (flash-decoding, Dao et al., 2023). Pairs, q, k, v, y, mask, ALIGNED: as in attention.wgsl.
-// Not measured on a GPU yet. Before, 8 invocations shared a key's row: one load in flight, 16 barriers for 128 keys.
+// Not measured on a GPU yet. Before, 8 invocations shared a key's row: one load in flight, 22 more barriers (43 in all).
 
 override ALIGNED: bool = false;
 const QUADS: u32 = 1u; // groups of 4 pairs: 1, or 2 if d is at most 128

@@ -19,8 +19,8 @@ const DILATION_Y: u32 = 1u;
 const DILATION_X: u32 = 1u;
 const ROWS: u32 = (TILE_Y - 1u) * STRIDE_Y + (KERNEL_Y - 1u) * DILATION_Y + 1u;
 const COLUMNS: u32 = (TILE_X - 1u) * STRIDE_X + (KERNEL_X - 1u) * DILATION_X + 1u;
-// Mesa unrolls a loop that counts through an array of its length: then it loads many rows at once. With few registers
-// they spill, so that rows aren't unrolled there.
+// Mesa unrolls a loop that counts through an array of its length, and loads many rows at once. Where registers are few
+// LINES is 1: rows aren't unrolled, and only tiles of 2x7 pixels spill (m1).
 const LINES: u32 = select(1u, ROWS, TILE_Y > 1u);
 // A row outside of every texture.
 const OUTSIDE: u32 = 0xffffffffu;

@@ -2,8 +2,8 @@
 // y = f(a) b or a f(b) (SECOND), with a = n(x) w + bias and b = n(x) w1 + bias1. n is a norm of each row, or nothing:
 // ((x - mean) / sqrt(var + eps)) weight + bias; the mean is 0 if not CENTRED.
 //
-// One workgroup computes 4 COLUMNS outputs of a layer, or of the gated unit, as in gemv.wgsl. Each workgroup computes the
-// norm of the few rows again: it reads far less for that than the weights, and a dispatch of its own would take longer.
+// One workgroup computes 4 * COLUMNS outputs of a layer, or of the gated unit, as in gemv.wgsl. Each workgroup computes the
+// norm of the few rows again: a dispatch of its own is assumed to cost more.
 // x: [r][k/4] texels, k a multiple of 4. terms: (weight, bias) of the norm for each k, if there is a norm, then the biases
 // of the layers, from texels `bias` on. w: as for gemm.wgsl, prepacked in blocks of 64 outputs. y: [r][o/4]. `first`: the
 // first workgroup of each layer. eps, shrink: as for norm.wgsl.
@@ -45,7 +45,7 @@ fn store_y2(i: u32, value: vec4<f32>) { y2[i] = to_texel(value); }
 
 var<workgroup> sums: array<vec4<f32>, 256>;
 
-// Returns the sum of what those invocations bring whose numbers have one remainder by `count`, a power of two.
+// Returns the sum of `value` over the invocations that are equal to `lane` modulo `count`, a power of two.
 fn total(lane: u32, value: vec4<f32>, count: u32) -> vec4<f32> {
     sums[lane] = value;
     workgroupBarrier();
@@ -78,7 +78,7 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    // `linear` exceeds the number of workgroups only where a dispatch is folded: such columns are beyond the last.
+    // A folded dispatch has surplus workgroups: they are beyond the last column of the last layer.
     let id = linear(group, groups);
     let layer = select(0u, 1u, id >= params.first.y) + select(0u, 1u, id >= params.first.z);
     let column = (id - params.first[layer]) * COLUMNS + lane % COLUMNS;
@@ -92,7 +92,7 @@ fn main(
     if NORMALISED {
         let length = 4.0 * f32(params.k4);
         if CENTRED {
-            // An element of the row, which is about as great as the mean: the rest has small roundings.
+            // Differences from an element of the row round less where the row is far from 0.
             for (var r = 0u; r < ROWS; r++) { origin[r] = texel(r, 0u).x; }
             var sum: vec4<f32>;
             for (var k = lane; k < params.k4; k += 256u) {

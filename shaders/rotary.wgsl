@@ -3,8 +3,8 @@
 //
 // One invocation computes one element; its neighbours read the other element of its pair.
 // x, y: row-major; tokens lie `row` elements apart, sequences `sequence`. table: [position][pair] of (cosine, sine).
-// position: one, or one a sequence. APPENDED: y is a cache of `capacity` tokens, and token i of x becomes its token
-// place + i, as by append.wgsl, which drops the tokens beyond the capacity; place: one, or one a sequence.
+// position: one, or one a sequence. APPENDED: y is a cache of `capacity` tokens; token i of x goes to token place + i of
+// it. Tokens beyond the capacity are dropped, as in append.wgsl. place: one, or one a sequence.
 
 override INTERLEAVED: bool = false; // pairs 2i, 2i + 1 instead of i, i + dimension/2
 override CACHED: bool = false;

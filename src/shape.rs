@@ -128,8 +128,8 @@ pub(crate) fn expect_inputs<const N: usize>(inputs: &[Shape]) -> Result<&[Shape;
     inputs.try_into().map_err(|_| ErrorKind::argument("inputs", N, inputs.len()))
 }
 
-/// Checks that a shader can number the elements of an output whose size `argument` determines. Of a batch of
-/// images, some kernels number each image on its own.
+/// Checks that a shader can number the elements of an output whose size `argument` determines. Where a kernel numbers each
+/// image on its own, `output` is that of one image.
 pub(crate) fn expect_countable(argument: &str, output: &[usize]) -> Result<(), ErrorKind> {
     let output = Shape::from(output);
     if output.elements() <= i32::MAX as usize {

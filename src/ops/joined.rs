@@ -57,7 +57,8 @@ pub(crate) fn projected(
     Projections { norm, layers, gate }.kernel(caps)
 }
 
-fn norm_of_rows(op: &dyn Op, length: usize) -> Option<&Norm> {
+/// Returns the normalisation of an operation that normalises rows of so many elements, one by one.
+pub(crate) fn norm_of_rows(op: &dyn Op, length: usize) -> Option<&Norm> {
     let rms = op.downcast_ref::<RmsNorm>().and_then(|norm| norm.of_rows(length));
     rms.or_else(|| op.downcast_ref::<LayerNorm>()?.of_rows(length))
 }

@@ -120,7 +120,7 @@ pub use transpose::Transpose;
 pub use unary::Unary;
 pub use window::PerAxis;
 
-pub(crate) use joined::{joined, projected};
+pub(crate) use joined::{joined, norm_of_rows, projected};
 pub(crate) use kernels::{by_four, image_kernels, image_storage, one_to_one, texel_kernels, texel_layouts};
 
 use crate::graph::op::Op;

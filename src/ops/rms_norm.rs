@@ -33,7 +33,7 @@ impl RmsNorm {
 
 impl RmsNorm {
     /// Returns the normalisation, if it is one of rows of so many elements.
-    pub(crate) fn of_rows(&self, length: usize) -> Option<&Norm> {
+    pub(super) fn of_rows(&self, length: usize) -> Option<&Norm> {
         (self.normalized_shape[..] == [length]).then_some(&self.norm)
     }
 

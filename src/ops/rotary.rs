@@ -43,7 +43,7 @@ params! {
         length: usize,
         max_length: usize,
         positions: usize,
-        /// The tokens of a cache to which the output is appended, and its positions.
+        /// The tokens that the cache holds to which the output is appended, and the number of places (`append.rs`).
         capacity: usize,
         places: usize,
     }

@@ -44,8 +44,8 @@ pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<Grou
     order
 }
 
-/// Returns the linear layers among the readers of a value, by the first of them, if one kernel computes them in a step: with
-/// the norm that gives the value, if nobody else reads that, and the gate that alone reads two layers.
+/// Returns a group that one kernel computes, by its first layer: the linear layers among the readers of a value, the norm that
+/// gives the value, if nothing else reads it, and the gate, if it alone reads both layers.
 fn projections(
     graph: &Graph,
     shapes: &[Shape],

@@ -12,7 +12,8 @@ struct Chain {
     functions: Vec<Function>,
 }
 
-/// Finds a function of a value that is itself one, and arithmetic with a number, which is a function in any layout.
+/// Joins a function to the chain that gives its operand. Arithmetic with a number becomes a chain even alone, which runs in
+/// any layout.
 pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let value = *node.outputs.first()?;
     let fitting = |chain: Chain| {
@@ -29,7 +30,8 @@ pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     Replacement::op(op, &inputs)
 }
 
-/// Returns the chain that goes on with this one, if only its first function reads what that one gives.
+/// Returns the chain that gives the first input of `next`, continued by `next`, if only the first function of `next` reads
+/// that value.
 fn before(seen: &Rewriting, next: &Chain) -> Option<Chain> {
     let x = next.inputs[0];
     let again = |function: &Function| matches!(function, Function::Arithmetic(_, Operand::Input(0), _));

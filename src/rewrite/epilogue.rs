@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 /// Finds an operation before this one that takes it in, and that nobody else reads.
 ///
-/// Of several, one that can take in an activation afterwards is better: an addition after an activation ends an epilogue.
-/// The deepest of them is asked first: of a residual block that is the longer branch, so that the shorter one depends on
+/// Prefers an operation that can still take in an activation: an addition after an activation ends an epilogue. Otherwise
+/// prefers the deepest: in a residual block that is the longer branch, so that the shorter one depends on
 /// nothing beside it.
 pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let taking = |position: usize| {

@@ -4,7 +4,7 @@
 use super::views::View;
 use crate::graph::Node;
 use crate::graph::rewrite::{Replacement, Rewriting};
-use crate::ops::{Flatten, LayerNorm, Linear, PackedLinear, Reshape, RmsNorm, Slice, Transpose};
+use crate::ops::{Flatten, Linear, PackedLinear, Reshape, Slice, Transpose, norm_of_rows};
 
 /// Leaves out movements of elements that others undo: a chain of reshapes and transposes becomes one transpose at most.
 pub(super) fn undone(seen: &Rewriting, node: &Node) -> Option<Replacement> {
@@ -44,13 +44,12 @@ pub(super) fn rows(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     })
 }
 
-/// Lets a norm of rows read only those rows that a slice takes of what it gives, as where a network classifies one token.
+/// Moves a slice of rows before the norm of each row, so that only those rows are normalised, such as a ViT's class token.
 pub(super) fn cut(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let (slice, value) = (node.op.downcast_ref::<Slice>()?, node.inputs[0]);
     let norm = seen.node(value).filter(|_| seen.only_reader(value).is_some())?;
     let (&length, outer) = seen.shape(value).split_last()?;
-    let layer = norm.op.downcast_ref::<LayerNorm>().and_then(|norm| norm.of_rows(length));
-    layer.or_else(|| norm.op.downcast_ref::<RmsNorm>()?.of_rows(length))?;
+    norm_of_rows(&*norm.op, length)?;
     if slice.cuts(seen.shape(value)).iter().any(|&(axis, ..)| axis >= outer.len()) {
         return None;
     }
@@ -66,12 +65,12 @@ mod tests {
     use crate::ops::{LayerNorm, RmsNorm};
     use crate::{BATCH, Constant, Graph, Result, Value};
 
-    /// Returns the names of a graph's operations as it is planned.
+    /// Returns the names of a graph's operations after rewriting.
     fn planned(build: impl FnOnce(&mut Graph, Value) -> Result<Vec<Value>>) -> Vec<&'static str> {
         let mut graph = Graph::new();
         let x = graph.input("x", [BATCH, 5, 8]);
-        for value in build(&mut graph, x).unwrap() {
-            graph.output("y", value);
+        for (i, value) in build(&mut graph, x).unwrap().into_iter().enumerate() {
+            graph.output(format!("y{i}"), value);
         }
         graph.fused().nodes().iter().map(|node| node.op.name()).collect()
     }
@@ -88,6 +87,11 @@ mod tests {
             Ok(vec![graph.slice(y, 1, 0, 1)?])
         });
         assert_eq!(of_rows, ["slice", "rms_norm"]);
+        let of_layer_norm = planned(|graph, x| {
+            let y = graph.layer_norm(x, LayerNorm::new([8], None, None))?;
+            Ok(vec![graph.slice(y, 1, 2, 4)?])
+        });
+        assert_eq!(of_layer_norm, ["slice", "layer_norm"]);
         let of_elements = planned(|graph, x| {
             let y = norm(graph, x)?;
             Ok(vec![graph.slice(y, 2, 0, 4)?])

@@ -48,7 +48,7 @@ impl Projections<'_> {
             && first.epilogue.residual.is_none()
             && layers.iter().all(alike);
         let several = norm.is_some() || layers.len() > 1;
-        // The terms of a norm are its weight and bias.
+        // The kernel reads a weight and a bias of the norm for each k, and applies no activation of it.
         let serves = several && norm.is_none_or(|norm| norm.affine().next().is_some() && norm.activation.is_none());
         if !fits || !serves || layers.len() > LAYERS || (self.gate.is_some() && first.epilogue.activation.is_some()) {
             return None;
@@ -59,7 +59,7 @@ impl Projections<'_> {
         let wide4: usize = layers[..outputs].iter().map(|layer| layer.y.c4()).sum();
         let [columns, _] = model::columns(wide4, caps);
         let mut workgroups = 0;
-        // No workgroup is one of a layer that isn't there.
+        // A layer that isn't there begins beyond every workgroup.
         let (mut out_c, mut starts, mut bias) = ([0; 4], [u32::MAX as usize; 4], [0; 4]);
         let mut texel = norm.map_or(0, |_| 2 * k4);
         for (i, layer) in layers.iter().enumerate() {
