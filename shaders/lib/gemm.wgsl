@@ -41,16 +41,25 @@ fn first_rows(params: Params, matrix: u32) -> vec2<u32> {
 // A workgroup's share: the first channel texel and the first pixel of its tile, and the texels of k that it sums.
 struct Share { tile4: u32, tile_p: u32, matrix: u32, split: u32, begin: u32, end: u32 }
 
-// Returns the share of workgroup `id`: `split` is beyond the last for a workgroup without work. Adjacent workgroups
-// read the same pixels.
+// The rows of tiles that workgroups go through together, column by column: those that run at one time then read few
+// pixels and few weights, which stay in the cache.
+const BAND: u32 = 8u;
+
+// Returns the share of workgroup `id`: `split` is beyond the last for a workgroup without work.
 fn share(params: Params, id: u32, tile_m: u32, tile_n: u32) -> Share {
-    let tiles_n = (params.wide4 * 4u + tile_n - 1u) / tile_n;
-    let tiles_m = (params.pixels + tile_m - 1u) / tile_m;
-    let matrix = id / tiles_n / tiles_m % matrices(params);
-    let split = id / tiles_n / tiles_m / matrices(params);
+    let columns = (params.wide4 * 4u + tile_n - 1u) / tile_n;
+    let rows = (params.pixels + tile_m - 1u) / tile_m;
+    let product = id / (rows * columns);
+    let split = product / matrices(params);
+    let tile = id - product * rows * columns;
+    let band = tile / (BAND * columns);
+    let within = tile - band * BAND * columns;
+    let high = min(BAND, rows - band * BAND);
+    let column = within / high;
+    let row = band * BAND + within - column * high;
     let begin = min(split * params.share4, params.k4);
     let end = min(begin + params.share4, params.k4);
-    return Share(id % tiles_n * (tile_n / 4u), id / tiles_n % tiles_m * tile_m, matrix, split, begin, end);
+    return Share(column * (tile_n / 4u), row * tile_m, product - split * matrices(params), split, begin, end);
 }
 
 // The start of an output pixel's window; far outside for a pixel beyond the last. `image`: the pixels before its image

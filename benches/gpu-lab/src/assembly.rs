@@ -51,6 +51,8 @@ pub struct Counts {
     /// The main loop: the innermost loop with the most multiply-adds. If no innermost loop has any, the loop with the
     /// most that holds no other loop with any. `None` if no loop has any.
     pub main_loop: Option<Loop>,
+    /// The innermost loop with the most loads from buffers. `None` if no innermost loop has any.
+    pub loading_loop: Option<Loop>,
     /// The loads from buffers of at most 32, 64 and 128 bits.
     pub loads: [u32; 3],
     /// The waits for one load, with no other under way.
@@ -64,6 +66,8 @@ pub struct Loop {
     pub instructions: u32,
     /// The number of those that multiply and add floating-point numbers.
     pub multiply_adds: u32,
+    /// The number of loads from buffers.
+    pub loads: u32,
 }
 
 impl Loop {
@@ -95,7 +99,8 @@ impl Program {
 
     /// Returns the counts.
     pub fn counts(&self) -> Counts {
-        let mut counts = Counts { main_loop: self.main_loop(), ..Counts::default() };
+        let [main_loop, loading_loop] = self.loops();
+        let mut counts = Counts { main_loop, loading_loop, ..Counts::default() };
         let mut under_way: Vec<Load> = Vec::new();
         for instruction in &self.instructions {
             let before = under_way.len();
@@ -113,7 +118,8 @@ impl Program {
         counts
     }
 
-    fn main_loop(&self) -> Option<Loop> {
+    /// Returns the main loop and the loading loop.
+    fn loops(&self) -> [Option<Loop>; 2] {
         let blocks = self.blocks();
         let next: Vec<Vec<usize>> = blocks.iter().map(|block| self.next(&blocks, block)).collect();
         let mut before = vec![Vec::new(); blocks.len()];
@@ -138,19 +144,21 @@ impl Program {
             body.fold(Loop::default(), |sum, instruction| Loop {
                 instructions: sum.instructions + instruction.count,
                 multiply_adds: sum.multiply_adds + instruction.multiply_adds,
+                loads: sum.loads + u32::from(instruction.load.is_some()),
             })
         };
         let heads = |least: u32| -> Vec<usize> {
             loops.iter().filter(|(_, body)| count(body).multiply_adds >= least).map(|(&head, _)| head).collect()
         };
-        // The most multiply-adds of a loop that holds none of these heads but its own.
-        let main = |heads: &[usize]| {
+        // The loop with the most of what is counted, of those that hold none of these heads but their own.
+        let most = |heads: &[usize], of: fn(&Loop) -> u32| {
             let inner =
                 loops.iter().filter(|(own, body)| heads.iter().all(|head| head == *own || !body.contains(head)));
-            let counted = inner.map(|(_, body)| count(body)).filter(|body| body.multiply_adds > 0);
-            counted.max_by_key(|body| body.multiply_adds)
+            inner.map(|(_, body)| count(body)).filter(|body| of(body) > 0).max_by_key(of)
         };
-        main(&heads(0)).or_else(|| main(&heads(1)))
+        let multiply_adds = |body: &Loop| body.multiply_adds;
+        let main = most(&heads(0), multiply_adds).or_else(|| most(&heads(1), multiply_adds));
+        [main, most(&heads(0), |body| body.loads)]
     }
 
     /// Returns the basic blocks: instructions that are entered at the first and left at the last.
@@ -322,8 +330,8 @@ BB2:
 BB3:
     v_fma_f32 v1, v2, v3, v4
     s_endpgm";
-        let main_loop = Some(Loop { instructions: 5, multiply_adds: 2 });
-        assert_eq!(counts("Assembly", text), Counts { main_loop, loads: [1, 1, 1], lone_waits: 2 });
+        let main_loop = Some(Loop { instructions: 5, multiply_adds: 2, loads: 0 });
+        assert_eq!(counts("Assembly", text), Counts { main_loop, loading_loop: None, loads: [1, 1, 1], lone_waits: 2 });
     }
 
     #[test]
@@ -344,8 +352,8 @@ block 2 L3 [1] -> {
 block 3 L4 [1] -> {
     exit // delay=1
 } -> []";
-        let main_loop = Some(Loop { instructions: 3, multiply_adds: 1 });
-        assert_eq!(counts("NAK assembly", text), Counts { main_loop, loads: [1, 0, 1], lone_waits: 1 });
+        let main_loop = Some(Loop { instructions: 3, multiply_adds: 1, loads: 0 });
+        assert_eq!(counts("NAK assembly", text), Counts { main_loop, loading_loop: None, loads: [1, 0, 1], lone_waits: 1 });
     }
 
     #[test]
@@ -362,7 +370,7 @@ br !p0.z, #l950
 jump #l942
 l950:
 end";
-        let main_loop = Some(Loop { instructions: 5, multiply_adds: 3 });
-        assert_eq!(counts("IR3 Assembly", text), Counts { main_loop, loads: [0, 1, 1], lone_waits: 1 });
+        let main_loop = Some(Loop { instructions: 5, multiply_adds: 3, loads: 0 });
+        assert_eq!(counts("IR3 Assembly", text), Counts { main_loop, loading_loop: None, loads: [0, 1, 1], lone_waits: 1 });
     }
 }

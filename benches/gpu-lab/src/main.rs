@@ -4,6 +4,7 @@
 //! * `gpu-lab compile MACHINE [SHADER]` writes the machine's table, or its rows for one shader, to standard output.
 //! * `gpu-lab assembly MACHINE KERNEL` writes the driver's statistics and texts about a kernel: its name and constants,
 //!   as in the table, with spaces.
+//! * `gpu-lab time MACHINE` writes the dispatches whose modelled time is far above their floor.
 //! * `gpu-lab judge COMMITTED NEW` compares two tables, and fails if a kernel is worse.
 
 mod assembly;
@@ -11,6 +12,7 @@ mod driver;
 mod kernels;
 mod spirv;
 mod table;
+mod time;
 
 use driver::Driver;
 use shadernet::kernel::Caps;
@@ -32,13 +34,14 @@ fn main() -> Result<ExitCode> {
         ["compile", machine] => print!("{}", compile(machine, None)?),
         ["compile", machine, shader] => print!("{}", compile(machine, Some(shader))?),
         ["assembly", machine, kernel] => print!("{}", assembly(machine, kernel)?),
+        ["time", machine] => print!("{}", time(machine)?),
         ["judge", committed, new] => {
             let read = |path: &str| Table::read(&std::fs::read_to_string(path)?);
             let (report, worse) = read(new)?.compare(&read(committed)?);
             print!("{report}");
             return Ok(ExitCode::from(u8::from(worse > 0)));
         }
-        _ => return Err("usage: compile MACHINE [SHADER], assembly MACHINE KERNEL, judge COMMITTED NEW".into()),
+        _ => return Err("usage: compile MACHINE [SHADER], assembly MACHINE KERNEL, time MACHINE, judge COMMITTED NEW".into()),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -81,4 +84,10 @@ fn assembly(machine: &str, kernel: &str) -> Result<String> {
         text.push_str(&format!("\n== {name} ==\n{content}\n"));
     }
     Ok(text)
+}
+
+fn time(name: &str) -> Result<String> {
+    let (driver, caps) = open(name)?;
+    let machine = time::MACHINES.iter().find(|machine| machine.name == name);
+    time::table(machine.ok_or_else(|| format!("no model of {name}"))?, driver, &caps)
 }

@@ -16,6 +16,8 @@ pub struct Module {
     pub bindings: Vec<(u32, vk::DescriptorType)>,
     /// The bytes of its variables in workgroup memory.
     pub workgroup_memory: u32,
+    /// The invocations of a workgroup.
+    pub invocations: u32,
 }
 
 impl Module {
@@ -64,6 +66,7 @@ impl Module {
             .iter()
             .filter(|&(handle, global)| global.space == AddressSpace::WorkGroup && !main[handle].is_empty());
         let workgroup_memory = shared.map(|(_, global)| module.types[global.ty].inner.size(module.to_ctx())).sum();
-        Ok(Module { words, bindings: bound.collect(), workgroup_memory })
+        let invocations = module.entry_points[0].workgroup_size.iter().product();
+        Ok(Module { words, bindings: bound.collect(), workgroup_memory, invocations })
     }
 }

@@ -1,6 +1,8 @@
 //! The choice of a tile for a problem: the ladder of `shaders/gemm.wgsl`'s variants, and their expected cost.
 //!
-//! These constants have not been measured on a GPU. They only order candidates: measurements, if any, decide.
+//! The instructions of a tile are counted in the output of GPU compilers (docs/gpu-lab); latencies and bandwidths are
+//! those that others published. None has been measured on a GPU by us. They only order candidates: measurements, if
+//! any, decide.
 
 use super::BLOCK;
 use crate::kernel::{Caps, Shader, looped, plain};
@@ -18,18 +20,20 @@ pub(super) struct Tile {
     pub(super) quads: [usize; 2],
     /// Groups of invocations, each with a share of k.
     slices: usize,
+    /// The multiply-adds in percent of the main loop's instructions: navi31's for kernels of several taps.
+    density: usize,
 }
 
 /// The variants. Large tiles read least; small tiles leave no part of a device idle. The texels of a tile are a multiple
 /// of its invocations, so that each brings as many.
 const LADDER: [Tile; 7] = [
-    Tile { m: 128, n: 128, k: 16, quads: [2, 2], slices: 1 },
-    Tile { m: 128, n: 64, k: 16, quads: [2, 2], slices: 1 },
-    Tile { m: 64, n: 64, k: 16, quads: [2, 1], slices: 1 },
-    Tile { m: 64, n: 64, k: 16, quads: [1, 1], slices: 1 },
-    Tile { m: 32, n: 64, k: 16, quads: [1, 1], slices: 1 },
-    Tile { m: 32, n: 32, k: 16, quads: [1, 1], slices: 1 },
-    Tile { m: 32, n: 32, k: 32, quads: [1, 1], slices: 4 },
+    Tile { m: 128, n: 128, k: 16, quads: [2, 2], slices: 1, density: 76 },
+    Tile { m: 128, n: 64, k: 16, quads: [2, 2], slices: 1, density: 73 },
+    Tile { m: 64, n: 64, k: 16, quads: [2, 1], slices: 1, density: 66 },
+    Tile { m: 64, n: 64, k: 16, quads: [1, 1], slices: 1, density: 59 },
+    Tile { m: 32, n: 64, k: 16, quads: [1, 1], slices: 1, density: 57 },
+    Tile { m: 32, n: 32, k: 16, quads: [1, 1], slices: 1, density: 54 },
+    Tile { m: 32, n: 32, k: 32, quads: [1, 1], slices: 4, density: 50 },
 ];
 
 /// The properties of a product that determine its cost.
@@ -98,14 +102,6 @@ impl Tile {
             && (smallest(self.n) || problem.channels > self.n / 2)
             && !(problem.grouped && self.n > BLOCK)
     }
-
-    /// Returns the cycles of a busy compute unit for one k of one workgroup: 128 multiplications per cycle, a vec4 from
-    /// workgroup memory in the time of four, and 64 bytes of the tile per cycle from the cache.
-    fn cycles(&self) -> f64 {
-        let products = (self.m * self.n) as f64;
-        let reads = (self.quads[0] + self.quads[1]) as f64 / (4 * self.quads[0] * self.quads[1]) as f64;
-        products / 128.0 * (1.0 + reads) + (self.m + self.n) as f64 / 16.0
-    }
 }
 
 impl Choice {
@@ -114,28 +110,41 @@ impl Choice {
         k4.div_ceil(self.splits).next_multiple_of(self.tile.k / 4)
     }
 
-    /// Returns the device's cycles for the problem.
+    /// Returns the cycles of the busiest unit.
     fn cost(&self, problem: &Problem, caps: &Caps) -> f64 {
-        /// The cycles of a dispatch that waits for its predecessor: 5 µs.
-        const DISPATCH: f64 = 8000.0;
-        /// The cycles before the first tile is loaded and after the last one.
-        const WORKGROUP: f64 = 1500.0;
+        /// The invocations whose instructions a unit issues in a cycle.
+        const LANES: f64 = 128.0;
+        /// The cycles of a load from the cache that the units share, and of the barriers around it.
+        const LOAD: f64 = 800.0;
+        /// The bytes that a unit gets from this cache in a cycle.
+        const BANDWIDTH: f64 = 24.0;
+        /// The cycles before the first load and after the last store.
+        const ENDS: f64 = 1500.0;
+        /// The registers of a unit.
+        const REGISTERS: usize = 65_536;
+        /// The cycles between a dispatch and one that waits for it: 3 µs.
+        const DISPATCH: f64 = 7000.0;
+        /// One dispatch is the safe choice: two must promise this gain.
+        const GAIN: f64 = 1.5;
         let Choice { tile, splits } = self;
-        let units = f64::from(caps.units.max(1));
-        // The workgroups of the busiest unit; workgroups on one unit hide each other's waits.
-        let turns = (tile.tiles(problem) * splits).div_ceil(caps.units.max(1) as usize) as f64;
-        let invocations = (turns * tile.invocations() as f64).min(1024.0);
-        let hidden = invocations / (invocations + 128.0);
-        let k = problem.k.div_ceil(*splits).next_multiple_of(tile.k) as f64;
-        let adding = (tile.slices - 1) as f64 * ((tile.m * tile.n / 16) as f64 + 100.0);
-        let product = turns * (k * tile.cycles() / hidden + adding) + WORKGROUP;
+        let units = caps.units.max(1) as usize;
+        let workgroups = (tile.tiles(problem) * splits).div_ceil(units).max(1);
+        let resident = (REGISTERS / (tile.registers() * tile.invocations())).clamp(1, workgroups) as f64;
+        // A step brings a tile of k. The workgroups that a unit holds hide each other's waits. A workgroup that is alone
+        // waits for its loads, and issues one instruction of a subgroup in a cycle.
+        let instructions = (100 * tile.m * tile.n * tile.k / tile.density) as f64;
+        let alone = (instructions / tile.invocations() as f64).max(LOAD);
+        let bytes = ((tile.m + tile.n) * tile.k * 4) as f64;
+        let step = alone.max(resident * (instructions / LANES).max(bytes / BANDWIDTH));
+        let steps = problem.k.div_ceil(*splits).div_ceil(tile.k) as f64;
+        let slices = ((tile.slices - 1) * tile.m * tile.n / 16) as f64;
+        let product = workgroups as f64 / resident * (steps * step + slices) + ENDS;
         if *splits == 1 {
             return product;
         }
-        // Partial sums are written and read, the result is written: 32 bytes per cycle and unit.
+        // Partial sums are written and read, the result is written.
         let moved = (problem.matrices * problem.pixels * problem.channels * 4 * (2 * splits + 1)) as f64;
-        // One dispatch is the safe choice: two must promise half the time.
-        2.0 * (product + moved / (32.0 * units)) + DISPATCH
+        GAIN * (product + moved / (BANDWIDTH * units as f64) + DISPATCH)
     }
 }
 
@@ -153,12 +162,11 @@ pub(super) fn choices(problem: &Problem, caps: &Caps) -> Vec<Choice> {
     let order = |choices: &mut Vec<Choice>| choices.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
     let mut choices: Vec<Choice> = tiles.map(|tile| Choice { tile, splits: 1 }).collect();
     order(&mut choices);
-    let mut split: Vec<Choice> = choices
-        .iter()
-        .filter(|choice| choice.tile.tiles(problem) <= caps.units as usize)
-        .flat_map(|choice| [2, 4, 8, 16].map(|splits| Choice { splits, ..*choice }))
-        .filter(|choice| problem.k >= SHARE * choice.splits)
-        .collect();
+    // A split pays where the best tile leaves units idle.
+    let idle = choices.first().is_some_and(|best| best.tile.tiles(problem) < caps.units as usize);
+    let most = if idle { problem.k / SHARE } else { 0 };
+    let splits = |choice: &Choice| [2, 4, 8, 16].map(|splits| Choice { splits, ..*choice });
+    let mut split: Vec<Choice> = choices.iter().flat_map(splits).filter(|choice| choice.splits <= most).collect();
     order(&mut split);
     choices.extend(split.into_iter().take(2));
     order(&mut choices);
