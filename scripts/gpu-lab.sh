@@ -2,7 +2,7 @@
 # Compiles the kernels of all networks and of the self-test with the compilers
 # of GPUs that aren't there: Mesa's drivers on Mesa's stand-ins for a kernel's
 # driver (package mesa-drm-shim). Nothing runs on a GPU. docs/gpu-lab.md explains
-# the tables, docs/gpu-lab/MACHINE.tsv, which this writes.
+# the tables, docs/gpu-lab/MACHINE.tsv and time-MACHINE.tsv, which this writes.
 #
 #   sh scripts/gpu-lab.sh [MACHINE..]              all machines, or these
 #   sh scripts/gpu-lab.sh try SHADER [MACHINE..]   what changes for the kernels of one shader; writes no table
@@ -107,6 +107,10 @@ for machine; do
         mv "$lab/some.tsv" "$lab/committed.tsv"
     else
         cp "$lab/new.tsv" "$table"
+        case $machine in
+        navi31 | ga102) on "$machine" "$program" time "$machine" >"docs/gpu-lab/time-$machine.tsv" 2>"$lab/errors" ||
+            die "$machine: $(tail -n 3 "$lab/errors")" ;;
+        esac
     fi
     "$program" judge "$lab/committed.tsv" "$lab/new.tsv" || failed=yes
 done
