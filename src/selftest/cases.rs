@@ -32,7 +32,7 @@ pub fn far_from_zero(shape: impl Into<Vec<usize>>) -> Tensor {
 }
 
 /// Adds a residual and a leaky ReLU, in this order unless the residual is `last`: the two ends of an epilogue.
-pub fn ended(graph: &mut Graph, y: Value, residual: Value, last: bool) -> Result<Value> {
+pub fn finished(graph: &mut Graph, y: Value, residual: Value, last: bool) -> Result<Value> {
     let relu = Activation::LeakyRelu(0.3);
     let y = if last { graph.activation(y, relu)? } else { y };
     let y = graph.add(residual, y)?;

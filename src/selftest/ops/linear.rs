@@ -4,7 +4,7 @@ use super::glu::glu_pair;
 use crate::ops::{Activation, GluKind, LayerNorm, Linear, RmsNorm};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, ended, far_from_zero, graph, graph_of, outliers, random};
+use crate::selftest::cases::{as_image, constant, far_from_zero, finished, graph, graph_of, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
 /// Runs the cases.
@@ -100,10 +100,10 @@ fn takes_in_residual_and_activation(t: &Suite) {
         for last in [false, true] {
             let graph = graph(&[&x, &residual], |graph, x| {
                 let y = graph.push(case.op(), &x[..1])?;
-                ended(graph, y, x[1], last)
+                finished(graph, y, x[1], last)
             });
             t.expect_fused(&graph, 1);
-            let expected = reference::ended(&y, &residual, last);
+            let expected = reference::finished(&y, &residual, last);
             t.check(case.name, &graph, &[&x, &residual], &expected, Tolerance::Reduction(case.terms()));
         }
     }

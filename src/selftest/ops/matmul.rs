@@ -3,7 +3,7 @@
 use crate::ops::{Activation, MatMul};
 use crate::selftest::Suite;
 use crate::selftest::Tolerance;
-use crate::selftest::cases::{constant, ended, graph, outliers, random};
+use crate::selftest::cases::{constant, finished, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 
 /// Runs the cases.
@@ -181,9 +181,9 @@ fn takes_in_bias_residual_and_activation(t: &Suite) {
         for last in [false, true] {
             let graph = graph(&[&a, &b, &residual], |graph, x| {
                 let y = graph.push(op(transposed).bias(constant(&bias)), &x[..2])?;
-                ended(graph, y, x[2], last)
+                finished(graph, y, x[2], last)
             });
-            let expected = reference::ended(&reference::add(&y, &bias), &residual, last);
+            let expected = reference::finished(&reference::add(&y, &bias), &residual, last);
             t.check(&case, &graph, &[&a, &b, &residual], &expected, Tolerance::Reduction(20));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::IntType;
 use crate::ops::{Activation, PackedLinear};
-use crate::selftest::cases::{constant, ended, graph, outliers, packed, random, whole};
+use crate::selftest::cases::{constant, finished, graph, outliers, packed, random, whole};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
@@ -178,10 +178,10 @@ fn takes_in_residual_and_activation(t: &Suite) {
         for last in [false, true] {
             let both = graph(&[&x, &residual], |graph, x| {
                 let y = graph.packed_linear(x[0], op.clone())?;
-                ended(graph, y, x[1], last)
+                finished(graph, y, x[1], last)
             });
             t.expect_fused(&both, 1);
-            let expected = reference::ended(&y, &residual, last);
+            let expected = reference::finished(&y, &residual, last);
             t.check(&format!("{rows} rows"), &both, &[&x, &residual], &expected, Tolerance::Transcendental);
         }
     }

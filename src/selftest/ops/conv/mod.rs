@@ -6,7 +6,7 @@ mod not_finite;
 mod one_channel;
 
 use crate::ops::{Activation, BatchNorm2d, Conv, ConvTranspose, PaddingMode};
-use crate::selftest::cases::{constant, ended, graph, outliers, random};
+use crate::selftest::cases::{constant, finished, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 use crate::{Graph, Result, Value};
@@ -160,10 +160,10 @@ impl<const D: usize, const R: usize> Case<D, R> {
         for last in [false, true] {
             let both = graph(&[&x, &residual], |graph, x| {
                 let y = self.push(graph, x[0], true)?;
-                ended(graph, y, x[1], last)
+                finished(graph, y, x[1], last)
             });
             t.expect_fused(&both, 1);
-            let expected = reference::ended(&y, &residual, last);
+            let expected = reference::finished(&y, &residual, last);
             t.check(self.name, &both, &[&x, &residual], &expected, self.tolerance());
         }
     }

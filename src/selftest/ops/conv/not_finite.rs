@@ -2,7 +2,7 @@
 
 use super::images::{Case, FAMILIES, HALVED, LINES, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
-use crate::selftest::cases::{as_image, ended, graph, random};
+use crate::selftest::cases::{as_image, finished, graph, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
@@ -29,9 +29,9 @@ fn windows(t: &Suite) {
         for last in [false, true] {
             let added = graph(&[&x, &residual], |graph, x| {
                 let y = graph.conv2d(x[0], case.op(true))?;
-                ended(graph, y, x[1], last)
+                finished(graph, y, x[1], last)
             });
-            let reference = |x: &[&Tensor]| reference::ended(&case.reference(x[0], true), x[1], last);
+            let reference = |x: &[&Tensor]| reference::finished(&case.reference(x[0], true), x[1], last);
             let name = format!("{}, added to{}", case.name, if last { " at last" } else { "" });
             t.check_not_finite(&name, &added, &[&x, &residual], reference, case.tolerance());
         }
