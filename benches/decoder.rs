@@ -1,6 +1,6 @@
-//! A decoder of 135 M parameters: `cargo bench --bench decoder -- [--batch N,...] [--json FILE]` prints the time of a
-//! prompt, and for each number of texts the time of a further token, tokens per second, and where that time goes.
-//! `--json FILE` writes the same to a file.
+//! A decoder of 135 M parameters: `cargo bench --bench decoder -- [--batch N,...] [--json=FILE]` prints the time of a
+//! prompt, and for each number of texts the time of a token after it, tokens per second, and where that time goes.
+//! `--json=FILE` writes the same to a file.
 //!
 //! A frame goes from the tokens in host memory to the logits in host memory. Weights are made up; the sizes are those of
 //! SmolLM-135M, with room for shorter texts.
@@ -35,11 +35,13 @@ fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--json" => json = arguments.next(),
             "--batch" => batches = parse_batches(&arguments.next().unwrap_or_default())?,
             // cargo adds this.
             "--bench" => {}
-            _ => return Err(ErrorKind::argument("argument", "--batch N,... or --json FILE", argument).into()),
+            other => match other.strip_prefix("--json=") {
+                Some(file) => json = Some(file.to_owned()),
+                None => return Err(ErrorKind::argument("argument", "--batch N,... or --json=FILE", other).into()),
+            },
         }
     }
     let context = pollster::block_on(Context::with(&ContextOptions::from_env()))?;
@@ -48,7 +50,7 @@ fn main() -> Result<()> {
     let (weights, peaks) = (Weights::seeded(0), Peaks::measure(&context)?);
     // One text only: a frame gives the logits of every token, which are gigabytes for many texts.
     let mut generator = Generator::new(&context, DECODER, &weights, 1)?;
-    let times = feed(&mut generator, &[0; PROMPT])?;
+    let times = feed(&mut generator, PROMPT)?;
     drop(generator);
     let rate = PROMPT as f64 / times.p50.as_secs_f64();
     println!("a prompt of {PROMPT} tokens: {} ms, {} tokens/s", ms(&times), digits(rate));
@@ -56,7 +58,12 @@ fn main() -> Result<()> {
     let mut texts = Vec::new();
     for batch in batches {
         let mut generator = Generator::new(&context, DECODER, &weights, batch)?;
-        let times = feed(&mut generator, &vec![0; batch])?;
+        // As many tokens a frame as the prompt has.
+        let length = (PROMPT / batch.next_power_of_two()).max(1);
+        while generator.position() < PROMPT {
+            generator.feed_blocking(&vec![0; batch * length])?;
+        }
+        let times = feed(&mut generator, 1)?;
         drop(generator);
         let rate = batch as f64 / times.p50.as_secs_f64();
         println!("\ntexts at once: {batch}; {} ms a frame of one token each, {} tokens/s", ms(&times), digits(rate));
@@ -78,17 +85,13 @@ fn parse_batches(text: &str) -> Result<Vec<usize>> {
     batches.ok_or_else(|| ErrorKind::argument("--batch", "N,..., each 1 to 1024", text).into())
 }
 
-/// Feeds the same tokens again and again, and clears the texts when they are full. The first frame isn't timed.
-fn feed(generator: &mut Generator, tokens: &[i32]) -> Result<Distribution> {
-    generator.feed_blocking(tokens)?;
-    let each = generator.position();
+/// Feeds so many tokens again and again, after the same text each time. The first frame isn't timed.
+fn feed(generator: &mut Generator, length: usize) -> Result<Distribution> {
+    generator.prepare(length)?;
     let (start, mut times) = (Instant::now(), Vec::new());
     while times.len() < 5 || start.elapsed() < TIME {
-        if generator.position() + each > generator.capacity() {
-            generator.clear();
-        }
         let frame = Instant::now();
-        generator.feed_blocking(tokens)?;
+        generator.prepare(length)?;
         times.push(frame.elapsed());
     }
     Ok(Distribution::new(times).expect("five times at least"))

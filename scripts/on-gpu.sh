@@ -165,7 +165,7 @@ optional nvidia-smi nvidia-smi "$clocks" --format=csv
 part peaks 30 shadernet devices --peaks
 part selftest-quick 120 shadernet selftest --quick --json=selftest-quick.json
 measure 1
-part decoder 60 decoder --batch "$(printf %s "$batches" | tr ' ' ,)" --json decoder.json
+part decoder 60 decoder --batch "$(printf %s "$batches" | tr ' ' ,)" --json=decoder.json
 part generate 20 generate
 part kernels 90 kernels
 for batch in ${batches#1}; do measure "$batch"; done

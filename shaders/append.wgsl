@@ -14,12 +14,8 @@ fn load_position(i: u32) -> i32 { return position[i]; }
 fn store_cache(i: u32, value: f32) { cache[i] = value; }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
     let column = i % params.width;
     let row = i / params.width;

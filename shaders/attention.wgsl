@@ -130,12 +130,8 @@ fn add_dot(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(workgroup, workgroups);
+fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(workgroup.id, workgroup.count);
     let pairs = params.group * params.queries;
     let tiles = (pairs + PAIRS - 1u) / PAIRS;
     let split = id % params.splits;

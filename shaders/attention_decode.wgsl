@@ -75,12 +75,8 @@ fn over_all(lane: u32, value: vec4<f32>, sum: bool) -> vec4<f32> {
 }
 
 @compute @workgroup_size(128)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(workgroup, workgroups);
+fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(workgroup.id, workgroup.count);
     let split = id % params.splits;
     let head = id / params.splits % params.heads;
     let n = id / params.splits / params.heads;
@@ -102,7 +98,7 @@ fn main(
     }
     workgroupBarrier();
 
-    // Four texels at a time: loads among the products would wait for one another.
+    // Loads four texels together.
     let own = min(lane, max(count, 1u) - 1u);
     let k_base = params.k.w + n * params.k.x + head * params.k.y + (range.x + own) * params.k.z;
     var products = array<vec4<f32>, QUADS>();

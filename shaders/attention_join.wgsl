@@ -14,12 +14,8 @@ fn store_y(i: u32, value: f32) { y[i] = value; }
 var<workgroup> joint: array<vec4<f32>, 256>;
 
 @compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(workgroup, workgroups);
+fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(workgroup.id, workgroup.count);
     let pairs = params.group * params.queries;
     let pair = id % pairs;
     let head = id / pairs % params.heads;

@@ -30,12 +30,8 @@ fn load_position(i: u32) -> i32 { return position[i]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * (params.y.z / 4u) + column] = to_texel(value); }
 
 @compute @workgroup_size(8)
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(workgroup, workgroups);
+fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(workgroup.id, workgroup.count);
     let pairs = params.group * params.queries;
     let tiles = (pairs + 7u) / 8u;
     let first = id % tiles * 8u;

@@ -30,13 +30,9 @@ fn at(line: u32, i: u32) -> u32 {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     if COLUMNS {
-        let line = linear(group, groups) * LANES + lane;
+        let line = linear(group.id, group.count) * LANES + lane;
         if line < params.lines {
             var sum = Element();
             for (var i = 0u; i < params.length; i++) {
@@ -49,7 +45,7 @@ fn main(
         return;
     }
 
-    let line = min(linear(group, groups), params.lines - 1u);
+    let line = min(linear(group.id, group.count), params.lines - 1u);
     // The sum of the previous chunks.
     var before = Element();
     for (var chunk = 0u; chunk < params.length; chunk += 4u * LANES) {

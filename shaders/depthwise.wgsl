@@ -54,12 +54,8 @@ fn quotient(a: u32, b: u32) -> u32 {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * LANES + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * LANES + lane;
     if i >= params.count { return; }
     let tile = quotient(i, params.c4);
     let c = i - tile * params.c4;
@@ -115,7 +111,7 @@ fn main(
         }
     }
 
-    // Loads among the stores would wait for one another.
+    // Loads together.
     var added = array<array<vec4<f32>, TILE_X>, TILE_Y>();
     for (var ty = 0u; RESIDUAL > 0u && ty < TILE_Y; ty++) {
         let row = n * params.out_h + min(oy + ty, params.out_h - 1u);

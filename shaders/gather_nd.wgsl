@@ -16,12 +16,8 @@ fn load_index(i: u32) -> i32 { return index[i]; }
 fn store_y(i: u32, value: u32) { y[i] = value; }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
     let tuple = i / params.inner;
     var slice = 0u;

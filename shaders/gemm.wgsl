@@ -182,7 +182,8 @@ fn place_of(own: Share, p: u32, o: u32) -> Place {
     return Place(to.at, to.c, to.there && p < params.pixels);
 }
 
-fn ended(sum: vec4<f32>, added: vec4<f32>, c: u32) -> vec4<f32> {
+// Returns the finished values of a pixel's channels; 0 beyond the last channel.
+fn finished_channels(sum: vec4<f32>, added: vec4<f32>, c: u32) -> vec4<f32> {
     let value = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
     return clip_channels(value, c, params.out_c);
 }
@@ -192,8 +193,8 @@ fn residual_at(to: Place) -> vec4<f32> {
     return load_residual(select(0u, to.at, to.there));
 }
 
-// Ends the sums of four pixels and four channels: bias, residual, activation. The residuals load together.
-fn finish(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, first: u32, own: Share, row: u32, column: u32) {
+// Stores the finished values of four pixels and four channels. The residuals load together.
+fn store_finished(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, first: u32, own: Share, row: u32, column: u32) {
     let within = own.tile4 + column + first / PIXELS * COLUMNS;
     let o = params.first4 + within;
     if within >= params.wide4 || o >= params.pixel4 { return; }
@@ -211,24 +212,20 @@ fn finish(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, first: u32, o
         if GROUPED && !all(is_finite((*sums)[first + i])) {
             again |= 1u << i;
         } else if places[i].there {
-            store_y(places[i].at, ended((*sums)[first + i] + bias, residuals[i], places[i].c));
+            store_y(places[i].at, finished_channels((*sums)[first + i] + bias, residuals[i], places[i].c));
         }
     }
     for (; GROUPED && again != 0u; again &= again - 1u) {
         let one = p + countTrailingZeros(again) * ROWS;
         let to = place_of(own, one, o);
         let sum = of_own_groups(one, within, own.begin, own.end);
-        if to.there { store_y(to.at, ended(sum + bias, residual_at(to), to.c)); }
+        if to.there { store_y(to.at, finished_channels(sum + bias, residual_at(to), to.c)); }
     }
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let own = share(params, linear(group, groups), TILE_M, TILE_N);
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let own = share(params, linear(group.id, group.count), TILE_M, TILE_N);
     if own.split >= params.splits { return; }
     let rows = first_rows(params, own.matrix);
     let first_c = group_start(4u * (params.first4 + own.tile4) / BLOCK * BLOCK, params.groups).x / 4u;
@@ -292,8 +289,8 @@ fn main(
         }
     }
     if slice > 0u { return; }
-    finish(&sums, 0u, own, row, column);
-    if QUADS_M > 1u { finish(&sums, 4u, own, row, column); }
-    if QUADS_N > 1u { finish(&sums, PIXELS, own, row, column); }
-    if QUADS_M * QUADS_N > 3u { finish(&sums, PIXELS + 4u, own, row, column); }
+    store_finished(&sums, 0u, own, row, column);
+    if QUADS_M > 1u { store_finished(&sums, 4u, own, row, column); }
+    if QUADS_N > 1u { store_finished(&sums, PIXELS, own, row, column); }
+    if QUADS_M * QUADS_N > 3u { store_finished(&sums, PIXELS + 4u, own, row, column); }
 }

@@ -21,12 +21,8 @@ fn load_residual(i: u32) -> vec4<f32> { return from_texel(residual[i]); }
 fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
     var sum = load_bias(i % out4());
     for (var split = 0u; split < params.splits; split++) { sum += load_partial(split * params.count + i); }

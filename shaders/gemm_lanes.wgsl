@@ -51,7 +51,7 @@ fn weights(at: vec2<i32>, next: vec2<i32>) -> mat4x4<f32> {
         textureLoad(w, at), textureLoad(w, at + next), textureLoad(w, at + 2 * next), textureLoad(w, at + 3 * next));
 }
 
-fn finish(sum: vec4<f32>, row: u32, column: u32, o: u32) {
+fn store_finished(sum: vec4<f32>, row: u32, column: u32, o: u32) {
     var added = vec4<f32>();
     if RESIDUAL > 0u { added = load_residual(row, column); }
     let value = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
@@ -95,12 +95,8 @@ fn of_own_groups(base: i32, window: Start, first_c: i32, block: u32, lane: u32) 
 }
 
 @compute @workgroup_size(8)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(group, groups);
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(group.id, group.count);
     let per_matrix = params.blocks * params.tiles;
     let matrix = divide(id, per_matrix);
     if matrix >= params.batch.x * params.batch.y * params.batch.z * params.batch.w { return; }
@@ -196,7 +192,7 @@ fn main(
         let to_row = subgroupShuffle(out_row[p / 8u], p % 8u) + matrix * params.pixels;
         let column = subgroupShuffle(out_x[p / 8u], p % 8u) * params.pixel4 + o;
         if o < params.pixel4 && q < params.pixels && (!LINES || column < params.row4) {
-            if GROUPED && !all(is_finite(sums[p])) { again |= 1u << p; } else { finish(sums[p] + b, to_row, column, o); }
+            if GROUPED && !all(is_finite(sums[p])) { again |= 1u << p; } else { store_finished(sums[p] + b, to_row, column, o); }
         }
     }
     if GROUPED {
@@ -207,7 +203,7 @@ fn main(
             let window = start(n, to_row - n * (params.out_hw / params.out_w));
             let from_x = (i32(q % params.out_w) * params.stride_x - params.pad_left) * params.in4 + first_c;
             let sum = of_own_groups(from_x, window, first_c, block, lane);
-            finish(sum + b, to_row, q % params.out_w * params.pixel4 + o, o);
+            store_finished(sum + b, to_row, q % params.out_w * params.pixel4 + o, o);
         }
     }
 }

@@ -28,12 +28,8 @@ fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.pool_w * out4() + column] = to_texel(value); }
 
 @compute @workgroup_size(8)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(group, groups);
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(group.id, group.count);
     if id >= params.blocks * params.strips_x * params.strips_y * params.images { return; }
     let strip = divide(id, params.blocks);
     let block = id - strip * params.blocks;

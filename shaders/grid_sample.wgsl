@@ -27,12 +27,8 @@ fn inside_both(at: vec2<f32>, size: vec2<f32>) -> vec2<f32> {
 }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
     let c4 = (params.c + 3u) / 4u;
     let c = i % c4;

@@ -14,12 +14,8 @@ fn load_x(i: u32) -> vec4<u32> { return x[i]; }
 fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.width { return; }
     let bits = load_x(i);
     let infinity = vec4<u32>(0x7f800000u);

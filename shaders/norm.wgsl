@@ -55,12 +55,8 @@ fn total(lane: u32, value: f32) -> f32 {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let line = min(linear(group, groups), params.lines - 1u);
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let line = min(linear(group.id, group.count), params.lines - 1u);
     let first = line * params.length;
 
     // A mean far greater than the deviations would spoil them by its rounding. So an element of the line, which is

@@ -60,12 +60,8 @@ fn joint(value: vec4<f32>) -> vec4<f32> {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = min(linear(group, groups), params.count - 1u);
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = min(linear(group.id, group.count), params.count - 1u);
     let image = id / params.units;
     let unit = id % params.units;
     let texels = params.h * params.w * params.span;
@@ -81,7 +77,7 @@ fn main(
     for (var i = lane; i < texels; i += KEEP * LANES) {
         var middle = vec4<f32>();
         var more = 0.0;
-        // Loads in an `if` would wait for one another.
+        // Loads together.
         for (var j = 0u; j < KEEP; j++) {
             let at = place(min(i + j * LANES, texels - 1u), image, unit);
             kept[j] = load_x(at.x, at.y) - origin;

@@ -16,13 +16,8 @@ fn store_y(i: u32, value: vec4<f32>) { y[i] = value; }
 fn store_z(row: u32, column: u32, value: vec4<f32>) { textureStore(z, vec2<u32>(column, row), value); }
 
 @compute @workgroup_size(8)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) i: u32,
-    @builtin(subgroup_invocation_id) place: u32,
-) {
-    if linear(group, groups) > 0u { return; }
+fn main(group: Group, @builtin(local_invocation_index) i: u32, @builtin(subgroup_invocation_id) place: u32) {
+    if linear(group.id, group.count) > 0u { return; }
     var inside = 0.0;
     var outside = 0.0;
     for (var row = 0u; row < params.rows; row++) {

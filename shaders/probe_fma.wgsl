@@ -24,12 +24,8 @@ fn steps(s: Sums, m: Number, n: Number) -> Sums {
 }
 
 @compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 256u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 256u + lane;
     let m = Number(x[0].x);
     let n = Number(x[0].y);
     let v = vec4<Number>(x[1u + lane]);

@@ -73,13 +73,9 @@ fn weights(layer: u32, at: u32) -> mat4x4<f32> {
 }
 
 @compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     // A folded dispatch has surplus workgroups: they are beyond the last column of the last layer.
-    let id = linear(group, groups);
+    let id = linear(group.id, group.count);
     let layer = select(0u, 1u, id >= params.first.y) + select(0u, 1u, id >= params.first.z);
     let column = (id - params.first[layer]) * COLUMNS + lane % COLUMNS;
     let out_c = params.out_c[layer];

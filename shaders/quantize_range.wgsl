@@ -15,8 +15,8 @@ fn store_scale(i: u32, value: f32) { scale[i] = value; }
 fn store_zero_point(i: u32, value: i32) { zero_point[i] = value; }
 
 @compute @workgroup_size(1)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    if linear(group, groups) > 0u { return; }
+fn main(group: Group) {
+    if linear(group.id, group.count) > 0u { return; }
     let below = -minimum(vec4<f32>(load_least(0u)), vec4<f32>()).x;
     let range = maximum(vec4<f32>(load_greatest(0u)), vec4<f32>()).x + below;
     let s = select(range / params.most, 1.0, range == 0.0);

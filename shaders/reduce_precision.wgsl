@@ -44,12 +44,8 @@ fn reduce_precision(bits: u32) -> u32 {
 }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.width { return; }
     let bits = load_x(i);
     store_y(i, vec4<u32>(reduce_precision(bits.x), reduce_precision(bits.y), reduce_precision(bits.z), reduce_precision(bits.w)));

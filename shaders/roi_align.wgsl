@@ -41,13 +41,9 @@ fn join(a: f32, b: f32) -> f32 {
 }
 
 @compute @workgroup_size(LANES * COLUMNS)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) invocation: u32,
-) {
+fn main(group: Group, @builtin(local_invocation_index) invocation: u32) {
     let lane = invocation % LANES;
-    let element = linear(group, groups) * COLUMNS + invocation / LANES;
+    let element = linear(group.id, group.count) * COLUMNS + invocation / LANES;
     // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(element, params.count - 1u);
     let row = i / params.out_w;

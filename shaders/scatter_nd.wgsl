@@ -33,12 +33,8 @@ fn is_place(tuple: u32, slice: u32) -> bool {
 }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
     var value: u32;
     if params.first == 0u { value = load_x(i); } else { value = load_y(i); }

@@ -44,12 +44,8 @@ fn filtered(sum: vec4<f32>) -> vec4<f32> {
 }
 
 @compute @workgroup_size(8)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(group, groups);
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(group.id, group.count);
     if id >= params.groups { return; }
     let pair = id * 8u + lane;
     let out_row = divide(pair, params.pairs_x);

@@ -25,7 +25,7 @@ fn store_y(i: u32, value: f32) { y[i] = value; }
 
 var<workgroup> partial: array<f32, LANES>;
 
-// Keeps elements i, i + step, ..; beyond the end the last one. Loads in an `if` would wait for one another.
+// Keeps elements i, i + step, ..; beyond the end the last one. Loads together.
 fn load(kept: ptr<function, array<f32, KEEP>>, first: u32, i: u32, step: u32, length: u32) {
     for (var j = 0u; j < KEEP; j++) { (*kept)[j] = load_x(first + min(i + j * step, length - 1u) * params.stride); }
 }
@@ -36,14 +36,10 @@ fn weight(x: f32) -> f32 { return exponential(vec4<f32>(x)).x; }
 fn log_sum(sum: f32) -> f32 { return select(logarithm(vec4<f32>(sum)).x, sum / sum, sum == 0.0); }
 
 @compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let column = lane % COLUMNS;
     let slices = LANES / COLUMNS;
-    let line = linear(group, groups) * COLUMNS + column;
+    let line = linear(group.id, group.count) * COLUMNS + column;
     // A line beyond the last is empty.
     let length = select(0u, params.length, line < params.lines);
     let first = line / params.stride * params.stride * params.length + line % params.stride;

@@ -48,8 +48,8 @@ fn add(sums: ptr<function, array<vec4<f32>, 8>>, v: vec4<f32>, at: vec2<i32>) {
     }
 }
 
-// Ends the sum of pixel px's channels 4o..4o+3 and writes it.
-fn finish(sum: vec4<f32>, row: u32, px: u32, o: u32) {
+// Stores the finished values of pixel px's channels 4o..4o+3.
+fn store_finished(sum: vec4<f32>, row: u32, px: u32, o: u32) {
     let column = px * out4() + o;
     var added = vec4<f32>();
     if RESIDUAL > 0u { added = textureLoad(residual, vec2<u32>(column, row)); }
@@ -83,12 +83,8 @@ fn tap_by_tap(base: i32, base_y: i32, image: i32, block: i32, lane: i32) -> arra
 }
 
 @compute @workgroup_size(8)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(group, groups);
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(group.id, group.count);
     if id >= params.blocks * params.groups { return; }
     // The faster index decides what stays in the cache: the weights of a block, or the pixels of a tile.
     let by_block = params.blocks_first != 0u;
@@ -153,7 +149,7 @@ fn main(
         var largest = vec4<u32>();
         for (var i = 0u; i < 4u; i++) {
             largest = max(largest, bitcast<vec4<u32>>(four[i]) & vec4<u32>(0x7fffffffu));
-            if inside && first + i < params.out_w { finish(four[i] + b, to_row, first + i, o); }
+            if inside && first + i < params.out_w { store_finished(four[i] + b, to_row, first + i, o); }
         }
         if inside && any(largest >= vec4<u32>(0x7f800000u)) { again |= 1u << t; }
     }
@@ -166,7 +162,7 @@ fn main(
         let base_y = i32(to_row - n * params.out_h) - params.pad_top;
         var four = tap_by_tap(base, base_y, i32(n) * params.in_h, i32(block), i32(lane));
         for (var i = 0u; i < 4u && first + i < params.out_w; i++) {
-            finish(four[i] + b, to_row, first + i, o);
+            store_finished(four[i] + b, to_row, first + i, o);
         }
     }
 }

@@ -1,10 +1,10 @@
-// The activation of four values, and the end of every kernel that can end a fused step. NaN stays NaN.
+// The activation of four values, and what finishes a sum: a residual and an activation (`src/ops/epilogue.rs`). NaN stays NaN.
 //
 // code: 0 clamp to [lo, hi] (none, ReLU, ReLU6, clamp) · 1 leaky ReLU, slope alpha · 2 sigmoid · 3 tanh · 4 SiLU
 //       5 Hardswish · 6 GELU (erf) · 7 GELU (tanh) · 8 ELU, alpha · 9 SELU · 10 CELU, alpha · 11 hard sigmoid · 12 Mish
 //       13 softplus, beta is alpha · 14 softsign. Definitions: PyTorch's. `src/ops/activation.rs` chooses.
 
-// Returns f(sum + added) if `residual` is 1, f(sum) + added if it is 2, otherwise f(sum). `src/ops/epilogue.rs` chooses.
+// Returns f(sum + added) if `residual` is 1, f(sum) + added if it is 2, otherwise f(sum).
 fn finished(
     residual: u32, sum: vec4<f32>, added: vec4<f32>, code: u32, lo: f32, hi: f32, alpha: f32,
 ) -> vec4<f32> {

@@ -1,5 +1,8 @@
 // Index arithmetic.
 
+// A workgroup, and the workgroups of the dispatch. All members are uniform: by Tint's rule the structure is so, too.
+struct Group { @builtin(workgroup_id) id: vec3<u32>, @builtin(num_workgroups) count: vec3<u32> }
+
 // Returns the number of a workgroup in a dispatch that `Dispatch::new` has folded into two dimensions.
 fn linear(group: vec3<u32>, groups: vec3<u32>) -> u32 { return group.y * groups.x + group.x; }
 

@@ -22,6 +22,12 @@ pub(crate) struct Epilogue {
     pub(crate) activation: Option<Activation>,
 }
 
+/// Returns true if the operation's epilogue is open: if it can still take in an activation. An operation of another crate
+/// can tell that by [`Op::fuse`] alone.
+pub(crate) fn takes_activation(op: &dyn Op) -> bool {
+    op.fuse(&Activation::Relu, 0).is_some()
+}
+
 impl Epilogue {
     /// Returns this epilogue with the next operation fused, if it can fuse it.
     pub(crate) fn with(self, next: &dyn Op) -> Option<Epilogue> {

@@ -52,13 +52,11 @@ impl Op for GroupNorm {
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {
-        Metrics::new(self.norm.cost(io, io.inputs[0][0].saturating_mul(self.num_groups)))
-            .parameters(self.norm.affine().collect())
+        self.norm.metrics(io, io.inputs[0][0].saturating_mul(self.num_groups))
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
-        let norm = self.norm.with(next)?;
-        Some(Box::new(GroupNorm { norm, ..self.clone() }))
+        Some(Box::new(GroupNorm { norm: self.norm.with(next)?, ..self.clone() }))
     }
 }
 

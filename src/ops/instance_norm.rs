@@ -46,8 +46,7 @@ impl Op for InstanceNorm2d {
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {
-        Metrics::new(self.norm.cost(io, io.inputs[0][0].saturating_mul(io.inputs[0][1])))
-            .parameters(self.norm.affine().collect())
+        self.norm.metrics(io, io.inputs[0][0].saturating_mul(io.inputs[0][1]))
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {

@@ -5,11 +5,12 @@ use super::image_storage;
 use crate::Shape;
 use crate::error::ErrorKind;
 use crate::graph::constant::Constant;
-use crate::graph::op::{Cost, Io, Op};
+use crate::graph::op::{Cost, Io, Metrics, Op};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Shader, Storage, WeightKey};
+use crate::shape::expect_inputs;
 
 /// The normalisation of a line: `f((x - mean) / sqrt(var + eps) * weight + bias)`.
 #[derive(Clone, Debug)]
@@ -57,17 +58,6 @@ impl Squares {
         let shrink = ((-101.0 - eps.log2()) / 2.0).floor().min(0.0).exp2();
         Squares { eps: (eps * shrink * shrink) as f32, shrink: shrink as f32 }
     }
-}
-
-/// Checks that the input ends with the dimensions of a layer or RMS norm.
-pub(crate) fn expect_trailing(x: &Shape, normalized_shape: &Shape) -> Result<(), ErrorKind> {
-    if normalized_shape.is_empty() {
-        return Err(ErrorKind::argument("normalized_shape", "1 dimension or more", normalized_shape));
-    }
-    if x.ends_with(normalized_shape) {
-        return Ok(());
-    }
-    Err(ErrorKind::argument("normalized_shape", format_args!("the last dimensions of {x}"), normalized_shape))
 }
 
 /// More than the iterations of the two loops that join a workgroup's results (mean and squares, or maximum and sum): each
@@ -120,6 +110,20 @@ impl Norm {
     /// Creates a norm with PyTorch's epsilon, 1e-5.
     pub(crate) fn new(weight: Option<Constant>, bias: Option<Constant>) -> Norm {
         Norm { weight, bias, eps: 1e-5, centred: true, activation: None }
+    }
+
+    /// Returns the output shapes of a norm over the last dimensions of its input.
+    pub(crate) fn trailing(&self, inputs: &[Shape], normalized_shape: &Shape) -> Result<Vec<Shape>, ErrorKind> {
+        let [x] = expect_inputs::<1>(inputs)?;
+        let wrong = |wanted: &str| ErrorKind::argument("normalized_shape", wanted, normalized_shape);
+        if normalized_shape.is_empty() {
+            return Err(wrong("1 dimension or more"));
+        }
+        if !x.ends_with(normalized_shape) {
+            return Err(wrong(&format!("the last dimensions of {x}")));
+        }
+        self.expect_affine(normalized_shape)?;
+        Ok(vec![x.clone()])
     }
 
     /// Checks the shape of weight and bias.
@@ -219,14 +223,14 @@ impl Norm {
         kernels
     }
 
-    /// Returns the cost of `lines` lines. An element is squared, part of a mean and divided; a subtracted mean adds two
+    /// Returns the figures of `lines` lines. An element is squared, part of a mean and divided; a subtracted mean adds two
     /// operations, weight, bias and activation add theirs. A line adds its epsilon and takes a root.
-    pub(crate) fn cost(&self, io: &Io, lines: usize) -> Cost {
+    pub(crate) fn metrics(&self, io: &Io, lines: usize) -> Metrics<'_> {
         let parameters = self.affine().map(|constant| constant.shape().elements() as u64).sum();
         let centred = if self.centred { 2 } else { 0 };
         let each = 3 + centred + self.affine().count() as u64 + self.activation.map_or(0, Activation::operations);
         let other = io.written().saturating_mul(each).saturating_add((lines as u64).saturating_mul(2));
-        Cost { parameters, ..Cost::in_place(other) }
+        Metrics::new(Cost { parameters, ..Cost::in_place(other) }).parameters(self.affine().collect())
     }
 
     /// Returns this norm with the next operation fused, if that is an activation.

@@ -8,6 +8,23 @@ use crate::kernel::{Caps, Kernel, Layout};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 
+/// The part that is the same in all operations here: any elements, kernels that are views, no cost.
+macro_rules! copies_nothing {
+    () => {
+        fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
+            same_dtype(inputs)
+        }
+
+        fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+            Ok(views(io, caps))
+        }
+
+        fn metrics(&self, _io: &Io) -> Metrics<'_> {
+            Metrics::new(Cost::view())
+        }
+    };
+}
+
 /// `torch.reshape`. One size may be `-1`: it takes the remaining elements. A size of `0` is the input's size at that
 /// position, as in ONNX, so that a shape can leave the batch open.
 #[derive(Clone, Debug)]
@@ -55,17 +72,7 @@ impl Op for Reshape {
         Ok(vec![shape])
     }
 
-    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-        same_dtype(inputs)
-    }
-
-    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(views(io, caps))
-    }
-
-    fn metrics(&self, _io: &Io) -> Metrics<'_> {
-        Metrics::new(Cost::view())
-    }
+    copies_nothing!();
 }
 
 /// `torch.flatten(x, 1)`: all dimensions but the first as one.
@@ -85,17 +92,7 @@ impl Op for Flatten {
         Ok(vec![[x[0], x[1..].iter().product()].into()])
     }
 
-    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-        same_dtype(inputs)
-    }
-
-    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(views(io, caps))
-    }
-
-    fn metrics(&self, _io: &Io) -> Metrics<'_> {
-        Metrics::new(Cost::view())
-    }
+    copies_nothing!();
 
     /// Fuses with a linear layer: on a flattened image that is a convolution with a kernel as large as the image.
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
@@ -144,17 +141,7 @@ impl Op for Unsqueeze {
         Ok(vec![sizes.into()])
     }
 
-    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-        same_dtype(inputs)
-    }
-
-    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(views(io, caps))
-    }
-
-    fn metrics(&self, _io: &Io) -> Metrics<'_> {
-        Metrics::new(Cost::view())
-    }
+    copies_nothing!();
 }
 
 impl Op for Squeeze {
@@ -172,17 +159,7 @@ impl Op for Squeeze {
         Ok(vec![sizes.into()])
     }
 
-    fn output_dtypes(&self, inputs: &[DType]) -> Result<Vec<DType>, ErrorKind> {
-        same_dtype(inputs)
-    }
-
-    fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
-        Ok(views(io, caps))
-    }
-
-    fn metrics(&self, _io: &Io) -> Metrics<'_> {
-        Metrics::new(Cost::view())
-    }
+    copies_nothing!();
 }
 
 /// A flatten and the linear layer after it. The convolution that replaces both needs the image's size.

@@ -1,11 +1,10 @@
 //! RMS norm: layer norm without a mean.
 
-use super::norm::{Lines, Norm, expect_trailing};
+use super::norm::{Lines, Norm};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::graph::op::{Io, Metrics, Op};
 use crate::kernel::{Caps, Kernel};
-use crate::shape::expect_inputs;
 use crate::{Graph, Shape, Value};
 
 /// `torch.nn.RMSNorm`: `y = x / sqrt(mean(x²) + eps) * weight`. The mean is over the last dimensions, whose sizes are
@@ -51,10 +50,7 @@ impl Op for RmsNorm {
     }
 
     fn output_shapes(&self, inputs: &[Shape]) -> Result<Vec<Shape>, ErrorKind> {
-        let [x] = expect_inputs::<1>(inputs)?;
-        expect_trailing(x, &self.normalized_shape)?;
-        self.norm.expect_affine(&self.normalized_shape)?;
-        Ok(vec![x.clone()])
+        self.norm.trailing(inputs, &self.normalized_shape)
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
@@ -62,13 +58,11 @@ impl Op for RmsNorm {
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {
-        Metrics::new(self.norm.cost(io, io.outputs[0].elements() / self.normalized_shape.elements()))
-            .parameters(self.norm.affine().collect())
+        self.norm.metrics(io, io.outputs[0].elements() / self.normalized_shape.elements())
     }
 
     fn fuse(&self, next: &dyn Op, _position: usize) -> Option<Box<dyn Op>> {
-        let norm = self.norm.with(next)?;
-        Some(Box::new(RmsNorm { norm, ..self.clone() }))
+        Some(Box::new(RmsNorm { norm: self.norm.with(next)?, ..self.clone() }))
     }
 }
 

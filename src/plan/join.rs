@@ -17,7 +17,7 @@ pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<Grou
     let results: HashSet<Value> = graph.results().collect();
     let only = |i: usize| only_reader(&graph.nodes()[i], &readers, &results);
     let mut projections: HashMap<usize, Group> =
-        readers.iter().filter_map(|(&value, of)| projections(graph, shapes, caps, value, of, only)).collect();
+        readers.iter().flat_map(|(&value, of)| projections(graph, shapes, caps, value, of, only)).collect();
     let taken: HashSet<usize> = projections.values().flat_map(|(nodes, _)| nodes).copied().collect();
     // The first node of each pair, and the kernels, by the second node.
     let mut pairs: HashMap<usize, (usize, Vec<Kernel>)> = HashMap::new();
@@ -44,8 +44,9 @@ pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<Grou
     order
 }
 
-/// Returns a group that one kernel computes, by its first layer: the linear layers among the readers of a value, the norm that
-/// gives the value, if nothing else reads it, and the gate, if it alone reads both layers.
+/// Returns the groups that one kernel each computes, by their first layers: the linear layers among the readers of a value,
+/// with the norm that gives the value, if nothing else reads it, and the gate, if it alone reads both layers; or else a few of
+/// the layers each.
 fn projections(
     graph: &Graph,
     shapes: &[Shape],
@@ -53,11 +54,10 @@ fn projections(
     value: Value,
     readers: &[usize],
     only: impl Fn(usize) -> Option<usize>,
-) -> Option<(usize, Group)> {
+) -> Vec<(usize, Group)> {
     let op = |i: usize| &*graph.nodes()[i].op;
     let mut layers = readers.to_vec();
     layers.retain(|&i| op(i).downcast_ref::<Linear>().is_some() && graph.nodes()[i].inputs == [value]);
-    let &place = layers.first()?;
     let reader_of_both = |layers: &[usize]| {
         let &[a, b] = layers else { return None };
         only(a).filter(|&reader| only(b) == Some(reader) && op(reader).downcast_ref::<Glu>().is_some())
@@ -73,14 +73,18 @@ fn projections(
         }
         _ => None,
     };
-    let group = |norm: Option<usize>| {
+    let group = |layers: &[usize], norm: Option<usize>| {
+        let place = *layers.iter().min()?;
         let x = norm.map_or(Some(&value), |norm| graph.nodes()[norm].inputs.first())?;
         let each: Vec<&dyn Op> = layers.iter().map(|&layer| op(layer)).collect();
         let kernel = ops::projected(norm.map(op), &each, gate.map(op), &shapes[x.index()], caps)?;
         let nodes = norm.into_iter().chain(layers.iter().copied()).chain(gate).collect();
         kernel.ends_on(caps).then(|| (place, (nodes, Some(vec![kernel]))))
     };
-    norm.and_then(|norm| group(Some(norm))).or_else(|| group(None))
+    match norm.and_then(|norm| group(&layers, Some(norm))) {
+        Some(all) => vec![all],
+        None => layers.chunks(ops::MOST_PROJECTED).filter_map(|few| group(few, None)).collect(),
+    }
 }
 
 /// Returns the kernels that compute two nodes in one step, if such kernels pay on the device.

@@ -1,16 +1,15 @@
 //! Operations that take in the one after them.
 
-use crate::Value;
 use crate::graph::Node;
 use crate::graph::rewrite::{Replacement, Rewriting};
-use crate::ops::Activation;
+use crate::{Value, ops};
 use std::sync::Arc;
 
 /// Finds an operation before this one that takes it in, and that nobody else reads.
 ///
-/// Prefers an operation that can still take in an activation: an addition after an activation ends an epilogue. Otherwise
-/// prefers the deepest: in a residual block that is the longer branch, so that the shorter one depends on
-/// nothing beside it.
+/// Of the two operands of an addition, it prefers the one whose epilogue stays open: an addition after an activation closes
+/// it. If both or none do, it prefers the deepest: in a residual block that is the longer branch, so that the shorter one
+/// depends on nothing beside it.
 pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let taking = |position: usize| {
         let value = node.inputs[position];
@@ -21,7 +20,7 @@ pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
         seen.gives(&*op, &inputs, node.outputs[0]).then_some((first, op, inputs))
     };
     let all = seen.deepest_inputs(node).into_iter().filter_map(taking);
-    let (first, op, inputs) = all.min_by_key(|(_, op, _)| op.fuse(&Activation::Relu, 0).is_none())?;
+    let (first, op, inputs) = all.min_by_key(|(_, op, _)| !ops::takes_activation(&**op))?;
     // A flatten that a linear layer takes in has no name that anybody knows.
     let name = if op.name() == node.op.name() { &node.name } else { &first.name };
     Some(Replacement::shared(Arc::from(op), &inputs)?.named(name))

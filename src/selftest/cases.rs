@@ -1,6 +1,7 @@
 //! Building blocks of the tables: tensors of chosen numbers, and graphs over them.
 
-use super::reference::Tensor;
+use super::reference::{self, Tensor};
+use super::{Suite, Tolerance};
 use crate::ops::{Activation, BatchNorm2d, Pad2d, PaddingMode};
 use crate::{Constant, DType, Data, Graph, IntType, Result, Shape, Value, seeded_input};
 
@@ -26,17 +27,38 @@ pub fn outliers(seed: u64, shape: impl Into<Vec<usize>>) -> Tensor {
 
 /// Returns numbers that deviate by about 1 from a mean of 10,000: E(x²) - E(x)² loses all digits here.
 pub fn far_from_zero(shape: impl Into<Vec<usize>>) -> Tensor {
-    let mut tensor = random(1, shape);
-    tensor.data.iter_mut().for_each(|value| *value = 1e4 + 2.0 * *value);
-    tensor
+    random(1, shape).map(|x| 1e4 + 2.0 * x)
 }
 
 /// Adds a residual and a leaky ReLU, in this order unless the residual is `last`: the two ends of an epilogue.
-pub fn ended(graph: &mut Graph, y: Value, residual: Value, last: bool) -> Result<Value> {
+pub fn finished(graph: &mut Graph, y: Value, residual: Value, last: bool) -> Result<Value> {
     let relu = Activation::LeakyRelu(0.3);
     let y = if last { graph.activation(y, relu)? } else { y };
     let y = graph.add(residual, y)?;
     if last { Ok(y) } else { graph.activation(y, relu) }
+}
+
+/// Checks that the operation which `push` adds takes in a residual and an activation, in either order. `y` is what it
+/// gives for the inputs `x`.
+pub fn check_finished(
+    t: &Suite,
+    case: &str,
+    x: &[&Tensor],
+    y: &Tensor,
+    push: impl Fn(&mut Graph, &[Value]) -> Result<Value>,
+    tolerance: Tolerance,
+) {
+    let residual = random(4, y.shape.clone());
+    let inputs = [x, &[&residual]].concat();
+    for last in [false, true] {
+        let both = graph(&inputs, |graph, inputs| {
+            let (&residual, x) = inputs.split_last().expect("a residual is the last");
+            let y = push(graph, x)?;
+            finished(graph, y, residual, last)
+        });
+        t.expect_fused(&both, 1);
+        t.check(case, &both, &inputs, &reference::finished(y, &residual, last), tolerance);
+    }
 }
 
 /// Returns the tensor as a constant.
@@ -95,6 +117,20 @@ pub fn graph_of(inputs: &[&Tensor], build: impl FnOnce(&mut Graph, &[Value]) -> 
         graph.output(format!("y{i}"), output);
     }
     graph
+}
+
+/// Builds a graph as [`graph`] does, of an operation between images: they are stored as operations on images store them.
+///
+/// # Panics
+/// Panics if the graph can't be built.
+pub fn graph_between_images(inputs: &[&Tensor], build: impl FnOnce(&mut Graph, &[Value]) -> Result<Value>) -> Graph {
+    let is_image = |input: &Tensor| input.dtype == DType::F32 && input.shape.len() == 4;
+    graph(inputs, |graph, x| {
+        let image = |(&x, input): (&Value, &&Tensor)| if is_image(input) { as_image(graph, x) } else { Ok(x) };
+        let x = x.iter().zip(inputs).map(image).collect::<Result<Vec<_>>>()?;
+        let y = build(graph, &x)?;
+        as_image(graph, y)
+    })
 }
 
 /// Returns the same value as an operation on images stores it: channels last.

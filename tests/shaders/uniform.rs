@@ -88,7 +88,7 @@ struct Walk<'a> {
 pub(crate) fn faults(text: &str, module: &Module) -> Vec<String> {
     let mut walk = Walk { text, module, calls: 0, faults: BTreeSet::new() };
     for entry in module.entry_points.iter().filter(|entry| entry.stage == ShaderStage::Compute) {
-        let arguments = entry.function.arguments.iter().map(|argument| Known::Value(same(argument))).collect();
+        let arguments = entry.function.arguments.iter().map(|argument| Known::Value(same(module, argument))).collect();
         let mut state = State { uniform: true, variables: HashMap::new() };
         walk.call(&entry.function, arguments, &mut state);
     }
@@ -96,13 +96,18 @@ pub(crate) fn faults(text: &str, module: &Module) -> Vec<String> {
     walk.faults.iter().map(line).collect()
 }
 
-/// Returns true if an argument of an entry point is the same for a workgroup.
-fn same(argument: &FunctionArgument) -> bool {
-    let built_in = match argument.binding {
-        Some(Binding::BuiltIn(built_in)) => built_in,
-        _ => return false,
+/// Returns true if an argument of an entry point is the same for a workgroup. As in Tint, a structure is if all members are.
+fn same(module: &Module, argument: &FunctionArgument) -> bool {
+    let same = |binding: &Option<Binding>| match binding {
+        Some(Binding::BuiltIn(built_in)) => {
+            matches!(built_in, BuiltIn::WorkGroupId | BuiltIn::NumWorkGroups | BuiltIn::NumSubgroups)
+        }
+        _ => false,
     };
-    matches!(built_in, BuiltIn::WorkGroupId | BuiltIn::NumWorkGroups | BuiltIn::NumSubgroups)
+    match &module.types[argument.ty].inner {
+        TypeInner::Struct { members, .. } => members.iter().all(|member| same(&member.binding)),
+        _ => same(&argument.binding),
+    }
 }
 
 impl<'a> Walk<'a> {
@@ -400,6 +405,8 @@ fn faults_of(main: &str) -> Vec<String> {
     let text = format!(
         "override COLUMNS: bool = false;
          struct Params {{ lines: u32, length: u32 }}
+         struct Group {{ @builtin(workgroup_id) id: vec3<u32> }}
+         struct Mixed {{ @builtin(num_workgroups) count: vec3<u32>, @builtin(global_invocation_id) id: vec3<u32> }}
          @group(0) @binding(0) var<uniform> params: Params;
          @group(0) @binding(1) var<storage, read> x: array<u32>;
          @group(0) @binding(2) var<storage, read_write> y: array<u32>;
@@ -409,9 +416,9 @@ fn faults_of(main: &str) -> Vec<String> {
          fn put(p: ptr<function, u32>, a: u32) {{ *p = a; }}
          @compute @workgroup_size(64)
          fn main(
-             @builtin(workgroup_id) group: vec3<u32>,
+             group: Group,
+             mixed: Mixed,
              @builtin(local_invocation_index) lane: u32,
-             @builtin(global_invocation_id) id: vec3<u32>,
          ) {{ {main} }}"
     );
     let module = naga::front::wgsl::parse_str(&text).unwrap_or_else(|error| panic!("{}", error.emit_to_string(&text)));
@@ -422,7 +429,7 @@ fn faults_of(main: &str) -> Vec<String> {
 fn barriers_that_some_invocations_may_miss_are_found() {
     for main in [
         // An earlier shader of cumulative sums: some invocations return in a branch of the outer `if`.
-        "if COLUMNS { let line = group.x * 64u + lane; if line >= params.lines { return; } y[line] = 1u; return; }
+        "if COLUMNS { let line = group.id.x * 64u + lane; if line >= params.lines { return; } y[line] = 1u; return; }
          workgroupBarrier();",
         "if lane > 3u { return; } workgroupBarrier();",
         "if lane > 3u { workgroupBarrier(); }",
@@ -445,6 +452,7 @@ fn barriers_that_some_invocations_may_miss_are_found() {
         "var a = 0u; put(&a, lane); if a > 3u { workgroupBarrier(); }",
         "if early(lane) > 1u { workgroupBarrier(); }",
         "if lane > 3u && params.lines > 3u { workgroupBarrier(); }",
+        "if mixed.count.x > 3u { workgroupBarrier(); }",
         "let a = select(0u, 1u, lane > 3u); if a > 0u { workgroupBarrier(); }",
     ] {
         assert_eq!(faults_of(main).len(), 1, "{main}");
@@ -455,13 +463,13 @@ fn barriers_that_some_invocations_may_miss_are_found() {
 fn barriers_that_all_invocations_reach_are_let_be() {
     for main in [
         "if COLUMNS { if lane < params.lines { y[lane] = 1u; } return; } workgroupBarrier();",
-        "if group.x >= params.lines { return; } workgroupBarrier();",
-        "if x[group.x] > 3u { wait(); }",
+        "if group.id.x >= params.lines { return; } workgroupBarrier();",
+        "if x[group.id.x] > 3u { wait(); }",
         "if lane > 3u { y[lane] = 1u; } workgroupBarrier();",
         "for (var i = lane; i < 64u; i += 64u) { y[i] = 1u; } workgroupBarrier();",
         "for (var i = 0u; i < params.length; i++) { workgroupBarrier(); if i > lane { y[i] = 1u; } workgroupBarrier(); }",
         "for (var i = 0u; i < 64u; i++) { if i > lane { break; } } workgroupBarrier();",
-        "for (var i = 0u; i < 64u; i++) { if i > group.x { break; } workgroupBarrier(); if x[i] > 3u { continue; } wait(); }",
+        "for (var i = 0u; i < 64u; i++) { if i > group.id.x { break; } workgroupBarrier(); if x[i] > 3u { continue; } wait(); }",
         "switch params.lines { case 1u: { workgroupBarrier(); } default: { return; } } workgroupBarrier();",
         "var a = lane; a = 1u; if a > 0u { workgroupBarrier(); }",
         "var a = 0u; put(&a, params.lines); if a > 3u { workgroupBarrier(); }",

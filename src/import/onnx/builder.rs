@@ -173,6 +173,24 @@ impl<'a> Builder<'a> {
         Ok(self.known(argument, operand)?.as_ints()?.into_owned())
     }
 
+    /// Returns one integer that must be known when the graph is built.
+    pub(super) fn known_int(&self, argument: &str, operand: &Operand) -> Result<i64> {
+        match self.known_ints(argument, operand)?[..] {
+            [number] => Ok(number),
+            ref other => {
+                Err(ErrorKind::argument(argument, "one number", format_args!("{} numbers", other.len())).into())
+            }
+        }
+    }
+
+    /// Returns the integers of an attribute, or of the input that took its place in a later opset; `None` without either.
+    pub(super) fn ints(&self, node: &Node, name: &'static str, position: usize) -> Result<Option<Vec<i64>>> {
+        match node.ints(name)? {
+            Some(ints) => Ok(Some(ints)),
+            None => node.optional(position).map(|input| self.known_ints(name, input)).transpose(),
+        }
+    }
+
     /// Returns weights: floating-point numbers that must be known when the graph is built.
     pub(super) fn weights(&self, argument: &str, operand: &Operand) -> Result<Constant> {
         Ok(self.known(argument, operand)?.constant()?)

@@ -303,6 +303,15 @@ impl Builder<'_> {
         Ok(Operand::Device(y, to))
     }
 
+    /// Returns the mean over some axes, the differences from it, and the mean of their squares.
+    pub(super) fn moments(&mut self, x: &Operand, axes: &[usize]) -> Result<[Operand; 3]> {
+        let mean = self.reduce(x, ReduceKind::Mean, axes, true)?;
+        let centred = self.binary(BinaryKind::Sub, x, &mean)?;
+        let squares = self.binary(BinaryKind::Mul, &centred, &centred)?;
+        let variance = self.reduce(&squares, ReduceKind::Mean, axes, true)?;
+        Ok([mean, centred, variance])
+    }
+
     /// Reduces the given axes, or all axes if none is given.
     pub(super) fn reduce(&mut self, x: &Operand, kind: ReduceKind, axes: &[usize], keepdim: bool) -> Result<Operand> {
         let Operand::Host(tensor) = x else {

@@ -224,9 +224,8 @@ impl Builder<'_> {
         {
             return Ok(index.clone());
         }
-        let number = |number: usize| Operand::from(Tensor::scalar(index.element(), number as f64));
-        let negative = self.compare(index, Compare::Lt, &number(0))?;
-        let moved = self.binary(BinaryKind::Add, index, &number(size))?;
+        let negative = self.compare(index, Compare::Lt, &index.number(0))?;
+        let moved = self.binary(BinaryKind::Add, index, &index.number(size as f64))?;
         self.where_(&negative, &moved, index)
     }
 

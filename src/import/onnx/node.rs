@@ -118,6 +118,11 @@ impl Operand {
         }
     }
 
+    /// Returns a number of this operand's element type.
+    pub(super) fn number(&self, value: impl Into<f64>) -> Operand {
+        Tensor::scalar(self.element(), value.into()).into()
+    }
+
     /// Returns this value, fixed only if `fixed`: the number that selects a value must be fixed too.
     #[must_use]
     pub(super) fn with_fixed(self, fixed: bool) -> Operand {
@@ -289,6 +294,13 @@ impl<'a> Node<'a> {
 
     pub(super) fn int(&self, name: &'static str, default: i64) -> Result<i64> {
         Ok(self.attribute(name, AttributeType::Int)?.map_or(default, |attribute| attribute.i))
+    }
+
+    /// Returns an integer of `least` or more.
+    pub(super) fn count(&self, name: &'static str, default: usize, least: usize) -> Result<usize> {
+        let given = self.int(name, default as i64)?;
+        let wrong = || self.refused(&format!("attribute {name}"), &format!("{least} or more"), given);
+        usize::try_from(given).ok().filter(|&count| count >= least).ok_or_else(wrong)
     }
 
     pub(super) fn float(&self, name: &'static str, default: f32) -> Result<f32> {

@@ -14,7 +14,7 @@ mod winograd;
 
 pub(crate) use groups::Groups;
 pub(crate) use lanes::BLOCK as LANES_BLOCK;
-pub(crate) use projections::Projections;
+pub(crate) use projections::{MOST_PROJECTED, Projections};
 pub(crate) use tiled::chunks;
 
 use self::lines::Lines;

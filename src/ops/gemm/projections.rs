@@ -11,7 +11,7 @@ use crate::ops::norm::{Norm, Squares};
 const ROWS: usize = 4;
 
 /// The most layers: their weights and outputs, the input and the terms are as many storage buffers as WebGPU promises.
-const LAYERS: usize = 3;
+pub(crate) const MOST_PROJECTED: usize = 3;
 
 params! {
     struct Params {
@@ -50,7 +50,11 @@ impl Projections<'_> {
         let several = norm.is_some() || layers.len() > 1;
         // The kernel reads a weight and a bias of the norm for each k, and applies no activation of it.
         let serves = several && norm.is_none_or(|norm| norm.affine().next().is_some() && norm.activation.is_none());
-        if !fits || !serves || layers.len() > LAYERS || (self.gate.is_some() && first.epilogue.activation.is_some()) {
+        if !fits
+            || !serves
+            || layers.len() > MOST_PROJECTED
+            || (self.gate.is_some() && first.epilogue.activation.is_some())
+        {
             return None;
         }
 
@@ -82,12 +86,12 @@ impl Projections<'_> {
         };
 
         let mut weights = layers.iter().map(|layer| layer.whole(caps)).collect::<Option<Vec<Prepacked>>>()?;
-        weights.resize(LAYERS, weights[0].clone());
+        weights.resize(MOST_PROJECTED, weights[0].clone());
         let mut bindings = vec![Binding::Input(0), Binding::Weight(self.terms())];
         bindings.extend(weights.into_iter().map(Binding::Weight));
         // Something must be bound in place of a missing output, too.
         let nothing = |index| Binding::Scratch { index, bytes: 16, write: true };
-        bindings.extend((0..LAYERS).map(|i| if i < outputs { Binding::Output(i) } else { nothing(i) }));
+        bindings.extend((0..MOST_PROJECTED).map(|i| if i < outputs { Binding::Output(i) } else { nothing(i) }));
 
         let power = rows.next_power_of_two();
         let mut shader = shader!("projections", "activation", "blocks", "index", "nan")

@@ -1,10 +1,9 @@
 //! Cases of activations: every function in every layout, extremes, after another operation.
 
 use crate::ops::Activation;
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, halves, random};
+use crate::selftest::cases::{graph, graph_between_images, halves, random};
 use crate::selftest::reference::{self, Tensor, maximum, minimum};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -117,11 +116,7 @@ fn any_rank(t: &Suite) {
 
 fn after_another_operation(t: &Suite) {
     let x = values(&[2, 6, 4, 3]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.relu(x)?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&x], |graph, x| graph.relu(x[0]));
     t.check("between images", &graph, &[&x], &reference::relu(&x), Tolerance::Exact);
 }
 

@@ -2,10 +2,9 @@
 
 use crate::DType;
 use crate::ops::ArgReduce;
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {

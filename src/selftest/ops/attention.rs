@@ -1,10 +1,9 @@
 //! Cases of attention, and its reference: few and many queries, masks, windows, caches.
 
 use crate::ops::Attention;
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
 use crate::selftest::cases::{constant, graph, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 use crate::{Constant, DType};
 
 /// Runs the cases.
@@ -206,9 +205,8 @@ fn masks_that_exclude_all(t: &Suite) {
 fn great_scores(t: &Suite) {
     let sight = Sight { scale: Some(4.0), ..Sight::default() };
     for sizes in [[1, 2, 1, 2, 70, 8, 8], [1, 2, 1, 20, 70, 8, 8], [1, 1, 1, 9, 600, 8, 8]] {
-        let [mut q, mut k, v] = tensors(sizes);
-        q.data.iter_mut().for_each(|value| *value = (*value * 20.0).round());
-        k.data.iter_mut().for_each(|value| *value = (*value * 20.0).round());
+        let [q, k, v] = tensors(sizes);
+        let [mut q, mut k] = [q, k].map(|x| x.map(|x| (20.0 * x).round()));
         check_tensors(t, &format!("{sizes:?}"), [&q, &k, &v], None, &sight);
         q.data.fill(25.0);
         k.data.fill(-12.0);

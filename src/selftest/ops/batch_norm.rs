@@ -1,10 +1,9 @@
 //! Cases of batch norm: shapes, epsilons, a fused activation.
 
 use crate::ops::{Activation, BatchNorm2d};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
 use crate::selftest::cases::{constant, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {

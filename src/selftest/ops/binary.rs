@@ -2,10 +2,9 @@
 
 use crate::DType;
 use crate::ops::{Activation, Binary, BinaryKind};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, halves, outliers, random};
+use crate::selftest::cases::{graph, graph_between_images, halves, outliers, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 pub fn maximum(a: &Tensor, b: &Tensor) -> Tensor {
     reference::binary(a, b, reference::maximum)
@@ -80,9 +79,7 @@ const KINDS: [(BinaryKind, Reference); 6] = [
 
 /// Returns divisors away from zero: a quotient by a tiny number would dwarf all other results.
 fn divisor(shape: &[usize]) -> Tensor {
-    let mut b = random(2, shape);
-    b.data.iter_mut().for_each(|value| *value += 1.5f32.copysign(*value));
-    b
+    random(2, shape).map(|b| b + 1.5f64.copysign(b))
 }
 
 fn every_kind_in_every_layout(t: &Suite) {
@@ -171,11 +168,7 @@ fn with_itself_and_after_other_operations(t: &Suite) {
     t.check("a * a", &squared, &[&a], &reference::mul(&a, &a), Tolerance::Elementwise);
     // A texel's padding holds zeros; 0 / 0 must not reach the next operation.
     let b = divisor(&[2, 5, 3, 3]);
-    let between = graph(&[&a, &b], |graph, x| {
-        let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
-        let y = graph.div(a, b)?;
-        as_image(graph, y)
-    });
+    let between = graph_between_images(&[&a, &b], |graph, x| graph.div(x[0], x[1]));
     t.check("between images", &between, &[&a, &b], &reference::div(&a, &b), Tolerance::Elementwise);
 }
 
@@ -216,11 +209,7 @@ fn remainders(t: &Suite) {
     check("an infinite divisor", &Tensor::new([3, 1], vec![1.0, -2.0, 0.0]), &endless);
     // In a texel's padding, the divisor must not be 0.
     let (a, b) = (random(1, [2, 5, 3, 3]), divisor(&[2, 5, 3, 3]));
-    let between = graph(&[&a, &b], |graph, x| {
-        let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
-        let y = graph.fmod(a, b)?;
-        as_image(graph, y)
-    });
+    let between = graph_between_images(&[&a, &b], |graph, x| graph.fmod(x[0], x[1]));
     t.check("a remainder between images", &between, &[&a, &b], &fmod(&a, &b), Tolerance::Exact);
 }
 

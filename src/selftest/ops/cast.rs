@@ -2,7 +2,7 @@
 
 use crate::DType;
 use crate::ops::{BinaryKind, Compare};
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
@@ -79,20 +79,14 @@ fn numbers_that_are_hard_to_convert(t: &Suite) {
 fn of_images(t: &Suite) {
     // A cast from f32 to f32 does nothing, in any layout.
     let x = random(1, [2, 5, 3, 4]);
-    let same = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.cast(x, DType::F32)?;
-        as_image(graph, y)
-    });
+    let same = graph_between_images(&[&x], |graph, x| graph.cast(x[0], DType::F32));
     t.check("an image", &same, &[&x], &x, Tolerance::Exact);
     // The truth values of a comparison, as numbers.
     let zero = Tensor::new([1], vec![0.0]);
-    let positive = graph(&[&x, &zero], |graph, inputs| {
-        let x = as_image(graph, inputs[0])?;
-        let positive = graph.compare(x, Compare::Gt, inputs[1])?;
+    let positive = graph_between_images(&[&x, &zero], |graph, x| {
+        let positive = graph.compare(x[0], Compare::Gt, x[1])?;
         let counted = graph.cast(positive, DType::I32)?;
-        let y = graph.cast(counted, DType::F32)?;
-        as_image(graph, y)
+        graph.cast(counted, DType::F32)
     });
     t.check("a mask", &positive, &[&x, &zero], &x.map(|x| f64::from(x > 0.0)), Tolerance::Exact);
 }
@@ -106,13 +100,11 @@ fn bits(t: &Suite) {
     t.check("bits", &read, &[&x], &bits, Tolerance::Exact);
     // An image's bits become integers, lose the sign bit, and become `f32`s again.
     let one = Tensor::new([1], vec![1.0]).with_dtype(DType::I32);
-    let size = graph(&[&x, &one], |graph, inputs| {
-        let x = as_image(graph, inputs[0])?;
-        let bits = graph.bitcast(x, DType::I32)?;
-        let bits = graph.binary(bits, BinaryKind::ShiftLeft, inputs[1])?;
-        let bits = graph.binary(bits, BinaryKind::ShiftRight, inputs[1])?;
-        let y = graph.bitcast(bits, DType::F32)?;
-        as_image(graph, y)
+    let size = graph_between_images(&[&x, &one], |graph, x| {
+        let bits = graph.bitcast(x[0], DType::I32)?;
+        let bits = graph.binary(bits, BinaryKind::ShiftLeft, x[1])?;
+        let bits = graph.binary(bits, BinaryKind::ShiftRight, x[1])?;
+        graph.bitcast(bits, DType::F32)
     });
     t.check("without the sign", &size, &[&x, &one], &x.map(f64::abs), Tolerance::Exact);
 }

@@ -1,9 +1,8 @@
 //! Cases of `cat`: each axis, images, one value twice.
 
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -35,11 +34,7 @@ fn along_each_axis(t: &Suite) {
 
 fn of_images_and_of_one_value_twice(t: &Suite) {
     let (a, b) = (random(1, [2, 5, 3, 4]), random(2, [2, 2, 3, 4]));
-    let graph = graph(&[&a, &b], |graph, x| {
-        let (a, b) = (as_image(graph, x[0])?, as_image(graph, x[1])?);
-        let y = graph.concat(&[a, b, a], 1)?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&a, &b], |graph, x| graph.concat(&[x[0], x[1], x[0]], 1));
     t.check("between images", &graph, &[&a, &b], &reference::concat(&[&a, &b, &a], 1), Tolerance::Exact);
 }
 

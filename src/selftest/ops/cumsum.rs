@@ -2,10 +2,9 @@
 
 use crate::DType;
 use crate::ops::CumSum;
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, outliers, random};
+use crate::selftest::cases::{graph, graph_between_images, outliers, random};
 use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -75,11 +74,7 @@ fn lengths(t: &Suite) {
 
 fn of_an_image(t: &Suite) {
     let x = random(1, [2, 6, 3, 5]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.cumsum(x, 1)?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&x], |graph, x| graph.cumsum(x[0], 1));
     t.check("between images", &graph, &[&x], &cumsum(&x, 1, false, false), Tolerance::Reduction(6));
 }
 

@@ -1,10 +1,9 @@
 //! Cases of gated linear units: halves along each axis, pairs, between images and linear layers.
 
 use crate::ops::GluKind;
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, graph, random};
+use crate::selftest::cases::{constant, graph, graph_between_images, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -42,9 +41,7 @@ pub fn glu(x: &Tensor, kind: GluKind, axis: usize) -> Tensor {
 const KINDS: [GluKind; 4] = [GluKind::Glu, GluKind::ReGlu, GluKind::GeGlu, GluKind::SwiGlu];
 
 fn scaled(seed: u64, shape: &[usize]) -> Tensor {
-    let mut x = random(seed, shape);
-    x.data.iter_mut().for_each(|value| *value *= 8.0);
-    x
+    random(seed, shape).map(|x| 8.0 * x)
 }
 
 fn halves_along_each_axis(t: &Suite) {
@@ -111,11 +108,7 @@ fn large_values(t: &Suite) {
 fn between_images(t: &Suite) {
     for channels in [10, 16] {
         let x = random(1, [2, channels, 3, 5]);
-        let graph = graph(&[&x], |graph, x| {
-            let x = as_image(graph, x[0])?;
-            let y = graph.glu(x, GluKind::Glu, 1)?;
-            as_image(graph, y)
-        });
+        let graph = graph_between_images(&[&x], |graph, x| graph.glu(x[0], GluKind::Glu, 1));
         t.check("between images", &graph, &[&x], &glu(&x, GluKind::Glu, 1), Tolerance::Transcendental);
     }
 }

@@ -1,10 +1,9 @@
 //! Cases of `grid_sample`, and its reference: images, volumes, positions outside and on pixels.
 
 use crate::ops::{GridPadding, GridSample, GridSampleMode};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, constant, graph, random};
 use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {

@@ -1,10 +1,9 @@
 //! Cases of group norm: groups, shapes, means far from zero.
 
 use crate::ops::{Activation, GroupNorm};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, far_from_zero, graph, outliers, random};
+use crate::selftest::cases::{constant, far_from_zero, graph, graph_between_images, outliers, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -63,11 +62,9 @@ fn takes_in_an_activation_between_images(t: &Suite) {
     // The groups have three channels, a texel of channels, and one channel.
     for (channels, groups) in [(6, 2), (8, 2), (6, 6)] {
         let x = random(1, [2, channels, 3, 5]);
-        let graph = graph(&[&x], |graph, x| {
-            let x = as_image(graph, x[0])?;
-            let y = graph.group_norm(x, GroupNorm::new(groups, None, None))?;
-            let y = graph.activation(y, Activation::Silu)?;
-            as_image(graph, y)
+        let graph = graph_between_images(&[&x], |graph, x| {
+            let y = graph.group_norm(x[0], GroupNorm::new(groups, None, None))?;
+            graph.activation(y, Activation::Silu)
         });
         t.expect_fused(&graph, 3);
         let expected = reference::silu(&reference::group_norm(&x, groups, None, None, 1e-5));

@@ -1,7 +1,7 @@
 //! Cases of `index_select`, and its reference: each axis, indices of any shape, every type.
 
 use crate::DType;
-use crate::selftest::cases::{as_image, constant, graph, random};
+use crate::selftest::cases::{constant, graph, graph_between_images, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
@@ -74,11 +74,9 @@ fn of_every_type(t: &Suite) {
 
 fn by_constants_between_images(t: &Suite) {
     let (x, index) = (random(1, [2, 7, 3, 4]), indices(&[5], 7));
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
+    let graph = graph_between_images(&[&x], |graph, x| {
         let index = graph.constant(constant(&index));
-        let y = graph.index_select(x, 1, index)?;
-        as_image(graph, y)
+        graph.index_select(x[0], 1, index)
     });
     t.check("between images", &graph, &[&x], &index_select(&x, 1, &index), Tolerance::Exact);
 }

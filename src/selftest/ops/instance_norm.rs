@@ -1,10 +1,9 @@
 //! Cases of instance norm: shapes, epsilons, a fused activation.
 
 use crate::ops::InstanceNorm2d;
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
 use crate::selftest::cases::{constant, far_from_zero, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {

@@ -1,10 +1,9 @@
 //! Cases of layer norm: lines that are kept or read again, means far from zero, large numbers.
 
 use crate::ops::{Activation, LayerNorm};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, far_from_zero, graph, outliers, random};
+use crate::selftest::cases::{constant, far_from_zero, graph, graph_between_images, outliers, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -94,11 +93,7 @@ fn takes_in_an_activation(t: &Suite) {
 
 fn of_an_image(t: &Suite) {
     let x = random(1, [2, 6, 3, 5]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.layer_norm(x, LayerNorm::new([6, 3, 5], None, None))?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&x], |graph, x| graph.layer_norm(x[0], LayerNorm::new([6, 3, 5], None, None)));
     let expected = reference::layer_norm(&x, 3, None, None, 1e-5);
     t.check("between images", &graph, &[&x], &expected, Tolerance::Transcendental);
 }

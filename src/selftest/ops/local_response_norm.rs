@@ -2,10 +2,9 @@
 
 use crate::Constant;
 use crate::ops::{Activation, Conv2d, LocalResponseNorm};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, outliers, random};
+use crate::selftest::cases::{as_image, graph, graph_between_images, outliers, random};
 use crate::selftest::reference::{self, Conv, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -41,11 +40,7 @@ fn factors(t: &Suite) {
     let (alpha, beta, k) = (0.3, 0.6, 2.0);
     for x in [random(1, [2, 7, 5, 5]), outliers(1, [2, 7, 5, 5])] {
         let norm = LocalResponseNorm::new(5).factors(alpha, beta, k);
-        let graph = graph(&[&x], |graph, x| {
-            let x = as_image(graph, x[0])?;
-            let y = graph.local_response_norm(x, norm)?;
-            as_image(graph, y)
-        });
+        let graph = graph_between_images(&[&x], |graph, x| graph.local_response_norm(x[0], norm));
         let expected = reference::local_response_norm(&x, 5, f64::from(alpha), f64::from(beta), f64::from(k));
         t.check("strong", &graph, &[&x], &expected, Tolerance::Transcendental);
     }
@@ -54,11 +49,9 @@ fn factors(t: &Suite) {
 fn what_pads_a_texel_is_nothing_to_it(t: &Suite) {
     // After a sigmoid, the padding of five channels to eight holds 0.5.
     let x = random(1, [2, 5, 3, 4]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.activation(x, Activation::Sigmoid)?;
-        let y = graph.local_response_norm(y, LocalResponseNorm::new(5).factors(2.0, 0.75, 1.0))?;
-        as_image(graph, y)
+    let graph = graph_between_images(&[&x], |graph, x| {
+        let y = graph.activation(x[0], Activation::Sigmoid)?;
+        graph.local_response_norm(y, LocalResponseNorm::new(5).factors(2.0, 0.75, 1.0))
     });
     let expected = reference::local_response_norm(&reference::sigmoid(&x), 5, 2.0, 0.75, 1.0);
     t.check("after a sigmoid", &graph, &[&x], &expected, Tolerance::Transcendental);

@@ -2,7 +2,7 @@
 
 use crate::DType;
 use crate::ops::{Compare, Logical, Where};
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::reference::{Tensor, binary, broadcast};
 use crate::selftest::{Suite, Tolerance};
 
@@ -59,22 +59,19 @@ fn truth(seed: u64, shape: &[usize]) -> Tensor {
     random(seed, shape).map(|x| f64::from(x > 0.0)).with_dtype(DType::Bool)
 }
 
+/// Returns a column and a row of these numbers, which broadcast to all pairs of them.
+fn all_pairs(numbers: &[f32], dtype: DType) -> [Tensor; 2] {
+    [vec![numbers.len(), 1], vec![numbers.len()]].map(|shape| Tensor::new(shape, numbers.to_vec()).with_dtype(dtype))
+}
+
 fn numbers_that_are_hard_to_compare(t: &Suite) {
     let (tiny, infinite) = (f32::from_bits(1), f32::INFINITY);
     let numbers =
         [0.0, -0.0, 1.0, -1.0, 1.000_000_1, tiny, -tiny, f32::MAX, f32::MIN, infinite, -infinite, f32::NAN, -f32::NAN];
-    let (a, b) = (Tensor::new([13, 1], numbers.to_vec()), Tensor::new([13], numbers.to_vec()));
     let whole = [0.0, 1.0, -1.0, -2.0, 65_536.0, -16_777_216.0, i32::MIN as f32];
-    let (c, d) = (
-        Tensor::new([7, 1], whole.to_vec()).with_dtype(DType::I32),
-        Tensor::new([7], whole.to_vec()).with_dtype(DType::I32),
-    );
-    let (e, f) = (
-        Tensor::new([2, 1], vec![0.0, 1.0]).with_dtype(DType::Bool),
-        Tensor::new([2], vec![0.0, 1.0]).with_dtype(DType::Bool),
-    );
+    let all = [all_pairs(&numbers, DType::F32), all_pairs(&whole, DType::I32), all_pairs(&[0.0, 1.0], DType::Bool)];
     for kind in COMPARISONS {
-        for (a, b) in [(&a, &b), (&c, &d), (&e, &f)] {
+        for [a, b] in &all {
             let graph = graph(&[a, b], |graph, x| graph.compare(x[0], kind, x[1]));
             t.check(&format!("{kind:?} of {}", a.dtype), &graph, &[a, b], &compare(kind, a, b), Tolerance::Exact);
         }
@@ -104,10 +101,7 @@ fn comparisons_broadcast(t: &Suite) {
 }
 
 fn every_pair_of_truth_values(t: &Suite) {
-    let (a, b) = (
-        Tensor::new([2, 1], vec![0.0, 1.0]).with_dtype(DType::Bool),
-        Tensor::new([2], vec![0.0, 1.0]).with_dtype(DType::Bool),
-    );
+    let [a, b] = all_pairs(&[0.0, 1.0], DType::Bool);
     for kind in [Logical::And, Logical::Or, Logical::Xor] {
         let graph = graph(&[&a, &b], |graph, x| graph.push(kind, x));
         t.check(&format!("{kind:?}"), &graph, &[&a, &b], &logical(kind, &a, &b), Tolerance::Exact);
@@ -164,11 +158,9 @@ fn choices(t: &Suite) {
 /// Replaces the negative elements of an image.
 fn a_mask_between_images(t: &Suite) {
     let (x, zero) = (random(1, [2, 5, 3, 4]), Tensor::new([1], vec![0.0]));
-    let graph = graph(&[&x, &zero], |graph, inputs| {
-        let x = as_image(graph, inputs[0])?;
-        let negative = graph.compare(x, Compare::Lt, inputs[1])?;
-        let y = graph.where_(negative, inputs[1], x)?;
-        as_image(graph, y)
+    let graph = graph_between_images(&[&x, &zero], |graph, x| {
+        let negative = graph.compare(x[0], Compare::Lt, x[1])?;
+        graph.where_(negative, x[1], x[0])
     });
     t.check("between images", &graph, &[&x, &zero], &x.map(|x| x.max(0.0)), Tolerance::Exact);
 }

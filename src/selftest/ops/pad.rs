@@ -1,10 +1,9 @@
 //! Cases of padding: every mode, crops, constants, any rank.
 
 use crate::ops::{Pad1d, Pad2d, PaddingMode};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::reference::{Tensor, pad};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -109,11 +108,7 @@ fn any_rank(t: &Suite) {
 
 fn between_operations(t: &Suite) {
     let x = random(1, [2, 6, 5, 4]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.pad(x, [[1, 1], [2, -1]], 1.0)?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&x], |graph, x| graph.pad(x[0], [[1, 1], [2, -1]], 1.0));
     let expected = pad(&x, &[[1, 1], [2, -1]], PaddingMode::Zeros, 1.0);
     t.check("between images", &graph, &[&x], &expected, Tolerance::Exact);
 }

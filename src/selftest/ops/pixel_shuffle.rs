@@ -1,10 +1,9 @@
 //! Cases of pixel shuffles, and their references: factors, both directions, ONNX's modes.
 
 use crate::ops::{PixelShuffle, PixelUnshuffle, ShuffleMode};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -90,11 +89,7 @@ fn pixels_to_channels(t: &Suite) {
 
 fn before_another_operation(t: &Suite) {
     let x = random(1, [2, 12, 3, 4]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.pixel_shuffle(x, 2)?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&x], |graph, x| graph.pixel_shuffle(x[0], 2));
     t.check("between images", &graph, &[&x], &reference::pixel_shuffle(&x, 2), Tolerance::Exact);
 }
 

@@ -1,7 +1,7 @@
 //! Cases of pooling along one to three axes: windows, adaptive sizes, norms, indices.
 
 use crate::ops::{Activation, Conv2d, Pool, Pool2d, PoolKind};
-use crate::selftest::cases::{as_image, constant, graph, graph_of, halves, outliers, random};
+use crate::selftest::cases::{as_image, constant, graph, graph_between_images, graph_of, halves, outliers, random};
 use crate::selftest::reference::{self, Pool as Windows, Tensor, adaptive_pool, max_pool_with_indices};
 use crate::selftest::{Suite, Tolerance};
 
@@ -228,11 +228,7 @@ fn what_pads_a_texel_stays_finite(t: &Suite) {
 
 fn between_operations(t: &Suite) {
     let x = numbers(PoolKind::Max, &[2, 6, 9, 8]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.pool2d(x, op(&MAX))?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&x], |graph, x| graph.pool2d(x[0], op(&MAX)));
     t.check("between images", &graph, &[&x], &reference::pool(&x, &MAX), Tolerance::Exact);
 }
 

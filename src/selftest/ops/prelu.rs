@@ -1,9 +1,8 @@
 //! Cases of PReLU: one weight, or one for each channel.
 
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, constant, graph, outliers, random};
+use crate::selftest::cases::{constant, graph, graph_between_images, outliers, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -51,11 +50,7 @@ fn one_weight_and_one_a_channel(t: &Suite) {
 
 fn between_operations(t: &Suite) {
     let (x, weight) = (random(1, [2, 6, 3, 5]), random(2, [6]));
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.prelu(x, constant(&weight))?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&x], |graph, x| graph.prelu(x[0], constant(&weight)));
     t.check("between images", &graph, &[&x], &prelu(&x, &weight), Tolerance::Elementwise);
 }
 

@@ -129,16 +129,9 @@ fn ties_and_limits(t: &Suite) {
     let x = Tensor::new([50], halves.into_iter().chain(far).collect());
     for to in TYPES {
         for zero in [0.0, 7.0] {
+            let case = format!("ties and limits, zero {zero}");
             let zero = Tensor::new([1], vec![zero]).with_dtype(DType::I32);
-            check(
-                t,
-                &format!("ties and limits, zero {}", zero.data[0]),
-                &x,
-                [&Tensor::new([1], vec![0.5]), &zero],
-                0,
-                None,
-                to,
-            );
+            check(t, &case, &x, [&Tensor::new([1], vec![0.5]), &zero], 0, None, to);
         }
     }
 }

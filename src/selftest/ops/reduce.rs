@@ -2,10 +2,9 @@
 
 use crate::DType;
 use crate::ops::{PoolKind, Reduce, ReduceKind};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, far_from_zero, graph, outliers, random};
+use crate::selftest::cases::{far_from_zero, graph, graph_between_images, outliers, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -155,11 +154,8 @@ fn a_long_sum_keeps_its_digits(t: &Suite) {
 
 fn of_an_image(t: &Suite) {
     let x = random(1, [2, 6, 3, 5]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.reduce(x, Reduce::new(ReduceKind::Mean, [2, 3]).keepdim(true))?;
-        as_image(graph, y)
-    });
+    let graph =
+        graph_between_images(&[&x], |graph, x| graph.reduce(x[0], Reduce::new(ReduceKind::Mean, [2, 3]).keepdim(true)));
     let expected = reference::adaptive_pool(&x, PoolKind::Average, &[1, 1]);
     t.check("between images", &graph, &[&x], &expected, Tolerance::Reduction(15));
 }

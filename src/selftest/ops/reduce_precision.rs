@@ -1,7 +1,7 @@
 //! Cases of rounding to smaller float formats, and its reference.
 
 use crate::ops::{FloatFormat, ReducePrecision};
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
@@ -52,11 +52,8 @@ pub fn cases(t: &Suite) {
     }
     signs_of_zeros(t);
     let x = random(1, [2, 5, 3, 4]);
-    let image = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.reduce_precision(x, ReducePrecision::new(FloatFormat::F16))?;
-        as_image(graph, y)
-    });
+    let image =
+        graph_between_images(&[&x], |graph, x| graph.reduce_precision(x[0], ReducePrecision::new(FloatFormat::F16)));
     t.check("an image", &image, &[&x], &reduce_precision(&x, FloatFormat::F16, false), Tolerance::Exact);
     not_finite(t);
 }

@@ -1,10 +1,9 @@
 //! Cases of reshapes: shapes, images, dimensions of one.
 
 use crate::DType;
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
 use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {

@@ -1,11 +1,10 @@
 //! Cases of `interpolate`: modes, sizes, factors.
 
 use crate::ops::{Resize, ResizeMode};
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::ops::grid_sample::keys;
 use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -147,11 +146,7 @@ fn factors_that_change_no_size(t: &Suite) {
 
 fn between_images(t: &Suite) {
     let x = random(1, [2, 6, 3, 5]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.upsample(x, 2.0, ResizeMode::Linear)?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&x], |graph, x| graph.upsample(x[0], 2.0, ResizeMode::Linear));
     let expected = resize(&x, ResizeMode::Linear, &[6, 10], None, false);
     t.check("between images", &graph, &[&x], &expected, Tolerance::Reduction(16));
 }

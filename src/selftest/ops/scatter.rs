@@ -3,7 +3,7 @@
 use super::index_select::indices;
 use crate::DType;
 use crate::ops::ScatterKind;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::reference::{Tensor, maximum, minimum};
 use crate::selftest::{Suite, Tolerance};
 
@@ -112,10 +112,8 @@ fn from_the_end(t: &Suite) {
 
 fn between_images(t: &Suite) {
     let (x, index, updates) = (random(1, [2, 5, 3, 4]), indices(&[2, 3, 3, 4], 5), random(2, [2, 3, 3, 4]));
-    let graph = graph(&[&x, &index, &updates], |graph, v| {
-        let (x, updates) = (as_image(graph, v[0])?, as_image(graph, v[2])?);
-        let y = graph.scatter(x, 1, v[1], updates, ScatterKind::Replace)?;
-        as_image(graph, y)
+    let graph = graph_between_images(&[&x, &index, &updates], |graph, v| {
+        graph.scatter(v[0], 1, v[1], v[2], ScatterKind::Replace)
     });
     let expected = scatter(&x, 1, &index, &updates, ScatterKind::Replace);
     t.check("between images", &graph, &[&x, &index, &updates], &expected, Tolerance::Exact);

@@ -1,9 +1,8 @@
 //! Cases of softmax and its logarithm: axes, long lines, large values.
 
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -25,10 +24,8 @@ fn check_both(t: &Suite, case: &str, x: &Tensor, axis: usize) {
     t.check(case, &log_softmax, &[x], &reference::log_softmax(x, axis), Tolerance::Transcendental);
 }
 
-fn scaled(by: f32, shape: &[usize]) -> Tensor {
-    let mut x = random(1, shape);
-    x.data.iter_mut().for_each(|value| *value *= by);
-    x
+fn scaled(by: f64, shape: &[usize]) -> Tensor {
+    random(1, shape).map(|x| by * x)
 }
 
 fn over_each_axis(t: &Suite) {
@@ -93,8 +90,7 @@ fn lines_kept_and_read_again(t: &Suite) {
 fn large_values(t: &Suite) {
     // exp(500) overflows unless the largest value is subtracted first.
     for shift in [0.0, 500.0, -500.0] {
-        let mut x = scaled(500.0, &[4, 9]);
-        x.data.iter_mut().for_each(|value| *value += shift);
+        let x = scaled(500.0, &[4, 9]).map(|x| x + shift);
         check_both(t, &format!("±500 {shift:+}"), &x, 1);
     }
     for value in [-500.0, 500.0, -88.0, 88.0, 0.0, 1e-30] {
@@ -110,11 +106,7 @@ fn more_workgroups_than_a_dimension_has(t: &Suite) {
 
 fn of_an_image(t: &Suite) {
     let x = scaled(4.0, &[2, 6, 3, 5]);
-    let graph = graph(&[&x], |graph, x| {
-        let x = as_image(graph, x[0])?;
-        let y = graph.softmax(x, 1)?;
-        as_image(graph, y)
-    });
+    let graph = graph_between_images(&[&x], |graph, x| graph.softmax(x[0], 1));
     t.check("between images", &graph, &[&x], &reference::softmax(&x, 1), Tolerance::Transcendental);
 }
 

@@ -2,10 +2,9 @@
 
 use crate::DType;
 use crate::ops::TopK;
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
 use crate::selftest::cases::{graph, random};
 use crate::selftest::reference::Tensor;
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {

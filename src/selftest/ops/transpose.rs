@@ -1,10 +1,9 @@
 //! Cases of `permute`: permutations, an image, integers and truth values.
 
 use crate::DType;
-use crate::selftest::Suite;
-use crate::selftest::Tolerance;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{graph, graph_between_images, random};
 use crate::selftest::reference::{self, Tensor};
+use crate::selftest::{Suite, Tolerance};
 
 /// Runs the cases.
 pub fn cases(t: &Suite) {
@@ -38,11 +37,7 @@ fn permutations(t: &Suite) {
 fn of_an_image(t: &Suite) {
     let x = random(1, [2, 6, 3, 5]);
     for order in [[0, 3, 2, 1], [0, 2, 3, 1], [0, 3, 1, 2]] {
-        let graph = graph(&[&x], |graph, x| {
-            let x = as_image(graph, x[0])?;
-            let y = graph.transpose(x, order)?;
-            as_image(graph, y)
-        });
+        let graph = graph_between_images(&[&x], |graph, x| graph.transpose(x[0], order));
         let case = format!("between images by {order:?}");
         t.check(&case, &graph, &[&x], &reference::transpose(&x, &order), Tolerance::Exact);
     }
@@ -52,13 +47,8 @@ fn integers_and_truth_values(t: &Suite) {
     for dtype in [DType::I32, DType::Bool] {
         let x = Tensor::build([2, 3], |i| ((i[0] + 2 * i[1]) % 2) as f64).with_dtype(dtype);
         let graph = graph(&[&x], |graph, x| graph.transpose(x[0], [1, 0]));
-        t.check(
-            "of other types",
-            &graph,
-            &[&x],
-            &reference::transpose(&x, &[1, 0]).with_dtype(dtype),
-            Tolerance::Exact,
-        );
+        let expected = reference::transpose(&x, &[1, 0]).with_dtype(dtype);
+        t.check("of other types", &graph, &[&x], &expected, Tolerance::Exact);
     }
 }
 

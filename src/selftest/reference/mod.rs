@@ -264,8 +264,8 @@ pub fn leaky_relu(x: &Tensor, slope: f64) -> Tensor {
     x.map(|x| if x < 0.0 { slope * x } else { x })
 }
 
-/// Returns what [`cases::ended`](crate::selftest::cases::ended) computes.
-pub fn ended(y: &Tensor, residual: &Tensor, last: bool) -> Tensor {
+/// Returns what [`cases::finished`](crate::selftest::cases::finished) computes.
+pub fn finished(y: &Tensor, residual: &Tensor, last: bool) -> Tensor {
     if last { add(&leaky_relu(y, 0.3), residual) } else { leaky_relu(&add(y, residual), 0.3) }
 }
 

@@ -57,7 +57,7 @@ fn hard_sigmoid(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         return plain(b, node, Activation::Hardsigmoid);
     }
     let scaled = b.scaled(node.input(0)?, alpha)?;
-    let shifted = b.binary(BinaryKind::Add, &scaled, &Tensor::scalar(scaled.element(), beta.into()).into())?;
+    let shifted = b.binary(BinaryKind::Add, &scaled, &scaled.number(beta))?;
     Ok(vec![b.activation(&shifted, Activation::Clamp(0.0, 1.0))?])
 }
 
@@ -74,19 +74,17 @@ fn swish(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 
 fn thresholded_relu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, alpha) = (node.input(0)?, node.float("alpha", 1.0)?);
-    let number = |value: f32| Operand::from(Tensor::scalar(x.element(), value.into()));
-    let above = b.compare(x, Compare::Gt, &number(alpha))?;
-    Ok(vec![b.where_(&above, x, &number(0.0))?])
+    let above = b.compare(x, Compare::Gt, &x.number(alpha))?;
+    Ok(vec![b.where_(&above, x, &x.number(0))?])
 }
 
 /// Computes `x + bias` below `-lambd`, `x - bias` above `lambd`, 0 between.
 fn shrink(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, lambd, bias) = (node.input(0)?, node.float("lambd", 0.5)?, node.float("bias", 0.0)?);
-    let number = |value: f32| Operand::from(Tensor::scalar(x.element(), value.into()));
-    let below = b.compare(x, Compare::Lt, &number(-lambd))?;
-    let above = b.compare(x, Compare::Gt, &number(lambd))?;
-    let (more, less) = (b.binary(BinaryKind::Add, x, &number(bias))?, b.binary(BinaryKind::Sub, x, &number(bias))?);
-    let upper = b.where_(&above, &less, &number(0.0))?;
+    let (below, above) = (b.compare(x, Compare::Lt, &x.number(-lambd))?, b.compare(x, Compare::Gt, &x.number(lambd))?);
+    let bias = x.number(bias);
+    let (more, less) = (b.binary(BinaryKind::Add, x, &bias)?, b.binary(BinaryKind::Sub, x, &bias)?);
+    let upper = b.where_(&above, &less, &x.number(0))?;
     Ok(vec![b.where_(&below, &more, &upper)?])
 }
 
@@ -96,7 +94,7 @@ fn clip(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let bounds: [Option<Operand>; 2] = if node.opset < 11 {
         let bound = |name: &'static str| {
             let value = node.float(name, 0.0)?;
-            Ok::<_, crate::Error>(node.has(name).then(|| Tensor::scalar(x.element(), value.into()).into()))
+            Ok::<_, crate::Error>(node.has(name).then(|| x.number(value)))
         };
         [bound("min")?, bound("max")?]
     } else {
@@ -150,8 +148,7 @@ fn prelu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             return Ok(vec![b.moved(PRelu::new(weight), &[x])?]);
         }
     }
-    let zero = Tensor::scalar(x.element(), 0.0).into();
-    let negative = b.compare(x, Compare::Lt, &zero)?;
+    let negative = b.compare(x, Compare::Lt, &x.number(0))?;
     let scaled = b.binary(BinaryKind::Mul, x, &slope)?;
     Ok(vec![b.where_(&negative, &scaled, x)?])
 }

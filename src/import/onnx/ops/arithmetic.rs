@@ -4,7 +4,7 @@ use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
 use crate::import::onnx::node::{Node, Operand};
-use crate::ops::{BinaryKind, Compare, IsInf, Logical, Unary};
+use crate::ops::{BinaryKind, Compare, IsInf, IsNan, Logical, Unary};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
@@ -23,16 +23,17 @@ pub(super) fn find(op: &str) -> Option<Import> {
         "Asinh" => |b, node| unary(b, node, Unary::Asinh),
         "Acosh" => |b, node| unary(b, node, Unary::Acosh),
         "Atanh" => |b, node| unary(b, node, Unary::Atanh),
-        "IsNaN" => is_nan,
+        "IsNaN" => |b, node| Ok(vec![b.typed(ElementType::Bool, IsNan, &[node.input(0)?])?]),
         "IsInf" => is_inf,
-        "BitwiseAnd" => |b, node| bits(b, node, BinaryKind::BitAnd),
-        "BitwiseOr" => |b, node| bits(b, node, BinaryKind::BitOr),
-        "BitwiseXor" => |b, node| bits(b, node, BinaryKind::BitXor),
+        // Of 64-bit integers, only 32 bits exist.
+        "BitwiseAnd" => |b, node| binary(b, node, BinaryKind::BitAnd),
+        "BitwiseOr" => |b, node| binary(b, node, BinaryKind::BitOr),
+        "BitwiseXor" => |b, node| binary(b, node, BinaryKind::BitXor),
         "BitwiseNot" => |b, node| unary(b, node, Unary::BitNot),
         "BitShift" => bit_shift,
-        "Max" => |b, node| many(b, node, BinaryKind::Max),
-        "Min" => |b, node| many(b, node, BinaryKind::Min),
-        "Sum" => |b, node| many(b, node, BinaryKind::Add),
+        "Max" => |b, node| Ok(vec![many(b, node, BinaryKind::Max)?]),
+        "Min" => |b, node| Ok(vec![many(b, node, BinaryKind::Min)?]),
+        "Sum" => |b, node| Ok(vec![many(b, node, BinaryKind::Add)?]),
         "Equal" => |b, node| compare(b, node, Compare::Eq),
         "Less" => |b, node| compare(b, node, Compare::Lt),
         "LessOrEqual" => |b, node| compare(b, node, Compare::Le),
@@ -125,24 +126,12 @@ fn modulo(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.binary(kind, &x, &y)?])
 }
 
-fn is_nan(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let x = b.value(node.input(0)?)?;
-    Ok(vec![Operand::Device(b.graph.is_nan(x)?, ElementType::Bool)])
-}
-
 fn is_inf(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let x = b.value(node.input(0)?)?;
     let test = IsInf {
         detect_positive: node.flag("detect_positive", true)?,
         detect_negative: node.flag("detect_negative", true)?,
     };
-    Ok(vec![Operand::Device(b.graph.is_inf(x, test)?, ElementType::Bool)])
-}
-
-/// Computes a bitwise operation. Of 64-bit integers, only 32 bits exist.
-fn bits(b: &mut Builder, node: &Node, kind: BinaryKind) -> Result<Vec<Operand>> {
-    let (x, y) = (node.input(0)?, node.input(1)?);
-    Ok(vec![b.binary(kind, x, y)?])
+    Ok(vec![b.typed(ElementType::Bool, test, &[node.input(0)?])?])
 }
 
 fn bit_shift(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -151,13 +140,12 @@ fn bit_shift(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         Some("RIGHT") => BinaryKind::ShiftRight,
         other => return Err(node.refused("attribute direction", "LEFT or RIGHT", format_args!("{other:?}"))),
     };
-    bits(b, node, kind)
+    binary(b, node, kind)
 }
 
 /// Combines any number of operands.
-fn many(b: &mut Builder, node: &Node, kind: BinaryKind) -> Result<Vec<Operand>> {
+pub(super) fn many(b: &mut Builder, node: &Node, kind: BinaryKind) -> Result<Operand> {
     let all = node.all()?;
     let (first, rest) = all.split_first().ok_or_else(|| node.refused("inputs", "1 or more", 0))?;
-    let all = rest.iter().try_fold(first.clone(), |sum, next| b.binary(kind, &sum, next))?;
-    Ok(vec![all])
+    rest.iter().try_fold(first.clone(), |all, next| b.binary(kind, &all, next))
 }

@@ -30,8 +30,7 @@ pub(super) fn heads(node: &Node, name: &'static str) -> Result<Option<usize>> {
 }
 
 fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let [q, k, v] = [0, 1, 2].map(|i| node.input(i).cloned());
-    let (q, k, v) = (q?, k?, v?);
+    let (q, k, v) = (node.input(0)?.clone(), node.input(1)?.clone(), node.input(2)?.clone());
     let (mask, past) = (node.optional(3).cloned(), (node.optional(4).cloned(), node.optional(5).cloned()));
     let lengths = if node.opset >= 24 { node.optional(6).cloned() } else { None };
     let causal = node.flag("is_causal", false)?;
@@ -67,18 +66,9 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let last = node.wanted().last().unwrap_or(0);
     let whole = last < 3 && softcap == 0.0;
     let apart = past.0.is_some() || past.1.is_some() || last > 0 || !whole;
-    let split = |b: &mut Builder, x: &Operand, heads: usize| -> Result<Operand> {
-        let shape = b.shape(x);
-        let &[n, l, width] = &shape[..] else { return Err(node.refused("Q, K, V", "3 dimensions each", &shape)) };
-        if width % heads != 0 {
-            return Err(node.refused("Q, K, V", &format!("a multiple of {heads} heads"), width));
-        }
-        let x = b.reshape(x, [n, l, heads, width / heads])?;
-        b.transpose(&x, &[0, 2, 1, 3])
-    };
     let (q, mut k, mut v) = match counts {
-        Some((query_heads, key_heads)) if apart => {
-            (split(b, &q, query_heads)?, split(b, &k, key_heads)?, split(b, &v, key_heads)?)
+        Some((queries, keys)) if apart => {
+            (split(b, node, &q, queries)?, split(b, node, &k, keys)?, split(b, node, &v, keys)?)
         }
         _ => (q, k, v),
     };
@@ -138,6 +128,18 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     }
     outputs.splice(1..1, [k, v]);
     Ok(outputs)
+}
+
+/// Splits `[N, L, heads D]` into heads, `[N, heads, L, D]`.
+pub(super) fn split(b: &mut Builder, node: &Node, x: &Operand, heads: usize) -> Result<Operand> {
+    let shape = b.shape(x);
+    match shape[..] {
+        [n, l, width] if heads > 0 && width.is_multiple_of(heads) => {
+            let x = b.reshape(x, [n, l, heads, width / heads])?;
+            b.transpose(&x, &[0, 2, 1, 3])
+        }
+        _ => Err(node.refused("inputs", &format!("[N, L, {heads} D]"), &shape)),
+    }
 }
 
 /// Converts a mask to numbers that are added to the scores of `keys` keys. Keys beyond the mask are hidden.
@@ -211,9 +213,8 @@ fn composed(
     if bias.is_some() {
         // A query that sees no key gives 0.
         let most = b.reduce(&scores, ReduceKind::Max, &[last], true)?;
-        let number = |value: f64| Operand::from(Tensor::scalar(scores.element(), value));
-        let sees = b.compare(&most, Compare::Gt, &number(f64::from(f32::MIN)))?;
-        parts = b.where_(&sees, &parts, &number(0.0))?;
+        let sees = b.compare(&most, Compare::Gt, &scores.number(f32::MIN))?;
+        parts = b.where_(&sees, &parts, &scores.number(0))?;
     }
     if mode == 3 {
         shown = parts.clone();

@@ -35,13 +35,7 @@ fn branch<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> 
 
 fn repeat<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     let body = node.graph("body")?;
-    let most = match node.optional(0) {
-        Some(count) => match b.known_ints("trip count", count)?[..] {
-            [count] => Some(count),
-            ref other => return Err(node.refused("trip count", "one number", format_args!("{other:?}"))),
-        },
-        None => None,
-    };
+    let most = node.optional(0).map(|count| b.known_int("trip count", count)).transpose()?;
     let condition = node.optional(1);
     let mut more = condition.map_or(Ok(true), |condition| truth(b, "condition", condition))?;
     if most.is_none() && condition.is_none() {

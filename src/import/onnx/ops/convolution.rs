@@ -19,11 +19,11 @@ pub(super) fn find(op: &str) -> Option<Import> {
         "ConvTranspose" => conv_transpose,
         "DeformConv" => deform_conv,
         "MaxPool" => max_pool,
-        "AveragePool" => average_pool,
+        "AveragePool" => |b, node| pool_by(b, node, PoolKind::Average, node.flag("count_include_pad", false)?),
         "GlobalAveragePool" => |b, node| global_pool(b, node, PoolKind::Average, ReduceKind::Mean),
         "GlobalMaxPool" => |b, node| global_pool(b, node, PoolKind::Max, ReduceKind::Max),
         "MaxUnpool" => max_unpool,
-        "LpPool" => lp_pool,
+        "LpPool" => |b, node| pool_by(b, node, PoolKind::PNorm(order(node)?), false),
         "GlobalLpPool" => global_lp_pool,
         "RoiAlign" => roi_align,
         "GridSample" => grid_sample,
@@ -54,14 +54,12 @@ fn conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
     let (weight, bias, window, group) = weights(b, node, &shape)?;
-    let value = b.value(x)?;
-    let y = match window.size.len() {
-        1 => b.graph.conv1d(value, convolution(weight, bias, &window, group))?,
-        2 => b.graph.conv2d(value, convolution(weight, bias, &window, group))?,
-        3 => b.graph.conv3d(value, convolution(weight, bias, &window, group))?,
+    Ok(vec![match window.size.len() {
+        1 => b.moved(convolution::<1>(weight, bias, &window, group), &[x])?,
+        2 => b.moved(convolution::<2>(weight, bias, &window, group), &[x])?,
+        3 => b.moved(convolution::<3>(weight, bias, &window, group), &[x])?,
         other => return Err(node.refused("W", "1 to 3 spatial dimensions", other)),
-    };
-    Ok(vec![Operand::Device(y, x.element())])
+    }])
 }
 
 fn transposed<const D: usize>(
@@ -97,14 +95,12 @@ fn conv_transpose(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             window.pads[axis] = if auto == "SAME_UPPER" { [less, all - less] } else { [all - less, less] };
         }
     }
-    let value = b.value(x)?;
-    let y = match rank {
-        1 => b.graph.conv_transpose1d(value, transposed(weight, bias, &window, &extra, group))?,
-        2 => b.graph.conv_transpose2d(value, transposed(weight, bias, &window, &extra, group))?,
-        3 => b.graph.conv_transpose3d(value, transposed(weight, bias, &window, &extra, group))?,
+    Ok(vec![match rank {
+        1 => b.moved(transposed::<1>(weight, bias, &window, &extra, group), &[x])?,
+        2 => b.moved(transposed::<2>(weight, bias, &window, &extra, group), &[x])?,
+        3 => b.moved(transposed::<3>(weight, bias, &window, &extra, group), &[x])?,
         other => return Err(node.refused("W", "1 to 3 spatial dimensions", other)),
-    };
-    Ok(vec![Operand::Device(y, x.element())])
+    }])
 }
 
 fn deform_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -180,11 +176,9 @@ fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 fn max_unpool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, place) = (node.input(0)?, node.input(1)?);
     let shape = b.shape(x);
-    let rank = shape.len().saturating_sub(2);
-    let missing = || node.refused("attribute kernel_shape", "sizes", "none");
-    let window = Window::from_node(node, numbers(node, "kernel_shape", rank)?.ok_or_else(missing)?, &shape)?;
+    let window = pool_window(b, node, x)?;
     let mut sizes = shape.to_vec();
-    for axis in 0..rank {
+    for axis in 0..window.size.len() {
         let [before, after] = window.pads[axis];
         let way = shape[axis + 2].saturating_sub(1).saturating_mul(window.stride[axis]);
         sizes[axis + 2] = way.saturating_add(window.size[axis]).saturating_sub(before.saturating_add(after));
@@ -210,19 +204,10 @@ fn max_unpool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.pad(&y, &pads, "constant", 0.0)?])
 }
 
-fn average_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+fn pool_by(b: &mut Builder, node: &Node, kind: PoolKind, count_include_pad: bool) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let window = pool_window(b, node, x)?;
-    let (ceil, count_include_pad) = (node.flag("ceil_mode", false)?, node.flag("count_include_pad", false)?);
-    let pooling = Pooling { kind: PoolKind::Average, ceil, count_include_pad };
-    Ok(vec![pooled(b, node, x, &window, &pooling)?])
-}
-
-fn lp_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let x = node.input(0)?;
-    let window = pool_window(b, node, x)?;
-    let ceil = node.flag("ceil_mode", false)?;
-    let pooling = Pooling { kind: PoolKind::PNorm(order(node)?), ceil, count_include_pad: false };
+    let pooling = Pooling { kind, ceil: node.flag("ceil_mode", false)?, count_include_pad };
     Ok(vec![pooled(b, node, x, &window, &pooling)?])
 }
 
@@ -245,14 +230,12 @@ fn pool<const D: usize>(window: &Window, pooling: &Pooling) -> Pool<D> {
 }
 
 fn pooled(b: &mut Builder, node: &Node, x: &Operand, window: &Window, pooling: &Pooling) -> Result<Operand> {
-    let value = b.value(x)?;
-    let y = match window.size.len() {
-        1 => b.graph.pool1d(value, pool(window, pooling))?,
-        2 => b.graph.pool2d(value, pool(window, pooling))?,
-        3 => b.graph.pool3d(value, pool(window, pooling))?,
-        other => return Err(node.refused("input", "1 to 3 spatial dimensions", other)),
-    };
-    Ok(Operand::Device(y, x.element()))
+    match window.size.len() {
+        1 => b.moved(pool::<1>(window, pooling), &[x]),
+        2 => b.moved(pool::<2>(window, pooling), &[x]),
+        3 => b.moved(pool::<3>(window, pooling), &[x]),
+        other => Err(node.refused("input", "1 to 3 spatial dimensions", other)),
+    }
 }
 
 fn global_lp_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -266,14 +249,7 @@ fn global_lp_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 fn roi_align(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let [x, rois, batch] = [0, 1, 2].map(|i| node.input(i));
-    let (x, rois, batch) = (x?, rois?, batch?);
-    let size = |name: &'static str| {
-        let size = node.int(name, 1)?;
-        usize::try_from(size).map_err(|_| node.refused(&format!("attribute {name}"), "1 or more", size))
-    };
-    let ratio = node.int("sampling_ratio", 0)?;
-    let ratio = usize::try_from(ratio).map_err(|_| node.refused("attribute sampling_ratio", "0 or more", ratio))?;
+    let ratio = node.count("sampling_ratio", 0, 0)?;
     let mode = match node.one_of("mode", &["avg", "max"])? {
         "max" => RoiAlignMode::Max,
         _ => RoiAlignMode::Average,
@@ -281,14 +257,12 @@ fn roi_align(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     // Before opset 16, pixels were not shifted by half a pixel.
     let names: &[&str] = if node.opset >= 16 { &["half_pixel", "output_half_pixel"] } else { &["output_half_pixel"] };
     let aligned = node.one_of("coordinate_transformation_mode", names)? == "half_pixel";
-    let op = RoiAlign::new([size("output_height")?, size("output_width")?]);
+    let op = RoiAlign::new([node.count("output_height", 1, 1)?, node.count("output_width", 1, 1)?]);
     let op = op.spatial_scale(node.float("spatial_scale", 1.0)?).sampling_ratio(ratio).aligned(aligned).mode(mode);
-    let (value, rois, batch) = (b.value(x)?, b.value(rois)?, b.value(batch)?);
-    Ok(vec![Operand::Device(b.graph.roi_align(value, rois, batch, op)?, x.element())])
+    Ok(vec![b.moved(op, &[node.input(0)?, node.input(1)?, node.input(2)?])?])
 }
 
 fn grid_sample(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (x, grid) = (node.input(0)?, node.input(1)?);
     // Opset 20 renamed the modes.
     let names: &[&str] =
         if node.opset >= 20 { &["linear", "nearest", "cubic"] } else { &["bilinear", "nearest", "bicubic"] };
@@ -303,8 +277,7 @@ fn grid_sample(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         _ => GridPadding::Zeros,
     };
     let sample = GridSample::new().mode(mode).padding_mode(padding).align_corners(node.flag("align_corners", false)?);
-    let (value, grid) = (b.value(x)?, b.value(grid)?);
-    Ok(vec![Operand::Device(b.graph.grid_sample(value, grid, sample)?, x.element())])
+    Ok(vec![b.moved(sample, &[node.input(0)?, node.input(1)?])?])
 }
 
 fn global_pool(b: &mut Builder, node: &Node, kind: PoolKind, reduce: ReduceKind) -> Result<Vec<Operand>> {
@@ -315,8 +288,7 @@ fn global_pool(b: &mut Builder, node: &Node, kind: PoolKind, reduce: ReduceKind)
         return Err(node.refused("input", "3 dimensions or more", shape));
     }
     if rank == 4 {
-        let value = b.value(x)?;
-        return Ok(vec![Operand::Device(b.graph.pool2d(value, Pool2d::global(kind))?, x.element())]);
+        return Ok(vec![b.moved(Pool2d::global(kind), &[x])?]);
     }
     Ok(vec![b.reduce(x, reduce, &(2..rank).collect::<Vec<_>>(), true)?])
 }

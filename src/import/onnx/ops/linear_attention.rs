@@ -1,6 +1,6 @@
 //! Linear attention and the causal convolution before it: both hand on a state.
 
-use super::attention::{heads, repeated};
+use super::attention::{heads, repeated, split};
 use crate::error::Result;
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::node::{Node, Operand};
@@ -59,26 +59,11 @@ fn linear_attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             &shape,
         ));
     }
-    let mut apart = |i: usize, heads: usize| -> Result<Operand> {
-        let x = node.input(i)?;
-        let shape = b.shape(x);
-        let fits = shape.len() == 3 && shape[2].is_multiple_of(heads);
-        if !fits {
-            return Err(node.refused("inputs", &format!("[N, L, {heads} D]"), &shape));
-        }
-        let x = b.reshape(x, [shape[0], shape[1], heads, shape[2] / heads])?;
-        b.transpose(&x, &[0, 2, 1, 3])
-    };
-    let (q, k, v) = (apart(0, queries)?, apart(1, keys)?, apart(2, keys)?);
-    let decay = if gated { Some(apart(4, keys)?) } else { None };
+    let apart = |b: &mut Builder, i: usize, heads: usize| split(b, node, node.input(i)?, heads);
+    let (q, k, v) = (apart(b, 0, queries)?, apart(b, 1, keys)?, apart(b, 2, keys)?);
+    let decay = if gated { Some(apart(b, 4, keys)?) } else { None };
     let beta_heads = if delta { node.input(5).map(|beta| b.shape(beta).last().copied().unwrap_or(1))? } else { 1 };
-    let beta = match delta {
-        true => {
-            let beta = b.reshape(node.input(5)?, [n, steps, beta_heads, 1])?;
-            Some(b.transpose(&beta, &[0, 2, 1, 3])?)
-        }
-        false => None,
-    };
+    let beta = if delta { Some(apart(b, 5, beta_heads)?) } else { None };
     if (!gated && node.optional(4).is_some()) || (!delta && node.optional(5).is_some()) {
         return Err(node.refused("inputs", &format!("those of update_rule {rule}"), "more"));
     }

@@ -38,15 +38,14 @@ fn loss(b: &mut Builder, node: &Node, x: &Operand) -> Result<Operand> {
     if of != wanted {
         return Err(node.refused("target", &format!("the shape {wanted}"), of));
     }
-    let number = |value: f64| Operand::from(Tensor::scalar(target.element(), value));
-    let one = |b: &mut Builder, value: f64| b.expand(&Tensor::scalar(x.element(), value).into(), &wanted);
+    let one = |b: &mut Builder, value: f64| b.expand(&x.number(value), &wanted);
     // An ignored target may be no class: class 0 takes its place, with a weight of 0.
     let (mut places, mut counts) = (target.clone(), None);
     if node.has("ignore_index") {
         let ignored = node.int("ignore_index", 0)?;
         let ignored = Operand::from(Tensor::ints(target.element(), [], vec![ignored]));
         let same = b.compare(target, Compare::Eq, &ignored)?;
-        places = b.where_(&same, &number(0.0), target)?;
+        places = b.where_(&same, &target.number(0), target)?;
         counts = Some(b.logical(Logical::Not, &[&same])?);
     }
     let picked = {

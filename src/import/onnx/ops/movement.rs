@@ -8,7 +8,9 @@ use crate::import::onnx::moves::{axes, axis};
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::stored::{counts, sizes};
 use crate::import::onnx::tensor::{Tensor, foldable};
-use crate::ops::{Compare, Gather, PixelShuffle, PixelUnshuffle, ScatterKind, ShuffleMode};
+use crate::ops::{
+    BinaryKind, Compare, Gather, GatherNd, PixelShuffle, PixelUnshuffle, Scatter, ScatterKind, ScatterNd, ShuffleMode,
+};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
@@ -93,14 +95,8 @@ fn split(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
     let axis = axis(node.int("axis", 0)?, shape.len())?;
-    let given = match node.ints("split")? {
-        Some(sizes) => Some(sizes),
-        None => node.optional(1).map(|sizes| b.known_ints("split", sizes)).transpose()?,
-    };
-    let count = match node.int("num_outputs", 0)? {
-        0 => node.outputs(),
-        parts => usize::try_from(parts).map_err(|_| node.refused("attribute num_outputs", "1 or more", parts))?,
-    };
+    let given = b.ints(node, "split", 1)?;
+    let count = node.count("num_outputs", node.outputs(), 1)?;
     let size = shape[axis];
     if count > size.max(node.outputs()) {
         return Err(node.refused("attribute num_outputs", &format!("at most the {size} elements of the axis"), count));
@@ -142,11 +138,8 @@ fn gather_elements(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 fn gather_nd(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (x, index) = (node.input(0)?, node.input(1)?);
-    let batch = node.int("batch_dims", 0)?;
-    let batch = usize::try_from(batch).map_err(|_| node.refused("attribute batch_dims", "0 or more", batch))?;
-    let (value, index) = (b.value(x)?, b.value(index)?);
-    Ok(vec![Operand::Device(b.graph.gather_nd(value, index, batch)?, x.element())])
+    let op = GatherNd::new(node.count("batch_dims", 0, 0)?);
+    Ok(vec![b.moved(op, &[node.input(0)?, node.input(1)?])?])
 }
 
 fn reduction(node: &Node) -> Result<ScatterKind> {
@@ -160,20 +153,13 @@ fn reduction(node: &Node) -> Result<ScatterKind> {
 }
 
 fn scatter_elements(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let [x, index, updates] = [0, 1, 2].map(|i| node.input(i));
-    let (x, index, updates) = (x?, index?, updates?);
+    let x = node.input(0)?;
     let axis = axis(node.int("axis", 0)?, b.shape(x).len())?;
-    let (value, index, updates) = (b.value(x)?, b.value(index)?, b.value(updates)?);
-    let y = b.graph.scatter(value, axis, index, updates, reduction(node)?)?;
-    Ok(vec![Operand::Device(y, x.element())])
+    Ok(vec![b.moved(Scatter::new(axis, reduction(node)?), &[x, node.input(1)?, node.input(2)?])?])
 }
 
 fn scatter_nd(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let [x, index, updates] = [0, 1, 2].map(|i| node.input(i));
-    let (x, index, updates) = (x?, index?, updates?);
-    let (value, index, updates) = (b.value(x)?, b.value(index)?, b.value(updates)?);
-    let y = b.graph.scatter_nd(value, index, updates, reduction(node)?)?;
-    Ok(vec![Operand::Device(y, x.element())])
+    Ok(vec![b.moved(ScatterNd::new(reduction(node)?), &[node.input(0)?, node.input(1)?, node.input(2)?])?])
 }
 
 fn tile(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -246,24 +232,17 @@ fn center_crop_pad(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.pad(x, &pads, "constant", 0.0)?])
 }
 
-fn blocks(node: &Node) -> Result<usize> {
-    let size = node.int("blocksize", 0)?;
-    usize::try_from(size)
-        .ok()
-        .filter(|&size| size > 0)
-        .ok_or_else(|| node.refused("attribute blocksize", "1 or more", size))
-}
-
 fn depth_to_space(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let mode = match node.one_of("mode", &["DCR", "CRD"])? {
         "CRD" => ShuffleMode::Crd,
         _ => ShuffleMode::Dcr,
     };
-    Ok(vec![b.moved(PixelShuffle::new(blocks(node)?).mode(mode), &[node.input(0)?])?])
+    let shuffle = PixelShuffle::new(node.count("blocksize", 0, 1)?).mode(mode);
+    Ok(vec![b.moved(shuffle, &[node.input(0)?])?])
 }
 
 fn space_to_depth(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let unshuffle = PixelUnshuffle::new(blocks(node)?).mode(ShuffleMode::Dcr);
+    let unshuffle = PixelUnshuffle::new(node.count("blocksize", 0, 1)?).mode(ShuffleMode::Dcr);
     Ok(vec![b.moved(unshuffle, &[node.input(0)?])?])
 }
 
@@ -271,7 +250,7 @@ fn trilu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
     let [.., rows, columns] = shape[..] else { return Err(node.refused("input", "2 dimensions or more", &shape)) };
-    let k = node.optional(1).map(|k| b.known_ints("k", k)).transpose()?.and_then(|k| k.first().copied()).unwrap_or(0);
+    let k = node.optional(1).map(|k| b.known_int("k", k)).transpose()?.unwrap_or(0);
     let upper = node.flag("upper", true)?;
     foldable(&Shape::from([rows, columns]))?;
     let kept = |row: usize, column: usize| {
@@ -280,8 +259,7 @@ fn trilu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     };
     let mask = (0..rows).flat_map(|row| (0..columns).map(move |column| kept(row, column))).collect();
     let mask = Operand::from(Tensor::ints(ElementType::Bool, [rows, columns], mask).with_fixed(false));
-    let zero = Tensor::scalar(x.element(), 0.0).into();
-    Ok(vec![b.where_(&mask, x, &zero)?])
+    Ok(vec![b.where_(&mask, x, &x.number(0))?])
 }
 
 fn one_hot(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -293,9 +271,8 @@ fn one_hot(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let rank = b.shape(index).len();
     let axis = axis(node.int("axis", -1)?, rank + 1)?;
     let index = b.cast(index, ElementType::I64)?;
-    let number = |number: usize| Operand::from(Tensor::scalar(ElementType::I64, number as f64));
-    let negative = b.compare(&index, Compare::Lt, &number(0))?;
-    let moved = b.binary(crate::ops::BinaryKind::Add, &index, &number(depth))?;
+    let negative = b.compare(&index, Compare::Lt, &index.number(0))?;
+    let moved = b.binary(BinaryKind::Add, &index, &index.number(depth as f64))?;
     let index = b.where_(&negative, &moved, &index)?;
     let mut sizes = b.shape(&index).to_vec();
     sizes.insert(axis, 1);

@@ -5,8 +5,7 @@ use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axis;
 use crate::import::onnx::node::{Node, Operand};
-use crate::import::onnx::tensor::Tensor;
-use crate::ops::{BatchNorm2d, BinaryKind, GroupNorm, InstanceNorm2d, LayerNorm, ReduceKind, RmsNorm, Unary};
+use crate::ops::{BatchNorm2d, BinaryKind, GroupNorm, InstanceNorm2d, LayerNorm, RmsNorm, Unary};
 use crate::{Constant, Shape};
 
 pub(super) fn find(op: &str) -> Option<Import> {
@@ -36,15 +35,10 @@ fn batch_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         return Err(node.refused("attribute spatial", "1", 0));
     }
     let part = |i: usize, name| b.weights(name, node.input(i)?);
-    let parts = [part(1, "scale")?, part(2, "B")?, part(3, "mean")?, part(4, "var")?];
-    let [weight, bias, mean, var] = parts;
+    let [weight, bias, mean, var] = [part(1, "scale")?, part(2, "B")?, part(3, "mean")?, part(4, "var")?];
     if training {
-        return Ok(vec![by_batch_statistics(
-            b,
-            node,
-            x,
-            InstanceNorm2d::new(Some(weight), Some(bias)).eps(eps.into()),
-        )?]);
+        let norm = InstanceNorm2d::new(Some(weight), Some(bias)).eps(eps.into());
+        return Ok(vec![by_batch_statistics(b, node, x, norm)?]);
     }
     Ok(vec![b.moved(BatchNorm2d::new(weight, bias, mean, var).eps(eps.into()), &[x])?])
 }
@@ -80,6 +74,14 @@ fn instance_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.reshape(&y, shape)?])
 }
 
+/// Returns the epsilon of a norm whose statistics have a stated type: they are computed in f32 only.
+fn epsilon(node: &Node) -> Result<f64> {
+    match node.element("stash_type")?.unwrap_or(ElementType::F32) {
+        ElementType::F32 => Ok(node.float("epsilon", 1e-5)?.into()),
+        other => Err(node.refused("attribute stash_type", "1 (float)", other)),
+    }
+}
+
 /// Returns a scale or bias as the weights of a norm over the last dimensions, if it is known and fits.
 fn affine(operand: Option<&Operand>, over: &Shape) -> Option<Option<Constant>> {
     let Some(operand) = operand else { return Some(None) };
@@ -93,20 +95,15 @@ fn layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
     let axis = axis(node.int("axis", -1)?, shape.len())?;
-    let eps = node.float("epsilon", 1e-5)?;
-    // The statistics are computed in f32 only.
-    let stash = node.element("stash_type")?.unwrap_or(ElementType::F32);
-    if stash != ElementType::F32 {
-        return Err(node.refused("attribute stash_type", "1 (float)", stash));
-    }
+    let eps = epsilon(node)?;
     let over = Shape::from(&shape[axis..]);
     let (scale, bias) = (node.input(1)?, node.optional(2));
     let known = (affine(Some(scale), &over), affine(bias, &over));
     let mut outputs = Vec::new();
     if let (Some(weight), Some(bias)) = known {
-        outputs.push(b.moved(LayerNorm::new(over, weight, bias).eps(eps.into()), &[x])?);
+        outputs.push(b.moved(LayerNorm::new(over, weight, bias).eps(eps), &[x])?);
     } else {
-        let y = b.moved(LayerNorm::new(over, None, None).eps(eps.into()), &[x])?;
+        let y = b.moved(LayerNorm::new(over, None, None).eps(eps), &[x])?;
         let mut y = b.binary(BinaryKind::Mul, &y, scale)?;
         if let Some(bias) = bias {
             y = b.binary(BinaryKind::Add, &y, bias)?;
@@ -115,11 +112,8 @@ fn layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     }
     if node.wants(1) || node.wants(2) {
         let axes: Vec<usize> = (axis..shape.len()).collect();
-        let mean = b.reduce(x, ReduceKind::Mean, &axes, true)?;
-        let centred = b.binary(BinaryKind::Sub, x, &mean)?;
-        let squares = b.binary(BinaryKind::Mul, &centred, &centred)?;
-        let variance = b.reduce(&squares, ReduceKind::Mean, &axes, true)?;
-        let shifted = b.binary(BinaryKind::Add, &variance, &Tensor::scalar(x.element(), eps.into()).into())?;
+        let [mean, _, variance] = b.moments(x, &axes)?;
+        let shifted = b.binary(BinaryKind::Add, &variance, &x.number(eps))?;
         outputs.extend([mean, b.unary(&shifted, Unary::Rsqrt)?]);
     }
     Ok(outputs)
@@ -129,11 +123,7 @@ fn rms_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, scale) = (node.input(0)?, node.input(1)?);
     let shape = b.shape(x);
     let axis = axis(node.int("axis", -1)?, shape.len())?;
-    let eps = node.float("epsilon", 1e-5)?.into();
-    let stash = node.element("stash_type")?.unwrap_or(ElementType::F32);
-    if stash != ElementType::F32 {
-        return Err(node.refused("attribute stash_type", "1 (float)", stash));
-    }
+    let eps = epsilon(node)?;
     let over = Shape::from(&shape[axis..]);
     if let Some(weight) = affine(Some(scale), &over) {
         return Ok(vec![b.moved(RmsNorm::new(over, weight).eps(eps), &[x])?]);
@@ -152,11 +142,7 @@ fn group_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let wrong = || node.refused("attribute num_groups", &format!("a divisor of {channels}"), groups);
     let count =
         usize::try_from(groups).ok().filter(|&groups| groups > 0 && channels % groups == 0).ok_or_else(wrong)?;
-    let eps = node.float("epsilon", 1e-5)?.into();
-    let stash = node.element("stash_type")?.unwrap_or(ElementType::F32);
-    if stash != ElementType::F32 {
-        return Err(node.refused("attribute stash_type", "1 (float)", stash));
-    }
+    let eps = epsilon(node)?;
     let part = |i: usize, name| -> Result<Constant> {
         let constant = b.weights(name, node.input(i)?)?;
         if node.opset >= 21 {

@@ -64,11 +64,7 @@ fn det(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 fn cumprod(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
-    let at = b.known_ints("axis", node.input(1)?)?;
-    let at = match at[..] {
-        [at] => axis(at, shape.len())?,
-        _ => return Err(node.refused("axis", "one number", format_args!("{at:?}"))),
-    };
+    let at = axis(b.known_int("axis", node.input(1)?)?, shape.len())?;
     let (exclusive, reverse) = (node.flag("exclusive", false)?, node.flag("reverse", false)?);
     let shifted = |b: &mut Builder, x: &Operand, by: usize| {
         let by = by as i64;

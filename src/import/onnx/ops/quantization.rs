@@ -42,13 +42,11 @@ pub(super) fn int_type(element: ElementType) -> Option<IntType> {
 
 /// Returns the axis of the scales, and how many neighbours along it share one. `None` for a single scale.
 fn granularity(node: &Node, x: &Shape, scale: &Shape) -> Result<Option<(usize, Option<usize>)>> {
-    let (given, block) = (node.int("axis", 1)?, node.int("block_size", 0)?);
+    let (given, block) = (node.int("axis", 1)?, node.count("block_size", 0, 0)?);
     if scale.elements() == 1 && block == 0 {
         return Ok(None);
     }
-    let axis = axis(given, x.len())?;
-    let block = usize::try_from(block).map_err(|_| node.refused("attribute block_size", "0 or more", block))?;
-    Ok(Some((axis, (block > 0).then_some(block))))
+    Ok(Some((axis(given, x.len())?, (block > 0).then_some(block))))
 }
 
 /// Reshapes a single number to a scalar.

@@ -101,10 +101,7 @@ fn layer(b: &mut Builder, node: &Node, cell: Cell) -> Result<Vec<Operand>> {
         for initial in &layer.initial {
             states.push(match initial {
                 None => Tensor::filled(x.element(), [layer.batch, layer.hidden].into(), 0.0)?.with_fixed(false).into(),
-                Some(initial) => {
-                    let part = b.slice(initial, usize::from(layer.batch_first), d, 1, 1)?;
-                    b.reshape(&part, [layer.batch, layer.hidden])?
-                }
+                Some(initial) => b.entry(initial, usize::from(layer.batch_first), d)?,
             });
         }
         let outputs = steps(b, &layer, &direction, &mut states, &active, layer.reverse || d == 1)?;
@@ -312,13 +309,11 @@ fn steps(
     reverse: bool,
 ) -> Result<Vec<Operand>> {
     let inputs = &direction.inputs;
-    let width = layer.cell.gates() * layer.hidden;
-    let zeros = Operand::from(Tensor::scalar(inputs.element(), 0.0));
+    let zeros = inputs.number(0);
     let mut outputs = Vec::new();
     for step in 0..layer.steps {
         let step = if reverse { layer.steps - 1 - step } else { step };
-        let input = b.slice(inputs, 0, step, 1, 1)?;
-        let input = b.reshape(&input, [layer.batch, width])?;
+        let input = b.entry(inputs, 0, step)?;
         let mut next = match layer.cell {
             Cell::Rnn => rnn(b, layer, direction, &input, states)?,
             Cell::Gru => gru(b, layer, direction, &input, states)?,
@@ -423,9 +418,8 @@ fn applied(b: &mut Builder, layer: &Layer, d: &Direction, function: usize, x: &O
         "leakyrelu" => Activation::LeakyRelu(alpha),
         "elu" => Activation::Elu(alpha),
         "thresholdedrelu" => {
-            let number = |value: f32| Operand::from(Tensor::scalar(x.element(), value.into()));
-            let below = b.compare(x, Compare::Le, &number(alpha))?;
-            return b.where_(&below, &number(0.0), x);
+            let below = b.compare(x, Compare::Le, &x.number(alpha))?;
+            return b.where_(&below, &x.number(0), x);
         }
         "scaledtanh" => {
             let x = b.scaled(x, beta)?;
@@ -434,7 +428,7 @@ fn applied(b: &mut Builder, layer: &Layer, d: &Direction, function: usize, x: &O
         }
         _ => {
             let scaled = b.scaled(x, alpha)?;
-            let y = b.binary(BinaryKind::Add, &scaled, &Tensor::scalar(x.element(), beta.into()).into())?;
+            let y = b.binary(BinaryKind::Add, &scaled, &x.number(beta))?;
             return if name == "affine" { Ok(y) } else { b.activation(&y, Activation::Clamp(0.0, 1.0)) };
         }
     };

@@ -1,5 +1,6 @@
 //! Operators along axes: reductions, positions of extrema, running sums, softmax.
 
+use super::arithmetic::many;
 use crate::error::Result;
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
@@ -37,19 +38,11 @@ pub(super) fn find(op: &str) -> Option<Import> {
     })
 }
 
-/// Returns the axes that a node reduces: all if it names none, or `None` if it then reduces nothing.
-fn reduced_axes(b: &Builder, node: &Node, rank: usize) -> Result<Option<Vec<usize>>> {
-    let list = match node.ints("axes")? {
-        Some(axes) => Some(axes),
-        None => node.optional(1).map(|axes| b.known_ints("axes", axes)).transpose()?,
-    };
+/// Returns the axes that a node reduces: all if it names none, unless it then reduces nothing.
+fn reduced_axes(b: &Builder, node: &Node, rank: usize) -> Result<Vec<usize>> {
+    let list = b.ints(node, "axes", 1)?.unwrap_or_default();
     let nothing = node.flag("noop_with_empty_axes", false)?;
-    let list = list.unwrap_or_default();
-    if list.is_empty() && nothing {
-        return Ok(None);
-    }
-    let list = if list.is_empty() { (0..rank).collect() } else { axes(&list, rank)? };
-    Ok(Some(list))
+    if list.is_empty() && !nothing { Ok((0..rank).collect()) } else { Ok(axes(&list, rank)?) }
 }
 
 fn reduce(b: &mut Builder, node: &Node, kind: ReduceKind) -> Result<Vec<Operand>> {
@@ -61,19 +54,12 @@ fn reduce_operand(b: &mut Builder, node: &Node, x: &Operand, kind: ReduceKind) -
     let shape = b.shape(x);
     let keepdim = node.flag("keepdims", true)?;
     let axes = reduced_axes(b, node, shape.len())?;
-    match axes {
+    if axes.is_empty() {
         // Each element is reduced alone, which changes it for some kinds.
-        None => {
-            let unit = b.reshape(x, [&shape[..], &[1]].concat())?;
-            let kept = b.reduce(&unit, kind, &[shape.len()], false)?;
-            Ok(vec![kept])
-        }
-        Some(axes) if axes.is_empty() => {
-            let unit = b.reshape(x, [1])?;
-            Ok(vec![b.reduce(&unit, kind, &[0], false)?])
-        }
-        Some(axes) => Ok(vec![b.reduce(x, kind, &axes, keepdim)?]),
+        let unit = b.reshape(x, [&shape[..], &[1]].concat())?;
+        return Ok(vec![b.reduce(&unit, kind, &[shape.len()], false)?]);
     }
+    Ok(vec![b.reduce(x, kind, &axes, keepdim)?])
 }
 
 fn reduce_sum_square(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -83,11 +69,9 @@ fn reduce_sum_square(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 fn mean(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let all = node.all()?;
-    let (first, rest) = all.split_first().ok_or_else(|| node.refused("inputs", "1 or more", 0))?;
-    let sum = rest.iter().try_fold(first.clone(), |sum, next| b.binary(BinaryKind::Add, &sum, next))?;
-    let count = Tensor::scalar(sum.element(), all.len() as f64);
-    Ok(vec![b.binary(BinaryKind::Div, &sum, &count.into())?])
+    let sum = many(b, node, BinaryKind::Add)?;
+    let count = sum.number(node.inputs().len() as f64);
+    Ok(vec![b.binary(BinaryKind::Div, &sum, &count)?])
 }
 
 fn arg_reduce(b: &mut Builder, node: &Node, op: fn(usize) -> ArgReduce) -> Result<Vec<Operand>> {
@@ -110,7 +94,7 @@ fn top_k(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let axis = axis(node.int("axis", -1)?, b.shape(x).len())?;
     let k = match node.opset {
         ..10 => node.int("k", 0)?,
-        _ => b.known_ints("k", node.input(1)?)?.first().copied().unwrap_or(0),
+        _ => b.known_int("k", node.input(1)?)?,
     };
     let k = usize::try_from(k).map_err(|_| node.refused("k", "1 or more", k))?;
     let largest = node.flag("largest", true)?;
@@ -123,8 +107,7 @@ fn top_k(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 
 fn cumsum(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
-    let at = b.known_ints("axis", node.input(1)?)?.first().copied().unwrap_or(0);
-    let axis = axis(at, b.shape(x).len())?;
+    let axis = axis(b.known_int("axis", node.input(1)?)?, b.shape(x).len())?;
     let op = CumSum::new(axis).exclusive(node.flag("exclusive", false)?).reverse(node.flag("reverse", false)?);
     let sums = b.moved(op, &[x])?;
     Ok(vec![b.wrapped(sums)?])
@@ -173,10 +156,8 @@ fn lp_normalization(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     };
     let norm = b.reduce(x, kind, &[axis], true)?;
     // A norm of 0 leaves zeros.
-    let zero = Operand::from(Tensor::scalar(x.element(), 0.0));
-    let one = Tensor::scalar(x.element(), 1.0).into();
-    let nothing = b.compare(&norm, Compare::Eq, &zero)?;
-    let norm = b.where_(&nothing, &one, &norm)?;
+    let nothing = b.compare(&norm, Compare::Eq, &x.number(0))?;
+    let norm = b.where_(&nothing, &x.number(1), &norm)?;
     Ok(vec![b.binary(BinaryKind::Div, x, &norm)?])
 }
 
@@ -184,11 +165,8 @@ fn lp_normalization(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 fn mean_variance_normalization(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let axes = axes(&node.ints("axes")?.unwrap_or_else(|| vec![0, 2, 3]), b.shape(x).len())?;
-    let mean = b.reduce(x, ReduceKind::Mean, &axes, true)?;
-    let centered = b.binary(BinaryKind::Sub, x, &mean)?;
-    let squares = b.binary(BinaryKind::Mul, &centered, &centered)?;
-    let variance = b.reduce(&squares, ReduceKind::Mean, &axes, true)?;
+    let [_, centred, variance] = b.moments(x, &axes)?;
     let deviation = b.unary(&variance, Unary::Sqrt)?;
-    let deviation = b.binary(BinaryKind::Add, &deviation, &Tensor::scalar(x.element(), 1e-9).into())?;
-    Ok(vec![b.binary(BinaryKind::Div, &centered, &deviation)?])
+    let deviation = b.binary(BinaryKind::Add, &deviation, &x.number(1e-9))?;
+    Ok(vec![b.binary(BinaryKind::Div, &centred, &deviation)?])
 }

@@ -66,11 +66,9 @@ fn construct(b: &mut Builder, node: &Node) -> Result<Vec<Named>> {
 
 /// Returns a position in a list of `count` elements. The position may count from the end.
 fn place(b: &Builder, position: &Operand, count: usize) -> Result<usize> {
-    match b.known_ints("position", position)?[..] {
-        [place] => Ok(axis(place, count)
-            .map_err(|_| ErrorKind::argument("position", format_args!("one of {count} places"), place))?),
-        ref other => Err(ErrorKind::argument("position", "one number", format_args!("{other:?}")).into()),
-    }
+    let place = b.known_int("position", position)?;
+    let wrong = |_| ErrorKind::argument("position", format_args!("one of {count} places"), place);
+    Ok(axis(place, count).map_err(wrong)?)
 }
 
 fn insert(b: &mut Builder, node: &Node) -> Result<Vec<Named>> {

@@ -18,7 +18,7 @@ pub(super) fn find(op: &str) -> Option<Import> {
         "EyeLike" => eye_like,
         "Range" => range,
         "Cast" => cast,
-        "CastLike" => cast_like,
+        "CastLike" => |b, node| cast_to(b, node, node.input(1)?.element()),
         "BitCast" => bit_cast,
         "Shape" => shape,
         "Size" => size,
@@ -117,29 +117,22 @@ fn range(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 fn cast(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let x = node.input(0)?;
     // Before opset 6, the type was a string.
     let to = match node.opset {
         ..6 => return Err(node.refused("opset", "6 or more", node.opset)),
         _ => node.element("to")?.ok_or_else(|| node.refused("attribute to", "an element type", "none"))?,
     };
+    cast_to(b, node, to)
+}
+
+fn cast_to(b: &mut Builder, node: &Node, to: ElementType) -> Result<Vec<Operand>> {
     let saturate = node.flag("saturate", true)?;
     // The mode applies only to a type whose numbers are powers of two.
     let up = node.one_of("round_mode", &["up", "down", "nearest"])?;
     if to == ElementType::F8E8M0 && up != "up" {
         return Err(node.refused("attribute round_mode", "up", up));
     }
-    Ok(vec![b.cast_saturating(x, to, saturate)?])
-}
-
-fn cast_like(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (x, to) = (node.input(0)?, node.input(1)?.element());
-    let saturate = node.flag("saturate", true)?;
-    let up = node.one_of("round_mode", &["up", "down", "nearest"])?;
-    if to == ElementType::F8E8M0 && up != "up" {
-        return Err(node.refused("attribute round_mode", "up", up));
-    }
-    Ok(vec![b.cast_saturating(x, to, saturate)?])
+    Ok(vec![b.cast_saturating(node.input(0)?, to, saturate)?])
 }
 
 /// Imports `BitCast`: the same bits as another type. The device has floats of 32 bits only.
@@ -213,18 +206,10 @@ fn flatten(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.reshape(x, [product(&shape[..at]), product(&shape[at..])])?])
 }
 
-/// Returns the axes: an attribute before opset 13, an input since.
-fn given_axes(b: &Builder, node: &Node) -> Result<Option<Vec<i64>>> {
-    match node.ints("axes")? {
-        Some(axes) => Ok(Some(axes)),
-        None => node.optional(1).map(|axes| b.known_ints("axes", axes)).transpose(),
-    }
-}
-
 fn squeeze(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
-    let dropped = match given_axes(b, node)? {
+    let dropped = match b.ints(node, "axes", 1)? {
         Some(list) => axes(&list, shape.len())?,
         None => (0..shape.len()).filter(|&axis| shape[axis] == 1).collect(),
     };
@@ -238,7 +223,7 @@ fn squeeze(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 fn unsqueeze(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let missing = || node.refused("axes", "some", "none");
-    let list = given_axes(b, node)?.ok_or_else(missing)?;
+    let list = b.ints(node, "axes", 1)?.ok_or_else(missing)?;
     let mut sizes = b.shape(x).to_vec().into_iter();
     let rank = sizes.len() + list.len();
     Shape::from(vec![1; rank]).countable()?;

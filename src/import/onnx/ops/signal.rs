@@ -79,10 +79,9 @@ impl Transform {
 
 /// Returns a size that must be known when the graph is built.
 fn size(b: &Builder, node: &Node, name: &str, operand: &Operand) -> Result<usize> {
-    let given = b.known_ints(name, operand)?;
-    match given[..] {
-        [size] if (1..1 << 31).contains(&size) => Ok(size as usize),
-        _ => Err(node.refused(name, "a number from 1 to 2^31", format_args!("{given:?}"))),
+    match b.known_int(name, operand)? {
+        size if (1..1 << 31).contains(&size) => Ok(size as usize),
+        other => Err(node.refused(name, "a number from 1 to 2^31", other)),
     }
 }
 
@@ -93,10 +92,7 @@ fn dft(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         ..20 => node.int("axis", 1)?,
         _ => match node.optional(2) {
             None => -2,
-            Some(at) => match b.known_ints("axis", at)?[..] {
-                [at] => at,
-                _ => return Err(node.refused("axis", "one number", b.shape(at))),
-            },
+            Some(at) => b.known_int("axis", at)?,
         },
     };
     let at = axis(at, shape.len())?;

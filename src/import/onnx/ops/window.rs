@@ -70,7 +70,5 @@ pub(super) fn window(node: &Node, weight: &Shape, x: &Shape) -> Result<(Window, 
             format_args!("{stated:?}"),
         ));
     }
-    let group = node.int("group", 1)?;
-    let group = usize::try_from(group).map_err(|_| node.refused("attribute group", "1 or more", group))?;
-    Ok((Window::from_node(node, size, x)?, group))
+    Ok((Window::from_node(node, size, x)?, node.count("group", 1, 1)?))
 }

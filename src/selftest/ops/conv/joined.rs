@@ -2,7 +2,7 @@
 
 use super::images::{Case, HALVED, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
-use crate::selftest::cases::{as_image, ended, graph, outliers, random};
+use crate::selftest::cases::{as_image, finished, graph, outliers, random};
 use crate::selftest::ops::slice::slice;
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
@@ -32,11 +32,11 @@ fn depthwise_and_pointwise(t: &Suite) {
                 let y = graph.conv2d(x[0], first.op(true))?;
                 let y = graph.activation(y, Activation::Sigmoid)?;
                 let y = graph.conv2d(y, second.op(true))?;
-                if let Some(last) = last { ended(graph, y, x[1], last) } else { graph.relu(y) }
+                if let Some(last) = last { finished(graph, y, x[1], last) } else { graph.relu(y) }
             })
         };
         for last in [None, Some(false), Some(true)] {
-            let y = last.map_or_else(|| reference::relu(&plain), |last| reference::ended(&plain, &residual, last));
+            let y = last.map_or_else(|| reference::relu(&plain), |last| reference::finished(&plain, &residual, last));
             t.check(name, &both(last), &[&x, &residual], &y, Tolerance::Transcendental);
         }
     }

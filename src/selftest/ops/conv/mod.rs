@@ -6,7 +6,7 @@ mod not_finite;
 mod one_channel;
 
 use crate::ops::{Activation, BatchNorm2d, Conv, ConvTranspose, PaddingMode};
-use crate::selftest::cases::{constant, ended, graph, outliers, random};
+use crate::selftest::cases::{check_finished, constant, finished, graph, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 use crate::{Graph, Result, Value};
@@ -155,23 +155,29 @@ impl<const D: usize, const R: usize> Case<D, R> {
     /// Checks the convolution with a residual and an activation after it, in either order.
     pub fn check_added(&self, t: &Suite) {
         let x = random(1, self.x);
-        let y = self.reference(&x, true);
-        let residual = random(4, y.shape.clone());
-        for last in [false, true] {
-            let both = graph(&[&x, &residual], |graph, x| {
-                let y = self.push(graph, x[0], true)?;
-                ended(graph, y, x[1], last)
-            });
-            t.expect_fused(&both, 1);
-            let expected = reference::ended(&y, &residual, last);
-            t.check(self.name, &both, &[&x, &residual], &expected, self.tolerance());
-        }
+        let push = |graph: &mut Graph, x: &[Value]| self.push(graph, x[0], true);
+        check_finished(t, self.name, &[&x], &self.reference(&x, true), push, self.tolerance());
     }
 
     pub fn check_not_finite(&self, t: &Suite) {
         let x = random(1, self.x);
         let graph = graph(&[&x], |graph, x| self.push(graph, x[0], true));
         t.check_not_finite(self.name, &graph, &[&x], |x| self.reference(x[0], true), self.tolerance());
+    }
+
+    /// Checks NaN and infinities, with a residual and an activation after the convolution, in either order.
+    fn check_not_finite_added(&self, t: &Suite) {
+        let x = random(1, self.x);
+        let residual = random(4, self.reference(&x, true).shape);
+        for last in [false, true] {
+            let added = graph(&[&x, &residual], |graph, x| {
+                let y = self.push(graph, x[0], true)?;
+                finished(graph, y, x[1], last)
+            });
+            let reference = |x: &[&Tensor]| reference::finished(&self.reference(x[0], true), x[1], last);
+            let name = format!("{}, added to{}", self.name, if last { " at last" } else { "" });
+            t.check_not_finite(&name, &added, &[&x, &residual], reference, self.tolerance());
+        }
     }
 }
 

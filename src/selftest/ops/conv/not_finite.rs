@@ -2,7 +2,7 @@
 
 use super::images::{Case, FAMILIES, HALVED, LINES, PLAIN, SAME};
 use crate::ops::{Activation, Pool2d, PoolKind};
-use crate::selftest::cases::{as_image, ended, graph, random};
+use crate::selftest::cases::{as_image, graph, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
@@ -24,17 +24,7 @@ fn windows(t: &Suite) {
     let dilated = Case { name: "dilated", dilation: [2; 2], padding: [[2; 2]; 2], ..FAMILIES[3] };
     for case in FAMILIES.into_iter().chain([winograd, groups, shared, strided, point, wide, dilated]).chain(LINES) {
         case.check_not_finite(t);
-        let x = random(1, case.x);
-        let residual = random(4, case.reference(&x, true).shape);
-        for last in [false, true] {
-            let added = graph(&[&x, &residual], |graph, x| {
-                let y = graph.conv2d(x[0], case.op(true))?;
-                ended(graph, y, x[1], last)
-            });
-            let reference = |x: &[&Tensor]| reference::ended(&case.reference(x[0], true), x[1], last);
-            let name = format!("{}, added to{}", case.name, if last { " at last" } else { "" });
-            t.check_not_finite(&name, &added, &[&x, &residual], reference, case.tolerance());
-        }
+        case.check_not_finite_added(t);
     }
 }
 
