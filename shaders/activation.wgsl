@@ -15,12 +15,8 @@ fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
     let row = i / params.width;
     let column = i % params.width;

@@ -7,7 +7,6 @@
 // x, y, residual: channels last, row (n*D + z)*H + y, column x*C/4 + c/4. w: row tap*SPAN + c/4, column (c%4)*WIDTH + o/4; the
 // last row is the bias. DEPTHWISE: one weight a channel, column c/4. As in gemm.wgsl, SPAN texels hold the channels
 // that the groups of four outputs read. A dispatch adds the products of its part (`src/ops/part.rs`).
-//
 // Not measured on a GPU yet.
 
 const PIXELS: u32 = 4u;
@@ -43,12 +42,8 @@ fn load_y(row: u32, column: u32) -> vec4<f32> { return from_texel(y[row * params
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * out4() + column] = to_texel(value); }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(group.id, group.count) * 64u + lane;
     if id >= params.count { return; }
     let own = id % params.width;
     let o = params.first_o + own;
@@ -128,18 +123,24 @@ fn main(
         }
     }
 
+    // Loads among the stores would wait for one another. Beyond a row's end its last pixel is read.
+    var added = array<vec4<f32>, PIXELS>();
+    var to = array<u32, PIXELS>();
+    for (var i = 0u; i < PIXELS; i++) { to[i] = min(ox + i * params.stride_x, params.out_w - 1u) * out4() + o; }
+    if params.begins == 0u {
+        for (var i = 0u; i < PIXELS; i++) { added[i] = load_y(row, to[i]); }
+        for (var i = 0u; i < PIXELS; i++) { sums[i] += added[i]; }
+    }
+    if RESIDUAL > 0u && params.ends == 1u {
+        for (var i = 0u; i < PIXELS; i++) { added[i] = load_residual(row, to[i]); }
+    }
     for (var i = 0u; i < PIXELS; i++) {
-        let to = ox + i * params.stride_x;
-        if to < params.out_w {
-            let column = to * out4() + o;
+        if ox + i * params.stride_x < params.out_w {
             var sum = sums[i];
-            if params.begins == 0u { sum += load_y(row, column); }
             if params.ends == 1u {
-                var added = vec4<f32>();
-                if RESIDUAL > 0u { added = load_residual(row, column); }
-                sum = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
+                sum = finished(RESIDUAL, sum, added[i], ACTIVATION, params.lo, params.hi, params.alpha);
             }
-            store_y(row, column, clip_channels(sum, o, params.out_c));
+            store_y(row, to[i], clip_channels(sum, o, params.out_c));
         }
     }
 }

@@ -41,12 +41,8 @@ fn link(code: u32, value: vec4<f32>, at: vec2<u32>, lo: f32, hi: f32, alpha: f32
 }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
     let row = i / params.width;
     let column = i % params.width;

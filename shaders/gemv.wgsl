@@ -32,12 +32,8 @@ fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
 var<workgroup> sums: array<vec4<f32>, 256>; // [slice][column]
 
 @compute @workgroup_size(256)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let column = linear(group, groups) * COLUMNS + lane % COLUMNS;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let column = linear(group.id, group.count) * COLUMNS + lane % COLUMNS;
     let o = params.first4 + column;
     var of_row: array<vec4<f32>, ROWS>;
     if column < params.wide4 {
@@ -51,6 +47,16 @@ fn main(
             for (var r = 0u; r < ROWS; r++) { of_row[r] += four * values[r]; }
         }
     }
+    // Loads among the stores would wait for one another.
+    var bias = vec4<f32>();
+    var added = array<vec4<f32>, ROWS>();
+    if lane < COLUMNS {
+        let last = min(o, out4() - 1u);
+        bias = load_bias(last);
+        for (var r = 0u; RESIDUAL > 0u && r < ROWS; r++) {
+            added[r] = load_residual(min(r, params.rows - 1u) * out4() + last);
+        }
+    }
     for (var r = 0u; r < ROWS; r++) {
         workgroupBarrier();
         sums[lane] = of_row[r];
@@ -60,10 +66,8 @@ fn main(
             workgroupBarrier();
         }
         if lane < COLUMNS && r < params.rows && column < params.wide4 && o < out4() {
-            let sum = sums[lane] + load_bias(o);
-            var added = vec4<f32>();
-            if RESIDUAL > 0u { added = load_residual(r * out4() + o); }
-            let total = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
+            let sum = sums[lane] + bias;
+            let total = finished(RESIDUAL, sum, added[r], ACTIVATION, params.lo, params.hi, params.alpha);
             store_y(r * out4() + o, clip_channels(total, o, params.out_c));
         }
     }

@@ -34,12 +34,8 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + col
 fn element(i: u32) -> f32 { return load_a(0u, i / 4u)[i % 4u]; }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
     let row = i / params.width;
     let column = i % params.width;
@@ -61,18 +57,30 @@ fn main(
             let line = column / texels * ((2u * half + 3u) / 4u);
             let at = column % texels;
             first = load_a(row, line + at);
-            for (var j = 0u; j < min(4u, half - 4u * at); j++) {
-                let k = half + 4u * at + j;
-                second[j] = load_b(row, line + k / 4u)[k % 4u];
+            // b begins within a texel.
+            let k = half / 4u + at;
+            let low = load_b(row, line + k);
+            let high = load_b(row, line + min(k + 1u, (half - 1u) / 2u));
+            switch half % 4u {
+                case 1u: { second = vec4<f32>(low.yzw, high.x); }
+                case 2u: { second = vec4<f32>(low.zw, high.xy); }
+                case 3u: { second = vec4<f32>(low.w, high.xyz); }
+                default: { second = low; }
             }
+            first = clip_channels(first, at, half);
+            second = clip_channels(second, at, half);
         }
         default: {
-            for (var j = 0u; j < min(4u, params.count - 4u * column); j++) {
-                let e = 4u * column + j;
-                let source = e / half * 2u * half + e % half;
-                first[j] = element(source);
-                second[j] = element(source + half);
+            // Behind the last element the last one is read again.
+            var source = array<u32, 4>();
+            for (var j = 0u; j < 4u; j++) {
+                let e = min(4u * column + j, params.count - 1u);
+                source[j] = e / half * 2u * half + e % half;
             }
+            for (var j = 0u; j < 4u; j++) { first[j] = element(source[j]); }
+            for (var j = 0u; j < 4u; j++) { second[j] = element(source[j] + half); }
+            second = clip_channels(second, column, params.count);
+            first = clip_channels(first, column, params.count);
         }
     }
     if SECOND {

@@ -66,12 +66,8 @@ fn power(a: i32, b: i32) -> i32 {
 }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = linear(group, groups) * 64u + lane;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
     var rest = i;
     var from_a = 0u;

@@ -43,12 +43,8 @@ fn load_y(i: u32) -> i32 { return y[i]; }
 fn store_y(i: u32, value: i32) { y[i] = value; }
 
 @compute @workgroup_size(64)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = linear(group, groups);
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = linear(group.id, group.count);
     let first = id / params.blocks * (64u * PIXELS) + lane;
     if first >= params.pixels { return; }
     let block = id % params.blocks;

@@ -5,6 +5,7 @@
 // A workgroup computes COLUMNS neighbouring output pixels. LANES invocations share a pixel's window: neighbours read
 // neighbouring pixels of a large window, and workgroup memory joins them. x, values, places: row-major.
 
+const BATCH: u32 = 4u; // The pixels of a window that an invocation loads before it uses them.
 override DEEP: bool = false; // Windows over the planes of volumes.
 override ADAPTIVE: bool = false;
 override LANES: u32 = 1u;
@@ -21,13 +22,9 @@ fn store_places(i: u32, value: i32) { places[i] = value; }
 var<workgroup> partial: array<vec2<u32>, LANES * COLUMNS>;
 
 @compute @workgroup_size(LANES * COLUMNS)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) invocation: u32,
-) {
+fn main(group: Group, @builtin(local_invocation_index) invocation: u32) {
     let lane = invocation % LANES;
-    let output = linear(group, groups) * COLUMNS + invocation / LANES;
+    let output = linear(group.id, group.count) * COLUMNS + invocation / LANES;
     // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(output, params.count - 1u);
     let row = i / params.output.z;
@@ -41,17 +38,28 @@ fn main(
         deep = along(0u, plane % params.output.x, ADAPTIVE);
         first = plane / params.output.x * params.input.x * params.input.y * params.input.z;
     }
-    let wide = max(across.y, 1u);
-    let rows = select(0u, deep.y * down.y, across.y > 0u);
-    var at = vec2<u32>(lane % wide, lane / wide);
-    let advance = vec2<u32>(LANES % wide, LANES / wide);
+    let size = window_size(across.y, down.y, deep.y, DEEP);
+    var at = vec3<u32>();
+    var advance = vec3<u32>(1u, 0u, 0u);
+    if LANES > 1u {
+        at = pixel_at(lane, size, DEEP);
+        advance = pixel_at(LANES, size, DEEP);
+    }
     var best = NO_PIXEL;
-    while at.y < rows {
-        let place = tap_row(deep.x, at.y, down, DEEP) * params.input.z + across.x + at.x * params.dilation.z;
-        let pixel = vec2<u32>(order(bitcast<u32>(load_x(first + place)), true), place);
-        if larger(pixel, best) { best = pixel; }
-        at += advance;
-        if at.x >= wide { at = vec2<u32>(at.x - wide, at.y + 1u); }
+    while within(at, size, DEEP) {
+        var pixels = array<vec2<u32>, BATCH>();
+        for (var b = 0u; b < BATCH; b++) {
+            // Behind the last pixel others are loaded again, which changes nothing.
+            var row = down.x + min(at.y, size.y - 1u) * params.dilation.y;
+            if DEEP { row += (deep.x + min(at.z, size.z - 1u) * params.dilation.x) * params.input.y; }
+            let place = row * params.input.z + across.x + at.x * params.dilation.z;
+            pixels[b] = vec2<u32>(bitcast<u32>(load_x(first + place)), place);
+            at = walk(at, advance, size, DEEP);
+        }
+        for (var b = 0u; b < BATCH; b++) {
+            let pixel = vec2<u32>(order(pixels[b].x, true), pixels[b].y);
+            if larger(pixel, best) { best = pixel; }
+        }
     }
     if LANES > 1u {
         partial[invocation] = best;

@@ -5,6 +5,7 @@
 // x, y: channels last, row (n*D + z)*H + y, column x*C/4 + c/4. KIND: 0 max, 1 average, 2 Lp (PyTorch's), 3 the p-norm
 // (ONNX's).
 
+const BATCH: u32 = 4u; // The texels of a window that an invocation loads before it uses them.
 override KIND: u32 = 0u;
 override DEEP: bool = false; // Windows over the planes of volumes.
 override ADAPTIVE: bool = false;
@@ -27,12 +28,8 @@ fn join(a: vec4<f32>, b: vec4<f32>) -> vec4<f32> {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let texel = linear(group, groups) * COLUMNS + lane % COLUMNS;
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let texel = linear(group.id, group.count) * COLUMNS + lane % COLUMNS;
     // Beyond the last output the last one is computed again, so that all invocations reach the barriers.
     let i = min(texel, params.count - 1u);
     let c = i % c4();
@@ -49,23 +46,30 @@ fn main(
         deep = along(0u, plane % params.output.x, ADAPTIVE);
         first = plane / params.output.x * params.input.x + deep.x;
     }
-    let wide = max(across.y, 1u);
-    let rows = select(0u, deep.y * down.y, across.y > 0u);
-    var at = vec2<u32>(0u, 0u);
-    var advance = vec2<u32>(1u, 0u);
+    let size = window_size(across.y, down.y, deep.y, DEEP);
+    var at = vec3<u32>();
+    var advance = vec3<u32>(1u, 0u, 0u);
     if LANES > COLUMNS {
-        let slices = LANES / COLUMNS;
-        at = vec2<u32>(lane / COLUMNS % wide, lane / COLUMNS / wide);
-        advance = vec2<u32>(slices % wide, slices / wide);
+        at = pixel_at(lane / COLUMNS, size, DEEP);
+        advance = pixel_at(LANES / COLUMNS, size, DEEP);
     }
     var result = vec4<f32>(params.start);
-    while at.y < rows {
-        let under = tap_row(first, at.y, down, DEEP);
-        var value = load_x(under, (across.x + at.x * params.dilation.z) * c4() + c);
-        if KIND >= 2u { value = power(select(value, abs(value), KIND == 3u), params.p, params.parity, params.nan); }
-        result = join(result, value);
-        at += advance;
-        if at.x >= wide { at = vec2<u32>(at.x - wide, at.y + 1u); }
+    while within(at, size, DEEP) {
+        var values = array<vec4<f32>, BATCH>();
+        var inside = array<bool, BATCH>();
+        for (var b = 0u; b < BATCH; b++) {
+            // Behind the last pixel others are loaded again, and count for nothing.
+            inside[b] = within(at, size, DEEP);
+            var under = first * params.input.y + down.x + min(at.y, size.y - 1u) * params.dilation.y;
+            if DEEP { under += min(at.z, size.z - 1u) * params.dilation.x * params.input.y; }
+            values[b] = load_x(under, (across.x + at.x * params.dilation.z) * c4() + c);
+            at = walk(at, advance, size, DEEP);
+        }
+        for (var b = 0u; b < BATCH; b++) {
+            var value = select(vec4<f32>(params.start), values[b], inside[b] || KIND == 0u);
+            if KIND >= 2u { value = power(select(value, abs(value), KIND == 3u), params.p, params.parity, params.nan); }
+            result = join(result, value);
+        }
     }
     if LANES > COLUMNS {
         partial[lane] = result;
@@ -80,7 +84,7 @@ fn main(
 
     let counted = deep.z * down.z * across.z;
     switch KIND {
-        case 1u: { result /= f32(select(max(rows * across.y, 1u), counted, COUNT_INCLUDE_PAD)); }
+        case 1u: { result /= f32(select(max(deep.y * down.y * across.y, 1u), counted, COUNT_INCLUDE_PAD)); }
         case 2u: {
             // PyTorch's Lp pooling is a mean times the window's size.
             if !ADAPTIVE { result *= f32(params.size.x * params.size.y * params.size.z) / f32(counted); }

@@ -21,12 +21,7 @@ struct Params { rounds: u32 }
 @group(0) @binding(2) var<storage, read_write> y: array<Sum>;
 
 @compute @workgroup_size(128)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(subgroup_id) subgroup: u32,
-    @builtin(num_subgroups) subgroups: u32,
-) {
+fn main(group: Group, @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32) {
     let l = coopLoadT<Left>(&x[0], SIDE);
     let m = coopLoadT<Left>(&x[TILE], SIDE);
     let p = coopLoadT<Right>(&x[2u * TILE], SIDE);
@@ -51,7 +46,7 @@ fn main(
         mr = coopMultiplyAdd(m, r, mr);
         ms = coopMultiplyAdd(m, s, ms);
     }
-    let i = (linear(group, groups) * subgroups + subgroup) * 8u * TILE;
+    let i = (linear(group.id, group.count) * subgroups + subgroup) * 8u * TILE;
     coopStoreT(lp, &y[i], SIDE);
     coopStoreT(lq, &y[i + TILE], SIDE);
     coopStoreT(lr, &y[i + 2u * TILE], SIDE);

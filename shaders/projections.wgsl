@@ -1,3 +1,5 @@
+// Long because it is one kernel: the norm and the layers share the rows and the sums.
+//
 // Up to three linear layers of one input of few rows, y_i = f(n(x) w_i + bias_i), in one dispatch; or a gated unit of two,
 // y = f(a) b or a f(b) (SECOND), with a = n(x) w + bias and b = n(x) w1 + bias1. n is a norm of each row, or nothing:
 // ((x - mean) / sqrt(var + eps)) weight + bias; the mean is 0 if not CENTRED.
@@ -59,8 +61,12 @@ fn total(lane: u32, value: vec4<f32>, count: u32) -> vec4<f32> {
     return sum;
 }
 
-// Returns a texel of x. Beyond the last row the last one is read again.
-fn texel(r: u32, k: u32) -> vec4<f32> { return load_x(min(r, params.rows - 1u) * params.k4 + k); }
+// Returns a texel of each row of x. Beyond the last row the last one is read again.
+fn texels(k: u32) -> array<vec4<f32>, ROWS> {
+    var of_row: array<vec4<f32>, ROWS>;
+    for (var r = 0u; r < ROWS; r++) { of_row[r] = load_x(min(r, params.rows - 1u) * params.k4 + k); }
+    return of_row;
+}
 
 // Returns the weights of four outputs of a layer for four k.
 fn weights(layer: u32, at: u32) -> mat4x4<f32> {
@@ -89,17 +95,20 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         let length = 4.0 * f32(params.k4);
         if CENTRED {
             // Differences from an element of the row round less where the row is far from 0.
-            for (var r = 0u; r < ROWS; r++) { origin[r] = texel(r, 0u).x; }
+            let value = texels(0u);
+            for (var r = 0u; r < ROWS; r++) { origin[r] = value[r].x; }
             var sum: vec4<f32>;
             for (var k = lane; k < params.k4; k += 256u) {
-                for (var r = 0u; r < ROWS; r++) { sum[r] += dot(texel(r, k) - origin[r], vec4<f32>(1.0)); }
+                let value = texels(k);
+                for (var r = 0u; r < ROWS; r++) { sum[r] += dot(value[r] - origin[r], vec4<f32>(1.0)); }
             }
             mean = total(lane, sum, 1u) / length;
         }
         var squares: vec4<f32>;
         for (var k = lane; k < params.k4; k += 256u) {
+            let value = texels(k);
             for (var r = 0u; r < ROWS; r++) {
-                let small = (texel(r, k) - origin[r] - mean[r]) * params.shrink;
+                let small = (value[r] - origin[r] - mean[r]) * params.shrink;
                 squares[r] += dot(small, small);
             }
         }
@@ -109,8 +118,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     var of_row: array<vec4<f32>, ROWS * PRODUCTS>;
     if column < wide4 {
         for (var k = lane / COLUMNS; k < params.k4; k += 256u / COLUMNS) {
-            var value = array<vec4<f32>, ROWS>();
-            for (var r = 0u; r < ROWS; r++) { value[r] = texel(r, k); }
+            var value = texels(k);
             if NORMALISED {
                 let two = load_terms(2u * k);
                 let more = load_terms(2u * k + 1u);
@@ -125,11 +133,16 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
             }
         }
     }
+    // Loads among the stores would wait for one another.
+    var bias = array<vec4<f32>, PRODUCTS>();
+    if lane < COLUMNS && column < wide4 {
+        for (var p = 0u; p < PRODUCTS; p++) { bias[p] = load_terms(params.bias[layer + p] + column); }
+    }
     for (var r = 0u; r < ROWS; r++) {
         var value = array<vec4<f32>, PRODUCTS>();
         for (var p = 0u; p < PRODUCTS; p++) { value[p] = total(lane, of_row[p * ROWS + r], COLUMNS); }
         if lane < COLUMNS && r < params.rows && column < wide4 {
-            for (var p = 0u; p < PRODUCTS; p++) { value[p] += load_terms(params.bias[layer + p] + column); }
+            for (var p = 0u; p < PRODUCTS; p++) { value[p] += bias[p]; }
             let second = SECOND && PRODUCTS == 2u;
             var result = value[select(0u, PRODUCTS - 1u, second)];
             result = activate(ACTIVATION, result, params.lo, params.hi, params.alpha);

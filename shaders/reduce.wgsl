@@ -87,14 +87,10 @@ fn load(first: u32, i: u32) -> State {
 }
 
 @compute @workgroup_size(LANES * COLUMNS)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) invocation: u32,
-) {
+fn main(group: Group, @builtin(local_invocation_index) invocation: u32) {
     let lane = select(invocation / COLUMNS, invocation % LANES, INNER);
     let column = select(invocation % COLUMNS, invocation / LANES, INNER);
-    let output = linear(group, groups) * COLUMNS + column;
+    let output = linear(group.id, group.count) * COLUMNS + column;
     let first = offset(min(output, params.outputs - 1u), params.kept, params.kept_strides, KEPT);
 
     // Sums of sums of 64, so that rounding errors don't grow with the length.

@@ -49,12 +49,8 @@ fn entry_of(first: u32, place: u32) -> vec2<u32> {
 }
 
 @compute @workgroup_size(LANES)
-fn main(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let id = min(linear(group, groups), params.lines * params.segments - 1u);
+fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
+    let id = min(linear(group.id, group.count), params.lines * params.segments - 1u);
     let line = id / params.segments;
     let outer = line / params.stride * params.stride;
     let inner = line % params.stride;

@@ -38,16 +38,37 @@ fn along(axis: u32, o: u32, adaptive: bool) -> vec3<u32> {
     return vec3<u32>(u32(start + skipped * d), u32(max(inside, 0)), u32(counted));
 }
 
-// Returns the row of x under row `tap` of a window, which has `down.y` rows on each plane. `first`: its first plane.
-fn tap_row(first: u32, tap: u32, down: vec3<u32>, deep: bool) -> u32 {
-    var row = tap;
-    var plane = first;
-    if deep {
-        let planes = tap / down.y;
-        plane += planes * params.dilation.x;
-        row -= planes * down.y;
-    }
-    return plane * params.input.y + down.x + row * params.dilation.y;
+// Returns the size (x, y, z) of a window. The outermost one is 0 if the window is empty, the others are 1 or more.
+fn window_size(across: u32, down: u32, planes: u32, deep: bool) -> vec3<u32> {
+    let wide = max(across, 1u);
+    if !deep { return vec3<u32>(wide, select(down, 0u, across == 0u), 1u); }
+    return vec3<u32>(wide, max(down, 1u), select(planes, 0u, across == 0u || down == 0u));
+}
+
+// Returns the pixel (x, y, z) that lies `i` pixels behind the first of a window of `size`.
+fn pixel_at(i: u32, size: vec3<u32>, deep: bool) -> vec3<u32> {
+    let row = i / size.x;
+    if !deep { return vec3<u32>(i % size.x, row, 0u); }
+    return vec3<u32>(i % size.x, row % size.y, row / size.y);
+}
+
+// Returns the pixel as far behind `at` as `advance` is behind the first: beyond the window's end after its last pixel.
+fn walk(at: vec3<u32>, advance: vec3<u32>, size: vec3<u32>, deep: bool) -> vec3<u32> {
+    var next = at + advance;
+    let below = next.x >= size.x;
+    next.x -= select(0u, size.x, below);
+    next.y += u32(below);
+    if !deep { return next; }
+    let behind = next.y >= size.y;
+    next.y -= select(0u, size.y, behind);
+    next.z += u32(behind);
+    return next;
+}
+
+// Returns true if a pixel that was reached by steps lies within the window.
+fn within(at: vec3<u32>, size: vec3<u32>, deep: bool) -> bool {
+    if deep { return at.z < size.z; }
+    return at.y < size.y;
 }
 
 // Returns x^p for x >= 0, and NaN for NaN, which llvmpipe's pow drops.

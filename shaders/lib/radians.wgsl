@@ -9,18 +9,22 @@ fn less_quarters(bits: u32) -> Turned {
     let size = bits & 0x7fffffffu;
     if size >= 0x7f800000u { return Turned(bitcast<f32>(size | 0x7fc00000u), 0); }
     // 2/π, after a word of zeros.
-    var table = array<u32, 8>(
-        0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu);
+    var four = vec4<u32>(0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u);
+    let more = vec4<u32>(0xf534ddc0u, 0xdb629599u, 0x3c439041u, 0xfe5163abu);
     let m = (size & 0x7fffffu) | 0x800000u;
     // e + 7 bits of 2/π: their products with m are multiples of 4.
     let skipped = (size >> 23u) - 120u;
-    let first = skipped / 32u;
-    let shift = skipped % 32u;
-    var words = vec3<u32>();
-    for (var i = 0u; i < 3u; i++) {
-        // A shift by 32 takes two steps, because WGSL shifts by 31 at most.
-        words[i] = (table[first + i] << shift) | ((table[first + i + 1u] >> 1u) >> (31u - shift));
+    let shift = vec3<u32>(skipped % 32u);
+    // A table with a variable index would lie in memory (NVK).
+    switch skipped / 32u {
+        case 0u: {}
+        case 1u: { four = vec4<u32>(four.yzw, more.x); }
+        case 2u: { four = vec4<u32>(four.zw, more.xy); }
+        case 3u: { four = vec4<u32>(four.w, more.xyz); }
+        default: { four = more; }
     }
+    // A shift by 32 takes two steps, because WGSL shifts by 31 at most.
+    let words = (four.xyz << shift) | ((four.yzw >> vec3<u32>(1u)) >> (vec3<u32>(31u) - shift));
     let middle = wide_product(m, words.y);
     let carried = middle.x + wide_product(m, words.z).y;
     let high = m * words.x + middle.y + select(0u, 1u, carried < middle.x);

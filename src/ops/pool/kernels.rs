@@ -1,6 +1,6 @@
 //! The kernels of pooling: a line of pixels is an image one pixel high, and the planes of a volume are images.
 
-use super::{Pool, shares};
+use super::{Pool, PoolKind, shares};
 use crate::graph::op::Io;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
@@ -68,8 +68,18 @@ impl<const D: usize> Pool<D> {
             columns /= 2;
         }
         let shader = shader!("pool", "index", "pool", "nan").set("KIND", self.kind.code());
+        // Longer batches need so many registers that a GPU holds fewer workgroups (RTX 3090, NVK). The powers of norms
+        // wait for one load at a time whatever the batch is.
+        let batch = match self.kind {
+            PoolKind::Lp(_) | PoolKind::PNorm(_) => 1,
+            _ if D == 3 && shared => 1,
+            _ if D == 3 => 2,
+            _ if shared || !pixels.is_multiple_of(4) && pixels.is_multiple_of(3) => 3,
+            _ => 4,
+        };
         let shader = self
             .specialize(shader)
+            .tile("BATCH", batch)
             .set("COUNT_INCLUDE_PAD", self.count_include_pad)
             .set("LANES", lanes as u32)
             .set("COLUMNS", columns as u32);

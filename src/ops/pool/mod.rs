@@ -96,7 +96,7 @@ fn adaptive(input: usize, output: usize) -> usize {
 
 /// Returns true if invocations should share a window: if large windows are few, or one invocation's loop is too long.
 fn shares(pixels: usize, outputs: usize, caps: &Caps) -> bool {
-    let pays = caps.fast_workgroup_memory && pixels >= 64 && outputs < 1 << 16;
+    let pays = caps.fast_workgroup_memory && pixels >= 32 && outputs < 1 << 16;
     pays || pixels >= caps.max_loop_iterations as usize / 2
 }
 
