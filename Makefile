@@ -25,6 +25,7 @@ help:
 fmt:
 	@sh scripts/setup.sh --lint
 	cargo fmt --check
+	cargo fmt --check --manifest-path benches/gpu-lab/Cargo.toml
 
 setup:
 	@sh scripts/setup.sh

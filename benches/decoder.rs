@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     let mut texts = Vec::new();
     for batch in batches {
         let mut generator = Generator::new(&context, DECODER, &weights, batch)?;
-        // As many tokens a frame as the prompt has.
+        // All texts of a frame together have at most PROMPT tokens.
         let length = (PROMPT / batch.next_power_of_two()).max(1);
         while generator.position() < PROMPT {
             generator.feed_blocking(&vec![0; batch * length])?;
@@ -85,7 +85,7 @@ fn parse_batches(text: &str) -> Result<Vec<usize>> {
     batches.ok_or_else(|| ErrorKind::argument("--batch", "N,..., each 1 to 1024", text).into())
 }
 
-/// Feeds so many tokens again and again, after the same text each time. The first frame isn't timed.
+/// Feeds `length` tokens again and again, after the same text each time. The first frame isn't timed.
 fn feed(generator: &mut Generator, length: usize) -> Result<Distribution> {
     generator.prepare(length)?;
     let (start, mut times) = (Instant::now(), Vec::new());

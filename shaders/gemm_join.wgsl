@@ -1,8 +1,9 @@
 // The end of a product whose k was split among workgroups of gemm.wgsl: y = f(sum of partial[split] + bias + residual).
 //
 // partial: [split][p][o/4] texels, added in this order, whichever workgroup ends first. y, residual: [p][o/4]. An
-// invocation computes one texel.
+// invocation computes one texel, and loads the sums of BATCH splits together.
 
+const BATCH: u32 = 4u;
 override RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 
@@ -24,10 +25,16 @@ fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
-    var sum = load_bias(i % out4());
-    for (var split = 0u; split < params.splits; split++) { sum += load_partial(split * params.count + i); }
     var added = vec4<f32>();
     if RESIDUAL > 0u { added = load_residual(i); }
+    var sum = load_bias(i % out4());
+    for (var first = 0u; first < params.splits; first += BATCH) {
+        var partials = array<vec4<f32>, BATCH>();
+        for (var j = 0u; j < BATCH; j++) { partials[j] = load_partial(min(first + j, params.splits - 1u) * params.count + i); }
+        for (var j = 0u; j < BATCH; j++) {
+            if first + j < params.splits { sum += partials[j]; }
+        }
+    }
     let value = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
     store_y(i, clip_channels(value, i % out4(), params.out_c));
 }

@@ -50,9 +50,9 @@ fn main(group: Group, @builtin(local_invocation_index) invocation: u32) {
         var pixels = array<vec2<u32>, BATCH>();
         for (var b = 0u; b < BATCH; b++) {
             // Behind the last pixel others are loaded again, which changes nothing.
-            var row = down.x + min(at.y, size.y - 1u) * params.dilation.y;
-            if DEEP { row += (deep.x + min(at.z, size.z - 1u) * params.dilation.x) * params.input.y; }
-            let place = row * params.input.z + across.x + at.x * params.dilation.z;
+            var under = down.x + min(at.y, size.y - 1u) * params.dilation.y;
+            if DEEP { under += (deep.x + min(at.z, size.z - 1u) * params.dilation.x) * params.input.y; }
+            let place = under * params.input.z + across.x + at.x * params.dilation.z;
             pixels[b] = vec2<u32>(bitcast<u32>(load_x(first + place)), place);
             at = walk(at, advance, size, DEEP);
         }

@@ -49,9 +49,9 @@ const BAND: u32 = 8u;
 fn share(params: Params, id: u32, tile_m: u32, tile_n: u32) -> Share {
     let columns = (params.wide4 * 4u + tile_n - 1u) / tile_n;
     let rows = (params.pixels + tile_m - 1u) / tile_m;
-    let product = id / (rows * columns);
-    let split = product / matrices(params);
-    let tile = id - product * rows * columns;
+    let part = id / (rows * columns); // A split of a product.
+    let split = part / matrices(params);
+    let tile = id - part * rows * columns;
     let band = tile / (BAND * columns);
     let within = tile - band * BAND * columns;
     let high = min(BAND, rows - band * BAND);
@@ -59,7 +59,7 @@ fn share(params: Params, id: u32, tile_m: u32, tile_n: u32) -> Share {
     let row = band * BAND + within - column * high;
     let begin = min(split * params.share4, params.k4);
     let end = min(begin + params.share4, params.k4);
-    return Share(column * (tile_n / 4u), row * tile_m, product - split * matrices(params), split, begin, end);
+    return Share(column * (tile_n / 4u), row * tile_m, part - split * matrices(params), split, begin, end);
 }
 
 // The start of an output pixel's window; far outside for a pixel beyond the last. `image`: the pixels before its image

@@ -40,7 +40,7 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
     };
     let steps = match (within(comparison.step_noise), comparison.common.exp()) {
         (Some(noise), common) => {
-            format!("{noise} beside the {common:.3} times that all have in common")
+            format!("{noise}, after division by {common:.3}, the ratio that all steps share")
         }
         (None, _) => {
             "no step is judged: a report has no more than one time for each, or they were timed in different ways"

@@ -135,9 +135,7 @@ impl Sweep {
             answer(
                 "Does higher throughput mean lower latency?",
                 if same {
-                    format!(
-                        "Here both go together: {least} has the lowest latency, and nothing has 2 % more throughput."
-                    )
+                    format!("Here it does: {least} has the lowest latency, and no other has a throughput 2 % higher.")
                 } else {
                     format!(
                         "No: {most} has {more:.2} times the throughput of {least}, and {longer:.2} times the latency."

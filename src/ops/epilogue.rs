@@ -23,7 +23,7 @@ pub(crate) struct Epilogue {
 }
 
 /// Returns true if the operation's epilogue is open: if it can still take in an activation. An operation of another crate
-/// can tell that by [`Op::fuse`] alone.
+/// shows that only by [`Op::fuse`].
 pub(crate) fn takes_activation(op: &dyn Op) -> bool {
     op.fuse(&Activation::Relu, 0).is_some()
 }

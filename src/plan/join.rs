@@ -44,9 +44,9 @@ pub(super) fn schedule(graph: &Graph, shapes: &[Shape], caps: &Caps) -> Vec<Grou
     order
 }
 
-/// Returns the groups that one kernel each computes, by their first layers: the linear layers among the readers of a value,
-/// with the norm that gives the value, if nothing else reads it, and the gate, if it alone reads both layers; or else a few of
-/// the layers each.
+/// Returns the groups of linear layers that read a value, by their first layers; one kernel computes a group. The norm that
+/// gives the value belongs to a group of all layers, if nothing else reads it. Otherwise a group has at most three layers. A
+/// gate belongs to the group of two layers that nothing else reads.
 fn projections(
     graph: &Graph,
     shapes: &[Shape],

@@ -376,7 +376,7 @@ mod command {
             "warning: driver: ",
             "?[31m",
             "within noise: less than ",
-            "beside the 1.000 times that all have in common",
+            "after division by 1.000, the ratio that all steps share",
             "batch 8, layer0.0",
         ] {
             assert!(out.contains(part), "{part} isn't in:\n{out}");

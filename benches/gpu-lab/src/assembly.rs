@@ -51,7 +51,7 @@ pub struct Counts {
     /// The main loop: the innermost loop with the most multiply-adds. If no innermost loop has any, the loop with the
     /// most that holds no other loop with any. `None` if no loop has any.
     pub main_loop: Option<Loop>,
-    /// The innermost loop with the most loads from buffers. `None` if no innermost loop has any.
+    /// The innermost loop that loads the most from buffers. `None` if no innermost loop loads.
     pub loading_loop: Option<Loop>,
     /// The loads from buffers of at most 32, 64 and 128 bits.
     pub loads: [u32; 3],
@@ -66,8 +66,8 @@ pub struct Loop {
     pub instructions: u32,
     /// The number of those that multiply and add floating-point numbers.
     pub multiply_adds: u32,
-    /// The number of loads from buffers.
-    pub loads: u32,
+    /// The bits that its loads bring from buffers to an invocation.
+    pub loaded_bits: u32,
 }
 
 impl Loop {
@@ -144,7 +144,7 @@ impl Program {
             body.fold(Loop::default(), |sum, instruction| Loop {
                 instructions: sum.instructions + instruction.count,
                 multiply_adds: sum.multiply_adds + instruction.multiply_adds,
-                loads: sum.loads + u32::from(instruction.load.is_some()),
+                loaded_bits: sum.loaded_bits + instruction.load.map_or(0, |load| load.bits),
             })
         };
         let heads = |least: u32| -> Vec<usize> {
@@ -158,7 +158,7 @@ impl Program {
         };
         let multiply_adds = |body: &Loop| body.multiply_adds;
         let main = most(&heads(0), multiply_adds).or_else(|| most(&heads(1), multiply_adds));
-        [main, most(&heads(0), |body| body.loads)]
+        [main, most(&heads(0), |body| body.loaded_bits)]
     }
 
     /// Returns the basic blocks: instructions that are entered at the first and left at the last.
@@ -330,8 +330,23 @@ BB2:
 BB3:
     v_fma_f32 v1, v2, v3, v4
     s_endpgm";
-        let main_loop = Some(Loop { instructions: 5, multiply_adds: 2, loads: 0 });
+        let main_loop = Some(Loop { instructions: 5, multiply_adds: 2, loaded_bits: 0 });
         assert_eq!(counts("Assembly", text), Counts { main_loop, loading_loop: None, loads: [1, 1, 1], lone_waits: 2 });
+    }
+
+    #[test]
+    fn a_loop_without_arithmetic_loads() {
+        let text = "BB0:
+    v_fma_f32 v1, v2, v3, v4
+BB1:
+    buffer_load_b128 v[28:31], v24, s[28:31], 0 offen ; e05c0000
+    buffer_load_b32 v1, v24, s[28:31], 0 offen ; e05c0000
+    s_waitcnt vmcnt(0) ; bf8903f7
+    s_cbranch_scc1 BB1
+    s_endpgm";
+        let counted = counts("Assembly", text);
+        let body = Loop { instructions: 4, multiply_adds: 0, loaded_bits: 160 };
+        assert_eq!((counted.main_loop, counted.loading_loop), (None, Some(body)));
     }
 
     #[test]
@@ -352,8 +367,11 @@ block 2 L3 [1] -> {
 block 3 L4 [1] -> {
     exit // delay=1
 } -> []";
-        let main_loop = Some(Loop { instructions: 3, multiply_adds: 1, loads: 0 });
-        assert_eq!(counts("NAK assembly", text), Counts { main_loop, loading_loop: None, loads: [1, 0, 1], lone_waits: 1 });
+        let main_loop = Some(Loop { instructions: 3, multiply_adds: 1, loaded_bits: 0 });
+        assert_eq!(
+            counts("NAK assembly", text),
+            Counts { main_loop, loading_loop: None, loads: [1, 0, 1], lone_waits: 1 }
+        );
     }
 
     #[test]
@@ -370,7 +388,10 @@ br !p0.z, #l950
 jump #l942
 l950:
 end";
-        let main_loop = Some(Loop { instructions: 5, multiply_adds: 3, loads: 0 });
-        assert_eq!(counts("IR3 Assembly", text), Counts { main_loop, loading_loop: None, loads: [0, 1, 1], lone_waits: 1 });
+        let main_loop = Some(Loop { instructions: 5, multiply_adds: 3, loaded_bits: 0 });
+        assert_eq!(
+            counts("IR3 Assembly", text),
+            Counts { main_loop, loading_loop: None, loads: [0, 1, 1], lone_waits: 1 }
+        );
     }
 }

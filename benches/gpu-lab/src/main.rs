@@ -41,7 +41,11 @@ fn main() -> Result<ExitCode> {
             print!("{report}");
             return Ok(ExitCode::from(u8::from(worse > 0)));
         }
-        _ => return Err("usage: compile MACHINE [SHADER], assembly MACHINE KERNEL, time MACHINE, judge COMMITTED NEW".into()),
+        _ => {
+            return Err(
+                "usage: compile MACHINE [SHADER], assembly MACHINE KERNEL, time MACHINE, judge COMMITTED NEW".into()
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@
 //! loads together. The turns of a loop are those of the operation's multiply-adds, or of its bytes.
 
 use crate::Result;
-use crate::assembly::{Loop, Program};
+use crate::assembly::{Counts, Loop, Program};
 use crate::driver::{Compiled, Driver};
 use crate::spirv::Module;
 use shadernet::kernel::{Caps, Dispatch};
@@ -13,28 +13,55 @@ use shadernet::plan::{Plan, Resource, Step};
 use shadernet::{Graph, Weights, models};
 use std::collections::BTreeMap;
 
-/// A machine's published figures, and latencies that others measured.
+/// A machine's published figures.
 pub struct Machine {
     pub name: &'static str,
     units: f64,
     hertz: f64,
     /// Bytes of memory in a second.
     memory: f64,
-    /// The invocations of a subgroup, and the subgroup slots that the driver's count of waves stands for.
+    /// The bytes of workgroup memory of a unit.
+    shared: f64,
+    /// The invocations of a subgroup.
     subgroup: f64,
-    slots: f64,
+    /// The driver's statistic of the subgroups held at once, and how many of that a unit has.
+    waves: (&'static str, f64),
+    /// The driver's statistic of a program's instructions.
+    instructions: &'static str,
 }
 
-/// RX 7900 XTX (2 SIMDs a unit) and RTX 3090.
+/// RX 7900 XTX and RTX 3090.
 pub const MACHINES: [Machine; 2] = [
-    Machine { name: "navi31", units: 96.0, hertz: 2.4e9, memory: 960e9, subgroup: 64.0, slots: 1.0 },
-    Machine { name: "ga102", units: 82.0, hertz: 1.7e9, memory: 936e9, subgroup: 32.0, slots: 1.0 },
+    Machine {
+        name: "navi31",
+        units: 96.0,
+        hertz: 2.4e9,
+        memory: 960e9,
+        shared: 65_536.0,
+        subgroup: 64.0,
+        waves: ("Subgroups per SIMD", 2.0),
+        instructions: "Instructions",
+    },
+    Machine {
+        name: "ga102",
+        units: 82.0,
+        hertz: 1.7e9,
+        memory: 936e9,
+        shared: 102_400.0,
+        subgroup: 32.0,
+        waves: ("Max warps/SM", 1.0),
+        instructions: "Instruction count",
+    },
 ];
 
-/// The cycles of a load that misses the first cache.
-const LOAD: f64 = 700.0;
-/// The cycles between a workgroup's start and its first load, and after its last store.
-const ENDS: f64 = 800.0;
+// The constants that src/ops/gemm/model.rs has too are equal there.
+
+/// The cycles of a load that misses the first cache, and of the barriers around it.
+const LOAD: f64 = 800.0;
+/// The waits for single loads that count at most: more lie in branches of which one is taken.
+const WAITS: u32 = 8;
+/// The cycles before a workgroup's first load and after its last store.
+const ENDS: f64 = 1500.0;
 /// The seconds between two dispatches of which one waits for the other.
 const LAUNCH: f64 = 3e-6;
 /// The invocations whose instructions a unit issues in a cycle.
@@ -77,10 +104,10 @@ pub fn table(machine: &Machine, driver: &Driver, caps: &Caps) -> Result<String> 
                 let kernel = dispatch.shader.to_string();
                 if !compiled.contains_key(&kernel) {
                     let module = Module::new(&dispatch.shader)?;
-                    compiled.insert(kernel.clone(), (driver.compile(&module)?, module.invocations));
+                    let made = machine.read(&module, &driver.compile(&module)?);
+                    compiled.insert(kernel.clone(), made.map_err(|error| format!("{kernel}: {error}"))?);
                 }
-                let (made, invocations) = &compiled[&kernel];
-                let time = machine.time(&plan, step, dispatch, resources, made, f64::from(*invocations));
+                let time = machine.time(&plan, step, (dispatch, resources), &compiled[&kernel])?;
                 (count, sum, floors) = (count + 1, sum + time.seconds(), floors + time.floor);
                 if time.seconds() > 5.0 * time.floor {
                     let key = (kernel, format!("{} {:.0} {:.0}", step.op, time.workgroups, time.turns));
@@ -107,7 +134,9 @@ pub fn table(machine: &Machine, driver: &Driver, caps: &Caps) -> Result<String> 
             ));
         }
     }
-    text.push_str("network\tbatch\tcount\tkernel\tconstants\toperation\tworkgroups\tturns\tmicroseconds\tfloor\tbound\n");
+    text.push_str(
+        "network\tbatch\tcount\tkernel\tconstants\toperation\tworkgroups\tturns\tmicroseconds\tfloor\tbound\n",
+    );
     Ok(text + &rows)
 }
 
@@ -123,70 +152,85 @@ fn graphs() -> Result<Vec<(&'static str, usize, Graph)>> {
     Ok(graphs)
 }
 
+/// What a compiler made of a kernel.
+struct Made {
+    counts: Counts,
+    instructions: f64,
+    /// The invocations of a workgroup, their subgroups, and the workgroups that a unit holds at once.
+    invocations: f64,
+    subgroups: f64,
+    held: f64,
+}
+
 impl Machine {
+    fn read(&self, module: &Module, compiled: &Compiled) -> Result<Made> {
+        let statistic = |wanted: &str| -> Result<f64> {
+            let found = compiled.statistics.iter().find(|(name, _)| name == wanted);
+            Ok(found.ok_or_else(|| format!("the driver doesn't tell `{wanted}`"))?.1 as f64)
+        };
+        let program = Program::read(&compiled.texts).ok_or("the driver prints no assembly")?;
+        let invocations = f64::from(module.invocations);
+        let subgroups = (invocations / self.subgroup).ceil();
+        let by_registers = (statistic(self.waves.0)? * self.waves.1 / subgroups).floor();
+        let by_memory = (self.shared / f64::from(module.workgroup_memory.max(1))).floor();
+        let held = by_registers.min(by_memory).max(1.0);
+        let instructions = statistic(self.instructions)?;
+        Ok(Made { counts: program.counts(), instructions, invocations, subgroups, held })
+    }
+
     fn time(
         &self,
         plan: &Plan,
         step: &Step,
-        dispatch: &Dispatch,
-        resources: &[Resource],
-        compiled: &Compiled,
-        invocations: f64,
-    ) -> Time {
-        let counts = Program::read(&compiled.texts).expect("these drivers print assembly").counts();
-        let statistic = |names: &[&str]| {
-            let found = compiled.statistics.iter().find(|(name, _)| names.contains(&name.as_str()));
-            found.map_or(1.0, |&(_, value)| value as f64)
-        };
+        (dispatch, resources): (&Dispatch, &[Resource]),
+        made: &Made,
+    ) -> Result<Time> {
         let workgroups: f64 = dispatch.workgroups.iter().map(|&count| f64::from(count)).product();
-        let all = workgroups * invocations;
+        let all = workgroups * made.invocations;
         let (read, written) = bytes(plan, resources);
         // What only adds partial sums has no multiply-adds of its own.
-        let macs = if dispatch.shader.name().ends_with("_join") { 0.0 } else { step.cost.macs as f64 };
-        let macs = macs * share(step, dispatch);
-        let (body, turns) = match (counts.main_loop, counts.loading_loop) {
+        let adds = dispatch.shader.name().ends_with("_join");
+        let macs = if adds { 0.0 } else { step.cost.macs as f64 * share(step, dispatch) };
+        let (body, turns) = match (made.counts.main_loop, made.counts.loading_loop) {
             (Some(body), _) if macs > 0.0 => {
                 let turns = macs / (all * f64::from(body.multiply_adds));
-                (body, gemm_turns(dispatch).unwrap_or(turns.ceil()))
+                (body, if dispatch.shader.name() == "gemm" { gemm_turns(dispatch)? } else { turns.ceil() })
             }
-            (_, Some(body)) => (body, (read / (all * f64::from(body.loads) * 16.0)).ceil()),
+            (_, Some(body)) => (body, (read / (all * f64::from(body.loaded_bits) / 8.0)).ceil()),
             _ => (Loop::default(), 0.0),
         };
-        let instructions = statistic(&["Instructions", "Instruction count"]);
-        let straight = instructions - f64::from(body.instructions);
+        let straight = made.instructions - f64::from(body.instructions);
         let issued = straight + turns * f64::from(body.instructions);
-        let subgroups = (invocations / self.subgroup).ceil();
-        let held = (statistic(&["Subgroups per SIMD"]) * 2.0 * self.slots).max(statistic(&["Max warps/SM"]));
         let each = (workgroups / self.units).ceil();
-        let resident = (held / subgroups).floor().clamp(1.0, each);
         // A subgroup issues an instruction in a cycle; in these loops, loads run beside the arithmetic.
-        let alone = f64::from(body.instructions) * (subgroups * self.subgroup / LANES).max(1.0);
-        let turn = if body.loads > 0 { alone.max(LOAD) } else { alone };
-        let latency = ENDS + straight + LOAD * f64::from(counts.lone_waits.min(8) + 1) + turns * turn;
+        let alone = f64::from(body.instructions) * (made.subgroups * self.subgroup / LANES).max(1.0);
+        let turn = if body.loaded_bits > 0 { alone.max(LOAD) } else { alone };
+        let waits = f64::from(made.counts.lone_waits.min(WAITS) + 1);
+        let latency = ENDS + straight + LOAD * waits + turns * turn;
         let memory = (read + written) / self.memory;
-        let peak = 2.0 * LANES * self.units * self.hertz;
-        let flops = 2.0 * macs + if macs > 0.0 { 0.0 } else { step.cost.other as f64 };
-        Time {
-            issue: each * invocations * issued / LANES / self.hertz,
-            latency: (each / resident).ceil() * latency / self.hertz,
+        let operations = if macs > 0.0 { 2.0 * macs } else { step.cost.other as f64 };
+        Ok(Time {
+            issue: each * made.invocations * issued / LANES / self.hertz,
+            latency: (each / made.held).ceil() * latency / self.hertz,
             memory,
-            floor: memory.max(flops / peak),
+            floor: memory.max(operations / (2.0 * LANES * self.units * self.hertz)),
             workgroups,
             turns,
-        }
+        })
     }
 }
 
 /// Returns the turns of gemm.wgsl's loop over k.
-fn gemm_turns(dispatch: &Dispatch) -> Option<f64> {
-    let name = dispatch.shader.to_string();
-    let constants = name.strip_prefix("gemm ")?;
-    let tile_k: u32 = constants.split(' ').find_map(|constant| constant.strip_prefix("TILE_K=")?.parse().ok())?;
-    let member = |name: &str| {
-        let at = dispatch.members().iter().find(|member| member.name == name)?.offset as usize;
-        Some(u32::from_ne_bytes(dispatch.params[at..at + 4].try_into().ok()?))
+fn gemm_turns(dispatch: &Dispatch) -> Result<f64> {
+    let kernel = dispatch.shader.to_string();
+    let tile_k = kernel.split(' ').find_map(|constant| constant.strip_prefix("TILE_K="));
+    let tile_k: u32 = tile_k.ok_or("gemm has no constant TILE_K")?.parse()?;
+    let member = |name: &str| -> Result<u32> {
+        let found = dispatch.members().iter().find(|member| member.name == name);
+        let at = found.ok_or_else(|| format!("gemm has no parameter {name}"))?.offset as usize;
+        Ok(u32::from_ne_bytes(dispatch.params[at..at + 4].try_into()?))
     };
-    Some(f64::from(member("share4")?.min(member("k4")?).div_ceil(tile_k / 4)))
+    Ok(f64::from(member("share4")?.min(member("k4")?).div_ceil(tile_k / 4)))
 }
 
 /// Returns a dispatch's share of its step's multiply-adds: those of dispatches of the same kernel are alike.
@@ -196,18 +240,17 @@ fn share(step: &Step, dispatch: &Dispatch) -> f64 {
     1.0 / alike as f64
 }
 
-/// Returns the bytes that a dispatch may read and write: those of its bindings, each once.
+/// Returns the bytes that a dispatch may read and write: those of its resources, each once.
 fn bytes(plan: &Plan, resources: &[Resource]) -> (f64, f64) {
-    let (mut read, mut written) = (0, 0);
-    for resource in resources {
-        let (bytes, write) = match resource {
-            Resource::Slot { bytes, write, .. } => (*bytes, *write),
-            Resource::Input(input) => (plan.inputs[*input].bytes(), false),
-            Resource::Output { output, write } => (plan.outputs[*output].bytes(), *write),
-            Resource::State { state, write } => (plan.states[*state].bytes(), *write),
-            Resource::Weight(packed) => (packed.bytes(), false),
-        };
-        *(if write { &mut written } else { &mut read }) += bytes;
-    }
-    (read as f64, written as f64)
+    let sizes = resources.iter().map(|resource| match resource {
+        Resource::Slot { slot, offset, bytes, write } => (format!("slot {slot} {offset}"), *bytes, *write),
+        Resource::Input(input) => (format!("input {input}"), plan.inputs[*input].bytes(), false),
+        Resource::Output { output, write } => (format!("output {output}"), plan.outputs[*output].bytes(), *write),
+        Resource::State { state, write } => (format!("state {state}"), plan.states[*state].bytes(), *write),
+        Resource::Weight(packed) => (format!("{:?} {:?}", packed.key, packed.texels), packed.bytes(), false),
+    });
+    let each: BTreeMap<(String, bool), u64> = sizes.map(|(name, bytes, write)| ((name, write), bytes)).collect();
+    let sum =
+        |wanted: bool| each.iter().filter(|((_, write), _)| *write == wanted).map(|(_, bytes)| *bytes as f64).sum();
+    (sum(false), sum(true))
 }

@@ -189,6 +189,11 @@ impl<'a> Node<'a> {
         self.proto.output.iter().rposition(|name| !name.is_empty()).map_or(0, |last| last + 1)
     }
 
+    /// Returns the number of outputs that the file lists, with those left out at the end.
+    pub(super) fn listed_outputs(&self) -> usize {
+        self.proto.output.len()
+    }
+
     /// Returns the positions of the outputs that are read.
     pub(super) fn wanted(&self) -> impl Iterator<Item = usize> {
         (0..self.wanted.len()).filter(|&position| self.wants(position))
@@ -221,6 +226,9 @@ impl<'a> Node<'a> {
     pub(super) fn input(&self, position: usize) -> Result<&Operand> {
         match self.named(position) {
             Named::Tensor(operand) => Ok(operand),
+            Named::Nothing if position < self.inputs.len() => {
+                Err(self.refused(&format!("input {position}"), "a tensor", "nothing"))
+            }
             Named::Nothing => Err(self.refused("inputs", &format!("{} or more", position + 1), self.inputs.len())),
             other => Err(self.refused(&format!("input {position}"), "a tensor", other)),
         }

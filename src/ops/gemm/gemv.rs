@@ -1,6 +1,6 @@
 //! The portable matrix-vector product: a linear layer of few rows, which reads its weights once.
 
-use super::{BLOCK, Gemm, Operand, chunks, model};
+use super::{BLOCK, Gemm, Operand, chunks};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
@@ -36,7 +36,7 @@ impl Gemm<'_> {
         let k4 = self.x.h * self.x.w * self.x.c4();
         let shader =
             shader!("gemv", "activation", "blocks", "index", "nan").tile("ROWS", self.y.n.next_power_of_two() as u32);
-        let columns = model::columns(self.y.c4(), caps);
+        let columns = columns(self.y.c4(), caps);
         let kernel = |columns: usize| {
             let shader = self.epilogue.specialize(shader.clone().tile("COLUMNS", columns as u32));
             let dispatches = chunks(caps, BLOCK, 4 * k4 * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
@@ -60,5 +60,15 @@ impl Gemm<'_> {
             Ok(Kernel::several(self.reads(Storage::Buffer), writes, dispatches))
         };
         columns.map(kernel).into_iter().collect()
+    }
+}
+
+/// Returns the columns of a workgroup of `gemv.wgsl`, best first: as many as leave no unit idle. Fewer columns shorten reads.
+pub(super) fn columns(out4: usize, caps: &Caps) -> [usize; 2] {
+    let enough = |columns: &usize| out4.div_ceil(*columns) >= 2 * caps.units as usize;
+    match [16, 8, 4].into_iter().find(enough) {
+        Some(16) => [16, 8],
+        Some(columns) => [columns, columns / 2],
+        None => [2, 4],
     }
 }

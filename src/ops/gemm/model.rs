@@ -1,8 +1,7 @@
 //! The choice of a tile for a problem: the ladder of `shaders/gemm.wgsl`'s variants, and their expected cost.
 //!
-//! The instructions of a tile are counted in the output of GPU compilers (docs/gpu-lab); latencies and bandwidths are
-//! those that others published. None has been measured on a GPU by us. They only order candidates: measurements, if
-//! any, decide.
+//! The instructions of a tile are counted in the output of a GPU's compiler (docs/gpu-lab). Latencies and bandwidths
+//! are rough: nothing has been measured on a GPU. They only order candidates: measurements, if any, decide.
 
 use super::BLOCK;
 use crate::kernel::{Caps, Shader, looped, plain};
@@ -114,7 +113,8 @@ impl Choice {
     fn cost(&self, problem: &Problem, caps: &Caps) -> f64 {
         /// The invocations whose instructions a unit issues in a cycle.
         const LANES: f64 = 128.0;
-        /// The cycles of a load from the cache that the units share, and of the barriers around it.
+        /// The cycles of a load from the cache that the units share, and of the barriers around it. This, `ENDS` and
+        /// `DISPATCH` are estimates, the same as those of benches/gpu-lab/src/time.rs.
         const LOAD: f64 = 800.0;
         /// The bytes that a unit gets from this cache in a cycle.
         const BANDWIDTH: f64 = 24.0;
@@ -173,18 +173,7 @@ pub(super) fn choices(problem: &Problem, caps: &Caps) -> Vec<Choice> {
     if caps.units <= PROCESSOR {
         choices.sort_by_key(|choice| (choice.splits, choice.tile.invocations() * choice.tile.m));
     }
-    choices.truncate(8);
     choices
-}
-
-/// Returns a `gemv.wgsl` workgroup's columns, best first: as many as leave no unit idle. Fewer columns shorten reads.
-pub(super) fn columns(out4: usize, caps: &Caps) -> [usize; 2] {
-    let enough = |columns: &usize| out4.div_ceil(*columns) >= 2 * caps.units as usize;
-    match [16, 8, 4].into_iter().find(enough) {
-        Some(16) => [16, 8],
-        Some(columns) => [columns, columns / 2],
-        None => [2, 4],
-    }
 }
 
 #[cfg(test)]
@@ -212,6 +201,22 @@ mod tests {
             let shader = shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan");
             let declared = declared(&tile.specialize(shader));
             assert_eq!(declared, (tile.memory(), tile.invocations()), "{tile:?}");
+        }
+    }
+
+    /// Checks the densities against the committed table of a compiler, where the sources have it.
+    #[test]
+    fn densities_are_those_of_navi31() {
+        let Ok(table) = std::fs::read_to_string("docs/gpu-lab/navi31.tsv") else { return };
+        let columns: Vec<&str> = table.lines().nth(1).expect("a header").split('\t').collect();
+        let share = columns.iter().position(|&name| name == "share").expect("a column of shares");
+        let kernel = shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan");
+        for tile in LADDER {
+            let kernel =
+                format!("{} POINT=0 X_ROWS=0 RESIDUAL=", tile.specialize(kernel.clone())).replacen(' ', "\t", 1);
+            let row = table.lines().find(|row| row.starts_with(&kernel)).expect("the table has every tile");
+            let counted: f64 = row.split('\t').nth(share).expect("a share").parse().expect("a number");
+            assert!((counted - tile.density as f64).abs() < 2.0, "{tile:?}: {counted}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! Linear layers of one input of few rows in one dispatch, with the norm before them, or the gate after two of them.
 
-use super::{BLOCK, Gemm, Operand, chunks, model};
+use super::{BLOCK, Gemm, Operand, chunks, gemv};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Prepacked, Storage, WeightKey};
@@ -61,7 +61,7 @@ impl Projections<'_> {
         let products = if self.gate.is_some() { layers.len() } else { 1 };
         let outputs = layers.len() / products;
         let wide4: usize = layers[..outputs].iter().map(|layer| layer.y.c4()).sum();
-        let [columns, _] = model::columns(wide4, caps);
+        let [columns, _] = gemv::columns(wide4, caps);
         let mut workgroups = 0;
         // A layer that isn't there begins beyond every workgroup.
         let (mut out_c, mut starts, mut bias) = ([0; 4], [u32::MAX as usize; 4], [0; 4]);

@@ -84,7 +84,7 @@ fn sizes(t: &Suite) {
 
 /// Checks every tile of the GEMM, whole and at its edges, and a k that several workgroups share.
 fn variants(t: &Suite) {
-    for (batch, m, k, n) in [(2, 133, 37, 130), (3, 9, 530, 33)] {
+    for (batch, m, k, n) in [(2, 133, 37, 130), (3, 9, 530, 33), (2, 290, 20, 40)] {
         for transposed in [[false; 2], [true; 2]] {
             let a = random(1, if transposed[0] { [batch, k, m] } else { [batch, m, k] });
             let b = random(2, if transposed[1] { [batch, n, k] } else { [batch, k, n] });

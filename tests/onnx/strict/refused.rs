@@ -85,11 +85,28 @@ fn operator_sets_that_are_missing_or_too_new_are_named() {
 fn inputs_that_are_too_many_or_too_few_are_counted() {
     refused(&node(13, "Relu", &["x", "x"], &[]), &["Relu \"the node\": inputs: wanted 1 at most, got 2"]);
     refused(&node(13, "Add", &["x"], &[]), &["Add \"the node\": inputs: wanted 2 or more, got 1"]);
-    refused(&node(13, "Add", &["x", ""], &[]), &["Add \"the node\": inputs: wanted 2 or more"]);
+    refused(&node(13, "Add", &["x", ""], &[]), &["Add \"the node\": input 1: wanted a tensor, got nothing"]);
     refused(&node(13, "Relu", &[], &[]), &["Relu \"the node\": inputs: wanted 1 or more, got 0"]);
     let many = Model::new(13).input("x", &[1]).node("Relu", &["x"], &["y", "z"], &[]).output("z");
     refused(&many, &["Relu \"y\": outputs: wanted 1 at most, got 2: \"z\" is read"]);
     refused(&node(6, "Clip", &["x", "x"], &[]), &["Clip \"the node\": inputs: wanted 1 at most"]);
+}
+
+#[test]
+fn parts_batches_and_tokens_that_differ_are_refused() {
+    let parts = Model::new(18).input("x", &[6]).node("Split", &["x"], &["y", "z"], &[int("num_outputs", 3)]);
+    refused(&parts.output("y").output("z"), &["Split \"y\": outputs: wanted 3, one for each part, got 2"]);
+    let batches = Model::new(23).input("q", &[1, 2, 8]).input("k", &[2, 3, 8]).input("v", &[1, 3, 8]);
+    let heads = [int("q_num_heads", 2), int("kv_num_heads", 2), float("softcap", 2.0)];
+    let batches = batches.node("Attention", &["q", "k", "v"], &["y"], &heads).output("y");
+    refused(&batches, &["Attention \"y\": K: wanted the batch of Q, 1, got [2, 3, 8]"]);
+    for beta in [[1, 5, 2], [1, 2, 2], [2, 3, 2]] {
+        let tokens = ["q", "k", "v"].into_iter().fold(Model::new(27), |model, name| model.input(name, &[1, 3, 8]));
+        let attributes = [string("update_rule", "delta"), int("q_num_heads", 2), int("kv_num_heads", 2)];
+        let node = node_of("", "LinearAttention", &["q", "k", "v", "", "", "beta"], &["y", "state"], &attributes);
+        let tokens = tokens.input("beta", &beta).with(1, &node).output("y");
+        refused(&tokens, &["LinearAttention \"y\": beta: wanted [1, 3, ..], as the query, got"]);
+    }
 }
 
 #[test]

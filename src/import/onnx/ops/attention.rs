@@ -62,13 +62,19 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         (false, 4) => None,
         _ => return Err(node.refused("Q", "3 or 4 dimensions", &shape)),
     };
+    for (name, x) in [("K", &k), ("V", &v)] {
+        let other = b.shape(x);
+        if other.first() != shape.first() {
+            return Err(node.refused(name, &format!("the batch of Q, {}", shape[0]), &other));
+        }
+    }
     // If the operation supports the inputs' form, nothing is transposed.
     let last = node.wanted().last().unwrap_or(0);
     let whole = last < 3 && softcap == 0.0;
     let apart = past.0.is_some() || past.1.is_some() || last > 0 || !whole;
     let (q, mut k, mut v) = match counts {
         Some((queries, keys)) if apart => {
-            (split(b, node, &q, queries)?, split(b, node, &k, keys)?, split(b, node, &v, keys)?)
+            (split(b, node, "Q", &q, queries)?, split(b, node, "K", &k, keys)?, split(b, node, "V", &v, keys)?)
         }
         _ => (q, k, v),
     };
@@ -131,14 +137,14 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 /// Splits `[N, L, heads D]` into heads, `[N, heads, L, D]`.
-pub(super) fn split(b: &mut Builder, node: &Node, x: &Operand, heads: usize) -> Result<Operand> {
+pub(super) fn split(b: &mut Builder, node: &Node, name: &str, x: &Operand, heads: usize) -> Result<Operand> {
     let shape = b.shape(x);
     match shape[..] {
         [n, l, width] if heads > 0 && width.is_multiple_of(heads) => {
             let x = b.reshape(x, [n, l, heads, width / heads])?;
             b.transpose(&x, &[0, 2, 1, 3])
         }
-        _ => Err(node.refused("inputs", &format!("[N, L, {heads} D]"), &shape)),
+        _ => Err(node.refused(name, &format!("[N, L, {heads} D]"), &shape)),
     }
 }
 

@@ -59,7 +59,14 @@ fn linear_attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             &shape,
         ));
     }
-    let apart = |b: &mut Builder, i: usize, heads: usize| split(b, node, node.input(i)?, heads);
+    let apart = |b: &mut Builder, i: usize, heads: usize| {
+        const NAMES: [&str; 6] = ["query", "key", "value", "past_state", "decay", "beta"];
+        let shape = b.shape(node.input(i)?);
+        if !shape.starts_with(&[n, steps]) {
+            return Err(node.refused(NAMES[i], &format!("[{n}, {steps}, ..], as the query"), &shape));
+        }
+        split(b, node, NAMES[i], node.input(i)?, heads)
+    };
     let (q, k, v) = (apart(b, 0, queries)?, apart(b, 1, keys)?, apart(b, 2, keys)?);
     let decay = if gated { Some(apart(b, 4, keys)?) } else { None };
     let beta_heads = if delta { node.input(5).map(|beta| b.shape(beta).last().copied().unwrap_or(1))? } else { 1 };

@@ -115,6 +115,9 @@ fn split(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if parts.iter().fold(0, |sum: usize, &part| sum.saturating_add(part)) != size {
         return Err(wrong(&parts));
     }
+    if parts.len() != node.listed_outputs() {
+        return Err(node.refused("outputs", &format!("{}, one for each part", parts.len()), node.listed_outputs()));
+    }
     let mut start = 0;
     let mut part = |count: usize| {
         start += count;
