@@ -123,7 +123,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         }
     }
 
-    // Loads among the stores would wait for one another. Beyond a row's end its last pixel is read.
+    // These load together. Beyond a row's end its last pixel is read.
     var added = array<vec4<f32>, PIXELS>();
     var to = array<u32, PIXELS>();
     for (var i = 0u; i < PIXELS; i++) { to[i] = min(ox + i * params.stride_x, params.out_w - 1u) * out4() + o; }

@@ -47,7 +47,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
             for (var r = 0u; r < ROWS; r++) { of_row[r] += four * values[r]; }
         }
     }
-    // Loads among the stores would wait for one another.
+    // These load together.
     var bias = vec4<f32>();
     var added = array<vec4<f32>, ROWS>();
     if lane < COLUMNS {

@@ -89,7 +89,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     }
 
     let o = params.first4 + column;
-    // Loads among the stores would wait for one another.
+    // These load together.
     var bias = vec4<f32>();
     var added = array<vec4<f32>, ROWS>();
     if lane < COLUMNS {

@@ -133,7 +133,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
             }
         }
     }
-    // Loads among the stores would wait for one another.
+    // These load together.
     var bias = array<vec4<f32>, PRODUCTS>();
     if lane < COLUMNS && column < wide4 {
         for (var p = 0u; p < PRODUCTS; p++) { bias[p] = load_terms(params.bias[layer + p] + column); }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 /// Finds an operation before this one that takes it in, and that nobody else reads.
 ///
-/// Of the two operands of an addition, it prefers the one whose epilogue stays open: an addition after an activation closes
-/// it. If both or none do, it prefers the deepest: in a residual block that is the longer branch, so that the shorter one
-/// depends on nothing beside it.
+/// An addition has two operands. The one is preferred whose epilogue stays open: an addition after an activation closes it.
+/// If that doesn't decide, the deepest is preferred: the longer branch of a residual block, so that the shorter one depends
+/// on nothing beside it.
 pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let taking = |position: usize| {
         let value = node.inputs[position];

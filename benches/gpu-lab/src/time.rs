@@ -90,13 +90,13 @@ impl Time {
     }
 }
 
-/// Returns the dispatches of four networks whose modelled time is over five times their floor, and the sums, as a table.
+/// Returns the dispatches of four networks at batch 1 whose modelled time is over five times their floor, and the sums, as a table.
 pub fn table(machine: &Machine, driver: &Driver, caps: &Caps) -> Result<String> {
     let mut text = format!("# {}: {}, by the model of benches/gpu-lab/src/time.rs\n", machine.name, driver.version());
     let mut rows = String::new();
     let mut compiled = BTreeMap::new();
-    for (name, batch, graph) in graphs()? {
-        let plan = Plan::new(&graph, batch, caps)?;
+    for (name, graph) in graphs()? {
+        let plan = Plan::new(&graph, 1, caps)?;
         let mut slow: BTreeMap<(String, String), (usize, Time)> = BTreeMap::new();
         let (mut count, mut sum, mut floors) = (0, 0.0, 0.0);
         for step in &plan.steps {
@@ -116,7 +116,7 @@ pub fn table(machine: &Machine, driver: &Driver, caps: &Caps) -> Result<String> 
             }
         }
         text.push_str(&format!(
-            "# {name} at batch {batch}: {count} dispatches, {:.3} ms, and {:.3} ms between them; floor {:.3} ms\n",
+            "# {name} at batch 1: {count} dispatches, {:.3} ms, and {:.3} ms between them; floor {:.3} ms\n",
             1e3 * sum,
             1e3 * LAUNCH * f64::from(count),
             1e3 * floors
@@ -127,28 +127,26 @@ pub fn table(machine: &Machine, driver: &Driver, caps: &Caps) -> Result<String> 
             let (name_of, constants) = kernel.split_once(' ').unwrap_or((&kernel, ""));
             let place = place.replace(' ', "\t");
             rows.push_str(&format!(
-                "{name}\t{batch}\t{count}\t{name_of}\t{constants}\t{place}\t{:.1}\t{:.2}\t{}\n",
+                "{name}\t{count}\t{name_of}\t{constants}\t{place}\t{:.1}\t{:.2}\t{}\n",
                 1e6 * time.seconds(),
                 1e6 * time.floor,
                 time.bound()
             ));
         }
     }
-    text.push_str(
-        "network\tbatch\tcount\tkernel\tconstants\toperation\tworkgroups\tturns\tmicroseconds\tfloor\tbound\n",
-    );
+    text.push_str("network\tcount\tkernel\tconstants\toperation\tworkgroups\tturns\tmicroseconds\tfloor\tbound\n");
     Ok(text + &rows)
 }
 
-/// Returns the networks, each with its name and batch.
-fn graphs() -> Result<Vec<(&'static str, usize, Graph)>> {
+/// Returns the networks by their names.
+fn graphs() -> Result<Vec<(&'static str, Graph)>> {
     let mut graphs = Vec::new();
     for name in ["resnet50", "mobilenet_v2", "vit_b_16"] {
         let graph = models::find(name)?.graph(&Weights::seeded(0), None)?.fused();
-        graphs.push((name, 1, graph));
+        graphs.push((name, graph));
     }
     let text = models::shakespeare()?;
-    graphs.push(("decoder", 1, text.decoder.next(&text.weights, 1)?.fused()));
+    graphs.push(("decoder", text.decoder.next(&text.weights, 1)?.fused()));
     Ok(graphs)
 }
 
