@@ -12,22 +12,25 @@
 //
 // q, k, v, y: rows of d (dv) consecutive elements, anywhere. ALIGNED: every row begins and ends with a vec4.
 // Not measured on a GPU yet. By compilers (docs/gpu-lab.md), against 64 pairs and 14 barriers for 32 keys: no scratch
-// memory on NVK up to dv = 128, fewer waves. Unrolled, the loops over j and c spill more on m1.
+// memory on NVK, fewer waves. Rejected: sums of more than 128 elements of dv (spills on m1, scratch memory on NVK).
 
 override ALIGNED: bool = false;
 const PAIRS: u32 = 16u;
-const CHUNKS: u32 = 1u; // blocks of 64 elements of dv
+const CHUNKS: u32 = 1u; // blocks of 64 elements of dv: all, or two, and further workgroups have the others
+// Keys and values load during the products before them; not so where they would spill.
+override AHEAD: bool = true;
 const LANES: u32 = 64u;
 // An invocation's rows of scores, its texels of a row of sums, and the groups of invocations with the same pairs.
 const ROWS: u32 = PAIRS / 8u;
 const SPAN: u32 = PAIRS / 16u;
 const GROUPS: u32 = PAIRS / 4u;
 const COLUMNS: u32 = LANES / GROUPS;
-// The texels of q, and of k or v, that an invocation brings.
-const Q_TEXELS: u32 = PAIRS / 4u;
+// The texels of k or v that an invocation brings.
 const TEXELS: u32 = 8u;
-
 alias Brought = array<vec4<f32>, TEXELS>;
+const KEYS: bool = false;
+const VALUES: bool = true;
+const FOUR = vec4<u32>(0u, 1u, 2u, 3u);
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<Texel>;
@@ -56,62 +59,58 @@ var<workgroup> weights: array<vec4<f32>, PAIRS * 8u>;
 var<workgroup> partial: array<f32, PAIRS * 8u>;
 var<workgroup> factor: array<f32, PAIRS>;
 
-// Returns elements 4c..4c+3 of the row that begins at `at`; 0 beyond its end.
+// Returns elements 4c..4c+3 of the row that begins at `at`; beyond its end, the last element again.
 fn q_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_q(at / 4u + c); }
-    var value = vec4<f32>();
-    for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.d { value[e] = load_q_element(at + 4u * c + e); } }
-    return value;
+    let i = at + min((4u * c) + FOUR, vec4<u32>(params.d - 1u));
+    return vec4<f32>(load_q_element(i.x), load_q_element(i.y), load_q_element(i.z), load_q_element(i.w));
 }
 
 fn k_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_k(at / 4u + c); }
-    var value = vec4<f32>();
-    for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.d { value[e] = load_k_element(at + 4u * c + e); } }
-    return value;
+    let i = at + min((4u * c) + FOUR, vec4<u32>(params.d - 1u));
+    return vec4<f32>(load_k_element(i.x), load_k_element(i.y), load_k_element(i.z), load_k_element(i.w));
 }
 
 fn v_texel(at: u32, c: u32) -> vec4<f32> {
     if ALIGNED { return load_v(at / 4u + c); }
-    var value = vec4<f32>();
-    for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.dv { value[e] = load_v_element(at + 4u * c + e); } }
-    return value;
+    let i = at + min((4u * c) + FOUR, vec4<u32>(params.dv - 1u));
+    return vec4<f32>(load_v_element(i.x), load_v_element(i.y), load_v_element(i.z), load_v_element(i.w));
+}
+
+// Tells which elements of texel c lie in a row of `size`.
+fn elements_inside(c: u32, size: u32) -> vec4<bool> {
+    if ALIGNED { return vec4<bool>(4u * c < size); }
+    return (4u * c) + FOUR < vec4<u32>(size);
 }
 
 // Loads this invocation's texels of 16 columns of the keys (values) at `key`..key + 31. Beyond the last key or column it
-// loads some other texel. `put_k` and `put_v`, which run after products that don't need the loads, zero the columns beyond.
-fn bring_k(base: u32, key: u32, end: u32, c: u32, lane: u32) -> Brought {
-    let texel = min(c + lane % 16u, (params.d - 1u) / 4u);
+// loads some other texel. `put_k` and `put_v`, which run after products that don't need the loads, zero the elements beyond.
+fn bring(values: bool, base: u32, key: u32, end: u32, c: u32, lane: u32) -> Brought {
+    let texel = min(c + lane % 16u, (select(params.d, params.dv, values) - 1u) / 4u);
     var brought = Brought();
     for (var i = 0u; i < TEXELS; i++) {
-        brought[i] = k_texel(base + min(key + lane / 16u + 4u * i, end - 1u) * params.k.z, texel);
-    }
-    return brought;
-}
-
-fn bring_v(base: u32, key: u32, end: u32, c: u32, lane: u32) -> Brought {
-    let texel = min(c + lane % 16u, (params.dv - 1u) / 4u);
-    var brought = Brought();
-    for (var i = 0u; i < TEXELS; i++) {
-        brought[i] = v_texel(base + min(key + lane / 16u + 4u * i, end - 1u) * params.v.z, texel);
+        let row = min(key + lane / 16u + 4u * i, end - 1u);
+        if values { brought[i] = v_texel(base + row * params.v.z, texel); }
+        else { brought[i] = k_texel(base + row * params.k.z, texel); }
     }
     return brought;
 }
 
 // The score of a key at `end` or beyond isn't used.
 fn put_k(brought: Brought, c: u32, lane: u32) {
-    let inside = 4u * (c + lane % 16u) < params.d;
     for (var i = 0u; i < TEXELS; i++) {
         let r = lane / 16u + 4u * i;
-        tile[r * 16u + ((lane % 16u) ^ (r % 8u))] = select(vec4<f32>(), brought[i], inside);
+        let value = select(vec4<f32>(), brought[i], elements_inside(c + lane % 16u, params.d));
+        tile[r * 16u + ((lane % 16u) ^ (r % 8u))] = value;
     }
 }
 
 // The weight of a key at `end` or beyond is 0, but its product with an infinity would be NaN.
 fn put_v(brought: Brought, key: u32, end: u32, c: u32, lane: u32) {
-    let inside = 4u * (c + lane % 16u) < params.dv;
+    let inside = elements_inside(c + lane % 16u, params.dv);
     for (var i = 0u; i < TEXELS; i++) {
-        let seen = inside && key + lane / 16u + 4u * i < end;
+        let seen = inside & vec4<bool>(key + lane / 16u + 4u * i < end);
         tile[lane + LANES * i] = select(vec4<f32>(), brought[i], seen);
     }
 }
@@ -131,7 +130,11 @@ fn add_dot(sum: f32, a: vec4<f32>, b: vec4<f32>) -> f32 {
 
 @compute @workgroup_size(LANES)
 fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
-    let id = linear(workgroup.id, workgroup.count);
+    let dv4 = (params.dv + 3u) / 4u;
+    let parts = (dv4 + (16u * CHUNKS) - 1u) / (16u * CHUNKS);
+    let number = linear(workgroup.id, workgroup.count);
+    let first_v = number % parts * 16u * CHUNKS;
+    let id = number / parts;
     let pairs = params.group * params.queries;
     let tiles = (pairs + PAIRS - 1u) / PAIRS;
     let split = id % params.splits;
@@ -145,7 +148,6 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
     let start = select(0u, u32(given), params.positions > 0u);
     let last = min(first + PAIRS - 1u, pairs - 1u);
     let range = visible(params, start + first / params.group, start + last / params.group, split);
-
     let k_base = params.k.w + n * params.k.x + head * params.k.y;
     let v_base = params.v.w + n * params.v.x + head * params.v.y;
     // The column and the first row of the scores; then of the sums. Rows are 8, then GROUPS apart.
@@ -155,30 +157,30 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
     let group = lane / COLUMNS;
 
     let d4 = (params.d + 3u) / 4u;
-    let dv4 = (params.dv + 3u) / 4u;
     var largest: array<f32, ROWS>;
     var total: array<f32, ROWS>;
     for (var i = 0u; i < ROWS; i++) { largest[i] = EXCLUDED; }
     var sums: array<array<array<vec4<f32>, SPAN>, 4>, CHUNKS>;
     var next: Brought;
-    if range.x < range.y { next = bring_k(k_base, range.x, range.y, 0u, lane); }
+    if AHEAD && range.x < range.y { next = bring(KEYS, k_base, range.x, range.y, 0u, lane); }
     for (var key = range.x; key < range.y; key += 32u) {
         var scores = array<vec4<f32>, ROWS>();
         for (var c = 0u; c < d4; c += 16u) {
             if d4 > 16u || key == range.x {
-                for (var i = 0u; i < Q_TEXELS; i++) {
+                for (var i = 0u; i < PAIRS / 4u; i++) {
                     let r = lane / 16u + 4u * i;
                     let at = params.q.w + row_of(params.q, n, head, params.group, min(first + r, pairs - 1u));
-                    var value = q_texel(at, min(c + lane % 16u, d4 - 1u));
-                    if c + lane % 16u >= d4 { value = vec4<f32>(); }
-                    queries[r * 16u + ((lane % 16u) ^ (r % 8u))] = value;
+                    let value = q_texel(at, min(c + lane % 16u, d4 - 1u));
+                    let place = r * 16u + ((lane % 16u) ^ (r % 8u));
+                    queries[place] = select(vec4<f32>(), value, elements_inside(c + lane % 16u, params.d));
                 }
             }
+            if !AHEAD { next = bring(KEYS, k_base, key, range.y, c, lane); }
             put_k(next, c, lane);
             workgroupBarrier();
             let more = c + 16u < d4;
-            if more { next = bring_k(k_base, key, range.y, c + 16u, lane); }
-            else { next = bring_v(v_base, key, range.y, 0u, lane); }
+            if AHEAD && more { next = bring(KEYS, k_base, key, range.y, c + 16u, lane); }
+            else if AHEAD { next = bring(VALUES, v_base, key, range.y, first_v, lane); }
             for (var j = 0u; j < min(d4 - c, 16u); j++) {
                 // 17 column is texel 0 of the row of 16, at its place `column`.
                 let k0 = tile[(17u * column) ^ j];
@@ -224,14 +226,15 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
             weights[r * 8u + (column ^ (r % 4u))] = weighted;
             if column == 0u { factor[r] = shrink; }
         }
-        put_v(next, key, range.y, 0u, lane);
+        if !AHEAD { next = bring(VALUES, v_base, key, range.y, first_v, lane); }
+        put_v(next, key, range.y, first_v, lane);
         workgroupBarrier();
 
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             // Mesa's NVK doesn't unroll a loop of one turn: an index that varies puts the sums into scratch memory.
             let own = select(chunk, 0u, CHUNKS == 1u);
-            if chunk + 1u < CHUNKS { next = bring_v(v_base, key, range.y, 16u * (chunk + 1u), lane); }
-            else if key + 32u < range.y { next = bring_k(k_base, key + 32u, range.y, 0u, lane); }
+            if AHEAD && chunk + 1u < CHUNKS { next = bring(VALUES, v_base, key, range.y, first_v + (16u * (chunk + 1u)), lane); }
+            else if AHEAD && key + 32u < range.y { next = bring(KEYS, k_base, key + 32u, range.y, 0u, lane); }
             for (var i = 0u; i < 4u; i++) {
                 for (var s = 0u; s < SPAN; s++) { sums[own][i][s] *= factor[group + GROUPS * i]; }
             }
@@ -255,7 +258,8 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
             }
             workgroupBarrier();
             if chunk + 1u < CHUNKS {
-                put_v(next, key, range.y, 16u * (chunk + 1u), lane);
+                if !AHEAD { next = bring(VALUES, v_base, key, range.y, first_v + (16u * (chunk + 1u)), lane); }
+                put_v(next, key, range.y, first_v + (16u * (chunk + 1u)), lane);
                 workgroupBarrier();
             }
         }
@@ -274,7 +278,7 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
         for (var j = 0u; j < 8u; j++) { sum += partial[r * 8u + j]; }
         scale[i] = 1.0;
         if params.splits == 1u { scale[i] = inverse(params, sum); }
-        else if first + r < pairs && texel == 0u {
+        else if first + r < pairs && texel == 0u && first_v == 0u {
             let at = output(n, head, first + r, split) + 4u * dv4;
             store_y(at, factor[r]);
             store_y(at + 1u, sum);
@@ -286,7 +290,7 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             for (var s = 0u; s < SPAN; s++) {
                 let value = sums[chunk][i][s] * scale[i];
-                let e = 64u * chunk + 4u * (texel + COLUMNS * s);
+                let e = 4u * (first_v + (16u * chunk) + texel + (COLUMNS * s));
                 for (var j = 0u; j < 4u; j++) {
                     if pair < pairs && e + j < params.dv { store_y(at + e + j, value[j]); }
                 }

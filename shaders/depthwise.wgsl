@@ -17,8 +17,11 @@ const STRIDE_Y: u32 = 1u;
 const STRIDE_X: u32 = 1u;
 const DILATION_Y: u32 = 1u;
 const DILATION_X: u32 = 1u;
-const ROWS: u32 = (TILE_Y - 1u) * STRIDE_Y + (KERNEL_Y - 1u) * DILATION_Y + 1u;
-const COLUMNS: u32 = (TILE_X - 1u) * STRIDE_X + (KERNEL_X - 1u) * DILATION_X + 1u;
+// A tile of one pixel may have a wide kernel. It holds PIECE taps at a time, and each piece counts as a row.
+const PIECE: u32 = 3u;
+const PIECES: u32 = (KERNEL_X + PIECE - 1u) / PIECE;
+const ROWS: u32 = ((TILE_Y - 1u) * STRIDE_Y + (KERNEL_Y - 1u) * DILATION_Y + 1u) * PIECES;
+const COLUMNS: u32 = (TILE_X - 1u) * STRIDE_X + (PIECE - 1u) * DILATION_X + 1u;
 // Mesa unrolls a loop that counts through an array of its length, and loads many rows at once. Where registers are few
 // LINES is 1: rows aren't unrolled, and only tiles of 2x7 pixels spill (m1).
 const LINES: u32 = select(1u, ROWS, TILE_Y > 1u);
@@ -84,24 +87,29 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         var lines = array<array<vec4<f32>, COLUMNS>, LINES>();
         for (var r = 0u; r < ROWS; r++) {
             let l = select(0u, r, LINES > 1u);
-            let iy = top + i32(r * params.spread_y);
+            let iy = top + i32(r / PIECES * params.spread_y);
+            let first = r % PIECES * PIECE;
             let row_ok = iy >= 0 && iy < i32(params.in_h) && plane_ok;
             let row = select(OUTSIDE, (plane + u32(iz)) * params.in_h + u32(iy), row_ok);
             lines[l] = array<vec4<f32>, COLUMNS>();
             for (var j = 0u; j < COLUMNS; j++) {
-                let ix = left + i32(j * params.spread_x);
+                let ix = left + i32((first + j) * params.spread_x);
+                let tap_ok = PIECES == 1u || first + j < KERNEL_X;
                 let column = u32(ix * i32(params.c4) + i32(c));
                 // A texture reads as 0 outside; a buffer needs the test.
-                if TEXTURE { lines[l][j] = load_x(row, column); }
-                else if row_ok && ix >= 0 && ix < i32(params.in_w) { lines[l][j] = load_x(row, column); }
+                if TEXTURE { lines[l][j] = load_x(select(OUTSIDE, row, tap_ok), column); }
+                else if row_ok && tap_ok && ix >= 0 && ix < i32(params.in_w) { lines[l][j] = load_x(row, column); }
             }
             // The row of taps that each row of outputs has on this row of the input.
             for (var ty = 0u; ty < TILE_Y; ty++) {
-                let ky = (r - ty * STRIDE_Y) / DILATION_Y;
+                let ky = (r / PIECES - ty * STRIDE_Y) / DILATION_Y;
                 if TILE_Y == 1u || (r >= ty * STRIDE_Y && ky < KERNEL_Y && (ty * STRIDE_Y) + (ky * DILATION_Y) == r) {
-                    var taps = array<vec4<f32>, KERNEL_X>();
-                    for (var kx = 0u; kx < KERNEL_X; kx++) { taps[kx] = load_w((kz * KERNEL_Y + ky) * KERNEL_X + kx, c); }
-                    for (var kx = 0u; kx < KERNEL_X; kx++) {
+                    var taps = array<vec4<f32>, PIECE>();
+                    for (var kx = 0u; kx < PIECE; kx++) {
+                        let tap = first + kx;
+                        if PIECES == 1u || tap < KERNEL_X { taps[kx] = load_w((kz * KERNEL_Y + ky) * KERNEL_X + tap, c); }
+                    }
+                    for (var kx = 0u; kx < PIECE; kx++) {
                         for (var tx = 0u; tx < TILE_X; tx++) {
                             sums[ty][tx] += lines[l][tx * STRIDE_X + kx * DILATION_X] * taps[kx];
                         }

@@ -51,7 +51,8 @@ impl Depthwise<'_> {
         let tile = match self.y.w {
             _ if !small => [1, 1],
             _ if self.y.h == 1 => [1, 8],
-            5..=7 => [2, 7],
+            // With a stride such a tile reads so many columns that values spill (m1, a750).
+            5..=7 if stride[1] == 1 => [2, 7],
             _ => [2, 4],
         };
         // A tile of one output reads its taps only, not the pixels between them.
@@ -86,6 +87,7 @@ impl Depthwise<'_> {
             ("TILE_X", tile[1]),
             ("KERNEL_Y", size[0]),
             ("KERNEL_X", size[1]),
+            ("PIECE", if small { size[1] } else { size[1].min(8) }),
             ("STRIDE_Y", stride[0]),
             ("STRIDE_X", stride[1]),
             ("DILATION_Y", dilation[0]),

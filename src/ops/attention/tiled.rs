@@ -21,11 +21,11 @@ const KEYS: usize = 256;
 impl Lowering<'_> {
     /// Returns the kernels, the one that is expected to be fastest first: tiles of pairs by tiles of keys.
     pub(super) fn tiled(&self, caps: &Caps) -> Vec<Kernel> {
-        let Sizes { batch, heads, dv, .. } = self.sizes;
+        let Sizes { batch, heads, .. } = self.sizes;
         let workgroups = |pairs: usize| batch * heads * self.sizes.pairs().div_ceil(pairs);
         // On navi31 the large tiles take 168 registers with one chunk of `dv`, and 192 with two.
         let fits = memory(PAIRS[0]) <= caps.max_workgroup_memory as usize;
-        let large = fits && caps.many_registers() && dv <= 128;
+        let large = fits && caps.many_registers();
         let mut pairs = if large { PAIRS.to_vec() } else { vec![PAIRS[1]] };
         if workgroups(PAIRS[0]) < caps.units as usize {
             pairs.reverse();
@@ -37,7 +37,9 @@ impl Lowering<'_> {
     fn tile(&self, pairs: usize, workgroups: usize, caps: &Caps) -> Kernel {
         let Sizes { group, queries, d, dv, .. } = self.sizes;
         let span = self.span(pairs.div_ceil(group).min(queries));
-        let chunks = dv.div_ceil(64);
+        // The sums of more would spill.
+        let chunks = dv.div_ceil(64).min(2);
+        let parts = dv.div_ceil(64 * chunks);
         // Drivers unroll the loops of constant lengths inside.
         let of_32_keys = looped(d.div_ceil(64), plain(d.div_ceil(4).min(16))) + looped(chunks, plain(8));
         let iterations =
@@ -47,9 +49,10 @@ impl Lowering<'_> {
         let splits = (splits..=span.max(splits)).find(ends).unwrap_or(splits);
         let shader = shader!("attention", "attention", "index", "nan")
             .set("ALIGNED", self.is_aligned())
+            .set("AHEAD", caps.many_registers() || (self.is_aligned() && chunks == 1))
             .tile("PAIRS", pairs as u32)
             .tile("CHUNKS", chunks as u32);
-        self.kernel(shader, [Layout::ROWS; 2], workgroups, splits, iterations(splits))
+        self.kernel(shader, [Layout::ROWS; 2], workgroups * parts, splits, iterations(splits))
     }
 }
 

@@ -152,8 +152,9 @@ fn many_queries(t: &Suite) {
         [1, 1, 1, 130, 130, 8, 8],
         [1, 1, 1, 9, 15, 80, 80],
         [1, 1, 1, 9, 33, 256, 250],
-        // The keys fill two workgroups.
+        // The keys fill two workgroups; then the elements of values, too.
         [1, 1, 1, 9, 600, 4, 6],
+        [1, 2, 1, 9, 600, 4, 136],
     ] {
         check_sizes(t, sizes, None, &Sight::default());
     }
