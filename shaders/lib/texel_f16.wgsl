@@ -3,9 +3,6 @@ alias Texel = vec2<u32>;
 fn from_texel(stored: Texel) -> vec4<f32> { return vec4<f32>(unpack2x16float(stored.x), unpack2x16float(stored.y)); }
 fn to_texel(value: vec4<f32>) -> Texel { return vec2<u32>(two_halves(value.xy), two_halves(value.zw)); }
 
-// Rows are never stored as f16: nobody calls this.
-fn from_scalar(stored: u32) -> f32 { return bitcast<f32>(stored); }
-
 // Returns the bits of two f16s. From 65520 on a number becomes infinite; NaN stays NaN. `pack2x16float` leaves both
 // undefined, and SwiftShader's changes the other number too.
 fn two_halves(value: vec2<f32>) -> u32 {

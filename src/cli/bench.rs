@@ -69,7 +69,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     let network = args.measure.model.open(args.measure.size)?;
     let context = device.context()?;
     let environment = Environment::new(&context);
-    let model = network.model(&context)?;
+    let model = network.model(&context, args.measure.model.precision)?;
 
     let progress = Progress::new();
     let sweep = Sweep::measure(&model, &options, |stage| progress.stage(stage))?;

@@ -3,7 +3,7 @@
 use super::Result;
 use shadernet::import::onnx::{Bindings, Onnx, Size};
 use shadernet::models::{self, Network};
-use shadernet::{Context, ErrorKind, Graph, Model, Weights};
+use shadernet::{Context, ErrorKind, Graph, Model, Precision, Weights};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,9 @@ pub(super) struct ModelArgs {
     /// A size that an ONNX file leaves open, by its name; may be given several times
     #[arg(long, value_name = "NAME=SIZE", value_parser = parse_dim)]
     dim: Vec<(String, usize)>,
+    /// Store the numbers as f32, as f16, or mixed: weights as f16, values as f32 (docs/precision.md)
+    #[arg(long, value_name = "NAME", default_value_t, hide_possible_values = true)]
+    pub(super) precision: Precision,
 }
 
 /// Returns the help of the argument that names a network.
@@ -159,14 +162,15 @@ impl Opened {
     }
 
     /// Returns the network on a device.
-    pub(super) fn model(&self, context: &Context) -> shadernet::Result<Model> {
-        match self {
-            Opened::Own { .. } => Model::new(context, &self.graph(1)?),
+    pub(super) fn model(&self, context: &Context, precision: Precision) -> shadernet::Result<Model> {
+        let model = match self {
+            Opened::Own { .. } => Model::new(context, &self.graph(1)?)?,
             Opened::File { file, bindings, .. } => {
                 let (file, bindings) = (file.clone(), bindings.clone());
-                Ok(Model::for_batches(context, move |batch| file.graph(&bindings.clone().batch(batch))))
+                Model::for_batches(context, move |batch| file.graph(&bindings.clone().batch(batch)))
             }
-        }
+        };
+        Ok(model.precision(precision))
     }
 
     /// Prints a note if the weights are made up.

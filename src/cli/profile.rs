@@ -26,7 +26,7 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
     progress.stage("what the device can do");
     let peaks = report::peaks(&context, device)?;
     progress.stage("first frame");
-    let session = network.model(&context)?.session(batch)?;
+    let session = network.model(&context, args.measure.model.precision)?.session(batch)?;
     progress.stage("step by step");
     let profile = Profile::measure(&session, &peaks, effort)?;
     drop(progress);

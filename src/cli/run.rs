@@ -39,7 +39,14 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
         if args.batch.is_some() {
             return Err(ErrorKind::argument("--batch", "none: the arrays say it", "a number").into());
         }
-        return run_file::run((&file, &bindings), &args.input, args.output.as_deref(), top, device, out);
+        return run_file::run(
+            (&file, &bindings, args.model.precision),
+            &args.input,
+            args.output.as_deref(),
+            top,
+            device,
+            out,
+        );
     }
     let (network, weights) = args.model.own()?;
     let classifies = network.preprocess != Preprocess::Picture;
@@ -61,7 +68,7 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     if let Some(name) = name.filter(|name| name != input) {
         return Err(ErrorKind::argument("--input", format_args!("\"{input}\""), format_args!("\"{name}\"")).into());
     }
-    let model = Model::new(&device.context()?, &graph)?;
+    let model = Model::new(&device.context()?, &graph)?.precision(args.model.precision);
     let start = Instant::now();
     let session = model.session(batch)?;
     let created = start.elapsed();

@@ -5,14 +5,14 @@ use super::classes::{Scores, images, write_top};
 use super::{DeviceArgs, Result};
 use shadernet::import::npy;
 use shadernet::import::onnx::{self, Bindings, ElementType, Onnx};
-use shadernet::{Data, ErrorKind, Graph, Model, Tensor};
+use shadernet::{Data, ErrorKind, Graph, Model, Precision, Tensor};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
 pub(super) fn run(
-    (file, bindings): (&Onnx, &Bindings),
+    (file, bindings, precision): (&Onnx, &Bindings, Precision),
     given: &[String],
     dir: Option<&Path>,
     top: Option<usize>,
@@ -24,7 +24,7 @@ pub(super) fn run(
     if dir.is_some() {
         check_names(file)?;
     }
-    let model = Model::new(&device.context()?, &graph)?;
+    let model = Model::new(&device.context()?, &graph)?.precision(precision);
     let start = Instant::now();
     let session = model.session(1)?;
     let created = start.elapsed();

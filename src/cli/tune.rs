@@ -28,7 +28,7 @@ pub(super) fn tune(args: &TuneArgs, device: &DeviceArgs, out: &mut dyn Write) ->
     let budget = seconds("--budget", args.budget)?;
     let network = args.model.open(args.size)?;
     let context = device.context()?;
-    let model = network.model(&context)?;
+    let model = network.model(&context, args.model.precision)?;
 
     let progress = Progress::new();
     let tuning = Tuning::measure(&model, batch, budget, |stage| progress.stage(stage))?;

@@ -5,8 +5,8 @@ use super::facts::expected;
 use super::memory::{Memory, buffer, texture, upload};
 use super::pipeline::{Key, Kind, group, pipelines};
 use crate::error::{ErrorKind, Result};
-use crate::kernel::Shader;
 use crate::kernel::shader::shader;
+use crate::kernel::{Scalar, Shader};
 use futures::channel::oneshot;
 use wgpu::{BufferUsages, TextureUsages};
 
@@ -40,7 +40,8 @@ impl Context {
 /// Runs the probe twice, from one texture to another and back, and returns true if all facts hold.
 async fn confirmed(context: &Context) -> Result<bool> {
     let usage = TextureUsages::COPY_DST;
-    let views: Vec<_> = (0..2).map(|_| texture(context, "facts", WIDTH, ROWS, usage)).collect::<Result<_>>()?;
+    let views: Vec<_> =
+        (0..2).map(|_| texture(context, "facts", [WIDTH, ROWS], Scalar::F32, usage)).collect::<Result<_>>()?;
     let zeros = vec![0; (16 * WIDTH * ROWS) as usize];
     let size = wgpu::Extent3d { width: WIDTH, height: ROWS, depth_or_array_layers: 1 };
     let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * WIDTH), rows_per_image: None };
@@ -50,7 +51,7 @@ async fn confirmed(context: &Context) -> Result<bool> {
     let bytes = u64::from(16 * WIDTH);
     let results = buffer(context, "facts", bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC)?;
     let download = buffer(context, "facts", bytes, BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;
-    let kinds = vec![Kind::Params(16), Kind::TextureRead, Kind::Write, Kind::TextureWrite];
+    let kinds = vec![Kind::Params(16), Kind::TextureRead(Scalar::F32), Kind::Write, Kind::TextureWrite(Scalar::F32)];
     let wanted: Key = (probe(), kinds);
     let pipeline = pipelines(context, &[wanted])?.swap_remove(0);
     let bound = |from: &Memory, to: &Memory| {

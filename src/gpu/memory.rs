@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::pipeline::Kind;
 use crate::error::{ErrorKind, Result};
-use crate::kernel::{Prepacked, Storage};
+use crate::kernel::{Prepacked, Scalar, Storage};
 use crate::plan::Port;
 use crate::plan::memory::SlotKind;
 
@@ -20,8 +20,8 @@ impl Memory {
             SlotKind::Buffer(bytes) => {
                 buffer(context, "activations", bytes, wgpu::BufferUsages::STORAGE).map(Memory::Buffer)
             }
-            SlotKind::Texture(width, height) => {
-                texture(context, "activations", width, height, wgpu::TextureUsages::empty())
+            SlotKind::Texture(width, height, scalar) => {
+                texture(context, "activations", [width, height], scalar, wgpu::TextureUsages::empty())
                     .map(|(_, view)| Memory::Texture(view))
             }
         }
@@ -30,20 +30,29 @@ impl Memory {
     /// Prepacks weights and uploads them.
     pub(crate) fn weight(context: &Context, packed: &Prepacked) -> Result<Memory> {
         let values = (packed.values)();
-        let bytes: &[u8] = bytemuck::cast_slice(&values);
+        let halves: Vec<u16>;
+        let bytes: &[u8] = match packed.scalar {
+            Scalar::F32 => bytemuck::cast_slice(&values),
+            Scalar::F16 => {
+                halves = values.iter().map(|&value| half::f16::from_f32(value).to_bits()).collect();
+                bytemuck::cast_slice(&halves)
+            }
+        };
         match packed.storage {
             Storage::Buffer => upload(context, "weights", bytes, wgpu::BufferUsages::STORAGE).map(Memory::Buffer),
             Storage::Texture => {
                 let (height, width) = (packed.texels.0 as u32, packed.texels.1 as u32);
-                let (texture, view) = texture(context, "weights", width, height, wgpu::TextureUsages::COPY_DST)?;
-                let layout =
-                    wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * width), rows_per_image: None };
+                let (texture, view) =
+                    texture(context, "weights", [width, height], packed.scalar, wgpu::TextureUsages::COPY_DST)?;
+                let row = 4 * packed.scalar.bytes() as usize * width as usize;
+                let bytes_per_row = Some(row as u32);
+                let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row, rows_per_image: None };
                 // Upload some rows at a time, since wgpu holds a second copy of pending data.
-                let rows = (Context::ENOUGH / (16 * width as usize)).clamp(1, height as usize);
-                for (i, band) in bytes.chunks(16 * width as usize * rows).enumerate() {
+                let rows = (Context::ENOUGH / row).clamp(1, height as usize);
+                for (i, band) in bytes.chunks(row * rows).enumerate() {
                     let origin = wgpu::Origin3d { x: 0, y: (i * rows) as u32, z: 0 };
                     let to = wgpu::TexelCopyTextureInfo { origin, ..texture.as_image_copy() };
-                    let height = (band.len() / (16 * width as usize)) as u32;
+                    let height = (band.len() / row) as u32;
                     let size = wgpu::Extent3d { width, height, depth_or_array_layers: 1 };
                     context.checked(|| context.queue().write_texture(to, band, layout, size))?;
                     context.uploaded(band.len());
@@ -54,12 +63,12 @@ impl Memory {
     }
 
     /// Returns the kind of binding for a storage.
-    pub(crate) fn kind(storage: Storage, write: bool) -> Kind {
+    pub(crate) fn kind(storage: Storage, scalar: Scalar, write: bool) -> Kind {
         match (storage, write) {
             (Storage::Buffer, false) => Kind::Read,
             (Storage::Buffer, true) => Kind::Write,
-            (Storage::Texture, false) => Kind::TextureRead,
-            (Storage::Texture, true) => Kind::TextureWrite,
+            (Storage::Texture, false) => Kind::TextureRead(scalar),
+            (Storage::Texture, true) => Kind::TextureWrite(scalar),
         }
     }
 
@@ -118,12 +127,20 @@ pub(crate) fn upload(context: &Context, label: &str, bytes: &[u8], usage: wgpu::
     Ok(buffer)
 }
 
-/// Creates an `rgba32float` storage texture, and a view of it.
+/// Returns the format of this crate's storage textures.
+pub(crate) fn format(scalar: Scalar) -> wgpu::TextureFormat {
+    match scalar {
+        Scalar::F32 => wgpu::TextureFormat::Rgba32Float,
+        Scalar::F16 => wgpu::TextureFormat::Rgba16Float,
+    }
+}
+
+/// Creates a storage texture of this width and height, and a view of it.
 pub(crate) fn texture(
     context: &Context,
     label: &str,
-    width: u32,
-    height: u32,
+    [width, height]: [u32; 2],
+    scalar: Scalar,
     usage: wgpu::TextureUsages,
 ) -> Result<(wgpu::Texture, wgpu::TextureView)> {
     context.count(1);
@@ -134,7 +151,7 @@ pub(crate) fn texture(
             mip_level_count: 1,
             sample_count: 1,
             dimension: wgpu::TextureDimension::D2,
-            format: wgpu::TextureFormat::Rgba32Float,
+            format: format(scalar),
             usage: usage | wgpu::TextureUsages::STORAGE_BINDING,
             view_formats: &[],
         });

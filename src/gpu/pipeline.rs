@@ -1,8 +1,9 @@
 //! Pipelines: compiled once for each shader, in parallel, and cached by the context.
 
 use super::context::Context;
+use super::memory::format;
 use crate::error::Result;
-use crate::kernel::Shader;
+use crate::kernel::{Scalar, Shader};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -14,8 +15,9 @@ pub(crate) enum Kind {
     Params(u64),
     Read,
     Write,
-    TextureRead,
-    TextureWrite,
+    /// A storage texture of this crate's, of four of these scalars a texel.
+    TextureRead(Scalar),
+    TextureWrite(Scalar),
     /// A texture of any format with float texels, loaded without a sampler.
     Texels,
     /// A storage texture of the host's, write-only.
@@ -158,13 +160,12 @@ fn layout(context: &Context, shader: &Shader, kinds: &[Kind], visibility: wgpu::
     };
     let view_dimension = wgpu::TextureViewDimension::D2;
     let storage = |access, format| wgpu::BindingType::StorageTexture { access, format, view_dimension };
-    let ours = wgpu::TextureFormat::Rgba32Float;
     let types = kinds.iter().map(|&kind| match kind {
         Kind::Params(bytes) => params(bytes),
         Kind::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }),
         Kind::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }),
-        Kind::TextureRead => storage(wgpu::StorageTextureAccess::ReadOnly, ours),
-        Kind::TextureWrite => storage(wgpu::StorageTextureAccess::WriteOnly, ours),
+        Kind::TextureRead(scalar) => storage(wgpu::StorageTextureAccess::ReadOnly, format(scalar)),
+        Kind::TextureWrite(scalar) => storage(wgpu::StorageTextureAccess::WriteOnly, format(scalar)),
         Kind::Store(format) => storage(wgpu::StorageTextureAccess::WriteOnly, format),
         Kind::Texels => wgpu::BindingType::Texture {
             sample_type: wgpu::TextureSampleType::Float { filterable: false },

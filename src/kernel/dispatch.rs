@@ -1,6 +1,7 @@
 //! Dispatches and kernels: an operation is lowered to these.
 
 use super::params::{Encoder, Member, Params, Unfit};
+use super::shader::Element;
 use super::{Caps, Layout, Scalar, Shader, Storage};
 use crate::error::ErrorKind;
 use std::collections::HashSet;
@@ -189,6 +190,8 @@ pub struct Prepacked {
     pub key: WeightKey,
     /// Buffer or texture.
     pub storage: Storage,
+    /// The stored form of each number: `F32` also for the bits of another type.
+    pub scalar: Scalar,
     /// (rows, texels in a row) of `vec4`s.
     pub texels: (usize, usize),
     /// The function that makes the content, row by row: `f32`s, or the bits of another type.
@@ -203,26 +206,29 @@ impl Prepacked {
         texels: (usize, usize),
         values: impl Fn() -> Vec<f32> + Send + Sync + 'static,
     ) -> Prepacked {
-        Prepacked { key, storage, texels, values: Arc::new(values) }
+        Prepacked { key, storage, scalar: Scalar::F32, texels, values: Arc::new(values) }
     }
 
     /// Returns the size on the device, in bytes.
     pub fn bytes(&self) -> u64 {
-        (self.texels.0 * self.texels.1 * 16) as u64
+        (self.texels.0 * self.texels.1) as u64 * 4 * self.scalar.bytes()
     }
 
     /// Returns the identity of these weights within a model.
     pub(crate) fn identity(&self) -> Identity {
-        (self.key.clone(), self.storage, self.texels)
+        (self.key.clone(), self.storage, self.scalar, self.texels)
     }
 }
 
 /// The identity of weights within a model.
-pub(crate) type Identity = (WeightKey, Storage, (usize, usize));
+pub(crate) type Identity = (WeightKey, Storage, Scalar, (usize, usize));
+
+/// Inputs (true) and outputs (false) of a kernel.
+type Ports = HashSet<(bool, usize)>;
 
 impl fmt::Debug for Prepacked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Prepacked({:?}, {:?}, {:?})", self.key, self.storage, self.texels)
+        write!(f, "Prepacked({:?}, {:?}, {:?}, {:?})", self.key, self.storage, self.scalar, self.texels)
     }
 }
 
@@ -295,50 +301,72 @@ impl Kernel {
         bindings.find_map(|binding| if let &Binding::Update(i) = binding { Some(i) } else { None })
     }
 
-    /// Returns this kernel with its texels stored as `scalar`; `None` if some texels must stay `f32`: texels in rows,
-    /// in a texture, in scratch memory, or in an output that dispatches continue.
-    pub(crate) fn stored_as(&self, scalar: Scalar) -> Option<Kernel> {
+    /// Returns this kernel with its values and its weights stored so. `None` if some of its values must stay `f32`:
+    /// values that it doesn't access in texels, and an output that dispatches continue. Scratch memory stays `f32`.
+    pub(crate) fn stored_as(&self, values: Scalar, weights: Scalar) -> Option<Kernel> {
         let mut kernel = self.clone();
-        if kernel.dispatches.is_empty() {
-            for layout in kernel.reads.iter_mut().chain(&mut kernel.writes) {
-                *layout = layout.stored_as(scalar)?;
+        if values == Scalar::F16 {
+            // Partial sums would be rounded, or infinite, where their sum isn't.
+            let continues = |dispatch: &Dispatch| dispatch.shader.continues_output();
+            if kernel.dispatches.len() > 1 && kernel.dispatches.iter().any(continues) {
+                return None;
             }
-            return Some(kernel);
+            let (texels, plain) = kernel.ports()?;
+            let all = kernel.dispatches.is_empty();
+            if !all && (texels.is_empty() || !texels.is_disjoint(&plain)) {
+                return None;
+            }
+            for (is_input, layouts) in [(true, &mut kernel.reads), (false, &mut kernel.writes)] {
+                let narrow = |i: &usize| all || texels.contains(&(is_input, *i));
+                (0..layouts.len()).filter(narrow).for_each(|i| layouts[i].scalar = values);
+            }
         }
-        // Partial sums stay f32: they would be rounded, or infinite, where their sum isn't.
-        if kernel.dispatches.len() > 1 && kernel.dispatches.iter().any(|dispatch| dispatch.shader.continues_output()) {
-            return None;
+        for dispatch in &mut kernel.dispatches {
+            let shader = dispatch.shader.clone();
+            let (mut of_weights, mut halves) = (Scalar::F32, Vec::new());
+            for (i, binding) in dispatch.bindings.iter_mut().enumerate() {
+                let element = shader.element(i + 1);
+                let scalar = if matches!(binding, Binding::Weight(_)) { weights } else { values };
+                match (element, binding) {
+                    (Element::Other | Element::Texel, _) => continue,
+                    (_, Binding::Weight(packed)) => packed.scalar = weights,
+                    _ => {}
+                }
+                match element {
+                    Element::Weight => of_weights = scalar,
+                    Element::Texture if scalar == Scalar::F16 => halves.push(i + 1),
+                    _ => {}
+                }
+            }
+            dispatch.shader = shader.stored_as(values).with_weights_as(of_weights).with_half_textures(halves);
         }
-        // The inputs and outputs that some shader reads or writes as texels, and the others.
-        let (mut texels, mut plain) = (HashSet::new(), HashSet::new());
-        for dispatch in &kernel.dispatches {
+        Some(kernel)
+    }
+
+    /// Returns the inputs (true) and outputs (false) that shaders access in texels, and those that they access
+    /// otherwise. `None` if texels lie in memory that isn't a value's own.
+    fn ports(&self) -> Option<(Ports, Ports)> {
+        let (mut texels, mut plain) = (Ports::new(), Ports::new());
+        for dispatch in &self.dispatches {
             for (i, binding) in dispatch.bindings.iter().enumerate() {
-                let is_of_texels = dispatch.shader.is_of_texels(i + 1);
+                let element = dispatch.shader.element(i + 1);
                 let port = match *binding {
                     Binding::Input(i) | Binding::Residual(i) => (true, i),
                     Binding::Output(i) => (false, i),
                     // An updated input is also the output.
-                    Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } if is_of_texels => return None,
+                    Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } if element == Element::Texel => {
+                        return None;
+                    }
                     Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } => continue,
                 };
-                if is_of_texels {
-                    texels.insert(port)
-                } else {
+                if element == Element::Other {
                     plain.insert(port)
+                } else {
+                    texels.insert(port)
                 };
             }
         }
-        if texels.is_empty() || !texels.is_disjoint(&plain) {
-            return None;
-        }
-        for (is_input, i) in texels {
-            let layout = if is_input { &mut kernel.reads[i] } else { &mut kernel.writes[i] };
-            *layout = layout.stored_as(scalar)?;
-        }
-        for dispatch in &mut kernel.dispatches {
-            dispatch.shader = dispatch.shader.clone().stored_as(scalar);
-        }
-        Some(kernel)
+        Some((texels, plain))
     }
 
     /// Returns true if some value is stored as anything but `f32`s.

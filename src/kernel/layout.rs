@@ -6,7 +6,7 @@ use crate::Shape;
 /// The order of a value's elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// Row-major, one `f32` after the other: the order of the API.
+    /// Row-major, one number after the other: the order of the API.
     Rows,
     /// Row-major, the last dimension in `vec4`s (the last one padded).
     RowsVec4,
@@ -19,12 +19,12 @@ pub enum Order {
 pub enum Storage {
     /// A storage buffer.
     Buffer,
-    /// An `rgba32float` storage texture.
+    /// A storage texture, `rgba32float` or `rgba16float`.
     Texture,
 }
 
 /// The stored form of a value's numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scalar {
     /// `f32`
     #[default]
@@ -51,7 +51,7 @@ pub struct Layout {
     pub order: Order,
     /// The memory that holds them.
     pub storage: Storage,
-    /// The stored form of each. `F16` is for `vec4`s in buffers: [`Order::Rows`] and textures are `F32`.
+    /// The stored form of each.
     pub scalar: Scalar,
 }
 
@@ -69,10 +69,10 @@ impl Layout {
         Layout { order: Order::RowsVec4, storage, scalar: Scalar::F32 }
     }
 
-    /// Returns this layout with numbers stored as `scalar`; `None` where only `f32`s are stored.
-    pub fn stored_as(self, scalar: Scalar) -> Option<Layout> {
-        let any = self.order != Order::Rows && self.storage == Storage::Buffer;
-        (any || scalar == Scalar::F32).then_some(Layout { scalar, ..self })
+    /// Returns this layout with numbers stored as `scalar`.
+    #[must_use]
+    pub const fn stored_as(self, scalar: Scalar) -> Layout {
+        Layout { scalar, ..self }
     }
 
     /// Returns a value's size as an image of `vec4` texels: (rows, texels in a row). `Rows` has four elements a texel.

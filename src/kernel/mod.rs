@@ -4,10 +4,12 @@ pub(crate) mod caps;
 pub(crate) mod dispatch;
 pub(crate) mod layout;
 pub(crate) mod params;
+pub(crate) mod precision;
 pub(crate) mod shader;
 
 pub use caps::Caps;
 pub use dispatch::{Binding, Dispatch, Kernel, Prepacked, WeightKey};
 pub(crate) use dispatch::{Identity, Iterations, looped, plain};
 pub use layout::{Layout, Order, Scalar, Storage};
+pub use precision::Precision;
 pub use shader::Shader;

@@ -22,7 +22,9 @@ pub struct Shader {
     textures: Vec<&'static str>,
     aliases: Vec<(&'static str, &'static str)>,
     in_place: bool,
-    scalar: Scalar,
+    texels: Scalar,
+    weights: Scalar,
+    half_textures: Vec<usize>,
     ours: bool,
     guarded: bool,
     part: bool,
@@ -45,6 +47,23 @@ pub(crate) use shader;
 const TEXELS_F32: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel_f32.wgsl"));
 const TEXELS_F16: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel_f16.wgsl"));
 
+/// The definitions of `Weight`, for shaders that declare a tensor of weights.
+const WEIGHTS_F32: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/weight_f32.wgsl"));
+const WEIGHTS_F16: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/weight_f16.wgsl"));
+
+/// The elements of a shader's binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Element {
+    /// Texels of a value in a buffer, `array<Texel>` in the file.
+    Texel,
+    /// Texels of weights in a buffer, or of a second operand in their place: `array<Weight>` in the file.
+    Weight,
+    /// Texels in a storage texture.
+    Texture,
+    /// Anything else. Its stored form is fixed.
+    Other,
+}
+
 impl Shader {
     /// Creates a shader whose entry point is `main`. `library` holds WGSL text with functions that the shader calls.
     /// wgpu guards the shader's memory accesses and loops.
@@ -58,7 +77,9 @@ impl Shader {
             textures: Vec::new(),
             aliases: Vec::new(),
             in_place: false,
-            scalar: Scalar::F32,
+            texels: Scalar::F32,
+            weights: Scalar::F32,
+            half_textures: Vec::new(),
             ours: false,
             guarded: true,
             part: false,
@@ -117,11 +138,26 @@ impl Shader {
         if numbers == DType::I32 { self.alias("Element", "i32") } else { self }
     }
 
-    /// Stores the shader's texels (`array<Texel>` in the file) as that scalar. Textures stay `f32`.
+    /// Stores the shader's texels (`array<Texel>` in the file) as that scalar.
     #[doc(hidden)]
     #[must_use]
-    pub fn stored_as(mut self, scalar: Scalar) -> Shader {
-        self.scalar = scalar;
+    pub fn stored_as(mut self, texels: Scalar) -> Shader {
+        self.texels = texels;
+        self
+    }
+
+    /// Stores the shader's weights (`array<Weight>` in the file) as that scalar.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_weights_as(mut self, weights: Scalar) -> Shader {
+        self.weights = weights;
+        self
+    }
+
+    /// Makes the textures of these bindings `rgba16float`.
+    #[must_use]
+    pub(crate) fn with_half_textures(mut self, bindings: Vec<usize>) -> Shader {
+        self.half_textures = bindings;
         self
     }
 
@@ -136,13 +172,25 @@ impl Shader {
         self.source.contains("\nfn load_y(")
     }
 
-    /// Returns true if the tensor of a binding, counted from 1, is an array of texels.
-    pub(crate) fn is_of_texels(&self, binding: usize) -> bool {
+    /// Returns true if the shader has weights that may be stored as another type.
+    #[doc(hidden)]
+    pub fn has_weights(&self) -> bool {
+        self.ours && self.source.contains("array<Weight>")
+    }
+
+    /// Returns the elements of a binding, counted from 1.
+    pub(crate) fn element(&self, binding: usize) -> Element {
         let start = format!("@group(0) @binding({binding}) ");
-        let in_texture =
-            |line: &str| self.textures.iter().any(|name| line.ends_with(&format!(" {name}: array<Texel>;")));
-        let declares = |line: &str| line.starts_with(&start) && line.ends_with("array<Texel>;") && !in_texture(line);
-        self.has_texels() && self.source.lines().any(declares)
+        let Some(line) = self.source.lines().find(|line| self.ours && line.starts_with(&start)) else {
+            return Element::Other;
+        };
+        let in_texture = self.textures.iter().any(|name| line.contains(&format!(" {name}: array<")));
+        match line {
+            _ if in_texture || line.contains("texture_storage_2d<rgba32float") => Element::Texture,
+            _ if line.ends_with("array<Texel>;") => Element::Texel,
+            _ if line.ends_with("array<Weight>;") => Element::Weight,
+            _ => Element::Other,
+        }
     }
 
     /// Puts the tensor of that binding (`array<Texel>` in the file, `array<vec4<f32>>` for weights) into an
@@ -207,7 +255,8 @@ impl Shader {
             rewrite(&format!("alias {name} ="), &|_| format!("alias {name} = {of};"))?;
         }
         for name in &self.textures {
-            let element = if self.source.contains(&format!(" {name}: array<Texel>;")) { "Texel" } else { "vec4<f32>" };
+            let of = |element: &&str| self.source.contains(&format!(" {name}: array<{element}>;"));
+            let element = ["Texel", "Weight"].into_iter().find(of).unwrap_or("vec4<f32>");
             let declared = |access: &str| format!("var<storage, {access}> {name}: array<{element}>;");
             if self.source.contains(&declared("read")) {
                 rewrite(&declared("read"), &|line| {
@@ -241,6 +290,15 @@ impl Shader {
         if self.in_place {
             rewrite("fn load_residual(", &|line| line.replace("residual[", "y["))?;
         }
+        for binding in &self.half_textures {
+            rewrite(&format!("@group(0) @binding({binding}) "), &|line| line.replace("rgba32float", "rgba16float"))?;
+        }
+        if self.texels == Scalar::F16 {
+            // One number of a texel: of `f32`s it is loaded alone.
+            for line in lines.iter_mut().filter(|line| line.contains(" return from_scalar(")) {
+                *line = line.replace("from_scalar(", "from_texel(").replace("[i / 4u][i % 4u])", "[i / 4u])[i % 4u]");
+            }
+        }
         let halves = self.aliases.iter().any(|&(_, of)| of == "f16");
         let mut text = if halves { "enable f16;\n".to_owned() } else { String::new() };
         text.push_str(&lines.join("\n"));
@@ -250,10 +308,11 @@ impl Shader {
         }
         if self.has_texels() {
             text.push('\n');
-            text.push_str(match self.scalar {
-                Scalar::F32 => TEXELS_F32,
-                Scalar::F16 => TEXELS_F16,
-            });
+            text.push_str(if self.texels == Scalar::F16 { TEXELS_F16 } else { TEXELS_F32 });
+        }
+        if self.has_weights() {
+            text.push('\n');
+            text.push_str(if self.weights == Scalar::F16 { WEIGHTS_F16 } else { WEIGHTS_F32 });
         }
         if self.part {
             let whole = "{ return group.y * groups.x + group.x; }";
@@ -287,8 +346,14 @@ impl fmt::Display for Shader {
         if self.in_place {
             f.write_str(" in place")?;
         }
-        if self.scalar == Scalar::F16 {
+        if self.texels == Scalar::F16 {
             f.write_str(" f16")?;
+        }
+        if self.weights == Scalar::F16 {
+            f.write_str(" weights=f16")?;
+        }
+        if !self.half_textures.is_empty() {
+            write!(f, " halves={:?}", self.half_textures)?;
         }
         if self.part {
             f.write_str(" part")?;

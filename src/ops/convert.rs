@@ -4,7 +4,7 @@ use crate::Shape;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Dispatch, Layout, Order, Storage};
+use crate::kernel::{Binding, Dispatch, Layout, Order, Scalar, Storage};
 
 params! {
     struct Params {
@@ -17,12 +17,12 @@ params! {
 }
 
 /// Returns a dispatch that copies input 0, of layout `from`, to output 0, of layout `to`. There is none between two
-/// orders of `vec4`s, or between `vec4`s stored as different scalars: these conversions go through rows.
+/// orders of `vec4`s, and none that changes the order of `f16`s in rows: these conversions go through rows of `f32`s.
 pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatch> {
-    let (shader, vec4s) = match (from.order, to.order) {
-        (a, b) if a == b && from.scalar == to.scalar => (shader!("copy", "index"), to),
-        (Order::Rows, Order::RowsVec4 | Order::Channels) => (shader!("pack", "index"), to),
-        (Order::RowsVec4 | Order::Channels, Order::Rows) => (shader!("unpack", "index"), from),
+    let (shader, vec4s) = match (from, to) {
+        _ if from.order == to.order => (shader!("copy", "index").with_weights_as(from.scalar), to),
+        (Layout::ROWS, _) => (shader!("pack", "index"), to),
+        (_, Layout::ROWS) => (shader!("unpack", "index"), from),
         _ => return None,
     };
     let (rows, width) = vec4s.texels(shape);
@@ -31,7 +31,9 @@ pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatc
         _ => Image { n: rows, c: shape.last().copied().unwrap_or(1), h: 1, w: 1 },
     };
     let params = Params { rows, width, c: image.c, h: image.h, w: image.w };
-    let shader = shader.stored_as(vec4s.scalar);
+    let is_half = |of: Layout| (of.storage, of.scalar) == (Storage::Texture, Scalar::F16);
+    let halves = [(1, from), (2, to)].into_iter().filter(|(_, of)| is_half(*of)).map(|(i, _)| i);
+    let shader = shader.stored_as(vec4s.scalar).with_half_textures(halves.collect());
     let shader = shader.texture("x", from.storage == Storage::Texture).texture("y", to.storage == Storage::Texture);
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
     Some(Dispatch::for_each(shader, &params, bindings, rows * width))

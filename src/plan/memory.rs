@@ -1,6 +1,7 @@
 //! The assignment of values to memory by their lifetimes: which values share a slot. Plain arithmetic.
 
 use crate::hash::{GOLDEN, mix};
+use crate::kernel::Scalar;
 use std::cmp::Reverse;
 
 /// The memory that a value needs, and the steps in which it needs it.
@@ -19,8 +20,8 @@ pub struct Need {
 pub enum SlotKind {
     /// A storage buffer of so many bytes.
     Buffer(u64),
-    /// An `rgba32float` storage texture of that width and height.
-    Texture(u32, u32),
+    /// A storage texture of that width and height, and of four of these scalars a texel.
+    Texture(u32, u32, Scalar),
 }
 
 impl SlotKind {
@@ -28,7 +29,7 @@ impl SlotKind {
     pub fn bytes(self) -> u64 {
         match self {
             SlotKind::Buffer(bytes) => bytes,
-            SlotKind::Texture(width, height) => 16 * u64::from(width) * u64::from(height),
+            SlotKind::Texture(width, height, scalar) => 4 * scalar.bytes() * u64::from(width) * u64::from(height),
         }
     }
 }
@@ -217,7 +218,11 @@ fn pack(
             let taken = &taken[begin..begin + taken[begin..].partition_point(|range| range.0 == slot)];
             let offset = match (kind, need.kind) {
                 (SlotKind::Buffer(_), SlotKind::Buffer(bytes)) => gap(taken, bytes),
-                (SlotKind::Texture(there, _), SlotKind::Texture(width, _)) if there == width && taken.is_empty() => 0,
+                (SlotKind::Texture(there, _, held), SlotKind::Texture(width, _, scalar))
+                    if (there, held) == (width, scalar) && taken.is_empty() =>
+                {
+                    0
+                }
                 _ => return None,
             };
             let end = offset + need.kind.bytes();
@@ -238,7 +243,7 @@ fn pack(
         }
         match (&mut slots[slot], need.kind) {
             (SlotKind::Buffer(bytes), SlotKind::Buffer(wanted)) => *bytes = (*bytes).max(offset + wanted),
-            (SlotKind::Texture(_, rows), SlotKind::Texture(_, wanted)) => *rows = (*rows).max(wanted),
+            (SlotKind::Texture(_, rows, _), SlotKind::Texture(_, wanted, _)) => *rows = (*rows).max(wanted),
             _ => unreachable!("a value lies in a slot of its kind"),
         }
         placed.add(i, need);
@@ -361,12 +366,13 @@ mod tests {
 
     #[test]
     fn a_texture_is_shared_by_images_of_its_width() {
-        let need = |width, rows, first| Need { kind: SlotKind::Texture(width, rows), first, last: first };
+        let texture = |width, rows| SlotKind::Texture(width, rows, Scalar::F32);
+        let need = |width, rows, first| Need { kind: texture(width, rows), first, last: first };
         let Packing { locations, slots } =
             assign(&[need(8, 2, 0), need(4, 4, 1), need(8, 4, 2), need(8, 4, 2)], &[], &[], ANY);
         assert_ne!(locations[2], locations[3]);
         let mut sizes = slots;
         sizes.sort_unstable();
-        assert_eq!(sizes, [SlotKind::Texture(4, 4), SlotKind::Texture(8, 4), SlotKind::Texture(8, 4)]);
+        assert_eq!(sizes, [texture(4, 4), texture(8, 4), texture(8, 4)]);
     }
 }

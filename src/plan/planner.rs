@@ -14,7 +14,7 @@ use super::{Choices, Plan, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io};
 use crate::graph::{Graph, Node, Source, Value};
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Scalar, Storage};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Precision, Prepacked, Scalar, Storage};
 use crate::ops::convert::convert;
 use crate::ops::is_ours;
 use crate::{DType, Shape};
@@ -32,15 +32,21 @@ impl Plan {
     /// Plans a graph with kernels that somebody has chosen among equals. Whatever depends on the graph's layouts stays
     /// the planner's choice.
     pub fn with_choices(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices) -> Result<Plan> {
-        Plan::stored_as(graph, batch, caps, choices, Scalar::F32)
+        Plan::with_precision(graph, batch, caps, choices, Precision::F32)
     }
 
-    /// Plans a graph with the numbers of values stored as `scalar`, where kernels support that: few do yet.
-    #[doc(hidden)]
-    pub fn stored_as(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices, scalar: Scalar) -> Result<Plan> {
-        if scalar == Scalar::F16 && !caps.packs_f16 {
-            let why = "values stored as f16: this device can't convert them (DownlevelFlags::SHADER_F16_IN_F32)";
-            return Err(ErrorKind::Unsupported(why.into()).into());
+    /// Plans a graph with its numbers stored so, wherever kernels can access them so.
+    pub fn with_precision(
+        graph: &Graph,
+        batch: usize,
+        caps: &Caps,
+        choices: &Choices,
+        precision: Precision,
+    ) -> Result<Plan> {
+        if precision != Precision::F32 && !caps.packs_f16 {
+            let why =
+                format!("precision {precision}: this device can't convert f16 (DownlevelFlags::SHADER_F16_IN_F32)");
+            return Err(ErrorKind::Unsupported(why).into());
         }
         checks::outputs(graph)?;
         let shapes = graph.shapes(batch)?;
@@ -56,7 +62,7 @@ impl Plan {
             graph,
             caps,
             choices,
-            scalar,
+            precision,
             shapes: &shapes,
             readers: HashMap::new(),
             held: HashMap::new(),
@@ -187,7 +193,7 @@ struct Planner<'a> {
     caps: &'a Caps,
     choices: &'a Choices,
     /// The stored form of values' numbers, where kernels support it.
-    scalar: Scalar,
+    precision: Precision,
     shapes: &'a [Shape],
     /// The nodes that read each value.
     readers: HashMap<Value, Vec<usize>>,
@@ -232,9 +238,11 @@ impl Planner<'_> {
         let alone = joined.is_none();
         let kernels = joined.map_or_else(|| node.op.kernels(&io, self.caps), Ok);
         let mut kernels = kernels.map_err(|kind| kind.at(node.op.name(), &node.name))?;
-        if self.scalar != Scalar::F32 {
-            let narrow = |kernel: &Kernel| kernel.stored_as(self.scalar);
-            kernels.extend(kernels.iter().filter_map(narrow).collect::<Vec<_>>());
+        if self.precision != Precision::F32 {
+            let [values, weights] = [self.precision.values(), self.precision.weights()];
+            let stored = |values: Scalar| kernels.iter().filter_map(move |kernel| kernel.stored_as(values, weights));
+            let narrow = Some(values).filter(|&values| values != Scalar::F32);
+            kernels = stored(Scalar::F32).chain(narrow.into_iter().flat_map(stored)).collect();
         }
         checks::ends(&kernels, self.caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
         let best = kernels
@@ -243,7 +251,7 @@ impl Planner<'_> {
             .filter(|(_, kernel)| kernel.ends_on(self.caps))
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
             .min_by_key(|(i, kernel)| {
-                let wide = self.scalar != Scalar::F32 && !kernel.is_narrow();
+                let wide = self.precision.values() != Scalar::F32 && !kernel.is_narrow();
                 (kernel.priority, wide, self.converted(kernel, &node), *i)
             })
             .map(|(i, _)| i)
@@ -336,7 +344,13 @@ impl Planner<'_> {
     /// Holds a constant as a weight in rows, so that operations can read it like any other value.
     fn hold_constant(&mut self, value: Value) {
         if let (Source::Constant(constant), None) = (self.graph.source(value), self.held.get(&value)) {
-            self.hold(value, Layout::ROWS, Home::Weight(constant.rows()));
+            let rows = constant.rows();
+            if self.precision.values() != Scalar::F32 {
+                let scalar = self.precision.values();
+                let narrow = Prepacked { scalar, ..rows.clone() };
+                self.hold(value, Layout::ROWS.stored_as(scalar), Home::Weight(narrow));
+            }
+            self.hold(value, Layout::ROWS, Home::Weight(rows));
         }
     }
 
@@ -396,7 +410,7 @@ impl Planner<'_> {
         let (rows, width) = layout.texels(self.shape(value));
         match layout.storage {
             Storage::Buffer => SlotKind::Buffer(layout.bytes(self.shape(value)).max(16)),
-            Storage::Texture => SlotKind::Texture(width as u32, rows as u32),
+            Storage::Texture => SlotKind::Texture(width as u32, rows as u32, layout.scalar),
         }
     }
 

@@ -80,7 +80,7 @@ pub(super) struct Change {
 impl Change {
     /// Returns the kernel with its values stored as `scalar`, if it can store them so.
     fn stored(self, kernel: Kernel) -> Option<Kernel> {
-        if self.scalar == Scalar::F32 { Some(kernel) } else { kernel.stored_as(self.scalar) }
+        if self.scalar == Scalar::F32 { Some(kernel) } else { kernel.stored_as(self.scalar, self.scalar) }
     }
 
     fn function(self) -> fn(&mut Kernel) {
@@ -101,7 +101,7 @@ fn lose_a_workgroup(kernel: &mut Kernel) {
 }
 
 fn store_halves(kernel: &mut Kernel) {
-    *kernel = kernel.stored_as(Scalar::F16).expect("only kernels that can are run so");
+    *kernel = kernel.stored_as(Scalar::F16, Scalar::F16).expect("only kernels that can are run so");
 }
 
 /// Returns the properties that kernels share if they differ only in constants.

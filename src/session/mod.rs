@@ -16,7 +16,7 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::{Memory, check_lent, upload};
 use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines};
-use crate::kernel::{Dispatch, Identity, Storage};
+use crate::kernel::{Dispatch, Identity, Scalar, Storage};
 use crate::plan::memory::SlotKind;
 use crate::plan::{Plan, Port, Resource};
 use crate::tensor::Outputs;
@@ -355,11 +355,13 @@ fn kinds(plan: &Plan, dispatch: &Dispatch, resources: &[Resource]) -> Vec<Kind> 
 fn kind(plan: &Plan, resource: &Resource) -> Kind {
     match resource {
         Resource::Input(_) => Kind::Read,
-        Resource::Output { write, .. } | Resource::State { write, .. } => Memory::kind(Storage::Buffer, *write),
-        Resource::Weight(packed) => Memory::kind(packed.storage, false),
+        Resource::Output { write, .. } | Resource::State { write, .. } => {
+            Memory::kind(Storage::Buffer, Scalar::F32, *write)
+        }
+        Resource::Weight(packed) => Memory::kind(packed.storage, packed.scalar, false),
         Resource::Slot { slot, write, .. } => match plan.slots[*slot] {
-            SlotKind::Buffer(_) => Memory::kind(Storage::Buffer, *write),
-            SlotKind::Texture(..) => Memory::kind(Storage::Texture, *write),
+            SlotKind::Buffer(_) => Memory::kind(Storage::Buffer, Scalar::F32, *write),
+            SlotKind::Texture(_, _, scalar) => Memory::kind(Storage::Texture, scalar, *write),
         },
     }
 }

@@ -7,7 +7,7 @@ use crate::gpu::Context;
 use crate::gpu::memory::Memory;
 use crate::gpu::pipeline::parallel;
 use crate::graph::Input;
-use crate::kernel::{Identity, Prepacked, Scalar};
+use crate::kernel::{Identity, Precision, Prepacked};
 use crate::plan::{Choices, Plan, Port, Resource};
 use crate::shape::BATCH;
 use std::collections::HashMap;
@@ -28,6 +28,7 @@ use std::sync::{Arc, Mutex};
 pub struct Model {
     context: Context,
     network: Network,
+    precision: Precision,
     weights: Arc<Mutex<HashMap<Identity, Arc<Memory>>>>,
 }
 
@@ -44,33 +45,44 @@ impl Model {
     /// Creates a network with the outputs that its graph names. It uploads nothing: the first session does that.
     pub fn new(context: &Context, graph: &Graph) -> Result<Model> {
         let network = Network::Graph(Arc::new(fused(graph)?));
-        Ok(Model { context: context.clone(), network, weights: Arc::default() })
+        Ok(Model::of(context, network))
     }
 
     /// Creates a network whose graph is built anew for each session's batch, such as a file's whose sizes are bound
     /// then (`import::onnx`). Its sessions share the weights if their graphs were built with the same
     /// [`Constant`](crate::Constant)s.
     pub fn for_batches(context: &Context, build: impl Fn(usize) -> Result<Graph> + Send + Sync + 'static) -> Model {
-        Model { context: context.clone(), network: Network::Batches(Arc::new(build)), weights: Arc::default() }
+        Model::of(context, Network::Batches(Arc::new(build)))
+    }
+
+    fn of(context: &Context, network: Network) -> Model {
+        Model { context: context.clone(), network, precision: Precision::F32, weights: Arc::default() }
+    }
+
+    /// Returns the same network with its numbers stored so: see [`Precision`]. Both share the weights that they store
+    /// alike. A device that can't convert `f16` makes no session of another precision than `F32`.
+    #[must_use]
+    pub fn precision(&self, precision: Precision) -> Model {
+        Model { precision, ..self.clone() }
     }
 
     /// Returns the same network on another device, for example after a device was lost. Nothing is uploaded yet.
     #[must_use]
     pub fn on(&self, context: &Context) -> Model {
-        Model { context: context.clone(), network: self.network.clone(), weights: Arc::default() }
+        Model { precision: self.precision, ..Model::of(context, self.network.clone()) }
     }
 
     /// Creates a session for a batch size: plans, compiles missing pipelines and uploads missing weights.
     ///
     /// An error for a batch other than 1 if the graph's sizes are fixed: no size is [`BATCH`].
     pub fn session(&self, batch: usize) -> Result<Session> {
-        self.make(batch, None, self.context.choices(), Scalar::F32)
+        self.make(batch, None, self.context.choices())
     }
 
     /// Creates a session with these kernels instead of those that the context [knows](Context::choices). Choices for
     /// problems that the network doesn't have are ignored.
     pub fn session_with(&self, batch: usize, choices: &Choices) -> Result<Session> {
-        self.make(batch, None, choices, Scalar::F32)
+        self.make(batch, None, choices)
     }
 
     /// Creates a session on a thread that starts now, so that nothing here waits for the compilation of pipelines and
@@ -102,18 +114,12 @@ impl Model {
     ///
     /// An error if the device or the states' names and shapes differ.
     pub fn session_sharing(&self, batch: usize, other: &Session) -> Result<Session> {
-        self.make(batch, Some(other), self.context.choices(), Scalar::F32)
+        self.make(batch, Some(other), self.context.choices())
     }
 
-    /// Creates a session that stores values as `scalar` where kernels can. Unfinished: few operations can.
-    #[doc(hidden)]
-    pub fn session_stored_as(&self, batch: usize, scalar: Scalar) -> Result<Session> {
-        self.make(batch, None, self.context.choices(), scalar)
-    }
-
-    fn make(&self, batch: usize, other: Option<&Session>, choices: &Choices, scalar: Scalar) -> Result<Session> {
+    fn make(&self, batch: usize, other: Option<&Session>, choices: &Choices) -> Result<Session> {
         let graph = self.graph(batch)?;
-        let plan = Plan::stored_as(&graph, batch, self.context.caps(), choices, scalar)?;
+        let plan = Plan::with_precision(&graph, batch, self.context.caps(), choices, self.precision)?;
         if let Some(other) = other {
             if self.context.device() != other.context.device() {
                 return Err(ErrorKind::argument("other", "a session on the same device", "another device's").into());
@@ -156,7 +162,7 @@ impl Model {
     /// Returns a model of another graph on the same device. Both share their uploaded weights if both graphs were built
     /// with the same [`Constant`](crate::Constant)s, such as those of one [`Weights`](crate::Weights).
     pub fn with_graph(&self, graph: &Graph) -> Result<Model> {
-        Ok(Model { weights: self.weights.clone(), ..Model::new(&self.context, graph)? })
+        Ok(Model { weights: self.weights.clone(), precision: self.precision, ..Model::new(&self.context, graph)? })
     }
 
     /// Returns the weights that a plan needs. All processors prepack the missing ones, which are then uploaded.

@@ -8,9 +8,9 @@ use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::{texture, upload};
 use crate::gpu::pipeline::{Draw, Kind, Pipeline, draw, group, pipelines};
-use crate::kernel::Shader;
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
+use crate::kernel::{Scalar, Shader};
 use crate::plan::Port;
 use bytemuck::{Pod, Zeroable};
 use std::sync::Arc;
@@ -173,7 +173,7 @@ impl TextureOutput {
         let nothing = if drawing.alpha == Alpha::Kept {
             None
         } else {
-            Some(texture(context, "nothing", 1, 1, wgpu::TextureUsages::TEXTURE_BINDING)?.1)
+            Some(texture(context, "nothing", [1, 1], Scalar::F32, wgpu::TextureUsages::TEXTURE_BINDING)?.1)
         };
         let colors = upload(context, "colors", bytemuck::cast_slice(&colors), wgpu::BufferUsages::STORAGE)?;
         Ok(TextureOutput { context: context.clone(), id: id(), format, way, images, colors, params, nothing })

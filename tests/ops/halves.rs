@@ -1,7 +1,7 @@
 //! Values stored as halves from end to end. So far elementwise operations, convolutions and max pooling support halves.
 
 use crate::harness::tiers;
-use shadernet::kernel::{Caps, Scalar};
+use shadernet::kernel::{Caps, Precision};
 use shadernet::ops::{Conv2d, Pool2d, PoolKind, Unary};
 use shadernet::plan::{Choices, Plan};
 use shadernet::selftest::cases::{constant, halves, random};
@@ -41,7 +41,7 @@ fn a_network_computes_the_same_in_half_of_the_memory() {
     let largest = expected.data.iter().fold(0.0f32, |most, value| most.max(value.abs()));
     for tier in tiers() {
         let model = Model::new(&tier.context, &network()).unwrap_or_else(|error| panic!("{}: {error}", tier.name));
-        let session = model.session_stored_as(2, Scalar::F16);
+        let session = model.precision(Precision::F16).session(2);
         if !tier.context.caps().packs_f16 {
             assert!(session.is_err(), "{}: this device can't convert to f16", tier.name);
             continue;
@@ -58,8 +58,10 @@ fn a_network_computes_the_same_in_half_of_the_memory() {
 #[test]
 fn the_plan_takes_half_of_the_memory() {
     let graph = network().fused();
-    let plan = |scalar| Plan::stored_as(&graph, 2, &Caps::portable(), &Choices::new(), scalar).expect("it is small");
-    let [whole, half] = [Scalar::F32, Scalar::F16].map(plan);
+    let plan = |precision| {
+        Plan::with_precision(&graph, 2, &Caps::portable(), &Choices::new(), precision).expect("it is small")
+    };
+    let [whole, half] = [Precision::F32, Precision::F16].map(plan);
     assert!(half.peak_bytes() * 2 <= whole.peak_bytes(), "{whole}\n{half}");
     assert!(half.to_string().contains(" f16"), "{half}");
 }

@@ -36,10 +36,6 @@ pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
     let (inputs, outputs) = (node.inputs.len(), node.outputs.len());
     count("reads", inputs, kernel.reads.len())?;
     count("writes", outputs, kernel.writes.len())?;
-    if let Some(layout) = kernel.reads.iter().chain(&kernel.writes).find(|of| of.stored_as(of.scalar).is_none()) {
-        let wanted = "f16 for texels in buffers only (a storage of Buffer, an order other than Rows)";
-        return Err(ErrorKind::argument("a layout of its kernel", wanted, format!("{layout:?}")));
-    }
     if kernel.dispatches.is_empty() && (inputs, outputs) != (1, 1) {
         let got = format!("{inputs} and {outputs}");
         return Err(ErrorKind::argument("a kernel without dispatches", "one input and one output", got));
@@ -72,7 +68,7 @@ pub(super) fn kernel(kernel: &Kernel, node: &Node) -> Result<(), ErrorKind> {
 pub(super) fn held(packed: &Prepacked) -> SlotKind {
     match packed.storage {
         Storage::Buffer => SlotKind::Buffer(packed.bytes()),
-        Storage::Texture => SlotKind::Texture(packed.texels.1 as u32, packed.texels.0 as u32),
+        Storage::Texture => SlotKind::Texture(packed.texels.1 as u32, packed.texels.0 as u32, packed.scalar),
     }
 }
 
@@ -107,7 +103,9 @@ impl Planner<'_> {
 fn holds(memory: SlotKind, used: SlotKind) -> bool {
     match (memory, used) {
         (SlotKind::Buffer(memory), SlotKind::Buffer(used)) => used <= memory,
-        (SlotKind::Texture(width, height), SlotKind::Texture(w, h)) => w <= width && h <= height,
+        (SlotKind::Texture(width, height, held), SlotKind::Texture(w, h, scalar)) => {
+            w <= width && h <= height && scalar == held
+        }
         _ => false,
     }
 }
