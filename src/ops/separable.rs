@@ -1,4 +1,4 @@
-//! A depthwise convolution and the 1x1 convolution after it in one dispatch, for Mesa's llvmpipe.
+//! A depthwise convolution and the 1x1 convolution after it in one dispatch.
 
 use super::activation::{self, ActivationParams};
 use super::depthwise::Depthwise;
@@ -31,7 +31,7 @@ params! {
 }
 
 impl Separable<'_> {
-    /// Returns the kernels, if they pay: one workgroup must compute all channels of its pixels.
+    /// Returns the kernels, if they pay. On llvmpipe one workgroup must compute all channels of its pixels.
     pub(crate) fn kernels(&self, caps: &Caps) -> Option<Vec<Kernel>> {
         let Separable { depthwise, pointwise } = self;
         let Operand::Weight(w) = pointwise.w else { return None };
@@ -41,7 +41,10 @@ impl Separable<'_> {
         let small = window.size.iter().all(|&size| size <= 5) && window.stride[0] == window.stride[1];
         let fits = small && window.stride[0] <= 2 && window.dilation == [1; 2] && depthwise.epilogue.residual.is_none();
         let limit = caps.max_texture as usize;
-        if !caps.shuffles_of_eight() || !fits || y.c > BLOCK || BLOCK * x.c4() > limit || 2 * pairs >= 1 << 24 {
+        if !caps.shuffles_of_eight() && fits {
+            return pointwise.filtering(depthwise, caps);
+        }
+        if !fits || y.c > BLOCK || BLOCK * x.c4() > limit || 2 * pairs >= 1 << 24 {
             return None;
         }
         let groups = pairs.div_ceil(8);

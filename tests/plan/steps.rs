@@ -10,10 +10,10 @@ use std::collections::BTreeMap;
 
 #[test]
 fn as_few_steps_as_a_network_needs() {
-    // ResNet-50: 53 convolutions with their fused successors, two pools, a linear layer. On llvmpipe, a convolution
-    // takes in its max pooling, and a depthwise one takes in a 1x1 convolution with at most 32 outputs. A residual
-    // block that shrinks images is one sum of two products there, except for the smallest images.
-    for (name, most) in [("resnet50", [56, 52]), ("mobilenet_v2", [54, 48])] {
+    // ResNet-50: 53 convolutions with their fused successors, two pools, a linear layer. A depthwise convolution takes in
+    // the 1x1 convolution after it: on llvmpipe six with at most 32 outputs. There a convolution also takes in its max
+    // pooling, and a residual block that shrinks images is one sum of two products, except for the smallest images.
+    for (name, most) in [("resnet50", [56, 52]), ("mobilenet_v2", [47, 48])] {
         for ((profile, caps), most) in caps().into_iter().zip(most) {
             let plan = plan(&graph(name), 1, &caps);
             assert_eq!(plan.steps.len(), most, "{name}, {profile}\n{plan}");

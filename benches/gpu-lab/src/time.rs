@@ -192,7 +192,7 @@ impl Machine {
         let (body, turns) = match (made.counts.main_loop, made.counts.loading_loop) {
             (Some(body), _) if macs > 0.0 => {
                 let turns = macs / (all * f64::from(body.multiply_adds));
-                (body, if dispatch.shader.name() == "gemm" { gemm_turns(dispatch)? } else { turns.ceil() })
+                (body, turns_over_k(dispatch)?.unwrap_or(turns.ceil()))
             }
             (_, Some(body)) => (body, (read / (all * f64::from(body.loaded_bits) / 8.0)).ceil()),
             _ => (Loop::default(), 0.0),
@@ -218,17 +218,24 @@ impl Machine {
     }
 }
 
-/// Returns the turns of gemm.wgsl's loop over k.
-fn gemm_turns(dispatch: &Dispatch) -> Result<f64> {
+/// Returns the turns of the loop over k, of kernels that pad it.
+fn turns_over_k(dispatch: &Dispatch) -> Result<Option<f64>> {
     let kernel = dispatch.shader.to_string();
-    let tile_k = kernel.split(' ').find_map(|constant| constant.strip_prefix("TILE_K="));
-    let tile_k: u32 = tile_k.ok_or("gemm has no constant TILE_K")?.parse()?;
+    let constant = |name: &str| -> Result<u32> {
+        let value = kernel.split(' ').find_map(|constant| constant.strip_prefix(name)?.strip_prefix('='));
+        Ok(value.ok_or_else(|| format!("{kernel} has no constant {name}"))?.parse()?)
+    };
     let member = |name: &str| -> Result<u32> {
         let found = dispatch.members().iter().find(|member| member.name == name);
-        let at = found.ok_or_else(|| format!("gemm has no parameter {name}"))?.offset as usize;
+        let at = found.ok_or_else(|| format!("{kernel} has no parameter {name}"))?.offset as usize;
         Ok(u32::from_ne_bytes(dispatch.params[at..at + 4].try_into()?))
     };
-    Ok(f64::from(member("share4")?.min(member("k4")?).div_ceil(tile_k / 4)))
+    let (texels, step) = match dispatch.shader.name() {
+        "gemm" => (member("share4")?.min(member("k4")?), constant("TILE_K")? / 4),
+        "separable" => (member("in4")?, 4 * constant("SLICES")?),
+        _ => return Ok(None),
+    };
+    Ok(Some(f64::from(texels.div_ceil(step))))
 }
 
 /// Returns a dispatch's share of its step's multiply-adds: those of dispatches of the same kernel are alike.

@@ -1,5 +1,6 @@
 //! The implicit GEMM of convolutions, linear layers and matrix products: choice of kernel, packing of weights.
 
+mod filtering;
 mod gemv;
 mod groups;
 mod lanes;

@@ -18,7 +18,7 @@ pub(super) struct Tile {
     /// Quads of 4 pixels x 4 channels that an invocation computes, `[pixels, channels]`.
     pub(super) quads: [usize; 2],
     /// Groups of invocations, each with a share of k.
-    slices: usize,
+    pub(super) slices: usize,
     /// The multiply-adds in percent of the main loop's instructions: navi31's for kernels of several taps.
     density: usize,
 }
@@ -35,6 +35,15 @@ const LADDER: [Tile; 7] = [
     Tile { m: 32, n: 32, k: 64, quads: [1, 1], slices: 4, density: 53 },
 ];
 
+// These are estimates, the same as those of benches/gpu-lab/src/time.rs.
+
+/// The cycles of a load from the cache that the units share, and of the barriers around it.
+const LOAD: f64 = 800.0;
+/// The cycles before the first load and after the last store.
+const ENDS: f64 = 1500.0;
+/// The cycles between a dispatch and one that waits for it: 3 µs.
+const DISPATCH: f64 = 7000.0;
+
 /// The properties of a product that determine its cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Problem {
@@ -44,6 +53,8 @@ pub(super) struct Problem {
     pub(super) k: usize,
     /// True if each block of channels reads channels of its own.
     pub(super) grouped: bool,
+    /// The size of the depthwise convolution's kernel, if each workgroup filters the pixels that it multiplies.
+    pub(super) filter: Option<[usize; 2]>,
 }
 
 /// A tile, and the number of workgroups that share the k of each.
@@ -72,6 +83,14 @@ impl Tile {
     fn within(self, caps: &Caps) -> Tile {
         let halved = Tile { k: self.k / 2, ..self };
         if self.memory() > caps.max_workgroup_memory as usize { halved } else { self }
+    }
+
+    /// Returns the instructions of all invocations for a tile of k.
+    fn instructions(&self, filter: Option<[usize; 2]>) -> usize {
+        /// The instructions for a number and a tap of a filter: navi31's.
+        const FILTER: usize = 3;
+        let taps = filter.map_or(0, |[height, width]| height * width);
+        100 * self.m * self.n * self.k / self.density + FILTER * taps * self.m * self.k
     }
 
     /// Returns the shader's variant for this tile.
@@ -113,17 +132,10 @@ impl Choice {
     fn cost(&self, problem: &Problem, caps: &Caps) -> f64 {
         /// The invocations whose instructions a unit issues in a cycle.
         const LANES: f64 = 128.0;
-        /// The cycles of a load from the cache that the units share, and of the barriers around it. This, `ENDS` and
-        /// `DISPATCH` are estimates, the same as those of benches/gpu-lab/src/time.rs.
-        const LOAD: f64 = 800.0;
         /// The bytes that a unit gets from this cache in a cycle.
         const BANDWIDTH: f64 = 24.0;
-        /// The cycles before the first load and after the last store.
-        const ENDS: f64 = 1500.0;
         /// The registers of a unit.
         const REGISTERS: usize = 65_536;
-        /// The cycles between a dispatch and one that waits for it: 3 µs.
-        const DISPATCH: f64 = 7000.0;
         /// One dispatch is the safe choice: two must promise this gain.
         const GAIN: f64 = 1.5;
         let Choice { tile, splits } = self;
@@ -132,9 +144,10 @@ impl Choice {
         let resident = (REGISTERS / (tile.registers() * tile.invocations())).clamp(1, workgroups) as f64;
         // A step brings a tile of k. The workgroups that a unit holds hide each other's waits. A workgroup that is alone
         // waits for its loads, and issues one instruction of a subgroup in a cycle.
-        let instructions = (100 * tile.m * tile.n * tile.k / tile.density) as f64;
+        let instructions = tile.instructions(problem.filter) as f64;
         let alone = (instructions / tile.invocations() as f64).max(LOAD);
-        let bytes = ((tile.m + tile.n) * tile.k * 4) as f64;
+        let rows = problem.filter.map_or(1, |[height, _]| height);
+        let bytes = ((rows * tile.m + tile.n) * tile.k * 4) as f64;
         let step = alone.max(resident * (instructions / LANES).max(bytes / BANDWIDTH));
         let steps = problem.k.div_ceil(*splits).div_ceil(tile.k) as f64;
         let slices = ((tile.slices - 1) * tile.m * tile.n / 16) as f64;
@@ -174,6 +187,26 @@ pub(super) fn choices(problem: &Problem, caps: &Caps) -> Vec<Choice> {
         choices.sort_by_key(|choice| (choice.splits, choice.tile.invocations() * choice.tile.m));
     }
     choices
+}
+
+/// Returns the tiles of `shaders/separable.wgsl` that cost less than a dispatch of a depthwise convolution and one of the
+/// product after it, best first.
+pub(super) fn filtering(problem: &Problem, filter: [usize; 2], caps: &Caps) -> Vec<Tile> {
+    let Some(product) = choices(problem, caps).first().copied() else { return Vec::new() };
+    let apart = product.cost(problem, caps) + DISPATCH + LOAD + ENDS;
+    let cost =
+        |tile: &Tile| Choice { tile: *tile, splits: 1 }.cost(&Problem { filter: Some(filter), ..*problem }, caps);
+    let filters = |tile: &Tile| (filter[0] * filter[1] + 1) * tile.k * 4;
+    let held = |tile: &Tile| {
+        let memory = tile.memory() + filters(tile);
+        memory <= caps.max_workgroup_memory as usize && tile.registers() <= caps.registers as usize
+    };
+    // A dispatch costs a CPU less than filtering again for each column of tiles.
+    let once = |tile: &Tile| caps.units > PROCESSOR || problem.channels <= tile.n;
+    let small = LADDER.into_iter().filter(|tile| [tile.m, tile.n] == [32; 2]);
+    let mut tiles: Vec<Tile> = small.filter(|tile| held(tile) && once(tile) && cost(tile) < apart).collect();
+    tiles.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+    tiles
 }
 
 #[cfg(test)]
@@ -220,9 +253,27 @@ mod tests {
         }
     }
 
+    /// Checks the instructions of a kernel that filters against the same table.
+    #[test]
+    fn filters_take_the_instructions_of_navi31() {
+        let table = std::fs::read_to_string("docs/gpu-lab/navi31.tsv").expect("the repository has it");
+        let columns: Vec<&str> = table.lines().nth(1).expect("a header").split('\t').collect();
+        for tile in LADDER.iter().filter(|tile| [tile.m, tile.n] == [32; 2]) {
+            let kernel = format!("separable\tSLICES={} KERNEL_Y=3 KERNEL_X=3 STRIDE=1 FILTERED=0 RES", tile.slices);
+            let row = table.lines().find(|row| row.starts_with(&kernel)).expect("the table has both tiles");
+            let number = |name: &str| -> f64 {
+                let at = columns.iter().position(|&column| column == name).expect("a column");
+                row.split('\t').nth(at).expect("a cell").parse().expect("a number")
+            };
+            let counted = 100.0 * number("multiply_adds") / number("share");
+            let expected = (tile.instructions(Some([3, 3])) / tile.invocations()) as f64;
+            assert!((counted / expected - 1.0).abs() < 0.05, "{tile:?}: {counted} instructions, not {expected}");
+        }
+    }
+
     #[test]
     fn large_tiles_are_for_many_registers() {
-        let problem = Problem { matrices: 1, pixels: 10_000, channels: 256, k: 1024, grouped: false };
+        let problem = Problem { matrices: 1, pixels: 10_000, channels: 256, k: 1024, grouped: false, filter: None };
         let quads = |registers| {
             let caps = Caps { registers, ..Caps::portable() };
             choices(&problem, &caps).into_iter().map(|choice| choice.tile.quads).max().expect("there are choices")

@@ -81,6 +81,7 @@ impl Gemm<'_> {
             channels: self.y.c,
             k: packing.taps() * packing.span4(BLOCK) * 4,
             grouped: self.groups > 1,
+            filter: None,
         };
         // The dispatch that adds shares of k knows no lines.
         let several = |splits: usize| self.lines.is_none() && self.shared(splits) <= caps.max_binding;

@@ -15,12 +15,18 @@ pub(super) fn cases(t: &Suite) {
     over_channels(t);
 }
 
-/// Checks odd widths, strides, more pairs of pixels than a workgroup has, and all endings: a ReLU, a residual before it
+/// Checks odd widths, strides, more pixels and channels than a workgroup has, and all endings: a ReLU, a residual before it
 /// and after it.
 fn depthwise_and_pointwise(t: &Suite) {
     let wide = Case { kernel: [5, 3], padding: [[2, 2], [1, 1]], stride: [2; 2], x: [1, 9, 8, 18], out: 9, ..PLAIN };
     let off = Case { padding: [[0, 2], [2, 0]], x: [2, 6, 5, 7], out: 6, ..SAME };
-    for (name, first, out) in [("5x3/2, to 32", wide, 32), ("padded unevenly, to 7", off, 7)] {
+    let deep = Case { kernel: [3; 2], padding: [[1; 2]; 2], stride: [2; 2], x: [2, 69, 9, 13], out: 69, ..PLAIN };
+    for (name, first, out) in [
+        ("5x3/2, to 32", wide, 32),
+        ("padded unevenly, to 7", off, 7),
+        ("3x3/2, of 69 channels to 31", deep, 31),
+        ("3x3/2, of 69 channels to 67", deep, 67),
+    ] {
         let first = Case { groups: first.out, ..first };
         let x = random(1, first.x);
         let y = reference::sigmoid(&first.reference(&x, true));
