@@ -102,7 +102,7 @@ pub use graph::constant::Constant;
 pub use graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
 pub use graph::rewrite::Rewrite;
 pub use graph::{Graph, Input, Node, State, Value};
-pub use kernel::Precision;
+pub use kernel::precision::Precision;
 pub use session::{BoundBuffers, FrameSlice, FrameSlices, Model, Pending, Session};
 pub use shape::{BATCH, Shape};
 pub use tensor::{Outputs, Tensor};

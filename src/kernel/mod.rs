@@ -11,5 +11,5 @@ pub use caps::Caps;
 pub use dispatch::{Binding, Dispatch, Kernel, Prepacked, WeightKey};
 pub(crate) use dispatch::{Identity, Iterations, looped, plain};
 pub use layout::{Layout, Order, Scalar, Storage};
-pub use precision::Precision;
+pub(crate) use precision::Precision;
 pub use shader::Shader;

@@ -138,11 +138,11 @@ impl Shader {
         if numbers == DType::I32 { self.alias("Element", "i32") } else { self }
     }
 
-    /// Stores the shader's texels (`array<Texel>` in the file) as that scalar.
+    /// Stores the shader's texels (`array<Texel>` in the file) as that scalar, if it has any.
     #[doc(hidden)]
     #[must_use]
     pub fn stored_as(mut self, texels: Scalar) -> Shader {
-        self.texels = texels;
+        self.texels = if self.has_texels() { texels } else { Scalar::F32 };
         self
     }
 

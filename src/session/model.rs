@@ -45,17 +45,17 @@ impl Model {
     /// Creates a network with the outputs that its graph names. It uploads nothing: the first session does that.
     pub fn new(context: &Context, graph: &Graph) -> Result<Model> {
         let network = Network::Graph(Arc::new(fused(graph)?));
-        Ok(Model::of(context, network))
+        Ok(Model::with_network(context, network))
     }
 
     /// Creates a network whose graph is built anew for each session's batch, such as a file's whose sizes are bound
     /// then (`import::onnx`). Its sessions share the weights if their graphs were built with the same
     /// [`Constant`](crate::Constant)s.
     pub fn for_batches(context: &Context, build: impl Fn(usize) -> Result<Graph> + Send + Sync + 'static) -> Model {
-        Model::of(context, Network::Batches(Arc::new(build)))
+        Model::with_network(context, Network::Batches(Arc::new(build)))
     }
 
-    fn of(context: &Context, network: Network) -> Model {
+    fn with_network(context: &Context, network: Network) -> Model {
         Model { context: context.clone(), network, precision: Precision::F32, weights: Arc::default() }
     }
 
@@ -69,7 +69,7 @@ impl Model {
     /// Returns the same network on another device, for example after a device was lost. Nothing is uploaded yet.
     #[must_use]
     pub fn on(&self, context: &Context) -> Model {
-        Model { precision: self.precision, ..Model::of(context, self.network.clone()) }
+        Model { precision: self.precision, ..Model::with_network(context, self.network.clone()) }
     }
 
     /// Creates a session for a batch size: plans, compiles missing pipelines and uploads missing weights.

@@ -1,12 +1,12 @@
 //! Values stored as halves from end to end. So far elementwise operations, convolutions and max pooling support halves.
 
 use crate::harness::tiers;
-use shadernet::kernel::{Caps, Precision};
+use shadernet::kernel::Caps;
 use shadernet::ops::{Conv2d, Pool2d, PoolKind, Unary};
 use shadernet::plan::{Choices, Plan};
 use shadernet::selftest::cases::{constant, halves, random};
 use shadernet::selftest::reference::{self, Conv, Pool, Tensor};
-use shadernet::{BATCH, Graph, Model};
+use shadernet::{BATCH, Graph, Model, Precision};
 
 const CHANNELS: usize = 24;
 const SIZE: usize = 32;

@@ -13,9 +13,9 @@ use shadernet::kernel::{Caps, Dispatch, Scalar, Shader, Storage};
 use shadernet::measure::Peaks;
 use shadernet::models::{Network, all};
 use shadernet::plan::memory::SlotKind;
-use shadernet::plan::{Plan, Resource};
+use shadernet::plan::{Choices, Plan, Resource};
 use shadernet::selftest::{Suite, TABLES};
-use shadernet::{Context, Graph, Io, Node, Weights, texture};
+use shadernet::{Context, Graph, Io, Node, Precision, Weights, texture};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
@@ -135,6 +135,9 @@ fn every_file_is_valid_as_it_stands() {
         if text.contains("array<Texel>") {
             text.push_str(&read(&root("shaders/lib/texel_f32.wgsl")));
         }
+        if text.contains("array<Weight>") {
+            text.push_str(&read(&root("shaders/lib/weight_f32.wgsl")));
+        }
         // Functions of one number come from these files, too.
         if library && name == "unary" {
             for part in ["radians", "activation"] {
@@ -176,6 +179,7 @@ enum Bound {
     },
     Texture {
         write: bool,
+        scalar: Scalar,
     },
     /// A host's texture.
     Texels,
@@ -183,18 +187,15 @@ enum Bound {
 
 /// Returns a plan's bindings, in order.
 fn planned(plan: &Plan, resources: &[Resource]) -> Vec<Bound> {
-    let at = |place: Storage, write: bool| match place {
-        Storage::Buffer => Bound::Buffer { write },
-        Storage::Texture => Bound::Texture { write },
-    };
     let bound = resources.iter().map(|resource| match resource {
         Resource::Slot { slot, write, .. } => match plan.slots[*slot] {
-            SlotKind::Buffer(_) => at(Storage::Buffer, *write),
-            SlotKind::Texture(..) => at(Storage::Texture, *write),
+            SlotKind::Buffer(_) => Bound::Buffer { write: *write },
+            SlotKind::Texture(_, _, scalar) => Bound::Texture { write: *write, scalar },
         },
-        Resource::Input(_) => at(Storage::Buffer, false),
-        Resource::Output { write, .. } | Resource::State { write, .. } => at(Storage::Buffer, *write),
-        Resource::Weight(packed) => at(packed.storage, false),
+        Resource::Input(_) => Bound::Buffer { write: false },
+        Resource::Output { write, .. } | Resource::State { write, .. } => Bound::Buffer { write: *write },
+        Resource::Weight(packed) if packed.storage == Storage::Buffer => Bound::Buffer { write: false },
+        Resource::Weight(packed) => Bound::Texture { write: false, scalar: packed.scalar },
     });
     std::iter::once(Bound::Uniform).chain(bound).collect()
 }
@@ -255,9 +256,16 @@ fn declared(name: &str, module: &Module) -> Declared {
             }
             (AddressSpace::Storage { access }, _) => Bound::Buffer { write: write(access) },
             (AddressSpace::Handle, TypeInner::Image { class: naga::ImageClass::Storage { format, access }, .. }) => {
-                // A host's texture has the host's format.
-                assert!(*format == naga::StorageFormat::Rgba32Float || name.starts_with("texture_output"), "{name}");
-                Bound::Texture { write: write(*access) }
+                let scalar = match format {
+                    naga::StorageFormat::Rgba16Float => Scalar::F16,
+                    naga::StorageFormat::Rgba32Float => Scalar::F32,
+                    // A host's texture has the host's format.
+                    _ => {
+                        assert!(name.starts_with("texture_output"), "{name}");
+                        Scalar::F32
+                    }
+                };
+                Bound::Texture { write: write(*access), scalar }
             }
             (AddressSpace::Handle, TypeInner::Image { class: naga::ImageClass::Sampled { multi: false, .. }, .. }) => {
                 Bound::Texels
@@ -302,11 +310,9 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
         assert!(!dispatch.shader.is_guarded(), "{which}: `ops::is_ours` doesn't know the operation of {name}");
         if !seen.contains_key(&dispatch.shader) {
             let of_f32 = declared(&name, &validated(&dispatch.shader, capabilities));
-            // Values in textures are always f32.
-            if dispatch.shader.has_texels()
-                && dispatch.shader.wgsl().expect("a shader of this crate").contains("array<Texel>;")
-            {
-                let halves = dispatch.shader.clone().stored_as(Scalar::F16);
+            let text = dispatch.shader.wgsl().expect("a shader of this crate");
+            if text.contains("array<Texel>;") || text.contains("array<Weight>;") {
+                let halves = dispatch.shader.clone().stored_as(Scalar::F16).with_weights_as(Scalar::F16);
                 // All of WebGPU has it; Mesa's llvmpipe lacks `DownlevelFlags::SHADER_F16_IN_F32` where it lacks f16.
                 let converts = capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
                 let of_f16 = declared(&name, &validated(&halves, converts));
@@ -360,6 +366,9 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
                 let plan = Plan::new(graph, batch, &caps).unwrap_or_else(|error| panic!("{name}: {error}"));
                 check(&format!("{name} at batch {batch}"), &plan, capabilities, &mut seen);
             }
+            let plan = Plan::with_precision(graph, 1, &caps, &Choices::new(), Precision::F16);
+            let plan = plan.unwrap_or_else(|error| panic!("{name} in f16: {error}"));
+            check(&format!("{name} in f16"), &plan, capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32, &mut seen);
         }
         let of_f16 = seen.keys().filter(|shader| shader.to_string().contains(" f16"));
         halves.extend(of_f16.map(|shader| shader.name().to_owned()));
@@ -381,8 +390,6 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
     let texels = files("shaders", "wgsl").into_iter().filter(|file| read(file).contains("array<Texel>;"));
     let texels =
         texels.map(|file| file.file_stem().and_then(|name| name.to_str()).expect("a name in ASCII").to_owned());
-    // Its tensors lie in textures in all plans.
-    let texels = texels.filter(|name| name != "separable_lanes");
     assert_eq!(halves, texels.collect(), "every file that stores texels is valid with f16s too");
 }
 
@@ -439,8 +446,7 @@ fn every_shader_of_textures_is_valid() {
         let wanted = match shader.name() {
             "texture_input" => vec![Bound::Uniform, Bound::Texels, buffer(true)],
             _ => {
-                let stored = Bound::Texture { write: true };
-                vec![Bound::Uniform, buffer(false), buffer(false), Bound::Texels, stored]
+                vec![Bound::Uniform, buffer(false), buffer(false), Bound::Texels, bound[4]]
             }
         };
         assert_eq!(bound, wanted, "{shader}");
