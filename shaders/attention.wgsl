@@ -8,7 +8,7 @@
 // products go through workgroup memory: q stays there if d is at most 64, and k and v alternate in `tile`. Each waits
 // in registers while the other is multiplied: four barriers for 32 keys if d and dv are at most 64. Keys that no pair
 // of the tile sees are never read. If there are few tiles, `splits` workgroups share the keys of each tile, and
-// attention_join.wgsl joins their partial results in y.
+// attention_join.wgsl joins their partial results.
 //
 // q, k, v, y: rows of d (dv) consecutive elements, anywhere. ALIGNED: every row begins and ends with a vec4.
 // Not measured on a GPU yet. By compilers (docs/gpu-lab.md), against 64 pairs and 14 barriers for 32 keys: no scratch
@@ -38,7 +38,8 @@ const FOUR = vec4<u32>(0u, 1u, 2u, 3u);
 @group(0) @binding(3) var<storage, read> v: array<Texel>;
 @group(0) @binding(4) var<storage, read> mask: array<f32>;
 @group(0) @binding(5) var<storage, read> position: array<i32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<Texel>;
+@group(0) @binding(7) var<storage, read_write> split_sums: array<vec4<f32>>;
 
 fn load_q(i: u32) -> vec4<f32> { return from_texel(q[i]); }
 fn load_q_element(i: u32) -> f32 { return from_scalar(q[i / 4u][i % 4u]); }
@@ -48,7 +49,9 @@ fn load_v(i: u32) -> vec4<f32> { return from_texel(v[i]); }
 fn load_v_element(i: u32) -> f32 { return from_scalar(v[i / 4u][i % 4u]); }
 fn load_mask(i: u32) -> f32 { return mask[i]; }
 fn load_position(i: u32) -> i32 { return position[i]; }
-fn store_y(i: u32, value: f32) { y[i] = value; }
+fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
+fn store_y_element(i: u32, value: f32) { y[i / 4u][i % 4u] = value; }
+fn store_split_sums(i: u32, value: vec4<f32>) { split_sums[i] = value; }
 
 // [PAIRS][16], [32 keys][16] and [PAIRS][8] texels. Invocations that read a column read different banks of memory:
 // texel c of a row is at c ^ (row % 8), or c ^ (row % 4) in `weights`; not so in rows of v. Texel c of `weights` holds
@@ -115,12 +118,10 @@ fn put_v(brought: Brought, key: u32, end: u32, c: u32, lane: u32) {
     }
 }
 
-// Returns the place of a pair's result in y; with several splits, of sums of weighted values, after which come the
-// largest score and the sum of weights.
-fn output(n: u32, head: u32, pair: u32, split: u32) -> u32 {
-    if params.splits == 1u { return params.y.w + row_of(params.y, n, head, params.group, pair); }
-    let row = ((n * params.heads + head) * params.group * params.queries + pair) * params.splits + split;
-    return row * 4u * ((params.dv + 3u) / 4u + 1u);
+// Stores texel c of the row that begins at element `at`. Unless ALIGNED, two rows may share a texel of y.
+fn store_in_row(at: u32, c: u32, value: vec4<f32>) {
+    if ALIGNED { store_y(at / 4u + c, value); }
+    for (var j = 0u; !ALIGNED && j < 4u && 4u * c + j < params.dv; j++) { store_y_element(at + 4u * c + j, value[j]); }
 }
 
 // Returns sum + dot(a, b), one fused multiply-add after another.
@@ -279,21 +280,19 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
         scale[i] = 1.0;
         if params.splits == 1u { scale[i] = inverse(params, sum); }
         else if first + r < pairs && texel == 0u && first_v == 0u {
-            let at = output(n, head, first + r, split) + 4u * dv4;
-            store_y(at, factor[r]);
-            store_y(at + 1u, sum);
+            store_split_sums(partial_at(params, n, head, first + r, split) + dv4, vec4<f32>(factor[r], sum, 0.0, 0.0));
         }
     }
     for (var i = 0u; i < 4u; i++) {
         let pair = first + group + GROUPS * i;
-        let at = output(n, head, pair, split);
+        let at = params.y.w + row_of(params.y, n, head, params.group, pair);
         for (var chunk = 0u; chunk < CHUNKS; chunk++) {
             for (var s = 0u; s < SPAN; s++) {
                 let value = sums[chunk][i][s] * scale[i];
-                let e = 4u * (first_v + (16u * chunk) + texel + (COLUMNS * s));
-                for (var j = 0u; j < 4u; j++) {
-                    if pair < pairs && e + j < params.dv { store_y(at + e + j, value[j]); }
-                }
+                let c = first_v + (16u * chunk) + texel + (COLUMNS * s);
+                if pair >= pairs || c >= dv4 { continue; }
+                if params.splits == 1u { store_in_row(at, c, value); }
+                else { store_split_sums(partial_at(params, n, head, pair, split) + c, value); }
             }
         }
     }

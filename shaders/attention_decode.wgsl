@@ -4,7 +4,7 @@
 //
 // One workgroup computes up to 4 QUADS pairs of a query and a query head that share a k/v head, for one split of the
 // keys, at most 128, one key per invocation. Their weights fit into workgroup memory, so that one pass over k and one over v
-// suffice; neighbours read neighbouring texels of v. attention_join.wgsl joins the partial results of the splits in y
+// suffice; neighbours read neighbouring texels of v. attention_join.wgsl joins the partial results of the splits
 // (flash-decoding, Dao et al., 2023). Pairs, q, k, v, y, mask, ALIGNED: as in attention.wgsl.
 // Not measured on a GPU yet. Before, 8 invocations shared a key's row: one load in flight, 22 more barriers (43 in all).
 
@@ -17,7 +17,8 @@ const QUADS: u32 = 1u; // groups of 4 pairs: 1, or 2 if d is at most 128
 @group(0) @binding(3) var<storage, read> v: array<Texel>;
 @group(0) @binding(4) var<storage, read> mask: array<f32>;
 @group(0) @binding(5) var<storage, read> position: array<i32>;
-@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<Texel>;
+@group(0) @binding(7) var<storage, read_write> split_sums: array<vec4<f32>>;
 
 fn load_q(i: u32) -> vec4<f32> { return from_texel(q[i]); }
 fn load_q_element(i: u32) -> f32 { return from_scalar(q[i / 4u][i % 4u]); }
@@ -27,7 +28,9 @@ fn load_v(i: u32) -> vec4<f32> { return from_texel(v[i]); }
 fn load_v_element(i: u32) -> f32 { return from_scalar(v[i / 4u][i % 4u]); }
 fn load_mask(i: u32) -> f32 { return mask[i]; }
 fn load_position(i: u32) -> i32 { return position[i]; }
-fn store_y(i: u32, value: f32) { y[i] = value; }
+fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
+fn store_y_element(i: u32, value: f32) { y[i / 4u][i % 4u] = value; }
+fn store_split_sums(i: u32, value: vec4<f32>) { split_sums[i] = value; }
 
 const KEYS: u32 = 128u;
 const WEIGHTS: u32 = 256u;
@@ -55,6 +58,12 @@ fn v_texel(at: u32, c: u32) -> vec4<f32> {
     var value = vec4<f32>();
     for (var e = 0u; e < 4u; e++) { if 4u * c + e < params.dv { value[e] = load_v_element(at + 4u * c + e); } }
     return value;
+}
+
+// Stores texel c of the row that begins at element `at`. Unless ALIGNED, two rows may share a texel of y.
+fn store_in_row(at: u32, c: u32, value: vec4<f32>) {
+    if ALIGNED { store_y(at / 4u + c, value); }
+    for (var j = 0u; !ALIGNED && j < 4u && 4u * c + j < params.dv; j++) { store_y_element(at + 4u * c + j, value[j]); }
 }
 
 // Returns the maximum over the workgroup, or the sum.
@@ -171,17 +180,14 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
             if pair >= pairs { break; }
             var value = vec4<f32>();
             for (var s = 0u; s < slices; s++) { value += tile[128u * j + s * dv4 + c]; }
-            var at = params.y.w + row_of(params.y, n, head, params.group, pair);
             if params.splits > 1u {
-                at = (((n * params.heads + head) * pairs + pair) * params.splits + split) * 4u * (dv4 + 1u);
-                if c == 0u {
-                    store_y(at + 4u * dv4, largest[i][j]);
-                    store_y(at + 4u * dv4 + 1u, total[i][j]);
-                }
+                let at = partial_at(params, n, head, pair, split);
+                store_split_sums(at + c, value);
+                if c == 0u { store_split_sums(at + dv4, vec4<f32>(largest[i][j], total[i][j], 0.0, 0.0)); }
             } else {
-                value *= inverse(params, total[i][j]);
+                let at = params.y.w + row_of(params.y, n, head, params.group, pair);
+                store_in_row(at, c, value * inverse(params, total[i][j]));
             }
-            for (var k = 0u; k < 4u; k++) { if 4u * c + k < params.dv { store_y(at + 4u * c + k, value[k]); } }
         }
     }
 }

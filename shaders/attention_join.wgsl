@@ -4,12 +4,21 @@
 // One workgroup computes the row of one pair of a query and a query head; its invocations are columns of texels times
 // slices of the splits. x: [pair][split][dv/4 texels of sums; one with the largest score and the sum of the weights].
 
+override ALIGNED: bool = false; // Rows of y are whole vec4s.
+
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<Texel>;
 
 fn load_x(i: u32) -> vec4<f32> { return x[i]; }
-fn store_y(i: u32, value: f32) { y[i] = value; }
+fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
+fn store_y_element(i: u32, value: f32) { y[i / 4u][i % 4u] = value; }
+
+// Stores texel c of the row that begins at element `at`. Unless ALIGNED, two rows may share a texel of y.
+fn store_in_row(at: u32, c: u32, value: vec4<f32>) {
+    if ALIGNED { store_y(at / 4u + c, value); }
+    for (var j = 0u; !ALIGNED && j < 4u && 4u * c + j < params.dv; j++) { store_y_element(at + 4u * c + j, value[j]); }
+}
 
 var<workgroup> joint: array<vec4<f32>, 256>;
 
@@ -57,7 +66,6 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
     let total = joint[dv4].y;
     if lane < dv4 {
         let value = sums * inverse(params, total);
-        let at = params.y.w + row_of(params.y, n, head, params.group, pair) + 4u * lane;
-        for (var j = 0u; j < 4u && 4u * lane + j < params.dv; j++) { store_y(at + j, value[j]); }
+        store_in_row(params.y.w + row_of(params.y, n, head, params.group, pair), lane, value);
     }
 }

@@ -1,14 +1,14 @@
 // A copy between buffers and textures, or between texels of f32s and f16s, in the same order.
 //
-// One invocation copies one texel. x, y: [rows][width] texels. x may be stored otherwise than y: as weights are.
+// One invocation copies one texel. x, y: [rows][width] texels.
 
 struct Params { rows: u32, width: u32, c: u32, h: u32, w: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<Weight>;
+@group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read_write> y: array<Texel>;
 
-fn load_x(row: u32, column: u32) -> vec4<f32> { return from_weight(x[row * params.width + column]); }
+fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.width + column]); }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + column] = to_texel(value); }
 
 @compute @workgroup_size(64)

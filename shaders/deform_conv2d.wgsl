@@ -24,14 +24,14 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> offset: array<f32>;
 @group(0) @binding(3) var<storage, read> mask: array<f32>;
-@group(0) @binding(4) var<storage, read> w: array<Weight>;
+@group(0) @binding(4) var<storage, read> w: array<Texel>;
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 fn load_x(i: u32) -> f32 { return x[i]; }
 fn load_offset(i: u32) -> f32 { return offset[i]; }
 fn load_mask(i: u32) -> f32 { return mask[i]; }
-fn load_w(i: u32) -> vec4<f32> { return from_weight(w[i]); }
-fn load_w_element(i: u32) -> f32 { return from_weight(w[i / 4u])[i % 4u]; }
+fn load_w(i: u32) -> vec4<f32> { return from_texel(w[i]); }
+fn load_w_element(i: u32) -> f32 { return from_scalar(w[i / 4u][i % 4u]); }
 fn load_y(i: u32) -> f32 { return y[i]; }
 fn store_y(i: u32, value: f32) { y[i] = value; }
 

@@ -42,12 +42,12 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Texel>;
-@group(0) @binding(2) var<storage, read> w: array<Weight>;
+@group(0) @binding(2) var<storage, read> w: array<Texel>;
 @group(0) @binding(3) var<storage, read> residual: array<Texel>;
 @group(0) @binding(4) var<storage, read_write> y: array<Texel>;
 
 fn load_x(row: u32, column: u32) -> vec4<f32> { return from_texel(x[row * params.in_w * params.c4 + column]); }
-fn load_w(row: u32, column: u32) -> vec4<f32> { return from_weight(w[row * params.c4 + column]); }
+fn load_w(row: u32, column: u32) -> vec4<f32> { return from_texel(w[row * params.c4 + column]); }
 fn load_residual(row: u32, column: u32) -> vec4<f32> { return from_texel(residual[row * params.out_w * params.c4 + column]); }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.out_w * params.c4 + column] = to_texel(value); }
 

@@ -39,7 +39,7 @@ override ACTIVATION: u32 = 0u;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Texel>;
-@group(0) @binding(2) var<storage, read> w: array<Weight>;
+@group(0) @binding(2) var<storage, read> w: array<Texel>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<Texel>;
 @group(0) @binding(5) var<storage, read_write> y: array<Texel>;
@@ -52,7 +52,7 @@ fn load_x1(i: u32) -> vec4<f32> { return from_texel(x1[i]); }
 fn load_x2(i: u32) -> vec4<f32> { return from_texel(x2[i]); }
 fn load_x3(i: u32) -> vec4<f32> { return from_texel(x3[i]); }
 fn load_x_element(i: u32) -> f32 { return from_scalar(x[i / 4u][i % 4u]); }
-fn load_w(i: u32) -> vec4<f32> { return from_weight(w[i]); }
+fn load_w(i: u32) -> vec4<f32> { return from_texel(w[i]); }
 fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
 fn load_residual(i: u32) -> vec4<f32> { return from_texel(residual[i]); }
 fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }

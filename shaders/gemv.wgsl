@@ -17,14 +17,14 @@ struct Params { k4: u32, out_c: u32, first4: u32, wide4: u32, rows: u32, lo: f32
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Texel>;
-@group(0) @binding(2) var<storage, read> w: array<Weight>;
+@group(0) @binding(2) var<storage, read> w: array<Texel>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> residual: array<Texel>;
 @group(0) @binding(5) var<storage, read_write> y: array<Texel>;
 
 fn out4() -> u32 { return (params.out_c + 3u) / 4u; }
 fn load_x(i: u32) -> vec4<f32> { return from_texel(x[i]); }
-fn load_w(i: u32) -> vec4<f32> { return from_weight(w[i]); }
+fn load_w(i: u32) -> vec4<f32> { return from_texel(w[i]); }
 fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
 fn load_residual(i: u32) -> vec4<f32> { return from_texel(residual[i]); }
 fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }

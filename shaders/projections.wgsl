@@ -29,18 +29,18 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Texel>;
 @group(0) @binding(2) var<storage, read> terms: array<vec4<f32>>;
-@group(0) @binding(3) var<storage, read> w: array<Weight>;
-@group(0) @binding(4) var<storage, read> w1: array<Weight>;
-@group(0) @binding(5) var<storage, read> w2: array<Weight>;
+@group(0) @binding(3) var<storage, read> w: array<Texel>;
+@group(0) @binding(4) var<storage, read> w1: array<Texel>;
+@group(0) @binding(5) var<storage, read> w2: array<Texel>;
 @group(0) @binding(6) var<storage, read_write> y: array<Texel>;
 @group(0) @binding(7) var<storage, read_write> y1: array<Texel>;
 @group(0) @binding(8) var<storage, read_write> y2: array<Texel>;
 
 fn load_x(i: u32) -> vec4<f32> { return from_texel(x[i]); }
 fn load_terms(i: u32) -> vec4<f32> { return terms[i]; }
-fn load_w(i: u32) -> vec4<f32> { return from_weight(w[i]); }
-fn load_w1(i: u32) -> vec4<f32> { return from_weight(w1[i]); }
-fn load_w2(i: u32) -> vec4<f32> { return from_weight(w2[i]); }
+fn load_w(i: u32) -> vec4<f32> { return from_texel(w[i]); }
+fn load_w1(i: u32) -> vec4<f32> { return from_texel(w1[i]); }
+fn load_w2(i: u32) -> vec4<f32> { return from_texel(w2[i]); }
 fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }
 fn store_y1(i: u32, value: vec4<f32>) { y1[i] = to_texel(value); }
 fn store_y2(i: u32, value: vec4<f32>) { y2[i] = to_texel(value); }

@@ -28,15 +28,15 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<Texel>;
-@group(0) @binding(2) var<storage, read> d: array<Weight>;
-@group(0) @binding(3) var<storage, read> w: array<Weight>;
+@group(0) @binding(2) var<storage, read> d: array<Texel>;
+@group(0) @binding(3) var<storage, read> w: array<Texel>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read> residual: array<Texel>;
 @group(0) @binding(6) var<storage, read_write> y: array<Texel>;
 
 fn load_x(i: u32) -> vec4<f32> { return from_texel(x[i]); }
-fn load_d(i: u32) -> vec4<f32> { return from_weight(d[i]); }
-fn load_w(i: u32) -> vec4<f32> { return from_weight(w[i]); }
+fn load_d(i: u32) -> vec4<f32> { return from_texel(d[i]); }
+fn load_w(i: u32) -> vec4<f32> { return from_texel(w[i]); }
 fn load_bias(i: u32) -> vec4<f32> { return bias[i]; }
 fn load_residual(i: u32) -> vec4<f32> { return from_texel(residual[i]); }
 fn store_y(i: u32, value: vec4<f32>) { y[i] = to_texel(value); }

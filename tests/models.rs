@@ -4,7 +4,7 @@ use pollster::block_on;
 use safetensors::SafeTensors;
 use shadernet::measure::Summary;
 use shadernet::models::{Network, Preprocess, VisionTransformer, all, find, m5, m5_small, mobilenet_v1_width};
-use shadernet::{BATCH, Context, ContextOptions, Graph, Model, Shape, Value, Weights, seeded_input};
+use shadernet::{BATCH, Context, ContextOptions, Graph, Model, Precision, Shape, Value, Weights, seeded_input};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 const NETWORKS: &[u8] = include_bytes!("goldens/networks.safetensors");
@@ -105,16 +105,44 @@ fn logits_of_other_networks() {
     }
 }
 
+/// The networks that run at every precision; the others are as deep and only take longer. `SHADERNET_PRECISIONS=all`
+/// runs them all.
+const AT_EVERY_PRECISION: [&str; 8] = [
+    "resnet18",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "vit_ti_16",
+    "m5_small",
+    "vit_tiny",
+];
+
+/// Returns the largest error of a network's output at a precision, over the largest output.
+fn tolerance(precision: Precision, of_f32: f32) -> f32 {
+    match precision {
+        Precision::F32 => of_f32,
+        Precision::F16 => 5e-3,
+        Precision::Mixed => 1e-3,
+    }
+}
+
 fn check_graph(name: &str, graph: &Graph, shape: Shape, portable: bool) {
     let _alone = alone();
-    let session = Model::new(context(portable), graph).and_then(|model| model.session(shape[0]));
-    let session = session.unwrap_or_else(|error| panic!("{name}: {error}"));
-    let outputs = session.run_blocking(&[seeded_input(0, &shape)]).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let (of, want) = floats(NETWORKS, name);
-    assert_eq!(session.outputs()[0].shape, of, "{name}");
-    let error = distance(outputs[0].f32().expect("logits"), &want) / largest(&want);
-    println!("{name}: {error:.2e} of the largest logit");
-    assert!(error <= 2e-5, "{name}: off by {error:e} of the largest logit");
+    let model = Model::new(context(portable), graph).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let every = AT_EVERY_PRECISION.contains(&name) || std::env::var("SHADERNET_PRECISIONS").is_ok();
+    for precision in Precision::ALL.into_iter().filter(|&precision| precision == Precision::F32 || every) {
+        let model = model.precision(precision);
+        let session = model.session(shape[0]).unwrap_or_else(|error| panic!("{name}, {precision}: {error}"));
+        let outputs = session.run_blocking(&[seeded_input(0, &shape)]);
+        let outputs = outputs.unwrap_or_else(|error| panic!("{name}, {precision}: {error}"));
+        let (of, want) = floats(NETWORKS, name);
+        assert_eq!(session.outputs()[0].shape, of, "{name}, {precision}");
+        let error = distance(outputs[0].f32().expect("logits"), &want) / largest(&want);
+        println!("{name}, {precision}: {error:.2e} of the largest logit");
+        let most = tolerance(precision, 2e-5);
+        assert!(error <= most, "{name}, {precision}: off by {error:e} of the largest logit");
+    }
 }
 
 macro_rules! logits {
@@ -185,16 +213,20 @@ fn digits_are_read_as_pytorch_reads_them() {
     let (_, want) = floats(DIGITS, "logits");
     let (predicted, labels) = (bytes(DIGITS, "predicted"), bytes(DIGITS, "labels"));
     assert_eq!(shape[..], [360, 1, 8, 8]);
-    for portable in [false, true] {
+    for (portable, precision) in
+        [false, true].into_iter().flat_map(|of| Precision::ALL.map(|precision| (of, precision)))
+    {
         // The last batch is smaller.
-        let model = Model::new(context(portable), &graph).expect("the graph has an output");
+        let model = Model::new(context(portable), &graph).expect("the graph has an output").precision(precision);
         let mut logits = Vec::new();
         for images in images.chunks(64 * 100) {
             let session = model.session(images.len() / 64).unwrap_or_else(|error| panic!("{error}"));
             logits.extend(session.run_blocking(&[images]).unwrap_or_else(|error| panic!("{error}"))[0].to_f32());
         }
         let error = distance(&logits, &want);
-        assert!(error <= 1e-4 * largest(&want), "logits off by {error}, the largest is {}", largest(&want));
+        let most = tolerance(precision, 1e-4) * largest(&want);
+        println!("digits, {precision}: {:.2e} of the largest logit", error / largest(&want));
+        assert!(error <= most, "{precision}: logits off by {error}, the largest is {}", largest(&want));
         let read: Vec<usize> = logits.chunks(10).map(argmax).collect();
         assert_eq!(read, predicted);
         let right = read.iter().zip(&labels).filter(|(read, label)| read == label).count();
@@ -209,13 +241,17 @@ fn upscale_makes_what_pytorch_makes() {
     let (shape, input) = floats(UPSCALE, "input");
     let (of, want) = floats(UPSCALE, "output");
     let graph = model.graph(&weights, Some([shape[2], shape[3]])).expect("they fit");
-    for portable in [false, true] {
-        let model = Model::new(context(portable), &graph).expect("the graph has an output");
+    for (portable, precision) in
+        [false, true].into_iter().flat_map(|of| Precision::ALL.map(|precision| (of, precision)))
+    {
+        let model = Model::new(context(portable), &graph).expect("the graph has an output").precision(precision);
         let session = model.session(1).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(session.outputs()[0].shape, of);
         let got = session.run_blocking(&[&input]).unwrap_or_else(|error| panic!("{error}"))[0].to_f32();
         let error = distance(&got, &want);
-        assert!(error <= 1e-5, "off by {error}, in pictures of 0..1");
+        println!("upscale, {precision}: off by {error:.2e}");
+        let most = tolerance(precision, 1e-5);
+        assert!(error <= most, "{precision}: off by {error}, in pictures of 0..1");
     }
 }
 

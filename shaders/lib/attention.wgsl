@@ -46,6 +46,13 @@ fn visible(params: Params, first: u32, last: u32, split: u32) -> vec2<u32> {
     return vec2<u32>(start, min(start + share, end));
 }
 
+// Returns the first texel of a pair's partial result for a split of the keys: dv/4 texels of sums; one with the largest
+// score and the sum of the weights.
+fn partial_at(params: Params, n: u32, head: u32, pair: u32, split: u32) -> u32 {
+    let row = ((n * params.heads + head) * params.group * params.queries + pair) * params.splits + split;
+    return row * ((params.dv + 3u) / 4u + 1u);
+}
+
 // Returns the factor that normalises sums of weighted values, from the sum of their weights.
 fn inverse(params: Params, total: f32) -> f32 {
     return select(params.unseen, 1.0 / total, total > 0.0);

@@ -223,9 +223,6 @@ impl Prepacked {
 /// The identity of weights within a model.
 pub(crate) type Identity = (WeightKey, Storage, Scalar, (usize, usize));
 
-/// Inputs (true) and outputs (false) of a kernel.
-type Ports = HashSet<(bool, usize)>;
-
 impl fmt::Debug for Prepacked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Prepacked({:?}, {:?}, {:?}, {:?})", self.key, self.storage, self.scalar, self.texels)
@@ -301,72 +298,81 @@ impl Kernel {
         bindings.find_map(|binding| if let &Binding::Update(i) = binding { Some(i) } else { None })
     }
 
-    /// Returns this kernel with its values and its weights stored so. `None` if some of its values must stay `f32`:
-    /// values that it doesn't access in texels, and an output that dispatches continue. Scratch memory stays `f32`.
-    pub(crate) fn stored_as(&self, values: Scalar, weights: Scalar) -> Option<Kernel> {
+    /// Returns this kernel with its inputs, its outputs and its weights stored so, wherever its shaders access them in
+    /// texels. The others stay `f32`, and so does scratch memory. `None` if the outputs can't be `f16`.
+    pub(crate) fn stored_as(&self, inputs: &[Scalar], outputs: Scalar, weights: Scalar) -> Option<Kernel> {
         let mut kernel = self.clone();
-        if values == Scalar::F16 {
-            // Partial sums would be rounded, or infinite, where their sum isn't.
-            let continues = |dispatch: &Dispatch| dispatch.shader.continues_output();
-            if kernel.dispatches.len() > 1 && kernel.dispatches.iter().any(continues) {
+        if kernel.dispatches.is_empty() {
+            // A view.
+            kernel.reads[0].scalar = outputs;
+            kernel.writes[0].scalar = outputs;
+            return Some(kernel);
+        }
+        let plain = self.plain_ports();
+        let narrow = |is_input: bool, i: usize| match plain.contains(&(is_input, i)) {
+            true => Scalar::F32,
+            false if is_input => inputs[i],
+            false => outputs,
+        };
+        (0..kernel.reads.len()).for_each(|i| kernel.reads[i].scalar = narrow(true, i));
+        (0..kernel.writes.len()).for_each(|i| kernel.writes[i].scalar = narrow(false, i));
+        if outputs == Scalar::F16 {
+            // A dispatch that continues an output would round partial sums, or make them infinite where their sum isn't.
+            let several = kernel.dispatches.len() > 1;
+            let fails = |shader: &Shader| shader.stores_elements() || (several && shader.continues_output());
+            let all_plain = kernel.writes.iter().all(|layout| layout.scalar == Scalar::F32);
+            if all_plain || kernel.dispatches.iter().any(|dispatch| fails(&dispatch.shader)) {
                 return None;
-            }
-            let (texels, plain) = kernel.ports()?;
-            let all = kernel.dispatches.is_empty();
-            if !all && (texels.is_empty() || !texels.is_disjoint(&plain)) {
-                return None;
-            }
-            for (is_input, layouts) in [(true, &mut kernel.reads), (false, &mut kernel.writes)] {
-                let narrow = |i: &usize| all || texels.contains(&(is_input, *i));
-                (0..layouts.len()).filter(narrow).for_each(|i| layouts[i].scalar = values);
             }
         }
         for dispatch in &mut kernel.dispatches {
-            let shader = dispatch.shader.clone();
-            let (mut of_weights, mut halves) = (Scalar::F32, Vec::new());
+            let mut halves = Vec::new();
             for (i, binding) in dispatch.bindings.iter_mut().enumerate() {
-                let element = shader.element(i + 1);
-                let scalar = if matches!(binding, Binding::Weight(_)) { weights } else { values };
-                match (element, binding) {
-                    (Element::Other | Element::Texel, _) => continue,
-                    (_, Binding::Weight(packed)) => packed.scalar = weights,
-                    _ => {}
+                if dispatch.shader.element(i + 1) == Element::Other {
+                    continue;
                 }
-                match element {
-                    Element::Weight => of_weights = scalar,
-                    Element::Texture if scalar == Scalar::F16 => halves.push(i + 1),
-                    _ => {}
+                let scalar = match binding {
+                    Binding::Input(i) | Binding::Residual(i) => kernel.reads[*i].scalar,
+                    Binding::Output(i) => kernel.writes[*i].scalar,
+                    Binding::Weight(packed) => {
+                        packed.scalar = weights;
+                        weights
+                    }
+                    Binding::Update(_) | Binding::Scratch { .. } => Scalar::F32,
+                };
+                if scalar == Scalar::F16 {
+                    halves.push(i + 1);
                 }
             }
-            dispatch.shader = shader.stored_as(values).with_weights_as(of_weights).with_half_textures(halves);
+            dispatch.shader = dispatch.shader.clone().halves(halves);
         }
         Some(kernel)
     }
 
-    /// Returns the inputs (true) and outputs (false) that shaders access in texels, and those that they access
-    /// otherwise. `None` if texels lie in memory that isn't a value's own.
-    fn ports(&self) -> Option<(Ports, Ports)> {
-        let (mut texels, mut plain) = (Ports::new(), Ports::new());
+    /// Returns the inputs (true) and outputs (false) that some shader accesses otherwise than in texels, or in place.
+    fn plain_ports(&self) -> HashSet<(bool, usize)> {
+        let mut plain = HashSet::new();
+        let mut seen = HashSet::new();
         for dispatch in &self.dispatches {
             for (i, binding) in dispatch.bindings.iter().enumerate() {
-                let element = dispatch.shader.element(i + 1);
                 let port = match *binding {
                     Binding::Input(i) | Binding::Residual(i) => (true, i),
                     Binding::Output(i) => (false, i),
-                    // An updated input is also the output.
-                    Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } if element == Element::Texel => {
-                        return None;
+                    Binding::Update(i) => {
+                        plain.extend([(true, i), (false, 0)]);
+                        continue;
                     }
-                    Binding::Update(_) | Binding::Weight(_) | Binding::Scratch { .. } => continue,
+                    Binding::Weight(_) | Binding::Scratch { .. } => continue,
                 };
-                if element == Element::Other {
-                    plain.insert(port)
-                } else {
-                    texels.insert(port)
-                };
+                seen.insert(port);
+                if dispatch.shader.element(i + 1) == Element::Other {
+                    plain.insert(port);
+                }
             }
         }
-        Some((texels, plain))
+        let all = (0..self.reads.len()).map(|i| (true, i)).chain((0..self.writes.len()).map(|i| (false, i)));
+        plain.extend(all.filter(|port| !seen.contains(port)));
+        plain
     }
 
     /// Returns true if some value is stored as anything but `f32`s.

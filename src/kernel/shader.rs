@@ -1,6 +1,5 @@
 //! A shader: a file of `shaders/` and the values of its declared constants. The only code that touches WGSL text.
 
-use super::Scalar;
 use crate::DType;
 use crate::error::ErrorKind;
 use std::fmt;
@@ -10,7 +9,7 @@ use std::fmt;
 /// A file in `shaders/` is valid WGSL as it stands. A variant is the same file with changes: another value of an
 /// `override` ([`Shader::set`]) or, where WGSL requires a constant, of a `const` ([`Shader::tile`]); another type of an
 /// alias ([`Shader::alias`]); a tensor in a storage texture instead of a buffer ([`Shader::texture`]); texels stored as
-/// another [`Scalar`]; an output that overwrites its residual ([`Shader::in_place`]); or a part of a dispatch (a
+/// another [`Scalar`](super::Scalar); an output that overwrites its residual ([`Shader::in_place`]); or a part of a dispatch (a
 /// session's [`FrameSlices`](crate::FrameSlices)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Shader {
@@ -22,9 +21,7 @@ pub struct Shader {
     textures: Vec<&'static str>,
     aliases: Vec<(&'static str, &'static str)>,
     in_place: bool,
-    texels: Scalar,
-    weights: Scalar,
-    half_textures: Vec<usize>,
+    halves: Vec<usize>,
     ours: bool,
     guarded: bool,
     part: bool,
@@ -43,23 +40,15 @@ macro_rules! shader {
 
 pub(crate) use shader;
 
-/// The definitions of `Texel`. One of them is appended to every shader of this crate that declares a tensor of texels.
-const TEXELS_F32: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel_f32.wgsl"));
-const TEXELS_F16: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel_f16.wgsl"));
-
-/// The definitions of `Weight`, for shaders that declare a tensor of weights.
-const WEIGHTS_F32: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/weight_f32.wgsl"));
-const WEIGHTS_F16: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/weight_f16.wgsl"));
+/// The definitions of `Texel`, for shaders that declare a tensor of texels; and of `Half`, its stored form in `f16`.
+const TEXEL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel.wgsl"));
+const HALF: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/half.wgsl"));
 
 /// The elements of a shader's binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Element {
-    /// Texels of a value in a buffer, `array<Texel>` in the file.
+    /// Texels in a buffer, `array<Texel>` in the file, or in a storage texture: `f32`s or `f16`s.
     Texel,
-    /// Texels of weights in a buffer, or of a second operand in their place: `array<Weight>` in the file.
-    Weight,
-    /// Texels in a storage texture.
-    Texture,
     /// Anything else. Its stored form is fixed.
     Other,
 }
@@ -77,9 +66,7 @@ impl Shader {
             textures: Vec::new(),
             aliases: Vec::new(),
             in_place: false,
-            texels: Scalar::F32,
-            weights: Scalar::F32,
-            half_textures: Vec::new(),
+            halves: Vec::new(),
             ours: false,
             guarded: true,
             part: false,
@@ -138,30 +125,23 @@ impl Shader {
         if numbers == DType::I32 { self.alias("Element", "i32") } else { self }
     }
 
-    /// Stores the shader's texels (`array<Texel>` in the file) as that scalar, if it has any.
+    /// Stores the texels of these bindings, counted from 1, as `f16`s.
+    #[must_use]
+    pub(crate) fn halves(mut self, bindings: Vec<usize>) -> Shader {
+        self.halves = bindings;
+        self
+    }
+
+    /// Stores all texels as `f16`s.
     #[doc(hidden)]
     #[must_use]
-    pub fn stored_as(mut self, texels: Scalar) -> Shader {
-        self.texels = if self.has_texels() { texels } else { Scalar::F32 };
-        self
+    pub fn all_in_halves(self) -> Shader {
+        let bindings = (1..self.source.lines().count()).filter(|&binding| self.element(binding) == Element::Texel);
+        let bindings = bindings.collect();
+        self.halves(bindings)
     }
 
-    /// Stores the shader's weights (`array<Weight>` in the file) as that scalar.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn with_weights_as(mut self, weights: Scalar) -> Shader {
-        self.weights = weights;
-        self
-    }
-
-    /// Makes the textures of these bindings `rgba16float`.
-    #[must_use]
-    pub(crate) fn with_half_textures(mut self, bindings: Vec<usize>) -> Shader {
-        self.half_textures = bindings;
-        self
-    }
-
-    /// Returns true if the shader has tensors of texels, whose numbers may be stored as another type.
+    /// Returns true if the shader has texels that it may store as `f16`s.
     #[doc(hidden)]
     pub fn has_texels(&self) -> bool {
         self.ours && self.source.contains("array<Texel>")
@@ -172,10 +152,10 @@ impl Shader {
         self.source.contains("\nfn load_y(")
     }
 
-    /// Returns true if the shader has weights that may be stored as another type.
-    #[doc(hidden)]
-    pub fn has_weights(&self) -> bool {
-        self.ours && self.source.contains("array<Weight>")
+    /// Returns true if the shader stores single elements of texels, which `f16`s don't allow: two of them share a word.
+    /// A shader that can do so has an override `ALIGNED`, which is false then.
+    pub(crate) fn stores_elements(&self) -> bool {
+        self.source.contains("\nfn store_y_element(") && self.overrides.contains(&("ALIGNED", 0))
     }
 
     /// Returns the elements of a binding, counted from 1.
@@ -185,11 +165,9 @@ impl Shader {
             return Element::Other;
         };
         let in_texture = self.textures.iter().any(|name| line.contains(&format!(" {name}: array<")));
-        match line {
-            _ if in_texture || line.contains("texture_storage_2d<rgba32float") => Element::Texture,
-            _ if line.ends_with("array<Texel>;") => Element::Texel,
-            _ if line.ends_with("array<Weight>;") => Element::Weight,
-            _ => Element::Other,
+        match in_texture || line.contains("texture_storage_2d<rgba32float") || line.ends_with("array<Texel>;") {
+            true => Element::Texel,
+            false => Element::Other,
         }
     }
 
@@ -255,8 +233,7 @@ impl Shader {
             rewrite(&format!("alias {name} ="), &|_| format!("alias {name} = {of};"))?;
         }
         for name in &self.textures {
-            let of = |element: &&str| self.source.contains(&format!(" {name}: array<{element}>;"));
-            let element = ["Texel", "Weight"].into_iter().find(of).unwrap_or("vec4<f32>");
+            let element = if self.source.contains(&format!(" {name}: array<Texel>;")) { "Texel" } else { "vec4<f32>" };
             let declared = |access: &str| format!("var<storage, {access}> {name}: array<{element}>;");
             if self.source.contains(&declared("read")) {
                 rewrite(&declared("read"), &|line| {
@@ -290,13 +267,26 @@ impl Shader {
         if self.in_place {
             rewrite("fn load_residual(", &|line| line.replace("residual[", "y["))?;
         }
-        for binding in &self.half_textures {
-            rewrite(&format!("@group(0) @binding({binding}) "), &|line| line.replace("rgba32float", "rgba16float"))?;
-        }
-        if self.texels == Scalar::F16 {
-            // One number of a texel: of `f32`s it is loaded alone.
-            for line in lines.iter_mut().filter(|line| line.contains(" return from_scalar(")) {
-                *line = line.replace("from_scalar(", "from_texel(").replace("[i / 4u][i % 4u])", "[i / 4u])[i % 4u]");
+        for binding in &self.halves {
+            let start = format!("@group(0) @binding({binding}) ");
+            let mut name = String::new();
+            for line in lines.iter_mut() {
+                if line.starts_with(&start) {
+                    let declared = line[start.len()..].split_once(": ").map(|(before, _)| before);
+                    name = declared.and_then(|before| before.rsplit(' ').next()).unwrap_or_default().to_owned();
+                    *line = line.replace("array<Texel>", "array<Half>").replace("rgba32float", "rgba16float");
+                } else if line.starts_with(&format!("fn load_{name}(")) {
+                    *line = line.replace("from_texel(", "from_half(");
+                } else if line.starts_with(&format!("fn load_{name}_element(")) {
+                    // Of `f32`s the number is loaded alone.
+                    *line =
+                        line.replace("from_scalar(", "from_half(").replace("[i / 4u][i % 4u])", "[i / 4u])[i % 4u]");
+                } else if line.starts_with(&format!("fn store_{name}(")) {
+                    *line = line.replace("to_texel(", "to_half(").replace(", value); }", ", as_half(value)); }");
+                } else if line.starts_with(&format!("fn store_{name}_element(")) {
+                    // `stores_elements` is false.
+                    *line = line.replace(&format!("{name}[i / 4u][i % 4u] = value; "), "");
+                }
             }
         }
         let halves = self.aliases.iter().any(|&(_, of)| of == "f16");
@@ -306,13 +296,9 @@ impl Shader {
             text.push('\n');
             text.push_str(part);
         }
-        if self.has_texels() {
+        for part in [(self.has_texels(), TEXEL), (!self.halves.is_empty(), HALF)].iter().filter(|(there, _)| *there) {
             text.push('\n');
-            text.push_str(if self.texels == Scalar::F16 { TEXELS_F16 } else { TEXELS_F32 });
-        }
-        if self.has_weights() {
-            text.push('\n');
-            text.push_str(if self.weights == Scalar::F16 { WEIGHTS_F16 } else { WEIGHTS_F32 });
+            text.push_str(part.1);
         }
         if self.part {
             let whole = "{ return group.y * groups.x + group.x; }";
@@ -346,14 +332,8 @@ impl fmt::Display for Shader {
         if self.in_place {
             f.write_str(" in place")?;
         }
-        if self.texels == Scalar::F16 {
-            f.write_str(" f16")?;
-        }
-        if self.weights == Scalar::F16 {
-            f.write_str(" weights=f16")?;
-        }
-        if !self.half_textures.is_empty() {
-            write!(f, " halves={:?}", self.half_textures)?;
+        if !self.halves.is_empty() {
+            write!(f, " f16={:?}", self.halves)?;
         }
         if self.part {
             f.write_str(" part")?;

@@ -20,7 +20,7 @@ params! {
 /// orders of `vec4`s, and none that changes the order of `f16`s in rows: these conversions go through rows of `f32`s.
 pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatch> {
     let (shader, vec4s) = match (from, to) {
-        _ if from.order == to.order => (shader!("copy", "index").with_weights_as(from.scalar), to),
+        _ if from.order == to.order => (shader!("copy", "index"), to),
         (Layout::ROWS, _) => (shader!("pack", "index"), to),
         (_, Layout::ROWS) => (shader!("unpack", "index"), from),
         _ => return None,
@@ -31,9 +31,8 @@ pub(crate) fn convert(shape: &Shape, from: Layout, to: Layout) -> Option<Dispatc
         _ => Image { n: rows, c: shape.last().copied().unwrap_or(1), h: 1, w: 1 },
     };
     let params = Params { rows, width, c: image.c, h: image.h, w: image.w };
-    let is_half = |of: Layout| (of.storage, of.scalar) == (Storage::Texture, Scalar::F16);
-    let halves = [(1, from), (2, to)].into_iter().filter(|(_, of)| is_half(*of)).map(|(i, _)| i);
-    let shader = shader.stored_as(vec4s.scalar).with_half_textures(halves.collect());
+    let halves = [(1, from), (2, to)].into_iter().filter(|(_, of)| of.scalar == Scalar::F16).map(|(i, _)| i);
+    let shader = shader.halves(halves.collect());
     let shader = shader.texture("x", from.storage == Storage::Texture).texture("y", to.storage == Storage::Texture);
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
     Some(Dispatch::for_each(shader, &params, bindings, rows * width))

@@ -4,6 +4,7 @@
 
 mod checks;
 mod outputs;
+mod precision;
 mod states;
 mod sums;
 mod whole;
@@ -239,10 +240,7 @@ impl Planner<'_> {
         let kernels = joined.map_or_else(|| node.op.kernels(&io, self.caps), Ok);
         let mut kernels = kernels.map_err(|kind| kind.at(node.op.name(), &node.name))?;
         if self.precision != Precision::F32 {
-            let [values, weights] = [self.precision.values(), self.precision.weights()];
-            let stored = |values: Scalar| kernels.iter().filter_map(move |kernel| kernel.stored_as(values, weights));
-            let narrow = Some(values).filter(|&values| values != Scalar::F32);
-            kernels = stored(Scalar::F32).chain(narrow.into_iter().flat_map(stored)).collect();
+            kernels = kernels.iter().flat_map(|kernel| self.stored(kernel, &node)).collect();
         }
         checks::ends(&kernels, self.caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
         let best = kernels
@@ -250,10 +248,7 @@ impl Planner<'_> {
             .enumerate()
             .filter(|(_, kernel)| kernel.ends_on(self.caps))
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
-            .min_by_key(|(i, kernel)| {
-                let wide = self.precision.values() != Scalar::F32 && !kernel.is_narrow();
-                (kernel.priority, wide, self.converted(kernel, &node), *i)
-            })
+            .min_by_key(|(i, kernel)| (kernel.priority, self.wide(kernel, &node), self.converted(kernel, &node), *i))
             .map(|(i, _)| i)
             .ok_or_else(|| ErrorKind::Unsupported("no kernel serves".into()).at(node.op.name(), &node.name))?;
         // A view has no shader, so that no kernel with dispatches is its variant.

@@ -80,7 +80,7 @@ pub(super) struct Change {
 impl Change {
     /// Returns the kernel with its values stored as `scalar`, if it can store them so.
     fn stored(self, kernel: Kernel) -> Option<Kernel> {
-        if self.scalar == Scalar::F32 { Some(kernel) } else { kernel.stored_as(self.scalar, self.scalar) }
+        if self.scalar == Scalar::F32 { Some(kernel) } else { in_halves(&kernel) }
     }
 
     fn function(self) -> fn(&mut Kernel) {
@@ -100,8 +100,13 @@ fn lose_a_workgroup(kernel: &mut Kernel) {
     kernel.dispatches.iter_mut().for_each(|dispatch| dispatch.workgroups[0] -= 1);
 }
 
+/// Returns the kernel with everything that it accesses in texels stored as `f16`s.
+fn in_halves(kernel: &Kernel) -> Option<Kernel> {
+    kernel.stored_as(&vec![Scalar::F16; kernel.reads.len()], Scalar::F16, Scalar::F16)
+}
+
 fn store_halves(kernel: &mut Kernel) {
-    *kernel = kernel.stored_as(Scalar::F16, Scalar::F16).expect("only kernels that can are run so");
+    *kernel = in_halves(kernel).expect("only kernels that can are run so");
 }
 
 /// Returns the properties that kernels share if they differ only in constants.

@@ -4,6 +4,7 @@ mod choices;
 mod layouts;
 mod limits;
 mod memory;
+mod precision;
 mod projections;
 mod steps;
 

@@ -49,8 +49,8 @@ fn validate(name: &str, text: &str, module: &Module, capabilities: Capabilities)
     validated.unwrap_or_else(|error| panic!("{name}: {}", error.emit_to_string(text)))
 }
 
-/// Returns the accesses to storage buffers outside of the tensor's own lines `fn load_NAME`, `fn load_NAME_element`
-/// (one number of a texel) and `fn store_NAME`. A shader's variants exchange only these lines.
+/// Returns the accesses to storage buffers outside of the tensor's own lines `fn load_NAME` and `fn store_NAME`, and those
+/// of one number of a texel, which end in `_element`. A shader's variants exchange only these lines.
 fn accesses(text: &str, module: &Module) -> Vec<String> {
     let functions =
         module.functions.iter().map(|(_, function)| (function.name.as_deref().unwrap_or_default(), function));
@@ -62,7 +62,8 @@ fn accesses(text: &str, module: &Module) -> Vec<String> {
             let naga::Expression::GlobalVariable(global) = expression else { continue };
             let global = &module.global_variables[*global];
             let tensor = global.name.as_deref().unwrap_or_default();
-            let own = ["load_TENSOR", "load_TENSOR_element", "store_TENSOR"].map(|own| own.replace("TENSOR", tensor));
+            let own = ["load_TENSOR", "load_TENSOR_element", "store_TENSOR", "store_TENSOR_element"];
+            let own = own.map(|own| own.replace("TENSOR", tensor));
             let own = own.contains(&name.to_owned());
             if matches!(global.space, AddressSpace::Storage { .. }) && !(own && text.lines().any(line)) {
                 faults.insert(format!("`{name}` reads or writes `{tensor}`"));
@@ -133,10 +134,7 @@ fn every_file_is_valid_as_it_stands() {
             standing += 1;
         }
         if text.contains("array<Texel>") {
-            text.push_str(&read(&root("shaders/lib/texel_f32.wgsl")));
-        }
-        if text.contains("array<Weight>") {
-            text.push_str(&read(&root("shaders/lib/weight_f32.wgsl")));
+            text.push_str(&read(&root("shaders/lib/texel.wgsl")));
         }
         // Functions of one number come from these files, too.
         if library && name == "unary" {
@@ -310,13 +308,13 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
         assert!(!dispatch.shader.is_guarded(), "{which}: `ops::is_ours` doesn't know the operation of {name}");
         if !seen.contains_key(&dispatch.shader) {
             let of_f32 = declared(&name, &validated(&dispatch.shader, capabilities));
-            let text = dispatch.shader.wgsl().expect("a shader of this crate");
-            if text.contains("array<Texel>;") || text.contains("array<Weight>;") {
-                let halves = dispatch.shader.clone().stored_as(Scalar::F16).with_weights_as(Scalar::F16);
+            if dispatch.shader.has_texels() {
+                let halves = dispatch.shader.clone().all_in_halves();
                 // All of WebGPU has it; Mesa's llvmpipe lacks `DownlevelFlags::SHADER_F16_IN_F32` where it lacks f16.
                 let converts = capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
                 let of_f16 = declared(&name, &validated(&halves, converts));
-                assert_eq!(of_f16.bindings, of_f32.bindings, "{which}: the bindings of {halves}");
+                let kinds = |of: &Declared| of.bindings.iter().map(std::mem::discriminant).collect::<Vec<_>>();
+                assert_eq!(kinds(&of_f16), kinds(&of_f32), "{which}: the bindings of {halves}");
                 seen.insert(halves, of_f16);
             }
             seen.insert(dispatch.shader.clone(), of_f32);
@@ -370,7 +368,7 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
             let plan = plan.unwrap_or_else(|error| panic!("{name} in f16: {error}"));
             check(&format!("{name} in f16"), &plan, capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32, &mut seen);
         }
-        let of_f16 = seen.keys().filter(|shader| shader.to_string().contains(" f16"));
+        let of_f16 = seen.keys().filter(|shader| shader.to_string().contains(" f16="));
         halves.extend(of_f16.map(|shader| shader.name().to_owned()));
         names.extend(seen.into_keys().map(|shader| shader.name().to_owned()));
     }

@@ -120,19 +120,24 @@ impl<'a> Lowering<'a> {
         let Sizes { batch, heads, dv, .. } = self.sizes;
         let op = self.op;
         let rows = batch * heads * self.sizes.pairs();
-        let bytes = rows as u64 * splits as u64 * (dv.div_ceil(4) + 1) as u64 * 16;
+        // Shaders that can split the keys bind something where there is one split.
+        let bytes = if splits > 1 { rows as u64 * splits as u64 * (dv.div_ceil(4) + 1) as u64 * 16 } else { 16 };
         let scratch = |write: bool| Binding::Scratch { index: 0, bytes, write };
         let tensors = op.tensors();
         let mut bindings: Vec<Binding> = (0..3).map(|i| Binding::Input(i % tensors)).collect();
         bindings.push(if op.masked { Binding::Input(tensors) } else { nothing() });
         bindings.push(if op.cached { Binding::Input(self.inputs.len() - 1) } else { nothing() });
-        bindings.push(if splits > 1 { scratch(true) } else { Binding::Output(0) });
+        bindings.push(Binding::Output(0));
+        if shader.name() != "attention_lanes" {
+            bindings.push(scratch(true));
+        }
         let params = self.params(splits);
         let mut dispatches = vec![Dispatch::new(shader, &params, bindings, workgroups * splits).iterations(iterations)];
         if splits > 1 {
             let bindings = vec![scratch(false), Binding::Output(0)];
             let slices = 256 / (dv.div_ceil(4) + 1);
-            let join = Dispatch::new(shader!("attention_join", "attention", "index", "nan"), &params, bindings, rows);
+            let shader = shader!("attention_join", "attention", "index", "nan");
+            let join = Dispatch::new(shader.set("ALIGNED", self.is_aligned()), &params, bindings, rows);
             dispatches.push(join.iterations(splits.div_ceil(256) + splits.div_ceil(slices) + slices + 32));
         }
         let mut reads = vec![Layout::ROWS; self.inputs.len()];

@@ -1,0 +1,32 @@
+//! The forms of kernels at a precision other than `F32`.
+
+use super::Planner;
+use crate::DType;
+use crate::graph::{Node, Value};
+use crate::kernel::{Kernel, Layout, Scalar};
+
+impl Planner<'_> {
+    /// Returns the forms of a kernel at this precision: each input is read as it is held, outputs are `f16`s or `f32`s.
+    pub(super) fn stored(&self, kernel: &Kernel, node: &Node) -> Vec<Kernel> {
+        let scalar = |(&value, layout): (&Value, &Layout)| match self.precision.values() {
+            Scalar::F16 if self.graph.known_dtype(value) == DType::F32 => {
+                let held = |scalar: &Scalar| self.find(value, layout.stored_as(*scalar)).is_some();
+                [Scalar::F16, Scalar::F32].into_iter().find(held).unwrap_or(Scalar::F16)
+            }
+            _ => Scalar::F32,
+        };
+        let inputs: Vec<Scalar> = node.inputs.iter().zip(&kernel.reads).map(scalar).collect();
+        let outputs = [Some(Scalar::F32), Some(self.precision.values()).filter(|&of| of != Scalar::F32)];
+        let stored = |outputs: Scalar| kernel.stored_as(&inputs, outputs, self.precision.weights());
+        outputs.into_iter().flatten().filter_map(stored).collect()
+    }
+
+    /// Returns the number of outputs that a kernel stores as `f32`s against the precision. An output of the graph is one.
+    pub(super) fn wide(&self, kernel: &Kernel, node: &Node) -> usize {
+        let wide = |(&value, layout): (&Value, &Layout)| {
+            let wanted = self.output(value).is_some() && layout.serves_as(Layout::ROWS, self.shape(value));
+            layout.scalar != self.precision.values() && self.graph.known_dtype(value) == DType::F32 && !wanted
+        };
+        node.outputs.iter().zip(&kernel.writes).filter(|&of| wide(of)).count()
+    }
+}
