@@ -181,7 +181,8 @@ fn main(
         for (var slot = 0u; slot < SLOTS; slot++) {
             let block = subgroup + slot * subgroups;
             if block < BLOCKS {
-                coopStoreT(sums[slot * SPAN + at], &results[block * AREA], SIDE);
+                let sum = sums[slot * SPAN + at];
+                coopStoreT(sum, &results[block * AREA], SIDE);
             }
         }
         workgroupBarrier();

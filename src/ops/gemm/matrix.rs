@@ -18,10 +18,11 @@ pub(super) struct Tile {
 }
 
 /// The variants, largest first. Large tiles read least, small ones leave no part of a device idle.
-const LADDER: [Tile; 3] = [
+const LADDER: [Tile; 4] = [
     Tile { blocks: [2, 4], span: [4, 2] },
+    Tile { blocks: [4, 2], span: [2, 2] },
     Tile { blocks: [2, 2], span: [2, 2] },
-    Tile { blocks: [1, 2], span: [2, 2] },
+    Tile { blocks: [1, 4], span: [2, 1] },
 ];
 
 /// The part of k that is in workgroup memory at a time.
@@ -111,8 +112,8 @@ impl Variant {
 }
 
 impl Gemm<'_> {
-    /// Returns the kernels for a device's matrix units, best first: the largest tile of which there are as many as the
-    /// device has units, then smaller ones, then larger ones.
+    /// Returns the kernels for a device's matrix units, best first: the largest tile that is mostly filled, and of
+    /// which there are as many as the device has units; then smaller ones, then larger ones.
     ///
     /// There are none for what a matrix unit computes no better, or not right: few channels; lines; groups that share a
     /// block, since 0 times an infinity is NaN; channels that don't fill their texels, whose padding may be infinite
@@ -140,8 +141,9 @@ impl Gemm<'_> {
         let mut variants: Vec<Variant> =
             Variant::all(caps).filter(|variant| suits && self.y.c >= variant.side && !wide(variant)).collect();
         let tiles = |variant: &Variant| variant.tiles(self.pixels(), self.y.c);
-        let enough = |variant: &Variant| tiles(variant) >= caps.units as usize;
-        let best = variants.iter().position(enough).unwrap_or(variants.len().saturating_sub(1));
+        let full = |[m, n]: [usize; 2]| self.pixels() > m / 2 && self.y.c > n / 2;
+        let pays = |variant: &Variant| full(variant.size()) && tiles(variant) >= caps.units as usize;
+        let best = variants.iter().position(pays).unwrap_or(variants.len().saturating_sub(1));
         variants[..best].reverse();
         variants.rotate_left(best);
         variants.into_iter()
