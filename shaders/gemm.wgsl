@@ -70,18 +70,6 @@ const W_ROW: u32 = TILE_N / 4u;
 const W_TILE: u32 = TILE_M * X_ROW;
 var<workgroup> tile: array<vec4<f32>, W_TILE + TILE_K * W_ROW>;
 
-// Four numbers that an invocation brings, and which of them are there.
-struct Four { value: vec4<f32>, there: vec4<bool> }
-
-// Returns texel c of a pixel's channels, from the part that holds it.
-fn channels_at(pixel: u32, c: u32) -> vec4<f32> {
-    if PARTS == 0u { return load_x(pixel * params.in4 + c); }
-    let at = pixel * params.pitch + c + params.shift;
-    if PARTS == 1u || c < params.ends.x { return load_x(at.x); }
-    if PARTS == 2u || c < params.ends.y { return load_x1(at.y); }
-    if PARTS == 3u || c < params.ends.z { return load_x2(at.z); }
-    return load_x3(at.w);
-}
 // Returns texel c under a tap of a pixel's window.
 fn tapped(start: Pixel, tap: vec2<u32>, c: u32, there: bool) -> Four {
     let at = seen(params, start, select(tap, vec2<u32>(c, tap.y), LINES), DEEP);
@@ -92,12 +80,6 @@ fn tapped(start: Pixel, tap: vec2<u32>, c: u32, there: bool) -> Four {
     }
     let held = inside && c < params.in4;
     return Four(channels_at(u32(select(0, at, held)), select(0u, c, held)), vec4<bool>(held));
-}
-fn elements(start: Pixel, k: u32, there: bool) -> Four {
-    let at = elements_at(params, start, k, DEEP);
-    let place = vec4<u32>(max(at, vec4<i32>()));
-    let value = vec4<f32>(load_x_element(place.x), load_x_element(place.y), load_x_element(place.z), load_x_element(place.w));
-    return Four(value, vec4<bool>(there) & (at >= vec4<i32>()));
 }
 
 // Returns the texel of pixel p that the walk is at.
@@ -174,23 +156,6 @@ fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
         sum += of_own(texel, weights, 4u * c, start, params.groups.w);
     }
     return sum;
-}
-
-// Returns the place of output pixel p of the matrix and channels o.
-fn place_of(own: Share, p: u32, o: u32) -> Place {
-    let to = place(params, LINES, (own.split * matrices(params) + own.matrix) * params.pixels + p, o);
-    return Place(to.at, to.c, to.there && p < params.pixels);
-}
-
-// Returns the finished values of a pixel's channels; 0 beyond the last channel.
-fn finished_channels(sum: vec4<f32>, added: vec4<f32>, c: u32) -> vec4<f32> {
-    let value = finished(RESIDUAL, sum, added, ACTIVATION, params.lo, params.hi, params.alpha);
-    return clip_channels(value, c, params.out_c);
-}
-
-fn residual_at(to: Place) -> vec4<f32> {
-    if RESIDUAL == 0u { return vec4<f32>(); }
-    return load_residual(select(0u, to.at, to.there));
 }
 
 // Stores the finished values of four pixels and four channels. The residuals load together.

@@ -36,6 +36,7 @@ pub(super) fn devices(args: &DevicesArgs, device: &DeviceArgs, out: &mut dyn Wri
         let yes = |feature| yes(adapter.features().contains(feature));
         line("timestamps", yes(wgpu::Features::TIMESTAMP_QUERY))?;
         line("pipeline cache", yes(wgpu::Features::PIPELINE_CACHE))?;
+        line("matrix units", matrix_units(&adapter, is_taken.then_some(&taken)))?;
         if is_taken && args.peaks {
             line("measured", fresh_peaks(&taken, device)?.to_string())?;
         }
@@ -77,6 +78,18 @@ fn facts(caps: &Caps) -> Vec<(&'static str, String)> {
         facts.push(("max loop iterations", format!("{} by one invocation", caps.max_loop_iterations)));
     }
     facts
+}
+
+/// Returns what is known of an adapter's matrix units.
+fn matrix_units(adapter: &wgpu::Adapter, taken: Option<&Context>) -> String {
+    let offered = adapter.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+    let asked = taken.is_some_and(|taken| !taken.matrix_units().is_empty());
+    match taken.and_then(|taken| taken.caps().matrix) {
+        Some(matrix) => format!("{0} x {0} f16, checked", matrix.side),
+        None if !offered => "no".into(),
+        None if !asked => "offered, not asked for (--matrix-units)".into(),
+        None => "offered, not used: no suitable kind, or wrong products".into(),
+    }
 }
 
 /// Returns the limits that the choice of kernels depends on.

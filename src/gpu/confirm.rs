@@ -23,9 +23,17 @@ impl Context {
     /// Returns the same device with facts that WebGPU doesn't report, if a small dispatch confirms them. On Mesa's
     /// llvmpipe these facts enable kernels that are several times as fast. On other drivers it returns this context.
     ///
+    /// If the device was created with `EXPERIMENTAL_COOPERATIVE_MATRIX`
+    /// ([`ContextOptions::matrix_units`](crate::ContextOptions::matrix_units)), kernels for
+    /// its matrix units multiply too, and models of another precision than `f32` use them if the products are right.
+    ///
     /// The probe submits to the queue and waits; [`Context::from_wgpu`] does neither. Sessions of the new context also
     /// submit and wait while they upload weights.
     pub async fn probe(self) -> Result<Context> {
+        self.confirm_facts().await?.confirm_matrix().await
+    }
+
+    async fn confirm_facts(self) -> Result<Context> {
         let Some(caps) = expected(&self) else { return Ok(self) };
         let name = &self.info().name;
         match confirmed(&self).await {

@@ -86,8 +86,8 @@ impl Context {
             label: Some("shadernet"),
             required_features: features,
             experimental_features: if features.contains(MATRIX_UNITS) {
-                // SAFETY: the caller has asked for a feature documented as experimental. One shader of this crate uses
-                // it, on whole tiles within its buffers, by whole subgroups in uniform control flow.
+                // SAFETY: the caller has asked for a feature documented as experimental. Two shaders of this crate use
+                // it, on whole tiles within their memory, by whole subgroups in uniform control flow.
                 unsafe { wgpu::ExperimentalFeatures::enabled() }
             } else {
                 wgpu::ExperimentalFeatures::disabled()
@@ -162,7 +162,10 @@ impl Context {
                 "device times in profiles and step times, instead of the host's clock around submissions",
             ),
             (F::TIMESTAMP_QUERY_INSIDE_PASSES, "the same without a pass for each step"),
-            (F::SHADER_F16, "the rate of f16 among a device's peaks; no kernel computes in f16 yet"),
+            (
+                F::SHADER_F16,
+                "matrix units, which multiply f16s (ContextOptions::matrix_units), and the rate of f16 among a device's peaks",
+            ),
         ]
     }
 

@@ -6,6 +6,7 @@ mod compiled;
 mod confirm;
 mod context;
 mod facts;
+mod matrix;
 pub(crate) mod memory;
 mod options;
 pub(crate) mod pipeline;

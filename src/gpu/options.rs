@@ -62,8 +62,9 @@ impl ContextOptions {
     }
 
     /// Lets shaders use the adapter's matrix units, if any, by wgpu's `EXPERIMENTAL_COOPERATIVE_MATRIX`. wgpu calls it
-    /// experimental: its bugs may let shaders touch memory that isn't theirs. So far only [`Peaks`](crate::measure)
-    /// uses it, to measure the units; no kernel does. [Plain](ContextOptions::plain) devices lack it.
+    /// experimental: its bugs may let shaders touch memory that isn't theirs. Products of models whose
+    /// [precision](crate::Model::precision) isn't `f32` use the units, once a [check](Context::probe) has passed; so does
+    /// [`Peaks`](crate::measure), to measure them. [Plain](ContextOptions::plain) devices lack it.
     #[must_use]
     pub fn matrix_units(self) -> ContextOptions {
         ContextOptions { matrix_units: true, ..self }

@@ -42,6 +42,8 @@ impl Op for Only {
         }
         let mut kernel = kernels.swap_remove(self.kernel);
         (self.change)(&mut kernel);
+        // Whoever chose the kernel wants it, whatever the model's precision.
+        kernel.rounds_operands = false;
         Ok(vec![kernel])
     }
 

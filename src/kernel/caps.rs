@@ -46,6 +46,16 @@ pub struct Caps {
     /// True if shaders can convert between f32 and the f16 that buffers hold (`pack2x16float`), as all of WebGPU can.
     /// wgpu's `SHADER_F16_IN_F32`; Mesa's llvmpipe lacks it where it lacks f16.
     pub packs_f16: bool,
+    /// The matrix units that shaders may use: by [`ContextOptions::matrix_units`](crate::ContextOptions::matrix_units),
+    /// if kernels for them have computed the right numbers when the context was opened.
+    pub matrix: Option<Matrix>,
+}
+
+/// A device's matrix units: they add products of square matrices of `f16`s to one of `f32`s.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matrix {
+    /// The rows and columns: 8 or 16.
+    pub side: u32,
 }
 
 impl Caps {
@@ -69,6 +79,7 @@ impl Caps {
             fast_workgroup_memory: true,
             f16: false,
             packs_f16: true,
+            matrix: None,
         }
     }
 

@@ -243,6 +243,9 @@ pub struct Kernel {
     /// The inputs that hold indices, each with the least and the greatest index that it may hold. A session checks its
     /// inputs. The shaders check nothing: an index out of range reads or writes an existing element instead.
     pub ranges: Vec<(usize, [i32; 2])>,
+    /// True if the kernel rounds to `f16` what it multiplies, whatever its inputs are stored as. A model whose precision
+    /// is `F32` doesn't use it.
+    pub rounds_operands: bool,
 }
 
 impl Kernel {
@@ -253,7 +256,7 @@ impl Kernel {
 
     /// Creates a kernel of several dispatches, in order, or of several outputs.
     pub fn several(reads: Vec<Layout>, writes: Vec<Layout>, dispatches: Vec<Dispatch>) -> Kernel {
-        Kernel { priority: 0, reads, writes, dispatches, ranges: Vec::new() }
+        Kernel { priority: 0, reads, writes, dispatches, ranges: Vec::new(), rounds_operands: false }
     }
 
     /// Creates a kernel without a dispatch: the output has the input's bytes.

@@ -7,7 +7,7 @@ pub(crate) mod params;
 pub(crate) mod precision;
 pub(crate) mod shader;
 
-pub use caps::Caps;
+pub use caps::{Caps, Matrix};
 pub use dispatch::{Binding, Dispatch, Kernel, Prepacked, WeightKey};
 pub(crate) use dispatch::{Identity, Iterations, looped, plain};
 pub use layout::{Layout, Order, Scalar, Storage};

@@ -121,7 +121,7 @@ pub use unary::Unary;
 pub use window::PerAxis;
 
 pub(crate) use epilogue::takes_activation;
-pub(crate) use gemm::MOST_PROJECTED;
+pub(crate) use gemm::{MOST_PROJECTED, Trial, matrix_trials};
 pub(crate) use joined::{joined, norm_of_rows, projected};
 pub(crate) use kernels::{by_four, image_kernels, image_storage, one_to_one, texel_kernels, texel_layouts};
 

@@ -246,7 +246,7 @@ impl Planner<'_> {
         let best = kernels
             .iter()
             .enumerate()
-            .filter(|(_, kernel)| kernel.ends_on(self.caps))
+            .filter(|(_, kernel)| kernel.ends_on(self.caps) && self.allows(kernel))
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
             .min_by_key(|(i, kernel)| (kernel.priority, self.wide(kernel, &node), self.converted(kernel, &node), *i))
             .map(|(i, _)| i)
@@ -255,7 +255,9 @@ impl Planner<'_> {
         let key = |kernel: &Kernel| {
             (kernel.priority, kernel.reads.clone(), kernel.writes.clone(), kernel.dispatches.is_empty())
         };
-        let serves = |i: &usize| kernels[*i].ends_on(self.caps) && key(&kernels[*i]) == key(&kernels[best]);
+        let serves = |i: &usize| {
+            kernels[*i].ends_on(self.caps) && self.allows(&kernels[*i]) && key(&kernels[*i]) == key(&kernels[best])
+        };
         let places = (best..kernels.len()).filter(serves);
         let variants =
             Variants::new(numbers[0], (node.op.name(), &io), &kernels, places, self.choices).filter(|_| alone);
@@ -314,6 +316,11 @@ impl Planner<'_> {
             step.bytes = written.saturating_mul(2 * 4);
         }
         self.push(step)
+    }
+
+    /// Returns true if the model's precision allows the kernel.
+    fn allows(&self, kernel: &Kernel) -> bool {
+        self.precision != Precision::F32 || !kernel.rounds_operands
     }
 
     fn shape(&self, value: Value) -> &Shape {

@@ -3,7 +3,7 @@
 use super::cases::data;
 use super::reference::Tensor;
 use super::report::{Failure, OpReport};
-use super::tolerance::{EXACT, HALF, Rounding, Tolerance, compare};
+use super::tolerance::{EXACT, HALF, OPERANDS, Rounding, SINGLE, Tolerance, compare};
 use super::variants::{Change, identity, variants};
 use super::{Table, Tier};
 use crate::error::Result;
@@ -161,7 +161,7 @@ impl<'a> Suite<'a> {
             };
             if variants.is_empty() {
                 let run = Run { tier, case, kernel: "as planned" };
-                self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, EXACT);
+                self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, (EXACT, SINGLE));
             }
             for (kernel, graph) in &variants {
                 let identity = identity(kernel);
@@ -169,6 +169,7 @@ impl<'a> Suite<'a> {
                     let which = kernel.dispatches.first().map_or("a view".into(), |first| first.shader.to_string());
                     let run = Run { tier, case, kernel: &which };
                     let rounding = if kernel.is_narrow() { HALF } else { EXACT };
+                    let rounding = (rounding, if kernel.rounds_operands { OPERANDS } else { SINGLE });
                     self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, rounding);
                     seen.push(identity);
                 }
@@ -225,7 +226,7 @@ impl<'a> Suite<'a> {
             if let Ok(plan) = Plan::new(&graph.fused(), 1, tier.context.caps()) {
                 self.count(&run, &plan);
             }
-            self.judge(&run, alike(tier, &frames), expected, tolerance, EXACT);
+            self.judge(&run, alike(tier, &frames), expected, tolerance, (EXACT, SINGLE));
         }
     }
 
@@ -258,7 +259,7 @@ impl<'a> Suite<'a> {
         outputs: Result<Vec<Output>, String>,
         expected: &[&Tensor],
         tolerance: Tolerance,
-        rounding: Rounding,
+        (rounding, operands): (Rounding, f64),
     ) {
         let outputs = match outputs {
             Ok(outputs) if outputs.len() == expected.len() => outputs,
@@ -266,7 +267,7 @@ impl<'a> Suite<'a> {
             Err(problem) => return self.fail(run, problem),
         };
         for (output, expected) in outputs.iter().zip(expected) {
-            match compare(output, expected, tolerance, rounding) {
+            match compare(output, expected, tolerance, rounding, operands) {
                 Ok(worst) => {
                     let mut found = self.found.borrow_mut();
                     found.worst = found.worst.max(worst);

@@ -26,9 +26,13 @@ pub(super) const EXACT: Rounding = [0.0; 2];
 /// zero, and the smallest normal `f16`, since WGSL lets them flush smaller numbers to zero.
 pub(super) const HALF: Rounding = [1.0 / 1024.0, 1.0 / 16_384.0];
 
+/// The part by which `f32`s, and `f16`s, are rounded.
+pub(super) const SINGLE: f64 = f32::EPSILON as f64;
+pub(super) const OPERANDS: f64 = 1.0 / 1024.0;
+
 impl Tolerance {
-    fn relative(self) -> f64 {
-        let rounding = f64::from(f32::EPSILON);
+    /// Returns the tolerated part of the largest result, if the operands are rounded by this part of them.
+    fn relative(self, rounding: f64) -> f64 {
         match self {
             Tolerance::Exact => 0.0,
             Tolerance::Elementwise => 4.0 * rounding,
@@ -45,6 +49,7 @@ pub(super) fn compare(
     expected: &Tensor,
     tolerance: Tolerance,
     rounding: Rounding,
+    operands: f64,
 ) -> Result<f64, String> {
     if output.dtype() != expected.dtype {
         return Err(format!("its elements are {}, wanted {}", output.dtype(), expected.dtype));
@@ -57,7 +62,7 @@ pub(super) fn compare(
     let largest = finite.fold(0.0, |most: f64, &value| most.max(f64::from(value).abs()));
     let allowed = |want: f32| {
         let rounded = if want.is_finite() { rounding[0] * f64::from(want).abs() + rounding[1] } else { 0.0 };
-        tolerance.relative() * largest + rounded
+        tolerance.relative(operands) * largest + rounded
     };
     let off = |got: f32, want: f32| match (got, want) {
         _ if got == want || (got.is_nan() && want.is_nan()) => 0.0,

@@ -3,6 +3,7 @@
 mod choices;
 mod layouts;
 mod limits;
+mod matrix;
 mod memory;
 mod precision;
 mod projections;

@@ -218,7 +218,8 @@ impl<'a> Walk<'a> {
                 self.require(state, span);
                 frame.known.insert(*result, Known::Value(false));
             }
-            Statement::CooperativeStore { .. } => self.require(state, span),
+            // It needs all invocations of a subgroup, not of a workgroup. Tint doesn't know it.
+            Statement::CooperativeStore { .. } => {}
             Statement::Atomic { result, .. } => {
                 frame.known.extend(result.map(|result| (result, Known::Value(false))));
             }

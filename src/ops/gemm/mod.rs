@@ -5,18 +5,21 @@ mod gemv;
 mod groups;
 mod lanes;
 mod lines;
+mod matrix;
 mod model;
 mod parts;
 mod pool;
 mod product;
 mod projections;
 mod tiled;
+mod trial;
 mod winograd;
 
 pub(crate) use groups::Groups;
 pub(crate) use lanes::BLOCK as LANES_BLOCK;
 pub(crate) use projections::{MOST_PROJECTED, Projections};
 pub(crate) use tiled::chunks;
+pub(crate) use trial::{Trial, trials as matrix_trials};
 
 use self::lines::Lines;
 use super::channels::Part;
@@ -84,7 +87,10 @@ impl Gemm<'_> {
         let at = if self.winograd_pays() { 0 } else { kernels.len() };
         kernels.splice(at..at, self.winograd(caps));
         let priority = if kernels.is_empty() { 0 } else { 1 };
-        let portable = [self.gemv(caps)?, self.tiled(caps)?, self.tiled_rows(caps)?];
+        let gemv = self.gemv(caps)?;
+        // Few rows read each weight once, whatever multiplies them.
+        let matrix = if gemv.is_empty() { self.matrix(caps)? } else { Vec::new() };
+        let portable = [gemv, matrix, self.tiled(caps)?, self.tiled_rows(caps)?];
         kernels.extend(portable.into_iter().flatten().map(|kernel| kernel.priority(priority)));
         Ok(kernels)
     }

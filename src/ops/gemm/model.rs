@@ -212,7 +212,7 @@ pub(super) fn filtering(problem: &Problem, filter: [usize; 2], caps: &Caps) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::shader::{declared, shader};
+    use crate::kernel::shader::declared;
 
     #[test]
     fn each_invocation_brings_as_many_texels() {
@@ -231,8 +231,7 @@ mod tests {
     #[test]
     fn the_shader_has_these_invocations_and_this_memory() {
         for tile in LADDER {
-            let shader = shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan");
-            let declared = declared(&tile.specialize(shader));
+            let declared = declared(&tile.specialize(super::super::tiled::shader()));
             assert_eq!(declared, (tile.memory(), tile.invocations()), "{tile:?}");
         }
     }
@@ -243,7 +242,7 @@ mod tests {
         let table = std::fs::read_to_string("docs/gpu-lab/navi31.tsv").expect("the repository has it");
         let columns: Vec<&str> = table.lines().nth(1).expect("a header").split('\t').collect();
         let share = columns.iter().position(|&name| name == "share").expect("a column of shares");
-        let kernel = shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan");
+        let kernel = super::super::tiled::shader();
         for tile in LADDER {
             let kernel =
                 format!("{} POINT=0 X_ROWS=0 RESIDUAL=", tile.specialize(kernel.clone())).replacen(' ', "\t", 1);

@@ -31,7 +31,10 @@ impl<'a> Gemm<'a> {
             return None;
         }
         let gemm = Gemm { parts, ..*self };
-        let kernels = if caps.shuffles_of_eight() { gemm.pair(caps) } else { gemm.tiled(caps).ok()? };
+        let kernels = match caps.shuffles_of_eight() {
+            true => gemm.pair(caps),
+            false => [gemm.matrix(caps).ok()?, gemm.tiled(caps).ok()?].concat(),
+        };
         (!kernels.is_empty()).then_some(kernels)
     }
 }

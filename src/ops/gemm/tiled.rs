@@ -6,13 +6,14 @@ use crate::error::{ErrorKind, Result};
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, looped, plain};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, Storage, looped, plain};
+use crate::ops::Activation;
 use crate::ops::activation::ActivationParams;
 use crate::ops::window::{DepthParams, Window};
 use std::num::Wrapping;
 
 params! {
-    struct GemmParams {
+    pub(super) struct GemmParams {
         pixels: usize,
         out_w: usize,
         out_hw: usize,
@@ -53,6 +54,21 @@ params! {
     }
 }
 
+/// The part of a product that a dispatch computes: its first channel and its channels, in texels; the rows of a second
+/// operand; the number of shares of k, and the texels of each.
+pub(super) struct Share {
+    pub(super) first4: usize,
+    pub(super) wide4: usize,
+    pub(super) w_rows: usize,
+    pub(super) splits: usize,
+    pub(super) share4: usize,
+}
+
+/// Returns the shader, its variants' common text.
+pub(super) fn shader() -> Shader {
+    shader!("gemm", "activation", "index", "gemm", "gemm_operands", "blocks", "groups", "nan")
+}
+
 impl Gemm<'_> {
     /// Returns the variants over channels last or matrices that suit, best first.
     pub(super) fn tiled(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
@@ -65,16 +81,10 @@ impl Gemm<'_> {
     }
 
     fn variants(&self, caps: &Caps, rows: bool) -> Result<Vec<Kernel>, ErrorKind> {
-        let whole = self.lines.is_none() && self.parts.is_empty();
-        let few = self.x.c <= 4 && self.groups == 1 && self.x.h * self.x.w > 1 && whole;
-        if rows && !(few && matches!(self.w, Operand::Weight(_))) {
+        // `packing` is the same product.
+        let Some(packing) = (if rows { self.flattened() } else { Some(Gemm { ..*self }) }) else {
             return Ok(Vec::new());
-        }
-        // `packing` is the same product; with NCHW its taps are flattened into k, one for each tap of each channel.
-        // Channels last would pad the channels to four.
-        let flat = Image { c: self.x.c * self.taps(), ..self.x };
-        let packing =
-            if rows { Gemm { x: flat, window: Window::PIXEL, depth: None, ..*self } } else { Gemm { ..*self } };
+        };
         let problem = Problem {
             matrices: self.products(),
             pixels: self.pixels(),
@@ -122,14 +132,11 @@ impl Gemm<'_> {
     /// Returns one variant, for weights packed as those of `packing`.
     fn variant(&self, caps: &Caps, packing: &Gemm, choice: Choice, rows: bool) -> Result<Kernel, ErrorKind> {
         let Choice { tile, splits } = choice;
-        let Window { size, stride, dilation, before, .. } = self.window;
         let span4 = packing.span4(BLOCK);
         let k4 = packing.taps() * span4;
         let share4 = choice.share4(k4);
-        let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
-        let point = (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size && !self.deep();
-        let shader = tile.specialize(shader!("gemm", "activation", "index", "gemm", "blocks", "groups", "nan"));
-        let shader = shader.set("POINT", point && !rows).set("X_ROWS", rows);
+        let shader = tile.specialize(shader());
+        let shader = shader.set("POINT", self.is_point() && !rows).set("X_ROWS", rows);
         let shader = if self.lines.is_some() { shader.set("LINES", true) } else { shader };
         let shader = if self.deep() || (rows && self.depth.is_some()) { shader.set("DEEP", true) } else { shader };
         let shader = if self.parts.is_empty() { shader } else { shader.set("PARTS", self.parts.len() as u32) };
@@ -144,39 +151,10 @@ impl Gemm<'_> {
             _ => (shader.set("PARTIAL", true), None),
         };
         let shader = shader.set("GROUPED", packing.mixed(BLOCK));
-        let (out_c, row4) = self.stored();
         let scratch = |write| Binding::Scratch { index: 0, bytes: self.shared(splits), write };
         let dispatch = |first4: usize, wide4: usize, w: Binding| {
-            let params = GemmParams {
-                pixels: self.pixels(),
-                out_w: self.y.w,
-                out_hw: self.y.h * self.y.w,
-                out_c,
-                in_h: self.x.h,
-                in_w: self.x.w,
-                in_c: self.lines.map_or(self.x.c, |lines| lines.samples),
-                in4: self.x.c4(),
-                stride,
-                before: before.map(|v| v as isize),
-                dilation,
-                kernel_w: size[1],
-                taps: self.taps(),
-                span4,
-                k4,
-                pixel4: self.y.c4(),
-                row4,
-                first4,
-                wide4,
-                w_rows,
-                splits,
-                share4,
-                activation: ActivationParams::new(activation),
-                depth: DepthParams::new(self.depth, size[0]),
-                unused: [0; 2],
-                groups: self.channel_groups().params(),
-                batch: self.matrices(),
-                parts: parts::params(self.parts),
-            };
+            let share = Share { first4, wide4, w_rows, splits, share4 };
+            let params = self.params(packing, &share, activation);
             let mut bindings = self.bindings(w, self.bias());
             if splits > 1 {
                 bindings[3..].clone_from_slice(&[Binding::Input(0), scratch(true)]);
@@ -205,6 +183,64 @@ impl Gemm<'_> {
             reads[0] = Layout::ROWS;
         }
         Ok(Kernel::several(reads, vec![(self.layout)(Storage::Buffer)], dispatches))
+    }
+
+    /// Returns true if each pixel of y sees the one pixel of x at its place.
+    pub(super) fn is_point(&self) -> bool {
+        let Window { size, stride, before, .. } = self.window;
+        let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
+        (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size && !self.deep()
+    }
+
+    /// Returns the parameters of a dispatch, for weights packed as those of `packing`.
+    pub(super) fn params(&self, packing: &Gemm, share: &Share, activation: Option<Activation>) -> GemmParams {
+        let Window { size, stride, dilation, before, .. } = self.window;
+        let (out_c, row4) = self.stored();
+        let span4 = packing.span4(BLOCK);
+        GemmParams {
+            pixels: self.pixels(),
+            out_w: self.y.w,
+            out_hw: self.y.h * self.y.w,
+            out_c,
+            in_h: self.x.h,
+            in_w: self.x.w,
+            in_c: self.lines.map_or(self.x.c, |lines| lines.samples),
+            in4: self.x.c4(),
+            stride,
+            before: before.map(|v| v as isize),
+            dilation,
+            kernel_w: size[1],
+            taps: self.taps(),
+            span4,
+            k4: packing.taps() * span4,
+            pixel4: self.y.c4(),
+            row4,
+            first4: share.first4,
+            wide4: share.wide4,
+            w_rows: share.w_rows,
+            splits: share.splits,
+            share4: share.share4,
+            activation: ActivationParams::new(activation),
+            depth: DepthParams::new(self.depth, size[0]),
+            unused: [0; 2],
+            groups: self.channel_groups().params(),
+            batch: self.matrices(),
+            parts: parts::params(self.parts),
+        }
+    }
+
+    /// Returns the product that reads x as NCHW, with its taps flattened into k, one for each tap of each channel.
+    /// Channels last would pad the channels to four. `None` if it doesn't pay.
+    pub(super) fn flattened(&self) -> Option<Self> {
+        let whole = self.lines.is_none() && self.parts.is_empty();
+        let few = self.x.c <= 4 && self.groups == 1 && self.x.h * self.x.w > 1 && whole;
+        let flat = Image { c: self.x.c * self.taps(), ..self.x };
+        (few && matches!(self.w, Operand::Weight(_))).then_some(Gemm {
+            x: flat,
+            window: Window::PIXEL,
+            depth: None,
+            ..*self
+        })
     }
 
     /// Returns the dispatch that adds the partial sums of several workgroups.

@@ -1,0 +1,235 @@
+//! The GEMM in a device's matrix units, for models whose precision allows to round what is multiplied.
+
+use super::tiled::{Share, chunks};
+use super::{BLOCK, Gemm, Operand};
+use crate::error::{ErrorKind, Result};
+use crate::kernel::shader::shader;
+use crate::kernel::{
+    Binding, Caps, Dispatch, Kernel, Layout, Matrix, Prepacked, Scalar, Shader, Storage, WeightKey, looped, plain,
+};
+
+/// A variant of `shaders/gemm_matrix.wgsl`: the tile of one workgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Tile {
+    /// Blocks, `[pixels, channels]`: one for each of the narrowest subgroups of a workgroup.
+    blocks: [usize; 2],
+    /// The matrices of a block, `[pixels, channels]`.
+    span: [usize; 2],
+}
+
+/// The variants, largest first. Large tiles read least, small ones leave no part of a device idle.
+const LADDER: [Tile; 4] = [
+    Tile { blocks: [2, 4], span: [4, 2] },
+    Tile { blocks: [4, 2], span: [2, 2] },
+    Tile { blocks: [2, 2], span: [2, 2] },
+    Tile { blocks: [1, 4], span: [2, 1] },
+];
+
+/// The part of k that is in workgroup memory at a time.
+pub(super) const TILE_K: usize = 32;
+
+/// The shader, and what the device's subgroups and matrices make of a tile.
+#[derive(Clone, Copy, Debug)]
+struct Variant {
+    tile: Tile,
+    side: usize,
+    subgroups: [usize; 2],
+}
+
+impl Variant {
+    /// Returns the variants for a device, largest first: none if it lacks matrix units or invocations.
+    fn all(caps: &Caps) -> impl Iterator<Item = Variant> {
+        let of = caps.matrix.zip(caps.subgroup_sizes).filter(|_| caps.f16);
+        let (most, memory) = (caps.max_invocations as usize, caps.max_workgroup_memory as usize);
+        LADDER.into_iter().filter_map(move |tile| {
+            let (Matrix { side }, subgroups) = of?;
+            let variant = Variant { tile, side: side as usize, subgroups: subgroups.map(|size| size as usize) };
+            (variant.divides() && variant.invocations() <= most && variant.memory() <= memory).then_some(variant)
+        })
+    }
+
+    /// Returns true if each invocation brings and finishes as many texels, and a subgroup has few blocks.
+    fn divides(self) -> bool {
+        let [least, most] = self.subgroups;
+        let lanes = self.invocations();
+        let each = |texels: usize| texels > 0 && texels.is_multiple_of(lanes);
+        let [m, n] = self.size();
+        let brought = [m, n].iter().all(|size| each(size * TILE_K / 4));
+        least > 0 && brought && each(m * n / 4 / self.span()) && most.is_multiple_of(least) && most / least <= 4
+    }
+
+    fn span(self) -> usize {
+        self.tile.span[0] * self.tile.span[1]
+    }
+
+    /// Returns the pixels and the channels of a workgroup.
+    fn size(self) -> [usize; 2] {
+        [0, 1].map(|i| self.tile.blocks[i] * self.tile.span[i] * self.side)
+    }
+
+    fn invocations(self) -> usize {
+        self.tile.blocks[0] * self.tile.blocks[1] * self.subgroups[0]
+    }
+
+    /// Returns the bytes of workgroup memory: rows of k, padded by eight numbers, and a matrix of each block.
+    fn memory(self) -> usize {
+        let [m, n] = self.size();
+        (m + n) * (TILE_K + 8) * 2 + m * n / self.span() * 4
+    }
+
+    fn shader(self) -> Shader {
+        let mut shader =
+            shader!("gemm_matrix", "activation", "index", "gemm", "gemm_operands", "blocks", "groups", "nan");
+        let Variant { tile: Tile { blocks, span }, side, subgroups: [least, most] } = self;
+        for (name, value) in [
+            ("SIDE", side),
+            ("BLOCKS_M", blocks[0]),
+            ("BLOCKS_N", blocks[1]),
+            ("SPAN_M", span[0]),
+            ("SPAN_N", span[1]),
+            ("LANES", self.invocations()),
+            ("SLOTS", most / least),
+        ] {
+            shader = shader.tile(name, value as u32);
+        }
+        if side == 8 {
+            shader = shader.alias("Left", "coop_mat8x8<f16, A>").alias("Right", "coop_mat8x8<f16, B>");
+            shader = shader.alias("Sums", "coop_mat8x8<f32, C>");
+        }
+        shader
+    }
+
+    /// Returns the workgroups for a product.
+    fn tiles(self, pixels: usize, channels: usize) -> usize {
+        let [m, n] = self.size();
+        pixels.div_ceil(m) * channels.div_ceil(n)
+    }
+
+    /// Returns the loop iterations of an invocation over `k4` texels of k.
+    fn iterations(self, k4: usize) -> usize {
+        looped((4 * k4).div_ceil(TILE_K) + 1, plain(64)).all + 64 * self.span()
+    }
+}
+
+impl Gemm<'_> {
+    /// Returns the kernels for a device's matrix units, best first: the largest tile that is mostly filled, and of
+    /// which there are as many as the device has units; then smaller ones, then larger ones.
+    ///
+    /// There are none for what a matrix unit computes no better, or not right: few channels; lines; groups that share a
+    /// block, since 0 times an infinity is NaN; channels that don't fill their texels, whose padding may be infinite
+    /// once it is rounded.
+    pub(super) fn matrix(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let (mut kernels, whole) = (Vec::new(), Gemm { ..*self });
+        if !matches!(self.w, Operand::Weight(_)) {
+            return Ok(kernels);
+        }
+        for (packing, rows) in [(Some(whole), false), (self.flattened(), true)] {
+            let Some(packing) = packing else { continue };
+            let k = packing.taps() * packing.x.c;
+            let texels = rows || (self.x.c.is_multiple_of(4));
+            for variant in self.variants_of(caps).filter(|variant| texels && k >= variant.side) {
+                kernels.push(self.in_matrices(caps, &packing, variant, rows)?);
+            }
+        }
+        Ok(kernels)
+    }
+
+    /// Returns the variants that suit the output, best first.
+    fn variants_of(&self, caps: &Caps) -> impl Iterator<Item = Variant> + use<'_> {
+        let suits = self.lines.is_none() && !self.mixed(BLOCK);
+        let wide = |variant: &Variant| self.groups > 1 && variant.size()[1] > BLOCK;
+        let mut variants: Vec<Variant> =
+            Variant::all(caps).filter(|variant| suits && self.y.c >= variant.side && !wide(variant)).collect();
+        let tiles = |variant: &Variant| variant.tiles(self.pixels(), self.y.c);
+        let full = |[m, n]: [usize; 2]| self.pixels() > m / 2 && self.y.c > n / 2;
+        let pays = |variant: &Variant| full(variant.size()) && tiles(variant) >= caps.units as usize;
+        let best = variants.iter().position(pays).unwrap_or(variants.len().saturating_sub(1));
+        variants[..best].reverse();
+        variants.rotate_left(best);
+        variants.into_iter()
+    }
+
+    /// Returns one variant, for weights packed as those of `packing`.
+    fn in_matrices(&self, caps: &Caps, packing: &Gemm, variant: Variant, rows: bool) -> Result<Kernel, ErrorKind> {
+        let Operand::Weight(w) = self.w else { unreachable!("the caller has weights") };
+        let span4 = packing.span4(BLOCK);
+        let k4 = packing.taps() * span4;
+        let pitch = k4.next_multiple_of(TILE_K / 4);
+        let shader = variant.shader().set("POINT", self.is_point() && !rows).set("X_ROWS", rows);
+        let shader = if self.deep() || (rows && self.depth.is_some()) { shader.set("DEEP", true) } else { shader };
+        let shader = if self.parts.is_empty() { shader } else { shader.set("PARTS", self.parts.len() as u32) };
+        let shader = self.epilogue.specialize(shader);
+        let dispatches = chunks(caps, BLOCK, 4 * pitch * BLOCK * 4, self.y.c.div_ceil(BLOCK))?.map(|(first, count)| {
+            let w = packing.pack(w, BLOCK, span4, first..first + count, Storage::Buffer, BLOCK * k4);
+            let (first4, wide4) = self.texels_of(first, count);
+            let share = Share { first4, wide4, w_rows: pitch, splits: 1, share4: k4 };
+            let params = self.params(packing, &share, self.epilogue.activation);
+            let mut bindings = self.bindings(Binding::Weight(columns(w, [4 * k4, 4 * pitch])), self.bias());
+            bindings.extend((1..4).map(|i| Binding::Input(if i < self.parts.len() { i } else { 0 })));
+            let tiles = variant.tiles(self.pixels(), 4 * wide4);
+            Dispatch::new(shader.clone(), &params, bindings, tiles).iterations(variant.iterations(k4))
+        });
+        let mut reads = self.reads(Storage::Buffer);
+        if rows {
+            reads[0] = Layout::ROWS;
+        }
+        let kernel = Kernel::several(reads, vec![(self.layout)(Storage::Buffer)], dispatches.collect());
+        let kernel = kernel
+            .stored_as(&vec![Scalar::F32; kernel.reads.len()], Scalar::F32, Scalar::F16)
+            .expect("weights may always be f16");
+        Ok(Kernel { rounds_operands: true, ..kernel })
+    }
+}
+
+/// Returns packed weights, `[block][k][BLOCK]`, as `[block][BLOCK][k]`, with as many k as `pitch` and 0 for those that
+/// weren't there.
+fn columns(rows: Prepacked, [k, pitch]: [usize; 2]) -> Prepacked {
+    let blocks = rows.texels.0 * rows.texels.1 * 4 / (k * BLOCK);
+    let key = WeightKey::new("columns of a gemm").sizes([pitch]).and(&rows.key);
+    Prepacked::new(key, Storage::Buffer, (blocks * BLOCK, pitch / 4), move || {
+        let from = (rows.values)();
+        let mut to = vec![0.0; blocks * BLOCK * pitch];
+        for (from, to) in from.chunks_exact(k * BLOCK).zip(to.chunks_exact_mut(pitch * BLOCK)) {
+            for (o, to) in to.chunks_exact_mut(pitch).enumerate() {
+                (0..k).for_each(|k| to[k] = from[k * BLOCK + o]);
+            }
+        }
+        to
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::shader::declared;
+
+    fn device(side: u32, subgroup_sizes: [u32; 2]) -> Caps {
+        let matrix = Some(Matrix { side });
+        let subgroup_sizes = Some(subgroup_sizes);
+        Caps { matrix, subgroup_sizes, f16: true, max_workgroup_memory: 32 << 10, ..Caps::portable() }
+    }
+
+    /// Checks the numbers that the shader computes from its constants, by a WGSL compiler.
+    #[test]
+    fn the_shader_has_these_invocations_and_this_memory() {
+        for caps in [device(16, [32; 2]), device(16, [32, 64]), device(8, [8; 2])] {
+            let variants: Vec<Variant> = Variant::all(&caps).collect();
+            assert_eq!(variants.len(), LADDER.len(), "{caps:?}");
+            for variant in variants {
+                assert_eq!(declared(&variant.shader()), (variant.memory(), variant.invocations()), "{variant:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn unfit_devices_get_no_kernel() {
+        let good = device(16, [32; 2]);
+        let unfit = [
+            Caps { matrix: None, ..good.clone() },
+            Caps { f16: false, ..good.clone() },
+            Caps { subgroup_sizes: None, ..good.clone() },
+            Caps { subgroup_sizes: Some([4, 128]), ..good },
+        ];
+        unfit.iter().for_each(|caps| assert!(Variant::all(caps).next().is_none(), "{caps:?}"));
+    }
+}

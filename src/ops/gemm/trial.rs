@@ -1,0 +1,97 @@
+//! Small products whose results tell if a device's matrix units, its driver and naga compute them right.
+
+use super::matrix::TILE_K;
+use super::{BLOCK, Gemm, Operand};
+use crate::Shape;
+use crate::error::ErrorKind;
+use crate::graph::constant::Constant;
+use crate::kernel::layout::Image;
+use crate::kernel::{Caps, Kernel, Layout, Scalar};
+use crate::ops::epilogue::Epilogue;
+use crate::ops::window::Window;
+use half::f16;
+
+/// A kernel, its input, and the output that it has to compute: texels, channels last.
+pub(crate) struct Trial {
+    pub(crate) kernel: Kernel,
+    pub(crate) x: Vec<f32>,
+    pub(crate) y: Vec<f32>,
+    /// The stored form of x and y.
+    pub(crate) scalar: Scalar,
+}
+
+/// Returns trials of every kernel for such a device's matrix units, with each stored form of values.
+///
+/// Neither the pixels nor the channels nor k of the products are multiples of a tile; the windows reach beyond the image;
+/// the weights are in two bindings. One input is beyond the range of an `f16`, another is NaN.
+pub(crate) fn trials(caps: &Caps) -> Result<Vec<Trial>, ErrorKind> {
+    let window = Window { size: [3; 2], stride: [2; 2], before: [1; 2], after: [1; 2], ..Window::PIXEL };
+    let (x, y) = (Image { n: 3, h: 11, w: 9, c: 20 }, Image { n: 3, h: 6, w: 5, c: 76 });
+    let mut trials = products(caps, x, y, window)?;
+    trials.extend(products(caps, Image { n: 5, h: 7, w: 5, c: 44 }, Image { n: 5, h: 7, w: 5, c: 76 }, Window::PIXEL)?);
+    Ok(trials)
+}
+
+fn products(caps: &Caps, x: Image, y: Image, window: Window) -> Result<Vec<Trial>, ErrorKind> {
+    let taps = window.size[0] * window.size[1];
+    let numbers = |seed: u32, count: usize| -> Vec<f32> {
+        let number = |i: u32| (seed ^ i.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b) >> 25;
+        // Multiples of 1/64 in ±1: an `f16` holds each exactly.
+        (0..count as u32).map(|i| (number(i) as f32 - 64.0) / 64.0).collect()
+    };
+    let mut from = numbers(1, x.n * x.h * x.w * x.c);
+    let last = from.len() - 1;
+    (from[last], from[last / 2]) = (f32::NAN, 1e5);
+    let weights = numbers(2, y.c * x.c * taps);
+    let bias = numbers(3, y.c);
+    let expected = expected(&from, &weights, &bias, (x, y), window);
+    let shape: Shape = [y.c, x.c, window.size[0], window.size[1]].into();
+    let [w, b] = [(shape, weights), ([y.c].into(), bias)].map(|(shape, data)| Constant::known("trial", shape, data));
+    let gemm = Gemm {
+        x,
+        y,
+        layout: Layout::channels,
+        window,
+        depth: None,
+        groups: 1,
+        lines: None,
+        parts: &[],
+        w: Operand::Weight(&w),
+        bias: Some(&b),
+        epilogue: Epilogue::default(),
+    };
+    // One block of channels fits into a binding.
+    let k = (taps * gemm.x.c).next_multiple_of(TILE_K);
+    let few = (k * BLOCK * 4) as u64;
+    let kernels = gemm.matrix(&Caps { max_binding: few, max_buffer: few, ..caps.clone() })?;
+    let forms = kernels.iter().flat_map(|kernel| [Scalar::F32, Scalar::F16].map(|form| (kernel, form)));
+    let trial = |(kernel, scalar): (&Kernel, Scalar)| {
+        let kernel = kernel.stored_as(&vec![scalar; kernel.reads.len()], scalar, Scalar::F16)?;
+        Some(Trial { kernel, x: from.clone(), y: expected.clone(), scalar })
+    };
+    Ok(forms.filter_map(trial).collect())
+}
+
+/// Returns the convolution of numbers rounded to `f16`, in f64.
+fn expected(from: &[f32], weights: &[f32], bias: &[f32], (x, y): (Image, Image), window: Window) -> Vec<f32> {
+    let rounded = |numbers: &[f32]| -> Vec<f64> { numbers.iter().map(|&v| f16::from_f32(v).to_f64()).collect() };
+    let (from, weights) = (rounded(from), rounded(weights));
+    let [height, width] = window.size;
+    let mut to = Vec::new();
+    for (n, row, column) in (0..y.n * y.h * y.w).map(|i| (i / (y.h * y.w), i / y.w % y.h, i % y.w)) {
+        for o in 0..y.c {
+            let mut sum = f64::from(bias[o]);
+            for (v, u) in (0..height * width).map(|tap| (tap / width, tap % width)) {
+                let [i, j] = [(row, v, 0), (column, u, 1)]
+                    .map(|(at, tap, axis)| (at * window.stride[axis] + tap).wrapping_sub(window.before[axis]));
+                if i < x.h && j < x.w {
+                    let pixel = &from[((n * x.h + i) * x.w + j) * x.c..][..x.c];
+                    let filter = (0..x.c).map(|c| weights[((o * x.c + c) * height + v) * width + u]);
+                    sum += pixel.iter().zip(filter).map(|(x, w)| x * w).sum::<f64>();
+                }
+            }
+            to.push(sum as f32);
+        }
+    }
+    to
+}
