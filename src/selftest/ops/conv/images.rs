@@ -56,8 +56,10 @@ fn stored_as_halves(t: &Suite) {
         Case { name: "depthwise 3x3 of halves", x: [2, 7, 13, 11], out: 7, groups: 7, ..SAME },
     ] {
         let x = halves(&random(1, case.x));
-        let graph = graph(&[&x], |graph, x| graph.conv2d(x[0], case.op(true)));
-        t.check(case.name, &graph, &[&x], &case.reference(&x, true), case.tolerance());
+        let (weight, bias) = (halves(&case.weight()), halves(&case.bias()));
+        let graph = graph(&[&x], |graph, x| graph.conv2d(x[0], case.op_of(&weight, Some(&bias))));
+        let expected = case.reference_of(&x, &weight, Some(&bias));
+        t.check(case.name, &graph, &[&x], &expected, case.tolerance());
     }
 }
 

@@ -88,7 +88,11 @@ impl<const D: usize, const R: usize> Case<D, R> {
     }
 
     pub fn op(&self, bias: bool) -> Conv<D> {
-        let op = Conv::new(constant(&self.weight()), bias.then(|| constant(&self.bias()))).padding_mode(self.mode);
+        self.op_of(&self.weight(), bias.then(|| self.bias()).as_ref())
+    }
+
+    pub fn op_of(&self, weight: &Tensor, bias: Option<&Tensor>) -> Conv<D> {
+        let op = Conv::new(constant(weight), bias.map(constant)).padding_mode(self.mode);
         op.stride(self.stride).padding_per_side(self.padding).dilation(self.dilation).groups(self.groups)
     }
 
@@ -103,10 +107,14 @@ impl<const D: usize, const R: usize> Case<D, R> {
     }
 
     pub fn reference(&self, x: &Tensor, bias: bool) -> Tensor {
+        self.reference_of(x, &self.weight(), bias.then(|| self.bias()).as_ref())
+    }
+
+    pub fn reference_of(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
         let &Case { stride, padding, output_padding, dilation, groups, mode, .. } = self;
         let conv = reference::Conv { stride, padding, output_padding, dilation, groups, mode };
         let compute = if self.transposed { reference::conv_transpose } else { reference::conv };
-        compute(x, &self.weight(), bias.then(|| self.bias()).as_ref(), &conv)
+        compute(x, weight, bias, &conv)
     }
 
     fn check_one(&self, t: &Suite, x: &Tensor, bias: bool) {
