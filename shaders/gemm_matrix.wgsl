@@ -186,12 +186,16 @@ fn main(
             }
         }
         workgroupBarrier();
+        var values = array<vec4<f32>, EACH>();
         for (var e = 0u; e < EACH; e++) {
-            let t = lane + e * LANES;
-            let to = finish_of(own, t, at);
-            let sum = vec4<f32>(results[4u * t], results[4u * t + 1u], results[4u * t + 2u], results[4u * t + 3u]);
+            let t = 4u * (lane + e * LANES);
+            let sum = vec4<f32>(results[t], results[t + 1u], results[t + 2u], results[t + 3u]);
             let biased = sum + biases[at / SPAN_M * EACH + e];
-            if to.there { store_y(to.at, finished_channels(biased, residuals[at * EACH + e], to.c)); }
+            values[e] = finished_channels(biased, residuals[at * EACH + e], finish_of(own, lane + e * LANES, at).c);
+        }
+        for (var e = 0u; e < EACH; e++) {
+            let to = finish_of(own, lane + e * LANES, at);
+            if to.there { store_y(to.at, values[e]); }
         }
     }
 }

@@ -379,6 +379,7 @@ impl Kernel {
     }
 
     /// Returns true if some value is stored as anything but `f32`s.
+    #[cfg(feature = "selftest")]
     pub(crate) fn is_narrow(&self) -> bool {
         self.reads.iter().chain(&self.writes).any(|layout| layout.scalar != Scalar::F32)
     }

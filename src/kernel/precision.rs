@@ -6,6 +6,8 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The stored form of a model's numbers. Arithmetic is in `f32` throughout, sums included; inputs and outputs are `f32`s.
+/// Matrix units ([`ContextOptions::matrix_units`](crate::ContextOptions::matrix_units)) round what they multiply to `f16`,
+/// in every precision but `F32`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {

@@ -201,7 +201,7 @@ fn starts(name: &str, with: &[&str]) -> bool {
 /// Reads a line of ACO's: `v_fmac_f32_e32 v21, v53, v37 ; 562a4b35`, `BB2:`.
 fn amd(line: &str, program: &mut Program) {
     const NAMES: [&str; 8] = ["v_", "s_", "ds_", "buffer_", "global_", "flat_", "image_", "scratch_"];
-    const MULTIPLY_ADDS: [&str; 4] = ["v_fma", "v_pk_fma", "v_mad_f", "v_mac_f"];
+    const MULTIPLY_ADDS: [&str; 5] = ["v_fma", "v_pk_fma", "v_mad_f", "v_mac_f", "v_wmma"];
     let line = line.split(';').next().unwrap_or_default().trim();
     if let Some(label) = line.strip_suffix(':') {
         return program.label(label);
@@ -255,7 +255,7 @@ fn nvidia(line: &str, program: &mut Program) {
     let always = !conditional && operands.first() == Some(&"pT");
     program.instructions.push(Instruction {
         count: 1,
-        multiply_adds: u32::from(starts(name, &["ffma", "hfma2"])),
+        multiply_adds: u32::from(starts(name, &["ffma", "hfma2", "hmma"])),
         load,
         wait: field("wt=").and_then(|bits| u32::from_str_radix(bits, 2).ok()).map(Wait::Barriers),
         leaves: jump.is_some() && always || name == "exit" && !conditional,

@@ -27,7 +27,7 @@ pub struct Compiled {
 }
 
 impl Driver {
-    /// Opens the first Vulkan device with the features and limits that shadernet asks wgpu for. It is never destroyed:
+    /// Opens the first Vulkan device with the features and limits that shadernet asks wgpu for, matrix units included. It is never destroyed:
     /// the drivers of absent devices don't always survive that.
     pub fn open() -> Result<&'static Driver> {
         let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
@@ -35,7 +35,8 @@ impl Driver {
         let instance = wgpu::Instance::new(descriptor);
         let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::VULKAN));
         let adapter = adapters.into_iter().next().ok_or("there is no Vulkan device")?;
-        let required_features = Context::required_features(&adapter);
+        let experimental = adapter.features() & wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        let required_features = Context::required_features(&adapter) | experimental;
         let required_limits = adapter.limits();
         let wanted = ash::khr::pipeline_executable_properties::NAME;
         let mut feature =
@@ -58,7 +59,10 @@ impl Driver {
             let executables = ash::khr::pipeline_executable_properties::Device::new(instance, &device);
             (opened, device, executables)
         };
-        let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+        // SAFETY: nothing runs on this device.
+        let experimental_features = unsafe { wgpu::ExperimentalFeatures::enabled() };
+        let descriptor =
+            wgpu::DeviceDescriptor { required_features, required_limits, experimental_features, ..Default::default() };
         // SAFETY: the device was opened by this adapter with these features and limits.
         let (wgpu_device, queue) = unsafe { adapter.create_device_from_hal::<Vulkan>(opened, &descriptor)? };
         let context = Context::from_wgpu(&adapter, &wgpu_device, &queue)?;

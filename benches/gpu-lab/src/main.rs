@@ -55,7 +55,8 @@ fn open(machine: &str) -> Result<(&'static Driver, Caps)> {
     let known = MACHINES.iter().find(|(name, _)| *name == machine);
     let &(_, units) = known.ok_or_else(|| format!("no such machine: {machine}"))?;
     let driver = Driver::open()?;
-    Ok((driver, Caps { units, ..driver.context.caps().clone() }))
+    let matrix = driver.context.offered_matrix();
+    Ok((driver, Caps { units, matrix, ..driver.context.caps().clone() }))
 }
 
 fn compile(machine: &str, only: Option<&str>) -> Result<String> {
