@@ -7,8 +7,7 @@
 // scores of PAIRS / 8 pairs x 4 keys, then the sums of 4 pairs x PAIRS / 16 texels of each 64 elements of dv. Both
 // products go through workgroup memory: q stays there if d is at most 64, and k and v alternate in `tile`. Each waits
 // in registers while the other is multiplied: four barriers for 32 keys if d and dv are at most 64. Keys that no pair
-// of the tile sees are never read. If there are few tiles, `splits` workgroups share the keys of each tile, and
-// attention_join.wgsl joins their partial results.
+// sees are not read. If there are few tiles, `splits` workgroups share a tile's keys, and attention_join.wgsl joins them.
 //
 // q, k, v, y: rows of d (dv) consecutive elements, anywhere. ALIGNED: every row begins and ends with a vec4.
 // Not measured on a GPU yet. By compilers (docs/gpu-lab.md), against 64 pairs and 14 barriers for 32 keys: no scratch
@@ -121,7 +120,9 @@ fn put_v(brought: Brought, key: u32, end: u32, c: u32, lane: u32) {
 // Stores texel c of the row that begins at element `at`. Unless ALIGNED, two rows may share a texel of y.
 fn store_in_row(at: u32, c: u32, value: vec4<f32>) {
     if ALIGNED { store_y(at / 4u + c, value); }
-    for (var j = 0u; !ALIGNED && j < 4u && 4u * c + j < params.dv; j++) { store_y_element(at + 4u * c + j, value[j]); }
+    for (var j = 0u; j < 4u; j++) {
+        if !ALIGNED && 4u * c + j < params.dv { store_y_element(at + 4u * c + j, value[j]); }
+    }
 }
 
 // Returns sum + dot(a, b), one fused multiply-add after another.

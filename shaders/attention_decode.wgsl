@@ -63,7 +63,9 @@ fn v_texel(at: u32, c: u32) -> vec4<f32> {
 // Stores texel c of the row that begins at element `at`. Unless ALIGNED, two rows may share a texel of y.
 fn store_in_row(at: u32, c: u32, value: vec4<f32>) {
     if ALIGNED { store_y(at / 4u + c, value); }
-    for (var j = 0u; !ALIGNED && j < 4u && 4u * c + j < params.dv; j++) { store_y_element(at + 4u * c + j, value[j]); }
+    for (var j = 0u; j < 4u; j++) {
+        if !ALIGNED && 4u * c + j < params.dv { store_y_element(at + 4u * c + j, value[j]); }
+    }
 }
 
 // Returns the maximum over the workgroup, or the sum.
