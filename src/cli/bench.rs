@@ -68,7 +68,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
         SweepOptions { batches, in_flight: args.in_flight.clone(), effort, latency_bound: args.latency_bound };
     let network = args.measure.model.open(args.measure.size)?;
     let context = device.context()?;
-    let environment = Environment::new(&context);
+    let environment = Environment::new(&context).precision(args.measure.model.precision);
     let model = network.model(&context, args.measure.model.precision)?;
 
     let progress = Progress::new();
@@ -93,7 +93,8 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
         let peaks = report::peaks(&context, device)?;
         progress.stage(&format!("batch {batch}, step by step"));
         let profile = Profile::measure(&model.session(batch)?, &peaks, effort)?;
-        let mut report = report::of_network(&network, batch, (context.caps(), context.choices()))?;
+        let mut report =
+            report::of_network(&network, batch, (context.caps(), context.choices()), args.measure.model.precision)?;
         report.environment = Some(environment);
         (report.peaks, report.profile) = (Some(peaks), Some(profile));
         (report.bench, report.answers) = (Some(sweep), answers);

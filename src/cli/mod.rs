@@ -71,7 +71,7 @@ struct DeviceArgs {
     /// Use the kernels that every GPU runs, even where others suit the adapter better
     #[arg(long, global = true, help_heading = "Device")]
     portable: bool,
-    /// Let measurements use the adapter's matrix units, an experimental feature of wgpu
+    /// Let measurements, and networks of another precision than f32, use the adapter's matrix units, an experimental feature of wgpu
     #[arg(long, global = true, help_heading = "Device")]
     matrix_units: bool,
     /// Neither use nor keep the files of earlier runs: kernels chosen by `tune`, compiled pipelines, the device's peaks

@@ -173,8 +173,11 @@ impl Opened {
         Ok(model.precision(precision))
     }
 
-    /// Prints a note if the weights are made up.
+    /// Prints what else the figures depend on: a precision other than `f32`, and weights that are made up.
     pub(super) fn note(&self, args: &ModelArgs, out: &mut dyn Write) -> Result {
+        if args.precision != Precision::F32 {
+            writeln!(out, "precision: {}", args.precision)?;
+        }
         match self {
             Opened::Own { weights, .. } => args.note_seeded(weights, out),
             Opened::File { .. } => Ok(()),

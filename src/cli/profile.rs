@@ -20,7 +20,7 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
     let effort = args.measure.effort()?;
     let network = args.measure.model.open(args.measure.size)?;
     let context = device.context()?;
-    let environment = Environment::new(&context);
+    let environment = Environment::new(&context).precision(args.measure.model.precision);
 
     let progress = Progress::new();
     progress.stage("what the device can do");
@@ -36,7 +36,8 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
         network.note(&args.measure.model, out)?;
         writeln!(out, "{profile}\n{:<14} {peaks}", "the device")?;
     }
-    let mut report = report::of_network(&network, batch, (context.caps(), context.choices()))?;
+    let mut report =
+        report::of_network(&network, batch, (context.caps(), context.choices()), args.measure.model.precision)?;
     report.environment = Some(environment);
     (report.peaks, report.profile) = (Some(peaks), Some(profile));
     args.measure.output.write(&report, out)?;

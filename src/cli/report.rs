@@ -2,12 +2,12 @@
 
 use super::model::Opened;
 use super::{DeviceArgs, Result};
-use shadernet::Context;
 use shadernet::import::write_whole;
 use shadernet::kernel::Caps;
 use shadernet::measure::{Activations, NetworkInfo, Peaks, Report, Summary};
 use shadernet::plan::Choices;
 use shadernet::plan::Plan;
+use shadernet::{Context, Precision};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -97,13 +97,18 @@ fn write_file(path: &Path, text: &str) -> Result {
 
 /// Returns a report of what is known of a network without running it: its cost and its memory, for a batch, a device's
 /// facts and its chosen kernels.
-pub(super) fn of_network(network: &Opened, batch: usize, (caps, choices): (&Caps, &Choices)) -> Result<Report> {
+pub(super) fn of_network(
+    network: &Opened,
+    batch: usize,
+    (caps, choices): (&Caps, &Choices),
+    precision: Precision,
+) -> Result<Report> {
     let graph = network.graph(batch)?;
     let input_shapes = graph.inputs().iter().map(|input| input.shape.with_batch(batch).to_vec()).collect();
     let (name, weights) = (network.name().to_owned(), network.origin().to_owned());
     let mut report = Report::new(NetworkInfo { name, input_shapes, weights });
     report.summary = Some(Summary::new(&graph, batch)?);
-    let plan = Plan::with_choices(&graph.fused(), batch, caps, choices);
+    let plan = Plan::with_precision(&graph.fused(), batch, caps, choices, precision);
     match plan {
         Ok(plan) => report.activations = Some(Activations::new(&plan)),
         // Costs are known where a device is too small to run the network.

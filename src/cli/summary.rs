@@ -32,10 +32,10 @@ pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
     let network = args.model.open(args.size)?;
     let graph = network.graph(batch)?;
-    let report = of_network(&network, batch, (&Caps::portable(), &Choices::new()))?;
+    let report = of_network(&network, batch, (&Caps::portable(), &Choices::new()), args.model.precision)?;
     if let (Some(summary), false) = (&report.summary, args.output.replaces_text()) {
         writeln!(out, "{summary}")?;
-        match Plan::new(&graph.fused(), batch, &Caps::portable()) {
+        match Plan::with_precision(&graph.fused(), batch, &Caps::portable(), &Choices::new(), args.model.precision) {
             Ok(plan) => {
                 let bytes = thousands(plan.peak_bytes());
                 writeln!(out, "{ALLOCATED:<20} {bytes:>18} bytes, on a GPU with WebGPU's default limits")?;

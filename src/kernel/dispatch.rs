@@ -1,7 +1,6 @@
 //! Dispatches and kernels: an operation is lowered to these.
 
 use super::params::{Encoder, Member, Params, Unfit};
-use super::shader::Element;
 use super::{Caps, Layout, Scalar, Shader, Storage};
 use crate::error::ErrorKind;
 use std::collections::HashSet;
@@ -331,7 +330,7 @@ impl Kernel {
         for dispatch in &mut kernel.dispatches {
             let mut halves = Vec::new();
             for (i, binding) in dispatch.bindings.iter_mut().enumerate() {
-                if dispatch.shader.element(i + 1) == Element::Other {
+                if !dispatch.shader.is_of_texels(i + 1) {
                     continue;
                 }
                 let scalar = match binding {
@@ -368,7 +367,7 @@ impl Kernel {
                     Binding::Weight(_) | Binding::Scratch { .. } => continue,
                 };
                 seen.insert(port);
-                if dispatch.shader.element(i + 1) == Element::Other {
+                if !dispatch.shader.is_of_texels(i + 1) {
                     plain.insert(port);
                 }
             }

@@ -44,15 +44,6 @@ pub(crate) use shader;
 const TEXEL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel.wgsl"));
 const HALF: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/half.wgsl"));
 
-/// The elements of a shader's binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Element {
-    /// Texels in a buffer, `array<Texel>` in the file, or in a storage texture: `f32`s or `f16`s.
-    Texel,
-    /// Anything else. Its stored form is fixed.
-    Other,
-}
-
 impl Shader {
     /// Creates a shader whose entry point is `main`. `library` holds WGSL text with functions that the shader calls.
     /// wgpu guards the shader's memory accesses and loops.
@@ -136,8 +127,8 @@ impl Shader {
     #[doc(hidden)]
     #[must_use]
     pub fn all_in_halves(self) -> Shader {
-        let bindings = (1..self.source.lines().count()).filter(|&binding| self.element(binding) == Element::Texel);
-        let bindings = bindings.collect();
+        let bindings = 1..self.source.matches("@group(0) @binding(").count();
+        let bindings = bindings.filter(|&binding| self.is_of_texels(binding)).collect();
         self.halves(bindings)
     }
 
@@ -158,17 +149,13 @@ impl Shader {
         self.source.contains("\nfn store_y_element(") && self.overrides.contains(&("ALIGNED", 0))
     }
 
-    /// Returns the elements of a binding, counted from 1.
-    pub(crate) fn element(&self, binding: usize) -> Element {
+    /// Returns true if the tensor of a binding, counted from 1, consists of texels that may be stored as `f16`s: an
+    /// `array<Texel>` in the file, or a storage texture.
+    pub(crate) fn is_of_texels(&self, binding: usize) -> bool {
         let start = format!("@group(0) @binding({binding}) ");
-        let Some(line) = self.source.lines().find(|line| self.ours && line.starts_with(&start)) else {
-            return Element::Other;
-        };
+        let Some(line) = self.source.lines().find(|line| self.ours && line.starts_with(&start)) else { return false };
         let in_texture = self.textures.iter().any(|name| line.contains(&format!(" {name}: array<")));
-        match in_texture || line.contains("texture_storage_2d<rgba32float") || line.ends_with("array<Texel>;") {
-            true => Element::Texel,
-            false => Element::Other,
-        }
+        in_texture || line.contains("texture_storage_2d<rgba32float") || line.ends_with("array<Texel>;")
     }
 
     /// Puts the tensor of that binding (`array<Texel>` in the file, `array<vec4<f32>>` for weights) into an

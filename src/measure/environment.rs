@@ -1,7 +1,7 @@
 //! The environment of a measurement.
 
-use crate::Context;
 use crate::gpu::cache::{self, Origin};
+use crate::{Context, Precision};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -18,7 +18,7 @@ pub struct Environment {
     pub driver: String,
     /// The kernels for the device's facts: `portable`, `textures` or `shuffles` (`llvmpipe` in older reports).
     pub kernel_profile: String,
-    /// The element type of weights, values and sums.
+    /// The [`Precision`] of the network: `f32`, `f16` or `mixed`.
     pub precision: String,
     /// The version of this crate.
     pub version: String,
@@ -44,7 +44,7 @@ impl Environment {
             backend: info.backend.to_str().to_owned(),
             driver: cache::driver(info),
             kernel_profile: context.caps().profile().to_owned(),
-            precision: "f32".to_owned(),
+            precision: Precision::F32.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: option_env!("SHADERNET_COMMIT").map(str::to_owned),
             platform: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
@@ -52,6 +52,12 @@ impl Environment {
             load: load(),
             unix_time: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs()),
         }
+    }
+
+    /// Sets the precision of the network.
+    #[must_use]
+    pub fn precision(self, precision: Precision) -> Environment {
+        Environment { precision: precision.to_string(), ..self }
     }
 
     /// Returns the adapter, driver, backend and version that the environment describes.

@@ -41,10 +41,13 @@ impl Separable<'_> {
         let small = window.size.iter().all(|&size| size <= 5) && window.stride[0] == window.stride[1];
         let fits = small && window.stride[0] <= 2 && window.dilation == [1; 2] && depthwise.epilogue.residual.is_none();
         let limit = caps.max_texture as usize;
-        if !caps.shuffles_of_eight() && fits {
+        if !fits {
+            return None;
+        }
+        if !caps.shuffles_of_eight() {
             return pointwise.filtering(depthwise, caps);
         }
-        if !fits || y.c > BLOCK || BLOCK * x.c4() > limit || 2 * pairs >= 1 << 24 {
+        if y.c > BLOCK || BLOCK * x.c4() > limit || 2 * pairs >= 1 << 24 {
             return None;
         }
         let groups = pairs.div_ceil(8);

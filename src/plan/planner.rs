@@ -19,7 +19,7 @@ use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Precision, Prepacke
 use crate::ops::convert::convert;
 use crate::ops::is_ours;
 use crate::{DType, Shape};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use sums::Sum;
 use whole::Whole;
 
@@ -346,13 +346,10 @@ impl Planner<'_> {
     /// Holds a constant as a weight in rows, so that operations can read it like any other value.
     fn hold_constant(&mut self, value: Value) {
         if let (Source::Constant(constant), None) = (self.graph.source(value), self.held.get(&value)) {
-            let rows = constant.rows();
-            if self.precision.values() != Scalar::F32 {
-                let scalar = self.precision.values();
-                let narrow = Prepacked { scalar, ..rows.clone() };
-                self.hold(value, Layout::ROWS.stored_as(scalar), Home::Weight(narrow));
+            for scalar in BTreeSet::from([self.precision.values(), Scalar::F32]) {
+                let rows = Prepacked { scalar, ..constant.rows() };
+                self.hold(value, Layout::ROWS.stored_as(scalar), Home::Weight(rows));
             }
-            self.hold(value, Layout::ROWS, Home::Weight(rows));
         }
     }
 

@@ -31,6 +31,6 @@ impl Lowering<'_> {
         // Drivers unroll the loops of constant lengths inside.
         let loops = plain((8 * d4).div_ceil(128)) + plain(d4.div_ceil(4)) + plain(KEYS.div_ceil(4 * slices));
         let iterations = loops.all + 8 * (slices + 1) + 512;
-        Some(self.kernel(shader, [Layout::ROWS; 2], workgroups, splits, iterations))
+        Some(self.kernel(shader, [Layout::ROWS; 2], workgroups, Some(splits), iterations))
     }
 }

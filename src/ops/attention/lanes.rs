@@ -34,7 +34,7 @@ impl Lowering<'_> {
                 shader,
                 [from, to].map(Layout::rows_vec4),
                 batch * heads * tiles,
-                1,
+                None,
                 self.span(PAIRS).div_ceil(8) + 1,
             )
         };

@@ -107,20 +107,23 @@ impl<'a> Lowering<'a> {
         self.sizes.d.is_multiple_of(4) && self.sizes.dv.is_multiple_of(4)
     }
 
-    /// Returns a kernel of `workgroups` workgroups per split, and a join of several splits. Queries, keys and values
-    /// have the first layout, the output the second. An invocation of a split runs `iterations` loop iterations.
+    /// Returns a kernel of `workgroups` workgroups per split, and a join of several splits; `None`: the shader can't split
+    /// the keys. Queries, keys and values have the first layout, the output the second. An invocation of a split runs
+    /// `iterations` loop iterations.
     pub(super) fn kernel(
         &self,
         shader: Shader,
         layouts: [Layout; 2],
         workgroups: usize,
-        splits: usize,
+        splits: Option<usize>,
         iterations: usize,
     ) -> Kernel {
         let Sizes { batch, heads, dv, .. } = self.sizes;
         let op = self.op;
         let rows = batch * heads * self.sizes.pairs();
-        // Shaders that can split the keys bind something where there is one split.
+        let can_split = splits.is_some();
+        let splits = splits.unwrap_or(1);
+        // A shader that can split has a binding for the partial results, even of one split.
         let bytes = if splits > 1 { rows as u64 * splits as u64 * (dv.div_ceil(4) + 1) as u64 * 16 } else { 16 };
         let scratch = |write: bool| Binding::Scratch { index: 0, bytes, write };
         let tensors = op.tensors();
@@ -128,7 +131,7 @@ impl<'a> Lowering<'a> {
         bindings.push(if op.masked { Binding::Input(tensors) } else { nothing() });
         bindings.push(if op.cached { Binding::Input(self.inputs.len() - 1) } else { nothing() });
         bindings.push(Binding::Output(0));
-        if shader.name() != "attention_lanes" {
+        if can_split {
             bindings.push(scratch(true));
         }
         let params = self.params(splits);

@@ -52,7 +52,7 @@ impl Lowering<'_> {
             .set("AHEAD", caps.many_registers() || (self.is_aligned() && chunks == 1))
             .tile("PAIRS", pairs as u32)
             .tile("CHUNKS", chunks as u32);
-        self.kernel(shader, [Layout::ROWS; 2], workgroups * parts, splits, iterations(splits))
+        self.kernel(shader, [Layout::ROWS; 2], workgroups * parts, Some(splits), iterations(splits))
     }
 }
 

@@ -16,12 +16,15 @@ impl Planner<'_> {
             _ => Scalar::F32,
         };
         let inputs: Vec<Scalar> = node.inputs.iter().zip(&kernel.reads).map(scalar).collect();
-        let outputs = [Some(Scalar::F32), Some(self.precision.values()).filter(|&of| of != Scalar::F32)];
-        let stored = |outputs: Scalar| kernel.stored_as(&inputs, outputs, self.precision.weights());
-        outputs.into_iter().flatten().filter_map(stored).collect()
+        let outputs: &[Scalar] = match self.precision.values() {
+            Scalar::F32 => &[Scalar::F32],
+            Scalar::F16 => &[Scalar::F32, Scalar::F16],
+        };
+        outputs.iter().filter_map(|&of| kernel.stored_as(&inputs, of, self.precision.weights())).collect()
     }
 
-    /// Returns the number of outputs that a kernel stores as `f32`s against the precision. An output of the graph is one.
+    /// Returns the number of outputs that a kernel stores as `f32`s although values are `f16`s. Outputs of the graph, which
+    /// are `f32`s, don't count.
     pub(super) fn wide(&self, kernel: &Kernel, node: &Node) -> usize {
         let wide = |(&value, layout): (&Value, &Layout)| {
             let wanted = self.output(value).is_some() && layout.serves_as(Layout::ROWS, self.shape(value));
