@@ -1,6 +1,6 @@
 // Comparison with broadcasting: y[i] = 1 if a[i] and b[i] are in the requested order, otherwise 0.
 //
-// One invocation compares one pair. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first, stride
+// One invocation compares four neighbouring pairs. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first, stride
 // 0 if repeated. WHEN: bits 0 to 3 are y for a < b, a = b, a > b, and NaN. FLOAT: f32s, compared as integers in the
 // same order: a device may take f32s that are almost 0 for 0, and NaN for anything.
 
@@ -10,40 +10,42 @@ override WHEN: u32 = 2u;
 struct Params { sizes: array<vec4<u32>, 2>, a: array<vec4<u32>, 2>, b: array<vec4<u32>, 2>, count: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<i32>;
-@group(0) @binding(2) var<storage, read> b: array<i32>;
-@group(0) @binding(3) var<storage, read_write> y: array<u32>;
+@group(0) @binding(1) var<storage, read> a: array<u32>;
+@group(0) @binding(2) var<storage, read> b: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<u32>>;
 
-fn load_a(i: u32) -> i32 { return a[i]; }
-fn load_b(i: u32) -> i32 { return b[i]; }
-fn store_y(i: u32, value: u32) { y[i] = value; }
+fn load_a(i: u32) -> u32 { return a[i]; }
+fn load_b(i: u32) -> u32 { return b[i]; }
+fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
 
 // Returns the bits of an f32 without its sign.
-fn magnitude(bits: i32) -> i32 {
-    return bits & 0x7fffffff;
-}
+fn magnitude(bits: vec4<i32>) -> vec4<i32> { return bits & vec4<i32>(0x7fffffff); }
 
-fn rank(bits: i32) -> i32 {
-    return select(bits, -magnitude(bits), FLOAT && bits < 0);
+fn rank(bits: vec4<i32>) -> vec4<i32> {
+    return select(bits, -magnitude(bits), vec4<bool>(FLOAT) & (bits < vec4<i32>()));
 }
 
 @compute @workgroup_size(64)
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
-    if i >= params.count { return; }
-    var rest = i;
-    var from_a = 0u;
-    var from_b = 0u;
-    for (var d = 7u; rest > 0u; d--) {
-        let size = params.sizes[d / 4u][d % 4u];
+    if 4u * i >= params.count { return; }
+    var rest = four(i, params.count);
+    var from_a = vec4<u32>();
+    var from_b = vec4<u32>();
+    for (var d = 7u; rest.w > 0u; d--) {
+        let size = vec4<u32>(params.sizes[d / 4u][d % 4u]);
         let at = rest % size;
         rest /= size;
         from_a += at * params.a[d / 4u][d % 4u];
         from_b += at * params.b[d / 4u][d % 4u];
     }
-    let left = load_a(from_a);
-    let right = load_b(from_b);
-    var order = select(select(2u, 1u, rank(left) == rank(right)), 0u, rank(left) < rank(right));
-    if FLOAT && max(magnitude(left), magnitude(right)) > 0x7f800000 { order = 3u; }
-    store_y(i, (WHEN >> order) & 1u);
+    let a4 = vec4<u32>(load_a(from_a.x), load_a(from_a.y), load_a(from_a.z), load_a(from_a.w));
+    let b4 = vec4<u32>(load_b(from_b.x), load_b(from_b.y), load_b(from_b.z), load_b(from_b.w));
+    let left = bitcast<vec4<i32>>(a4);
+    let right = bitcast<vec4<i32>>(b4);
+    let equal = select(vec4<u32>(2u), vec4<u32>(1u), rank(left) == rank(right));
+    let ordered = select(equal, vec4<u32>(0u), rank(left) < rank(right));
+    let none = max(magnitude(left), magnitude(right)) > vec4<i32>(0x7f800000);
+    let order = select(ordered, vec4<u32>(3u), vec4<bool>(FLOAT) & none);
+    store_y(i, (vec4<u32>(WHEN) >> order) & vec4<u32>(1u));
 }

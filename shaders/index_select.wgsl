@@ -9,14 +9,14 @@ override WIDE: bool = false;
 struct Params { elements: u32, inner: u32, indices: u32, size: u32, first: u32, rows: u32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read> x: array<Bits>;
 @group(0) @binding(2) var<storage, read> index: array<i32>;
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read_write> y: array<Bits>;
 
-fn load_x(i: u32) -> vec4<u32> { return x[i]; }
-fn load_x_element(i: u32) -> u32 { return x[i / 4u][i % 4u]; }
+fn load_x(i: u32) -> vec4<u32> { return from_bits(x[i]); }
+fn load_x_element(i: u32) -> u32 { return from_word(x[i / 4u][i % 4u]); }
 fn load_index(i: u32) -> i32 { return index[i]; }
-fn store_y(i: u32, value: vec4<u32>) { y[i] = value; }
+fn store_y(i: u32, value: vec4<u32>) { y[i] = to_bits(value); }
 
 const ELSEWHERE: u32 = 0xffffffffu;
 

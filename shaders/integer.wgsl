@@ -1,6 +1,6 @@
 // Integer arithmetic with broadcasting: y[i] = a[i] ∘ b[i]. Booleans are integers too, 0 and 1.
 //
-// One invocation computes one element. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first,
+// One invocation computes four neighbouring elements of y. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first,
 // stride 0 along a repeated dimension. KIND: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum; 6 and, 7
 // or, 8 xor; 9 the remainder with b's sign, 10 with a's; 11 shift left, 12 right; 13 power; of a alone 14 not (of a
 // boolean), 15 not (of all bits), 16 abs, 17 negate, 18 sign.
@@ -12,11 +12,11 @@ struct Params { sizes: array<vec4<u32>, 2>, a: array<vec4<u32>, 2>, b: array<vec
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> a: array<i32>;
 @group(0) @binding(2) var<storage, read> b: array<i32>;
-@group(0) @binding(3) var<storage, read_write> y: array<i32>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4<i32>>;
 
 fn load_a(i: u32) -> i32 { return a[i]; }
 fn load_b(i: u32) -> i32 { return b[i]; }
-fn store_y(i: u32, value: i32) { y[i] = value; }
+fn store_y(i: u32, value: vec4<i32>) { y[i] = value; }
 
 fn combine(a: i32, b: i32) -> i32 {
     switch KIND {
@@ -68,16 +68,18 @@ fn power(a: i32, b: i32) -> i32 {
 @compute @workgroup_size(64)
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
-    if i >= params.count { return; }
-    var rest = i;
-    var from_a = 0u;
-    var from_b = 0u;
-    for (var d = 7u; rest > 0u; d--) {
-        let size = params.sizes[d / 4u][d % 4u];
+    if 4u * i >= params.count { return; }
+    var rest = four(i, params.count);
+    var from_a = vec4<u32>();
+    var from_b = vec4<u32>();
+    for (var d = 7u; rest.w > 0u; d--) {
+        let size = vec4<u32>(params.sizes[d / 4u][d % 4u]);
         let at = rest % size;
         rest /= size;
         from_a += at * params.a[d / 4u][d % 4u];
         from_b += at * params.b[d / 4u][d % 4u];
     }
-    store_y(i, combine(load_a(from_a), load_b(from_b)));
+    let a4 = vec4<i32>(load_a(from_a.x), load_a(from_a.y), load_a(from_a.z), load_a(from_a.w));
+    let b4 = vec4<i32>(load_b(from_b.x), load_b(from_b.y), load_b(from_b.z), load_b(from_b.w));
+    store_y(i, vec4<i32>(combine(a4.x, b4.x), combine(a4.y, b4.y), combine(a4.z, b4.z), combine(a4.w, b4.w)));
 }

@@ -6,6 +6,12 @@ fn to_half(value: vec4<f32>) -> Half {
     return vec2<u32>(two_halves(half.xy), two_halves(half.zw));
 }
 
+fn from_half_bits(stored: Half) -> vec4<u32> { return bitcast<vec4<u32>>(from_half(stored)); }
+fn to_half_bits(value: vec4<u32>) -> Half { return to_half(bitcast<vec4<f32>>(value)); }
+
+// Returns number i, from the word that holds it and its neighbour.
+fn from_pair(stored: u32, i: u32) -> f32 { return unpack2x16float(stored)[i % 2u]; }
+
 // Returns the nearest numbers that f16 has: even ones in the middle between two, infinite ones from 65520 on. NaN stays
 // NaN. Devices convert by truncation or to the nearest, and need not keep infinity: after this, either is exact.
 fn as_half(value: vec4<f32>) -> vec4<f32> {

@@ -5,3 +5,9 @@ fn to_texel(value: vec4<f32>) -> Texel { return value; }
 
 // Returns one number of a texel, which alone is loaded.
 fn from_scalar(stored: f32) -> f32 { return stored; }
+
+// A stored texel of four numbers of any type, which are copied bit by bit. f16s are always numbers.
+alias Bits = vec4<u32>;
+fn from_bits(stored: Bits) -> vec4<u32> { return stored; }
+fn from_word(stored: u32) -> u32 { return stored; }
+fn to_bits(value: vec4<u32>) -> Bits { return value; }

@@ -2,7 +2,7 @@
 
 use crate::dtype::{Elements, IntType};
 use crate::error::{ErrorKind, Result};
-use crate::kernel::{Prepacked, Storage, WeightKey};
+use crate::kernel::{Prepacked, Scalar, Storage, WeightKey};
 use crate::{DType, Data, Shape};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -216,6 +216,12 @@ impl Constant {
             values
         };
         Prepacked::new(WeightKey::new("rows").constants([Some(self.id)]), Storage::Buffer, (1, texels), values)
+    }
+
+    /// Returns true if the values may be stored so: as `f16`s they are numbers, of which none becomes infinite.
+    pub(crate) fn fits(&self, scalar: Scalar) -> bool {
+        let small = |values: Vec<f32>| values.iter().all(|value| !value.is_finite() || value.abs() < 65520.0);
+        scalar == Scalar::F32 || (self.dtype == DType::F32 && small(self.values()))
     }
 
     /// Returns the values, row-major.

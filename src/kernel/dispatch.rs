@@ -301,7 +301,8 @@ impl Kernel {
     }
 
     /// Returns this kernel with its inputs, its outputs and its weights stored so, wherever its shaders access them in
-    /// texels. The others stay `f32`, and so does scratch memory. `None` if the outputs can't be `f16`.
+    /// texels or read their numbers one by one. The others stay `f32`, and so does scratch memory. `None` if the outputs
+    /// can't be `f16`.
     pub(crate) fn stored_as(&self, inputs: &[Scalar], outputs: Scalar, weights: Scalar) -> Option<Kernel> {
         let mut kernel = self.clone();
         if kernel.dispatches.is_empty() {
@@ -330,17 +331,15 @@ impl Kernel {
         for dispatch in &mut kernel.dispatches {
             let mut halves = Vec::new();
             for (i, binding) in dispatch.bindings.iter_mut().enumerate() {
-                if !dispatch.shader.is_of_texels(i + 1) {
-                    continue;
-                }
                 let scalar = match binding {
                     Binding::Input(i) | Binding::Residual(i) => kernel.reads[*i].scalar,
                     Binding::Output(i) => kernel.writes[*i].scalar,
-                    Binding::Weight(packed) => {
+                    // A shader reads quantised weights, and those that need their precision, number by number.
+                    Binding::Weight(packed) if dispatch.shader.is_of_texels(i + 1) => {
                         packed.scalar = weights;
                         weights
                     }
-                    Binding::Update(_) | Binding::Scratch { .. } => Scalar::F32,
+                    Binding::Weight(_) | Binding::Update(_) | Binding::Scratch { .. } => Scalar::F32,
                 };
                 if scalar == Scalar::F16 {
                     halves.push(i + 1);
@@ -351,7 +350,8 @@ impl Kernel {
         Some(kernel)
     }
 
-    /// Returns the inputs (true) and outputs (false) that some shader accesses otherwise than in texels, or in place.
+    /// Returns the inputs (true) and outputs (false) that some shader accesses in a way that `f16`s don't allow, or in
+    /// place.
     fn plain_ports(&self) -> HashSet<(bool, usize)> {
         let mut plain = HashSet::new();
         let mut seen = HashSet::new();
@@ -367,7 +367,7 @@ impl Kernel {
                     Binding::Weight(_) | Binding::Scratch { .. } => continue,
                 };
                 seen.insert(port);
-                if !dispatch.shader.is_of_texels(i + 1) {
+                if !dispatch.shader.is_of_texels(i + 1) && !dispatch.shader.is_of_numbers(i + 1) {
                     plain.insert(port);
                 }
             }

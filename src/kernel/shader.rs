@@ -116,26 +116,25 @@ impl Shader {
         if numbers == DType::I32 { self.alias("Element", "i32") } else { self }
     }
 
-    /// Stores the texels of these bindings, counted from 1, as `f16`s.
+    /// Stores the numbers of these bindings, counted from 1, as `f16`s.
     #[must_use]
     pub(crate) fn halves(mut self, bindings: Vec<usize>) -> Shader {
         self.halves = bindings;
         self
     }
 
-    /// Stores all texels as `f16`s.
+    /// Stores all numbers as `f16`s that may be; `None` if there are none.
     #[doc(hidden)]
     #[must_use]
-    pub fn all_in_halves(self) -> Shader {
+    pub fn all_in_halves(self) -> Option<Shader> {
         let bindings = 1..self.source.matches("@group(0) @binding(").count();
-        let bindings = bindings.filter(|&binding| self.is_of_texels(binding)).collect();
-        self.halves(bindings)
+        let bindings: Vec<usize> = bindings.filter(|&i| self.is_of_texels(i) || self.is_of_numbers(i)).collect();
+        (!bindings.is_empty()).then(|| self.halves(bindings))
     }
 
-    /// Returns true if the shader has texels that it may store as `f16`s.
-    #[doc(hidden)]
-    pub fn has_texels(&self) -> bool {
-        self.ours && self.source.contains("array<Texel>")
+    /// Returns true if the shader needs the definition of a texel.
+    fn has_texels(&self) -> bool {
+        self.ours && (self.source.contains("array<Texel>") || self.source.contains("array<Bits>"))
     }
 
     /// Returns true if a dispatch can continue from the content that another left in the output.
@@ -150,12 +149,26 @@ impl Shader {
     }
 
     /// Returns true if the tensor of a binding, counted from 1, consists of texels that may be stored as `f16`s: an
-    /// `array<Texel>` in the file, or a storage texture.
+    /// `array<Texel>` or `array<Bits>` in the file, or a storage texture.
     pub(crate) fn is_of_texels(&self, binding: usize) -> bool {
+        self.declaration(binding).is_some_and(|line| {
+            let in_texture = self.textures.iter().any(|name| line.contains(&format!(" {name}: array<")));
+            let texels = ["array<Texel>;", "array<Bits>;"].iter().any(|end| line.ends_with(end));
+            in_texture || texels || line.contains("texture_storage_2d<rgba32float")
+        })
+    }
+
+    /// Returns true if a binding, counted from 1, is read number by number, by one function that may convert from `f16`.
+    pub(crate) fn is_of_numbers(&self, binding: usize) -> bool {
+        self.declaration(binding).and_then(numbers).is_some_and(|(name, of)| {
+            self.source.contains(&format!("\nfn load_{name}(i: u32) -> {of} {{ return {name}[i]; }}"))
+        })
+    }
+
+    /// Returns the line that declares a binding, in a file of this crate.
+    fn declaration(&self, binding: usize) -> Option<&'static str> {
         let start = format!("@group(0) @binding({binding}) ");
-        let Some(line) = self.source.lines().find(|line| self.ours && line.starts_with(&start)) else { return false };
-        let in_texture = self.textures.iter().any(|name| line.contains(&format!(" {name}: array<")));
-        in_texture || line.contains("texture_storage_2d<rgba32float") || line.ends_with("array<Texel>;")
+        self.source.lines().find(|line| self.ours && line.starts_with(&start))
     }
 
     /// Puts the tensor of that binding (`array<Texel>` in the file, `array<vec4<f32>>` for weights) into an
@@ -261,15 +274,30 @@ impl Shader {
                 if line.starts_with(&start) {
                     let declared = line[start.len()..].split_once(": ").map(|(before, _)| before);
                     name = declared.and_then(|before| before.rsplit(' ').next()).unwrap_or_default().to_owned();
-                    *line = line.replace("array<Texel>", "array<Half>").replace("rgba32float", "rgba16float");
+                    *line = match numbers(line) {
+                        Some((_, of)) => line.replace(&format!("array<{of}>"), "array<u32>"),
+                        None => line
+                            .replace("array<Texel>", "array<Half>")
+                            .replace("array<Bits>", "array<Half>")
+                            .replace("rgba32float", "rgba16float"),
+                    };
                 } else if line.starts_with(&format!("fn load_{name}(")) {
-                    *line = line.replace("from_texel(", "from_half(");
+                    *line = line.replace("from_texel(", "from_half(").replace("from_bits(", "from_half_bits(");
+                    for of in ["f32", "u32"] {
+                        let number = format!("-> {of} {{ return bitcast<{of}>(from_pair({name}[i / 2u], i)); }}");
+                        *line = line.replace(&format!("-> {of} {{ return {name}[i]; }}"), &number);
+                    }
                 } else if line.starts_with(&format!("fn load_{name}_element(")) {
                     // Of `f32`s the number is loaded alone.
-                    *line =
-                        line.replace("from_scalar(", "from_half(").replace("[i / 4u][i % 4u])", "[i / 4u])[i % 4u]");
+                    *line = line
+                        .replace("from_scalar(", "from_half(")
+                        .replace("from_word(", "from_half_bits(")
+                        .replace("[i / 4u][i % 4u])", "[i / 4u])[i % 4u]");
                 } else if line.starts_with(&format!("fn store_{name}(")) {
-                    *line = line.replace("to_texel(", "to_half(").replace(", value); }", ", as_half(value)); }");
+                    *line = line
+                        .replace("to_texel(", "to_half(")
+                        .replace("to_bits(", "to_half_bits(")
+                        .replace(", value); }", ", as_half(value)); }");
                 } else if line.starts_with(&format!("fn store_{name}_element(")) {
                     // `stores_elements` is false.
                     *line = line.replace(&format!("{name}[i / 4u][i % 4u] = value; "), "");
@@ -302,6 +330,15 @@ impl Shader {
         }
         Ok(text)
     }
+}
+
+/// Returns the name and the type of the numbers that a declaration lets a shader read: `f32`s, or the bits of any. An
+/// `array<i32>` holds integers.
+fn numbers(declaration: &str) -> Option<(&str, &str)> {
+    let (_, declared) = declaration.split_once("var<storage, read> ")?;
+    let (name, of) = declared.split_once(": array<")?;
+    let of = of.strip_suffix(">;")?;
+    ["f32", "u32"].contains(&of).then_some((name, of))
 }
 
 impl fmt::Display for Shader {

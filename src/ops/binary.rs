@@ -208,7 +208,7 @@ pub(crate) fn by_element<P: params::Params>(
     let (sizes, [a, b]) = walks(y, [&a.broadcast_strides(y), &b.broadcast_strides(y)])?;
     let params = params(Elements { sizes, a, b, count: y.elements() });
     let bindings = vec![Binding::Input(0), Binding::Input(last), Binding::Output(0)];
-    let dispatch = Dispatch::for_each(shader, &params, bindings, y.elements());
+    let dispatch = Dispatch::for_each(shader, &params, bindings, y.elements().div_ceil(4));
     Ok(Kernel::new(vec![Layout::ROWS; io.inputs.len()], Layout::ROWS, dispatch))
 }
 

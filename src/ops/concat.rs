@@ -80,7 +80,7 @@ impl Op for Concat {
         let mut dispatches = Vec::new();
         for (i, x) in io.inputs.iter().enumerate() {
             let y = Walk { first, strides: strides.clone() };
-            dispatches.push(strided([i, 0], x, &Walk::new(x), &y)?);
+            dispatches.push(strided([i, 0], x, &Walk::new(x), Some(&y))?);
             first += x[self.axis] * strides[self.axis];
         }
         let reads = vec![Layout::ROWS; io.inputs.len()];

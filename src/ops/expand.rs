@@ -31,7 +31,7 @@ impl Expand {
 fn kernel(io: &Io, reads: Vec<Layout>) -> Result<Kernel, ErrorKind> {
     let (x, y) = (&io.inputs[0], &io.outputs[0]);
     let from = Walk { first: 0, strides: x.broadcast_strides(y) };
-    Ok(Kernel::new(reads, Layout::ROWS, strided([0, 0], y, &from, &Walk::new(y))?))
+    Ok(Kernel::new(reads, Layout::ROWS, strided([0, 0], y, &from, None)?))
 }
 
 impl Op for Expand {

@@ -69,7 +69,7 @@ impl Op for Gather {
         let (sizes, [x_strides]) = walks(y, [&strides])?;
         let params = Params { sizes, x: x_strides, count: y.elements(), size: x[self.axis], stride };
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Output(0)];
-        let dispatch = Dispatch::for_each(shader!("gather", "index"), &params, bindings, y.elements());
+        let dispatch = Dispatch::for_each(shader!("gather", "index"), &params, bindings, y.elements().div_ceil(4));
         let range = places(x[self.axis]);
         Ok(vec![Kernel::new(vec![Layout::ROWS; 2], Layout::ROWS, dispatch).with_range(1, range)])
     }

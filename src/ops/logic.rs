@@ -163,7 +163,7 @@ impl Op for Where {
         let (sizes, strides) = walks(y, [&condition, &a, &b])?;
         let params = WhereParams { sizes, strides, count: y.elements() };
         let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
-        let dispatch = Dispatch::for_each(shader!("where", "index"), &params, bindings, y.elements());
+        let dispatch = Dispatch::for_each(shader!("where", "index"), &params, bindings, y.elements().div_ceil(4));
         Ok(vec![Kernel::new(vec![Layout::ROWS; 3], Layout::ROWS, dispatch)])
     }
 

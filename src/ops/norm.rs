@@ -64,14 +64,15 @@ impl Squares {
 /// halves 256 invocations 8 times.
 const JOINS: usize = 32;
 
-/// Returns a shader whose workgroups read `elements` elements each, and the iterations of an invocation that reads them
-/// twice. `LANES` invocations `KEEP` some elements in registers (on GPUs all, up to 4096).
-pub(crate) fn keeping(shader: Shader, elements: usize, caps: &Caps) -> (Shader, usize) {
-    let iterations = |lanes: u32, keep: u32| 2 * (elements.div_ceil((lanes * keep) as usize) + 1) + JOINS;
-    let (lanes, keep) = match (caps.one_subgroup(), elements) {
+/// Returns a shader whose workgroups read `texels` texels each, and the iterations of an invocation that reads them
+/// twice. `LANES` invocations `KEEP` some texels in registers (on GPUs all, up to 4096).
+pub(crate) fn keeping(shader: Shader, texels: usize, caps: &Caps) -> (Shader, usize) {
+    let iterations = |lanes: u32, keep: u32| 2 * (texels.div_ceil((lanes * keep) as usize) + 1) + JOINS;
+    let (lanes, keep) = match (caps.one_subgroup(), texels) {
         // Barriers cost nothing in a workgroup of one subgroup.
         (Some(lanes), _) if iterations(lanes, 2) <= caps.max_loop_iterations as usize => (lanes, 2),
-        (None, 0..=256) => (64, 4),
+        (None, 0..=64) => (64, 1),
+        (None, 65..=256) => (64, 4),
         (None, 257..=1024) => (64, 16),
         _ => (256, 16),
     };
@@ -173,7 +174,8 @@ impl Norm {
             squares: Squares::new(self.eps),
             activation: ActivationParams::new(self.activation),
         };
-        let (shader, iterations) = keeping(shader!("norm", "activation", "index", "nan"), length, caps);
+        let shader = shader!("norm", "activation", "index", "nan").set("ALIGNED", length.is_multiple_of(4));
+        let (shader, iterations) = keeping(shader, length.div_ceil(4), caps);
         let shader = shader.set("CENTRED", self.centred).set("ACTIVATION", code(self.activation));
         let bindings = vec![Binding::Input(0), Binding::Weight(self.pack()), Binding::Output(0)];
         vec![Kernel::new(

@@ -246,7 +246,7 @@ impl Op for Pad {
             value: self.value,
         };
         let bindings = vec![Binding::Input(0), Binding::Output(0)];
-        let dispatch = Dispatch::for_each(shader!("pad_rows", "index"), &params, bindings, y.elements());
+        let dispatch = Dispatch::for_each(shader!("pad_rows", "index"), &params, bindings, y.elements().div_ceil(4));
         let mut kernels = vec![Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)];
         match each[..] {
             [[0, 0], [0, 0], across] => {

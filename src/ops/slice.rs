@@ -123,7 +123,7 @@ impl Op for Slice {
             from.first += along.resolve(x[along.axis]).0 * *stride;
             *stride = stride.wrapping_mul(along.step as usize);
         }
-        let rows = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::new(y))?);
+        let rows = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, None)?);
         let images = self.part(io).into_iter().flat_map(|part| {
             image_storage(caps).iter().map(move |&storage| {
                 let layout = Layout::channels(storage);

@@ -62,7 +62,8 @@ fn kernel(io: &Io, caps: &Caps, axis: usize, log: bool) -> Kernel {
     let params = Params { lines, length, stride };
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
     let columns = stride.next_power_of_two().min(caps.one_subgroup().unwrap_or(16) as usize);
-    let (shader, iterations) = keeping(shader!("softmax", "index", "nan"), columns * length, caps);
+    let shader = shader!("softmax", "index", "nan").set("ALIGNED", stride == 1 && length.is_multiple_of(4));
+    let (shader, iterations) = keeping(shader, columns * length.div_ceil(4), caps);
     let shader = shader.set("COLUMNS", columns as u32).set("LOG", log);
     let dispatch = Dispatch::new(shader, &params, bindings, lines.div_ceil(columns)).iterations(iterations);
     Kernel::new(vec![Layout::ROWS], Layout::ROWS, dispatch)

@@ -31,11 +31,32 @@ impl Walk {
     pub(crate) fn new(shape: &Shape) -> Walk {
         Walk { first: 0, strides: shape.strides() }
     }
+
+    /// Returns true if each four neighbouring elements, counted from the first, are a texel of the tensor.
+    fn is_aligned(&self, sizes: &[usize]) -> bool {
+        let mut next = 1;
+        let mut fours = self.first.is_multiple_of(4);
+        for (&size, &stride) in sizes.iter().zip(&self.strides).rev().filter(|&(&size, _)| size != 1) {
+            // The elements so far are consecutive, or whole texels.
+            fours &= stride == next || (next.is_multiple_of(4) && stride.is_multiple_of(4));
+            next = if stride == next { next * size } else { next };
+        }
+        fours && next.is_multiple_of(4)
+    }
 }
 
-/// Copies one element from an input to an output for each index within `sizes`: row-major tensors in buffers.
-pub(crate) fn strided([input, output]: [usize; 2], sizes: &[usize], x: &Walk, y: &Walk) -> Result<Dispatch, ErrorKind> {
+/// Copies one element from an input to an output for each index within `sizes`: row-major tensors in buffers. `y` is the
+/// walk over the output; `None`: the elements are all of the output, in order.
+pub(crate) fn strided(
+    [input, output]: [usize; 2],
+    sizes: &[usize],
+    x: &Walk,
+    y: Option<&Walk>,
+) -> Result<Dispatch, ErrorKind> {
     let count: usize = sizes.iter().product();
+    let in_order = Walk::new(&sizes.into());
+    let aligned = y.is_none_or(|y| y.is_aligned(sizes));
+    let y = y.unwrap_or(&in_order);
     let (sizes, [x_strides, y_strides]) = walks(sizes, [&x.strides, &y.strides])?;
     let params = Params {
         sizes,
@@ -46,7 +67,8 @@ pub(crate) fn strided([input, output]: [usize; 2], sizes: &[usize], x: &Walk, y:
         y_first: y.first,
     };
     let bindings = vec![Binding::Input(input), Binding::Output(output)];
-    Ok(Dispatch::for_each(shader!("strided", "index"), &params, bindings, count))
+    let shader = shader!("strided", "index").set("ALIGNED", aligned);
+    Ok(Dispatch::for_each(shader, &params, bindings, count.div_ceil(4)))
 }
 
 /// Returns sizes and the strides of several walks in the shaders' form: eight, the missing outer ones filled in.

@@ -49,7 +49,7 @@ impl Op for Transpose {
     fn kernels(&self, io: &Io, _caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, y) = (&io.inputs[0], &io.outputs[0]);
         let from = Walk { first: 0, strides: self.order.iter().map(|&d| x.strides()[d]).collect() };
-        let strided = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, &Walk::new(y))?);
+        let strided = Kernel::new(vec![Layout::ROWS], Layout::ROWS, strided([0, 0], y, &from, None)?);
         // Images are stored channels last: a transposition to that order, or from that order, moves nothing.
         let (image, last) = (Layout::channels(Storage::Buffer), Layout::rows_vec4(Storage::Buffer));
         let views = match self.order[..] {

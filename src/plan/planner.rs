@@ -347,8 +347,11 @@ impl Planner<'_> {
     fn hold_constant(&mut self, value: Value) {
         if let (Source::Constant(constant), None) = (self.graph.source(value), self.held.get(&value)) {
             for scalar in BTreeSet::from([self.precision.values(), Scalar::F32]) {
-                let rows = Prepacked { scalar, ..constant.rows() };
-                self.hold(value, Layout::ROWS.stored_as(scalar), Home::Weight(rows));
+                // Masks have numbers beyond the range of `f16`s. Infinite ones would make a row of nothing else NaN.
+                if constant.fits(scalar) {
+                    let rows = Prepacked { scalar, ..constant.rows() };
+                    self.hold(value, Layout::ROWS.stored_as(scalar), Home::Weight(rows));
+                }
             }
         }
     }
@@ -408,7 +411,8 @@ impl Planner<'_> {
     fn kind(&self, value: Value, layout: Layout) -> SlotKind {
         let (rows, width) = layout.texels(self.shape(value));
         match layout.storage {
-            Storage::Buffer => SlotKind::Buffer(layout.bytes(self.shape(value)).max(16)),
+            // A texel at least: bindings can't be empty.
+            Storage::Buffer => SlotKind::Buffer(layout.bytes(self.shape(value)).max(4 * layout.scalar.bytes())),
             Storage::Texture => SlotKind::Texture(width as u32, rows as u32, layout.scalar),
         }
     }
@@ -455,8 +459,7 @@ impl Planner<'_> {
             // The result has the requested layout: a layout of the same bytes may have other conversions.
             Some(held) => Held { layout, home: held.home.clone() },
             None => {
-                let one_way = |held: &&Held| convert(self.shape(value), held.layout, layout).is_some();
-                let start = match self.held[&value].iter().find(one_way) {
+                let start = match self.nearest(value, layout) {
                     Some(held) => held.clone(),
                     // A conversion between two orders of texels goes through rows.
                     None => self.read(value, Layout::ROWS, step),
@@ -469,6 +472,12 @@ impl Planner<'_> {
             }
         };
         self.touch(held)
+    }
+
+    /// Returns what one dispatch converts to a layout of the value.
+    fn nearest(&self, value: Value, layout: Layout) -> Option<&Held> {
+        let one_way = |held: &&Held| convert(self.shape(value), held.layout, layout).is_some();
+        self.held.get(&value)?.iter().find(one_way)
     }
 
     /// Notes that the step being planned uses this memory.

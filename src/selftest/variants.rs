@@ -100,9 +100,10 @@ fn lose_a_workgroup(kernel: &mut Kernel) {
     kernel.dispatches.iter_mut().for_each(|dispatch| dispatch.workgroups[0] -= 1);
 }
 
-/// Returns the kernel with everything that it accesses in texels stored as `f16`s.
+/// Returns the kernel with everything stored as `f16`s that may be. Some kernels read `f16`s, but can't write them.
 fn in_halves(kernel: &Kernel) -> Option<Kernel> {
-    kernel.stored_as(&vec![Scalar::F16; kernel.reads.len()], Scalar::F16, Scalar::F16)
+    let stored = |outputs| kernel.stored_as(&vec![Scalar::F16; kernel.reads.len()], outputs, Scalar::F16);
+    stored(Scalar::F16).or_else(|| stored(Scalar::F32)).filter(Kernel::is_narrow)
 }
 
 fn store_halves(kernel: &mut Kernel) {

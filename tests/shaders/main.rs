@@ -137,7 +137,7 @@ fn every_file_is_valid_as_it_stands() {
             assert!(numbers || whole, "{name} numbers its workgroups by `linear`");
             standing += 1;
         }
-        if text.contains("array<Texel>") {
+        if text.contains("array<Texel>") || text.contains("array<Bits>") {
             text.push_str(&read(&root("shaders/lib/texel.wgsl")));
         }
         // Functions of one number come from these files, too.
@@ -312,8 +312,7 @@ fn check(which: &str, plan: &Plan, capabilities: Capabilities, seen: &mut HashMa
         assert!(!dispatch.shader.is_guarded(), "{which}: `ops::is_ours` doesn't know the operation of {name}");
         if !seen.contains_key(&dispatch.shader) {
             let of_f32 = declared(&name, &validated(&dispatch.shader, capabilities));
-            if dispatch.shader.has_texels() {
-                let halves = dispatch.shader.clone().all_in_halves();
+            if let Some(halves) = dispatch.shader.clone().all_in_halves() {
                 // All of WebGPU has it; Mesa's llvmpipe lacks `DownlevelFlags::SHADER_F16_IN_F32` where it lacks f16.
                 let converts = capabilities | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
                 let of_f16 = declared(&name, &validated(&halves, converts));
@@ -404,10 +403,14 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         names, named,
         "every shader of the crate is in one of these plans, or measures, or has to do with textures"
     );
-    let texels = files("shaders", "wgsl").into_iter().filter(|file| read(file).contains("array<Texel>;"));
-    let texels =
-        texels.map(|file| file.file_stem().and_then(|name| name.to_str()).expect("a name in ASCII").to_owned());
-    assert_eq!(halves, texels.collect(), "every file that stores texels is valid with f16s too");
+    let texels = files("shaders", "wgsl").into_iter().filter(|file| {
+        let text = read(file);
+        text.contains("array<Texel>;") || text.contains("array<Bits>;")
+    });
+    let texels: BTreeSet<String> = texels
+        .map(|file| file.file_stem().and_then(|name| name.to_str()).expect("a name in ASCII").to_owned())
+        .collect();
+    assert!(halves.is_superset(&texels), "every file that stores texels is valid with f16s too");
 }
 
 #[test]

@@ -10,8 +10,10 @@ impl Planner<'_> {
     pub(super) fn stored(&self, kernel: &Kernel, node: &Node) -> Vec<Kernel> {
         let scalar = |(&value, layout): (&Value, &Layout)| match self.precision.values() {
             Scalar::F16 if self.graph.known_dtype(value) == DType::F32 => {
-                let held = |scalar: &Scalar| self.find(value, layout.stored_as(*scalar)).is_some();
-                [Scalar::F16, Scalar::F32].into_iter().find(held).unwrap_or(Scalar::F16)
+                let held = |&scalar: &Scalar| self.find(value, layout.stored_as(scalar)).is_some();
+                let near = |&scalar: &Scalar| self.nearest(value, layout.stored_as(scalar)).is_some();
+                let both = [Scalar::F16, Scalar::F32];
+                both.into_iter().find(held).or(both.into_iter().find(near)).unwrap_or(Scalar::F32)
             }
             _ => Scalar::F32,
         };

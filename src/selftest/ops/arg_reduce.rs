@@ -2,7 +2,7 @@
 
 use crate::DType;
 use crate::ops::ArgReduce;
-use crate::selftest::cases::{as_image, graph, random};
+use crate::selftest::cases::{as_image, graph, halves, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
@@ -16,6 +16,11 @@ pub fn cases(t: &Suite) {
     long_loops(t);
     of_an_image(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    check_both(t, "halves", &halves(&random(1, [3, 65])), Some(1));
 }
 
 /// Returns the index of the first largest (or smallest) element along `axis`, or among all elements.

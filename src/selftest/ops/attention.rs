@@ -1,7 +1,7 @@
 //! Cases of attention, and its reference: few and many queries, masks, windows, caches.
 
 use crate::ops::Attention;
-use crate::selftest::cases::{constant, graph, random};
+use crate::selftest::cases::{constant, graph, halves, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 use crate::{Constant, DType};
@@ -19,6 +19,14 @@ pub fn cases(t: &Suite) {
     weights_too_small_for_a_number(t);
     long_loops(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    for (sizes, causal) in [([1, 2, 2, 20, 20, 16, 16], true), ([2, 4, 2, 1, 70, 8, 8], false)] {
+        let each = tensors(sizes).map(|tensor| halves(&tensor));
+        check_tensors(t, "halves", each.each_ref(), None, &Sight { causal, ..Sight::default() });
+    }
 }
 
 /// The part of the keys that a query sees, and the scale of its scores.

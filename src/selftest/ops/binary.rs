@@ -91,9 +91,9 @@ fn every_kind_in_every_layout(t: &Suite) {
 }
 
 fn stored_as_halves(t: &Suite) {
-    // A quotient is computed in rows, and rows are always `f32`.
-    for (kind, reference) in KINDS.into_iter().filter(|(kind, _)| *kind != BinaryKind::Div) {
-        let (a, b) = (halves(&random(1, [2, 5, 3, 7])), halves(&divisor(&[2, 5, 3, 7])));
+    let shapes = [[2, 5, 3, 7], [2, 1, 3, 1]];
+    for ((kind, reference), shape) in KINDS.into_iter().flat_map(|kind| shapes.map(|shape| (kind, shape))) {
+        let (a, b) = (halves(&random(1, [2, 5, 3, 7])), halves(&divisor(&shape)));
         let graph = graph(&[&a, &b], |graph, x| graph.push(Binary::new(kind), x));
         t.check("halves", &graph, &[&a, &b], &reference(&a, &b), Tolerance::Elementwise);
     }

@@ -1,6 +1,6 @@
 //! Cases of `cat`: each axis, images, one value twice.
 
-use crate::selftest::cases::{graph, graph_between_images, random};
+use crate::selftest::cases::{graph, graph_between_images, halves, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
@@ -9,6 +9,16 @@ pub fn cases(t: &Suite) {
     along_each_axis(t);
     of_images_and_of_one_value_twice(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    for sizes in [[4, 8, 4], [3, 5, 4]] {
+        let inputs = sizes.map(|size| halves(&random(size as u64, [3, size])));
+        let inputs: Vec<&Tensor> = inputs.iter().collect();
+        let graph = graph(&inputs, |graph, x| graph.concat(x, 1));
+        t.check(&format!("halves {sizes:?}"), &graph, &inputs, &reference::concat(&inputs, 1), Tolerance::Exact);
+    }
 }
 
 fn along_each_axis(t: &Suite) {

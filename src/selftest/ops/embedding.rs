@@ -1,7 +1,7 @@
 //! Cases of embeddings, and their reference: rows of any length, indices of any shape.
 
 use super::index_select::{index_select, indices};
-use crate::selftest::cases::{constant, graph, random};
+use crate::selftest::cases::{constant, graph, halves, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
@@ -15,6 +15,15 @@ pub fn cases(t: &Suite) {
     rows_of_any_length(t);
     indices_of_any_shape(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    for length in [4, 5] {
+        let (index, weight) = (indices(&[9], 7), halves(&random(1, [7, length])));
+        let graph = graph(&[&index], |graph, x| graph.embedding(x[0], constant(&weight)));
+        t.check("halves", &graph, &[&index], &embedding(&index, &weight), Tolerance::Exact);
+    }
 }
 
 fn check(t: &Suite, index: &[usize], [size, length]: [usize; 2]) {

@@ -2,7 +2,7 @@
 
 use super::index_select::indices;
 use crate::DType;
-use crate::selftest::cases::{graph, random};
+use crate::selftest::cases::{graph, halves, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
@@ -17,6 +17,13 @@ pub fn cases(t: &Suite) {
     along_each_axis(t);
     of_every_type(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    for width in [4, 5] {
+        check(t, "halves", &halves(&random(1, [7, width])), 0, &indices(&[9, width], 7));
+    }
 }
 
 fn check(t: &Suite, case: &str, x: &Tensor, axis: usize, index: &Tensor) {

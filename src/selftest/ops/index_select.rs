@@ -1,7 +1,7 @@
 //! Cases of `index_select`, and its reference: each axis, indices of any shape, every type.
 
 use crate::DType;
-use crate::selftest::cases::{constant, graph, graph_between_images, random};
+use crate::selftest::cases::{constant, graph, graph_between_images, halves, random};
 use crate::selftest::reference::Tensor;
 use crate::selftest::{Suite, Tolerance};
 
@@ -32,6 +32,13 @@ pub fn cases(t: &Suite) {
     of_every_type(t);
     by_constants_between_images(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    for width in [4, 5] {
+        check(t, "halves", &halves(&random(1, [7, width])), 0, &indices(&[9], 7));
+    }
 }
 
 fn check(t: &Suite, case: &str, x: &Tensor, axis: usize, index: &Tensor) {

@@ -1,7 +1,7 @@
 //! Cases of layer norm: lines that are kept or read again, means far from zero, large numbers.
 
 use crate::ops::{Activation, LayerNorm};
-use crate::selftest::cases::{constant, far_from_zero, graph, graph_between_images, outliers, random};
+use crate::selftest::cases::{constant, far_from_zero, graph, graph_between_images, halves, outliers, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
@@ -14,6 +14,13 @@ pub fn cases(t: &Suite) {
     of_an_image(t);
     long_loops(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    for shape in [[3, 64], [3, 65], [2, 5000]] {
+        check_all(t, "halves", &halves(&random(1, shape)), 1, 1e-5);
+    }
 }
 
 fn check_all(t: &Suite, case: &str, x: &Tensor, dimensions: usize, eps: f64) {

@@ -2,7 +2,7 @@
 
 use crate::DType;
 use crate::ops::{Compare, Logical, Where};
-use crate::selftest::cases::{graph, graph_between_images, random};
+use crate::selftest::cases::{graph, graph_between_images, halves, random};
 use crate::selftest::reference::{Tensor, binary, broadcast};
 use crate::selftest::{Suite, Tolerance};
 
@@ -46,6 +46,15 @@ pub fn cases(t: &Suite) {
     choices(t);
     a_mask_between_images(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    let (condition, a, b) = (truth(1, &[5, 1]), halves(&random(2, [5, 7])), halves(&random(3, [7])));
+    let chosen = graph(&[&condition, &a, &b], |graph, x| graph.push(Where, x));
+    t.check("halves", &chosen, &[&condition, &a, &b], &where_(&condition, &a, &b), Tolerance::Exact);
+    let compared = graph(&[&a, &b], |graph, x| graph.compare(x[0], Compare::Lt, x[1]));
+    t.check("halves compared", &compared, &[&a, &b], &compare(Compare::Lt, &a, &b), Tolerance::Exact);
 }
 
 const COMPARISONS: [Compare; 6] = [Compare::Eq, Compare::Ne, Compare::Lt, Compare::Le, Compare::Gt, Compare::Ge];

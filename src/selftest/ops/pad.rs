@@ -1,7 +1,7 @@
 //! Cases of padding: every mode, crops, constants, any rank.
 
 use crate::ops::{Pad1d, Pad2d, PaddingMode};
-use crate::selftest::cases::{graph, graph_between_images, random};
+use crate::selftest::cases::{graph, graph_between_images, halves, random};
 use crate::selftest::reference::{Tensor, pad};
 use crate::selftest::{Suite, Tolerance};
 
@@ -15,6 +15,13 @@ pub fn cases(t: &Suite) {
     any_rank(t);
     between_operations(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    let x = halves(&random(1, [2, 3, 5, 7]));
+    let graph = graph(&[&x], |graph, x| graph.pad2d(x[0], [1, 2, 0, 3], PaddingMode::Zeros));
+    t.check("halves", &graph, &[&x], &pad(&x, &[[1, 2], [0, 3]], PaddingMode::Zeros, 0.0), Tolerance::Exact);
 }
 
 pub const MODES: [PaddingMode; 4] =

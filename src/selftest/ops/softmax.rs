@@ -1,6 +1,6 @@
 //! Cases of softmax and its logarithm: axes, long lines, large values.
 
-use crate::selftest::cases::{graph, graph_between_images, random};
+use crate::selftest::cases::{graph, graph_between_images, halves, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
@@ -14,6 +14,13 @@ pub fn cases(t: &Suite) {
     of_an_image(t);
     long_loops(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    for (shape, axis) in [([2, 3, 64], 2), ([2, 3, 65], 2), ([2, 64, 3], 1), ([1, 2, 5000], 2)] {
+        check_both(t, "halves", &halves(&random(1, shape)), axis);
+    }
 }
 
 /// Checks both operations.

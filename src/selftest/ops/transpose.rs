@@ -1,7 +1,7 @@
 //! Cases of `permute`: permutations, an image, integers and truth values.
 
 use crate::DType;
-use crate::selftest::cases::{graph, graph_between_images, random};
+use crate::selftest::cases::{graph, graph_between_images, halves, random};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 
@@ -11,6 +11,15 @@ pub fn cases(t: &Suite) {
     of_an_image(t);
     integers_and_truth_values(t);
     not_finite(t);
+    t.in_halves(stored_as_halves);
+}
+
+fn stored_as_halves(t: &Suite) {
+    let x = halves(&random(1, [3, 5, 7]));
+    for order in [[0, 2, 1], [2, 1, 0]] {
+        let graph = graph(&[&x], |graph, x| graph.transpose(x[0], order));
+        t.check("halves", &graph, &[&x], &reference::transpose(&x, &order), Tolerance::Exact);
+    }
 }
 
 fn permutations(t: &Suite) {
