@@ -3,8 +3,8 @@
 
 use pollster::block_on;
 use safetensors::{Dtype, SafeTensors};
-use shadernet::models::{Decoder, Generator, sample, shakespeare};
-use shadernet::{Context, ContextOptions, Data, ErrorKind, Model, Weights};
+use shadernet::models::{CharacterModel, Decoder, Generator, sample, shakespeare};
+use shadernet::{Context, ContextOptions, Data, ErrorKind, Model, Precision, Weights};
 use std::sync::OnceLock;
 
 const TINY: &[u8] = include_bytes!("goldens/decoder.safetensors");
@@ -217,15 +217,37 @@ fn shakespeare_writes_what_pytorch_writes() {
         let outputs = session.run_blocking(&[&passage]).unwrap_or_else(|error| panic!("{error}"));
         assert_close("logits", outputs[0].f32().expect("they are"), &logits(TEXT, "logits"));
 
-        let mut generator = Generator::new(context, text.decoder, &text.weights, 1).expect("it is small");
-        let mut written = prompt.clone();
-        let mut logits = generator.feed_blocking(&prompt).unwrap_or_else(|error| panic!("{error}"));
-        while written.len() < continued.len() {
-            let token = sample(&logits, 0.0, 0.0);
-            written.push(token);
-            logits = generator.feed_blocking(&[token]).unwrap_or_else(|error| panic!("{error}"));
-        }
+        let written = greedy(context, &text, &prompt, continued.len(), Precision::F32);
         assert_eq!(text.decode(&written), text.decode(&continued));
+    }
+}
+
+/// Returns a text of so many tokens that begins with the prompt: each further token is the likeliest.
+fn greedy(context: &Context, text: &CharacterModel, prompt: &[i32], length: usize, precision: Precision) -> Vec<i32> {
+    let generator = Generator::with_precision(context, text.decoder, &text.weights, 1, precision);
+    let mut generator = generator.expect("it is small");
+    let mut written = prompt.to_vec();
+    let mut logits = generator.feed_blocking(prompt).unwrap_or_else(|error| panic!("{error}"));
+    while written.len() < length {
+        let token = sample(&logits, 0.0, 0.0);
+        written.push(token);
+        logits = generator.feed_blocking(&[token]).unwrap_or_else(|error| panic!("{error}"));
+    }
+    written
+}
+
+#[test]
+fn half_precision_writes_the_same_text() {
+    let text = shakespeare().unwrap_or_else(|error| panic!("{error}"));
+    let prompt = tokens(TEXT, "prompt");
+    let length = prompt.len() + 200;
+    for context in contexts() {
+        let whole = greedy(context, &text, &prompt, length, Precision::F32);
+        for precision in [Precision::Mixed, Precision::F16] {
+            let written = greedy(context, &text, &prompt, length, precision);
+            let same = whole.iter().zip(&written).take_while(|(a, b)| a == b).count();
+            assert_eq!(same, length, "{precision}: {:?} instead of {:?}", text.decode(&written), text.decode(&whole));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Decoder;
 use crate::error::{ErrorKind, Result};
-use crate::{Context, Data, Model, Outputs, Pending, Session, Weights};
+use crate::{Context, Data, Model, Outputs, Pending, Precision, Session, Weights};
 use std::collections::BTreeMap;
 
 /// A generator of a batch of texts of equal length: feeds tokens to a [`Decoder`] and returns the next token's logits.
@@ -39,7 +39,18 @@ const CHUNK: usize = 256;
 impl Generator {
     /// Creates a generator for `batch` texts at once.
     pub fn new(context: &Context, decoder: Decoder, weights: &Weights, batch: usize) -> Result<Generator> {
-        let model = Model::new(context, &decoder.next(weights, 1)?)?;
+        Generator::with_precision(context, decoder, weights, batch, Precision::F32)
+    }
+
+    /// Creates a generator whose numbers are stored so: see [`Precision`]. The cache of keys and values is `f32`.
+    pub fn with_precision(
+        context: &Context,
+        decoder: Decoder,
+        weights: &Weights,
+        batch: usize,
+        precision: Precision,
+    ) -> Result<Generator> {
+        let model = Model::new(context, &decoder.next(weights, 1)?)?.precision(precision);
         let sessions = BTreeMap::from([(1, model.session(batch)?)]);
         Ok(Generator { decoder, weights: weights.clone(), batch, position: 0, model, sessions })
     }
