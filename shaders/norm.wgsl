@@ -48,7 +48,7 @@ fn load(kept: ptr<function, array<vec4<f32>, KEEP>>, first: u32, i: u32, origin:
 
 // Returns the sum of those of four values that belong to elements of the line, from 4 * i on.
 fn sum_within(i: u32, value: vec4<f32>) -> f32 {
-    let there = vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.length);
+    let there = vec4<u32>(4u * i) + select(vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(), ALIGNED) < vec4<u32>(params.length);
     return dot(select(vec4<f32>(), value, there), vec4<f32>(1.0));
 }
 

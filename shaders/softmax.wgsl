@@ -44,7 +44,7 @@ fn load(kept: ptr<function, array<vec4<f32>, KEEP>>, first: u32, i: u32, step: u
 
 // Returns four values, each replaced if its element is beyond the end of the line.
 fn within(i: u32, length: u32, value: vec4<f32>, otherwise: f32) -> vec4<f32> {
-    let there = vec4<u32>(4u * i) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(length);
+    let there = vec4<u32>(4u * i) + select(vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(), ALIGNED) < vec4<u32>(length);
     return select(vec4<f32>(otherwise), value, there);
 }
 

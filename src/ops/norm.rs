@@ -68,13 +68,15 @@ const JOINS: usize = 32;
 /// twice. `LANES` invocations `KEEP` some texels in registers (on GPUs all, up to 4096).
 pub(crate) fn keeping(shader: Shader, texels: usize, caps: &Caps) -> (Shader, usize) {
     let iterations = |lanes: u32, keep: u32| 2 * (texels.div_ceil((lanes * keep) as usize) + 1) + JOINS;
+    // Each of the four numbers of an unaligned texel has a condition of its own, which takes registers too.
+    let most = if shader.stores_elements() { 4 } else { 16 };
     let (lanes, keep) = match (caps.one_subgroup(), texels) {
         // Barriers cost nothing in a workgroup of one subgroup.
         (Some(lanes), _) if iterations(lanes, 2) <= caps.max_loop_iterations as usize => (lanes, 2),
         (None, 0..=64) => (64, 1),
         (None, 65..=256) => (64, 4),
-        (None, 257..=1024) => (64, 16),
-        _ => (256, 16),
+        (None, 257..=1024) => (64 * 16 / most, most),
+        _ => (256, most),
     };
     (shader.tile("KEEP", keep).set("LANES", lanes), iterations(lanes, keep))
 }
