@@ -2,9 +2,9 @@
 
 use pollster::block_on;
 use shadernet::kernel::Caps;
-use shadernet::measure::{Bench, Effort, Environment, Method, Peaks, Profile, Sweep, SweepOptions, step_times};
+use shadernet::measure::{Bench, Effort, Environment, Method, Peaks, Profile, Sweep, SweepOptions, Unit, step_times};
 use shadernet::models::{digits_weights, find};
-use shadernet::{BATCH, Constant, Context, ContextOptions, Graph, Model, Weights, seeded_input};
+use shadernet::{BATCH, Constant, Context, ContextOptions, Graph, Model, Precision, Weights, seeded_input};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -85,6 +85,16 @@ fn matrix_units_are_measured_where_there_are_some() {
     println!("{peaks:?} {units:?}");
     assert_eq!(peaks.matrix.is_some(), units.iter().any(serves), "{units:?}");
     assert!(peaks.matrix.is_none_or(|rate| (1e7..1e17).contains(&rate)), "{peaks:?}");
+    // A step in matrix units has their floor, whatever that of others is.
+    if let (Some(_), Some(rate)) = (&context.caps().matrix, peaks.matrix) {
+        let peaks = Peaks { fma_f32: rate / 7.0, ..peaks.clone() };
+        for (precision, unit) in [(Precision::F32, Unit::F32), (Precision::F16, Unit::Matrix)] {
+            let model = Model::new(&context, &products(&[512, 512])).expect("it fits").precision(precision);
+            let profile = Profile::measure(&model.session(64).expect("it fits"), &peaks, FEW).expect("it runs");
+            let step = &profile.steps[0];
+            assert_eq!((step.unit, step.floor), (unit, peaks.floor(unit, step.flops, step.bytes, step.dispatches)));
+        }
+    }
     assert!(peaks.took < Duration::from_millis(900), "{peaks:?}");
 }
 
