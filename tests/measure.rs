@@ -85,15 +85,17 @@ fn matrix_units_are_measured_where_there_are_some() {
     println!("{peaks:?} {units:?}");
     assert_eq!(peaks.matrix.is_some(), units.iter().any(serves), "{units:?}");
     assert!(peaks.matrix.is_none_or(|rate| (1e7..1e17).contains(&rate)), "{peaks:?}");
-    // A step in matrix units has their floor, whatever that of others is.
-    if let (Some(_), Some(rate)) = (&context.caps().matrix, peaks.matrix) {
-        let peaks = Peaks { fma_f32: rate / 7.0, ..peaks.clone() };
-        for (precision, unit) in [(Precision::F32, Unit::F32), (Precision::F16, Unit::Matrix)] {
-            let model = Model::new(&context, &products(&[512, 512])).expect("it fits").precision(precision);
-            let profile = Profile::measure(&model.session(64).expect("it fits"), &peaks, FEW).expect("it runs");
-            let step = &profile.steps[0];
-            assert_eq!((step.unit, step.floor), (unit, peaks.floor(unit, step.flops, step.bytes, step.dispatches)));
-        }
+    // A step in matrix units has their floor, any other that of f32. llvmpipe prefers other kernels.
+    let peaks = Peaks { matrix: Some(7.0 * peaks.fma_f32), ..peaks };
+    let stored = |precision: &Precision| *precision == Precision::F32 || context.caps().packs_f16;
+    for precision in [Precision::F32, Precision::F16].into_iter().filter(stored) {
+        let model = Model::new(&context, &products(&[512, 512])).expect("it fits").precision(precision);
+        let session = model.session(64).expect("it fits");
+        let profile = Profile::measure(&session, &peaks, FEW).expect("it runs");
+        let (step, in_matrices) = (&profile.steps[0], session.plan().steps[0].matrix_units);
+        let unit = if in_matrices { Unit::Matrix } else { Unit::F32 };
+        assert!(precision != Precision::F32 || !in_matrices);
+        assert_eq!((step.unit, step.floor), (unit, peaks.floor(unit, step.flops, step.bytes, step.dispatches)));
     }
     assert!(peaks.took < Duration::from_millis(900), "{peaks:?}");
 }
