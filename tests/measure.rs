@@ -2,9 +2,9 @@
 
 use pollster::block_on;
 use shadernet::kernel::Caps;
-use shadernet::measure::{Bench, Effort, Environment, Method, Peaks, Profile, Sweep, SweepOptions, step_times};
+use shadernet::measure::{Bench, Effort, Environment, Method, Peaks, Profile, Sweep, SweepOptions, Unit, step_times};
 use shadernet::models::{digits_weights, find};
-use shadernet::{BATCH, Constant, Context, ContextOptions, Graph, Model, Weights, seeded_input};
+use shadernet::{BATCH, Constant, Context, ContextOptions, Graph, Model, Precision, Weights, seeded_input};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -85,6 +85,18 @@ fn matrix_units_are_measured_where_there_are_some() {
     println!("{peaks:?} {units:?}");
     assert_eq!(peaks.matrix.is_some(), units.iter().any(serves), "{units:?}");
     assert!(peaks.matrix.is_none_or(|rate| (1e7..1e17).contains(&rate)), "{peaks:?}");
+    // A step in matrix units has their floor, any other that of f32. llvmpipe prefers other kernels.
+    let peaks = Peaks { matrix: Some(7.0 * peaks.fma_f32), ..peaks };
+    let stored = |precision: &Precision| *precision == Precision::F32 || context.caps().packs_f16;
+    for precision in [Precision::F32, Precision::F16].into_iter().filter(stored) {
+        let model = Model::new(&context, &products(&[512, 512])).expect("it fits").precision(precision);
+        let session = model.session(64).expect("it fits");
+        let profile = Profile::measure(&session, &peaks, FEW).expect("it runs");
+        let (step, in_matrices) = (&profile.steps[0], session.plan().steps[0].matrix_units);
+        let unit = if in_matrices { Unit::Matrix } else { Unit::F32 };
+        assert!(precision != Precision::F32 || !in_matrices);
+        assert_eq!((step.unit, step.floor), (unit, peaks.floor(unit, step.flops, step.bytes, step.dispatches)));
+    }
     assert!(peaks.took < Duration::from_millis(900), "{peaks:?}");
 }
 

@@ -3,7 +3,7 @@
 use shadernet::measure::{Layer, Summary};
 use shadernet::models::{Decoder, all, find, m5, m5_small};
 use shadernet::ops::Activation;
-use shadernet::{BATCH, Constant, DType, Graph, Weights};
+use shadernet::{BATCH, Constant, DType, Graph, Precision, Weights};
 
 fn summary(name: &str) -> Summary {
     let network = find(name).unwrap_or_else(|error| panic!("{error}"));
@@ -182,7 +182,7 @@ fn bytes_and_joules() {
         bytes,
         [4, 2, 1].map(|bytes| bytes * 25_557_032).into_iter().chain([12_778_516]).collect::<Vec<u64>>()[..]
     );
-    assert_eq!(summary.parameter_bytes(), bytes[0]);
+    assert_eq!(summary.parameter_bytes, bytes[0]);
     assert_eq!(Summary { parameters: 3, ..summary.clone() }.model_bytes(4), 2, "a half byte takes a whole one");
     // 4.6 pJ per multiply-accumulate, 0.9 pJ per other operation, 640 pJ per four bytes.
     let one = Summary { macs: 1_000_000, other: 1_000_000, bytes: 4_000_000, ..summary };
@@ -259,4 +259,39 @@ fn a_batch_multiplies_all_but_parameters() {
     graph.output("y", y.expect("any shape"));
     let most = Summary::new(&graph, 1 << 40).expect("it is only counted");
     assert_eq!((most.flops, most.bytes), (u64::MAX, u64::MAX));
+}
+
+/// Values and weights take two bytes where a precision stores them so; biases and integers take four.
+#[test]
+fn a_precision_changes_bytes_only() {
+    let weights = Weights::seeded(0);
+    let mut graph = Graph::new();
+    let (x, indices) = (graph.input("x", [BATCH, 8]), graph.typed_input("indices", DType::I32, [BATCH, 2]));
+    let get = |name, shape: &[usize]| weights.get(name, shape).expect("seeded");
+    let y = graph.linear(x, get("w", &[16, 8]), Some(get("b", &[16]))).expect("it fits");
+    let y = graph.relu(y).expect("it fits");
+    graph.output("y", y);
+    let rows = graph.embedding(indices, get("table", &[5, 4])).expect("it fits");
+    graph.output("rows", rows);
+    let of = |precision| Summary::with_precision(&graph, 1, precision).expect("it fits");
+    let [whole, half, mixed] = Precision::ALL.map(of);
+    assert_eq!(whole, Summary::new(&graph, 1).expect("it fits"));
+    // 8 values and 2 indices come in, 16 + 8 values are held, the linear layer reads 8 and writes 16.
+    let bytes = |of: &Summary| [of.parameter_bytes, of.activations_total_bytes, of.activations_peak_bytes];
+    let parameters = 4 * (16 + 20);
+    assert_eq!(bytes(&whole), [parameters + 4 * 128, 4 * 34, 4 * 24]);
+    assert_eq!(bytes(&half), [parameters + 2 * 128, 2 * 32 + 4 * 2, 2 * 24]);
+    assert_eq!(bytes(&mixed), [parameters + 2 * 128, 4 * 34, 4 * 24]);
+    let moved = |of: &Summary| of.layers.iter().map(|layer| layer.bytes).collect::<Vec<u64>>();
+    assert_eq!(moved(&whole), [4 * (8 + 128 + 16 + 16), 4 * 32, 4 * (8 + 8 + 2)]);
+    assert_eq!(moved(&half), [2 * (8 + 128 + 16) + 4 * 16, 2 * 32, 4 * (8 + 2) + 2 * 8]);
+    assert_eq!(moved(&mixed), [4 * (8 + 16 + 16) + 2 * 128, 4 * 32, 4 * (8 + 8 + 2)]);
+    for of in [&half, &mixed] {
+        assert_eq!(
+            (of.weights, of.parameters, of.macs, of.activations_total),
+            (whole.weights, whole.parameters, whole.macs, whole.activations_total)
+        );
+        assert_eq!(of.activations_peak, whole.activations_peak);
+        assert_eq!(of.bytes, moved(of).iter().sum::<u64>());
+    }
 }

@@ -14,13 +14,20 @@ pub(super) struct CompareArgs {
     /// The report after
     #[arg(value_name = "B.json")]
     after: PathBuf,
-    /// Fail if anything is slower beyond noise
+    /// Fail if anything is slower beyond noise, or if the precisions differ
     #[arg(long)]
     fail_if_slower: bool,
 }
 
 pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
     let comparison = Comparison::new(&Recorded::open(&args.before)?, &Recorded::open(&args.after)?);
+    if let Some([before, after]) = comparison.precisions.as_ref().map(|both| both.each_ref().map(|of| plain(of))) {
+        let why = "they compute different results, and less time for these is no speed-up";
+        writeln!(
+            out,
+            "NOT THE SAME PRECISION: {before} before, {after} after. Nothing is judged faster or slower: {why}."
+        )?;
+    }
     for warning in &comparison.warnings {
         writeln!(out, "warning: {}", plain(warning))?;
     }
@@ -34,17 +41,18 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
         let problem = format!("nothing in it can be compared with {}", args.before.display());
         return Err(ErrorKind::file(&args.after, problem).into());
     }
-    let frames = match within(comparison.frame_noise) {
-        Some(noise) => noise,
-        None => "no frame is judged: a report has no more than one time for each".to_owned(),
-    };
-    let steps = match (within(comparison.step_noise), comparison.common.exp()) {
-        (Some(noise), common) => {
-            format!("{noise}, after division by {common:.3}, the ratio that all steps share")
-        }
-        (None, _) => {
-            "no step is judged: a report has no more than one time for each, or they were timed in different ways"
-                .to_owned()
+    let (frames, steps) = match (&comparison.precisions, comparison.common.exp()) {
+        (Some(_), _) => ("no frame is judged: the precisions differ".into(), "no step is judged either".into()),
+        (None, common) => {
+            let frames = within(comparison.frame_noise);
+            let steps = within(comparison.step_noise)
+                .map(|noise| format!("{noise}, after division by {common:.3}, the ratio that all steps share"));
+            let single = "is judged: a report has no more than one time for each";
+            let ways = "or they were timed in different ways";
+            (
+                frames.unwrap_or_else(|| format!("no frame {single}")),
+                steps.unwrap_or_else(|| format!("no step {single}, {ways}")),
+            )
         }
     };
     for (what, changes, noise) in [("frame", &comparison.frames, frames), ("step", &comparison.steps, steps)] {
@@ -53,6 +61,9 @@ pub(super) fn compare(args: &CompareArgs, out: &mut dyn Write) -> Result {
             table.add_rows(changes.iter().map(cells));
             writeln!(out, "{table}\n{noise}")?;
         }
+    }
+    if args.fail_if_slower && comparison.precisions.is_some() {
+        return Err("nothing is judged: the precisions of the reports differ".into());
     }
     match comparison.slower().max_by(|a, b| a.ratio().total_cmp(&b.ratio())) {
         Some(worst) if args.fail_if_slower => {

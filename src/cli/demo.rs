@@ -1,4 +1,4 @@
-//! `shadernet demo`: handwritten digits, a photograph, and the speed of three networks.
+//! `shadernet demo`: handwritten digits in f32 and f16, a photograph, and the speed of three networks.
 
 use super::bench::ms;
 use super::classes::Scores;
@@ -9,7 +9,7 @@ use safetensors::SafeTensors;
 use shadernet::import::image;
 use shadernet::measure::{self, Bench, Effort};
 use shadernet::models::{self, Network};
-use shadernet::{Context, Model, Weights};
+use shadernet::{Context, Model, Precision, Weights};
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -38,9 +38,9 @@ fn digits(context: &Context, out: &mut dyn Write) -> Result {
     let count = labels.len();
     let images = Weights::from_static("test.safetensors", DIGITS)?.get("images", [count, 1, 8, 8])?.values();
     let (network, weights) = shipped("digits")?;
-    let session = Model::new(context, &network.graph(&weights, None)?)?.session(count)?;
-    let logits = session.run_blocking(&[&images])?.take("logits")?.into_f32()?;
-    let read: Vec<(usize, f64)> = logits.chunks_exact(10).map(|logits| Scores::Logits.ranked(logits)[0]).collect();
+    let model = Model::new(context, &network.graph(&weights, None)?)?;
+    let logits = model.session(count)?.run_blocking(&[&images])?.take("logits")?.into_f32()?;
+    let read = classes(&logits);
     drop(progress);
 
     let is = |of: &[u8], i: usize| usize::from(of[i]) == read[i].0;
@@ -68,7 +68,47 @@ fn digits(context: &Context, out: &mut dyn Write) -> Result {
             format!("{:<16}", format!("{digit} ({:.1} %){truth}", 100.0 * probability))
         })
         .collect();
-    Ok(writeln!(out, "        {}\n", captions.join("    ").trim_end())?)
+    writeln!(out, "        {}\n", captions.join("    ").trim_end())?;
+    halves(&model, &images, &logits, out)
+}
+
+/// Returns the digit of each image, and its probability.
+fn classes(logits: &[f32]) -> Vec<(usize, f64)> {
+    logits.chunks_exact(10).map(|logits| Scores::Logits.ranked(logits)[0]).collect()
+}
+
+/// Compares the network whose numbers are stored as `f16` with the same one in `f32`: time, memory and results.
+fn halves(model: &Model, images: &[f32], logits: &[f32], out: &mut dyn Write) -> Result {
+    if !model.context().caps().packs_f16 {
+        return Ok(writeln!(out, "        this device can't store f16\n")?);
+    }
+    let header = ["digits in", "latency ms (p50)", "weights KiB", "values KiB", "off by", "read as in f32"];
+    let mut table = table(&header, 1);
+    let progress = Progress::new();
+    for precision in [Precision::F32, Precision::F16] {
+        progress.announce(&format!("reading handwritten digits in {precision}"));
+        let read = classes(logits);
+        let bench = Bench::new(&model.precision(precision), read.len())?;
+        let latency = bench.measure(1, Effort::within(Duration::from_millis(300)))?.latency;
+        let got = bench.session().run_blocking(&[images])?.take("logits")?.into_f32()?;
+        // Unlike `f32::max`, this keeps a NaN.
+        let larger = |a: f32, b: f32| if b > a || b.is_nan() { b } else { a };
+        let largest = |numbers: &mut dyn Iterator<Item = f32>| numbers.map(f32::abs).fold(0.0, larger);
+        let off = largest(&mut got.iter().zip(logits).map(|(a, b)| a - b)) / largest(&mut logits.iter().copied());
+        let alike = classes(&got).iter().zip(&read).filter(|(a, b)| a.0 == b.0).count();
+        let plan = bench.session().plan();
+        let kib = |bytes: u64| measure::digits(bytes as f64 / 1024.0);
+        table.add_row([
+            precision.to_string(),
+            measure::digits(ms(latency.p50)),
+            kib(plan.weight_bytes()),
+            kib(plan.peak_bytes()),
+            format!("{:.2} %", 100.0 * off),
+            format!("{alike} of {}", read.len()),
+        ]);
+    }
+    drop(progress);
+    Ok(writeln!(out, "{table}\n")?)
 }
 
 /// Returns a row of pixels as text, two characters each.

@@ -107,7 +107,7 @@ pub(super) fn of_network(
     let input_shapes = graph.inputs().iter().map(|input| input.shape.with_batch(batch).to_vec()).collect();
     let (name, weights) = (network.name().to_owned(), network.origin().to_owned());
     let mut report = Report::new(NetworkInfo { name, input_shapes, weights });
-    report.summary = Some(Summary::new(&graph, batch)?);
+    report.summary = Some(Summary::with_precision(&graph, batch, precision)?);
     let plan = Plan::with_precision(&graph.fused(), batch, caps, choices, precision);
     match plan {
         Ok(plan) => report.activations = Some(Activations::new(&plan)),

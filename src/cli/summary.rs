@@ -37,8 +37,9 @@ pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
         writeln!(out, "{summary}")?;
         match Plan::with_precision(&graph.fused(), batch, &Caps::portable(), &Choices::new(), args.model.precision) {
             Ok(plan) => {
-                let bytes = thousands(plan.peak_bytes());
-                writeln!(out, "{ALLOCATED:<20} {bytes:>18} bytes, on a GPU with WebGPU's default limits")?;
+                let (values, weights) = (thousands(plan.peak_bytes()), thousands(plan.weight_bytes()));
+                let on = "on a GPU with WebGPU's default limits";
+                writeln!(out, "{ALLOCATED:<20} {values:>18} bytes for values, {weights} for weights, {on}")?;
             }
             Err(error) => writeln!(out, "{ALLOCATED:<20} nothing: {error}")?,
         }

@@ -192,6 +192,16 @@ impl Cost {
         let once = || io.read().saturating_add(self.parameters).saturating_add(io.written());
         self.moves.unwrap_or_else(once).saturating_mul(4)
     }
+
+    /// Returns `bytes`, four a number, less what is saved if so many of the numbers that are read, written and weights are
+    /// `f16`s. In all, `all_written` numbers are written. Packed weights are no `f16`s.
+    pub(crate) fn stored_bytes(&self, bytes: u64, [read, written, weights]: [u64; 3], all_written: u64) -> u64 {
+        // Not all of an input may be read.
+        let parameters = if weights > 0 { self.parameters } else { 0 };
+        let most = (bytes / 4).saturating_sub(all_written).saturating_sub(parameters);
+        let halves = read.min(most).saturating_add(written).saturating_add(weights.min(self.weights));
+        bytes - halves.saturating_mul(2).min(bytes / 2)
+    }
 }
 
 /// The region of the inputs that an output pixel depends on, along the spatial axes: dimension 2 and those after it.

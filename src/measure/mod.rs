@@ -46,7 +46,7 @@ pub use self::{
     distribution::Distribution,
     effort::Effort,
     environment::Environment,
-    peaks::{Bound, Floor, Peaks},
+    peaks::{Bound, Floor, Peaks, Unit},
     profile::{Method, Profile, StepTime, step_times},
     report::compare::{Change, Comparison, Recorded, Verdict},
     report::{Activations, Answer, NetworkInfo, Report},

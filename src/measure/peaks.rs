@@ -40,6 +40,17 @@ pub struct Peaks {
     pub took: Duration,
 }
 
+/// The unit of a device that a piece of work runs on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unit {
+    /// Arithmetic in `f32`, however numbers are stored.
+    #[default]
+    F32,
+    /// Matrix units.
+    Matrix,
+}
+
 /// The limit of a piece of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -100,12 +111,20 @@ impl Peaks {
         [FMA, fma_f16(), COPY, EMPTY].into_iter().chain(matrix::shaders()).collect()
     }
 
-    /// Returns the least time for these operations, bytes and dispatches, if each dispatch waits for the one before:
-    /// `max(flops / peak, bytes / bandwidth) + dispatches * (dispatch + barrier)`.
+    /// Returns the FLOP/s of a unit. If those of matrix units weren't measured, these are those of `f32`.
+    pub fn peak(&self, unit: Unit) -> f64 {
+        match unit {
+            Unit::F32 => self.fma_f32,
+            Unit::Matrix => self.matrix.unwrap_or(self.fma_f32),
+        }
+    }
+
+    /// Returns the least time for these operations on a unit, bytes and dispatches, if each dispatch waits for the one
+    /// before: `max(flops / peak, bytes / bandwidth) + dispatches * (dispatch + barrier)`.
     ///
     /// Work on little data may take less: cached data isn't read from memory.
-    pub fn floor(&self, flops: u64, bytes: u64, dispatches: usize) -> Floor {
-        let (compute, memory) = (flops as f64 / self.fma_f32, bytes as f64 / self.copy);
+    pub fn floor(&self, unit: Unit, flops: u64, bytes: u64, dispatches: usize) -> Floor {
+        let (compute, memory) = (flops as f64 / self.peak(unit), bytes as f64 / self.copy);
         let launch = self.launch(dispatches).as_secs_f64();
         let bound = match () {
             () if launch >= compute.max(memory) => Bound::Launch,
@@ -322,18 +341,22 @@ mod tests {
 
     #[test]
     fn the_floor_is_the_largest_part_and_the_launch() {
-        let peaks = peaks(1e9, 1e9, Duration::from_millis(1));
-        let floor = |flops, bytes| peaks.floor(flops, bytes, 2);
+        let mut peaks = peaks(1e9, 1e9, Duration::from_millis(1));
+        assert_eq!(peaks.peak(Unit::Matrix), 1e9, "nobody has measured them");
+        peaks.matrix = Some(1e10);
+        let floor = |flops, bytes| peaks.floor(Unit::F32, flops, bytes, 2);
         assert_eq!(floor(5_000_000, 3_000_000), Floor { time: Duration::from_millis(7), bound: Bound::Compute });
         assert_eq!(floor(3_000_000, 5_000_000), Floor { time: Duration::from_millis(7), bound: Bound::Memory });
         assert_eq!(floor(1_000_000, 1_000_000), Floor { time: Duration::from_millis(3), bound: Bound::Launch });
+        let floor = peaks.floor(Unit::Matrix, 5_000_000, 3_000_000, 2);
+        assert_eq!(floor, Floor { time: Duration::from_millis(5), bound: Bound::Memory });
     }
 
     /// A file or a caller may give any number.
     #[test]
     fn peaks_that_cannot_be_have_floors_all_the_same() {
         for rate in [0.0, -1.0, 1e-300, f64::NAN, f64::INFINITY] {
-            let floor = peaks(rate, rate, Duration::MAX).floor(u64::MAX, u64::MAX, usize::MAX);
+            let floor = peaks(rate, rate, Duration::MAX).floor(Unit::Matrix, u64::MAX, u64::MAX, usize::MAX);
             assert!(floor.time > Duration::ZERO, "{rate}: {floor:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use super::device::DeviceTimer;
 use super::effort::Budget;
-use super::{Bound, Distribution, Effort, Floor, Peaks, ms};
+use super::{Bound, Distribution, Effort, Floor, Peaks, Unit, ms};
 use crate::Session;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
@@ -68,8 +68,11 @@ pub struct StepTime {
     pub shortest: Option<[f64; 2]>,
     /// Floating-point operations: two per multiply-accumulate, and the others.
     pub flops: u64,
-    /// Bytes that it has to read and write: inputs, weights and outputs, once each.
+    /// Bytes that it has to read and write: inputs, weights and outputs, once each, in their stored forms.
     pub bytes: u64,
+    /// The unit that it ran on.
+    #[serde(default)]
+    pub unit: Unit,
     /// The least time that it can take on this device.
     pub floor: Floor,
 }
@@ -88,6 +91,14 @@ impl StepTime {
     /// Returns the time as a multiple of the floor.
     pub fn times_floor(&self) -> f64 {
         self.time.as_secs_f64() / self.floor.time.as_secs_f64().max(1e-12)
+    }
+
+    /// Returns the limit in words, and the unit unless it is the usual one.
+    pub(super) fn limit(&self) -> String {
+        match self.unit {
+            Unit::F32 => self.floor.bound.to_string(),
+            Unit::Matrix => format!("{}, matrix units", self.floor.bound),
+        }
     }
 
     /// Returns the intensity in FLOP per byte.
@@ -122,15 +133,19 @@ impl Profile {
         })?;
         times.truncate(frames.len());
         let frame = Distribution::new(frames).expect("one at least");
-        let steps = plan.steps.iter().zip(by_steps(&times)).map(|(step, times)| StepTime {
-            name: step.node.clone(),
-            op: step.op.to_owned(),
-            dispatches: step.dispatches.len(),
-            time: times.p50,
-            shortest: times.shortest,
-            flops: step.cost.flops(),
-            bytes: step.bytes,
-            floor: peaks.floor(step.cost.flops(), step.bytes, step.dispatches.len()),
+        let steps = plan.steps.iter().zip(by_steps(&times)).map(|(step, times)| {
+            let unit = if step.matrix_units { Unit::Matrix } else { Unit::F32 };
+            StepTime {
+                name: step.node.clone(),
+                op: step.op.to_owned(),
+                dispatches: step.dispatches.len(),
+                time: times.p50,
+                shortest: times.shortest,
+                flops: step.cost.flops(),
+                bytes: step.bytes,
+                unit,
+                floor: peaks.floor(unit, step.cost.flops(), step.bytes, step.dispatches.len()),
+            }
         });
         let steps: Vec<StepTime> = steps.collect();
         let total = sum(steps.iter().map(|step| step.time));

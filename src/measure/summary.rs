@@ -2,8 +2,9 @@
 
 use super::receptive_field::{Fields, ReceptiveField};
 use crate::error::{ErrorKind, Result};
-use crate::graph::{Node, Source};
-use crate::{Constant, Cost, DType, Graph, Metrics, Shape};
+use crate::graph::{Node, Source, Value};
+use crate::kernel::Scalar;
+use crate::{Constant, Cost, DType, Graph, Metrics, Precision, Shape};
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -20,6 +21,8 @@ use std::collections::HashSet;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
+    /// The stored form that bytes are counted for, as if every operation could have it: a plan may hold more as `f32`s.
+    pub precision: Precision,
     /// The operations, in order.
     pub layers: Vec<Layer>,
     /// Learned numbers that multiply: weights without biases.
@@ -27,18 +30,25 @@ pub struct Summary {
     /// All learned numbers, including biases and normalisation. Numbers that several operations share count once. A
     /// constant that operations read as an operand counts the numbers that it was [learned](Constant::parameters) from.
     pub parameters: u64,
+    /// The bytes of all parameters at the precision: two for each of the weights if these are `f16`s, else four.
+    pub parameter_bytes: u64,
     /// Multiply-accumulates.
     pub macs: u64,
     /// Arithmetic other than multiply-accumulates: see [`Cost::other`].
     pub other: u64,
     /// Floating-point operations: a multiply-accumulate counts as two.
     pub flops: u64,
-    /// Bytes moved between memory and the processor, each operation on its own: see [`Cost::bytes`].
+    /// Bytes moved between memory and the processor, each operation on its own: see [`Cost::bytes`], with two for a value
+    /// or a weight that is an `f16`.
     pub bytes: u64,
     /// Elements of the inputs and of all outputs that are held in memory of their own: see [`Cost::activations`].
     pub activations_total: u64,
     /// The largest number of elements that one of these operations reads and writes.
     pub activations_peak: u64,
+    /// The bytes of `activations_total`.
+    pub activations_total_bytes: u64,
+    /// The most bytes that one of these operations reads and writes.
+    pub activations_peak_bytes: u64,
 }
 
 /// The cost of one operation.
@@ -54,7 +64,7 @@ pub struct Layer {
     pub output_shape: Shape,
     /// The weights, parameters and arithmetic. A learned constant's parameters belong to its first reader.
     pub cost: Cost,
-    /// The fewest bytes that it can move: see [`Cost::bytes`].
+    /// The fewest bytes that it can move: see [`Summary::bytes`].
     pub bytes: u64,
     /// The elements that it reads and writes if its outputs are [held in memory of their own](Cost::activations), else
     /// 0. The largest is the peak.
@@ -90,28 +100,52 @@ impl Summary {
 
     /// Returns the cost of a graph for the batch size `batch`, as built, without fusion. It needs no GPU.
     pub fn new(graph: &Graph, batch: usize) -> Result<Summary> {
+        Summary::with_precision(graph, batch, Precision::F32)
+    }
+
+    /// Returns the cost of a graph, with the bytes of numbers stored so: only bytes depend on it.
+    pub fn with_precision(graph: &Graph, batch: usize, precision: Precision) -> Result<Summary> {
         if batch == 0 {
             return Err(ErrorKind::argument("batch", "1 or more", 0).into());
         }
         let mut summary = Summary {
+            precision,
             layers: Vec::new(),
             weights: 0,
             parameters: 0,
+            parameter_bytes: 0,
             macs: 0,
             other: 0,
             flops: 0,
             bytes: 0,
             activations_total: 0,
             activations_peak: 0,
+            activations_total_bytes: 0,
+            activations_peak_bytes: 0,
         };
         let add = |sum: &mut u64, more: u64| *sum = sum.saturating_add(more);
+        // Returns the elements of these values that are `f16`s.
+        let halves = |values: &[Value], shapes: &[Shape]| -> u64 {
+            let is_half = |value: Value| precision.values() == Scalar::F16 && graph.known_dtype(value) == DType::F32;
+            let each = values.iter().zip(shapes).filter(|(value, _)| is_half(**value));
+            each.fold(0, |sum: u64, (_, shape)| sum.saturating_add(shape.elements() as u64))
+        };
+        let bytes_of = |elements: u64, halves: u64| elements.saturating_mul(4).saturating_sub(halves.saturating_mul(2));
+        let halved = |weights: u64| if precision.weights() == Scalar::F16 { weights } else { 0 };
         for input in graph.inputs() {
-            add(&mut summary.activations_total, input.shape.with_batch(batch).elements() as u64);
+            let shape = input.shape.with_batch(batch);
+            let elements = shape.elements() as u64;
+            add(&mut summary.activations_total, elements);
+            add(&mut summary.activations_total_bytes, bytes_of(elements, halves(&[input.value], &[shape])));
         }
         let (mut counted, mut fields) = (HashSet::new(), Fields::new(graph));
         graph.visit(batch, |node, io| {
             let Metrics { mut cost, parameters, .. } = node.op.metrics(io);
-            let bytes = cost.bytes(io);
+            let [read, written] = [halves(&node.inputs, io.inputs), halves(&node.outputs, io.outputs)];
+            // Weights of integers stay packed.
+            let packed = parameters.iter().any(|constant| constant.dtype() != DType::F32);
+            let weights = if packed { 0 } else { halved(cost.weights) };
+            let bytes = cost.stored_bytes(cost.bytes(io), [read, written, weights], io.written());
             let shared = parameters.into_iter().filter(|constant| !counted.insert(constant.id()));
             let shared: u64 = shared.map(|constant| constant.shape().elements() as u64).sum();
             let mut parameters = cost.parameters.saturating_sub(shared);
@@ -121,6 +155,7 @@ impl Summary {
             }
             add(&mut summary.weights, cost.weights);
             add(&mut summary.parameters, parameters);
+            add(&mut summary.parameter_bytes, bytes_of(parameters, weights.min(parameters)));
             add(&mut summary.macs, cost.macs);
             add(&mut summary.other, cost.other);
             add(&mut summary.flops, cost.flops());
@@ -128,7 +163,10 @@ impl Summary {
             let mut activations_read_and_written = 0;
             if cost.activations {
                 add(&mut summary.activations_total, io.written());
+                add(&mut summary.activations_total_bytes, bytes_of(io.written(), written));
                 activations_read_and_written = io.read().saturating_add(io.written());
+                let bytes = bytes_of(activations_read_and_written, read.saturating_add(written));
+                summary.activations_peak_bytes = summary.activations_peak_bytes.max(bytes);
             }
             summary.activations_peak = summary.activations_peak.max(activations_read_and_written);
             summary.layers.push(Layer {
@@ -144,11 +182,6 @@ impl Summary {
             Ok(())
         })?;
         Ok(summary)
-    }
-
-    /// Returns the bytes of all parameters as `f32`.
-    pub fn parameter_bytes(&self) -> u64 {
-        self.model_bytes(32)
     }
 
     /// Returns the bytes of all parameters with `bits` bits each: see [`Summary::STORAGE`].

@@ -1,6 +1,8 @@
 //! A summary as text: a table of the layers, then the totals.
 
 use super::{Energy, Layer, Summary};
+use crate::Precision;
+use crate::kernel::Scalar;
 use std::fmt;
 
 /// The greatest widths of names and operations: a longer name loses its beginning, a longer operation its end.
@@ -33,11 +35,16 @@ impl fmt::Display for Summary {
         for (storage, bits) in Summary::STORAGE {
             line(&format!("model size, {storage}"), self.model_bytes(bits), "bytes")?;
         }
+        let values = if self.precision.values() == Scalar::F16 { "f16" } else { "f32" };
+        if self.precision != Precision::F32 {
+            let of = format!("bytes at precision {}: weights as f16, other parameters as f32", self.precision);
+            line("model size, stored", self.parameter_bytes, &of)?;
+        }
         line("MACs", self.macs, "")?;
         line("FLOPs", self.flops, &format!("of them {} beside the MACs", thousands(self.other)))?;
-        let bytes = |elements: u64| format!("{} bytes as f32", thousands(elements.saturating_mul(4)));
-        line("activations, total", self.activations_total, &bytes(self.activations_total))?;
-        line("activations, peak", self.activations_peak, &bytes(self.activations_peak))?;
+        let bytes = |bytes: u64| format!("{} bytes as {values}", thousands(bytes));
+        line("activations, total", self.activations_total, &bytes(self.activations_total_bytes))?;
+        line("activations, peak", self.activations_peak, &bytes(self.activations_peak_bytes))?;
         let intensity = self.intensity().unwrap_or_default();
         line("bytes moved", self.bytes, &format!("each layer on its own: {intensity:.2} FLOPs a byte"))?;
         let Energy { arithmetic, memory } = self.energy_estimate();

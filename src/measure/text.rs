@@ -88,7 +88,7 @@ impl fmt::Display for Profile {
                 digits(step.bytes_per_second() / 1e9),
                 ms(step.floor.time),
                 digits(step.times_floor()),
-                step.floor.bound,
+                step.limit(),
             )?;
         }
         writeln!(f, "\n{:<14} {} ms, the sum of the medians of {} frames", "steps", ms(total), self.frames)?;

@@ -8,11 +8,11 @@ mod planner;
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::op::Cost;
-use crate::kernel::{Caps, Dispatch, Layout, Prepacked, Storage};
+use crate::kernel::{Caps, Dispatch, Layout, Precision, Prepacked, Storage};
 use crate::shape::Shape;
 pub use choices::{Choices, Variants};
 use memory::{Location, SlotKind};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 /// A graph as a list of dispatches over reusable memory, for one batch and one kind of device.
@@ -23,6 +23,8 @@ use std::fmt;
 pub struct Plan {
     /// The batch.
     pub batch: usize,
+    /// The stored form of numbers, where kernels can access them so.
+    pub precision: Precision,
     /// The graph's inputs, row-major in buffers.
     pub inputs: Vec<Port>,
     /// The graph's outputs, row-major in buffers.
@@ -67,8 +69,12 @@ pub struct Step {
     pub node: String,
     /// The cost of the operation with all operations fused into it.
     pub cost: Cost,
-    /// The fewest bytes that the operation must move: see [`Cost::bytes`]. Conversions of layouts move more.
+    /// The fewest bytes that the operation must move: see [`Cost::bytes`], but two for a number that is stored as `f16`.
+    /// Conversions of layouts move more.
     pub bytes: u64,
+    /// True if the kernel runs in the device's matrix units: see
+    /// [`Kernel::rounds_operands`](crate::kernel::Kernel::rounds_operands).
+    pub matrix_units: bool,
     /// The kernels that its kernel was chosen from; `None` if there was no choice.
     pub variants: Option<Variants>,
     /// The dispatches, in order, with the resources of their bindings.
@@ -131,6 +137,16 @@ impl Plan {
         let variants =
             self.steps.iter().filter_map(|step| step.variants.as_ref()).filter(|variants| variants.taken > 0);
         variants.map(|variants| &variants.problem).collect::<BTreeSet<_>>().len()
+    }
+
+    /// Returns the bytes of the weights on the device. All sessions of a model share those that they have in common.
+    pub fn weight_bytes(&self) -> u64 {
+        let resources = self.steps.iter().flat_map(|step| &step.dispatches).flat_map(|(_, resources)| resources);
+        let weights = resources.filter_map(|resource| match resource {
+            Resource::Weight(packed) => Some((packed.identity(), packed.bytes())),
+            _ => None,
+        });
+        weights.collect::<HashMap<_, _>>().values().sum()
     }
 
     /// Returns the bytes of all slots, which a session allocates for intermediate values.

@@ -122,8 +122,8 @@ impl Plan {
         let steps = planner.steps.into_iter().map(|step| {
             let bound = |(dispatch, uses): (Dispatch, Vec<Use>)| (dispatch, uses.into_iter().map(resource).collect());
             let dispatches = step.dispatches.into_iter().map(bound).collect();
-            let PlannedStep { op, node, cost, bytes, variants, .. } = step;
-            Step { op, node, cost, bytes, variants, dispatches }
+            let PlannedStep { op, node, cost, bytes, matrix_units, variants, .. } = step;
+            Step { op, node, cost, bytes, matrix_units, variants, dispatches }
         });
         let port = |name: &str, value: Value| Port {
             name: name.into(),
@@ -133,6 +133,7 @@ impl Plan {
         };
         let plan = Plan {
             batch,
+            precision,
             inputs: graph.inputs().iter().map(|input| port(&input.name, input.value)).collect(),
             outputs: graph.outputs().iter().map(|(name, value)| port(name, *value)).collect(),
             states: graph.states().iter().map(|state| port(&state.name, state.value)).collect(),
@@ -177,6 +178,7 @@ struct PlannedStep {
     node: String,
     cost: Cost,
     bytes: u64,
+    matrix_units: bool,
     variants: Option<Variants>,
     dispatches: Vec<(Dispatch, Vec<Use>)>,
 }
@@ -185,7 +187,7 @@ impl PlannedStep {
     /// Returns a step that copies an existing value.
     fn copy(op: &'static str, node: String, cost: Cost) -> PlannedStep {
         let bytes = cost.moves.unwrap_or_default().saturating_mul(4);
-        PlannedStep { op, node, cost, bytes, variants: None, dispatches: Vec::new() }
+        PlannedStep { op, node, cost, bytes, matrix_units: false, variants: None, dispatches: Vec::new() }
     }
 }
 
@@ -231,7 +233,7 @@ impl Planner<'_> {
 
     /// Plans a node, or several nodes that these kernels compute in one step.
     fn step(&mut self, numbers: &[usize], joined: Option<Vec<Kernel>>) -> Result<()> {
-        let Whole { node, op, cost, bytes, written } = self.whole(numbers);
+        let Whole { node, op, cost, bytes, read, written } = self.whole(numbers);
         node.inputs.iter().for_each(|&value| self.hold_constant(value));
         let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<_>>();
         let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));
@@ -268,7 +270,8 @@ impl Planner<'_> {
         let ours = is_ours(&*node.op);
 
         let name = node.name.clone();
-        let mut step = PlannedStep { op, node: name, cost, bytes, variants, dispatches: Vec::new() };
+        let (bytes, matrix_units) = (self.moved(&kernel, &node, (bytes, &read), &cost), kernel.rounds_operands);
+        let mut step = PlannedStep { op, node: name, cost, bytes, matrix_units, variants, dispatches: Vec::new() };
         let mut reads: Vec<Home> = node
             .inputs
             .iter()
@@ -313,7 +316,7 @@ impl Planner<'_> {
         }
         // A copied view moves its elements after all.
         if step.bytes == 0 {
-            step.bytes = written.saturating_mul(2 * 4);
+            step.bytes = written.saturating_mul(kernel.writes[0].scalar.bytes() + Scalar::F32.bytes());
         }
         self.push(step)
     }

@@ -67,6 +67,38 @@ fn summary_counts_as_the_lecture_does() {
 }
 
 #[test]
+fn summary_counts_the_bytes_of_a_precision() {
+    let of = |precision: &str| {
+        let args = ["summary", "digits", "--precision", precision];
+        let json = serde_json::from_str::<Value>(&prints(&[&args[..], &["--json"]].concat())).unwrap();
+        (prints(&args), json)
+    };
+    let [(whole, whole_json), (half, half_json), (mixed, mixed_json)] = ["f32", "f16", "mixed"].map(of);
+    assert!(!whole.contains("stored") && whole.contains("bytes as f32"), "{whole}");
+    for (text, precision, values) in [(&half, "f16", "bytes as f16"), (&mixed, "mixed", "bytes as f32")] {
+        let stored = text.lines().find(|line| line.starts_with("model size, stored")).unwrap_or_default();
+        assert!(stored.contains(&format!("at precision {precision}")) && text.contains(values), "{text}");
+    }
+    let number =
+        |json: &Value, path: &str| json.pointer(path).and_then(Value::as_u64).unwrap_or_else(|| panic!("{path}"));
+    let [parameters, values] = ["/summary/parameter_bytes", "/summary/activations_peak_bytes"];
+    assert_eq!(number(&half_json, values) * 2, number(&whole_json, values));
+    assert_eq!(number(&mixed_json, values), number(&whole_json, values));
+    assert_eq!(number(&half_json, parameters), number(&mixed_json, parameters));
+    assert!(number(&half_json, parameters) * 5 < number(&whole_json, parameters) * 3, "{half}");
+    for (json, precision) in [(&whole_json, "f32"), (&half_json, "f16"), (&mixed_json, "mixed")] {
+        assert_eq!(
+            (&json["summary"]["precision"], &json["activations"]["precision"]),
+            (&precision.into(), &precision.into())
+        );
+    }
+    let [weights, allocated] = ["/activations/weights", "/activations/allocated"];
+    assert!(number(&half_json, weights) * 5 < number(&whole_json, weights) * 3, "{half}");
+    assert!(number(&half_json, allocated) * 5 < number(&whole_json, allocated) * 3, "{half}");
+    assert_eq!(number(&mixed_json, weights), number(&half_json, weights));
+}
+
+#[test]
 fn bench_measures_each_batch_with_each_number_of_frames_in_flight() {
     let folder = Folder::new("bench");
     let path = folder.path("bench.json");

@@ -145,4 +145,15 @@ fn the_demo_reads_digits_and_doubles_a_photograph() {
         assert!(said.contains(what), "{what} isn't in:\n{said}");
     }
     assert_eq!(image::open(folder.0.join("out/upscaled.png")).unwrap().width(), 384);
+    // f16 beside f32: half of the memory, a small error, the same digits.
+    let row = |precision: &str| -> Vec<&str> {
+        let start = format!("| {precision} ");
+        let line = said.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("{start}: {said}"));
+        line.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect()
+    };
+    let number = |cell: &str| -> f64 { cell.trim_end_matches(" %").parse().unwrap() };
+    let (whole, half) = (row("f32"), row("f16"));
+    assert_eq!((whole[4], whole[5], half[5]), ("0.00 %", "360 of 360", "360 of 360"), "{said}");
+    assert!([2, 3].iter().all(|&i| number(half[i]) < 0.6 * number(whole[i])), "{said}");
+    assert!(number(half[4]) > 0.0 && number(half[4]) < 0.5, "{said}");
 }

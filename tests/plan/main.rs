@@ -41,7 +41,7 @@ fn each_plan(mut f: impl FnMut(&str, &Plan)) {
 
 /// Returns true if a dispatch overwrites an operand of its sum.
 fn overwrites(dispatch: &Dispatch) -> bool {
-    dispatch.shader.to_string().ends_with(" in place")
+    dispatch.shader.to_string().contains(" in place")
 }
 
 fn zeros(shape: impl Into<shadernet::Shape>) -> Constant {

@@ -3,7 +3,7 @@
 use super::{graph, plan};
 use shadernet::Precision;
 use shadernet::kernel::{Caps, Matrix};
-use shadernet::plan::{Choices, Plan};
+use shadernet::plan::{Choices, Plan, Step};
 
 fn shaders(plan: &Plan) -> Vec<String> {
     let dispatches = plan.steps.iter().flat_map(|step| &step.dispatches);
@@ -21,6 +21,8 @@ fn matrix_units_serve_every_precision_but_f32() {
         let shaders = shaders(&plan);
         let in_matrices = shaders.iter().filter(|shader| shader.starts_with("gemm_matrix ")).count();
         assert_eq!(in_matrices, 20, "{precision}: all convolutions are products of matrices");
+        let own = |step: &Step| step.dispatches.iter().any(|(of, _)| of.shader.to_string().starts_with("gemm_matrix "));
+        assert!(plan.steps.iter().all(|step| step.matrix_units == own(step)), "{precision}");
         assert!(shaders.iter().any(|shader| shader.starts_with("gemv ")), "{precision}: one row is none: {shaders:?}");
         let plan =
             Plan::with_precision(&graph, 1, &without, &Choices::new(), precision).expect("any device can plan it");

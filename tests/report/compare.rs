@@ -224,6 +224,31 @@ fn what_cannot_be_judged_is_not() {
     assert!(Recorded::open(folder.write("old.json", json.to_string())).is_ok());
 }
 
+/// Another precision computes other results: less time for them is no speed-up, more is no slowdown.
+#[test]
+fn no_verdict_compares_precisions() {
+    let (before, mut after) = (full(), full());
+    let change = |report: &mut Report, factor: f64| {
+        for step in &mut report.profile.as_mut().unwrap().steps {
+            step.time = step.time.mul_f64(factor);
+        }
+        report.bench.as_mut().unwrap().batches[0].in_flight[0].latency = times(2.0 * factor, 200);
+    };
+    for factor in [0.2, 5.0] {
+        change(&mut after, factor);
+        let judged = compare("one-precision", &before, &after);
+        assert!(judged.precisions.is_none() && judged.frames[0].verdict != Verdict::NotJudged, "{judged:?}");
+        after.environment.as_mut().unwrap().precision = "f16".into();
+        let other = compare("precisions", &before, &after);
+        assert_eq!(other.precisions, Some(["f32".into(), "f16".into()]));
+        assert!(other.frames.iter().chain(&other.steps).all(|change| change.verdict == Verdict::NotJudged));
+        assert_eq!(other.frames[0].ratio(), judged.frames[0].ratio(), "the ratio is there all the same");
+        after = full();
+    }
+    after.environment = None;
+    assert!(compare("unknown-precision", &before, &after).precisions.is_none());
+}
+
 #[test]
 fn what_only_one_has_is_said() {
     let (before, mut after) = (full(), full());
@@ -245,13 +270,12 @@ type Change = fn(&mut Report);
 #[test]
 fn other_circumstances_are_warnings() {
     let before = full();
-    let changes: [(&str, Change); 9] = [
+    let changes: [(&str, Change); 8] = [
         ("adapter: synthetic before, other after", |report| {
             report.environment.as_mut().unwrap().adapter = "other".into()
         }),
         ("driver: ", |report| report.environment.as_mut().unwrap().driver = "other".into()),
         ("kernel profile: ", |report| report.environment.as_mut().unwrap().kernel_profile = "llvmpipe".into()),
-        ("precision: ", |report| report.environment.as_mut().unwrap().precision = "f16".into()),
         ("platform: ", |report| report.environment.as_mut().unwrap().platform = "aarch64-macos".into()),
         ("the second was measured under load: 4", |report| report.environment.as_mut().unwrap().load = Some(4.0)),
         ("network: ", |report| report.network.name = "other".into()),
@@ -391,6 +415,24 @@ mod command {
         assert_eq!(code, Some(1));
         assert!(err.starts_with("error: slower beyond noise: 1, most of all batch 1, 1 in flight: 2.0"), "{err}");
         assert_eq!(run(&b, &a, &["--fail-if-slower"]).0, Some(0));
+    }
+
+    #[test]
+    fn it_calls_no_other_precision_a_speed_up() {
+        let folder = Folder::new("command-precision");
+        let mut after = full();
+        after.environment.as_mut().unwrap().precision = "f16\u{1b}".into();
+        after.bench.as_mut().unwrap().batches[0].in_flight[0].latency = times(0.5, 200);
+        let (a, b) = (folder.write("a.json", full().to_json()), folder.write("b.json", after.to_json()));
+        let (code, out, err) = run(&a, &b, &[]);
+        assert!(code == Some(0) && err.is_empty(), "{err}");
+        assert!(out.starts_with("NOT THE SAME PRECISION: f32 before, f16? after. "), "{out}");
+        let row = out.lines().find(|line| line.contains("batch 1, 1 in flight")).unwrap();
+        assert!(row.trim_end_matches(" |").ends_with("not judged"), "{row}");
+        let verdicts = out.lines().filter(|line| line.starts_with('|'));
+        assert!(verdicts.clone().count() > 40 && verdicts.clone().all(|line| !line.contains("faster")), "{out}");
+        let (code, _, err) = run(&a, &b, &["--fail-if-slower"]);
+        assert!(code == Some(1) && err.contains("the precisions of the reports differ"), "{err}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::drawn::Page;
 use crate::synthetic::{at_batch, full, profile, sweep};
+use shadernet::Precision;
 use shadernet::measure::{Activations, Distribution, Measured, Report};
 use std::time::Duration;
 
@@ -61,14 +62,27 @@ fn edges() -> Vec<(&'static str, Report)> {
         (
             "no activations",
             with(&|report| {
-                report.activations = Some(Activations { batch: 1, names: vec![], alive: vec![], allocated: 0 });
+                report.activations = Some(Activations {
+                    batch: 1,
+                    precision: Precision::F32,
+                    weights: 0,
+                    names: vec![],
+                    alive: vec![],
+                    allocated: 0,
+                });
             }),
         ),
         (
             "activations of nothing",
             with(&|report| {
-                report.activations =
-                    Some(Activations { batch: 1, names: vec!["x".into()], alive: vec![0], allocated: 0 });
+                report.activations = Some(Activations {
+                    batch: 1,
+                    precision: Precision::F32,
+                    weights: 0,
+                    names: vec!["x".into()],
+                    alive: vec![0],
+                    allocated: 0,
+                });
             }),
         ),
         ("no date", with(&|report| report.environment.as_mut().unwrap().unix_time = u64::MAX)),

@@ -2,7 +2,7 @@
 
 use crate::synthetic::{empty, full, profile};
 use serde_json::Value;
-use shadernet::measure::Report;
+use shadernet::measure::{Report, Unit};
 
 fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
@@ -100,6 +100,7 @@ fn the_trace_is_the_profile() {
         assert!((time - step.time.as_secs_f64() * 1e6).abs() < 1e-6, "{}", step.name);
         assert_eq!((&event["name"], &event["args"]["flops"]), (&step.name.clone().into(), &step.flops.into()));
         assert_eq!(event["args"]["bytes"], step.bytes);
+        assert_eq!(event["args"]["unit"], if step.unit == Unit::Matrix { "matrix" } else { "f32" });
         assert!(["compute", "memory", "launch"].contains(&event["args"]["bound"].as_str().unwrap()));
         end = start + time;
     }

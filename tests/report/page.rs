@@ -3,7 +3,7 @@
 use crate::drawn::{Page, Plot, text};
 use crate::synthetic::{bounds, empty, environment, full, peaks};
 use resvg::usvg::roxmltree::Node;
-use shadernet::measure::{Answer, Bound};
+use shadernet::measure::{Answer, Bound, Unit};
 
 const BLUE: [u8; 3] = [0x00, 0x72, 0xB2];
 const VERMILLION: [u8; 3] = [0xD5, 0x5E, 0x00];
@@ -114,8 +114,9 @@ fn each_step_has_a_row_with_a_bar_and_a_word() {
             Bound::Memory => ("memory", "#E69F00"),
             Bound::Launch => ("launch", "#CC79A7"),
         };
+        let word = if step.unit == Unit::Matrix { format!("{word}, matrix units") } else { word.to_owned() };
         let row_text = text(*row);
-        assert!(row_text.contains(&step.name) && row_text.ends_with(word), "{row_text}");
+        assert!(row_text.contains(&step.name) && row_text.ends_with(&word), "{row_text}");
         let styles: String = row.descendants().filter_map(|node| node.attribute("style")).collect();
         assert_eq!(styles.matches(colour).count(), 2, "{styles}");
     }

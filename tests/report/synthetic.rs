@@ -3,7 +3,7 @@
 use shadernet::kernel::Caps;
 use shadernet::measure::{
     Activations, Answer, AtBatch, Bound, Distribution, Environment, Measured, Method, NetworkInfo, Peaks, Profile,
-    Report, StepTime, Summary, Sweep,
+    Report, StepTime, Summary, Sweep, Unit,
 };
 use shadernet::plan::Plan;
 use shadernet::{Weights, models};
@@ -79,7 +79,8 @@ pub(crate) fn profile(steps: usize) -> Profile {
             2 => (2_000, 8_000),
             _ => (400_000_000, 3_000_000 + 9_000 * i as u64),
         };
-        let floor = peaks.floor(flops, bytes, 1);
+        let unit = if i % 8 == 3 { Unit::Matrix } else { Unit::F32 };
+        let floor = peaks.floor(unit, flops, bytes, 1);
         let time = floor.time.mul_f64(1.1 + 0.37 * (i % 7) as f64);
         let op = ["conv2d", "add", "pool2d", "linear"][i % 4].to_owned();
         StepTime {
@@ -90,6 +91,7 @@ pub(crate) fn profile(steps: usize) -> Profile {
             shortest: Some([0.97, 0.98]),
             flops,
             bytes,
+            unit,
             floor,
         }
     };

@@ -1,13 +1,21 @@
 //! The memory of values while a frame is computed.
 
+use crate::Precision;
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 
-/// The memory of intermediate values, step by step. It excludes inputs, outputs, states and weights.
+/// The memory of intermediate values, step by step. It excludes inputs, outputs, states and weights, but for the bytes of
+/// all weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Activations {
     /// The batch size.
     pub batch: usize,
+    /// The stored form of numbers, where kernels can access them so.
+    #[serde(default)]
+    pub precision: Precision,
+    /// The bytes of the weights on the device.
+    #[serde(default)]
+    pub weights: u64,
     /// The name of each step's node.
     pub names: Vec<String>,
     /// The bytes alive in each step: its inputs, its outputs, and values that wait for a later step.
@@ -21,6 +29,8 @@ impl Activations {
     pub fn new(plan: &Plan) -> Activations {
         Activations {
             batch: plan.batch,
+            precision: plan.precision,
+            weights: plan.weight_bytes(),
             names: plan.steps.iter().map(|step| step.node.clone()).collect(),
             alive: plan.alive_bytes(),
             allocated: plan.peak_bytes(),

@@ -122,7 +122,8 @@ pub enum Verdict {
     Slower,
     /// A difference that could be the other way round if measured again.
     WithinNoise,
-    /// No verdict: a report has a single time or is too old to say how times scatter, or the timing methods differ.
+    /// No verdict: a report has a single time or is too old to say how times scatter, or the timing methods or the
+    /// precisions differ.
     NotJudged,
 }
 
@@ -194,7 +195,10 @@ fn load(of: &Recorded) -> f64 {
 /// The comparison of two reports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Comparison {
-    /// The reasons other than the code why the reports might differ.
+    /// The precisions, before and after, if they differ. Then nothing is judged: another precision computes other
+    /// results, and less time for them is no speed-up.
+    pub precisions: Option<[String; 2]>,
+    /// The other reasons than the code why the reports might differ.
     pub warnings: Vec<String>,
     /// Whole frames: latencies by batch and frames in flight, frames on the device.
     pub frames: Vec<Change>,
@@ -226,9 +230,11 @@ impl Comparison {
     /// [`BETWEEN`](Comparison::BETWEEN) plus [`FACTOR`](Comparison::FACTOR) times the noise of both reports. Frames may
     /// also differ by the slowdown that the load explains, and the 95 % intervals of their medians mustn't overlap. The
     /// change that all steps have in common is attributed to the machine, up to the noise of frames; half of it counts
-    /// as noise, since some steps have more of it than others. Steps that were timed in different ways aren't judged.
+    /// as noise, since some steps have more of it than others. Steps that were timed in different ways aren't judged, and
+    /// nothing is between reports of different precisions.
     pub fn new(before: &Recorded, after: &Recorded) -> Comparison {
-        let mut comparison = Comparison { warnings: warnings(before, after), ..Comparison::default() };
+        let (precisions, warnings) = (precisions(before, after), warnings(before, after));
+        let mut comparison = Comparison { precisions, warnings, ..Comparison::default() };
         let noise = |pairs: &[(String, Times, Times)], common| {
             let (before, after): (Vec<_>, Vec<_>) = pairs.iter().map(|&(_, before, after)| (before, after)).unzip();
             Comparison::BETWEEN + Comparison::FACTOR * (scatter(&before, common) + scatter(&after, common))
@@ -246,7 +252,10 @@ impl Comparison {
 
         let judge = |(what, before, after): (String, Times, Times), common: f64, noise: f64| {
             let beyond = difference(before, after) - common;
-            let unknown = noise.is_infinite() || before.shortest.is_none() || after.shortest.is_none();
+            let unknown = comparison.precisions.is_some()
+                || noise.is_infinite()
+                || before.shortest.is_none()
+                || after.shortest.is_none();
             let verdict = match () {
                 () if unknown => Verdict::NotJudged,
                 () if beyond.abs() <= noise || before.overlaps(after) => Verdict::WithinNoise,
@@ -330,6 +339,12 @@ fn steps(of: &Recorded) -> Vec<(String, Times)> {
     of.profile.iter().flat_map(steps).collect()
 }
 
+/// Returns the precisions of two reports, if they differ.
+fn precisions(before: &Recorded, after: &Recorded) -> Option<[String; 2]> {
+    let [before, after] = [before, after].map(|of| of.environment.as_ref().map(|of| of.precision.clone()));
+    before.zip(after).filter(|(before, after)| before != after).map(|(before, after)| [before, after])
+}
+
 /// Returns the differences beside the figures, and everything else that may have changed the figures.
 fn warnings(before: &Recorded, after: &Recorded) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -348,7 +363,6 @@ fn warnings(before: &Recorded, after: &Recorded) -> Vec<String> {
         // Reports of version 0.1.0 have the driver's name there.
         let profile = |of: &str| if of == "llvmpipe" { "shuffles".to_owned() } else { of.to_owned() };
         same("kernel profile", &profile(&before.kernel_profile), &profile(&after.kernel_profile));
-        same("precision", &before.precision, &after.precision);
         same("platform", &before.platform, &after.platform);
     }
     if let (Some(before), Some(after)) = (&before.profile, &after.profile) {

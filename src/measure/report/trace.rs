@@ -27,7 +27,7 @@ impl Report {
                 let mut event = span(STEPS, &step.name, &step.op, start, step.time);
                 event["args"] = json!({
                     "op": step.op, "dispatches": step.dispatches, "flops": step.flops, "bytes": step.bytes,
-                    "bound": bound, "floor_us": us(step.floor.time),
+                    "unit": step.unit, "bound": bound, "floor_us": us(step.floor.time),
                 });
                 events.push(event);
                 start = start.saturating_add(step.time);

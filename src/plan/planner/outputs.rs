@@ -4,7 +4,7 @@ use super::{Held, Home, PlannedStep, Planner};
 use crate::error::Result;
 use crate::graph::Value;
 use crate::graph::op::{Cost, Io};
-use crate::kernel::Layout;
+use crate::kernel::{Layout, Scalar};
 use crate::ops::convert::convert;
 
 impl Planner<'_> {
@@ -38,13 +38,14 @@ impl Planner<'_> {
         }
     }
 
-    /// Writes a value, in rows, to memory of an output or a state.
-    pub(super) fn deliver(&mut self, value: Value, home: Home, step: &mut PlannedStep) {
+    /// Writes a value, in rows, to memory of an output or a state. Returns the stored form that it is read in.
+    pub(super) fn deliver(&mut self, value: Value, home: Home, step: &mut PlannedStep) -> Scalar {
         let held = &self.held[&value];
         let one_way = held.iter().find(|held| convert(self.shape(value), held.layout, Layout::ROWS).is_some());
         let from = one_way.unwrap_or(&held[0]).clone();
         let from = self.touch(from);
         self.convert(value, &from, Held { layout: Layout::ROWS, home }, step);
+        from.layout.scalar
     }
 
     /// Writes the outputs that are inputs or constants themselves.

@@ -2,8 +2,10 @@
 
 use super::Planner;
 use crate::DType;
+use crate::graph::op::Cost;
 use crate::graph::{Node, Value};
-use crate::kernel::{Kernel, Layout, Scalar};
+use crate::kernel::{Binding, Kernel, Layout, Scalar};
+use std::collections::HashMap;
 
 impl Planner<'_> {
     /// Returns the forms of a kernel at this precision: each input is read as it is held, outputs are `f16`s or `f32`s.
@@ -33,5 +35,25 @@ impl Planner<'_> {
             layout.scalar != self.precision.values() && self.graph.known_dtype(value) == DType::F32 && !wanted
         };
         node.outputs.iter().zip(&kernel.writes).filter(|&of| wide(of)).count()
+    }
+
+    /// Returns the bytes that a kernel moves, with `bytes` of numbers that take four. It reads `read` elements of each
+    /// input.
+    pub(super) fn moved(&self, kernel: &Kernel, node: &Node, (bytes, read): (u64, &[u64]), cost: &Cost) -> u64 {
+        let written: Vec<u64> = node.outputs.iter().map(|&value| self.shape(value).elements() as u64).collect();
+        let halves = |layouts: &[Layout], elements: &[u64]| -> u64 {
+            let each = layouts.iter().zip(elements).filter(|(layout, _)| layout.scalar == Scalar::F16);
+            each.map(|(_, elements)| elements).sum()
+        };
+        let weights =
+            kernel.dispatches.iter().flat_map(|dispatch| &dispatch.bindings).filter_map(|binding| match binding {
+                Binding::Weight(packed) if packed.scalar == Scalar::F16 => {
+                    Some((packed.identity(), packed.bytes() / 2))
+                }
+                _ => None,
+            });
+        let weights = weights.collect::<HashMap<_, _>>().values().sum();
+        let halves = [halves(&kernel.reads, read), halves(&kernel.writes, &written), weights];
+        cost.stored_bytes(bytes, halves, written.iter().sum())
     }
 }

@@ -4,7 +4,7 @@ use super::{Held, Home, PlannedStep, Planner};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::Cost;
 use crate::graph::{Node, Value};
-use crate::kernel::{Kernel, Layout};
+use crate::kernel::{Kernel, Layout, Scalar};
 
 impl Planner<'_> {
     /// Checks that the new content of each state has the state's shape for this batch too.
@@ -106,10 +106,12 @@ impl Planner<'_> {
                 continue;
             }
             self.set_updated(state, value);
-            let cost = Cost::copy(self.shape(value).elements() as u64, 0);
+            let elements = self.shape(value).elements() as u64;
+            let cost = Cost::copy(elements, 0);
             let mut step = PlannedStep::copy("update", self.graph.states()[state].name.clone(), cost);
             self.keep(state, Vec::new(), &mut step);
-            self.deliver(value, Home::State(state), &mut step);
+            let from = self.deliver(value, Home::State(state), &mut step);
+            step.bytes = elements.saturating_mul(from.bytes() + Scalar::F32.bytes());
             self.push(step)?;
         }
         Ok(())

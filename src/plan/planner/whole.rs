@@ -12,7 +12,10 @@ pub(super) struct Whole {
     /// The operation that does most of the work: the step is known by its name.
     pub(super) op: &'static str,
     pub(super) cost: Cost,
+    /// The bytes that it must move if each number takes four.
     pub(super) bytes: u64,
+    /// The elements of each input that these bytes count: none if an earlier part has read it.
+    pub(super) read: Vec<u64>,
     /// The number of elements that the last node writes.
     pub(super) written: u64,
 }
@@ -23,7 +26,8 @@ impl Planner<'_> {
         let nodes: Vec<&Node> = numbers.iter().map(|&i| &self.graph.nodes()[i]).collect();
         let names: Vec<&str> = nodes.iter().map(|node| &*node.name).collect();
         let node = Node { name: names.join(" + "), inputs: Vec::new(), outputs: Vec::new(), ..nodes[0].clone() };
-        let mut whole = Whole { op: node.op.name(), node, cost: Cost::default(), bytes: 0, written: 0 };
+        let mut whole =
+            Whole { op: node.op.name(), node, cost: Cost::default(), bytes: 0, read: Vec::new(), written: 0 };
         let mut most = 0;
         for part in &nodes {
             let of = |values: &[Value]| values.iter().map(|&v| self.shape(v).clone()).collect::<Vec<Shape>>();
@@ -42,11 +46,14 @@ impl Planner<'_> {
             for (&value, shape) in part.inputs.iter().zip(&inputs) {
                 *self.unread.entry(value).or_default() -= 1;
                 let inner = nodes.iter().any(|node| node.outputs.contains(&value));
-                if inner || whole.node.inputs[..before].contains(&value) {
-                    unmoved += shape.elements() as u64;
+                let again = whole.node.inputs[..before].contains(&value);
+                let elements = shape.elements() as u64;
+                if inner || again {
+                    unmoved += elements;
                 }
                 if !inner {
                     whole.node.inputs.push(value);
+                    whole.read.push(if again { 0 } else { elements });
                 }
             }
             for (&value, shape) in part.outputs.iter().zip(&outputs) {

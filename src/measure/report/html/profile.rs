@@ -66,7 +66,7 @@ pub(super) fn profile(profile: &Profile) -> String {
             figure(step.bytes_per_second() / 1e9),
             figure(ms(step.floor.time)),
             times_floor,
-            format!(r#"<i style="background:{fill}"></i>{}"#, word(bound)),
+            format!(r#"<i style="background:{fill}"></i>{}"#, step.limit()),
         ]);
     }
     let floor = profile.floor();

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::canvas::{INK, Pattern, plot};
 use super::figure::{figure, percent, si};
-use super::profile::{colour, word};
+use super::profile::colour;
 use super::{WIDE, section};
 use crate::measure::{Peaks, Profile, StepTime};
 use std::cmp::Reverse;
@@ -63,7 +63,7 @@ pub(super) fn roofline(peaks: &Peaks, profile: &Profile) -> String {
         for Point { number, share, step } in &by_time {
             let gflops = step.flops_per_second() / 1e9;
             let radius = (2.5_f64.powi(2) + 500.0 * share).sqrt();
-            let (name, share, of) = (&step.name, percent(*share), word(step.floor.bound));
+            let (name, share, of) = (&step.name, percent(*share), step.limit());
             let tip = format!("{number} {name}: {} GFLOP/s, {share} of the time, bound by {of}", figure(gflops));
             canvas.disc((step.intensity(), gflops), radius, colour(step.floor.bound), &tip);
         }
