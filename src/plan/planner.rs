@@ -33,10 +33,11 @@ impl Plan {
     /// Plans a graph with kernels that somebody has chosen among equals. Whatever depends on the graph's layouts stays
     /// the planner's choice.
     pub fn with_choices(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices) -> Result<Plan> {
-        Plan::with_precision(graph, batch, caps, choices, Precision::F32)
+        Plan::with_precision(graph, batch, caps, choices, graph.precision().on(caps))
     }
 
-    /// Plans a graph with its numbers stored so, wherever kernels can access them so.
+    /// Plans a graph with its numbers stored so, wherever kernels can access them so. The others take the
+    /// [graph's](Graph::precision) precision, and `F32` for a device that can't convert `f16`.
     pub fn with_precision(
         graph: &Graph,
         batch: usize,
@@ -246,7 +247,7 @@ impl Planner<'_> {
         let best = kernels
             .iter()
             .enumerate()
-            .filter(|(_, kernel)| kernel.ends_on(self.caps) && self.allows(kernel))
+            .filter(|(_, kernel)| kernel.ends_on(self.caps) && self.allows(kernel, &node))
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
             .min_by_key(|(i, kernel)| (kernel.priority, self.wide(kernel, &node), self.converted(kernel, &node), *i))
             .map(|(i, _)| i)
@@ -256,7 +257,8 @@ impl Planner<'_> {
             (kernel.priority, kernel.reads.clone(), kernel.writes.clone(), kernel.dispatches.is_empty())
         };
         let serves = |i: &usize| {
-            kernels[*i].ends_on(self.caps) && self.allows(&kernels[*i]) && key(&kernels[*i]) == key(&kernels[best])
+            let kernel = &kernels[*i];
+            kernel.ends_on(self.caps) && self.allows(kernel, &node) && key(kernel) == key(&kernels[best])
         };
         let places = (best..kernels.len()).filter(serves);
         let variants =
@@ -318,9 +320,9 @@ impl Planner<'_> {
         self.push(step)
     }
 
-    /// Returns true if the model's precision allows the kernel.
-    fn allows(&self, kernel: &Kernel) -> bool {
-        self.precision != Precision::F32 || !kernel.rounds_operands
+    /// Returns true if the model's precision allows the kernel for a node.
+    fn allows(&self, kernel: &Kernel, node: &Node) -> bool {
+        !kernel.rounds_operands || (self.precision != Precision::F32 && !self.keeps_f32(node))
     }
 
     fn shape(&self, value: Value) -> &Shape {
@@ -346,7 +348,7 @@ impl Planner<'_> {
     /// Holds a constant as a weight in rows, so that operations can read it like any other value.
     fn hold_constant(&mut self, value: Value) {
         if let (Source::Constant(constant), None) = (self.graph.source(value), self.held.get(&value)) {
-            for scalar in BTreeSet::from([self.precision.values(), Scalar::F32]) {
+            for scalar in BTreeSet::from([self.scalar(value), Scalar::F32]) {
                 let rows = Prepacked { scalar, ..constant.rows() };
                 self.hold(value, Layout::ROWS.stored_as(scalar), Home::Weight(rows));
             }
