@@ -111,6 +111,14 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Keeps a value inside of an operator `f32` at every precision: the square of an `f16` exceeds its range.
+    pub(super) fn internal(&mut self, operand: Operand) -> Operand {
+        if let Operand::Device(value, _) = operand {
+            self.graph.keep_f32(value);
+        }
+        operand
+    }
+
     /// Keeps the outputs of an operator so, with all that was added to the graph for it since `before`.
     pub(super) fn keep_since(&mut self, before: usize, outputs: &[Operand]) {
         let Some(element) = outputs.iter().map(Operand::element).find(|element| element.is_float()) else { return };

@@ -1,7 +1,7 @@
 //! Files of float16 and bfloat16: their precision, their weights bit for bit, and what stays in f32.
 
 use crate::honoured::{context, run};
-use crate::model::{FLOAT, Message, Model, floats, int, raw};
+use crate::model::{FLOAT, Message, Model, floats, int, ints, raw, string};
 use half::{bf16, f16};
 use shadernet::import::onnx::{Bindings, Onnx};
 use shadernet::kernel::{Caps, Prepacked, Scalar};
@@ -152,7 +152,8 @@ fn float32_in_a_file_of_float16_stays() {
     let squares = squares.node("Sqrt", &["s"], &["root"], &[]).node("Cast", &["root"], &["z"], &[to_f16.clone()]);
     near(&squares, &scaled);
     // A constant that an f16 would round to 0, and one that is infinite then.
-    let small = start.clone().initialiser(&floats("c", &[8], &[1e-9; 8])).initialiser(&floats("d", &[8], &[1e9; 8]));
+    let small =
+        start.clone().initialiser(&floats("c", &[2, 8], &[1e-9; 16])).initialiser(&floats("d", &[2, 8], &[1e9; 16]));
     let small = small.node("Mul", &["f", "c"], &["m"], &[]).node("Softplus", &["m"], &["p"], &[]);
     let small = small.node("Sin", &["m"], &["n"], &[]).node("Mul", &["n", "d"], &["o"], &[]);
     near(&small.node("Cast", &["o"], &["z"], &[to_f16.clone()]), &scaled);
@@ -161,6 +162,70 @@ fn float32_in_a_file_of_float16_stays() {
     let large = start.initialiser(&floats("v", &[8, 1], &large)).node("MatMul", &["f", "v"], &["m"], &[]);
     let large = large.initialiser(&floats("k", &[1], &[1e-5])).node("Mul", &["m", "k"], &["o"], &[]);
     near(&large.node("Cast", &["o"], &["z"], &[to_f16]), &[scaled[3], scaled[11]]);
+}
+
+/// Operators whose results are in the range of f16, but not the squares, sums and powers inside of them.
+#[test]
+fn the_inside_of_an_operator_has_the_range_of_f32() {
+    let x: Vec<f32> = (0..2 * 4 * 36).map(|i| ((i * 37 + 11) % 101) as f32 * 37.0 - 1700.0).collect();
+    let (scale, bias) = (floats("s", &[4], &[1.0, 0.5, 2.0, 1.5]), floats("b", &[4], &[0.0, 1.0, -1.0, 0.5]));
+    let row = [floats("s", &[6], &[1.0, 0.5, 2.0, 1.5, 1.0, 0.7]), floats("b", &[6], &[0.1; 6])];
+    let every = [scale.clone(), bias.clone()];
+    let axes = [ints("axes", &[2, 3])];
+    let mut wrong = Vec::new();
+    for (op, opset, constants, attributes) in [
+        ("MeanVarianceNormalization", 13, &[][..], &[][..]),
+        ("InstanceNormalization", 17, &every, &[]),
+        ("GroupNormalization", 21, &every, &[int("num_groups", 2)]),
+        ("LayerNormalization", 17, &row, &[]),
+        ("RMSNormalization", 23, &row[..1], &[]),
+        ("LpNormalization", 17, &[], &[int("axis", 3)]),
+        ("LRN", 17, &[], &[int("size", 3)]),
+        ("LpPool", 17, &[], &[ints("kernel_shape", &[2, 2])]),
+        ("GlobalLpPool", 17, &[], &[]),
+        ("AveragePool", 17, &[], &[ints("kernel_shape", &[6, 6])]),
+        ("GlobalAveragePool", 17, &[], &[]),
+        ("ReduceL2", 17, &[], &axes),
+        ("ReduceMean", 17, &[], &axes),
+        ("ReduceLogSum", 17, &[], &[ints("axes", &[0, 1, 2, 3])]),
+        ("ReduceLogSumExp", 17, &[], &axes),
+        ("ReduceMax", 17, &[], &axes),
+        ("Softmax", 17, &[], &[]),
+        ("LogSoftmax", 17, &[], &[]),
+        ("Hardmax", 17, &[], &[]),
+        ("Gelu", 20, &[], &[string("approximate", "tanh")]),
+        ("Gelu", 20, &[], &[]),
+        ("Mish", 18, &[], &[]),
+        ("Softplus", 17, &[], &[]),
+        ("Softsign", 17, &[], &[]),
+        ("HardSwish", 17, &[], &[]),
+        ("Celu", 17, &[], &[]),
+        ("Selu", 17, &[], &[]),
+        ("Swish", 24, &[], &[]),
+    ] {
+        let inputs = ["x", "s", "b"];
+        let model = constants.iter().fold(Model::new(opset).input("x", &[2, 4, 6, 6]), Model::initialiser);
+        let model = model.node(op, &inputs[..=constants.len()], &["y"], attributes).output("y");
+        let at = |precision| {
+            let model =
+                shadernet::Model::new(context(), &graph(&model)).expect("it has an output").precision(precision);
+            let outputs = model.session(1).and_then(|session| session.run_blocking(&[&x]));
+            outputs.unwrap_or_else(|error| panic!("{op}, {precision}: {error}"))[0].to_f32()
+        };
+        let wanted = at(Precision::F32);
+        let largest = wanted.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+        assert!(largest.is_finite() && largest > 0.0 && largest < 65e3, "{op}: {largest}");
+        for precision in [Precision::F16, Precision::Mixed] {
+            let off =
+                |(got, wanted): (&f32, &f32)| if (got - wanted).is_nan() { f32::NAN } else { (got - wanted).abs() };
+            let error =
+                at(precision).iter().zip(&wanted).map(off).fold(0f32, |most, off| if off <= most { most } else { off });
+            if !(error <= 2e-3 * largest) {
+                wrong.push(format!("{op}, {precision}: off by {:e}", error / largest));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 /// Values of bfloat16 have the range of f32.
