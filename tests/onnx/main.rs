@@ -18,21 +18,27 @@ use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+/// The exports that are further from ONNX Runtime than others at `F16` and at `Mixed`. So is ONNX Runtime itself, with what is
+/// stored as `f16` rounded to it, by the given errors.
+const FAR: [(&str, f32, f32); 6] = [
+    // Made-up weights whose errors add up: 6.1e-3, by weights alone 3.2e-3; 5.2e-3 and 2.7e-3; 1.7e-3 by weights.
+    ("mobilenet_v2-dynamo-18", 8e-3, 5e-3),
+    ("mobilenet_v2-script-12", 8e-3, 5e-3),
+    ("bert-dynamo-18", 5e-3, 3e-3),
+    // A number is quantised to a neighbour of its integer: 7.0e-3; 1.7e-2 by softmax, erf and tanh alone; 1.4e-2, a
+    // step of the output, by the weights of the transposed convolution alone.
+    ("mobilenet_v2_narrow-qdq-17", 1e-2, 1e-4),
+    ("bert-dynamic-14", 5e-2, 1e-4),
+    ("unet-qdq-17", 3e-2, 2e-2),
+];
+
 /// Returns the largest difference of an export's outputs, relative to the largest expected element.
-///
-/// Some are further from ONNX Runtime in f32, and so is ONNX Runtime itself with what is stored as f16 rounded to it.
 fn tolerance(export: &str, precision: Precision) -> f32 {
+    let (_, f16, mixed) = FAR.into_iter().find(|(name, ..)| *name == export).unwrap_or((export, 5e-3, 2e-3));
     match precision {
-        // A rounded number is quantised to a neighbour of the integer: 7.0e-3, and 1.7e-2 by softmax and erf alone.
-        Precision::F16 if export == "mobilenet_v2_narrow-qdq-17" => 1e-2,
-        Precision::F16 if export == "bert-dynamic-14" => 5e-2,
-        // Made-up weights whose errors add up: 6.1e-3 and 5.2e-3; by weights alone 3.2e-3, 2.7e-3 and 1.7e-3.
-        Precision::F16 if ["mobilenet_v2-dynamo-18", "mobilenet_v2-script-12"].contains(&export) => 8e-3,
-        Precision::Mixed if ["mobilenet_v2-dynamo-18", "mobilenet_v2-script-12"].contains(&export) => 5e-3,
-        Precision::Mixed if export == "bert-dynamo-18" => 3e-3,
         Precision::F32 => 1e-4,
-        Precision::F16 => 5e-3,
-        Precision::Mixed => 2e-3,
+        Precision::F16 => f16,
+        Precision::Mixed => mixed,
     }
 }
 

@@ -120,10 +120,14 @@ impl<'a> Builder<'a> {
     }
 
     /// Keeps the outputs of an operator so, with all that was added to the graph for it since `before`.
-    pub(super) fn keep_since(&mut self, before: usize, outputs: &[Operand]) {
-        let Some(element) = outputs.iter().map(Operand::element).find(|element| element.is_float()) else { return };
+    pub(super) fn keep_since(&mut self, before: usize, outputs: &[Named]) {
+        if self.weights == ElementType::F32 {
+            return;
+        }
         let added: Vec<Value> = self.graph.nodes()[before..].iter().flat_map(|node| node.outputs.clone()).collect();
-        added.into_iter().for_each(|value| self.keep(value, element));
+        for element in outputs.iter().filter_map(Named::element) {
+            added.iter().for_each(|&value| self.keep(value, element));
+        }
     }
 
     /// Replaces a constant by the first one of this name, so that graphs for several sizes share it.

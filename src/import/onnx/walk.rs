@@ -108,7 +108,9 @@ impl<'a> Walk<'a> {
             return self.call(b, node, function);
         }
         if let Some(import) = ops::structure(&proto.domain, &proto.op_type) {
-            return import(b, self, node);
+            let outputs = import(b, self, node)?;
+            b.keep_since(before, &outputs);
+            return Ok(outputs);
         }
         let import = ops::find(&proto.domain, &proto.op_type).ok_or_else(|| {
             let domain = if proto.domain.is_empty() { String::new() } else { format!(" of {}", proto.domain) };
@@ -116,13 +118,14 @@ impl<'a> Walk<'a> {
         })?;
         node.only_tensors()?;
         let outputs = import(b, node)?;
-        b.keep_since(before, &outputs);
         for (_, output) in outputs.iter().enumerate().filter(|(i, _)| node.wants(*i)) {
             if let Operand::Device(value, _) = *output {
                 b.name(value, before, node.name());
             }
         }
-        Ok(outputs.into_iter().map(Named::from).collect())
+        let outputs: Vec<Named> = outputs.into_iter().map(Named::from).collect();
+        b.keep_since(before, &outputs);
+        Ok(outputs)
     }
 
     /// Adds the nodes that the outputs need, and returns the outputs' values.

@@ -1,7 +1,7 @@
 //! Files of float16 and bfloat16: their precision, their weights bit for bit, and what stays in f32.
 
 use crate::honoured::{context, run};
-use crate::model::{FLOAT, Message, Model, floats, int, ints, raw, string};
+use crate::model::{BOOL, FLOAT, Message, Model, body_of, floats, int, ints, longs, node_of, raw, string, subgraph};
 use half::{bf16, f16};
 use shadernet::import::onnx::{Bindings, Onnx};
 use shadernet::kernel::{Caps, Prepacked, Scalar};
@@ -151,11 +151,20 @@ fn float32_in_a_file_of_float16_stays() {
     let squares = start.clone().node("Mul", &["f", "f"], &["squares"], &[]).node("Softplus", &["squares"], &["s"], &[]);
     let squares = squares.node("Sqrt", &["s"], &["root"], &[]).node("Cast", &["root"], &["z"], &[to_f16.clone()]);
     near(&squares, &scaled);
+    // The same in the iterations of a loop, whose results are joined.
+    let body = [node_of("", "Identity", &["c"], &["d"], &[]), node_of("", "Mul", &["f", "f"], &["s"], &[])];
+    let body = subgraph("body", &body_of([&["i", "c"], &["d", "s"]], &body));
+    let joined = start.clone().initialiser(&longs("trips", &[], &[2])).initialiser(&raw("true", BOOL, &[], &[1]));
+    let joined = joined.node("Loop", &["trips", "true"], &["all"], &[body]).node("Sin", &["all"], &["sin"], &[]);
+    let joined =
+        joined.node("Max", &["all", "sin"], &["a"], &[]).node("ReduceMax", &["a"], &["most"], &[ints("axes", &[0])]);
+    let joined = joined.node("Sqrt", &["most"], &["root"], &[]).node("Cast", &["root"], &["z"], &[to_f16.clone()]);
+    near(&joined, &scaled);
     // A constant that an f16 would round to 0, and one that is infinite then.
-    let small =
-        start.clone().initialiser(&floats("c", &[2, 8], &[1e-9; 16])).initialiser(&floats("d", &[2, 8], &[1e9; 16]));
-    let small = small.node("Mul", &["f", "c"], &["m"], &[]).node("Softplus", &["m"], &["p"], &[]);
-    let small = small.node("Sin", &["m"], &["n"], &[]).node("Mul", &["n", "d"], &["o"], &[]);
+    let constant = |name: &str, f: fn(f32) -> f32| floats(name, &[2, 8], &x.iter().map(|&x| f(x)).collect::<Vec<_>>());
+    let small = start.clone().initialiser(&constant("c", |x| 1e-9 / x)).initialiser(&constant("d", |x| 1e9 * x));
+    let small = small.node("Mul", &["f", "c"], &["m"], &[]).node("Sin", &["m"], &["n"], &[]);
+    let small = small.node("Mul", &["n", "d"], &["o"], &[]);
     near(&small.node("Cast", &["o"], &["z"], &[to_f16.clone()]), &scaled);
     // Weights beyond the range of f16.
     let large: Vec<f32> = (0..8).map(|i| if i == 3 { 1e5 } else { 0.0 }).collect();
