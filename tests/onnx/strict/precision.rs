@@ -103,7 +103,8 @@ fn weights_of_float16_are_uploaded_bit_for_bit() {
         // What pads texels and tiles is 0.
         got.retain(|bits| *bits != 0);
         let mut wanted = all.clone();
-        (got.sort_unstable(), wanted.sort_unstable());
+        got.sort_unstable();
+        wanted.sort_unstable();
         assert!(got == wanted, "{}: the weights have changed", caps.profile());
     }
 }
@@ -137,19 +138,20 @@ fn a_model_has_the_files_precision_unless_told_otherwise() {
 /// What a file of float16 computes in float32, it computes so for its range: squares, small constants, large weights.
 #[test]
 fn float32_in_a_file_of_float16_stays() {
-    let [to_f32, to_f16] = [FLOAT, FLOAT16].map(|to| int("to", to));
+    let [to_f32, to_f16] = [FLOAT, FLOAT16].map(|to| [int("to", to)]);
     let eye: Vec<f32> = (0..64).map(|i| if i % 9 == 0 { 1000.0 } else { 0.0 }).collect();
-    let start = layer(FLOAT16, &halves("w", &[8, 8], &eye)).node("Cast", &["y"], &["f"], &[to_f32.clone()]);
+    let start = layer(FLOAT16, &halves("w", &[8, 8], &eye)).node("Cast", &["y"], &["f"], &to_f32);
     let x: Vec<f32> = (0..16).map(|i| i as f32 / 4.0 + 1.0).collect();
     let scaled: Vec<f32> = x.iter().map(|x| x * 1000.0).collect();
     let near = |model: &Model, wanted: &[f32]| {
         let got = run(&model.clone().output("z"), &Bindings::new(), &[x.clone().into()]);
-        let wrong = got.iter().zip(wanted).find(|(got, wanted)| !((*got - *wanted).abs() <= 1e-3 * wanted.abs()));
+        let wrong =
+            got.iter().zip(wanted).find(|(got, wanted)| got.is_nan() || (*got - *wanted).abs() > 1e-3 * wanted.abs());
         assert!(got.len() == wanted.len() && wrong.is_none(), "{wrong:?} in {got:?}, wanted {wanted:?}");
     };
-    // The sum of squares of each row.
+    // Squares.
     let squares = start.clone().node("Mul", &["f", "f"], &["squares"], &[]).node("Softplus", &["squares"], &["s"], &[]);
-    let squares = squares.node("Sqrt", &["s"], &["root"], &[]).node("Cast", &["root"], &["z"], &[to_f16.clone()]);
+    let squares = squares.node("Sqrt", &["s"], &["root"], &[]).node("Cast", &["root"], &["z"], &to_f16);
     near(&squares, &scaled);
     // The same in the iterations of a loop, whose results are joined.
     let body = [node_of("", "Identity", &["c"], &["d"], &[]), node_of("", "Mul", &["f", "f"], &["s"], &[])];
@@ -158,19 +160,19 @@ fn float32_in_a_file_of_float16_stays() {
     let joined = joined.node("Loop", &["trips", "true"], &["all"], &[body]).node("Sin", &["all"], &["sin"], &[]);
     let joined =
         joined.node("Max", &["all", "sin"], &["a"], &[]).node("ReduceMax", &["a"], &["most"], &[ints("axes", &[0])]);
-    let joined = joined.node("Sqrt", &["most"], &["root"], &[]).node("Cast", &["root"], &["z"], &[to_f16.clone()]);
+    let joined = joined.node("Sqrt", &["most"], &["root"], &[]).node("Cast", &["root"], &["z"], &to_f16);
     near(&joined, &scaled);
     // A constant that an f16 would round to 0, and one that is infinite then.
     let constant = |name: &str, f: fn(f32) -> f32| floats(name, &[2, 8], &x.iter().map(|&x| f(x)).collect::<Vec<_>>());
     let small = start.clone().initialiser(&constant("c", |x| 1e-9 / x)).initialiser(&constant("d", |x| 1e9 * x));
     let small = small.node("Mul", &["f", "c"], &["m"], &[]).node("Sin", &["m"], &["n"], &[]);
     let small = small.node("Mul", &["n", "d"], &["o"], &[]);
-    near(&small.node("Cast", &["o"], &["z"], &[to_f16.clone()]), &scaled);
+    near(&small.node("Cast", &["o"], &["z"], &to_f16), &scaled);
     // Weights beyond the range of f16.
     let large: Vec<f32> = (0..8).map(|i| if i == 3 { 1e5 } else { 0.0 }).collect();
     let large = start.initialiser(&floats("v", &[8, 1], &large)).node("MatMul", &["f", "v"], &["m"], &[]);
     let large = large.initialiser(&floats("k", &[1], &[1e-5])).node("Mul", &["m", "k"], &["o"], &[]);
-    near(&large.node("Cast", &["o"], &["z"], &[to_f16]), &[scaled[3], scaled[11]]);
+    near(&large.node("Cast", &["o"], &["z"], &to_f16), &[scaled[3], scaled[11]]);
 }
 
 /// Operators whose results are in the range of f16, but not the squares, sums and powers inside of them.
@@ -225,11 +227,9 @@ fn the_inside_of_an_operator_has_the_range_of_f32() {
         let largest = wanted.iter().fold(0f32, |largest, value| largest.max(value.abs()));
         assert!(largest.is_finite() && largest > 0.0 && largest < 65e3, "{op}: {largest}");
         for precision in [Precision::F16, Precision::Mixed] {
-            let off =
-                |(got, wanted): (&f32, &f32)| if (got - wanted).is_nan() { f32::NAN } else { (got - wanted).abs() };
-            let error =
-                at(precision).iter().zip(&wanted).map(off).fold(0f32, |most, off| if off <= most { most } else { off });
-            if !(error <= 2e-3 * largest) {
+            let off = |(a, b): (&f32, &f32)| if (a - b).is_nan() { f32::INFINITY } else { (a - b).abs() };
+            let error = at(precision).iter().zip(&wanted).map(off).fold(0f32, f32::max);
+            if error > 2e-3 * largest {
                 wrong.push(format!("{op}, {precision}: off by {:e}", error / largest));
             }
         }
