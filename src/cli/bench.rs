@@ -68,8 +68,9 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
         SweepOptions { batches, in_flight: args.in_flight.clone(), effort, latency_bound: args.latency_bound };
     let network = args.measure.model.open(args.measure.size)?;
     let context = device.context()?;
-    let environment = Environment::new(&context).precision(args.measure.model.precision);
-    let model = network.model(&context, args.measure.model.precision)?;
+    let precision = args.measure.model.precision(network.precision(), context.caps());
+    let environment = Environment::new(&context).precision(precision);
+    let model = network.model(&context, precision)?;
 
     let progress = Progress::new();
     let sweep = Sweep::measure(&model, &options, |stage| progress.stage(stage))?;
@@ -77,7 +78,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     if !args.measure.output.replaces_text() {
         let tuned = sweep.batches.iter().map(|at| at.tuned).max().unwrap_or(0);
         writeln!(out, "{}", adapter_line(&context, tuned))?;
-        network.note(&args.measure.model, out)?;
+        network.note(&args.measure.model, precision, out)?;
         writeln!(out, "{}", rows(&sweep))?;
         for at in &sweep.batches {
             let what = if sweep.batches.len() > 1 { format!(", batch {}", at.batch) } else { String::new() };
@@ -93,8 +94,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
         let peaks = report::peaks(&context, device)?;
         progress.stage(&format!("batch {batch}, step by step"));
         let profile = Profile::measure(&model.session(batch)?, &peaks, effort)?;
-        let mut report =
-            report::of_network(&network, batch, (context.caps(), context.choices()), args.measure.model.precision)?;
+        let mut report = report::of_network(&network, batch, (context.caps(), context.choices()), precision)?;
         report.environment = Some(environment);
         (report.peaks, report.profile) = (Some(peaks), Some(profile));
         (report.bench, report.answers) = (Some(sweep), answers);

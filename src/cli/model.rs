@@ -2,6 +2,7 @@
 
 use super::Result;
 use shadernet::import::onnx::{Bindings, Onnx, Size};
+use shadernet::kernel::Caps;
 use shadernet::models::{self, Network};
 use shadernet::{Context, ErrorKind, Graph, Model, Precision, Weights};
 use std::io::Write;
@@ -21,9 +22,10 @@ pub(super) struct ModelArgs {
     /// A size that an ONNX file leaves open, by its name; may be given several times
     #[arg(long, value_name = "NAME=SIZE", value_parser = parse_dim)]
     dim: Vec<(String, usize)>,
-    /// Store the numbers as f32, as f16, or mixed: weights as f16, values as f32 (docs/precision.md)
-    #[arg(long, value_name = "NAME", default_value_t, hide_possible_values = true)]
-    pub(super) precision: Precision,
+    /// Store the numbers as f32, as f16, or mixed: weights as f16, values as f32 (docs/precision.md) [default: the
+    /// precision of an ONNX file's weights, otherwise f32]
+    #[arg(long, value_name = "NAME", hide_possible_values = true)]
+    pub(super) precision: Option<Precision>,
 }
 
 /// Returns the help of the argument that names a network.
@@ -118,6 +120,20 @@ impl ModelArgs {
         Ok(bound(bound(bindings, h, height)?, w, width)?)
     }
 
+    /// Returns the precision on such a device: the given one, or that which suits the numbers.
+    pub(super) fn precision(&self, own: Precision, caps: &Caps) -> Precision {
+        self.precision.unwrap_or(own.on(caps))
+    }
+
+    /// Prints a precision other than `f32`.
+    pub(super) fn note_precision(&self, precision: Precision, out: &mut dyn Write) -> Result {
+        if precision != Precision::F32 {
+            let origin = if self.precision.is_none() { " (the file's)" } else { "" };
+            writeln!(out, "precision: {precision}{origin}")?;
+        }
+        Ok(())
+    }
+
     /// Describes the origin of the weights of one of the crate's networks.
     fn describe(&self, weights: &Weights) -> String {
         match &self.weights {
@@ -153,6 +169,14 @@ impl Opened {
         }
     }
 
+    /// Returns the precision that suits the network's numbers.
+    pub(super) fn precision(&self) -> Precision {
+        match self {
+            Opened::Own { .. } => Precision::F32,
+            Opened::File { file, .. } => file.precision(),
+        }
+    }
+
     /// Returns the network's graph for a batch.
     pub(super) fn graph(&self, batch: usize) -> shadernet::Result<Graph> {
         match self {
@@ -174,10 +198,8 @@ impl Opened {
     }
 
     /// Prints what else the figures depend on: a precision other than `f32`, and weights that are made up.
-    pub(super) fn note(&self, args: &ModelArgs, out: &mut dyn Write) -> Result {
-        if args.precision != Precision::F32 {
-            writeln!(out, "precision: {}", args.precision)?;
-        }
+    pub(super) fn note(&self, args: &ModelArgs, precision: Precision, out: &mut dyn Write) -> Result {
+        args.note_precision(precision, out)?;
         match self {
             Opened::Own { weights, .. } => args.note_seeded(weights, out),
             Opened::File { .. } => Ok(()),

@@ -20,24 +20,24 @@ pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Wri
     let effort = args.measure.effort()?;
     let network = args.measure.model.open(args.measure.size)?;
     let context = device.context()?;
-    let environment = Environment::new(&context).precision(args.measure.model.precision);
+    let precision = args.measure.model.precision(network.precision(), context.caps());
+    let environment = Environment::new(&context).precision(precision);
 
     let progress = Progress::new();
     progress.stage("what the device can do");
     let peaks = report::peaks(&context, device)?;
     progress.stage("first frame");
-    let session = network.model(&context, args.measure.model.precision)?.session(batch)?;
+    let session = network.model(&context, precision)?.session(batch)?;
     progress.stage("step by step");
     let profile = Profile::measure(&session, &peaks, effort)?;
     drop(progress);
 
     if !args.measure.output.replaces_text() {
         writeln!(out, "{}", adapter_line(&context, profile.tuned))?;
-        network.note(&args.measure.model, out)?;
+        network.note(&args.measure.model, precision, out)?;
         writeln!(out, "{profile}\n{:<14} {peaks}", "the device")?;
     }
-    let mut report =
-        report::of_network(&network, batch, (context.caps(), context.choices()), args.measure.model.precision)?;
+    let mut report = report::of_network(&network, batch, (context.caps(), context.choices()), precision)?;
     report.environment = Some(environment);
     (report.peaks, report.profile) = (Some(peaks), Some(profile));
     args.measure.output.write(&report, out)?;

@@ -39,14 +39,7 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
         if args.batch.is_some() {
             return Err(ErrorKind::argument("--batch", "none: the arrays say it", "a number").into());
         }
-        return run_file::run(
-            (&file, &bindings, args.model.precision),
-            &args.input,
-            args.output.as_deref(),
-            top,
-            device,
-            out,
-        );
+        return run_file::run((&file, &bindings, &args.model), &args.input, args.output.as_deref(), top, device, out);
     }
     let (network, weights) = args.model.own()?;
     let classifies = network.preprocess != Preprocess::Picture;
@@ -68,7 +61,8 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     if let Some(name) = name.filter(|name| name != input) {
         return Err(ErrorKind::argument("--input", format_args!("\"{input}\""), format_args!("\"{name}\"")).into());
     }
-    let model = Model::new(&device.context()?, &graph)?.precision(args.model.precision);
+    let precision = args.model.precision.unwrap_or_default();
+    let model = Model::new(&device.context()?, &graph)?.precision(precision);
     let start = Instant::now();
     let session = model.session(batch)?;
     let created = start.elapsed();
@@ -76,6 +70,7 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     let all = start.elapsed();
     let outputs = outputs.iter().map(Tensor::f32).collect::<shadernet::Result<Vec<_>>>()?;
 
+    args.model.note_precision(precision, out)?;
     args.model.note_seeded(&weights, out)?;
     let outputs: Vec<(&Port, &[f32])> = session.outputs().iter().zip(outputs).collect();
     if let Some(dir) = &args.output {

@@ -2,17 +2,17 @@
 
 use super::bench::first;
 use super::classes::{Scores, images, write_top};
-use super::{DeviceArgs, Result};
+use super::{DeviceArgs, ModelArgs, Result};
 use shadernet::import::npy;
 use shadernet::import::onnx::{self, Bindings, ElementType, Onnx};
-use shadernet::{Data, ErrorKind, Graph, Model, Precision, Tensor};
+use shadernet::{Data, ErrorKind, Graph, Model, Tensor};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
 pub(super) fn run(
-    (file, bindings, precision): (&Onnx, &Bindings, Precision),
+    (file, bindings, args): (&Onnx, &Bindings, &ModelArgs),
     given: &[String],
     dir: Option<&Path>,
     top: Option<usize>,
@@ -24,7 +24,9 @@ pub(super) fn run(
     if dir.is_some() {
         check_names(file)?;
     }
-    let model = Model::new(&device.context()?, &graph)?.precision(precision);
+    let context = device.context()?;
+    let precision = args.precision(file.precision(), context.caps());
+    let model = Model::new(&context, &graph)?.precision(precision);
     let start = Instant::now();
     let session = model.session(1)?;
     let created = start.elapsed();
@@ -38,6 +40,7 @@ pub(super) fn run(
     let outputs = session.run_blocking(&fed.collect::<Vec<_>>())?;
     let all = start.elapsed();
 
+    args.note_precision(precision, out)?;
     for ((port, declared), tensor) in session.outputs().iter().zip(file.outputs()).zip(&outputs) {
         match dir {
             Some(dir) => {

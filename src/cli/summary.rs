@@ -32,10 +32,12 @@ pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
     let network = args.model.open(args.size)?;
     let graph = network.graph(batch)?;
-    let report = of_network(&network, batch, (&Caps::portable(), &Choices::new()), args.model.precision)?;
+    let caps = Caps::portable();
+    let precision = args.model.precision(network.precision(), &caps);
+    let report = of_network(&network, batch, (&caps, &Choices::new()), precision)?;
     if let (Some(summary), false) = (&report.summary, args.output.replaces_text()) {
         writeln!(out, "{summary}")?;
-        match Plan::with_precision(&graph.fused(), batch, &Caps::portable(), &Choices::new(), args.model.precision) {
+        match Plan::with_precision(&graph.fused(), batch, &caps, &Choices::new(), precision) {
             Ok(plan) => {
                 let (values, weights) = (thousands(plan.peak_bytes()), thousands(plan.weight_bytes()));
                 let on = "on a GPU with WebGPU's default limits";
@@ -43,6 +45,7 @@ pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
             }
             Err(error) => writeln!(out, "{ALLOCATED:<20} nothing: {error}")?,
         }
+        args.model.note_precision(precision, out)?;
     }
     if args.rewrites {
         let (fused, rewrites) = graph.rewritten();

@@ -28,14 +28,15 @@ pub(super) fn tune(args: &TuneArgs, device: &DeviceArgs, out: &mut dyn Write) ->
     let budget = seconds("--budget", args.budget)?;
     let network = args.model.open(args.size)?;
     let context = device.context()?;
-    let model = network.model(&context, args.model.precision)?;
+    let precision = args.model.precision(network.precision(), context.caps());
+    let model = network.model(&context, precision)?;
 
     let progress = Progress::new();
     let tuning = Tuning::measure(&model, batch, budget, |stage| progress.stage(stage))?;
     drop(progress);
 
     writeln!(out, "{}", adapter_line(&context, 0))?;
-    network.note(&args.model, out)?;
+    network.note(&args.model, precision, out)?;
     if !tuning.problems.is_empty() {
         writeln!(out, "{}", rows(&tuning.problems))?;
     }

@@ -26,6 +26,8 @@ impl Clone for Graph {
             states: self.states.clone(),
             updates: self.updates.clone(),
             outputs: self.outputs.clone(),
+            precision: self.precision,
+            kept: self.kept.clone(),
         }
     }
 }

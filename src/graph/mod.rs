@@ -12,9 +12,11 @@ pub(crate) mod rewrite;
 
 use crate::dtype::DType;
 use crate::error::{Error, ErrorKind, Result};
+use crate::kernel::Precision;
 use crate::shape::{BATCH, Shape};
 use constant::Constant;
 use op::{Io, Op};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A value of a [`Graph`]: an input, a constant, or an output of a node. Other graphs refuse it.
@@ -135,6 +137,9 @@ pub struct Graph {
     /// The index of each changed state, with the value that the state holds when a frame ends.
     updates: Vec<(usize, Value)>,
     outputs: Vec<(String, Value)>,
+    precision: Precision,
+    /// The values that are `f32`s at every precision.
+    kept: HashSet<Value>,
 }
 
 impl Default for Graph {
@@ -158,6 +163,8 @@ impl Graph {
             states: Vec::new(),
             updates: Vec::new(),
             outputs: Vec::new(),
+            precision: Precision::F32,
+            kept: HashSet::new(),
         }
     }
 
@@ -238,6 +245,27 @@ impl Graph {
     /// Makes a value an output, under a name of its own. A plan of a graph with two outputs of one name is an error.
     pub fn output(&mut self, name: impl Into<String>, value: Value) {
         self.outputs.push((name.into(), value));
+    }
+
+    /// Sets the precision that suits the graph's numbers, such as `F16` if its weights are `f16`s: models of the graph have
+    /// it unless [`Model::precision`](crate::Model::precision) says otherwise.
+    pub fn set_precision(&mut self, precision: Precision) {
+        self.precision = precision;
+    }
+
+    /// Returns the precision that suits the graph's numbers: `F32` unless it was set.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// Keeps a value `f32` at every precision, and with it the weights of the operation that gives it.
+    pub(crate) fn keep_f32(&mut self, value: Value) {
+        self.kept.insert(value);
+    }
+
+    /// Returns true if a value is an `f32` at every precision.
+    pub(crate) fn keeps_f32(&self, value: Value) -> bool {
+        self.kept.contains(&value)
     }
 
     /// Adds a constant as a value that operations read like any other.

@@ -1,6 +1,6 @@
 //! The precision of a model: which numbers are stored as `f16`.
 
-use super::Scalar;
+use super::{Caps, Scalar};
 use crate::error::ErrorKind;
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +24,11 @@ pub enum Precision {
 impl Precision {
     /// All precisions.
     pub const ALL: [Precision; 3] = [Precision::F32, Precision::F16, Precision::Mixed];
+
+    /// Returns this precision, or `F32` for a device that can't convert `f16`.
+    pub const fn on(self, caps: &Caps) -> Precision {
+        if caps.packs_f16 { self } else { Precision::F32 }
+    }
 
     /// Returns the stored form of values.
     pub const fn values(self) -> Scalar {

@@ -14,12 +14,12 @@ use super::memory::{self, Location, Need, SlotKind};
 use super::{Choices, Plan, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io};
-use crate::graph::{Graph, Node, Source, Value};
+use crate::graph::{Graph, Node, Value};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Precision, Prepacked, Scalar, Storage};
 use crate::ops::convert::convert;
 use crate::ops::is_ours;
 use crate::{DType, Shape};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use sums::Sum;
 use whole::Whole;
 
@@ -33,10 +33,11 @@ impl Plan {
     /// Plans a graph with kernels that somebody has chosen among equals. Whatever depends on the graph's layouts stays
     /// the planner's choice.
     pub fn with_choices(graph: &Graph, batch: usize, caps: &Caps, choices: &Choices) -> Result<Plan> {
-        Plan::with_precision(graph, batch, caps, choices, Precision::F32)
+        Plan::with_precision(graph, batch, caps, choices, graph.precision().on(caps))
     }
 
-    /// Plans a graph with its numbers stored so, wherever kernels can access them so.
+    /// Plans a graph with its numbers stored so, wherever kernels can access them so. The others take the
+    /// [graph's](Graph::precision) precision, and `F32` for a device that can't convert `f16`.
     pub fn with_precision(
         graph: &Graph,
         batch: usize,
@@ -248,7 +249,7 @@ impl Planner<'_> {
         let best = kernels
             .iter()
             .enumerate()
-            .filter(|(_, kernel)| kernel.ends_on(self.caps) && self.allows(kernel))
+            .filter(|(_, kernel)| kernel.ends_on(self.caps) && self.allows(kernel, &node))
             .filter(|(_, kernel)| self.fits(&kernel.reads, &node.inputs) && self.fits(&kernel.writes, &node.outputs))
             .min_by_key(|(i, kernel)| (kernel.priority, self.wide(kernel, &node), self.converted(kernel, &node), *i))
             .map(|(i, _)| i)
@@ -258,7 +259,8 @@ impl Planner<'_> {
             (kernel.priority, kernel.reads.clone(), kernel.writes.clone(), kernel.dispatches.is_empty())
         };
         let serves = |i: &usize| {
-            kernels[*i].ends_on(self.caps) && self.allows(&kernels[*i]) && key(&kernels[*i]) == key(&kernels[best])
+            let kernel = &kernels[*i];
+            kernel.ends_on(self.caps) && self.allows(kernel, &node) && key(kernel) == key(&kernels[best])
         };
         let places = (best..kernels.len()).filter(serves);
         let variants =
@@ -321,9 +323,9 @@ impl Planner<'_> {
         self.push(step)
     }
 
-    /// Returns true if the model's precision allows the kernel.
-    fn allows(&self, kernel: &Kernel) -> bool {
-        self.precision != Precision::F32 || !kernel.rounds_operands
+    /// Returns true if the model's precision allows the kernel for a node.
+    fn allows(&self, kernel: &Kernel, node: &Node) -> bool {
+        !kernel.rounds_operands || (self.precision != Precision::F32 && !self.keeps_f32(node))
     }
 
     fn shape(&self, value: Value) -> &Shape {
@@ -344,19 +346,6 @@ impl Planner<'_> {
             self.holders[need].push(value);
         }
         self.held.entry(value).or_default().push(Held { layout, home });
-    }
-
-    /// Holds a constant as a weight in rows, so that operations can read it like any other value.
-    fn hold_constant(&mut self, value: Value) {
-        if let (Source::Constant(constant), None) = (self.graph.source(value), self.held.get(&value)) {
-            for scalar in BTreeSet::from([self.precision.values(), Scalar::F32]) {
-                // Masks have numbers beyond the range of `f16`s. Infinite ones would make a row of nothing else NaN.
-                if constant.fits(scalar) {
-                    let rows = Prepacked { scalar, ..constant.rows() };
-                    self.hold(value, Layout::ROWS.stored_as(scalar), Home::Weight(rows));
-                }
-            }
-        }
     }
 
     fn find(&self, value: Value, layout: Layout) -> Option<&Held> {

@@ -28,7 +28,8 @@ use std::sync::{Arc, Mutex};
 pub struct Model {
     context: Context,
     network: Network,
-    precision: Precision,
+    /// The precision that was asked for; otherwise the graph's.
+    precision: Option<Precision>,
     weights: Arc<Mutex<HashMap<Identity, Arc<Memory>>>>,
 }
 
@@ -56,14 +57,16 @@ impl Model {
     }
 
     fn with_network(context: &Context, network: Network) -> Model {
-        Model { context: context.clone(), network, precision: Precision::F32, weights: Arc::default() }
+        Model { context: context.clone(), network, precision: None, weights: Arc::default() }
     }
 
     /// Returns the same network with its numbers stored so: see [`Precision`]. Both share the weights that they store
     /// alike. A device that can't convert `f16` makes no session of another precision than `F32`.
+    ///
+    /// Otherwise the precision is the [graph's](Graph::precision), and `F32` on such a device.
     #[must_use]
     pub fn precision(&self, precision: Precision) -> Model {
-        Model { precision, ..self.clone() }
+        Model { precision: Some(precision), ..self.clone() }
     }
 
     /// Returns the same network on another device, for example after a device was lost. Nothing is uploaded yet.
@@ -119,7 +122,9 @@ impl Model {
 
     fn make(&self, batch: usize, other: Option<&Session>, choices: &Choices) -> Result<Session> {
         let graph = self.graph(batch)?;
-        let plan = Plan::with_precision(&graph, batch, self.context.caps(), choices, self.precision)?;
+        let caps = self.context.caps();
+        let precision = self.precision.unwrap_or_else(|| graph.precision().on(caps));
+        let plan = Plan::with_precision(&graph, batch, caps, choices, precision)?;
         if let Some(other) = other {
             if self.context.device() != other.context.device() {
                 return Err(ErrorKind::argument("other", "a session on the same device", "another device's").into());

@@ -1,5 +1,6 @@
 //! The graph under construction, and the types of the functions that import operators into it.
 
+use super::element::ElementType;
 use super::node::{Named, Node, Operand};
 use super::proto::{GraphProto, TensorProto};
 use super::shared::Shared;
@@ -35,6 +36,8 @@ pub(super) trait Bodies<'a> {
 pub(super) struct Builder<'a> {
     pub(super) graph: Graph,
     shared: &'a Shared,
+    /// The type of most weights.
+    weights: ElementType,
     /// The graph's values of constants, by the constant's identity.
     placed: HashMap<u64, Value>,
     /// The number of elements computed on the host so far, and its limit.
@@ -50,10 +53,10 @@ const MOST_NODES: usize = 1 << 18;
 const MOST_UNROLLED: usize = 1 << 21;
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(shared: &'a Shared) -> Builder<'a> {
+    pub(super) fn new(shared: &'a Shared, weights: ElementType) -> Builder<'a> {
         // Each weight may be moved and cast a few times. Constants that aren't made from weights have a fixed limit.
         let most = (4 * MOST_FOLDED).saturating_add(shared.files.len().saturating_mul(32));
-        Builder { graph: Graph::new(), shared, placed: HashMap::new(), folded: [0, most], unrolled: 0 }
+        Builder { graph: Graph::new(), shared, weights, placed: HashMap::new(), folded: [0, most], unrolled: 0 }
     }
 
     /// Fails if a file makes much more work than it has bytes.
@@ -100,6 +103,33 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Keeps a value `f32` that the file has in another floating-point type than its 16-bit weights, for its range or for
+    /// its digits.
+    pub(super) fn keep(&mut self, value: Value, element: ElementType) {
+        if self.weights != ElementType::F32 && element != self.weights && element.is_float() {
+            self.graph.keep_f32(value);
+        }
+    }
+
+    /// Keeps a value inside of an operator `f32` at every precision: the square of an `f16` exceeds its range.
+    pub(super) fn internal(&mut self, operand: Operand) -> Operand {
+        if let Operand::Device(value, _) = operand {
+            self.graph.keep_f32(value);
+        }
+        operand
+    }
+
+    /// Keeps the outputs of an operator so, with all that was added to the graph for it since `before`.
+    pub(super) fn keep_since(&mut self, before: usize, outputs: &[Named]) {
+        if self.weights == ElementType::F32 {
+            return;
+        }
+        let added: Vec<Value> = self.graph.nodes()[before..].iter().flat_map(|node| node.outputs.clone()).collect();
+        for element in outputs.iter().filter_map(Named::element) {
+            added.iter().for_each(|&value| self.keep(value, element));
+        }
+    }
+
     /// Replaces a constant by the first one of this name, so that graphs for several sizes share it.
     pub(super) fn kept(&self, name: &str, operand: Operand) -> Operand {
         let Operand::Host(tensor) = &operand else { return operand };
@@ -128,6 +158,7 @@ impl<'a> Builder<'a> {
         }
         let id = constant.id();
         let value = self.graph.constant(constant);
+        self.keep(value, tensor.element);
         self.placed.insert(id, value);
         Ok(value)
     }

@@ -1,6 +1,6 @@
 //! The element types of ONNX.
 
-use crate::DType;
+use crate::{DType, Precision};
 use std::fmt;
 
 macro_rules! elements {
@@ -75,6 +75,16 @@ impl ElementType {
     pub fn is_float(self) -> bool {
         use ElementType::{BF16, F4E2M1, F8E4M3Fn, F8E4M3FnUz, F8E5M2, F8E5M2FnUz, F8E8M0, F16, F32, F64};
         matches!(self, F32 | F16 | F64 | BF16 | F8E4M3Fn | F8E4M3FnUz | F8E5M2 | F8E5M2FnUz | F4E2M1 | F8E8M0)
+    }
+
+    /// Returns the precision that holds numbers of this type, the weights' exactly: `F16` for float16. Values of bfloat16
+    /// exceed the range of `f16`, so they are `f32`s.
+    pub(crate) fn precision(self) -> Precision {
+        match self {
+            ElementType::F16 => Precision::F16,
+            ElementType::BF16 => Precision::Mixed,
+            _ => Precision::F32,
+        }
     }
 
     /// Returns the number of bits of an element.

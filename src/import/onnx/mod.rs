@@ -22,7 +22,7 @@ pub use element::ElementType;
 pub use ports::{Size, ValueInfo};
 
 use crate::error::{ErrorKind, Result};
-use crate::{Graph, Shape};
+use crate::{Graph, Precision, Shape};
 use network::Network;
 use prost::Message;
 use std::path::Path;
@@ -36,7 +36,7 @@ use tensor::Tensor;
 /// operator, attribute, input or element type is an error that names the node.
 ///
 /// Floating-point numbers of all types are computed as `f32`s, integers of all types as `i32`s. A `Cast` rounds to
-/// the values of its type.
+/// the values of its type. Weights of float16 and bfloat16 stay as large as they are: [`Onnx::precision`].
 ///
 /// ```no_run
 /// use shadernet::import::onnx::{Bindings, Onnx};
@@ -77,6 +77,12 @@ impl Onnx {
     /// Returns the network's outputs.
     pub fn outputs(&self) -> &[ValueInfo] {
         &self.0.outputs
+    }
+
+    /// Returns the precision that holds the file's weights as they are: `F16` if most of their bytes are float16, `Mixed`
+    /// if most are bfloat16 in the range of `f16`, else `F32`. [Graphs](Onnx::graph) have it.
+    pub fn precision(&self) -> Precision {
+        self.0.precision
     }
 
     /// Builds the graph for these sizes. Graphs for several sizes share their weights: see

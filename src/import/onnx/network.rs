@@ -1,10 +1,12 @@
 //! A decoded file.
 
+use super::element::ElementType;
 use super::ports::ValueInfo;
 use super::proto::{FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto};
 use super::shared::Shared;
 use super::stored::{Files, Stored};
 use super::tensor::Tensor;
+use crate::Precision;
 use crate::error::{ErrorKind, Result};
 use prost::Message;
 use std::collections::HashMap;
@@ -19,6 +21,9 @@ pub(super) struct Network {
     pub(super) inputs: Vec<ValueInfo>,
     pub(super) outputs: Vec<ValueInfo>,
     pub(super) initialisers: HashMap<String, Tensor>,
+    /// The type of most of the weights' bytes, and the precision that holds such.
+    pub(super) weights: ElementType,
+    pub(super) precision: Precision,
     pub(super) shared: Shared,
 }
 
@@ -67,6 +72,23 @@ fn key(of: &str, name: &str, overload: &str) -> [String; 3] {
     [domain(of), name, overload].map(str::to_owned)
 }
 
+/// Returns the floating-point type of most of the tensors' bytes, and the precision that holds the tensors: `F32` if the
+/// range of `f16` is too small for a matrix or a filter of bfloat16.
+fn precision(tensors: &[Arc<Stored>]) -> (ElementType, Precision) {
+    let bytes = |of: &dyn Fn(ElementType) -> bool| {
+        let of = tensors.iter().filter(|tensor| of(tensor.element));
+        of.map(|tensor| tensor.shape.elements().saturating_mul(tensor.element.bits())).fold(0, usize::saturating_add)
+    };
+    let all = bytes(&ElementType::is_float);
+    let most = |half: &ElementType| bytes(&|element| element == *half) > all / 2;
+    let weights = [ElementType::F16, ElementType::BF16].into_iter().find(most).unwrap_or(ElementType::F32);
+    let mut brains = tensors.iter().filter(|tensor| tensor.element == ElementType::BF16 && tensor.shape.len() > 1);
+    match weights {
+        ElementType::BF16 if !brains.all(|tensor| tensor.fits_f16()) => (weights, Precision::F32),
+        _ => (weights, weights.precision()),
+    }
+}
+
 impl Network {
     /// Decodes a file and checks everything but its nodes.
     pub(super) fn new(files: Files) -> Result<Network> {
@@ -78,10 +100,12 @@ impl Network {
             let name = sparse.values.as_ref().map_or("", |values| &values.name);
             return Err(ErrorKind::Unsupported(format!("sparse initialisers, \"{name}\"")).into());
         }
-        let mut initialisers = HashMap::new();
+        let (mut initialisers, mut weights) = (HashMap::new(), Vec::new());
         for proto in std::mem::take(&mut graph.initializer) {
             let stored = Stored::new(&proto, &files).map_err(|kind| kind.at("initialiser", proto.name.clone()))?;
-            let tensor = Tensor::stored(&proto.name, Arc::new(stored));
+            let stored = Arc::new(stored);
+            weights.push(stored.clone());
+            let tensor = Tensor::stored(&proto.name, stored);
             if initialisers.insert(proto.name.clone(), tensor).is_some() {
                 return Err(problem(format!("two initialisers \"{}\"", proto.name)).into());
             }
@@ -98,7 +122,9 @@ impl Network {
             }
         }
         let opsets = opsets(&model.opset_import)?;
-        Ok(Network { model, opsets, functions, inputs, outputs, initialisers, shared: Shared::new(files) })
+        let (weights, precision) = precision(&weights);
+        let shared = Shared::new(files);
+        Ok(Network { model, opsets, functions, inputs, outputs, initialisers, weights, precision, shared })
     }
 
     pub(super) fn graph(&self) -> &GraphProto {

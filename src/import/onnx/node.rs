@@ -69,6 +69,15 @@ impl Named {
         }
     }
 
+    /// Returns the type of the elements.
+    pub(super) fn element(&self) -> Option<ElementType> {
+        match self {
+            Named::Tensor(operand) => Some(operand.element()),
+            Named::Sequence(sequence) => Some(sequence.element),
+            Named::Nothing => None,
+        }
+    }
+
     pub(super) fn tensor(&self) -> Option<&Operand> {
         match self {
             Named::Tensor(operand) => Some(operand),

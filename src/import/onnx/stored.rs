@@ -239,6 +239,22 @@ impl Stored {
         }
     }
 
+    /// Returns true if an `f16` holds the numbers of a tensor of bfloat16 exactly, but for those so much smaller than the
+    /// largest that it doesn't matter: the largest finite one is 0, or a normal `f16`.
+    pub(super) fn fits_f16(&self) -> bool {
+        let finite = |bits: u16| Some(bits & 0x7FFF).filter(|&size| size < 0x7F80);
+        let largest = match &self.content {
+            Content::Raw(region) => {
+                let largest = region.bytes.as_chunks().0.iter().filter_map(|&b| finite(u16::from_le_bytes(b))).max();
+                region.done();
+                largest
+            }
+            Content::Fields(proto) => proto.int32_data.iter().filter_map(|&v| finite(v as u16)).max(),
+        };
+        let normal = half::bf16::from_f32(2f32.powi(-14)).to_bits()..half::bf16::from_f32(2f32.powi(16)).to_bits();
+        largest.is_none_or(|size| size == 0 || normal.contains(&size))
+    }
+
     /// Returns the packed bytes of integers of 8 bits or fewer.
     pub(super) fn packed(&self) -> Vec<u8> {
         match &self.content {

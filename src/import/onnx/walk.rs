@@ -26,7 +26,8 @@ const ENTERED: usize = 16;
 
 /// Builds a graph of the nodes that a network's outputs need.
 pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
-    let (graph, mut b) = (network.graph(), Builder::new(&network.shared));
+    let (graph, mut b) = (network.graph(), Builder::new(&network.shared, network.weights));
+    b.graph.set_precision(network.precision);
     let mut walk = Walk { network, scopes: Scopes::new(&network.opsets) };
     for (name, tensor) in &network.initialisers {
         walk.scopes.define(name, tensor.clone().into())?;
@@ -43,7 +44,11 @@ pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
                 return Err(ErrorKind::argument(format!("values of input \"{}\"", input.name), wanted, got).into());
             }
             None if shape.elements() == 0 => Tensor::empty(input.element, shape).into(),
-            None => Operand::Device(b.graph.typed_input(&input.name, dtype, shape), input.element),
+            None => {
+                let value = b.graph.typed_input(&input.name, dtype, shape);
+                b.keep(value, input.element);
+                Operand::Device(value, input.element)
+            }
         };
         if walk.scopes.define(&input.name, operand.into()).is_err() {
             return Err(ErrorKind::argument("inputs", "a name for each", format!("\"{}\" twice", input.name)).into());
@@ -103,7 +108,9 @@ impl<'a> Walk<'a> {
             return self.call(b, node, function);
         }
         if let Some(import) = ops::structure(&proto.domain, &proto.op_type) {
-            return import(b, self, node);
+            let outputs = import(b, self, node)?;
+            b.keep_since(before, &outputs);
+            return Ok(outputs);
         }
         let import = ops::find(&proto.domain, &proto.op_type).ok_or_else(|| {
             let domain = if proto.domain.is_empty() { String::new() } else { format!(" of {}", proto.domain) };
@@ -116,7 +123,9 @@ impl<'a> Walk<'a> {
                 b.name(value, before, node.name());
             }
         }
-        Ok(outputs.into_iter().map(Named::from).collect())
+        let outputs: Vec<Named> = outputs.into_iter().map(Named::from).collect();
+        b.keep_since(before, &outputs);
+        Ok(outputs)
     }
 
     /// Adds the nodes that the outputs need, and returns the outputs' values.

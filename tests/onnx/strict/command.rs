@@ -1,6 +1,6 @@
 //! `shadernet run model.onnx` and the subcommands that measure.
 
-use super::model::{FLOAT, INT64, Message, Model, Size, floats, int, list, node_of, port};
+use super::model::{FLOAT, INT64, Message, Model, Size, floats, int, list, node_of, port, raw};
 use shadernet::import::npy;
 use shadernet::{Shape, Tensor};
 use std::path::{Path, PathBuf};
@@ -118,6 +118,38 @@ fn a_file_runs_and_is_measured() {
         (&["bench", "resnet18", "--dim", "length=5"], &["--dim", "length"]),
     ] {
         fails(args, what);
+    }
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+/// The command says that a file isn't run in f32.
+#[test]
+fn a_file_of_float16_runs_so_unless_told_otherwise() {
+    let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-half-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it can be made");
+    let path = |name: &str| folder.join(name).to_str().expect("it is text").to_owned();
+    let weights: Vec<u8> = [0x3C00u16; 64].iter().flat_map(|bits| bits.to_le_bytes()).collect();
+    let model = Model::new(17).typed("x", 10, &[1, 8]).initialiser(&raw("w", 10, &[8, 8], &weights));
+    let model = model.node("MatMul", &["x", "w"], &["y"], &[]).output("y");
+    std::fs::write(path("model.onnx"), model.bytes()).expect("it can be written");
+    npy::write(Path::new(&path("x.npy")), &[1, 8], &[0.5f32; 8]).expect("it can be written");
+    let (file, input) = (path("model.onnx"), path("x.npy"));
+    for args in [
+        &["run", &file, "--input", &input][..],
+        &["summary", &file],
+        &["bench", &file, "--frames", "2", "--no-cache"],
+        &["profile", &file, "--frames", "2", "--no-cache"],
+        &["tune", &file, "--budget", "0.1", "--no-cache"],
+    ] {
+        let text = runs(args);
+        assert!(
+            text.contains("\nprecision: f16 (the file's)\n") || text.starts_with("precision: f16 (the file's)\n"),
+            "{text}"
+        );
+        let text = runs(&[args, &["--precision", "f32"]].concat());
+        assert!(!text.contains("precision:"), "{text}");
+        let text = runs(&[args, &["--precision", "mixed"]].concat());
+        assert!(text.contains("precision: mixed\n"), "{text}");
     }
     std::fs::remove_dir_all(&folder).expect("it is there");
 }

@@ -12,6 +12,7 @@ mod memory;
 mod model;
 mod mutation;
 mod order;
+mod precision;
 mod quantised;
 mod refused;
 
