@@ -44,9 +44,9 @@ struct Found {
 /// The cases that run kernels which devices need not have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Special {
-    /// Those with values stored as `f16`.
+    /// The number of those with values stored as `f16`.
     pub in_f16: usize,
-    /// Those for matrix units.
+    /// The number of those for matrix units.
     pub in_matrix_units: usize,
 }
 
