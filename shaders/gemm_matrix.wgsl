@@ -3,17 +3,20 @@
 //
 // A workgroup computes TILE_M pixels x TILE_N channels, in BLOCKS blocks of SPAN_M x SPAN_N matrices of SIDE x SIDE. TILE_K
 // of k at a time go through workgroup memory as f16, [p][k] and [o][k], so that the numbers which an invocation gives a
-// matrix unit lie side by side. Each invocation brings some texels of the next tile, which load during these products.
-// A block is a subgroup's. The driver chooses the width of subgroups within the device's range: there are LANES / width of
-// them, and each takes up to SLOTS blocks. Wide subgroups have more blocks but fewer sums of each in an invocation.
+// matrix unit lie side by side. There are two such tiles: one is multiplied while the other is filled.
+// x: as in gemm.wgsl. UNIT is 2 if k fills the tiles of every tap: then invocations bring pairs of texels, the tap is the
+// same for all, and only pixels outside of the image are replaced by 0. w: prepacked by `src/ops/gemm/matrix.rs`, [o][k/4]
+// texels, 0 where a row of k ends. residual, y: as in gemm.wgsl.
+// A block is a subgroup's. Where the driver chooses the width of subgroups (VARYING) there are as many as blocks if it
+// chooses the widest; of narrower ones some only bring.
 // The sums go through workgroup memory as f32, a matrix of each block at a time, and are finished as in gemm.wgsl.
-// x, residual, y: as in gemm.wgsl. w: prepacked by `src/ops/gemm/matrix.rs`, [o][k/4] texels, 0 where a row of k ends.
 // Numbers beyond f16's range become infinite, NaN stays NaN.
 //
 // Correctness: naga 30 doesn't tell drivers that barriers make workgroup memory visible (wgpu's issue 8805), so a device
 // gets this kernel only after `src/gpu/matrix.rs` has seen it compute. Rejected, by what the GPU lab tells: [k][o] weights,
 // of which AMD loads each number on its own; a tile of vec4<f16>, no better on AMD and 10 % longer on NVK; windows looked
-// up for each texel of k, which took a third of the loop.
+// up for each texel of k, which took a third of the loop; a condition only around the products, past which RADV moved the
+// loads of the next tile, so that nothing hid their latency: hence what brings them stands in both branches of VARYING.
 
 enable f16;
 enable wgpu_cooperative_matrix;
@@ -25,7 +28,7 @@ const SPAN_M: u32 = 4u;
 const SPAN_N: u32 = 2u;
 const TILE_K: u32 = 32u;
 const LANES: u32 = 256u;
-const SLOTS: u32 = 2u;
+const UNIT: u32 = 1u;
 alias Left = coop_mat16x16<f16, A>;
 alias Right = coop_mat16x16<f16, B>;
 alias Sums = coop_mat16x16<f32, C>;
@@ -34,6 +37,7 @@ override X_ROWS: bool = false;
 override PARTS: u32 = 0u; // The number of tensors that share the channels of x, if it isn't one (src/ops/gemm/parts.rs).
 const LINES: bool = false;
 override DEEP: bool = false; // Volumes, whose planes are images.
+override VARYING: bool = false; // Drivers choose the width of subgroups: LANES is BLOCKS of the widest.
 override RESIDUAL: u32 = 0u;
 override ACTIVATION: u32 = 0u;
 
@@ -63,38 +67,100 @@ const BLOCK_N: u32 = SPAN_N * SIDE;
 const TILE_M: u32 = BLOCKS_M * BLOCK_M;
 const TILE_N: u32 = BLOCKS_N * BLOCK_N;
 const STEP: u32 = TILE_K / 4u;
-// The texels of x and of w that an invocation brings.
-const X_EACH: u32 = TILE_M * STEP / LANES;
-const W_EACH: u32 = TILE_N * STEP / LANES;
+const X_STEP: u32 = STEP / UNIT;
+const W_STEP: u32 = STEP / 2u;
+// The units of x, and the pairs of texels of w, that an invocation brings.
+const X_EACH: u32 = TILE_M * X_STEP / LANES;
+const W_EACH: u32 = TILE_N * W_STEP / LANES;
 const ROW: u32 = TILE_K + 8u; // Padded, so that neighbouring rows start in different banks.
-const APART: u32 = LANES / STEP * ROW; // Between two texels of an invocation.
 const W_TILE: u32 = TILE_M * ROW;
-var<workgroup> tile: array<f16, W_TILE + TILE_N * ROW>;
+const TILE: u32 = W_TILE + TILE_N * ROW;
+var<workgroup> tiles: array<f16, 2u * TILE>;
 
 const AREA: u32 = SIDE * SIDE;
 const SPAN: u32 = SPAN_M * SPAN_N;
-// The texels of a matrix of each block that an invocation finishes.
-const EACH: u32 = BLOCKS * AREA / 4u / LANES;
+// The texels of a matrix of each block, and those that an invocation finishes.
+const TEXELS: u32 = BLOCKS * AREA / 4u;
+const EACH: u32 = (TEXELS + LANES - 1u) / LANES;
 var<workgroup> results: array<f32, BLOCKS * AREA>;
+
+// What an invocation brings of a tile.
+struct Brought { x: array<vec4<f32>, X_EACH * UNIT>, there: array<vec4<bool>, X_EACH>, w: array<vec4<f32>, 2u * W_EACH> }
+
+// Where it finds that: the windows of its units of x, and the pixel that each sees under this tap, if it is there, or the
+// pair of texels; the first pairs of its rows of w.
+struct Source {
+    starts: array<Pixel, X_EACH>, pixels: array<u32, X_EACH>, there: array<bool, X_EACH>, rows: array<u32, W_EACH>,
+    first_c: u32, end: u32, last: u32,
+}
+
+// Looks up what the windows see under another tap.
+fn look(source: ptr<function, Source>, tap: vec2<u32>, pair: u32) {
+    for (var j = 0u; j < X_EACH; j++) {
+        let sight = seen(params, (*source).starts[j], tap, DEEP);
+        let at = u32(max(sight, 0));
+        (*source).pixels[j] = select(at, at * (params.in4 / 2u) + (*source).first_c / 2u + pair, UNIT == 2u);
+        (*source).there[j] = sight >= 0;
+    }
+}
+
+// Loads the texels of x that the walk is at, and those of w from k on.
+fn bring(source: ptr<function, Source>, walk: Walk, k: u32) -> Brought {
+    var to: Brought;
+    let held = UNIT == 2u || (walk.k < (*source).end && (*source).first_c + walk.c < params.in4);
+    for (var j = 0u; j < X_EACH; j++) {
+        if X_ROWS {
+            let four = elements((*source).starts[j], 4u * walk.k, walk.k < (*source).end);
+            to.x[j] = four.value;
+            to.there[j] = four.there;
+        } else if UNIT == 2u {
+            let at = 2u * ((*source).pixels[j] + walk.c / 2u);
+            to.x[2u * j] = load_x(at);
+            to.x[2u * j + 1u] = load_x(at + 1u);
+            // What lies beyond the last pixel gives sums that nobody takes.
+            to.there[j] = vec4<bool>(POINT || (*source).there[j]);
+        } else {
+            to.x[j] = channels_at((*source).pixels[j], (*source).first_c + select(0u, walk.c, held));
+            to.there[j] = vec4<bool>(held && (*source).there[j]);
+        }
+    }
+    for (var j = 0u; j < W_EACH; j++) {
+        let at = 2u * ((*source).rows[j] + min(k, (*source).last) / 2u);
+        to.w[2u * j] = load_w(at);
+        to.w[2u * j + 1u] = load_w(at + 1u);
+    }
+    return to;
+}
 
 // Keeps four numbers of a row, rounded.
 fn keep(at: u32, value: vec4<f32>) {
     let rounded = vec4<f16>(value);
-    for (var i = 0u; i < 4u; i++) { tile[at + i] = rounded[i]; }
+    for (var i = 0u; i < 4u; i++) { tiles[at + i] = rounded[i]; }
+}
+
+fn keep_all(brought: Brought, lane: u32, half: u32) {
+    let x_spot = half * TILE + (lane / X_STEP * ROW + lane % X_STEP * 4u * UNIT);
+    for (var j = 0u; j < X_EACH; j++) {
+        for (var t = 0u; t < UNIT; t++) {
+            let value = brought.x[j * UNIT + t];
+            keep(x_spot + (j * (LANES / X_STEP * ROW) + 4u * t), select(vec4<f32>(), value, brought.there[j]));
+        }
+    }
+    let w_spot = half * TILE + (lane / W_STEP * ROW + lane % W_STEP * 8u);
+    for (var j = 0u; j < 2u * W_EACH; j++) {
+        keep(w_spot + (W_TILE + j / 2u * (LANES / W_STEP * ROW) + j % 2u * 4u), brought.w[j]);
+    }
 }
 
 // Adds the products of a tile's k to the sums of a block.
-fn multiply(sums: ptr<function, array<Sums, SLOTS * SPAN>>, slot: u32, block: u32) {
-    let left = block / BLOCKS_N * BLOCK_M * ROW;
-    let right = W_TILE + block % BLOCKS_N * BLOCK_N * ROW;
+fn multiply(sums: ptr<function, array<Sums, SPAN>>, left: u32, right: u32) {
     for (var k = 0u; k < TILE_K; k += SIDE) {
         var lefts = array<Left, SPAN_M>();
-        for (var i = 0u; i < SPAN_M; i++) { lefts[i] = coopLoadT<Left>(&tile[left + i * SIDE * ROW + k], ROW); }
+        for (var i = 0u; i < SPAN_M; i++) { lefts[i] = coopLoadT<Left>(&tiles[left + i * SIDE * ROW + k], ROW); }
         for (var j = 0u; j < SPAN_N; j++) {
-            let right_one = coopLoad<Right>(&tile[right + j * SIDE * ROW + k], ROW);
+            let right_one = coopLoad<Right>(&tiles[right + j * SIDE * ROW + k], ROW);
             for (var i = 0u; i < SPAN_M; i++) {
-                let at = slot * SPAN + j * SPAN_M + i;
-                (*sums)[at] = coopMultiplyAdd(lefts[i], right_one, (*sums)[at]);
+                (*sums)[j * SPAN_M + i] = coopMultiplyAdd(lefts[i], right_one, (*sums)[j * SPAN_M + i]);
             }
         }
     }
@@ -108,64 +174,52 @@ fn finish_of(own: Share, t: u32, matrix: u32) -> Place {
     let within = own.tile4 + (block % BLOCKS_N * BLOCK_N + matrix / SPAN_M * SIDE) / 4u + t % (SIDE / 4u);
     let o = params.first4 + within;
     let to = place_of(own, own.tile_p + p, o);
-    return Place(to.at, to.c, to.there && within < params.wide4 && o < params.pixel4);
+    return Place(to.at, to.c, to.there && t < TEXELS && within < params.wide4 && o < params.pixel4);
 }
 
 @compute @workgroup_size(LANES)
 fn main(
-    group: Group, @builtin(local_invocation_index) lane: u32,
-    @builtin(subgroup_id) subgroup: u32, @builtin(num_subgroups) subgroups: u32,
+    group: Group, @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) subgroup: u32,
 ) {
     let own = share(params, linear(group.id, group.count), TILE_M, TILE_N);
     if own.split >= params.splits { return; }
     let first_c = group_start(4u * (params.first4 + own.tile4) / BLOCK * BLOCK, params.groups).x / 4u;
 
-    var starts: array<Pixel, X_EACH>;
-    for (var j = 0u; j < X_EACH; j++) { starts[j] = pixel(params, own.tile_p + (lane + j * LANES) / STEP, DEEP); }
-    var rows: array<u32, W_EACH>;
-    for (var j = 0u; j < W_EACH; j++) {
-        rows[j] = min(4u * own.tile4 + (lane + j * LANES) / STEP, 4u * params.wide4 - 1u) * params.w_rows + lane % STEP;
+    var source: Source;
+    source.first_c = first_c;
+    source.end = own.end;
+    source.last = (own.end - 1u) / STEP * STEP;
+    for (var j = 0u; j < X_EACH; j++) {
+        source.starts[j] = pixel(params, own.tile_p + (lane + j * LANES) / X_STEP, DEEP);
     }
-    let spot = lane / STEP * ROW + lane % STEP * 4u;
-    let k = own.begin + lane % STEP;
+    for (var j = 0u; j < W_EACH; j++) {
+        let row = min(4u * own.tile4 + (lane + j * LANES) / W_STEP, 4u * params.wide4 - 1u);
+        source.rows[j] = row * (params.w_rows / 2u) + lane % W_STEP;
+    }
+    let k = own.begin + select(lane % X_STEP, 0u, UNIT == 2u);
     var walk = Walk(k, k % params.span4, tap_of(params, k));
     let next = Walk(STEP, STEP % params.span4, tap_of(params, STEP));
-    var sums = array<Sums, SLOTS * SPAN>();
-    // The pixels that the windows see, until the tap changes.
-    var sights: array<i32, X_EACH>;
-    for (var j = 0u; j < X_EACH; j++) { sights[j] = seen(params, starts[j], walk.tap, DEEP); }
-    var xs: array<Four, X_EACH>;
-    var ws: array<vec4<f32>, W_EACH>;
-    for (var at = own.begin; ; at += STEP) {
-        if !POINT && !X_ROWS && walk.c < STEP && at > own.begin {
-            for (var j = 0u; j < X_EACH; j++) { sights[j] = seen(params, starts[j], walk.tap, DEEP); }
-        }
-        let held = walk.k < own.end && first_c + walk.c < params.in4;
-        let c = first_c + select(0u, walk.c, held);
-        for (var j = 0u; j < X_EACH; j++) {
-            if X_ROWS {
-                xs[j] = elements(starts[j], 4u * walk.k, walk.k < own.end);
-            } else {
-                xs[j] = Four(channels_at(u32(max(sights[j], 0)), c), vec4<bool>(held && sights[j] >= 0));
-            }
-        }
-        for (var j = 0u; j < W_EACH; j++) { ws[j] = load_w(rows[j] + min(at, own.end - 1u) / STEP * STEP); }
+    look(&source, walk.tap, lane % X_STEP);
+    keep_all(bring(&source, walk, own.begin), lane, 0u);
+    workgroupBarrier();
+
+    let block = min(subgroup, BLOCKS - 1u);
+    let left = block / BLOCKS_N * BLOCK_M * ROW;
+    let right = W_TILE + block % BLOCKS_N * BLOCK_N * ROW;
+    var half = 0u;
+    var sums = array<Sums, SPAN>();
+    for (var at = own.begin; at < own.end; at += STEP) {
         walk = advanced(params, walk, next);
-        // Multiplies the tile in workgroup memory while the next one is loading.
-        if at > own.begin {
-            for (var slot = 0u; slot < SLOTS; slot++) {
-                let block = subgroup + slot * subgroups;
-                if block < BLOCKS { multiply(&sums, slot, block); }
-            }
+        if !POINT && !X_ROWS && walk.c < STEP { look(&source, walk.tap, lane % X_STEP); }
+        // The next tile loads while this one is multiplied. After the last there is none: what loads isn't used.
+        let brought = bring(&source, walk, at + STEP);
+        if !VARYING || subgroup < BLOCKS {
+            multiply(&sums, half * TILE + left, half * TILE + right);
+            keep_all(brought, lane, half ^ 1u);
+        } else {
+            keep_all(brought, lane, half ^ 1u);
         }
-        if at >= own.end { break; }
-        workgroupBarrier();
-        for (var j = 0u; j < X_EACH; j++) {
-            keep(spot + j * APART, select(vec4<f32>(), xs[j].value, xs[j].there));
-        }
-        for (var j = 0u; j < W_EACH; j++) {
-            keep(W_TILE + spot + j * APART, ws[j]);
-        }
+        half ^= 1u;
         workgroupBarrier();
     }
 
@@ -178,17 +232,14 @@ fn main(
     }
     for (var at = 0u; at < SPAN; at++) {
         workgroupBarrier();
-        for (var slot = 0u; slot < SLOTS; slot++) {
-            let block = subgroup + slot * subgroups;
-            if block < BLOCKS {
-                let sum = sums[slot * SPAN + at];
-                coopStoreT(sum, &results[block * AREA], SIDE);
-            }
+        if subgroup < BLOCKS {
+            let sum = sums[at];
+            coopStoreT(sum, &results[block * AREA], SIDE);
         }
         workgroupBarrier();
         var values = array<vec4<f32>, EACH>();
         for (var e = 0u; e < EACH; e++) {
-            let t = 4u * (lane + e * LANES);
+            let t = 4u * min(lane + e * LANES, TEXELS - 1u);
             let sum = vec4<f32>(results[t], results[t + 1u], results[t + 2u], results[t + 3u]);
             let biased = sum + biases[at / SPAN_M * EACH + e];
             values[e] = finished_channels(biased, residuals[at * EACH + e], finish_of(own, lane + e * LANES, at).c);

@@ -4,7 +4,7 @@
 use serde_json::Value;
 use shadernet::Graph;
 use shadernet::kernel::Caps;
-use shadernet::selftest::{Suite, TABLES, Table};
+use shadernet::selftest::{Special, Suite, TABLES, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
@@ -51,9 +51,14 @@ fn row(table: &Table, goldens: &BTreeMap<String, usize>) -> String {
     let own = single(&graphs);
     let own = if own.is_empty() { &graphs } else { &own };
     let (portable, llvmpipe) = (shaders(own, &Caps::portable()), shaders(own, &Caps::llvmpipe()));
+    let in_f16_and_matrix_units = Suite::special(table, &Caps::matrix_units(16));
+    let Special { in_f16, in_matrix_units } = in_f16_and_matrix_units.unwrap_or_else(|error| panic!("{error}"));
     let golden: usize = table.goldens.split_whitespace().map(|op| goldens[op]).sum();
     let Table { op, layers, parameters, .. } = table;
-    format!("| {layers} | {parameters} | `{op}` | {portable} | {llvmpipe} | {} | {golden} |", graphs.len())
+    let cases = graphs.len();
+    format!(
+        "| {layers} | {parameters} | `{op}` | {portable} | {llvmpipe} | {cases} | {in_f16} | {in_matrix_units} | {golden} |"
+    )
 }
 
 fn document() -> String {
@@ -63,10 +68,11 @@ fn document() -> String {
         What the operations are known as in PyTorch (or ONNX), and what each is tested against. Names, parameters and defaults\n\
         are PyTorch's; images are NCHW, weights OIHW. Every kernel of every case is compared with plain loops in f64, on each\n\
         tier of an adapter (`shadernet selftest`; docs/drivers.md lists the tiers). Those loops are compared with PyTorch itself (ONNX Runtime\n\
-        where numbers are quantised), in as many golden cases as the last column says.\n\n\
+        where numbers are quantised), in as many golden cases as the last column says. Cases *in f16* also run kernels that store values\n\
+        so, and those *in matrix units* kernels for them, on devices that can.\n\n\
         <!-- Written by `UPDATE_DOCS=1 cargo test --features cli --test layers`, from src/selftest/ops/mod.rs and the kernels. -->\n\n\
-        | layers | parameters | operation | portable kernels | llvmpipe's kernels | cases | goldens |\n\
-        |---|---|---|---|---|---:|---:|\n",
+        | layers | parameters | operation | portable kernels | llvmpipe's kernels | cases | in f16 | in matrix units | goldens |\n\
+        |---|---|---|---|---|---:|---:|---:|---:|\n",
     );
     for table in TABLES {
         writeln!(text, "{}", row(table, &goldens)).expect("it is a string");

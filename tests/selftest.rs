@@ -1,7 +1,7 @@
 //! Failures of the self-test: wrong kernels are found and named. `tests/ops` and the command's tests see it pass.
 
 use shadernet::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader};
-use shadernet::selftest::{Options, Suite, TABLES, Table, Tolerance, cases, reference, run, tiers};
+use shadernet::selftest::{Options, Special, Suite, TABLES, Table, Tolerance, cases, reference, run, tiers};
 use shadernet::{ContextOptions, ErrorKind, Io, Op, Shape};
 
 /// An operation that claims to replace numbers below 0 by 0; its kernel also replaces NaN.
@@ -133,6 +133,39 @@ fn what_it_refuses() {
     let nobody = Options::new().device(ContextOptions::new().adapter("no such adapter"));
     let error = run(&nobody, |_| {}).expect_err("there is no such adapter");
     assert!(matches!(error.kind, ErrorKind::NoAdapter { .. }), "{error}");
+}
+
+/// Nobody may believe that kernels were tested which no case ran.
+#[test]
+fn it_counts_what_ran_in_f16_and_in_matrix_units() {
+    let device = ContextOptions::from_env();
+    let tiers = tiers(&device).unwrap_or_else(|error| panic!("it needs a GPU adapter: {error}"));
+    let has = |what: fn(&Caps) -> bool| tiers.iter().any(|tier| what(tier.context.caps()));
+    let report =
+        run(&Options::new().device(device).op("linear").quick(), |_| {}).unwrap_or_else(|error| panic!("{error}"));
+    let linear = &report.ops[0];
+    assert_eq!(
+        (linear.in_f16 > 0, linear.in_matrix_units > 0),
+        (has(|it| it.packs_f16), has(|it| it.matrix.is_some()))
+    );
+    let counts = format!("({} in f16, {} in matrix units)", linear.in_f16, linear.in_matrix_units);
+    assert!(report.to_string().contains(&counts), "{report}");
+}
+
+/// A device with matrix units runs them in many cases of the operations that they compute; a device without in none.
+#[test]
+fn the_tables_have_cases_for_matrix_units() {
+    for (op, least) in [("conv", 60), ("linear", 20)] {
+        let table = TABLES.iter().find(|table| table.op == op).expect("there is such a table");
+        let special = |caps| Suite::special(table, &caps).unwrap_or_else(|error| panic!("{error}"));
+        for side in [8, 16] {
+            let cases = special(Caps::matrix_units(side));
+            assert!(cases.in_matrix_units >= least && cases.in_f16 > 0, "{op}, {side}: {cases:?}");
+        }
+        assert_eq!(special(Caps::portable()).in_matrix_units, 0, "{op}");
+        let cannot_pack = Caps { packs_f16: false, ..Caps::portable() };
+        assert_eq!(special(cannot_pack), Special::default(), "{op}");
+    }
 }
 
 #[test]

@@ -83,6 +83,8 @@ fn to_json(report: &Results) -> serde_json::Value {
             "op": op.op,
             "passed": op.passed(),
             "cases": op.cases,
+            "in_f16": op.in_f16,
+            "in_matrix_units": op.in_matrix_units,
             "kernels": op.kernels,
             "worst_error_by_tolerance": op.worst,
             "failed": op.failed,

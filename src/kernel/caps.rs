@@ -110,6 +110,17 @@ impl Caps {
         }
     }
 
+    /// Returns a made-up GPU for tests: matrix units, subgroups of 32.
+    pub fn matrix_units(side: u32) -> Caps {
+        Caps {
+            max_workgroup_memory: 48 << 10,
+            subgroup_sizes: Some([32; 2]),
+            f16: true,
+            matrix: Some(Matrix { side }),
+            ..Caps::portable()
+        }
+    }
+
     /// Returns a name for the kernels that these facts lead to, for reports.
     pub fn profile(&self) -> &'static str {
         match (self.shuffles_of_eight(), self.fast_textures) {

@@ -27,7 +27,7 @@ mod variants;
 pub use ops::TABLES;
 pub use report::{Failure, OpReport, Results};
 #[doc(hidden)]
-pub use suite::Suite;
+pub use suite::{Special, Suite};
 #[doc(hidden)]
 pub use tolerance::Tolerance;
 

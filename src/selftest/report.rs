@@ -22,6 +22,10 @@ pub struct OpReport {
     pub cases: usize,
     /// The number of different kernels: shaders with their constants and the layouts of their tensors, over all tiers.
     pub kernels: usize,
+    /// The number of cases that ran a kernel with values stored as `f16`.
+    pub in_f16: usize,
+    /// The number of cases that ran a kernel for the device's matrix units.
+    pub in_matrix_units: usize,
     /// The largest error, as a part of the tolerance at that element: 1 is the whole tolerance.
     pub worst: f64,
     /// The failures, at most a hundred.
@@ -61,9 +65,11 @@ impl fmt::Display for Results {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.ops.iter().try_for_each(|op| writeln!(f, "{op}"))?;
         let failed: Vec<&str> = self.ops.iter().filter(|op| !op.passed()).map(|op| op.op).collect();
-        let cases: usize = self.ops.iter().map(|op| op.cases).sum();
-        let kernels: usize = self.ops.iter().map(|op| op.kernels).sum();
-        write!(f, "{} operations, {cases} cases, {kernels} kernels: ", self.ops.len())?;
+        let sum = |of: fn(&OpReport) -> usize| self.ops.iter().map(of).sum::<usize>();
+        let (cases, kernels) = (sum(|op| op.cases), sum(|op| op.kernels));
+        let (halves, matrix) = (sum(|op| op.in_f16), sum(|op| op.in_matrix_units));
+        let ops = self.ops.len();
+        write!(f, "{ops} operations, {cases} cases ({halves} in f16, {matrix} in matrix units), {kernels} kernels: ")?;
         match failed[..] {
             [] => f.write_str("passed"),
             _ => write!(f, "FAILED in {}", failed.join(", ")),
@@ -74,11 +80,12 @@ impl fmt::Display for Results {
 impl fmt::Display for OpReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.passed() { "ok" } else { "FAILED" };
-        let (cases, kernels, worst) = (self.cases, self.kernels, 100.0 * self.worst);
+        let OpReport { op, cases, in_f16, in_matrix_units, kernels, .. } = self;
+        let worst = 100.0 * self.worst;
         write!(
             f,
-            "{:<20} {cases:>4} cases {kernels:>4} kernels   worst {worst:>5.1} % of tolerance   {verdict}",
-            self.op
+            "{op:<20} {cases:>4} cases {in_f16:>4} in f16 {in_matrix_units:>4} in matrix units {kernels:>4} kernels   \
+             worst {worst:>5.1} % of tolerance   {verdict}",
         )?;
         for failure in self.failures.iter().take(5) {
             write!(f, "\n    {failure}")?;

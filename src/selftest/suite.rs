@@ -8,7 +8,7 @@ use super::variants::{Change, identity, variants};
 use super::{Table, Tier};
 use crate::error::Result;
 use crate::graph::Graph;
-use crate::kernel::Scalar;
+use crate::kernel::{Caps, Kernel, Scalar};
 use crate::plan::Plan;
 use crate::{Context, DType, Data, Model, Tensor as Output};
 use std::cell::{Cell, RefCell};
@@ -34,10 +34,28 @@ struct Found {
     offered: usize,
     cases: usize,
     kernels: BTreeSet<String>,
+    special: Special,
     worst: f64,
     failures: Vec<Failure>,
     failed: usize,
-    graphs: Vec<(String, Graph)>,
+    graphs: Vec<(String, Graph, Scalar)>,
+}
+
+/// The cases that run kernels which devices need not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Special {
+    /// The number of those with values stored as `f16`.
+    pub in_f16: usize,
+    /// The number of those for matrix units.
+    pub in_matrix_units: usize,
+}
+
+impl Special {
+    /// Counts a case that runs these kernels.
+    fn count<'a>(&mut self, kernels: impl Iterator<Item = &'a Kernel> + Clone) {
+        self.in_f16 += usize::from(kernels.clone().any(Kernel::is_narrow));
+        self.in_matrix_units += usize::from(kernels.clone().any(|kernel| kernel.rounds_operands));
+    }
 }
 
 /// The names of one run of a graph.
@@ -83,13 +101,26 @@ impl<'a> Suite<'a> {
     pub fn graphs(table: &Table) -> Vec<(String, Graph)> {
         let suite = Suite::new(&[]);
         (table.cases)(&suite);
-        suite.found.into_inner().graphs
+        suite.found.into_inner().graphs.into_iter().map(|(case, graph, _)| (case, graph)).collect()
+    }
+
+    /// Returns the numbers of a table's cases that run such kernels on a device of these facts. It needs no device.
+    pub fn special(table: &Table, caps: &Caps) -> Result<Special> {
+        let suite = Suite::new(&[]);
+        (table.cases)(&suite);
+        let mut special = Special::default();
+        for (_, graph, scalar) in &suite.found.borrow().graphs {
+            let variants = variants(graph, caps, true, Change { sabotage: false, scalar: *scalar })?;
+            special.count(variants.iter().map(|(kernel, _)| kernel));
+        }
+        Ok(special)
     }
 
     /// Returns the results so far.
     pub fn report(self, op: &'static str) -> OpReport {
-        let Found { cases, kernels, worst, failures, failed, .. } = self.found.into_inner();
-        OpReport { op, cases, kernels: kernels.len(), worst, failures, failed }
+        let Found { cases, kernels, special, worst, failures, failed, .. } = self.found.into_inner();
+        let Special { in_f16, in_matrix_units } = special;
+        OpReport { op, cases, in_f16, in_matrix_units, kernels: kernels.len(), worst, failures, failed }
     }
 
     /// Runs these cases by every variant of a kernel. Elsewhere, of the variants that differ only in constants, only
@@ -133,7 +164,7 @@ impl<'a> Suite<'a> {
         tolerance: Tolerance,
     ) {
         if self.tiers.is_empty() {
-            self.found.borrow_mut().graphs.push((case.to_owned(), graph.clone()));
+            self.found.borrow_mut().graphs.push((case.to_owned(), graph.clone(), self.scalar.get()));
         }
         if !self.takes_next() {
             return;
@@ -146,7 +177,7 @@ impl<'a> Suite<'a> {
             }
         }
         let inputs: Vec<Data> = inputs.iter().map(|input| data(input)).collect();
-        let mut seen: Vec<String> = Vec::new();
+        let mut ran: Vec<(String, Kernel)> = Vec::new();
         for tier in self.tiers {
             let change = Change { sabotage: self.sabotage, scalar: self.scalar.get() };
             let variants = match variants(graph, tier.context.caps(), self.all_variants.get(), change) {
@@ -163,18 +194,19 @@ impl<'a> Suite<'a> {
                 let run = Run { tier, case, kernel: "as planned" };
                 self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, (EXACT, SINGLE));
             }
-            for (kernel, graph) in &variants {
-                let identity = identity(kernel);
-                if !seen.contains(&identity) {
+            for (kernel, graph) in variants {
+                let identity = identity(&kernel);
+                if ran.iter().all(|(other, _)| *other != identity) {
                     let which = kernel.dispatches.first().map_or("a view".into(), |first| first.shader.to_string());
                     let run = Run { tier, case, kernel: &which };
                     let rounding = if kernel.is_narrow() { HALF } else { EXACT };
                     let rounding = (rounding, if kernel.rounds_operands { OPERANDS } else { SINGLE });
-                    self.judge(&run, self.frame(&run, graph, &inputs), expected, tolerance, rounding);
-                    seen.push(identity);
+                    self.judge(&run, self.frame(&run, &graph, &inputs), expected, tolerance, rounding);
+                    ran.push((identity, kernel));
                 }
             }
         }
+        self.found.borrow_mut().special.count(ran.iter().map(|(_, kernel)| kernel));
     }
 
     /// Checks a graph of one output with inputs that are not all finite. Each `f32` input in turn holds a NaN at its
@@ -216,7 +248,7 @@ impl<'a> Suite<'a> {
         frames: impl Fn(&Context) -> Result<Vec<Output>>,
     ) {
         if self.tiers.is_empty() {
-            self.found.borrow_mut().graphs.push((case.to_owned(), graph.clone()));
+            self.found.borrow_mut().graphs.push((case.to_owned(), graph.clone(), Scalar::F32));
         }
         if !self.takes_next() {
             return;

@@ -60,6 +60,8 @@ fn the_self_test_tells_what_it_found() {
     let report: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert!(report["passed"] == true && report["ops"][0]["op"] == "softmax", "{report}");
     assert!(report["ops"][0]["cases"].as_u64().unwrap() > 20, "{report}");
+    assert!(report["ops"][0]["in_f16"].is_u64() && report["ops"][0]["in_matrix_units"] == 0, "{report}");
+    assert!(said.contains(" in f16, 0 in matrix units), "), "{said}");
     let portable = prints(&["selftest", "--op", "softmax", "--quick", "--portable"]);
     assert!(portable.contains("tiers: portable\n"), "{portable}");
 

@@ -1,7 +1,7 @@
 //! The GEMM in a device's matrix units, for models whose precision allows to round what is multiplied.
 
 use super::tiled::{Share, chunks};
-use super::{BLOCK, Gemm, Operand};
+use super::{BLOCK, Gemm, Groups, Operand};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::shader::shader;
 use crate::kernel::{
@@ -11,18 +11,19 @@ use crate::kernel::{
 /// A variant of `shaders/gemm_matrix.wgsl`: the tile of one workgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Tile {
-    /// Blocks, `[pixels, channels]`: one for each of the narrowest subgroups of a workgroup.
+    /// Blocks, `[pixels, channels]`: one for each of the widest subgroups of a workgroup.
     blocks: [usize; 2],
     /// The matrices of a block, `[pixels, channels]`.
     span: [usize; 2],
 }
 
-/// The variants, largest first. Large tiles read least, small ones leave no part of a device idle.
-const LADDER: [Tile; 4] = [
-    Tile { blocks: [2, 4], span: [4, 2] },
-    Tile { blocks: [4, 2], span: [2, 2] },
-    Tile { blocks: [2, 2], span: [2, 2] },
-    Tile { blocks: [1, 4], span: [2, 1] },
+/// The variants, largest first. Large tiles read least, small ones leave no part of a device idle. Of two forms of one size
+/// the second is for devices whose wide subgroups have nothing to bring in the first.
+const LADDER: [&[Tile]; 4] = [
+    &[Tile { blocks: [2, 4], span: [4, 2] }],
+    &[Tile { blocks: [4, 2], span: [2, 2] }, Tile { blocks: [2, 2], span: [4, 2] }],
+    &[Tile { blocks: [2, 2], span: [2, 2] }],
+    &[Tile { blocks: [1, 4], span: [2, 1] }, Tile { blocks: [1, 2], span: [2, 2] }],
 ];
 
 /// The part of k that is in workgroup memory at a time.
@@ -41,21 +42,20 @@ impl Variant {
     fn all(caps: &Caps) -> impl Iterator<Item = Variant> {
         let of = caps.matrix.zip(caps.subgroup_sizes).filter(|_| caps.f16);
         let (most, memory) = (caps.max_invocations as usize, caps.max_workgroup_memory as usize);
-        LADDER.into_iter().filter_map(move |tile| {
+        LADDER.into_iter().filter_map(move |forms| {
             let (Matrix { side }, subgroups) = of?;
-            let variant = Variant { tile, side: side as usize, subgroups: subgroups.map(|size| size as usize) };
-            (variant.divides() && variant.invocations() <= most && variant.memory() <= memory).then_some(variant)
+            let [side, least, widest] = [side, subgroups[0], subgroups[1]].map(|size| size as usize);
+            let mut forms = forms.iter().map(|&tile| Variant { tile, side, subgroups: [least, widest] });
+            let fits = |it: &Variant| it.divides() && it.invocations() <= most && it.memory() <= memory;
+            forms.find(fits)
         })
     }
 
-    /// Returns true if each invocation brings and finishes as many texels, and a subgroup has few blocks.
+    /// Returns true if each invocation brings as many pairs of texels, and few subgroups are without a block.
     fn divides(self) -> bool {
         let [least, most] = self.subgroups;
-        let lanes = self.invocations();
-        let each = |texels: usize| texels > 0 && texels.is_multiple_of(lanes);
-        let [m, n] = self.size();
-        let brought = [m, n].iter().all(|size| each(size * TILE_K / 4));
-        least > 0 && brought && each(m * n / 4 / self.span()) && most.is_multiple_of(least) && most / least <= 4
+        let pairs = self.size().map(|size| size * TILE_K / 8);
+        least > 0 && most / least <= 4 && pairs.iter().all(|pairs| pairs.is_multiple_of(self.invocations()))
     }
 
     fn span(self) -> usize {
@@ -68,19 +68,20 @@ impl Variant {
     }
 
     fn invocations(self) -> usize {
-        self.tile.blocks[0] * self.tile.blocks[1] * self.subgroups[0]
+        self.tile.blocks[0] * self.tile.blocks[1] * self.subgroups[1]
     }
 
-    /// Returns the bytes of workgroup memory: rows of k, padded by eight numbers, and a matrix of each block.
+    /// Returns the bytes of workgroup memory: two tiles of rows of k, padded by eight numbers, and a matrix of each block.
     fn memory(self) -> usize {
         let [m, n] = self.size();
-        (m + n) * (TILE_K + 8) * 2 + m * n / self.span() * 4
+        2 * (m + n) * (TILE_K + 8) * 2 + m * n / self.span() * 4
     }
 
-    fn shader(self) -> Shader {
+    /// Returns the shader. `whole` is true if k fills the tiles of every tap.
+    fn shader(self, whole: bool) -> Shader {
         let mut shader =
             shader!("gemm_matrix", "activation", "index", "gemm", "gemm_operands", "blocks", "groups", "nan");
-        let Variant { tile: Tile { blocks, span }, side, subgroups: [least, most] } = self;
+        let Variant { tile: Tile { blocks, span }, side, subgroups: [least, widest] } = self;
         for (name, value) in [
             ("SIDE", side),
             ("BLOCKS_M", blocks[0]),
@@ -88,9 +89,12 @@ impl Variant {
             ("SPAN_M", span[0]),
             ("SPAN_N", span[1]),
             ("LANES", self.invocations()),
-            ("SLOTS", most / least),
+            ("UNIT", if whole { 2 } else { 1 }),
         ] {
             shader = shader.tile(name, value as u32);
+        }
+        if least < widest {
+            shader = shader.set("VARYING", true);
         }
         if side == 8 {
             shader = shader.alias("Left", "coop_mat8x8<f16, A>").alias("Right", "coop_mat8x8<f16, B>");
@@ -155,7 +159,9 @@ impl Gemm<'_> {
         let span4 = packing.span4(BLOCK);
         let k4 = packing.taps() * span4;
         let pitch = k4.next_multiple_of(TILE_K / 4);
-        let shader = variant.shader().set("POINT", self.is_point() && !rows).set("X_ROWS", rows);
+        let Groups { inputs, .. } = self.channel_groups();
+        let whole = !rows && self.parts.is_empty() && inputs.is_multiple_of(TILE_K) && 4 * span4 == inputs;
+        let shader = variant.shader(whole).set("POINT", self.is_point() && !rows).set("X_ROWS", rows);
         let shader = if self.deep() || (rows && self.depth.is_some()) { shader.set("DEEP", true) } else { shader };
         let shader = if self.parts.is_empty() { shader } else { shader.set("PARTS", self.parts.len() as u32) };
         let shader = self.epilogue.specialize(shader);
@@ -204,19 +210,17 @@ mod tests {
     use crate::kernel::shader::declared;
 
     fn device(side: u32, subgroup_sizes: [u32; 2]) -> Caps {
-        let matrix = Some(Matrix { side });
-        let subgroup_sizes = Some(subgroup_sizes);
-        Caps { matrix, subgroup_sizes, f16: true, max_workgroup_memory: 32 << 10, ..Caps::portable() }
+        Caps { subgroup_sizes: Some(subgroup_sizes), max_invocations: 512, ..Caps::matrix_units(side) }
     }
 
     /// Checks the numbers that the shader computes from its constants, by a WGSL compiler.
     #[test]
     fn the_shader_has_these_invocations_and_this_memory() {
-        for caps in [device(16, [32; 2]), device(16, [32, 64]), device(8, [8; 2])] {
+        for caps in [device(16, [32; 2]), device(16, [32, 64]), device(8, [8; 2]), device(8, [32; 2])] {
             let variants: Vec<Variant> = Variant::all(&caps).collect();
             assert_eq!(variants.len(), LADDER.len(), "{caps:?}");
-            for variant in variants {
-                assert_eq!(declared(&variant.shader()), (variant.memory(), variant.invocations()), "{variant:?}");
+            for (variant, whole) in variants.iter().flat_map(|&variant| [(variant, false), (variant, true)]) {
+                assert_eq!(declared(&variant.shader(whole)), (variant.memory(), variant.invocations()), "{variant:?}");
             }
         }
     }

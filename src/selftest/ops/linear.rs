@@ -2,7 +2,9 @@
 
 use super::glu::glu_pair;
 use crate::ops::{Activation, GluKind, LayerNorm, Linear, RmsNorm};
-use crate::selftest::cases::{as_image, check_finished, constant, far_from_zero, graph, graph_of, outliers, random};
+use crate::selftest::cases::{
+    as_image, check_finished, constant, far_from_zero, graph, graph_of, halves, outliers, random,
+};
 use crate::selftest::reference::{self, Tensor};
 use crate::selftest::{Suite, Tolerance};
 use crate::{Graph, Result, Value};
@@ -11,6 +13,8 @@ use crate::{Graph, Result, Value};
 pub fn cases(t: &Suite) {
     sizes(t);
     t.by_all_variants(variants);
+    t.in_halves(stored_as_halves);
+    products_of_matrices(t);
     outliers_and_no_bias(t);
     takes_in_residual_and_activation(t);
     after_flatten_it_is_a_convolution(t);
@@ -78,9 +82,58 @@ fn variants(t: &Suite) {
         Case { name: "one row", x: &[1, 1030], out: 70 },
         Case { name: "three rows", x: &[3, 70], out: 33 },
         Case { name: "eight rows", x: &[8, 260], out: 130 },
+        Case { name: "66 rows, k fills tiles", x: &[66, 96], out: 130 },
         Case { name: "k shared by eight", x: &[9, 4100], out: 18 },
     ];
     cases.iter().for_each(|case| case.check(t));
+}
+
+/// Checks sizes for matrix units: k a multiple of four, more than eight rows.
+fn products_of_matrices(t: &Suite) {
+    t.by_all_variants(|t| {
+        let cases = [
+            Case { name: "one step of k", x: &[66, 32], out: 68 },
+            Case { name: "k ends within a step", x: &[131, 44], out: 132 },
+        ];
+        cases.iter().for_each(|case| case.check(t));
+    });
+    let cases = [
+        Case { name: "as many rows as a matrix", x: &[16, 16], out: 16 },
+        Case { name: "a row and an output more", x: &[17, 20], out: 17 },
+        Case { name: "a row and an output less", x: &[15, 12], out: 15 },
+        Case { name: "a whole tile", x: &[128, 96], out: 128 },
+        Case { name: "less than a step of k", x: &[40, 28], out: 24 },
+        Case { name: "many steps of k, rank 3", x: &[3, 23, 516], out: 36 },
+    ];
+    cases.iter().for_each(|case| case.check(t));
+    for case in [
+        Case { name: "k ends within a step", x: &[19, 36], out: 20 },
+        Case { name: "steps of k", x: &[33, 64], out: 65 },
+    ] {
+        let x = random(1, case.x);
+        let push = |graph: &mut Graph, x: &[Value]| graph.push(case.op(), x);
+        check_finished(t, case.name, &[&x], &case.reference(&x), push, Tolerance::Reduction(case.terms()));
+        let graph = graph(&[&x], |graph, x| graph.push(case.op(), x));
+        let tolerance = Tolerance::Reduction(case.terms());
+        t.check_not_finite(case.name, &graph, &[&x], |x| case.reference(x[0]), tolerance);
+    }
+}
+
+fn stored_as_halves(t: &Suite) {
+    let cases = [
+        Case { name: "three rows of halves", x: &[3, 36], out: 33 },
+        Case { name: "seventeen rows of halves", x: &[17, 36], out: 65 },
+        Case { name: "seventy rows of halves", x: &[70, 96], out: 130 },
+        Case { name: "200 rows of halves, rank 3", x: &[2, 100, 68], out: 20 },
+    ];
+    for case in cases {
+        let x = halves(&random(1, case.x));
+        let (weight, bias) = (halves(&case.weight()), halves(&case.bias()));
+        let op = Linear::new(constant(&weight), Some(constant(&bias)));
+        let graph = graph(&[&x], |graph, x| graph.push(op, x));
+        let expected = reference::linear(&x, &weight, Some(&bias));
+        t.check(case.name, &graph, &[&x], &expected, Tolerance::Reduction(case.terms()));
+    }
 }
 
 fn outliers_and_no_bias(t: &Suite) {

@@ -53,6 +53,9 @@ pub(super) const LINES: [Case; 3] = [
 fn stored_as_halves(t: &Suite) {
     for case in [
         Case { name: "65 pixels, 65 channels of halves", x: [1, 5, 5, 13], out: 65, ..PLAIN },
+        Case { name: "one tap of 36 channels of halves", x: [1, 36, 9, 8], out: 66, ..PLAIN },
+        Case { name: "3x3 of halves, strided", x: [2, 20, 9, 7], out: 40, stride: [2, 1], ..SAME },
+        Case { name: "3x3 of 32 channels of halves, strided", x: [2, 32, 9, 7], out: 40, stride: [1, 2], ..SAME },
         Case { name: "depthwise 3x3 of halves", x: [2, 7, 13, 11], out: 7, groups: 7, ..SAME },
     ] {
         let x = halves(&random(1, case.x));
@@ -95,6 +98,8 @@ fn variants(t: &Suite) {
         Case { name: "point", x: [2, 26, 9, 15], out: 133, ..PLAIN },
         Case { name: "of a network's input", x: [1, 3, 18, 17], out: 33, stride: [2; 2], kernel: [5; 2], ..SAME },
         Case { name: "k shared", x: [1, 67, 5, 4], out: 33, ..SAME },
+        Case { name: "k fills tiles", x: [2, 32, 9, 7], out: 70, ..SAME },
+        Case { name: "grouped, k fills tiles", x: [1, 64, 9, 8], out: 128, groups: 2, ..SAME },
         Case { name: "grouped, k shared", x: [1, 120, 5, 4], out: 72, groups: 2, ..SAME },
     ];
     for case in cases {
