@@ -3,7 +3,6 @@
 use super::params::{Encoder, Member, Params, Unfit};
 use super::{Caps, Layout, Scalar, Shader, Storage};
 use crate::error::ErrorKind;
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -245,6 +244,9 @@ pub struct Kernel {
     /// True if the kernel rounds to `f16` what it multiplies, whatever its inputs are stored as. A model whose precision
     /// is `F32` doesn't use it.
     pub rounds_operands: bool,
+    /// True if the kernel's weights don't bear rounding to `f16`: Winograd's are transformed, and sums of them would err
+    /// several times as much as the weights themselves.
+    pub exact_weights: bool,
 }
 
 impl Kernel {
@@ -255,7 +257,15 @@ impl Kernel {
 
     /// Creates a kernel of several dispatches, in order, or of several outputs.
     pub fn several(reads: Vec<Layout>, writes: Vec<Layout>, dispatches: Vec<Dispatch>) -> Kernel {
-        Kernel { priority: 0, reads, writes, dispatches, ranges: Vec::new(), rounds_operands: false }
+        Kernel {
+            priority: 0,
+            reads,
+            writes,
+            dispatches,
+            ranges: Vec::new(),
+            rounds_operands: false,
+            exact_weights: false,
+        }
     }
 
     /// Creates a kernel without a dispatch: the output has the input's bytes.
@@ -298,89 +308,6 @@ impl Kernel {
     pub(crate) fn updated(&self) -> Option<usize> {
         let mut bindings = self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
         bindings.find_map(|binding| if let &Binding::Update(i) = binding { Some(i) } else { None })
-    }
-
-    /// Returns this kernel with its inputs, its outputs and its weights stored so, wherever its shaders access them in
-    /// texels or read their numbers one by one. The others stay `f32`, and so does scratch memory. `None` if the outputs
-    /// can't be `f16`.
-    pub(crate) fn stored_as(&self, inputs: &[Scalar], outputs: Scalar, weights: Scalar) -> Option<Kernel> {
-        let mut kernel = self.clone();
-        if kernel.dispatches.is_empty() {
-            // A view.
-            kernel.reads[0].scalar = outputs;
-            kernel.writes[0].scalar = outputs;
-            return Some(kernel);
-        }
-        let plain = self.plain_ports();
-        let narrow = |is_input: bool, i: usize| match plain.contains(&(is_input, i)) {
-            true => Scalar::F32,
-            false if is_input => inputs[i],
-            false => outputs,
-        };
-        (0..kernel.reads.len()).for_each(|i| kernel.reads[i].scalar = narrow(true, i));
-        (0..kernel.writes.len()).for_each(|i| kernel.writes[i].scalar = narrow(false, i));
-        if outputs == Scalar::F16 {
-            // A dispatch that continues an output would round partial sums, or make them infinite where their sum isn't.
-            let several = kernel.dispatches.len() > 1;
-            let fails = |shader: &Shader| shader.stores_elements() || (several && shader.continues_output());
-            let all_plain = kernel.writes.iter().all(|layout| layout.scalar == Scalar::F32);
-            if all_plain || kernel.dispatches.iter().any(|dispatch| fails(&dispatch.shader)) {
-                return None;
-            }
-        }
-        for dispatch in &mut kernel.dispatches {
-            let mut halves = Vec::new();
-            for (i, binding) in dispatch.bindings.iter_mut().enumerate() {
-                let scalar = match binding {
-                    Binding::Input(i) | Binding::Residual(i) => kernel.reads[*i].scalar,
-                    Binding::Output(i) => kernel.writes[*i].scalar,
-                    // A shader reads quantised weights, and those that need their precision, number by number.
-                    Binding::Weight(packed) if dispatch.shader.is_of_texels(i + 1) => {
-                        packed.scalar = weights;
-                        weights
-                    }
-                    Binding::Weight(_) | Binding::Update(_) | Binding::Scratch { .. } => Scalar::F32,
-                };
-                if scalar == Scalar::F16 {
-                    halves.push(i + 1);
-                }
-            }
-            dispatch.shader = dispatch.shader.clone().halves(halves);
-        }
-        Some(kernel)
-    }
-
-    /// Returns the inputs (true) and outputs (false) that some shader accesses in a way that `f16`s don't allow, or in
-    /// place.
-    fn plain_ports(&self) -> HashSet<(bool, usize)> {
-        let mut plain = HashSet::new();
-        let mut seen = HashSet::new();
-        for dispatch in &self.dispatches {
-            for (i, binding) in dispatch.bindings.iter().enumerate() {
-                let port = match *binding {
-                    Binding::Input(i) | Binding::Residual(i) => (true, i),
-                    Binding::Output(i) => (false, i),
-                    Binding::Update(i) => {
-                        plain.extend([(true, i), (false, 0)]);
-                        continue;
-                    }
-                    Binding::Weight(_) | Binding::Scratch { .. } => continue,
-                };
-                seen.insert(port);
-                if !dispatch.shader.is_of_texels(i + 1) && !dispatch.shader.is_of_numbers(i + 1) {
-                    plain.insert(port);
-                }
-            }
-        }
-        let all = (0..self.reads.len()).map(|i| (true, i)).chain((0..self.writes.len()).map(|i| (false, i)));
-        plain.extend(all.filter(|port| !seen.contains(port)));
-        plain
-    }
-
-    /// Returns true if some value is stored as anything but `f32`s.
-    #[cfg(feature = "selftest")]
-    pub(crate) fn is_narrow(&self) -> bool {
-        self.reads.iter().chain(&self.writes).any(|layout| layout.scalar != Scalar::F32)
     }
 
     /// Returns the same kernel with another priority.

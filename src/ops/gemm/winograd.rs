@@ -84,7 +84,8 @@ impl Gemm<'_> {
                 let bindings = self.bindings(Binding::Weight(packed.clone()), self.bias());
                 let dispatch = Dispatch::new(shader, &params, bindings, blocks * groups)
                     .iterations(looped(size[0], plain(in4)).all);
-                Kernel::new(self.reads(Storage::Texture), (self.layout)(storage), dispatch)
+                let kernel = Kernel::new(self.reads(Storage::Texture), (self.layout)(storage), dispatch);
+                Kernel { exact_weights: true, ..kernel }
             })
             .collect()
     }
