@@ -90,7 +90,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let row = lane / SIDE % SIDE;
     let column = lane % SIDE;
     var sums: array<vec4<f32>, 4>;
-    for (var at = 0u; at < params.in4 + STEP; at += STEP) {
+    for (var at = 0u; ; at += STEP) {
         let c = at + lane % STEP;
         let held = c < params.in4;
         var seen = array<array<bool, WINDOW_X>, KERNEL_Y>();

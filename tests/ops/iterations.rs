@@ -49,8 +49,8 @@ fn what_can_not_end_is_refused() {
     assert_eq!(made.is_err(), context.info().name.contains("llvmpipe"), "{:?}", context.info());
 }
 
-/// Returns true if a loop's head names anything but its own counter, literals and constants in capitals. Such a loop
-/// runs over sizes, and drivers don't unroll it.
+/// Returns true if a loop's head has no condition, or names anything but its own counter, literals and constants in
+/// capitals. Such a loop runs over sizes, and drivers don't unroll it.
 fn runs_over_sizes(line: &str) -> bool {
     let code = line.split("//").next().unwrap_or_default().trim();
     let Some(head) = ["for (", "while ", "loop "].iter().find_map(|start| code.strip_prefix(start)) else {
@@ -60,7 +60,7 @@ fn runs_over_sizes(line: &str) -> bool {
     let counter = head.split("var ").nth(1).and_then(|rest| rest.split([' ', ':']).next()).unwrap_or_default();
     let words = head.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty());
     let mut names = words.filter(|word| !["var", "u32", "i32", counter].contains(word));
-    names.any(|name| name.starts_with(|c: char| c.is_lowercase()))
+    head.contains("; ;") || names.any(|name| name.starts_with(|c: char| c.is_lowercase()))
 }
 
 /// Shaders whose loops run over at most eight dimensions, 32 bits or four components. Such loops need not be counted.
