@@ -65,7 +65,7 @@ impl Squares {
 const JOINS: usize = 32;
 
 /// Returns a shader whose workgroups read `texels` texels each, and the iterations of an invocation that reads them
-/// twice. `LANES` invocations `KEEP` some texels in registers (on GPUs all, up to 4096).
+/// twice. `LANES` invocations `KEEP` some texels in registers (on GPUs all: up to 4096, or 1024 unaligned ones).
 pub(crate) fn keeping(shader: Shader, texels: usize, caps: &Caps) -> (Shader, usize) {
     let iterations = |lanes: u32, keep: u32| 2 * (texels.div_ceil((lanes * keep) as usize) + 1) + JOINS;
     // Each of the four numbers of an unaligned texel has a condition of its own, which takes registers too.
