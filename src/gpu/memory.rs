@@ -27,15 +27,15 @@ impl Memory {
         }
     }
 
-    /// Prepacks weights and uploads them.
+    /// Prepacks weights and uploads them. An error if they should be `f16`s and are out of their range.
     pub(crate) fn weight(context: &Context, packed: &Prepacked) -> Result<Memory> {
         let values = (packed.values)();
-        let halves: Vec<u16>;
+        let stored: Vec<u16>;
         let bytes: &[u8] = match packed.scalar {
             Scalar::F32 => bytemuck::cast_slice(&values),
             Scalar::F16 => {
-                halves = values.iter().map(|&value| half::f16::from_f32(value).to_bits()).collect();
-                bytemuck::cast_slice(&halves)
+                stored = halves(&values)?;
+                bytemuck::cast_slice(&stored)
             }
         };
         match packed.storage {
@@ -83,6 +83,16 @@ impl Memory {
             Memory::Texture(view) => wgpu::BindingResource::TextureView(view),
         }
     }
+}
+
+/// Returns the bits of the nearest `f16`s. An error if they are out of its range, as weights may be that a scale was
+/// folded into.
+fn halves(values: &[f32]) -> Result<Vec<u16>, ErrorKind> {
+    if !Scalar::F16.holds(values) {
+        let wanted = "f32: the greatest weight of a layer is beyond 65504 or below 6.1e-5, the range of f16";
+        return Err(ErrorKind::argument("precision", wanted, "weights in f16"));
+    }
+    Ok(values.iter().map(|&value| half::f16::from_f32(value).to_bits()).collect())
 }
 
 /// Creates a buffer.
@@ -158,4 +168,22 @@ pub(crate) fn texture(
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
         (texture, view)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::halves;
+
+    #[test]
+    fn weights_that_no_f16_holds_are_refused() {
+        assert_eq!(halves(&[0.0, -1.0, f32::INFINITY, 1e-9]).expect("they fit"), [0, 0xBC00, 0x7C00, 0]);
+        assert_eq!(halves(&[0.0, 0.0]).expect("they fit"), [0, 0]);
+        for wrong in [1e5, -65520.0, 6e-5, -1e-9] {
+            let error = halves(&[0.0, wrong]).expect_err("it is out of range").to_string();
+            assert!(
+                error.contains("precision: wanted f32: the greatest weight") && error.contains("6.1e-5"),
+                "{error}"
+            );
+        }
+    }
 }

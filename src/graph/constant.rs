@@ -218,10 +218,10 @@ impl Constant {
         Prepacked::new(WeightKey::new("rows").constants([Some(self.id)]), Storage::Buffer, (1, texels), values)
     }
 
-    /// Returns true if the values may be stored so: as `f16`s they are numbers, of which none becomes infinite.
+    /// Returns true if the values may be stored so. A single `f16`, such as an epsilon, would save nothing.
     pub(crate) fn fits(&self, scalar: Scalar) -> bool {
-        let small = |values: Vec<f32>| values.iter().all(|value| !value.is_finite() || value.abs() < 65520.0);
-        scalar == Scalar::F32 || (self.dtype == DType::F32 && small(self.values()))
+        let several = self.dtype == DType::F32 && self.shape.elements() > 1;
+        scalar == Scalar::F32 || (several && scalar.holds(&self.values()))
     }
 
     /// Returns the values, row-major.

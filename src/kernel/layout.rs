@@ -41,6 +41,14 @@ impl Scalar {
             Scalar::F16 => 2,
         }
     }
+
+    /// Returns true if numbers may be stored so: none becomes infinite, and the greatest doesn't lose digits.
+    pub(crate) fn holds(self, numbers: &[f32]) -> bool {
+        let finite = numbers.iter().filter(|number| number.is_finite());
+        let greatest = finite.fold(0.0, |most: f32, number| most.max(number.abs()));
+        // From 65520 on, a number is rounded to infinity. 2^-14 is the least with 11 bits.
+        self == Scalar::F32 || greatest == 0.0 || (2f32.powi(-14)..65520.0).contains(&greatest)
+    }
 }
 
 /// The order of a value's elements, the memory that holds them, and the stored form of each number. The components that

@@ -142,8 +142,8 @@ impl Shader {
         self.source.contains("\nfn load_y(")
     }
 
-    /// Returns true if the shader stores single elements of texels, which `f16`s don't allow: two of them share a word.
-    /// A shader that can do so has an override `ALIGNED`, which is false then.
+    /// Returns true if the shader stores single numbers of y, which `f16`s don't allow: two of them share a word. A shader
+    /// that can do so has an override `ALIGNED`, which is false then, and calls `store_y_element` instead of `store_y`.
     pub(crate) fn stores_elements(&self) -> bool {
         self.source.contains("\nfn store_y_element(") && self.overrides.contains(&("ALIGNED", 0))
     }
@@ -266,6 +266,14 @@ impl Shader {
         }
         if self.in_place {
             rewrite("fn load_residual(", &|line| line.replace("residual[", "y["))?;
+        }
+        if self.stores_elements() {
+            // A store to a component of a vector may write the whole vector, which other invocations share.
+            rewrite("read_write> y: array<", &|line| {
+                line.replace("array<Texel>", "array<f32>").replace("array<Bits>", "array<u32>")
+            })?;
+            rewrite("fn store_y(", &|line| line.split(" {").next().unwrap_or_default().to_owned() + " { }")?;
+            rewrite("fn store_y_element(", &|line| line.replace("y[i / 4u][i % 4u] = value", "y[i] = value"))?;
         }
         for binding in &self.halves {
             let start = format!("@group(0) @binding({binding}) ");

@@ -291,6 +291,9 @@ fn validated(shader: &Shader, capabilities: Capabilities) -> Module {
     let info = validate(&name, &text, &module, capabilities);
     let faults = [wgsl::faults(&text), uniform::faults(&text, &module)].concat();
     assert!(faults.is_empty(), "{name}: {faults:#?}");
+    // A device may write the whole vector, with what another invocation has just overwritten.
+    let alone = !shader.overrides().contains(&("ALIGNED", 0.0)) || !text.contains("[i % 4u] = ");
+    assert!(alone, "{name}: invocations share a vector, and write its components");
     let mut sizes = Vec::new();
     let constants = shader.overrides().into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     for entry in &module.entry_points {
