@@ -2,9 +2,10 @@
 
 use super::Result;
 use shadernet::plan::Port;
-use shadernet::{DType, Graph, Node};
+use shadernet::{DType, ErrorKind, Graph, Node};
 use std::collections::HashMap;
 use std::io::Write;
+use std::path::Path;
 
 /// The meaning of the numbers of an output `[N, classes]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,6 +80,18 @@ impl Scores {
     }
 }
 
+/// The names of classes; none if they aren't known.
+pub(super) struct Labels(Vec<String>);
+
+impl Labels {
+    /// Reads a file with a name on each line.
+    pub(super) fn open(path: Option<&Path>) -> shadernet::Result<Labels> {
+        let Some(path) = path else { return Ok(Labels(Vec::new())) };
+        let text = std::fs::read_to_string(path).map_err(|error| ErrorKind::file(path, error))?;
+        Ok(Labels(text.lines().map(|line| line.trim().to_owned()).collect()))
+    }
+}
+
 /// Returns the number of images that an output has scores of, if it is `[N, classes]`.
 pub(super) fn images(port: &Port) -> Option<usize> {
     match port.shape[..] {
@@ -91,16 +104,23 @@ pub(super) fn images(port: &Port) -> Option<usize> {
 pub(super) fn write_top(
     (port, values, scores): (&Port, &[f32], Scores),
     top: usize,
-    class: &str,
+    (class, Labels(labels)): (&str, &Labels),
     out: &mut dyn Write,
 ) -> Result {
+    let classes = port.shape[1];
+    if !labels.is_empty() && labels.len() != classes {
+        return Err(
+            ErrorKind::argument("--labels", format!("{classes} lines, one for each class"), labels.len()).into()
+        );
+    }
     let batch = port.shape[0];
-    for (i, values) in values.chunks(port.shape[1]).enumerate() {
+    for (i, values) in values.chunks(classes).enumerate() {
         if batch > 1 {
             writeln!(out, "image {i}")?;
         }
         for (index, probability) in scores.ranked(values).into_iter().take(top) {
-            writeln!(out, "{class} {index:<4} {:6.2} %", 100.0 * probability)?;
+            let label = labels.get(index).map(|label| format!("  {label}")).unwrap_or_default();
+            writeln!(out, "{class} {index:<4} {:6.2} %{label}", 100.0 * probability)?;
         }
     }
     Ok(())

@@ -5,6 +5,8 @@ mod classes;
 mod compare;
 mod demo;
 mod devices;
+mod inputs;
+mod inspect;
 mod model;
 mod profile;
 mod report;
@@ -43,6 +45,8 @@ enum Command {
     Devices(devices::DevicesArgs),
     /// Run a network on an image or a .npy file
     Run(run::RunArgs),
+    /// Print what an ONNX file holds, everything in it that isn't supported, and the command to run it. Needs no GPU
+    Inspect(inspect::InspectArgs),
     /// Print what a network costs, layer by layer: parameters, multiply-accumulates, activations. Needs no GPU
     Summary(summary::SummaryArgs),
     /// Measure latency and throughput
@@ -159,6 +163,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result {
     match &cli.command {
         Command::Devices(args) => devices::devices(args, &cli.device, out),
         Command::Run(args) => run::run(args, &cli.device, out),
+        Command::Inspect(args) => cli.device.unused("inspect").and_then(|()| inspect::inspect(args, out)),
         Command::Summary(args) => cli.device.unused("summary").and_then(|()| summary::summary(args, out)),
         Command::Bench(args) => bench::bench(args, &cli.device, out),
         Command::Profile(args) => profile::profile(args, &cli.device, out),

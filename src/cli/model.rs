@@ -19,9 +19,13 @@ pub(super) struct ModelArgs {
     /// Make the weights up from this number [default: 0, for networks without weights of their own]
     #[arg(long, value_name = "S", conflicts_with = "weights")]
     seed: Option<u64>,
-    /// A size that an ONNX file leaves open, by its name; may be given several times
+    /// A size that an ONNX file leaves open, by its name; one without a name is called by its input and axis, such as x:2.
+    /// May be given several times
     #[arg(long, value_name = "NAME=SIZE", value_parser = parse_dim)]
     dim: Vec<(String, usize)>,
+    /// All sizes of an input of an ONNX file, such as x=1,3,48,192; may be given several times
+    #[arg(long, value_name = "NAME=SIZES", value_parser = parse_shape)]
+    shape: Vec<(String, Sizes)>,
     /// Store the numbers as f32, as f16, or mixed: weights as f16, values as f32 (docs/precision.md) [default: the
     /// precision of an ONNX file's weights, otherwise f32]
     #[arg(long, value_name = "NAME", hide_possible_values = true)]
@@ -38,6 +42,16 @@ pub(super) fn help() -> String {
 fn parse_dim(text: &str) -> std::result::Result<(String, usize), String> {
     let dim = text.rsplit_once('=').and_then(|(name, size)| Some((name.to_owned(), size.parse().ok()?)));
     dim.ok_or_else(|| "wanted NAME=SIZE, a number".into())
+}
+
+/// The sizes of an input.
+#[derive(Clone)]
+struct Sizes(Vec<usize>);
+
+fn parse_shape(text: &str) -> std::result::Result<(String, Sizes), String> {
+    let sizes = |text: &str| text.split(',').map(|size| size.trim().parse().ok()).collect::<Option<Vec<usize>>>();
+    let shape = text.rsplit_once('=').and_then(|(name, text)| Some((name.to_owned(), Sizes(sizes(text)?))));
+    shape.ok_or_else(|| "wanted NAME=SIZES, numbers with commas".into())
 }
 
 /// A network that was found, and the origin of its weights.
@@ -70,14 +84,21 @@ impl ModelArgs {
             }
             bindings = bindings.size(name, *size);
         }
+        for (i, (name, Sizes(sizes))) in self.shape.iter().enumerate() {
+            if self.shape[..i].iter().any(|(other, _)| other == name) {
+                return Err(ErrorKind::argument("--shape", "each input once", format!("\"{name}\" twice")).into());
+            }
+            bindings = bindings.shape(name, &sizes[..]);
+        }
         Ok(Some((Onnx::open(path)?, bindings)))
     }
 
     /// Returns one of the crate's networks, with its weights.
     pub(super) fn own(&self) -> shadernet::Result<(Network, Weights)> {
         let network = models::find(&self.model)?;
-        if let Some((name, _)) = self.dim.first() {
-            return Err(ErrorKind::argument("--dim", "an ONNX file", format!("\"{name}\" for {}", self.model)).into());
+        let dim = self.dim.first().map(|(name, _)| ("--dim", name));
+        if let Some((argument, name)) = dim.or(self.shape.first().map(|(name, _)| ("--shape", name))) {
+            return Err(ErrorKind::argument(argument, "an ONNX file", format!("\"{name}\" for {}", self.model)).into());
         }
         let weights = match (&self.weights, self.seed, network.weights) {
             (Some(path), ..) => Weights::open(path)?,
@@ -115,7 +136,6 @@ impl ModelArgs {
             Size::Named(name) => Ok(bindings.size(name, value)),
             Size::Fixed(fixed) if *fixed == value => Ok(bindings),
             Size::Fixed(fixed) => Err(wrong(format!("{fixed}, which is fixed"))),
-            Size::Open => Err(wrong("one without a name".into())),
         };
         Ok(bound(bound(bindings, h, height)?, w, width)?)
     }

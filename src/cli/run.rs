@@ -1,7 +1,8 @@
 //! `shadernet run`: a network on an image or an array.
 
 use super::bench::first;
-use super::classes::{Scores, write_top};
+use super::classes::{Labels, Scores, write_top};
+use super::inputs::InputArgs;
 use super::run_file;
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, within};
 use shadernet::import::{image, npy};
@@ -15,18 +16,24 @@ use std::time::Instant;
 #[derive(clap::Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
-    model: ModelArgs,
+    pub(super) model: ModelArgs,
     /// A PNG or JPEG image, or a .npy file of float32: [N, C, H, W], or [C, H, W] for one image. NAME=FILE names the
-    /// input. For an ONNX file each input is a .npy file, or a .pb file of ONNX's
+    /// input. For an ONNX file, once for each input: a .npy file, a .pb file of ONNX's, an image, a .wav file, zeros, ones,
+    /// or numbers with commas between them
     #[arg(long, value_name = "[NAME=]FILE", required = true)]
-    input: Vec<String>,
+    pub(super) input: Vec<String>,
+    #[command(flatten)]
+    pub(super) inputs: InputArgs,
     /// Write each output as DIR/NAME.npy, and as DIR/NAME.png if it is a picture
     #[arg(long, value_name = "DIR")]
-    output: Option<PathBuf>,
+    pub(super) output: Option<PathBuf>,
     /// Print the most probable classes of the first output, by its numbers, or by their softmax if they are no
     /// probabilities [default: 5, without --output, of a network that classifies or a file that gives probabilities]
     #[arg(long, value_name = "K")]
     top: Option<usize>,
+    /// The names of the classes, one on each line
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
     /// Run a single image this many times in one batch [default: as many images as there are]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
@@ -35,13 +42,15 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let batch = args.batch.map(|batch| within("--batch", batch, MOST_BATCH)).transpose()?;
     let top = args.top.map(|top| within("--top", top, usize::from(u16::MAX))).transpose()?;
+    let labels = Labels::open(args.labels.as_deref())?;
     if let Some((file, bindings)) = args.model.open_file()? {
         if args.batch.is_some() {
             return Err(ErrorKind::argument("--batch", "none: the arrays say it", "a number").into());
         }
-        return run_file::run((&file, &bindings, &args.model), &args.input, args.output.as_deref(), top, device, out);
+        return run_file::run((&file, &bindings), args, (top, &labels), device, out);
     }
     let (network, weights) = args.model.own()?;
+    args.inputs.unused(network.name)?;
     let classifies = network.preprocess != Preprocess::Picture;
     if top.is_some() && !classifies {
         return Err(ErrorKind::argument("--top", "a network that classifies", network.name).into());
@@ -84,7 +93,7 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     if let Some(top) = top {
         let class = if network.preprocess == Preprocess::Digit { "digit" } else { "class" };
         let (port, values) = outputs[0];
-        write_top((port, values, Scores::Logits), top, class, out)?;
+        write_top((port, values, Scores::Logits), top, (class, &labels), out)?;
     }
     let tuned = match session.plan().tuned() {
         0 => String::new(),

@@ -1,10 +1,12 @@
-//! `shadernet run` of an ONNX file: arrays in, arrays out.
+//! `shadernet run` of an ONNX file.
 
 use super::bench::first;
-use super::classes::{Scores, images, write_top};
-use super::{DeviceArgs, ModelArgs, Result};
-use shadernet::import::npy;
-use shadernet::import::onnx::{self, Bindings, ElementType, Onnx};
+use super::classes::{Labels, Scores, images, write_top};
+use super::inputs::Inputs;
+use super::run::RunArgs;
+use super::{DeviceArgs, Result};
+use shadernet::import::onnx::{Bindings, ElementType, Onnx};
+use shadernet::import::{npy, pixels};
 use shadernet::{Data, ErrorKind, Graph, Model, Tensor};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,20 +14,23 @@ use std::path::Path;
 use std::time::Instant;
 
 pub(super) fn run(
-    (file, bindings, args): (&Onnx, &Bindings, &ModelArgs),
-    given: &[String],
-    dir: Option<&Path>,
-    top: Option<usize>,
+    (file, bindings): (&Onnx, &Bindings),
+    args: &RunArgs,
+    (top, labels): (Option<usize>, &Labels),
     device: &DeviceArgs,
     out: &mut dyn Write,
 ) -> Result {
-    let inputs = read(file, given)?;
+    let (dir, model_args) = (args.output.as_deref(), &args.model);
+    let Inputs { tensors: inputs, bindings, notes, pictures } = args.inputs.read(file, bindings, &args.input)?;
+    for note in notes {
+        writeln!(out, "{note}")?;
+    }
     let graph = graph(file, bindings, &inputs)?;
     if dir.is_some() {
         check_names(file)?;
     }
     let context = device.context()?;
-    let precision = args.precision(file.precision(), context.caps());
+    let precision = model_args.precision(file.precision(), context.caps());
     let model = Model::new(&context, &graph)?.precision(precision);
     let start = Instant::now();
     let session = model.session(1)?;
@@ -40,7 +45,7 @@ pub(super) fn run(
     let outputs = session.run_blocking(&fed.collect::<Vec<_>>())?;
     let all = start.elapsed();
 
-    args.note_precision(precision, out)?;
+    model_args.note_precision(precision, out)?;
     for ((port, declared), tensor) in session.outputs().iter().zip(file.outputs()).zip(&outputs) {
         match dir {
             Some(dir) => {
@@ -48,6 +53,11 @@ pub(super) fn run(
                 let path = dir.join(file_name(&port.name));
                 write(&path, tensor, declared.element)?;
                 writeln!(out, "{}: {} {} {}", path.display(), port.name, declared.element, port.shape)?;
+                if let Some(picture) = pixels::picture(tensor).filter(|_| pictures) {
+                    let path = path.with_extension("png");
+                    pixels::save(&path, &picture)?;
+                    writeln!(out, "{}: {} x {} pixels", path.display(), picture.width(), picture.height())?;
+                }
             }
             None => writeln!(out, "{} {} {}", port.name, declared.element, port.shape)?,
         }
@@ -56,7 +66,7 @@ pub(super) fn run(
         let values = outputs[0].f32()?;
         let scores = Scores::new(&graph, values, rows)?;
         if let Some(top) = top.or((dir.is_none() && scores.tell_classes(first_output.shape[1])).then_some(5)) {
-            write_top((first_output, values, scores), top, "class", out)?;
+            write_top((first_output, values, scores), top, ("class", labels), out)?;
             writeln!(out, "probabilities: {}", scores.text(&first_output.name))?;
         }
     }
@@ -81,40 +91,8 @@ fn check_names(file: &Onnx) -> shadernet::Result<()> {
     Ok(())
 }
 
-/// Reads the arrays, by the names of their inputs. A single input needs no name.
-fn read(file: &Onnx, given: &[String]) -> shadernet::Result<BTreeMap<String, Tensor>> {
-    let names: Vec<&str> = file.inputs().iter().map(|input| &input.name[..]).collect();
-    let mut inputs = BTreeMap::new();
-    for text in given {
-        let (name, path) = match (text.split_once('='), &names[..]) {
-            // A file's name may contain `=` too.
-            (Some((name, path)), _) if !Path::new(text).exists() => (name, Path::new(path)),
-            (_, [only]) => (*only, Path::new(text)),
-            _ => return Err(ErrorKind::argument("--input", "NAME=FILE for each input", text).into()),
-        };
-        if !names.contains(&name) {
-            return Err(ErrorKind::argument("--input", format!("one of {}", names.join(", ")), name).into());
-        }
-        let array = match path.extension().is_some_and(|extension| extension == "pb") {
-            true => onnx::tensor(path)?.1,
-            false => npy::read_tensor(path)?,
-        };
-        if inputs.insert(name.to_owned(), array).is_some() {
-            return Err(ErrorKind::argument("--input", "each input once", name).into());
-        }
-    }
-    match names.iter().find(|name| !inputs.contains_key(**name)) {
-        None => Ok(inputs),
-        Some(missing) => Err(ErrorKind::argument("--input", format!("{missing}=FILE too"), "none").into()),
-    }
-}
-
 /// Builds the network for these arrays, with the values of inputs that the build needs, such as shapes.
-fn graph(file: &Onnx, bindings: &Bindings, inputs: &BTreeMap<String, Tensor>) -> shadernet::Result<Graph> {
-    let mut bindings = bindings.clone();
-    for (name, tensor) in inputs {
-        bindings = bindings.shape(name, tensor.shape().clone());
-    }
+fn graph(file: &Onnx, mut bindings: Bindings, inputs: &BTreeMap<String, Tensor>) -> shadernet::Result<Graph> {
     loop {
         match file.graph(&bindings) {
             Err(error) => match (&error.kind, inputs.iter().find(|(name, _)| needs(&error.kind, name))) {

@@ -1,12 +1,11 @@
 //! Conversions of PNG and JPEG files to tensors, and of tensors to PNG files.
 
-use super::write_whole;
+use super::pixels;
 use crate::Shape;
 use crate::error::{ErrorKind, Result};
 use crate::models::{Network, Preprocess};
 use image::imageops::{FilterType, crop_imm, resize};
-use image::{DynamicImage, ImageFormat, RgbImage};
-use std::io::Cursor;
+use image::{DynamicImage, RgbImage};
 use std::path::Path;
 
 /// The mean and the standard deviation of ImageNet's red, green and blue in 0..1, from torchvision.
@@ -20,10 +19,14 @@ const LONGEST: usize = 16_384;
 ///
 /// Fails if the file is unreadable, no such image, or too elongated for [`Preprocess::ImageNet`]. The error names it.
 pub fn load(path: &Path, network: &Network) -> Result<(Shape, Vec<f32>)> {
+    prepare(&decode(path)?, network).map_err(|problem| ErrorKind::file(path, problem).into())
+}
+
+/// Reads a PNG or JPEG file.
+pub fn decode(path: &Path) -> Result<DynamicImage> {
     let bytes = std::fs::read(path).map_err(|error| ErrorKind::file(path, error))?;
-    let decoded = image::load_from_memory(&bytes);
-    let picture = decoded.map_err(|error| ErrorKind::file(path, format_args!("not a PNG or JPEG image: {error}")))?;
-    prepare(&picture, network).map_err(|problem| ErrorKind::file(path, problem).into())
+    let problem = |error| ErrorKind::file(path, format_args!("not a PNG or JPEG image: {error}")).into();
+    image::load_from_memory(&bytes).map_err(problem)
 }
 
 /// Prepares a picture for a network: its shape `[1, C, H, W]` and its values, row-major. An error names the problem.
@@ -78,9 +81,7 @@ pub fn picture(shape: &Shape, values: &[f32]) -> Result<RgbImage> {
 
 /// Writes the first image of a `[N, 3, H, W]` tensor of RGB in 0..1 as a PNG, under its name only when complete.
 pub fn save(path: &Path, shape: &Shape, values: &[f32]) -> Result<()> {
-    let mut png = Cursor::new(Vec::new());
-    picture(shape, values)?.write_to(&mut png, ImageFormat::Png).map_err(|error| ErrorKind::file(path, error))?;
-    write_whole(path, png.get_ref())
+    pixels::save(path, &picture(shape, values)?.into())
 }
 
 #[cfg(test)]

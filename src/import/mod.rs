@@ -5,5 +5,9 @@ pub mod image;
 pub mod npy;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+#[cfg(feature = "image")]
+pub mod pixels;
+#[cfg(feature = "audio")]
+pub mod wav;
 
 pub use crate::files::write_whole;

@@ -69,10 +69,10 @@ impl Bindings {
         self.shapes.get(&input.name).or_else(|| self.values.get(&input.name).map(Tensor::shape))
     }
 
-    /// Returns these bindings with a size for each bound name: bound directly, by an input's shape, or by the batch.
+    /// Returns these bindings with a size for each name that is bound directly or by an input's shape.
     ///
-    /// Fails if a bound size or input doesn't exist, if sizes contradict each other, or if no input takes the batch.
-    pub(super) fn resolved<'a>(&self, inputs: &'a [ValueInfo]) -> Result<Bindings> {
+    /// Fails if a bound size or input doesn't exist, or if sizes contradict each other.
+    fn named(&self, inputs: &[ValueInfo]) -> Result<Bindings> {
         let names = || inputs.iter().map(|input| &input.name);
         let all = || inputs.iter().flat_map(|input| input.sizes.iter().flatten());
         let sizes = || all().filter_map(|size| if let Size::Named(name) = size { Some(name) } else { None });
@@ -94,6 +94,14 @@ impl Bindings {
                 }
             }
         }
+        Ok(resolved)
+    }
+
+    /// Returns these bindings with a size for each bound name: bound directly, by an input's shape, or by the batch.
+    ///
+    /// Fails if a bound size or input doesn't exist, if sizes contradict each other, or if no input takes the batch.
+    pub(super) fn resolved<'a>(&self, inputs: &'a [ValueInfo]) -> Result<Bindings> {
+        let mut resolved = self.named(inputs)?;
         let first = |input: &'a ValueInfo| input.sizes.as_ref().and_then(|sizes| sizes.first());
         let batch = self.batch.unwrap_or(1);
         for size in inputs.iter().filter_map(first) {
@@ -105,14 +113,10 @@ impl Bindings {
             (Some(shape), _) => shape.first() == Some(&batch),
             (None, Some(Size::Fixed(size))) => *size == batch,
             (None, Some(Size::Named(name))) => resolved.sizes[name] == batch,
-            (None, Some(Size::Open)) => true,
             (None, None) => false,
         };
         if batch != 1 && !inputs.iter().any(takes) {
-            let port =
-                |input: &ValueInfo| format!("{} {}", input.name, text(input.sizes.as_deref().unwrap_or_default()));
-            let ports = inputs.iter().map(port).collect::<Vec<_>>().join(", ");
-            let wanted = format!("1: no input leaves its first size to it ({ports})");
+            let wanted = format!("1: no input leaves its first size to it ({})", ports(inputs));
             return Err(ErrorKind::argument("batch", wanted, batch).into());
         }
         Ok(resolved)
@@ -129,20 +133,51 @@ impl Bindings {
         if let Some(given) = given {
             let fits = |(size, &given): (&Size, &usize)| !matches!(size, Size::Fixed(size) if *size != given);
             if given.len() != sizes.len() || !sizes.iter().zip(given.iter()).all(fits) {
-                return Err(ErrorKind::argument(argument(), text(sizes), given).into());
+                return Err(ErrorKind::argument(argument(), input.sizes_text(), given).into());
             }
             given.countable()?;
             return Ok(given.clone());
         }
-        let size = |(axis, size): (usize, &Size)| match size {
-            Size::Fixed(size) => Ok(*size),
-            Size::Named(name) if self.sizes.contains_key(name) => Ok(self.sizes[name]),
-            Size::Open if axis == 0 => Ok(self.batch.unwrap_or(1)),
-            Size::Named(name) => Err(ErrorKind::argument(argument(), format!("a size for \"{name}\""), text(sizes))),
-            Size::Open => Err(ErrorKind::argument(argument(), "its shape", text(sizes))),
+        let sizes = self.known(sizes);
+        let open = open(&sizes);
+        if !open.is_empty() {
+            return Err(ErrorKind::argument(argument(), missing(&open), input.sizes_text()).into());
+        }
+        let sizes = sizes.iter().filter_map(Size::fixed).map(|size| size as i64);
+        Ok(stored::sizes(&sizes.collect::<Vec<_>>())?)
+    }
+
+    /// Returns the shapes of all inputs under these bindings. An error names every size that is missing.
+    pub(super) fn shapes_of(&self, inputs: &[ValueInfo]) -> Result<Vec<Shape>> {
+        let sizes: Vec<Size> = inputs.iter().filter_map(|input| self.bound(input).sizes).flatten().collect();
+        let open = open(&sizes);
+        if open.len() > 1 {
+            return Err(ErrorKind::argument("inputs", missing(&open), ports(inputs)).into());
+        }
+        inputs.iter().map(|input| self.shape_of(input)).collect()
+    }
+
+    /// Returns the inputs with the sizes that these bindings fix; the batch fixes sizes only if it is set.
+    pub(super) fn bound_inputs(&self, inputs: &[ValueInfo]) -> Result<Vec<ValueInfo>> {
+        let known = if self.batch.is_some() { self.resolved(inputs)? } else { self.named(inputs)? };
+        Ok(inputs.iter().map(|input| known.bound(input)).collect())
+    }
+
+    /// Returns an input with the sizes that are known under these bindings.
+    fn bound(&self, input: &ValueInfo) -> ValueInfo {
+        let sizes = match self.given(input) {
+            Some(shape) => Some(shape.iter().copied().map(Size::Fixed).collect()),
+            None => input.sizes.as_deref().map(|sizes| self.known(sizes)),
         };
-        let shape: Shape = sizes.iter().enumerate().map(size).collect::<Result<Vec<_>, _>>()?.into();
-        Ok(stored::sizes(&shape.iter().map(|&size| size as i64).collect::<Vec<_>>())?)
+        ValueInfo { sizes, ..input.clone() }
+    }
+
+    fn known(&self, sizes: &[Size]) -> Vec<Size> {
+        let known = |size: &Size| match size {
+            Size::Named(name) => self.sizes.get(name).map_or_else(|| size.clone(), |&size| Size::Fixed(size)),
+            Size::Fixed(_) => size.clone(),
+        };
+        sizes.iter().map(known).collect()
     }
 }
 
@@ -154,12 +189,18 @@ pub(super) fn unknown<'a>(what: &str, names: impl Iterator<Item = &'a String>, g
     ErrorKind::argument(what, wanted, format!("\"{got}\""))
 }
 
-/// Formats sizes like `[batch, 3, 224, 224]`.
-fn text(sizes: &[Size]) -> String {
-    let size = |size: &Size| match size {
-        Size::Fixed(size) => size.to_string(),
-        Size::Named(name) => name.clone(),
-        Size::Open => "?".to_owned(),
-    };
-    format!("[{}]", sizes.iter().map(size).collect::<Vec<_>>().join(", "))
+/// Returns the names of the sizes that are open, each once.
+fn open(sizes: &[Size]) -> BTreeSet<&str> {
+    sizes.iter().filter_map(Size::open).collect()
+}
+
+/// Says that these sizes are missing.
+fn missing(open: &BTreeSet<&str>) -> String {
+    let names: Vec<String> = open.iter().map(|name| format!("\"{name}\"")).collect();
+    format!("{} for {}", if names.len() == 1 { "a size" } else { "sizes" }, names.join(", "))
+}
+
+/// Formats inputs like `x [batch, 3, 224, 224], lengths [batch]`.
+fn ports(inputs: &[ValueInfo]) -> String {
+    inputs.iter().map(ValueInfo::to_string).collect::<Vec<_>>().join(", ")
 }

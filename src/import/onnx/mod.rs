@@ -3,6 +3,7 @@
 mod bindings;
 mod builder;
 mod element;
+mod inspect;
 mod math;
 mod moves;
 mod network;
@@ -21,10 +22,11 @@ pub use bindings::Bindings;
 pub use element::ElementType;
 pub use ports::{Size, ValueInfo};
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::{Graph, Precision, Shape};
 use network::Network;
 use prost::Message;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use stored::{Files, Region, Stored};
@@ -69,6 +71,11 @@ impl Onnx {
         Ok(Onnx(Arc::new(Network::new(Files::new(None, Region::from_bytes(bytes.into())))?)))
     }
 
+    /// Returns the name and the version of the tool that wrote the file; empty if the file doesn't say them.
+    pub fn producer(&self) -> String {
+        [&self.0.model.producer_name[..], &self.0.model.producer_version].join(" ").trim().to_owned()
+    }
+
     /// Returns the network's inputs, except those with an initializer.
     pub fn inputs(&self) -> &[ValueInfo] {
         &self.0.inputs
@@ -94,13 +101,43 @@ impl Onnx {
         walk::graph(&self.0, &bindings.resolved(self.inputs())?)
     }
 
+    /// Returns everything that keeps [`Onnx::graph`] from building the graph for these sizes, one error for each node: first
+    /// the operators that aren't supported, also in bodies and functions, then what is wrong with other nodes. What reads
+    /// the outputs of a refused node isn't tried. Empty if the graph can be built.
+    ///
+    /// Fails if sizes are missing or wrong.
+    pub fn problems(&self, bindings: &Bindings) -> Result<Vec<Error>> {
+        inspect::problems(&self.0, &bindings.resolved(self.inputs())?)
+    }
+
+    /// Returns the nodes whose operator isn't supported, also in bodies and functions, for whatever sizes.
+    pub fn unsupported(&self) -> Vec<Error> {
+        inspect::unsupported(&self.0)
+    }
+
+    /// Returns the number of nodes by operator, also in bodies and functions. Operators that aren't ONNX's own come with
+    /// their domain, such as `com.microsoft.FusedConv`.
+    pub fn operators(&self) -> BTreeMap<String, usize> {
+        inspect::operators(&self.0)
+    }
+
+    /// Returns the version of each operator set, by domain. ONNX's own is "".
+    pub fn opsets(&self) -> BTreeMap<&str, i64> {
+        self.0.opsets.iter().map(|(domain, &version)| (&domain[..], version)).collect()
+    }
+
+    /// Returns the network's inputs with the sizes that these bindings fix. First sizes stay open unless the bindings set
+    /// the batch.
+    pub fn bound(&self, bindings: &Bindings) -> Result<Vec<ValueInfo>> {
+        bindings.bound_inputs(self.inputs())
+    }
+
     /// Returns the shape of an input for these sizes.
     pub fn shape(&self, input: &str, bindings: &Bindings) -> Result<Shape> {
         let bindings = bindings.resolved(self.inputs())?;
         let port = self.inputs().iter().find(|port| port.name == input);
-        bindings.shape_of(
-            port.ok_or_else(|| bindings::unknown("input", self.inputs().iter().map(|port| &port.name), input))?,
-        )
+        let unknown = || bindings::unknown("input", self.inputs().iter().map(|port| &port.name), input);
+        bindings.shape_of(port.ok_or_else(unknown)?)
     }
 }
 
@@ -123,7 +160,6 @@ pub fn tensor(path: impl AsRef<Path>) -> Result<(ElementType, crate::Tensor)> {
 impl std::fmt::Debug for Onnx {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let nodes = self.0.graph().node.len();
-        let from = [&self.0.model.producer_name[..], &self.0.model.producer_version].join(" ");
-        write!(f, "Onnx({nodes} nodes, from {})", from.trim())
+        write!(f, "Onnx({nodes} nodes, from {})", self.producer())
     }
 }

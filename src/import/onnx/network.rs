@@ -131,6 +131,13 @@ impl Network {
         self.model.graph.as_ref().expect("it was checked")
     }
 
+    /// Returns the functions of the model, by name.
+    pub(super) fn functions(&self) -> impl Iterator<Item = &Function> {
+        let mut functions: Vec<_> = self.functions.iter().collect();
+        functions.sort_by_key(|(key, _)| *key);
+        functions.into_iter().map(|(_, function)| function)
+    }
+
     /// Returns the function of the model that a node calls, if there is one.
     pub(super) fn function(&self, node: &NodeProto) -> Option<&Function> {
         let functions = &self.functions;

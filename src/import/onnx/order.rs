@@ -104,7 +104,7 @@ impl<'a> Order<'a> {
 
 /// Calls `each` with the names that a node reads: its inputs, and the outer names that its bodies read. `own` holds the
 /// names that the enclosing bodies define. Returns the number of names that were examined.
-fn names<'a>(node: &'a NodeProto, own: &mut Vec<HashSet<&'a str>>, each: &mut dyn FnMut(&'a str)) -> usize {
+pub(super) fn names<'a>(node: &'a NodeProto, own: &mut Vec<HashSet<&'a str>>, each: &mut dyn FnMut(&'a str)) -> usize {
     let outside =
         |own: &[HashSet<&str>], name: &&'a str| !name.is_empty() && !own.iter().any(|names| names.contains(name));
     node.input.iter().map(|name| &name[..]).filter(|name| outside(own, name)).for_each(&mut *each);

@@ -50,6 +50,11 @@ impl<'a> Scopes<'a> {
         Ok(())
     }
 
+    /// Leaves the scopes of all bodies.
+    pub(super) fn leave_bodies(&mut self) {
+        self.scopes.truncate(1);
+    }
+
     /// Leaves the innermost scope.
     pub(super) fn leave(&mut self) {
         self.scopes.pop();

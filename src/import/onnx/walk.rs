@@ -6,12 +6,12 @@ use super::builder::{Bodies, Builder};
 use super::network::{Function, Network};
 use super::node::{Named, Node, Operand, first_output, name};
 use super::ops;
-use super::order::Order;
+use super::order::{self, Order};
 use super::proto::{GraphProto, NodeProto};
 use super::scope::{Call, Scopes};
 use super::tensor::Tensor;
 use crate::Graph;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use std::collections::HashSet;
 use std::fmt::Display;
 
@@ -26,14 +26,47 @@ const ENTERED: usize = 16;
 
 /// Builds a graph of the nodes that a network's outputs need.
 pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
-    let (graph, mut b) = (network.graph(), Builder::new(&network.shared, network.weights));
+    let (mut walk, mut b) = begin(network, bindings)?;
+    let graph = network.graph();
+    let names: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
+    for (name, named) in names.iter().zip(walk.nodes(&mut b, &graph.node, &names)?) {
+        let wrong = || ErrorKind::argument(format!("output \"{name}\""), "a tensor", &named);
+        let value = b.value(named.tensor().ok_or_else(wrong)?)?;
+        b.graph.output(*name, value);
+    }
+    Ok(b.graph.recognised())
+}
+
+/// Returns an error for each node that keeps a network's graph from being built. What reads the outputs of such a node isn't
+/// tried.
+pub(super) fn problems(network: &Network, bindings: &Bindings) -> Result<Vec<Error>> {
+    let (mut walk, mut b) = begin(network, bindings)?;
+    let graph = network.graph();
+    let names: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
+    let order = walk.order(&graph.node, &names)?;
+    let (mut problems, mut lost) = (Vec::new(), HashSet::new());
+    for node in order.nodes {
+        let mut reads_lost = false;
+        order::names(node, &mut Vec::new(), &mut |name| reads_lost |= lost.contains(name));
+        if !reads_lost {
+            let Err(error) = walk.node(&mut b, node, &order.read) else { continue };
+            problems.push(error);
+            walk.scopes.leave_bodies();
+        }
+        lost.extend(node.output.iter().map(|name| &name[..]));
+    }
+    Ok(problems)
+}
+
+/// Starts a walk: the initialisers and the inputs have their values.
+fn begin<'a>(network: &'a Network, bindings: &Bindings) -> Result<(Walk<'a>, Builder<'a>)> {
+    let mut b = Builder::new(&network.shared, network.weights);
     b.graph.set_precision(network.precision);
     let mut walk = Walk { network, scopes: Scopes::new(&network.opsets) };
     for (name, tensor) in &network.initialisers {
         walk.scopes.define(name, tensor.clone().into())?;
     }
-    for input in &network.inputs {
-        let shape = bindings.shape_of(input)?;
+    for (input, shape) in network.inputs.iter().zip(bindings.shapes_of(&network.inputs)?) {
         let dtype = input.element.dtype().expect("inputs were checked");
         let operand = match bindings.values_of(&input.name) {
             Some(given) if *given.shape() == shape && given.dtype() == dtype => {
@@ -54,13 +87,13 @@ pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
             return Err(ErrorKind::argument("inputs", "a name for each", format!("\"{}\" twice", input.name)).into());
         }
     }
-    let names: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
-    for (name, named) in names.iter().zip(walk.nodes(&mut b, &graph.node, &names)?) {
-        let wrong = || ErrorKind::argument(format!("output \"{name}\""), "a tensor", &named);
-        let value = b.value(named.tensor().ok_or_else(wrong)?)?;
-        b.graph.output(*name, value);
-    }
-    Ok(b.graph.recognised())
+    Ok((walk, b))
+}
+
+/// The error of a node whose operator has no importer.
+pub(super) fn unsupported(proto: &NodeProto) -> ErrorKind {
+    let domain = if proto.domain.is_empty() { String::new() } else { format!(" of {}", proto.domain) };
+    ErrorKind::Unsupported(format!("the operator {}{domain}", proto.op_type))
 }
 
 impl<'a> Walk<'a> {
@@ -112,10 +145,7 @@ impl<'a> Walk<'a> {
             b.keep_since(before, &outputs);
             return Ok(outputs);
         }
-        let import = ops::find(&proto.domain, &proto.op_type).ok_or_else(|| {
-            let domain = if proto.domain.is_empty() { String::new() } else { format!(" of {}", proto.domain) };
-            ErrorKind::Unsupported(format!("the operator {}{domain}", proto.op_type))
-        })?;
+        let import = ops::find(&proto.domain, &proto.op_type).ok_or_else(|| unsupported(proto))?;
         node.only_tensors()?;
         let outputs = import(b, node)?;
         for (_, output) in outputs.iter().enumerate().filter(|(i, _)| node.wants(*i)) {
@@ -128,10 +158,15 @@ impl<'a> Walk<'a> {
         Ok(outputs)
     }
 
+    /// Returns the nodes that the outputs need, in order.
+    fn order(&self, nodes: &'a [NodeProto], outputs: &[&'a str]) -> Result<Order<'a>> {
+        let order = Order::new(nodes, outputs, &|name| self.scopes.has(name));
+        order.map_err(|(node, kind)| kind.at(node.op_type.clone(), self.scopes.qualified(name(node))))
+    }
+
     /// Adds the nodes that the outputs need, and returns the outputs' values.
     fn nodes(&mut self, b: &mut Builder, nodes: &'a [NodeProto], outputs: &[&'a str]) -> Result<Vec<Named>> {
-        let order = Order::new(nodes, outputs, &|name| self.scopes.has(name));
-        let order = order.map_err(|(node, kind)| kind.at(node.op_type.clone(), self.scopes.qualified(name(node))))?;
+        let order = self.order(nodes, outputs)?;
         if self.scopes.inside() {
             b.unrolled(order.looked)?;
         }

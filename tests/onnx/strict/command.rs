@@ -13,13 +13,13 @@ fn shadernet(args: &[&str]) -> Output {
     command.output().expect("the command is built")
 }
 
-fn runs(args: &[&str]) -> String {
+pub(crate) fn runs(args: &[&str]) -> String {
     let output = shadernet(args);
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("it is text")
 }
 
-fn fails(args: &[&str], what: &[&str]) {
+pub(crate) fn fails(args: &[&str], what: &[&str]) {
     let output = shadernet(args);
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && what.iter().all(|what| message.contains(what)), "{args:?}: {message}");

@@ -8,6 +8,10 @@ mod bodies;
 mod command;
 mod honoured;
 mod hostile;
+#[cfg(feature = "cli")]
+mod inputs;
+#[cfg(feature = "cli")]
+mod inspect;
 mod memory;
 mod model;
 mod mutation;

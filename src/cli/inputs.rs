@@ -1,0 +1,345 @@
+//! The inputs of an ONNX file: arrays, pictures, sound, numbers.
+
+use clap::ValueEnum;
+use shadernet::import::onnx::{self, Bindings, Onnx, Size, ValueInfo};
+use shadernet::import::pixels::{self, Pixels};
+use shadernet::import::{npy, wav};
+use shadernet::{DType, Data, ErrorKind, Result, Shape, Tensor};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// How pictures and sound become the numbers of an input.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Pictures and sound for an ONNX file")]
+pub(super) struct InputArgs {
+    /// The numbers of a picture's bytes 0 and 255 [default: 0,1; 0,255 for an input of integers]
+    #[arg(long, value_name = "LOW,HIGH", value_delimiter = ',', num_args = 1, allow_hyphen_values = true)]
+    range: Vec<f32>,
+    /// Then subtract this from each channel: one number, or one for each
+    #[arg(long, value_name = "M[,M,M]", value_delimiter = ',', num_args = 1, allow_hyphen_values = true)]
+    mean: Vec<f32>,
+    /// Then divide each channel by this: one number, or one for each
+    #[arg(long, value_name = "S[,S,S]", value_delimiter = ',', num_args = 1)]
+    std: Vec<f32>,
+    /// Give blue first
+    #[arg(long)]
+    bgr: bool,
+    /// The order of a picture's sizes [default: told by the input's sizes]
+    #[arg(long, value_name = "ORDER")]
+    layout: Option<Layout>,
+    /// How a picture gets the input's size [default: stretch]
+    #[arg(long, value_name = "HOW")]
+    resize: Option<Resize>,
+    /// Refuse .wav files of another sample rate
+    #[arg(long, value_name = "HZ")]
+    rate: Option<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Layout {
+    /// [N, C, H, W], as PyTorch
+    Nchw,
+    /// [N, H, W, C], as TensorFlow
+    Nhwc,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Resize {
+    /// Scale each side by itself
+    Stretch,
+    /// Scale the whole picture to fit, with black borders
+    Fit,
+    /// Cover all, and cut off what stands out
+    Crop,
+}
+
+/// The inputs that were read.
+pub(super) struct Inputs {
+    pub(super) tensors: BTreeMap<String, Tensor>,
+    /// The given bindings, and the inputs' shapes.
+    pub(super) bindings: Bindings,
+    /// What was done to pictures and sound.
+    pub(super) notes: Vec<String>,
+    /// True if there is a picture among them.
+    pub(super) pictures: bool,
+}
+
+/// The most numbers that `zeros`, `ones` or one number stand for.
+const MOST_NUMBERS: usize = 1 << 28;
+
+/// What is given for an input. What comes first here is read first, because its shape tells open sizes of the others.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Given<'a> {
+    Array(&'a Path),
+    Picture(&'a Path),
+    Sound(&'a Path),
+    Numbers(&'a str),
+    /// One number everywhere.
+    Everywhere(&'a str, &'static str),
+}
+
+impl<'a> Given<'a> {
+    fn new(text: &'a str) -> Given<'a> {
+        let path = Path::new(text);
+        let everywhere = [("zeros", "0"), ("ones", "1")].into_iter().find(|(name, _)| *name == text);
+        if let Some((_, number)) = everywhere.filter(|_| !path.exists()) {
+            return Given::Everywhere(text, number);
+        }
+        let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
+        match extension.as_ref().and_then(|extension| extension.to_str()) {
+            Some("png" | "jpg" | "jpeg") => Given::Picture(path),
+            Some("wav") => Given::Sound(path),
+            Some("npy" | "pb") => Given::Array(path),
+            _ if path.exists() => Given::Array(path),
+            _ => Given::Numbers(text),
+        }
+    }
+}
+
+impl InputArgs {
+    /// Fails if one of these options is given, for a network whose pictures are known.
+    pub(super) fn unused(&self, network: &str) -> Result<()> {
+        let given = [
+            ("--range", !self.range.is_empty()),
+            ("--mean", !self.mean.is_empty()),
+            ("--std", !self.std.is_empty()),
+            ("--bgr", self.bgr),
+            ("--layout", self.layout.is_some()),
+            ("--resize", self.resize.is_some()),
+            ("--rate", self.rate.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given) {
+            Some((option, _)) => Err(ErrorKind::argument(option, "an ONNX file", network).into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads what is given for each input of a file. A single input needs no name.
+    pub(super) fn read(&self, file: &Onnx, bindings: &Bindings, given: &[String]) -> Result<Inputs> {
+        let mut inputs =
+            Inputs { tensors: BTreeMap::new(), bindings: bindings.clone(), notes: Vec::new(), pictures: false };
+        let mut all = given.iter().map(|text| split(file, text)).collect::<Result<Vec<_>>>()?;
+        for (i, (_, input)) in all.iter().enumerate() {
+            if all[..i].iter().any(|(_, other)| other.name == input.name) {
+                return Err(ErrorKind::argument("--input", "each input once", &input.name).into());
+            }
+        }
+        if let Some(missing) = file.inputs().iter().find(|port| !all.iter().any(|(_, input)| input.name == port.name)) {
+            return Err(ErrorKind::argument("--input", format!("{}=FILE too", missing.name), "none").into());
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (given, input) in all {
+            let bound = file.bound(&inputs.bindings)?;
+            let input = bound.iter().find(|port| port.name == input.name).unwrap_or(input);
+            let (tensor, note) = match given {
+                Given::Array(path) if path.extension().is_some_and(|extension| extension == "pb") => {
+                    (onnx::tensor(path)?.1, None)
+                }
+                Given::Array(path) => (npy::read_tensor(path)?, None),
+                Given::Picture(path) => {
+                    inputs.pictures = true;
+                    self.picture(path, input)?
+                }
+                Given::Sound(path) => self.sound(path, input)?,
+                Given::Numbers(text) => (numbers(text, text, input)?, None),
+                Given::Everywhere(text, number) => (numbers(text, number, input)?, None),
+            };
+            inputs.bindings = inputs.bindings.shape(&input.name, tensor.shape().clone());
+            inputs.notes.extend(note.map(|note| format!("{}: {note}", input.name)));
+            inputs.tensors.insert(input.name.clone(), tensor);
+        }
+        Ok(inputs)
+    }
+
+    fn picture(&self, path: &Path, input: &ValueInfo) -> Result<(Tensor, Option<String>)> {
+        let mut known: Vec<Option<usize>> = input.sizes.iter().flatten().map(Size::fixed).collect();
+        let rank = known.len();
+        let dtype = input.element.dtype().filter(|dtype| *dtype != DType::Bool);
+        // The rules of the other order see its channels where they look for them.
+        let turn = self.layout == Some(Layout::Nhwc) && rank >= 3;
+        if turn {
+            known[rank - 3..].rotate_right(1);
+        }
+        let pixels = Pixels::guess(&known).filter(|pixels| match self.layout {
+            None => true,
+            Some(_) => pixels.layout == pixels::Layout::Nchw,
+        });
+        let (Some(mut pixels), Some(dtype)) = (pixels, dtype) else {
+            let wanted = "numbers [N, C, H, W] or [N, H, W, C] of 1, 3 or 4 channels, H and W both known or both open";
+            let got = format!("{} {input}", input.element);
+            return Err(ErrorKind::argument(format!("input of {}", path.display()), wanted, got).into());
+        };
+        if turn {
+            pixels.layout = pixels::Layout::Nhwc;
+        }
+        let whole = dtype == DType::I32;
+        pixels.bgr = self.bgr;
+        pixels.range = match self.range[..] {
+            [] => [0.0, if whole { 255.0 } else { 1.0 }],
+            [low, high] => [low, high],
+            _ => return Err(ErrorKind::argument("--range", "two numbers, LOW,HIGH", self.range.len()).into()),
+        };
+        pixels.mean = channels("--mean", &self.mean, pixels.channels, 0.0)?;
+        pixels.std = channels("--std", &self.std, pixels.channels, 1.0)?;
+        if pixels.std.contains(&0.0) {
+            return Err(ErrorKind::argument("--std", "numbers other than 0", "0").into());
+        }
+        pixels.resize = match self.resize.unwrap_or(Resize::Stretch) {
+            Resize::Stretch => pixels::Resize::Stretch,
+            Resize::Fit => pixels::Resize::Fit,
+            Resize::Crop => pixels::Resize::Crop,
+        };
+        let (tensor, own) = pixels.open(path)?;
+        let note = format!("{}, {}{}: {pixels}", path.display(), size(own), self.scaled(own, pixels.size));
+        let shape = tensor.shape()[4 - rank..].to_vec();
+        let data = match tensor.into_data() {
+            Data::F32(values) if whole => Data::I32(values.iter().map(|value| value.round() as i32).collect()),
+            data => data,
+        };
+        Ok((Tensor::new(shape, data)?, Some(note)))
+    }
+
+    fn scaled(&self, own: [usize; 2], to: Option<[usize; 2]>) -> String {
+        let how = match self.resize.unwrap_or(Resize::Stretch) {
+            Resize::Stretch => "stretched to",
+            Resize::Fit => "fitted into",
+            Resize::Crop => "cropped and scaled to",
+        };
+        to.filter(|to| *to != own).map(|to| format!(", {how} {}", size(to))).unwrap_or_default()
+    }
+
+    fn sound(&self, path: &Path, input: &ValueInfo) -> Result<(Tensor, Option<String>)> {
+        let sound = wav::open(path)?;
+        if let Some(rate) = self.rate.filter(|&rate| rate != sound.rate) {
+            let wanted = format!("{rate} samples a second, as --rate says");
+            return Err(ErrorKind::argument(path.display().to_string(), wanted, sound.rate).into());
+        }
+        let (channels, samples) = (sound.channels, sound.len());
+        let shape = match input.sizes.as_ref().map_or(2, Vec::len) {
+            1 if channels == 1 => vec![samples],
+            2 => vec![channels, samples],
+            3 => vec![1, channels, samples],
+            _ => {
+                let wanted = "[T] of one channel, [C, T] or [N, C, T]";
+                let got = format!("{input} for {channels} channels");
+                return Err(ErrorKind::argument(format!("input of {}", path.display()), wanted, got).into());
+            }
+        };
+        let data = match input.element.dtype() {
+            Some(DType::F32) => Data::F32(sound.planes()),
+            Some(DType::I32) => {
+                Data::I32(sound.planes().iter().map(|&value| (value * 32768.0).round() as i32).collect())
+            }
+            _ => {
+                return Err(
+                    ErrorKind::argument(format!("input of {}", path.display()), "numbers", input.element).into()
+                );
+            }
+        };
+        let note = format!("{}, {channels} x {samples} samples, {} a second", path.display(), sound.rate);
+        Ok((Tensor::new(shape, data)?, Some(note)))
+    }
+}
+
+/// Returns the input that a text is for, and what is given for it.
+fn split<'a>(file: &'a Onnx, text: &'a str) -> Result<(Given<'a>, &'a ValueInfo)> {
+    let ports = file.inputs();
+    match (text.split_once('='), ports) {
+        // A file's name may contain `=` too.
+        (Some((name, value)), _) if !Path::new(text).exists() => match ports.iter().find(|port| port.name == name) {
+            Some(port) => Ok((Given::new(value), port)),
+            None => {
+                let names: Vec<&str> = ports.iter().map(|port| &port.name[..]).collect();
+                Err(ErrorKind::argument("--input", format!("one of {}", names.join(", ")), name).into())
+            }
+        },
+        (_, [only]) => Ok((Given::new(text), only)),
+        _ => Err(ErrorKind::argument("--input", "NAME=FILE for each input", text).into()),
+    }
+}
+
+/// Returns a number for each channel.
+fn channels(argument: &str, given: &[f32], channels: usize, default: f32) -> Result<[f32; 4]> {
+    let mut numbers = [default; 4];
+    match given {
+        [] => {}
+        [all] => numbers = [*all; 4],
+        each if each.len() == channels => numbers[..channels].copy_from_slice(each),
+        each => {
+            let wanted = format!("one number, or one for each of {channels} channels");
+            return Err(ErrorKind::argument(argument, wanted, each.len()).into());
+        }
+    }
+    Ok(numbers)
+}
+
+/// Returns the tensor of numbers with commas between them, or of one number everywhere. An open first size of several is
+/// the batch, 1. Numbers tell the one size that is open then.
+fn numbers(text: &str, numbers: &str, input: &ValueInfo) -> Result<Tensor> {
+    let argument = || format!("--input {}", input.name);
+    let texts: Vec<&str> = numbers.split(',').map(str::trim).collect();
+    let wrong = || {
+        let wanted = format!("a file that exists, zeros, ones, or numbers of {} with commas", input.element);
+        ErrorKind::argument(argument(), wanted, format!("\"{text}\""))
+    };
+    fn parsed<T: std::str::FromStr>(texts: &[&str]) -> Option<Vec<T>> {
+        texts.iter().map(|text| text.parse().ok()).collect()
+    }
+    let truth = |text: &&str| match *text {
+        "1" | "true" => Some(true),
+        "0" | "false" => Some(false),
+        _ => None,
+    };
+    let data = match input.element.dtype().expect("inputs are of numbers") {
+        DType::F32 => parsed(&texts).map(Data::F32),
+        DType::I32 => parsed(&texts).map(Data::I32),
+        DType::Bool => texts.iter().map(truth).collect::<Option<Vec<_>>>().map(Data::Bool),
+    };
+    let data = data.ok_or_else(wrong)?;
+    let count = texts.len();
+    let everywhere = text != numbers;
+    let mut sizes = input.sizes.clone().unwrap_or_else(|| vec![Size::Fixed(count)]);
+    if let [batch @ Size::Named(_), _, ..] = &mut sizes[..] {
+        *batch = Size::Fixed(1);
+    }
+    let fixed = || sizes.iter().filter_map(Size::fixed);
+    let known: Option<usize> = fixed().try_fold(1, |product: usize, size| product.checked_mul(size));
+    let open = sizes.len() - fixed().count();
+    let told = match known {
+        Some(known) if known > 0 && count % known == 0 => Some(count / known),
+        _ => None,
+    };
+    let size = |size: &Size| match size {
+        Size::Fixed(size) => Some(*size),
+        Size::Named(_) => told.filter(|_| open == 1 && !everywhere),
+    };
+    let shape: Option<Vec<usize>> = sizes.iter().map(size).collect();
+    let missing = || {
+        let wanted = if everywhere { "known sizes: --dim or --shape gives them" } else { "at most one open size" };
+        ErrorKind::argument(argument(), wanted, input)
+    };
+    let shape = Shape::from(shape.ok_or_else(missing)?);
+    let elements = shape.iter().try_fold(1, |product: usize, &size| product.checked_mul(size));
+    let elements = elements.filter(|&elements| elements <= MOST_NUMBERS);
+    let elements = elements.ok_or_else(|| ErrorKind::argument(argument(), "2^28 numbers at most", &shape))?;
+    if count == 1 && elements != 1 {
+        return Tensor::new(shape, repeated(data, elements));
+    }
+    if elements != count {
+        return Err(ErrorKind::argument(argument(), format!("{elements} numbers for {shape}, or one"), count).into());
+    }
+    Tensor::new(shape, data)
+}
+
+fn repeated(data: Data, count: usize) -> Data {
+    match data {
+        Data::F32(values) => Data::F32(values.repeat(count)),
+        Data::I32(values) => Data::I32(values.repeat(count)),
+        Data::Bool(values) => Data::Bool(values.repeat(count)),
+    }
+}
+
+/// Formats height and width as a picture's size.
+fn size([height, width]: [usize; 2]) -> String {
+    format!("{width} x {height} pixels")
+}

@@ -1,0 +1,107 @@
+//! `shadernet inspect`, and what it asks of the importer: everything that isn't supported, at once.
+
+use super::command::{fails, runs};
+use super::model::{FLOAT, INT64, Model, Size, floats, int, node_of};
+use shadernet::import::onnx::{Bindings, Onnx};
+use std::path::Path;
+
+fn onnx(model: &Model) -> Onnx {
+    Onnx::from_bytes(model.bytes()).expect("it is whole")
+}
+
+/// Two operators that nobody has, one of them in a body, a wrong attribute, and nodes that read what these would give.
+fn faulty() -> Model {
+    let body = super::model::body_of([&[], &["inner"]], &[node_of("com.example", "Second", &["x"], &["inner"], &[])]);
+    let other = super::model::body_of([&[], &["copy"]], &[node_of("", "Identity", &["x"], &["copy"], &[])]);
+    Model::new(17)
+        .opset("com.example", 1)
+        .port("x", FLOAT, &[Size::Named("n"), Size::Open])
+        .with(1, &node_of("com.example", "First", &["x"], &["a"], &[]))
+        .node("Relu", &["a"], &["b"], &[])
+        .node("Softmax", &["x"], &["c"], &[int("axis", 5)])
+        .with(1, &node_of("com.example", "First", &["b"], &["d"], &[]))
+        .initialiser(&super::model::raw("yes", super::model::BOOL, &[], &[1]))
+        .node(
+            "If",
+            &["yes"],
+            &["e"],
+            &[super::model::subgraph("then_branch", &other), super::model::subgraph("else_branch", &body)],
+        )
+        .node("Sum", &["b", "c", "d", "e"], &["y"], &[])
+        .output("y")
+}
+
+#[test]
+fn all_problems_are_found_at_once() {
+    let onnx = onnx(&faulty());
+    let text: Vec<String> = onnx.unsupported().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        text,
+        [
+            "First \"a\": not supported: the operator First of com.example",
+            "First \"d\": not supported: the operator First of com.example",
+            "Second \"e/inner\": not supported: the operator Second of com.example",
+        ]
+    );
+    let problems = onnx.problems(&Bindings::new().size("x:1", 4)).expect("the sizes are known");
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert!(problems[3].to_string().starts_with("Softmax \"c\": axis: wanted"), "{problems:?}");
+    assert_eq!(onnx.operators()["com.example.First"], 2);
+    assert_eq!(onnx.opsets()[""], 17);
+    let error = onnx.problems(&Bindings::new()).expect_err("a size is missing").to_string();
+    assert_eq!(error, "input \"x\": wanted a size for \"x:1\", got [n, x:1]");
+}
+
+#[test]
+fn a_whole_file_has_no_problems() {
+    let model = Model::new(17).port("x", FLOAT, &[Size::Named("n"), Size::Of(2)]).output("y");
+    let onnx = onnx(&model.node("Relu", &["x"], &["y"], &[]));
+    assert!(onnx.problems(&Bindings::new()).expect("its sizes are known").is_empty());
+    assert!(onnx.unsupported().is_empty());
+}
+
+/// Every size that is missing is named in one error.
+#[test]
+fn all_missing_sizes_are_named_at_once() {
+    let model = Model::new(17).port("x", FLOAT, &[Size::Named("n"), Size::Open, Size::Named("width")]);
+    let model = model.port("z", FLOAT, &[Size::Of(1), Size::Named("depth")]).output("y");
+    let error = onnx(&model.node("Relu", &["x"], &["y"], &[])).graph(&Bindings::new()).expect_err("sizes are missing");
+    let wanted = "inputs: wanted sizes for \"depth\", \"width\", \"x:1\", got x [n, x:1, width], z [1, depth]";
+    assert_eq!(error.to_string(), wanted);
+}
+
+#[test]
+fn the_command_says_what_to_type_next() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-inspect-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it can be made");
+    let path = |name: &str| folder.join(name).to_str().expect("it is text").to_owned();
+    let file = path("model.onnx");
+    std::fs::write(&file, faulty().bytes()).expect("it can be written");
+    fails(&["inspect", &file], &["not supported: 3 of its nodes"]);
+    fails(&["inspect", &file, "--dim", "x:1=4"], &["not supported: 4 of its nodes"]);
+    fails(&["inspect", "resnet18"], &["an ONNX file"]);
+    fails(&["inspect", &file, "--portable"], &["--portable"]);
+
+    let model = Model::new(17)
+        .port("photo", FLOAT, &[Size::Named("n"), Size::Of(3), Size::Named("h"), Size::Named("w")])
+        .typed("shape", INT64, &[2])
+        .initialiser(&floats("k", &[4, 3, 1, 1], &[0.5; 12]))
+        .node("Conv", &["photo", "k"], &["c"], &[])
+        .node("Reshape", &["c", "shape"], &["y"], &[])
+        .output("y");
+    std::fs::write(&file, model.bytes()).expect("it can be written");
+    let text = runs(&["inspect", &file]);
+    for what in [
+        "operator set 17, from a test, runs at f32 unless told otherwise\n",
+        "inputs:\n  float photo [1, 3, h, w]\n  int64 shape [2]\noutputs:\n  float y []\n",
+        "open sizes: --dim h=SIZE --dim w=SIZE\n",
+        "2 nodes: Conv 1, Reshape 1\n",
+        "only operators were checked",
+        "--input photo=photo.png --input shape=array.npy",
+    ] {
+        assert!(text.contains(what), "{what}: {text}");
+    }
+    let text = runs(&["inspect", &file, "--dim", "h=4", "--dim", "w=4"]);
+    assert!(text.contains("the values of shape decide sizes: run takes them from --input\n"), "{text}");
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
