@@ -33,6 +33,20 @@ pub(super) struct InputArgs {
     /// Refuse .wav files of another sample rate
     #[arg(long, value_name = "HZ")]
     rate: Option<u32>,
+    /// Cut the .wav file into chunks of this many samples, and run them one after the other; zeros fill the last one
+    #[arg(long, value_name = "SAMPLES")]
+    chunk: Option<usize>,
+    /// The number of samples from the start of a chunk to the start of the next [default: the chunk's]
+    #[arg(long, value_name = "SAMPLES", requires = "chunk")]
+    hop: Option<usize>,
+    /// Carry an output to an input of the next chunk; the first chunk has zeros. May be given several times
+    #[arg(long, value_name = "OUTPUT=INPUT", value_parser = parse_state)]
+    state: Vec<[String; 2]>,
+}
+
+fn parse_state(text: &str) -> std::result::Result<[String; 2], String> {
+    let names = text.split_once('=').filter(|(output, input)| !output.is_empty() && !input.is_empty());
+    names.map(|(output, input)| [output, input].map(str::to_owned)).ok_or_else(|| "wanted OUTPUT=INPUT".into())
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -62,6 +76,8 @@ pub(super) struct Inputs {
     pub(super) notes: Vec<String>,
     /// True if there is a picture among them.
     pub(super) pictures: bool,
+    /// The name of the input that gets one chunk after the other, and the chunks; the first one is in `tensors` too.
+    pub(super) chunks: Option<(String, Vec<Tensor>)>,
 }
 
 /// The most numbers that `zeros`, `ones` or one number stand for.
@@ -107,6 +123,8 @@ impl InputArgs {
             ("--layout", self.layout.is_some()),
             ("--resize", self.resize.is_some()),
             ("--rate", self.rate.is_some()),
+            ("--chunk", self.chunk.is_some()),
+            ("--state", !self.state.is_empty()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((option, _)) => Err(ErrorKind::argument(option, "an ONNX file", network).into()),
@@ -116,15 +134,27 @@ impl InputArgs {
 
     /// Reads what is given for each input of a file. A single input needs no name.
     pub(super) fn read(&self, file: &Onnx, bindings: &Bindings, given: &[String]) -> Result<Inputs> {
+        let mut bindings = bindings.clone();
+        for (i, [output, input]) in self.state.iter().enumerate() {
+            if self.state[..i].iter().any(|[_, other]| other == input) {
+                return Err(ErrorKind::argument("--state", "each input once", input).into());
+            }
+            bindings = bindings.state(input, output);
+        }
         let mut inputs =
-            Inputs { tensors: BTreeMap::new(), bindings: bindings.clone(), notes: Vec::new(), pictures: false };
+            Inputs { tensors: BTreeMap::new(), bindings, notes: Vec::new(), pictures: false, chunks: None };
+        let carried = |port: &ValueInfo| self.state.iter().any(|[_, input]| *input == port.name);
         let mut all = given.iter().map(|text| split(file, text)).collect::<Result<Vec<_>>>()?;
         for (i, (_, input)) in all.iter().enumerate() {
             if all[..i].iter().any(|(_, other)| other.name == input.name) {
                 return Err(ErrorKind::argument("--input", "each input once", &input.name).into());
             }
         }
-        if let Some(missing) = file.inputs().iter().find(|port| !all.iter().any(|(_, input)| input.name == port.name)) {
+        let given = |port: &ValueInfo| all.iter().any(|(_, input)| input.name == port.name);
+        if let Some((_, both)) = all.iter().find(|(_, input)| carried(input)) {
+            return Err(ErrorKind::argument("--input", "none for what --state carries", &both.name).into());
+        }
+        if let Some(missing) = file.inputs().iter().find(|port| !given(port) && !carried(port)) {
             return Err(ErrorKind::argument("--input", format!("{}=FILE too", missing.name), "none").into());
         }
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -140,13 +170,31 @@ impl InputArgs {
                     inputs.pictures = true;
                     self.picture(path, input)?
                 }
-                Given::Sound(path) => self.sound(path, input)?,
+                Given::Sound(path) => {
+                    let (sound, note) = self.sound(path, input)?;
+                    match self.chunk {
+                        None => (sound, note),
+                        Some(_) if inputs.chunks.is_some() => {
+                            return Err(ErrorKind::argument("--chunk", "one .wav file", "two").into());
+                        }
+                        Some(chunk) => {
+                            let chunks = chunks(&sound, chunk, self.hop.unwrap_or(chunk))?;
+                            let first = chunks[0].clone();
+                            let note = note.map(|note| format!("{note}, {} chunks of {chunk}", chunks.len()));
+                            inputs.chunks = Some((input.name.clone(), chunks));
+                            (first, note)
+                        }
+                    }
+                }
                 Given::Numbers(text) => (numbers(text, text, input)?, None),
                 Given::Everywhere(text, number) => (numbers(text, number, input)?, None),
             };
             inputs.bindings = inputs.bindings.shape(&input.name, tensor.shape().clone());
             inputs.notes.extend(note.map(|note| format!("{}: {note}", input.name)));
             inputs.tensors.insert(input.name.clone(), tensor);
+        }
+        if self.chunk.is_some() && inputs.chunks.is_none() {
+            return Err(ErrorKind::argument("--chunk", "a .wav file as an input", "none").into());
         }
         Ok(inputs)
     }
@@ -256,6 +304,32 @@ fn split<'a>(file: &'a Onnx, text: &'a str) -> Result<(Given<'a>, &'a ValueInfo)
         (_, [only]) => Ok((Given::new(text), only)),
         _ => Err(ErrorKind::argument("--input", "NAME=FILE for each input", text).into()),
     }
+}
+
+/// Cuts the last axis into chunks; zeros fill the last one.
+fn chunks(sound: &Tensor, chunk: usize, hop: usize) -> Result<Vec<Tensor>> {
+    for (argument, samples) in [("--chunk", chunk), ("--hop", hop)] {
+        if !(1..=MOST_NUMBERS).contains(&samples) {
+            return Err(ErrorKind::argument(argument, "1 to 2^28 samples", samples).into());
+        }
+    }
+    let [outer @ .., samples] = &sound.shape()[..] else { unreachable!("sound has an axis of time") };
+    let count = samples.saturating_sub(chunk).div_ceil(hop) + 1;
+    let shape = Shape::from([outer, &[chunk]].concat());
+    fn cut<T: Copy>(values: &[T], zero: T, [samples, chunk, start]: [usize; 3]) -> Vec<T> {
+        let rows = values.chunks(samples.max(1));
+        rows.flat_map(|row| (start..start + chunk).map(move |i| row.get(i).copied().unwrap_or(zero))).collect()
+    }
+    let at = |i: usize| {
+        let place = [*samples, chunk, i * hop];
+        let data = match sound.data() {
+            Data::F32(values) => Data::F32(cut(values, 0.0, place)),
+            Data::I32(values) => Data::I32(cut(values, 0, place)),
+            Data::Bool(values) => Data::Bool(cut(values, false, place)),
+        };
+        Tensor::new(shape.clone(), data)
+    };
+    (0..count).map(at).collect()
 }
 
 /// Returns a number for each channel.

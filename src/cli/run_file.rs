@@ -1,13 +1,14 @@
 //! `shadernet run` of an ONNX file.
 
-use super::bench::first;
+use super::bench::{first, ms};
 use super::classes::{Labels, Scores, images, write_top};
 use super::inputs::Inputs;
 use super::run::RunArgs;
 use super::{DeviceArgs, Result};
 use shadernet::import::onnx::{Bindings, ElementType, Onnx};
 use shadernet::import::{npy, pixels};
-use shadernet::{Data, ErrorKind, Graph, Model, Tensor};
+use shadernet::measure::digits;
+use shadernet::{Data, ErrorKind, Graph, Model, Outputs, Shape, Tensor};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -21,7 +22,8 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result {
     let (dir, model_args) = (args.output.as_deref(), &args.model);
-    let Inputs { tensors: inputs, bindings, notes, pictures } = args.inputs.read(file, bindings, &args.input)?;
+    let Inputs { tensors: inputs, bindings, notes, pictures, chunks } =
+        args.inputs.read(file, bindings, &args.input)?;
     for note in notes {
         writeln!(out, "{note}")?;
     }
@@ -37,24 +39,47 @@ pub(super) fn run(
     let created = start.elapsed();
     let first_output = &session.outputs()[0];
     let rows = images(first_output);
+    if top.is_some() && chunks.is_some() {
+        return Err(ErrorKind::argument("--top", "none with --chunk", "a number").into());
+    }
     if top.is_some() && rows.is_none() {
         let got = format_args!("{} {}", first_output.dtype, first_output.shape);
         return Err(ErrorKind::argument("--top", "a first output of f32s [N, classes]", got).into());
     }
-    let fed = graph.inputs().iter().map(|input| (input.name.as_str(), &inputs[&input.name]));
-    let outputs = session.run_blocking(&fed.collect::<Vec<_>>())?;
+    let fed = |inputs: &BTreeMap<String, Tensor>| {
+        let fed = graph.inputs().iter().map(|input| (input.name.as_str(), &inputs[&input.name]));
+        session.run_blocking(&fed.collect::<Vec<_>>())
+    };
+    let outputs = fed(&inputs)?;
     let all = start.elapsed();
 
     model_args.note_precision(precision, out)?;
+    if let Some((input, chunks)) = chunks {
+        let start = Instant::now();
+        let (mut inputs, mut frames) = (inputs, vec![outputs]);
+        for chunk in &chunks[1..] {
+            inputs.insert(input.clone(), chunk.clone());
+            frames.push(fed(&inputs)?);
+        }
+        for (i, declared) in file.outputs().iter().enumerate() {
+            let joined = joined(&frames, i)?;
+            match dir {
+                Some(dir) => save(dir, &declared.name, &joined, declared.element, out)?,
+                None => writeln!(out, "{} {} {}", declared.name, declared.element, joined.shape())?,
+            }
+        }
+        writeln!(out, "first chunk: {}", first(created, all))?;
+        if let Some(others) = u32::try_from(chunks.len() - 1).ok().filter(|&others| others > 0) {
+            writeln!(out, "each of the others: {} ms", digits(ms(start.elapsed() / others)))?;
+        }
+        return Ok(());
+    }
     for ((port, declared), tensor) in session.outputs().iter().zip(file.outputs()).zip(&outputs) {
         match dir {
             Some(dir) => {
-                std::fs::create_dir_all(dir).map_err(|error| ErrorKind::file(dir, error))?;
-                let path = dir.join(file_name(&port.name));
-                write(&path, tensor, declared.element)?;
-                writeln!(out, "{}: {} {} {}", path.display(), port.name, declared.element, port.shape)?;
+                save(dir, &port.name, tensor, declared.element, out)?;
                 if let Some(picture) = pixels::picture(tensor).filter(|_| pictures) {
-                    let path = path.with_extension("png");
+                    let path = dir.join(file_name(&port.name)).with_extension("png");
                     pixels::save(&path, &picture)?;
                     writeln!(out, "{}: {} x {} pixels", path.display(), picture.width(), picture.height())?;
                 }
@@ -71,6 +96,27 @@ pub(super) fn run(
         }
     }
     writeln!(out, "first inference: {}", first(created, all))?;
+    Ok(())
+}
+
+/// Joins an output of all frames, along a new first axis.
+fn joined(frames: &[Outputs], output: usize) -> shadernet::Result<Tensor> {
+    let each = || frames.iter().map(|frame| &frame[output]);
+    let shape = Shape::from([&[frames.len()], &frames[0][output].shape()[..]].concat());
+    let data = match frames[0][output].data() {
+        Data::F32(_) => Data::F32(each().map(Tensor::f32).collect::<shadernet::Result<Vec<_>>>()?.concat()),
+        Data::I32(_) => Data::I32(each().map(Tensor::i32).collect::<shadernet::Result<Vec<_>>>()?.concat()),
+        Data::Bool(_) => Data::Bool(each().map(Tensor::bool).collect::<shadernet::Result<Vec<_>>>()?.concat()),
+    };
+    Tensor::new(shape, data)
+}
+
+/// Writes an output into the folder, and says so.
+fn save(dir: &Path, name: &str, tensor: &Tensor, element: ElementType, out: &mut dyn Write) -> Result {
+    std::fs::create_dir_all(dir).map_err(|error| ErrorKind::file(dir, error))?;
+    let path = dir.join(file_name(name));
+    write(&path, tensor, element)?;
+    writeln!(out, "{}: {name} {element} {}", path.display(), tensor.shape())?;
     Ok(())
 }
 

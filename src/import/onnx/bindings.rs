@@ -19,6 +19,8 @@ pub struct Bindings {
     sizes: HashMap<String, usize>,
     shapes: HashMap<String, Shape>,
     values: HashMap<String, Tensor>,
+    /// The output that each of these inputs takes from the frame before.
+    states: HashMap<String, String>,
 }
 
 impl Bindings {
@@ -56,6 +58,19 @@ impl Bindings {
         self
     }
 
+    /// Makes an input of `f32`s a [state](crate::State), which the graph has instead: zeros in the first frame, then what the
+    /// frame before left in an output. It stays on the device.
+    #[must_use]
+    pub fn state(mut self, input: impl Into<String>, output: impl Into<String>) -> Bindings {
+        self.states.insert(input.into(), output.into());
+        self
+    }
+
+    /// Returns the output that becomes an input of the next frame.
+    pub(super) fn state_of(&self, input: &str) -> Option<&str> {
+        self.states.get(input).map(|output| &output[..])
+    }
+
     /// Returns true if the values of that input are set.
     pub fn has_values(&self, input: &str) -> bool {
         self.values.contains_key(input)
@@ -79,7 +94,7 @@ impl Bindings {
         if let Some(name) = self.sizes.keys().filter(|name| !sizes().any(|known| known == *name)).min() {
             return Err(unknown("size", sizes(), name).into());
         }
-        let bound = self.shapes.keys().chain(self.values.keys());
+        let bound = self.shapes.keys().chain(self.values.keys()).chain(self.states.keys());
         if let Some(name) = bound.filter(|name| !names().any(|known| known == *name)).min() {
             return Err(unknown("input", names(), name).into());
         }

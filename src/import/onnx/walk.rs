@@ -1,7 +1,7 @@
 //! The conversion of a network's nodes to a [`Graph`], in order. Nodes that depend on no input are computed, others
 //! added. Bodies are inlined in place of their nodes: branches, loop iterations, functions.
 
-use super::bindings::Bindings;
+use super::bindings::{self, Bindings};
 use super::builder::{Bodies, Builder};
 use super::network::{Function, Network};
 use super::node::{Named, Node, Operand, first_output, name};
@@ -10,9 +10,9 @@ use super::order::{self, Order};
 use super::proto::{GraphProto, NodeProto};
 use super::scope::{Call, Scopes};
 use super::tensor::Tensor;
-use crate::Graph;
 use crate::error::{Error, ErrorKind, Result};
-use std::collections::HashSet;
+use crate::{DType, Graph, State};
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
 /// A walk over the nodes of a network.
@@ -26,13 +26,19 @@ const ENTERED: usize = 16;
 
 /// Builds a graph of the nodes that a network's outputs need.
 pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
-    let (mut walk, mut b) = begin(network, bindings)?;
+    let (mut walk, mut b, states) = begin(network, bindings)?;
     let graph = network.graph();
     let names: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
+    let mut given = HashMap::new();
     for (name, named) in names.iter().zip(walk.nodes(&mut b, &graph.node, &names)?) {
         let wrong = || ErrorKind::argument(format!("output \"{name}\""), "a tensor", &named);
         let value = b.value(named.tensor().ok_or_else(wrong)?)?;
         b.graph.output(*name, value);
+        given.insert(*name, value);
+    }
+    for (output, state) in states {
+        let unknown = || bindings::unknown("output", network.outputs.iter().map(|port| &port.name), output);
+        b.graph.assign(state, *given.get(output).ok_or_else(unknown)?)?;
     }
     Ok(b.graph.recognised())
 }
@@ -40,7 +46,7 @@ pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
 /// Returns an error for each node that keeps a network's graph from being built. What reads the outputs of such a node isn't
 /// tried.
 pub(super) fn problems(network: &Network, bindings: &Bindings) -> Result<Vec<Error>> {
-    let (mut walk, mut b) = begin(network, bindings)?;
+    let (mut walk, mut b, _) = begin(network, bindings)?;
     let graph = network.graph();
     let names: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
     let order = walk.order(&graph.node, &names)?;
@@ -58,8 +64,12 @@ pub(super) fn problems(network: &Network, bindings: &Bindings) -> Result<Vec<Err
     Ok(problems)
 }
 
+/// The states that inputs became, with the outputs that change them.
+type States<'b> = Vec<(&'b str, State)>;
+
 /// Starts a walk: the initialisers and the inputs have their values.
-fn begin<'a>(network: &'a Network, bindings: &Bindings) -> Result<(Walk<'a>, Builder<'a>)> {
+fn begin<'a, 'b>(network: &'a Network, bindings: &'b Bindings) -> Result<(Walk<'a>, Builder<'a>, States<'b>)> {
+    let mut states = Vec::new();
     let mut b = Builder::new(&network.shared, network.weights);
     b.graph.set_precision(network.precision);
     let mut walk = Walk { network, scopes: Scopes::new(&network.opsets) };
@@ -78,6 +88,16 @@ fn begin<'a>(network: &'a Network, bindings: &Bindings) -> Result<(Walk<'a>, Bui
             }
             None if shape.elements() == 0 => Tensor::empty(input.element, shape).into(),
             None => {
+                if let Some(output) = bindings.state_of(&input.name) {
+                    if dtype != DType::F32 {
+                        let argument = format!("state \"{}\"", input.name);
+                        return Err(ErrorKind::argument(argument, "floating-point numbers", input.element).into());
+                    }
+                    let state = b.graph.state(&input.name, shape);
+                    walk.scopes.define(&input.name, Operand::Device(state.value(), input.element).into())?;
+                    states.push((output, state));
+                    continue;
+                }
                 let value = b.graph.typed_input(&input.name, dtype, shape);
                 b.keep(value, input.element);
                 Operand::Device(value, input.element)
@@ -87,7 +107,7 @@ fn begin<'a>(network: &'a Network, bindings: &Bindings) -> Result<(Walk<'a>, Bui
             return Err(ErrorKind::argument("inputs", "a name for each", format!("\"{}\" twice", input.name)).into());
         }
     }
-    Ok((walk, b))
+    Ok((walk, b, states))
 }
 
 /// The error of a node whose operator has no importer.

@@ -118,3 +118,20 @@ fn sessions_for_a_batch_that_a_graph_has_not() {
         assert!(model(&build(3)).session(batch).is_err());
     }
 }
+
+/// The state stays on the device: a frame begins with what the frame before left.
+#[test]
+fn an_input_becomes_a_state() {
+    let model = Model::new(17).input("x", &[2]).input("before", &[2]).node("Add", &["x", "before"], &["sum"], &[]);
+    let onnx = onnx(&model.output("sum"));
+    let graph = onnx.graph(&Bindings::new().state("before", "sum")).expect("it can be built");
+    assert_eq!(graph.inputs().iter().map(|input| &input.name[..]).collect::<Vec<_>>(), ["x"]);
+    let session = shadernet::Model::new(context(), &graph).unwrap().session(1).unwrap();
+    for expected in [[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]] {
+        assert_eq!(session.run_blocking(&[[1.0f32, 2.0]]).unwrap()[0], expected);
+    }
+    let refused = |bindings: Bindings| onnx.graph(&bindings).expect_err("it should be refused").to_string();
+    let nothing = refused(Bindings::new().state("before", "nothing"));
+    assert_eq!(nothing, "output: wanted one of \"sum\", got \"nothing\"");
+    assert_eq!(refused(Bindings::new().state("y", "sum")), "input: wanted one of \"before\", \"x\", got \"y\"");
+}

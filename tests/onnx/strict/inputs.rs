@@ -171,6 +171,59 @@ fn sound_is_an_input() {
     fails(&["run", &file, "--input", &path], &["sound.wav", "not a .wav file"]);
 }
 
+/// Writes 32-bit samples of one channel.
+fn sound(folder: &Folder, samples: &[f32]) -> String {
+    let (channels, sample_rate, bits_per_sample) = (1, 16000, 32);
+    let header = hound::WavSpec { channels, sample_rate, bits_per_sample, sample_format: hound::SampleFormat::Float };
+    let mut writer = hound::WavWriter::create(folder.path("mono.wav"), header).expect("it can be made");
+    samples.iter().for_each(|&sample| writer.write_sample(sample).expect("it can be written"));
+    writer.finalize().expect("it can be written");
+    folder.path("mono.wav")
+}
+
+/// Sums up all samples so far: the sum of a chunk and the state, which becomes the next state.
+#[test]
+fn a_state_is_carried_from_chunk_to_chunk() {
+    let folder = Folder::new("chunks");
+    let model = Model::new(17)
+        .port("x", FLOAT, &[Size::Of(1), Size::Named("time")])
+        .typed("state", FLOAT, &[1, 1])
+        .typed("count", INT64, &[1])
+        .node("ReduceSum", &["x"], &["sum"], &[super::model::int("keepdims", 1)])
+        .node("Add", &["sum", "state"], &["total"], &[])
+        .node("Identity", &["total"], &["next"], &[])
+        .output("total")
+        .output("next");
+    let file = folder.path("total.onnx");
+    std::fs::write(&file, model.bytes()).expect("it can be written");
+    let path = sound(&folder, &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+    let x = format!("x={path}");
+    let args = [&file[..], "--input", &x, "--input", "count=0", "--state", "next=state"];
+    let (text, total) = folder.run(&[&args[..], &["--chunk", "3"]].concat(), "total");
+    close(&total, &[3, 1, 1], &[6.0, 21.0, 28.0]);
+    assert!(
+        text.contains("1 x 7 samples, 16000 a second, 3 chunks of 3\n") && text.contains("first chunk: "),
+        "{text}"
+    );
+    let (_, total) = folder.run(&[&args[..], &["--chunk", "3", "--hop", "2"]].concat(), "total");
+    close(&total, &[3, 1, 1], &[6.0, 18.0, 36.0]);
+    let (_, total) = folder.run(&[&args[..], &["--chunk", "9"]].concat(), "total");
+    close(&total, &[1, 1, 1], &[28.0]);
+
+    let fail = |more: &[&str], what: &[&str]| fails(&[&["run", &file, "--input", &x], more].concat(), what);
+    fail(&["--input", "count=0", "--state", "nothing=state"], &["output", "\"next\", \"total\"", "\"nothing\""]);
+    fail(&["--input", "count=0", "--state", "next=nothing"], &["state=FILE"]);
+    fail(&["--input", "state=0", "--state", "next=count"], &["state \"count\"", "floating-point", "int64"]);
+    fail(&["--input", "count=0", "--input", "state=0", "--state", "next=state"], &["--state carries", "state"]);
+    fail(&["--input", "count=0", "--state", "next"], &["OUTPUT=INPUT"]);
+    fail(&["--input", "count=0", "--state", "next=state", "--chunk", "0"], &["--chunk", "1 to 2^28"]);
+    fail(&["--input", "count=0", "--state", "next=state", "--chunk", "3", "--top", "1"], &["--top", "--chunk"]);
+    fails(
+        &["run", &file, "--input", "x=1", "--input", "count=0", "--input", "state=0", "--chunk", "1"],
+        &["--chunk", ".wav"],
+    );
+}
+
 #[test]
 fn classes_have_names() {
     let folder = Folder::new("labels");
