@@ -14,6 +14,7 @@ mod mutation;
 mod order;
 mod precision;
 mod quantised;
+mod recurrent;
 mod refused;
 
 use shadernet::Graph;
