@@ -49,6 +49,7 @@ mod pixel_shuffle;
 mod pool;
 mod prelu;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod reduce_precision;
 mod reshape;
@@ -104,6 +105,7 @@ pub use pixel_shuffle::{PixelShuffle, PixelUnshuffle, ShuffleMode};
 pub use pool::{Pool, Pool1d, Pool2d, Pool3d, PoolKind};
 pub use prelu::PRelu;
 pub use quantize::{Dequantize, Quantize};
+pub use recurrent::{GateFunction, Recurrent, RecurrentCell, RecurrentInputs};
 pub use reduce::{Reduce, ReduceKind};
 pub use reduce_precision::{FloatFormat, ReducePrecision};
 pub use reshape::{Flatten, Reshape, Squeeze, Unsqueeze};
@@ -148,7 +150,7 @@ pub(crate) fn is_ours(op: &dyn Op) -> bool {
         Embedding, Expand, ExpandAs, Flatten, FlattenLinear, Gather, GatherNd, Glu, GridSample, GroupNorm, ImagePad<1>,
         ImagePad<2>, IndexSelect, InstanceNorm2d, IntegerConv2d, IntegerMatMul, IsInf, IsNan, LayerNorm, Linear,
         LocalResponseNorm, LogSoftmax, Logical, MatMul, PRelu, PackedLinear, Pad, PixelShuffle, PixelUnshuffle, Pool1d,
-        Pool2d, Pool3d, Quantize, QuantizeRange, Reduce, ReducePrecision, Reshape, Resize, RmsNorm, RoiAlign,
+        Pool2d, Pool3d, Quantize, QuantizeRange, Recurrent, Reduce, ReducePrecision, Reshape, Resize, RmsNorm, RoiAlign,
         RotaryEmbedding, Scatter, ScatterNd, Slice, Softmax, Squeeze, TopK, Transpose, Unary, Unsqueeze, Where
     ];
     ours.contains(&Any::type_id(op))

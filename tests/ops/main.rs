@@ -47,6 +47,7 @@ mod pixel_shuffle;
 mod pool;
 mod prelu;
 mod quantize;
+mod recurrent;
 mod reduce;
 mod reduce_precision;
 mod reshape;

@@ -35,6 +35,7 @@ pub mod pixel_shuffle;
 pub mod pool;
 pub mod prelu;
 pub mod quantize;
+pub mod recurrent;
 pub mod reduce;
 pub mod reduce_precision;
 pub mod reshape;
@@ -175,6 +176,12 @@ pub const TABLES: &[Table] = &[
         "QuantizeLinear, DequantizeLinear, DynamicQuantizeLinear",
         "axis, block_size; one scale or several, zero points; 4, 8 and 16 bits; weights that stay packed",
         "quantize dequantize dynamic_quantize"
+    ),
+    table!(
+        recurrent,
+        "LSTM, GRU, RNN (ONNX's too, DynamicQuantizeLSTM)",
+        "directions, hx, cx, lengths, activations, clip, peepholes, linear_before_reset; weights that stay packed",
+        "LSTM GRU RNN DynamicQuantizeLSTM"
     ),
     table!(
         reduce,

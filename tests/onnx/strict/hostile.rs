@@ -128,14 +128,6 @@ fn chains_that_double_are_refused() {
         model.node("NonZero", &["c"], &[&name], &[]).output(&name)
     });
     refused(&many, "computed in all");
-    // Recurrent layers become many nodes.
-    let layers = (0..200).fold(Model::new(17).input("x0", &[4000, 1, 1]), |model, i| {
-        let (from, to) = (format!("x{i}"), format!("x{}", i + 1));
-        let model = model.node("RNN", &[&from, "w", "w"], &[&format!("y{i}")], &[]);
-        model.node("Reshape", &[&format!("y{i}"), "shape"], &[&to], &[])
-    });
-    let layers = layers.initialiser(&floats("w", &[1, 1, 1], &[0.5])).initialiser(&list("shape", &[4000, 1, 1]));
-    refused(&layers.output("x200"), "operations: wanted");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod mutation;
 mod order;
 mod precision;
 mod quantised;
+mod recurrent;
 mod refused;
 
 use shadernet::Graph;

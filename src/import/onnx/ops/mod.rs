@@ -37,7 +37,7 @@ pub(super) fn structure(domain: &str, op: &str) -> Option<Structure> {
 pub(super) fn find(domain: &str, op: &str) -> Option<Import> {
     match domain {
         "" | "ai.onnx" => FAMILIES.iter().find_map(|find| find(op)),
-        "com.microsoft" => quantization::contributed(op),
+        "com.microsoft" => quantization::contributed(op).or_else(|| recurrent::contributed(op)),
         _ => None,
     }
 }

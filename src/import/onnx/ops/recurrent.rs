@@ -1,71 +1,63 @@
-//! Recurrent layers, unrolled step by step. The inputs of all steps are multiplied at once.
+//! Recurrent layers: the inputs of all steps are multiplied at once, then one operation makes the steps.
 
-// Long because RNN, GRU and LSTM share their attributes, their directions and the loop over steps.
+// Long because RNN, GRU, LSTM and the quantised LSTM share their attributes, their inputs and their directions.
 
-use crate::Shape;
-use crate::error::Result;
+use super::quantization::int_type;
+use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::Tensor;
-use crate::ops::{Activation, BinaryKind, Compare, Linear, MatMul};
+use crate::ops::{Activation, BinaryKind, Dequantize, GateFunction, Linear, MatMul, PackedLinear};
+use crate::ops::{Recurrent, RecurrentCell, RecurrentInputs};
+use crate::{Constant, IntType, Shape, Value};
+use std::ops::Range;
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
-        "RNN" => |b, node| layer(b, node, Cell::Rnn),
-        "GRU" => |b, node| layer(b, node, Cell::Gru),
-        "LSTM" => |b, node| layer(b, node, Cell::Lstm),
+        "RNN" => |b, node| layer(b, node, Kind::Rnn),
+        "GRU" => |b, node| layer(b, node, Kind::Gru),
+        "LSTM" => |b, node| layer(b, node, Kind::Lstm),
         _ => return None,
     })
 }
 
-/// The maximum number of steps of all directions: steps become nodes of the graph.
-const MOST_STEPS: usize = 4096;
+/// Returns the importer of an operator that ONNX Runtime adds.
+pub(super) fn contributed(op: &str) -> Option<Import> {
+    match op {
+        "DynamicQuantizeLSTM" => Some(|b, node| layer(b, node, Kind::QuantizedLstm)),
+        _ => None,
+    }
+}
 
 #[derive(Clone, Copy, PartialEq)]
-enum Cell {
+enum Kind {
     Rnn,
     Gru,
     Lstm,
+    QuantizedLstm,
 }
 
-impl Cell {
-    fn gates(self) -> usize {
-        match self {
-            Cell::Rnn => 1,
-            Cell::Gru => 3,
-            Cell::Lstm => 4,
-        }
-    }
-
-    fn functions(self) -> &'static [&'static str] {
-        match self {
-            Cell::Rnn => &["Tanh"],
-            Cell::Gru => &["Sigmoid", "Tanh"],
-            Cell::Lstm => &["Sigmoid", "Tanh", "Tanh"],
-        }
-    }
-}
-
-/// An activation function with its parameters.
-#[derive(Clone)]
-struct Function {
-    name: String,
-    alpha: f32,
-    beta: f32,
+/// The scales and zero points of quantised weights, one of each for each row of each direction.
+struct Scales {
+    scale: Vec<f32>,
+    zero: Vec<i32>,
+    fixed: bool,
 }
 
 /// A layer as its node describes it.
 struct Layer {
-    cell: Cell,
+    cell: RecurrentCell,
+    /// True if weights are packed integers, with their columns first.
+    quantized: bool,
     directions: usize,
     /// True if the only direction begins at the end.
     reverse: bool,
     batch_first: bool,
-    /// True if the state is reset after its product.
-    linear_first: bool,
-    functions: Vec<Function>,
+    /// The functions of all directions.
+    functions: Vec<GateFunction>,
     clip: Option<f32>,
-    steps: usize,
+    coupled: bool,
     batch: usize,
     hidden: usize,
     weight: Operand,
@@ -74,83 +66,67 @@ struct Layer {
     peepholes: Option<Operand>,
     lengths: Option<Operand>,
     initial: Vec<Option<Operand>>,
+    /// The scales and zero points of W and of R, if these are quantised.
+    scales: Vec<Scales>,
 }
 
-/// The part of a layer that belongs to one direction.
-struct Direction {
-    /// The matrix `[gates * hidden, hidden]`, or two: the gates', and the one that multiplies the reset state.
-    recurrence: Vec<Operand>,
-    /// The bias of the hidden gate's recurrence, if the reset gate multiplies it.
-    hidden_bias: Option<Operand>,
-    /// The peepholes of input, output and forget gate.
-    peepholes: Option<[Operand; 3]>,
-    functions: Vec<Function>,
-    /// The multiplied input of each step, `[steps, batch, gates * hidden]`.
-    inputs: Operand,
-}
-
-fn layer(b: &mut Builder, node: &Node, cell: Cell) -> Result<Vec<Operand>> {
-    let layer = Layer::read(b, node, cell)?;
-    let x = node.input(0)?;
-    let x = if layer.batch_first { b.transpose(x, &[1, 0, 2])? } else { x.clone() };
-    let active = active(b, &layer)?;
-    let (mut all, mut last) = (Vec::new(), vec![Vec::new(); layer.initial.len()]);
-    for d in 0..layer.directions {
-        let direction = direction(b, node, &layer, &x, d)?;
-        let mut states = Vec::new();
-        for initial in &layer.initial {
-            states.push(match initial {
-                None => Tensor::filled(x.element(), [layer.batch, layer.hidden].into(), 0.0)?.with_fixed(false).into(),
-                Some(initial) => b.entry(initial, usize::from(layer.batch_first), d)?,
-            });
-        }
-        let outputs = steps(b, &layer, &direction, &mut states, &active, layer.reverse || d == 1)?;
-        all.push(b.concat(&outputs, 0)?);
-        for (last, state) in last.iter_mut().zip(&states) {
-            last.push(b.reshape(state, [1, layer.batch, layer.hidden])?);
-        }
+fn layer(b: &mut Builder, node: &Node, kind: Kind) -> Result<Vec<Operand>> {
+    let layer = Layer::read(b, node, kind)?;
+    let element = node.input(0)?.element();
+    let x = if layer.batch_first { b.transpose(node.input(0)?, &[1, 0, 2])? } else { node.input(0)?.clone() };
+    let x = if layer.quantized { quantized(b, &x)? } else { x };
+    // Directions with functions of their own are layers of their own.
+    let (first, second) = layer.functions.split_at(layer.functions.len() / layer.directions);
+    let apart = !second.is_empty() && first != second;
+    let parts = if apart { vec![0..1, 1..2] } else { vec![0..layer.directions] };
+    let (mut all, mut states) = (Vec::new(), Vec::new());
+    for part in parts {
+        let [y, state] = directions(b, node, &layer, &x, part)?;
+        all.push(Operand::Device(y, element));
+        states.push(Operand::Device(state, element));
     }
-    let mut results = vec![b.concat(&all, 1)?];
-    for last in last {
-        results.push(b.concat(&last, 0)?);
-    }
-    if layer.batch_first {
-        results[0] = b.transpose(&results[0], &[2, 0, 1, 3])?;
-        for last in &mut results[1..] {
-            *last = b.transpose(last, &[1, 0, 2])?;
-        }
+    let (y, state) = (b.concat(&all, 1)?, b.concat(&states, 1)?);
+    let mut results = vec![if layer.batch_first { b.transpose(&y, &[2, 0, 1, 3])? } else { y }];
+    for i in 0..layer.cell.states() {
+        let last = b.entry(&state, 0, i)?;
+        results.push(if layer.batch_first { b.transpose(&last, &[1, 0, 2])? } else { last });
     }
     Ok(results)
 }
 
 impl Layer {
-    fn read(b: &Builder, node: &Node, cell: Cell) -> Result<Layer> {
-        if node.opset < 7 {
+    fn read(b: &Builder, node: &Node, kind: Kind) -> Result<Layer> {
+        let quantized = kind == Kind::QuantizedLstm;
+        if !quantized && node.opset < 7 {
             return Err(node.refused("opset", "7 or more", node.opset));
         }
-        let batch_first = node.flag("layout", false)?;
+        let cell = match kind {
+            Kind::Rnn => RecurrentCell::Rnn,
+            Kind::Gru if node.flag("linear_before_reset", false)? => RecurrentCell::GruResetAfter,
+            Kind::Gru => RecurrentCell::Gru,
+            Kind::Lstm | Kind::QuantizedLstm => RecurrentCell::Lstm,
+        };
+        let batch_first = !quantized && node.flag("layout", false)?;
         let (of, square) = (b.shape(node.input(0)?), b.shape(node.input(2)?));
         let &[first, second, input] = &of[..] else { return Err(node.refused("X", "3 dimensions", &of)) };
         let [steps, batch] = if batch_first { [second, first] } else { [first, second] };
         let direction = node.one_of("direction", &["forward", "reverse", "bidirectional"])?;
         let directions = if direction == "bidirectional" { 2 } else { 1 };
-        let hidden = square.last().copied().unwrap_or(0);
+        let hidden = square.get(if quantized { 1 } else { 2 }).copied().unwrap_or(0);
         let stated = node.int("hidden_size", hidden as i64)?;
         if usize::try_from(stated) != Ok(hidden) || hidden == 0 {
             return Err(node.refused("attribute hidden_size", &format!("{hidden}, as R says"), stated));
         }
-        if steps == 0 || steps.saturating_mul(directions) > MOST_STEPS {
-            return Err(node.refused("X", &format!("1 to {} steps", MOST_STEPS / directions), steps));
+        if steps == 0 || batch == 0 {
+            return Err(node.refused("X", "a step of a sequence, or more", &of));
         }
         let clip = node.float("clip", 0.0)?;
         let clip = node.has("clip").then_some(clip);
         if let Some(clip) = clip.filter(|&clip| clip.is_nan() || clip <= 0.0) {
             return Err(node.refused("attribute clip", "more than 0", clip));
         }
-        let lstm = cell == Cell::Lstm;
-        if lstm && node.flag("input_forget", false)? {
-            return Err(node.refused("attribute input_forget", "0", 1));
-        }
+        let lstm = cell == RecurrentCell::Lstm;
+        let coupled = lstm && node.flag("input_forget", false)?;
         let optional = |position: usize, name: &str, wanted: &[usize]| match node.optional(position) {
             Some(operand) if b.shape(operand)[..] != *wanted => {
                 Err(node.refused(name, &Shape::from(wanted).to_string(), b.shape(operand)))
@@ -161,44 +137,98 @@ impl Layer {
             optional(position, name, wanted)?.ok_or_else(|| node.refused(name, "a tensor", "none"))
         };
         let rows = cell.gates() * hidden;
+        let turned = |columns: usize| if quantized { [directions, columns, rows] } else { [directions, rows, columns] };
         let state = if batch_first { [batch, directions, hidden] } else { [directions, batch, hidden] };
         let mut initial = vec![optional(5, "initial_h", &state)?];
         if lstm {
             initial.push(optional(6, "initial_c", &state)?);
         }
+        let mut scales = Vec::new();
+        for (name, weight, at) in [("W", 1, 8), ("R", 2, 10)].into_iter().filter(|_| quantized) {
+            scales.push(Scales::read(b, node, name, [weight, at], [directions, rows])?);
+        }
         Ok(Layer {
             cell,
+            quantized,
             directions,
             reverse: direction == "reverse",
             batch_first,
-            linear_first: cell == Cell::Gru && node.flag("linear_before_reset", false)?,
             functions: functions(node, cell, directions)?,
             clip,
-            steps,
+            coupled,
             batch,
             hidden,
-            weight: needed(1, "W", &[directions, rows, input])?,
-            recurrence: needed(2, "R", &[directions, rows, hidden])?,
+            weight: needed(1, "W", &turned(input))?,
+            recurrence: needed(2, "R", &turned(hidden))?,
             bias: optional(3, "B", &[directions, 2 * rows])?,
             peepholes: if lstm { optional(7, "P", &[directions, 3 * hidden])? } else { None },
             lengths: optional(4, "sequence_lens", &[batch])?,
             initial,
+            scales,
         })
     }
 }
 
+impl Scales {
+    /// Reads the inputs at `at` and after: one number for each direction, or one for each row.
+    fn read(
+        b: &Builder,
+        node: &Node,
+        name: &str,
+        [weight, at]: [usize; 2],
+        [directions, rows]: [usize; 2],
+    ) -> Result<Scales> {
+        let element = node.input(weight)?.element();
+        if !matches!(element, ElementType::U8 | ElementType::I8) {
+            return Err(node.refused(name, "uint8 or int8", element));
+        }
+        let all = directions * rows;
+        let spread = |argument: &str, of: &Tensor| {
+            let numbers = of.numbers();
+            if ![directions, all].contains(&numbers.len()) {
+                return Err(node.refused(argument, &format!("{directions} or {all} numbers"), numbers.len()));
+            }
+            Ok((0..all).map(|row| numbers[row * numbers.len() / all]).collect::<Vec<f64>>())
+        };
+        let argument = format!("{name}_scale");
+        let scale = b.known(&argument, node.input(at)?)?;
+        let scales = spread(&argument, scale)?.iter().map(|&scale| scale as f32).collect();
+        let Some(zero) = node.optional(at + 1) else {
+            return Ok(Scales { scale: scales, zero: vec![0; all], fixed: scale.fixed });
+        };
+        let argument = format!("{name}_zero_point");
+        let zero = b.known(&argument, zero)?;
+        if zero.element != element {
+            return Err(node.refused(&argument, &element.to_string(), zero.element));
+        }
+        let zeros = spread(&argument, zero)?.iter().map(|&zero| zero as i32).collect();
+        Ok(Scales { scale: scales, zero: zeros, fixed: scale.fixed && zero.fixed })
+    }
+
+    /// Returns those of some rows as constants.
+    fn constants(&self, b: &Builder, name: &str, rows: Range<usize>) -> [Constant; 2] {
+        let of = |what: &str, constant: Constant| b.shared(&format!("{name}, {what}"), self.fixed, constant);
+        let count = [rows.len()];
+        [
+            of("scale", Constant::known("", count, self.scale[rows.clone()].to_vec())),
+            of("zero point", Constant::known("", count, self.zero[rows].to_vec())),
+        ]
+    }
+}
+
 /// Returns the functions of all directions. Functions with parameters take the attributes' numbers in order.
-fn functions(node: &Node, cell: Cell, directions: usize) -> Result<Vec<Function>> {
-    let usual: Vec<String> = cell.functions().repeat(directions).iter().map(|&name| name.to_owned()).collect();
-    let names = node.strings("activations")?.unwrap_or_else(|| usual.clone());
-    if names.len() != usual.len() {
+fn functions(node: &Node, cell: RecurrentCell, directions: usize) -> Result<Vec<GateFunction>> {
+    let usual = cell.functions().repeat(directions);
+    let given = node.strings("activations")?;
+    if let Some(names) = given.as_ref().filter(|names| names.len() != usual.len()) {
         return Err(node.refused("attribute activations", &format!("{} functions", usual.len()), names.len()));
     }
+    let names = given;
     let given =
         [("activation_alpha", node.floats("activation_alpha")?), ("activation_beta", node.floats("activation_beta")?)];
     let mut all = Vec::new();
     let mut taken = [0, 0];
-    for name in names.iter().map(|name| name.to_lowercase()) {
+    for name in names.iter().flatten().map(|name| name.to_lowercase()) {
         // The defaults of the parameters that a function takes.
         let takes: [Option<f32>; 2] = match &name[..] {
             "relu" | "tanh" | "sigmoid" | "softsign" | "softplus" => [None, None],
@@ -225,7 +255,19 @@ fn functions(node: &Node, cell: Cell, directions: usize) -> Result<Vec<Function>
                 "fewer",
             ));
         };
-        all.push(Function { name, alpha, beta });
+        all.push(match &name[..] {
+            "relu" => Activation::Relu.into(),
+            "tanh" => Activation::Tanh.into(),
+            "sigmoid" => Activation::Sigmoid.into(),
+            "softsign" => Activation::Softsign.into(),
+            "softplus" => Activation::Softplus(1.0).into(),
+            "leakyrelu" => Activation::LeakyRelu(alpha).into(),
+            "elu" => Activation::Elu(alpha).into(),
+            "thresholdedrelu" => GateFunction::thresholded_relu(alpha),
+            "scaledtanh" => GateFunction::scaled_tanh(alpha, beta),
+            "hardsigmoid" => GateFunction::hard_sigmoid(alpha, beta),
+            _ => GateFunction::affine(alpha, beta),
+        });
     }
     for ((name, given), taken) in given.iter().zip(taken) {
         if let Some(given) = given.as_ref().filter(|given| given.len() != taken) {
@@ -233,204 +275,118 @@ fn functions(node: &Node, cell: Cell, directions: usize) -> Result<Vec<Function>
             return Err(node.refused(&format!("attribute {name}"), &wanted, given.len()));
         }
     }
-    Ok(all)
+    Ok(if names.is_some() { all } else { usual })
 }
 
-/// Returns for every step a mask of the sequences that have it; `None` if all do.
-fn active(b: &mut Builder, layer: &Layer) -> Result<Vec<Option<Operand>>> {
-    let Some(lengths) = &layer.lengths else { return Ok(vec![None; layer.steps]) };
-    let lengths = b.reshape(lengths, [layer.batch, 1])?;
-    let mut all = Vec::new();
-    for step in 0..layer.steps {
-        let step = Tensor::scalar(lengths.element(), step as f64).into();
-        let mask = b.compare(&lengths, Compare::Gt, &step)?;
-        let everywhere = mask.host().is_some_and(|mask| mask.numbers().iter().all(|&holds| holds != 0.0));
-        all.push((!everywhere).then_some(mask));
-    }
-    Ok(all)
+/// Quantises a tensor to 8 bits of its range, and returns the numbers that these stand for.
+fn quantized(b: &mut Builder, x: &Operand) -> Result<Operand> {
+    let value = b.value(x)?;
+    let [q, scale, zero] = b.graph.dynamic_quantize(value)?;
+    let back = b.graph.dequantize(q, scale, Some(zero), Dequantize::new().int_type(IntType::U8))?;
+    Ok(Operand::Device(back, x.element()))
 }
 
-/// Computes `x weightᵀ`.
-fn projected(b: &mut Builder, x: &Operand, weight: &Operand) -> Result<Operand> {
-    match weight {
-        Operand::Host(weight) => b.moved(Linear::new(weight.constant()?, None), &[x]),
-        weight => b.moved(MatMul::new().transpose_b(), &[x, weight]),
-    }
+/// Packs integers `[directions, columns, rows]` as weights `[directions, rows, columns]`.
+fn packed(b: &mut Builder, name: &str, weight: &Operand) -> Result<Constant> {
+    let turned = b.transpose(weight, &[0, 2, 1])?;
+    let tensor = b.known("weight", &turned)?;
+    let int = int_type(tensor.element).ok_or_else(|| ErrorKind::argument("weight", "uint8 or int8", tensor.element))?;
+    let bytes: Vec<u8> = tensor.as_ints()?.iter().map(|&value| value as u8).collect();
+    let constant = Constant::packed("", tensor.shape.clone(), int, move || bytes.clone()).into_parameter();
+    Ok(b.shared(name, tensor.fixed, constant))
 }
 
-/// Prepares direction `d` of a layer: multiplies the input of all steps.
-fn direction(b: &mut Builder, node: &Node, layer: &Layer, x: &Operand, d: usize) -> Result<Direction> {
-    let (hidden, rows) = (layer.hidden, layer.cell.gates() * layer.hidden);
-    let named = |part: &str| format!("{}, {part} of direction {d}", node.key());
-    let weight = b.entry(&layer.weight, 0, d)?;
-    let weight = b.kept(&named("W"), weight);
-    let mut inputs = projected(b, x, &weight)?;
-    let mut hidden_bias = None;
-    if let Some(bias) = &layer.bias {
-        let bias = b.entry(bias, 0, d)?;
-        let (of_input, mut of_state) = (b.slice(&bias, 0, 0, rows, 1)?, b.slice(&bias, 0, rows, rows, 1)?);
-        if layer.linear_first {
-            hidden_bias = Some(b.slice(&of_state, 0, 2 * hidden, hidden, 1)?);
-            let gates = b.slice(&of_state, 0, 0, 2 * hidden, 1)?;
-            let zeros = Tensor::filled(x.element(), [hidden].into(), 0.0)?;
-            of_state = b.concat(&[gates, zeros.into()], 0)?;
-        }
-        let bias = b.binary(BinaryKind::Add, &of_input, &of_state)?;
-        inputs = b.binary(BinaryKind::Add, &inputs, &bias)?;
-    }
-    let peepholes = match &layer.peepholes {
-        None => None,
-        Some(all) => {
-            let all = b.entry(all, 0, d)?;
-            let [i, o, f] = [0, 1, 2].map(|part| b.slice(&all, 0, part * hidden, hidden, 1));
-            Some([i?, o?, f?])
-        }
-    };
-    let whole = b.entry(&layer.recurrence, 0, d)?;
-    let recurrence = if layer.cell == Cell::Gru && !layer.linear_first {
-        let gates = b.slice(&whole, 0, 0, 2 * hidden, 1)?;
-        let new = b.slice(&whole, 0, 2 * hidden, hidden, 1)?;
-        vec![b.kept(&named("R of the gates"), gates), b.kept(&named("R of the state"), new)]
+/// Adds some directions of a layer. Returns the output of all steps and the last states.
+fn directions(b: &mut Builder, node: &Node, layer: &Layer, x: &Operand, part: Range<usize>) -> Result<[Value; 2]> {
+    let &Layer { cell, batch, hidden, .. } = layer;
+    let (count, rows) = (part.len(), cell.gates() * hidden);
+    let named = |what: &str| format!("{}\n{what} of directions {part:?}", node.key());
+    let weight = b.slice(&layer.weight, 0, part.start, count, 1)?;
+    let recurrence = b.slice(&layer.recurrence, 0, part.start, count, 1)?;
+    let of_rows = part.start * rows..part.end * rows;
+
+    let mut products = if layer.quantized {
+        let [scale, zero] = layer.scales[0].constants(b, &named("W"), of_rows.clone());
+        let weight = packed(b, &named("W"), &weight)?;
+        let columns = weight.shape()[2];
+        b.moved(PackedLinear::new(weight.with_shape([count * rows, columns]), scale).zero_point(zero), &[x])?
     } else {
-        vec![b.kept(&named("R"), whole)]
+        let columns = b.shape(&weight)[2];
+        let weight = b.reshape(&weight, [count * rows, columns])?;
+        match b.kept(&named("W"), weight) {
+            Operand::Host(weight) => b.moved(Linear::new(weight.constant()?, None), &[x])?,
+            weight => b.moved(MatMul::new().transpose_b(), &[x, &weight])?,
+        }
     };
-    let count = layer.cell.functions().len();
-    let functions = layer.functions[d * count..][..count].to_vec();
-    Ok(Direction { recurrence, hidden_bias, peepholes, functions, inputs })
-}
+    let mut extra = layer.peepholes.clone();
+    if let Some(bias) = &layer.bias {
+        let (of_input, of_state) = (b.slice(bias, 1, 0, rows, 1)?, b.slice(bias, 1, rows, rows, 1)?);
+        let mut sum = b.binary(BinaryKind::Add, &of_input, &of_state)?;
+        if cell == RecurrentCell::GruResetAfter {
+            // The reset gate multiplies the last gate's bias, too.
+            let gates = b.slice(&sum, 1, 0, 2 * hidden, 1)?;
+            let last = b.slice(&of_input, 1, 2 * hidden, hidden, 1)?;
+            sum = b.concat(&[gates, last], 1)?;
+            extra = Some(b.slice(&of_state, 1, 2 * hidden, hidden, 1)?);
+        }
+        let sum = b.slice(&sum, 0, part.start, count, 1)?;
+        let sum = b.reshape(&sum, [count * rows])?;
+        products = b.binary(BinaryKind::Add, &products, &sum)?;
+    }
 
-/// Adds all steps of a direction and updates `states`. Returns the outputs `[1, 1, batch, hidden]`, in input order.
-fn steps(
-    b: &mut Builder,
-    layer: &Layer,
-    direction: &Direction,
-    states: &mut [Operand],
-    active: &[Option<Operand>],
-    reverse: bool,
-) -> Result<Vec<Operand>> {
-    let inputs = &direction.inputs;
-    let zeros = inputs.number(0);
-    let mut outputs = Vec::new();
-    for step in 0..layer.steps {
-        let step = if reverse { layer.steps - 1 - step } else { step };
-        let input = b.entry(inputs, 0, step)?;
-        let mut next = match layer.cell {
-            Cell::Rnn => rnn(b, layer, direction, &input, states)?,
-            Cell::Gru => gru(b, layer, direction, &input, states)?,
-            Cell::Lstm => lstm(b, layer, direction, &input, states)?,
-        };
-        let mut output = next[0].clone();
-        if let Some(active) = &active[step] {
-            output = b.where_(active, &output, &zeros)?;
-            for (next, state) in next.iter_mut().zip(states.iter()) {
-                *next = b.where_(active, next, state)?;
+    let mut with = RecurrentInputs::default();
+    if let Some(extra) = &extra {
+        let each = b.shape(extra)[1] / hidden;
+        let extra = b.slice(extra, 0, part.start, count, 1)?;
+        let extra = b.reshape(&extra, [count, each, hidden])?;
+        with.extra = Some(b.value(&extra)?);
+    }
+    if layer.initial.iter().any(Option::is_some) {
+        let mut states = Vec::new();
+        for initial in &layer.initial {
+            states.push(match initial {
+                None => Tensor::filled(x.element(), [1, count, batch, hidden].into(), 0.0)?.with_fixed(false).into(),
+                Some(initial) => {
+                    let initial = if layer.batch_first { b.transpose(initial, &[1, 0, 2])? } else { initial.clone() };
+                    let initial = b.slice(&initial, 0, part.start, count, 1)?;
+                    b.reshape(&initial, [1, count, batch, hidden])?
+                }
+            });
+        }
+        let states = b.concat(&states, 0)?;
+        with.initial = Some(b.value(&states)?);
+    }
+    with.lengths = layer.lengths.as_ref().map(|lengths| b.value(lengths)).transpose()?;
+
+    let mut op = if layer.quantized {
+        let [scale, zero] = layer.scales[1].constants(b, &named("R"), of_rows);
+        Recurrent::new(cell, packed(b, &named("R"), &recurrence)?).quantized(scale, Some(zero))
+    } else {
+        match b.kept(&named("R"), recurrence) {
+            Operand::Host(recurrence) => Recurrent::new(cell, recurrence.constant()?),
+            recurrence => {
+                // The order in which the kernel reads a weight that is computed.
+                let padded = hidden.next_multiple_of(16);
+                let after = (padded - hidden) as i64;
+                let all = b.pad(&recurrence, &[[0, 0], [0, 0], [0, after]], "constant", 0.0)?;
+                let all = b.reshape(&all, [count, rows, padded / 4, 4])?;
+                let all = b.transpose(&all, &[0, 2, 1, 3])?;
+                with.weight = Some(b.value(&all)?);
+                Recurrent::without_weight(cell, count)
             }
         }
-        states.clone_from_slice(&next);
-        outputs.push(b.reshape(&output, [1, 1, layer.batch, layer.hidden])?);
-    }
-    if reverse {
-        outputs.reverse();
-    }
-    Ok(outputs)
-}
-
-fn gate_at(b: &mut Builder, of: &Operand, place: usize, hidden: usize) -> Result<Operand> {
-    b.slice(of, 1, place * hidden, hidden, 1)
-}
-
-fn rnn(b: &mut Builder, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
-    let state = projected(b, &states[0], &d.recurrence[0])?;
-    let sum = b.binary(BinaryKind::Add, input, &state)?;
-    Ok(vec![applied(b, layer, d, 0, &sum)?])
-}
-
-/// Adds a step of a GRU. Its gates are update, reset, hidden.
-fn gru(b: &mut Builder, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
-    let h = &states[0];
-    let state = projected(b, h, &d.recurrence[0])?;
-    let mut gates = Vec::new();
-    for place in [0, 1] {
-        let [input, state] = [gate_at(b, input, place, layer.hidden)?, gate_at(b, &state, place, layer.hidden)?];
-        let sum = b.binary(BinaryKind::Add, &input, &state)?;
-        gates.push(applied(b, layer, d, 0, &sum)?);
-    }
-    let (z, r) = (&gates[0], &gates[1]);
-    let inner = if layer.linear_first {
-        let mut inner = gate_at(b, &state, 2, layer.hidden)?;
-        if let Some(bias) = &d.hidden_bias {
-            inner = b.binary(BinaryKind::Add, &inner, bias)?;
-        }
-        b.binary(BinaryKind::Mul, r, &inner)?
-    } else {
-        let reset = b.binary(BinaryKind::Mul, r, h)?;
-        projected(b, &reset, &d.recurrence[1])?
     };
-    let input = gate_at(b, input, 2, layer.hidden)?;
-    let sum = b.binary(BinaryKind::Add, &input, &inner)?;
-    let new = applied(b, layer, d, 1, &sum)?;
-    // (1 - z) new + z h
-    let change = b.binary(BinaryKind::Sub, h, &new)?;
-    let change = b.binary(BinaryKind::Mul, z, &change)?;
-    Ok(vec![b.binary(BinaryKind::Add, &new, &change)?])
-}
-
-/// Adds a step of an LSTM. Its gates are input, output, forget, cell.
-fn lstm(b: &mut Builder, layer: &Layer, d: &Direction, input: &Operand, states: &[Operand]) -> Result<Vec<Operand>> {
-    let (h, c) = (&states[0], &states[1]);
-    let state = projected(b, h, &d.recurrence[0])?;
-    let sum = b.binary(BinaryKind::Add, input, &state)?;
-    let mut gate = |place: usize, function: usize, seen: &Operand| -> Result<Operand> {
-        let mut gate = gate_at(b, &sum, place, layer.hidden)?;
-        if let Some(peephole) = d.peepholes.as_ref().and_then(|all| all.get(place)) {
-            let seen = b.binary(BinaryKind::Mul, seen, peephole)?;
-            gate = b.binary(BinaryKind::Add, &gate, &seen)?;
-        }
-        applied(b, layer, d, function, &gate)
-    };
-    let (i, f, new) = (gate(0, 0, c)?, gate(2, 0, c)?, gate(3, 1, c)?);
-    let [kept, added] = [b.binary(BinaryKind::Mul, &f, c)?, b.binary(BinaryKind::Mul, &i, &new)?];
-    let c = b.binary(BinaryKind::Add, &kept, &added)?;
-    let mut o = gate_at(b, &sum, 1, layer.hidden)?;
-    if let Some([_, peephole, _]) = &d.peepholes {
-        let seen = b.binary(BinaryKind::Mul, &c, peephole)?;
-        o = b.binary(BinaryKind::Add, &o, &seen)?;
+    let each = layer.functions.len() / layer.directions;
+    op = op.functions(layer.functions[part.start * each..][..each].to_vec());
+    if layer.reverse || part.start == 1 {
+        op = op.reverse();
     }
-    let o = applied(b, layer, d, 0, &o)?;
-    let shown = applied(b, layer, d, 2, &c)?;
-    Ok(vec![b.binary(BinaryKind::Mul, &o, &shown)?, c])
-}
-
-/// Applies a function to a gate, which is clipped first.
-fn applied(b: &mut Builder, layer: &Layer, d: &Direction, function: usize, x: &Operand) -> Result<Operand> {
-    let x = match layer.clip {
-        Some(clip) => b.activation(x, Activation::Clamp(-clip, clip))?,
-        None => x.clone(),
-    };
-    let x = &x;
-    let &Function { ref name, alpha, beta } = &d.functions[function];
-    let activation = match &name[..] {
-        "relu" => Activation::Relu,
-        "tanh" => Activation::Tanh,
-        "sigmoid" => Activation::Sigmoid,
-        "softsign" => Activation::Softsign,
-        "softplus" => Activation::Softplus(1.0),
-        "leakyrelu" => Activation::LeakyRelu(alpha),
-        "elu" => Activation::Elu(alpha),
-        "thresholdedrelu" => {
-            let below = b.compare(x, Compare::Le, &x.number(alpha))?;
-            return b.where_(&below, &x.number(0), x);
-        }
-        "scaledtanh" => {
-            let x = b.scaled(x, beta)?;
-            let x = b.activation(&x, Activation::Tanh)?;
-            return b.scaled(&x, alpha);
-        }
-        _ => {
-            let scaled = b.scaled(x, alpha)?;
-            let y = b.binary(BinaryKind::Add, &scaled, &x.number(beta))?;
-            return if name == "affine" { Ok(y) } else { b.activation(&y, Activation::Clamp(0.0, 1.0)) };
-        }
-    };
-    b.activation(x, activation)
+    if layer.coupled {
+        op = op.coupled();
+    }
+    if let Some(clip) = layer.clip {
+        op = op.clip(clip);
+    }
+    let products = b.value(&products)?;
+    b.graph.recurrent(products, op, with)
 }

@@ -16,7 +16,7 @@ const OPERATORS: &str = "Relu Sigmoid Tanh Softplus Softsign HardSwish Mish Leak
     Transpose Concat Slice Split Gather GatherElements GatherND Scatter ScatterElements ScatterND Tile Pad CenterCropPad \
     DepthToSpace SpaceToDepth Trilu OneHot BatchNormalization InstanceNormalization LayerNormalization GroupNormalization \
     RMSNormalization OptionalGetElement OptionalHasElement Det CumProd QuantizeLinear DequantizeLinear DynamicQuantizeLinear \
-    MatMulInteger QLinearMatMul ConvInteger QLinearConv MatMulNBits RNN GRU LSTM ReduceSum ReduceMean ReduceMax ReduceMin \
+    MatMulInteger QLinearMatMul ConvInteger QLinearConv MatMulNBits RNN GRU LSTM DynamicQuantizeLSTM ReduceSum ReduceMean ReduceMax ReduceMin \
     ReduceProd ReduceL1 ReduceL2 ReduceLogSumExp ReduceLogSum ReduceSumSquare Mean ArgMax ArgMin TopK CumSum Softmax LogSoftmax \
     Hardmax LpNormalization MeanVarianceNormalization Resize Upsample ReverseSequence Compress NonZero Unique Identity Dropout \
     Constant ConstantOfShape EyeLike Range Cast CastLike Shape Size Reshape Flatten Squeeze Unsqueeze Expand DFT STFT HannWindow \
@@ -28,7 +28,7 @@ const INTS: &str = "axis keepdims group batch_dims blocksize num_outputs k large
     select_last_index exclusive reverse hidden_size layout transA transB block_size q_num_heads kv_num_heads is_causal \
     qk_matmul_output_mode interleaved rotary_embedding_dim num_heads num_groups stash_type upper dtype onesided inverse periodic \
     output_datatype time_axis batch_axis sorted antialias exclude_outside K N bits fmod training_mode ignore_index value_int \
-    linear_before_reset broadcast new_axis";
+    linear_before_reset input_forget broadcast new_axis";
 
 const LISTS: &str =
     "axes pads strides dilations kernel_shape output_shape output_padding perm split starts ends shape value_ints";
@@ -169,7 +169,7 @@ fn at_random(pool: &[Given], random: &mut Random) -> Vec<u8> {
         }
         let attributes: Vec<Message> = (0..random.of(&[0, 0, 0, 1, 1, 3])).map(|_| attribute(random)).collect();
         let outputs: Vec<String> = (0..random.of(&[1, 1, 1, 1, 2, 3])).map(|j| format!("n{i}.{j}")).collect();
-        let domain = if op == "MatMulNBits" { "com.microsoft" } else { "" };
+        let domain = if ["MatMulNBits", "DynamicQuantizeLSTM"].contains(&op) { "com.microsoft" } else { "" };
         model = model.with(1, &model::node_of(domain, op, &inputs, &outputs, &attributes));
         made.extend(outputs);
     }
