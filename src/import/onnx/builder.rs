@@ -6,7 +6,7 @@ use super::proto::{GraphProto, TensorProto};
 use super::shared::Shared;
 use super::tensor::{MOST_FOLDED, Tensor};
 use crate::error::{ErrorKind, Result};
-use crate::graph::Source;
+use crate::graph::{Input, Source};
 use crate::{Constant, Graph, Shape, Value};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -189,8 +189,8 @@ impl<'a> Builder<'a> {
     pub(super) fn known<'o>(&self, argument: &str, operand: &'o Operand) -> Result<&'o Tensor> {
         match operand {
             Operand::Host(tensor) => Ok(tensor),
-            Operand::Device(value, _) => Err(match self.input_behind(*value) {
-                Some(input) => ErrorKind::Unknown { argument: argument.to_owned(), input },
+            Operand::Device(value, _) => Err(match self.inputs_behind(*value).first() {
+                Some(input) => ErrorKind::Unknown { argument: argument.to_owned(), input: input.name.clone() },
                 None => {
                     ErrorKind::argument(argument, "what is known when the graph is built", "what is computed later")
                 }
@@ -227,21 +227,18 @@ impl<'a> Builder<'a> {
         Ok(self.known(argument, operand)?.constant()?)
     }
 
-    /// Returns the name of an input of the graph from which a value is computed, if there is one.
-    fn input_behind(&self, value: Value) -> Option<String> {
-        let (mut seen, mut open) = (HashSet::from([value]), vec![value]);
+    /// Returns the inputs of the graph from which a value is computed.
+    pub(super) fn inputs_behind(&self, value: Value) -> Vec<&Input> {
+        let (mut seen, mut open, mut inputs) = (HashSet::from([value]), vec![value], Vec::new());
         while let Some(value) = open.pop() {
             match self.graph.source(value) {
-                Source::Input => {
-                    let input = self.graph.inputs().iter().find(|input| input.value == value);
-                    return input.map(|input| input.name.clone());
-                }
+                Source::Input => inputs.extend(self.graph.inputs().iter().find(|input| input.value == value)),
                 &Source::Node(node) => {
                     open.extend(self.graph.nodes()[node].inputs.iter().filter(|&&input| seen.insert(input)));
                 }
                 Source::Constant(_) | Source::State(_) => {}
             }
         }
-        None
+        inputs
     }
 }
