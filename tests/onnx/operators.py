@@ -36,16 +36,21 @@ def weight(x):
     return np.asarray(x).view(Weight)
 
 
+# An output that the node has but the model has not: parts of it are unspecified.
+INNER = "inner"
+
+
 def model_of(op, domain, inputs, outputs, attributes):
     names = [f"x{i}" if x is not None else "" for i, x in enumerate(inputs)]
     ports = [(name, x) for name, x in zip(names, inputs) if x is not None]
     given = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape) for n, x in ports if not isinstance(x, Weight)]
     held = [numpy_helper.from_array(np.asarray(x), n) for n, x in ports if isinstance(x, Weight)]
     results = [f"y{i}" if there else "" for i, there in enumerate(outputs)]
+    shown = [name for name, there in zip(results, outputs) if there is True]
     node = helper.make_node(op, names, results, domain=domain, **attributes)
-    graph = helper.make_graph([node], "case", given, [helper.make_empty_tensor_value_info(n) for n in results if n], held)
+    graph = helper.make_graph([node], "case", given, [helper.make_empty_tensor_value_info(n) for n in shown], held)
     sets = [helper.make_opsetid(*of) for of in (("", 17), (MICROSOFT, 1), (ML, 3))]
-    return helper.make_model(graph, opset_imports=sets, ir_version=8), dict(p for p in ports if not isinstance(p[1], Weight)), [n for n in results if n]
+    return helper.make_model(graph, opset_imports=sets, ir_version=8), dict(p for p in ports if not isinstance(p[1], Weight)), shown
 
 
 def computed(model, feeds):
@@ -211,7 +216,7 @@ def grouped():
     def lengths(*ends, total):
         return [np.array(ends, np.int32) - 1, weight(np.array([total], np.int32))]
 
-    all, only = (True, True, True), (True,)
+    all, only = (True, True, True), (True, INNER, INNER)
     tables = [weight(normal(24, d // 2)), weight(normal(24, d // 2))]
     prompt = [*new(2, s), None, None, *lengths(s, s, total=s)]
     case("prompt", op, prompt, all, **counts)
@@ -273,7 +278,7 @@ def quantised():
         x = [codes(2, 3, 5), scale(0.0217), zero[0]]
         case(name, "QLinearConcat", [scale(0.0391), zero[2], *x, codes(2, 4, 5), scale(0.0343), zero[1]], axis=1)
         case(f"{name}_three", "QLinearConcat", [scale(0.0231), zero[2], *x, *x, codes(2, 3, 2), scale(0.0343), zero[1]], axis=-1)
-        image = [codes(2, 5, 7, 6), scale(0.0217), zero[0], scale(0.0113), zero[2]]
+        image = [codes(2, 5, 7, 6), scale(0.0217), zero[0], scale(0.015713), zero[2]]
         case(name, "QLinearGlobalAveragePool", image)
         case(f"{name}_channels_last", "QLinearGlobalAveragePool", image, channels_last=1)
         windows = {"kernel_shape": [3, 2], "strides": [2, 1], "pads": [1, 0, 1, 1]}
