@@ -192,7 +192,8 @@ impl<'a> Builder<'a> {
             Operand::Device(value, _) => Err(match self.inputs_behind(*value).first() {
                 Some(input) => ErrorKind::Unknown { argument: argument.to_owned(), input: input.name.clone() },
                 None => {
-                    ErrorKind::argument(argument, "what is known when the graph is built", "what is computed later")
+                    let got = format!("what only the device computes, from \"{}\" on", self.first_behind(*value));
+                    ErrorKind::argument(argument, "what is known when the graph is built", got)
                 }
             }
             .into()),
@@ -225,6 +226,19 @@ impl<'a> Builder<'a> {
     /// Returns weights: floating-point numbers that must be known when the graph is built.
     pub(super) fn weights(&self, argument: &str, operand: &Operand) -> Result<Constant> {
         Ok(self.known(argument, operand)?.constant()?)
+    }
+
+    /// Returns the name of a node that computes a value, or what leads to it, and that reads no other node's output.
+    fn first_behind(&self, mut value: Value) -> &str {
+        let mut name = "";
+        while let &Source::Node(node) = self.graph.source(value) {
+            let node = &self.graph.nodes()[node];
+            name = &node.name;
+            let is_node = |input: &&Value| matches!(self.graph.source(**input), Source::Node(_));
+            let Some(&input) = node.inputs.iter().find(is_node) else { break };
+            value = input;
+        }
+        name
     }
 
     /// Returns the inputs of the graph from which a value is computed.

@@ -30,6 +30,7 @@ mod selection;
 mod sequence;
 mod shapes;
 mod signal;
+mod suppression;
 mod training;
 mod window;
 
@@ -78,6 +79,7 @@ const FAMILIES: &[fn(&str) -> Option<Import>] = &[
     selection::find,
     shapes::find,
     signal::find,
+    suppression::find,
 ];
 
 /// The operators that ONNX Runtime adds.
@@ -107,7 +109,7 @@ mod tests {
             assert!(names.len() > 5 && names.is_sorted(), "{names:?}");
             names.iter().for_each(|name| assert!(find(domain, name).is_some(), "{name} of {domain}"));
         }
-        assert!(find("", "NonMaxSuppression").is_none() && find("com.example", "Add").is_none());
+        assert!(find("", "StringConcat").is_none() && find("com.example", "Add").is_none());
         assert!(structure("", "Add").is_none() && structure("com.example", "If").is_none());
     }
 }

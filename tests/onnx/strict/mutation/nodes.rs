@@ -21,10 +21,11 @@ const OPERATORS: &str = "Relu Sigmoid Tanh Softplus Softsign HardSwish Mish Leak
     Hardmax LpNormalization MeanVarianceNormalization Resize Upsample ReverseSequence Compress NonZero Unique Identity Dropout \
     Constant ConstantOfShape EyeLike Range Cast CastLike Shape Size Reshape Flatten Squeeze Unsqueeze Expand DFT STFT HannWindow \
     HammingWindow BlackmanWindow MelWeightMatrix SequenceEmpty SequenceConstruct SequenceInsert SequenceErase SequenceAt SequenceLength \
-    SplitToSequence ConcatFromSequence Optional";
+    SplitToSequence ConcatFromSequence Optional NonMaxSuppression TfIdfVectorizer";
 
 /// Operators of other domains.
-const ADDED: [(&str, &str); 2] = [
+const ADDED: [(&str, &str); 3] = [
+    ("ai.onnx.preview.training", "Adagrad Adam Momentum"),
     (
         "com.microsoft",
         "MatMulNBits FusedConv FusedGemm FusedMatMul BiasGelu FastGelu Gelu QuickGelu SkipLayerNormalization \
@@ -41,10 +42,10 @@ const INTS: &str = "axis keepdims group batch_dims blocksize num_outputs k large
     qk_matmul_output_mode interleaved rotary_embedding_dim num_heads num_groups stash_type upper dtype onesided inverse periodic \
     output_datatype time_axis batch_axis sorted antialias exclude_outside K N bits fmod training_mode ignore_index value_int \
     linear_before_reset broadcast new_axis unidirectional kv_num_heads local_window_size do_rotary transBatchA transBatchB \
-    channels_last opset targets";
+    channels_last opset targets min_gram_length max_gram_length max_skip_count center_point_box";
 
 const LISTS: &str = "axes pads strides dilations kernel_shape output_shape output_padding perm split starts ends shape value_ints \
-    qkv_hidden_sizes classlabels_ints";
+    qkv_hidden_sizes classlabels_ints pool_int64s ngram_counts ngram_indexes";
 
 const FLOATS: &str = "activation_params coefficients intercepts offset scale";
 
@@ -199,7 +200,12 @@ fn at_random(pool: &[Given], random: &mut Random) -> Vec<u8> {
     }
     model = given.iter().fold(model, |model, &at| model.with(pool[at].field, &pool[at].message));
     model = made.iter().fold(model, |model, name| model.output(name));
-    model.opset("", random.of(&[6, 9, 10, 11, 13, 17, 21, 24])).opset("com.microsoft", 1).opset("ai.onnx.ml", 3).bytes()
+    model
+        .opset("", random.of(&[6, 9, 10, 11, 13, 17, 21, 24]))
+        .opset("com.microsoft", 1)
+        .opset("ai.onnx.ml", 3)
+        .opset("ai.onnx.preview.training", 1)
+        .bytes()
 }
 
 /// Most random inputs don't fit their operator, so few models get far: many are made.
