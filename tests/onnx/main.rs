@@ -2,6 +2,7 @@
 //! environment names. `export.py` documents the files and their content.
 
 mod half;
+mod operators;
 
 use pollster::block_on;
 use prost::Message;

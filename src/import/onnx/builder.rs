@@ -6,7 +6,7 @@ use super::proto::{GraphProto, TensorProto};
 use super::shared::Shared;
 use super::tensor::{MOST_FOLDED, Tensor};
 use crate::error::{ErrorKind, Result};
-use crate::graph::Source;
+use crate::graph::{Input, Source};
 use crate::{Constant, Graph, Shape, Value};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -189,10 +189,11 @@ impl<'a> Builder<'a> {
     pub(super) fn known<'o>(&self, argument: &str, operand: &'o Operand) -> Result<&'o Tensor> {
         match operand {
             Operand::Host(tensor) => Ok(tensor),
-            Operand::Device(value, _) => Err(match self.input_behind(*value) {
-                Some(input) => ErrorKind::Unknown { argument: argument.to_owned(), input },
+            Operand::Device(value, _) => Err(match self.inputs_behind(*value).first() {
+                Some(input) => ErrorKind::Unknown { argument: argument.to_owned(), input: input.name.clone() },
                 None => {
-                    ErrorKind::argument(argument, "what is known when the graph is built", "what is computed later")
+                    let got = format!("what only the device computes, from \"{}\" on", self.first_behind(*value));
+                    ErrorKind::argument(argument, "what is known when the graph is built", got)
                 }
             }
             .into()),
@@ -227,21 +228,31 @@ impl<'a> Builder<'a> {
         Ok(self.known(argument, operand)?.constant()?)
     }
 
-    /// Returns the name of an input of the graph from which a value is computed, if there is one.
-    fn input_behind(&self, value: Value) -> Option<String> {
-        let (mut seen, mut open) = (HashSet::from([value]), vec![value]);
+    /// Returns the name of a node that computes a value, or what leads to it, and that reads no other node's output.
+    fn first_behind(&self, mut value: Value) -> &str {
+        let mut name = "";
+        while let &Source::Node(node) = self.graph.source(value) {
+            let node = &self.graph.nodes()[node];
+            name = &node.name;
+            let is_node = |input: &&Value| matches!(self.graph.source(**input), Source::Node(_));
+            let Some(&input) = node.inputs.iter().find(is_node) else { break };
+            value = input;
+        }
+        name
+    }
+
+    /// Returns the inputs of the graph from which a value is computed.
+    pub(super) fn inputs_behind(&self, value: Value) -> Vec<&Input> {
+        let (mut seen, mut open, mut inputs) = (HashSet::from([value]), vec![value], Vec::new());
         while let Some(value) = open.pop() {
             match self.graph.source(value) {
-                Source::Input => {
-                    let input = self.graph.inputs().iter().find(|input| input.value == value);
-                    return input.map(|input| input.name.clone());
-                }
+                Source::Input => inputs.extend(self.graph.inputs().iter().find(|input| input.value == value)),
                 &Source::Node(node) => {
                     open.extend(self.graph.nodes()[node].inputs.iter().filter(|&&input| seen.insert(input)));
                 }
                 Source::Constant(_) | Source::State(_) => {}
             }
         }
-        None
+        inputs
     }
 }

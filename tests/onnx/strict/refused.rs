@@ -1,8 +1,8 @@
 //! Refusals of unsupported features: each names the node, the operator, the attribute, and the supported values.
 
 use crate::model::{
-    DOUBLE, FLOAT, INT32, INT64, Message, Model, STRING, Size, UINT32, float, floats, int, ints, list, node_of, port,
-    raw, string, string_list, tensor,
+    DOUBLE, FLOAT, INT8, INT32, INT64, Message, Model, STRING, Size, UINT8, UINT32, float, float_list, floats, int,
+    ints, list, node_of, port, raw, string, string_list, tensor,
 };
 use crate::refusal;
 use shadernet::Tensor;
@@ -216,4 +216,129 @@ fn bits_that_the_device_has_not_are_refused() {
 fn means_of_integers_whose_sum_may_not_fit_are_refused() {
     let model = Model::new(13).typed("x", INT64, &[4]).node("ReduceMean", &["x"], &["y"], &[]);
     refused(&model.with(12, &port("y", INT64, &[])), &["ReduceMean \"y\"", "the mean of int64 on the device"]);
+}
+
+/// Builds a model of one node of a domain, whose inputs are these initialisers, but for the first.
+fn added(domain: &str, op: &str, x: (&str, i64, &[i64]), constants: &[Message], attributes: &[Message]) -> Model {
+    let names: Vec<String> =
+        (0..=constants.len()).map(|i| if i == 0 { x.0.to_owned() } else { format!("c{i}") }).collect();
+    let model = Model::new(17).opset(domain, 1).typed(x.0, x.1, x.2).output("y");
+    let named = |(i, constant): (usize, &Message)| {
+        Message([&constant.0[..], &Message::default().bytes(8, &names[i + 1]).0].concat())
+    };
+    let model = constants.iter().enumerate().fold(model, |model, each| model.initialiser(&named(each)));
+    model.with(1, &node_of(domain, op, &names, &["y"], attributes).bytes(3, "the node"))
+}
+
+/// What ONNX Runtime adds is refused by its own names.
+#[test]
+fn added_operators_name_what_they_lack() {
+    let (ms, ml) = ("com.microsoft", "ai.onnx.ml");
+    let image = ("x", FLOAT, &[1, 2, 4, 4][..]);
+    let w = floats("", &[1, 2, 3, 3], &[0.5; 18]);
+    let conv = |attributes: &[Message]| added(ms, "FusedConv", image, std::slice::from_ref(&w), attributes);
+    refused(
+        &conv(&[string("activation", "Gelu")]),
+        &["FusedConv \"the node\": attribute activation", "got Gelu with 0"],
+    );
+    let clip = conv(&[string("activation", "Clip"), float_list("activation_params", &[1.0])]);
+    refused(&clip, &["HardSigmoid or Clip with 2, got Clip with 1"]);
+    let numbers = conv(&[float_list("activation_params", &[1.0])]);
+    refused(&numbers, &["attribute activation_params: wanted none without an activation, got 1"]);
+    refused(&conv(&[int("beta", 1)]), &["FusedConv \"the node\": attributes", "got \"beta\""]);
+
+    let rows = ("x", FLOAT, &[2, 3, 8][..]);
+    let bias = added(ms, "BiasGelu", rows, &[floats("", &[3, 8], &[0.0; 24])], &[]);
+    refused(&bias, &["BiasGelu \"the node\": bias: wanted [8]", "got [3, 8]"]);
+    let skip = added(ms, "SkipLayerNormalization", rows, &[floats("", &[4, 8], &[0.0; 32])], &[]);
+    refused(&skip, &["SkipLayerNormalization \"the node\": skip: wanted a shape that broadcasts to [2, 3, 8]"]);
+
+    let qkv = [floats("", &[8, 24], &[0.1; 192])];
+    let attention = |attributes: &[Message]| added(ms, "Attention", rows, &qkv, attributes);
+    refused(&attention(&[]), &["Attention \"the node\": attribute num_heads: wanted 1 or more, got 0"]);
+    refused(&attention(&[int("num_heads", 2), int("do_rotary", 1)]), &["attribute do_rotary: wanted 0, got 1"]);
+    refused(
+        &attention(&[int("num_heads", 2), int("past_present_share_buffer", 1)]),
+        &["Attention \"the node\": attribute past_present_share_buffer: wanted 0, got 1"],
+    );
+    refused(&attention(&[int("num_heads", 3)]), &["Attention \"the node\": weights: wanted [N, L, 3 D]"]);
+    let sizes = [int("num_heads", 2), ints("qkv_hidden_sizes", &[8, 4, 12])];
+    refused(&attention(&sizes), &["attribute qkv_hidden_sizes: wanted three numbers, equal for queries and keys"]);
+    let masks = [qkv[0].clone(), floats("", &[24], &[0.0; 24]), raw("", INT32, &[5], &[0; 20])];
+    let mask = added(ms, "Attention", rows, &masks, &[int("num_heads", 2)]);
+    refused(&mask, &["mask_index: wanted [2], [4], [2, 3] or [2, 3, 3], got [5]"]);
+
+    let grouped = |total: &Message, attributes: &[Message]| {
+        let heads = [&[int("num_heads", 2), int("kv_num_heads", 1)][..], attributes].concat();
+        let names = ["x", "", "", "", "", "lengths", "total"];
+        let model = Model::new(17).opset(ms, 1).input("x", &[1, 3, 16]).typed("lengths", INT32, &[1]).output("y");
+        let model = model.with(1, &node_of(ms, "GroupQueryAttention", &names, &["y"], &heads).bytes(3, "the node"));
+        model.with(
+            if total.0.is_empty() { 11 } else { 5 },
+            &match total.0.is_empty() {
+                true => port("total", INT32, &[Size::Of(1)]),
+                false => total.clone(),
+            },
+        )
+    };
+    let three = raw("total", INT32, &[1], &[3, 0, 0, 0]);
+    crate::graph(&grouped(&three, &[])).expect("a prompt");
+    refused(
+        &grouped(&Message::default(), &[]),
+        &["GroupQueryAttention \"the node\": total_sequence_length: wanted what is known", "the input \"total\""],
+    );
+    refused(
+        &grouped(&raw("total", INT32, &[1], &[5, 0, 0, 0]), &[]),
+        &["total_sequence_length: wanted 3 without a past, got 5"],
+    );
+    refused(&grouped(&three, &[int("smooth_softmax", 1)]), &["attribute smooth_softmax: wanted 0, got 1"]);
+    refused(&grouped(&three, &[string("k_quant_type", "PER_TENSOR")]), &["attribute k_quant_type: wanted NONE"]);
+    refused(&grouped(&three, &[int("causal", 0)]), &["attribute causal: wanted 1, got 0"]);
+
+    let scale = floats("", &[], &[0.1]);
+    let two = floats("", &[2], &[0.1; 2]);
+    let zero = raw("", UINT8, &[], &[3]);
+    let codes = ("x", UINT8, &[1, 2, 4, 4][..]);
+    let pool = |scale: &Message, attributes: &[Message]| {
+        added(ms, "QLinearAveragePool", codes, &[scale.clone(), zero.clone(), scale.clone(), zero.clone()], attributes)
+    };
+    refused(
+        &pool(&two, &[ints("kernel_shape", &[2, 2])]),
+        &["QLinearAveragePool \"the node\": inputs 1, 2: wanted a scale and a zero point, got [2]"],
+    );
+    refused(&pool(&scale, &[]), &["QLinearAveragePool \"the node\": attribute kernel_shape: wanted sizes, got none"]);
+    refused(
+        &pool(&scale, &[ints("kernel_shape", &[2, 2]), int("channels_last", 1)]),
+        &["attribute channels_last: wanted 0, got 1"],
+    );
+    let other = raw("", INT8, &[], &[3]);
+    let sigmoid = added(ms, "QLinearSigmoid", codes, &[scale.clone(), other, scale.clone(), zero.clone()], &[]);
+    refused(&sigmoid, &["QLinearSigmoid \"the node\": input 2: wanted uint8, got int8"]);
+    refused(&added(ms, "QLinearConcat", codes, &[zero], &[]), &["inputs: wanted 2, and 3 for each part, got 2"]);
+
+    let features = ("x", FLOAT, &[3, 4][..]);
+    let scaler = added(ml, "Scaler", features, &[], &[float_list("offset", &[0.5; 3]), float_list("scale", &[1.0])]);
+    refused(&scaler, &["Scaler \"the node\": attribute offset: wanted 1 number, or 4, got 3"]);
+    let norm = added(ml, "Normalizer", features, &[], &[string("norm", "L3")]);
+    refused(&norm, &["Normalizer \"the node\": attribute norm: wanted MAX, L1, L2, got L3"]);
+    let classes = |more: &[Message]| {
+        let sums = [float_list("coefficients", &[0.5; 12]), float_list("intercepts", &[0.0; 3])];
+        added(ml, "LinearClassifier", features, &[], &[&sums[..], more].concat())
+    };
+    let texts = classes(&[string_list("classlabels_strings", &["a", "b", "c"])]);
+    refused(
+        &texts,
+        &["LinearClassifier \"the node\": attribute classlabels_strings: wanted none, but classlabels_ints"],
+    );
+    refused(&classes(&[ints("classlabels_ints", &[1, 2])]), &["attribute classlabels_ints: wanted 3 numbers"]);
+    refused(
+        &classes(&[ints("classlabels_ints", &[1, 2, 3]), string("post_transform", "PROBIT")]),
+        &["attribute post_transform: wanted NONE, SOFTMAX, LOGISTIC, got PROBIT"],
+    );
+    let trees = added(ml, "TreeEnsembleClassifier", features, &[], &[]);
+    refused(&trees, &["not supported: the operator TreeEnsembleClassifier of ai.onnx.ml"]);
+    refused(
+        &added("com.microsoft.nchwc", "Conv", image, &[w.clone()], &[]),
+        &["the operator Conv of com.microsoft.nchwc"],
+    );
 }

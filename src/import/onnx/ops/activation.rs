@@ -20,9 +20,13 @@ pub(super) fn find(op: &str) -> Option<Import> {
         "Celu" => |b, node| plain(b, node, Activation::Celu(node.float("alpha", 1.0)?)),
         "Gelu" => gelu,
         "Selu" => selu,
-        "HardSigmoid" => hard_sigmoid,
-        "Swish" => swish,
-        "ThresholdedRelu" => thresholded_relu,
+        "HardSigmoid" => |b, node| {
+            node.ignore(&["consumed_inputs"]);
+            let (alpha, beta) = (node.float("alpha", 0.2)?, node.float("beta", 0.5)?);
+            Ok(vec![hard_sigmoid(b, node.input(0)?, alpha, beta)?])
+        },
+        "Swish" => |b, node| Ok(vec![swish(b, node.input(0)?, node.float("alpha", 1.0)?)?]),
+        "ThresholdedRelu" => |b, node| Ok(vec![thresholded_relu(b, node.input(0)?, node.float("alpha", 1.0)?)?]),
         "Shrink" => shrink,
         "Clip" => clip,
         "PRelu" => prelu,
@@ -51,31 +55,27 @@ fn selu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.scaled(&elu, gamma)?])
 }
 
-fn hard_sigmoid(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (alpha, beta) = (node.float("alpha", 0.2)?, node.float("beta", 0.5)?);
+pub(super) fn hard_sigmoid(b: &mut Builder, x: &Operand, alpha: f32, beta: f32) -> Result<Operand> {
     if (alpha, beta) == (1.0 / 6.0, 0.5) {
-        return plain(b, node, Activation::Hardsigmoid);
+        return b.activation(x, Activation::Hardsigmoid);
     }
-    let scaled = b.scaled(node.input(0)?, alpha)?;
+    let scaled = b.scaled(x, alpha)?;
     let shifted = b.binary(BinaryKind::Add, &scaled, &scaled.number(beta))?;
-    Ok(vec![b.activation(&shifted, Activation::Clamp(0.0, 1.0))?])
+    b.activation(&shifted, Activation::Clamp(0.0, 1.0))
 }
 
-fn swish(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let alpha = node.float("alpha", 1.0)?;
+pub(super) fn swish(b: &mut Builder, x: &Operand, alpha: f32) -> Result<Operand> {
     if alpha == 1.0 {
-        return plain(b, node, Activation::Silu);
+        return b.activation(x, Activation::Silu);
     }
-    let x = node.input(0)?;
     let scaled = b.scaled(x, alpha)?;
     let gate = b.activation(&scaled, Activation::Sigmoid)?;
-    Ok(vec![b.binary(BinaryKind::Mul, x, &gate)?])
+    b.binary(BinaryKind::Mul, x, &gate)
 }
 
-fn thresholded_relu(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (x, alpha) = (node.input(0)?, node.float("alpha", 1.0)?);
+pub(super) fn thresholded_relu(b: &mut Builder, x: &Operand, alpha: f32) -> Result<Operand> {
     let above = b.compare(x, Compare::Gt, &x.number(alpha))?;
-    Ok(vec![b.where_(&above, x, &x.number(0))?])
+    b.where_(&above, x, &x.number(0))
 }
 
 /// Computes `x + bias` below `-lambd`, `x - bias` above `lambd`, 0 between.

@@ -94,11 +94,7 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let mut bias = mask.map(|mask| additive(b, &mask, keys)).transpose()?;
     let offset_causal = causal && (before > 0 || !whole);
     if offset_causal {
-        foldable(&Shape::from([queries, keys]))?;
-        let seen = |row: usize, column: usize| if column <= row + before { 0.0 } else { f32::NEG_INFINITY };
-        let values = (0..queries).flat_map(|row| (0..keys).map(move |column| seen(row, column))).collect();
-        let triangle = Tensor::floats(q.element(), [queries, keys], values).with_fixed(false).into();
-        bias = Some(add(b, bias, triangle)?);
+        bias = Some(add(b, bias, triangle(q.element(), [queries, keys], before)?)?);
     }
     if let Some(lengths) = lengths {
         let places = Tensor::ints(lengths.element(), [1, 1, 1, keys], (0..keys as i64).collect()).into();
@@ -113,27 +109,56 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         if let Some((query_heads, key_heads)) = inner {
             op = op.heads(query_heads, key_heads);
         }
-        let bias = bias.map(|bias| matrix(b, bias).and_then(|bias| b.value(&bias))).transpose()?;
-        if bias.is_some() {
-            op = op.masked();
-        }
-        let inputs = [b.value(&q)?, b.value(&k)?, b.value(&v)?];
-        let y = match inner {
-            Some(_) => b.graph.attention(&[&inputs[..], bias.as_slice()].concat(), op)?,
-            None => attended(&mut b.graph, inputs[0], (inputs[1], false), inputs[2], bias, op)?,
+        let y = if inner.is_some() {
+            let bias = bias.map(|bias| matrix(b, bias).and_then(|bias| b.value(&bias))).transpose()?;
+            op = if bias.is_some() { op.masked() } else { op };
+            let inputs = [b.value(&q)?, b.value(&k)?, b.value(&v)?];
+            Operand::Device(b.graph.attention(&[&inputs[..], bias.as_slice()].concat(), op)?, q.element())
+        } else {
+            attend(b, [&q, &k, &v], bias, op)?
         };
-        vec![Operand::Device(y, q.element())]
+        vec![y]
     } else {
         let [y, scores] = composed(b, [&q, &k, &v], bias, scale, softcap, mode)?;
         vec![y, scores]
     };
     if apart && flat {
-        let shape = b.shape(&outputs[0]);
-        let y = b.transpose(&outputs[0], &[0, 2, 1, 3])?;
-        outputs[0] = b.reshape(&y, [shape[0], shape[2], shape[1] * shape[3]])?;
+        outputs[0] = joined(b, &outputs[0])?;
     }
     outputs.splice(1..1, [k, v]);
     Ok(outputs)
+}
+
+/// Adds attention over heads `[N, H, L, D]`, with a bias of the scores. The output is of that form too.
+pub(super) fn attend(
+    b: &mut Builder,
+    [q, k, v]: [&Operand; 3],
+    bias: Option<Operand>,
+    op: Attention,
+) -> Result<Operand> {
+    let bias = bias.map(|bias| matrix(b, bias).and_then(|bias| b.value(&bias))).transpose()?;
+    let op = if bias.is_some() { op.masked() } else { op };
+    let [q_value, k, v] = [b.value(q)?, b.value(k)?, b.value(v)?];
+    Ok(Operand::Device(attended(&mut b.graph, q_value, (k, false), v, bias, op)?, q.element()))
+}
+
+/// Joins heads `[N, H, L, D]` to `[N, L, H D]`.
+pub(super) fn joined(b: &mut Builder, x: &Operand) -> Result<Operand> {
+    let shape = b.shape(x);
+    let y = b.transpose(x, &[0, 2, 1, 3])?;
+    b.reshape(&y, [shape[0], shape[2], shape[1] * shape[3]])
+}
+
+/// Returns a bias that lets each of `queries` queries see the keys up to itself, `before` keys before the first.
+pub(super) fn triangle(
+    element: ElementType,
+    [queries, keys]: [usize; 2],
+    before: usize,
+) -> Result<Operand, crate::ErrorKind> {
+    foldable(&Shape::from([queries, keys]))?;
+    let seen = |row: usize, column: usize| if column <= row + before { 0.0 } else { f32::NEG_INFINITY };
+    let values = (0..queries).flat_map(|row| (0..keys).map(move |column| seen(row, column))).collect();
+    Ok(Tensor::floats(element, [queries, keys], values).with_fixed(false).into())
 }
 
 /// Splits `[N, L, heads D]` into heads, `[N, heads, L, D]`.
@@ -162,12 +187,12 @@ fn additive(b: &mut Builder, mask: &Operand, keys: usize) -> Result<Operand> {
 }
 
 /// Returns 0 where `seen` is true, minus infinity elsewhere.
-fn excluded(b: &mut Builder, seen: &Operand, element: ElementType) -> Result<Operand> {
+pub(super) fn excluded(b: &mut Builder, seen: &Operand, element: ElementType) -> Result<Operand> {
     let number = |value: f64| Operand::from(Tensor::scalar(element, value));
     b.where_(seen, &number(0.0), &number(f64::NEG_INFINITY))
 }
 
-fn add(b: &mut Builder, bias: Option<Operand>, more: Operand) -> Result<Operand> {
+pub(super) fn add(b: &mut Builder, bias: Option<Operand>, more: Operand) -> Result<Operand> {
     match bias {
         None => Ok(more),
         Some(bias) => {
@@ -187,7 +212,7 @@ fn matrix(b: &mut Builder, bias: Operand) -> Result<Operand> {
 }
 
 /// Adds attention step by step, to output or cap the scores. Returns the result, and the scores after step `mode`.
-fn composed(
+pub(super) fn composed(
     b: &mut Builder,
     [q, k, v]: [&Operand; 3],
     bias: Option<Operand>,
@@ -280,13 +305,20 @@ fn rotary_embedding(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         }
     };
     let (cos, sin) = (cache(1)?, cache(2)?);
-    let half = turned / 2;
+    let y = rotated(b, &x, [&cos, &sin], interleaved)?;
+    Ok(vec![if from.len() == 4 { b.transpose(&y, &[0, 2, 1, 3])? } else { b.reshape(&y, from)? }])
+}
+
+/// Rotates the first elements of heads `[N, L, H, D]` by the angles of each position, `[N or 1, L, 1, half]`.
+pub(super) fn rotated(b: &mut Builder, x: &Operand, [cos, sin]: [&Operand; 2], interleaved: bool) -> Result<Operand> {
+    let (shape, half) = (b.shape(x), b.shape(cos)[3]);
+    let (turned, d) = (2 * half, shape[3]);
     let (a, c) = match interleaved {
-        true => (b.slice(&x, 3, 0, half, 2)?, b.slice(&x, 3, 1, half, 2)?),
-        false => (b.slice(&x, 3, 0, half, 1)?, b.slice(&x, 3, half, half, 1)?),
+        true => (b.slice(x, 3, 0, half, 2)?, b.slice(x, 3, 1, half, 2)?),
+        false => (b.slice(x, 3, 0, half, 1)?, b.slice(x, 3, half, half, 1)?),
     };
     let mut turn = |a: &Operand, c: &Operand, kind: BinaryKind| -> Result<Operand> {
-        let (first, second) = (b.binary(BinaryKind::Mul, &cos, a)?, b.binary(BinaryKind::Mul, &sin, c)?);
+        let (first, second) = (b.binary(BinaryKind::Mul, cos, a)?, b.binary(BinaryKind::Mul, sin, c)?);
         b.binary(kind, &first, &second)
     };
     let (real, imaginary) = (turn(&a, &c, BinaryKind::Sub)?, turn(&c, &a, BinaryKind::Add)?);
@@ -299,10 +331,10 @@ fn rotary_embedding(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         b.concat(&[real, imaginary], 3)?
     };
     if turned < d {
-        let rest = b.slice(&x, 3, turned, d - turned, 1)?;
+        let rest = b.slice(x, 3, turned, d - turned, 1)?;
         y = b.concat(&[y, rest], 3)?;
     }
-    Ok(vec![if from.len() == 4 { b.transpose(&y, &[0, 2, 1, 3])? } else { b.reshape(&y, from)? }])
+    Ok(y)
 }
 
 /// Imports `TensorScatter`: writes an update into a cache along an axis, from each sequence's own position on.
@@ -315,18 +347,32 @@ fn tensor_scatter(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if !fits || axis == 0 {
         return Err(node.refused("update", &format!("at most {shape} along an axis after the first"), &of));
     }
-    let number = |value: usize| Operand::from(Tensor::scalar(ElementType::I64, value as f64));
-    let along = |size: usize, at: usize| {
-        let mut sizes = vec![1; shape.len()];
-        sizes[at] = size;
-        sizes
-    };
     let first = match node.optional(2) {
-        Some(places) => b.reshape(places, along(shape[0], 0))?,
-        None => number(0),
+        Some(places) => {
+            let mut sizes = vec![1; shape.len()];
+            sizes[0] = shape[0];
+            b.reshape(places, sizes)?
+        }
+        None => Tensor::scalar(ElementType::I64, 0.0).into(),
     };
-    let places = Tensor::ints(ElementType::I64, along(shape[axis], axis), (0..shape[axis] as i64).collect());
-    let mut place = b.binary(BinaryKind::Sub, &places.into(), &first)?;
+    Ok(vec![written(b, past, update, axis, &first, circular)?])
+}
+
+/// Writes an update into a cache along an axis, from the place `first` on, which broadcasts to the cache.
+pub(super) fn written(
+    b: &mut Builder,
+    past: &Operand,
+    update: &Operand,
+    axis: usize,
+    first: &Operand,
+    circular: bool,
+) -> Result<Operand> {
+    let (shape, of) = (b.shape(past), b.shape(update));
+    let number = |value: usize| Operand::from(Tensor::scalar(ElementType::I64, value as f64));
+    let mut sizes = vec![1; shape.len()];
+    sizes[axis] = shape[axis];
+    let places = Tensor::ints(ElementType::I64, sizes, (0..shape[axis] as i64).collect());
+    let mut place = b.binary(BinaryKind::Sub, &places.into(), first)?;
     let mut inside = b.compare(&place, Compare::Ge, &number(0))?;
     if circular {
         let around = b.binary(BinaryKind::Add, &place, &number(shape[axis]))?;
@@ -338,5 +384,5 @@ fn tensor_scatter(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let place = b.where_(&inside, &place, &number(0))?;
     let place = b.expand(&place, &shape)?;
     let moved = b.moved(Gather::new(axis), &[update, &place])?;
-    Ok(vec![b.where_(&inside, &moved, past)?])
+    b.where_(&inside, &moved, past)
 }

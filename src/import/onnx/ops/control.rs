@@ -1,5 +1,7 @@
-//! Control flow that is known when the graph is built: a branch is selected, iterations are unrolled.
+//! Control flow: a branch is selected when the graph is built, or by the device if it computes the condition; iterations
+//! are unrolled.
 
+use crate::DType;
 use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Bodies, Builder, Structure};
 use crate::import::onnx::element::ElementType;
@@ -28,9 +30,64 @@ fn truth(b: &Builder, argument: &str, operand: &Operand) -> Result<bool> {
 
 fn branch<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> Result<Vec<Named>> {
     let branches = [("else_branch", node.graph("else_branch")?), ("then_branch", node.graph("then_branch")?)];
-    let (name, body) = branches[usize::from(truth(b, "cond", node.input(0)?)?)];
+    let condition = node.input(0)?;
     node.finish()?;
-    bodies.inline(b, node, &name, body, Vec::new(), &|output| node.wants(output))
+    if condition.host().is_some() || is_flag(b, condition) {
+        let (name, body) = branches[usize::from(truth(b, "cond", condition)?)];
+        return bodies.inline(b, node, &name, body, Vec::new(), &|output| node.wants(output));
+    }
+    // The device computes the condition, so it computes both branches too, and selects. If one of them can't be
+    // computed, the caller may give the input that decides.
+    let asked = b.known("cond", condition).err().filter(|error| matches!(error.kind, ErrorKind::Unknown { .. }));
+    both(b, bodies, node, branches, condition).map_err(|error| asked.unwrap_or(error))
+}
+
+/// Returns true for a condition that follows from inputs of one integer or truth value each: the caller gives it.
+fn is_flag(b: &Builder, condition: &Operand) -> bool {
+    let Operand::Device(value, _) = condition else { return false };
+    let inputs = b.inputs_behind(*value);
+    let flag = |value| b.graph.known_shape(value).elements() == 1 && b.graph.known_dtype(value) != DType::F32;
+    !inputs.is_empty() && inputs.iter().all(|input| flag(input.value))
+}
+
+/// Adds both branches, and selects their outputs.
+fn both<'a>(
+    b: &mut Builder,
+    bodies: &mut dyn Bodies<'a>,
+    node: &Node<'a>,
+    branches: [(&str, &'a GraphProto); 2],
+    condition: &Operand,
+) -> Result<Vec<Named>> {
+    if b.shape(condition).elements() != 1 || condition.element() != ElementType::Bool {
+        let got = format!("{} {}", condition.element(), b.shape(condition));
+        return Err(node.refused("cond", "one truth value", got));
+    }
+    let condition = b.reshape(condition, [])?;
+    let mut outputs = Vec::new();
+    for (name, body) in branches {
+        outputs.push(bodies.inline(b, node, &name, body, Vec::new(), &|output| node.wants(output))?);
+    }
+    let text = |b: &Builder, named: Option<&Named>| match named {
+        Some(Named::Tensor(x)) => format!("{} {}", x.element(), b.shape(x)),
+        other => other.map_or("none".to_owned(), Named::to_string),
+    };
+    let count = outputs.iter().map(Vec::len).fold(0, usize::max);
+    let mut selected = vec![Named::Nothing; count];
+    for i in node.wanted().filter(|&i| i < count) {
+        let [otherwise, then] = [0, 1].map(|branch| outputs[branch].get(i));
+        let pair = (then.and_then(Named::tensor), otherwise.and_then(Named::tensor));
+        selected[i] = match pair {
+            (Some(a), Some(c)) if (a.element(), b.shape(a)) == (c.element(), b.shape(c)) => {
+                b.where_(&condition, a, c)?.into()
+            }
+            _ => {
+                let wanted = "tensors of one type and shape in both branches, because the condition is computed";
+                let got = format!("{} and {}", text(b, then), text(b, otherwise));
+                return Err(node.refused(&format!("output {i}"), wanted, got));
+            }
+        };
+    }
+    Ok(selected)
 }
 
 fn repeat<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> Result<Vec<Named>> {

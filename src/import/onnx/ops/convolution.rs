@@ -19,11 +19,11 @@ pub(super) fn find(op: &str) -> Option<Import> {
         "ConvTranspose" => conv_transpose,
         "DeformConv" => deform_conv,
         "MaxPool" => max_pool,
-        "AveragePool" => |b, node| pool_by(b, node, PoolKind::Average, node.flag("count_include_pad", false)?),
+        "AveragePool" => |b, node| Ok(vec![average_pool(b, node, node.input(0)?)?]),
         "GlobalAveragePool" => |b, node| global_pool(b, node, PoolKind::Average, ReduceKind::Mean),
         "GlobalMaxPool" => |b, node| global_pool(b, node, PoolKind::Max, ReduceKind::Max),
         "MaxUnpool" => max_unpool,
-        "LpPool" => |b, node| pool_by(b, node, PoolKind::PNorm(order(node)?), false),
+        "LpPool" => |b, node| Ok(vec![pool_by(b, node, node.input(0)?, PoolKind::PNorm(order(node)?), false)?]),
         "GlobalLpPool" => global_lp_pool,
         "RoiAlign" => roi_align,
         "GridSample" => grid_sample,
@@ -50,7 +50,7 @@ fn convolution<const D: usize>(weight: Constant, bias: Option<Constant>, window:
     conv.padding_per_side(array(&window.pads))
 }
 
-fn conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+pub(super) fn conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let shape = b.shape(x);
     let (weight, bias, window, group) = weights(b, node, &shape)?;
@@ -204,11 +204,14 @@ fn max_unpool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![b.pad(&y, &pads, "constant", 0.0)?])
 }
 
-fn pool_by(b: &mut Builder, node: &Node, kind: PoolKind, count_include_pad: bool) -> Result<Vec<Operand>> {
-    let x = node.input(0)?;
+pub(super) fn average_pool(b: &mut Builder, node: &Node, x: &Operand) -> Result<Operand> {
+    pool_by(b, node, x, PoolKind::Average, node.flag("count_include_pad", false)?)
+}
+
+fn pool_by(b: &mut Builder, node: &Node, x: &Operand, kind: PoolKind, count_include_pad: bool) -> Result<Operand> {
     let window = pool_window(b, node, x)?;
     let pooling = Pooling { kind, ceil: node.flag("ceil_mode", false)?, count_include_pad };
-    Ok(vec![pooled(b, node, x, &window, &pooling)?])
+    pooled(b, node, x, &window, &pooling)
 }
 
 /// Returns the order of a norm: a float in opset 1, an integer since.

@@ -49,15 +49,14 @@ fn requantize(b: &Builder, node: &Node, places: [usize; 4]) -> Result<(Requantiz
     Ok((Requantize::new(x_scale as f32, w_scale.with_shape([count]), y_scale as f32, zero as i32, int), to))
 }
 
-fn product(
+/// Adds the product of two matrices of integers. `zeros` are the places of their zero points.
+pub(super) fn product(
     b: &mut Builder,
     node: &Node,
-    a: usize,
-    w: usize,
+    [a, w]: [&Operand; 2],
     zeros: [usize; 2],
     end: Option<Requantize>,
 ) -> Result<Value> {
-    let (a, w) = (node.input(a)?, node.input(w)?);
     let zeros = zero_points(b, node, zeros)?;
     let value = b.value(a)?;
     if let Operand::Host(weight) = w
@@ -72,12 +71,12 @@ fn product(
 }
 
 fn matmul_integer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    Ok(vec![Operand::Device(product(b, node, 0, 1, [2, 3], None)?, ElementType::I32)])
+    Ok(vec![Operand::Device(product(b, node, [node.input(0)?, node.input(1)?], [2, 3], None)?, ElementType::I32)])
 }
 
 fn qlinear_matmul(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (end, to) = requantize(b, node, [1, 4, 6, 7])?;
-    Ok(vec![Operand::Device(product(b, node, 0, 3, [2, 5], Some(end))?, to)])
+    Ok(vec![Operand::Device(product(b, node, [node.input(0)?, node.input(3)?], [2, 5], Some(end))?, to)])
 }
 
 fn conv_integer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {

@@ -21,7 +21,7 @@ fn matmul(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 /// Imports `Gemm`: `alpha a b + beta c`, with a and b transposed if the attributes say so.
-fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+pub(super) fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, y, c) = (node.input(0)?, node.input(1)?, node.optional(2));
     let (alpha, beta) = (node.float("alpha", 1.0)?, node.float("beta", 1.0)?);
     let (transpose_a, transpose_b) = (node.flag("transA", false)?, node.flag("transB", false)?);
@@ -78,7 +78,13 @@ pub(super) fn multiplied(b: &mut Builder, x: &Operand, y: &Operand) -> Result<Op
 }
 
 /// Adds a linear layer of a matrix `[in, out]`, or `[out, in]` if `turned`. A quantised matrix stays integer.
-fn linear(b: &mut Builder, x: &Operand, weight: &Tensor, turned: bool, bias: Option<Constant>) -> Result<Operand> {
+pub(super) fn linear(
+    b: &mut Builder,
+    x: &Operand,
+    weight: &Tensor,
+    turned: bool,
+    bias: Option<Constant>,
+) -> Result<Operand> {
     let constant = weight.constant()?;
     if let Some(linear) = constant.quantised().and_then(|quantised| packed_linear(quantised, turned)) {
         return b.moved(bias.map_or(linear.clone(), |bias| linear.bias(bias)), &[x]);

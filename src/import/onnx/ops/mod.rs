@@ -4,17 +4,23 @@
 mod activation;
 mod arithmetic;
 mod attention;
+mod classical;
+mod contributed_attention;
 mod control;
 mod convolution;
 mod einsum;
+mod flex_attention;
+mod fused;
 mod geometry;
 mod integer;
 mod linear_attention;
 mod loss;
 mod matrix;
 mod movement;
+mod ngrams;
 mod normalization;
 mod product;
+mod qlinear;
 mod quantization;
 mod random;
 mod recurrent;
@@ -24,20 +30,28 @@ mod selection;
 mod sequence;
 mod shapes;
 mod signal;
+mod suppression;
+mod training;
 mod window;
 
 use super::builder::{Import, Structure};
 
 /// Returns the importer of an operator with a body, or of one on sequences or optional values.
 pub(super) fn structure(domain: &str, op: &str) -> Option<Structure> {
-    if matches!(domain, "" | "ai.onnx") { control::find(op).or_else(|| sequence::find(op)) } else { None }
+    match domain {
+        "" | "ai.onnx" => control::find(op).or_else(|| sequence::find(op)),
+        "ai.onnx.preview" => flex_attention::preview(op),
+        _ => None,
+    }
 }
 
 /// Returns the importer of an operator on tensors.
 pub(super) fn find(domain: &str, op: &str) -> Option<Import> {
     match domain {
         "" | "ai.onnx" => FAMILIES.iter().find_map(|find| find(op)),
-        "com.microsoft" => quantization::contributed(op).or_else(|| recurrent::contributed(op)),
+        "com.microsoft" => CONTRIBUTED.iter().find_map(|find| find(op)),
+        "ai.onnx.ml" => classical::find(op),
+        "ai.onnx.preview.training" => training::preview(op),
         _ => None,
     }
 }
@@ -54,6 +68,7 @@ const FAMILIES: &[fn(&str) -> Option<Import>] = &[
     loss::find,
     matrix::find,
     movement::find,
+    ngrams::find,
     normalization::find,
     quantization::find,
     product::find,
@@ -64,6 +79,16 @@ const FAMILIES: &[fn(&str) -> Option<Import>] = &[
     selection::find,
     shapes::find,
     signal::find,
+    suppression::find,
+];
+
+/// The operators that ONNX Runtime adds.
+const CONTRIBUTED: &[fn(&str) -> Option<Import>] = &[
+    contributed_attention::contributed,
+    fused::contributed,
+    qlinear::contributed,
+    quantization::contributed,
+    recurrent::contributed,
 ];
 
 #[cfg(test)]
@@ -80,7 +105,16 @@ mod tests {
         for name in &names {
             assert!(find("", name).is_some() || structure("", name).is_some(), "{name}");
         }
-        assert!(find("", "NonMaxSuppression").is_none() && find("com.example", "Add").is_none());
+        for (domain, start) in
+            [("com.microsoft", "Attention BiasGelu"), ("ai.onnx.ml", "ArrayFeatureExtractor Binarizer")]
+        {
+            let (_, list) = document.split_once(start).unwrap();
+            let list = format!("{start}{}", list.split_once("\n\n").unwrap().0);
+            let names: Vec<&str> = list.split('.').next().unwrap().split_whitespace().collect();
+            assert!(names.len() > 5 && names.is_sorted(), "{names:?}");
+            names.iter().for_each(|name| assert!(find(domain, name).is_some(), "{name} of {domain}"));
+        }
+        assert!(find("", "StringConcat").is_none() && find("com.example", "Add").is_none());
         assert!(structure("", "Add").is_none() && structure("com.example", "If").is_none());
     }
 }

@@ -14,7 +14,8 @@ pub(super) fn find(op: &str) -> Option<Import> {
         "InstanceNormalization" => instance_norm,
         "LayerNormalization" => layer_norm,
         "GroupNormalization" => group_norm,
-        "RMSNormalization" => rms_norm,
+        // The latter is ONNX Runtime's, though in the domain of ONNX.
+        "RMSNormalization" | "SimplifiedLayerNormalization" => rms_norm,
         _ => return None,
     })
 }
@@ -38,7 +39,11 @@ fn batch_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let [weight, bias, mean, var] = [part(1, "scale")?, part(2, "B")?, part(3, "mean")?, part(4, "var")?];
     if training {
         let norm = InstanceNorm2d::new(Some(weight), Some(bias)).eps(eps.into());
-        return Ok(vec![by_batch_statistics(b, node, x, norm)?]);
+        let mut outputs = vec![by_batch_statistics(b, node, x, norm)?];
+        if node.opset >= 14 && (node.wants(1) || node.wants(2)) {
+            outputs.extend(running_statistics(b, node, x)?);
+        }
+        return Ok(outputs);
     }
     Ok(vec![b.moved(BatchNorm2d::new(weight, bias, mean, var).eps(eps.into()), &[x])?])
 }
@@ -57,6 +62,20 @@ fn by_batch_statistics(b: &mut Builder, node: &Node, x: &Operand, norm: Instance
     let y = b.moved(norm, &[&image])?;
     let y = b.reshape(&y, b.shape(&turned))?;
     b.transpose(&y, &order)
+}
+
+/// Returns the running mean and variance after a step: the former ones, and the batch's own in the rest of the parts.
+fn running_statistics(b: &mut Builder, node: &Node, x: &Operand) -> Result<[Operand; 2]> {
+    let momentum = node.float("momentum", 0.9)?;
+    let shape = b.shape(x);
+    let axes: Vec<usize> = (0..shape.len()).filter(|&axis| axis != 1).collect();
+    let [mean, _, variance] = b.moments(x, &axes)?;
+    let mut after = |place: usize, of: &Operand| {
+        let of = b.reshape(of, [shape[1]])?;
+        let (kept, new) = (b.scaled(node.input(place)?, momentum)?, b.scaled(&of, 1.0 - momentum)?);
+        b.binary(BinaryKind::Add, &kept, &new)
+    };
+    Ok([after(3, &mean)?, after(4, &variance)?])
 }
 
 fn instance_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -96,20 +115,7 @@ fn layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let shape = b.shape(x);
     let axis = axis(node.int("axis", -1)?, shape.len())?;
     let eps = epsilon(node)?;
-    let over = Shape::from(&shape[axis..]);
-    let (scale, bias) = (node.input(1)?, node.optional(2));
-    let known = (affine(Some(scale), &over), affine(bias, &over));
-    let mut outputs = Vec::new();
-    if let (Some(weight), Some(bias)) = known {
-        outputs.push(b.moved(LayerNorm::new(over, weight, bias).eps(eps), &[x])?);
-    } else {
-        let y = b.moved(LayerNorm::new(over, None, None).eps(eps), &[x])?;
-        let mut y = b.binary(BinaryKind::Mul, &y, scale)?;
-        if let Some(bias) = bias {
-            y = b.binary(BinaryKind::Add, &y, bias)?;
-        }
-        outputs.push(y);
-    }
+    let mut outputs = vec![layer_normalised(b, x, axis, eps, node.input(1)?, node.optional(2))?];
     if node.wants(1) || node.wants(2) {
         let axes: Vec<usize> = (axis..shape.len()).collect();
         let [mean, _, variance] = b.moments(x, &axes)?;
@@ -120,17 +126,40 @@ fn layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(outputs)
 }
 
+/// Normalises over the dimensions from `axis` on.
+pub(super) fn layer_normalised(
+    b: &mut Builder,
+    x: &Operand,
+    axis: usize,
+    eps: f64,
+    scale: &Operand,
+    bias: Option<&Operand>,
+) -> Result<Operand> {
+    let over = Shape::from(&b.shape(x)[axis..]);
+    if let (Some(weight), Some(bias)) = (affine(Some(scale), &over), affine(bias, &over)) {
+        return b.moved(LayerNorm::new(over, weight, bias).eps(eps), &[x]);
+    }
+    let y = b.moved(LayerNorm::new(over, None, None).eps(eps), &[x])?;
+    let y = b.binary(BinaryKind::Mul, &y, scale)?;
+    bias.map_or(Ok(y.clone()), |bias| b.binary(BinaryKind::Add, &y, bias))
+}
+
+/// Divides by the root of the mean square over the dimensions from `axis` on.
+pub(super) fn rms_normalised(b: &mut Builder, x: &Operand, axis: usize, eps: f64, scale: &Operand) -> Result<Operand> {
+    let over = Shape::from(&b.shape(x)[axis..]);
+    if let Some(weight) = affine(Some(scale), &over) {
+        return b.moved(RmsNorm::new(over, weight).eps(eps), &[x]);
+    }
+    let y = b.moved(RmsNorm::new(over, None).eps(eps), &[x])?;
+    b.binary(BinaryKind::Mul, &y, scale)
+}
+
 fn rms_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, scale) = (node.input(0)?, node.input(1)?);
     let shape = b.shape(x);
     let axis = axis(node.int("axis", -1)?, shape.len())?;
     let eps = epsilon(node)?;
-    let over = Shape::from(&shape[axis..]);
-    if let Some(weight) = affine(Some(scale), &over) {
-        return Ok(vec![b.moved(RmsNorm::new(over, weight).eps(eps), &[x])?]);
-    }
-    let y = b.moved(RmsNorm::new(over, None).eps(eps), &[x])?;
-    Ok(vec![b.binary(BinaryKind::Mul, &y, scale)?])
+    Ok(vec![rms_normalised(b, x, axis, eps, scale)?])
 }
 
 fn group_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {

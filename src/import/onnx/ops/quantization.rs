@@ -40,8 +40,10 @@ pub(super) fn int_type(element: ElementType) -> Option<IntType> {
     })
 }
 
-/// Returns the axis of the scales, and how many neighbours along it share one. `None` for a single scale.
-fn granularity(node: &Node, x: &Shape, scale: &Shape) -> Result<Option<(usize, Option<usize>)>> {
+/// The axis of the scales, and how many neighbours along it share one. `None` for a single scale.
+type Granularity = Option<(usize, Option<usize>)>;
+
+fn granularity(node: &Node, x: &Shape, scale: &Shape) -> Result<Granularity> {
     let (given, block) = (node.int("axis", 1)?, node.count("block_size", 0, 0)?);
     if scale.elements() == 1 && block == 0 {
         return Ok(None);
@@ -64,12 +66,32 @@ fn quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if stated.is_some_and(|stated| stated != to) {
         return Err(node.refused("attribute output_dtype", &to.to_string(), "another type than the zero point's"));
     }
+    let whole = granularity(node, &b.shape(x), &b.shape(scale))?;
+    if to.is_float() {
+        let (x, scale) = (b.cast(x, ElementType::F32)?, b.cast(scale, ElementType::F32)?);
+        let scale = spread(b, &scale, &b.shape(&x), whole)?;
+        let y = b.binary(BinaryKind::Div, &x, &scale)?;
+        return Ok(vec![b.cast_saturating(&y, to, saturate)?]);
+    }
+    if to.bits() > 16 {
+        return Err(node.refused("y_zero_point", "integers of 2 to 16 bits, or floats of 4 or 8", to));
+    }
+    Ok(vec![quantised(b, x, scale, zero.as_ref(), to, whole)?])
+}
+
+/// Quantises numbers to integers of at most 16 bits.
+pub(super) fn quantised(
+    b: &mut Builder,
+    x: &Operand,
+    scale: &Operand,
+    zero: Option<&Operand>,
+    to: ElementType,
+    whole: Granularity,
+) -> Result<Operand> {
     let shape = b.shape(x);
-    let whole = granularity(node, &shape, &b.shape(scale))?;
-    let x = b.cast(x, ElementType::F32)?;
-    let scale = b.cast(scale, ElementType::F32)?;
-    if let Some(int) = int_type(to).filter(|_| !all_known(&[Some(&x), Some(&scale), zero.as_ref()])) {
-        let (scale, zero) = (scalar(b, &scale)?, zero.map(|zero| scalar(b, &zero)).transpose()?);
+    let (x, scale) = (b.cast(x, ElementType::F32)?, b.cast(scale, ElementType::F32)?);
+    if let Some(int) = int_type(to).filter(|_| !all_known(&[Some(&x), Some(&scale), zero])) {
+        let (scale, zero) = (scalar(b, &scale)?, zero.map(|zero| scalar(b, zero)).transpose()?);
         let mut op = Quantize::new(int);
         if let Some((axis, block)) = whole {
             op = op.axis(axis);
@@ -77,27 +99,21 @@ fn quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         }
         let (x, divisor) = (b.value(&x)?, b.value(&scale)?);
         let zero = zero.map(|zero| b.value(&zero)).transpose()?;
-        return Ok(vec![Operand::Device(b.graph.quantize(x, divisor, zero, op)?, to)]);
+        return Ok(Operand::Device(b.graph.quantize(x, divisor, zero, op)?, to));
     }
     let scale = spread(b, &scale, &shape, whole)?;
     let y = b.binary(BinaryKind::Div, &x, &scale)?;
-    if to.is_float() {
-        return Ok(vec![b.cast_saturating(&y, to, saturate)?]);
-    }
     let [lo, hi] = to.range();
-    if to.bits() > 16 {
-        return Err(node.refused("y_zero_point", "integers of 2 to 16 bits, or floats of 4 or 8", to));
-    }
     let mut y = b.unary(&y, Unary::Round)?;
     if let Some(zero) = zero {
-        let zero = b.cast(&zero, ElementType::F32)?;
+        let zero = b.cast(zero, ElementType::F32)?;
         let zero = spread(b, &zero, &shape, whole)?;
         y = b.binary(BinaryKind::Add, &y, &zero)?;
     }
     let bound = |number: i64| Operand::from(Tensor::scalar(ElementType::F32, number as f64));
     y = b.binary(BinaryKind::Max, &y, &bound(lo))?;
     y = b.binary(BinaryKind::Min, &y, &bound(hi))?;
-    Ok(vec![b.cast(&y, to)?])
+    b.cast(&y, to)
 }
 
 fn all_known(operands: &[Option<&Operand>]) -> bool {
@@ -112,7 +128,7 @@ fn blocked(x: &Shape, axis: usize, block: usize) -> Shape {
 }
 
 /// Reshapes scales or zero points so that they broadcast to a tensor of shape `x`.
-fn spread(b: &mut Builder, scale: &Operand, x: &Shape, of: Option<(usize, Option<usize>)>) -> Result<Operand> {
+fn spread(b: &mut Builder, scale: &Operand, x: &Shape, of: Granularity) -> Result<Operand> {
     let shape = b.shape(scale);
     match of {
         None => scalar(b, scale),
@@ -150,6 +166,19 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     {
         return Ok(vec![known.into()]);
     }
+    Ok(vec![dequantised(b, x, scale, zero, to, whole)?])
+}
+
+/// Dequantises integers.
+pub(super) fn dequantised(
+    b: &mut Builder,
+    x: &Operand,
+    scale: &Operand,
+    zero: Option<&Operand>,
+    to: ElementType,
+    whole: Granularity,
+) -> Result<Operand> {
+    let shape = b.shape(x);
     let scale = b.cast(scale, ElementType::F32)?;
     let integers = int_type(x.element()).is_some() || x.element() == ElementType::I32;
     if integers && !all_known(&[Some(x), Some(&scale), zero]) {
@@ -160,7 +189,7 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         }
         let (q, factor) = (b.value(x)?, b.value(&scale)?);
         let zero = zero.map(|zero| b.value(&zero)).transpose()?;
-        return Ok(vec![Operand::Device(b.graph.dequantize(q, factor, zero, op)?, to)]);
+        return Ok(Operand::Device(b.graph.dequantize(q, factor, zero, op)?, to));
     }
     let mut y = b.cast(x, ElementType::F32)?;
     if let Some(zero) = zero {
@@ -170,10 +199,10 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     }
     let scale = spread(b, &scale, &shape, whole)?;
     let y = b.binary(BinaryKind::Mul, &y, &scale)?;
-    Ok(vec![b.cast(&y, to)?])
+    b.cast(&y, to)
 }
 
-fn along(op: Dequantize, of: Option<(usize, Option<usize>)>) -> Dequantize {
+fn along(op: Dequantize, of: Granularity) -> Dequantize {
     let Some((axis, block)) = of else { return op };
     let op = op.axis(axis);
     block.map_or(op.clone(), |size| op.block_size(size))
@@ -186,7 +215,7 @@ fn known(
     q: &Tensor,
     scale: &Tensor,
     zero: Option<&Tensor>,
-    of: Option<(usize, Option<usize>)>,
+    of: Granularity,
 ) -> Result<Option<Tensor>> {
     let Some(int) = int_type(q.element).filter(|int| int.bits() <= 8) else { return Ok(None) };
     let shape = |given: &Shape| match of {

@@ -119,20 +119,26 @@ fn softmax(
     node: &Node,
     along: impl Fn(&mut Builder, &Operand, usize) -> Result<Operand>,
 ) -> Result<Vec<Operand>> {
-    let x = node.input(0)?;
+    let default = if node.opset >= 13 { -1 } else { 1 };
+    Ok(vec![along_axis(b, node.input(0)?, node.int("axis", default)?, node.opset, along)?])
+}
+
+pub(super) fn along_axis(
+    b: &mut Builder,
+    x: &Operand,
+    at: i64,
+    opset: i64,
+    along: impl Fn(&mut Builder, &Operand, usize) -> Result<Operand>,
+) -> Result<Operand> {
     let shape = b.shape(x);
-    if node.opset >= 13 {
-        let axis = axis(node.int("axis", -1)?, shape.len())?;
-        return Ok(vec![along(b, x, axis)?]);
-    }
-    let axis = axis(node.int("axis", 1)?, shape.len())?;
-    if axis + 1 == shape.len() {
-        return Ok(vec![along(b, x, axis)?]);
+    let axis = axis(at, shape.len())?;
+    if opset >= 13 || axis + 1 == shape.len() {
+        return along(b, x, axis);
     }
     let sizes = [shape[..axis].iter().product::<usize>(), shape[axis..].iter().product()];
     let flat = b.reshape(x, sizes)?;
     let flat = along(b, &flat, 1)?;
-    Ok(vec![b.reshape(&flat, shape)?])
+    b.reshape(&flat, shape)
 }
 
 /// Returns 1 at the first of the largest elements along an axis, 0 elsewhere.

@@ -35,14 +35,14 @@ pub(super) fn find(op: &str) -> Option<Import> {
 fn dropout(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     node.ignore(&["ratio", "seed", "consumed_inputs"]);
-    let ratio = node.optional(1).is_none_or(|ratio| ratio.host().and_then(Tensor::number) != Some(0.0));
     let training = match node.optional(2) {
         Some(mode) => b.known("training_mode", mode)?.number() != Some(0.0),
         // Before opset 7, a flag excluded training.
         None => node.opset < 7 && !node.flag("is_test", false)?,
     };
-    if training && ratio && node.opset >= 7 {
-        return Err(node.refused("training_mode", "false", "true"));
+    let drops = |ratio: &Operand| b.known("ratio", ratio).map(|ratio| ratio.number() != Some(0.0));
+    if training && node.opset >= 7 && node.optional(1).map_or(Ok(true), drops)? {
+        return Err(node.refused("training_mode", "false, or a ratio of 0", "true"));
     }
     let shape = b.shape(x);
     let mask = match node.wants(1) {

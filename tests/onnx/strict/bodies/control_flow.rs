@@ -44,6 +44,45 @@ fn branches_are_taken_where_the_condition_is_known() {
     refused(&wrong, &["Relu \"either/then_branch/t\": inputs: wanted what exists, got \"nowhere\""]);
 }
 
+/// A condition that the device computes selects between the outputs of both branches.
+#[test]
+fn branches_are_selected_where_the_condition_is_computed() {
+    let branch = |name: &str, nodes: &[Message]| subgraph(name, &body_of([&[], &["t", "u"]], nodes));
+    let either = |op: &str, shape: &[Message]| {
+        let nodes = [&[node(op, &["x"], &["t"], &[])][..], shape].concat();
+        [
+            branch("then_branch", &nodes),
+            branch("else_branch", &[node("Exp", &["x"], &["t"], &[]), node("Neg", &["x"], &["u"], &[])]),
+        ]
+    };
+    let model = |branches: &[Message], sign: f32, output: &str| {
+        let model = Model::new(13).input("x", &[4]).initialiser(&floats("limit", &[], &[sign])).output(output);
+        let model = model.node("ReduceSum", &["x"], &["sum"], &[]).node("Greater", &["sum", "limit"], &["c"], &[]);
+        model.node("If", &["c"], &["y", "z"], branches)
+    };
+    let alike = either("Abs", &[node("Sin", &["x"], &["u"], &[])]);
+    // The sum is -1.25, as a tensor of one element.
+    gives(&model(&alike, -2.0, "y"), &X.map(f32::abs));
+    gives(&model(&alike, -1.0, "y"), &X.map(f32::exp));
+    gives(&model(&alike, -2.0, "z"), &X.map(f32::sin));
+    gives(&model(&alike, -1.0, "z"), &X.map(|x| -x));
+    // Outputs that nobody reads may differ.
+    let one = either("Abs", &[node("Unsqueeze", &["x", "axis"], &["u"], &[])]);
+    let one = |output| model(&one, -2.0, output).initialiser(&list("axis", &[0]));
+    gives(&one("y"), &X.map(f32::abs));
+    // The input decides, so the caller may give it; known, its sum is a number.
+    refused(&one("z"), &["If \"y\": cond: wanted what is known", "the input \"x\": give its values"]);
+    // The host computes no products, so that a value given doesn't help: what differs is named.
+    let product = Model::new(13).initialiser(&floats("w", &[4, 1], &[1.0; 4])).initialiser(&list("axis", &[0]));
+    let product = product.initialiser(&floats("limit", &[1], &[0.0])).initialiser(&floats("x", &[4], &X)).output("z");
+    let product = product.node("MatMul", &["x", "w"], &["p"], &[]).node("Greater", &["p", "limit"], &["c"], &[]);
+    let different = either("Abs", &[node("Unsqueeze", &["x", "axis"], &["u"], &[])]);
+    refused(
+        &product.node("If", &["c"], &["y", "z"], &different),
+        &["If \"y\": output 1: wanted tensors of one type and shape in both", "got float [1, 4] and float [4]"],
+    );
+}
+
 /// A branch chosen by a file's sizes isn't kept for other sizes.
 #[test]
 fn branches_that_depend_on_sizes_are_chosen_for_each_graph() {

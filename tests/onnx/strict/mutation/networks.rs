@@ -2,7 +2,7 @@
 
 use super::files;
 use crate::model::{
-    self, BOOL, FLOAT, INT8, INT64, Model, Size, UINT8, float, floats, int, ints, list, longs, raw, tensor,
+    self, BOOL, FLOAT, INT8, INT32, INT64, Model, Size, UINT8, float, floats, int, ints, list, longs, raw, tensor,
 };
 use std::path::Path;
 
@@ -208,7 +208,88 @@ pub fn models() -> Vec<(String, Vec<u8>)> {
         .node("Scan", &["at", "y"], &["s", "z"], &[scan, int("num_scan_inputs", 1), ints("scan_input_axes", &[1])])
         .output("all")
         .output("y");
+    let microsoft = |op: &str, inputs: &[&str], output: &str, attributes: &[model::Message]| {
+        model::node_of("com.microsoft", op, inputs, &[output], attributes)
+    };
+    let fused = [
+        microsoft(
+            "FusedConv",
+            &["x", "w", "b", "x"],
+            "c",
+            &[
+                model::string("activation", "Clip"),
+                model::float_list("activation_params", &[0.0, 6.0]),
+                ints("pads", &[1; 4]),
+            ],
+        ),
+        microsoft("FusedMatMul", &["c", "x"], "m", &[float("alpha", 0.5), int("transB", 1)]),
+        model::node_of("", "Reshape", &["m", "tokens"], &["t"], &[]),
+        microsoft("SkipLayerNormalization", &["t", "t", "gamma", "gamma", "gamma"], "n", &[]),
+        microsoft("Attention", &["n", "qkv", "", "lengths"], "a", &[int("num_heads", 2), int("unidirectional", 1)]),
+        microsoft("BiasGelu", &["a", "gamma"], "g", &[]),
+        microsoft("MultiHeadAttention", &["g", "n", "a", "", "", "", "past", "past"], "h", &[int("num_heads", 2)]),
+        microsoft(
+            "GroupQueryAttention",
+            &["h", "half", "half", "past", "past", "lengths", "total", "cos", "cos"],
+            "y",
+            &[int("num_heads", 2), int("kv_num_heads", 2), int("do_rotary", 1), int("local_window_size", 3)],
+        ),
+        model::node_of("", "QuantizeLinear", &["y", "s", "z"], &["q"], &[]),
+        microsoft("QLinearAdd", &["q", "s", "z", "q", "s", "z", "s", "z"], "r", &[]),
+        microsoft("QLinearConcat", &["s", "z", "q", "s", "z", "r", "s", "z"], "k", &[int("axis", -1)]),
+        microsoft("QLinearSoftmax", &["k", "s", "z", "s", "z"], "l", &[int("opset", 13)]),
+    ];
+    let fused = fused.iter().fold(Model::new(13), |model, node| model.with(1, node)).opset("com.microsoft", 1);
+    let fused = fused
+        .input("x", &[1, 3, 4, 4])
+        .typed("lengths", INT32, &[1])
+        .initialiser(&weight("w", &[3, 3, 3, 3]))
+        .initialiser(&weight("b", &[3]))
+        .initialiser(&list("tokens", &[1, 6, 8]))
+        .initialiser(&weight("gamma", &[8]))
+        .initialiser(&weight("qkv", &[8, 24]))
+        .initialiser(&weight("past", &[1, 2, 5, 4]))
+        .initialiser(&weight("half", &[1, 6, 8]))
+        .initialiser(&weight("cos", &[16, 2]))
+        .initialiser(&raw("total", INT32, &[], &[11, 0, 0, 0]))
+        .initialiser(&floats("s", &[], &[0.1]))
+        .initialiser(&raw("z", UINT8, &[], &[3]))
+        .output("l");
+    let classical = |op: &str, inputs: &[&str], outputs: &[&str], attributes: &[model::Message]| {
+        model::node_of("ai.onnx.ml", op, inputs, outputs, attributes)
+    };
+    let sums = [model::float_list("coefficients", &[0.5; 12]), model::float_list("intercepts", &[0.1; 3])];
+    let labels =
+        [&sums[..], &[ints("classlabels_ints", &[4, 5, 6]), model::string("post_transform", "SOFTMAX")]].concat();
+    let selected_by = model::body_of([&[], &["t"]], &[model::node_of("", "Neg", &["d"], &["t"], &[])]);
+    let nodes = [
+        classical(
+            "Scaler",
+            &["x"],
+            &["d"],
+            &[model::float_list("offset", &[0.5; 4]), model::float_list("scale", &[2.0])],
+        ),
+        model::node_of("", "ReduceMax", &["d"], &["most"], &[int("keepdims", 0)]),
+        model::node_of("", "Greater", &["most", "one"], &["more"], &[]),
+        model::node_of(
+            "",
+            "If",
+            &["more"],
+            &["i"],
+            &[
+                model::subgraph("then_branch", &selected_by),
+                model::subgraph("else_branch", &model::body_of([&[], &["d"]], &[])),
+            ],
+        ),
+        classical("Normalizer", &["i"], &["n"], &[model::string("norm", "L2")]),
+        classical("LinearClassifier", &["n"], &["label", "scores"], &labels),
+    ];
+    let classical = nodes.iter().fold(Model::new(17).opset("ai.onnx.ml", 3), |model, node| model.with(1, node));
+    let classical =
+        classical.input("x", &[3, 4]).initialiser(&floats("one", &[], &[1.0])).output("label").output("scores");
     let named = [
+        ("fused", fused),
+        ("classical", classical),
         ("bodies", bodies),
         ("convolutional", convolutional),
         ("attention", attention),

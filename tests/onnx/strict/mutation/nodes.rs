@@ -16,24 +16,40 @@ const OPERATORS: &str = "Relu Sigmoid Tanh Softplus Softsign HardSwish Mish Leak
     Transpose Concat Slice Split Gather GatherElements GatherND Scatter ScatterElements ScatterND Tile Pad CenterCropPad \
     DepthToSpace SpaceToDepth Trilu OneHot BatchNormalization InstanceNormalization LayerNormalization GroupNormalization \
     RMSNormalization OptionalGetElement OptionalHasElement Det CumProd QuantizeLinear DequantizeLinear DynamicQuantizeLinear \
-    MatMulInteger QLinearMatMul ConvInteger QLinearConv MatMulNBits RNN GRU LSTM DynamicQuantizeLSTM ReduceSum ReduceMean ReduceMax ReduceMin \
+    MatMulInteger QLinearMatMul ConvInteger QLinearConv SimplifiedLayerNormalization RNN GRU LSTM ReduceSum ReduceMean ReduceMax ReduceMin \
     ReduceProd ReduceL1 ReduceL2 ReduceLogSumExp ReduceLogSum ReduceSumSquare Mean ArgMax ArgMin TopK CumSum Softmax LogSoftmax \
     Hardmax LpNormalization MeanVarianceNormalization Resize Upsample ReverseSequence Compress NonZero Unique Identity Dropout \
     Constant ConstantOfShape EyeLike Range Cast CastLike Shape Size Reshape Flatten Squeeze Unsqueeze Expand DFT STFT HannWindow \
     HammingWindow BlackmanWindow MelWeightMatrix SequenceEmpty SequenceConstruct SequenceInsert SequenceErase SequenceAt SequenceLength \
-    SplitToSequence ConcatFromSequence Optional";
+    SplitToSequence ConcatFromSequence Optional NonMaxSuppression TfIdfVectorizer";
+
+/// Operators of other domains.
+const ADDED: [(&str, &str); 3] = [
+    ("ai.onnx.preview.training", "Adagrad Adam Momentum"),
+    (
+        "com.microsoft",
+        "MatMulNBits DynamicQuantizeLSTM FusedConv FusedGemm FusedMatMul BiasGelu FastGelu Gelu QuickGelu SkipLayerNormalization \
+        SkipSimplifiedLayerNormalization EmbedLayerNormalization Attention MultiHeadAttention GroupQueryAttention \
+        RotaryEmbedding QLinearAdd QLinearMul QLinearConcat QLinearGlobalAveragePool QLinearAveragePool QLinearSoftmax \
+        QLinearSigmoid QLinearLeakyRelu QGemm",
+    ),
+    ("ai.onnx.ml", "Scaler Normalizer Binarizer ArrayFeatureExtractor LinearRegressor LinearClassifier"),
+];
 
 const INTS: &str = "axis keepdims group batch_dims blocksize num_outputs k largest size p ceil_mode count_include_pad \
     storage_order sampling_ratio output_height output_width align_corners to saturate start end allowzero noop_with_empty_axes \
     select_last_index exclusive reverse hidden_size layout transA transB block_size q_num_heads kv_num_heads is_causal \
     qk_matmul_output_mode interleaved rotary_embedding_dim num_heads num_groups stash_type upper dtype onesided inverse periodic \
     output_datatype time_axis batch_axis sorted antialias exclude_outside K N bits fmod training_mode ignore_index value_int \
-    linear_before_reset input_forget broadcast new_axis";
+    linear_before_reset input_forget broadcast new_axis unidirectional kv_num_heads local_window_size do_rotary transBatchA transBatchB \
+    channels_last opset targets min_gram_length max_gram_length max_skip_count center_point_box";
 
-const LISTS: &str =
-    "axes pads strides dilations kernel_shape output_shape output_padding perm split starts ends shape value_ints";
+const LISTS: &str = "axes pads strides dilations kernel_shape output_shape output_padding perm split starts ends shape value_ints \
+    qkv_hidden_sizes classlabels_ints pool_int64s ngram_counts ngram_indexes";
 
-const STRINGS: [(&str, &[&str]); 9] = [
+const FLOATS: &str = "activation_params coefficients intercepts offset scale";
+
+const STRINGS: [(&str, &[&str]); 12] = [
     ("auto_pad", &["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"]),
     ("mode", &["nearest", "linear", "cubic", "reflect", "edge", "wrap", "constant", "CRD", "max", "circular"]),
     ("coordinate_transformation_mode", &["align_corners", "asymmetric", "tf_crop_and_resize", "half_pixel_symmetric"]),
@@ -43,6 +59,9 @@ const STRINGS: [(&str, &[&str]); 9] = [
     ("keep_aspect_ratio_policy", &["not_larger", "not_smaller"]),
     ("update_rule", &["linear", "gated", "delta", "gated_delta"]),
     ("approximate", &["tanh"]),
+    ("activation", &["Relu", "Tanh", "LeakyRelu", "Clip", "HardSigmoid"]),
+    ("norm", &["MAX", "L1", "L2"]),
+    ("post_transform", &["NONE", "SOFTMAX", "LOGISTIC"]),
 ];
 
 /// A graph's field that declares a name: an input or an initializer.
@@ -122,7 +141,7 @@ fn attribute(random: &mut Random) -> Message {
     };
     let small = [0, 1, 1, 1, 2, 2, 3, 4];
     let number = |random: &mut Random| if random.below(3) == 0 { random.of(&NASTY) } else { random.of(&small) };
-    match random.below(8) {
+    match random.below(9) {
         0..3 => int(&word(INTS, random), number(random)),
         3..6 => {
             let values: Vec<i64> = (0..random.below(7)).map(|_| number(random)).collect();
@@ -132,8 +151,14 @@ fn attribute(random: &mut Random) -> Message {
             let (name, values) = random.of(&STRINGS);
             model::string(name, random.of(values))
         }
+        7 => {
+            let values: Vec<f32> = (0..random.below(5)).map(|_| random.of(&[0.0, 1.0, -0.5, f32::NAN, 1e30])).collect();
+            model::float_list(&word(FLOATS, random), &values)
+        }
         _ => {
             let name = random.of(&[
+                "activation_alpha",
+                "mask_filter_value",
                 "alpha",
                 "beta",
                 "epsilon",
@@ -151,10 +176,11 @@ fn attribute(random: &mut Random) -> Message {
 
 /// Returns a model of a few nodes that read given values and each other's outputs.
 fn at_random(pool: &[Given], random: &mut Random) -> Vec<u8> {
-    let operators: Vec<&str> = OPERATORS.split_whitespace().collect();
+    let added = ADDED.iter().flat_map(|(domain, operators)| operators.split_whitespace().map(move |op| (*domain, op)));
+    let operators: Vec<(&str, &str)> = OPERATORS.split_whitespace().map(|op| ("", op)).chain(added).collect();
     let (mut model, mut given, mut made) = (Model::default(), BTreeSet::new(), Vec::<String>::new());
     for i in 0..random.of(&[1, 1, 2, 3]) {
-        let op = random.of(&operators);
+        let (domain, op) = random.of(&operators);
         let mut inputs = Vec::new();
         for _ in 0..random.of(&[1, 1, 1, 2, 2, 2, 3, 3, 4, 5, 6, 7, 8]) {
             inputs.push(match random.below(12) {
@@ -169,20 +195,24 @@ fn at_random(pool: &[Given], random: &mut Random) -> Vec<u8> {
         }
         let attributes: Vec<Message> = (0..random.of(&[0, 0, 0, 1, 1, 3])).map(|_| attribute(random)).collect();
         let outputs: Vec<String> = (0..random.of(&[1, 1, 1, 1, 2, 3])).map(|j| format!("n{i}.{j}")).collect();
-        let domain = if ["MatMulNBits", "DynamicQuantizeLSTM"].contains(&op) { "com.microsoft" } else { "" };
         model = model.with(1, &model::node_of(domain, op, &inputs, &outputs, &attributes));
         made.extend(outputs);
     }
     model = given.iter().fold(model, |model, &at| model.with(pool[at].field, &pool[at].message));
     model = made.iter().fold(model, |model, name| model.output(name));
-    model.opset("", random.of(&[6, 9, 10, 11, 13, 17, 21, 24])).opset("com.microsoft", 1).bytes()
+    model
+        .opset("", random.of(&[6, 9, 10, 11, 13, 17, 21, 24]))
+        .opset("com.microsoft", 1)
+        .opset("ai.onnx.ml", 3)
+        .opset("ai.onnx.preview.training", 1)
+        .bytes()
 }
 
 /// Most random inputs don't fit their operator, so few models get far: many are made.
 #[test]
 fn nodes_at_random_are_refused_or_planned() {
     let (pool, mut random) = (pool(), Random(1));
-    let count = 6000;
+    let count = 7000;
     let plans = (0..count).filter(|i| planned(&at_random(&pool, &mut random), &format!("model {i}"))).count();
     assert!(plans > count / 100, "{plans} of {count} are plans");
 }

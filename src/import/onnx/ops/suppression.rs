@@ -1,0 +1,80 @@
+//! Selection of boxes, which the host does: the size of the result depends on the values.
+
+use crate::error::Result;
+use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::element::ElementType;
+use crate::import::onnx::node::{Node, Operand};
+use crate::import::onnx::tensor::{Tensor, foldable};
+
+pub(super) fn find(op: &str) -> Option<Import> {
+    (op == "NonMaxSuppression").then_some(non_max_suppression)
+}
+
+/// The most comparisons of boxes: some detectors have 10,000 boxes of 100 classes, most below the threshold.
+const MOST: usize = 1 << 28;
+
+/// Returns batch, class and box of the best boxes of each class, without those that overlap with a better one.
+fn non_max_suppression(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let (boxes, scores) = (b.known("boxes", node.input(0)?)?.clone(), b.known("scores", node.input(1)?)?.clone());
+    let number = |place: usize, name: &str| -> Result<Option<f64>> {
+        let Some(operand) = node.optional(place) else { return Ok(None) };
+        let tensor = b.known(name, operand)?;
+        let wrong = || node.refused(name, "one number", &tensor.shape);
+        tensor.number().map(Some).ok_or_else(wrong)
+    };
+    let most = number(2, "max_output_boxes_per_class")?.unwrap_or(0.0).max(0.0) as usize;
+    let (limit, least) = (number(3, "iou_threshold")?.unwrap_or(0.0) as f32, number(4, "score_threshold")?);
+    let centred = node.flag("center_point_box", false)?;
+    let (&[batch, count, 4], &[n, classes, m]) = (&boxes.shape[..], &scores.shape[..]) else {
+        let got = format!("{} and {}", boxes.shape, scores.shape);
+        return Err(node.refused("boxes, scores", "[B, N, 4] and [B, C, N]", got));
+    };
+    if [n, m] != [batch, count] {
+        return Err(node.refused("scores", &format!("[{batch}, C, {count}]"), &scores.shape));
+    }
+    foldable(&boxes.shape)?;
+    foldable(&scores.shape)?;
+    let (corners, scores) = (boxes.constant()?.values(), scores.constant()?.values());
+    let corners: Vec<[f32; 4]> = corners.as_chunks().0.iter().map(|&of| sorted(of, centred)).collect();
+    let (mut chosen, mut steps) = (Vec::new(), 0usize);
+    for (i, scores) in scores.chunks(count.max(1)).enumerate() {
+        let (image, class) = (i / classes.max(1), i % classes.max(1));
+        let mut candidates: Vec<usize> = (0..scores.len()).collect();
+        candidates.retain(|&place| least.is_none_or(|least| f64::from(scores[place]) > least));
+        // The first of equal boxes is the better one.
+        candidates.sort_by(|&a, &c| scores[c].total_cmp(&scores[a]));
+        steps = steps.saturating_add(candidates.len().saturating_mul(most.min(candidates.len())));
+        if steps > MOST {
+            return Err(node.refused("boxes", &format!("{MOST} comparisons at most"), "more"));
+        }
+        let mut best: Vec<usize> = Vec::new();
+        for place in candidates {
+            if best.len() >= most {
+                break;
+            }
+            let at = |place: usize| corners[image * count + place];
+            if best.iter().all(|&better| overlap(at(better), at(place)) <= limit) {
+                best.push(place);
+            }
+        }
+        chosen.extend(best.into_iter().flat_map(|place| [image as i64, class as i64, place as i64]));
+    }
+    let fixed = node.hosts().all(|tensor| tensor.fixed);
+    Ok(vec![Tensor::ints(ElementType::I64, [chosen.len() / 3, 3], chosen).with_fixed(fixed).into()])
+}
+
+/// Returns the lower and the upper corner of a box: of two corners in any order, or of its centre and its size.
+fn sorted([a, b, c, d]: [f32; 4], centred: bool) -> [f32; 4] {
+    match centred {
+        true => [a - c / 2.0, b - d / 2.0, a + c / 2.0, b + d / 2.0],
+        false => [a.min(c), b.min(d), a.max(c), b.max(d)],
+    }
+}
+
+/// Returns the common area of two boxes as a part of the area that they cover, 0 for empty ones.
+fn overlap(a: [f32; 4], b: [f32; 4]) -> f32 {
+    let area = |[top, left, bottom, right]: [f32; 4]| (bottom - top) * (right - left);
+    let side = |i: usize| (a[i + 2].min(b[i + 2]) - a[i].max(b[i])).max(0.0);
+    let common = side(0) * side(1);
+    if common <= 0.0 { 0.0 } else { common / (area(a) + area(b) - common) }
+}
