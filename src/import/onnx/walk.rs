@@ -118,6 +118,7 @@ impl<'a> Walk<'a> {
         })?;
         node.only_tensors()?;
         let outputs = import(b, node)?;
+        b.keep_inner(before);
         for (_, output) in outputs.iter().enumerate().filter(|(i, _)| node.wants(*i)) {
             if let Operand::Device(value, _) = *output {
                 b.name(value, before, node.name());
