@@ -113,7 +113,7 @@ fn tolerance(precision: Precision, of_f32: f32) -> f32 {
     match precision {
         Precision::F32 => of_f32,
         Precision::F16 => 5e-3,
-        Precision::Mixed => 2e-3,
+        Precision::Mixed => 1e-3,
     }
 }
 

@@ -66,7 +66,7 @@ impl Context {
             for dispatch in &trial.kernel.dispatches {
                 let params = upload(self, "trial", &dispatch.params, Usage::UNIFORM)?;
                 let weight = |binding: &Binding| match binding {
-                    Binding::Weight(packed) => Memory::weight(self, packed).map(Some),
+                    Binding::Weight(packed) => Memory::weight(self, packed),
                     _ => Ok(None),
                 };
                 let weights = dispatch.bindings.iter().map(weight).collect::<Result<Vec<_>>>()?;

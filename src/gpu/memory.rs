@@ -27,19 +27,22 @@ impl Memory {
         }
     }
 
-    /// Prepacks weights and uploads them. An error if they should be `f16`s and are out of their range.
-    pub(crate) fn weight(context: &Context, packed: &Prepacked) -> Result<Memory> {
+    /// Prepacks weights and uploads them. `None` if they should be `f16`s and are out of their range.
+    pub(crate) fn weight(context: &Context, packed: &Prepacked) -> Result<Option<Memory>> {
         let values = (packed.values)();
         let stored: Vec<u16>;
         let bytes: &[u8] = match packed.scalar {
             Scalar::F32 => bytemuck::cast_slice(&values),
             Scalar::F16 => {
-                stored = halves(&values)?;
+                let Some(halves) = packed.rounding.halves(&values) else { return Ok(None) };
+                stored = halves;
                 bytemuck::cast_slice(&stored)
             }
         };
         match packed.storage {
-            Storage::Buffer => upload(context, "weights", bytes, wgpu::BufferUsages::STORAGE).map(Memory::Buffer),
+            Storage::Buffer => {
+                upload(context, "weights", bytes, wgpu::BufferUsages::STORAGE).map(|made| Some(Memory::Buffer(made)))
+            }
             Storage::Texture => {
                 let (height, width) = (packed.texels.0 as u32, packed.texels.1 as u32);
                 let (texture, view) =
@@ -57,7 +60,7 @@ impl Memory {
                     context.checked(|| context.queue().write_texture(to, band, layout, size))?;
                     context.uploaded(band.len());
                 }
-                Ok(Memory::Texture(view))
+                Ok(Some(Memory::Texture(view)))
             }
         }
     }
@@ -83,16 +86,6 @@ impl Memory {
             Memory::Texture(view) => wgpu::BindingResource::TextureView(view),
         }
     }
-}
-
-/// Returns the bits of the nearest `f16`s. An error if they are out of its range, as weights may be that a scale was
-/// folded into.
-fn halves(values: &[f32]) -> Result<Vec<u16>, ErrorKind> {
-    if !Scalar::F16.holds(values) {
-        let wanted = "f32: the greatest weight of a layer is beyond 65504 or below 6.1e-5, the range of f16";
-        return Err(ErrorKind::argument("precision", wanted, "weights in f16"));
-    }
-    Ok(values.iter().map(|&value| half::f16::from_f32(value).to_bits()).collect())
 }
 
 /// Creates a buffer.
@@ -168,22 +161,4 @@ pub(crate) fn texture(
         let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
         (texture, view)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::halves;
-
-    #[test]
-    fn weights_that_no_f16_holds_are_refused() {
-        assert_eq!(halves(&[0.0, -1.0, f32::INFINITY, 1e-9]).expect("they fit"), [0, 0xBC00, 0x7C00, 0]);
-        assert_eq!(halves(&[0.0, 0.0]).expect("they fit"), [0, 0]);
-        for wrong in [1e5, -65520.0, 6e-5, -1e-9] {
-            let error = halves(&[0.0, wrong]).expect_err("it is out of range").to_string();
-            assert!(
-                error.contains("precision: wanted f32: the greatest weight") && error.contains("6.1e-5"),
-                "{error}"
-            );
-        }
-    }
 }

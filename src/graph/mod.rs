@@ -4,6 +4,7 @@
 
 pub(crate) mod constant;
 mod identity;
+mod kept;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod only;
 pub(crate) mod op;
@@ -15,8 +16,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernel::Precision;
 use crate::shape::{BATCH, Shape};
 use constant::Constant;
+pub(crate) use kept::Kept;
 use op::{Io, Op};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A value of a [`Graph`]: an input, a constant, or an output of a node. Other graphs refuse it.
@@ -139,7 +141,7 @@ pub struct Graph {
     outputs: Vec<(String, Value)>,
     precision: Precision,
     /// The values that are `f32`s at every precision.
-    kept: HashSet<Value>,
+    kept: HashMap<Value, Kept>,
 }
 
 impl Default for Graph {
@@ -164,7 +166,7 @@ impl Graph {
             updates: Vec::new(),
             outputs: Vec::new(),
             precision: Precision::F32,
-            kept: HashSet::new(),
+            kept: HashMap::new(),
         }
     }
 
@@ -256,16 +258,6 @@ impl Graph {
     /// Returns the precision that suits the graph's numbers: `F32` unless it was set.
     pub fn precision(&self) -> Precision {
         self.precision
-    }
-
-    /// Keeps a value `f32` at every precision, and with it the weights of the operation that gives it.
-    pub(crate) fn keep_f32(&mut self, value: Value) {
-        self.kept.insert(value);
-    }
-
-    /// Returns true if a value is an `f32` at every precision.
-    pub(crate) fn keeps_f32(&self, value: Value) -> bool {
-        self.kept.contains(&value)
     }
 
     /// Adds a constant as a value that operations read like any other.

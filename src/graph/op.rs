@@ -1,8 +1,9 @@
 //! The interface of an operation.
 
+use super::Node;
 use crate::error::{ErrorKind, Result};
 use crate::kernel::{Caps, Kernel};
-use crate::{Constant, DType, Shape};
+use crate::{Constant, DType, Graph, Shape, Value};
 use std::any::Any;
 use std::fmt::Debug;
 
@@ -201,6 +202,15 @@ impl Cost {
         let most = (bytes / 4).saturating_sub(all_written).saturating_sub(parameters);
         let halves = read.min(most).saturating_add(written).saturating_add(weights.min(self.weights));
         bytes - halves.saturating_mul(2).min(bytes / 2)
+    }
+}
+
+impl Graph {
+    /// Returns the cost of a node for a batch of 1.
+    pub(crate) fn known_cost(&self, node: &Node) -> Cost {
+        let of = |values: &[Value]| values.iter().map(|&value| self.known_shape(value).clone()).collect::<Vec<_>>();
+        let (inputs, outputs) = (of(&node.inputs), of(&node.outputs));
+        node.op.metrics(&Io { inputs: &inputs, outputs: &outputs, dtypes: &self.input_dtypes(node) }).cost
     }
 }
 

@@ -239,9 +239,9 @@ impl Rewriting {
             }
         };
         self.readers.resize(self.graph.sources.len(), Vec::new());
-        if self.graph.keeps_f32(old) {
+        if let Some(kept) = self.graph.kept(old) {
             let outputs = self.graph.nodes[nodes..].iter().flat_map(|node| &node.outputs);
-            outputs.copied().collect::<Vec<_>>().into_iter().for_each(|value| self.graph.keep_f32(value));
+            outputs.copied().collect::<Vec<_>>().into_iter().for_each(|value| self.graph.keep_f32(value, kept));
         }
         let mut added = Vec::new();
         for i in nodes..self.graph.nodes.len() {

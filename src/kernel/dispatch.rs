@@ -1,7 +1,7 @@
 //! Dispatches and kernels: an operation is lowered to these.
 
 use super::params::{Encoder, Member, Params, Unfit};
-use super::{Caps, Layout, Scalar, Shader, Storage};
+use super::{Caps, Layout, Rounding, Scalar, Shader, Storage};
 use crate::error::ErrorKind;
 use std::fmt;
 use std::sync::Arc;
@@ -194,6 +194,8 @@ pub struct Prepacked {
     pub texels: (usize, usize),
     /// The function that makes the content, row by row: `f32`s, or the bits of another type.
     pub values: Arc<dyn Fn() -> Vec<f32> + Send + Sync>,
+    /// The way in which the content becomes `f16`s.
+    pub(crate) rounding: Rounding,
 }
 
 impl Prepacked {
@@ -204,7 +206,13 @@ impl Prepacked {
         texels: (usize, usize),
         values: impl Fn() -> Vec<f32> + Send + Sync + 'static,
     ) -> Prepacked {
-        Prepacked { key, storage, scalar: Scalar::F32, texels, values: Arc::new(values) }
+        let (scalar, rounding) = (Scalar::F32, Rounding::default());
+        Prepacked { key, storage, scalar, texels, values: Arc::new(values), rounding }
+    }
+
+    /// Returns weights that become `f16`s in another way.
+    pub(crate) fn rounded(self, rounding: Rounding) -> Prepacked {
+        Prepacked { rounding, ..self }
     }
 
     /// Returns the size on the device, in bytes.
@@ -296,6 +304,12 @@ impl Kernel {
     /// Returns true if the device runs the kernel's loops to their end.
     pub(crate) fn ends_on(&self, caps: &Caps) -> bool {
         self.iterations() <= caps.max_loop_iterations.into()
+    }
+
+    /// Returns the weights of all dispatches.
+    pub(crate) fn weights(&self) -> impl Iterator<Item = &Prepacked> {
+        let bindings = self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
+        bindings.filter_map(|binding| if let Binding::Weight(packed) = binding { Some(packed) } else { None })
     }
 
     /// Returns the input that the output may overwrite.

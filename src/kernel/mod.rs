@@ -5,6 +5,7 @@ pub(crate) mod dispatch;
 pub(crate) mod layout;
 pub(crate) mod params;
 pub(crate) mod precision;
+pub(crate) mod rounding;
 pub(crate) mod shader;
 
 pub use caps::{Caps, Matrix};
@@ -12,4 +13,5 @@ pub use dispatch::{Binding, Dispatch, Kernel, Prepacked, WeightKey};
 pub(crate) use dispatch::{Identity, Iterations, looped, plain};
 pub use layout::{Layout, Order, Scalar, Storage};
 pub(crate) use precision::Precision;
+pub(crate) use rounding::Rounding;
 pub use shader::Shader;

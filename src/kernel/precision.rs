@@ -1,6 +1,6 @@
 //! The precision of a model: which numbers are stored as `f16`; and the forms of kernels that store them so.
 
-use super::{Binding, Caps, Kernel, Scalar, Shader};
+use super::{Binding, Caps, Kernel, Rounding, Scalar, Shader};
 use crate::error::ErrorKind;
 use std::collections::HashSet;
 use std::fmt;
@@ -18,7 +18,7 @@ pub enum Precision {
     /// Values and weights are `f16`s wherever a kernel can access them so: half of the memory. Numbers from 65520 on
     /// become infinite.
     F16,
-    /// Weights of products are `f16`s, values are `f32`s.
+    /// Weights of products are `f16`s, but for a small first layer; values are `f32`s.
     Mixed,
 }
 
@@ -106,7 +106,9 @@ impl Kernel {
                     Binding::Input(i) | Binding::Residual(i) => kernel.reads[*i].scalar,
                     Binding::Output(i) => kernel.writes[*i].scalar,
                     // A shader reads quantised weights, and those that need their precision, number by number.
-                    Binding::Weight(packed) if dispatch.shader.is_of_texels(i + 1) => {
+                    Binding::Weight(packed)
+                        if packed.rounding != Rounding::Never && dispatch.shader.is_of_texels(i + 1) =>
+                    {
                         packed.scalar = weights;
                         weights
                     }

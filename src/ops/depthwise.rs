@@ -7,7 +7,7 @@ use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Storage, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Rounding, Storage, WeightKey};
 
 /// A convolution with as many groups as input channels and output channels.
 pub(crate) struct Depthwise<'a> {
@@ -123,6 +123,7 @@ impl Depthwise<'_> {
             }
             to
         };
-        Prepacked::new(key, storage, (taps + 1, width), values)
+        // As `f16`s they would save little, and round the bias.
+        Prepacked::new(key, storage, (taps + 1, width), values).rounded(Rounding::Never)
     }
 }

@@ -14,7 +14,7 @@ use super::memory::{self, Location, Need, SlotKind};
 use super::{Choices, Plan, Port, Resource, Step, Variants};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io};
-use crate::graph::{Graph, Node, Value};
+use crate::graph::{Graph, Kept, Node, Value};
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Precision, Prepacked, Scalar, Storage};
 use crate::ops::convert::convert;
 use crate::ops::is_ours;
@@ -45,6 +45,18 @@ impl Plan {
         choices: &Choices,
         precision: Precision,
     ) -> Result<Plan> {
+        Plan::with_unfit(graph, batch, caps, choices, precision, &|_| false)
+    }
+
+    /// Plans a graph with the weights that are `unfit` for `f16`s, among those in this form, stored as `f32`s.
+    pub(crate) fn with_unfit(
+        graph: &Graph,
+        batch: usize,
+        caps: &Caps,
+        choices: &Choices,
+        precision: Precision,
+        unfit: &dyn Fn(&Prepacked) -> bool,
+    ) -> Result<Plan> {
         if precision != Precision::F32 && !caps.packs_f16 {
             let why =
                 format!("precision {precision}: this device can't convert f16 (DownlevelFlags::SHADER_F16_IN_F32)");
@@ -65,6 +77,8 @@ impl Plan {
             caps,
             choices,
             precision,
+            unfit,
+            parameters: 0,
             shapes: &shapes,
             readers: HashMap::new(),
             held: HashMap::new(),
@@ -77,6 +91,8 @@ impl Plan {
             sums: Vec::new(),
             ranges: HashMap::new(),
         };
+        let parameters = graph.nodes().iter().map(|node| graph.known_cost(node).parameters);
+        planner.parameters = parameters.fold(0, u64::saturating_add);
         for (i, input) in graph.inputs().iter().enumerate() {
             planner.hold(input.value, Layout::ROWS, Home::Input(i));
         }
@@ -198,6 +214,10 @@ struct Planner<'a> {
     choices: &'a Choices,
     /// The stored form of values' numbers, where kernels support it.
     precision: Precision,
+    /// Says which weights no `f16`s hold.
+    unfit: &'a dyn Fn(&Prepacked) -> bool,
+    /// The learned numbers of all operations.
+    parameters: u64,
     shapes: &'a [Shape],
     /// The nodes that read each value.
     readers: HashMap<Value, Vec<usize>>,
@@ -243,7 +263,7 @@ impl Planner<'_> {
         let kernels = joined.map_or_else(|| node.op.kernels(&io, self.caps), Ok);
         let mut kernels = kernels.map_err(|kind| kind.at(node.op.name(), &node.name))?;
         if self.precision != Precision::F32 {
-            kernels = kernels.iter().flat_map(|kernel| self.stored(kernel, &node)).collect();
+            kernels = kernels.iter().flat_map(|kernel| self.stored(kernel, &node, &cost)).collect();
         }
         checks::ends(&kernels, self.caps).map_err(|kind| kind.at(node.op.name(), &node.name))?;
         let best = kernels
@@ -325,7 +345,7 @@ impl Planner<'_> {
 
     /// Returns true if the model's precision allows the kernel for a node.
     fn allows(&self, kernel: &Kernel, node: &Node) -> bool {
-        !kernel.rounds_operands || (self.precision != Precision::F32 && !self.keeps_f32(node))
+        !kernel.rounds_operands || (self.precision != Precision::F32 && self.kept(node) != Some(Kept::Weights))
     }
 
     fn shape(&self, value: Value) -> &Shape {

@@ -11,7 +11,7 @@ use crate::kernel::{Identity, Precision, Prepacked};
 use crate::plan::{Choices, Plan, Port, Resource};
 use crate::shape::BATCH;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A network on a device. Its sessions, each for one batch size, share the uploaded weights.
 ///
@@ -30,7 +30,8 @@ pub struct Model {
     network: Network,
     /// The precision that was asked for; otherwise the graph's.
     precision: Option<Precision>,
-    weights: Arc<Mutex<HashMap<Identity, Arc<Memory>>>>,
+    /// The uploaded weights, and `None` for those that no `f16`s hold.
+    weights: Arc<Mutex<HashMap<Identity, Option<Arc<Memory>>>>>,
 }
 
 /// The source of a model's graphs.
@@ -124,22 +125,30 @@ impl Model {
         let graph = self.graph(batch)?;
         let caps = self.context.caps();
         let precision = self.precision.unwrap_or_else(|| graph.precision().on(caps));
-        let plan = Plan::with_precision(&graph, batch, caps, choices, precision)?;
-        if let Some(other) = other {
-            if self.context.device() != other.context.device() {
-                return Err(ErrorKind::argument("other", "a session on the same device", "another device's").into());
-            }
-            let list = |states: &[Port]| {
-                let each = states.iter().map(|state| format!("{} {}", state.name, state.shape));
-                each.collect::<Vec<_>>().join(", ")
-            };
-            if plan.states != other.plan.states {
-                let (wanted, got) = (list(&plan.states), list(&other.plan.states));
-                return Err(ErrorKind::argument("the states of the other session", wanted, got).into());
+        loop {
+            let unfit = |packed: &Prepacked| matches!(self.there().get(&packed.identity()), Some(None));
+            let plan = Plan::with_unfit(&graph, batch, caps, choices, precision, &unfit)?;
+            let states = other.map(|other| self.states(&plan, other)).transpose()?;
+            // Weights that turn out to be beyond the range of f16 are f32s in the next plan.
+            if let Some(weights) = self.weights(&plan)? {
+                return Session::new(&self.context, plan, weights, states);
             }
         }
-        let weights = self.weights(&plan)?;
-        Session::new(&self.context, plan, weights, other.map(|other| other.states.clone()))
+    }
+    /// Returns the states of another session, which must be those of the plan.
+    fn states(&self, plan: &Plan, other: &Session) -> Result<Arc<Vec<Memory>>> {
+        if self.context.device() != other.context.device() {
+            return Err(ErrorKind::argument("other", "a session on the same device", "another device's").into());
+        }
+        let list = |states: &[Port]| {
+            let each = states.iter().map(|state| format!("{} {}", state.name, state.shape));
+            each.collect::<Vec<_>>().join(", ")
+        };
+        if plan.states != other.plan.states {
+            let (wanted, got) = (list(&plan.states), list(&other.plan.states));
+            return Err(ErrorKind::argument("the states of the other session", wanted, got).into());
+        }
+        Ok(other.states.clone())
     }
 
     /// Returns the context that it runs on.
@@ -170,9 +179,14 @@ impl Model {
         Ok(Model { weights: self.weights.clone(), precision: self.precision, ..Model::new(&self.context, graph)? })
     }
 
-    /// Returns the weights that a plan needs. All processors prepack the missing ones, which are then uploaded.
-    fn weights(&self, plan: &Plan) -> Result<HashMap<Identity, Arc<Memory>>> {
-        let mut there = self.weights.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    fn there(&self) -> MutexGuard<'_, HashMap<Identity, Option<Arc<Memory>>>> {
+        self.weights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the weights that a plan needs, or `None` if some of them aren't in the range of `f16`. All processors prepack
+    /// the missing ones, which are then uploaded.
+    fn weights(&self, plan: &Plan) -> Result<Option<HashMap<Identity, Arc<Memory>>>> {
+        let mut there = self.there();
         let mut missing: HashMap<Identity, &Prepacked> = HashMap::new();
         let mut needed: Vec<Identity> = Vec::new();
         for (_, resources) in plan.steps.iter().flat_map(|step| &step.dispatches) {
@@ -190,11 +204,11 @@ impl Model {
         missing.sort_by_key(|packed| std::cmp::Reverse(packed.bytes()));
         let made = parallel(&missing, |packed| Memory::weight(&self.context, packed));
         for (packed, memory) in missing.iter().zip(made) {
-            there.insert(packed.identity(), Arc::new(memory?));
+            there.insert(packed.identity(), memory?.map(Arc::new));
         }
         let shared = |identity: Identity| {
-            let memory = there[&identity].clone();
-            (identity, memory)
+            let memory = there[&identity].clone()?;
+            Some((identity, memory))
         };
         Ok(needed.into_iter().map(shared).collect())
     }

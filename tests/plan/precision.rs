@@ -1,8 +1,8 @@
 //! Precisions: the memory that they take, and the bytes that they move.
 
 use super::overwrites;
-use shadernet::kernel::Caps;
-use shadernet::models::all;
+use shadernet::kernel::{Caps, Scalar};
+use shadernet::models::{all, find};
 use shadernet::ops::Conv2d;
 use shadernet::plan::{Choices, Plan, Resource, Step};
 use shadernet::{BATCH, Graph, Precision, Weights};
@@ -41,6 +41,31 @@ fn f16_takes_half_of_the_memory() {
         }
     }
     assert!(larger.is_empty(), "{larger:#?}");
+}
+
+/// The weights of depthwise convolutions, which are few, and at `Mixed` those of the first layer.
+#[test]
+fn weights_that_count_most_or_are_few_stay_f32() {
+    for name in ["mobilenet_v2", "vit_ti_16"] {
+        let graph = find(name).and_then(|network| network.graph(&Weights::seeded(0), None)).expect("its usual size");
+        for precision in [Precision::F16, Precision::Mixed] {
+            let plan = planned(&graph.fused(), &Caps::portable(), precision);
+            for (i, step) in plan.steps.iter().enumerate() {
+                for resource in step.dispatches.iter().flat_map(|(_, resources)| resources) {
+                    let Resource::Weight(packed) = resource else { continue };
+                    let form = format!("{:?}", packed.key);
+                    let first = i == 0 && precision == Precision::Mixed;
+                    let wanted = match (form.contains("\"depthwise\""), form.contains("\"gemm\"")) {
+                        (true, _) => Scalar::F32,
+                        (_, true) if first => Scalar::F32,
+                        (_, true) => Scalar::F16,
+                        _ => continue,
+                    };
+                    assert_eq!(packed.scalar, wanted, "{name}, {precision}: {form}");
+                }
+            }
+        }
+    }
 }
 
 /// Returns the bytes of the steps of a plan.

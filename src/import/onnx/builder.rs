@@ -6,7 +6,7 @@ use super::proto::{GraphProto, TensorProto};
 use super::shared::Shared;
 use super::tensor::{MOST_FOLDED, Tensor};
 use crate::error::{ErrorKind, Result};
-use crate::graph::{Input, Source};
+use crate::graph::{Input, Kept, Source};
 use crate::{Constant, Graph, Shape, Value};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -107,16 +107,28 @@ impl<'a> Builder<'a> {
     /// its digits.
     pub(super) fn keep(&mut self, value: Value, element: ElementType) {
         if self.weights != ElementType::F32 && element != self.weights && element.is_float() {
-            self.graph.keep_f32(value);
+            self.graph.keep_f32(value, Kept::Weights);
         }
     }
 
-    /// Keeps a value inside of an operator `f32` at every precision: the square of an `f16` exceeds its range.
-    pub(super) fn internal(&mut self, operand: Operand) -> Operand {
-        if let Operand::Device(value, _) = operand {
-            self.graph.keep_f32(value);
+    /// Keeps what an operator reads of its own results `f32` at every precision, among what was added for it since `before`:
+    /// its sums, squares and products may be beyond the range of `f16` although its outputs aren't.
+    pub(super) fn keep_inner(&mut self, before: usize) {
+        let nodes = &self.graph.nodes()[before..];
+        let (mut computed, mut inner) = (HashSet::<Value>::new(), HashSet::<Value>::new());
+        let computes: Vec<bool> = nodes.iter().map(|node| self.graph.known_cost(node).flops() > 0).collect();
+        for (node, &computes) in nodes.iter().zip(&computes) {
+            if computes || node.inputs.iter().any(|input| computed.contains(input)) {
+                computed.extend(&node.outputs);
+            }
         }
-        operand
+        // What only moves on the way to an output is rounded there.
+        for (node, &computes) in nodes.iter().zip(&computes).rev() {
+            if computes || node.outputs.iter().any(|output| inner.contains(output)) {
+                inner.extend(node.inputs.iter().filter(|input| computed.contains(input)));
+            }
+        }
+        inner.into_iter().for_each(|value| self.graph.keep_f32(value, Kept::Value));
     }
 
     /// Keeps the outputs of an operator so, with all that was added to the graph for it since `before`.

@@ -308,9 +308,7 @@ impl Builder<'_> {
         let mean = self.reduce(x, ReduceKind::Mean, axes, true)?;
         let centred = self.binary(BinaryKind::Sub, x, &mean)?;
         let squares = self.binary(BinaryKind::Mul, &centred, &centred)?;
-        let squares = self.internal(squares);
         let variance = self.reduce(&squares, ReduceKind::Mean, axes, true)?;
-        let variance = self.internal(variance);
         Ok([mean, centred, variance])
     }
 

@@ -168,6 +168,7 @@ impl<'a> Walk<'a> {
         let import = ops::find(&proto.domain, &proto.op_type).ok_or_else(|| unsupported(proto))?;
         node.only_tensors()?;
         let outputs = import(b, node)?;
+        b.keep_inner(before);
         for (_, output) in outputs.iter().enumerate().filter(|(i, _)| node.wants(*i)) {
             if let Operand::Device(value, _) = *output {
                 b.name(value, before, node.name());

@@ -5,7 +5,8 @@ use super::{BLOCK, Gemm, Groups, Operand};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::shader::shader;
 use crate::kernel::{
-    Binding, Caps, Dispatch, Kernel, Layout, Matrix, Prepacked, Scalar, Shader, Storage, WeightKey, looped, plain,
+    Binding, Caps, Dispatch, Kernel, Layout, Matrix, Prepacked, Rounding, Scalar, Shader, Storage, WeightKey, looped,
+    plain,
 };
 
 /// A variant of `shaders/gemm_matrix.wgsl`: the tile of one workgroup.
@@ -192,7 +193,7 @@ impl Gemm<'_> {
 fn columns(rows: Prepacked, [k, pitch]: [usize; 2]) -> Prepacked {
     let blocks = rows.texels.0 * rows.texels.1 * 4 / (k * BLOCK);
     let key = WeightKey::new("columns of a gemm").sizes([pitch]).and(&rows.key);
-    Prepacked::new(key, Storage::Buffer, (blocks * BLOCK, pitch / 4), move || {
+    let values = move || {
         let from = (rows.values)();
         let mut to = vec![0.0; blocks * BLOCK * pitch];
         for (from, to) in from.chunks_exact(k * BLOCK).zip(to.chunks_exact_mut(pitch * BLOCK)) {
@@ -201,7 +202,9 @@ fn columns(rows: Prepacked, [k, pitch]: [usize; 2]) -> Prepacked {
             }
         }
         to
-    })
+    };
+    let rounding = Rounding::Balanced { rows: pitch, columns: 1 };
+    Prepacked::new(key, Storage::Buffer, (blocks * BLOCK, pitch / 4), values).rounded(rounding)
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use super::window::{Depth, Window};
 use crate::error::{ErrorKind, Result};
 use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
-use crate::kernel::{Binding, Caps, Kernel, Layout, Prepacked, Storage, WeightKey};
+use crate::kernel::{Binding, Caps, Kernel, Layout, Prepacked, Rounding, Storage, WeightKey};
 
 /// The output channels whose weights are packed together, for all portable kernels.
 const BLOCK: usize = 64;
@@ -211,7 +211,8 @@ impl Gemm<'_> {
             }
             to
         };
-        Prepacked::new(key, storage, (texels / row, row), values)
+        let rounding = Rounding::Balanced { rows: taps * span4 * 4, columns: block };
+        Prepacked::new(key, storage, (texels / row, row), values).rounded(rounding)
     }
 }
 

@@ -1,7 +1,10 @@
 //! Files of float16 and bfloat16: their precision, their weights bit for bit, and what stays in f32.
 
 use crate::honoured::{context, run};
-use crate::model::{BOOL, FLOAT, Message, Model, body_of, floats, int, ints, longs, node_of, raw, string, subgraph};
+use crate::model::{
+    BOOL, FLOAT, Message, Model, body_of, float, float_list, floats, int, ints, longs, node_of, raw, string,
+    string_list, subgraph,
+};
 use half::{bf16, f16};
 use shadernet::import::onnx::{Bindings, Onnx};
 use shadernet::kernel::{Caps, Prepacked, Scalar};
@@ -237,6 +240,92 @@ fn the_inside_of_an_operator_has_the_range_of_f32() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Returns what a model computes, and fails if it is off by more than `most` of the largest wanted number.
+fn check(name: &str, model: &Model, x: &[f32], wanted: &[f64], most: f64) {
+    let graph = graph(&model.clone().output("y"));
+    let largest = wanted.iter().fold(0f64, |largest, value| largest.max(value.abs()));
+    for precision in Precision::ALL {
+        let model = shadernet::Model::new(context(), &graph).expect("it has an output").precision(precision);
+        let got = model.session(1).and_then(|session| session.run_blocking(&[x]));
+        let got = got.unwrap_or_else(|error| panic!("{name}, {precision}: {error}"))[0].to_f32();
+        assert_eq!(got.len(), wanted.len(), "{name}");
+        let most = if precision == Precision::F32 { 1e-5 } else { most } * largest;
+        let near = |(&got, &wanted): (&f32, &f64)| (f64::from(got) - wanted).abs() <= most;
+        assert!(got.iter().zip(wanted).all(near), "{name}, {precision}: {got:?}, wanted {wanted:?}");
+    }
+}
+
+/// The same for sums and products of numbers that are the greatest themselves, in operators that become several operations.
+#[test]
+fn an_operator_of_several_operations_has_the_range_of_f32_inside() {
+    let x: [f32; 8] = [6e4, -6e4, 3e4, 6e4, -6e4, 6e4, 6e4, 3e4];
+    let wide = x.map(f64::from);
+    let open = || Model::new(17).input("x", &[2, 4]);
+    let case = |op: &str, inputs: &[&str], constants: &[Message], attributes: &[Message], wanted: &[f64]| {
+        let model = constants.iter().fold(open(), Model::initialiser);
+        check(op, &model.node(op, inputs, &["y"], attributes), &x, wanted, 2e-3);
+    };
+    let scalar = |name: &str, value: f32| floats(name, &[1], &[value]);
+    case("LpNormalization", &["x"], &[], &[int("p", 1)], &wide.map(|x| x / 21e4));
+    let three = [scalar("a", 6e4), floats("b", &[2, 1], &[3e4; 2])];
+    case("Mean", &["x", "a", "b"], &three, &[], &wide.map(|x| (x + 9e4) / 3.0));
+    let three = [scalar("a", 6e4), floats("b", &[2, 1], &[-6e4; 2])];
+    case("Sum", &["x", "a", "b"], &three, &[], &wide);
+    let steep = [float("alpha", 4.0), float("beta", -239_999.5)];
+    case("HardSigmoid", &["x"], &[], &steep, &wide.map(|x| (4.0 * x - 239_999.5).clamp(0.0, 1.0)));
+    // Two values, and a value and weights.
+    let squares = [117e8, -36e8, -36e8, 117e8];
+    let scaled = [float("alpha", 1e-6), int("transB", 1)];
+    case("Gemm", &["x", "x"], &[], &scaled, &squares.map(|square| 1e-6 * square));
+    let fours = [floats("w", &[4, 1], &[4.0; 4]), floats("c", &[2, 1], &[100.0, -100.0])];
+    let sums = [9e4 * 4.0 * 0.125 + 100.0, 9e4 * 4.0 * 0.125 - 100.0];
+    case("Gemm", &["x", "w", "c"], &fours, &[float("alpha", 0.125)], &sums);
+    let small = [floats("w", &[4, 3], &[4.0; 12]), floats("v", &[3], &[1e-2; 3])];
+    case("Einsum", &["x", "w", "v"], &small, &[string("equation", "ij,jk,k->i")], &[10_800.0; 2]);
+    // A product of some of the factors may be beyond what it is of all.
+    let factors: [f32; 4] = [1e-3, 6e4, 4.0, 2e-3];
+    let model = Model::new(26).input("x", &[4]).initialiser(&longs("axis", &[], &[0]));
+    check("CumProd", &model.node("CumProd", &["x", "axis"], &["y"], &[]), &factors, &[1e-3, 60.0, 240.0, 0.48], 2e-3);
+    let matrix: [f32; 4] = [6e4, 59_008.0, 2.0, 2.0];
+    check("Det", &Model::new(17).input("x", &[2, 2]).node("Det", &["x"], &["y"], &[]), &matrix, &[1984.0], 2e-3);
+    // A layer whose function makes its sums small.
+    let weights = [floats("w", &[1, 1, 4], &[4.0; 4]), floats("r", &[1, 1, 1], &[0.5])];
+    let function = [
+        int("hidden_size", 1),
+        string_list("activations", &["Affine"]),
+        float_list("activation_alpha", &[0.01]),
+        float_list("activation_beta", &[0.0]),
+    ];
+    let model = weights.iter().fold(Model::new(17).input("x", &[1, 2, 4]), Model::initialiser);
+    check("RNN", &model.node("RNN", &["x", "w", "r"], &["y"], &function), &x, &[3600.0; 2], 2e-3);
+}
+
+/// Weights that no f16 holds stay f32s: those that a scale was folded into, of all kinds of convolutions.
+#[test]
+fn weights_beyond_the_range_of_f16_stay() {
+    for (groups, scale, size) in [(1, 1e6, 1e-6), (1, 1e-6, 100.0), (8, 1e6, 1e-6), (2, 1e6, 1e-6)] {
+        let each = 8 / groups;
+        let x: Vec<f32> = (0..8 * 9).map(|i| ((i % 13) as f32 * 30.0 - 100.0) * size).collect();
+        let weights: Vec<f32> = (0..8 * each).map(|i| (i % 5) as f32 / 4.0 - 0.5).collect();
+        let model = Model::new(17)
+            .input("x", &[1, 8, 3, 3])
+            .initialiser(&floats("w", &[8, each as i64, 1, 1], &weights))
+            .initialiser(&floats("s", &[8], &[scale; 8]))
+            .initialiser(&floats("b", &[8], &[0.0; 8]))
+            .initialiser(&floats("mean", &[8], &[0.0; 8]))
+            .initialiser(&floats("var", &[8], &[1.0; 8]));
+        let model = model.node("Conv", &["x", "w"], &["c"], &[int("group", groups as i64)]);
+        let model = model.node("BatchNormalization", &["c", "s", "b", "mean", "var"], &["y"], &[float("epsilon", 0.0)]);
+        let mut wanted = Vec::new();
+        for (o, pixel) in (0..8).flat_map(|o| (0..9).map(move |pixel| (o, pixel))) {
+            let first = o / each * each;
+            let terms = (0..each).map(|c| f64::from(x[(first + c) * 9 + pixel]) * f64::from(weights[o * each + c]));
+            wanted.push(terms.sum::<f64>() * f64::from(scale));
+        }
+        check(&format!("{groups} groups, {scale}"), &model, &x, &wanted, 2e-3);
+    }
 }
 
 /// Values of bfloat16 have the range of f32.

@@ -120,7 +120,6 @@ fn layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         let axes: Vec<usize> = (axis..shape.len()).collect();
         let [mean, _, variance] = b.moments(x, &axes)?;
         let shifted = b.binary(BinaryKind::Add, &variance, &x.number(eps))?;
-        let shifted = b.internal(shifted);
         outputs.extend([mean, b.unary(&shifted, Unary::Rsqrt)?]);
     }
     Ok(outputs)
