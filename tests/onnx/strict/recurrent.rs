@@ -155,3 +155,24 @@ fn what_is_wrong_is_refused() {
     refused(&quantised(&[0.1], &raw("z", UINT8, &[1], &[0])), "W_zero_point: wanted int8, got uint8");
     assert!(graph(&quantised(&[0.1; 8], &raw("z", INT8, &[8], &[0; 8]))).is_ok());
 }
+
+/// An LSTM that keeps its states on the device gives for chunks what it gives for the whole.
+#[test]
+fn chunks_continue_where_the_last_one_ended() {
+    let steps_of = |steps: i64| {
+        let model = Model::new(17).input("x", &[steps, 1, 3]).input("h", &[1, 1, 2]).input("c", &[1, 1, 2]);
+        let model = model.initialiser(&floats("w", &[1, 8, 3], &numbers(24)));
+        let model = model.initialiser(&floats("r", &[1, 8, 2], &numbers(16)));
+        let inputs = ["x", "w", "r", "", "", "h", "c"];
+        let model = model.node("LSTM", &inputs, &["y", "hn", "cn"], &[int("hidden_size", 2)]);
+        let onnx = Onnx::from_bytes(model.output("y").output("hn").output("cn").bytes()).expect("it is whole");
+        let bindings = Bindings::new().state("h", "hn").state("c", "cn");
+        let graph = onnx.graph(&bindings).expect("it can be built");
+        shadernet::Model::new(context(), &graph).and_then(|model| model.session(1)).expect("it can run")
+    };
+    let x = numbers(18);
+    let whole = steps_of(6).run_blocking(&[&x[..]]).expect("it runs")[0].to_f32();
+    let piece = steps_of(2);
+    let chunks = x.chunks(6).map(|x| piece.run_blocking(&[x]).expect("it runs")[0].to_f32());
+    crate::honoured::same(&chunks.collect::<Vec<_>>().concat(), &whole);
+}
