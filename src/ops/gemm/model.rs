@@ -69,9 +69,10 @@ impl Tile {
         self.m * self.n / (16 * self.quads[0] * self.quads[1]) * self.slices
     }
 
-    /// Returns the bytes of workgroup memory: a pixel's texels of k, padded by one, and the weights.
+    /// Returns the bytes of workgroup memory: pixels and weights, with four numbers of padding for each k in `gemm.wgsl`,
+    /// for each pixel in `separable.wgsl`.
     fn memory(&self) -> usize {
-        (self.m * (self.k / 4 + 1) + self.k * self.n / 4) * 16
+        (self.k * (self.m + self.n) + 4 * self.k.max(self.m)) * 4
     }
 
     /// Returns the registers of an invocation: sums, pixels and an estimate of the rest.
