@@ -1,8 +1,8 @@
 // Comparison with broadcasting: y[i] = 1 if a[i] and b[i] are in the requested order, otherwise 0.
 //
-// One invocation compares four neighbouring pairs. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first, stride
-// 0 if repeated. WHEN: bits 0 to 3 are y for a < b, a = b, a > b, and NaN. FLOAT: f32s, compared as integers in the
-// same order: a device may take f32s that are almost 0 for 0, and NaN for anything.
+// One invocation compares four neighbouring pairs. a, b, y: row-major (lib/operands.wgsl). WHEN: bits 0 to 3 are y for
+// a < b, a = b, a > b, and NaN. FLOAT: f32s, compared as integers in the same order: a device may take f32s that are
+// almost 0 for 0, and NaN for anything.
 
 override FLOAT: bool = true;
 override WHEN: u32 = 2u;
@@ -29,18 +29,9 @@ fn rank(bits: vec4<i32>) -> vec4<i32> {
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if 4u * i >= params.count { return; }
-    var rest = four(i, params.count);
-    var from_a = vec4<u32>();
-    var from_b = vec4<u32>();
-    for (var d = 7u; rest.w > 0u; d--) {
-        let size = vec4<u32>(params.sizes[d / 4u][d % 4u]);
-        let at = rest % size;
-        rest /= size;
-        from_a += at * params.a[d / 4u][d % 4u];
-        from_b += at * params.b[d / 4u][d % 4u];
-    }
-    let a4 = vec4<u32>(load_a(from_a.x), load_a(from_a.y), load_a(from_a.z), load_a(from_a.w));
-    let b4 = vec4<u32>(load_b(from_b.x), load_b(from_b.y), load_b(from_b.z), load_b(from_b.w));
+    let at = operands(i);
+    let a4 = vec4<u32>(load_a(at.a.x), load_a(at.a.y), load_a(at.a.z), load_a(at.a.w));
+    let b4 = vec4<u32>(load_b(at.b.x), load_b(at.b.y), load_b(at.b.z), load_b(at.b.w));
     let left = bitcast<vec4<i32>>(a4);
     let right = bitcast<vec4<i32>>(b4);
     let equal = select(vec4<u32>(2u), vec4<u32>(1u), rank(left) == rank(right));

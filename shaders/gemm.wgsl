@@ -3,20 +3,23 @@
 //
 // p counts the output pixels of the whole batch, k the kernel's taps and their input channels (four to a texel), o the
 // output channels. A workgroup computes TILE_M pixels x TILE_N channels, an invocation 4 QUADS_M pixels x 4 QUADS_N
-// channels, which lie apart so that neighbours read neighbours. TILE_K of k at a time go through workgroup memory, as
-// [p][k/4] and [k][o/4] texels, as they lie in memory. Each invocation brings some texels of the next tile: they load
-// during the arithmetic of this one, and what isn't there becomes 0 afterwards, so that nothing waits for them. But for
-// the loop over k and sums computed again, loops have constant lengths: drivers unroll them, and the sums are registers.
-// SLICES of the invocations share a tile's k. No im2col matrix.
+// channels; its quads lie apart so that neighbours read neighbours. TILE_K of k at a time go through workgroup memory: w as
+// [k][o/4] texels, as it lies in memory, x as numbers, [k][p], so that only one k of an invocation's pixels is in
+// registers. Drivers load four neighbours at once. Each invocation brings some texels of the next tile: they load during
+// the arithmetic of this one, and what isn't there becomes 0 afterwards, so that nothing waits for them. But for the loop
+// over k and sums computed again, loops have constant lengths: drivers unroll them, and the sums are registers. SLICES of
+// the invocations share a tile's k. No im2col matrix.
 // x: channels last, [n][y][x][c/4] texels, in one tensor or several (PARTS); or NCHW (X_ROWS; k is [channel][tap]). w:
 // prepacked by `src/ops/gemm` in blocks of 64 channels, [block][k][16] texels, or [k][o/4] rows of a second tensor
 // (W_ROWS). y, residual: [p][o/4]. A block reads only the input channels that its groups span. In a batched product
 // strides select each operand's matrix. PARTIAL: `splits` workgroups sum a share of k each, [split][p][o/4], which
 // gemm_join.wgsl adds.
 //
-// Not measured on a GPU yet. Rejected, by what `make gpu-lab` tells: patches of 4 k x 4 pixels transposed in registers,
-// whose loads were waited for before the arithmetic; sums in matrices that the epilogue indexed, which NVK kept in memory
-// in all variants; residuals loaded one by one.
+// Not measured on a GPU yet. Indices are sums of what a lane keeps, what the lanes of a turn share, and constants:
+// drivers don't see that in `(lane + j * LANES) / STEP`. Rejected, by what `make gpu-lab` tells: x as [p][k/4] texels, so
+// that four k of all pixels were in registers (128 x 128 on NVK: 168 instead of 120, 12 subgroups instead of 16); patches
+// of 4 k x 4 pixels transposed in registers, whose loads were waited for before the arithmetic; sums in matrices that the
+// epilogue indexed, which NVK kept in memory in all variants; residuals loaded one by one.
 
 const TILE_M: u32 = 64u;
 const TILE_N: u32 = 64u;
@@ -65,21 +68,22 @@ const STEP: u32 = TILE_K / 4u;
 // The texels of x and of w that an invocation brings.
 const X_EACH: u32 = TILE_M * STEP / LANES;
 const W_EACH: u32 = TILE_K * TILE_N / 4u / LANES;
-const X_ROW: u32 = STEP + 1u; // Padded by a texel, so that neighbouring pixels start in different banks.
+const X_WIDTH: u32 = TILE_M / 4u;
+const X_ROW: u32 = TILE_M + 4u; // Padded, so that the numbers of a texel lie in different banks.
 const W_ROW: u32 = TILE_N / 4u;
-const W_TILE: u32 = TILE_M * X_ROW;
-var<workgroup> tile: array<vec4<f32>, W_TILE + TILE_K * W_ROW>;
+var<workgroup> x_tile: array<f32, TILE_K * X_ROW>;
+var<workgroup> w_tile: array<vec4<f32>, TILE_K * W_ROW>;
 
 // Returns texel c under a tap of a pixel's window.
 fn tapped(start: Pixel, tap: vec2<u32>, c: u32, there: bool) -> Four {
-    let at = seen(params, start, select(tap, vec2<u32>(c, tap.y), LINES), DEEP);
-    let inside = at >= 0 && there;
+    let sight = seen(params, start, select(tap, vec2<u32>(c, tap.y), LINES), DEEP);
     if LINES {
+        let held = sight.there && there;
         let sample = vec4<u32>(4u * (u32(start.x) + c)) + vec4<u32>(0u, 1u, 2u, 3u);
-        return Four(load_x(u32(select(0, at, inside))), vec4<bool>(inside) & (sample < vec4<u32>(params.in_c)));
+        return Four(load_x(select(0u, sight.pixel, held)), vec4<bool>(held) & (sample < vec4<u32>(params.in_c)));
     }
-    let held = inside && c < params.in4;
-    return Four(channels_at(u32(select(0, at, held)), select(0u, c, held)), vec4<bool>(held));
+    let held = sight.there && c < select(0u, params.in4, there);
+    return Four(channels_at(sight.pixel, c, held), vec4<bool>(held));
 }
 
 // Returns the texel of pixel p that the walk is at.
@@ -87,8 +91,8 @@ fn bring_x(start: Pixel, p: u32, walk: Walk, first_c: u32, rows: u32, end: u32) 
     let there = walk.k < end;
     if X_ROWS { return elements(start, 4u * walk.k, there); }
     if !POINT { return tapped(start, walk.tap, first_c + walk.c, there); }
-    let held = there && p < params.pixels && first_c + walk.k < params.in4;
-    return Four(channels_at(select(0u, rows + p, held), select(0u, first_c + walk.k, held)), vec4<bool>(held));
+    let held = p < params.pixels && first_c + walk.k < select(0u, params.in4, there);
+    return Four(channels_at(rows + p, first_c + walk.k, held), vec4<bool>(held));
 }
 // Returns row k of four pixels of a transposed x.
 fn bring_x_column(k: u32, p4: u32, rows: u32, end: u32) -> Four {
@@ -96,46 +100,47 @@ fn bring_x_column(k: u32, p4: u32, rows: u32, end: u32) -> Four {
     let held = k < min(4u * end, params.w_rows) && p4 < width;
     return Four(load_x(select(0u, (rows + k) * width + p4, held)), vec4<bool>(held));
 }
-// Returns row k of four channels, texel o; of a transposed w, texel k/4 of channel o.
-fn bring_w(k: u32, o: u32, rows: u32, end: u32) -> Four {
-    if W_COLUMNS {
-        let held = k < 4u * end && o < params.groups.x;
-        let rest = vec4<u32>(k) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.w_rows); // A row's padding isn't zero.
-        return Four(load_w(select(0u, (rows + o) * params.k4 + k / 4u, held)), vec4<bool>(held) & rest);
-    }
+// Returns row 4 at + row + below of four channels, texel o. `below` is a multiple of 4.
+fn bring_w(at: u32, row: u32, below: u32, o: u32, rows: u32, end: u32) -> Four {
     if W_ROWS {
+        let k = 4u * at + (row + below);
         let held = k < min(4u * end, params.w_rows) && o < out4(params);
         return Four(load_w(select(0u, (rows + k) * out4(params) + o, held)), vec4<bool>(held));
     }
-    let held = k < 4u * end && o < params.wide4;
-    return Four(load_w(select(0u, block_at(o, k / 4u, params.k4) + k % 4u * (BLOCK / 4u), held)), vec4<bool>(held));
+    let held = at + (row / 4u + below / 4u) < end && o < params.wide4;
+    let first = block_at(o, row / 4u, params.k4) + row % 4u * (BLOCK / 4u);
+    return Four(load_w(select(0u, first + (at + below / 4u) * BLOCK, held)), vec4<bool>(held));
+}
+// Returns texel k of channel o of a transposed w.
+fn bring_w_column(k: u32, o: u32, rows: u32, end: u32) -> Four {
+    let held = k < end && o < params.groups.x;
+    let rest = vec4<u32>(4u * k) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(params.w_rows); // A row's padding isn't zero.
+    return Four(load_w(select(0u, (rows + o) * params.k4 + k, held)), vec4<bool>(held) & rest);
 }
 
-// Returns texel k of a pixel of the tile. A transposed x lies as [k][p/4].
-fn x_of(pixel: u32, k: u32) -> vec4<f32> {
-    if !X_COLUMNS { return tile[pixel * X_ROW + k]; }
-    let at = k * TILE_M + pixel / 4u;
-    let c = pixel % 4u;
-    return vec4<f32>(tile[at][c], tile[at + TILE_M / 4u][c], tile[at + TILE_M / 2u][c], tile[at + 3u * TILE_M / 4u][c]);
+// Returns row k of four pixels of the tile.
+fn x_of(quad: u32, k: u32) -> vec4<f32> {
+    let at = k * X_ROW + 4u * quad;
+    return vec4<f32>(x_tile[at], x_tile[at + 1u], x_tile[at + 2u], x_tile[at + 3u]);
 }
 // Returns row 4k + e of four channels of the tile. A transposed w lies as [o][k/4], rotated by o/4 to use all banks.
 fn w_of(o: u32, k: u32, e: u32) -> vec4<f32> {
-    if !W_COLUMNS { return tile[W_TILE + (4u * k + e) * W_ROW + o]; }
-    let at = W_TILE + 4u * o * STEP + (k + o) % STEP;
-    return vec4<f32>(tile[at][e], tile[at + STEP][e], tile[at + 2u * STEP][e], tile[at + 3u * STEP][e]);
+    if !W_COLUMNS { return w_tile[(4u * k + e) * W_ROW + o]; }
+    let at = 4u * o * STEP + (k + o) % STEP;
+    return vec4<f32>(w_tile[at][e], w_tile[at + STEP][e], w_tile[at + 2u * STEP][e], w_tile[at + 3u * STEP][e]);
 }
 
 // Adds the products of a tile's k.
 fn multiply(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, row: u32, column: u32, slice: u32) {
     for (var i = 0u; i < STEP / SLICES; i++) {
         let k = slice * (STEP / SLICES) + i;
-        var pixels = array<vec4<f32>, PIXELS>();
-        for (var p = 0u; p < PIXELS; p++) { pixels[p] = x_of(row + p * ROWS, k); }
         for (var e = 0u; e < 4u; e++) {
+            var pixels = array<vec4<f32>, QUADS_M>();
+            for (var p = 0u; p < QUADS_M; p++) { pixels[p] = x_of(row + p * ROWS, 4u * k + e); }
             for (var q = 0u; q < QUADS_N; q++) {
                 let weights = w_of(column + q * COLUMNS, k, e);
                 for (var p = 0u; p < PIXELS; p++) {
-                    (*sums)[q * PIXELS + p] += pixels[p][e] * weights;
+                    (*sums)[q * PIXELS + p] += pixels[p / 4u][p % 4u] * weights;
                 }
             }
         }
@@ -165,11 +170,11 @@ fn store_finished(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, first
     if within >= params.wide4 || o >= params.pixel4 { return; }
     var bias = vec4<f32>();
     if !PARTIAL { bias = load_bias(o); }
-    let p = own.tile_p + row + first % PIXELS * ROWS;
+    let p = own.tile_p + 4u * row + first % PIXELS * ROWS;
     var places = array<Place, 4>();
     var residuals = array<vec4<f32>, 4>();
     for (var i = 0u; i < 4u; i++) {
-        places[i] = place_of(own, p + i * ROWS, o);
+        places[i] = place_of(own, p + i, o);
         residuals[i] = residual_at(places[i]);
     }
     var again = 0u;
@@ -181,7 +186,7 @@ fn store_finished(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, first
         }
     }
     for (; GROUPED && again != 0u; again &= again - 1u) {
-        let one = p + countTrailingZeros(again) * ROWS;
+        let one = p + countTrailingZeros(again);
         let to = place_of(own, one, o);
         let sum = of_own_groups(one, within, own.begin, own.end);
         if to.there { store_y(to.at, finished_channels(sum + bias, residual_at(to), to.c)); }
@@ -196,7 +201,8 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let first_c = group_start(4u * (params.first4 + own.tile4) / BLOCK * BLOCK, params.groups).x / 4u;
 
     var starts: array<Pixel, X_EACH>;
-    for (var j = 0u; j < X_EACH; j++) { starts[j] = pixel(params, own.tile_p + (lane + j * LANES) / STEP, DEEP); }
+    let x_p = lane / STEP;
+    for (var j = 0u; j < X_EACH; j++) { starts[j] = pixel(params, own.tile_p + x_p + j * (LANES / STEP), DEEP); }
     let k = own.begin + lane % STEP;
     var walk = Walk(k, k % params.span4, tap_of(params, k));
     let next = Walk(STEP, STEP % params.span4, tap_of(params, STEP));
@@ -208,19 +214,18 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     var ws: array<Four, W_EACH>;
     for (var at = own.begin; ; at += STEP) {
         for (var j = 0u; j < X_EACH; j++) {
-            let t = lane + j * LANES;
             if X_COLUMNS {
-                xs[j] = bring_x_column(4u * at + t / (TILE_M / 4u), own.tile_p / 4u + t % (TILE_M / 4u), rows.x, own.end);
+                let x_k = lane / X_WIDTH + j * (LANES / X_WIDTH);
+                xs[j] = bring_x_column(4u * at + x_k, own.tile_p / 4u + lane % X_WIDTH, rows.x, own.end);
             } else {
-                xs[j] = bring_x(starts[j], own.tile_p + t / STEP, walk, first_c, rows.x, own.end);
+                xs[j] = bring_x(starts[j], own.tile_p + x_p + j * (LANES / STEP), walk, first_c, rows.x, own.end);
             }
         }
         for (var j = 0u; j < W_EACH; j++) {
-            let t = lane + j * LANES;
             if W_COLUMNS {
-                ws[j] = bring_w(4u * (at + t % STEP), 4u * own.tile4 + t / STEP, rows.y, own.end);
+                ws[j] = bring_w_column(at + lane % STEP, 4u * own.tile4 + lane / STEP + j * (LANES / STEP), rows.y, own.end);
             } else {
-                ws[j] = bring_w(4u * at + t / W_ROW, own.tile4 + t % W_ROW, rows.y, own.end);
+                ws[j] = bring_w(at, lane / W_ROW, j * (LANES / W_ROW), own.tile4 + lane % W_ROW, rows.y, own.end);
             }
         }
         walk = advanced(params, walk, next);
@@ -229,14 +234,15 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         if at >= own.end { break; }
         workgroupBarrier();
         for (var j = 0u; j < X_EACH; j++) {
-            let t = lane + j * LANES;
             let value = select(vec4<f32>(), xs[j].value, xs[j].there);
-            tile[select(t / STEP * X_ROW + t % STEP, t, X_COLUMNS)] = value;
+            let column = lane % X_WIDTH * 4u + (lane / X_WIDTH + j * (LANES / X_WIDTH)) * X_ROW;
+            let texel = lane % STEP * 4u * X_ROW + x_p + j * (LANES / STEP);
+            for (var e = 0u; e < 4u; e++) { x_tile[select(texel + e * X_ROW, column + e, X_COLUMNS)] = value[e]; }
         }
         for (var j = 0u; j < W_EACH; j++) {
-            let t = lane + j * LANES;
             let value = select(vec4<f32>(), ws[j].value, ws[j].there);
-            tile[W_TILE + select(t, t / STEP * STEP + (t + t / STEP / 4u) % STEP, W_COLUMNS)] = value;
+            let o = lane / STEP + j * (LANES / STEP);
+            w_tile[select(lane + j * LANES, o * STEP + (lane + o / 4u) % STEP, W_COLUMNS)] = value;
         }
         workgroupBarrier();
     }
@@ -246,11 +252,11 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         let spot = lane % (ROWS * COLUMNS);
         workgroupBarrier();
         if slice == other {
-            for (var i = 0u; i < PIXELS * QUADS_N; i++) { tile[i * ROWS * COLUMNS + spot] = sums[i]; }
+            for (var i = 0u; i < PIXELS * QUADS_N; i++) { w_tile[i * ROWS * COLUMNS + spot] = sums[i]; }
         }
         workgroupBarrier();
         if slice == 0u {
-            for (var i = 0u; i < PIXELS * QUADS_N; i++) { sums[i] += tile[i * ROWS * COLUMNS + spot]; }
+            for (var i = 0u; i < PIXELS * QUADS_N; i++) { sums[i] += w_tile[i * ROWS * COLUMNS + spot]; }
         }
     }
     if slice > 0u { return; }

@@ -98,9 +98,9 @@ struct Source {
 fn look(source: ptr<function, Source>, tap: vec2<u32>, pair: u32) {
     for (var j = 0u; j < X_EACH; j++) {
         let sight = seen(params, (*source).starts[j], tap, DEEP);
-        let at = u32(max(sight, 0));
+        let at = select(0u, sight.pixel, sight.there);
         (*source).pixels[j] = select(at, at * (params.in4 / 2u) + (*source).first_c / 2u + pair, UNIT == 2u);
-        (*source).there[j] = sight >= 0;
+        (*source).there[j] = sight.there;
     }
 }
 
@@ -120,7 +120,7 @@ fn bring(source: ptr<function, Source>, walk: Walk, k: u32) -> Brought {
             // What lies beyond the last pixel gives sums that nobody takes.
             to.there[j] = vec4<bool>(POINT || (*source).there[j]);
         } else {
-            to.x[j] = channels_at((*source).pixels[j], (*source).first_c + select(0u, walk.c, held));
+            to.x[j] = channels_at((*source).pixels[j], (*source).first_c + walk.c, held);
             to.there[j] = vec4<bool>(held && (*source).there[j]);
         }
     }

@@ -1,9 +1,8 @@
 // Integer arithmetic with broadcasting: y[i] = a[i] ∘ b[i]. Booleans are integers too, 0 and 1.
 //
-// One invocation computes four neighbouring elements of y. a, b, y: row-major, at most 8 dimensions, sizes and strides outermost first,
-// stride 0 along a repeated dimension. KIND: 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum; 6 and, 7
-// or, 8 xor; 9 the remainder with b's sign, 10 with a's; 11 shift left, 12 right; 13 power; of a alone 14 not (of a
-// boolean), 15 not (of all bits), 16 abs, 17 negate, 18 sign.
+// One invocation computes four neighbouring elements of y. a, b, y: row-major (lib/operands.wgsl). KIND: 0 add, 1
+// subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum; 6 and, 7 or, 8 xor; 9 the remainder with b's sign, 10 with a's;
+// 11 shift left, 12 right; 13 power; of a alone 14 not (of a boolean), 15 not (of all bits), 16 abs, 17 negate, 18 sign.
 
 override KIND: u32 = 0u;
 
@@ -69,17 +68,8 @@ fn power(a: i32, b: i32) -> i32 {
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if 4u * i >= params.count { return; }
-    var rest = four(i, params.count);
-    var from_a = vec4<u32>();
-    var from_b = vec4<u32>();
-    for (var d = 7u; rest.w > 0u; d--) {
-        let size = vec4<u32>(params.sizes[d / 4u][d % 4u]);
-        let at = rest % size;
-        rest /= size;
-        from_a += at * params.a[d / 4u][d % 4u];
-        from_b += at * params.b[d / 4u][d % 4u];
-    }
-    let a4 = vec4<i32>(load_a(from_a.x), load_a(from_a.y), load_a(from_a.z), load_a(from_a.w));
-    let b4 = vec4<i32>(load_b(from_b.x), load_b(from_b.y), load_b(from_b.z), load_b(from_b.w));
+    let at = operands(i);
+    let a4 = vec4<i32>(load_a(at.a.x), load_a(at.a.y), load_a(at.a.z), load_a(at.a.w));
+    let b4 = vec4<i32>(load_b(at.b.x), load_b(at.b.y), load_b(at.b.z), load_b(at.b.w));
     store_y(i, vec4<i32>(combine(a4.x, b4.x), combine(a4.y, b4.y), combine(a4.z, b4.z), combine(a4.w, b4.w)));
 }

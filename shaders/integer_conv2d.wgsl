@@ -7,8 +7,8 @@
 // under each tap: a word holds four k of one output channel.
 // x, y: row-major, [n][c][y][x]. w: [block of OUT channels][k/4][OUT] words of four bytes; a byte is the weight +
 // `offset`. bias, scale: one a channel; w_zero: one for all, or one a channel. A dispatch adds the products of its part
-// (`src/ops/part.rs`). Not measured on a GPU yet.
-// Lost by compilers' registers: zero points, bias and scale loaded together (RTX 3090, NVK: 40 subgroups instead of 48).
+// (`src/ops/part.rs`). Not measured on a GPU yet. Loaded one by one, zero points, biases and sums were 33 waits (4 x 8) by
+// AMD's compiler; together they take 48 registers instead of 40 by NVK for 1 x 8 and 2 x 2.
 
 const PIXELS: u32 = 4u;
 const OUT: u32 = 8u;
@@ -87,12 +87,13 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
             for (var c = params.from_channel; c < params.to_channel; c++) {
                 let k = tap + c;
                 var v = array<i32, PIXELS>();
-                for (var i = 0u; i < PIXELS; i++) {
-                    v[i] = select(0, load_x(source[i] + c * area) - zero, inside[i]);
-                    totals[i] += v[i];
-                }
+                for (var i = 0u; i < PIXELS; i++) { v[i] = load_x(source[i] + c * area); }
                 if k % 4u == 0u || c == params.from_channel {
                     for (var j = 0u; j < OUT; j++) { words[j] = load_w((block * k4 + k / 4u) * OUT + j); }
+                }
+                for (var i = 0u; i < PIXELS; i++) {
+                    v[i] = select(0, v[i] - zero, inside[i]);
+                    totals[i] += v[i];
                 }
                 for (var j = 0u; j < OUT; j++) {
                     let weight = i32((words[j] >> (k % 4u * 8u)) & 255u);
@@ -102,18 +103,39 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         }
     }
 
+    // Of the zero points, biases and scales only one kind at a time is in registers. Beyond its last channel
+    // an invocation loads that one again, beyond the last pixel its first.
+    var last = array<u32, OUT>();
+    for (var j = 0u; j < OUT; j++) { last[j] = o + min(j, channels - 1u); }
+    var zeros = array<i32, OUT>();
+    for (var j = 0u; j < OUT; j++) { zeros[j] = load_w_zero(last[j] * params.w_zeros); }
+    for (var i = 0u; i < SUMS; i++) { sums[i] -= totals[i / OUT] * (zeros[i % OUT] + params.offset); }
+    var place: array<u32, PIXELS>;
     for (var i = 0u; i < PIXELS; i++) {
-        let p = first + 64u * i;
-        if p >= params.pixels { break; }
-        let to = (p / params.out_hw * params.out_c + o) * params.out_hw + p % params.out_hw;
-        for (var j = 0u; j < channels; j++) {
-            var sum = sums[i * OUT + j] - totals[i] * (load_w_zero((o + j) * params.w_zeros) + params.offset);
-            if params.begins == 1u { sum += load_bias(o + j); } else { sum += load_y(to + j * params.out_hw); }
-            if REQUANTIZE && params.ends == 1u {
-                let value = vec4<f32>(f32(sum) * load_scale(o + j));
-                sum = quantized(value, vec4<i32>(params.zero), params.lo, params.hi).x;
-            }
-            store_y(to + j * params.out_hw, sum);
+        let p = select(first, first + 64u * i, first + 64u * i < params.pixels);
+        place[i] = p / params.out_hw * params.out_c * params.out_hw + p % params.out_hw;
+    }
+    if params.begins == 1u {
+        var biases = array<i32, OUT>();
+        for (var j = 0u; j < OUT; j++) { biases[j] = load_bias(last[j]); }
+        for (var i = 0u; i < SUMS; i++) { sums[i] += biases[i % OUT]; }
+    } else {
+        for (var i = 0u; i < PIXELS; i++) {
+            var before = array<i32, OUT>();
+            for (var j = 0u; j < OUT; j++) { before[j] = load_y(place[i] + last[j] * params.out_hw); }
+            for (var j = 0u; j < OUT; j++) { sums[i * OUT + j] += before[j]; }
         }
+    }
+    if REQUANTIZE && params.ends == 1u {
+        var scales = array<f32, OUT>();
+        for (var j = 0u; j < OUT; j++) { scales[j] = load_scale(last[j]); }
+        for (var i = 0u; i < SUMS; i++) {
+            let value = vec4<f32>(f32(sums[i]) * scales[i % OUT]);
+            sums[i] = quantized(value, vec4<i32>(params.zero), params.lo, params.hi).x;
+        }
+    }
+    for (var i = 0u; i < SUMS; i++) {
+        let j = i % OUT;
+        if first + 64u * (i / OUT) < params.pixels && j < channels { store_y(place[i / OUT] + (o + j) * params.out_hw, sums[i]); }
     }
 }

@@ -62,9 +62,9 @@ fn share(params: Params, id: u32, tile_m: u32, tile_n: u32) -> Share {
     return Share(column * (tile_n / 4u), row * tile_m, part - split * matrices(params), split, begin, end);
 }
 
-// The start of an output pixel's window; far outside for a pixel beyond the last. `image`: the pixels before its image
-// or, if `deep`, before its volume.
-struct Pixel { image: u32, z: i32, y: i32, x: i32 }
+// The start of an output pixel's window; far outside for a pixel beyond the last. `corner`: its pixel, counted from the
+// first of all images. `element`: its index in an image in rows, of the first channel. Both may be before the image.
+struct Pixel { corner: u32, element: u32, z: i32, y: i32, x: i32 }
 
 fn pixel(params: Params, p: u32, deep: bool) -> Pixel {
     let at = p % params.out_hw;
@@ -76,7 +76,10 @@ fn pixel(params: Params, p: u32, deep: bool) -> Pixel {
         z = i32(image % params.out_d * params.stride_z) - params.pad_front;
         image = image / params.out_d * params.in_d;
     }
-    return Pixel(image * params.in_h * params.in_w, z, select(-0x40000000, y, p < params.pixels), x);
+    let before = image * params.in_h * params.in_w;
+    let within = u32((z * i32(params.in_h) + y) * i32(params.in_w) + x);
+    let shown = select(-0x40000000, y, p < params.pixels);
+    return Pixel(before + within, before * params.in_c + within, z, shown, x);
 }
 
 // A texel of y: its index, its number among those of an output's channels; false beyond the end of a line.
@@ -108,37 +111,42 @@ fn advanced(params: Params, walk: Walk, next: Walk) -> Walk {
     return Walk(walk.k + next.k, c, tap);
 }
 
-// Returns the pixel that a tap (x, row) sees, counted from the first of all images; -1 outside. The rows of all planes of
-// a kernel are counted together.
-fn seen(params: Params, start: Pixel, tap: vec2<u32>, deep: bool) -> i32 {
+// The pixel that a tap sees, counted from the first of all images; false outside of the image.
+struct Sight { pixel: u32, there: bool }
+
+// Returns what a tap (x, row) sees. The rows of all planes of a kernel are counted together. Only a few additions and
+// comparisons differ from window to window.
+fn seen(params: Params, start: Pixel, tap: vec2<u32>, deep: bool) -> Sight {
     var row = tap.y;
     var z = 0u;
     if deep {
         row = tap.y % params.kernel_h;
-        z = u32(start.z + i32(tap.y / params.kernel_h * params.dilation_z));
+        z = tap.y / params.kernel_h * params.dilation_z;
     }
-    let y = u32(start.y + i32(row * params.dilation_y));
-    let x = u32(start.x + i32(tap.x * params.dilation_x));
-    let inside = y < params.in_h && x < params.in_w && (!deep || z < params.in_d);
-    return select(-1, i32(start.image + (z * params.in_h + y) * params.in_w + x), inside);
+    let y = row * params.dilation_y;
+    let x = tap.x * params.dilation_x;
+    let inside = u32(start.y) + y < params.in_h && u32(start.x) + x < params.in_w && (!deep || u32(start.z) + z < params.in_d);
+    return Sight(start.corner + ((z * params.in_h + y) * params.in_w + x), inside);
 }
 
-// Returns the indices of elements k..k+3 under a window of an image in rows, k counting [channel][tap]. -1: outside.
-fn elements_at(params: Params, start: Pixel, k: u32, deep: bool) -> vec4<i32> {
+// Four elements of an image in rows: their indices, and which of them are in the image.
+struct Elements { at: vec4<u32>, there: vec4<bool> }
+
+// Returns elements k..k+3 under a window, k counting [channel][tap].
+fn elements_at(params: Params, start: Pixel, k: u32, deep: bool) -> Elements {
     let ks = k + vec4<u32>(0u, 1u, 2u, 3u);
     let tap = ks % params.taps;
     var row = tap / params.kernel_w;
     var plane = ks / params.taps;
-    var inside = vec4<bool>(true);
+    var inside = ks < vec4<u32>(params.in_c * params.taps);
     if deep {
-        let z = vec4<u32>(start.z + vec4<i32>(row / params.kernel_h * params.dilation_z));
-        inside = z < vec4<u32>(params.in_d);
+        let z = row / params.kernel_h * params.dilation_z;
+        inside &= u32(start.z) + z < vec4<u32>(params.in_d);
         plane = plane * params.in_d + z;
         row %= vec4<u32>(params.kernel_h);
     }
-    let y = vec4<u32>(start.y + vec4<i32>(row * params.dilation_y));
-    let x = vec4<u32>(start.x + vec4<i32>(tap % params.kernel_w * params.dilation_x));
-    let at = start.image * params.in_c + (plane * params.in_h + y) * params.in_w + x;
-    inside &= (y < vec4<u32>(params.in_h)) & (x < vec4<u32>(params.in_w));
-    return select(vec4<i32>(-1), vec4<i32>(at), inside & (ks < vec4<u32>(params.in_c * params.taps)));
+    let y = row * params.dilation_y;
+    let x = tap % params.kernel_w * params.dilation_x;
+    inside &= (u32(start.y) + y < vec4<u32>(params.in_h)) & (u32(start.x) + x < vec4<u32>(params.in_w));
+    return Elements(start.element + ((plane * params.in_h + y) * params.in_w + x), inside);
 }

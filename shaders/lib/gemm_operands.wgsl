@@ -3,10 +3,10 @@
 // Four numbers that an invocation brings, and which of them are there.
 struct Four { value: vec4<f32>, there: vec4<bool> }
 
-// Returns texel c of a pixel's channels, from the part that holds it.
-fn channels_at(pixel: u32, c: u32) -> vec4<f32> {
-    if PARTS == 0u { return load_x(pixel * params.in4 + c); }
-    let at = pixel * params.pitch + c + params.shift;
+// Returns texel c of a pixel's channels, from the part that holds it; another texel if it isn't there.
+fn channels_at(pixel: u32, c: u32, there: bool) -> vec4<f32> {
+    if PARTS == 0u { return load_x(select(0u, pixel * params.in4 + c, there)); }
+    let at = select(vec4<u32>(), pixel * params.pitch + c + params.shift, vec4<bool>(there));
     if PARTS == 1u || c < params.ends.x { return load_x(at.x); }
     if PARTS == 2u || c < params.ends.y { return load_x1(at.y); }
     if PARTS == 3u || c < params.ends.z { return load_x2(at.z); }
@@ -14,10 +14,10 @@ fn channels_at(pixel: u32, c: u32) -> vec4<f32> {
 }
 // Returns four elements under a window of an image in rows.
 fn elements(start: Pixel, k: u32, there: bool) -> Four {
-    let at = elements_at(params, start, k, DEEP);
-    let place = vec4<u32>(max(at, vec4<i32>()));
-    let value = vec4<f32>(load_x_element(place.x), load_x_element(place.y), load_x_element(place.z), load_x_element(place.w));
-    return Four(value, vec4<bool>(there) & (at >= vec4<i32>()));
+    let found = elements_at(params, start, k, DEEP);
+    let held = found.there & vec4<bool>(there);
+    let at = select(vec4<u32>(), found.at, held);
+    return Four(vec4<f32>(load_x_element(at.x), load_x_element(at.y), load_x_element(at.z), load_x_element(at.w)), held);
 }
 
 // Returns the place of output pixel p of the matrix and channels o.

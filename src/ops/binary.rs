@@ -214,7 +214,7 @@ pub(crate) fn by_element<P: params::Params>(
 
 /// Returns the kernel for integers, and for truth values, which are 0 and 1.
 pub(crate) fn integers(io: &Io, kind: Integers) -> Result<Kernel, ErrorKind> {
-    by_element(io, shader!("integer", "index").set("KIND", kind as u32), |elements| elements)
+    by_element(io, shader!("integer", "operands", "index").set("KIND", kind as u32), |elements| elements)
 }
 
 /// Returns sizes or strides as a shader takes them: eight, with the missing outer ones filled in.
@@ -280,7 +280,7 @@ impl Op for Binary {
         layouts.retain(|layout| finite || layout.order == Order::Rows);
         let mut kernels: Vec<Kernel> = layouts.into_iter().map(|layout| self.by_texel(io, layout)).collect();
         if a != b {
-            let shader = self.finish(shader!("broadcast", "arithmetic", "activation", "index", "nan"));
+            let shader = self.finish(shader!("broadcast", "arithmetic", "activation", "operands", "index", "nan"));
             let activation = ActivationParams::new(self.activation);
             kernels.push(by_element(io, shader, |elements| BroadcastParams { elements, activation })?);
         }

@@ -87,7 +87,7 @@ impl Op for Compare {
             Compare::Gt => greater,
             Compare::Ge => greater | equal,
         };
-        let shader = shader!("compare", "index").set("FLOAT", io.dtypes[0] == DType::F32).set("WHEN", when);
+        let shader = shader!("compare", "operands", "index").set("FLOAT", io.dtypes[0] == DType::F32).set("WHEN", when);
         Ok(vec![by_element(io, shader, |elements| elements)?])
     }
 

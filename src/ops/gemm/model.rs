@@ -69,9 +69,14 @@ impl Tile {
         self.m * self.n / (16 * self.quads[0] * self.quads[1]) * self.slices
     }
 
-    /// Returns the bytes of workgroup memory: a pixel's texels of k, padded by one, and the weights.
+    /// Returns the bytes of workgroup memory, where each row of k is padded.
     fn memory(&self) -> usize {
-        (self.m * (self.k / 4 + 1) + self.k * self.n / 4) * 16
+        self.padded(self.k)
+    }
+
+    /// Returns the bytes of pixels and weights, and of four numbers of padding for each of these rows.
+    fn padded(&self, rows: usize) -> usize {
+        (self.k * (self.m + self.n) + 4 * rows) * 4
     }
 
     /// Returns the registers of an invocation: sums, pixels and an estimate of the rest.
@@ -198,7 +203,8 @@ pub(super) fn filtering(problem: &Problem, filter: [usize; 2], caps: &Caps) -> V
         |tile: &Tile| Choice { tile: *tile, splits: 1 }.cost(&Problem { filter: Some(filter), ..*problem }, caps);
     let filters = |tile: &Tile| (filter[0] * filter[1] + 1) * tile.k * 4;
     let held = |tile: &Tile| {
-        let memory = tile.memory() + filters(tile);
+        // Each pixel is padded there.
+        let memory = tile.padded(tile.m) + filters(tile);
         memory <= caps.max_workgroup_memory as usize && tile.registers() <= caps.registers as usize
     };
     // A dispatch costs a CPU less than filtering again for each column of tiles.
