@@ -12,6 +12,7 @@ mod einsum;
 mod flex_attention;
 mod fused;
 mod geometry;
+mod grouped_attention;
 mod integer;
 mod linear_attention;
 mod loss;
@@ -83,8 +84,13 @@ const FAMILIES: &[fn(&str) -> Option<Import>] = &[
 ];
 
 /// The operators that ONNX Runtime adds.
-const CONTRIBUTED: &[fn(&str) -> Option<Import>] =
-    &[contributed_attention::contributed, fused::contributed, qlinear::contributed, quantization::contributed];
+const CONTRIBUTED: &[fn(&str) -> Option<Import>] = &[
+    contributed_attention::contributed,
+    fused::contributed,
+    grouped_attention::contributed,
+    qlinear::contributed,
+    quantization::contributed,
+];
 
 #[cfg(test)]
 mod tests {
