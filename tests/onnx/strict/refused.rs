@@ -338,7 +338,7 @@ fn added_operators_name_what_they_lack() {
     let trees = added(ml, "TreeEnsembleClassifier", features, &[], &[]);
     refused(&trees, &["not supported: the operator TreeEnsembleClassifier of ai.onnx.ml"]);
     refused(
-        &added("com.microsoft.nchwc", "Conv", image, &[w.clone()], &[]),
+        &added("com.microsoft.nchwc", "Conv", image, std::slice::from_ref(&w), &[]),
         &["the operator Conv of com.microsoft.nchwc"],
     );
 }

@@ -370,7 +370,7 @@ pub(super) fn written(
     let (shape, of) = (b.shape(past), b.shape(update));
     let number = |value: usize| Operand::from(Tensor::scalar(ElementType::I64, value as f64));
     let mut sizes = vec![1; shape.len()];
-    sizes[axis] = shape[axis];
+    sizes[axis] = foldable(&[shape[axis]].into())?;
     let places = Tensor::ints(ElementType::I64, sizes, (0..shape[axis] as i64).collect());
     let mut place = b.binary(BinaryKind::Sub, &places.into(), first)?;
     let mut inside = b.compare(&place, Compare::Ge, &number(0))?;

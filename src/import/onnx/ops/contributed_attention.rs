@@ -1,26 +1,26 @@
 //! Attention and rotary embedding as ONNX Runtime's transformer tools write them.
 
-use super::attention::{add, attend, composed, excluded, joined, rotated, split, triangle, written};
+use super::attention::{add, attend, joined, rotated, split, triangle};
 use super::matrix::multiplied;
-use crate::error::Result;
+use crate::Shape;
+use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
 use crate::import::onnx::node::{Node, Operand};
-use crate::import::onnx::tensor::Tensor;
+use crate::import::onnx::tensor::{Tensor, foldable};
 use crate::ops::{Attention, BinaryKind, Compare, Logical};
 
 pub(super) fn contributed(op: &str) -> Option<Import> {
     Some(match op {
         "Attention" => attention,
         "MultiHeadAttention" => multi_head_attention,
-        "GroupQueryAttention" => group_query_attention,
         "RotaryEmbedding" => rotary_embedding,
         _ => return None,
     })
 }
 
 /// Fails if an attribute has another value than the only supported one.
-fn only(node: &Node, name: &'static str, supported: i64) -> Result<()> {
+pub(super) fn only(node: &Node, name: &'static str, supported: i64) -> Result<()> {
     match node.int(name, supported)? {
         given if given == supported => Ok(()),
         given => Err(node.refused(&format!("attribute {name}"), &supported.to_string(), given)),
@@ -28,7 +28,7 @@ fn only(node: &Node, name: &'static str, supported: i64) -> Result<()> {
 }
 
 /// Returns the factor of the scores for heads of `d` elements: 0 stands for the default.
-fn factor(node: &Node, d: usize) -> Result<f64> {
+pub(super) fn factor(node: &Node, d: usize) -> Result<f64> {
     match node.float("scale", 0.0)? {
         0.0 => Ok(1.0 / (d as f64).sqrt()),
         scale => Ok(scale.into()),
@@ -36,9 +36,10 @@ fn factor(node: &Node, d: usize) -> Result<f64> {
 }
 
 /// Returns integers 0, 1, .. as a tensor of that shape.
-fn counted(element: ElementType, sizes: [usize; 4]) -> Operand {
-    let count = sizes.iter().product::<usize>() as i64;
-    Tensor::ints(element, sizes, (0..count).collect()).with_fixed(false).into()
+pub(super) fn counted(element: ElementType, sizes: impl Into<Shape>) -> Result<Operand, ErrorKind> {
+    let shape = sizes.into();
+    let count = foldable(&shape)? as i64;
+    Ok(Tensor::ints(element, shape, (0..count).collect()).with_fixed(false).into())
 }
 
 /// Returns what a mask adds to the scores: 0 for the keys that it shows, `filter` for the others. A mask of one
@@ -66,7 +67,7 @@ fn masked(
             b.compare(&mask, Compare::Gt, &mask.number(0))?
         }
         [n] if n == batch || n == 2 * batch => {
-            let places = counted(ElementType::I32, [1, 1, 1, keys]);
+            let places = counted(ElementType::I32, [1, 1, 1, keys])?;
             let mut side = |first: usize| {
                 let part = b.slice(mask, 0, first, batch, 1)?;
                 b.reshape(&part, [batch, 1, 1, 1])
@@ -88,7 +89,8 @@ fn masked(
         }
     };
     let number = |value: f32| Operand::from(Tensor::scalar(element, value.into()));
-    Ok(Some(b.where_(&seen, &number(0.0), &number(filter))?))
+    let bias = b.where_(&seen, &number(0.0), &number(filter))?;
+    Ok(Some(b.internal(bias)))
 }
 
 /// Adds attention over heads `[N, H, L, D]`, `before` keys of which come before the first query, and joins the heads.
@@ -130,7 +132,7 @@ fn attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         Some(sizes) => sizes.iter().map(|&size| usize::try_from(size).unwrap_or(0)).collect(),
     };
     let whole = sizes.iter().fold(0usize, |sum, &size| sum.saturating_add(size));
-    if sizes.len() != 3 || whole != width || sizes[0] != sizes[1] {
+    if sizes.len() != 3 || whole != width || sizes[0] != sizes[1] || sizes.contains(&0) {
         let wanted = format!("three numbers, equal for queries and keys, that add up to {width}");
         return Err(node.refused("attribute qkv_hidden_sizes", &wanted, format_args!("{sizes:?}")));
     }
@@ -253,159 +255,29 @@ fn multi_head_attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     Ok(vec![y, k, v])
 }
 
-/// Returns a vector of scale factors by position, `[N or 1, L, 1, half]`.
-fn angles(b: &mut Builder, node: &Node, cache: usize, positions: &Operand, d: usize) -> Result<Operand> {
-    let table = node.input(cache)?;
-    let (of, shape) = (b.shape(table), b.shape(positions));
-    match of[..] {
-        [_, half] if half > 0 && 2 * half <= d => {
-            let y = b.gather(table, 0, positions)?;
-            b.reshape(&y, [shape[0], shape[1], 1, half])
-        }
-        _ => Err(node.refused("cos_cache, sin_cache", &format!("[.., {} at most]", d / 2), of)),
-    }
-}
-
-/// Imports `GroupQueryAttention`, which is causal and appends keys and values to a cache. Where a sequence goes on depends
-/// on its length, an input; the largest length must be known, because it is the size of the new cache.
-fn group_query_attention(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (heads, few) = (node.count("num_heads", 0, 1)?, node.count("kv_num_heads", 0, 1)?);
-    only(node, "causal", 1)?;
-    only(node, "qk_output", 0)?;
-    only(node, "sliding_window_cache", 0)?;
-    only(node, "kv_cache_bit_width", 0)?;
-    node.one_of("k_quant_type", &["NONE"])?;
-    node.one_of("v_quant_type", &["NONE"])?;
-    if node.int("smooth_softmax", 0)? > 0 {
-        return Err(node.refused("attribute smooth_softmax", "0", 1));
-    }
-    // Numbers of a norm that needs weights, which are inputs that aren't supported.
-    node.ignore(&["qk_norm_epsilon", "q_norm_epsilon", "k_norm_epsilon"]);
-    let (softcap, window) = (node.float("softcap", 0.0)?, node.int("local_window_size", -1)?);
-    let window = usize::try_from(window).ok().filter(|&window| window > 0);
-    let (rotary, interleaved) = (node.flag("do_rotary", false)?, node.flag("rotary_interleaved", false)?);
-
-    let x = node.input(0)?;
-    let shape = b.shape(x);
-    let &[batch, queries, width] = &shape[..] else { return Err(node.refused("query", "[B, S, H D]", shape)) };
-    let (q, k, v) = match (node.optional(1), node.optional(2)) {
-        (Some(k), Some(v)) => (x.clone(), k.clone(), v.clone()),
-        (None, None) => {
-            let d = width / (heads.saturating_add(few).saturating_add(few));
-            let [wide, narrow] = [heads, few].map(|heads| heads * d);
-            if d == 0 || wide + 2 * narrow != width {
-                return Err(node.refused("query", &format!("({heads} + 2 {few}) D wide"), width));
-            }
-            let q = b.slice(x, 2, 0, wide, 1)?;
-            (q, b.slice(x, 2, wide, narrow, 1)?, b.slice(x, 2, wide + narrow, narrow, 1)?)
-        }
-        _ => return Err(node.refused("key, value", "both or neither", "one")),
-    };
-    let total = b.known_int("total_sequence_length", node.input(6)?)?;
-    let wrong = || node.refused("total_sequence_length", &format!("{queries} or more"), total);
-    let total = usize::try_from(total).ok().filter(|&total| total >= queries).ok_or_else(wrong)?;
-
-    // The place of each sequence's first query.
-    let lengths = node.input(5)?;
-    let first = if total == queries {
-        Tensor::ints(ElementType::I64, [1, 1, 1, 1], vec![0]).with_fixed(false).into()
-    } else {
-        let lengths = b.cast(lengths, ElementType::I64)?;
-        let of = b.shape(&lengths);
-        if of.elements() != batch {
-            return Err(node.refused("seqlens_k", &format!("[{batch}]"), of));
-        }
-        let lengths = b.reshape(&lengths, [batch, 1, 1, 1])?;
-        b.binary(BinaryKind::Sub, &lengths, &lengths.number(queries as f64 - 1.0))?
-    };
-    let places = b.binary(BinaryKind::Add, &first, &counted(ElementType::I64, [1, 1, queries, 1]))?;
-
-    let mut parts = Vec::new();
-    let positions = match node.optional(9) {
-        Some(positions) if rotary => positions.clone(),
-        _ => b.reshape(&places, [b.shape(&places)[0], queries])?,
-    };
-    for (name, x, heads) in [("query", &q, heads), ("key", &k, few), ("value", &v, few)] {
-        let mut y = split(b, node, name, x, heads)?;
-        let of = b.shape(&y);
-        if [of[0], of[2]] != [batch, queries] {
-            return Err(node.refused(name, &format!("[{batch}, {queries}, ..]"), b.shape(x)));
-        }
-        if rotary && name != "value" {
-            let (cos, sin) = (angles(b, node, 7, &positions, of[3])?, angles(b, node, 8, &positions, of[3])?);
-            let apart = b.transpose(&y, &[0, 2, 1, 3])?;
-            let turned = rotated(b, &apart, [&cos, &sin], interleaved)?;
-            y = b.transpose(&turned, &[0, 2, 1, 3])?;
-        }
-        parts.push(y);
-    }
-    if !rotary {
-        // Such inputs may be there anyway.
-        node.named(9);
-    }
-    let (q, mut k, mut v) = (parts.remove(0), parts.remove(0), parts.remove(0));
-    match (node.optional(3), node.optional(4)) {
-        (Some(past_k), Some(past_v)) => {
-            (k, v) = (appended(b, node, past_k, k, total, &first)?, appended(b, node, past_v, v, total, &first)?);
-        }
-        (None, None) if total == queries => {}
-        (None, None) => return Err(node.refused("total_sequence_length", &format!("{queries} without a past"), total)),
-        _ => return Err(node.refused("past_key, past_value", "both or neither", "one")),
-    }
-    let keys = b.shape(&k)[2];
-    let op = Attention::new().scale(factor(node, b.shape(&q)[3])?);
-    let mut bias = node.optional(10).cloned();
-    let plain = total == queries && keys == queries && softcap == 0.0;
-    let op = match window {
-        Some(window) if plain => op.window(window),
-        None if plain => op.is_causal(true),
-        _ => {
-            let columns = counted(ElementType::I64, [1, 1, 1, keys]);
-            let mut seen = b.compare(&columns, Compare::Le, &places)?;
-            if let Some(window) = window {
-                let least = b.binary(BinaryKind::Sub, &places, &places.number(window as f64))?;
-                let near = b.compare(&columns, Compare::Gt, &least)?;
-                seen = b.logical(Logical::And, &[&seen, &near])?;
-            }
-            let hidden = excluded(b, &seen, q.element())?;
-            bias = Some(add(b, bias, hidden)?);
-            op
-        }
-    };
-    let y = if softcap == 0.0 {
-        attend(b, [&q, &k, &v], bias, op)?
-    } else {
-        let scale = factor(node, b.shape(&q)[3])?;
-        let [y, _] = composed(b, [&q, &k, &v], bias, scale, softcap, 0)?;
-        y
-    };
-    Ok(vec![joined(b, &y)?, k, v])
-}
-
-/// Writes new keys or values after those of each sequence in a cache, which is as long as `total` at least.
-fn appended(
+/// Returns the cosines and the sines of each position, `[N or 1, L, 1, half]`. The tables are neighbouring inputs.
+pub(super) fn angles(
     b: &mut Builder,
     node: &Node,
-    past: &Operand,
-    new: Operand,
-    total: usize,
-    first: &Operand,
-) -> Result<Operand> {
-    let (of, shape) = (b.shape(past), b.shape(&new));
-    let length = match of[..] {
-        [n, h, length, d] if [n, h, d] == [shape[0], shape[1], shape[3]] => length,
-        _ => {
-            let [n, h, _, d] = [shape[0], shape[1], shape[2], shape[3]];
-            return Err(node.refused("past_key, past_value", &format!("[{n}, {h}, P, {d}]"), of));
+    tables: usize,
+    positions: &Operand,
+    d: usize,
+) -> Result<[Operand; 2]> {
+    let (cos, sin, shape) = (node.input(tables)?, node.input(tables + 1)?, b.shape(positions));
+    let (of, other) = (b.shape(cos), b.shape(sin));
+    match (&of[..], &shape[..]) {
+        (&[_, half], &[n, l]) if half > 0 && half <= d / 2 && of == other => {
+            let mut at = |table: &Operand| {
+                let y = b.gather(table, 0, positions)?;
+                b.reshape(&y, [n, l, 1, half])
+            };
+            Ok([at(cos)?, at(sin)?])
         }
-    };
-    let known = first.host().map(Tensor::numbers);
-    if known.is_some_and(|places| places.iter().all(|&place| place == length as f64)) {
-        return b.concat(&[past.clone(), new], 2);
+        _ => {
+            let wanted = format!("one shape, [.., {} at most], for positions [B, S]", d / 2);
+            Err(node.refused("cos_cache, sin_cache", &wanted, format_args!("{of} and {other} for {shape}")))
+        }
     }
-    let missing = total.saturating_sub(length) as i64;
-    let cache = b.pad(past, &[[0, 0], [0, 0], [0, missing], [0, 0]], "constant", 0.0)?;
-    written(b, &cache, &new, 2, first, false)
 }
 
 fn rotary_embedding(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
@@ -437,16 +309,13 @@ fn rotary_embedding(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let of = b.shape(positions);
     let positions = match of[..] {
         [1] => {
-            let steps = Tensor::ints(positions.element(), [1, shape[1]], (0..shape[1] as i64).collect());
-            b.binary(BinaryKind::Add, positions, &steps.with_fixed(false).into())?
+            let steps = counted(positions.element(), [1, shape[1]])?;
+            b.binary(BinaryKind::Add, positions, &steps)?
         }
         [n, l] if [n, l] == [shape[0], shape[1]] => positions.clone(),
         _ => return Err(node.refused("position_ids", &format!("[1] or [{}, {}]", shape[0], shape[1]), of)),
     };
-    let (cos, sin) = (angles(b, node, 2, &positions, shape[3])?, angles(b, node, 3, &positions, shape[3])?);
-    if b.shape(&cos) != b.shape(&sin) {
-        return Err(node.refused("sin_cache", "the shape of cos_cache", b.shape(&sin)));
-    }
+    let [cos, sin] = angles(b, node, 2, &positions, shape[3])?;
     let y = rotated(b, &x, [&cos, &sin], interleaved)?;
     Ok(vec![if from.len() == 4 { b.transpose(&y, &[0, 2, 1, 3])? } else { b.reshape(&y, from)? }])
 }

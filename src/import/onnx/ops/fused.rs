@@ -200,7 +200,7 @@ fn embed_layer_norm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             let ones = b.cast(&ones, ElementType::I32)?;
             b.reduce(&ones, ReduceKind::Sum, &[1], false)?
         }
-        None => Tensor::ints(ElementType::I32, [batch], vec![0; batch]).with_fixed(false).into(),
+        None => Tensor::filled(ElementType::I32, [batch].into(), 0.0)?.with_fixed(false).into(),
     };
     Ok(vec![y, counts, sum])
 }

@@ -12,6 +12,7 @@ mod einsum;
 mod flex_attention;
 mod fused;
 mod geometry;
+mod grouped_attention;
 mod integer;
 mod linear_attention;
 mod loss;
@@ -86,6 +87,7 @@ const FAMILIES: &[fn(&str) -> Option<Import>] = &[
 const CONTRIBUTED: &[fn(&str) -> Option<Import>] = &[
     contributed_attention::contributed,
     fused::contributed,
+    grouped_attention::contributed,
     qlinear::contributed,
     quantization::contributed,
     recurrent::contributed,

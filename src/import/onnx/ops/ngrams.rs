@@ -12,6 +12,9 @@ pub(super) fn find(op: &str) -> Option<Import> {
     (op == "TfIdfVectorizer").then_some(tf_idf_vectorizer)
 }
 
+/// The most comparisons of a sequence with tokens: each is an operation.
+const MOST: usize = 1 << 12;
+
 /// The n-grams of one length, with the places of their counts in the output.
 struct Grams {
     length: usize,
@@ -72,7 +75,7 @@ fn tf_idf_vectorizer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let width = all.iter().flat_map(|grams| &grams.places).max().map_or(0, |&most| most.saturating_add(1));
     foldable(&[width.max(1), count.max(1), size].into())?;
     let (mut parts, mut chosen) = (Vec::new(), Vec::new());
-    let mut first = 0;
+    let (mut first, mut compared) = (0, 0);
     for Grams { length, tokens, places } in all {
         let here = first..first + places.len();
         first = here.end;
@@ -86,6 +89,11 @@ fn tf_idf_vectorizer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             let Some(starts) = size.checked_sub((length - 1).saturating_mul(step)).filter(|&starts| starts > 0) else {
                 break;
             };
+            compared += length;
+            if compared > MOST {
+                let wanted = format!("{MOST} comparisons of tokens at most for all gaps");
+                return Err(node.refused("attribute max_skip_count", &wanted, gaps));
+            }
             let mut same: Option<Operand> = None;
             for i in 0..length {
                 let token = tokens.iter().skip(i).step_by(length).copied().collect();
