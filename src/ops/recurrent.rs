@@ -7,6 +7,7 @@ use super::image_storage;
 use super::packing::buffer;
 use super::part::ranges;
 use crate::error::{ErrorKind, Result};
+use crate::graph::Kept;
 use crate::graph::constant::Constant;
 use crate::graph::op::{Cost, Io, Metrics, Op};
 use crate::kernel::params::params;
@@ -559,7 +560,7 @@ impl Graph {
         let inputs: Vec<Value> = [Some(x), initial, lengths, extra, weight].into_iter().flatten().collect();
         let layer = Recurrent { inputs: [initial, lengths, extra].map(|input| input.is_some()), ..layer };
         // The sums of all steps add up what these lose.
-        self.keep_f32(x);
+        self.keep_f32(x, Kept::Value);
         let name = format!("{}_{}", layer.name(), self.nodes().len());
         let outputs = self.add_node(name, layer, &inputs)?;
         Ok([outputs[0], outputs[1]])

@@ -90,7 +90,7 @@ fn masked(
     };
     let number = |value: f32| Operand::from(Tensor::scalar(element, value.into()));
     let bias = b.where_(&seen, &number(0.0), &number(filter))?;
-    Ok(Some(b.internal(bias)))
+    Ok(Some(bias))
 }
 
 /// Adds attention over heads `[N, H, L, D]`, `before` keys of which come before the first query, and joins the heads.
