@@ -78,8 +78,7 @@ fn pixel(params: Params, p: u32, deep: bool) -> Pixel {
     }
     let before = image * params.in_h * params.in_w;
     let within = u32((z * i32(params.in_h) + y) * i32(params.in_w) + x);
-    let shown = select(-0x40000000, y, p < params.pixels);
-    return Pixel(before + within, before * params.in_c + within, z, shown, x);
+    return Pixel(before + within, before * params.in_c + within, z, select(-0x40000000, y, p < params.pixels), x);
 }
 
 // A texel of y: its index, its number among those of an output's channels; false beyond the end of a line.
@@ -114,8 +113,7 @@ fn advanced(params: Params, walk: Walk, next: Walk) -> Walk {
 // The pixel that a tap sees, counted from the first of all images; false outside of the image.
 struct Sight { pixel: u32, there: bool }
 
-// Returns what a tap (x, row) sees. The rows of all planes of a kernel are counted together. Only a few additions and
-// comparisons differ from window to window.
+// Returns what a tap (x, row) sees. The rows of all planes of a kernel are counted together.
 fn seen(params: Params, start: Pixel, tap: vec2<u32>, deep: bool) -> Sight {
     var row = tap.y;
     var z = 0u;
