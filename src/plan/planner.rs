@@ -240,18 +240,6 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Plans an empty batch: there is nothing to compute if the outputs are empty too.
-    fn nothing(&mut self) -> Result<()> {
-        match self.graph.outputs().iter().find(|(_, value)| self.shape(*value).elements() > 0) {
-            None => Ok(()),
-            Some((name, value)) => {
-                let what =
-                    format!("a batch of 0 for the output \"{name}\", which would still be {}", self.shape(*value));
-                Err(ErrorKind::Unsupported(what).into())
-            }
-        }
-    }
-
     /// Plans a node, or several nodes that these kernels compute in one step.
     fn step(&mut self, numbers: &[usize], joined: Option<Vec<Kernel>>) -> Result<()> {
         let Whole { node, op, cost, bytes, read, written } = self.whole(numbers);

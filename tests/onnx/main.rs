@@ -21,11 +21,10 @@ use std::sync::OnceLock;
 
 /// The exports that are further from ONNX Runtime than others at `F16` and at `Mixed`. So is ONNX Runtime itself, with what is
 /// stored as `f16` rounded to it, by the given errors.
-const FAR: [(&str, f32, f32); 6] = [
-    // Made-up weights whose errors add up: 6.1e-3, by weights alone 3.2e-3; 5.2e-3 and 2.7e-3; 1.7e-3 by weights.
-    ("mobilenet_v2-dynamo-18", 8e-3, 5e-3),
-    ("mobilenet_v2-script-12", 8e-3, 5e-3),
-    ("bert-dynamo-18", 5e-3, 3e-3),
+const FAR: [(&str, f32, f32); 5] = [
+    // Made-up weights whose errors add up: 6.1e-3, by weights alone 3.2e-3; 5.2e-3 and 2.7e-3.
+    ("mobilenet_v2-dynamo-18", 7e-3, 4e-3),
+    ("mobilenet_v2-script-12", 6e-3, 4e-3),
     // A number is quantised to a neighbour of its integer: 7.0e-3; 1.7e-2 by softmax, erf and tanh alone; 1.4e-2, a
     // step of the output, by the weights of the transposed convolution alone.
     ("mobilenet_v2_narrow-qdq-17", 1e-2, 1e-4),

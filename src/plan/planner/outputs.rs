@@ -1,13 +1,25 @@
 //! Outputs: kernels write some in place; others are copied.
 
 use super::{Held, Home, PlannedStep, Planner};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::graph::Value;
 use crate::graph::op::{Cost, Io};
 use crate::kernel::{Layout, Scalar};
 use crate::ops::convert::convert;
 
 impl Planner<'_> {
+    /// Plans an empty batch: there is nothing to compute if the outputs are empty too.
+    pub(super) fn nothing(&self) -> Result<()> {
+        match self.graph.outputs().iter().find(|(_, value)| self.shape(*value).elements() > 0) {
+            None => Ok(()),
+            Some((name, value)) => {
+                let what =
+                    format!("a batch of 0 for the output \"{name}\", which would still be {}", self.shape(*value));
+                Err(ErrorKind::Unsupported(what).into())
+            }
+        }
+    }
+
     /// Returns the indices of the graph's outputs that are this value.
     pub(super) fn outputs(&self, value: Value) -> impl Iterator<Item = usize> + use<'_> {
         self.graph.outputs().iter().enumerate().filter(move |(_, (_, v))| *v == value).map(|(i, _)| i)
