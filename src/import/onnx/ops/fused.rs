@@ -1,4 +1,4 @@
-//! What ONNX Runtime's optimiser fuses: convolutions and products with an activation, GELUs and norms with a sum before
+//! Fusions of ONNX Runtime's optimiser: convolutions and products with an activation, GELUs and norms with a sum before
 //! them, embeddings with a norm. Each is the operations that it was made of, which this crate fuses in its own way.
 
 use super::activation::{hard_sigmoid, swish, thresholded_relu};
