@@ -1,7 +1,5 @@
 //! Recurrent layers: the inputs of all steps are multiplied at once, then one operation makes the steps.
 
-// Long because RNN, GRU, LSTM and the quantised LSTM share their attributes, their inputs and their directions.
-
 use super::quantization::int_type;
 use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
