@@ -13,6 +13,8 @@
 const ROWS: u32 = 1u;
 // The gates whose products are summed together: all, but two for CELL 1.
 const GATES: u32 = 4u;
+// The texels of each row of r that are multiplied together: 1 or 4; 4 if PACKED.
+const QUADS: u32 = 4u;
 
 override LANES: u32 = 64u;
 // 0 RNN, 1 GRU that resets the state before its product, 2 GRU that resets the product, 3 LSTM
@@ -90,23 +92,23 @@ fn products(direction: u32, unit: u32, gate: u32, before: u32) -> array<vec4<f32
         if PACKED { scales[g] = bitcast<vec2<f32>>(load_q(end * params.width + rows[g]).xy); }
     }
     var sums = array<vec4<f32>, ROWS>();
-    for (var block = 0u; block < params.blocks; block++) {
-        let at = direction * params.blocks + block;
-        var w = array<vec4<f32>, 4u * GATES>();
+    for (var block = 0u; block < params.blocks * (4u / QUADS); block++) {
+        let at = direction * params.blocks * (4u / QUADS) + block;
+        var w = array<vec4<f32>, QUADS * GATES>();
         if PACKED {
             var words = array<vec4<u32>, GATES>();
             for (var g = 0u; g < GATES; g++) { words[g] = load_q(at * params.width + rows[g]); }
-            for (var i = 0u; i < 4u * GATES; i++) {
-                let bytes = (vec4<u32>(words[i / 4u][i % 4u]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
-                w[i] = vec4<f32>(bytes) - scales[i / 4u].y;
+            for (var i = 0u; i < QUADS * GATES; i++) {
+                let bytes = (vec4<u32>(words[i / QUADS][i % QUADS]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
+                w[i] = vec4<f32>(bytes) - scales[i / QUADS].y;
             }
         } else {
-            for (var i = 0u; i < 4u * GATES; i++) { w[i] = load_r(4u * at + i % 4u, rows[i / 4u]); }
+            for (var i = 0u; i < QUADS * GATES; i++) { w[i] = load_r(QUADS * at + i % QUADS, rows[i / QUADS]); }
         }
         for (var row = 0u; row < ROWS; row++) {
-            for (var j = 0u; j < 4u; j++) {
-                let h = hidden4(before + row * SIZE + 16u * block + 4u * j);
-                for (var g = 0u; g < GATES; g++) { sums[row][g] += dot(w[4u * g + j], h); }
+            for (var j = 0u; j < QUADS; j++) {
+                let h = hidden4(before + row * SIZE + 4u * (QUADS * block + j));
+                for (var g = 0u; g < GATES; g++) { sums[row][g] += dot(w[QUADS * g + j], h); }
             }
         }
     }
@@ -139,6 +141,12 @@ fn quantize(half: u32, lane: u32, moved: array<bool, ROWS>) {
         }
         workgroupBarrier();
     }
+}
+
+// Writes h of a step, if its sequence is `there` and has `moved`; later outputs are 0.
+fn give(at: u32, step: u32, h: f32, moved: bool, there: bool) {
+    if moved { store_state(at, h); }
+    if there { store_y(step + at, select(0.0, h, moved)); }
 }
 
 @compute @workgroup_size(LANES)
@@ -228,8 +236,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
                 }
                 if CELL != 1u {
                     hidden[after + at] = select(h, next, moved[row]);
-                    if moved[row] { store_state(place[row] + unit, next); }
-                    if top + row < params.batch { store_y(step * plane + place[row] + unit, select(0.0, next, moved[row])); }
+                    give(place[row] + unit, step * plane, next, moved[row], top + row < params.batch);
                 }
             }
         }
@@ -249,8 +256,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
                     let fresh = applied(1u, G, given[row] + sums[row].x);
                     let next = fresh + own[at] * (h - fresh);
                     hidden[before + at] = select(h, next, moved[row]);
-                    if moved[row] { store_state(place[row] + unit, next); }
-                    if top + row < params.batch { store_y(step * plane + place[row] + unit, select(0.0, next, moved[row])); }
+                    give(place[row] + unit, step * plane, next, moved[row], top + row < params.batch);
                 }
             }
             workgroupBarrier();

@@ -139,7 +139,7 @@ pub struct Recurrent {
     functions: Vec<GateFunction>,
     clip: Option<f32>,
     coupled: bool,
-    /// Which of the inputs there are: initial states, lengths, extra rows.
+    /// True for each input that there is: initial states, lengths, extra rows.
     inputs: [bool; 3],
 }
 
@@ -345,9 +345,9 @@ impl Recurrent {
     }
 
     /// Returns the most turns of an invocation's loops in so many steps.
-    fn turns(&self, sizes: Sizes, lanes: usize, count: usize) -> usize {
+    fn turns(&self, sizes: Sizes, [lanes, quads]: [usize; 2], count: usize) -> usize {
         let units = sizes.hidden.div_ceil(lanes);
-        let products = looped(units, plain(sizes.blocks));
+        let products = looped(units, plain(sizes.blocks * (BLOCK / 4 / quads)));
         let twice = if self.cell == RecurrentCell::Gru { products } else { Iterations::default() };
         // Up to four rows are quantised.
         let quantised = (plain(sizes.blocks) + plain(units)).all * if self.scale.is_some() { 4 } else { 0 };
@@ -414,8 +414,11 @@ impl Op for Recurrent {
         let Sizes { steps, batch, hidden, width, blocks } = sizes;
         let directions = self.directions;
 
-        // The rows of a workgroup share the weights that it reads. Where a workgroup is one subgroup there are few units.
-        let enough = if caps.one_subgroup().is_some() { 1 } else { caps.units as usize };
+        // The rows of a workgroup share the weights that it reads, if no unit is idle then. llvmpipe, where a workgroup is
+        // one subgroup, has the units of a processor; it compiles products of fewer texels sooner, and they are as fast.
+        let narrow = caps.one_subgroup().is_some();
+        let quads = if narrow && self.scale.is_none() { 1 } else { BLOCK / 4 };
+        let enough = if narrow { 4 } else { caps.units as usize };
         let memory = |rows: usize| 3 * 4 * rows * blocks * BLOCK;
         let fits = |rows: &usize| memory(*rows) <= caps.max_workgroup_memory as usize;
         let shared = |rows: &usize| *rows <= batch && directions * batch.div_ceil(*rows) >= enough;
@@ -429,10 +432,10 @@ impl Op for Recurrent {
         let most = caps.max_loop_iterations.min(TURNS) as usize;
         let all = std::iter::successors(Some(least), |lanes| Some(2 * lanes));
         let all: Vec<usize> = all.take_while(|&lanes| lanes <= caps.max_invocations as usize).collect();
-        let lanes = all.iter().copied().find(|&lanes| self.turns(sizes, lanes, 1) <= most);
+        let lanes = all.iter().copied().find(|&lanes| self.turns(sizes, [lanes, quads], 1) <= most);
         let lanes = lanes.or(all.last().copied()).unwrap_or(1);
         // Each step makes the same number of turns.
-        let (one, two) = (self.turns(sizes, lanes, 1), self.turns(sizes, lanes, 2));
+        let [one, two] = [1, 2].map(|count| self.turns(sizes, [lanes, quads], count));
         let each = (1 + most.saturating_sub(one) / (two - one)).min(steps);
 
         let count = steps.div_ceil(each);
@@ -473,6 +476,7 @@ impl Op for Recurrent {
         let shader = shader!("recurrent", "activation", "index", "nan")
             .tile("ROWS", rows as u32)
             .tile("GATES", if self.cell == RecurrentCell::Gru { 2 } else { gates as u32 })
+            .tile("QUADS", quads as u32)
             .set("LANES", lanes as u32)
             .set("CELL", self.cell as u32)
             .set("SIZE", (blocks * BLOCK) as u32)
@@ -506,7 +510,7 @@ impl Op for Recurrent {
         };
         let workgroups = directions * batch.div_ceil(rows);
         let dispatches = ranges(steps, each).map(|part| {
-            let turns = self.turns(sizes, lanes, part.len());
+            let turns = self.turns(sizes, [lanes, quads], part.len());
             Dispatch::new(shader.clone(), &params(part), bindings.clone(), workgroups).iterations(turns)
         });
         let mut reads = vec![Layout::ROWS; io.inputs.len()];

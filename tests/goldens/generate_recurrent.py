@@ -106,7 +106,7 @@ def main():
     quantised("quantised_both_channels", 5, 1, 3, 9, np.int8, channels=True, zeros=False, direction="bidirectional")
     quantised("quantised_reverse", 4, 1, 3, 16, np.int8, channels=False, zeros=False, initial=True, direction="reverse")
     here = Path(__file__).parent
-    save_file({key: np.ascontiguousarray(tensor) for key, tensor in TENSORS.items()}, here / "recurrent.safetensors")
+    save_file({key: np.asarray(tensor, order="C") for key, tensor in TENSORS.items()}, here / "recurrent.safetensors")
     (here / "recurrent.json").write_text("[\n" + ",\n".join("  " + json.dumps(case) for case in CASES) + "\n]\n")
     print(f"{len(CASES)} cases")
 

@@ -1,7 +1,5 @@
 //! Recurrent layers: the inputs of all steps are multiplied at once, then one operation makes the steps.
 
-// Long because RNN, GRU, LSTM and the quantised LSTM share their attributes, their inputs and their directions.
-
 use super::quantization::int_type;
 use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
@@ -78,7 +76,7 @@ fn layer(b: &mut Builder, node: &Node, kind: Kind) -> Result<Vec<Operand>> {
     // Directions with functions of their own are layers of their own.
     let (first, second) = layer.functions.split_at(layer.functions.len() / layer.directions);
     let apart = !second.is_empty() && first != second;
-    let parts = if apart { vec![0..1, 1..2] } else { vec![0..layer.directions] };
+    let parts = if apart { [0..1, 1..2].to_vec() } else { std::iter::once(0..layer.directions).collect() };
     let (mut all, mut states) = (Vec::new(), Vec::new());
     for part in parts {
         let [y, state] = directions(b, node, &layer, &x, part)?;
