@@ -380,7 +380,7 @@ fn numbers(text: &str, numbers: &str, input: &ValueInfo) -> Result<Tensor> {
     let known: Option<usize> = fixed().try_fold(1, |product: usize, size| product.checked_mul(size));
     let open = sizes.len() - fixed().count();
     let told = match known {
-        Some(known) if known > 0 && count % known == 0 => Some(count / known),
+        Some(known) if known > 0 && count.is_multiple_of(known) => Some(count / known),
         _ => None,
     };
     let size = |size: &Size| match size {
