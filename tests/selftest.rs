@@ -155,12 +155,13 @@ fn it_counts_what_ran_in_f16_and_in_matrix_units() {
 /// A device with matrix units runs them in many cases of the operations that they compute; a device without in none.
 #[test]
 fn the_tables_have_cases_for_matrix_units() {
-    for (op, least) in [("conv", 60), ("linear", 20)] {
+    for (op, least) in [("conv", 60), ("linear", 20), ("matmul", 6)] {
         let table = TABLES.iter().find(|table| table.op == op).expect("there is such a table");
         let special = |caps| Suite::special(table, &caps).unwrap_or_else(|error| panic!("{error}"));
         for side in [8, 16] {
             let cases = special(Caps::matrix_units(side));
-            assert!(cases.in_matrix_units >= least && cases.in_f16 > 0, "{op}, {side}: {cases:?}");
+            assert!(cases.in_matrix_units >= least, "{op}, {side}: {cases:?}");
+            assert!(op == "matmul" || cases.in_f16 > 0, "{op}, {side}: {cases:?}");
         }
         assert_eq!(special(Caps::portable()).in_matrix_units, 0, "{op}");
         let cannot_pack = Caps { packs_f16: false, ..Caps::portable() };

@@ -11,7 +11,7 @@ struct Params {
     first4: u32, wide4: u32, w_rows: u32, splits: u32,
     share4: u32, lo: f32, hi: f32, alpha: f32,
     // Volumes, whose planes are images: the planes of x and of y, and the window along them. Rows of a kernel's plane.
-    in_d: u32, out_d: u32, stride_z: u32, pad_front: i32, dilation_z: u32, kernel_h: u32, unused: vec2<u32>,
+    in_d: u32, out_d: u32, stride_z: u32, pad_front: i32, dilation_z: u32, kernel_h: u32, zeros: vec2<u32>,
     groups: vec4<u32>,
     // Batched product: the sizes of the batch dimensions, and each operand's strides along them, in rows.
     batch: vec4<u32>, x_batch: vec4<u32>, w_batch: vec4<u32>,

@@ -32,6 +32,11 @@ fn finished_channels(sum: vec4<f32>, added: vec4<f32>, c: u32) -> vec4<f32> {
     return clip_channels(value, c, params.out_c);
 }
 
+// Returns a loaded value, and that it must be loaded here: no compiler knows that the bits are 0.
+fn here(value: vec4<f32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(value) | vec4<u32>(params.zeros.x));
+}
+
 fn residual_at(to: Place) -> vec4<f32> {
     if RESIDUAL == 0u { return vec4<f32>(); }
     return load_residual(select(0u, to.at, to.there));

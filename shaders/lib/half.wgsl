@@ -36,3 +36,7 @@ fn two_halves(half: vec2<f32>) -> u32 {
     let rest = select(signed, vec2<u32>(), finite);
     return packed | rest.x | (rest.y << 16u);
 }
+
+// A texel as it is stored, and its numbers.
+fn raw_half(stored: Half) -> vec4<u32> { return vec4<u32>(stored, 0u, 0u); }
+fn of_raw_half(raw: vec4<u32>) -> vec4<f32> { return from_half(raw.xy); }

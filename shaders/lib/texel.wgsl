@@ -11,3 +11,7 @@ alias Bits = vec4<u32>;
 fn from_bits(stored: Bits) -> vec4<u32> { return stored; }
 fn from_word(stored: u32) -> u32 { return stored; }
 fn to_bits(value: vec4<u32>) -> Bits { return value; }
+
+// A texel as it is stored, and its numbers.
+fn raw_texel(stored: Texel) -> vec4<u32> { return bitcast<vec4<u32>>(stored); }
+fn of_raw_texel(raw: vec4<u32>) -> vec4<f32> { return bitcast<vec4<f32>>(raw); }

@@ -60,7 +60,8 @@ impl Context {
         let mut encoder = self.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         let mut downloads = Vec::new();
         for trial in trials {
-            let x = upload(self, "trial", &encoded(trial.scalar, &trial.x), Usage::STORAGE)?;
+            let inputs = trial.inputs.iter().map(|x| upload(self, "trial", &encoded(trial.scalar, x), Usage::STORAGE));
+            let inputs = inputs.collect::<Result<Vec<_>>>()?;
             let bytes = trial.y.len() as u64 * trial.scalar.bytes();
             let y = buffer(self, "trial", bytes, Usage::STORAGE | Usage::COPY_SRC)?;
             for dispatch in &trial.kernel.dispatches {
@@ -73,7 +74,8 @@ impl Context {
                 let bound = dispatch.bindings.iter().zip(&weights).map(|(binding, weight)| match (weight, binding) {
                     (Some(weight), Binding::Weight(packed)) => weight.binding(0, packed.bytes()),
                     (_, Binding::Output(_)) => y.as_entire_binding(),
-                    _ => x.as_entire_binding(),
+                    (_, Binding::Input(i)) => inputs[*i].as_entire_binding(),
+                    _ => inputs[0].as_entire_binding(),
                 });
                 let pipeline = pipelines.next().expect("there is one for each dispatch");
                 let bound = std::iter::once(params.as_entire_binding()).chain(bound);
@@ -148,9 +150,10 @@ mod tests {
     #[test]
     fn wrong_products_are_found() {
         let trials = matrix_trials(&Caps::matrix_units(16)).expect("they fit");
-        assert_eq!(trials.len(), 12, "four tiles, three products");
+        assert_eq!(trials.len(), 20, "four tiles, five products");
         for trial in &trials {
-            assert!(trial.kernel.dispatches.len() > 1, "the weights are in several bindings");
+            let bindings = trial.kernel.dispatches.len() + trial.inputs.len() - 1;
+            assert!(bindings > 1, "the weights are in several bindings, or values");
             assert_eq!(wrong(trial, &trial.y), None);
             let at = |found: fn(&f32) -> bool| trial.y.iter().position(found).expect("there is such a number");
             let (finite, infinite, nan) = (

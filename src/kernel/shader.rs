@@ -295,6 +295,11 @@ impl Shader {
                         let number = format!("-> {of} {{ return bitcast<{of}>(from_pair({name}[i / 2u], i)); }}");
                         *line = line.replace(&format!("-> {of} {{ return {name}[i]; }}"), &number);
                     }
+                } else if [format!("fn raw_{name}("), format!("fn value_{name}(")]
+                    .iter()
+                    .any(|start| line.starts_with(start))
+                {
+                    *line = line.replace("raw_texel(", "raw_half(");
                 } else if line.starts_with(&format!("fn load_{name}_element(")) {
                     // Of `f32`s the number is loaded alone.
                     *line = line

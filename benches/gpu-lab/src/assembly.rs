@@ -10,6 +10,9 @@ struct Instruction {
     count: u32,
     /// The number of those that multiply and add floating-point numbers.
     multiply_adds: u32,
+    /// The number of those of a matrix unit, or 1 for a load from workgroup memory, which brings their operands.
+    matrices: u32,
+    operands: u32,
     /// A load from a buffer.
     load: Option<Load>,
     /// A wait for earlier loads.
@@ -66,14 +69,18 @@ pub struct Loop {
     pub instructions: u32,
     /// The number of those that multiply and add floating-point numbers.
     pub multiply_adds: u32,
+    /// The number of those of matrix units, and of loads from workgroup memory.
+    pub matrices: u32,
+    pub operands: u32,
     /// The bits that its loads bring from buffers to an invocation.
     pub loaded_bits: u32,
 }
 
 impl Loop {
-    /// Returns the share of the multiply-adds, in percent.
+    /// Returns the share of the multiply-adds, or of matrix units' instructions and their loads, in percent.
     pub fn share(&self) -> f64 {
-        100.0 * f64::from(self.multiply_adds) / f64::from(self.instructions)
+        let counted = if self.matrices > 0 { self.matrices + self.operands } else { self.multiply_adds };
+        100.0 * f64::from(counted) / f64::from(self.instructions)
     }
 }
 
@@ -144,6 +151,8 @@ impl Program {
             body.fold(Loop::default(), |sum, instruction| Loop {
                 instructions: sum.instructions + instruction.count,
                 multiply_adds: sum.multiply_adds + instruction.multiply_adds,
+                matrices: sum.matrices + instruction.matrices,
+                operands: sum.operands + instruction.operands,
                 loaded_bits: sum.loaded_bits + instruction.load.map_or(0, |load| load.bits),
             })
         };
@@ -223,6 +232,8 @@ fn amd(line: &str, program: &mut Program) {
     program.instructions.push(Instruction {
         count: halves.len() as u32,
         multiply_adds: halves.iter().filter(|half| starts(half, &MULTIPLY_ADDS)).count() as u32,
+        matrices: u32::from(starts(name, &["v_wmma"])),
+        operands: u32::from(starts(name, &["ds_load", "ds_read"])),
         load,
         wait: wait.map(Wait::Until),
         jump,
@@ -256,6 +267,8 @@ fn nvidia(line: &str, program: &mut Program) {
     program.instructions.push(Instruction {
         count: 1,
         multiply_adds: u32::from(starts(name, &["ffma", "hfma2", "hmma"])),
+        matrices: u32::from(starts(name, &["hmma"])),
+        operands: u32::from(starts(name, &["ldsm", "ld.shared"])),
         load,
         wait: field("wt=").and_then(|bits| u32::from_str_radix(bits, 2).ok()).map(Wait::Barriers),
         leaves: jump.is_some() && always || name == "exit" && !conditional,
@@ -295,6 +308,9 @@ fn adreno(line: &str, program: &mut Program) {
     program.instructions.push(Instruction {
         count,
         multiply_adds: if name.starts_with("mad.f") { count } else { 0 },
+        // No driver of an Adreno offers matrix units.
+        matrices: 0,
+        operands: 0,
         load: components.map(|components| Load { bits: 32 * components, barrier: 0 }),
         wait: flags.contains(&"sy").then_some(Wait::Until(0)),
         jump: jump.map(str::to_owned),
@@ -330,8 +346,21 @@ BB2:
 BB3:
     v_fma_f32 v1, v2, v3, v4
     s_endpgm";
-        let main_loop = Some(Loop { instructions: 5, multiply_adds: 2, loaded_bits: 0 });
+        let main_loop = Some(Loop { instructions: 5, multiply_adds: 2, ..Loop::default() });
         assert_eq!(counts("Assembly", text), Counts { main_loop, loading_loop: None, loads: [1, 1, 1], lone_waits: 2 });
+    }
+
+    #[test]
+    fn matrix_units_count_with_their_loads() {
+        let text = "BB1:
+    ds_load_b64 v[56:57], v9 ; d9d80000
+    v_wmma_f32_16x16x16_f16 v[4:7], v[56:63], v[88:95], v[4:7] ; cc404004
+    v_fma_mixlo_f16 v1, v2, v3, v4
+    s_cbranch_scc1 BB1
+    s_endpgm";
+        let main_loop = counts("Assembly", text).main_loop.expect("it multiplies");
+        assert_eq!((main_loop.multiply_adds, main_loop.matrices, main_loop.operands), (2, 1, 1));
+        assert!((main_loop.share() - 50.0).abs() < 1e-9);
     }
 
     #[test]
@@ -345,7 +374,7 @@ BB1:
     s_cbranch_scc1 BB1
     s_endpgm";
         let counted = counts("Assembly", text);
-        let body = Loop { instructions: 4, multiply_adds: 0, loaded_bits: 160 };
+        let body = Loop { instructions: 4, loaded_bits: 160, ..Loop::default() };
         assert_eq!((counted.main_loop, counted.loading_loop), (None, Some(body)));
     }
 
@@ -367,7 +396,7 @@ block 2 L3 [1] -> {
 block 3 L4 [1] -> {
     exit // delay=1
 } -> []";
-        let main_loop = Some(Loop { instructions: 3, multiply_adds: 1, loaded_bits: 0 });
+        let main_loop = Some(Loop { instructions: 3, multiply_adds: 1, ..Loop::default() });
         assert_eq!(
             counts("NAK assembly", text),
             Counts { main_loop, loading_loop: None, loads: [1, 0, 1], lone_waits: 1 }
@@ -388,7 +417,7 @@ br !p0.z, #l950
 jump #l942
 l950:
 end";
-        let main_loop = Some(Loop { instructions: 5, multiply_adds: 3, loaded_bits: 0 });
+        let main_loop = Some(Loop { instructions: 5, multiply_adds: 3, ..Loop::default() });
         assert_eq!(
             counts("IR3 Assembly", text),
             Counts { main_loop, loading_loop: None, loads: [0, 1, 1], lone_waits: 1 }

@@ -119,7 +119,9 @@ impl Table {
             let mut bad = false;
             for (i, column) in COLUMNS.iter().enumerate() {
                 let was = earlier.map(|row| row[i].as_str());
-                let is_worse = worse_by(column, earlier.and_then(|row| value(row, column)), value(row, column));
+                let now = value(row, column);
+                let is_worse = worse_by(column, earlier.and_then(|row| value(row, column)), now)
+                    || now.is_some_and(|now| now < floor(&self.title, kernel, column));
                 bad |= is_worse;
                 if was.is_some_and(|was| was != row[i]) || is_worse {
                     let mark = if is_worse { ", worse" } else { "" };
@@ -146,6 +148,19 @@ fn cell(value: Option<impl ToString>) -> String {
 fn value(row: &[String], column: &str) -> Option<f64> {
     let at = COLUMNS.iter().position(|name| *name == column)?;
     row[at].parse().ok()
+}
+
+/// Returns what a kernel for matrix units must reach: eight waves; on AMD the share of the largest tile, of values in f16,
+/// whose k fills it.
+fn floor(title: &str, kernel: &str, column: &str) -> f64 {
+    let has = |what: &[&str]| what.iter().all(|what| kernel.contains(what));
+    let largest = has(&["BLOCKS_N=4 SPAN_M=4 ", " WHOLE=1 ", " f16=[1, 2"]) && title.starts_with("navi31");
+    match column {
+        "waves" if has(&["gemm_matrix "]) => 8.0,
+        "share" if largest && has(&[" POINT=1 "]) && !has(&["W_ROWS=1"]) => 71.0,
+        "share" if largest && !has(&["W_ROWS=1"]) => 68.0,
+        _ => 0.0,
+    }
 }
 
 /// Returns true if a value is worse than before: more spills or scratch memory, also of a new kernel; a share of
@@ -191,5 +206,16 @@ mod tests {
             assert_eq!(found, worse, "{report}");
         }
         assert_eq!(table("a", "2", "10", "1.0").compare(&Table::default()).1, 0);
+    }
+
+    #[test]
+    fn kernels_for_matrix_units_have_floors() {
+        let whole = "gemm_matrix BLOCKS_M=2 BLOCKS_N=4 SPAN_M=4 SPAN_N=2 WHOLE=1 POINT=1 f16=[1, 2, 4]";
+        assert_eq!(floor("navi31: radv", whole, "share"), 71.0);
+        assert_eq!(floor("navi31: radv", &whole.replace("POINT=1", "POINT=0"), "share"), 68.0);
+        for (title, kernel) in [("ga102: nvk", whole), ("navi31: radv", "gemm_matrix BLOCKS_N=4 SPAN_M=4 f16=[2]")] {
+            assert_eq!((floor(title, kernel, "share"), floor(title, kernel, "waves")), (0.0, 8.0));
+        }
+        assert_eq!(floor("navi31: radv", "gemm TILE_M=32", "waves"), 0.0);
     }
 }

@@ -27,8 +27,15 @@ const LADDER: [&[Tile]; 4] = [
     &[Tile { blocks: [1, 4], span: [2, 1] }, Tile { blocks: [1, 2], span: [2, 2] }],
 ];
 
-/// The part of k that is in workgroup memory at a time.
-pub(super) const TILE_K: usize = 32;
+/// The part of k of one tile, and of the two that are in workgroup memory. The channels under a tap are padded to both.
+const TILE_K: usize = 32;
+pub(super) const TILES_K: usize = 2 * TILE_K;
+
+/// So many times the channels under a tap may be, padded.
+const MOST_PADDING: usize = 8;
+
+/// So few rows of a value are multiplied by another without matrix units: most of a matrix would be padding.
+const FEW_ROWS: usize = 8;
 
 /// The shader, and what the device's subgroups and matrices make of a tile.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +50,9 @@ impl Variant {
     fn all(caps: &Caps) -> impl Iterator<Item = Variant> {
         let of = caps.matrix.zip(caps.subgroup_sizes).filter(|_| caps.f16);
         let (most, memory) = (caps.max_invocations as usize, caps.max_workgroup_memory as usize);
-        LADDER.into_iter().filter_map(move |forms| {
+        // On a CPU, where workgroup memory is slow, large tiles gain nothing and take long to compile.
+        let skipped = if caps.fast_workgroup_memory { 0 } else { LADDER.len() - 1 };
+        LADDER.into_iter().skip(skipped).filter_map(move |forms| {
             let (Matrix { side }, subgroups) = of?;
             let [side, least, widest] = [side, subgroups[0], subgroups[1]].map(|size| size as usize);
             let mut forms = forms.iter().map(|&tile| Variant { tile, side, subgroups: [least, widest] });
@@ -72,10 +81,10 @@ impl Variant {
         self.tile.blocks[0] * self.tile.blocks[1] * self.subgroups[1]
     }
 
-    /// Returns the bytes of workgroup memory: two tiles of rows of k, padded by eight numbers, and a matrix of each block.
+    /// Returns the bytes of workgroup memory: rows of k of two tiles, padded by eight numbers, and a matrix of each block.
     fn memory(self) -> usize {
         let [m, n] = self.size();
-        2 * (m + n) * (TILE_K + 8) * 2 + m * n / self.span() * 4
+        (m + n) * (TILES_K + 8) * 2 + m * n / self.span() * 4
     }
 
     /// Returns the shader. `whole` is true if k fills the tiles of every tap.
@@ -90,9 +99,11 @@ impl Variant {
             ("SPAN_M", span[0]),
             ("SPAN_N", span[1]),
             ("LANES", self.invocations()),
-            ("UNIT", if whole { 2 } else { 1 }),
         ] {
             shader = shader.tile(name, value as u32);
+        }
+        if whole {
+            shader = shader.set("WHOLE", true);
         }
         if least < widest {
             shader = shader.set("VARYING", true);
@@ -110,9 +121,9 @@ impl Variant {
         pixels.div_ceil(m) * channels.div_ceil(n)
     }
 
-    /// Returns the loop iterations of an invocation over `k4` texels of k.
-    fn iterations(self, k4: usize) -> usize {
-        looped((4 * k4).div_ceil(TILE_K) + 1, plain(64)).all + 64 * self.span()
+    /// Returns the loop iterations of an invocation over so many k, padded, of several taps.
+    fn iterations(self, k: usize, taps: usize) -> usize {
+        looped(k / TILES_K + taps, plain(64)).all + 64 * self.span()
     }
 }
 
@@ -120,19 +131,21 @@ impl Gemm<'_> {
     /// Returns the kernels for a device's matrix units, best first: the largest tile that is mostly filled, and of
     /// which there are as many as the device has units; then smaller ones, then larger ones.
     ///
-    /// There are none for what a matrix unit computes no better, or not right: few channels; lines; groups that share a
+    /// There are none for what a matrix unit computes no better, or not right: few channels; lines; a transposed first value; groups that share a
     /// block, since 0 times an infinity is NaN; channels that don't fill their texels, whose padding may be infinite
     /// once it is rounded.
     pub(super) fn matrix(&self, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (mut kernels, whole) = (Vec::new(), Gemm { ..*self });
-        if !matches!(self.w, Operand::Weight(_)) {
+        if matches!(self.w, Operand::Input { transposed: [true, _], .. }) {
             return Ok(kernels);
         }
         for (packing, rows) in [(Some(whole), false), (self.flattened(), true)] {
             let Some(packing) = packing else { continue };
-            let k = packing.taps() * packing.x.c;
-            let texels = rows || (self.x.c.is_multiple_of(4));
-            for variant in self.variants_of(caps).filter(|variant| texels && k >= variant.side) {
+            let span = 4 * packing.span4(BLOCK);
+            let texels = rows || self.x.c.is_multiple_of(4);
+            let few = matches!(self.w, Operand::Input { .. }) && self.pixels() <= FEW_ROWS;
+            let fills = texels && !few && MOST_PADDING * span >= span.next_multiple_of(TILES_K);
+            for variant in self.variants_of(caps).filter(|_| fills) {
                 kernels.push(self.in_matrices(caps, &packing, variant, rows)?);
             }
         }
@@ -156,31 +169,44 @@ impl Gemm<'_> {
 
     /// Returns one variant, for weights packed as those of `packing`.
     fn in_matrices(&self, caps: &Caps, packing: &Gemm, variant: Variant, rows: bool) -> Result<Kernel, ErrorKind> {
-        let Operand::Weight(w) = self.w else { unreachable!("the caller has weights") };
         let span4 = packing.span4(BLOCK);
-        let k4 = packing.taps() * span4;
-        let pitch = k4.next_multiple_of(TILE_K / 4);
+        let (taps, k4) = (packing.taps(), packing.taps() * span4);
+        let padded4 = span4.next_multiple_of(TILES_K / 4);
+        let pitch = taps * padded4;
         let Groups { inputs, .. } = self.channel_groups();
-        let whole = !rows && self.parts.is_empty() && inputs.is_multiple_of(TILE_K) && 4 * span4 == inputs;
+        let whole = !rows && self.parts.is_empty() && inputs.is_multiple_of(TILES_K) && 4 * span4 == inputs;
         let shader = variant.shader(whole).set("POINT", self.is_point() && !rows).set("X_ROWS", rows);
         let shader = if self.deep() || (rows && self.depth.is_some()) { shader.set("DEEP", true) } else { shader };
         let shader = if self.parts.is_empty() { shader } else { shader.set("PARTS", self.parts.len() as u32) };
-        let shader = self.epilogue.specialize(shader);
-        let dispatches = chunks(caps, BLOCK, 4 * pitch * BLOCK * 4, self.y.c.div_ceil(BLOCK))?.map(|(first, count)| {
-            let w = packing.pack(w, BLOCK, span4, first..first + count, Storage::Buffer, BLOCK * k4);
-            let (first4, wide4) = self.texels_of(first, count);
-            let share = Share { first4, wide4, w_rows: pitch, splits: 1, share4: k4 };
-            let params = self.params(packing, &share, self.epilogue.activation);
-            let mut bindings = self.bindings(Binding::Weight(columns(w, [4 * k4, 4 * pitch])), self.bias());
+        let dispatch = |shader: &Shader, share: &Share, w: Binding| {
+            let params = self.params(packing, share, self.epilogue.activation);
+            let mut bindings = self.bindings(w, self.bias());
             bindings.extend((1..4).map(|i| Binding::Input(if i < self.parts.len() { i } else { 0 })));
-            let tiles = variant.tiles(self.pixels(), 4 * wide4);
-            Dispatch::new(shader.clone(), &params, bindings, tiles).iterations(variant.iterations(k4))
-        });
+            let tiles = self.products() * variant.tiles(self.pixels(), 4 * share.wide4);
+            let shader = self.epilogue.specialize(shader.clone());
+            Dispatch::new(shader, &params, bindings, tiles).iterations(variant.iterations(4 * pitch, taps))
+        };
+        let dispatches: Vec<Dispatch> = match self.w {
+            Operand::Weight(w) => chunks(caps, BLOCK, 4 * pitch * BLOCK * 4, self.y.c.div_ceil(BLOCK))?
+                .map(|(first, count)| {
+                    let row = BLOCK * taps * padded4;
+                    let w = packing.pack(w, BLOCK, padded4, first..first + count, Storage::Buffer, row);
+                    let (first4, wide4) = self.texels_of(first, count);
+                    let share = Share { first4, wide4, w_rows: pitch, splits: 1, share4: k4 };
+                    dispatch(&shader, &share, Binding::Weight(columns(w, 4 * pitch)))
+                })
+                .collect(),
+            Operand::Input { rows, transposed: [_, w], .. } => {
+                let shader = shader.set("W_ROWS", true).set("W_COLUMNS", w);
+                let share = Share { first4: 0, wide4: self.y.c4(), w_rows: rows, splits: 1, share4: k4 };
+                vec![dispatch(&shader, &share, Binding::Input(1))]
+            }
+        };
         let mut reads = self.reads(Storage::Buffer);
         if rows {
             reads[0] = Layout::ROWS;
         }
-        let kernel = Kernel::several(reads, vec![(self.layout)(Storage::Buffer)], dispatches.collect());
+        let kernel = Kernel::several(reads, vec![(self.layout)(Storage::Buffer)], dispatches);
         let kernel = kernel
             .stored_as(&vec![Scalar::F32; kernel.reads.len()], Scalar::F32, Scalar::F16)
             .expect("weights may always be f16");
@@ -188,23 +214,22 @@ impl Gemm<'_> {
     }
 }
 
-/// Returns packed weights, `[block][k][BLOCK]`, as `[block][BLOCK][k]`, with as many k as `pitch` and 0 for those that
-/// weren't there.
-fn columns(rows: Prepacked, [k, pitch]: [usize; 2]) -> Prepacked {
+/// Returns packed weights, `[block][k][BLOCK]`, as `[block][BLOCK][k]`.
+fn columns(rows: Prepacked, k: usize) -> Prepacked {
     let blocks = rows.texels.0 * rows.texels.1 * 4 / (k * BLOCK);
-    let key = WeightKey::new("columns of a gemm").sizes([pitch]).and(&rows.key);
+    let key = WeightKey::new("columns of a gemm").and(&rows.key);
     let values = move || {
         let from = (rows.values)();
-        let mut to = vec![0.0; blocks * BLOCK * pitch];
-        for (from, to) in from.chunks_exact(k * BLOCK).zip(to.chunks_exact_mut(pitch * BLOCK)) {
-            for (o, to) in to.chunks_exact_mut(pitch).enumerate() {
+        let mut to = vec![0.0; blocks * BLOCK * k];
+        for (from, to) in from.chunks_exact(k * BLOCK).zip(to.chunks_exact_mut(k * BLOCK)) {
+            for (o, to) in to.chunks_exact_mut(k).enumerate() {
                 (0..k).for_each(|k| to[k] = from[k * BLOCK + o]);
             }
         }
         to
     };
-    let rounding = Rounding::Balanced { rows: pitch, columns: 1 };
-    Prepacked::new(key, Storage::Buffer, (blocks * BLOCK, pitch / 4), values).rounded(rounding)
+    let rounding = Rounding::Balanced { rows: k, columns: 1 };
+    Prepacked::new(key, Storage::Buffer, (blocks * BLOCK, k / 4), values).rounded(rounding)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Small products whose results tell if a device's matrix units, its driver and naga compute them right.
 
-use super::matrix::TILE_K;
+use super::matrix::TILES_K;
 use super::{BLOCK, Gemm, Operand};
 use crate::Shape;
 use crate::error::ErrorKind;
@@ -11,30 +11,42 @@ use crate::ops::epilogue::Epilogue;
 use crate::ops::window::Window;
 use half::f16;
 
-/// A kernel, its input, and the output that it has to compute: texels, channels last.
+/// A kernel, its inputs, and the output that it has to compute: texels, channels last.
 pub(crate) struct Trial {
     pub(crate) kernel: Kernel,
-    pub(crate) x: Vec<f32>,
+    pub(crate) inputs: Vec<Vec<f32>>,
     pub(crate) y: Vec<f32>,
-    /// The stored form of x and y.
+    /// The stored form of the inputs and y.
     pub(crate) scalar: Scalar,
 }
 
 /// Returns trials of every kernel for such a device's matrix units, with either stored form of values in turn.
 ///
-/// Neither the pixels nor the channels of the products are multiples of a tile, and k of one isn't; the windows of two
-/// reach beyond the image; the weights are in two bindings. One input is beyond the range of an `f16`, another is NaN.
+/// Neither the pixels nor the channels of the products are multiples of a tile, and k of two isn't; the windows of two
+/// reach beyond the image; the weights are in two bindings, or values in either order. One input is beyond the range of an
+/// `f16`, another is NaN.
 pub(crate) fn trials(caps: &Caps) -> Result<Vec<Trial>, ErrorKind> {
     let window = Window { size: [3; 2], stride: [2; 2], before: [1; 2], after: [1; 2], ..Window::PIXEL };
     let y = Image { n: 3, h: 6, w: 5, c: 76 };
-    let mut trials = products(caps, Image { n: 3, h: 11, w: 9, c: 20 }, y, window, Scalar::F32)?;
-    trials.extend(products(caps, Image { n: 3, h: 11, w: 9, c: 32 }, y, window, Scalar::F16)?);
-    trials.extend(products(caps, Image { c: 64, ..y }, y, Window::PIXEL, Scalar::F32)?);
+    let x = |c: usize| Image { n: 3, h: 11, w: 9, c };
+    let mut trials = products(caps, [x(20), y], window, None, Scalar::F32)?;
+    trials.extend(products(caps, [x(64), y], window, None, Scalar::F16)?);
+    trials.extend(products(caps, [Image { c: 64, ..y }, y], Window::PIXEL, None, Scalar::F32)?);
+    let rows = |c: usize| Image { n: 90, h: 1, w: 1, c };
+    trials.extend(products(caps, [rows(36), rows(76)], Window::PIXEL, Some(false), Scalar::F16)?);
+    trials.extend(products(caps, [rows(64), rows(76)], Window::PIXEL, Some(true), Scalar::F32)?);
     Ok(trials)
 }
 
-/// Returns trials of one product, the first with values stored as `first`.
-fn products(caps: &Caps, x: Image, y: Image, window: Window, first: Scalar) -> Result<Vec<Trial>, ErrorKind> {
+/// Returns trials of one product, the first with values stored as `first`. The weights are values if they are said to be
+/// `transposed` or not.
+fn products(
+    caps: &Caps,
+    [x, y]: [Image; 2],
+    window: Window,
+    transposed: Option<bool>,
+    first: Scalar,
+) -> Result<Vec<Trial>, ErrorKind> {
     let taps = window.size[0] * window.size[1];
     let numbers = |seed: u32, count: usize| -> Vec<f32> {
         let number = |i: u32| (seed ^ i.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b) >> 25;
@@ -47,29 +59,41 @@ fn products(caps: &Caps, x: Image, y: Image, window: Window, first: Scalar) -> R
     let weights = numbers(2, y.c * x.c * taps);
     let bias = numbers(3, y.c);
     let expected = expected(&from, &weights, &bias, (x, y), window);
+    let mut inputs = vec![from];
+    match transposed {
+        Some(true) => inputs.push(weights.clone()),
+        Some(false) => inputs.push((0..weights.len()).map(|i| weights[i % y.c * x.c + i / y.c]).collect()),
+        None => (),
+    }
     let shape: Shape = [y.c, x.c, window.size[0], window.size[1]].into();
     let [w, b] = [(shape, weights), ([y.c].into(), bias)].map(|(shape, data)| Constant::known("trial", shape, data));
+    let values = |transposed: bool| Operand::Input {
+        rows: x.c,
+        transposed: [false, transposed],
+        batch: [1; 4],
+        x_batch: [0; 4],
+        w_batch: [0; 4],
+    };
     let gemm = Gemm {
         x,
         y,
-        layout: Layout::channels,
+        layout: if transposed.is_some() { Layout::rows_vec4 } else { Layout::channels },
         window,
         depth: None,
         groups: 1,
         lines: None,
         parts: &[],
-        w: Operand::Weight(&w),
+        w: transposed.map_or(Operand::Weight(&w), values),
         bias: Some(&b),
         epilogue: Epilogue::default(),
     };
     // One block of channels fits into a binding.
-    let k = (taps * gemm.x.c).next_multiple_of(TILE_K);
-    let few = (k * BLOCK * 4) as u64;
+    let few = (taps * gemm.x.c.next_multiple_of(TILES_K) * BLOCK * 4) as u64;
     let kernels = gemm.matrix(&Caps { max_binding: few, max_buffer: few, ..caps.clone() })?;
     let forms = [Scalar::F32, Scalar::F16].into_iter().cycle().skip(usize::from(first == Scalar::F16));
     let trial = |(kernel, scalar): (&Kernel, Scalar)| {
         let kernel = kernel.stored_as(&vec![scalar; kernel.reads.len()], scalar, Scalar::F16)?;
-        Some(Trial { kernel, x: from.clone(), y: expected.clone(), scalar })
+        Some(Trial { kernel, inputs: inputs.clone(), y: expected.clone(), scalar })
     };
     Ok(kernels.iter().zip(forms).filter_map(trial).collect())
 }

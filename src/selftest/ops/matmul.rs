@@ -10,6 +10,7 @@ use crate::{Graph, Value};
 pub fn cases(t: &Suite) {
     sizes(t);
     t.by_all_variants(variants);
+    products_of_matrices(t);
     outliers_and_activation(t);
     vectors(t);
     transposed(t);
@@ -91,6 +92,23 @@ fn variants(t: &Suite) {
             let graph = graph(&[&a, &b], |graph, x| graph.push(op(transposed), x));
             let case = format!("{batch} of {m} x {k} by {k} x {n}, transposed {transposed:?}");
             t.check(&case, &graph, &[&a, &b], &product(&a, &b, transposed), Tolerance::Reduction(k));
+        }
+    }
+}
+
+/// Checks sizes for matrix units: k a multiple of four.
+fn products_of_matrices(t: &Suite) {
+    for (b_batch, m, k, n) in [(2, 70, 64, 72), (2, 19, 36, 21), (1, 33, 132, 40)] {
+        for transposed in [[false; 2], [false, true]] {
+            let a = random(1, [2, m, k]);
+            let b = random(2, if transposed[1] { [b_batch, n, k] } else { [b_batch, k, n] });
+            let graph = graph(&[&a, &b], |graph, x| graph.push(op(transposed), x));
+            let case = format!("matrices, 2 of {m} x {k} by {b_batch} of {k} x {n}, transposed {transposed:?}");
+            let expected = |x: &[&Tensor]| product(x[0], x[1], transposed);
+            t.check(&case, &graph, &[&a, &b], &expected(&[&a, &b]), Tolerance::Reduction(k));
+            if m == 19 {
+                t.check_not_finite(&case, &graph, &[&a, &b], expected, Tolerance::Reduction(k));
+            }
         }
     }
 }
