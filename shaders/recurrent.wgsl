@@ -1,5 +1,5 @@
 // The steps of a recurrent layer: each state follows from the one before and the products of its inputs. Formulas:
-// `src/ops/recurrent.rs`.
+// `src/ops/recurrent/cell.rs`.
 //
 // One workgroup computes ROWS sequences in one direction, step by step; an invocation computes units, LANES apart, and
 // workgroup memory holds the states. A dispatch makes `count` steps from `first` on; `state` is where the next one begins.
@@ -76,7 +76,8 @@ fn applied(function: u32, code: u32, number: f32) -> f32 {
     let a = params.functions[2u * function];
     let b = params.functions[2u * function + 1u];
     var v = vec4<f32>(number);
-    if CLIPPED { v = select(clamp(v, vec4<f32>(-b.z), vec4<f32>(b.z)), v, is_nan(v)); }
+    // ONNX Runtime doesn't clip c.
+    if CLIPPED && function < 2u { v = select(clamp(v, vec4<f32>(-b.z), vec4<f32>(b.z)), v, is_nan(v)); }
     v = a.x * v + a.y;
     if code == 15u { v = select(vec4<f32>(), v, (v > vec4<f32>(a.w)) | is_nan(v)); }
     return a.z * activate(code, v, b.x, b.y, a.w).x;

@@ -52,7 +52,8 @@ impl Layer<'_> {
 
     fn applied(&self, direction: usize, function: usize, x: f64) -> f64 {
         let (of, numbers) = self.functions[direction * (self.functions.len() / 2) + function];
-        let clipped = self.clip.filter(|_| !x.is_nan()).map_or(x, |clip| x.clamp(-clip, clip));
+        // c isn't clipped.
+        let clipped = self.clip.filter(|_| !x.is_nan() && function < 2).map_or(x, |clip| x.clamp(-clip, clip));
         of(clipped, numbers)
     }
 
