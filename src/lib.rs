@@ -62,7 +62,8 @@
 //! * `report`: measurements as a page with plots (`Report::to_html`).
 //! * `selftest`: [`selftest`], a test of the results that an adapter computes.
 //! * `onnx`: networks from ONNX files ([`import::onnx`]).
-//! * `image`: reading and writing of PNG and JPEG ([`import::image`]).
+//! * `image`: reading and writing of PNG and JPEG ([`import::image`], [`import::pixels`]).
+//! * `audio`: reading of `.wav` files ([`import::wav`]).
 
 /// The code in the guide for guests, as doctests.
 #[cfg(doctest)]

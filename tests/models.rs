@@ -128,7 +128,13 @@ fn check_graph(name: &str, graph: &Graph, shape: Shape, portable: bool) {
         let outputs = outputs.unwrap_or_else(|error| panic!("{name}, {precision}: {error}"));
         let (of, want) = floats(NETWORKS, name);
         assert_eq!(session.outputs()[0].shape, of, "{name}, {precision}");
-        let error = distance(outputs[0].f32().expect("logits"), &want) / largest(&want);
+        let got = outputs[0].f32().expect("logits");
+        if precision == Precision::F16 && largest(&want) > 65504.0 {
+            // Made-up weights of 152 layers go beyond the range of f16: overflow is infinite, never a wrong number.
+            assert!(got.iter().any(|logit| !logit.is_finite()), "{name}: {got:?}");
+            continue;
+        }
+        let error = distance(got, &want) / largest(&want);
         println!("{name}, {precision}: {error:.2e} of the largest logit");
         let most = tolerance(precision, 2e-5);
         assert!(error <= most, "{name}, {precision}: off by {error:e} of the largest logit");

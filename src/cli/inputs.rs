@@ -1,14 +1,15 @@
 //! The inputs of an ONNX file: arrays, pictures, sound, numbers.
 
+use super::numbers::{MOST_NUMBERS, numbers};
 use clap::ValueEnum;
 use shadernet::import::onnx::{self, Bindings, Onnx, Size, ValueInfo};
-use shadernet::import::pixels::{self, Pixels};
+use shadernet::import::pixels::{Fitting, PixelOrder, Pixels};
 use shadernet::import::{npy, wav};
 use shadernet::{DType, Data, ErrorKind, Result, Shape, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// How pictures and sound become the numbers of an input.
+/// The conversion of pictures and sound to the numbers of an input.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Pictures and sound for an ONNX file")]
 pub(super) struct InputArgs {
@@ -27,7 +28,7 @@ pub(super) struct InputArgs {
     /// The order of a picture's sizes [default: told by the input's sizes]
     #[arg(long, value_name = "ORDER")]
     layout: Option<Layout>,
-    /// How a picture gets the input's size [default: stretch]
+    /// The way in which a picture gets the input's size [default: stretch]
     #[arg(long, value_name = "HOW")]
     resize: Option<Resize>,
     /// Refuse .wav files of another sample rate
@@ -72,7 +73,7 @@ pub(super) struct Inputs {
     pub(super) tensors: BTreeMap<String, Tensor>,
     /// The given bindings, and the inputs' shapes.
     pub(super) bindings: Bindings,
-    /// What was done to pictures and sound.
+    /// The conversions of pictures and sound, in words.
     pub(super) notes: Vec<String>,
     /// True if there is a picture among them.
     pub(super) pictures: bool,
@@ -80,10 +81,7 @@ pub(super) struct Inputs {
     pub(super) chunks: Option<(String, Vec<Tensor>)>,
 }
 
-/// The most numbers that `zeros`, `ones` or one number stand for.
-const MOST_NUMBERS: usize = 1 << 28;
-
-/// What is given for an input. What comes first here is read first, because its shape tells open sizes of the others.
+/// The text after an input's name. The kinds are read in this order, because shapes of the first tell open sizes of the others.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Given<'a> {
     Array(&'a Path),
@@ -210,7 +208,7 @@ impl InputArgs {
         }
         let pixels = Pixels::guess(&known).filter(|pixels| match self.layout {
             None => true,
-            Some(_) => pixels.layout == pixels::Layout::Nchw,
+            Some(_) => pixels.order == PixelOrder::Nchw,
         });
         let (Some(mut pixels), Some(dtype)) = (pixels, dtype) else {
             let wanted = "numbers [N, C, H, W] or [N, H, W, C] of 1, 3 or 4 channels, H and W both known or both open";
@@ -218,7 +216,7 @@ impl InputArgs {
             return Err(ErrorKind::argument(format!("input of {}", path.display()), wanted, got).into());
         };
         if turn {
-            pixels.layout = pixels::Layout::Nhwc;
+            pixels.order = PixelOrder::Nhwc;
         }
         let whole = dtype == DType::I32;
         pixels.bgr = self.bgr;
@@ -232,10 +230,10 @@ impl InputArgs {
         if pixels.std.contains(&0.0) {
             return Err(ErrorKind::argument("--std", "numbers other than 0", "0").into());
         }
-        pixels.resize = match self.resize.unwrap_or(Resize::Stretch) {
-            Resize::Stretch => pixels::Resize::Stretch,
-            Resize::Fit => pixels::Resize::Fit,
-            Resize::Crop => pixels::Resize::Crop,
+        pixels.fitting = match self.resize.unwrap_or(Resize::Stretch) {
+            Resize::Stretch => Fitting::Stretch,
+            Resize::Fit => Fitting::Fit,
+            Resize::Crop => Fitting::Crop,
         };
         let (tensor, own) = pixels.open(path)?;
         let note = format!("{}, {}{}: {pixels}", path.display(), size(own), self.scaled(own, pixels.size));
@@ -345,72 +343,6 @@ fn channels(argument: &str, given: &[f32], channels: usize, default: f32) -> Res
         }
     }
     Ok(numbers)
-}
-
-/// Returns the tensor of numbers with commas between them, or of one number everywhere. An open first size of several is
-/// the batch, 1. Numbers tell the one size that is open then.
-fn numbers(text: &str, numbers: &str, input: &ValueInfo) -> Result<Tensor> {
-    let argument = || format!("--input {}", input.name);
-    let texts: Vec<&str> = numbers.split(',').map(str::trim).collect();
-    let wrong = || {
-        let wanted = format!("a file that exists, zeros, ones, or numbers of {} with commas", input.element);
-        ErrorKind::argument(argument(), wanted, format!("\"{text}\""))
-    };
-    fn parsed<T: std::str::FromStr>(texts: &[&str]) -> Option<Vec<T>> {
-        texts.iter().map(|text| text.parse().ok()).collect()
-    }
-    let truth = |text: &&str| match *text {
-        "1" | "true" => Some(true),
-        "0" | "false" => Some(false),
-        _ => None,
-    };
-    let data = match input.element.dtype().expect("inputs are of numbers") {
-        DType::F32 => parsed(&texts).map(Data::F32),
-        DType::I32 => parsed(&texts).map(Data::I32),
-        DType::Bool => texts.iter().map(truth).collect::<Option<Vec<_>>>().map(Data::Bool),
-    };
-    let data = data.ok_or_else(wrong)?;
-    let count = texts.len();
-    let everywhere = text != numbers;
-    let mut sizes = input.sizes.clone().unwrap_or_else(|| vec![Size::Fixed(count)]);
-    if let [batch @ Size::Named(_), _, ..] = &mut sizes[..] {
-        *batch = Size::Fixed(1);
-    }
-    let fixed = || sizes.iter().filter_map(Size::fixed);
-    let known: Option<usize> = fixed().try_fold(1, |product: usize, size| product.checked_mul(size));
-    let open = sizes.len() - fixed().count();
-    let told = match known {
-        Some(known) if known > 0 && count.is_multiple_of(known) => Some(count / known),
-        _ => None,
-    };
-    let size = |size: &Size| match size {
-        Size::Fixed(size) => Some(*size),
-        Size::Named(_) => told.filter(|_| open == 1 && !everywhere),
-    };
-    let shape: Option<Vec<usize>> = sizes.iter().map(size).collect();
-    let missing = || {
-        let wanted = if everywhere { "known sizes: --dim or --shape gives them" } else { "at most one open size" };
-        ErrorKind::argument(argument(), wanted, input)
-    };
-    let shape = Shape::from(shape.ok_or_else(missing)?);
-    let elements = shape.iter().try_fold(1, |product: usize, &size| product.checked_mul(size));
-    let elements = elements.filter(|&elements| elements <= MOST_NUMBERS);
-    let elements = elements.ok_or_else(|| ErrorKind::argument(argument(), "2^28 numbers at most", &shape))?;
-    if count == 1 && elements != 1 {
-        return Tensor::new(shape, repeated(data, elements));
-    }
-    if elements != count {
-        return Err(ErrorKind::argument(argument(), format!("{elements} numbers for {shape}, or one"), count).into());
-    }
-    Tensor::new(shape, data)
-}
-
-fn repeated(data: Data, count: usize) -> Data {
-    match data {
-        Data::F32(values) => Data::F32(values.repeat(count)),
-        Data::I32(values) => Data::I32(values.repeat(count)),
-        Data::Bool(values) => Data::Bool(values.repeat(count)),
-    }
 }
 
 /// Formats height and width as a picture's size.

@@ -8,6 +8,7 @@ mod devices;
 mod inputs;
 mod inspect;
 mod model;
+mod numbers;
 mod profile;
 mod report;
 mod run;

@@ -11,16 +11,16 @@ use std::path::Path;
 
 /// The order of a picture's numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
+pub enum PixelOrder {
     /// Plane by plane, `[N, C, H, W]`: PyTorch's.
     Nchw,
     /// Pixel by pixel, `[N, H, W, C]`: TensorFlow's.
     Nhwc,
 }
 
-/// How a picture of another size becomes as large as an input.
+/// The way in which a picture gets an input's size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resize {
+pub enum Fitting {
     /// Each side is scaled by itself.
     Stretch,
     /// The whole picture is scaled to fit, in the middle; the rest is black.
@@ -29,25 +29,25 @@ pub enum Resize {
     Crop,
 }
 
-/// How a picture becomes the numbers of an input: scaled, then each channel's byte `b` as
+/// The conversion of a picture to the numbers of an input: it is scaled, then each channel's byte `b` becomes
 /// `(low + b / 255 (high - low) - mean) / std`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pixels {
     /// The order of the numbers.
-    pub layout: Layout,
+    pub order: PixelOrder,
     /// The number of channels: 1 (grey), 3 (red, green, blue) or 4 (and alpha).
     pub channels: usize,
     /// Height and width of the input; `None` for the picture's own.
     pub size: Option<[usize; 2]>,
-    /// How the picture gets that size. Scaling is bilinear and antialiased.
-    pub resize: Resize,
+    /// The way in which the picture gets that size. Scaling is bilinear and antialiased.
+    pub fitting: Fitting,
     /// Blue first.
     pub bgr: bool,
     /// The numbers of bytes 0 and 255, before the mean is subtracted.
     pub range: [f32; 2],
-    /// What is subtracted from each channel, in the order of the input's channels.
+    /// The number subtracted from each channel, in the order of the input's channels.
     pub mean: [f32; 4],
-    /// What each channel is then divided by.
+    /// The number by which each channel is then divided.
     pub std: [f32; 4],
 }
 
@@ -64,9 +64,9 @@ impl Pixels {
             sizes if sizes.len() == 3 => sizes,
             _ => return None,
         };
-        let (layout, channels, size) = match (channels(sizes[0]), channels(sizes[2])) {
-            (Some(channels), _) => (Layout::Nchw, channels, [sizes[1], sizes[2]]),
-            (None, Some(channels)) => (Layout::Nhwc, channels, [sizes[0], sizes[1]]),
+        let (order, channels, size) = match (channels(sizes[0]), channels(sizes[2])) {
+            (Some(channels), _) => (PixelOrder::Nchw, channels, [sizes[1], sizes[2]]),
+            (None, Some(channels)) => (PixelOrder::Nhwc, channels, [sizes[0], sizes[1]]),
             (None, None) => return None,
         };
         let size = match size {
@@ -75,7 +75,7 @@ impl Pixels {
             _ => return None,
         };
         let (range, mean, std) = ([0.0, 1.0], [0.0; 4], [1.0; 4]);
-        Some(Pixels { layout, channels, size, resize: Resize::Stretch, bgr: false, range, mean, std })
+        Some(Pixels { order, channels, size, fitting: Fitting::Stretch, bgr: false, range, mean, std })
     }
 
     /// Reads a PNG or JPEG file: an input `[1, C, H, W]` or `[1, H, W, C]`, and the file's own height and width.
@@ -106,13 +106,13 @@ impl Pixels {
             let value = self.range[0] + share * (self.range[1] - self.range[0]);
             (value - self.mean[channel]) / self.std[channel]
         };
-        let (shape, values): (_, Vec<f32>) = match self.layout {
-            Layout::Nchw => {
+        let (shape, values): (_, Vec<f32>) = match self.order {
+            PixelOrder::Nchw => {
                 let plane = |channel| (0..pixels).map(move |pixel| (channel, pixel));
                 let all = (0..channels).flat_map(plane);
                 ([1, channels, height, width], all.map(|(channel, pixel)| number(channel, pixel)).collect())
             }
-            Layout::Nhwc => {
+            PixelOrder::Nhwc => {
                 let all = (0..pixels * channels).map(|i| number(i % channels, i / channels));
                 ([1, height, width, channels], all.collect())
             }
@@ -125,10 +125,10 @@ impl Pixels {
         let [down, right] = [f64::from(height) / h, f64::from(width) / w];
         let sides = |factor: f64| [w, h].map(|side| ((side * factor).round() as u32).clamp(1, LONGEST as u32));
         let filter = FilterType::Triangle;
-        match self.resize {
+        match self.fitting {
             _ if [picture.width(), picture.height()] == [width, height] => picture,
-            Resize::Stretch => picture.resize_exact(width, height, filter),
-            Resize::Fit => {
+            Fitting::Stretch => picture.resize_exact(width, height, filter),
+            Fitting::Fit => {
                 let [w, h] = sides(down.min(right));
                 let [w, h] = [w.min(width), h.min(height)];
                 let mut whole = DynamicImage::new(width, height, picture.color());
@@ -137,7 +137,7 @@ impl Pixels {
                 whole
             }
             // What is cut off isn't scaled: a thread would become as long as it is thin.
-            Resize::Crop => {
+            Fitting::Crop => {
                 let factor = down.max(right);
                 let kept = |side: u32, of: f64| ((f64::from(side) / factor).round() as u32).clamp(1, of as u32);
                 let [w, h] = [kept(width, w), kept(height, h)];
@@ -148,19 +148,19 @@ impl Pixels {
     }
 }
 
-/// What was done to a picture, in words.
+/// The conversion in words: the order, the range, the mean and the deviation.
 impl fmt::Display for Pixels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let order = match (self.channels, self.bgr) {
+        let colors = match (self.channels, self.bgr) {
             (1, _) => "grey",
             (3, false) => "RGB",
             (3, true) => "BGR",
             (_, false) => "RGBA",
             (_, true) => "BGRA",
         };
-        let layout = if self.layout == Layout::Nchw { "nchw" } else { "nhwc" };
+        let layout = if self.order == PixelOrder::Nchw { "nchw" } else { "nhwc" };
         let [low, high] = self.range;
-        write!(f, "{order}, {layout}, {low} to {high}")?;
+        write!(f, "{colors}, {layout}, {low} to {high}")?;
         let (mean, std) = (&self.mean[..self.channels], &self.std[..self.channels]);
         if mean.iter().any(|&mean| mean != 0.0) || std.iter().any(|&std| std != 1.0) {
             write!(f, ", less {mean:?}, divided by {std:?}")?;
@@ -183,9 +183,9 @@ pub fn picture(output: &Tensor) -> Option<DynamicImage> {
     let values = &output.to_f32()[..count * channels];
     let bytes = matches!(output.data(), Data::I32(_)) || values.iter().any(|&value| value > 2.0);
     let factor = if bytes { 1.0 } else { 255.0 };
-    let at = |channel: usize, pixel: usize| match pixels.layout {
-        Layout::Nchw => values[channel * count + pixel],
-        Layout::Nhwc => values[pixel * channels + channel],
+    let at = |channel: usize, pixel: usize| match pixels.order {
+        PixelOrder::Nchw => values[channel * count + pixel],
+        PixelOrder::Nhwc => values[pixel * channels + channel],
     };
     // A float becomes the nearest byte: `as` saturates, and makes 0 of NaN.
     let all = (0..count).flat_map(|pixel| (0..channels).map(move |channel| (channel, pixel)));
