@@ -95,7 +95,9 @@ fn summary_counts_the_bytes_of_a_precision() {
     let [weights, allocated] = ["/activations/weights", "/activations/allocated"];
     assert!(number(&half_json, weights) * 5 < number(&whole_json, weights) * 3, "{half}");
     assert!(number(&half_json, allocated) * 5 < number(&whole_json, allocated) * 3, "{half}");
-    assert_eq!(number(&mixed_json, weights), number(&half_json, weights));
+    // The weights of the small first layer stay `f32`s at `Mixed`.
+    let few = number(&mixed_json, weights) - number(&half_json, weights);
+    assert!((1..number(&whole_json, weights) / 20).contains(&few), "{few}");
 }
 
 #[test]

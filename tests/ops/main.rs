@@ -117,6 +117,7 @@ tables! {
     pool
     prelu
     quantize
+    recurrent
     reduce
     reduce_precision
     reshape

@@ -1,4 +1,4 @@
-//! What a file holds, and everything in it that can't be served, without building its graph.
+//! The content of a file, and everything in it that can't be served, without building its graph.
 
 use super::bindings::Bindings;
 use super::network::Network;

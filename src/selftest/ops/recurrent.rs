@@ -1,7 +1,5 @@
 //! Cases of recurrent layers, and their reference: cells, directions, states, lengths, functions, packed weights.
 
-// Long because it holds the reference of four cells.
-
 use crate::ops::{Activation, GateFunction, Recurrent, RecurrentCell, RecurrentInputs};
 use crate::selftest::cases::{constant, graph_of, packed, random, whole};
 use crate::selftest::reference::Tensor;
