@@ -145,7 +145,9 @@ impl Gemm<'_> {
             let texels = rows || self.x.c.is_multiple_of(4);
             let few = matches!(self.w, Operand::Input { .. }) && self.pixels() <= FEW_ROWS;
             let fills = texels && !few && MOST_PADDING * span >= span.next_multiple_of(TILES_K);
-            for variant in self.variants_of(caps).filter(|_| fills) {
+            // Beside the windows of an image in rows, the sums of more than four matrices don't fit into navi31's registers.
+            let held = |variant: &Variant| !rows || variant.span() <= 4;
+            for variant in self.variants_of(caps).filter(|variant| fills && held(variant)) {
                 kernels.push(self.in_matrices(caps, &packing, variant, rows)?);
             }
         }
