@@ -225,7 +225,8 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
                     hidden[after + at] = applied(0u, F, sum.y) * h;
                 } else if CELL == 2u {
                     let fresh = applied(1u, G, given[row].z + applied(0u, F, sum.y) * (sums[row].z + more.x));
-                    next = fresh + applied(0u, F, sum.x) * (h - fresh);
+                    let kept = applied(0u, F, sum.x);
+                    next = (1.0 - kept) * fresh + kept * h;
                 } else {
                     let c = own[at];
                     let enters = applied(0u, F, sum.x + more.x * c);
@@ -255,7 +256,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
                     let at = row * SIZE + unit;
                     let h = hidden[before + at];
                     let fresh = applied(1u, G, given[row] + sums[row].x);
-                    let next = fresh + own[at] * (h - fresh);
+                    let next = (1.0 - own[at]) * fresh + own[at] * h;
                     hidden[before + at] = select(h, next, moved[row]);
                     give(place[row] + unit, step * plane, next, moved[row], top + row < params.batch);
                 }

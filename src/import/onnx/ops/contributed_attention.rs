@@ -107,6 +107,10 @@ fn attended(
         bias = Some(add(b, bias, more)?);
     }
     let causal = node.flag("unidirectional", false)?;
+    if causal && before == 0 && shape[2] != keys {
+        let got = format!("{} and {keys}", shape[2]);
+        return Err(node.refused("unidirectional", "as many queries as keys, if there is no past", got));
+    }
     if causal && before > 0 {
         bias = Some(add(b, bias, triangle(q.element(), [shape[2], keys], before)?)?);
     }
