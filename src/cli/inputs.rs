@@ -1,11 +1,12 @@
 //! The inputs of an ONNX file: arrays, pictures, sound, numbers.
 
-use super::numbers::{MOST_NUMBERS, numbers};
+use super::chunks::Chunks;
+use super::numbers::numbers;
 use clap::ValueEnum;
-use shadernet::import::onnx::{self, Bindings, Onnx, Size, ValueInfo};
+use shadernet::import::onnx::{self, Bindings, ElementType, Onnx, Size, ValueInfo};
 use shadernet::import::pixels::{Fitting, PixelOrder, Pixels};
 use shadernet::import::{npy, wav};
-use shadernet::{DType, Data, ErrorKind, Result, Shape, Tensor};
+use shadernet::{DType, Data, ErrorKind, Result, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -78,7 +79,7 @@ pub(super) struct Inputs {
     /// True if there is a picture among them.
     pub(super) pictures: bool,
     /// The name of the input that gets one chunk after the other, and the chunks; the first one is in `tensors` too.
-    pub(super) chunks: Option<(String, Vec<Tensor>)>,
+    pub(super) chunks: Option<(String, Chunks)>,
 }
 
 /// The text after an input's name. The kinds are read in this order, because shapes of the first tell open sizes of the others.
@@ -176,9 +177,9 @@ impl InputArgs {
                             return Err(ErrorKind::argument("--chunk", "one .wav file", "two").into());
                         }
                         Some(chunk) => {
-                            let chunks = chunks(&sound, chunk, self.hop.unwrap_or(chunk))?;
-                            let first = chunks[0].clone();
-                            let note = note.map(|note| format!("{note}, {} chunks of {chunk}", chunks.len()));
+                            let chunks = Chunks::new(sound, chunk, self.hop.unwrap_or(chunk))?;
+                            let first = chunks.at(0)?;
+                            let note = note.map(|note| format!("{note}, {} chunks of {chunk}", chunks.count()));
                             inputs.chunks = Some((input.name.clone(), chunks));
                             (first, note)
                         }
@@ -187,6 +188,7 @@ impl InputArgs {
                 Given::Numbers(text) => (numbers(text, text, input)?, None),
                 Given::Everywhere(text, number) => (numbers(text, number, input)?, None),
             };
+            check_range(input, &tensor)?;
             inputs.bindings = inputs.bindings.shape(&input.name, tensor.shape().clone());
             inputs.notes.extend(note.map(|note| format!("{}: {note}", input.name)));
             inputs.tensors.insert(input.name.clone(), tensor);
@@ -222,8 +224,15 @@ impl InputArgs {
         pixels.bgr = self.bgr;
         pixels.range = match self.range[..] {
             [] => [0.0, if whole { 255.0 } else { 1.0 }],
-            [low, high] => [low, high],
-            _ => return Err(ErrorKind::argument("--range", "two numbers, LOW,HIGH", self.range.len()).into()),
+            [low, high] if low.is_finite() && high.is_finite() => [low, high],
+            _ => {
+                return Err(ErrorKind::argument(
+                    "--range",
+                    "two finite numbers, LOW,HIGH",
+                    format!("{:?}", self.range),
+                )
+                .into());
+            }
         };
         pixels.mean = channels("--mean", &self.mean, pixels.channels, 0.0)?;
         pixels.std = channels("--std", &self.std, pixels.channels, 1.0)?;
@@ -263,7 +272,10 @@ impl InputArgs {
         let (channels, samples) = (sound.channels, sound.len());
         let shape = match input.sizes.as_ref().map_or(2, Vec::len) {
             1 if channels == 1 => vec![samples],
-            2 => vec![channels, samples],
+            // Two channels would be a batch of two.
+            2 if channels == 1 || input.sizes.as_ref().is_some_and(|sizes| sizes[0] == Size::Fixed(channels)) => {
+                vec![channels, samples]
+            }
             3 => vec![1, channels, samples],
             _ => {
                 let wanted = "[T] of one channel, [C, T] or [N, C, T]";
@@ -273,13 +285,13 @@ impl InputArgs {
         };
         let data = match input.element.dtype() {
             Some(DType::F32) => Data::F32(sound.planes()),
-            Some(DType::I32) => {
-                Data::I32(sound.planes().iter().map(|&value| (value * 32768.0).round() as i32).collect())
+            Some(DType::I32) if input.element == ElementType::I16 => {
+                let number = |&value: &f32| (value * 32768.0).round().clamp(-32768.0, 32767.0) as i32;
+                Data::I32(sound.planes().iter().map(number).collect())
             }
             _ => {
-                return Err(
-                    ErrorKind::argument(format!("input of {}", path.display()), "numbers", input.element).into()
-                );
+                let wanted = "floating-point numbers, or int16";
+                return Err(ErrorKind::argument(format!("input of {}", path.display()), wanted, input.element).into());
             }
         };
         let note = format!("{}, {channels} x {samples} samples, {} a second", path.display(), sound.rate);
@@ -304,35 +316,24 @@ fn split<'a>(file: &'a Onnx, text: &'a str) -> Result<(Given<'a>, &'a ValueInfo)
     }
 }
 
-/// Cuts the last axis into chunks; zeros fill the last one.
-fn chunks(sound: &Tensor, chunk: usize, hop: usize) -> Result<Vec<Tensor>> {
-    for (argument, samples) in [("--chunk", chunk), ("--hop", hop)] {
-        if !(1..=MOST_NUMBERS).contains(&samples) {
-            return Err(ErrorKind::argument(argument, "1 to 2^28 samples", samples).into());
+/// Checks that integers are among those of the input's type: the device would compute with what the type can't hold.
+fn check_range(input: &ValueInfo, tensor: &Tensor) -> Result<()> {
+    let ([low, high], Data::I32(values)) = (input.element.range(), tensor.data()) else { return Ok(()) };
+    match values.iter().find(|&&value| !(low..=high).contains(&i64::from(value))) {
+        None => Ok(()),
+        Some(wrong) => {
+            let wanted = format!("{low} to {high}, the range of {}", input.element);
+            Err(ErrorKind::argument(format!("input \"{}\"", input.name), wanted, wrong).into())
         }
     }
-    let [outer @ .., samples] = &sound.shape()[..] else { unreachable!("sound has an axis of time") };
-    let count = samples.saturating_sub(chunk).div_ceil(hop) + 1;
-    let shape = Shape::from([outer, &[chunk]].concat());
-    fn cut<T: Copy>(values: &[T], zero: T, [samples, chunk, start]: [usize; 3]) -> Vec<T> {
-        let rows = values.chunks(samples.max(1));
-        rows.flat_map(|row| (start..start + chunk).map(move |i| row.get(i).copied().unwrap_or(zero))).collect()
-    }
-    let at = |i: usize| {
-        let place = [*samples, chunk, i * hop];
-        let data = match sound.data() {
-            Data::F32(values) => Data::F32(cut(values, 0.0, place)),
-            Data::I32(values) => Data::I32(cut(values, 0, place)),
-            Data::Bool(values) => Data::Bool(cut(values, false, place)),
-        };
-        Tensor::new(shape.clone(), data)
-    };
-    (0..count).map(at).collect()
 }
 
 /// Returns a number for each channel.
 fn channels(argument: &str, given: &[f32], channels: usize, default: f32) -> Result<[f32; 4]> {
     let mut numbers = [default; 4];
+    if let Some(wrong) = given.iter().find(|number| !number.is_finite()) {
+        return Err(ErrorKind::argument(argument, "finite numbers", wrong).into());
+    }
     match given {
         [] => {}
         [all] => numbers = [*all; 4],

@@ -96,13 +96,19 @@ fn write_problems(problems: &[Error], out: &mut dyn Write) -> Result {
 /// The number of nodes named for one problem.
 const MOST_NAMES: usize = 8;
 
+/// The least side of what is taken for a picture, in pixels.
+const LEAST_SIDE: usize = 8;
+
 /// Returns the command to type next.
 fn next(args: &InspectArgs, inputs: &[ValueInfo], missing: &[String]) -> String {
     let input = |input: &ValueInfo| {
         let known: Vec<Option<usize>> = input.sizes.iter().flatten().map(Size::fixed).collect();
-        let given = match Pixels::guess(&known) {
+        // Small sides and few sizes are those of features and states.
+        let large = |pixels: &Pixels| pixels.size.is_none_or(|sides| sides.iter().all(|&side| side >= LEAST_SIDE));
+        let picture = Pixels::guess(&known).filter(|pixels| known.len() == 4 && large(pixels));
+        let given = match picture {
             Some(_) if input.element.dtype() != Some(DType::Bool) => "photo.png",
-            _ if known.iter().all(|&size| size == Some(1)) && input.sizes.is_some() => "0",
+            _ if known.iter().all(|&size| size == Some(1)) && input.sizes.is_some() => "NUMBER",
             _ => "array.npy",
         };
         format!("--input {}={given}", input.name)

@@ -1,6 +1,7 @@
 //! The `shadernet` command: one file for each subcommand. Shared arguments and output are here.
 
 mod bench;
+mod chunks;
 mod classes;
 mod compare;
 mod demo;

@@ -23,10 +23,11 @@ pub(super) fn numbers(text: &str, numbers: &str, input: &ValueInfo) -> Result<Te
         "0" | "false" => Some(false),
         _ => None,
     };
-    let data = match input.element.dtype().expect("inputs are of numbers") {
-        DType::F32 => parsed(&texts).map(Data::F32),
-        DType::I32 => parsed(&texts).map(Data::I32),
-        DType::Bool => texts.iter().map(truth).collect::<Option<Vec<_>>>().map(Data::Bool),
+    let data = match input.element.dtype() {
+        Some(DType::F32) => parsed(&texts).map(Data::F32),
+        Some(DType::I32) => parsed(&texts).map(Data::I32),
+        Some(DType::Bool) => texts.iter().map(truth).collect::<Option<Vec<_>>>().map(Data::Bool),
+        None => None,
     };
     let data = data.ok_or_else(wrong)?;
     let count = texts.len();

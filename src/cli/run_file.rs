@@ -57,8 +57,8 @@ pub(super) fn run(
     if let Some((input, chunks)) = chunks {
         let start = Instant::now();
         let (mut inputs, mut frames) = (inputs, vec![outputs]);
-        for chunk in &chunks[1..] {
-            inputs.insert(input.clone(), chunk.clone());
+        for i in 1..chunks.count() {
+            inputs.insert(input.clone(), chunks.at(i)?);
             frames.push(fed(&inputs)?);
         }
         for (i, declared) in file.outputs().iter().enumerate() {
@@ -69,7 +69,7 @@ pub(super) fn run(
             }
         }
         writeln!(out, "first chunk: {}", first(created, all))?;
-        if let Some(others) = u32::try_from(chunks.len() - 1).ok().filter(|&others| others > 0) {
+        if let Some(others) = u32::try_from(chunks.count() - 1).ok().filter(|&others| others > 0) {
             writeln!(out, "each of the others: {} ms", digits(ms(start.elapsed() / others)))?;
         }
         return Ok(());

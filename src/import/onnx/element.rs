@@ -107,7 +107,7 @@ impl ElementType {
     }
 
     /// Returns the least and the greatest integer of this type: `i64`'s for 64 bits and for floating-point types.
-    pub(crate) fn range(self) -> [i64; 2] {
+    pub fn range(self) -> [i64; 2] {
         use ElementType::{I2, I4, I8, I16, I32, U2, U4, U8, U16, U32};
         let bits = self.bits() as u32;
         match self {

@@ -139,6 +139,8 @@ fn numbers_are_inputs() {
     let shaped = [&with("ids=7")[..], &["--shape", "mask=1,4", "--output", &out]].concat();
     runs(&shaped);
     assert_eq!(read("ids_out"), Tensor::new([1, 4], vec![7; 4]).unwrap());
+    let bytes = folder.network("bytes.onnx", &[("x", UINT8, &[Size::Named("n")])]);
+    fails(&["run", &bytes, "--input", "255,256"], &["input \"x\"", "0 to 255, the range of uint8", "256"]);
     let huge = folder.network("huge.onnx", &[("x", FLOAT, &[Size::Of(1 << 20), Size::Of(1 << 20)])]);
     fails(&["run", &huge, "--input", "zeros"], &["2^28"]);
 }
@@ -165,6 +167,8 @@ fn sound_is_an_input() {
     fails(&["run", &file, "--input", &path, "--rate", "8000"], &["sound.wav", "8000 samples a second", "16000"]);
     let one = folder.network("one.onnx", &[("x", FLOAT, &[Size::Named("time")])]);
     fails(&["run", &one, "--input", &path], &["sound.wav", "[T] of one channel", "x [time] for 2 channels"]);
+    let batch = folder.network("batch.onnx", &[("x", FLOAT, &[Size::Named("n"), Size::Named("time")])]);
+    fails(&["run", &batch, "--input", &path], &["sound.wav", "x [n, time] for 2 channels"]);
     let short = folder.network("short.onnx", &[("x", FLOAT, &[1, 2, 2].map(Size::Of))]);
     fails(&["run", &short, "--input", &path], &["input \"x\"", "[1, 2, 2]", "[1, 2, 3]"]);
     std::fs::write(&path, "no sound").expect("it can be written");
@@ -255,6 +259,7 @@ fn what_is_no_picture_is_refused() {
     fails(&run(&["--mean", "1,2"]), &["--mean", "3 channels", "got 2"]);
     fails(&run(&["--std", "0"]), &["--std", "other than 0"]);
     fails(&run(&["--range", "1"]), &["--range", "LOW,HIGH"]);
+    fails(&run(&["--std", "nan"]), &["--std", "finite"]);
     fails(&["run", "digits", "--input", &picture, "--bgr"], &["--bgr", "an ONNX file", "digits"]);
     fails(&["summary", "resnet18", "--shape", "x=1,2"], &["--shape", "an ONNX file"]);
     fails(&["summary", &file, "--shape", "x=1,a"], &["NAME=SIZES"]);
