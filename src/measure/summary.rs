@@ -25,7 +25,7 @@ pub struct Summary {
     pub precision: Precision,
     /// The operations, in order.
     pub layers: Vec<Layer>,
-    /// Learned numbers that multiply: weights without biases.
+    /// Learned numbers that multiply: weights without biases. Weights that several operations share count once.
     pub weights: u64,
     /// All learned numbers, including biases and normalisation. Numbers that several operations share count once. A
     /// constant that operations read as an operand counts the numbers that it was [learned](Constant::parameters) from.
@@ -138,7 +138,7 @@ impl Summary {
             add(&mut summary.activations_total, elements);
             add(&mut summary.activations_total_bytes, bytes_of(elements, halves(&[input.value], &[shape])));
         }
-        let (mut counted, mut fields) = (HashSet::new(), Fields::new(graph));
+        let (mut counted, mut multiply, mut fields) = (HashSet::new(), HashSet::new(), Fields::new(graph));
         graph.visit(batch, |node, io| {
             let Metrics { mut cost, parameters, .. } = node.op.metrics(io);
             let [read, written] = [halves(&node.inputs, io.inputs), halves(&node.outputs, io.outputs)];
@@ -146,14 +146,18 @@ impl Summary {
             let packed = parameters.iter().any(|constant| constant.dtype() != DType::F32);
             let weights = if packed { 0 } else { halved(cost.weights) };
             let bytes = cost.stored_bytes(cost.bytes(io), [read, written, weights], io.written());
+            let elements = |constant: &Constant| constant.shape().elements() as u64;
+            // Biases have one dimension. A weight may have been counted as a parameter of an operation that only reads rows.
+            let weighs = |constant: &&Constant| cost.weights > 0 && constant.shape().len() > 1;
+            let again = parameters.iter().copied().filter(weighs).filter(|constant| !multiply.insert(constant.id()));
+            let again: u64 = again.map(elements).sum();
             let shared = parameters.into_iter().filter(|constant| !counted.insert(constant.id()));
-            let shared: u64 = shared.map(|constant| constant.shape().elements() as u64).sum();
-            let mut parameters = cost.parameters.saturating_sub(shared);
+            let mut parameters = cost.parameters.saturating_sub(shared.map(elements).sum());
             for constant in constants(graph, node).filter(|constant| counted.insert(constant.id())) {
                 cost.parameters += constant.parameters();
                 parameters += constant.parameters();
             }
-            add(&mut summary.weights, cost.weights);
+            add(&mut summary.weights, cost.weights.saturating_sub(again));
             add(&mut summary.parameters, parameters);
             add(&mut summary.parameter_bytes, bytes_of(parameters, weights.min(parameters)));
             add(&mut summary.macs, cost.macs);
@@ -243,6 +247,20 @@ mod tests {
         assert_eq!((4 * one.macs, 4 * one.activations_total), (four.macs, four.activations_total));
         // torchvision's figure.
         assert_eq!(one.parameters, 11_689_512);
+    }
+
+    /// Both layers of this network have one weight.
+    #[test]
+    fn weights_that_layers_share_count_once() {
+        let weight = Constant::new("w", [8, 8], vec![0.5; 64]).unwrap();
+        let mut graph = Graph::new();
+        let mut x = graph.input("x", [BATCH, 8]);
+        for _ in 0..2 {
+            x = graph.linear(x, weight.clone(), None).unwrap();
+        }
+        graph.output("y", x);
+        let summary = Summary::new(&graph, 1).unwrap();
+        assert_eq!((summary.weights, summary.parameters, summary.macs), (64, 64, 128));
     }
 
     #[test]
