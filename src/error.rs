@@ -40,15 +40,15 @@ pub enum ErrorKind {
         /// The available amount.
         have: u64,
     },
-    /// A value must be known when a graph is built, but depends on an input whose values weren't given.
-    #[error(
-        "{argument}: wanted what is known when the graph is built, got what is computed from the input \"{input}\": give its values"
-    )]
+    /// A value must be known when a graph is built, but is an input or computed on the device. `Parts` run such a network.
+    #[error("{argument}: wanted what is known when the graph is built, got {value}{}", way_out(value, input))]
     Unknown {
-        /// The value that must be known.
+        /// The argument that must be known.
         argument: String,
-        /// The graph's input that the value depends on.
-        input: String,
+        /// The value: an input, or the output of an operation.
+        value: Box<str>,
+        /// The graph's input that the value depends on; `None` if it depends on constants only.
+        input: Option<String>,
     },
     /// A correct request that this crate doesn't serve.
     #[error("not supported: {0}")]
@@ -76,6 +76,16 @@ pub enum ErrorKind {
     /// GPU. [`Model::on`](crate::Model::on) brings a network back on a new device's context.
     #[error("the device is lost: {0}")]
     DeviceLost(String),
+}
+
+/// Returns the input that a value depends on, and what the caller can do.
+fn way_out(value: &str, input: &Option<String>) -> String {
+    let parts = "run the network in parts (Parts, shadernet run)";
+    match input {
+        Some(input) if value == format!("the input \"{input}\"") => format!(": give its values, or {parts}"),
+        Some(input) => format!(", computed from the input \"{input}\": give its values, or {parts}"),
+        None => format!(", which only the device computes: {parts}"),
+    }
 }
 
 /// Returns the unit of a limit, by its name: bytes for sizes, none for counts.

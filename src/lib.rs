@@ -40,7 +40,7 @@
 //! **Run it.** A [`Context`] is a device, a [`Model`] a network on it, a [`Session`] a batch size. [`Session::run`] is
 //! async and takes host memory, by position or by name; it returns [`Outputs`], a [`Tensor`] each.
 //! [`Session::run_blocking`] blocks; [`Session::stream`] keeps frames in flight, in order. All of them can be shared
-//! among threads.
+//! among threads. A file's network with sizes that values decide, such as a detector's, runs in `Parts` (feature `onnx`).
 //!
 //! **Run it inside your renderer.** [`Context::from_wgpu`] takes your device, [`Session::bind`] your buffers.
 //! [`Session::encode`] records into your encoder, and you submit. [`texture::TextureInput`] samples your textures,
@@ -86,6 +86,8 @@ pub mod kernel;
 pub mod measure;
 pub mod models;
 pub mod ops;
+#[cfg(feature = "onnx")]
+mod part;
 pub mod plan;
 pub(crate) mod rewrite;
 #[cfg(all(feature = "selftest", not(target_arch = "wasm32")))]
@@ -104,6 +106,10 @@ pub use graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
 pub use graph::rewrite::Rewrite;
 pub use graph::{Graph, Input, Node, State, Value};
 pub use kernel::precision::Precision;
+#[cfg(feature = "onnx")]
+pub use part::{Known, Part};
+#[cfg(feature = "onnx")]
+pub use session::Parts;
 pub use session::{BoundBuffers, FrameSlice, FrameSlices, Model, Pending, Session};
 pub use shape::{BATCH, Shape};
 pub use tensor::{Outputs, Tensor};

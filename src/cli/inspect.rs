@@ -49,8 +49,8 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result {
         true => found(&file, &bindings)?,
         false => (file.unsupported(), Vec::new()),
     };
-    for name in &needed {
-        writeln!(out, "the values of {name} decide sizes: run takes them from --input")?;
+    for needed in &needed {
+        writeln!(out, "{needed}")?;
     }
     write_problems(&problems, out)?;
     if !missing.is_empty() {
@@ -64,14 +64,29 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result {
     Ok(())
 }
 
-/// Returns what keeps the graph from being built, and the inputs whose values it needs.
+/// Returns what keeps the graph from being built, and the values that decide sizes.
 fn found(file: &Onnx, bindings: &Bindings) -> Result<(Vec<Error>, Vec<String>)> {
     let (mut problems, mut needed) = (Vec::new(), Vec::new());
     for problem in file.problems(bindings)? {
-        match problem.kind {
-            ErrorKind::Unknown { input, .. } if !needed.contains(&input) => needed.push(input),
-            ErrorKind::Unknown { .. } => {}
-            _ => problems.push(problem),
+        let line = match (problem.kind, problem.at) {
+            (ErrorKind::Unknown { value, input: Some(input), .. }, _)
+                if *value == *format!("the input \"{input}\"") =>
+            {
+                format!("the values of {input} decide sizes: run takes them from --input")
+            }
+            (ErrorKind::Unknown { argument, value, .. }, at) => {
+                let (op, node) = at.unwrap_or_default();
+                format!(
+                    "{value} decides sizes of {op} \"{node}\" ({argument}): run cuts the network there if the inputs don't tell"
+                )
+            }
+            (kind, at) => {
+                problems.push(Error { at, kind });
+                continue;
+            }
+        };
+        if !needed.contains(&line) {
+            needed.push(line);
         }
     }
     Ok((problems, needed))

@@ -16,7 +16,8 @@ pub(super) struct ModelArgs {
     /// A safetensors file with PyTorch's names
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Make the weights up from this number [default: 0, for networks without weights of their own]
+    /// Make the weights up from this number [default: 0, for networks without weights of their own]; of an ONNX file, the random
+    /// numbers that it draws
     #[arg(long, value_name = "S", conflicts_with = "weights")]
     seed: Option<u64>,
     /// A size that an ONNX file leaves open, by its name; one without a name is called by its input and axis, such as x:2.
@@ -72,12 +73,18 @@ impl ModelArgs {
     /// Opens the ONNX file, with the given values of its open sizes; `None` if the network isn't a file.
     pub(super) fn open_file(&self) -> shadernet::Result<Option<(Onnx, Bindings)>> {
         let Some(path) = self.file() else { return Ok(None) };
-        for (argument, given) in [("--weights", self.weights.is_some()), ("--seed", self.seed.is_some())] {
-            if given {
-                return Err(ErrorKind::argument(argument, "a network without weights of its own", &self.model).into());
-            }
+        if self.weights.is_some() {
+            return Err(ErrorKind::argument("--weights", "a network without weights of its own", &self.model).into());
         }
+        let file = Onnx::open(path)?;
         let mut bindings = Bindings::new();
+        if let Some(seed) = self.seed {
+            if !file.operators().keys().any(|operator| operator.starts_with("Random")) {
+                let got = format!("{}, which has neither", self.model);
+                return Err(ErrorKind::argument("--seed", "a network whose weights or numbers are made up", got).into());
+            }
+            bindings = bindings.seed(seed);
+        }
         for (i, (name, size)) in self.dim.iter().enumerate() {
             if self.dim[..i].iter().any(|(other, _)| other == name) {
                 return Err(ErrorKind::argument("--dim", "each name once", format!("\"{name}\" twice")).into());
@@ -90,7 +97,7 @@ impl ModelArgs {
             }
             bindings = bindings.shape(name, &sizes[..]);
         }
-        Ok(Some((Onnx::open(path)?, bindings)))
+        Ok(Some((file, bindings)))
     }
 
     /// Returns one of the crate's networks, with its weights.

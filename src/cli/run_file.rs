@@ -8,7 +8,7 @@ use super::{DeviceArgs, Result};
 use shadernet::import::onnx::{Bindings, ElementType, Onnx};
 use shadernet::import::{npy, pixels};
 use shadernet::measure::digits;
-use shadernet::{Data, ErrorKind, Graph, Model, Outputs, Shape, Tensor};
+use shadernet::{Context, Data, ErrorKind, Graph, Model, Outputs, Parts, Precision, Session, Shape, Tensor};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
@@ -27,30 +27,34 @@ pub(super) fn run(
     for note in notes {
         writeln!(out, "{note}")?;
     }
-    let graph = graph(file, bindings, &inputs)?;
+    let built = graph(file, bindings.clone(), &inputs);
     if dir.is_some() {
         check_names(file)?;
     }
     let context = device.context()?;
     let precision = model_args.precision(file.precision(), context.caps());
-    let model = Model::new(&context, &graph)?.precision(precision);
     let start = Instant::now();
-    let session = model.session(1)?;
+    let network = match built {
+        Err(error) if matches!(error.kind, ErrorKind::Unknown { .. }) => parts(file, bindings, &context, precision),
+        built => {
+            let graph = built?;
+            let session = Model::new(&context, &graph)?.precision(precision).session(1)?;
+            Network::Whole(session.into(), graph.into())
+        }
+    };
     let created = start.elapsed();
-    let first_output = &session.outputs()[0];
-    let rows = images(first_output);
     if top.is_some() && chunks.is_some() {
         return Err(ErrorKind::argument("--top", "none with --chunk", "a number").into());
     }
+    let rows = network.rows();
     if top.is_some() && rows.is_none() {
-        let got = format_args!("{} {}", first_output.dtype, first_output.shape);
+        let got = match &network {
+            Network::Whole(session, _) => format!("{} {}", session.outputs()[0].dtype, session.outputs()[0].shape),
+            Network::Parts(_) => "a network in parts".to_owned(),
+        };
         return Err(ErrorKind::argument("--top", "a first output of f32s [N, classes]", got).into());
     }
-    let fed = |inputs: &BTreeMap<String, Tensor>| {
-        let fed = graph.inputs().iter().map(|input| (input.name.as_str(), &inputs[&input.name]));
-        session.run_blocking(&fed.collect::<Vec<_>>())
-    };
-    let outputs = fed(&inputs)?;
+    let outputs = network.run(&inputs)?;
     let all = start.elapsed();
 
     model_args.note_precision(precision, out)?;
@@ -59,7 +63,7 @@ pub(super) fn run(
         let (mut inputs, mut frames) = (inputs, vec![outputs]);
         for i in 1..chunks.count() {
             inputs.insert(input.clone(), chunks.at(i)?);
-            frames.push(fed(&inputs)?);
+            frames.push(network.run(&inputs)?);
         }
         for (i, declared) in file.outputs().iter().enumerate() {
             let joined = joined(&frames, i)?;
@@ -68,36 +72,91 @@ pub(super) fn run(
                 None => writeln!(out, "{} {} {}", declared.name, declared.element, joined.shape())?,
             }
         }
+        network.note(out)?;
         writeln!(out, "first chunk: {}", first(created, all))?;
         if let Some(others) = u32::try_from(chunks.count() - 1).ok().filter(|&others| others > 0) {
             writeln!(out, "each of the others: {} ms", digits(ms(start.elapsed() / others)))?;
         }
         return Ok(());
     }
-    for ((port, declared), tensor) in session.outputs().iter().zip(file.outputs()).zip(&outputs) {
+    for (declared, tensor) in file.outputs().iter().zip(&outputs) {
+        let name = &declared.name;
         match dir {
             Some(dir) => {
-                save(dir, &port.name, tensor, declared.element, out)?;
+                save(dir, name, tensor, declared.element, out)?;
                 if let Some(picture) = pixels::picture(tensor).filter(|_| pictures) {
-                    let path = dir.join(file_name(&port.name)).with_extension("png");
+                    let path = dir.join(file_name(name)).with_extension("png");
                     pixels::save(&path, &picture)?;
                     writeln!(out, "{}: {} x {} pixels", path.display(), picture.width(), picture.height())?;
                 }
             }
-            None => writeln!(out, "{} {} {}", port.name, declared.element, port.shape)?,
+            None => writeln!(out, "{name} {} {}", declared.element, tensor.shape())?,
         }
     }
-    if let Some(rows) = rows {
+    if let (Network::Whole(session, graph), Some(rows)) = (&network, rows) {
+        let first_output = &session.outputs()[0];
         let values = outputs[0].f32()?;
-        let scores = Scores::new(&graph, values, rows)?;
+        let scores = Scores::new(graph, values, rows)?;
         if let Some(top) = top.or((dir.is_none() && scores.tell_classes(first_output.shape[1])).then_some(5)) {
             write_top((first_output, values, scores), top, ("class", labels), out)?;
             writeln!(out, "probabilities: {}", scores.text(&first_output.name))?;
         }
     }
+    network.note(out)?;
     writeln!(out, "first inference: {}", first(created, all))?;
     Ok(())
 }
+
+/// A network on the device.
+enum Network {
+    /// One graph.
+    Whole(Box<Session>, Box<Graph>),
+    /// Parts, between which a value decides a size.
+    Parts(Parts),
+}
+
+/// Returns the network in parts. Each part is built when the one before has run.
+fn parts(file: &Onnx, bindings: Bindings, context: &Context, precision: Precision) -> Network {
+    let file = file.clone();
+    Network::Parts(Parts::new(context, move |known| file.part(&bindings, known)).precision(precision))
+}
+
+impl Network {
+    /// Returns the number of rows of scores in the first output, if it is known before the run.
+    fn rows(&self) -> Option<usize> {
+        if let Network::Whole(session, _) = self { images(&session.outputs()[0]) } else { None }
+    }
+
+    fn run(&self, inputs: &BTreeMap<String, Tensor>) -> shadernet::Result<Outputs> {
+        match self {
+            Network::Whole(session, graph) => {
+                let fed = graph.inputs().iter().map(|input| (input.name.as_str(), &inputs[&input.name]));
+                session.run_blocking(&fed.collect::<Vec<_>>())
+            }
+            Network::Parts(parts) => {
+                let inputs = inputs.iter().map(|(name, tensor)| (&name[..], tensor));
+                parts.run_blocking(&inputs.collect::<Vec<_>>())
+            }
+        }
+    }
+
+    /// Says where the network was cut.
+    fn note(&self, out: &mut dyn Write) -> Result {
+        let Network::Parts(parts) = self else { return Ok(()) };
+        let cuts = parts.cuts();
+        writeln!(out, "the network is cut into {} parts, where values decide sizes:", cuts.len() + 1)?;
+        for cut in cuts.iter().take(MOST_CUTS) {
+            writeln!(out, "  before {cut}")?;
+        }
+        if cuts.len() > MOST_CUTS {
+            writeln!(out, "  and {} more", cuts.len() - MOST_CUTS)?;
+        }
+        Ok(())
+    }
+}
+
+/// The number of cuts that are listed.
+const MOST_CUTS: usize = 16;
 
 /// Joins an output of all frames, along a new first axis.
 fn joined(frames: &[Outputs], output: usize) -> shadernet::Result<Tensor> {
@@ -137,23 +196,25 @@ fn check_names(file: &Onnx) -> shadernet::Result<()> {
     Ok(())
 }
 
-/// Builds the network for these arrays, with the values of inputs that the build needs, such as shapes.
+/// Builds the network for these arrays, with the values of inputs that the build needs, such as shapes. If that doesn't do, the
+/// error is the first one.
 fn graph(file: &Onnx, mut bindings: Bindings, inputs: &BTreeMap<String, Tensor>) -> shadernet::Result<Graph> {
+    let mut first = None;
     loop {
-        match file.graph(&bindings) {
-            Err(error) => match (&error.kind, inputs.iter().find(|(name, _)| needs(&error.kind, name))) {
-                (_, Some((name, tensor))) if !bindings.has_values(name) => {
-                    bindings = bindings.values(name, tensor.clone());
-                }
-                _ => return Err(error),
-            },
+        let error = match file.graph(&bindings) {
+            Err(error) => error,
             graph => return graph,
+        };
+        if let ErrorKind::Unknown { input: Some(name), .. } = &error.kind
+            && !bindings.has_values(name)
+            && let Some(tensor) = inputs.get(name)
+        {
+            bindings = bindings.values(name, tensor.clone());
+            first = first.or(Some(error));
+        } else {
+            return Err(first.unwrap_or(error));
         }
     }
-}
-
-fn needs(error: &ErrorKind, name: &str) -> bool {
-    matches!(error, ErrorKind::Unknown { input, .. } if input == name)
 }
 
 /// Writes an output in the type that the file declares, if NumPy has that type.

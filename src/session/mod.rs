@@ -2,6 +2,8 @@
 
 mod frame;
 mod model;
+#[cfg(feature = "onnx")]
+mod parts;
 mod record;
 mod slices;
 
@@ -9,6 +11,8 @@ mod slices;
 pub(crate) use frame::whole;
 pub use frame::{BoundBuffers, Pending};
 pub use model::Model;
+#[cfg(feature = "onnx")]
+pub use parts::Parts;
 pub use slices::{FrameSlice, FrameSlices};
 
 use crate::dtype::{Elements, View};

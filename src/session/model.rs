@@ -36,7 +36,7 @@ pub struct Model {
 
 /// The source of a model's graphs.
 #[derive(Clone)]
-enum Network {
+pub(super) enum Network {
     /// One fused graph for every batch size.
     Graph(Arc<Graph>),
     /// A function that builds a graph for a batch size.
@@ -57,7 +57,7 @@ impl Model {
         Model::with_network(context, Network::Batches(Arc::new(build)))
     }
 
-    fn with_network(context: &Context, network: Network) -> Model {
+    pub(super) fn with_network(context: &Context, network: Network) -> Model {
         Model { context: context.clone(), network, precision: None, weights: Arc::default() }
     }
 
@@ -135,6 +135,7 @@ impl Model {
             }
         }
     }
+
     /// Returns the states of another session, which must be those of the plan.
     fn states(&self, plan: &Plan, other: &Session) -> Result<Arc<Vec<Memory>>> {
         if self.context.device() != other.context.device() {
@@ -177,6 +178,12 @@ impl Model {
     /// with the same [`Constant`](crate::Constant)s, such as those of one [`Weights`](crate::Weights).
     pub fn with_graph(&self, graph: &Graph) -> Result<Model> {
         Ok(Model { weights: self.weights.clone(), precision: self.precision, ..Model::new(&self.context, graph)? })
+    }
+
+    /// Frees the uploaded weights that no session has.
+    #[cfg(feature = "onnx")]
+    pub(super) fn drop_unused(&self) {
+        self.there().retain(|_, memory| memory.as_ref().is_none_or(|memory| Arc::strong_count(memory) > 1));
     }
 
     fn there(&self) -> MutexGuard<'_, HashMap<Identity, Option<Arc<Memory>>>> {

@@ -125,7 +125,7 @@ fn compare(context: &Context, network: &Onnx, case: &Case, set: &Path) -> Outcom
         match attempt(context, network, &inputs, &known) {
             Ok(outputs) => break outputs,
             Err(error) => match &error.kind {
-                ErrorKind::Unknown { input, .. } if known.insert(input.clone()) => {}
+                ErrorKind::Unknown { input: Some(input), .. } if known.insert(input.clone()) => {}
                 // Negative indices aren't supported at run time.
                 ErrorKind::Argument { argument, .. } if bind(&inputs, argument, &mut known) => {}
                 _ => return Outcome::Refused(error.to_string()),

@@ -3,6 +3,7 @@
 
 mod half;
 mod operators;
+mod parts;
 
 use pollster::block_on;
 use prost::Message;

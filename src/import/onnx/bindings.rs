@@ -21,6 +21,7 @@ pub struct Bindings {
     values: HashMap<String, Tensor>,
     /// The output that each of these inputs takes from the frame before.
     states: HashMap<String, String>,
+    pub(super) seed: Option<u64>,
 }
 
 impl Bindings {
@@ -64,6 +65,13 @@ impl Bindings {
     pub fn state(mut self, input: impl Into<String>, output: impl Into<String>) -> Bindings {
         self.states.insert(input.into(), output.into());
         self
+    }
+
+    /// Sets the seed of the random numbers that the network's nodes draw: they are drawn when the graph is built, so all frames
+    /// have the same. Without a seed, such nodes are refused.
+    #[must_use]
+    pub fn seed(self, seed: u64) -> Bindings {
+        Bindings { seed: Some(seed), ..self }
     }
 
     /// Returns the output that becomes an input of the next frame.

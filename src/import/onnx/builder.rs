@@ -1,15 +1,18 @@
 //! The graph under construction, and the types of the functions that import operators into it.
 
+use super::asked::{self, Question, Questions};
 use super::element::ElementType;
 use super::node::{Named, Node, Operand};
 use super::proto::{GraphProto, TensorProto};
 use super::shared::Shared;
-use super::tensor::{MOST_FOLDED, Tensor};
-use crate::error::{ErrorKind, Result};
+use super::tensor::{MOST_FOLDED, Tensor, foldable};
+use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, Kept, Source};
+use crate::part::{self, Computation};
 use crate::{Constant, Graph, Shape, Value};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
+use std::sync::Arc;
 
 /// The importer of an operator on tensors.
 pub(super) type Import = fn(&mut Builder, &Node) -> Result<Vec<Operand>>;
@@ -44,6 +47,11 @@ pub(super) struct Builder<'a> {
     folded: [usize; 2],
     /// The number of nodes, names and sequence elements unrolled so far.
     unrolled: usize,
+    /// The seed of random numbers, if the caller gave one.
+    pub(super) seed: Option<u64>,
+    pub(super) questions: Questions,
+    /// For each loop under construction, the values that its next turn reads.
+    pub(super) carried: Vec<Vec<Named>>,
 }
 
 /// The maximum number of operations in a graph.
@@ -53,10 +61,11 @@ const MOST_NODES: usize = 1 << 18;
 const MOST_UNROLLED: usize = 1 << 21;
 
 impl<'a> Builder<'a> {
-    pub(super) fn new(shared: &'a Shared, weights: ElementType) -> Builder<'a> {
+    pub(super) fn new(shared: &'a Shared, weights: ElementType, questions: Questions) -> Builder<'a> {
         // Each weight may be moved and cast a few times. Constants that aren't made from weights have a fixed limit.
         let most = (4 * MOST_FOLDED).saturating_add(shared.files.len().saturating_mul(32));
-        Builder { graph: Graph::new(), shared, weights, placed: HashMap::new(), folded: [0, most], unrolled: 0 }
+        let (graph, placed, carried) = (Graph::new(), HashMap::new(), Vec::new());
+        Builder { graph, shared, weights, placed, folded: [0, most], unrolled: 0, seed: None, questions, carried }
     }
 
     /// Fails if a file makes much more work than it has bytes.
@@ -197,19 +206,146 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Returns the tensor of an operand that must be known when the graph is built. Errors call it `argument`.
-    pub(super) fn known<'o>(&self, argument: &str, operand: &'o Operand) -> Result<&'o Tensor> {
+    /// Returns the tensor of an operand that must be known when the graph is built. Errors call it `argument`. If the network
+    /// may be cut, the error ends a part, after which the value is known.
+    pub(super) fn known(&self, argument: &str, operand: &Operand) -> Result<Tensor> {
+        self.known_at(self.graph.nodes().len(), argument, operand)
+    }
+
+    /// Returns such a tensor. What was added to the graph since it had `at` nodes isn't in the next part.
+    pub(super) fn known_at(&self, at: usize, argument: &str, operand: &Operand) -> Result<Tensor> {
         match operand {
-            Operand::Host(tensor) => Ok(tensor),
-            Operand::Device(value, _) => Err(match self.inputs_behind(*value).first() {
-                Some(input) => ErrorKind::Unknown { argument: argument.to_owned(), input: input.name.clone() },
-                None => {
-                    let got = format!("what only the device computes, from \"{}\" on", self.first_behind(*value));
-                    ErrorKind::argument(argument, "what is known when the graph is built", got)
-                }
+            Operand::Host(tensor) => Ok(tensor.clone()),
+            Operand::Device(value, element) => {
+                foldable(self.graph.known_shape(*value))?;
+                let known = self.questions.ask(*value, *element, (part::name(&self.graph, *value), at));
+                known.ok_or_else(|| self.unknown(argument, *value).into())
             }
-            .into()),
         }
+    }
+
+    /// Returns true if an operand was asked for, or if the next answer is that to this question.
+    pub(super) fn is_answered(&self, operand: &Operand, at: usize) -> bool {
+        let Operand::Device(value, _) = operand else { return false };
+        self.questions.has(*value) || self.questions.is_next(&(part::name(&self.graph, *value), at))
+    }
+
+    /// The error about a value that isn't known.
+    fn unknown(&self, argument: &str, value: Value) -> ErrorKind {
+        let input = self.inputs_behind(value).first().map(|input| input.name.clone());
+        let value = match self.graph.source(value) {
+            &Source::Node(node) => {
+                let node = &self.graph.nodes()[node];
+                format!("the output of {} \"{}\"", node.op.name(), node.name)
+            }
+            _ => format!("the input \"{}\"", input.as_deref().unwrap_or_default()),
+        };
+        ErrorKind::Unknown { argument: argument.to_owned(), value: value.into(), input }
+    }
+
+    /// Computes tensors of these types on the host, where their shapes depend on the inputs' values. If the device computes an
+    /// input, the network is cut: the host computes in each frame, and the next part depends on the shapes alone.
+    pub(super) fn on_host(
+        &mut self,
+        node: &Node,
+        inputs: &[(&str, &Operand)],
+        elements: &[ElementType],
+        compute: impl Fn(&[&Tensor]) -> Result<Vec<Tensor>, ErrorKind> + Send + Sync + 'static,
+    ) -> Result<Vec<Operand>> {
+        let known = |(_, operand): &(&str, &Operand)| match operand {
+            Operand::Host(tensor) => Some(tensor.clone()),
+            Operand::Device(value, _) => self.questions.look(*value),
+        };
+        if let Some(tensors) = inputs.iter().map(known).collect::<Option<Vec<Tensor>>>() {
+            let fixed = tensors.iter().all(|tensor| tensor.fixed);
+            let outputs = compute(&tensors.iter().collect::<Vec<_>>())?;
+            return Ok(outputs.into_iter().map(|tensor| tensor.with_fixed(fixed).into()).collect());
+        }
+        for (_, operand) in inputs {
+            foldable(&self.shape(operand))?;
+        }
+        let device = |(_, operand): &(&str, &Operand)| match operand {
+            Operand::Device(value, element) if !self.questions.has(*value) => Some((*value, *element)),
+            _ => None,
+        };
+        let read: Vec<(Value, ElementType)> = inputs.iter().filter_map(device).collect();
+        let name = |number: usize, output: usize| format!("{}\nhost {number}.{output}", node.name());
+        let question = |number: usize| {
+            let tensors: Vec<Option<Tensor>> = inputs.iter().map(known).collect();
+            let types: Vec<ElementType> = read.iter().map(|&(_, element)| element).collect();
+            let at = (node.op().to_owned(), node.name().to_owned());
+            let compute = move |read: &[&crate::Tensor]| -> Result<Vec<crate::Tensor>> {
+                let mut read = read.iter().zip(&types).map(|(tensor, &element)| Tensor::given(element, tensor));
+                let all: Vec<Tensor> =
+                    tensors.iter().filter_map(|known| known.clone().or_else(|| read.next())).collect();
+                let outputs = compute(&all.iter().collect::<Vec<_>>());
+                let outputs = outputs.and_then(|outputs| outputs.iter().map(asked::given).collect());
+                outputs.map_err(|kind: ErrorKind| kind.at(at.0.clone(), at.1.clone()))
+            };
+            let computation = Computation {
+                at: String::new(),
+                reads: read.iter().map(|&(value, _)| part::name(&self.graph, value)).collect(),
+                gives: (0..elements.len()).map(|output| name(number, output)).collect(),
+                compute: Arc::new(compute),
+            };
+            Question::Shapes(computation, read.iter().map(|&(value, _)| value).collect())
+        };
+        let Some((number, shapes)) = self.questions.ask_shapes(question) else {
+            let argument = inputs.iter().zip(&read).map(|((argument, _), (value, _))| (*argument, *value)).next();
+            let (argument, value) = argument.expect("not all inputs are known");
+            return Err(self.unknown(argument, value).into());
+        };
+        let mut outputs = Vec::new();
+        for ((i, &element), shape) in elements.iter().enumerate().zip(shapes) {
+            if shape.elements() == 0 {
+                outputs.push(Tensor::empty(element, shape).into());
+                continue;
+            }
+            let dtype = element.dtype().ok_or_else(|| ErrorKind::Unsupported(format!("tensors of {element}")))?;
+            let value = self.graph.typed_input(name(number, i), dtype, shape);
+            self.keep(value, element);
+            outputs.push(Operand::Device(value, element));
+        }
+        Ok(outputs)
+    }
+
+    /// Returns the part that ends with this question, at which the walk failed. Parts after it read the values `later`.
+    pub(super) fn part(
+        &self,
+        known: &part::Known,
+        question: Question,
+        later: &[Named],
+        error: &Error,
+    ) -> Result<part::Part> {
+        let argument = match &error.kind {
+            ErrorKind::Unknown { argument, .. } => argument,
+            _ => "a value",
+        };
+        let at = error.at.as_ref().map_or_else(String::new, |(op, node)| format!("{op} \"{node}\"")) + ": " + argument;
+        let (mut values, next, most) = match question {
+            Question::Values(read) => {
+                let most = read.first().map_or(0, |((_, at), _)| *at);
+                let (places, read) = read.into_iter().unzip();
+                (read, part::Next::Read { at, values: places }, most)
+            }
+            Question::Shapes(computation, read) => {
+                (read, part::Next::Compute(Computation { at, ..computation }), self.graph.nodes().len())
+            }
+        };
+        let operands = |named: &Named| match named {
+            Named::Tensor(operand) => vec![operand.clone()],
+            Named::Sequence(sequence) => sequence.items(),
+            Named::Nothing => Vec::new(),
+        };
+        for operand in later.iter().chain(self.carried.iter().flatten()).flat_map(operands) {
+            // What is beyond `most` won't be in the next part. Constants are in every part.
+            if let Operand::Device(value, _) = operand
+                && matches!(self.graph.source(value), &Source::Node(node) if node < most)
+            {
+                values.push(value);
+            }
+        }
+        part::Part::new(&self.graph, &known.computed, &values, next)
     }
 
     /// Returns integers that must be known when the graph is built.
@@ -240,21 +376,13 @@ impl<'a> Builder<'a> {
         Ok(self.known(argument, operand)?.constant()?)
     }
 
-    /// Returns the name of a node that computes a value, or what leads to it, and that reads no other node's output.
-    fn first_behind(&self, mut value: Value) -> &str {
-        let mut name = "";
-        while let &Source::Node(node) = self.graph.source(value) {
-            let node = &self.graph.nodes()[node];
-            name = &node.name;
-            let is_node = |input: &&Value| matches!(self.graph.source(**input), Source::Node(_));
-            let Some(&input) = node.inputs.iter().find(is_node) else { break };
-            value = input;
-        }
-        name
+    /// Returns the inputs of the graph from which an operand is computed.
+    pub(super) fn inputs_of(&self, operand: &Operand) -> Vec<&Input> {
+        if let Operand::Device(value, _) = operand { self.inputs_behind(*value) } else { Vec::new() }
     }
 
     /// Returns the inputs of the graph from which a value is computed.
-    pub(super) fn inputs_behind(&self, value: Value) -> Vec<&Input> {
+    fn inputs_behind(&self, value: Value) -> Vec<&Input> {
         let (mut seen, mut open, mut inputs) = (HashSet::from([value]), vec![value], Vec::new());
         while let Some(value) = open.pop() {
             match self.graph.source(value) {

@@ -1,5 +1,6 @@
 //! Networks from ONNX files: [`Onnx`].
 
+mod asked;
 mod bindings;
 mod builder;
 mod element;
@@ -23,6 +24,7 @@ pub use element::ElementType;
 pub use ports::{Size, ValueInfo};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::part::{Known, Part};
 use crate::{Graph, Precision, Shape};
 use network::Network;
 use prost::Message;
@@ -99,6 +101,22 @@ impl Onnx {
     /// supported.
     pub fn graph(&self, bindings: &Bindings) -> Result<Graph> {
         walk::graph(&self.0, &bindings.resolved(self.inputs())?)
+    }
+
+    /// Builds the part of the network that follows what is known: the function of [`Parts`](crate::Parts), for networks with sizes
+    /// that values decide. The inputs' shapes come from the frame; the bindings may set values of inputs.
+    ///
+    /// Fails as [`Onnx::graph`] does, except where a value must be known: the part ends there. States aren't supported.
+    pub fn part(&self, bindings: &Bindings, known: &Known) -> Result<Part> {
+        let mut bindings = bindings.clone();
+        for (name, dtype, shape) in &known.inputs {
+            let wanted = self.inputs().iter().find(|input| input.name == *name).and_then(|input| input.element.dtype());
+            if let Some(wanted) = wanted.filter(|wanted| wanted != dtype) {
+                return Err(ErrorKind::argument(format!("input \"{name}\""), wanted, dtype).into());
+            }
+            bindings = bindings.shape(name, shape.clone());
+        }
+        walk::part(&self.0, &bindings.resolved(self.inputs())?, known)
     }
 
     /// Returns everything that keeps [`Onnx::graph`] from building the graph for these sizes, one error for each node: first

@@ -4,7 +4,7 @@ use super::network::{self, Function, Opsets};
 use super::node::{Named, Node};
 use super::proto::{AttributeProto, NodeProto};
 use crate::error::ErrorKind;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 
 /// The scope of the network, then those of the bodies under construction, outermost first.
@@ -81,6 +81,13 @@ impl<'a> Scopes<'a> {
         // A function sees no outer names.
         let inner = self.scopes.iter().rposition(|scope| scope.call.is_some()).unwrap_or(0);
         self.scopes[inner..].iter().rev().find_map(|scope| scope.names.get(name))
+    }
+
+    /// Returns the values that later nodes read: those with a name in `read` outside of bodies, all in bodies.
+    pub(super) fn read_later(&self, read: &HashSet<&str>) -> Vec<Named> {
+        let bodies = self.scopes.iter().skip(1).flat_map(|scope| scope.names.values());
+        let own = self.scopes.iter().take(1).flat_map(|scope| &scope.names).filter(|(name, _)| read.contains(*name));
+        own.map(|(_, named)| named).chain(bodies).cloned().collect()
     }
 
     /// Defines a name in the innermost scope. Fails if that scope has the name already.

@@ -1,6 +1,7 @@
 //! The conversion of a network's nodes to a [`Graph`], in order. Nodes that depend on no input are computed, others
 //! added. Bodies are inlined in place of their nodes: branches, loop iterations, functions.
 
+use super::asked::{self, Questions};
 use super::bindings::{self, Bindings};
 use super::builder::{Bodies, Builder};
 use super::network::{Function, Network};
@@ -11,6 +12,7 @@ use super::proto::{GraphProto, NodeProto};
 use super::scope::{Call, Scopes};
 use super::tensor::Tensor;
 use crate::error::{Error, ErrorKind, Result};
+use crate::part::{self, Content, Known, Next, Part};
 use crate::{DType, Graph, State};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -26,7 +28,7 @@ const ENTERED: usize = 16;
 
 /// Builds a graph of the nodes that a network's outputs need.
 pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
-    let (mut walk, mut b, states) = begin(network, bindings)?;
+    let (mut walk, mut b, states) = begin(network, bindings, Questions::default())?;
     let graph = network.graph();
     let names: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
     let mut given = HashMap::new();
@@ -43,10 +45,45 @@ pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
     Ok(b.graph.recognised())
 }
 
+/// Builds the part of a network that follows these findings. It ends before the node that must know more.
+pub(super) fn part(network: &Network, bindings: &Bindings, known: &Known) -> Result<Part> {
+    let (mut walk, mut b, states) = begin(network, bindings, Questions::answered(known))?;
+    if let Some((output, _)) = states.first() {
+        return Err(ErrorKind::Unsupported(format!("states of a network in parts, \"{output}\"")).into());
+    }
+    let graph = network.graph();
+    let names: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
+    let order = walk.order(&graph.node, &names)?;
+    for (i, node) in order.nodes.iter().enumerate() {
+        let Err(error) = walk.node(&mut b, node, &order.read) else { continue };
+        let Some(question) = b.questions.take_open() else { return Err(error) };
+        let mut read: HashSet<&str> = names.iter().copied().collect();
+        for node in &order.nodes[i..] {
+            order::names(node, &mut Vec::new(), &mut |name| {
+                read.insert(name);
+            });
+        }
+        return b.part(known, question, &walk.scopes.read_later(&read), &error);
+    }
+    let (mut values, mut outputs) = (Vec::new(), Vec::new());
+    for (name, named) in names.iter().zip(walk.outputs_of(&names)?) {
+        let wrong = || ErrorKind::argument(format!("output \"{name}\""), "a tensor", &named);
+        let content = match named.tensor().ok_or_else(wrong)? {
+            Operand::Host(tensor) => Content::Known(asked::given(tensor)?),
+            Operand::Device(value, _) => {
+                values.push(*value);
+                Content::Value(part::name(&b.graph, *value))
+            }
+        };
+        outputs.push(((*name).to_owned(), content));
+    }
+    Part::new(&b.graph, &known.computed, &values, Next::Outputs(outputs))
+}
+
 /// Returns an error for each node that keeps a network's graph from being built. What reads the outputs of such a node isn't
 /// tried.
 pub(super) fn problems(network: &Network, bindings: &Bindings) -> Result<Vec<Error>> {
-    let (mut walk, mut b, _) = begin(network, bindings)?;
+    let (mut walk, mut b, _) = begin(network, bindings, Questions::default())?;
     let graph = network.graph();
     let names: Vec<&str> = graph.output.iter().map(|output| &output.name[..]).collect();
     let order = walk.order(&graph.node, &names)?;
@@ -68,10 +105,15 @@ pub(super) fn problems(network: &Network, bindings: &Bindings) -> Result<Vec<Err
 type States<'b> = Vec<(&'b str, State)>;
 
 /// Starts a walk: the initialisers and the inputs have their values.
-fn begin<'a, 'b>(network: &'a Network, bindings: &'b Bindings) -> Result<(Walk<'a>, Builder<'a>, States<'b>)> {
+fn begin<'a, 'b>(
+    network: &'a Network,
+    bindings: &'b Bindings,
+    questions: Questions,
+) -> Result<(Walk<'a>, Builder<'a>, States<'b>)> {
     let mut states = Vec::new();
-    let mut b = Builder::new(&network.shared, network.weights);
+    let mut b = Builder::new(&network.shared, network.weights, questions);
     b.graph.set_precision(network.precision);
+    b.seed = bindings.seed;
     let mut walk = Walk { network, scopes: Scopes::new(&network.opsets) };
     for (name, tensor) in &network.initialisers {
         walk.scopes.define(name, tensor.clone().into())?;
@@ -123,7 +165,13 @@ impl<'a> Walk<'a> {
         let error = |kind: ErrorKind| kind.at(proto.op_type.clone(), name.clone());
         let input = |name: &String| match (name.is_empty(), self.scopes.look(name)) {
             (true, _) => Ok(Named::Nothing),
-            (false, Some(named)) => Ok(named.clone()),
+            (false, Some(named)) => Ok(match named {
+                // A value that was found is known from then on.
+                Named::Tensor(Operand::Device(value, _)) => {
+                    b.questions.look(*value).map_or_else(|| named.clone(), Named::from)
+                }
+                other => other.clone(),
+            }),
             (false, None) => {
                 let got = format!("\"{name}\", which is no input, no initialiser and no output of a node");
                 Err(error(ErrorKind::argument("inputs", "what exists", got)))
@@ -143,8 +191,9 @@ impl<'a> Walk<'a> {
             let got = format!("{}: \"{}\" is read", node.outputs(), proto.output[beyond]);
             return Err(node.refused("outputs", &format!("{} at most", outputs.len()), got));
         }
-        // A value computed from sizes must be recomputed for other sizes.
-        let fixed = node.inputs().iter().all(Named::fixed);
+        // A value computed from sizes, or from what was found, must be recomputed for others.
+        let found = |named: &Named| matches!(named, Named::Tensor(Operand::Device(v, _)) if b.questions.has(*v));
+        let fixed = node.inputs().iter().all(|named| named.fixed() && !found(named));
         for (output, named) in proto.output.iter().zip(outputs).filter(|(name, _)| !name.is_empty()) {
             let named = match named.with_fixed(fixed) {
                 Named::Tensor(host @ Operand::Host(_)) => b.kept(&self.scopes.key(output), host).into(),
@@ -194,6 +243,11 @@ impl<'a> Walk<'a> {
         for node in order.nodes {
             self.node(b, node, &order.read)?;
         }
+        self.outputs_of(outputs)
+    }
+
+    /// Returns the values of outputs.
+    fn outputs_of(&self, outputs: &[&'a str]) -> Result<Vec<Named>> {
         let missing = |name| ErrorKind::argument("outputs", "what a node gives", format!("\"{name}\""));
         let output = |&name: &&'a str| match name {
             "" => Ok(Named::Nothing),

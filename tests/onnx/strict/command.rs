@@ -222,3 +222,46 @@ fn two_outputs_that_would_be_one_file_are_refused() {
     fails(&[&run[..], &["--output", &out]].concat(), &["--output", "different files, got \"a/b\" and \"a_b\""]);
     std::fs::remove_dir_all(&folder).expect("it is there");
 }
+
+#[test]
+fn a_file_runs_in_parts_where_values_decide_sizes() {
+    let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-parts-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it can be made");
+    let path = |name: &str| folder.join(name).to_str().expect("it is text").to_owned();
+    let model = Model::new(17)
+        .port("x", FLOAT, &[Size::Of(1), Size::Of(2)])
+        .initialiser(&floats("w", &[2, 1], &[1.0, 1.0]))
+        .initialiser(&floats("zero", &[], &[0.0]))
+        .initialiser(&floats("one", &[], &[1.0]))
+        .initialiser(&list("flat", &[0; 0]))
+        .node("MatMul", &["x", "w"], &["sum"], &[])
+        .node("Reshape", &["sum", "flat"], &["limit"], &[])
+        .node("Range", &["zero", "limit", "one"], &["y"], &[])
+        .node("RandomUniformLike", &["y"], &["noise"], &[])
+        .output("y")
+        .output("noise");
+    std::fs::write(path("range.onnx"), model.bytes()).expect("it can be written");
+    npy::write(Path::new(&path("x.npy")), &[1, 2], &[1.5f32, 2.5]).expect("it can be written");
+    let (file, x, out) = (path("range.onnx"), path("x.npy"), path("out"));
+    let run = ["run", &file, "--input", &x, "--output", &out, "--seed", "3"];
+    let text = runs(&run);
+    for line in
+        ["y.npy: y float [4]", "noise.npy: noise float [4]", "cut into 2 parts", "  before Range \"y\": limit\n"]
+    {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    let noise = || npy::read_tensor(Path::new(&path("out/noise.npy"))).expect("it is there");
+    let numbers = noise();
+    assert!(
+        numbers.to_f32().iter().all(|number| (0.0..1.0).contains(number)) && numbers.to_f32()[0] != numbers.to_f32()[1]
+    );
+    runs(&run);
+    assert_eq!(noise(), numbers);
+    fails(&run[..6], &["RandomUniformLike \"noise\"", "give them as an input, or a seed (Bindings::seed, --seed)"]);
+    fails(&[&run[..], &["--top", "3"]].concat(), &["--top: wanted a first output", "got a network in parts"]);
+    fails(&["summary", &file], &["Range \"y\": limit: wanted what is known", "or run the network in parts"]);
+    let text = shadernet(&["inspect", &file]);
+    let text = String::from_utf8_lossy(&text.stdout).into_owned();
+    assert!(text.contains("decides sizes of Range \"y\" (limit): run cuts the network there"), "{text}");
+    std::fs::remove_dir_all(&folder).expect("it can be removed");
+}

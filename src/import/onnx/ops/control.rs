@@ -32,20 +32,25 @@ fn branch<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> 
     let branches = [("else_branch", node.graph("else_branch")?), ("then_branch", node.graph("then_branch")?)];
     let condition = node.input(0)?;
     node.finish()?;
-    if condition.host().is_some() || is_flag(b, condition) {
+    let at = b.graph.nodes().len();
+    if b.is_answered(condition, at) || condition.host().is_some() || is_flag(b, condition) {
         let (name, body) = branches[usize::from(truth(b, "cond", condition)?)];
         return bodies.inline(b, node, &name, body, Vec::new(), &|output| node.wants(output));
     }
-    // The device computes the condition, so it computes both branches too, and selects. If one of them can't be
-    // computed, the caller may give the input that decides.
-    let asked = b.known("cond", condition).err().filter(|error| matches!(error.kind, ErrorKind::Unknown { .. }));
-    both(b, bodies, node, branches, condition).map_err(|error| asked.unwrap_or(error))
+    // The device computes the condition, so it computes both branches too, and selects. If one of them can't be computed, the
+    // caller may give the input that decides, or the network is cut here.
+    let paused = b.questions.pause(true);
+    let both = both(b, bodies, node, branches, condition);
+    b.questions.pause(paused);
+    both.map_err(|wrong| match b.known_at(at, "cond", condition) {
+        Err(asked) if b.questions.may_cut() || !b.inputs_of(condition).is_empty() => asked,
+        _ => wrong,
+    })
 }
 
 /// Returns true for a condition that follows from inputs of one integer or truth value each: the caller gives it.
 fn is_flag(b: &Builder, condition: &Operand) -> bool {
-    let Operand::Device(value, _) = condition else { return false };
-    let inputs = b.inputs_behind(*value);
+    let inputs = b.inputs_of(condition);
     let flag = |value| b.graph.known_shape(value).elements() == 1 && b.graph.known_dtype(value) != DType::F32;
     !inputs.is_empty() && inputs.iter().all(|input| flag(input.value))
 }
@@ -105,6 +110,7 @@ fn repeat<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> 
     let mut gathered = gathered(node, body, 1 + carried.len())?;
     node.finish()?;
     let (mut turn, mut fixed) = (0, true);
+    let depth = b.carried.len();
     while more && most.is_none_or(|most| turn < most) {
         let number = |element, number| Named::from(Tensor::ints(element, [], vec![number]));
         let inputs = [number(ElementType::I64, turn), number(ElementType::Bool, 1)].into_iter().chain(carried.clone());
@@ -115,8 +121,12 @@ fn repeat<'a>(b: &mut Builder, bodies: &mut dyn Bodies<'a>, node: &Node<'a>) -> 
         turn += 1;
         if most != Some(turn) {
             let wrong = || node.refused("condition", "a truth value", &next);
-            more = truth(b, "condition", next.tensor().ok_or_else(wrong)?)?;
-            fixed &= next.fixed();
+            let next = next.tensor().ok_or_else(wrong)?;
+            let items = gathered.iter().flatten().cloned().map(Named::from);
+            b.carried.push(carried.iter().cloned().chain(items).collect());
+            more = truth(b, "condition", next)?;
+            b.carried.truncate(depth);
+            fixed &= next.host().is_some_and(|condition| condition.fixed);
             if !more && condition.is_none() {
                 // The specification ignores the body's condition in this case, other runtimes don't.
                 return Err(node.refused("condition", "one that stays true, where none is given", "false"));

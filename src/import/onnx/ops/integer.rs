@@ -124,7 +124,7 @@ fn convolution(
         return Err(node.refused("w", "1 or 2 spatial dimensions", &weight.shape));
     }
     let image = |shape: &Shape| [&shape[..2], &[1], &shape[2..]].concat();
-    let weight = packed(b, node, weight, int)?;
+    let weight = packed(b, node, &weight, int)?;
     let (weight, x) = match line {
         true => (weight.with_shape(image(weight.shape())), b.reshape(x, image(&shape))?),
         false => (weight, x.clone()),

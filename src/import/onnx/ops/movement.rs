@@ -158,11 +158,27 @@ fn reduction(node: &Node) -> Result<ScatterKind> {
 fn scatter_elements(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let x = node.input(0)?;
     let axis = axis(node.int("axis", 0)?, b.shape(x).len())?;
+    if b.shape(node.input(1)?).elements() == 0 {
+        return scattered_nothing(b, node);
+    }
     Ok(vec![b.moved(Scatter::new(axis, reduction(node)?), &[x, node.input(1)?, node.input(2)?])?])
 }
 
 fn scatter_nd(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    if b.shape(node.input(1)?).elements() == 0 {
+        return scattered_nothing(b, node);
+    }
     Ok(vec![b.moved(ScatterNd::new(reduction(node)?), &[node.input(0)?, node.input(1)?, node.input(2)?])?])
+}
+
+/// Returns the data of a scatter without indices. There must be no updates either.
+fn scattered_nothing(b: &Builder, node: &Node) -> Result<Vec<Operand>> {
+    reduction(node)?;
+    let updates = b.shape(node.input(2)?);
+    if updates.elements() > 0 {
+        return Err(node.refused("updates", "none, as there are no indices", updates));
+    }
+    Ok(vec![node.input(0)?.clone()])
 }
 
 fn tile(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {

@@ -314,7 +314,7 @@ fn matmul_nbits(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if scale.shape().elements() != n * blocks {
         return Err(node.refused("scales", &format!("{} numbers", n * blocks), scale.shape()));
     }
-    let fixed = node.optional(3).and_then(Operand::host).is_none_or(|zeros| zeros.fixed);
+    let fixed = node.optional(3).is_none_or(|zeros| zeros.host().is_some_and(|zeros| zeros.fixed));
     let zero_point = match node.optional(3) {
         None => Constant::known("", [1], vec![middle]),
         Some(zeros) => {

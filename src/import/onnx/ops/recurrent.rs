@@ -190,7 +190,7 @@ impl Scales {
         };
         let argument = format!("{name}_scale");
         let scale = b.known(&argument, node.input(at)?)?;
-        let scales = spread(&argument, scale)?.iter().map(|&scale| scale as f32).collect();
+        let scales = spread(&argument, &scale)?.iter().map(|&scale| scale as f32).collect();
         let Some(zero) = node.optional(at + 1) else {
             return Ok(Scales { scale: scales, zero: vec![0; all], fixed: scale.fixed });
         };
@@ -199,7 +199,7 @@ impl Scales {
         if zero.element != element {
             return Err(node.refused(&argument, &element.to_string(), zero.element));
         }
-        let zeros = spread(&argument, zero)?.iter().map(|&zero| zero as i32).collect();
+        let zeros = spread(&argument, &zero)?.iter().map(|&zero| zero as i32).collect();
         Ok(Scales { scale: scales, zero: zeros, fixed: scale.fixed && zero.fixed })
     }
 

@@ -1,6 +1,7 @@
 //! Operators along axes: reductions, positions of extrema, running sums, softmax.
 
 use super::arithmetic::many;
+use crate::Shape;
 use crate::error::Result;
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
@@ -100,6 +101,15 @@ fn top_k(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let largest = node.flag("largest", true)?;
     // A sorted output is valid too if the order doesn't matter.
     node.flag("sorted", true)?;
+    let mut shape = b.shape(x).to_vec();
+    if k <= shape[axis] {
+        shape[axis] = k;
+        let shape = Shape::from(shape);
+        if shape.elements() == 0 {
+            let empty = [x.element(), ElementType::I64].map(|element| Tensor::empty(element, shape.clone()).into());
+            return Ok(empty.into());
+        }
+    }
     let value = b.value(x)?;
     let [values, places] = b.graph.topk(value, TopK::new(k, axis).largest(largest))?;
     Ok(vec![Operand::Device(values, x.element()), Operand::Device(places, ElementType::I64)])

@@ -205,7 +205,7 @@ fn upsample(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             let given = Tensor::floats(ElementType::F32, [scales.len()], scales);
             named(node, "scales", &given, rank)?
         }
-        _ => named(node, "scales", b.known("scales", node.input(1)?)?, rank)?,
+        _ => named(node, "scales", &b.known("scales", node.input(1)?)?, rank)?,
     };
     let mode = node.one_of("mode", &["nearest", "linear"])?;
     simple(b, node, x, mode, &scales)
@@ -243,7 +243,7 @@ fn resize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         if mode == "cubic" {
             return Err(node.refused("attribute mode", "nearest, linear", mode));
         }
-        return simple(b, node, x, mode, &named(node, "scales", scales, shape.len())?);
+        return simple(b, node, x, mode, &named(node, "scales", &scales, shape.len())?);
     }
     let coordinates = [
         "half_pixel",
@@ -278,7 +278,7 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
         // Sources disagree on whether scales apply to the part or to the whole.
         (Some(_), None) if crops => return Err(node.refused("scales", "sizes, where a part is taken", "scales")),
         (Some(scales), None) => {
-            let scales = named(node, "scales", b.known("scales", scales)?, along.len())?;
+            let scales = named(node, "scales", &b.known("scales", scales)?, along.len())?;
             for (&axis, scale) in along.iter().zip(scales) {
                 all[axis] = Axis::by(shape[axis], scale)?;
             }
@@ -311,7 +311,7 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
     }
     if crops {
         let part = node.optional(1).ok_or_else(|| node.refused("roi", "what part to take", "none"))?;
-        let part = named(node, "roi", b.known("roi", part)?, 2 * along.len())?;
+        let part = named(node, "roi", &b.known("roi", part)?, 2 * along.len())?;
         for (i, &axis) in along.iter().enumerate() {
             all[axis].part = [part[i], part[i + along.len()]];
         }

@@ -1,7 +1,7 @@
-//! Selections of elements that are known when a graph is built.
+//! Selections of elements. The host finds their places: their number depends on the values.
 
 use crate::Shape;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
 use crate::import::onnx::moves::axis;
@@ -65,46 +65,59 @@ fn along(b: &mut Builder, node: &Node, x: &Operand) -> Result<(Operand, usize)> 
 /// Picks the elements that a list of booleans marks.
 fn compress(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (x, at) = along(b, node, node.input(0)?)?;
-    let marks = b.known("condition", node.input(1)?)?;
-    let size = b.shape(&x)[at];
-    if marks.shape.len() != 1 || marks.elements() > size {
-        return Err(node.refused("condition", &format!("1 dimension of {size} at most"), &marks.shape));
+    let marks = node.input(1)?;
+    let (size, shape) = (b.shape(&x)[at], b.shape(marks));
+    if shape.len() != 1 || shape.elements() > size {
+        return Err(node.refused("condition", &format!("1 dimension of {size} at most"), shape));
     }
-    let places: Vec<i64> = (0..).zip(marks.as_ints()?.iter()).filter(|(_, mark)| **mark != 0).map(|(i, _)| i).collect();
-    let places = Tensor::ints(ElementType::I64, [places.len()], places).with_fixed(marks.fixed);
-    Ok(vec![b.gather(&x, at, &places.into())?])
+    let places = |inputs: &[&Tensor]| {
+        let marks = inputs[0].as_ints()?;
+        let places: Vec<i64> = (0..).zip(marks.iter()).filter(|(_, mark)| **mark != 0).map(|(i, _)| i).collect();
+        Ok(vec![Tensor::ints(ElementType::I64, [places.len()], places)])
+    };
+    let places = b.on_host(node, &[("condition", marks)], &[ElementType::I64], places)?;
+    Ok(vec![b.gather(&x, at, &places[0])?])
 }
 
 fn non_zero(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let x = b.known("X", node.input(0)?)?;
-    if x.shape.is_empty() {
-        return Err(node.refused("X", "1 dimension or more", &x.shape));
+    let x = node.input(0)?;
+    let shape = b.shape(x);
+    if shape.is_empty() {
+        return Err(node.refused("X", "1 dimension or more", &shape));
     }
-    foldable(&x.shape)?;
-    let numbers = x.numbers();
-    let places: Vec<usize> = (0..numbers.len()).filter(|&place| numbers[place] != 0.0).collect();
-    let index = |(&size, stride): (&usize, usize)| {
-        places.iter().map(move |place| (place / stride % size) as i64).collect::<Vec<_>>()
+    foldable(&shape)?;
+    let places = |inputs: &[&Tensor]| {
+        let (x, numbers) = (inputs[0], inputs[0].numbers());
+        let places: Vec<usize> = (0..numbers.len()).filter(|&place| numbers[place] != 0.0).collect();
+        let index = |(&size, stride): (&usize, usize)| {
+            places.iter().map(move |place| (place / stride % size) as i64).collect::<Vec<_>>()
+        };
+        let index: Vec<i64> = x.shape.iter().zip(x.shape.strides()).flat_map(index).collect();
+        Ok(vec![Tensor::ints(ElementType::I64, [x.shape.len(), places.len()], index)])
     };
-    let index: Vec<i64> = x.shape.iter().zip(x.shape.strides()).flat_map(index).collect();
-    let shape = Shape::from([x.shape.len(), places.len()]);
-    Ok(vec![Tensor::ints(ElementType::I64, shape, index).with_fixed(x.fixed).into()])
+    b.on_host(node, &[("X", x)], &[ElementType::I64], places)
 }
 
 /// Returns the distinct elements, their first positions, the index of each element among them, and their counts.
 fn unique(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let sorted = node.flag("sorted", true)?;
-    let known = b.known("X", node.input(0)?)?.clone();
-    foldable(&known.shape)?;
-    if !known.element.is_float() && known.as_ints()?.iter().any(|number| number.unsigned_abs() > 1 << 53) {
-        return Err(node.refused("X", "integers of 2^53 at most", "larger ones"));
+    let is_sorted = node.flag("sorted", true)?;
+    let (x, at) = along(b, node, node.input(0)?)?;
+    foldable(&b.shape(&x))?;
+    let distinct = move |inputs: &[&Tensor]| distinct(inputs[0], at, is_sorted);
+    let found = b.on_host(node, &[("X", &x)], &[ElementType::I64; 3], distinct)?;
+    Ok([&[b.gather(&x, at, &found[0])?], &found[..]].concat())
+}
+
+/// Returns the first positions of the distinct entries along an axis, the index of each entry among them, and their counts.
+fn distinct(x: &Tensor, at: usize, is_sorted: bool) -> Result<Vec<Tensor>, ErrorKind> {
+    if !x.element.is_float() && x.as_ints()?.iter().any(|number| number.unsigned_abs() > 1 << 53) {
+        return Err(ErrorKind::argument("X", "integers of 2^53 at most", "larger ones"));
     }
-    let (x, at) = along(b, node, &known.clone().into())?;
-    let shape = b.shape(&x);
-    let order: Vec<usize> = [at].into_iter().chain((0..shape.len()).filter(|&axis| axis != at)).collect();
-    let turned = b.transpose(&x, &order)?;
-    let numbers = b.known("X", &turned)?.numbers();
-    let (count, width) = (shape[at], shape.elements().checked_div(shape[at]).unwrap_or(0));
+    let axes = [at].into_iter().chain((0..x.shape.len()).filter(|&axis| axis != at));
+    let (shape, strides): (Vec<usize>, Vec<isize>) =
+        axes.map(|axis| (x.shape[axis], x.shape.strides()[axis] as isize)).unzip();
+    let numbers = x.strided(shape.into(), 0, strides)?.numbers();
+    let (count, width) = (x.shape[at], x.elements().checked_div(x.shape[at]).unwrap_or(0));
     let item = |i: usize| &numbers[i * width..(i + 1) * width];
     // NaN sorts last, and equals NaN.
     let number = |a: &f64, b: &f64| a.partial_cmp(b).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()));
@@ -121,15 +134,15 @@ fn unique(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             _ => groups.push(vec![place]),
         }
     }
-    if !sorted {
+    if !is_sorted {
         groups.sort_by_key(|group| group[0]);
     }
     let mut inverse = vec![0; count];
     for (i, group) in groups.iter().enumerate() {
         group.iter().for_each(|&place| inverse[place] = i as i64);
     }
-    let vector = |values: Vec<i64>| Tensor::ints(ElementType::I64, [values.len()], values).with_fixed(known.fixed);
-    let first = Operand::from(vector(groups.iter().map(|group| group[0] as i64).collect()));
+    let vector = |values: Vec<i64>| Tensor::ints(ElementType::I64, [values.len()], values);
+    let first = vector(groups.iter().map(|group| group[0] as i64).collect());
     let counts = vector(groups.iter().map(|group| group.len() as i64).collect());
-    Ok(vec![b.gather(&x, at, &first)?, first, vector(inverse).into(), counts.into()])
+    Ok(vec![first, vector(inverse), counts])
 }

@@ -101,11 +101,12 @@ fn eye_like(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 fn range(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    // All three are asked for at once.
     let parts = [0, 1, 2].map(|i| node.input(i).and_then(|input| b.known(["start", "limit", "delta"][i], input)));
     let [start, limit, delta] = parts;
     let (start, limit, delta) = (start?, limit?, delta?);
     let one = |tensor: &Tensor| tensor.number().ok_or_else(|| node.refused("input", "a scalar", &tensor.shape));
-    let (first, end, step) = (one(start)?, one(limit)?, one(delta)?);
+    let (first, end, step) = (one(&start)?, one(&limit)?, one(&delta)?);
     let count = ((end - first) / step).ceil().max(0.0);
     if !(step != 0.0 && count.is_finite()) {
         return Err(node.refused("delta", "a step that reaches the limit", step));
@@ -113,7 +114,7 @@ fn range(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let shape = Shape::from([count as usize]);
     foldable(&shape)?;
     let numbers = (0..shape[0]).map(|i| first + i as f64 * step).collect();
-    Ok(vec![Tensor::computed(start.element, shape, numbers, &[start, limit, delta]).into()])
+    Ok(vec![Tensor::computed(start.element, shape, numbers, &[&start, &limit, &delta]).into()])
 }
 
 fn cast(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {

@@ -1,6 +1,6 @@
 //! Selection of boxes, which the host does: the size of the result depends on the values.
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
 use crate::import::onnx::node::{Node, Operand};
@@ -13,9 +13,8 @@ pub(super) fn find(op: &str) -> Option<Import> {
 /// The most comparisons of boxes: some detectors have 10,000 boxes of 100 classes, most below the threshold.
 const MOST: usize = 1 << 28;
 
-/// Returns batch, class and box of the best boxes of each class, without those that overlap with a better one.
 fn non_max_suppression(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (boxes, scores) = (b.known("boxes", node.input(0)?)?.clone(), b.known("scores", node.input(1)?)?.clone());
+    let (boxes, scores) = (node.input(0)?, node.input(1)?);
     let number = |place: usize, name: &str| -> Result<Option<f64>> {
         let Some(operand) = node.optional(place) else { return Ok(None) };
         let tensor = b.known(name, operand)?;
@@ -25,42 +24,65 @@ fn non_max_suppression(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let most = number(2, "max_output_boxes_per_class")?.unwrap_or(0.0).max(0.0) as usize;
     let (limit, least) = (number(3, "iou_threshold")?.unwrap_or(0.0) as f32, number(4, "score_threshold")?);
     let centred = node.flag("center_point_box", false)?;
-    let (&[batch, count, 4], &[n, classes, m]) = (&boxes.shape[..], &scores.shape[..]) else {
-        let got = format!("{} and {}", boxes.shape, scores.shape);
+    let (&[batch, count, 4], &[n, classes, m]) = (&b.shape(boxes)[..], &b.shape(scores)[..]) else {
+        let got = format!("{} and {}", b.shape(boxes), b.shape(scores));
         return Err(node.refused("boxes, scores", "[B, N, 4] and [B, C, N]", got));
     };
     if [n, m] != [batch, count] {
-        return Err(node.refused("scores", &format!("[{batch}, C, {count}]"), &scores.shape));
+        return Err(node.refused("scores", &format!("[{batch}, C, {count}]"), b.shape(scores)));
     }
-    foldable(&boxes.shape)?;
-    foldable(&scores.shape)?;
-    let (corners, scores) = (boxes.constant()?.values(), scores.constant()?.values());
-    let corners: Vec<[f32; 4]> = corners.as_chunks().0.iter().map(|&of| sorted(of, centred)).collect();
-    let (mut chosen, mut steps) = (Vec::new(), 0usize);
-    for (i, scores) in scores.chunks(count.max(1)).enumerate() {
-        let (image, class) = (i / classes.max(1), i % classes.max(1));
-        let mut candidates: Vec<usize> = (0..scores.len()).collect();
-        candidates.retain(|&place| least.is_none_or(|least| f64::from(scores[place]) > least));
-        // The first of equal boxes is the better one.
-        candidates.sort_by(|&a, &c| scores[c].total_cmp(&scores[a]));
-        steps = steps.saturating_add(candidates.len().saturating_mul(most.min(candidates.len())));
-        if steps > MOST {
-            return Err(node.refused("boxes", &format!("{MOST} comparisons at most"), "more"));
-        }
-        let mut best: Vec<usize> = Vec::new();
-        for place in candidates {
-            if best.len() >= most {
-                break;
+    foldable(&[batch, classes.max(1), count.max(4)].into())?;
+    let rules = Rules { most, limit, least, centred };
+    let chosen = move |inputs: &[&Tensor]| {
+        let (corners, scores) = (inputs[0].constant()?.values(), inputs[1].constant()?.values());
+        let chosen = rules.chosen(&corners, &scores, [classes, count])?;
+        Ok(vec![Tensor::ints(ElementType::I64, [chosen.len() / 3, 3], chosen)])
+    };
+    b.on_host(node, &[("boxes", boxes), ("scores", scores)], &[ElementType::I64], chosen)
+}
+
+/// The attributes of a selection of boxes.
+struct Rules {
+    /// The most boxes of each class.
+    most: usize,
+    /// The largest part of two chosen boxes that is common.
+    limit: f32,
+    /// The score that all chosen boxes exceed.
+    least: Option<f64>,
+    /// True if boxes are centres and sizes.
+    centred: bool,
+}
+
+impl Rules {
+    /// Returns batch, class and box of the best boxes of each class, without those that overlap with a better one.
+    fn chosen(&self, corners: &[f32], scores: &[f32], [classes, count]: [usize; 2]) -> Result<Vec<i64>, ErrorKind> {
+        let corners: Vec<[f32; 4]> = corners.as_chunks().0.iter().map(|&of| sorted(of, self.centred)).collect();
+        let (mut chosen, mut steps) = (Vec::new(), 0usize);
+        for (i, scores) in scores.chunks(count.max(1)).enumerate() {
+            let (image, class) = (i / classes.max(1), i % classes.max(1));
+            let mut candidates: Vec<usize> = (0..scores.len()).collect();
+            // A score of NaN exceeds nothing.
+            candidates.retain(|&place| self.least.is_none_or(|least| f64::from(scores[place]) > least));
+            // The first of equal boxes is the better one.
+            candidates.sort_by(|&a, &c| scores[c].total_cmp(&scores[a]));
+            steps = steps.saturating_add(candidates.len().saturating_mul(self.most.min(candidates.len())));
+            if steps > MOST {
+                return Err(ErrorKind::argument("boxes", format_args!("{MOST} comparisons at most"), "more"));
             }
-            let at = |place: usize| corners[image * count + place];
-            if best.iter().all(|&better| overlap(at(better), at(place)) <= limit) {
-                best.push(place);
+            let mut best: Vec<usize> = Vec::new();
+            for place in candidates {
+                if best.len() >= self.most {
+                    break;
+                }
+                let at = |place: usize| corners[image * count + place];
+                if best.iter().all(|&better| overlap(at(better), at(place)) <= self.limit) {
+                    best.push(place);
+                }
             }
+            chosen.extend(best.into_iter().flat_map(|place| [image as i64, class as i64, place as i64]));
         }
-        chosen.extend(best.into_iter().flat_map(|place| [image as i64, class as i64, place as i64]));
+        Ok(chosen)
     }
-    let fixed = node.hosts().all(|tensor| tensor.fixed);
-    Ok(vec![Tensor::ints(ElementType::I64, [chosen.len() / 3, 3], chosen).with_fixed(fixed).into()])
 }
 
 /// Returns the lower and the upper corner of a box: of two corners in any order, or of its centre and its size.
