@@ -21,6 +21,7 @@ override W_COLUMNS: bool = false;
 override RESIDUAL: u32 = 0u;
 override ADDED: bool = false;
 override DEEP: bool = false; // Volumes, whose planes are images.
+override WIDE: bool = false; // x is in a buffer: it is too large for a texture.
 override LINES: bool = false; // x is lines in a buffer, a pixel of y several outputs (src/ops/gemm/lines.rs).
 // A block of w spans several groups: sums that aren't finite are computed again, without other groups' zero weights.
 override GROUPED: bool = false;
@@ -40,7 +41,7 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.row4 + colu
 
 // Returns a texel of x: 0 outside, as from a texture.
 fn x_at(row: i32, column: i32) -> vec4<f32> {
-    if !LINES { return load_x(u32(row), u32(column)); }
+    if !LINES && !WIDE { return load_x(u32(row), u32(column)); }
     let texel = load_x(u32(max(row, 0)), u32(clamp(column, 0, i32(params.samples - 1u) / 4)));
     return clip_channels(texel, u32(column), select(0u, params.samples, row >= 0));
 }

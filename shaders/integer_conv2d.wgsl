@@ -15,16 +15,6 @@ const OUT: u32 = 8u;
 const SUMS: u32 = PIXELS * OUT;
 override REQUANTIZE: bool = false;
 
-struct Params {
-    in_h: u32, in_w: u32, in_c: u32, out_w: u32,
-    out_hw: u32, out_c: u32, kernel_h: u32, kernel_w: u32,
-    stride_y: u32, stride_x: u32, before_y: u32, before_x: u32,
-    dilation_y: u32, dilation_x: u32, pixels: u32, group_in: u32,
-    group_out: u32, group_blocks: u32, blocks: u32, w_zeros: u32,
-    offset: i32, zero: i32, lo: i32, hi: i32,
-    from_plane: u32, from_row: u32, from_channel: u32, to_plane: u32, to_row: u32, to_channel: u32, begins: u32, ends: u32,
-}
-
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<i32>;
 @group(0) @binding(2) var<storage, read> w: array<u32>;
@@ -46,26 +36,31 @@ fn store_y(i: u32, value: i32) { y[i] = value; }
 @compute @workgroup_size(64)
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let id = linear(group.id, group.count);
-    let first = id / params.blocks * (64u * PIXELS) + lane;
+    let tile = divide(id, params.blocks);
+    let first = tile * (64u * PIXELS) + lane;
     if first >= params.pixels { return; }
-    let block = id % params.blocks;
-    let member = block / params.group_blocks;
-    let o = member * params.group_out + block % params.group_blocks * OUT;
+    let block = id - tile * params.blocks;
+    let member = divide(block, params.group_blocks);
+    let o = member * params.group_out + (block - member * params.group_blocks) * OUT;
     let channels = min(OUT, (member + 1u) * params.group_out - o);
 
-    // Each pixel's image (its first element) and first tap. Beyond the last pixel the last is computed again.
+    // Each pixel's image (its first element), first tap and place in y. Beyond the last pixel the last is computed again.
     let area = params.in_h * params.in_w;
     let size = vec2<i32>(i32(params.in_w), i32(params.in_h));
     var image: array<u32, PIXELS>;
     var corner: array<vec2<i32>, PIXELS>;
+    var place: array<u32, PIXELS>;
     for (var i = 0u; i < PIXELS; i++) {
         let p = min(first + 64u * i, params.pixels - 1u);
-        let at = p % params.out_hw;
-        image[i] = (p / params.out_hw * params.in_c + member * params.group_in) * area;
+        let n = divide(p, params.out_hw);
+        let at = p - n * params.out_hw;
+        let row = divide(at, params.out_w);
+        image[i] = (n * params.in_c + member * params.group_in) * area;
         corner[i] = vec2<i32>(
-            i32(at % params.out_w * params.stride_x) - i32(params.before_x),
-            i32(at / params.out_w * params.stride_y) - i32(params.before_y),
+            i32((at - row * params.out_w) * params.stride_x) - i32(params.before_x),
+            i32(row * params.stride_y) - i32(params.before_y),
         );
+        place[i] = n * params.out_c * params.out_hw + at;
     }
 
     let zero = load_x_zero(0u);
@@ -104,17 +99,12 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     }
 
     // Of the zero points, biases and scales only one kind at a time is in registers. Beyond its last channel
-    // an invocation loads that one again, beyond the last pixel its first.
+    // an invocation loads that one again.
     var last = array<u32, OUT>();
     for (var j = 0u; j < OUT; j++) { last[j] = o + min(j, channels - 1u); }
     var zeros = array<i32, OUT>();
     for (var j = 0u; j < OUT; j++) { zeros[j] = load_w_zero(last[j] * params.w_zeros); }
     for (var i = 0u; i < SUMS; i++) { sums[i] -= totals[i / OUT] * (zeros[i % OUT] + params.offset); }
-    var place: array<u32, PIXELS>;
-    for (var i = 0u; i < PIXELS; i++) {
-        let p = select(first, first + 64u * i, first + 64u * i < params.pixels);
-        place[i] = p / params.out_hw * params.out_c * params.out_hw + p % params.out_hw;
-    }
     if params.begins == 1u {
         var biases = array<i32, OUT>();
         for (var j = 0u; j < OUT; j++) { biases[j] = load_bias(last[j]); }

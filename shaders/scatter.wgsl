@@ -1,50 +1,59 @@
-// Updates of elements by index along an axis: y = x, then y[.., index[.., j, ..], ..] takes each updates[.., j, ..].
+// Updates of elements by index along an axis, in place: y[.., index[.., j, ..], ..] takes each updates[.., j, ..].
 //
-// One invocation computes one element, any four bytes. It scans the indices of its line, so that updates keep the
-// line's order and no other invocation writes there. x, y, index, updates: row-major, at most 8 dimensions, sizes
-// outermost first. Along the axis index_sizes has x's size and index_strides 0: the scan covers indices `first` to
-// `end`, `stride` apart. Dispatches after the first continue from y. own, size: the axis' stride and size in x.
+// y holds x before the first dispatch. A dispatch applies a share of each line's updates, `first` to `end`; the next one
+// goes on from y. One invocation has one update, any four bytes, and looks through its line's share: if an earlier update
+// there has the same place, that one's invocation applies both; otherwise it applies all of this place in their order. So
+// no two write one element. index, updates: row-major, at most 8 dimensions, outermost first; along the axis `sizes` has 1
+// and the strides 0. stride, own: the axis' strides in index and y. size: the axis' size in y.
 
 struct Params {
-    sizes: array<vec4<u32>, 2>, index_sizes: array<vec4<u32>, 2>, index_strides: array<vec4<u32>, 2>,
-    count: u32, size: u32, first: u32, end: u32, stride: u32, own: u32,
+    sizes: array<vec4<u32>, 2>, index_strides: array<vec4<u32>, 2>, strides: array<vec4<u32>, 2>,
+    lines: u32, size: u32, first: u32, end: u32, stride: u32, own: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<u32>;
-@group(0) @binding(2) var<storage, read> index: array<i32>;
-@group(0) @binding(3) var<storage, read> updates: array<u32>;
-@group(0) @binding(4) var<storage, read_write> y: array<u32>;
+@group(0) @binding(1) var<storage, read> index: array<i32>;
+@group(0) @binding(2) var<storage, read> updates: array<u32>;
+@group(0) @binding(3) var<storage, read_write> y: array<u32>;
 
-fn load_x(i: u32) -> u32 { return x[i]; }
 fn load_index(i: u32) -> i32 { return index[i]; }
 fn load_updates(i: u32) -> u32 { return updates[i]; }
 fn load_y(i: u32) -> u32 { return y[i]; }
 fn store_y(i: u32, value: u32) { y[i] = value; }
 
+// Returns the places of four updates of a line from j on; beyond the last, those of the last.
+fn places(line: u32, j: u32) -> vec4<u32> {
+    let at = vec4<u32>(line) + min(vec4<u32>(j) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(params.end - 1u)) * params.stride;
+    let chosen = vec4<i32>(load_index(at.x), load_index(at.y), load_index(at.z), load_index(at.w));
+    return from_either_end(chosen, params.size);
+}
+
 @compute @workgroup_size(64)
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
-    if i >= params.count { return; }
-    var rest = i;
+    if i >= (params.end - params.first) * params.lines { return; }
+    let own = params.first + i / params.lines;
+    var rest = i % params.lines;
     var line = 0u;
-    var inside = true;
+    var to = 0u;
     for (var d = 7u; rest > 0u; d--) {
         let size = params.sizes[d / 4u][d % 4u];
-        let at = rest % size;
+        line += rest % size * params.index_strides[d / 4u][d % 4u];
+        to += rest % size * params.strides[d / 4u][d % 4u];
         rest /= size;
-        inside = inside && at < params.index_sizes[d / 4u][d % 4u];
-        line += at * params.index_strides[d / 4u][d % 4u];
     }
-    var value: u32;
-    if params.first == 0u { value = load_x(i); } else { value = load_y(i); }
-    if inside {
-        let place = i32(i / params.own % params.size);
-        for (var j = params.first; j < params.end; j++) {
-            let at = line + j * params.stride;
-            let chosen = load_index(at);
-            if chosen == place || chosen == place - i32(params.size) { value = updated(value, load_updates(at)); }
+    let place = places(line, own).x;
+    if place >= params.size { return; }
+    to += place * params.own;
+    var value = load_y(to);
+    for (var j = params.first; j < params.end; j += 8u) {
+        let some = array<vec4<u32>, 2>(places(line, j), places(line, j + 4u));
+        for (var l = 0u; l < 8u; l++) {
+            if some[l / 4u][l % 4u] == place && j + l < params.end {
+                if j + l < own { return; }
+                value = updated(value, load_updates(line + (j + l) * params.stride));
+            }
         }
     }
-    store_y(i, value);
+    store_y(to, value);
 }

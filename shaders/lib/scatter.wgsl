@@ -25,3 +25,8 @@ fn updated(old: u32, update: u32) -> u32 {
         default: { return bitcast<u32>(a + b); }
     }
 }
+
+// Returns the places of indices, which from -size to -1 count from the end; `size` or more if they are out of range.
+fn from_either_end(index: vec4<i32>, size: u32) -> vec4<u32> {
+    return vec4<u32>(select(index, index + vec4<i32>(i32(size)), index < vec4<i32>()));
+}

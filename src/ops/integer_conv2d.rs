@@ -1,5 +1,6 @@
 //! 2-D convolution of integers.
 
+use super::gemm::LANES_BLOCK;
 use super::packing::{Requantize, buffer, expect_one, packed, words};
 use super::part::{Loops, Part};
 use super::window::{Window, window_setters};
@@ -10,7 +11,7 @@ use crate::kernel::dispatch::WORKGROUP;
 use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Rounding, Shader, Storage, WeightKey};
 use crate::shape::{expect_countable, expect_inputs, expect_rank};
 use crate::{DType, Graph, Shape, Value};
 
@@ -103,6 +104,88 @@ impl IntegerConv2d {
         })
     }
 
+    /// Returns llvmpipe's dispatch; `None` if it doesn't pay, or if the weight doesn't fit into a texture.
+    fn lanes(&self, io: &Io, caps: &Caps) -> Result<Option<Dispatch>, ErrorKind> {
+        let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
+        let pixels = y.n * y.h * y.w;
+        let [height, width] = self.window.size;
+        let (taps, limit) = (height * width, caps.max_texture as usize);
+        let (rows, row) = (y.c.div_ceil(LANES_BLOCK) * taps, 8 * x.c4());
+        let fits = rows.max(row) <= limit && pixels < 1 << 24;
+        // Each workgroup computes a whole block, however few channels there are.
+        if !caps.shuffles_of_eight() || self.groups > 1 || y.c < LANES_BLOCK / 4 || !fits {
+            return Ok(None);
+        }
+        let loops = Loops { planes: 1, rows: height, taps: width, channels: x.c4() };
+        let [(part, iterations)] = loops.parts(8, caps)[..] else { return Ok(None) };
+        let tile = if pixels == 1 { 1 } else { 16 };
+        let shader = shader!("integer_lanes", "integer_conv2d", "index", "quantize", "nan")
+            .tile("PIXELS", tile as u32)
+            .set("REQUANTIZE", self.end.is_some());
+        let (key, weight) = (WeightKey::new("integer lanes").constants([Some(self.weight.id())]), self.weight.clone());
+        let (inputs, in4) = (x.c, x.c4());
+        let values = move || {
+            let from = weight.counted();
+            let mut to = vec![0u32; rows * row * 4];
+            for (i, &byte) in from.iter().enumerate() {
+                let (tap, c, o) = (i % taps, i / taps % inputs, i / (taps * inputs));
+                let texel = (o / LANES_BLOCK * taps + tap) * in4 + c / 4;
+                to[texel * LANES_BLOCK + o % LANES_BLOCK] |= u32::from(byte) << (8 * (c % 4));
+            }
+            to.into_iter().map(f32::from_bits).collect()
+        };
+        let packed = Prepacked::new(key, Storage::Texture, (rows, row), values).rounded(Rounding::Never);
+        let tiles = pixels.div_ceil(tile);
+        let dispatch = self.dispatch(io, shader, Binding::Weight(packed), (LANES_BLOCK, tiles), part)?;
+        Ok(Some(dispatch.iterations(iterations)))
+    }
+
+    /// Returns the dispatch of a part, over blocks of `out` channels and so many tiles of pixels.
+    fn dispatch(
+        &self,
+        io: &Io,
+        shader: Shader,
+        weight: Binding,
+        (out, tiles): (usize, usize),
+        part: Part,
+    ) -> Result<Dispatch, ErrorKind> {
+        let (x, y, window) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]), self.window);
+        let group_out = y.c / self.groups;
+        let group_blocks = group_out.div_ceil(out);
+        let blocks = self.groups * group_blocks;
+        let (scale, zero, range) = Requantize::parts(self.end.as_ref(), y.c);
+        let params = Params {
+            in_h: x.h,
+            in_w: x.w,
+            in_c: x.c,
+            out_w: y.w,
+            out_hw: y.h * y.w,
+            out_c: y.c,
+            kernel: window.size,
+            stride: window.stride,
+            before: window.before,
+            dilation: window.dilation,
+            pixels: y.n * y.h * y.w,
+            group_in: x.c / self.groups,
+            group_out,
+            group_blocks,
+            blocks,
+            w_zeros: u32::from(io.inputs[2].elements() > 1),
+            offset: packed("weight", &self.weight)?.offset(),
+            zero,
+            range,
+            part,
+        };
+        let [x, x_zero, w_zero] = [0, 1, 2].map(Binding::Input);
+        let bindings = vec![x, weight, x_zero, w_zero, self.packed_bias(y.c), scale, Binding::Output(0)];
+        Ok(Dispatch::new(shader, &params, bindings, blocks * tiles))
+    }
+
+    /// Returns the weight, the window and the groups, unless a bias or a quantisation ends it.
+    pub(crate) fn parts(&self) -> Option<(&Constant, Window, usize)> {
+        (self.bias.is_none() && self.end.is_none()).then_some((&self.weight, self.window, self.groups))
+    }
+
     fn packed_bias(&self, out: usize) -> Binding {
         let bias = self.bias.clone();
         let key = WeightKey::new("integer bias").constants([bias.as_ref().map(Constant::id)]).sizes([out]);
@@ -163,7 +246,7 @@ impl Op for IntegerConv2d {
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         // With fewer workgroups than a GPU needs, an invocation takes fewer channels.
         const ENOUGH: usize = 256;
-        let (x, y, window) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]), self.window);
+        let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
         let pixels = y.n * y.h * y.w;
         let each = pixels.div_ceil(WORKGROUP).min(4);
         let tiles = pixels.div_ceil(WORKGROUP * each);
@@ -173,43 +256,22 @@ impl Op for IntegerConv2d {
         let tidy = |out: usize| group_out.is_multiple_of(out) || group_out > 3 * out;
         let serves = |&out: &usize| tidy(out) && (out < 8 || blocks(out) * tiles >= ENOUGH);
         let out = [8, 4, 2].into_iter().find(serves).unwrap_or(1);
-        let (scale, zero, range) = Requantize::parts(self.end.as_ref(), y.c);
-        let offset = packed("weight", &self.weight)?.offset();
-        let params = |part: Part| Params {
-            in_h: x.h,
-            in_w: x.w,
-            in_c: x.c,
-            out_w: y.w,
-            out_hw: y.h * y.w,
-            out_c: y.c,
-            kernel: window.size,
-            stride: window.stride,
-            before: window.before,
-            dilation: window.dilation,
-            pixels,
-            group_in: x_channels,
-            group_out,
-            group_blocks: group_out.div_ceil(out),
-            blocks: blocks(out),
-            w_zeros: u32::from(io.inputs[2].elements() > 1),
-            offset,
-            zero,
-            range,
-            part,
-        };
-        let shader = shader!("integer_conv2d", "index", "quantize", "nan")
+        let shader = shader!("integer_conv2d", "integer_conv2d", "index", "quantize", "nan")
             .tile("PIXELS", each as u32)
             .tile("OUT", out as u32)
             .set("REQUANTIZE", self.end.is_some());
-        let (weight, bias) = (self.pack(out, caps)?, self.packed_bias(y.c));
-        let [x, x_zero, w_zero] = [0, 1, 2].map(Binding::Input);
-        let bindings = vec![x, weight, x_zero, w_zero, bias, scale, Binding::Output(0)];
-        let loops = Loops { planes: 1, rows: window.size[0], taps: window.size[1], channels: x_channels };
-        let dispatches = loops.parts(64, caps).into_iter().map(|(part, iterations)| {
-            Dispatch::new(shader.clone(), &params(part), bindings.clone(), blocks(out) * tiles).iterations(iterations)
-        });
-        let dispatches = dispatches.collect();
-        Ok(vec![Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches)])
+        let loops = Loops { planes: 1, rows: self.window.size[0], taps: self.window.size[1], channels: x_channels };
+        let weight = self.pack(out, caps)?;
+        let mut dispatches = Vec::new();
+        for (part, iterations) in loops.parts(64, caps) {
+            let dispatch = self.dispatch(io, shader.clone(), weight.clone(), (out, tiles), part)?;
+            dispatches.push(dispatch.iterations(iterations));
+        }
+        let kernel = |dispatches| Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches);
+        let portable = kernel(dispatches);
+        let lanes = self.lanes(io, caps)?.map(|dispatch| kernel(vec![dispatch]));
+        let priority = u8::from(lanes.is_some());
+        Ok(lanes.into_iter().chain([portable.priority(priority)]).collect())
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {

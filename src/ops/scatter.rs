@@ -6,7 +6,7 @@ use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach, expect_dtypes};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Shader, plain};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
@@ -32,7 +32,7 @@ pub enum ScatterKind {
 /// Inputs: x; the indices, `i32`s, with x's number of dimensions and at most its sizes, except along the axis; the
 /// updates, with the indices' shape and x's type. An index from `-size` to -1 counts from the end. A session refuses
 /// others; without a check their updates are lost. Updates of one element are always applied in their order along the
-/// axis: each element of the output searches the indices of its line, at a cost of their product.
+/// axis. x is copied, unless it is a state that nothing else reads.
 #[derive(Clone, Copy, Debug)]
 pub struct Scatter {
     axis: usize,
@@ -42,9 +42,9 @@ pub struct Scatter {
 params! {
     struct Params {
         sizes: [usize; 8],
-        index_sizes: [usize; 8],
         index_strides: [usize; 8],
-        count: usize,
+        strides: [usize; 8],
+        lines: usize,
         size: usize,
         first: usize,
         end: usize,
@@ -63,6 +63,10 @@ impl ScatterKind {
         Ok(inputs[..1].to_vec())
     }
 
+    pub(crate) fn shader(self, shader: Shader, io: &Io) -> Shader {
+        shader.set("KIND", self as u32).set("FLOAT", io.dtypes[0] == DType::F32)
+    }
+
     /// Returns the cost of such updates: an operation each.
     pub(crate) fn cost(self, updates: &Shape) -> Cost {
         Cost::held(if self == ScatterKind::Replace { 0 } else { updates.elements() as u64 })
@@ -73,6 +77,34 @@ impl ScatterKind {
 pub(crate) fn from_both_ends(size: usize) -> [i32; 2] {
     let size = i32::try_from(size).unwrap_or(i32::MAX);
     [-size, size - 1]
+}
+
+/// The bindings of a dispatch: the indices, the updates, and x, which becomes y.
+pub(crate) const BINDINGS: [Binding; 3] = [Binding::Input(1), Binding::Input(2), Binding::Update(0)];
+
+/// Returns the kernel that updates x in place, with the range of its indices.
+pub(crate) fn in_place(dispatches: Vec<Dispatch>, range: [i32; 2]) -> Kernel {
+    Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches).with_range(1, range)
+}
+
+/// Returns the shares of `length` updates, each for a dispatch. `beside` other elements are updated at the same time, and
+/// `iterations` are the turns for a share.
+///
+/// An update looks through its whole share: small shares cost less, if they have enough work for a device, and if there
+/// aren't too many of them.
+pub(crate) fn shares(
+    length: usize,
+    beside: usize,
+    iterations: impl Fn(usize) -> usize,
+    caps: &Caps,
+) -> impl Iterator<Item = Range<usize>> {
+    const ENOUGH: usize = 1 << 14;
+    const MOST_SHARES: usize = 512;
+    let mut share = (ENOUGH / beside).clamp(16, 256).max(length.div_ceil(MOST_SHARES));
+    while share > 1 && iterations(share) > caps.max_loop_iterations as usize {
+        share /= 2;
+    }
+    ranges(length, share)
 }
 
 impl Scatter {
@@ -110,36 +142,31 @@ impl Op for Scatter {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let (x, index) = (&io.inputs[0], &io.inputs[1]);
-        let mut index_sizes = index.to_vec();
-        let mut index_strides = index.strides();
-        // Each element searches all indices along the axis.
-        let length = std::mem::replace(&mut index_sizes[self.axis], x[self.axis]);
-        let stride = std::mem::take(&mut index_strides[self.axis]);
-        let (sizes, index_sizes, index_strides) = (eight(x, 1)?, eight(&index_sizes, 1)?, eight(&index_strides, 0)?);
-        let params = |part: Range<usize>| Params {
+        let (mut sizes, mut index_strides, mut strides) = (index.to_vec(), index.strides(), x.strides());
+        let length = std::mem::replace(&mut sizes[self.axis], 1);
+        let [stride, own] = [&mut index_strides, &mut strides].map(|strides| std::mem::take(&mut strides[self.axis]));
+        let lines = sizes.iter().product();
+        let (sizes, index_strides, strides) = (eight(&sizes, 1)?, eight(&index_strides, 0)?, eight(&strides, 0)?);
+        let size = x[self.axis];
+        let params = |share: Range<usize>| Params {
             sizes,
-            index_sizes,
             index_strides,
-            count: x.elements(),
-            size: x[self.axis],
-            first: part.start,
-            end: part.end,
+            strides,
+            lines,
+            size,
+            first: share.start,
+            end: share.end,
             stride,
-            own: x.strides()[self.axis],
+            own,
         };
-        let shader = shader!("scatter", "index", "scatter", "nan")
-            .set("KIND", self.kind as u32)
-            .set("FLOAT", io.dtypes[0] == DType::F32);
-        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
-        // The 10 other iterations: up to eight dimensions, and the ends of both loops.
-        let each = (caps.max_loop_iterations as usize).saturating_sub(10).max(1);
-        let dispatches = ranges(length, each).map(|part| {
-            let iterations = part.len() + 10;
-            Dispatch::for_each(shader.clone(), &params(part), bindings.clone(), x.elements()).iterations(iterations)
+        // A turn looks at eight updates. The other loop's turns: up to eight dimensions, and its end.
+        let iterations = |share: usize| plain(share.div_ceil(8)).all + 9;
+        let shader = self.kind.shader(shader!("scatter", "index", "scatter", "nan"), io);
+        let dispatches = shares(length, lines, iterations, caps).map(|share| {
+            let (count, turns) = (share.len() * lines, iterations(share.len()));
+            Dispatch::for_each(shader.clone(), &params(share), BINDINGS.to_vec(), count).iterations(turns)
         });
-        let dispatches = dispatches.collect();
-        let range = from_both_ends(x[self.axis]);
-        Ok(vec![Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches).with_range(1, range)])
+        Ok(vec![in_place(dispatches.collect(), from_both_ends(size))])
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {

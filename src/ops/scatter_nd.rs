@@ -1,13 +1,12 @@
 //! Scatter: slices of one tensor go to positions in another.
 
 use super::binary::eight;
-use super::part::ranges;
-use super::scatter::{ScatterKind, from_both_ends};
+use super::scatter::{BINDINGS, ScatterKind, from_both_ends, in_place, shares};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, looped, plain};
+use crate::kernel::{Caps, Dispatch, Kernel, looped, plain};
 use crate::shape::expect_inputs;
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
@@ -17,8 +16,8 @@ use std::ops::Range;
 ///
 /// Inputs: x; the tuples, `i32`s `[.., k]` for the first k dimensions of x; the updates, `[..]` and x's other
 /// dimensions, of x's type. An index from `-size` to -1 counts from the end. Without a check, updates out of range are
-/// lost. Updates of one element are always applied in the tuples' order: each element of the output searches all
-/// tuples, at a cost of their product. It suits few tuples.
+/// lost. Updates of one element are always applied in the tuples' order. x is copied, unless it is a state that nothing
+/// else reads.
 #[derive(Clone, Copy, Debug)]
 pub struct ScatterNd {
     kind: ScatterKind,
@@ -27,7 +26,6 @@ pub struct ScatterNd {
 params! {
     struct Params {
         sizes: [usize; 8],
-        count: usize,
         inner: usize,
         first: usize,
         end: usize,
@@ -80,26 +78,16 @@ impl Op for ScatterNd {
         let (x, index) = (&io.inputs[0], &io.inputs[1]);
         let (k, outer) = tuples(x, index, 0)?;
         let sizes = eight(&x[..k], 1)?;
-        let params = |part: Range<usize>| Params {
-            sizes,
-            count: x.elements(),
-            inner: x[k..].iter().product(),
-            first: part.start,
-            end: part.end,
-            k,
-        };
-        let shader = shader!("scatter_nd", "index", "scatter", "nan")
-            .set("KIND", self.kind as u32)
-            .set("FLOAT", io.dtypes[0] == DType::F32);
-        let bindings = vec![Binding::Input(0), Binding::Input(1), Binding::Input(2), Binding::Output(0)];
-        let each = ((caps.max_loop_iterations as usize).saturating_sub(2) / (2 + k)).max(1);
-        let dispatches = ranges(outer.iter().product(), each).map(|part| {
-            let iterations = looped(part.len(), plain(k)).all;
-            Dispatch::for_each(shader.clone(), &params(part), bindings.clone(), x.elements()).iterations(iterations)
+        let inner = x[k..].iter().product();
+        let params = |share: Range<usize>| Params { sizes, inner, first: share.start, end: share.end, k };
+        // A turn looks at four tuples.
+        let iterations = |share: usize| (looped(share.div_ceil(4), plain(k)) + plain(k)).all;
+        let shader = self.kind.shader(shader!("scatter_nd", "index", "scatter", "nan"), io);
+        let dispatches = shares(outer.iter().product(), inner, iterations, caps).map(|share| {
+            let (count, turns) = (share.len() * inner, iterations(share.len()));
+            Dispatch::for_each(shader.clone(), &params(share), BINDINGS.to_vec(), count).iterations(turns)
         });
-        let dispatches = dispatches.collect();
-        let range = tuple_range(&x[..k]);
-        Ok(vec![Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches).with_range(1, range)])
+        Ok(vec![in_place(dispatches.collect(), tuple_range(&x[..k]))])
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {

@@ -77,19 +77,49 @@ fn gated(seen: &Rewriting, x: Value, gate: Value, factor: f64) -> Option<(Activa
         return (inner == x && near(scale, std::f64::consts::FRAC_1_SQRT_2)).then_some((Activation::Gelu, x));
     }
     let (Activation::Tanh, inner) = seen.activation(function)? else { return None };
-    let (sum, scale) = seen.scaled(inner);
-    let [a, b] = seen.binary(sum, BinaryKind::Add)?;
-    let cubic = [(a, b), (b, a)].into_iter().any(|(first, second)| first == x && is_cubic(seen, x, second));
-    (cubic && near(scale, (2.0 / std::f64::consts::PI).sqrt())).then_some((Activation::GeluTanh, x))
+    let [constant, first, second, third] = polynomial(seen, x, inner, 8)?;
+    let odd = constant == 0.0 && second == 0.0;
+    let fits = odd && near(first, (2.0 / std::f64::consts::PI).sqrt()) && near(third / first, 0.044_715);
+    fits.then_some((Activation::GeluTanh, x))
 }
 
-/// Returns true for `0.044715 x³`.
-fn is_cubic(seen: &Rewriting, x: Value, value: Value) -> bool {
-    let (power, scale) = seen.scaled(value);
-    let cube = match (seen.binary(power, BinaryKind::Pow), seen.binary(power, BinaryKind::Mul)) {
-        (Some([base, exponent]), _) => base == x && seen.number(exponent) == Some(3.0),
-        (_, Some([a, b])) => [(a, b), (b, a)].into_iter().any(|(a, b)| a == x && seen.square(b) == Some(x)),
-        _ => false,
-    };
-    cube && near(scale, 0.044_715)
+/// Returns the coefficients of a polynomial of x, however it is written, if its degree is at most 3: the constant first.
+/// `depth` is the number of operations that may be nested.
+fn polynomial(seen: &Rewriting, x: Value, value: Value, depth: usize) -> Option<[f64; 4]> {
+    if value == x {
+        return Some([0.0, 1.0, 0.0, 0.0]);
+    }
+    if let Some(number) = seen.number(value) {
+        return Some([number.into(), 0.0, 0.0, 0.0]);
+    }
+    let depth = depth.checked_sub(1)?;
+    let of = |value: Value| polynomial(seen, x, value, depth);
+    if let Some((inner, factor)) = seen.times(value) {
+        return Some(of(inner)?.map(|coefficient| coefficient * factor));
+    }
+    if let Some([a, b]) = seen.binary(value, BinaryKind::Add) {
+        let (a, b) = (of(a)?, of(b)?);
+        return Some(std::array::from_fn(|i| a[i] + b[i]));
+    }
+    if let Some([a, b]) = seen.binary(value, BinaryKind::Mul) {
+        return multiplied(of(a)?, of(b)?);
+    }
+    let [base, exponent] = seen.binary(value, BinaryKind::Pow)?;
+    let (base, exponent) = (of(base)?, seen.number(exponent)?);
+    let square = multiplied(base, base)?;
+    match exponent {
+        2.0 => Some(square),
+        3.0 => multiplied(square, base),
+        _ => None,
+    }
+}
+
+/// Returns the product of two polynomials, if its degree is at most 3.
+fn multiplied(a: [f64; 4], b: [f64; 4]) -> Option<[f64; 4]> {
+    let mut product = [0.0; 7];
+    for (i, a) in a.into_iter().enumerate() {
+        b.iter().enumerate().for_each(|(j, b)| product[i + j] += a * b);
+    }
+    let [constant, first, second, third, above @ ..] = product;
+    (above == [0.0; 3]).then_some([constant, first, second, third])
 }

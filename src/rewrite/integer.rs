@@ -1,10 +1,11 @@
-//! The pattern of a convolution of integers in "QDQ" networks, which dequantise before each operation and quantise after it.
+//! The patterns of convolutions of integers: in "QDQ" networks, which dequantise before each operation and quantise after
+//! it; and in networks that quantise each image by its own range.
 
-use crate::graph::Node;
 use crate::graph::constant::Quantised;
 use crate::graph::rewrite::{Replacement, Rewriting};
-use crate::ops::{Conv2d, Dequantize, IntegerConv2d, Quantize, Requantize};
-use crate::{Constant, IntType, Value};
+use crate::graph::{Node, Source};
+use crate::ops::{BinaryKind, Cast, Conv2d, Dequantize, IntegerConv2d, Quantize, Requantize};
+use crate::{Constant, IntType, Shape, Value};
 
 /// Finds a quantised convolution of a dequantised image with dequantised weights, with a clamp between or without one.
 pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
@@ -48,6 +49,28 @@ pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     Replacement::new(move |graph| {
         let w_zero = zero_point.map(|zero_point| graph.constant(zero_point));
         graph.integer_conv2d(x, conv, [Some(x_zero), w_zero])
+    })
+}
+
+/// Finds a convolution of integers whose sums are scaled as `f32`s, by a number that the device computes: what ONNX
+/// Runtime's `quantize_dynamic` makes of a convolution. Scaling the image first gives the same but for rounding, and a
+/// convolution of `f32`s is faster and takes in what follows.
+pub(super) fn scaled(seen: &Rewriting, node: &Node) -> Option<Replacement> {
+    let [a, b] = seen.binary(node.outputs[0], BinaryKind::Mul)?;
+    let (y, scale) = if seen.op::<Cast>(a).is_some() { (a, b) } else { (b, a) };
+    let (_, sums) = seen.op::<Cast>(y).filter(|_| seen.shape(scale).elements() == 1 && seen.read_once(y))?;
+    let (conv, inputs) = seen.op::<IntegerConv2d>(sums[0]).filter(|_| seen.read_once(sums[0]))?;
+    let ((weight, window, groups), &[x, x_zero, w_zero]) = (conv.parts()?, inputs) else { return None };
+    let Source::Constant(w_zero) = seen.graph().source(w_zero) else { return None };
+    let (count, zero_point) = (w_zero.shape().elements(), w_zero.clone());
+    let ones = Constant::known("one", if count == 1 { Shape::from([]) } else { [count].into() }, vec![1.0; count]);
+    let zero_point = zero_point.with_shape(ones.shape().clone());
+    let weight = Dequantize::for_weight(weight.clone()).axis(0).constant(ones, Some(zero_point)).ok()?;
+    let conv = Conv2d::new(weight, None).stride(window.stride).dilation(window.dilation).groups(groups);
+    let conv = conv.padding_per_side(window.padding());
+    Replacement::new(move |graph| {
+        let x = graph.dequantize(x, scale, Some(x_zero), Dequantize::new())?;
+        graph.conv2d(x, conv)
     })
 }
 

@@ -2,7 +2,7 @@
 //! gives the same numbers.
 
 use crate::harness::tiers;
-use shadernet::ops::{Activation, Conv2d, Dequantize, Quantize};
+use shadernet::ops::{Activation, Cast, Conv2d, Dequantize, IntegerConv2d, Quantize};
 use shadernet::selftest::cases::{constant, packed, random, whole};
 use shadernet::{Constant, DType, Graph, IntType, Model, Value};
 
@@ -173,4 +173,60 @@ fn weights_of_other_origin_stay_floats() {
     let y = graph.quantize(y, scale, None, Quantize::new(IntType::U8)).expect("its shapes fit");
     graph.output("y", y);
     assert!(graph.fused().nodes().iter().any(|node| node.op.name() == "conv2d"));
+}
+
+/// Returns what ONNX Runtime's `quantize_dynamic` makes of a convolution with a ReLU. With the sums as another output the
+/// rule doesn't apply.
+fn dynamic(w_zero: Vec<i32>, read: bool) -> Graph {
+    let build = || -> shadernet::Result<Graph> {
+        let mut graph = Graph::new();
+        let x = graph.input("x", [1, 4, 7, 6]);
+        let [x, x_scale, x_zero] = graph.dynamic_quantize(x)?;
+        let weight = packed(&whole(1, [6, 2, 3, 2], IntType::U8), IntType::U8);
+        let conv = IntegerConv2d::new(weight, None).stride([2, 1]).padding_per_side([[1, 0], [0, 2]]);
+        let w_zero = value(&mut graph, w_zero);
+        let sums = graph.integer_conv2d(x, conv.dilation([1, 2]).groups(2), [Some(x_zero), Some(w_zero)])?;
+        let y = graph.push(Cast::new(DType::F32), &[sums])?;
+        let w_scale = value(&mut graph, vec![0.013]);
+        let scale = graph.mul(x_scale, w_scale)?;
+        let y = graph.mul(y, scale)?;
+        let bias = constant(&random(5, [1, 6, 1, 1]));
+        let bias = graph.constant(bias);
+        let y = graph.add(y, bias)?;
+        let y = graph.activation(y, Activation::Relu)?;
+        graph.output("y", y);
+        if read {
+            graph.output("sums", sums);
+        }
+        Ok(graph)
+    };
+    build().expect("its shapes fit")
+}
+
+#[test]
+fn sums_that_are_scaled_are_floats() {
+    for w_zero in [vec![131], (0..6).map(|o| 120 + o).collect()] {
+        let left = |read| -> Vec<&str> {
+            dynamic(w_zero.clone(), read).fused().nodes().iter().map(|node| node.op.name()).collect()
+        };
+        let ops = ["amax", "amin", "quantize_range", "quantize", "mul", "dequantize", "conv2d"];
+        assert_eq!(left(false), ops, "with the bias and the ReLU taken in");
+        assert!(left(true).contains(&"integer_conv2d"));
+        let x = random(7, [1, 4, 7, 6]).data;
+        for tier in tiers() {
+            let run = |read| {
+                let model =
+                    Model::new(&tier.context, &dynamic(w_zero.clone(), read)).and_then(|model| model.session(1));
+                let outputs = model.and_then(|session| session.run_blocking(&[&x]));
+                let y = outputs.unwrap_or_else(|error| panic!("{error}"))[0].data().clone();
+                y.into_f32().expect("the output is of floats")
+            };
+            let (floats, integers) = (run(false), run(true));
+            let greatest = integers.iter().fold(0.0f32, |most, y| most.max(*y));
+            assert!(greatest > 1.0, "{integers:?}");
+            for (a, b) in floats.iter().zip(&integers) {
+                assert!((a - b).abs() <= 1e-5 * greatest, "{a} for {b} on {}", tier.name);
+            }
+        }
+    }
 }

@@ -213,6 +213,25 @@ const CASES: &[Case] = &[
         left: &["gelu"],
     },
     Case {
+        name: "GELU by tanh, the cube as products of a sum",
+        shape: &[BATCH, 6],
+        build: |graph, x| {
+            let (half, one, cubic) = (number(graph, 0.5), number(graph, 1.0), number(graph, 0.044_715));
+            let root = number(graph, 0.797_884_6);
+            let a = graph.mul(x, cubic)?;
+            let b = graph.mul(a, x)?;
+            let c = graph.add(one, b)?;
+            let d = graph.mul(x, root)?;
+            let e = graph.mul(d, c)?;
+            let f = graph.activation(e, Activation::Tanh)?;
+            let g = graph.add(f, one)?;
+            let h = graph.mul(x, half)?;
+            let y = graph.mul(h, g)?;
+            Ok(vec![a, b, c, d, e, f, g, h, y])
+        },
+        left: &["gelu_tanh"],
+    },
+    Case {
         name: "SiLU and hard-swish, written out",
         shape: &[BATCH, 6],
         build: |graph, x| {

@@ -2,6 +2,7 @@
 
 use super::product::Product;
 use super::{Gemm, Operand};
+use crate::kernel::layout::Image;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Iterations, Kernel, Storage, looped, plain};
@@ -104,6 +105,9 @@ impl Gemm<'_> {
             Operand::Input { transposed: [true, _], .. } => return Vec::new(),
             Operand::Input { rows, .. } => (Binding::Input(1), (rows * self.y.c4() * 16) as u64),
         };
+        // Images too large for a texture, such as most lines of many channels, lie in buffers.
+        let too_large = |image: Image| (image.n * image.h).max(image.w * image.c4()) > limit;
+        let wide = self.lines.is_none() && added.is_none() && too_large(self.x);
         let pixels = self.pixels();
         let tile = self.lanes_tile();
         let tiles = pixels.div_ceil(tile);
@@ -129,7 +133,7 @@ impl Gemm<'_> {
             // Small weights stay in the cache for all pixels; large weights are read once.
             blocks_first: u32::from(w_bytes < CACHED),
             activation: ActivationParams::new(self.epilogue.activation),
-            samples: self.lines.map_or(0, |lines| lines.samples),
+            samples: self.lines.map_or(4 * self.x.w * self.x.c4(), |lines| lines.samples),
             depth: DepthParams::new(self.depth, size[0]),
             unused: [0; 2],
             groups: self.channel_groups().params(),
@@ -146,11 +150,12 @@ impl Gemm<'_> {
         [Storage::Texture, Storage::Buffer]
             .into_iter()
             .map(|storage| {
-                // A line may be too long for a texture. Without a residual, x is bound in its place.
-                let residual = match self.lines {
-                    Some(_) if self.epilogue.residual.is_some() => storage,
-                    Some(_) => Storage::Buffer,
-                    None => Storage::Texture,
+                let buffered = wide || self.lines.is_some();
+                // Without a residual, x is bound in its place.
+                let residual = match self.epilogue.residual {
+                    Some(_) if buffered || too_large(self.y) => storage,
+                    None if buffered => Storage::Buffer,
+                    _ => Storage::Texture,
                 };
                 let shader = self
                     .epilogue
@@ -160,14 +165,18 @@ impl Gemm<'_> {
                     .set("GROUPED", grouped)
                     .set("W_ROWS", matches!(self.w, Operand::Input { .. }))
                     .set("W_COLUMNS", matches!(self.w, Operand::Input { transposed: [_, true], .. }))
-                    .texture("x", self.lines.is_none())
+                    .texture("x", !buffered)
                     .texture("residual", residual == Storage::Texture)
                     .texture("y", storage == Storage::Texture);
                 // Others keep their names, by which choices of kernels are kept.
                 let shader = if self.lines.is_some() { shader.set("LINES", true) } else { shader };
+                let shader = if wide { shader.set("WIDE", true) } else { shader };
                 let shader = if self.deep() { shader.set("DEEP", true) } else { shader };
                 let mut bindings = self.bindings(w.clone(), self.bias());
                 let mut reads = self.reads(residual);
+                if self.lines.is_none() {
+                    reads[0] = (self.layout)(if wide { Storage::Buffer } else { Storage::Texture });
+                }
                 if let Some(added) = added {
                     let [image, other] = added.inputs.map(Binding::Input);
                     (bindings[0], bindings[2], bindings[3]) = (image, Binding::Weight(added.bias.clone()), other);

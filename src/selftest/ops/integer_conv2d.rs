@@ -63,8 +63,8 @@ impl Case {
 }
 
 fn sizes_about_the_tiles(t: &Suite) {
-    // A workgroup computes 64, 128, 192 or 256 pixels of 1, 2, 4 or 8 channels.
-    let cases: [([usize; 4], usize, [usize; 2], Conv); 13] = [
+    // A workgroup computes 64, 128, 192 or 256 pixels of 1, 2, 4 or 8 channels; on llvmpipe, 1 or 16 of 32.
+    let cases: [([usize; 4], usize, [usize; 2], Conv); 15] = [
         ([1; 4], 1, [1; 2], ONE),
         ([1, 3, 1, 1], 2, [3; 2], SAME),
         ([2, 3, 7, 5], 5, [3; 2], SAME),
@@ -78,6 +78,8 @@ fn sizes_about_the_tiles(t: &Suite) {
         ([1, 2, 1, 3], 2056, [1; 2], ONE),
         ([1, 1, 64, 64], 128, [1; 2], ONE),
         ([1, 40, 4, 4], 6, [3; 2], SAME),
+        ([2, 7, 5, 9], 45, [3, 2], SAME),
+        ([1, 33, 1, 1], 64, [1; 2], ONE),
     ];
     for (i, (x, out, kernel, conv)) in cases.into_iter().enumerate() {
         let of = [IntType::I8, IntType::U8, IntType::I4, IntType::U4][i % 4];
@@ -112,7 +114,7 @@ fn groups(t: &Suite) {
 }
 
 fn requantised(t: &Suite) {
-    let cases = [(IntType::U8, 6, 1), (IntType::I8, 9, 1), (IntType::U8, 6, 6)];
+    let cases = [(IntType::U8, 6, 1), (IntType::I8, 9, 1), (IntType::I8, 35, 1), (IntType::U8, 6, 6)];
     for (to, out, groups) in cases {
         let case = Case { x: [2, 6, 7, 5], out, kernel: [3; 2], conv: Conv { groups, ..SAME }, of: IntType::I8 };
         let x = whole(1, case.x, IntType::U8);

@@ -71,12 +71,15 @@ fn check(t: &Suite, case: &str, axis: usize, [x, index, updates]: [&Tensor; 3], 
 }
 
 fn along_each_axis(t: &Suite) {
-    let cases: [(&[usize], usize, &[usize]); 9] = [
+    let cases: [(&[usize], usize, &[usize]); 11] = [
         (&[1], 0, &[1]),
         (&[7], 0, &[65]),
         (&[5, 3], 0, &[4, 3]),
         (&[5, 3], 1, &[5, 1]),
         (&[3, 65], 1, &[2, 67]),
+        // More updates than a dispatch applies.
+        (&[300], 0, &[1300]),
+        (&[2, 90], 1, &[2, 521]),
         (&[4, 5, 6], 1, &[2, 9, 5]),
         (&[4, 5, 6], 0, &[1, 5, 6]),
         (&[2, 5, 3, 7], 3, &[2, 4, 2, 3]),

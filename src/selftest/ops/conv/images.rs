@@ -275,7 +275,10 @@ fn too_large_for_a_texture(t: &Suite) {
     let wide = Case { name: "17,000 texels wide", x: [1, 6, 1, 8500], out: 3, kernel: [1, 3], ..PLAIN };
     let tall = Case { name: "17,000 rows", x: [2, 3, 8500, 1], out: 2, kernel: [3, 1], ..PLAIN };
     let grown = Case { name: "out of a texture", x: [1, 4, 1, 3000], out: 24, kernel: [1, 3], ..PLAIN };
-    for case in [wide, tall, grown] {
+    let groups = Case { name: "17,000 texels wide, groups", x: [1, 20, 1, 3400], out: 40, groups: 5, ..wide };
+    let dilated = Case { dilation: [1, 9], stride: [1, 2], padding: [[0; 2], [9, 7]], ..groups };
+    dilated.check_not_finite(t);
+    for case in [wide, tall, grown, groups, dilated] {
         case.check(t);
         let x = random(1, case.x);
         let y = case.reference(&x, true);
