@@ -4,7 +4,7 @@ use super::bench::{first, ms};
 use super::classes::{Labels, Scores, images, write_top};
 use super::inputs::Inputs;
 use super::run::RunArgs;
-use super::{DeviceArgs, Result};
+use super::{DeviceArgs, Result, while_compiling};
 use shadernet::import::onnx::{Bindings, ElementType, Onnx};
 use shadernet::import::{npy, pixels};
 use shadernet::measure::digits;
@@ -35,7 +35,7 @@ pub(super) fn run(
     let precision = model_args.precision(file.precision(), context.caps());
     let model = Model::new(&context, &graph)?.precision(precision);
     let start = Instant::now();
-    let session = model.session(1)?;
+    let session = while_compiling(&context, || model.session(1))?;
     let created = start.elapsed();
     let first_output = &session.outputs()[0];
     let rows = images(first_output);
