@@ -98,13 +98,13 @@ mod weights;
 
 pub use dtype::{DType, Data, Element, Elements, IntType, View};
 pub use error::{Error, ErrorKind, Result};
-pub use gpu::{Context, ContextOptions};
+pub use gpu::{Compilation, Context, ContextOptions};
 pub use graph::constant::Constant;
 pub use graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
 pub use graph::rewrite::Rewrite;
 pub use graph::{Graph, Input, Node, State, Value};
 pub use kernel::precision::Precision;
-pub use session::{BoundBuffers, FrameSlice, FrameSlices, Model, Pending, Session};
+pub use session::{BoundBuffers, FrameSlice, FrameSlices, Model, Pending, Session, SessionCache};
 pub use shape::{BATCH, Shape};
 pub use tensor::{Outputs, Tensor};
 pub use weights::{Weights, seeded_input};
