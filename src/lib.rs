@@ -100,7 +100,7 @@ mod weights;
 
 pub use dtype::{DType, Data, Element, Elements, IntType, View};
 pub use error::{Error, ErrorKind, Result};
-pub use gpu::{Context, ContextOptions};
+pub use gpu::{Compilation, Context, ContextOptions};
 pub use graph::constant::Constant;
 pub use graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
 pub use graph::rewrite::Rewrite;
@@ -110,7 +110,7 @@ pub use kernel::precision::Precision;
 pub use part::{Known, Part};
 #[cfg(feature = "onnx")]
 pub use session::Parts;
-pub use session::{BoundBuffers, FrameSlice, FrameSlices, Model, Pending, Session};
+pub use session::{BoundBuffers, FrameSlice, FrameSlices, Model, Pending, Session, SessionCache};
 pub use shape::{BATCH, Shape};
 pub use tensor::{Outputs, Tensor};
 pub use weights::{Weights, seeded_input};

@@ -26,6 +26,7 @@ use shadernet::{Context, ContextOptions, ErrorKind, wgpu};
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// The result of a subcommand: its errors are the library's or those of standard output.
@@ -209,6 +210,25 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }
+}
+
+/// Does work that compiles pipelines. After a second it shows how many are ready.
+fn while_compiling<T>(context: &Context, work: impl FnOnce() -> T) -> T {
+    let compilation = context.compilation();
+    let (ends, ended) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (mut shown, mut wait) = (None, Duration::from_secs(1));
+            while ended.recv_timeout(wait) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let stage = format!("compiled {} of {} pipelines", compilation.ready(), compilation.wanted());
+                shown.get_or_insert_with(Progress::new).stage(&stage);
+                wait = Duration::from_millis(100);
+            }
+        });
+        let done = work();
+        drop(ends);
+        done
+    })
 }
 
 /// The largest batch, and the longest side of an image in pixels, that the command accepts: more than any device holds,

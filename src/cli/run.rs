@@ -4,7 +4,7 @@ use super::bench::first;
 use super::classes::{Labels, Scores, write_top};
 use super::inputs::InputArgs;
 use super::run_file;
-use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, within};
+use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, while_compiling, within};
 use shadernet::import::{image, npy};
 use shadernet::models::{Network, Preprocess};
 use shadernet::plan::Port;
@@ -73,7 +73,7 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     let precision = args.model.precision.unwrap_or_default();
     let model = Model::new(&device.context()?, &graph)?.precision(precision);
     let start = Instant::now();
-    let session = model.session(batch)?;
+    let session = while_compiling(model.context(), || model.session(batch))?;
     let created = start.elapsed();
     let outputs = session.run_blocking(&[values.repeat(batch / shape[0])])?;
     let all = start.elapsed();

@@ -4,7 +4,7 @@ use super::bench::{first, ms};
 use super::classes::{Labels, Scores, images, write_top};
 use super::inputs::Inputs;
 use super::run::RunArgs;
-use super::{DeviceArgs, Result};
+use super::{DeviceArgs, Result, while_compiling};
 use shadernet::import::onnx::{Bindings, ElementType, Onnx};
 use shadernet::import::{npy, pixels};
 use shadernet::measure::digits;
@@ -38,7 +38,8 @@ pub(super) fn run(
         Err(error) if matches!(error.kind, ErrorKind::Unknown { .. }) => parts(file, bindings, &context, precision),
         built => {
             let graph = built?;
-            let session = Model::new(&context, &graph)?.precision(precision).session(1)?;
+            let model = Model::new(&context, &graph)?.precision(precision);
+            let session = while_compiling(&context, || model.session(1))?;
             Network::Whole(session.into(), graph.into())
         }
     };

@@ -1,6 +1,7 @@
 //! The device that networks run on: this crate's own or the host's.
 
 use super::checks::Checks;
+use super::compilation::Compilation;
 use super::compiled::Compiled;
 use super::options::{ContextOptions, MATRIX_UNITS};
 use super::pipeline::{self, Draw, Pipeline};
@@ -24,6 +25,9 @@ pub(crate) struct Inner {
     caps: Caps,
     matrix_units: Vec<wgpu::CooperativeMatrixProperties>,
     choices: Choices,
+    /// The adapter of a context of this crate's own, if its driver compiles at the first dispatch.
+    pub(super) adapter: Option<wgpu::Adapter>,
+    pub(super) compilation: Compilation,
     pub(super) compiled: Option<Arc<Compiled>>,
     /// True if wgpu guards this crate's shaders too.
     pub(super) guarded: bool,
@@ -47,6 +51,8 @@ impl Inner {
             caps,
             matrix_units: Vec::new(),
             choices: Choices::new(),
+            adapter: None,
+            compilation: Compilation::default(),
             compiled: None,
             guarded: false,
             pipelines: Mutex::default(),
@@ -97,7 +103,10 @@ impl Context {
         };
         let opened = adapter.request_device(&descriptor).await;
         let (device, queue) = opened.map_err(|error| ErrorKind::Device(error.to_string()))?;
-        let context = Context::with_options(&adapter, &device, &queue, options)?;
+        let mut context = Context::with_options(&adapter, &device, &queue, options)?;
+        if let Some(inner) = Arc::get_mut(&mut context.0).filter(|inner| facts::compiles_late(&inner.info)) {
+            inner.adapter = Some(adapter);
+        }
         // A browser only writes uncaptured errors to its console; elsewhere wgpu panics.
         #[cfg(target_arch = "wasm32")]
         {
@@ -204,10 +213,24 @@ impl Context {
         self.with_capabilities(caps, self.0.guarded)
     }
 
+    /// Returns a context with another device of the adapter, to compile on.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn helper(&self, adapter: &wgpu::Adapter) -> Result<Context> {
+        let required_limits = self.device().limits();
+        let required_features = self.device().features().difference(MATRIX_UNITS | wgpu::Features::PIPELINE_CACHE);
+        let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+        let opened = pollster::block_on(adapter.request_device(&descriptor));
+        let (device, queue) = opened.map_err(|error| ErrorKind::Device(error.to_string()))?;
+        let inner = Inner::new(&device, &queue, self.0.info.clone(), self.0.caps.clone());
+        Ok(Context(Arc::new(Inner { guarded: self.0.guarded, ..inner })))
+    }
+
     fn with_capabilities(&self, caps: Caps, guarded: bool) -> Context {
         Context(Arc::new(Inner {
             matrix_units: self.0.matrix_units.clone(),
             choices: self.0.choices.clone(),
+            adapter: self.0.adapter.clone(),
+            compilation: self.0.compilation.clone(),
             compiled: self.0.compiled.clone(),
             guarded,
             ..Inner::new(&self.0.device, &self.0.queue, self.0.info.clone(), caps)
@@ -240,6 +263,12 @@ impl Context {
     /// none; `None` if pipelines aren't cached.
     pub fn loaded_pipelines(&self) -> Option<usize> {
         self.0.compiled.as_ref().map(|compiled| compiled.loaded)
+    }
+
+    /// Returns the progress of the compilation of pipelines, for a host that shows it. On a driver that compiles at the
+    /// first dispatch it counts what is compiled before: nothing on a host's device.
+    pub fn compilation(&self) -> Compilation {
+        self.0.compilation.clone()
     }
 
     /// Returns the device.

@@ -49,6 +49,11 @@ fn registers(info: &wgpu::AdapterInfo) -> u32 {
     if few { 128 } else { Caps::portable().registers }
 }
 
+/// Returns true if the driver compiles a shader at its first dispatch, and keeps the instructions on disk.
+pub(super) fn compiles_late(info: &wgpu::AdapterInfo) -> bool {
+    is_llvmpipe(info)
+}
+
 fn is_llvmpipe(info: &wgpu::AdapterInfo) -> bool {
     info.name.contains("llvmpipe") || info.driver.contains("llvmpipe")
 }

@@ -21,7 +21,8 @@ impl Memory {
                 buffer(context, "activations", bytes, wgpu::BufferUsages::STORAGE).map(Memory::Buffer)
             }
             SlotKind::Texture(width, height, scalar) => {
-                texture(context, "activations", [width, height], scalar, wgpu::TextureUsages::empty())
+                let size = [width, height].map(|texels| side(context, texels));
+                texture(context, "activations", size, scalar, wgpu::TextureUsages::empty())
                     .map(|(_, view)| Memory::Texture(view))
             }
         }
@@ -45,8 +46,8 @@ impl Memory {
             }
             Storage::Texture => {
                 let (height, width) = (packed.texels.0 as u32, packed.texels.1 as u32);
-                let (texture, view) =
-                    texture(context, "weights", [width, height], packed.scalar, wgpu::TextureUsages::COPY_DST)?;
+                let size = [width, height].map(|texels| side(context, texels));
+                let (texture, view) = texture(context, "weights", size, packed.scalar, wgpu::TextureUsages::COPY_DST)?;
                 let row = 4 * packed.scalar.bytes() as usize * width as usize;
                 let bytes_per_row = Some(row as u32);
                 let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row, rows_per_image: None };
@@ -136,6 +137,14 @@ pub(crate) fn format(scalar: Scalar) -> wgpu::TextureFormat {
         Scalar::F32 => wgpu::TextureFormat::Rgba32Float,
         Scalar::F16 => wgpu::TextureFormat::Rgba16Float,
     }
+}
+
+/// Returns the width or height of a texture for so many texels: no power of two, if the device allows more. llvmpipe
+/// compiles a shader anew for each set of textures whose sides are powers of two, to the same instructions. The texels
+/// beside a value are zeros, like those outside of a texture: wgpu clears them, and no kernel stores there.
+fn side(context: &Context, texels: u32) -> u32 {
+    let most = context.device().limits().max_texture_dimension_2d;
+    (texels..=most).find(|side| !side.is_power_of_two()).unwrap_or(texels)
 }
 
 /// Creates a storage texture of this width and height, and a view of it.

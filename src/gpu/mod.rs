@@ -1,7 +1,10 @@
 //! Everything that touches a device: contexts, pipelines, memory.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod ahead;
 pub(crate) mod cache;
 mod checks;
+mod compilation;
 mod compiled;
 mod confirm;
 mod context;
@@ -19,5 +22,6 @@ mod units;
 #[cfg(not(target_arch = "wasm32"))]
 mod waiter;
 
+pub use compilation::Compilation;
 pub use context::Context;
 pub use options::ContextOptions;

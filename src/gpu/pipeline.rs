@@ -1,5 +1,7 @@
 //! Pipelines: compiled once for each shader, in parallel, and cached by the context.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::ahead::compile_ahead;
 use super::context::Context;
 use super::memory::format;
 use crate::error::Result;
@@ -44,21 +46,39 @@ pub(crate) struct Draw {
 
 /// Returns the pipelines for these shaders. As many threads as there are processors compile the missing ones.
 pub(crate) fn pipelines(context: &Context, wanted: &[Key]) -> Result<Vec<Arc<Pipeline>>> {
+    pipelines_for(context, wanted, &[])
+}
+
+/// Returns the pipelines for dispatches with these parameters. A driver that compiles at the first dispatch compiles the
+/// missing ones too, if the context is this crate's own.
+pub(crate) fn pipelines_for(context: &Context, wanted: &[Key], params: &[&[u8]]) -> Result<Vec<Arc<Pipeline>>> {
     let cache = || context.0.pipelines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut missing: Vec<&Key> = Vec::new();
+    let mut missing: Vec<(&Key, &[u8])> = Vec::new();
     let there = cache();
-    for key in wanted {
-        if !there.contains_key(key) && !missing.contains(&key) {
-            missing.push(key);
+    for (i, key) in wanted.iter().enumerate() {
+        if !there.contains_key(key) && !missing.iter().any(|(other, _)| *other == key) {
+            missing.push((key, params.get(i).copied().unwrap_or_default()));
         }
     }
     // Unlocked while compiling, so that other sessions don't wait; at worst two threads compile the same pipeline.
     drop(there);
-    let made = parallel(&missing, |(shader, kinds)| compile(context, shader, kinds));
+    let progress = &context.0.compilation;
+    progress.want(missing.len());
+    let helped = context.0.adapter.as_ref().filter(|_| !params.is_empty());
+    let made = parallel(&missing, |((shader, kinds), _)| {
+        let made = compile(context, shader, kinds);
+        progress.done(usize::from(helped.is_none()));
+        made
+    });
+    #[cfg(not(target_arch = "wasm32"))]
+    if let Some(adapter) = helped {
+        let ready = compile_ahead(context, adapter, &missing);
+        progress.done(missing.len() - ready);
+    }
     let made: HashMap<_, _> = missing
         .into_iter()
         .zip(made)
-        .map(|(key, pipeline)| Ok((key.clone(), Arc::new(pipeline?))))
+        .map(|((key, _), pipeline)| Ok((key.clone(), Arc::new(pipeline?))))
         .collect::<Result<_>>()?;
     if let Some(compiled) = context.0.compiled.as_ref().filter(|_| !made.is_empty()) {
         compiled.keep();
@@ -130,7 +150,7 @@ pub(crate) fn group<'a>(
     context.checked(|| context.device().create_bind_group(&descriptor))
 }
 
-fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipeline> {
+pub(super) fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipeline> {
     context.count(1);
     let wgsl = shader.wgsl()?;
     context.checked(|| {

@@ -154,14 +154,20 @@ impl Constant {
     /// Returns some of the rows of a weight `[rows, ..]`. The same rows of the same constant are one constant, so sessions
     /// of different graphs share their memory.
     pub(crate) fn rows_of(&self, rows: &Range<usize>) -> Constant {
-        static IDS: Mutex<BTreeMap<[u64; 3], u64>> = Mutex::new(BTreeMap::new());
         let each: usize = self.shape[1..].iter().product();
         let (from, elements) = (self.clone(), rows.start * each..rows.end * each);
-        let key = [self.id, elements.start as u64, elements.end as u64];
+        let key = WeightKey::new("rows of").constants([Some(self.id)]).sizes([elements.start, elements.end]);
         let shape = Shape::from([&[rows.len()], &self.shape[1..]].concat());
-        let cut = Constant::lazy(self.name(), shape, move || from.values()[elements.clone()].to_vec());
-        let id = *IDS.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(cut.id);
-        Constant { id, ..cut }
+        Constant::lazy(self.name(), shape, move || from.values()[elements.clone()].to_vec()).computed_as(key)
+    }
+
+    /// Returns this constant with the id of every constant that was computed so. The key names the computation and all
+    /// that the values depend on. Graphs that are built again, such as those of one network for several sizes, thereby
+    /// share the memory of weights that rules have computed for each.
+    pub(crate) fn computed_as(self, key: WeightKey) -> Constant {
+        static IDS: Mutex<BTreeMap<WeightKey, u64>> = Mutex::new(BTreeMap::new());
+        let id = *IDS.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(self.id);
+        Constant { id, ..self }
     }
 
     /// Returns an id that no constant with other values has in this process.

@@ -138,7 +138,7 @@ pub enum Binding {
 }
 
 /// The key of prepacked weights: their form, their source constants, and sizes that their content depends on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WeightKey {
     form: &'static str,
     constants: Vec<Option<u64>>,
@@ -228,6 +228,11 @@ impl Prepacked {
 
 /// The identity of weights within a model.
 pub(crate) type Identity = (WeightKey, Storage, Scalar, (usize, usize));
+
+/// Returns the size on the device of the weights of an identity, in bytes.
+pub(crate) fn weight_bytes((_, _, scalar, (rows, width)): &Identity) -> u64 {
+    (rows * width) as u64 * 4 * scalar.bytes()
+}
 
 impl fmt::Debug for Prepacked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

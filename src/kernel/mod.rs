@@ -10,7 +10,7 @@ pub(crate) mod shader;
 
 pub use caps::{Caps, Matrix};
 pub use dispatch::{Binding, Dispatch, Kernel, Prepacked, WeightKey};
-pub(crate) use dispatch::{Identity, Iterations, looped, plain};
+pub(crate) use dispatch::{Identity, Iterations, looped, plain, weight_bytes};
 pub use layout::{Layout, Order, Scalar, Storage};
 pub(crate) use precision::Precision;
 pub(crate) use rounding::Rounding;

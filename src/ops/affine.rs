@@ -1,6 +1,7 @@
 //! A scale and a shift for each channel, which weights of a neighbour can take in.
 
 use crate::graph::constant::Constant;
+use crate::kernel::WeightKey;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +14,8 @@ pub(crate) struct Affine {
     pub(crate) shifts: bool,
     /// The constant that is the shift, if there is nothing else: layers that share it go on doing so.
     alone: Option<Constant>,
+    /// The key of the pairs: all that they depend on.
+    pub(crate) key: WeightKey,
     pairs: Pairs,
 }
 
@@ -20,12 +23,12 @@ pub(crate) struct Affine {
 type Pairs = Arc<dyn Fn() -> Vec<(f64, f64)> + Send + Sync>;
 
 impl Affine {
-    /// A scale and a shift for each channel, or one of each for all.
-    pub(crate) fn new(pairs: impl Fn() -> Vec<(f64, f64)> + Send + Sync + 'static) -> Affine {
+    /// A scale and a shift for each channel, or one of each for all. The key tells all that they depend on.
+    pub(crate) fn new(key: WeightKey, pairs: impl Fn() -> Vec<(f64, f64)> + Send + Sync + 'static) -> Affine {
         // Norms of norms ask for them again and again.
         let known = OnceLock::new();
         let pairs = move || known.get_or_init(&pairs).clone();
-        Affine { scales: true, shifts: true, alone: None, pairs: Arc::new(pairs) }
+        Affine { scales: true, shifts: true, alone: None, key, pairs: Arc::new(pairs) }
     }
 
     /// Returns the affine with the facts about it that its constants need not be computed for.
@@ -41,13 +44,13 @@ impl Affine {
 
     /// The weight `[channels, ..]` times the scale of its first dimension, and the bias that follows from the shift:
     /// a layer with these gives what the layer gives and this affine makes of it. `channel` tells the channel of each of
-    /// the filters, which have `each` weights.
+    /// the filters, which have `each` weights; `order` has the numbers that `channel` depends on beside the weight's shape.
     pub(crate) fn after(
         &self,
         weight: &Constant,
         bias: Option<&Constant>,
-        channels: usize,
-        each: usize,
+        [channels, each]: [usize; 2],
+        order: &[usize],
         channel: impl Fn(usize) -> usize + Send + Sync + 'static,
     ) -> (Constant, Option<Constant>) {
         let scaled = {
@@ -69,19 +72,25 @@ impl Affine {
                 pairs.map(|(&b, (scale, shift))| (f64::from(b) * scale + shift) as f32).collect()
             }
         };
-        let name = weight.name();
+        let (name, shape) = (weight.name(), weight.shape().clone());
+        let key = |what| self.folded(what, weight, bias).sizes([channels, each]).sizes(order.iter().copied());
         // An affine that only shifts leaves the weight to whoever shares it.
-        let scaled = if self.scales { Constant::lazy(name, weight.shape().clone(), scaled) } else { weight.clone() };
+        let scaled = if self.scales {
+            Constant::lazy(name, shape, scaled).computed_as(key("scaled after"))
+        } else {
+            weight.clone()
+        };
         let alone = self.alone.as_ref().filter(|shift| bias.is_none() && shift.shape().elements() == channels);
         let bias = match alone {
             Some(shift) => Some(shift.with_shape([channels])),
-            None => (self.shifts || bias.is_some()).then(|| Constant::lazy(name, [channels], shifted)),
+            None => (self.shifts || bias.is_some())
+                .then(|| Constant::lazy(name, [channels], shifted).computed_as(key("shifted after"))),
         };
         (scaled, bias)
     }
 
     /// The weight and the bias of a layer that reads `x` where the old one read `x * scale + shift`. `input` tells the input
-    /// channel of each weight; each of `outputs` has as many weights, one output after the other.
+    /// channel of each weight, and depends on the weight's shape and the two numbers of channels; each of `outputs` has as many weights, one output after the other.
     pub(crate) fn before(
         &self,
         weight: &Constant,
@@ -110,10 +119,22 @@ impl Affine {
                 bias.iter().zip(sums).map(|(&b, sum)| (f64::from(b) + sum) as f32).collect()
             }
         };
-        let name = weight.name();
-        let scaled = if self.scales { Constant::lazy(name, weight.shape().clone(), scaled) } else { weight.clone() };
-        let bias = if self.shifts { Some(Constant::lazy(name, [outputs], shifted)) } else { bias.cloned() };
+        let (name, shape) = (weight.name(), weight.shape().clone());
+        let key = |what| self.folded(what, weight, bias).sizes([inputs, outputs]);
+        let scaled = if self.scales {
+            Constant::lazy(name, shape, scaled).computed_as(key("scaled before"))
+        } else {
+            weight.clone()
+        };
+        let shifted = || Constant::lazy(name, [outputs], shifted).computed_as(key("shifted before"));
+        let bias = if self.shifts { Some(shifted()) } else { bias.cloned() };
         (scaled, bias)
+    }
+
+    /// Returns the key of what the affine makes of a layer's weight and bias.
+    fn folded(&self, what: &'static str, weight: &Constant, bias: Option<&Constant>) -> WeightKey {
+        let constants = [Some(weight.id()), bias.map(Constant::id)];
+        WeightKey::new(what).constants(constants).sizes(weight.shape().iter().copied()).and(&self.key)
     }
 }
 

@@ -54,15 +54,20 @@ impl BatchNorm2d {
         let [scale, shift] = [affine.clone(), affine.clone()];
         let scales = move || scale.pairs(channels).into_iter().map(|(scale, _)| scale as f32).collect();
         let shifts = move || shift.pairs(channels).into_iter().map(|(_, shift)| shift as f32).collect();
-        let constant = |value: f32| Constant::lazy("", [channels], move || vec![value; channels]);
-        let [weight, bias] = [Constant::lazy("", [channels], scales), Constant::lazy("", [channels], shifts)];
+        let key = |what| WeightKey::new(what).sizes([channels]);
+        let constant = |value: f32| {
+            let key = key("all").number(value.into());
+            Constant::lazy("", [channels], move || vec![value; channels]).computed_as(key)
+        };
+        let weight = Constant::lazy("", [channels], scales).computed_as(key("scales").and(&affine.key));
+        let bias = Constant::lazy("", [channels], shifts).computed_as(key("shifts").and(&affine.key));
         BatchNorm2d::new(weight, bias, constant(0.0), constant(1.0)).eps(0.0)
     }
 
     /// The scale and the shift of each channel, without the activation.
     pub(crate) fn affine(&self) -> Affine {
         let norm = self.clone();
-        Affine::new(move || {
+        Affine::new(self.key(), move || {
             let [weight, bias, mean, var] = [&norm.weight, &norm.bias, &norm.mean, &norm.var].map(Constant::values);
             let pair = |c: usize| {
                 let scale = f64::from(weight[c]) / (f64::from(var[c]) + norm.eps).sqrt();
@@ -82,9 +87,12 @@ impl BatchNorm2d {
             }
             values
         };
+        Prepacked::new(self.key(), Storage::Buffer, (2, c4), values)
+    }
+
+    fn key(&self) -> WeightKey {
         let ids = [&self.weight, &self.bias, &self.mean, &self.var].map(|constant| Some(constant.id()));
-        let key = WeightKey::new("batch norm").constants(ids).number(self.eps);
-        Prepacked::new(key, Storage::Buffer, (2, c4), values)
+        WeightKey::new("batch norm").constants(ids).number(self.eps)
     }
 }
 

@@ -131,7 +131,8 @@ impl Filters {
         // The output channel of each filter, which has `each` values.
         let each = if transposed { taps } else { second * taps };
         let channel = move |i: usize| if transposed { i / second / of_group * second + i % second } else { i };
-        let (weight, bias) = affine.after(&self.weight, self.bias.as_ref(), outputs, each, channel);
+        let order = [self.groups, transposed.into()];
+        let (weight, bias) = affine.after(&self.weight, self.bias.as_ref(), [outputs, each], &order, channel);
         Filters { weight, bias, ..self.clone() }
     }
 

@@ -34,7 +34,7 @@ impl Linear {
     /// Returns the layer with the affine after it folded in, unless another operation is.
     pub(crate) fn then(&self, affine: &Affine) -> Option<Linear> {
         let &[out, features] = &self.weight.shape()[..] else { return None };
-        let (weight, bias) = affine.after(&self.weight, self.bias.as_ref(), out, features, |i| i);
+        let (weight, bias) = affine.after(&self.weight, self.bias.as_ref(), [out, features], &[], |i| i);
         (self.epilogue == Epilogue::default()).then(|| Linear { weight, bias, ..self.clone() })
     }
 

@@ -3,6 +3,7 @@
 use super::views::{Dim, View, merged};
 use crate::graph::Node;
 use crate::graph::rewrite::{Replacement, Rewriting};
+use crate::kernel::WeightKey;
 use crate::ops::affine::Affine;
 use crate::ops::{BatchNorm2d, Binary, BinaryKind, Conv, Linear, PackedLinear};
 use crate::{Constant, Op, Value};
@@ -50,6 +51,16 @@ impl Chain {
         self.axis.is_none_or(|own| own == axis)
     }
 
+    /// Returns the key of the scales and shifts.
+    fn key(&self) -> WeightKey {
+        self.links.iter().fold(WeightKey::new("affine"), |key, link| match link {
+            Link::Constant(kind, constant, first) => {
+                key.constants([Some(constant.id())]).sizes([1 + *kind as usize, usize::from(*first)])
+            }
+            Link::Norm(norm) => key.sizes([0]).and(&norm.key),
+        })
+    }
+
     fn affine(&self) -> Affine {
         let kinds = |wanted: &[BinaryKind]| {
             let is = |link: &Link| match link {
@@ -66,7 +77,7 @@ impl Chain {
         };
         let links = self.links.clone();
         let pairs = move || links.iter().fold(vec![(1.0, 0.0)], |pairs, link| then(&pairs, link));
-        Affine::new(pairs).known(scales, shifts, alone)
+        Affine::new(self.key(), pairs).known(scales, shifts, alone)
     }
 }
 

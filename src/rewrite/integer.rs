@@ -4,6 +4,7 @@
 use crate::graph::constant::Quantised;
 use crate::graph::rewrite::{Replacement, Rewriting};
 use crate::graph::{Node, Source};
+use crate::kernel::WeightKey;
 use crate::ops::{BinaryKind, Cast, Conv2d, Dequantize, IntegerConv2d, Quantize, Requantize};
 use crate::{Constant, IntType, Shape, Value};
 
@@ -41,7 +42,9 @@ pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     if wraps || !(0..scales.len()).all(|i| (unit(i) / y_scale).is_normal()) {
         return None;
     }
-    let bias = (!bias.is_empty()).then(|| Constant::known("bias", [bias.len()], bias));
+    let ids = [filters.bias.as_ref(), Some(scale)].map(|constant| constant.map(Constant::id));
+    let key = WeightKey::new("whole bias").constants(ids).number(x_scale.into());
+    let bias = (!bias.is_empty()).then(|| Constant::known("bias", [bias.len()], bias).computed_as(key));
     let end = Requantize::new(x_scale, scale.clone(), y_scale, y_zero, to).clamp(lo, hi);
     let conv = IntegerConv2d::new(weight.clone(), bias).stride(window.stride).dilation(window.dilation);
     let conv = conv.padding_per_side(window.padding()).groups(filters.groups).requantize(end);

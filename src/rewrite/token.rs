@@ -2,6 +2,7 @@
 
 use crate::graph::Node;
 use crate::graph::rewrite::{Replacement, Rewriting};
+use crate::kernel::WeightKey;
 use crate::ops::{BinaryKind, Concat};
 use crate::{Constant, Graph};
 
@@ -30,7 +31,9 @@ pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
         };
         (0..n * rows * width).map(|i| base[i % (rows * width)] + token(i)).collect()
     };
-    let sum = Constant::lazy(more.name(), shape, values).derived_from(&learned.each_ref());
+    let ids = learned.each_ref().map(|constant| Some(constant.id()));
+    let key = WeightKey::new("token and positions").constants(ids).sizes(shape.iter().copied());
+    let sum = Constant::lazy(more.name(), shape, values).derived_from(&learned.each_ref()).computed_as(key);
     let add = move |graph: &mut Graph| {
         let x = graph.pad(x, [[0, 0], [before as isize, 0], [0, 0]], 0.0)?;
         let sum = graph.constant(sum);

@@ -1,5 +1,6 @@
 //! A model and its sessions: plans made resident on a device.
 
+mod cache;
 mod frame;
 mod model;
 #[cfg(feature = "onnx")]
@@ -7,6 +8,7 @@ mod parts;
 mod record;
 mod slices;
 
+pub use cache::SessionCache;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use frame::whole;
 pub use frame::{BoundBuffers, Pending};
@@ -19,7 +21,7 @@ use crate::dtype::{Elements, View};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::gpu::memory::{Memory, check_lent, upload};
-use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines};
+use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines_for};
 use crate::kernel::{Dispatch, Identity, Scalar, Storage};
 use crate::plan::memory::SlotKind;
 use crate::plan::{Plan, Port, Resource};
@@ -124,8 +126,11 @@ impl Session {
             recorded: AtomicU64::new(0),
             idle: Arc::default(),
         };
+        let dispatches = session.plan.steps.iter().flat_map(|step| &step.dispatches);
+        let params: Vec<&[u8]> = dispatches.map(|(dispatch, _)| &dispatch.params[..]).collect();
+        let pipelines = pipelines_for(context, &wanted, &params)?;
         let mut bound = 0;
-        for ((at, params, workgroups), pipeline) in places.into_iter().zip(pipelines(context, &wanted)?) {
+        for ((at, params, workgroups), pipeline) in places.into_iter().zip(pipelines) {
             let mut resident = Resident { pipeline, group: Group::Bound(bound), workgroups, at, params };
             if session.touches_ports(&resident) {
                 bound += 1;
@@ -155,6 +160,14 @@ impl Session {
     /// Returns the context that it runs on.
     pub fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Returns the bytes of its memory on the device beside weights, with the buffers of one frame: each input and output
+    /// has one for the device and one for the host.
+    fn own_bytes(&self) -> u64 {
+        let bytes = |ports: &[Port]| ports.iter().map(Port::bytes).sum::<u64>();
+        let Plan { inputs, outputs, states, .. } = &self.plan;
+        self.plan.peak_bytes() + self.params.size() + bytes(states) + 2 * (bytes(inputs) + bytes(outputs))
     }
 
     /// Runs one frame. Several may run at once.

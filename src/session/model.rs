@@ -61,6 +61,16 @@ impl Model {
         Model { context: context.clone(), network, precision: None, weights: Arc::default() }
     }
 
+    /// Creates a model whose weights are shared by the models of its [graphs](Model::with_graph) to come.
+    pub(super) fn without_graph(context: &Context) -> Model {
+        Model::with_network(context, Network::Graph(Arc::new(Graph::new())))
+    }
+
+    /// Frees the weights that no session uses.
+    pub(super) fn drop_unused_weights(&self) {
+        self.there().retain(|_, memory| memory.as_ref().is_none_or(|memory| Arc::strong_count(memory) > 1));
+    }
+
     /// Returns the same network with its numbers stored so: see [`Precision`]. Both share the weights that they store
     /// alike. A device that can't convert `f16` makes no session of another precision than `F32`.
     ///

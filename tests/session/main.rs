@@ -1,6 +1,7 @@
 //! Sessions: their GPU objects, their order of frames, hosts' buffers and encoders, and refusals.
 
 mod buffers;
+mod cache;
 mod frames;
 mod hosts;
 mod lent;

@@ -52,12 +52,20 @@ impl Gemm<'_> {
         self.lanes_adding(None, caps)
     }
 
-    /// Returns a workgroup's pixels: few sizes, because each is compiled anew. 13 wastes less of a 7x7 image than 16.
+    /// Returns true if the product is so large that a kernel for few problems pays in some hundred frames. llvmpipe
+    /// compiles a kernel for about as long as three million multiplications take two thousand times.
+    pub(super) fn pays_to_compile(&self) -> bool {
+        let multiplications = self.pixels() as u64 * (self.y.c * self.taps() * self.x.c / self.groups) as u64;
+        multiplications >= 3 << 20
+    }
+
+    /// Returns a workgroup's pixels: few sizes, because each is compiled anew. 13 wastes less of a 7x7 image than 16. The
+    /// rows of a matrix are no reason: their number may change from call to call.
     pub(super) fn lanes_tile(&self) -> usize {
         match self.pixels() {
             1 => 1,
             2..=4 => 4,
-            pixels if pixels.div_ceil(16) * 16 > pixels.div_ceil(13) * 13 + pixels / 8 => 13,
+            pixels if self.y.h > 1 && pixels.div_ceil(16) * 16 > pixels.div_ceil(13) * 13 + pixels / 8 => 13,
             _ => 16,
         }
     }

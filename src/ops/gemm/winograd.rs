@@ -39,10 +39,11 @@ impl Gemm<'_> {
     }
 
     /// Returns true if this kernel beats the plain one: by a third or more, as measured on llvmpipe, but not if tiles
-    /// reach beyond short rows, or are so few that reading the weights, twice as many, dominates.
+    /// reach beyond short rows, or are so few that reading the weights, twice as many, dominates. A small convolution
+    /// saves less than the compilation costs, the longest of all kernels'.
     pub(super) fn winograd_pays(&self) -> bool {
         let (tiles_x, tiles) = self.tiles();
-        5 * self.y.w >= 4 * OUTPUTS * tiles_x && tiles >= 25
+        self.pays_to_compile() && 5 * self.y.w >= 4 * OUTPUTS * tiles_x && tiles >= 25
     }
 
     /// Returns llvmpipe's kernels for convolutions three pixels wide with stride 1.
