@@ -53,7 +53,10 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         at = pixel_at(lane / COLUMNS, size, DEEP);
         advance = pixel_at(LANES / COLUMNS, size, DEEP);
     }
+    // Sums of sums of 64 batches, so that rounding errors don't grow with the window.
     var result = vec4<f32>(params.start);
+    var part = result;
+    var batches = 0u;
     while within(at, size, DEEP) {
         var values = array<vec4<f32>, BATCH>();
         var inside = array<bool, BATCH>();
@@ -68,9 +71,15 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         for (var b = 0u; b < BATCH; b++) {
             var value = select(vec4<f32>(params.start), values[b], inside[b] || KIND == 0u);
             if KIND >= 2u { value = power(select(value, abs(value), KIND == 3u), params.p, params.parity, params.nan); }
-            result = join(result, value);
+            part = join(part, value);
+        }
+        batches++;
+        if (batches & 63u) == 0u {
+            result = join(result, part);
+            part = vec4<f32>(params.start);
         }
     }
+    result = join(result, part);
     if LANES > COLUMNS {
         partial[lane] = result;
         workgroupBarrier();

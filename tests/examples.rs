@@ -77,6 +77,32 @@ fn text_is_generated() {
     assert!(run("generate", &["JULIET:\n", "40", "0.7", "3"]).starts_with(written));
 }
 
+/// The segments agree with the truth in most chunks of a recording that the network was not trained on.
+#[test]
+#[cfg(all(feature = "audio", feature = "onnx"))]
+fn speech_is_found() {
+    let printed = run("voice_activity", &[]);
+    let segment = |line: &str| {
+        let (from, to) = line.strip_prefix("speech ")?.split_once(" to ")?;
+        let seconds = |text: &str| text.strip_suffix(" s")?.parse::<f64>().ok();
+        Some([seconds(from)?, seconds(to)?])
+    };
+    let segments: Vec<[f64; 2]> = printed.lines().filter_map(segment).collect();
+    let truth = std::fs::read_to_string("assets/voice/held_out.txt").expect("it is there");
+    let truth: Vec<bool> = truth.lines().map(|line| line.starts_with('1')).collect();
+    let speech = truth.iter().filter(|&&speech| speech).count();
+    assert!(truth.len() == 250 && (50..200).contains(&speech), "{speech} of {} chunks", truth.len());
+    let right = truth.iter().enumerate().filter(|&(chunk, &speech)| {
+        let middle = (chunk as f64 + 0.5) * 0.032;
+        speech == segments.iter().any(|&[from, to]| from < middle && middle < to)
+    });
+    let right = right.count();
+    assert!(right >= 235, "{right} of 250 chunks: {printed}");
+    assert!(printed.contains("250 chunks of 32 ms"), "{printed}");
+    let error = program("voice_activity").arg("nothing.wav").output().expect("it runs");
+    assert!(!error.status.success() && String::from_utf8_lossy(&error.stderr).contains("nothing.wav"));
+}
+
 /// Returns the picture that `window_filter` draws without a window, and its output.
 #[cfg(feature = "image")]
 fn filtered(name: &str, arguments: &[&str]) -> (image::RgbImage, String) {

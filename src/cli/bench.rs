@@ -1,5 +1,7 @@
 //! `shadernet bench`: latency and throughput.
 
+use super::given::ValueArgs;
+use super::model::Opened;
 use super::report::{self, OutputArgs, TraceArgs};
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, parse_size, table, within};
 use comfy_table::Table;
@@ -32,6 +34,8 @@ pub(super) struct BenchArgs {
 pub(super) struct MeasureArgs {
     #[command(flatten)]
     pub(super) model: ModelArgs,
+    #[command(flatten)]
+    pub(super) inputs: ValueArgs,
     /// Height and width of the input [default: the network's usual]
     #[arg(long, value_name = "HxW", value_parser = parse_size)]
     pub(super) size: Option<[usize; 2]>,
@@ -48,6 +52,10 @@ pub(super) struct MeasureArgs {
 }
 
 impl MeasureArgs {
+    pub(super) fn open(&self) -> Result<Opened> {
+        self.model.open(self.size, &self.inputs)
+    }
+
     pub(super) fn effort(&self) -> Result<Effort> {
         if let Some(frames) = self.frames {
             return Ok(Effort::Frames(within("--frames", frames, MOST_FRAMES)?));
@@ -66,7 +74,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     }
     let options =
         SweepOptions { batches, in_flight: args.in_flight.clone(), effort, latency_bound: args.latency_bound };
-    let network = args.measure.model.open(args.measure.size)?;
+    let network = args.measure.open()?;
     let context = device.context()?;
     let precision = args.measure.model.precision(network.precision(), context.caps());
     let environment = Environment::new(&context).precision(precision);

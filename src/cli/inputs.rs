@@ -1,11 +1,11 @@
 //! The inputs of an ONNX file: arrays, pictures, sound, numbers.
 
 use super::chunks::Chunks;
-use super::numbers::numbers;
+use super::given::{Given, bound, check_range, named};
 use clap::ValueEnum;
-use shadernet::import::onnx::{self, Bindings, ElementType, Onnx, Size, ValueInfo};
+use shadernet::import::onnx::{Bindings, ElementType, Onnx, Size, ValueInfo};
 use shadernet::import::pixels::{Fitting, PixelOrder, Pixels};
-use shadernet::import::{npy, wav};
+use shadernet::import::wav;
 use shadernet::{DType, Data, ErrorKind, Result, Tensor};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(super) struct InputArgs {
     #[arg(long, value_name = "SAMPLES", requires = "chunk")]
     hop: Option<usize>,
     /// Carry an output to an input of the next chunk; the first chunk has zeros. May be given several times
-    #[arg(long, value_name = "OUTPUT=INPUT", value_parser = parse_state)]
+    #[arg(long, value_name = "OUTPUT=INPUT", value_parser = parse_state, requires = "chunk")]
     state: Vec<[String; 2]>,
 }
 
@@ -82,35 +82,6 @@ pub(super) struct Inputs {
     pub(super) chunks: Option<(String, Chunks)>,
 }
 
-/// The text after an input's name. The kinds are read in this order, because shapes of the first tell open sizes of the others.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Given<'a> {
-    Array(&'a Path),
-    Picture(&'a Path),
-    Sound(&'a Path),
-    Numbers(&'a str),
-    /// One number everywhere.
-    Everywhere(&'a str, &'static str),
-}
-
-impl<'a> Given<'a> {
-    fn new(text: &'a str) -> Given<'a> {
-        let path = Path::new(text);
-        let everywhere = [("zeros", "0"), ("ones", "1")].into_iter().find(|(name, _)| *name == text);
-        if let Some((_, number)) = everywhere.filter(|_| !path.exists()) {
-            return Given::Everywhere(text, number);
-        }
-        let extension = path.extension().map(|extension| extension.to_ascii_lowercase());
-        match extension.as_ref().and_then(|extension| extension.to_str()) {
-            Some("png" | "jpg" | "jpeg") => Given::Picture(path),
-            Some("wav") => Given::Sound(path),
-            Some("npy" | "pb") => Given::Array(path),
-            _ if path.exists() => Given::Array(path),
-            _ => Given::Numbers(text),
-        }
-    }
-}
-
 impl InputArgs {
     /// Fails if one of these options is given, for a network whose pictures are known.
     pub(super) fn unused(&self, network: &str) -> Result<()> {
@@ -133,22 +104,11 @@ impl InputArgs {
 
     /// Reads what is given for each input of a file. A single input needs no name.
     pub(super) fn read(&self, file: &Onnx, bindings: &Bindings, given: &[String]) -> Result<Inputs> {
-        let mut bindings = bindings.clone();
-        for (i, [output, input]) in self.state.iter().enumerate() {
-            if self.state[..i].iter().any(|[_, other]| other == input) {
-                return Err(ErrorKind::argument("--state", "each input once", input).into());
-            }
-            bindings = bindings.state(input, output);
-        }
+        let bindings = self.states(file, bindings.clone())?;
         let mut inputs =
             Inputs { tensors: BTreeMap::new(), bindings, notes: Vec::new(), pictures: false, chunks: None };
         let carried = |port: &ValueInfo| self.state.iter().any(|[_, input]| *input == port.name);
-        let mut all = given.iter().map(|text| split(file, text)).collect::<Result<Vec<_>>>()?;
-        for (i, (_, input)) in all.iter().enumerate() {
-            if all[..i].iter().any(|(_, other)| other.name == input.name) {
-                return Err(ErrorKind::argument("--input", "each input once", &input.name).into());
-            }
-        }
+        let all = named(file, given)?;
         let given = |port: &ValueInfo| all.iter().any(|(_, input)| input.name == port.name);
         if let Some((_, both)) = all.iter().find(|(_, input)| carried(input)) {
             return Err(ErrorKind::argument("--input", "none for what --state carries", &both.name).into());
@@ -156,21 +116,15 @@ impl InputArgs {
         if let Some(missing) = file.inputs().iter().find(|port| !given(port) && !carried(port)) {
             return Err(ErrorKind::argument("--input", format!("{}=FILE too", missing.name), "none").into());
         }
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (given, input) in all {
-            let bound = file.bound(&inputs.bindings)?;
-            let input = bound.iter().find(|port| port.name == input.name).unwrap_or(input);
+            let input = bound(file, &inputs.bindings, input)?;
             let (tensor, note) = match given {
-                Given::Array(path) if path.extension().is_some_and(|extension| extension == "pb") => {
-                    (onnx::tensor(path)?.1, None)
-                }
-                Given::Array(path) => (npy::read_tensor(path)?, None),
                 Given::Picture(path) => {
                     inputs.pictures = true;
-                    self.picture(path, input)?
+                    self.picture(path, &input)?
                 }
                 Given::Sound(path) => {
-                    let (sound, note) = self.sound(path, input)?;
+                    let (sound, note) = self.sound(path, &input)?;
                     match self.chunk {
                         None => (sound, note),
                         Some(_) if inputs.chunks.is_some() => {
@@ -185,10 +139,9 @@ impl InputArgs {
                         }
                     }
                 }
-                Given::Numbers(text) => (numbers(text, text, input)?, None),
-                Given::Everywhere(text, number) => (numbers(text, number, input)?, None),
+                given => (given.tensor(&input)?, None),
             };
-            check_range(input, &tensor)?;
+            check_range(&input, &tensor)?;
             inputs.bindings = inputs.bindings.shape(&input.name, tensor.shape().clone());
             inputs.notes.extend(note.map(|note| format!("{}: {note}", input.name)));
             inputs.tensors.insert(input.name.clone(), tensor);
@@ -197,6 +150,27 @@ impl InputArgs {
             return Err(ErrorKind::argument("--chunk", "a .wav file as an input", "none").into());
         }
         Ok(inputs)
+    }
+
+    /// Binds the inputs that outputs of the chunk before become.
+    fn states(&self, file: &Onnx, mut bindings: Bindings) -> Result<Bindings> {
+        let is = |ports: &[ValueInfo], name: &str| ports.iter().any(|port| port.name == name);
+        for (i, [output, input]) in self.state.iter().enumerate() {
+            if self.state[..i].iter().any(|[_, other]| other == input) {
+                return Err(ErrorKind::argument("--state", "each input once", input).into());
+            }
+            if !is(file.inputs(), input) && is(file.inputs(), output) && is(file.outputs(), input) {
+                let (wanted, got) = (format!("{input}={output}, the output first"), format!("{output}={input}"));
+                return Err(ErrorKind::argument("--state", wanted, got).into());
+            }
+            bindings = bindings.state(input, output);
+        }
+        Ok(bindings)
+    }
+
+    /// Returns true if that output becomes an input of the next chunk.
+    pub(super) fn carries(&self, output: &str) -> bool {
+        self.state.iter().any(|[carried, _]| carried == output)
     }
 
     fn picture(&self, path: &Path, input: &ValueInfo) -> Result<(Tensor, Option<String>)> {
@@ -296,35 +270,6 @@ impl InputArgs {
         };
         let note = format!("{}, {channels} x {samples} samples, {} a second", path.display(), sound.rate);
         Ok((Tensor::new(shape, data)?, Some(note)))
-    }
-}
-
-/// Returns the input that a text is for, and what is given for it.
-fn split<'a>(file: &'a Onnx, text: &'a str) -> Result<(Given<'a>, &'a ValueInfo)> {
-    let ports = file.inputs();
-    match (text.split_once('='), ports) {
-        // A file's name may contain `=` too.
-        (Some((name, value)), _) if !Path::new(text).exists() => match ports.iter().find(|port| port.name == name) {
-            Some(port) => Ok((Given::new(value), port)),
-            None => {
-                let names: Vec<&str> = ports.iter().map(|port| &port.name[..]).collect();
-                Err(ErrorKind::argument("--input", format!("one of {}", names.join(", ")), name).into())
-            }
-        },
-        (_, [only]) => Ok((Given::new(text), only)),
-        _ => Err(ErrorKind::argument("--input", "NAME=FILE for each input", text).into()),
-    }
-}
-
-/// Checks that integers are among those of the input's type: the device would compute with what the type can't hold.
-fn check_range(input: &ValueInfo, tensor: &Tensor) -> Result<()> {
-    let ([low, high], Data::I32(values)) = (input.element.range(), tensor.data()) else { return Ok(()) };
-    match values.iter().find(|&&value| !(low..=high).contains(&i64::from(value))) {
-        None => Ok(()),
-        Some(wrong) => {
-            let wanted = format!("{low} to {high}, the range of {}", input.element);
-            Err(ErrorKind::argument(format!("input \"{}\"", input.name), wanted, wrong).into())
-        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! `shadernet inspect`: what an ONNX file holds, everything in it that isn't supported, and the command to run it.
 
+use super::given::ValueArgs;
+use super::suggest::suggested;
 use super::{ModelArgs, Result};
-use shadernet::import::onnx::{Bindings, Onnx, Size, ValueInfo};
-use shadernet::import::pixels::Pixels;
+use shadernet::import::onnx::{Bindings, Onnx, Size};
 use shadernet::measure::thousands;
-use shadernet::{DType, Error, ErrorKind};
+use shadernet::{Error, ErrorKind, Tensor};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
@@ -12,12 +13,15 @@ use std::io::Write;
 pub(super) struct InspectArgs {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    inputs: ValueArgs,
 }
 
 pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result {
     let Some((file, bindings)) = args.model.open_file()? else {
         return Err(ErrorKind::argument("model", "an ONNX file (NAME.onnx)", &args.model.model).into());
     };
+    let (bindings, values) = args.inputs.read(&file, bindings)?;
     let opsets = file.opsets();
     let opset = |(domain, version): (&&str, &i64)| match *domain {
         "" => format!("operator set {version}"),
@@ -46,7 +50,7 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result {
     writeln!(out, "{} nodes: {}", thousands(all as u64), counted.join(", "))?;
 
     let (problems, needed) = match missing.is_empty() {
-        true => found(&file, &bindings)?,
+        true => found(&file, bindings, &values)?,
         false => (file.unsupported(), Vec::new()),
     };
     for needed in &needed {
@@ -60,36 +64,46 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result {
         let count = problems.len();
         return Err(ErrorKind::Unsupported(format!("{count} of its nodes")).into());
     }
-    writeln!(out, "next: {}", next(args, &inputs, &missing))?;
+    let words = [&args.model.sizes()[..], &args.inputs.words()].concat();
+    writeln!(out, "next: {}", suggested(&args.model.model, (&inputs, file.outputs()), &words))?;
     Ok(())
 }
 
 /// Returns what keeps the graph from being built, and the values that decide sizes.
-fn found(file: &Onnx, bindings: &Bindings) -> Result<(Vec<Error>, Vec<String>)> {
-    let (mut problems, mut needed) = (Vec::new(), Vec::new());
-    for problem in file.problems(bindings)? {
-        let line = match (problem.kind, problem.at) {
-            (ErrorKind::Unknown { value, input: Some(input), .. }, _)
-                if *value == *format!("the input \"{input}\"") =>
-            {
-                format!("the values of {input} decide sizes: run takes them from --input")
+fn found(file: &Onnx, mut bindings: Bindings, values: &BTreeMap<String, Tensor>) -> Result<(Vec<Error>, Vec<String>)> {
+    loop {
+        let (mut problems, mut lines, mut needed) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for problem in file.problems(&bindings)? {
+            let line = match (problem.kind, problem.at) {
+                (ErrorKind::Unknown { value, input: Some(input), .. }, _)
+                    if *value == *format!("the input \"{input}\"") =>
+                {
+                    let line = format!("the values of {input} decide sizes: --input {input}=VALUES gives them");
+                    needed.insert(input);
+                    line
+                }
+                (ErrorKind::Unknown { argument, value, input }, at) => {
+                    let (op, node) = at.unwrap_or_default();
+                    needed.extend(input);
+                    format!(
+                        "{value} decides sizes of {op} \"{node}\" ({argument}): run cuts the network there if the inputs don't tell"
+                    )
+                }
+                (kind, at) => {
+                    problems.push(Error { at, kind });
+                    continue;
+                }
+            };
+            if !lines.contains(&line) {
+                lines.push(line);
             }
-            (ErrorKind::Unknown { argument, value, .. }, at) => {
-                let (op, node) = at.unwrap_or_default();
-                format!(
-                    "{value} decides sizes of {op} \"{node}\" ({argument}): run cuts the network there if the inputs don't tell"
-                )
-            }
-            (kind, at) => {
-                problems.push(Error { at, kind });
-                continue;
-            }
-        };
-        if !needed.contains(&line) {
-            needed.push(line);
         }
+        let given = |name: &String| needed.contains(name) && !bindings.has_values(name);
+        let Some((name, tensor)) = values.iter().find(|(name, _)| given(name)) else {
+            return Ok((problems, lines));
+        };
+        bindings = bindings.values(name, tensor.clone());
     }
-    Ok((problems, needed))
 }
 
 /// Writes each problem once, with the names of all nodes that have it.
@@ -110,27 +124,3 @@ fn write_problems(problems: &[Error], out: &mut dyn Write) -> Result {
 
 /// The number of nodes named for one problem.
 const MOST_NAMES: usize = 8;
-
-/// The least side of what is taken for a picture, in pixels.
-const LEAST_SIDE: usize = 8;
-
-/// Returns the command to type next.
-fn next(args: &InspectArgs, inputs: &[ValueInfo], missing: &[String]) -> String {
-    let input = |input: &ValueInfo| {
-        let known: Vec<Option<usize>> = input.sizes.iter().flatten().map(Size::fixed).collect();
-        // Small sides and few sizes are those of features and states.
-        let large = |pixels: &Pixels| pixels.size.is_none_or(|sides| sides.iter().all(|&side| side >= LEAST_SIDE));
-        let picture = Pixels::guess(&known).filter(|pixels| known.len() == 4 && large(pixels));
-        let given = match picture {
-            Some(_) if input.element.dtype() != Some(DType::Bool) => "photo.png",
-            _ if known.iter().all(|&size| size == Some(1)) && input.sizes.is_some() => "NUMBER",
-            _ => "array.npy",
-        };
-        format!("--input {}={given}", input.name)
-    };
-    let inputs: Vec<String> = inputs.iter().map(input).collect();
-    // The shapes of arrays tell open sizes.
-    let dims = if inputs.iter().any(|input| input.ends_with(".npy")) { "" } else { &missing.join(" ") };
-    let words = ["shadernet run", &args.model.model, &inputs.join(" "), dims, "--output out"];
-    words.iter().filter(|word| !word.is_empty()).copied().collect::<Vec<_>>().join(" ")
-}

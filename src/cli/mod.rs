@@ -6,6 +6,7 @@ mod classes;
 mod compare;
 mod demo;
 mod devices;
+mod given;
 mod inputs;
 mod inspect;
 mod model;
@@ -15,6 +16,7 @@ mod report;
 mod run;
 mod run_file;
 mod selftest;
+mod suggest;
 mod summary;
 mod tune;
 

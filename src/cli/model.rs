@@ -1,10 +1,12 @@
 //! The network of a subcommand: one of the crate's, or an ONNX file's.
 
 use super::Result;
+use super::given::ValueArgs;
 use shadernet::import::onnx::{Bindings, Onnx, Size};
 use shadernet::kernel::Caps;
 use shadernet::models::{self, Network};
-use shadernet::{Context, ErrorKind, Graph, Model, Precision, Weights};
+use shadernet::{Context, ErrorKind, Graph, Model, Precision, Tensor, Weights};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -59,8 +61,8 @@ fn parse_shape(text: &str) -> std::result::Result<(String, Sizes), String> {
 pub(super) enum Opened {
     /// One of the crate's.
     Own { network: Network, weights: Weights, size: Option<[usize; 2]>, origin: String },
-    /// A file's network, with the given values of its open sizes.
-    File { name: String, file: Onnx, bindings: Bindings },
+    /// A file's network, with the given values of its open sizes and inputs.
+    File { name: String, file: Onnx, bindings: Bindings, values: BTreeMap<String, Tensor> },
 }
 
 impl ModelArgs {
@@ -100,6 +102,13 @@ impl ModelArgs {
         Ok(Some((file, bindings)))
     }
 
+    /// Returns the given sizes of an ONNX file's inputs, as they were given.
+    pub(super) fn sizes(&self) -> Vec<String> {
+        let dims = self.dim.iter().map(|(name, size)| format!("--dim {name}={size}"));
+        let joined = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        dims.chain(self.shape.iter().map(|(name, Sizes(sizes))| format!("--shape {name}={}", joined(sizes)))).collect()
+    }
+
     /// Returns one of the crate's networks, with its weights.
     pub(super) fn own(&self) -> shadernet::Result<(Network, Weights)> {
         let network = models::find(&self.model)?;
@@ -116,17 +125,19 @@ impl ModelArgs {
     }
 
     /// Opens the network, for images of this height and width, or of the usual ones.
-    pub(super) fn open(&self, size: Option<[usize; 2]>) -> Result<Opened> {
+    pub(super) fn open(&self, size: Option<[usize; 2]>, inputs: &ValueArgs) -> Result<Opened> {
         let Some((file, mut bindings)) = self.open_file()? else {
             let (network, weights) = self.own()?;
+            inputs.unused(network.name)?;
             let origin = self.describe(&weights);
             return Ok(Opened::Own { network, weights, size, origin });
         };
         if let Some([height, width]) = size {
             bindings = self.sized(&file, bindings, [height, width])?;
         }
+        let (bindings, values) = inputs.read(&file, bindings)?;
         let name = Path::new(&self.model).file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Opened::File { name, file, bindings })
+        Ok(Opened::File { name, file, bindings, values })
     }
 
     /// Binds the open height and width of the one input that is an image.
@@ -208,7 +219,7 @@ impl Opened {
     pub(super) fn graph(&self, batch: usize) -> shadernet::Result<Graph> {
         match self {
             Opened::Own { network, weights, size, .. } => network.graph(weights, *size),
-            Opened::File { file, bindings, .. } => file.graph(&bindings.clone().batch(batch)),
+            Opened::File { file, bindings, values, .. } => graph(file, bindings.clone().batch(batch), values),
         }
     }
 
@@ -216,9 +227,9 @@ impl Opened {
     pub(super) fn model(&self, context: &Context, precision: Precision) -> shadernet::Result<Model> {
         let model = match self {
             Opened::Own { .. } => Model::new(context, &self.graph(1)?)?,
-            Opened::File { file, bindings, .. } => {
-                let (file, bindings) = (file.clone(), bindings.clone());
-                Model::for_batches(context, move |batch| file.graph(&bindings.clone().batch(batch)))
+            Opened::File { file, bindings, values, .. } => {
+                let (file, bindings, values) = (file.clone(), bindings.clone(), values.clone());
+                Model::for_batches(context, move |batch| graph(&file, bindings.clone().batch(batch), &values))
             }
         };
         Ok(model.precision(precision))
@@ -230,6 +241,31 @@ impl Opened {
         match self {
             Opened::Own { weights, .. } => args.note_seeded(weights, out),
             Opened::File { .. } => Ok(()),
+        }
+    }
+}
+
+/// Builds a file's network, with the values of inputs that the build needs, such as shapes. If that doesn't do, the error is the
+/// first one.
+pub(super) fn graph(
+    file: &Onnx,
+    mut bindings: Bindings,
+    values: &BTreeMap<String, Tensor>,
+) -> shadernet::Result<Graph> {
+    let mut first = None;
+    loop {
+        let error = match file.graph(&bindings) {
+            Err(error) => error,
+            graph => return graph,
+        };
+        if let ErrorKind::Unknown { input: Some(name), .. } = &error.kind
+            && !bindings.has_values(name)
+            && let Some(tensor) = values.get(name)
+        {
+            bindings = bindings.values(name, tensor.clone());
+            first = first.or(Some(error));
+        } else {
+            return Err(first.unwrap_or(error));
         }
     }
 }

@@ -18,7 +18,7 @@ pub(super) struct ProfileArgs {
 pub(super) fn profile(args: &ProfileArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
     let effort = args.measure.effort()?;
-    let network = args.measure.model.open(args.measure.size)?;
+    let network = args.measure.open()?;
     let context = device.context()?;
     let precision = args.measure.model.precision(network.precision(), context.caps());
     let environment = Environment::new(&context).precision(precision);

@@ -3,9 +3,10 @@
 use super::bench::{first, ms};
 use super::classes::{Labels, Scores, images, write_top};
 use super::inputs::Inputs;
+use super::model::graph;
 use super::run::RunArgs;
 use super::{DeviceArgs, Result, while_compiling};
-use shadernet::import::onnx::{Bindings, ElementType, Onnx};
+use shadernet::import::onnx::{Bindings, ElementType, Onnx, ValueInfo};
 use shadernet::import::{npy, pixels};
 use shadernet::measure::digits;
 use shadernet::{Context, Data, ErrorKind, Graph, Model, Outputs, Parts, Precision, Session, Shape, Tensor};
@@ -61,16 +62,30 @@ pub(super) fn run(
     model_args.note_precision(precision, out)?;
     if let Some((input, chunks)) = chunks {
         let start = Instant::now();
-        let (mut inputs, mut frames) = (inputs, vec![outputs]);
+        let mut inputs = inputs;
+        // Of the outputs that are carried on, only the last ones matter. Without a folder, only shapes do.
+        let carried = |output: &ValueInfo| args.inputs.carries(&output.name);
+        let mut kept: Vec<Data> =
+            file.outputs().iter().zip(&outputs).map(|(_, tensor)| tensor.data().clone()).collect();
+        let mut last = outputs;
         for i in 1..chunks.count() {
             inputs.insert(input.clone(), chunks.at(i)?);
-            frames.push(network.run(&inputs)?);
+            last = network.run(&inputs)?;
+            for ((kept, tensor), output) in kept.iter_mut().zip(&last).zip(file.outputs()) {
+                if dir.is_some() && !carried(output) {
+                    append(kept, tensor.data());
+                }
+            }
         }
-        for (i, declared) in file.outputs().iter().enumerate() {
-            let joined = joined(&frames, i)?;
+        for ((kept, tensor), output) in kept.into_iter().zip(&last).zip(file.outputs()) {
+            let shape = match carried(output) {
+                true => tensor.shape().clone(),
+                false => Shape::from([&[chunks.count()], &tensor.shape()[..]].concat()),
+            };
             match dir {
-                Some(dir) => save(dir, &declared.name, &joined, declared.element, out)?,
-                None => writeln!(out, "{} {} {}", declared.name, declared.element, joined.shape())?,
+                Some(dir) if carried(output) => save(dir, &output.name, tensor, output.element, out)?,
+                Some(dir) => save(dir, &output.name, &Tensor::new(shape, kept)?, output.element, out)?,
+                None => writeln!(out, "{} {} {shape}", output.name, output.element)?,
             }
         }
         network.note(out)?;
@@ -159,16 +174,14 @@ impl Network {
 /// The number of cuts that are listed.
 const MOST_CUTS: usize = 16;
 
-/// Joins an output of all frames, along a new first axis.
-fn joined(frames: &[Outputs], output: usize) -> shadernet::Result<Tensor> {
-    let each = || frames.iter().map(|frame| &frame[output]);
-    let shape = Shape::from([&[frames.len()], &frames[0][output].shape()[..]].concat());
-    let data = match frames[0][output].data() {
-        Data::F32(_) => Data::F32(each().map(Tensor::f32).collect::<shadernet::Result<Vec<_>>>()?.concat()),
-        Data::I32(_) => Data::I32(each().map(Tensor::i32).collect::<shadernet::Result<Vec<_>>>()?.concat()),
-        Data::Bool(_) => Data::Bool(each().map(Tensor::bool).collect::<shadernet::Result<Vec<_>>>()?.concat()),
-    };
-    Tensor::new(shape, data)
+/// Appends the numbers of a frame to those of the frames before.
+fn append(kept: &mut Data, frame: &Data) {
+    match (kept, frame) {
+        (Data::F32(kept), Data::F32(frame)) => kept.extend(frame),
+        (Data::I32(kept), Data::I32(frame)) => kept.extend(frame),
+        (Data::Bool(kept), Data::Bool(frame)) => kept.extend(frame),
+        _ => unreachable!("an output has one type"),
+    }
 }
 
 /// Writes an output into the folder, and says so.
@@ -195,27 +208,6 @@ fn check_names(file: &Onnx) -> shadernet::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Builds the network for these arrays, with the values of inputs that the build needs, such as shapes. If that doesn't do, the
-/// error is the first one.
-fn graph(file: &Onnx, mut bindings: Bindings, inputs: &BTreeMap<String, Tensor>) -> shadernet::Result<Graph> {
-    let mut first = None;
-    loop {
-        let error = match file.graph(&bindings) {
-            Err(error) => error,
-            graph => return graph,
-        };
-        if let ErrorKind::Unknown { input: Some(name), .. } = &error.kind
-            && !bindings.has_values(name)
-            && let Some(tensor) = inputs.get(name)
-        {
-            bindings = bindings.values(name, tensor.clone());
-            first = first.or(Some(error));
-        } else {
-            return Err(first.unwrap_or(error));
-        }
-    }
 }
 
 /// Writes an output in the type that the file declares, if NumPy has that type.

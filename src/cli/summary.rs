@@ -1,5 +1,6 @@
 //! `shadernet summary`: the cost of a network, layer by layer.
 
+use super::given::ValueArgs;
 use super::report::{OutputArgs, of_network};
 use super::{MOST_BATCH, ModelArgs, Result, parse_size, within};
 use shadernet::kernel::Caps;
@@ -12,6 +13,8 @@ use std::io::Write;
 pub(super) struct SummaryArgs {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    inputs: ValueArgs,
     /// The batch that multiply-accumulates and activations are for
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
@@ -30,7 +33,7 @@ const ALLOCATED: &str = "what is allocated";
 
 pub(super) fn summary(args: &SummaryArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
-    let network = args.model.open(args.size)?;
+    let network = args.model.open(args.size, &args.inputs)?;
     let graph = network.graph(batch)?;
     let caps = Caps::portable();
     let precision = args.model.precision(network.precision(), &caps);

@@ -1,6 +1,7 @@
 //! `shadernet tune`: the fastest kernel for each layer, by measurement.
 
 use super::bench::{ms, seconds};
+use super::given::ValueArgs;
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Progress, Result, adapter_line, parse_size, table, within};
 use comfy_table::Table;
 use shadernet::measure::{Candidate, Problem};
@@ -12,6 +13,8 @@ use std::time::Duration;
 pub(super) struct TuneArgs {
     #[command(flatten)]
     model: ModelArgs,
+    #[command(flatten)]
+    inputs: ValueArgs,
     /// Images a frame: each batch is tuned by itself
     #[arg(long, value_name = "N", default_value_t = 1)]
     batch: usize,
@@ -26,7 +29,7 @@ pub(super) struct TuneArgs {
 pub(super) fn tune(args: &TuneArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let batch = within("--batch", args.batch, MOST_BATCH)?;
     let budget = seconds("--budget", args.budget)?;
-    let network = args.model.open(args.size)?;
+    let network = args.model.open(args.size, &args.inputs)?;
     let context = device.context()?;
     let precision = args.model.precision(network.precision(), context.caps());
     let model = network.model(&context, precision)?;

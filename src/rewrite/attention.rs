@@ -4,19 +4,28 @@ use super::views::{Dim, View, contiguous, merged, reshape};
 use crate::graph::Node;
 use crate::graph::rewrite::{Replacement, Rewriting};
 use crate::ops::{Attention, BinaryKind, MatMul, Softmax, Where};
-use crate::{ErrorKind, Graph, Result, Value};
+use crate::{Constant, ErrorKind, Graph, Result, Value};
 
 pub(super) fn find(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let value = node.outputs[0];
     scores(seen, value)
 }
 
+/// The least that hides a key. No score changes a sum with it: of equal sums, a query without any key to see takes the mean
+/// of all, as it would by the selection of a number. With -1e9, a score from 32 on would make a difference.
+const HIDDEN: f32 = -1e30;
+
 /// The mask of the scores.
 enum Mask {
     None,
     Added(Value),
-    /// A selection: the second value where the first is true, the third elsewhere. `None` stands for the scores.
-    Where(Value, Option<Value>, Option<Value>),
+    /// A selection: where the condition is `when`, the value, a number that hides a key, and elsewhere the scores.
+    Hidden {
+        condition: Value,
+        when: bool,
+        value: Value,
+        number: f32,
+    },
 }
 
 fn scores(seen: &Rewriting, value: Value) -> Option<Replacement> {
@@ -33,10 +42,11 @@ fn scores(seen: &Rewriting, value: Value) -> Option<Replacement> {
     let (mut scores, mut mask) = (inputs[0], Mask::None);
     if let Some((_, parts)) = seen.op::<Where>(scores) {
         // Only a number that hides a key whatever its score can be added to the score instead.
-        let hides = |value: Value| seen.number(value).is_some_and(|hidden| hidden <= -1e9);
+        let hides = |value: Value| seen.number(value).filter(|&hidden| hidden <= -1e9);
+        let hidden = |value, number, when| Mask::Hidden { condition: parts[0], when, value, number };
         (scores, mask) = match (hides(parts[1]), hides(parts[2])) {
-            (false, true) => (parts[1], Mask::Where(parts[0], None, Some(parts[2]))),
-            (true, false) => (parts[2], Mask::Where(parts[0], Some(parts[1]), None)),
+            (None, Some(number)) => (parts[1], hidden(parts[2], number, false)),
+            (Some(number), None) => (parts[2], hidden(parts[1], number, true)),
             _ => return None,
         };
     } else if let Some([a, b]) = seen.binary(scores, BinaryKind::Add) {
@@ -69,9 +79,12 @@ fn attention(
     let bias = match *mask {
         Mask::None => None,
         Mask::Added(bias) => Some(bias),
-        Mask::Where(condition, yes, no) => {
-            let zero = graph.constant(crate::Constant::known("", [], vec![0.0]));
-            Some(graph.where_(condition, yes.unwrap_or(zero), no.unwrap_or(zero))?)
+        Mask::Hidden { condition, when, value, number } => {
+            let shape = graph.known_shape(value).clone();
+            let [hidden, zero] = [number.min(HIDDEN), 0.0]
+                .map(|number| graph.constant(Constant::known("", shape.clone(), vec![number])));
+            let (yes, no) = if when { (hidden, zero) } else { (zero, hidden) };
+            Some(graph.where_(condition, yes, no)?)
         }
     };
     let op = Attention::new().scale(scale).plain_softmax();

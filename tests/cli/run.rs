@@ -74,6 +74,24 @@ fn upscale_writes_a_picture_that_beats_bicubic() {
     assert!(psnr(&doubled) >= psnr(&bicubic) + 0.8, "{} dB, bicubic {} dB", psnr(&doubled), psnr(&bicubic));
 }
 
+/// A recurrent network hears a recording in chunks, with its state on the device, as ONNX Runtime does.
+#[test]
+fn speech_is_heard_in_chunks() {
+    let folder = Folder::new("speech");
+    let out = folder.path("out");
+    let input = "x=assets/voice/held_out.wav";
+    let file = "assets/voice/voice.onnx";
+    let text = prints(&["run", file, "--input", input, "--chunk", "512", "--state", "hn=h", "--output", &out]);
+    assert!(text.contains("16000 a second, 250 chunks of 512\n"), "{text}");
+    let (shape, speech) = npy::read(&folder.0.join("out/speech.npy")).unwrap();
+    assert_eq!(shape[..], [250, 1, 1]);
+    let expected = std::fs::read_to_string("assets/voice/held_out.txt").unwrap();
+    let expected = expected.lines().map(|line| line.split_once(' ').unwrap().1.parse::<f32>().unwrap());
+    for (chunk, (got, expected)) in speech.into_iter().zip(expected).enumerate() {
+        assert!((got - expected).abs() < 1e-4, "chunk {chunk}: {got}, expected {expected}");
+    }
+}
+
 /// Lists ResNet-18's state dict with torchvision's names, from torchvision's documentation, not from our code.
 fn resnet18_state_dict() -> Vec<(String, Vec<usize>)> {
     let mut dict: Vec<(String, Vec<usize>)> = Vec::new();

@@ -16,6 +16,7 @@ pub fn cases(t: &Suite) {
     the_edges_of_ceil_mode(t);
     norms(t);
     large_windows(t);
+    many_pixels(t);
     what_pads_a_texel_stays_finite(t);
     between_operations(t);
     too_large_for_a_texture(t);
@@ -208,6 +209,19 @@ fn large_windows(t: &Suite) {
         check(t, &random(1, shape).map(|x| (3.0 * x).round()), &pool);
         check(t, &x, &Windows { kind: PoolKind::PNorm(2.0), ..pool });
     }
+}
+
+/// Checks that the rounding errors of a mean don't grow with its window.
+fn many_pixels(t: &Suite) {
+    let x = random(1, [1, 5, 120, 160]).map(|x| x.abs() + 0.5);
+    let mean = graph(&[&x], |graph, x| graph.pool2d(x[0], Pool2d::global(PoolKind::Average)));
+    t.check(
+        "as exact as of 256 pixels",
+        &mean,
+        &[&x],
+        &adaptive_pool(&x, PoolKind::Average, &[1; 2]),
+        Tolerance::Reduction(256),
+    );
 }
 
 fn what_pads_a_texel_stays_finite(t: &Suite) {

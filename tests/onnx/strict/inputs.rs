@@ -213,15 +213,24 @@ fn a_state_is_carried_from_chunk_to_chunk() {
     close(&total, &[3, 1, 1], &[6.0, 18.0, 36.0]);
     let (_, total) = folder.run(&[&args[..], &["--chunk", "9"]].concat(), "total");
     close(&total, &[1, 1, 1], &[28.0]);
+    // A carried output is as the last chunk left it.
+    let (_, next) = folder.run(&[&args[..], &["--chunk", "3"]].concat(), "next");
+    close(&next, &[1, 1], &[28.0]);
+    let text = runs(&[&["run"], &args[..], &["--chunk", "3"]].concat());
+    assert!(text.contains("total float [3, 1, 1]\nnext float [1, 1]\n"), "{text}");
 
-    let fail = |more: &[&str], what: &[&str]| fails(&[&["run", &file, "--input", &x], more].concat(), what);
+    let fail = |more: &[&str], what: &[&str]| {
+        fails(&[&["run", &file, "--input", &x, "--chunk", "3"], more].concat(), what);
+    };
     fail(&["--input", "count=0", "--state", "nothing=state"], &["output", "\"next\", \"total\"", "\"nothing\""]);
     fail(&["--input", "count=0", "--state", "next=nothing"], &["state=FILE"]);
+    fail(&["--input", "count=0", "--state", "state=next"], &["--state", "next=state, the output first", "state=next"]);
     fail(&["--input", "state=0", "--state", "next=count"], &["state \"count\"", "floating-point", "int64"]);
     fail(&["--input", "count=0", "--input", "state=0", "--state", "next=state"], &["--state carries", "state"]);
     fail(&["--input", "count=0", "--state", "next"], &["OUTPUT=INPUT"]);
-    fail(&["--input", "count=0", "--state", "next=state", "--chunk", "0"], &["--chunk", "1 to 2^28"]);
-    fail(&["--input", "count=0", "--state", "next=state", "--chunk", "3", "--top", "1"], &["--top", "--chunk"]);
+    fail(&["--input", "count=0", "--state", "next=state", "--top", "1"], &["--top", "--chunk"]);
+    fails(&[&["run"], &args[..], &["--chunk", "0"]].concat(), &["--chunk", "1 to 2^28"]);
+    fails(&[&["run"], &args[..]].concat(), &["not provided", "--chunk <SAMPLES>"]);
     fails(
         &["run", &file, "--input", "x=1", "--input", "count=0", "--input", "state=0", "--chunk", "1"],
         &["--chunk", ".wav"],
@@ -263,4 +272,35 @@ fn what_is_no_picture_is_refused() {
     fails(&["run", "digits", "--input", &picture, "--bgr"], &["--bgr", "an ONNX file", "digits"]);
     fails(&["summary", "resnet18", "--shape", "x=1,2"], &["--shape", "an ONNX file"]);
     fails(&["summary", &file, "--shape", "x=1,a"], &["NAME=SIZES"]);
+}
+
+/// Measurements and costs take the values that sizes depend on.
+#[test]
+fn values_decide_sizes_of_what_is_measured() {
+    let folder = Folder::new("values");
+    let model = Model::new(17)
+        .port("x", FLOAT, &[Size::Named("n"), Size::Named("length")])
+        .typed("shape", INT64, &[2])
+        .node("Reshape", &["x", "shape"], &["rows"], &[])
+        .node("Relu", &["rows"], &["y"], &[])
+        .output("y");
+    let file = folder.path("values.onnx");
+    std::fs::write(&file, model.bytes()).expect("it can be written");
+    let x = folder.path("x.npy");
+    npy::write(Path::new(&x), &[1, 12], &[0.5f32; 12]).expect("it can be written");
+    let array = format!("x={x}");
+    let text = runs(&["summary", &file, "--input", &array, "--input", "shape=3,4"]);
+    assert!(text.contains("3x4") || text.contains("[3, 4]"), "{text}");
+    let quick = ["--frames", "1", "--input", "shape=3,4", "--shape", "x=1,12"];
+    for subcommand in ["bench", "profile"] {
+        runs(&[&[subcommand, &file][..], &quick].concat());
+        fails(&[subcommand, &file, "--frames", "1", "--dim", "length=12"], &["input \"shape\": give its values"]);
+        fails(&[&[subcommand, &file][..], &quick, &["--input", "shape=1,1"]].concat(), &["--input", "each input once"]);
+    }
+    fails(&["summary", &file, "--dim", "length=12", "--input", "shape=5,5"], &["Reshape", "12"]);
+    fails(&["summary", &file, "--input", "x=photo.png"], &["arrays or numbers", "photo.png"]);
+    fails(&["summary", "resnet18", "--input", "zeros"], &["--input", "an ONNX file"]);
+    for (name, what) in [("x.webp", ".png, .jpg and .jpeg"), ("x.flac", ".wav")] {
+        fails(&["run", &file, "--input", &format!("x={name}"), "--input", "shape=3,4"], &[name, what]);
+    }
 }

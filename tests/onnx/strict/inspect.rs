@@ -1,7 +1,7 @@
 //! `shadernet inspect`, and what it asks of the importer: everything that isn't supported, at once.
 
 use super::command::{fails, runs};
-use super::model::{FLOAT, INT64, Model, Size, floats, int, node_of};
+use super::model::{FLOAT, INT64, Model, Size, floats, int, node_of, port};
 use shadernet::import::onnx::{Bindings, Onnx};
 use std::path::Path;
 
@@ -102,6 +102,25 @@ fn the_command_says_what_to_type_next() {
         assert!(text.contains(what), "{what}: {text}");
     }
     let text = runs(&["inspect", &file, "--dim", "h=4", "--dim", "w=4"]);
-    assert!(text.contains("the values of shape decide sizes: run takes them from --input\n"), "{text}");
+    assert!(text.contains("the values of shape decide sizes: --input shape=VALUES gives them\n"), "{text}");
+    let given = ["--dim", "h=4", "--dim", "w=4", "--input", "shape=4,16"];
+    let text = runs(&[&["inspect", &file][..], &given].concat());
+    assert!(text.ends_with(&format!("{} --input photo=array.npy --output out\n", given.join(" "))), "{text}");
+    fails(&["inspect", &file, "--dim", "h=4", "--dim", "w=4", "--input", "shape=5,5"], &["1 of its nodes"]);
+
+    let model = Model::new(17)
+        .port("x", FLOAT, &[Size::Of(1), Size::Named("time")])
+        .port("past_h", FLOAT, &[Size::Of(1), Size::Named("wide")])
+        .typed("h0", INT64, &[1])
+        .node("ReduceSum", &["x"], &["sum"], &[])
+        .node("Add", &["sum", "past_h"], &["h"], &[])
+        .with(12, &port("h", FLOAT, &[Size::Of(1), Size::Named("wide")]));
+    std::fs::write(&file, model.bytes()).expect("it can be written");
+    let text = runs(&["inspect", &file]);
+    let words =
+        "--input x=speech.wav --input h0=NUMBER --chunk SAMPLES --state h=past_h --dim wide=SIZE --output out\n";
+    assert!(text.ends_with(words), "{text}");
+    let text = runs(&["inspect", "assets/voice/voice.onnx"]);
+    assert!(text.ends_with("voice.onnx --input x=speech.wav --chunk 512 --state hn=h --output out\n"), "{text}");
     std::fs::remove_dir_all(&folder).expect("it is there");
 }

@@ -272,3 +272,25 @@ fn attention_spelled_out_where_nothing_is_seen() {
     same(&y[..4], &x[..4]);
     assert!(y[4..].iter().all(|y| y.is_nan()), "{y:?}");
 }
+
+/// Scores that a finite number replaces are equal, however large they were: a query that sees no key takes the mean.
+#[test]
+fn a_query_without_keys_takes_the_mean() {
+    let model = |hidden: f32| {
+        let model = Model::new(17).input("q", &[1, 2, 2]).typed("m", BOOL, &[1, 2, 3]);
+        let model = model.initialiser(&floats("k", &[1, 2, 3], &[1.0, -1.0, 0.5, 0.25, 1.0, -1.0]));
+        let model = model.initialiser(&floats("v", &[1, 3, 2], &[1.0, 10.0, 2.0, 20.0, 6.0, 60.0]));
+        let model = model.initialiser(&floats("hidden", &[], &[hidden])).node("MatMul", &["q", "k"], &["s"], &[]);
+        let model = model.node("Where", &["m", "hidden", "s"], &["w"], &[]);
+        let model = model.node("Softmax", &["w"], &["p"], &[int("axis", -1)]);
+        model.node("MatMul", &["p", "v"], &["y"], &[]).output("y")
+    };
+    let (q, m) = (vec![200.0, 0.0, 0.0, 200.0], vec![true, true, true, true, false, true]);
+    for hidden in [-1e9, f32::MIN] {
+        let model = model(hidden);
+        let built = graph(&model).expect("it is whole");
+        assert!(built.nodes().iter().any(|node| node.op.name() == "scaled_dot_product_attention"));
+        let got = run(&model, &Bindings::new(), &[q.clone().into(), Data::Bool(m.clone())]);
+        same(&got, &[3.0, 30.0, 2.0, 20.0]);
+    }
+}
