@@ -115,7 +115,8 @@ impl Gemm<'_> {
         };
         // Images too large for a texture, such as most lines of many channels, lie in buffers.
         let too_large = |image: Image| (image.n * image.h).max(image.w * image.c4()) > limit;
-        let wide = self.lines.is_none() && added.is_none() && too_large(self.x);
+        let weights = matches!(self.w, Operand::Weight(_));
+        let wide = weights && self.lines.is_none() && added.is_none() && too_large(self.x);
         let pixels = self.pixels();
         let tile = self.lanes_tile();
         let tiles = pixels.div_ceil(tile);
@@ -181,9 +182,12 @@ impl Gemm<'_> {
                 let shader = if wide { shader.set("WIDE", true) } else { shader };
                 let shader = if self.deep() { shader.set("DEEP", true) } else { shader };
                 let mut bindings = self.bindings(w.clone(), self.bias());
-                let mut reads = self.reads(residual);
-                if self.lines.is_none() {
-                    reads[0] = (self.layout)(if wide { Storage::Buffer } else { Storage::Texture });
+                let mut reads = self.reads(Storage::Texture);
+                if wide {
+                    reads[0] = (self.layout)(Storage::Buffer);
+                }
+                if let (Some(_), Some(last)) = (self.epilogue.residual, reads.last_mut()) {
+                    *last = (self.layout)(residual);
                 }
                 if let Some(added) = added {
                     let [image, other] = added.inputs.map(Binding::Input);
