@@ -7,7 +7,7 @@ use crate::{DType, Shape};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// What is known of a frame when one of its parts is built: the inputs' types and shapes, and what the parts before it found.
+/// The facts about a frame that its next part is built for: the inputs' types and shapes, and the findings of the parts before.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     pub(crate) inputs: Vec<(String, DType, Shape)>,
@@ -16,7 +16,7 @@ pub struct Known {
     pub(crate) computed: HashSet<String>,
 }
 
-/// What the end of a part found.
+/// A finding at the end of a part.
 #[derive(Clone, Debug)]
 pub(crate) enum Finding {
     /// The content of a value, and the place where it was asked for.
@@ -50,7 +50,7 @@ pub struct Part {
     pub(crate) next: Next,
 }
 
-/// What follows a part.
+/// The continuation after a part.
 pub(crate) enum Next {
     /// A part that depends on the content of these values.
     Read { at: String, values: Vec<Place> },

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 /// The questions that a walk has asked, and the answers.
 #[derive(Default)]
 pub(super) struct Questions {
-    /// What the parts before found, in the order of the questions; `None` if the network must not be cut.
+    /// The findings of the parts before, in the order of the questions; `None` if the network must not be cut.
     findings: Option<Vec<Finding>>,
     /// The number of findings that were asked for.
     passed: Cell<usize>,
@@ -24,7 +24,7 @@ pub(super) struct Questions {
     paused: Cell<bool>,
 }
 
-/// What the next part must know.
+/// A fact that the next part must know.
 pub(super) enum Question {
     /// The content of values.
     Values(Vec<(Place, Value)>),
