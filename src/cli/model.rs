@@ -245,8 +245,8 @@ impl Opened {
     }
 }
 
-/// Builds a file's network, with the values of inputs that the build needs, such as shapes. If that doesn't do, the error is the
-/// first one.
+/// Builds a file's network, with the values of inputs that the build needs, such as shapes. If it also needs what the device
+/// computes, the error is the first need.
 pub(super) fn graph(
     file: &Onnx,
     mut bindings: Bindings,
@@ -265,7 +265,8 @@ pub(super) fn graph(
             bindings = bindings.values(name, tensor.clone());
             first = first.or(Some(error));
         } else {
-            return Err(first.unwrap_or(error));
+            let needs = matches!(error.kind, ErrorKind::Unknown { .. });
+            return Err(first.filter(|_| needs).unwrap_or(error));
         }
     }
 }
