@@ -136,13 +136,12 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
     let parts = (dv4 + (16u * CHUNKS) - 1u) / (16u * CHUNKS);
     let number = linear(workgroup.id, workgroup.count);
     let first_v = number % parts * 16u * CHUNKS;
-    let id = number / parts;
+    let share = share_of(params, number / parts, PAIRS);
+    let split = share.split;
+    let first = share.first;
+    let head = share.head;
+    let n = share.n;
     let pairs = params.group * params.queries;
-    let tiles = (pairs + PAIRS - 1u) / PAIRS;
-    let split = id % params.splits;
-    let first = id / params.splits % tiles * PAIRS;
-    let head = id / params.splits / tiles % params.heads;
-    let n = id / params.splits / tiles / params.heads;
     if n >= params.batch { return; }
 
     // Always read: Mesa 22.3 recompiles a shader that reads `position` in an `if` for each dispatch.

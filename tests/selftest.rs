@@ -155,7 +155,7 @@ fn it_counts_what_ran_in_f16_and_in_matrix_units() {
 /// A device with matrix units runs them in many cases of the operations that they compute; a device without in none.
 #[test]
 fn the_tables_have_cases_for_matrix_units() {
-    for (op, least) in [("conv", 60), ("linear", 20), ("matmul", 6)] {
+    for (op, least) in [("conv", 60), ("linear", 20), ("matmul", 6), ("attention", 60)] {
         let table = TABLES.iter().find(|table| table.op == op).expect("there is such a table");
         let special = |caps| Suite::special(table, &caps).unwrap_or_else(|error| panic!("{error}"));
         for side in [8, 16] {

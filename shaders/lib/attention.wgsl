@@ -57,3 +57,13 @@ fn partial_at(params: Params, n: u32, head: u32, pair: u32, split: u32) -> u32 {
 fn inverse(params: Params, total: f32) -> f32 {
     return select(params.unseen, 1.0 / total, total > 0.0);
 }
+
+// A workgroup's share: a tile of pairs from `first` on, of a head of keys and values, and a split of their keys.
+struct Share { n: u32, head: u32, first: u32, split: u32 }
+
+fn share_of(params: Params, number: u32, rows: u32) -> Share {
+    let tiles = (params.group * params.queries + rows - 1u) / rows;
+    let tile = number / params.splits;
+    let head = tile / tiles;
+    return Share(head / params.heads, head % params.heads, tile % tiles * rows, number % params.splits);
+}

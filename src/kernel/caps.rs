@@ -144,6 +144,14 @@ impl Caps {
             && !self.fast_workgroup_memory
     }
 
+    /// Returns the side of the matrices that kernels may multiply, with the smallest and the largest subgroup. None if these are
+    /// so far apart that most subgroups of a workgroup would be without a part of a product.
+    pub(crate) fn matrices(&self) -> Option<(usize, [usize; 2])> {
+        let [side, least, widest] = [self.matrix?.side, self.subgroup_sizes?[0], self.subgroup_sizes?[1]];
+        let fits = self.f16 && least > 0 && widest / least <= 4;
+        fits.then_some((side as usize, [least as usize, widest as usize]))
+    }
+
     /// Returns the size of a workgroup of one subgroup, if workgroup memory is slow and subgroups have one size.
     pub(crate) fn one_subgroup(&self) -> Option<u32> {
         let [least, most] = self.subgroup_sizes?;

@@ -66,6 +66,7 @@ mod softmax;
 mod strided;
 mod top_k;
 mod transpose;
+mod trial;
 pub(crate) mod unary;
 mod window;
 
@@ -123,9 +124,10 @@ pub use unary::Unary;
 pub use window::PerAxis;
 
 pub(crate) use epilogue::takes_activation;
-pub(crate) use gemm::{MOST_PROJECTED, Trial, matrix_trials};
+pub(crate) use gemm::MOST_PROJECTED;
 pub(crate) use joined::{joined, norm_of_rows, projected};
 pub(crate) use kernels::{by_four, image_kernels, image_storage, one_to_one, texel_kernels, texel_layouts};
+pub(crate) use trial::{Trial, matrix_trials};
 
 use crate::graph::op::Op;
 use quantize::QuantizeRange;

@@ -36,7 +36,7 @@ impl Tolerance {
         match self {
             Tolerance::Exact => 0.0,
             Tolerance::Elementwise => 4.0 * rounding,
-            Tolerance::Transcendental => 1e-5,
+            Tolerance::Transcendental => f64::max(1e-5, 2.0 * rounding),
             Tolerance::Reduction(terms) => 2.0 * rounding * (terms as f64).sqrt(),
         }
     }

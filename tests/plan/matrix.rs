@@ -29,3 +29,29 @@ fn matrix_units_serve_every_precision_but_f32() {
         assert!(!format!("{plan:?}").contains("gemm_matrix"));
     }
 }
+
+/// ViT-Ti/16 has 12 blocks. Few queries, as of the next token, read each key once: no matrix unit helps.
+#[test]
+fn attention_runs_in_matrix_units() {
+    let caps = Caps::matrix_units(16);
+    let graph = graph("vit_ti_16");
+    for precision in [Precision::F16, Precision::Mixed] {
+        let plan = Plan::with_precision(&graph, 1, &caps, &Choices::new(), precision).expect("any device can plan it");
+        let (attention, others): (Vec<&Step>, Vec<&Step>) = plan
+            .steps
+            .iter()
+            .partition(|step| step.dispatches.iter().any(|(dispatch, _)| dispatch.shader.name() == "attention_matrix"));
+        assert_eq!(attention.len(), 12, "{precision}");
+        assert!(attention.iter().all(|step| step.matrix_units), "{precision}");
+        let names = shaders(&plan);
+        assert!(names.iter().all(|name| !name.starts_with("attention ")), "{precision}: {} others", others.len());
+    }
+    let decoder = shadernet::models::shakespeare().expect("it is in the crate");
+    let shaders = |tokens: usize| {
+        let graph = decoder.decoder.next(&decoder.weights, tokens).expect("it has so many tokens").fused();
+        let plan = Plan::with_precision(&graph, 1, &caps, &Choices::new(), Precision::F16);
+        shaders(&plan.expect("any device can plan it")).join(", ")
+    };
+    assert!(shaders(64).contains("attention_matrix "), "a prompt");
+    assert!(!shaders(1).contains("attention_matrix "), "a token");
+}

@@ -120,7 +120,7 @@ fn every_file_is_valid_as_it_stands() {
     for file in &files {
         let name = file.file_stem().and_then(|name| name.to_str()).expect("a name in ASCII");
         // They need functions or parameters of the kernels, and are checked as a part of each.
-        if ["gemm_operands", "operands"].contains(&name) {
+        if ["gemm_operands", "attention_operands", "operands"].contains(&name) {
             continue;
         }
         let mut text = read(file);
@@ -388,10 +388,10 @@ fn every_specialised_shader_is_valid_and_bound_as_it_declares() {
         let plan = plan.unwrap_or_else(|error| panic!("{name}: {error}"));
         check(&format!("{name} with matrix units"), &plan, Capabilities::all(), &mut seen);
     }
-    let in_matrices = seen.keys().any(|shader| shader.name() == "gemm_matrix");
-    assert!(in_matrices, "no plan uses matrix units");
-    for names in [&mut names, &mut halves] {
-        names.insert("gemm_matrix".to_owned());
+    for name in ["gemm_matrix", "attention_matrix"] {
+        assert!(seen.keys().any(|shader| shader.name() == name), "no plan uses {name}");
+        names.insert(name.to_owned());
+        halves.insert(name.to_owned());
     }
     // No plan has the shaders of device measurements and texture conversions.
     names.extend(

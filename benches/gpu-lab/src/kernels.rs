@@ -48,7 +48,7 @@ fn add_plan(kernels: &mut Kernels, graph: &Graph, batch: usize, caps: &Caps) -> 
 /// Adds a dispatch's shader; one for matrix units also with values in f16.
 fn add(kernels: &mut Kernels, dispatch: &Dispatch) {
     let shader = &dispatch.shader;
-    let halves = shader.clone().all_in_halves().filter(|_| shader.name() == "gemm_matrix");
+    let halves = shader.clone().all_in_halves().filter(|_| shader.name().ends_with("_matrix"));
     for shader in std::iter::once(shader.clone()).chain(halves) {
         kernels.entry(shader.to_string()).or_insert(shader);
     }

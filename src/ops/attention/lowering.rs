@@ -4,7 +4,7 @@ use super::{Attention, Form, Sizes};
 use crate::Shape;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Dispatch, Kernel, Layout, Prepacked, Shader, Storage, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Shader, Storage, WeightKey};
 
 /// An attention that is lowered to dispatches.
 pub(super) struct Lowering<'a> {
@@ -12,6 +12,10 @@ pub(super) struct Lowering<'a> {
     pub(super) sizes: Sizes,
     inputs: &'a [Shape],
 }
+
+/// The workgroups that keep a GPU busy, and the fewest keys of a split that is worth a join.
+const WORKGROUPS: usize = 128;
+const KEYS: usize = 256;
 
 params! {
     struct Params {
@@ -47,6 +51,25 @@ impl<'a> Lowering<'a> {
         let Sizes { keys, queries: all, .. } = self.sizes;
         let causal = if self.op.sees_the_past_only() && !self.op.cached { keys.min(all) } else { keys };
         self.op.window.map_or(causal, |window| causal.min(window.saturating_add(queries - 1)))
+    }
+
+    /// Returns the tiles of so many pairs of a query and a query head.
+    pub(super) fn tiles(&self, pairs: usize) -> usize {
+        self.sizes.batch * self.sizes.heads * self.sizes.pairs().div_ceil(pairs)
+    }
+
+    /// Returns the splits of the keys of a tile that sees `span` of them: several if there are few workgroups, or if an
+    /// invocation would run more loop iterations than the device does.
+    pub(super) fn splits(
+        &self,
+        span: usize,
+        workgroups: usize,
+        iterations: impl Fn(usize) -> usize,
+        caps: &Caps,
+    ) -> usize {
+        let splits = (span / KEYS).min(WORKGROUPS / workgroups).max(1);
+        let ends = |&splits: &usize| iterations(splits) <= caps.max_loop_iterations as usize;
+        (splits..=span.max(splits)).find(ends).unwrap_or(splits)
     }
 
     fn params(&self, splits: usize) -> Params {

@@ -3,7 +3,9 @@
 mod decode;
 mod lanes;
 mod lowering;
+mod matrix;
 mod tiled;
+mod trial;
 
 use super::append::expect_positions;
 use crate::error::{ErrorKind, Result};
@@ -12,6 +14,8 @@ use crate::kernel::{Caps, Kernel};
 use crate::shape::expect_rank;
 use crate::{DType, Graph, Shape, Value};
 use lowering::Lowering;
+
+pub(crate) use trial::trials;
 
 /// `torch.nn.functional.scaled_dot_product_attention`: `y = softmax(scale q kᵀ + mask) v`, without storing the scores.
 ///
@@ -294,7 +298,10 @@ impl Op for Attention {
         let sizes = self.sizes(io.inputs)?;
         let last = i32::try_from(sizes.keys.saturating_sub(sizes.queries)).unwrap_or(i32::MAX);
         let lowering = Lowering::new(self, sizes, io.inputs);
-        let portable = lowering.decode().into_iter().chain(lowering.tiled(caps));
+        let decode = lowering.decode();
+        // Few queries read each key once, whatever multiplies them.
+        let matrix = if decode.is_none() { lowering.matrix(caps) } else { Vec::new() };
+        let portable = decode.into_iter().chain(matrix).chain(lowering.tiled(caps));
         let mut kernels = lowering.lanes(caps);
         kernels.extend(portable.zip(2..).map(|(kernel, priority)| kernel.priority(priority)));
         if self.cached {

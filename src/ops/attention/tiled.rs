@@ -14,28 +14,23 @@ fn memory(pairs: usize) -> usize {
     16 * (16 * pairs + 512 + 8 * pairs) + 4 * 8 * pairs + 4 * pairs
 }
 
-/// The workgroups that keep a GPU busy, and the fewest keys of a split that is worth a join.
-const WORKGROUPS: usize = 128;
-const KEYS: usize = 256;
-
 impl Lowering<'_> {
     /// Returns the kernels, the one that is expected to be fastest first: tiles of pairs by tiles of keys.
     pub(super) fn tiled(&self, caps: &Caps) -> Vec<Kernel> {
-        let Sizes { batch, heads, .. } = self.sizes;
-        let workgroups = |pairs: usize| batch * heads * self.sizes.pairs().div_ceil(pairs);
         // On navi31 the large tiles take 168 registers with one chunk of `dv`, and 192 with two.
         let fits = memory(PAIRS[0]) <= caps.max_workgroup_memory as usize;
         let large = fits && caps.many_registers();
         let mut pairs = if large { PAIRS.to_vec() } else { vec![PAIRS[1]] };
-        if workgroups(PAIRS[0]) < caps.units as usize {
+        if self.tiles(PAIRS[0]) < caps.units as usize {
             pairs.reverse();
         }
-        pairs.into_iter().map(|pairs| self.tile(pairs, workgroups(pairs), caps)).collect()
+        pairs.into_iter().map(|pairs| self.tile(pairs, caps)).collect()
     }
 
     /// Returns the kernel with tiles of `pairs`. Where there are few tiles, it splits the keys.
-    fn tile(&self, pairs: usize, workgroups: usize, caps: &Caps) -> Kernel {
+    fn tile(&self, pairs: usize, caps: &Caps) -> Kernel {
         let Sizes { group, queries, d, dv, .. } = self.sizes;
+        let workgroups = self.tiles(pairs);
         let span = self.span(pairs.div_ceil(group).min(queries));
         // The sums of more would spill.
         let chunks = dv.div_ceil(64).min(2);
@@ -44,9 +39,7 @@ impl Lowering<'_> {
         let of_32_keys = looped(d.div_ceil(64), plain(d.div_ceil(4).min(16))) + looped(chunks, plain(8));
         let iterations =
             |splits: usize| looped(span.div_ceil(splits).max(32).div_ceil(32) + 1, of_32_keys).all + 8 * chunks + 48;
-        let splits = (span / KEYS).min(WORKGROUPS / workgroups).max(1);
-        let ends = |&splits: &usize| iterations(splits) <= caps.max_loop_iterations as usize;
-        let splits = (splits..=span.max(splits)).find(ends).unwrap_or(splits);
+        let splits = self.splits(span, workgroups, iterations, caps);
         let shader = shader!("attention", "attention", "index", "nan")
             .set("ALIGNED", self.is_aligned())
             .set("AHEAD", caps.many_registers() || (self.is_aligned() && chunks == 1))

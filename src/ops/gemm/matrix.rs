@@ -5,8 +5,7 @@ use super::{BLOCK, Gemm, Groups, Operand};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::shader::shader;
 use crate::kernel::{
-    Binding, Caps, Dispatch, Kernel, Layout, Matrix, Prepacked, Rounding, Scalar, Shader, Storage, WeightKey, looped,
-    plain,
+    Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Rounding, Scalar, Shader, Storage, WeightKey, looped, plain,
 };
 
 /// A variant of `shaders/gemm_matrix.wgsl`: the tile of one workgroup.
@@ -48,24 +47,22 @@ struct Variant {
 impl Variant {
     /// Returns the variants for a device, largest first: none if it lacks matrix units or invocations.
     fn all(caps: &Caps) -> impl Iterator<Item = Variant> {
-        let of = caps.matrix.zip(caps.subgroup_sizes).filter(|_| caps.f16);
+        let of = caps.matrices();
         let (most, memory) = (caps.max_invocations as usize, caps.max_workgroup_memory as usize);
         // On a CPU, where workgroup memory is slow, large tiles gain nothing and take long to compile.
         let skipped = if caps.fast_workgroup_memory { 0 } else { LADDER.len() - 1 };
         LADDER.into_iter().skip(skipped).filter_map(move |forms| {
-            let (Matrix { side }, subgroups) = of?;
-            let [side, least, widest] = [side, subgroups[0], subgroups[1]].map(|size| size as usize);
-            let mut forms = forms.iter().map(|&tile| Variant { tile, side, subgroups: [least, widest] });
+            let (side, subgroups) = of?;
+            let mut forms = forms.iter().map(|&tile| Variant { tile, side, subgroups });
             let fits = |it: &Variant| it.divides() && it.invocations() <= most && it.memory() <= memory;
             forms.find(fits)
         })
     }
 
-    /// Returns true if each invocation brings as many pairs of texels, and few subgroups are without a block.
+    /// Returns true if each invocation brings as many pairs of texels.
     fn divides(self) -> bool {
-        let [least, most] = self.subgroups;
         let pairs = self.size().map(|size| size * TILE_K / 8);
-        least > 0 && most / least <= 4 && pairs.iter().all(|pairs| pairs.is_multiple_of(self.invocations()))
+        pairs.iter().all(|pairs| pairs.is_multiple_of(self.invocations()))
     }
 
     fn span(self) -> usize {

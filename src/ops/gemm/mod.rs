@@ -19,7 +19,7 @@ pub(crate) use groups::Groups;
 pub(crate) use lanes::BLOCK as LANES_BLOCK;
 pub(crate) use projections::{MOST_PROJECTED, Projections};
 pub(crate) use tiled::chunks;
-pub(crate) use trial::{Trial, trials as matrix_trials};
+pub(crate) use trial::trials;
 
 use self::lines::Lines;
 use super::channels::Part;

@@ -1,4 +1,4 @@
-//! Small products whose results tell if a device's matrix units, its driver and naga compute them right.
+//! Small products for the check of a device's matrix units.
 
 use super::matrix::TILES_K;
 use super::{BLOCK, Gemm, Operand};
@@ -8,17 +8,8 @@ use crate::graph::constant::Constant;
 use crate::kernel::layout::Image;
 use crate::kernel::{Caps, Kernel, Layout, Scalar};
 use crate::ops::epilogue::Epilogue;
+use crate::ops::trial::{Trial, numbers, rounded};
 use crate::ops::window::Window;
-use half::f16;
-
-/// A kernel, its inputs, and the output that it has to compute: texels, channels last.
-pub(crate) struct Trial {
-    pub(crate) kernel: Kernel,
-    pub(crate) inputs: Vec<Vec<f32>>,
-    pub(crate) y: Vec<f32>,
-    /// The stored form of the inputs and y.
-    pub(crate) scalar: Scalar,
-}
 
 /// Returns trials of every kernel for such a device's matrix units, with either stored form of values in turn.
 ///
@@ -48,11 +39,6 @@ fn products(
     first: Scalar,
 ) -> Result<Vec<Trial>, ErrorKind> {
     let taps = window.size[0] * window.size[1];
-    let numbers = |seed: u32, count: usize| -> Vec<f32> {
-        let number = |i: u32| (seed ^ i.wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b) >> 25;
-        // Multiples of 1/64 in ±1: an `f16` holds each exactly.
-        (0..count as u32).map(|i| (number(i) as f32 - 64.0) / 64.0).collect()
-    };
     let mut from = numbers(1, x.n * x.h * x.w * x.c);
     let last = from.len() - 1;
     (from[last], from[last / 2]) = (f32::NAN, 1e5);
@@ -93,14 +79,14 @@ fn products(
     let forms = [Scalar::F32, Scalar::F16].into_iter().cycle().skip(usize::from(first == Scalar::F16));
     let trial = |(kernel, scalar): (&Kernel, Scalar)| {
         let kernel = kernel.stored_as(&vec![scalar; kernel.reads.len()], scalar, Scalar::F16)?;
-        Some(Trial { kernel, inputs: inputs.clone(), y: expected.clone(), scalar })
+        // Products are exact, so that only sums are rounded.
+        Some(Trial { kernel, inputs: inputs.clone(), y: expected.clone(), scalar, tolerance: 1e-4 })
     };
     Ok(kernels.iter().zip(forms).filter_map(trial).collect())
 }
 
 /// Returns the convolution of numbers rounded to `f16`, in f64.
 fn expected(from: &[f32], weights: &[f32], bias: &[f32], (x, y): (Image, Image), window: Window) -> Vec<f32> {
-    let rounded = |numbers: &[f32]| -> Vec<f64> { numbers.iter().map(|&v| f16::from_f32(v).to_f64()).collect() };
     let (from, weights) = (rounded(from), rounded(weights));
     let [height, width] = window.size;
     let mut to = Vec::new();

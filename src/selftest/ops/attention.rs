@@ -20,12 +20,32 @@ pub fn cases(t: &Suite) {
     long_loops(t);
     not_finite(t);
     t.in_halves(stored_as_halves);
+    t.by_all_variants(tiles);
 }
 
 fn stored_as_halves(t: &Suite) {
     for (sizes, causal) in [([1, 2, 2, 20, 20, 16, 16], true), ([2, 4, 2, 1, 70, 8, 8], false)] {
         let each = tensors(sizes).map(|tensor| halves(&tensor));
         check_tensors(t, "halves", each.each_ref(), None, &Sight { causal, ..Sight::default() });
+    }
+}
+
+/// Checks every tile: tiles that are partly filled, shared heads, heads of other lengths than a tile's; and scores that
+/// become greater from key to key, so that sums are rescaled. Still greater ones would magnify the rounding of `f32`s.
+fn tiles(t: &Suite) {
+    for (sizes, causal) in [
+        ([1, 3, 3, 70, 70, 64, 64], false),
+        ([1, 4, 2, 40, 75, 32, 32], true),
+        ([2, 2, 1, 20, 33, 80, 80], false),
+        ([1, 1, 1, 65, 65, 128, 128], true),
+        ([1, 2, 2, 9, 300, 12, 20], false),
+    ] {
+        let [q, mut k, v] = tensors(sizes).map(|tensor| halves(&tensor));
+        let sight = Sight { causal, ..Sight::default() };
+        check_tensors(t, &format!("tiles, {sizes:?}"), [&q, &k, &v], None, &sight);
+        k.data.iter_mut().enumerate().for_each(|(i, value)| *value *= (i / sizes[5] % sizes[4]).min(24) as f32);
+        let k = halves(&k);
+        check_tensors(t, &format!("tiles, greater and greater, {sizes:?}"), [&q, &k, &v], None, &sight);
     }
 }
 
