@@ -36,7 +36,7 @@ pub struct Model {
 
 /// The source of a model's graphs.
 #[derive(Clone)]
-pub(super) enum Network {
+enum Network {
     /// One fused graph for every batch size.
     Graph(Arc<Graph>),
     /// A function that builds a graph for a batch size.
@@ -57,7 +57,7 @@ impl Model {
         Model::with_network(context, Network::Batches(Arc::new(build)))
     }
 
-    pub(super) fn with_network(context: &Context, network: Network) -> Model {
+    fn with_network(context: &Context, network: Network) -> Model {
         Model { context: context.clone(), network, precision: None, weights: Arc::default() }
     }
 
@@ -188,12 +188,6 @@ impl Model {
     /// with the same [`Constant`](crate::Constant)s, such as those of one [`Weights`](crate::Weights).
     pub fn with_graph(&self, graph: &Graph) -> Result<Model> {
         Ok(Model { weights: self.weights.clone(), precision: self.precision, ..Model::new(&self.context, graph)? })
-    }
-
-    /// Frees the uploaded weights that no session has.
-    #[cfg(feature = "onnx")]
-    pub(super) fn drop_unused(&self) {
-        self.there().retain(|_, memory| memory.as_ref().is_none_or(|memory| Arc::strong_count(memory) > 1));
     }
 
     fn there(&self) -> MutexGuard<'_, HashMap<Identity, Option<Arc<Memory>>>> {

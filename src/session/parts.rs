@@ -1,8 +1,6 @@
 //! Networks in parts: each ends where the host must read a value that decides a size.
 
-use super::model::Network;
 use super::{Model, Session};
-use crate::Graph;
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::kernel::Precision;
@@ -67,7 +65,7 @@ impl Parts {
     /// Creates a network whose parts are built by a function, such as that of a file: `Onnx::part`. It builds nothing yet.
     pub fn new(context: &Context, build: impl Fn(&Known) -> Result<Part> + Send + Sync + 'static) -> Parts {
         Parts {
-            model: Model::with_network(context, Network::Graph(Arc::new(Graph::new()))),
+            model: Model::without_graph(context),
             build: Box::new(build),
             first: Mutex::default(),
             frames: AtomicU64::new(0),
@@ -175,7 +173,7 @@ impl Parts {
         }
         frames.sort_unstable();
         retain(&mut first, frames[frames.len() / 2]);
-        self.model.drop_unused();
+        self.model.drop_unused_weights();
     }
 }
 

@@ -157,7 +157,11 @@ fn floor(title: &str, kernel: &str, column: &str) -> f64 {
     let largest = has(&["BLOCKS_N=4 SPAN_M=4 ", " WHOLE=1 ", " f16=[1, 2"]) && title.starts_with("navi31");
     match column {
         "waves" if has(&["_matrix "]) => 8.0,
-        "share" if title.starts_with("navi31") && has(&["attention_matrix ", " SPAN_M=2 ", " DEPTH=64 ", " f16=[1, 2"]) => 12.0,
+        "share"
+            if title.starts_with("navi31") && has(&["attention_matrix ", " SPAN_M=2 ", " DEPTH=64 ", " f16=[1, 2"]) =>
+        {
+            12.0
+        }
         "share" if largest && has(&[" POINT=1 "]) && !has(&["W_ROWS=1"]) => 71.0,
         "share" if largest && !has(&["W_ROWS=1"]) => 68.0,
         _ => 0.0,
@@ -217,7 +221,8 @@ mod tests {
         for (title, kernel) in [("ga102: nvk", whole), ("navi31: radv", "gemm_matrix BLOCKS_N=4 SPAN_M=4 f16=[2]")] {
             assert_eq!((floor(title, kernel, "share"), floor(title, kernel, "waves")), (0.0, 8.0));
         }
-        let attention = "attention_matrix SIDE=16 SPAN_M=2 SPAN_K=1 SPAN_V=2 DEPTH=64 LANES=256 VARYING=1 f16=[1, 2, 3, 4, 6]";
+        let attention =
+            "attention_matrix SIDE=16 SPAN_M=2 SPAN_K=1 SPAN_V=2 DEPTH=64 LANES=256 VARYING=1 f16=[1, 2, 3, 4, 6]";
         assert_eq!((floor("navi31: radv", attention, "share"), floor("ga102: nvk", attention, "waves")), (12.0, 8.0));
         assert_eq!(floor("navi31: radv", "gemm TILE_M=32", "waves"), 0.0);
     }
