@@ -48,7 +48,7 @@ struct Cli {
 enum Command {
     /// List the adapters and what matters of them; the one that is taken is marked with *
     Devices(devices::DevicesArgs),
-    /// Run a network on an image or a .npy file
+    /// Run a network on pictures, sound, arrays (.npy) or numbers
     Run(run::RunArgs),
     /// Print what an ONNX file holds, everything in it that isn't supported, and the command to run it. Needs no GPU
     Inspect(inspect::InspectArgs),

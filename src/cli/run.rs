@@ -31,7 +31,7 @@ pub(super) struct RunArgs {
     /// probabilities [default: 5, without --output, of a network that classifies or a file that gives probabilities]
     #[arg(long, value_name = "K")]
     top: Option<usize>,
-    /// The names of the classes, one on each line
+    /// The names of the classes, one on each line; it implies --top 5
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// Run a single image this many times in one batch [default: as many images as there are]
@@ -43,6 +43,7 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
     let batch = args.batch.map(|batch| within("--batch", batch, MOST_BATCH)).transpose()?;
     let top = args.top.map(|top| within("--top", top, usize::from(u16::MAX))).transpose()?;
     let labels = Labels::open(args.labels.as_deref())?;
+    let top = top.or(args.labels.is_some().then_some(5));
     if let Some((file, bindings)) = args.model.open_file()? {
         if args.batch.is_some() {
             return Err(ErrorKind::argument("--batch", "none: the arrays say it", "a number").into());

@@ -28,7 +28,12 @@ pub(super) fn run(
     for note in notes {
         writeln!(out, "{note}")?;
     }
-    let built = graph(file, bindings.clone(), &inputs);
+    // The values of a sound's first chunk aren't those of the others.
+    let mut known = inputs.clone();
+    if let Some((input, _)) = &chunks {
+        known.remove(input);
+    }
+    let built = graph(file, bindings.clone(), &known);
     if dir.is_some() {
         check_names(file)?;
     }
@@ -70,9 +75,17 @@ pub(super) fn run(
         let mut last = outputs;
         for i in 1..chunks.count() {
             inputs.insert(input.clone(), chunks.at(i)?);
-            last = network.run(&inputs)?;
-            for ((kept, tensor), output) in kept.iter_mut().zip(&last).zip(file.outputs()) {
-                if dir.is_some() && !carried(output) {
+            let before = std::mem::replace(&mut last, network.run(&inputs)?);
+            for (((kept, before), tensor), output) in kept.iter_mut().zip(&before).zip(&last).zip(file.outputs()) {
+                if carried(output) {
+                    continue;
+                }
+                if before.shape() != tensor.shape() {
+                    let what = format!("output \"{}\" of chunk {i}", output.name);
+                    let wanted = format!("{}, as of the chunks before", before.shape());
+                    return Err(ErrorKind::argument(what, wanted, tensor.shape()).into());
+                }
+                if dir.is_some() {
                     append(kept, tensor.data());
                 }
             }

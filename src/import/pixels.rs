@@ -177,7 +177,7 @@ pub fn picture(output: &Tensor) -> Option<DynamicImage> {
     let pixels = Pixels::guess(sizes).filter(|_| sizes.len() == 3)?;
     let ([height, width], channels) = (pixels.size?, pixels.channels);
     let (count, least) = (height * width, 2);
-    if height < least || width < least {
+    if output.shape()[0] == 0 || height < least || width < least {
         return None;
     }
     let values = &output.to_f32()[..count * channels];

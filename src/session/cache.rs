@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A network whose sizes change from call to call, such as the width of a line of text or the length of a sentence. It
-/// keeps a session for each sizes, and drops the least recently used ones beyond a bound on device memory.
+/// keeps a session for each set of sizes, and drops the least recently used ones beyond a bound on device memory.
 ///
 /// `K` stands for the sizes: a number, a tuple, a [`Shape`](crate::Shape). A function builds the graph for them. All
 /// sessions share their pipelines, and the weights of graphs that were built with the same
@@ -31,8 +31,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// # Ok(()) }
 /// ```
 ///
-/// Sizes aren't rounded up to share a session: a network's biases make numbers of padding, and its next convolution
-/// mixes them into the picture, so that outputs would change.
+/// Sizes aren't rounded up to share a session. Biases turn padding into other numbers than 0, and the next convolution
+/// mixes these into the picture: outputs would change.
 pub struct SessionCache<K> {
     /// The owner of the shared weights. Its graph is empty.
     model: Model,

@@ -13,9 +13,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A network with sizes that values decide, such as the number of boxes that a detector finds or the length of speech.
 ///
-/// It is cut at such values. A frame runs part after part: it reads the value back, and the next part is built for it. Parts
-/// are kept, so a frame with the same sizes builds nothing. All parts share their weights. Inputs may have other shapes in each
-/// frame. Between parts, values go through host memory.
+/// It is cut at such values. A frame runs part after part: it reads the value back, and the next part is built for it. The
+/// 64 parts that were used last are kept, so a frame with the same sizes builds nothing. All parts share their weights. Inputs
+/// may have other shapes in each frame. Between parts, values go through host memory. Threads may run frames at once.
 ///
 /// ```no_run
 /// use shadernet::import::onnx::{Bindings, Onnx};

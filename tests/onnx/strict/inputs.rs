@@ -3,7 +3,7 @@
 use super::command::{fails, runs};
 use super::model::{BOOL, FLOAT, INT64, Model, Size, UINT8};
 use image::{Rgb, RgbImage};
-use shadernet::import::npy;
+use shadernet::import::{npy, pixels};
 use shadernet::{Data, Tensor};
 use std::path::{Path, PathBuf};
 
@@ -183,6 +183,32 @@ fn sound(folder: &Folder, samples: &[f32]) -> String {
     samples.iter().for_each(|&sample| writer.write_sample(sample).expect("it can be written"));
     writer.finalize().expect("it can be written");
     folder.path("mono.wav")
+}
+
+/// A batch of no pictures has no first one.
+#[test]
+fn nothing_is_no_picture() {
+    let nothing = Tensor::new([0, 3, 4, 4], Data::F32(Vec::new())).expect("it has no numbers");
+    assert!(pixels::picture(&nothing).is_none());
+}
+
+/// The places of the samples that aren't 0: a size that each chunk decides anew.
+#[test]
+fn each_chunk_decides_sizes_by_its_own_values() {
+    let folder = Folder::new("deciding");
+    let model = Model::new(17)
+        .port("x", FLOAT, &[Size::Of(1), Size::Named("time")])
+        .node("NonZero", &["x"], &["places"], &[])
+        .node("Add", &["x", "x"], &["twice"], &[])
+        .output("twice")
+        .with(12, &super::model::port("places", INT64, &[]));
+    let file = folder.path("places.onnx");
+    std::fs::write(&file, model.bytes()).expect("it can be written");
+    let x = format!("x={}", sound(&folder, &[1.0, 0.0, 3.0, 0.0, 5.0, 6.0]));
+    let (_, twice) = folder.run(&[&file, "--input", &x, "--chunk", "3"], "twice");
+    close(&twice, &[2, 1, 3], &[2.0, 0.0, 6.0, 0.0, 10.0, 12.0]);
+    let x = format!("x={}", sound(&folder, &[1.0, 0.0, 3.0, 4.0, 5.0, 6.0]));
+    fails(&["run", &file, "--input", &x, "--chunk", "3"], &["\"places\" of chunk 1", "[2, 2]", "[2, 3]"]);
 }
 
 /// Sums up all samples so far: the sum of a chunk and the state, which becomes the next state.
