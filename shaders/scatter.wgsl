@@ -47,12 +47,17 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     to += place * params.own;
     var value = load_y(to);
     for (var j = params.first; j < params.end; j += 8u) {
-        let some = array<vec4<u32>, 2>(places(line, j), places(line, j + 4u));
-        for (var l = 0u; l < 8u; l++) {
-            if some[l / 4u][l % 4u] == place && j + l < params.end {
-                if j + l < own { return; }
-                value = updated(value, load_updates(line + (j + l) * params.stride));
-            }
+        let first = select(vec4<u32>(), vec4<u32>(1u, 2u, 4u, 8u), places(line, j) == vec4<u32>(place));
+        let second = select(vec4<u32>(), vec4<u32>(16u, 32u, 64u, 128u), places(line, j + 4u) == vec4<u32>(place));
+        let both = first | second;
+        // A bit for each update of this place. An array of places would lie in private memory on NVK.
+        var hits = both.x | both.y | both.z | both.w;
+        while hits != 0u {
+            let update = j + firstTrailingBit(hits);
+            if update >= params.end { break; }
+            if update < own { return; }
+            hits &= hits - 1u;
+            value = updated(value, load_updates(line + update * params.stride));
         }
     }
     store_y(to, value);
