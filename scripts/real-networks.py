@@ -34,6 +34,8 @@ THREADS = 2
 # last digits, and any by twice as much as ONNX Runtime differs from itself: both results are rounded.
 BOUND, HALF_BOUND = 1e-4, 2**-9
 TRIALS = 3
+# A step above this part of a frame that takes more than this many times its floor is named.
+SHARE, TIMES = 0.3, 20
 TIMEOUT = 300
 
 
@@ -584,6 +586,9 @@ def run_row(binary, package, name, inputs, stream=None):
             reports.append(json.loads((work / "report.json").read_text()))
         row["dispatches"] = sum(step["dispatches"] for step in reports[0]["profile"]["steps"])
         row["ms"] = min(report["bench"]["batches"][0]["in_flight"][0]["latency_ms"]["min"] for report in reports)
+        # A step that takes much of the frame and far longer than the device needs for its numbers.
+        steps = [step for step in reports[0]["profile"]["steps"] if step["share"] > SHARE and step["times_floor"] > TIMES]
+        row["slow"] = [f"{step['op']} {step['name']!r} {step['share']:.0%}, {step['times_floor']:.0f} times its floor" for step in steps]
         environment = reports[0]["environment"]
         row["adapter"] = f"{environment['adapter']}, {environment['driver']}"
         row["load"] = max(report["environment"]["load"] or 0 for report in reports)
@@ -605,7 +610,7 @@ def digits(value):
 
 
 def table(results):
-    rows, notes, packages = [], [], set()
+    rows, notes, slow, packages = [], [], [], set()
     verdicts = {"right": 0, "refused": 0, "WRONG": 0}
     for package, files in PACKAGES:
         registry, name, version = package.split()
@@ -622,6 +627,7 @@ def table(results):
             cells.append(str(row.get("dispatches", "")))
             cells += [digits(row["ms"]), digits(row["reference_ms"])] if "ms" in row else ["", ""]
             rows.append(f"| {' | '.join(cells)} |")
+            slow += [f"* `{Path(file).name}` of {name}: {step}" for step in row.get("slow", [])]
             if "reason" in row:
                 notes.append(f"* `{Path(file).name}` of {name}: {row['reason']}")
     load = max((row["load"] for row in results.values() if "load" in row), default=0)
@@ -653,6 +659,8 @@ which fetches the packages, lists the inputs, and keeps nothing of a package in 
 """ + "\n".join(rows) + "\n"
     if notes:
         text += "\n## Refused or not timed\n\n" + "\n".join(notes) + "\n"
+    if slow:
+        text += f"\n## Steps above {SHARE:.0%} of a frame and {TIMES} times their floor\n\n" + "\n".join(slow) + "\n"
     (ROOT / "docs" / "real-networks.md").write_text(text)
     return verdicts
 
@@ -672,7 +680,7 @@ def main():
                 continue
             result = results[key] = run_row(os.path.abspath(arguments.binary), package, file, *row)
             figures = [f"{name} {result[name]:.3g}" for name in ("error", "own", "dispatches", "ms", "reference_ms") if name in result]
-            print(key, result["verdict"], ", ".join(figures), result.get("reason", ""), flush=True)
+            print(key, result["verdict"], ", ".join(figures + result.get("slow", [])), result.get("reason", ""), flush=True)
             kept.write_text(json.dumps(results, indent=1))
     verdicts = table(results)
     print(verdicts)

@@ -53,7 +53,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         at = pixel_at(lane / COLUMNS, size, DEEP);
         advance = pixel_at(LANES / COLUMNS, size, DEEP);
     }
-    // Sums of sums of 64 batches, so that rounding errors don't grow with the window.
+    // Sums of sums of 64 batches, so that rounding errors don't grow with the window. A maximum has none.
     var result = vec4<f32>(params.start);
     var part = result;
     var batches = 0u;
@@ -74,7 +74,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
             part = join(part, value);
         }
         batches++;
-        if (batches & 63u) == 0u {
+        if KIND != 0u && (batches & 63u) == 0u {
             result = join(result, part);
             part = vec4<f32>(params.start);
         }
