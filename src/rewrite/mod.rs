@@ -8,6 +8,7 @@ mod epilogue;
 mod integer;
 mod movement;
 mod norm;
+mod quantized;
 mod queries;
 mod shuffle;
 mod slices;
@@ -40,7 +41,9 @@ const FOLDED: [Rule; 6] = [
 ];
 
 /// Rules by which an operation takes in the one after it. A slice comes after all that its layer has taken in.
-const FUSED: [Rule; 3] = [
+const FUSED: [Rule; 5] = [
+    Rule { name: "rounding", find: quantized::rounding },
+    Rule { name: "packed weights of many rows", find: quantized::many_rows },
     Rule { name: "epilogue", find: epilogue::find },
     Rule { name: "slices of a layer", find: slices::find },
     Rule { name: "elementwise chain", find: chain::find },

@@ -33,6 +33,7 @@ pub fn cases(t: &Suite) {
     zero_points(t);
     padded_blocks(t);
     transposed(t);
+    many_rows(t);
     takes_in_residual_and_activation(t);
     what_pads_a_texel_is_nothing_to_it(t);
     not_finite(t);
@@ -152,8 +153,29 @@ fn padded_blocks(t: &Suite) {
     }
 }
 
+fn swapped(x: &Tensor) -> Tensor {
+    reference::transpose(x, &[1, 0]).with_dtype(x.dtype)
+}
+
+/// Checks layers whose weights are converted before a product of matrices.
+fn many_rows(t: &Suite) {
+    for (i, of) in TYPES.into_iter().enumerate() {
+        for block in [None, Some(16)] {
+            let case = Case { out: 22, features: 40 + i, of, block };
+            let zero = whole(5, case.shape(), of);
+            let (x, bias) = (random(1, [3, 21, case.features]), random(4, [22]));
+            let expected = packed_linear(&x, &dequantized(&case.q(), &case.scale(), Some(&zero), block), Some(&bias));
+            let op = case.op().zero_point(constant(&zero)).bias(constant(&bias));
+            case.check(t, &format!("63 rows, blocks of {block:?}, {of}"), &x, op, &expected);
+            let op = PackedLinear::new(packed(&swapped(&case.q()), of), constant(&swapped(&case.scale())));
+            let op = op.zero_point(constant(&swapped(&zero))).bias(constant(&bias)).transposed();
+            let op = block.map_or(op.clone(), |block| op.block_size(block));
+            case.check(t, &format!("63 rows, transposed, blocks of {block:?}, {of}"), &x, op, &expected);
+        }
+    }
+}
+
 fn transposed(t: &Suite) {
-    let swapped = |x: &Tensor| reference::transpose(x, &[1, 0]).with_dtype(x.dtype);
     for of in TYPES {
         for block in [None, Some(16)] {
             let case = Case { out: 11, features: 40, of, block };

@@ -51,6 +51,7 @@ pub fn cases(t: &Suite) {
     along_axes(t);
     by_blocks(t);
     ties_and_limits(t);
+    rounding(t);
     packed_weights(t);
     between_images(t);
     by_their_own_range(t);
@@ -133,6 +134,28 @@ fn ties_and_limits(t: &Suite) {
             let zero = Tensor::new([1], vec![zero]).with_dtype(DType::I32);
             check(t, &case, &x, [&Tensor::new([1], vec![0.5]), &zero], 0, None, to);
         }
+    }
+}
+
+/// Checks both with known scales, which become a rounding of `f32`s. NaN stays NaN there.
+fn rounding(t: &Suite) {
+    let halves = (-20..20).map(|i| i as f32 / 4.0).chain([300.0, -300.0, 1e5, -3e9, f32::MAX, f32::INFINITY]);
+    let x = Tensor::new([2, 23], halves.collect());
+    for (to, zero) in [(IntType::U8, 0.0), (IntType::U8, 128.0), (IntType::I8, -3.0), (IntType::U16, 40000.0)] {
+        let (scale, zero) = (Tensor::new([], vec![0.5]), Tensor::new([], vec![zero]).with_dtype(DType::I32));
+        let graph = graph(&[&x], |graph, x| {
+            let [scale, zero] = [&scale, &zero].map(|tensor| graph.constant(constant(tensor)));
+            let y = graph.quantize(x[0], scale, Some(zero), Quantize::new(to))?;
+            graph.dequantize(y, scale, Some(zero), Dequantize::new())
+        });
+        let back = |x: &Tensor| {
+            let y = dequantize(&quantize(x, &scale, &zero, 0, None, to), &scale, &zero, 0, None);
+            Tensor::build(y.shape.clone(), |i| if x.at(i).is_nan() { f64::NAN } else { y.at(i) })
+        };
+        t.check(&format!("there and back by {to}"), &graph, &[&x], &back(&x), Tolerance::Elementwise);
+        let mut planted = x.clone();
+        planted.data[5] = f32::NAN;
+        t.check(&format!("there and back by {to}, NaN"), &graph, &[&planted], &back(&planted), Tolerance::Elementwise);
     }
 }
 
