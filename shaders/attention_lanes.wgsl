@@ -4,13 +4,15 @@
 // A workgroup is one vector of 8 lanes. Each lane computes a pair of a query and a query head and passes over the keys
 // as attention.wgsl does, 8 at a time: lane l loads a texel of key l, and shuffles with constant lanes distribute it.
 // Pairs, mask: as in attention.wgsl. q, k, v (together) and y lie in storage textures or in buffers. The length of a
-// row is the distance between two queries, keys or values; each head begins and ends with a texel.
+// row is the distance between two queries, keys or values; each head begins and ends with a texel, whose last
+// elements are padding unless ALIGNED.
 //
 // Measured by benches/kernels.rs (llvmpipe 22.3, 2 cores, 8 heads of 64). Slower there: two pairs a lane (a seventh as
 // fast, and 3 s of compilation instead of 0.3 s); every lane loading every key from buffers (a tenth, and 4 s); for one
 // more token on a cache of 8192, converting it to textures (a third as fast) and attention_decode.wgsl (a third).
 
 override MASKED: bool = false;
+override ALIGNED: bool = true;
 const D4: u32 = 1u; // texels of d
 const DV4: u32 = 1u; // texels of dv
 
@@ -28,6 +30,12 @@ fn load_v(row: u32, column: u32) -> vec4<f32> { return from_texel(v[row * (param
 fn load_mask(i: u32) -> f32 { return mask[i]; }
 fn load_position(i: u32) -> i32 { return position[i]; }
 fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * (params.y.z / 4u) + column] = to_texel(value); }
+
+// Returns texel c of a row of `size` elements, 0 beyond them.
+fn inside(texel: vec4<f32>, c: u32, size: u32) -> vec4<f32> {
+    if ALIGNED { return texel; }
+    return select(vec4<f32>(), texel, (vec4<u32>(4u * c) + vec4<u32>(0u, 1u, 2u, 3u)) < vec4<u32>(size));
+}
 
 @compute @workgroup_size(8)
 fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
@@ -54,7 +62,8 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
     let v_column = v_at % params.v.z / 4u;
     var query: array<vec4<f32>, D4>;
     for (var c = 0u; c < D4; c++) {
-        query[c] = load_q(q_at / params.q.z, q_at % params.q.z / 4u + c) * params.scale;
+        let texel = load_q(q_at / params.q.z, q_at % params.q.z / 4u + c);
+        query[c] = inside(texel, c, params.d) * params.scale;
     }
 
     var largest = EXCLUDED;
@@ -64,7 +73,7 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
         let own = min(key + lane, range.y - 1u);
         var weights = array<f32, 8>();
         for (var c = 0u; c < D4; c++) {
-            let texel = load_k(k_at / params.k.z + own, k_column + c);
+            let texel = inside(load_k(k_at / params.k.z + own, k_column + c), c, params.d);
             for (var j = 0u; j < 8u; j++) { weights[j] += dot(query[c], subgroupShuffle(texel, j)); }
         }
         var most = largest;
@@ -86,7 +95,7 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
         }
         for (var c = 0u; c < DV4; c++) {
             // Values beyond the last key are 0: a weight of 0 times an infinity would be NaN.
-            let value = load_v(v_at / params.v.z + own, v_column + c);
+            let value = inside(load_v(v_at / params.v.z + own, v_column + c), c, params.dv);
             let texel = select(vec4<f32>(), value, key + lane < range.y);
             var sum = sums[c] * shrink;
             for (var j = 0u; j < 8u; j++) { sum += weights[j] * subgroupShuffle(texel, j); }

@@ -23,6 +23,8 @@ use std::ops::Range;
 /// each output, `[out]`, or one for each [block](PackedLinear::block_size) of an output's inputs,
 /// `[out, ceil(in / block_size)]`. There are one or as many zero points; the default is 0.
 ///
+/// Where x has 16 rows or more, the device converts up to 16 M weights to `f32`s in each frame, and multiplies matrices.
+///
 /// ```
 /// use shadernet::{Constant, IntType, ops::PackedLinear};
 /// let weight = Constant::packed("weight", [8, 64], IntType::I4, || vec![0x7f; 8 * 64 / 2]);

@@ -16,7 +16,7 @@ impl Lowering<'_> {
     /// textures are too large or if a key is read once: converting a whole cache for one token isn't worth it.
     pub(super) fn lanes(&self, caps: &Caps) -> Vec<Kernel> {
         let Sizes { batch, heads, d, dv, .. } = self.sizes;
-        if !caps.shuffles_of_eight() || d.max(dv) > MOST || !self.is_aligned() {
+        if !caps.shuffles_of_eight() || d.max(dv) > MOST || !self.is_padded_to_texels() {
             return Vec::new();
         }
         let tiles = self.sizes.pairs().div_ceil(PAIRS);
@@ -24,8 +24,9 @@ impl Lowering<'_> {
             let texture = from == Storage::Texture;
             let shader = shader!("attention_lanes", "attention", "index", "nan")
                 .set("MASKED", self.is_masked())
-                .tile("D4", d as u32 / 4)
-                .tile("DV4", dv as u32 / 4)
+                .set("ALIGNED", self.is_aligned())
+                .tile("D4", d.div_ceil(4) as u32)
+                .tile("DV4", dv.div_ceil(4) as u32)
                 .texture("q", texture)
                 .texture("k", texture)
                 .texture("v", texture)

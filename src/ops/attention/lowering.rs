@@ -4,7 +4,7 @@ use super::{Attention, Form, Sizes};
 use crate::Shape;
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
-use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Prepacked, Shader, Storage, WeightKey};
+use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Order, Prepacked, Shader, Storage, WeightKey};
 
 /// An attention that is lowered to dispatches.
 pub(super) struct Lowering<'a> {
@@ -72,15 +72,20 @@ impl<'a> Lowering<'a> {
         (splits..=span.max(splits)).find(ends).unwrap_or(splits)
     }
 
-    fn params(&self, splits: usize) -> Params {
+    /// Returns the parameters for rows of elements, or of whole texels.
+    fn params(&self, splits: usize, texels: bool) -> Params {
         let Sizes { batch, heads, group, queries, keys, d, dv } = self.sizes;
         let all = heads * group;
+        let [wide, wide_v] = [d, dv].map(|size| if texels { size.next_multiple_of(4) } else { size });
         let outer = |heads: usize, rows: usize, size: usize| [heads * rows * size, rows * size, size, 0];
         let inner = |heads: usize, rows: usize, size: usize| [rows * heads * size, size, heads * size, 0];
         let [q, k, v, y] = match self.op.form {
-            Form::Outer => {
-                [outer(all, queries, d), outer(heads, keys, d), outer(heads, keys, dv), outer(all, queries, dv)]
-            }
+            Form::Outer => [
+                outer(all, queries, wide),
+                outer(heads, keys, wide),
+                outer(heads, keys, wide_v),
+                outer(all, queries, wide_v),
+            ],
             Form::Inner(..) => {
                 [inner(all, queries, d), inner(heads, keys, d), inner(heads, keys, dv), inner(all, queries, dv)]
             }
@@ -130,6 +135,11 @@ impl<'a> Lowering<'a> {
         self.sizes.d.is_multiple_of(4) && self.sizes.dv.is_multiple_of(4)
     }
 
+    /// Returns true if each head's rows are whole `vec4`s once each row of an input is padded to whole texels.
+    pub(super) fn is_padded_to_texels(&self) -> bool {
+        self.is_aligned() || matches!(self.op.form, Form::Outer)
+    }
+
     /// Returns a kernel of `workgroups` workgroups per split, and a join of several splits; `None`: the shader can't split
     /// the keys. Queries, keys and values have the first layout, the output the second. An invocation of a split runs
     /// `iterations` loop iterations.
@@ -157,7 +167,7 @@ impl<'a> Lowering<'a> {
         if can_split {
             bindings.push(scratch(true));
         }
-        let params = self.params(splits);
+        let params = self.params(splits, layouts[0].order == Order::RowsVec4);
         let mut dispatches = vec![Dispatch::new(shader, &params, bindings, workgroups * splits).iterations(iterations)];
         if splits > 1 {
             let bindings = vec![scratch(false), Binding::Output(0)];
