@@ -632,6 +632,12 @@ def table(results):
                 notes.append(f"* `{Path(file).name}` of {name}: {row['reason']}")
     load = max((row["load"] for row in results.values() if "load" in row), default=0)
     busy = f" Other work slowed both down: the machine's load average was up to {load:.0f}." if load > 2 * os.cpu_count() else ""
+    ratios = sorted(row["ms"] / row["reference_ms"] for row in results.values() if "ms" in row)
+    within = sum(ratio <= 5 for ratio in ratios)
+    speed = (
+        f"{ratios[len(ratios) // 2]:.0f} times ONNX Runtime's in the middle of all, from "
+        f"{ratios[0]:.1f} to {ratios[-1]:.0f}; at most 5 times for {within} of {len(ratios)}"
+    )
     adapters = sorted({row["adapter"] for row in results.values() if "adapter" in row})
     counts = ", ".join(f"{count} {verdict}" for verdict, count in verdicts.items())
     text = f"""# Real networks
@@ -652,7 +658,7 @@ which fetches the packages, lists the inputs, and keeps nothing of a package in 
   changes by up to a millionth ({TRIALS} tries). Networks with dynamic quantisation round to other codes then.
 * **right**: the error is at most {BOUND:.0e} (with float16 weights {HALF_BOUND:.0e}), or twice **own**. **refused**: an error that names the reason, below.
 * **ms**: the shortest frame of `shadernet bench`, from host memory to host memory; **ORT ms**: ONNX Runtime's, with {THREADS} threads.{busy} Rows without
-  times have not been timed.
+  times have not been timed. A frame takes {speed}.
 
 | package | file | opset | verdict | error | own | dispatches | ms | ORT ms |
 |---|---|---:|---|---:|---:|---:|---:|---:|
