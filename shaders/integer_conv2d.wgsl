@@ -51,16 +51,10 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     var corner: array<vec2<i32>, PIXELS>;
     var place: array<u32, PIXELS>;
     for (var i = 0u; i < PIXELS; i++) {
-        let p = min(first + 64u * i, params.pixels - 1u);
-        let n = divide(p, params.out_hw);
-        let at = p - n * params.out_hw;
-        let row = divide(at, params.out_w);
-        image[i] = (n * params.in_c + member * params.group_in) * area;
-        corner[i] = vec2<i32>(
-            i32((at - row * params.out_w) * params.stride_x) - i32(params.before_x),
-            i32(row * params.stride_y) - i32(params.before_y),
-        );
-        place[i] = n * params.out_c * params.out_hw + at;
+        let its = pixel(min(first + 64u * i, params.pixels - 1u), member * params.group_in);
+        image[i] = its.image;
+        corner[i] = its.corner;
+        place[i] = its.place;
     }
 
     let zero = load_x_zero(0u);

@@ -38,23 +38,16 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     if tile * PIXELS >= params.pixels { return; }
     let block = id - tile * params.blocks;
 
-    // As in integer_conv2d.wgsl.
     let area = params.in_h * params.in_w;
     let size = vec2<i32>(i32(params.in_w), i32(params.in_h));
     var image: array<u32, GROUPS>;
     var corner: array<vec2<i32>, GROUPS>;
     var place: array<u32, GROUPS>;
     for (var g = 0u; g < GROUPS; g++) {
-        let p = min(tile * PIXELS + 8u * g + lane, params.pixels - 1u);
-        let n = divide(p, params.out_hw);
-        let at = p - n * params.out_hw;
-        let row = divide(at, params.out_w);
-        image[g] = n * params.in_c * area;
-        corner[g] = vec2<i32>(
-            i32((at - row * params.out_w) * params.stride_x) - i32(params.before_x),
-            i32(row * params.stride_y) - i32(params.before_y),
-        );
-        place[g] = n * params.out_c * params.out_hw + at;
+        let its = pixel(min(tile * PIXELS + 8u * g + lane, params.pixels - 1u), 0u);
+        image[g] = its.image;
+        corner[g] = its.corner;
+        place[g] = its.place;
     }
 
     // Beyond the last channel of y the last is computed again.

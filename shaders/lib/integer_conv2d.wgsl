@@ -1,4 +1,4 @@
-// The parameters of a convolution of integers.
+// The parameters of a convolution of integers, and its pixels.
 
 struct Params {
     in_h: u32, in_w: u32, in_c: u32, out_w: u32,
@@ -8,4 +8,20 @@ struct Params {
     group_out: u32, group_blocks: u32, blocks: u32, w_zeros: u32,
     offset: i32, zero: i32, lo: i32, hi: i32,
     from_plane: u32, from_row: u32, from_channel: u32, to_plane: u32, to_row: u32, to_channel: u32, begins: u32, ends: u32,
+}
+
+// A pixel of the output: its image's first element in x, the place of the window's first tap, and its place in y.
+struct Pixel { image: u32, corner: vec2<i32>, place: u32 }
+
+// Returns pixel p, with the image from a channel on.
+fn pixel(p: u32, channel: u32) -> Pixel {
+    let n = divide(p, params.out_hw);
+    let at = p - n * params.out_hw;
+    let row = divide(at, params.out_w);
+    let corner = vec2<u32>((at - row * params.out_w) * params.stride_x, row * params.stride_y);
+    return Pixel(
+        (n * params.in_c + channel) * params.in_h * params.in_w,
+        vec2<i32>(corner) - vec2<i32>(vec2<u32>(params.before_x, params.before_y)),
+        n * params.out_c * params.out_hw + at,
+    );
 }

@@ -135,18 +135,48 @@ impl IntegerConv2d {
             to.into_iter().map(f32::from_bits).collect()
         };
         let packed = Prepacked::new(key, Storage::Texture, (rows, row), values).rounded(Rounding::Never);
-        let tiles = pixels.div_ceil(tile);
-        let dispatch = self.dispatch(io, shader, Binding::Weight(packed), (LANES_BLOCK, tiles), part)?;
+        let workgroups = y.c.div_ceil(LANES_BLOCK) * pixels.div_ceil(tile);
+        let dispatch = self.dispatch(io, shader, Binding::Weight(packed), (LANES_BLOCK, workgroups), part)?;
         Ok(Some(dispatch.iterations(iterations)))
     }
 
-    /// Returns the dispatch of a part, over blocks of `out` channels and so many tiles of pixels.
+    /// Returns the dispatch for as many groups as channels of x and y; `None` for others, and for large windows.
+    fn depthwise(&self, io: &Io, caps: &Caps) -> Result<Option<Dispatch>, ErrorKind> {
+        let (x, y, window) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]), self.window);
+        let small = window.reach(0).max(window.reach(1)) <= 5 && window.stride[0].max(window.stride[1]) <= 2;
+        if self.groups != x.c || self.groups != y.c || !small {
+            return Ok(None);
+        }
+        let [tile_y, tile_x] = if y.h == 1 { [1, 8] } else { [2, 4] };
+        let shader = shader!("integer_depthwise", "integer_conv2d", "index", "quantize", "nan");
+        let [size, stride, dilation] = [window.size, window.stride, window.dilation];
+        let shader = [
+            ("TILE_Y", tile_y),
+            ("TILE_X", tile_x),
+            ("KERNEL_Y", size[0]),
+            ("KERNEL_X", size[1]),
+            ("STRIDE_Y", stride[0]),
+            ("STRIDE_X", stride[1]),
+            ("DILATION_Y", dilation[0]),
+            ("DILATION_X", dilation[1]),
+        ]
+        .into_iter()
+        .fold(shader, |shader, (name, value)| shader.tile(name, value as u32))
+        .set("REQUANTIZE", self.end.is_some());
+        let loops = Loops { planes: 1, rows: size[0], taps: size[1], channels: 1 };
+        let [(part, _)] = loops.parts(0, caps)[..] else { return Ok(None) };
+        let workgroups = (y.n * y.h.div_ceil(tile_y) * y.w.div_ceil(tile_x) * y.c).div_ceil(WORKGROUP);
+        // One block for each channel.
+        self.dispatch(io, shader, self.pack(1, caps)?, (1, workgroups), part).map(Some)
+    }
+
+    /// Returns the dispatch of a part, with blocks of `out` channels, in so many workgroups.
     fn dispatch(
         &self,
         io: &Io,
         shader: Shader,
         weight: Binding,
-        (out, tiles): (usize, usize),
+        (out, workgroups): (usize, usize),
         part: Part,
     ) -> Result<Dispatch, ErrorKind> {
         let (x, y, window) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]), self.window);
@@ -178,7 +208,7 @@ impl IntegerConv2d {
         };
         let [x, x_zero, w_zero] = [0, 1, 2].map(Binding::Input);
         let bindings = vec![x, weight, x_zero, w_zero, self.packed_bias(y.c), scale, Binding::Output(0)];
-        Ok(Dispatch::new(shader, &params, bindings, blocks * tiles))
+        Ok(Dispatch::new(shader, &params, bindings, workgroups))
     }
 
     /// Returns the weight, the window and the groups, unless a bias or a quantisation ends it.
@@ -244,6 +274,10 @@ impl Op for IntegerConv2d {
     }
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
+        let kernel = |dispatches| Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches);
+        if let Some(dispatch) = self.depthwise(io, caps)? {
+            return Ok(vec![kernel(vec![dispatch])]);
+        }
         // With fewer workgroups than a GPU needs, an invocation takes fewer channels.
         const ENOUGH: usize = 256;
         let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
@@ -264,10 +298,9 @@ impl Op for IntegerConv2d {
         let weight = self.pack(out, caps)?;
         let mut dispatches = Vec::new();
         for (part, iterations) in loops.parts(64, caps) {
-            let dispatch = self.dispatch(io, shader.clone(), weight.clone(), (out, tiles), part)?;
+            let dispatch = self.dispatch(io, shader.clone(), weight.clone(), (out, blocks(out) * tiles), part)?;
             dispatches.push(dispatch.iterations(iterations));
         }
-        let kernel = |dispatches| Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches);
         let portable = kernel(dispatches);
         let lanes = self.lanes(io, caps)?.map(|dispatch| kernel(vec![dispatch]));
         let priority = u8::from(lanes.is_some());

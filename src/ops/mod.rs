@@ -8,7 +8,8 @@ mod attention;
 mod batch_norm;
 mod binary;
 mod cast;
-pub(crate) mod channels;
+mod chains;
+mod channels;
 #[cfg(test)]
 mod codes;
 mod concat;

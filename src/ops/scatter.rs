@@ -1,6 +1,7 @@
 //! Scatter: elements of one tensor go to positions along an axis of another.
 
 use super::binary::eight;
+use super::chains::Places;
 use super::part::ranges;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach, expect_dtypes};
@@ -87,6 +88,9 @@ pub(crate) fn in_place(dispatches: Vec<Dispatch>, range: [i32; 2]) -> Kernel {
     Kernel::several(vec![Layout::ROWS; 3], vec![Layout::ROWS], dispatches).with_range(1, range)
 }
 
+/// The number of updates from which on chains pay: with fewer, an update soon looks through all of its share.
+pub(crate) const MANY: usize = 1 << 12;
+
 /// Returns the shares of `length` updates, each for a dispatch. `beside` other elements are updated at the same time, and
 /// `iterations` are the turns for a share.
 ///
@@ -148,6 +152,14 @@ impl Op for Scatter {
         let lines = sizes.iter().product();
         let (sizes, index_strides, strides) = (eight(&sizes, 1)?, eight(&index_strides, 0)?, eight(&strides, 0)?);
         let size = x[self.axis];
+        if length > MANY {
+            let (shape, dimensions, k) = (eight(index, 1)?, index.len(), 1);
+            let [sizes, own] = [eight(&[size], 1)?, eight(&[own], 0)?];
+            let places = Places { shape, strides, dimensions, sizes, own, k, count: index.elements(), inner: 1 };
+            if let Some(kernel) = places.kernel(self.kind, io, from_both_ends(size), caps) {
+                return Ok(vec![kernel]);
+            }
+        }
         let params = |share: Range<usize>| Params {
             sizes,
             index_strides,

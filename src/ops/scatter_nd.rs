@@ -1,7 +1,8 @@
 //! Scatter: slices of one tensor go to positions in another.
 
 use super::binary::eight;
-use super::scatter::{BINDINGS, ScatterKind, from_both_ends, in_place, shares};
+use super::chains::Places;
+use super::scatter::{BINDINGS, MANY, ScatterKind, from_both_ends, in_place, shares};
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Io, Metrics, Op, Reach};
 use crate::kernel::params::params;
@@ -78,12 +79,20 @@ impl Op for ScatterNd {
         let (x, index) = (&io.inputs[0], &io.inputs[1]);
         let (k, outer) = tuples(x, index, 0)?;
         let sizes = eight(&x[..k], 1)?;
-        let inner = x[k..].iter().product();
+        let (inner, count) = (x[k..].iter().product(), outer.iter().product());
+        if count > MANY {
+            let own = eight(&Shape::from(&x[..k]).strides(), 0)?;
+            let (shape, strides) = ([1; 8], [0; 8]);
+            let places = Places { shape, strides, dimensions: 0, sizes, own, k, count, inner };
+            if let Some(kernel) = places.kernel(self.kind, io, tuple_range(&x[..k]), caps) {
+                return Ok(vec![kernel]);
+            }
+        }
         let params = |share: Range<usize>| Params { sizes, inner, first: share.start, end: share.end, k };
         // A turn looks at four tuples.
         let iterations = |share: usize| (looped(share.div_ceil(4), plain(k)) + plain(k)).all;
         let shader = self.kind.shader(shader!("scatter_nd", "index", "scatter", "nan"), io);
-        let dispatches = shares(outer.iter().product(), inner, iterations, caps).map(|share| {
+        let dispatches = shares(count, inner, iterations, caps).map(|share| {
             let (count, turns) = (share.len() * inner, iterations(share.len()));
             Dispatch::for_each(shader.clone(), &params(share), BINDINGS.to_vec(), count).iterations(turns)
         });

@@ -62,7 +62,14 @@ fn accesses(text: &str, module: &Module) -> Vec<String> {
             let naga::Expression::GlobalVariable(global) = expression else { continue };
             let global = &module.global_variables[*global];
             let tensor = global.name.as_deref().unwrap_or_default();
-            let own = ["load_TENSOR", "load_TENSOR_element", "raw_TENSOR", "store_TENSOR", "store_TENSOR_element"];
+            let own = [
+                "load_TENSOR",
+                "load_TENSOR_element",
+                "raw_TENSOR",
+                "store_TENSOR",
+                "store_TENSOR_element",
+                "exchange_TENSOR",
+            ];
             let own = own.map(|own| own.replace("TENSOR", tensor));
             let own = own.contains(&name.to_owned());
             if matches!(global.space, AddressSpace::Storage { .. }) && !(own && text.lines().any(line)) {

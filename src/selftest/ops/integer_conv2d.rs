@@ -109,6 +109,17 @@ fn groups(t: &Suite) {
         let conv = Conv { groups, ..SAME };
         Case { x: [2, channels, 5, 6], out, kernel: [3; 2], conv, of: IntType::U8 }.check(t, case);
     }
+    let depthwise: [(&str, [usize; 4], [usize; 2], Conv); 5] = [
+        ("of stride 2", [2, 5, 9, 11], [3; 2], Conv { stride: [2; 2], ..SAME }),
+        ("of stride 1x2", [1, 3, 6, 7], [2, 5], Conv { stride: [1, 2], padding: [[0, 1], [2, 0]], ..ONE }),
+        ("of dilation 2", [1, 9, 8, 7], [3; 2], Conv { dilation: [2; 2], padding: [[2; 2]; 2], ..ONE }),
+        ("of lines", [2, 3, 1, 37], [1, 5], Conv { padding: [[0; 2], [4, 0]], ..ONE }),
+        ("of a large kernel", [1, 3, 9, 9], [7; 2], Conv { padding: [[3; 2]; 2], ..ONE }),
+    ];
+    for (case, x, kernel, conv) in depthwise {
+        let conv = Conv { groups: x[1], ..conv };
+        Case { x, out: x[1], kernel, conv, of: IntType::I8 }.check(t, &format!("depthwise {case}"));
+    }
     let conv = Conv { groups: 300, ..SAME };
     Case { x: [1, 300, 3, 2], out: 600, kernel: [3; 2], conv, of: IntType::I8 }.check(t, "many");
 }

@@ -56,6 +56,7 @@ pub fn cases(t: &Suite) {
     from_the_end(t);
     between_images(t);
     long_loops(t);
+    chains(t);
     not_finite(t);
 }
 
@@ -129,6 +130,24 @@ fn long_loops(t: &Suite) {
     check(t, "of 70,000 ones", 0, [&random(1, [7]), &index, &ones], ScatterKind::Add, Tolerance::Elementwise);
     let last = random(2, [70_000]);
     check(t, "of 70,000", 0, [&random(1, [7]), &index, &last], ScatterKind::Replace, Tolerance::Exact);
+}
+
+/// Checks chains of updates: most of one place, of few, of other places too; shares in a row; each axis.
+fn chains(t: &Suite) {
+    let cases: [(&[usize], usize, &[usize]); 5] = [
+        (&[500], 0, &[16_384]),
+        (&[3_000], 0, &[35_000]),
+        (&[100_000], 0, &[4_097]),
+        (&[2, 5_000, 2], 1, &[2, 6_007, 2]),
+        (&[3, 9_000], 1, &[2, 8_192]),
+    ];
+    for (kind, tolerance) in KINDS {
+        for (shape, axis, index) in cases {
+            let case = format!("{index:?} along {axis} of {shape:?}");
+            let (x, updates) = (random(1, shape), random(2, index));
+            check(t, &case, axis, [&x, &indices(index, shape[axis]), &updates], kind, tolerance);
+        }
+    }
 }
 
 fn not_finite(t: &Suite) {

@@ -70,6 +70,10 @@ fn long_loops(t: &Suite) {
     check(t, "of 30,000 ones", [&random(1, [3, 2]), &index, &ones], add, Tolerance::Elementwise);
     let last = random(2, [30_000]);
     check(t, "of 30,000", [&random(1, [3, 2]), &index, &last], ScatterKind::Replace, Tolerance::Exact);
+    for (kind, tolerance) in KINDS {
+        let (x, index) = (random(1, [70, 130, 3]), tuples(&[17_000], &[70, 130]));
+        check(t, "in chains", [&x, &index, &random(2, [17_000, 3])], kind, tolerance);
+    }
 }
 
 fn not_finite(t: &Suite) {
