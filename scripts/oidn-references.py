@@ -14,8 +14,8 @@ import numpy as np
 # The order in the library.
 NAMES = """rt_alb rt_alb_large rt_hdr rt_hdr_small rt_hdr_alb rt_hdr_alb_small rt_hdr_alb_nrm rt_hdr_alb_nrm_small
     rt_hdr_calb_cnrm rt_hdr_calb_cnrm_small rt_hdr_calb_cnrm_large rt_ldr rt_ldr_small rt_ldr_alb rt_ldr_alb_small
-    rt_ldr_alb_nrm rt_ldr_alb_nrm_small rt_ldr_calb_cnrm rt_ldr_calb_cnrm_small rt_nrm rt_nrm_large rtlightmap_dir
-    rtlightmap_hdr""".split()
+    rt_ldr_alb_nrm rt_ldr_alb_nrm_small rt_ldr_calb_cnrm rt_ldr_calb_cnrm_small rt_nrm rt_nrm_large rtlightmap_hdr
+    rtlightmap_dir""".split()
 
 
 def archives(data):
