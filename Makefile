@@ -8,13 +8,14 @@ export XDG_RUNTIME_DIR := $(CURDIR)/target/run
 make_run_dir = mkdir -p -m 700 "$$XDG_RUNTIME_DIR"
 endif
 
-.PHONY: help fmt setup demo test test-onnx test-drivers gpu-lab on-gpu bench clean
+.PHONY: help fmt setup demo test test-onnx test-oidn test-drivers gpu-lab on-gpu bench clean
 .NOTPARALLEL:
 
 help:
 	@echo 'make demo    set up, then run the demo'
 	@echo 'make test    set up, then formatting, lints, docs and all tests'
 	@echo 'make test-onnx  the ONNX backend tests, which it fetches'
+	@echo 'make test-oidn  the denoiser against Open Image Denoise, which it fetches'
 	@echo 'make test-drivers  the self-test on five software drivers (Debian, Ubuntu)'
 	@echo 'make gpu-lab  compile the kernels with the compilers of six absent GPUs (Debian, Ubuntu)'
 	@echo 'make on-gpu  pack what measures a GPU on another machine into target/on-gpu (CONTRIBUTING.md)'
@@ -46,6 +47,11 @@ test: fmt setup
 test-onnx: setup
 	@sh scripts/fetch-onnx-tests.sh
 	cargo test --release --locked --features cli --test onnx_backend
+
+# 73 results of Open Image Denoise's CPU device, with its weights.
+test-oidn: setup
+	@sh scripts/test-oidn.sh
+	cargo test --release --locked --features cli --test oidn -- --nocapture --test-threads 1
 
 test-drivers:
 	@$(make_run_dir)

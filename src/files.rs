@@ -8,11 +8,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The bytes of a file: mapped into memory, or part of the program.
+/// The bytes of a file: mapped into memory, part of the program, or the caller's.
 #[derive(Debug)]
 pub(crate) enum Mapped {
     File(Mmap),
     Static(&'static [u8]),
+    Owned(Vec<u8>),
 }
 
 impl Mapped {
@@ -33,6 +34,7 @@ impl Mapped {
         match self {
             Mapped::File(map) => map,
             Mapped::Static(bytes) => bytes,
+            Mapped::Owned(bytes) => bytes,
         }
     }
 

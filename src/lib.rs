@@ -46,6 +46,8 @@
 //! [`Session::encode`] records into your encoder, and you submit. [`texture::TextureInput`] samples your textures,
 //! [`texture::TextureOutput`] draws into them. [`wgpu`] is re-exported: the major version must be yours.
 //!
+//! **Denoise a render.** [`denoise`] has the networks of Open Image Denoise, for images on the device or the host.
+//!
 //! **Measure it.** [`measure::Sweep`] measures latency and throughput, [`measure::Profile`] the device's time step by
 //! step beside the device's peaks; a [`measure::Report`] holds both.
 //!
@@ -70,11 +72,17 @@
 #[doc = include_str!("../docs/guest.md")]
 struct Guest;
 
+/// The code in the guide to denoising, as doctests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/denoise.md")]
+struct Denoising;
+
 /// The code in the guide to ONNX files, as doctests.
 #[cfg(all(doctest, feature = "onnx"))]
 #[doc = include_str!("../docs/onnx.md")]
 struct OnnxFiles;
 
+pub mod denoise;
 mod dtype;
 mod error;
 mod files;

@@ -5,12 +5,14 @@ mod chunks;
 mod classes;
 mod compare;
 mod demo;
+mod denoise;
 mod devices;
 mod given;
 mod inputs;
 mod inspect;
 mod model;
 mod numbers;
+mod pixel_file;
 mod profile;
 mod report;
 mod run;
@@ -64,6 +66,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Test whether the adapter and its driver compute what they should, operation by operation
     Selftest(selftest::SelftestArgs),
+    /// Remove the noise of a path tracer from an image, with the weights of Open Image Denoise
+    Denoise(denoise::DenoiseArgs),
     /// Read handwritten digits, double a photograph, measure three networks
     Demo,
 }
@@ -175,6 +179,7 @@ fn run(cli: &Cli, out: &mut dyn Write) -> Result {
         Command::Tune(args) => tune::tune(args, &cli.device, out),
         Command::Compare(args) => cli.device.unused("compare").and_then(|()| compare::compare(args, out)),
         Command::Selftest(args) => selftest::selftest(args, &cli.device, out),
+        Command::Denoise(args) => denoise::denoise(args, &cli.device, out),
         Command::Demo => demo::demo(&cli.device, out),
     }
 }

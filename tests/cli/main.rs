@@ -1,6 +1,7 @@
 //! The built command: its output, its files, its failures.
 #![cfg(feature = "cli")]
 
+mod denoise;
 mod devices;
 mod measure;
 mod refusals;
@@ -89,7 +90,7 @@ fn digits(count: usize) -> (Vec<f32>, Vec<f32>) {
 
 #[test]
 fn each_subcommand_explains_itself() {
-    for name in ["devices", "run", "summary", "bench", "profile", "tune", "compare", "selftest", "demo"] {
+    for name in ["devices", "run", "summary", "bench", "profile", "tune", "compare", "selftest", "denoise", "demo"] {
         assert!(prints(&[name, "--help"]).contains(&format!("Usage: shadernet {name}")));
         assert!(prints(&["--help"]).contains(name));
     }

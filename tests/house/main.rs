@@ -39,7 +39,8 @@ fn stem(path: &str) -> String {
 #[test]
 fn every_shader_is_named_by_an_operation() {
     let mut ops = files("src/ops", ".rs");
-    // Device measurements and texture conversions have shaders too.
+    // Denoising, device measurements and texture conversions have shaders too.
+    ops.extend(files("src/denoise", ".rs"));
     ops.extend(files("src/measure", ".rs"));
     ops.extend(files("src/texture", ".rs"));
     ops.extend(files("src/gpu", ".rs"));

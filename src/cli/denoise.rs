@@ -1,0 +1,160 @@
+//! `shadernet denoise`: a rendered image without its noise.
+
+use super::pixel_file::{PixelFile, PixelFormat};
+use super::{DeviceArgs, Result, while_compiling};
+use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, Guides, Images, Quality};
+use shadernet::measure::thousands;
+use shadernet::{ErrorKind, Precision};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+#[derive(clap::Args)]
+pub(super) struct DenoiseArgs {
+    /// The noisy image: .exr, .hdr, .pfm or .png
+    image: PathBuf,
+    /// The albedo of what is seen: linear, or a .png in sRGB
+    #[arg(long, value_name = "FILE")]
+    albedo: Option<PathBuf>,
+    /// Its normals: in -1..1, or a .png of normal / 2 + 1/2. They need --albedo
+    #[arg(long, value_name = "FILE", requires = "albedo")]
+    normal: Option<PathBuf>,
+    /// Albedo and normals are without noise: weights for such, where --weights is a folder
+    #[arg(long, requires = "normal")]
+    clean: bool,
+    /// The weights: a file of Open Image Denoise (.tza), or a folder of them under their own names
+    #[arg(long, value_name = "FILE")]
+    weights: PathBuf,
+    /// The network of a folder of weights: high (the large one, where there is one), balanced or fast
+    #[arg(long, value_name = "NAME")]
+    quality: Option<Quality>,
+    /// The content of the image: hdr, ldr (linear, in 0..1), srgb, albedo, normal, lightmap or directional [default: srgb for a .png,
+    /// otherwise hdr]
+    #[arg(long, value_name = "NAME")]
+    content: Option<Content>,
+    /// The factor by which the image is multiplied before it is encoded [default: measured for hdr and lightmap, else 1]
+    #[arg(long, value_name = "X")]
+    input_scale: Option<f32>,
+    /// Store the network's numbers as f32, as f16, or mixed [default: as the weights are]
+    #[arg(long, value_name = "NAME")]
+    precision: Option<Precision>,
+    /// The denoised image: .exr, .hdr, .pfm or .png. Linear colors become sRGB in a .png, and sRGB becomes linear in others
+    #[arg(long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub(super) fn denoise(args: &DenoiseArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
+    let format = PixelFormat::new(&args.output)?;
+    let image = PixelFile::read(&args.image)?;
+    let content = args.content.unwrap_or(if image.is_png { Content::Srgb } else { Content::Hdr });
+    let is_png = format == PixelFormat::Png;
+    // A file's numbers as the content's, and the content's as a file's.
+    let read: Option<fn(f32) -> f32> = match content {
+        _ if !image.is_png => None,
+        Content::Normal | Content::Directional => Some(to_signed),
+        Content::Srgb => None,
+        _ => Some(to_linear),
+    };
+    let write: Option<fn(f32) -> f32> = match content {
+        Content::Srgb if image.is_png && !is_png => Some(to_linear),
+        Content::Srgb => None,
+        _ if !is_png => None,
+        Content::Normal | Content::Directional => Some(from_signed),
+        _ => Some(to_srgb),
+    };
+    let size = image.size;
+    let image = mapped(image, read);
+    let guide = |path: &Option<PathBuf>, read: fn(f32) -> f32| -> Result<Option<PixelFile>> {
+        let Some(path) = path else { return Ok(None) };
+        let guide = PixelFile::read(path)?;
+        if guide.size != size {
+            let [[w, h], [width, height]] = [size, guide.size];
+            return Err(ErrorKind::file(
+                path,
+                format_args!("wanted {w} x {h} pixels, as the image has, got {width} x {height}"),
+            )
+            .into());
+        }
+        let read = guide.is_png.then_some(read);
+        Ok(Some(mapped(guide, read)))
+    };
+    let (albedo, normal) = (guide(&args.albedo, to_linear)?, guide(&args.normal, to_signed)?);
+
+    let mut options = DenoiserOptions::new(content, Archive::open(weights(args, content)?)?);
+    if let Some(factor) = args.input_scale {
+        options = options.input_scale(factor);
+    }
+    if let Some(precision) = args.precision {
+        options = options.precision(precision);
+    }
+    let context = device.context()?;
+    let denoiser = Denoiser::new(&context, options)?;
+    let mut images = Images::new(size, &image.values);
+    if let Some(albedo) = &albedo {
+        images = images.albedo(&albedo.values);
+    }
+    if let Some(normal) = &normal {
+        images = images.normal(&normal.values);
+    }
+    let bytes = denoiser.bytes(size)?;
+    while_compiling(&context, || denoiser.session(size))?;
+    let start = Instant::now();
+    let values = denoiser.denoise_blocking(&images)?;
+    let took = start.elapsed();
+    mapped(PixelFile { values, ..image }, write).write(&args.output)?;
+    let [width, height] = size;
+    let (path, total) = (args.output.display(), thousands(bytes.total()));
+    writeln!(
+        out,
+        "{path}: {width} x {height} pixels, {content}; {:.0} ms, {total} bytes on the device",
+        took.as_secs_f64() * 1e3
+    )?;
+    Ok(())
+}
+
+/// Returns the file of the weights: the given one, or that of a folder for the content, the guides and the quality.
+fn weights(args: &DenoiseArgs, content: Content) -> shadernet::Result<PathBuf> {
+    let path: &Path = &args.weights;
+    if !path.is_dir() {
+        return match args.quality {
+            None => Ok(path.to_owned()),
+            Some(_) => Err(ErrorKind::argument("--quality", "--weights to be a folder", path.display()).into()),
+        };
+    }
+    let guides = match (&args.albedo, &args.normal, args.clean) {
+        (None, ..) => Guides::None,
+        (Some(_), None, _) => Guides::Albedo,
+        (Some(_), Some(_), false) => Guides::AlbedoNormal,
+        (Some(_), Some(_), true) => Guides::CleanAlbedoNormal,
+    };
+    match content.weights(guides, args.quality.unwrap_or_default()) {
+        Some(name) => Ok(path.join(name + ".tza")),
+        None => Err(ErrorKind::argument("--albedo", format_args!("none: {content} has no guides"), "one").into()),
+    }
+}
+
+/// Applies a function to the colors; alpha stays.
+fn mapped(mut pixels: PixelFile, f: Option<fn(f32) -> f32>) -> PixelFile {
+    if let Some(f) = f {
+        for pixel in pixels.values.chunks_exact_mut(pixels.channels) {
+            pixel[..3].iter_mut().for_each(|value| *value = f(*value));
+        }
+    }
+    pixels
+}
+
+fn to_linear(v: f32) -> f32 {
+    if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+}
+
+fn to_srgb(v: f32) -> f32 {
+    if v <= 0.0031308 { v * 12.92 } else { 1.055 * v.powf(1.0 / 2.4) - 0.055 }
+}
+
+fn to_signed(v: f32) -> f32 {
+    v * 2.0 - 1.0
+}
+
+fn from_signed(v: f32) -> f32 {
+    v * 0.5 + 0.5
+}

@@ -1,0 +1,86 @@
+//! `shadernet denoise`: files in, a file out.
+
+#[path = "../denoise/tiny.rs"]
+mod tiny;
+
+use super::{Folder, fails, prints};
+use tiny::Tiny;
+
+const BASE: Tiny = Tiny { large: false, images: 1, channels: [4; 5] };
+
+fn pfm([width, height]: [usize; 2], number: impl Fn(usize) -> f32) -> Vec<u8> {
+    let header = format!("PF\n{width} {height}\n-1.0\n").into_bytes();
+    let numbers = (0..width * height * 3).flat_map(|i| number(i).to_le_bytes());
+    header.into_iter().chain(numbers).collect()
+}
+
+#[test]
+fn a_frame_is_denoised_from_file_to_file() {
+    let folder = Folder::new("denoise");
+    let weights = folder.path("weights");
+    std::fs::create_dir_all(&weights).unwrap();
+    for (name, images) in [("rt_hdr", 1), ("rt_ldr", 1), ("rt_hdr_alb_nrm_small", 3)] {
+        folder.write(&format!("weights/{name}.tza"), Tiny { images, ..BASE }.bytes());
+    }
+    let size = [21, 19];
+    let noisy = folder.write("noisy.pfm", pfm(size, |i| (i * 37 % 101) as f32 / 20.0));
+    let albedo = folder.write("albedo.pfm", pfm(size, |i| (i % 7) as f32 / 7.0));
+    let normal = folder.write("normal.pfm", pfm(size, |i| (i % 5) as f32 / 2.0 - 1.0));
+    let [exr, png, again] = ["clean.exr", "clean.png", "again.exr"].map(|name| folder.path(name));
+
+    let said = prints(&["denoise", &noisy, "--weights", &weights, "--output", &exr]);
+    assert!(said.contains("clean.exr: 21 x 19 pixels, hdr; ") && said.ends_with(" bytes on the device\n"), "{said}");
+    let hdr = image::open(&exr).unwrap().into_rgb32f();
+    assert_eq!(hdr.dimensions(), (21, 19));
+    assert!(hdr.as_raw().iter().any(|&number| number > 0.0));
+    // The file named is the folder's.
+    prints(&["denoise", &noisy, "--weights", &folder.path("weights/rt_hdr.tza"), "--output", &again]);
+    assert_eq!(image::open(&again).unwrap().into_rgb32f(), hdr);
+    // A picture is clamped, and encoded as sRGB.
+    prints(&["denoise", &noisy, "--weights", &weights, "--output", &png]);
+    let shown = image::open(&png).unwrap().into_rgb32f();
+    for (&linear, &shown) in hdr.as_raw().iter().zip(shown.as_raw()) {
+        let curve = if linear <= 0.0031308 { linear * 12.92 } else { 1.055 * linear.powf(1.0 / 2.4) - 0.055 };
+        assert!((curve.clamp(0.0, 1.0) - shown).abs() < 2e-5, "{linear} is shown as {shown}");
+    }
+    // A picture is sRGB, whose colors become linear in another file.
+    prints(&["denoise", &png, "--weights", &weights, "--output", &again]);
+    let said = prints(&["denoise", &png, "--weights", &weights, "--output", &png]);
+    assert!(said.contains(", srgb; "), "{said}");
+    let (linear, shown) = (image::open(&again).unwrap().into_rgb32f(), image::open(&png).unwrap().into_rgb32f());
+    for (&linear, &shown) in linear.as_raw().iter().zip(shown.as_raw()) {
+        let curve = if shown <= 0.04045 { shown / 12.92 } else { ((shown + 0.055) / 1.055).powf(2.4) };
+        assert!((linear - curve).abs() < 5e-5, "{linear} is shown as {shown}");
+    }
+    let guided = ["denoise", &noisy, "--albedo", &albedo, "--normal", &normal, "--weights", &weights];
+    prints(
+        &[&guided[..], &["--quality", "fast", "--precision", "f32", "--input-scale", "0.5", "--output", &exr]].concat(),
+    );
+    assert_ne!(image::open(&exr).unwrap().into_rgb32f(), hdr);
+
+    let other = folder.write("other.pfm", pfm([19, 21], |_| 0.5));
+    let file = folder.path("weights/rt_hdr.tza");
+    let short = folder.write("short.tza", &BASE.bytes()[..99]);
+    for (args, what) in [
+        (
+            &[&noisy[..], "--weights", &weights, "--output", "clean.jpg"][..],
+            &["clean.jpg", ".exr, .hdr, .pfm or .png"][..],
+        ),
+        (&["none.exr", "--weights", &weights, "--output", &exr], &["none.exr"]),
+        (&[&short, "--weights", &weights, "--output", &exr], &["short.tza", ".pfm or .png"]),
+        (&[&noisy, "--weights", &short, "--output", &exr], &["short.tza", "not between byte 12 and the end, 99"]),
+        (&[&noisy, "--weights", &file, "--quality", "fast", "--output", &exr], &["--quality", "to be a folder"]),
+        (&[&noisy, "--weights", &weights, "--quality", "fast", "--output", &exr], &["rt_hdr_small.tza"]),
+        (
+            &[&noisy, "--weights", &file, "--albedo", &other, "--output", &exr],
+            &["other.pfm", "wanted 21 x 19", "got 19 x 21"],
+        ),
+        (&[&noisy, "--weights", &file, "--albedo", &albedo, "--output", &exr], &["albedo", "the network takes none"]),
+        (
+            &[&noisy, "--weights", &weights, "--content", "lightmap", "--albedo", &albedo, "--output", &exr],
+            &["--albedo", "lightmap has no guides"],
+        ),
+    ] {
+        fails(&[&["denoise"], args].concat(), what);
+    }
+}
