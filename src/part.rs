@@ -8,6 +8,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// The facts about a frame that its next part is built for: the inputs' types and shapes, and the findings of the parts before.
+///
+/// [`Parts`](crate::Parts) makes it, and the function that builds parts passes it on, unchanged, to a file's
+/// [`Onnx::part`](crate::import::onnx::Onnx::part). It holds the content of the values that were read and the shapes of what the
+/// host computed, not the inputs' values: the same part serves other values of the same shapes.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     pub(crate) inputs: Vec<(String, DType, Shape)>,
@@ -28,9 +32,9 @@ pub(crate) enum Finding {
 /// The name of a value, and the number of nodes that the graph had when it was asked for.
 pub(crate) type Place = (String, usize);
 
-impl Finding {
-    /// Returns true if both lead to the same next part: the bits are equal, of NaN too.
-    pub(crate) fn leads_as(&self, other: &Finding) -> bool {
+/// Equal findings lead to the same next part: the bits are equal, of NaN too.
+impl PartialEq for Finding {
+    fn eq(&self, other: &Finding) -> bool {
         match (self, other) {
             (Finding::Values(place, a), Finding::Values(other, b)) => {
                 use crate::dtype::Elements;
@@ -43,7 +47,9 @@ impl Finding {
     }
 }
 
-/// A part of a network that is cut where a value decides a size. [`Parts`](crate::Parts) runs it.
+/// A part of a network that is cut where a value decides a size: the operations up to there, and what decides the next part.
+/// [`Onnx::part`](crate::import::onnx::Onnx::part) builds it from what is [`Known`], and [`Parts`](crate::Parts) runs it: what it
+/// computes for later parts becomes their inputs, by the values' names.
 pub struct Part {
     /// The operations; none if the frame has all values that `next` needs. Inputs and outputs have the values' names.
     pub(crate) graph: Graph,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// The most frames in flight: each has buffers of its own.
 const MOST_IN_FLIGHT: usize = 64;
-const MOST_FRAMES: usize = 1_000_000;
+pub(super) const MOST_FRAMES: usize = 1_000_000;
 
 #[derive(clap::Args)]
 pub(super) struct BenchArgs {
@@ -90,7 +90,7 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
         writeln!(out, "{}", rows(&sweep))?;
         for at in &sweep.batches {
             let what = if sweep.batches.len() > 1 { format!(", batch {}", at.batch) } else { String::new() };
-            writeln!(out, "first inference{what}: {}", first(at.session, at.first))?;
+            writeln!(out, "first inference{what}: {}", first("session", at.session, at.first))?;
         }
         for answer in &answers {
             writeln!(out, "{} {}", answer.question, answer.answer)?;
@@ -113,11 +113,11 @@ pub(super) fn bench(args: &BenchArgs, device: &DeviceArgs, out: &mut dyn Write) 
     Ok(())
 }
 
-/// Formats the time of the first inference, and its parts: the session's creation and the frame.
-pub(super) fn first(session: Duration, all: Duration) -> String {
+/// Formats the time of the first inference, and its parts: the creation of what runs it and the frame.
+pub(super) fn first(what: &str, created: Duration, all: Duration) -> String {
     let time = |time: Duration| digits(ms(time));
-    let (frame, all) = (time(all.saturating_sub(session)), time(all));
-    format!("{all} ms (session {}, frame {frame})", time(session))
+    let (frame, all) = (time(all.saturating_sub(created)), time(all));
+    format!("{all} ms ({what} {}, frame {frame})", time(created))
 }
 
 fn rows(sweep: &Sweep) -> Table {

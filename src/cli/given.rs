@@ -87,11 +87,6 @@ impl ValueArgs {
         }
         Ok((bindings, values))
     }
-
-    /// Returns the arguments as they were given.
-    pub(super) fn words(&self) -> Vec<String> {
-        self.given.iter().map(|text| format!("--input {text}")).collect()
-    }
 }
 
 /// Returns what is given for each input, those first whose shapes tell open sizes of others.

@@ -2,6 +2,7 @@
 
 use super::chunks::Chunks;
 use super::given::{Given, bound, check_range, named};
+use super::suggest::{Told, suggested};
 use clap::ValueEnum;
 use shadernet::import::onnx::{Bindings, ElementType, Onnx, Size, ValueInfo};
 use shadernet::import::pixels::{Fitting, PixelOrder, Pixels};
@@ -102,19 +103,15 @@ impl InputArgs {
         }
     }
 
-    /// Reads what is given for each input of a file. A single input needs no name.
+    /// Reads what is given for inputs of a file. A single input needs no name.
     pub(super) fn read(&self, file: &Onnx, bindings: &Bindings, given: &[String]) -> Result<Inputs> {
         let bindings = self.states(file, bindings.clone())?;
         let mut inputs =
             Inputs { tensors: BTreeMap::new(), bindings, notes: Vec::new(), pictures: false, chunks: None };
         let carried = |port: &ValueInfo| self.state.iter().any(|[_, input]| *input == port.name);
         let all = named(file, given)?;
-        let given = |port: &ValueInfo| all.iter().any(|(_, input)| input.name == port.name);
         if let Some((_, both)) = all.iter().find(|(_, input)| carried(input)) {
             return Err(ErrorKind::argument("--input", "none for what --state carries", &both.name).into());
-        }
-        if let Some(missing) = file.inputs().iter().find(|port| !given(port) && !carried(port)) {
-            return Err(ErrorKind::argument("--input", format!("{}=FILE too", missing.name), "none").into());
         }
         for (given, input) in all {
             let input = bound(file, &inputs.bindings, input)?;
@@ -146,10 +143,36 @@ impl InputArgs {
             inputs.notes.extend(note.map(|note| format!("{}: {note}", input.name)));
             inputs.tensors.insert(input.name.clone(), tensor);
         }
-        if self.chunk.is_some() && inputs.chunks.is_none() {
+        Ok(inputs)
+    }
+
+    /// Returns what is given, for guesses about the rest.
+    pub(super) fn told<'a>(&'a self, file: &'a Onnx, given: &'a [String]) -> Result<Told<'a>> {
+        let all = named(file, given)?;
+        let carried = self.state.iter().map(|[_, input]| &input[..]);
+        let sound = all.iter().find(|(given, _)| matches!(given, Given::Sound(_)));
+        Ok(Told {
+            inputs: all.iter().map(|(_, input)| &input.name[..]).chain(carried).collect(),
+            sound: sound.map(|(_, input)| &input.name[..]),
+            chunks: self.chunk.is_some(),
+        })
+    }
+
+    /// Fails unless all inputs of a file are given. The error says what to type for the others.
+    pub(super) fn complete(&self, file: &Onnx, bindings: &Bindings, given: &[String]) -> Result<()> {
+        self.states(file, bindings.clone())?;
+        let told = self.told(file, given)?;
+        let names = file.inputs().iter().map(|input| &input.name[..]);
+        let missing: Vec<&str> = names.filter(|name| !told.inputs.contains(name)).collect();
+        if !missing.is_empty() {
+            let words = suggested(file, bindings, &told)?.words.join(" ");
+            let got = format!("nothing for {}", missing.join(", "));
+            return Err(ErrorKind::argument("inputs", format!("each one, such as {words}"), got).into());
+        }
+        if told.chunks && told.sound.is_none() {
             return Err(ErrorKind::argument("--chunk", "a .wav file as an input", "none").into());
         }
-        Ok(inputs)
+        Ok(())
     }
 
     /// Binds the inputs that outputs of the chunk before become.
@@ -187,8 +210,16 @@ impl InputArgs {
             Some(_) => pixels.order == PixelOrder::Nchw,
         });
         let (Some(mut pixels), Some(dtype)) = (pixels, dtype) else {
-            let wanted = "numbers [N, C, H, W] or [N, H, W, C] of 1, 3 or 4 channels, H and W both known or both open";
-            let got = format!("{} {input}", input.element);
+            let (wanted, got) = match known[..] {
+                [Some(pictures), ..] if rank == 4 && pictures != 1 => {
+                    let array = format!("--input {}=FILE.npy, an array of {pictures} pictures", input.name);
+                    (array, format!("one picture for {input}"))
+                }
+                _ => {
+                    let wanted = "numbers [N, C, H, W] or [N, H, W, C] of 1, 3 or 4 channels";
+                    (wanted.to_owned(), format!("{} {input}", input.element))
+                }
+            };
             return Err(ErrorKind::argument(format!("input of {}", path.display()), wanted, got).into());
         };
         if turn {
@@ -219,7 +250,7 @@ impl InputArgs {
             Resize::Crop => Fitting::Crop,
         };
         let (tensor, own) = pixels.open(path)?;
-        let note = format!("{}, {}{}: {pixels}", path.display(), size(own), self.scaled(own, pixels.size));
+        let note = format!("{}, {}{}: {pixels}", path.display(), size(own), self.scaled(own, &pixels));
         let shape = tensor.shape()[4 - rank..].to_vec();
         let data = match tensor.into_data() {
             Data::F32(values) if whole => Data::I32(values.iter().map(|value| value.round() as i32).collect()),
@@ -228,13 +259,14 @@ impl InputArgs {
         Ok((Tensor::new(shape, data)?, Some(note)))
     }
 
-    fn scaled(&self, own: [usize; 2], to: Option<[usize; 2]>) -> String {
+    fn scaled(&self, own: [usize; 2], pixels: &Pixels) -> String {
         let how = match self.resize.unwrap_or(Resize::Stretch) {
+            _ if pixels.size.contains(&None) => "scaled by the input's one known side to",
             Resize::Stretch => "stretched to",
             Resize::Fit => "fitted into",
             Resize::Crop => "cropped and scaled to",
         };
-        to.filter(|to| *to != own).map(|to| format!(", {how} {}", size(to))).unwrap_or_default()
+        Some(pixels.size_for(own)).filter(|to| *to != own).map(|to| format!(", {how} {}", size(to))).unwrap_or_default()
     }
 
     fn sound(&self, path: &Path, input: &ValueInfo) -> Result<(Tensor, Option<String>)> {

@@ -5,7 +5,7 @@ use super::given::ValueArgs;
 use shadernet::import::onnx::{Bindings, Onnx, Size};
 use shadernet::kernel::Caps;
 use shadernet::models::{self, Network};
-use shadernet::{Context, ErrorKind, Graph, Model, Precision, Tensor, Weights};
+use shadernet::{Context, Error, ErrorKind, Graph, Model, Precision, Tensor, Weights};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -100,13 +100,6 @@ impl ModelArgs {
             bindings = bindings.shape(name, &sizes[..]);
         }
         Ok(Some((file, bindings)))
-    }
-
-    /// Returns the given sizes of an ONNX file's inputs, as they were given.
-    pub(super) fn sizes(&self) -> Vec<String> {
-        let dims = self.dim.iter().map(|(name, size)| format!("--dim {name}={size}"));
-        let joined = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
-        dims.chain(self.shape.iter().map(|(name, Sizes(sizes))| format!("--shape {name}={}", joined(sizes)))).collect()
     }
 
     /// Returns one of the crate's networks, with its weights.
@@ -219,7 +212,7 @@ impl Opened {
     pub(super) fn graph(&self, batch: usize) -> shadernet::Result<Graph> {
         match self {
             Opened::Own { network, weights, size, .. } => network.graph(weights, *size),
-            Opened::File { file, bindings, values, .. } => graph(file, bindings.clone().batch(batch), values),
+            Opened::File { file, bindings, values, .. } => graph(file, bindings.clone(), batch, values),
         }
     }
 
@@ -229,7 +222,7 @@ impl Opened {
             Opened::Own { .. } => Model::new(context, &self.graph(1)?)?,
             Opened::File { file, bindings, values, .. } => {
                 let (file, bindings, values) = (file.clone(), bindings.clone(), values.clone());
-                Model::for_batches(context, move |batch| graph(&file, bindings.clone().batch(batch), &values))
+                Model::for_batches(context, move |batch| graph(&file, bindings.clone(), batch, &values))
             }
         };
         Ok(model.precision(precision))
@@ -250,13 +243,16 @@ impl Opened {
 pub(super) fn graph(
     file: &Onnx,
     mut bindings: Bindings,
+    batch: usize,
     values: &BTreeMap<String, Tensor>,
 ) -> shadernet::Result<Graph> {
     let mut first = None;
     loop {
-        let error = match file.graph(&bindings) {
+        // Values that decide sizes have no batch, so they are found first.
+        let error = match file.graph(&bindings.clone().batch(1)) {
+            Ok(graph) if batch == 1 => return Ok(graph),
+            Ok(_) => return file.graph(&bindings.batch(batch)),
             Err(error) => error,
-            graph => return graph,
         };
         if let ErrorKind::Unknown { input: Some(name), .. } = &error.kind
             && !bindings.has_values(name)
@@ -264,9 +260,17 @@ pub(super) fn graph(
         {
             bindings = bindings.values(name, tensor.clone());
             first = first.or(Some(error));
-        } else {
-            let needs = matches!(error.kind, ErrorKind::Unknown { .. });
-            return Err(first.filter(|_| needs).unwrap_or(error));
+            continue;
         }
+        let missing = matches!(&error.kind, ErrorKind::Unknown { input: Some(name), .. } if !values.contains_key(name));
+        return Err(match (&error.kind, first) {
+            // The values are given: what they lead to isn't known before the device computes it.
+            (ErrorKind::Unknown { .. }, Some(Error { at, kind: ErrorKind::Unknown { argument, value, .. } }))
+                if !missing =>
+            {
+                Error { at, kind: ErrorKind::Unknown { argument, value, input: None } }
+            }
+            _ => error,
+        });
     }
 }

@@ -49,8 +49,9 @@ pub(super) fn numbers(text: &str, numbers: &str, input: &ValueInfo) -> Result<Te
     };
     let shape: Option<Vec<usize>> = sizes.iter().map(size).collect();
     let missing = || {
-        let wanted = if everywhere { "known sizes: --dim or --shape gives them" } else { "at most one open size" };
-        ErrorKind::argument(argument(), wanted, input)
+        let open: Vec<String> = sizes.iter().filter_map(Size::open).map(|name| format!("--dim {name}=SIZE")).collect();
+        let wanted = if everywhere { "known sizes" } else { "at most one open size" };
+        ErrorKind::argument(argument(), format!("{wanted}: {}", open.join(" ")), input)
     };
     let shape = Shape::from(shape.ok_or_else(missing)?);
     let elements = shape.iter().try_fold(1, |product: usize, &size| product.checked_mul(size));

@@ -1,11 +1,12 @@
 //! `shadernet run`: a network on an image or an array.
 
-use super::bench::first;
+use super::bench::{MOST_FRAMES, first, ms};
 use super::classes::{Labels, Scores, write_top};
 use super::inputs::InputArgs;
 use super::run_file;
 use super::{DeviceArgs, MOST_BATCH, ModelArgs, Result, while_compiling, within};
 use shadernet::import::{image, npy};
+use shadernet::measure::digits;
 use shadernet::models::{Network, Preprocess};
 use shadernet::plan::Port;
 use shadernet::{ErrorKind, Model, Shape, Tensor};
@@ -34,6 +35,9 @@ pub(super) struct RunArgs {
     /// The names of the classes, one on each line; it implies --top 5
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
+    /// Then run the same frame this many times more, and print the median and the shortest time, also of a network in parts
+    #[arg(long, value_name = "N", conflicts_with = "chunk")]
+    pub(super) repeat: Option<usize>,
     /// Run a single image this many times in one batch [default: as many images as there are]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
@@ -41,6 +45,7 @@ pub(super) struct RunArgs {
 
 pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let batch = args.batch.map(|batch| within("--batch", batch, MOST_BATCH)).transpose()?;
+    args.repeat.map(|count| within("--repeat", count, MOST_FRAMES)).transpose()?;
     let top = args.top.map(|top| within("--top", top, usize::from(u16::MAX))).transpose()?;
     let labels = Labels::open(args.labels.as_deref())?;
     let top = top.or(args.labels.is_some().then_some(5));
@@ -100,7 +105,23 @@ pub(super) fn run(args: &RunArgs, device: &DeviceArgs, out: &mut dyn Write) -> R
         0 => String::new(),
         tuned => format!("; tuned: {tuned}"),
     };
-    writeln!(out, "first inference: {}{tuned}", first(created, all))?;
+    writeln!(out, "first inference: {}{tuned}", first("session", created, all))?;
+    let images = values.repeat(batch / shape[0]);
+    repeated(args.repeat, || session.run_blocking(&[&images]).map(drop), out)
+}
+
+/// Runs a frame again and again, and prints the median and the shortest time.
+pub(super) fn repeated(count: Option<usize>, frame: impl Fn() -> shadernet::Result<()>, out: &mut dyn Write) -> Result {
+    let Some(count) = count else { return Ok(()) };
+    let mut times = Vec::new();
+    for _ in 0..count {
+        let start = Instant::now();
+        frame()?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    let [median, least] = [times[count / 2], times[0]].map(|time| digits(ms(time)));
+    writeln!(out, "{count} more frames: median {median} ms, shortest {least} ms")?;
     Ok(())
 }
 

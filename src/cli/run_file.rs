@@ -4,7 +4,7 @@ use super::bench::{first, ms};
 use super::classes::{Labels, Scores, images, write_top};
 use super::inputs::Inputs;
 use super::model::graph;
-use super::run::RunArgs;
+use super::run::{RunArgs, repeated};
 use super::{DeviceArgs, Result, while_compiling};
 use shadernet::import::onnx::{Bindings, ElementType, Onnx, ValueInfo};
 use shadernet::import::{npy, pixels};
@@ -23,6 +23,7 @@ pub(super) fn run(
     out: &mut dyn Write,
 ) -> Result {
     let (dir, model_args) = (args.output.as_deref(), &args.model);
+    args.inputs.complete(file, bindings, &args.input)?;
     let Inputs { tensors: inputs, bindings, notes, pictures, chunks } =
         args.inputs.read(file, bindings, &args.input)?;
     for note in notes {
@@ -33,7 +34,7 @@ pub(super) fn run(
     if let Some((input, _)) = &chunks {
         known.remove(input);
     }
-    let built = graph(file, bindings.clone(), &known);
+    let built = graph(file, bindings.clone(), 1, &known);
     if dir.is_some() {
         check_names(file)?;
     }
@@ -63,6 +64,11 @@ pub(super) fn run(
     }
     let outputs = network.run(&inputs)?;
     let all = start.elapsed();
+    // Parts are made when the parts before have run.
+    let (what, created) = match &network {
+        Network::Whole(..) => ("session", created),
+        Network::Parts(parts) => ("making the parts", parts.preparation()),
+    };
 
     model_args.note_precision(precision, out)?;
     if let Some((input, chunks)) = chunks {
@@ -102,7 +108,7 @@ pub(super) fn run(
             }
         }
         network.note(out)?;
-        writeln!(out, "first chunk: {}", first(created, all))?;
+        writeln!(out, "first chunk: {}", first(what, created, all))?;
         if let Some(others) = u32::try_from(chunks.count() - 1).ok().filter(|&others| others > 0) {
             writeln!(out, "each of the others: {} ms", digits(ms(start.elapsed() / others)))?;
         }
@@ -132,8 +138,8 @@ pub(super) fn run(
         }
     }
     network.note(out)?;
-    writeln!(out, "first inference: {}", first(created, all))?;
-    Ok(())
+    writeln!(out, "first inference: {}", first(what, created, all))?;
+    repeated(args.repeat, || network.run(&inputs).map(drop), out)
 }
 
 /// A network on the device.
@@ -147,7 +153,7 @@ enum Network {
 /// Returns the network in parts. Each part is built when the one before has run.
 fn parts(file: &Onnx, bindings: Bindings, context: &Context, precision: Precision) -> Network {
     let file = file.clone();
-    Network::Parts(Parts::new(context, move |known| file.part(&bindings, known)).precision(precision))
+    Network::Parts(Parts::new(context, MOST_BYTES, move |known| file.part(&bindings, known)).precision(precision))
 }
 
 impl Network {
@@ -175,7 +181,7 @@ impl Network {
         let cuts = parts.cuts();
         writeln!(out, "the network is cut into {} parts, where values decide sizes:", cuts.len() + 1)?;
         for cut in cuts.iter().take(MOST_CUTS) {
-            writeln!(out, "  before {cut}")?;
+            writeln!(out, "  {cut}")?;
         }
         if cuts.len() > MOST_CUTS {
             writeln!(out, "  and {} more", cuts.len() - MOST_CUTS)?;
@@ -183,6 +189,9 @@ impl Network {
         Ok(())
     }
 }
+
+/// The bound on the memory of kept parts: 1 GiB.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// The number of cuts that are listed.
 const MOST_CUTS: usize = 16;

@@ -166,7 +166,9 @@ impl Constant {
     /// share the memory of weights that rules have computed for each.
     pub(crate) fn computed_as(self, key: WeightKey) -> Constant {
         static IDS: Mutex<BTreeMap<WeightKey, u64>> = Mutex::new(BTreeMap::new());
-        let id = *IDS.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(self.id);
+        let mut ids = IDS.lock().unwrap_or_else(PoisonError::into_inner);
+        let id = *ids.entry(key).or_insert(self.id);
+        forget_oldest(&mut ids, MOST_IDS);
         Constant { id, ..self }
     }
 
@@ -246,6 +248,19 @@ impl Constant {
     }
 }
 
+/// The number of computed constants whose ids are known: more than the networks in use have. One that is forgotten and computed
+/// again gets another id, and memory of its own.
+const MOST_IDS: usize = 1 << 16;
+
+/// Drops the older half of the ids if there are more than `most`.
+fn forget_oldest<K: Ord>(ids: &mut BTreeMap<K, u64>, most: usize) {
+    if ids.len() > most {
+        let mut all: Vec<u64> = ids.values().copied().collect();
+        let (_, &mut middle, _) = all.select_nth_unstable(most / 2);
+        ids.retain(|_, id| *id > middle);
+    }
+}
+
 fn unpacked(bytes: &[u8], of: IntType, count: usize) -> Vec<i32> {
     let signed = |bits: u32| ((bits as i32) ^ of.offset()) - of.offset();
     match of.bits() {
@@ -283,6 +298,18 @@ mod tests {
         assert_eq!(rows.id(), whole.with_shape([3, 2, 1]).rows_of(&(1..3)).id());
         let others = [whole.id(), whole.rows_of(&(0..2)).id(), rows.rows_of(&(0..1)).id()];
         assert!(!others.contains(&rows.id()), "{others:?}");
+    }
+
+    /// The ids of constants that were computed long ago are forgotten.
+    #[test]
+    fn ids_are_not_kept_for_ever() {
+        let mut ids = BTreeMap::new();
+        for id in 0..100 {
+            ids.insert(id * 37 % 101, id);
+            forget_oldest(&mut ids, 10);
+            assert!(ids.len() <= 10 && ids.values().any(|&kept| kept == id));
+        }
+        assert!(ids.values().all(|&id| id >= 90));
     }
 
     #[test]

@@ -37,8 +37,9 @@ pub struct Pixels {
     pub order: PixelOrder,
     /// The number of channels: 1 (grey), 3 (red, green, blue) or 4 (and alpha).
     pub channels: usize,
-    /// Height and width of the input; `None` for the picture's own.
-    pub size: Option<[usize; 2]>,
+    /// Height and width of the input. `None` for one that follows from the other by the picture's proportions; both for the
+    /// picture's own.
+    pub size: [Option<usize>; 2],
     /// The way in which the picture gets that size. Scaling is bilinear and antialiased.
     pub fitting: Fitting,
     /// Blue first.
@@ -69,13 +70,22 @@ impl Pixels {
             (None, Some(channels)) => (PixelOrder::Nhwc, channels, [sizes[0], sizes[1]]),
             (None, None) => return None,
         };
-        let size = match size {
-            [Some(height), Some(width)] => Some([height, width]),
-            [None, None] => None,
-            _ => return None,
-        };
         let (range, mean, std) = ([0.0, 1.0], [0.0; 4], [1.0; 4]);
         Some(Pixels { order, channels, size, fitting: Fitting::Stretch, bgr: false, range, mean, std })
+    }
+
+    /// Returns the height and width that a picture of this height and width gets.
+    pub fn size_for(&self, [height, width]: [usize; 2]) -> [usize; 2] {
+        let scaled = |side: usize, to: usize, of: usize| {
+            let side = (side as f64 * to as f64 / of.max(1) as f64).round();
+            // A float becomes the nearest integer: `as` saturates.
+            (side as usize).max(1)
+        };
+        match self.size {
+            [Some(to), None] => [to, scaled(width, to, height)],
+            [None, Some(to)] => [scaled(height, to, width), to],
+            [to_height, to_width] => [to_height.unwrap_or(height), to_width.unwrap_or(width)],
+        }
     }
 
     /// Reads a PNG or JPEG file: an input `[1, C, H, W]` or `[1, H, W, C]`, and the file's own height and width.
@@ -87,7 +97,7 @@ impl Pixels {
 
     /// Converts a picture.
     pub fn tensor(&self, picture: &DynamicImage) -> Result<Tensor> {
-        let [height, width] = self.size.unwrap_or([picture.height() as usize, picture.width() as usize]);
+        let [height, width] = self.size_for([picture.height() as usize, picture.width() as usize]);
         for side in [height, width] {
             if !(1..=LONGEST).contains(&side) {
                 return Err(ErrorKind::argument("picture", format!("sides of 1 to {LONGEST}"), side).into());
@@ -175,7 +185,7 @@ pub fn picture(output: &Tensor) -> Option<DynamicImage> {
     let sizes: Vec<Option<usize>> = output.shape().iter().map(|&size| Some(size)).collect();
     let [_, sizes @ ..] = &sizes[..] else { return None };
     let pixels = Pixels::guess(sizes).filter(|_| sizes.len() == 3)?;
-    let ([height, width], channels) = (pixels.size?, pixels.channels);
+    let ([Some(height), Some(width)], channels) = (pixels.size, pixels.channels) else { return None };
     let (count, least) = (height * width, 2);
     if output.shape()[0] == 0 || height < least || width < least {
         return None;

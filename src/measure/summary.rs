@@ -30,7 +30,7 @@ pub struct Summary {
     /// All learned numbers, including biases and normalisation. Numbers that several operations share count once. A
     /// constant that operations read as an operand counts the numbers that it was [learned](Constant::parameters) from.
     pub parameters: u64,
-    /// The bytes of all parameters at the precision: two for each of the weights if these are `f16`s, else four.
+    /// The bytes of all parameters: packed integers as they are, weights at the precision, the others as `f32`s.
     pub parameter_bytes: u64,
     /// Multiply-accumulates.
     pub macs: u64,
@@ -151,15 +151,22 @@ impl Summary {
             let weighs = |constant: &&Constant| cost.weights > 0 && constant.shape().len() > 1;
             let again = parameters.iter().copied().filter(weighs).filter(|constant| !multiply.insert(constant.id()));
             let again: u64 = again.map(elements).sum();
-            let shared = parameters.into_iter().filter(|constant| !counted.insert(constant.id()));
-            let mut parameters = cost.parameters.saturating_sub(shared.map(elements).sum());
-            for constant in constants(graph, node).filter(|constant| counted.insert(constant.id())) {
+            let (held, mut parameters, mut saved) = (parameters, cost.parameters, 0);
+            for constant in held {
+                match counted.insert(constant.id()) {
+                    true => saved += saved_by_packing(constant),
+                    false => parameters = parameters.saturating_sub(elements(constant)),
+                }
+            }
+            let operands = constants(graph, node).filter(|constant| constant.parameters() > 0);
+            for constant in operands.filter(|constant| counted.insert(constant.id())) {
                 cost.parameters += constant.parameters();
                 parameters += constant.parameters();
+                saved += saved_by_packing(constant);
             }
             add(&mut summary.weights, cost.weights.saturating_sub(again));
             add(&mut summary.parameters, parameters);
-            add(&mut summary.parameter_bytes, bytes_of(parameters, weights.min(parameters)));
+            add(&mut summary.parameter_bytes, bytes_of(parameters, weights.min(parameters)).saturating_sub(saved));
             add(&mut summary.macs, cost.macs);
             add(&mut summary.other, cost.other);
             add(&mut summary.flops, cost.flops());
@@ -210,13 +217,19 @@ impl Summary {
     }
 }
 
-/// Returns the `f32` constants that a node reads as operands.
+/// Returns the constants that a node reads as operands.
 fn constants<'a>(graph: &'a Graph, node: &Node) -> impl Iterator<Item = &'a Constant> {
     let inputs = node.inputs.clone();
     inputs.into_iter().filter_map(|value| match graph.source(value) {
-        Source::Constant(constant) if constant.dtype() == DType::F32 => Some(constant),
+        Source::Constant(constant) => Some(constant),
         _ => None,
     })
+}
+
+/// Returns the bytes by which a constant's packed integers are smaller than as many `f32`s.
+fn saved_by_packing(constant: &Constant) -> u64 {
+    let elements = constant.shape().elements();
+    constant.int_type().map_or(0, |of| elements.saturating_mul(4).saturating_sub(of.bytes(elements)) as u64)
 }
 
 fn intensity(flops: u64, bytes: u64) -> Option<f64> {

@@ -36,8 +36,10 @@ impl fmt::Display for Summary {
             line(&format!("model size, {storage}"), self.model_bytes(bits), "bytes")?;
         }
         let values = if self.precision.values() == Scalar::F16 { "f16" } else { "f32" };
-        if self.precision != Precision::F32 {
-            let of = format!("bytes at precision {}: weights as f16, other parameters as f32", self.precision);
+        if self.parameter_bytes != self.model_bytes(32) {
+            let weights = if self.precision == Precision::F32 { "" } else { "weights as f16, " };
+            let at = self.precision;
+            let of = format!("bytes at precision {at}: {weights}packed integers as packed, other parameters as f32");
             line("model size, stored", self.parameter_bytes, &of)?;
         }
         line("MACs", self.macs, "")?;

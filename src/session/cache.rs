@@ -34,12 +34,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Sizes aren't rounded up to share a session. Biases turn padding into other numbers than 0, and the next convolution
 /// mixes these into the picture: outputs would change.
 pub struct SessionCache<K> {
-    /// The owner of the shared weights. Its graph is empty.
-    model: Model,
+    sessions: Recent<K, Session>,
     build: Build<K>,
-    bound: u64,
-    /// The sessions, the least recently used first.
-    sessions: Mutex<Vec<(K, Arc<Session>)>>,
 }
 
 /// A function that builds the graph for sizes.
@@ -56,14 +52,13 @@ impl<K: Clone + PartialEq> SessionCache<K> {
         bytes: u64,
         build: impl Fn(&K) -> Result<Graph> + Send + Sync + 'static,
     ) -> SessionCache<K> {
-        let (model, build) = (Model::without_graph(context), Box::new(build));
-        SessionCache { model, build, bound: bytes, sessions: Mutex::default() }
+        SessionCache { sessions: Recent::new(context, bytes), build: Box::new(build) }
     }
 
     /// Sets how the numbers are stored: see [`Model::precision`].
     #[must_use]
     pub fn precision(self, precision: Precision) -> SessionCache<K> {
-        SessionCache { model: self.model.precision(precision), ..self }
+        SessionCache { sessions: self.sessions.precision(precision), ..self }
     }
 
     /// Returns the session for these sizes, of a batch of 1; creates it if the cache has none. Each session has states of
@@ -71,57 +66,108 @@ impl<K: Clone + PartialEq> SessionCache<K> {
     ///
     /// Fails if the graph can't be built or the session can't be created.
     pub fn session(&self, sizes: &K) -> Result<Arc<Session>> {
-        if let Some(session) = find(&mut self.sessions(), sizes) {
+        if let Some(session) = self.sessions.get(sizes) {
             return Ok(session);
         }
         // Unlocked, so that other threads don't wait for a compilation; at worst two create the same session.
         let graph = (self.build)(sizes)?;
-        let session = Arc::new(self.model.with_graph(&graph)?.session(1)?);
-        let mut sessions = self.sessions();
-        if let Some(session) = find(&mut sessions, sizes) {
-            return Ok(session);
-        }
-        sessions.push((sizes.clone(), session.clone()));
-        while sessions.len() > 1 && bytes(&sessions) > self.bound {
-            sessions.remove(0);
-        }
-        self.model.drop_unused_weights();
-        Ok(session)
+        let session = self.sessions.model.with_graph(&graph)?.session(1)?;
+        Ok(self.sessions.keep(sizes.clone(), session))
     }
 
     /// Returns the sizes that have a session, the least recently used first.
     pub fn sizes(&self) -> Vec<K> {
-        self.sessions().iter().map(|(sizes, _)| sizes.clone()).collect()
+        self.sessions.kept().iter().map(|(sizes, _)| sizes.clone()).collect()
     }
 
     /// Returns the device memory that the sessions take, in bytes, as [`SessionCache::new`] counts it.
     pub fn bytes(&self) -> u64 {
-        bytes(&self.sessions())
+        bytes(&self.sessions.kept())
     }
-
-    fn sessions(&self) -> MutexGuard<'_, Vec<(K, Arc<Session>)>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Returns the session for these sizes as the most recently used one.
-fn find<K: PartialEq>(sessions: &mut [(K, Arc<Session>)], sizes: &K) -> Option<Arc<Session>> {
-    let at = sessions.iter().position(|(those, _)| those == sizes)?;
-    sessions[at..].rotate_left(1);
-    sessions.last().map(|(_, session)| session.clone())
-}
-
-/// Returns the bytes of the sessions and of all weights that they use.
-fn bytes<K>(sessions: &[(K, Arc<Session>)]) -> u64 {
-    let weights = sessions.iter().flat_map(|(_, session)| session.weights.keys());
-    let weights = weights.map(|identity| (identity, weight_bytes(identity)));
-    let weights: u64 = weights.collect::<HashMap<_, _>>().values().sum();
-    sessions.iter().map(|(_, session)| session.own_bytes()).fold(weights, u64::saturating_add)
 }
 
 impl<K> std::fmt::Debug for SessionCache<K> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).len();
-        write!(f, "SessionCache({sessions} sessions, at most {} bytes, on {:?})", self.bound, self.model.context())
+        let Recent { model, bound, .. } = &self.sessions;
+        let sessions = self.sessions.kept().len();
+        write!(f, "SessionCache({sessions} sessions, at most {bound} bytes, on {:?})", model.context())
     }
+}
+
+/// Objects on a device, made for keys and kept within a bound on bytes.
+pub(super) struct Recent<K, T> {
+    /// The owner of the shared weights. Its graph is empty.
+    pub(super) model: Model,
+    pub(super) bound: u64,
+    /// The least recently used first.
+    kept: Mutex<Vec<(K, Arc<T>)>>,
+}
+
+/// An object that is kept: a session, if there is anything to compute, and more.
+pub(super) trait Cached {
+    fn session(&self) -> Option<&Session>;
+
+    /// Returns the bytes that it takes beside the session.
+    fn more_bytes(&self) -> u64 {
+        0
+    }
+}
+
+impl Cached for Session {
+    fn session(&self) -> Option<&Session> {
+        Some(self)
+    }
+}
+
+impl<K, T> Recent<K, T> {
+    pub(super) fn new(context: &Context, bound: u64) -> Recent<K, T> {
+        Recent { model: Model::without_graph(context), bound, kept: Mutex::default() }
+    }
+
+    pub(super) fn precision(self, precision: Precision) -> Recent<K, T> {
+        Recent { model: self.model.precision(precision), ..self }
+    }
+
+    pub(super) fn kept(&self) -> MutexGuard<'_, Vec<(K, Arc<T>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: PartialEq, T: Cached> Recent<K, T> {
+    /// Returns what is kept for a key, which is the most recently used one then.
+    pub(super) fn get(&self, key: &K) -> Option<Arc<T>> {
+        find(&mut self.kept(), key)
+    }
+
+    /// Keeps what was made for a key, and returns it, or what another thread has made in the meantime. Drops the least
+    /// recently used beyond the bound, with their weights.
+    pub(super) fn keep(&self, key: K, made: T) -> Arc<T> {
+        let mut kept = self.kept();
+        if let Some(there) = find(&mut kept, &key) {
+            return there;
+        }
+        let made = Arc::new(made);
+        kept.push((key, made.clone()));
+        while kept.len() > 1 && bytes(&kept) > self.bound {
+            kept.remove(0);
+        }
+        self.model.drop_unused_weights();
+        made
+    }
+}
+
+fn find<K: PartialEq, T>(kept: &mut [(K, Arc<T>)], key: &K) -> Option<Arc<T>> {
+    let at = kept.iter().position(|(other, _)| other == key)?;
+    kept[at..].rotate_left(1);
+    kept.last().map(|(_, there)| there.clone())
+}
+
+/// Returns the bytes of all that is kept, with the weights of the sessions, each once.
+fn bytes<K, T: Cached>(kept: &[(K, Arc<T>)]) -> u64 {
+    let sessions = || kept.iter().filter_map(|(_, there)| there.session());
+    let weights = sessions().flat_map(|session| session.weights.keys());
+    let weights = weights.map(|identity| (identity, weight_bytes(identity)));
+    let weights: u64 = weights.collect::<HashMap<_, _>>().values().sum();
+    let own = sessions().map(Session::own_bytes).fold(weights, u64::saturating_add);
+    kept.iter().map(|(_, there)| there.more_bytes()).fold(own, u64::saturating_add)
 }

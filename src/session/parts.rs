@@ -1,39 +1,56 @@
 //! Networks in parts: each ends where the host must read a value that decides a size.
 
-use super::{Model, Session};
+use super::Session;
+use super::cache::{Cached, Recent};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
 use crate::kernel::Precision;
 use crate::part::{Computation, Content, Finding, Known, Next, Part};
 use crate::tensor::{Outputs, Tensor};
+use crate::{DType, Shape};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A network with sizes that values decide, such as the number of boxes that a detector finds or the length of speech.
 ///
 /// It is cut at such values. A frame runs part after part: it reads the value back, and the next part is built for it. The
-/// 64 parts that were used last are kept, so a frame with the same sizes builds nothing. All parts share their weights. Inputs
-/// may have other shapes in each frame. Between parts, values go through host memory. Threads may run frames at once.
+/// parts that were used last are kept, so a frame with the same sizes builds nothing. All parts share their weights. Between
+/// parts, values go through host memory. Threads may run frames at once.
+///
+/// Inputs are [`Tensor`]s by their names in the file: [`Tensor::new`] takes a shape and the values, `f32`s for floating-point
+/// numbers of every type, `i32`s for integers of every type, `bool`s. Shapes may be others in each frame, and set the open sizes.
 ///
 /// ```no_run
 /// use shadernet::import::onnx::{Bindings, Onnx};
-/// # async fn run(context: shadernet::Context, image: shadernet::Tensor) -> shadernet::Result<()> {
+/// use shadernet::{Parts, Tensor};
+/// # async fn run(context: shadernet::Context) -> shadernet::Result<()> {
 /// let network = Onnx::open("detector.onnx")?;
-/// let parts = shadernet::Parts::new(&context, move |known| network.part(&Bindings::new(), known));
-/// let outputs = parts.run(&[("image", &image)]).await?;
-/// println!("{} boxes; cut at {:?}", outputs["boxes"].shape()[0], parts.cuts());
+/// // What is known of a frame is passed on to the file, which builds the next part.
+/// let build = move |known: &shadernet::Known| network.part(&Bindings::new(), known);
+/// let parts = Parts::new(&context, 256 << 20, build); // 256 MiB
+/// let image = Tensor::new([1, 3, 480, 640], vec![0.5f32; 3 * 480 * 640])?;
+/// let most = Tensor::new([1], vec![100])?; // an int64 of the file
+/// let outputs = parts.run(&[("image", &image), ("max_boxes", &most)]).await?;
+/// println!("{} boxes {:?}; cut at {:?}", outputs["boxes"].shape()[0], outputs["boxes"].f32()?, parts.cuts());
 /// # Ok(()) }
 /// ```
 pub struct Parts {
-    /// The model whose weights all parts share.
-    model: Model,
+    stages: Recent<Key, Stage>,
     build: Box<Build>,
-    /// The first parts, by the inputs' types and shapes.
-    first: Mutex<Vec<Arc<Stage>>>,
-    frames: AtomicU64,
-    cuts: Mutex<Vec<String>>,
+    last: Mutex<Last>,
+}
+
+/// The way to a part: the number of the part before, the inputs' types and shapes, and the findings of the part before.
+type Key = (u64, Vec<(String, DType, Shape)>, Vec<Finding>);
+
+/// Facts about the last frame that ended.
+#[derive(Default)]
+struct Last {
+    cuts: Vec<String>,
+    preparation: Duration,
 }
 
 /// The function that builds a part.
@@ -41,47 +58,60 @@ type Build = dyn Fn(&Known) -> Result<Part> + Send + Sync;
 
 /// A part made resident.
 struct Stage {
+    /// A number that no other part has.
+    number: u64,
     /// `None` if the part has nothing to compute.
     session: Option<Session>,
     known: Known,
-    /// The findings that led here from the part before.
-    found: Vec<Finding>,
     next: Next,
-    after: Mutex<Vec<Arc<Stage>>>,
-    /// The last frame that ran it.
-    used: AtomicU64,
+}
+
+impl Cached for Stage {
+    fn session(&self) -> Option<&Session> {
+        self.session.as_ref()
+    }
+
+    fn more_bytes(&self) -> u64 {
+        let bytes = |finding: &Finding| match finding {
+            Finding::Values(_, tensor) => 4 * tensor.shape().elements() as u64,
+            Finding::Shapes(_) => 0,
+        };
+        LEAST_BYTES + self.known.findings.iter().map(bytes).sum::<u64>()
+    }
 }
 
 /// The most parts of a frame: a loop whose condition is computed has one part for each turn.
 const MOST_PARTS: usize = 256;
 
-/// The number of parts that are kept. Beyond it, those that were last used long ago are dropped.
-const MOST_KEPT: usize = 64;
+/// The bytes that a part counts for if it holds hardly anything: of names, shapes and the description of its outputs.
+const LEAST_BYTES: u64 = 4096;
 
 /// The values of a frame, by their names.
 type Values<'a> = HashMap<String, Cow<'a, Tensor>>;
 
 impl Parts {
-    /// Creates a network whose parts are built by a function, such as that of a file: `Onnx::part`. It builds nothing yet.
-    pub fn new(context: &Context, build: impl Fn(&Known) -> Result<Part> + Send + Sync + 'static) -> Parts {
-        Parts {
-            model: Model::without_graph(context),
-            build: Box::new(build),
-            first: Mutex::default(),
-            frames: AtomicU64::new(0),
-            cuts: Mutex::default(),
-        }
+    /// Creates a network whose parts are built by a function, such as that of a file: `Onnx::part`. It builds nothing yet. The
+    /// parts are kept within a bound on memory in bytes, as in a [`SessionCache`](crate::SessionCache): a frame whose parts don't
+    /// fit is right, but builds them each time.
+    pub fn new(context: &Context, bytes: u64, build: impl Fn(&Known) -> Result<Part> + Send + Sync + 'static) -> Parts {
+        Parts { stages: Recent::new(context, bytes), build: Box::new(build), last: Mutex::default() }
     }
 
     /// Returns the same network with its numbers stored so: see [`Precision`]. Otherwise each part has its graph's precision.
     #[must_use]
     pub fn precision(self, precision: Precision) -> Parts {
-        Parts { model: self.model.precision(precision), first: Mutex::default(), ..self }
+        Parts { stages: Recent::new(self.stages.model.context(), self.stages.bound).precision(precision), ..self }
     }
 
-    /// Returns the places where the network was cut in the last frame that ended: the node and its argument.
+    /// Returns the places where the network was cut in the last frame that ended, in words: the node, and what it must know.
     pub fn cuts(&self) -> Vec<String> {
-        locked(&self.cuts).clone()
+        locked(&self.last).cuts.clone()
+    }
+
+    /// Returns the time that the last frame that ended spent on making parts: their graphs, plans, pipelines and weights. 0 if
+    /// all parts were kept, and in a browser, where there is no clock.
+    pub fn preparation(&self) -> Duration {
+        locked(&self.last).preparation
     }
 
     /// Runs one frame on tensors by the inputs' names, and returns the network's outputs.
@@ -95,19 +125,18 @@ impl Parts {
             known.inputs.push((name.to_owned(), tensor.dtype(), tensor.shape().clone()));
         }
         known.inputs.sort_by(|(a, ..), (b, ..)| a.cmp(b));
-        let frame = self.frames.fetch_add(1, Ordering::Relaxed) + 1;
-        let (mut cuts, mut found) = (Vec::new(), Vec::new());
+        let (mut last, mut found) = (Last::default(), Vec::new());
         let mut before: Option<Arc<Stage>> = None;
         loop {
-            let stage = self.stage(before.as_deref(), &known, found, frame)?;
+            let stage = self.stage(before.as_deref(), &known, found, &mut last)?;
             stage.run(&mut values).await?;
             found = match &stage.next {
                 Next::Outputs(outputs) => {
-                    *locked(&self.cuts) = cuts;
+                    *locked(&self.last) = last;
                     return named(outputs, &values);
                 }
                 Next::Read { at, values: read } => {
-                    cuts.push(at.clone());
+                    last.cuts.push(at.clone());
                     let read = read.iter().map(|place| {
                         let content = value(&values, &place.0)?;
                         Ok(Finding::Values(place.clone(), content.clone()))
@@ -115,7 +144,7 @@ impl Parts {
                     read.collect::<Result<Vec<_>>>()?
                 }
                 Next::Compute(computation) => {
-                    cuts.push(computation.at.clone());
+                    last.cuts.push(computation.at.clone());
                     vec![computed(computation, &mut values)?]
                 }
             };
@@ -134,46 +163,27 @@ impl Parts {
     }
 
     /// Returns the part that follows such findings: a kept one, or a new one.
-    fn stage(&self, before: Option<&Stage>, known: &Known, found: Vec<Finding>, frame: u64) -> Result<Arc<Stage>> {
-        let list = before.map_or(&self.first, |before| &before.after);
-        let leads = |stage: &&Arc<Stage>| {
-            let same = |(a, b): (&Finding, &Finding)| a.leads_as(b);
-            let findings = stage.found.len() == found.len() && stage.found.iter().zip(&found).all(same);
-            findings && stage.known.inputs == known.inputs
-        };
-        let kept = locked(list).iter().find(leads).cloned();
-        if let Some(stage) = kept {
-            stage.used.store(frame, Ordering::Relaxed);
+    fn stage(&self, before: Option<&Stage>, known: &Known, found: Vec<Finding>, last: &mut Last) -> Result<Arc<Stage>> {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let key: Key = (before.map_or(0, |before| before.number), known.inputs.clone(), found);
+        if let Some(stage) = self.stages.get(&key) {
             return Ok(stage);
         }
         if known.findings.len() >= MOST_PARTS {
             let wanted = format_args!("{MOST_PARTS} values at most that decide sizes");
-            return Err(ErrorKind::argument("the network's parts", wanted, "more").into());
+            let got = format!("more: {}", last.cuts.last().map_or("", |cut| cut));
+            return Err(ErrorKind::argument("the network's parts", wanted, got).into());
         }
+        let start = (!cfg!(target_arch = "wasm32")).then(Instant::now);
         let part = (self.build)(known)?;
         let session = match part.graph.outputs().is_empty() {
             true => None,
-            false => Some(self.model.with_graph(&part.graph)?.session(1)?),
+            false => Some(self.stages.model.with_graph(&part.graph)?.session(1)?),
         };
-        let (known, next) = (known.clone(), part.next);
-        let stage = Stage { session, known, found, next, after: Mutex::default(), used: AtomicU64::new(frame) };
-        let stage = Arc::new(stage);
-        locked(list).push(stage.clone());
-        self.drop_old();
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let stage = self.stages.keep(key, Stage { number, session, known: known.clone(), next: part.next });
+        last.preparation += start.map_or(Duration::ZERO, |start| start.elapsed());
         Ok(stage)
-    }
-
-    /// Drops the parts that were not used for longest, half of all, if too many are kept; and their weights.
-    fn drop_old(&self) {
-        let mut first = locked(&self.first);
-        let mut frames = Vec::new();
-        first.iter().for_each(|stage| stage.collect(&mut frames));
-        if frames.len() <= MOST_KEPT {
-            return;
-        }
-        frames.sort_unstable();
-        retain(&mut first, frames[frames.len() / 2]);
-        self.model.drop_unused_weights();
     }
 }
 
@@ -192,18 +202,6 @@ impl Stage {
         values.extend(names.into_iter().zip(outputs.into_iter().map(Cow::Owned)));
         Ok(())
     }
-
-    /// Adds the last frames of this part and of those after it.
-    fn collect(&self, frames: &mut Vec<u64>) {
-        frames.push(self.used.load(Ordering::Relaxed));
-        locked(&self.after).iter().for_each(|stage| stage.collect(frames));
-    }
-}
-
-/// Keeps the parts that were used in this frame or later. A part is used at least as late as those after it.
-fn retain(stages: &mut Vec<Arc<Stage>>, frame: u64) {
-    stages.retain(|stage| stage.used.load(Ordering::Relaxed) >= frame);
-    stages.iter().for_each(|stage| retain(&mut locked(&stage.after), frame));
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -237,6 +235,6 @@ fn named(outputs: &[(String, Content)], values: &Values) -> Result<Outputs> {
 
 impl std::fmt::Debug for Parts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Parts({} first ones on {:?})", locked(&self.first).len(), self.model.context())
+        write!(f, "Parts({} kept on {:?})", self.stages.kept().len(), self.stages.model.context())
     }
 }

@@ -8,6 +8,7 @@ use shadernet::{Context, ContextOptions, DType, Data, ErrorKind, Known, Part, Pa
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Returns the tensors below a name, by the rest of their names.
 fn below<'a>(tensors: &SafeTensors<'a>, prefix: &str) -> Vec<(String, Tensor)> {
@@ -60,7 +61,7 @@ fn run(context: &Context, tensors: &SafeTensors, case: &str) -> Result<usize, St
     }
     let built = Arc::new(AtomicUsize::new(0));
     let counted = built.clone();
-    let parts = Parts::new(context, move |known: &Known| -> shadernet::Result<Part> {
+    let parts = Parts::new(context, u64::MAX, move |known: &Known| -> shadernet::Result<Part> {
         counted.fetch_add(1, Ordering::Relaxed);
         network.part(&Bindings::new(), known)
     });
@@ -94,11 +95,11 @@ fn context() -> Context {
     context.unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}"))
 }
 
-/// Returns a case's network in parts.
+/// Returns a case's network in parts, few of which are kept.
 fn parts(context: &Context, tensors: &SafeTensors, model: &str, bindings: Bindings) -> Parts {
     let model = tensors.tensor(model).expect("it is there");
     let network = Onnx::from_bytes(model.data()).expect("it is whole");
-    Parts::new(context, move |known| network.part(&bindings, known))
+    Parts::new(context, 1 << 16, move |known| network.part(&bindings, known))
 }
 
 /// More sizes than parts are kept for: all are right, also those whose parts were dropped.
@@ -111,7 +112,12 @@ fn parts_of_many_sizes_are_dropped_and_built_again() {
         let outputs = parts.run_blocking(&[("x", &x)]).unwrap_or_else(|error| panic!("{size}: {error}"));
         let wanted: Vec<f32> = (0..size).map(|i| i as f32 + 0.5).collect();
         assert_eq!(outputs["y"], wanted, "{size}");
+        assert!(parts.cuts().last().is_some_and(|cut| cut.starts_with("Range ") && cut.ends_with(" must know limit")));
+        assert!(parts.preparation() > Duration::ZERO || size == 79, "{size}: its last part was dropped");
     }
+    let kept = format!("{parts:?}");
+    let count: usize = kept["Parts(".len()..].split(' ').next().expect("a number").parse().expect("a number");
+    assert!((2..20).contains(&count), "{kept}");
 }
 
 #[test]
@@ -124,7 +130,7 @@ fn what_parts_cannot_run_is_refused_by_name() {
     };
     let of = |bindings| parts(&context, &tensors, "endless", bindings);
     let endless = of(Bindings::new());
-    refused(&endless, &[("x", &x)], &["parts: wanted 256 values at most that decide sizes, got more"]);
+    refused(&endless, &[("x", &x)], &["parts: wanted 256 values at most that decide sizes, got more: ", "must know"]);
     let right = Tensor::new([2, 4], vec![0.75; 8]).expect("it is whole");
     assert_eq!(endless.run_blocking(&[("x", &right)]).expect("it ends")["y"], [0.75; 8]);
     refused(&endless, &[("x", &x), ("x", &x)], &["inputs: wanted each once, got \"x\" twice"]);

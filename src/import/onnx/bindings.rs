@@ -60,7 +60,8 @@ impl Bindings {
     }
 
     /// Makes an input of `f32`s a [state](crate::State), which the graph has instead: zeros in the first frame, then what the
-    /// frame before left in an output. It stays on the device.
+    /// frame before left in an output. It stays on the device. If its sizes are those of a recurrent layer, `[layers, batch,
+    /// hidden]`, with more than one layer and an open batch that nothing sets, that is the other inputs' batch.
     #[must_use]
     pub fn state(mut self, input: impl Into<String>, output: impl Into<String>) -> Bindings {
         self.states.insert(input.into(), output.into());
@@ -132,23 +133,62 @@ impl Bindings {
                 resolved.sizes.entry(name.clone()).or_insert(batch);
             }
         }
-        let takes = |input: &'a ValueInfo| match (resolved.given(input), first(input)) {
-            (Some(shape), _) => shape.first() == Some(&batch),
-            (None, Some(Size::Fixed(size))) => *size == batch,
-            (None, Some(Size::Named(name))) => resolved.sizes[name] == batch,
-            (None, None) => false,
+        resolved.bind_states(inputs, batch);
+        // Values that decide sizes, such as a shape, have no batch; neither does a vector of a fixed size.
+        let batched = |input: &&'a ValueInfo| !resolved.has_values(&input.name);
+        let vector = |input: &ValueInfo| input.sizes.as_ref().is_some_and(|sizes| sizes.len() == 1);
+        let size = |input: &'a ValueInfo| match (resolved.given(input), first(input)) {
+            (_, Some(Size::Fixed(_))) if vector(input) => None,
+            (Some(shape), _) => shape.first().copied(),
+            (None, Some(Size::Fixed(size))) => Some(*size),
+            (None, Some(Size::Named(name))) => resolved.sizes.get(name).copied(),
+            (None, None) => None,
         };
-        if batch != 1 && !inputs.iter().any(takes) {
+        if batch == 1 {
+            return Ok(resolved);
+        }
+        let given = |input: &&'a ValueInfo| self.shapes.contains_key(&input.name);
+        let open = |input: &&'a ValueInfo| first(input).is_some_and(|size| size.open().is_some());
+        let other = |input: &&'a ValueInfo| size(input).is_some_and(|size| size != batch);
+        if let Some(input) = inputs.iter().filter(batched).filter(given).filter(open).find(other) {
+            let wanted = format!("{}, the first size of input \"{}\"", size(input).unwrap_or_default(), input.name);
+            return Err(ErrorKind::argument("batch", wanted, batch).into());
+        }
+        if !inputs.iter().filter(batched).any(|input| size(input) == Some(batch)) {
             let wanted = format!("1: no input leaves its first size to it ({})", ports(inputs));
             return Err(ErrorKind::argument("batch", wanted, batch).into());
         }
         Ok(resolved)
     }
 
+    /// Sets the open batches of recurrent layers' states.
+    fn bind_states(&mut self, inputs: &[ValueInfo], batch: usize) {
+        let state = |input: &&ValueInfo| self.states.contains_key(&input.name);
+        let first = |input: &ValueInfo| match input.sizes.as_ref()?.first()? {
+            Size::Named(name) => self.sizes.get(name).copied(),
+            Size::Fixed(_) => None,
+        };
+        let mut batches: Vec<usize> = inputs.iter().filter(|input| !state(input)).filter_map(first).collect();
+        batches.sort_unstable();
+        batches.dedup();
+        let ([] | [_]) = batches[..] else { return };
+        let batch = batches.first().copied().unwrap_or(batch);
+        let open = inputs.iter().filter(state).filter_map(|input| match input.sizes.as_deref() {
+            Some([Size::Fixed(2..), Size::Named(name), Size::Fixed(_)]) if !self.sizes.contains_key(name) => Some(name),
+            _ => None,
+        });
+        let open: Vec<String> = open.cloned().collect();
+        self.sizes.extend(open.into_iter().map(|name| (name, batch)));
+    }
+
     /// Returns the shape of an input under these bindings.
     pub(super) fn shape_of(&self, input: &ValueInfo) -> Result<Shape> {
         let given = self.given(input);
         let argument = || format!("input \"{}\"", input.name);
+        let named = |kind| match kind {
+            ErrorKind::Argument { wanted, got, .. } => ErrorKind::argument(argument(), wanted, got),
+            other => other,
+        };
         let Some(sizes) = &input.sizes else {
             let missing = || ErrorKind::argument(argument(), "its shape: the file doesn't say it", "none");
             return Ok(given.cloned().ok_or_else(missing)?);
@@ -156,9 +196,11 @@ impl Bindings {
         if let Some(given) = given {
             let fits = |(size, &given): (&Size, &usize)| !matches!(size, Size::Fixed(size) if *size != given);
             if given.len() != sizes.len() || !sizes.iter().zip(given.iter()).all(fits) {
-                return Err(ErrorKind::argument(argument(), input.sizes_text(), given).into());
+                let fixed =
+                    if sizes.iter().any(|size| size.fixed().is_some()) { ", whose numbers the file fixes" } else { "" };
+                return Err(ErrorKind::argument(argument(), input.sizes_text() + fixed, given).into());
             }
-            given.countable()?;
+            given.countable().map_err(named)?;
             return Ok(given.clone());
         }
         let sizes = self.known(sizes);
@@ -167,7 +209,7 @@ impl Bindings {
             return Err(ErrorKind::argument(argument(), missing(&open), input.sizes_text()).into());
         }
         let sizes = sizes.iter().filter_map(Size::fixed).map(|size| size as i64);
-        Ok(stored::sizes(&sizes.collect::<Vec<_>>())?)
+        Ok(stored::sizes(&sizes.collect::<Vec<_>>()).map_err(named)?)
     }
 
     /// Returns the shapes of all inputs under these bindings. An error names every size that is missing.
@@ -183,6 +225,9 @@ impl Bindings {
     /// Returns the inputs with the sizes that these bindings fix; the batch fixes sizes only if it is set.
     pub(super) fn bound_inputs(&self, inputs: &[ValueInfo]) -> Result<Vec<ValueInfo>> {
         let known = if self.batch.is_some() { self.resolved(inputs)? } else { self.named(inputs)? };
+        for input in inputs.iter().filter(|input| known.given(input).is_some()) {
+            known.shape_of(input)?;
+        }
         Ok(inputs.iter().map(|input| known.bound(input)).collect())
     }
 
@@ -220,7 +265,9 @@ fn open(sizes: &[Size]) -> BTreeSet<&str> {
 /// Says that these sizes are missing.
 fn missing(open: &BTreeSet<&str>) -> String {
     let names: Vec<String> = open.iter().map(|name| format!("\"{name}\"")).collect();
-    format!("{} for {}", if names.len() == 1 { "a size" } else { "sizes" }, names.join(", "))
+    let options: Vec<String> = open.iter().map(|name| format!("--dim {name}=SIZE")).collect();
+    let what = if names.len() == 1 { "a size" } else { "sizes" };
+    format!("{what} for {} (Bindings::size, {})", names.join(", "), options.join(" "))
 }
 
 /// Formats inputs like `x [batch, 3, 224, 224], lengths [batch]`.

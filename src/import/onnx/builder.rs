@@ -1,5 +1,7 @@
 //! The graph under construction, and the types of the functions that import operators into it.
 
+// Long because each method adds to the one graph, or asks about it.
+
 use super::asked::{self, Question, Questions};
 use super::element::ElementType;
 use super::node::{Named, Node, Operand};
@@ -9,7 +11,7 @@ use super::tensor::{MOST_FOLDED, Tensor, foldable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{Input, Kept, Source};
 use crate::part::{self, Computation};
-use crate::{Constant, Graph, Shape, Value};
+use crate::{Constant, DType, Graph, Shape, Value};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::sync::Arc;
@@ -184,8 +186,19 @@ impl<'a> Builder<'a> {
         Ok(value)
     }
 
+    /// Returns the integers of 4 or 8 bits in a file as a constant that stays packed, which all readers of the tensor share.
+    pub(super) fn stored_packed(&self, tensor: &Tensor) -> Option<Constant> {
+        let of = tensor.element.int_type().filter(|of| of.bits() <= 8)?;
+        let (stored, place) = (tensor.packed()?.clone(), tensor.place()?);
+        let constant = Constant::packed("", tensor.shape.clone(), of, move || stored.packed()).into_parameter();
+        Some(self.shared(&format!("\n{place}"), tensor.fixed, constant))
+    }
+
     /// Converts integers or booleans to a constant. All readers of a tensor in the file share one constant.
     fn integers(&self, tensor: &Tensor) -> Result<Constant, ErrorKind> {
+        if let Some(packed) = self.stored_packed(tensor) {
+            return Ok(packed);
+        }
         let constant = Constant::known("", tensor.shape.clone(), tensor.data()?);
         Ok(match tensor.place() {
             Some(place) => self.shared(&format!("\n{place}"), tensor.fixed, constant),
@@ -219,9 +232,33 @@ impl<'a> Builder<'a> {
             Operand::Device(value, element) => {
                 foldable(self.graph.known_shape(*value))?;
                 let known = self.questions.ask(*value, *element, (part::name(&self.graph, *value), at));
-                known.ok_or_else(|| self.unknown(argument, *value).into())
+                let known = known.ok_or_else(|| self.unknown(argument, *value))?;
+                self.expect_whole(argument, *value, &known)?;
+                Ok(known)
             }
         }
+    }
+
+    /// Fails if a value that decides a size is an end of int32 after a cast from floating-point numbers: the device saturates
+    /// there, so the number may have been another one.
+    fn expect_whole(&self, argument: &str, value: Value, known: &Tensor) -> Result<(), ErrorKind> {
+        let ends = [i32::MIN, i32::MAX].map(i64::from);
+        let Some(end) = known.as_ints().ok().and_then(|ints| ints.iter().copied().find(|int| ends.contains(int)))
+        else {
+            return Ok(());
+        };
+        let (mut seen, mut open) = (HashSet::from([value]), vec![value]);
+        while let Some(value) = open.pop() {
+            let &Source::Node(node) = self.graph.source(value) else { continue };
+            let node = &self.graph.nodes()[node];
+            let whole = |&&input: &&Value| self.graph.known_dtype(input) != DType::F32;
+            if node.op.name() == "cast" && !node.inputs.iter().any(|input| whole(&input)) {
+                let got = format!("{end} or a number beyond, which Cast \"{}\" cuts off there", node.name);
+                return Err(ErrorKind::argument(argument, "an integer that int32 holds", got));
+            }
+            open.extend(node.inputs.iter().filter(whole).filter(|&&input| seen.insert(input)));
+        }
+        Ok(())
     }
 
     /// Returns true if an operand was asked for, or if the next answer is that to this question.
@@ -321,14 +358,16 @@ impl<'a> Builder<'a> {
             ErrorKind::Unknown { argument, .. } => argument,
             _ => "a value",
         };
-        let at = error.at.as_ref().map_or_else(String::new, |(op, node)| format!("{op} \"{node}\"")) + ": " + argument;
+        let node = error.at.as_ref().map_or_else(|| "a node".to_owned(), |(op, node)| format!("{op} \"{node}\""));
         let (mut values, next, most) = match question {
             Question::Values(read) => {
                 let most = read.first().map_or(0, |((_, at), _)| *at);
                 let (places, read) = read.into_iter().unzip();
+                let at = format!("{node} must know {argument}");
                 (read, part::Next::Read { at, values: places }, most)
             }
             Question::Shapes(computation, read) => {
+                let at = format!("{node} has as many results as the values of {argument} say");
                 (read, part::Next::Compute(Computation { at, ..computation }), self.graph.nodes().len())
             }
         };

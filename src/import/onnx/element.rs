@@ -1,6 +1,6 @@
 //! The element types of ONNX.
 
-use crate::{DType, Precision};
+use crate::{DType, IntType, Precision};
 use std::fmt;
 
 macro_rules! elements {
@@ -75,6 +75,19 @@ impl ElementType {
     pub fn is_float(self) -> bool {
         use ElementType::{BF16, F4E2M1, F8E4M3Fn, F8E4M3FnUz, F8E5M2, F8E5M2FnUz, F8E8M0, F16, F32, F64};
         matches!(self, F32 | F16 | F64 | BF16 | F8E4M3Fn | F8E4M3FnUz | F8E5M2 | F8E5M2FnUz | F4E2M1 | F8E8M0)
+    }
+
+    /// Returns the integer type for the device's quantised operations.
+    pub(crate) fn int_type(self) -> Option<IntType> {
+        Some(match self {
+            ElementType::U4 => IntType::U4,
+            ElementType::I4 => IntType::I4,
+            ElementType::U8 => IntType::U8,
+            ElementType::I8 => IntType::I8,
+            ElementType::U16 => IntType::U16,
+            ElementType::I16 => IntType::I16,
+            _ => return None,
+        })
     }
 
     /// Returns the precision that holds numbers of this type, the weights' exactly: `F16` for float16. Values of bfloat16

@@ -34,7 +34,7 @@ pub(super) fn graph(network: &Network, bindings: &Bindings) -> Result<Graph> {
     let mut given = HashMap::new();
     for (name, named) in names.iter().zip(walk.nodes(&mut b, &graph.node, &names)?) {
         let wrong = || ErrorKind::argument(format!("output \"{name}\""), "a tensor", &named);
-        let value = b.value(named.tensor().ok_or_else(wrong)?)?;
+        let value = b.value(named.tensor().ok_or_else(wrong)?).map_err(|error| walk.given(name, error.kind))?;
         b.graph.output(*name, value);
         given.insert(*name, value);
     }
@@ -69,7 +69,7 @@ pub(super) fn part(network: &Network, bindings: &Bindings, known: &Known) -> Res
     for (name, named) in names.iter().zip(walk.outputs_of(&names)?) {
         let wrong = || ErrorKind::argument(format!("output \"{name}\""), "a tensor", &named);
         let content = match named.tensor().ok_or_else(wrong)? {
-            Operand::Host(tensor) => Content::Known(asked::given(tensor)?),
+            Operand::Host(tensor) => Content::Known(asked::given(tensor).map_err(|kind| walk.given(name, kind))?),
             Operand::Device(value, _) => {
                 values.push(*value);
                 Content::Value(part::name(&b.graph, *value))
@@ -159,6 +159,15 @@ pub(super) fn unsupported(proto: &NodeProto) -> ErrorKind {
 }
 
 impl<'a> Walk<'a> {
+    /// Returns an error about an output of the network, at the node that gives it.
+    fn given(&self, output: &str, kind: ErrorKind) -> Error {
+        let mut nodes = self.network.graph().node.iter();
+        match nodes.find(|node| node.output.iter().any(|name| name == output)) {
+            Some(node) => kind.at(node.op_type.clone(), name(node)),
+            None => kind.at("output", output),
+        }
+    }
+
     /// Adds a node. Only the outputs with names in `read` are wanted.
     fn node(&mut self, b: &mut Builder, proto: &'a NodeProto, read: &HashSet<&str>) -> Result<()> {
         let name = self.scopes.qualified(name(proto));

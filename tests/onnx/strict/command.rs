@@ -1,6 +1,6 @@
 //! `shadernet run model.onnx` and the subcommands that measure.
 
-use super::model::{FLOAT, INT64, Message, Model, Size, floats, int, list, node_of, port, raw};
+use super::model::{FLOAT, INT64, Message, Model, Size, floats, int, list, longs, node_of, port, raw};
 use shadernet::import::npy;
 use shadernet::{Shape, Tensor};
 use std::path::{Path, PathBuf};
@@ -223,6 +223,68 @@ fn two_outputs_that_would_be_one_file_are_refused() {
     std::fs::remove_dir_all(&folder).expect("it is there");
 }
 
+/// A batch multiplies the inputs that have one, not a shape.
+#[test]
+fn a_shape_is_no_batch() {
+    let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-shape-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it can be made");
+    let file = folder.join("shape.onnx").to_str().expect("it is text").to_owned();
+    let write = |rows: Size, shape: &str| {
+        let model = Model::new(17).port("x", FLOAT, &[rows, Size::Of(12)]).typed(shape, INT64, &[2]);
+        let model =
+            model.node("Reshape", &["x", shape], &["rows"], &[]).node("Relu", &["rows"], &["y"], &[]).output("y");
+        std::fs::write(&file, model.bytes()).expect("it can be written");
+    };
+    let bench = |more: &[&'static str]| [&["bench", &file[..], "--frames", "1", "--no-cache"], more].concat();
+    write(Size::Of(1), "sizes");
+    let given = ["--input", "sizes=3,4", "--batch", "2"];
+    fails(&bench(&given), &["batch: wanted 1: no input leaves its first size to it (x [1, 12], sizes [2]), got 2"]);
+    write(Size::Named("n"), "sizes");
+    runs(&bench(&["--input", "sizes=-1,4", "--batch", "2"]));
+    fails(&bench(&["--input", "sizes=3,4", "--batch", "2"]), &["Reshape"]);
+    fails(
+        &bench(&["--input", "sizes=-1,4", "--shape", "x=1,12", "--batch", "2"]),
+        &["wanted 1, the first size of input \"x\""],
+    );
+    fails(&bench(&["--batch", "2"]), &["the input \"sizes\": give its values"]);
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
+/// An integer that decides a size is one that the device holds, or none at all.
+#[test]
+fn a_size_beyond_int32_is_refused_by_name() {
+    let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-beyond-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("it can be made");
+    let file = folder.join("beyond.onnx").to_str().expect("it is text").to_owned();
+    let model = Model::new(17)
+        .port("x", FLOAT, &[Size::Of(1), Size::Of(2)])
+        .initialiser(&floats("data", &[5], &[1.0, 2.0, 3.0, 4.0, 5.0]))
+        .initialiser(&list("zero", &[0]))
+        .initialiser(&floats("w", &[2, 1], &[1.0, 1.0]))
+        .initialiser(&list("flat", &[1]))
+        .node("MatMul", &["x", "w"], &["sum"], &[])
+        .node("Reshape", &["sum", "flat"], &["some"], &[])
+        .node("Cast", &["some"], &["end"], &[int("to", INT64)])
+        .node("Slice", &["data", "zero", "end"], &["y"], &[])
+        .output("y");
+    std::fs::write(&file, model.bytes()).expect("it can be written");
+    assert!(runs(&["run", &file, "--input", "x=1,2"]).contains("y float [3]"));
+    let error = ["Slice \"y\": ends", "2147483647 or a number beyond, which Cast \"end\" cuts off there"];
+    fails(&["run", &file, "--input", "x=3e9,1"], &error);
+    // The node that makes an output's integers is named too.
+    let model = Model::new(17)
+        .port("x", FLOAT, &[Size::Of(1)])
+        .initialiser(&longs("start", &[], &[1 << 60]))
+        .initialiser(&longs("limit", &[], &[(1 << 60) + 2]))
+        .initialiser(&longs("one", &[], &[1]))
+        .node("Range", &["start", "limit", "one"], &["y"], &[])
+        .with(12, &port("y", INT64, &[]));
+    std::fs::write(&file, model.bytes()).expect("it can be written");
+    fails(&["summary", &file], &["Range \"y\": values: wanted integers of 32 bits, got 1152921504606846976"]);
+    fails(&["summary", &file, "--shape", "x=2"], &["input \"x\": wanted [1], whose numbers the file fixes, got [2]"]);
+    std::fs::remove_dir_all(&folder).expect("it is there");
+}
+
 #[test]
 fn a_file_runs_in_parts_where_values_decide_sizes() {
     let folder: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("onnx-parts-{}", std::process::id()));
@@ -246,7 +308,7 @@ fn a_file_runs_in_parts_where_values_decide_sizes() {
     let run = ["run", &file, "--input", &x, "--output", &out, "--seed", "3"];
     let text = runs(&run);
     for line in
-        ["y.npy: y float [4]", "noise.npy: noise float [4]", "cut into 2 parts", "  before Range \"y\": limit\n"]
+        ["y.npy: y float [4]", "noise.npy: noise float [4]", "cut into 2 parts", "  Range \"y\" must know limit\n"]
     {
         assert!(text.contains(line), "{line}: {text}");
     }
@@ -259,6 +321,15 @@ fn a_file_runs_in_parts_where_values_decide_sizes() {
     assert_eq!(noise(), numbers);
     fails(&run[..6], &["RandomUniformLike \"noise\"", "give them as an input, or a seed (Bindings::seed, --seed)"]);
     fails(&[&run[..], &["--top", "3"]].concat(), &["--top: wanted a first output", "got a network in parts"]);
+    // Without the first frame's new parts.
+    let text = runs(&[&run[..], &["--repeat", "3"]].concat());
+    assert!(text.contains(" ms (making the parts ") && text.contains("\n3 more frames: median "), "{text}");
+    fails(&[&run[..], &["--repeat", "0"]].concat(), &["--repeat", "got 0"]);
+    // Values that are given don't help: the device computes what they lead to.
+    for subcommand in ["summary", "profile"] {
+        let given = [subcommand, &file, "--input", &x, "--seed", "3"];
+        fails(&given, &["Range \"y\": limit", ", which only the device computes: run the network in parts"]);
+    }
     fails(&["summary", &file], &["Range \"y\": limit: wanted what is known", "or run the network in parts"]);
     let text = shadernet(&["inspect", &file]);
     let text = String::from_utf8_lossy(&text.stdout).into_owned();

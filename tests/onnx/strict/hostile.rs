@@ -337,7 +337,7 @@ fn wrong_values_of_bound_inputs_are_refused() {
         assert!(error.contains(words), "wanted \"{words}\" in: {error}");
     };
     refused(Bindings::new().values("x", Tensor::new([2, 2], vec![1; 4]).unwrap()), "wanted f32 [2, 2], got i32 [2, 2]");
-    refused(Bindings::new().shape("x", [2, 3]), "wanted [n, 2], got [2, 3]");
+    refused(Bindings::new().shape("x", [2, 3]), "wanted [n, 2], whose numbers the file fixes, got [2, 3]");
     refused(Bindings::new().size("n", usize::MAX), "sizes of 0 or more");
     refused(Bindings::new().shape("x", [1 << 62, 2]), "2^40 elements at most");
 }

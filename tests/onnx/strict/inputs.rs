@@ -87,6 +87,60 @@ fn a_picture_is_an_input() {
     assert_eq!(written, tall);
 }
 
+/// The input's one known side scales a picture, and a batch of several takes an array.
+#[test]
+fn an_open_side_follows_the_picture() {
+    let folder = Folder::new("lines");
+    let line = RgbImage::from_fn(10, 4, |x, _| Rgb([25 * x as u8; 3]));
+    line.save(folder.path("line.png")).expect("it can be written");
+    let picture = folder.path("line.png");
+    let sizes = [Size::Of(1), Size::Of(1), Size::Of(8), Size::Named("image_width")];
+    let wide = folder.network("wide.onnx", &[("x", FLOAT, &sizes)]);
+    let (text, x) = folder.run(&[&wide, "--input", &picture], "x_out");
+    assert_eq!(x.shape()[..], [1, 1, 8, 20]);
+    assert!(
+        text.contains("10 x 4 pixels, scaled by the input's one known side to 20 x 8 pixels: grey, nchw"),
+        "{text}"
+    );
+    let tall = folder.network("tall.onnx", &[("x", FLOAT, &[Size::Named("n"), Size::Open, Size::Of(5), Size::Of(3)])]);
+    assert_eq!(folder.run(&[&tall, "--input", &picture], "x_out").1.shape()[..], [1, 2, 5, 3]);
+    let ten =
+        folder.network("ten.onnx", &[("x", FLOAT, &[Size::Of(10), Size::Of(3), Size::Named("h"), Size::Named("w")])]);
+    fails(
+        &["run", &ten, "--input", &picture],
+        &["line.png", "--input x=FILE.npy, an array of 10 pictures", "x [10, 3, h, w]"],
+    );
+    let fixed = folder.network("fixed.onnx", &[("x", FLOAT, &[1, 3, 8, 8].map(Size::Of))]);
+    let conflict = ["input \"x\": wanted [1, 3, 8, 8], whose numbers the file fixes, got [1, 3, 9, 9]"];
+    fails(&["run", &fixed, "--input", &picture, "--shape", "x=1,3,9,9"], &conflict);
+    fails(&["inspect", &fixed, "--shape", "x=1,3,9,9"], &conflict);
+}
+
+/// Recurrent layers' states leave their batch open, with a name of the input's or without one: both get it.
+#[test]
+fn a_states_batch_is_the_others() {
+    let folder = Folder::new("states");
+    for batch in [Size::Open, Size::Named("batch")] {
+        let sizes = [Size::Of(2), batch, Size::Of(3)];
+        let model = Model::new(17)
+            .port("x", FLOAT, &[batch, Size::Open])
+            .port("state", FLOAT, &sizes)
+            .node("ReduceMax", &["x"], &["most"], &[])
+            .node("Add", &["state", "most"], &["stateN"], &[])
+            .with(12, &super::model::port("stateN", FLOAT, &sizes));
+        let file = folder.path("state.onnx");
+        std::fs::write(&file, model.bytes()).expect("it can be written");
+        let x = format!("x={}", sound(&folder, &[1.0, 2.0, 3.0, 4.0]));
+        let (_, state) = folder.run(&[&file, "--input", &x, "--chunk", "2", "--state", "stateN=state"], "stateN");
+        close(&state, &[2, 1, 3], &[6.0; 6]);
+        let text = runs(&["inspect", &file]);
+        assert!(text.ends_with("--input x=speech.wav --chunk SAMPLES --state stateN=state --output out\n"), "{text}");
+    }
+    let open = folder.network("open.onnx", &[("h", FLOAT, &[Size::Of(2), Size::Open, Size::Of(3)])]);
+    fails(&["run", &open, "--input", "h=zeros"], &["--input h: wanted known sizes: --dim h:1=SIZE"]);
+    fails(&["summary", &open], &["wanted a size for \"h:1\" (Bindings::size, --dim h:1=SIZE)"]);
+}
+
 /// Sides of 3 and 3 could be channels too: the order is said.
 #[test]
 fn the_order_and_the_way_to_the_size_can_be_said() {
@@ -132,7 +186,7 @@ fn numbers_are_inputs() {
     let with = |ids: &'static str| {
         ["run", &file, "--input", ids, "--input", "mask=ones", "--input", "state=zeros", "--input", "rate=1"]
     };
-    fails(&with("ids=zeros"), &["--input", "--dim or --shape", "[n, length]"]);
+    fails(&with("ids=zeros"), &["--input ", ": wanted known sizes: --dim length=SIZE, got ", " [n, length]"]);
     fails(&with("ids=1.5"), &["--input ids", "a file that exists, zeros, ones, or numbers of int64", "\"1.5\""]);
     fails(&with("ids=none.txt"), &["none.txt"]);
     fails(&[&with("ids=1,2")[..], &["--dim", "length=3"]].concat(), &["3 numbers for [1, 3], or one, got 2"]);
@@ -279,12 +333,9 @@ fn classes_have_names() {
 fn what_is_no_picture_is_refused() {
     let folder = Folder::new("no-pictures");
     let picture = pixels(&folder);
-    for (name, element, sizes) in [
-        ("rank.onnx", FLOAT, &[2, 3][..]),
-        ("channels.onnx", FLOAT, &[1, 2, 8, 8]),
-        ("bool.onnx", BOOL, &[1, 3, 8, 8]),
-        ("batch.onnx", FLOAT, &[2, 3, 8, 8]),
-    ] {
+    for (name, element, sizes) in
+        [("rank.onnx", FLOAT, &[2, 3][..]), ("channels.onnx", FLOAT, &[1, 2, 8, 8]), ("bool.onnx", BOOL, &[1, 3, 8, 8])]
+    {
         let file =
             folder.network(name, &[("x", element, &sizes.iter().map(|&size| Size::Of(size)).collect::<Vec<_>>())]);
         fails(&["run", &file, "--input", &picture], &["pixels.png", "[N, C, H, W] or [N, H, W, C]", "x ["]);

@@ -2,9 +2,10 @@
 //! integer one gives the same numbers as in floats; the others stay floats.
 
 use crate::honoured::{Window, convolution, run, same};
-use crate::model::{FLOAT, INT8, INT32, Model, UINT8, floats, int, ints, raw};
+use crate::model::{FLOAT, INT8, INT32, INT64, Model, UINT8, floats, int, ints, raw};
 use crate::{graph, plan};
 use shadernet::import::onnx::{Bindings, Onnx};
+use shadernet::measure::Summary;
 
 const IMAGE: [usize; 2] = [7, 6];
 /// The output channels, in 2 groups of 4 input channels each.
@@ -188,4 +189,33 @@ fn floats_are_left_where_somebody_wants_them() {
     assert_eq!(steps(8, false, false), ["dequantize", "conv2d"]);
     let both = steps(8, true, true);
     assert!(both.contains(&"integer_conv2d") && both.contains(&"conv2d"), "{both:?}");
+}
+
+/// Rows are gathered from a table of bytes and dequantised then, as ONNX Runtime's dynamic quantisation leaves an embedding.
+/// The table's transpose may be a weight too.
+#[test]
+fn a_table_of_bytes_counts_once_in_its_own_bytes() {
+    let table: Vec<u8> = (0..800).map(|i| (i % 251) as u8).collect();
+    let embedding = Model::new(17)
+        .typed("ids", INT64, &[1, 4])
+        .initialiser(&raw("table", UINT8, &[100, 8], &table))
+        .initialiser(&floats("scale", &[], &[0.1]))
+        .initialiser(&raw("zero", UINT8, &[], &[3]))
+        .initialiser(&floats("w", &[8, 4], &[0.5; 32]))
+        .node("Gather", &["table", "ids"], &["q"], &[])
+        .node("DequantizeLinear", &["q", "scale", "zero"], &["rows"], &[])
+        .node("MatMul", &["rows", "w"], &["y"], &[])
+        .output("y");
+    let tied = embedding
+        .clone()
+        .node("DequantizeLinear", &["table", "scale", "zero"], &["all"], &[])
+        .node("Transpose", &["all"], &["turned"], &[])
+        .node("MatMul", &["rows", "turned"], &["scores"], &[])
+        .output("scores");
+    for model in [embedding, tied] {
+        let summary = Summary::new(&graph(&model).expect("it is supported"), 1).expect("a batch of 1");
+        assert_eq!(summary.parameters, 800 + 1 + 1 + 32);
+        assert_eq!(summary.parameter_bytes, 800 + 4 + 1 + 4 * 32);
+        assert!(summary.to_string().contains(" 933 bytes at precision f32: packed integers as packed"), "{summary}");
+    }
 }

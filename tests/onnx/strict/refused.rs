@@ -194,7 +194,10 @@ fn shapes_that_are_computed_from_inputs_name_them() {
         onnx.graph(&Bindings::new().values("shape", Tensor::new([2], vec![2, 2]).unwrap())).expect("now it is known");
     assert_eq!(graph.inputs().len(), 1);
     let open = Model::new(13).with(11, &port("x", FLOAT, &[Size::Open, Size::Open])).node("Relu", &["x"], &["y"], &[]);
-    refused(&open.output("y"), &["input \"x\": wanted a size for \"x:1\", got [x:0, x:1]"]);
+    refused(
+        &open.output("y"),
+        &["input \"x\": wanted a size for \"x:1\" (Bindings::size, --dim x:1=SIZE), got [x:0, x:1]"],
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Products and convolutions of integers.
 
-use super::quantization::{int_type, packed, scalar};
+use super::quantization::{packed, scalar};
 use super::window::window;
 use crate::error::Result;
 use crate::import::onnx::builder::{Builder, Import};
@@ -43,7 +43,7 @@ fn requantize(b: &Builder, node: &Node, places: [usize; 4]) -> Result<(Requantiz
     let w_scale = b.weights("the weight's scale", node.input(w_scale)?)?;
     let count = w_scale.shape().elements();
     let to = node.input(y_zero)?.element();
-    let int = int_type(to).ok_or_else(|| node.refused("y_zero_point", "integers of 4 to 16 bits", to))?;
+    let int = to.int_type().ok_or_else(|| node.refused("y_zero_point", "integers of 4 to 16 bits", to))?;
     let (x_scale, y_scale) = (number(b, node, "x_scale", x_scale)?, number(b, node, "y_scale", y_scale)?);
     let zero = number(b, node, "y_zero_point", y_zero)?;
     Ok((Requantize::new(x_scale as f32, w_scale.with_shape([count]), y_scale as f32, zero as i32, int), to))
@@ -61,7 +61,7 @@ pub(super) fn product(
     let value = b.value(a)?;
     if let Operand::Host(weight) = w
         && let (Some(int), 2) =
-            (int_type(weight.element).filter(|int| matches!(int, IntType::U8 | IntType::I8)), weight.shape.len())
+            (weight.element.int_type().filter(|int| matches!(int, IntType::U8 | IntType::I8)), weight.shape.len())
     {
         let weight = packed(b, node, weight, int)?;
         return b.graph.integer_linear(value, weight, zeros, end);
@@ -99,7 +99,7 @@ fn convolution(
 ) -> Result<Value> {
     let x = node.input(x)?;
     let weight = b.known("w", node.input(w)?)?;
-    let int = int_type(weight.element).ok_or_else(|| node.refused("w", "integers of 4 or 8 bits", weight.element))?;
+    let int = weight.element.int_type().ok_or_else(|| node.refused("w", "integers of 4 or 8 bits", weight.element))?;
     let bias = match bias.and_then(|place| node.optional(place)) {
         Some(bias) => {
             if bias.element() != ElementType::I32 {

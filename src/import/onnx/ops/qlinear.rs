@@ -3,7 +3,7 @@
 
 use super::convolution::average_pool;
 use super::integer::product;
-use super::quantization::{dequantised, int_type, quantised};
+use super::quantization::{dequantised, quantised};
 use super::reduction::along_axis;
 use crate::error::Result;
 use crate::import::onnx::builder::{Builder, Import};
@@ -66,7 +66,7 @@ fn numbers(b: &mut Builder, node: &Node, place: usize) -> Result<Operand> {
 /// Returns the type of integers of 8 bits.
 fn of_bytes(node: &Node, name: &str, x: &Operand) -> Result<ElementType> {
     match x.element() {
-        element if int_type(element).is_some_and(|int| int.bits() == 8) => Ok(element),
+        element if element.int_type().is_some_and(|int| int.bits() == 8) => Ok(element),
         other => Err(node.refused(name, "uint8 or int8", other)),
     }
 }

@@ -27,19 +27,6 @@ pub(super) fn contributed(op: &str) -> Option<Import> {
     }
 }
 
-/// Returns the integer type for the device's quantised operations.
-pub(super) fn int_type(element: ElementType) -> Option<IntType> {
-    Some(match element {
-        ElementType::U4 => IntType::U4,
-        ElementType::I4 => IntType::I4,
-        ElementType::U8 => IntType::U8,
-        ElementType::I8 => IntType::I8,
-        ElementType::U16 => IntType::U16,
-        ElementType::I16 => IntType::I16,
-        _ => return None,
-    })
-}
-
 /// The axis of the scales, and how many neighbours along it share one. `None` for a single scale.
 type Granularity = Option<(usize, Option<usize>)>;
 
@@ -90,7 +77,7 @@ pub(super) fn quantised(
 ) -> Result<Operand> {
     let shape = b.shape(x);
     let (x, scale) = (b.cast(x, ElementType::F32)?, b.cast(scale, ElementType::F32)?);
-    if let Some(int) = int_type(to).filter(|_| !all_known(&[Some(&x), Some(&scale), zero])) {
+    if let Some(int) = to.int_type().filter(|_| !all_known(&[Some(&x), Some(&scale), zero])) {
         let (scale, zero) = (scalar(b, &scale)?, zero.map(|zero| scalar(b, zero)).transpose()?);
         let mut op = Quantize::new(int);
         if let Some((axis, block)) = whole {
@@ -166,7 +153,14 @@ fn dequantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     {
         return Ok(vec![known.into()]);
     }
-    Ok(vec![dequantised(b, x, scale, zero, to, whole)?])
+    let y = dequantised(b, x, scale, zero, to, whole)?;
+    // A bias of int32 is as learned as weights of fewer bits.
+    match (x.host(), &y) {
+        (Some(q), Operand::Host(tensor)) if q.place().is_some() => {
+            Ok(vec![tensor.clone().with_constant(tensor.constant()?.into_parameter()).into()])
+        }
+        _ => Ok(vec![y]),
+    }
 }
 
 /// Dequantises integers.
@@ -180,11 +174,11 @@ pub(super) fn dequantised(
 ) -> Result<Operand> {
     let shape = b.shape(x);
     let scale = b.cast(scale, ElementType::F32)?;
-    let integers = int_type(x.element()).is_some() || x.element() == ElementType::I32;
+    let integers = x.element().int_type().is_some() || x.element() == ElementType::I32;
     if integers && !all_known(&[Some(x), Some(&scale), zero]) {
         let (scale, zero) = (scalar(b, &scale)?, zero.map(|zero| scalar(b, zero)).transpose()?);
         let mut op = along(Dequantize::new(), whole);
-        if let Some(int) = int_type(x.element()) {
+        if let Some(int) = x.element().int_type() {
             op = op.int_type(int);
         }
         let (q, factor) = (b.value(x)?, b.value(&scale)?);
@@ -217,7 +211,7 @@ fn known(
     zero: Option<&Tensor>,
     of: Granularity,
 ) -> Result<Option<Tensor>> {
-    let Some(int) = int_type(q.element).filter(|int| int.bits() <= 8) else { return Ok(None) };
+    let Some(int) = q.element.int_type().filter(|int| int.bits() <= 8) else { return Ok(None) };
     let shape = |given: &Shape| match of {
         Some((_, Some(_))) => given.clone(),
         _ => [given.elements()].into(),
@@ -230,21 +224,19 @@ fn known(
 
 /// Converts integers to a constant that stays packed.
 pub(super) fn packed(b: &Builder, node: &Node, q: &Tensor, int: IntType) -> Result<Constant, ErrorKind> {
-    let constant = if let Some(stored) = q.packed() {
-        let stored = stored.clone();
-        Constant::packed("", q.shape.clone(), int, move || stored.packed()).into_parameter()
-    } else {
-        let values = q.as_ints()?.into_owned();
-        let four = matches!(int, IntType::U4 | IntType::I4);
-        let make = move || match four {
-            true => values
-                .chunks(2)
-                .map(|pair| (pair[0] & 15) as u8 | (pair.get(1).map_or(0, |&high| high & 15) as u8) << 4)
-                .collect(),
-            false => values.iter().map(|&value| value as u8).collect(),
-        };
-        Constant::packed("", q.shape.clone(), int, make)
+    if let Some(stored) = b.stored_packed(q) {
+        return Ok(stored);
+    }
+    let values = q.as_ints()?.into_owned();
+    let four = matches!(int, IntType::U4 | IntType::I4);
+    let make = move || match four {
+        true => values
+            .chunks(2)
+            .map(|pair| (pair[0] & 15) as u8 | (pair.get(1).map_or(0, |&high| high & 15) as u8) << 4)
+            .collect(),
+        false => values.iter().map(|&value| value as u8).collect(),
     };
+    let constant = Constant::packed("", q.shape.clone(), int, make);
     Ok(b.shared(&format!("{}\npacked", node.key()), q.fixed, constant))
 }
 

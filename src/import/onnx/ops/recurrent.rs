@@ -1,6 +1,5 @@
 //! Recurrent layers: the inputs of all steps are multiplied at once, then one operation makes the steps.
 
-use super::quantization::int_type;
 use crate::error::{ErrorKind, Result};
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
@@ -288,7 +287,8 @@ fn quantized(b: &mut Builder, x: &Operand) -> Result<Operand> {
 fn packed(b: &mut Builder, name: &str, weight: &Operand) -> Result<Constant> {
     let turned = b.transpose(weight, &[0, 2, 1])?;
     let tensor = b.known("weight", &turned)?;
-    let int = int_type(tensor.element).ok_or_else(|| ErrorKind::argument("weight", "uint8 or int8", tensor.element))?;
+    let int =
+        tensor.element.int_type().ok_or_else(|| ErrorKind::argument("weight", "uint8 or int8", tensor.element))?;
     let bytes: Vec<u8> = tensor.as_ints()?.iter().map(|&value| value as u8).collect();
     let constant = Constant::packed("", tensor.shape.clone(), int, move || bytes.clone()).into_parameter();
     Ok(b.shared(name, tensor.fixed, constant))

@@ -107,14 +107,27 @@ fn range(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (start, limit, delta) = (start?, limit?, delta?);
     let one = |tensor: &Tensor| tensor.number().ok_or_else(|| node.refused("input", "a scalar", &tensor.shape));
     let (first, end, step) = (one(&start)?, one(&limit)?, one(&delta)?);
+    let of = [&start, &limit, &delta];
+    if step == 0.0 {
+        return Err(node.refused("delta", "a step that reaches the limit", step));
+    }
+    if of.iter().all(|tensor| !tensor.element.is_float()) {
+        // Integers beyond 2^53 are no `f64`s.
+        let [first, end, step] = of.map(|tensor| tensor.whole().first().copied().unwrap_or_default());
+        let count = ((end - first + step - step.signum()) / step).max(0);
+        let shape = Shape::from([usize::try_from(count).unwrap_or(usize::MAX)]);
+        foldable(&shape)?;
+        let numbers = (0..count).map(|i| first + i * step).collect();
+        return Ok(vec![Tensor::computed_ints(start.element, shape, numbers, &of).into()]);
+    }
     let count = ((end - first) / step).ceil().max(0.0);
-    if !(step != 0.0 && count.is_finite()) {
+    if !count.is_finite() {
         return Err(node.refused("delta", "a step that reaches the limit", step));
     }
     let shape = Shape::from([count as usize]);
     foldable(&shape)?;
     let numbers = (0..shape[0]).map(|i| first + i as f64 * step).collect();
-    Ok(vec![Tensor::computed(start.element, shape, numbers, &[&start, &limit, &delta]).into()])
+    Ok(vec![Tensor::computed(start.element, shape, numbers, &of).into()])
 }
 
 fn cast(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {

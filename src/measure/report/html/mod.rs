@@ -10,8 +10,8 @@ mod sweep;
 mod table;
 
 use super::{Answer, Report};
+use crate::Shape;
 use crate::measure::{Environment, Measured, Peaks, Summary};
-use crate::{Precision, Shape};
 use figure::{bytes, count, escape, figure, ms, percent, si};
 use table::{Table, numbers, words};
 
@@ -185,7 +185,7 @@ fn summary(of: &Summary) -> String {
         ["total".into(), layers, none(), count(of.parameters), macs, none(), flops, intensity(of.intensity()), none()];
     let mut sizes =
         Summary::STORAGE.map(|(storage, bits)| format!("{} in {storage}", bytes(of.model_bytes(bits)))).to_vec();
-    if of.precision != Precision::F32 {
+    if of.parameter_bytes != of.model_bytes(32) {
         sizes.push(format!("{} as stored at precision {}", bytes(of.parameter_bytes), of.precision));
     }
     let energy = of.energy_estimate();
