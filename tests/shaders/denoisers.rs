@@ -3,8 +3,8 @@
 #[path = "../denoise/tiny.rs"]
 mod tiny;
 
-use shadernet::Graph;
 use shadernet::denoise::{Archive, Content, DenoiserOptions};
+use shadernet::{Graph, Precision};
 
 /// Returns the denoiser's graphs for each content, without guides and with them.
 pub(crate) fn graphs() -> Vec<(String, Graph)> {
@@ -13,7 +13,9 @@ pub(crate) fn graphs() -> Vec<(String, Graph)> {
         let bytes = tiny::Tiny { large: false, images, channels: [4; 5] }.bytes();
         let archive = Archive::from_bytes("tiny.tza", bytes).unwrap_or_else(|error| panic!("{error}"));
         // Only colors have guides.
-        let graph = DenoiserOptions::new(content, archive).graph([33, 20]).ok()?;
+        let mut graph = DenoiserOptions::new(content, archive).graph([33, 20]).ok()?;
+        // The tests set the precision, as for other graphs.
+        graph.set_precision(Precision::F32);
         Some((format!("denoiser of {content}, {images} images"), graph))
     };
     let graphs: Vec<_> = all.filter_map(graph).collect();
