@@ -82,10 +82,7 @@ pub(super) fn inspect(args: &InspectArgs, out: &mut dyn Write) -> Result {
     let suggestion = suggested(&file, &bindings, &args.inputs.told(&file, &args.input)?)?;
     if !suggestion.states.is_empty() {
         let states = suggestion.states.join(" ");
-        writeln!(
-            out,
-            "states, which begin with zeros: with sound in chunks, {states} carries them from chunk to chunk"
-        )?;
+        writeln!(out, "states, which begin with zeros; from chunk to chunk of a sound they are carried by {states}")?;
     }
     let words = [typed(), suggestion.words].concat();
     writeln!(out, "next: shadernet run {} --output out", words.join(" "))?;

@@ -202,7 +202,11 @@ impl Tensor {
             (true, Values::Floats(constant)) => Values::Floats(rounded(constant, element)?),
             (true, _) => {
                 let values = self.numbers().into_iter().map(|value| value as f32).collect::<Vec<_>>();
-                Values::Floats(rounded(&Constant::known("", self.shape.clone(), values), element)?)
+                let constant = Constant::known("", self.shape.clone(), values);
+                // Narrow integers in a file are weights: some files spell their dequantisation out.
+                let learned = self.place().is_some() && self.element.int_type().is_some();
+                let constant = if learned { constant.into_parameter() } else { constant };
+                Values::Floats(rounded(&constant, element)?)
             }
             (false, Values::Floats(constant)) => {
                 let values = constant.values();
@@ -280,7 +284,7 @@ impl Tensor {
             Values::Floats(constant) => {
                 let values = constant.values();
                 let picked: Vec<f32> = places.iter().map(|&place| values[place]).collect();
-                Values::Floats(Constant::known(constant.name(), shape.clone(), picked))
+                Values::Floats(Constant::known(constant.name(), shape.clone(), picked).derived_from(&[constant]))
             }
             _ => {
                 let values = self.as_ints()?;
@@ -296,7 +300,10 @@ impl Tensor {
             return Tensor::computed_ints(element, shape, numbers.into_iter().map(|value| value as i128).collect(), of);
         }
         let values = numbers.into_iter().map(|value| value as f32).collect::<Vec<_>>();
-        Tensor::floats(element, shape, values).with_fixed(of.iter().all(|tensor| tensor.fixed))
+        let mut learned: Vec<Constant> = of.iter().filter_map(|tensor| tensor.constant().ok()).collect();
+        learned.dedup_by_key(|constant| constant.id());
+        let constant = Constant::known("", shape, values).derived_from(&learned.iter().collect::<Vec<_>>());
+        Tensor::of_constant(element, constant).with_fixed(of.iter().all(|tensor| tensor.fixed))
     }
 
     /// Creates a tensor of integers that were computed from the tensors `of`. Integers beyond the type wrap around.

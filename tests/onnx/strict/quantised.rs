@@ -218,4 +218,16 @@ fn a_table_of_bytes_counts_once_in_its_own_bytes() {
         assert_eq!(summary.parameter_bytes, 800 + 4 + 1 + 4 * 32);
         assert!(summary.to_string().contains(" 933 bytes at precision f32: packed integers as packed"), "{summary}");
     }
+
+    // Files that spell the dequantisation out: the table is computed when the graph is built.
+    let spelled = Model::new(17)
+        .typed("ids", INT64, &[1, 4])
+        .initialiser(&raw("table", UINT8, &[100, 8], &table))
+        .initialiser(&floats("scale", &[100, 1], &[0.1; 100]))
+        .node("Cast", &["table"], &["numbers"], &[int("to", FLOAT)])
+        .node("Mul", &["numbers", "scale"], &["all"], &[])
+        .node("Gather", &["all", "ids"], &["y"], &[])
+        .output("y");
+    let summary = Summary::new(&graph(&spelled).expect("it is supported"), 1).expect("a batch of 1");
+    assert_eq!((summary.parameters, summary.parameter_bytes), (800 + 100, 4 * 900));
 }
