@@ -176,21 +176,27 @@ fn weights_of_other_origin_stay_floats() {
 }
 
 /// Returns what ONNX Runtime's `quantize_dynamic` makes of a convolution with a ReLU. With the sums as another output the
-/// rule doesn't apply.
-fn dynamic(w_zero: Vec<i32>, read: bool) -> Graph {
+/// rule doesn't apply. A line is an image one pixel high, as the import of ONNX makes it.
+fn dynamic(w_zero: Vec<i32>, read: bool, line: bool) -> Graph {
     let build = || -> shadernet::Result<Graph> {
         let mut graph = Graph::new();
-        let x = graph.input("x", [1, 4, 7, 6]);
-        let [x, x_scale, x_zero] = graph.dynamic_quantize(x)?;
-        let weight = packed(&whole(1, [6, 2, 3, 2], IntType::U8), IntType::U8);
-        let conv = IntegerConv2d::new(weight, None).stride([2, 1]).padding_per_side([[1, 0], [0, 2]]);
+        let x = if line { graph.input("x", [1, 4, 42]) } else { graph.input("x", [1, 4, 7, 6]) };
+        let [mut x, x_scale, x_zero] = graph.dynamic_quantize(x)?;
+        if line {
+            x = graph.reshape(x, [1, 4, 1, 42])?;
+        }
+        let height = if line { 1 } else { 3 };
+        let weight = packed(&whole(1, [6, 2, height, 2], IntType::U8), IntType::U8);
+        let padding = if line { [[0; 2], [1, 2]] } else { [[1, 0], [0, 2]] };
+        let conv = IntegerConv2d::new(weight, None).stride([2 - usize::from(line), 1]).padding_per_side(padding);
         let w_zero = value(&mut graph, w_zero);
         let sums = graph.integer_conv2d(x, conv.dilation([1, 2]).groups(2), [Some(x_zero), Some(w_zero)])?;
-        let y = graph.push(Cast::new(DType::F32), &[sums])?;
+        let flat = if line { graph.reshape(sums, [1, 6, 43])? } else { sums };
+        let y = graph.push(Cast::new(DType::F32), &[flat])?;
         let w_scale = value(&mut graph, vec![0.013]);
         let scale = graph.mul(x_scale, w_scale)?;
         let y = graph.mul(y, scale)?;
-        let bias = constant(&random(5, [1, 6, 1, 1]));
+        let bias = constant(&random(5, if line { vec![1, 6, 1] } else { vec![1, 6, 1, 1] }));
         let bias = graph.constant(bias);
         let y = graph.add(y, bias)?;
         let y = graph.activation(y, Activation::Relu)?;
@@ -205,14 +211,14 @@ fn dynamic(w_zero: Vec<i32>, read: bool) -> Graph {
 
 #[test]
 fn sums_that_are_scaled_are_floats() {
-    for w_zero in [vec![131], (0..6).map(|o| 120 + o).collect()] {
-        let left = |read| -> Vec<&str> {
-            dynamic(w_zero.clone(), read).fused().nodes().iter().map(|node| node.op.name()).collect()
-        };
-        let ops = ["amax", "amin", "quantize_range", "quantize", "mul", "dequantize", "conv2d"];
+    for (w_zero, line) in [(vec![131], false), ((0..6).map(|o| 120 + o).collect(), false), (vec![131], true)] {
+        let graph = |read| dynamic(w_zero.clone(), read, line);
+        let left = |read| -> Vec<&str> { graph(read).fused().nodes().iter().map(|node| node.op.name()).collect() };
+        let conv = if line { "conv1d" } else { "conv2d" };
+        let ops = ["amax", "amin", "quantize_range", "quantize", "mul", "dequantize", conv];
         assert_eq!(left(false), ops, "with the bias and the ReLU taken in");
         assert!(left(true).contains(&"integer_conv2d"));
-        gives_the_same(|read| dynamic(w_zero.clone(), read), &random(7, [1, 4, 7, 6]).data);
+        gives_the_same(graph, &random(7, [4 * 42]).data);
     }
 }
 

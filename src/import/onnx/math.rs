@@ -269,7 +269,7 @@ impl Builder<'_> {
     /// Casts an operand. With `saturate`, numbers too large for floats of 8 bits become the largest one.
     pub(super) fn cast_saturating(&mut self, x: &Operand, to: ElementType, saturate: bool) -> Result<Operand> {
         let (value, from) = match x {
-            Operand::Host(tensor) if small_float(to).is_none() || to == tensor.element => {
+            Operand::Host(tensor) if small_float(to).is_none() || to == tensor.element || tensor.elements() == 0 => {
                 return Ok(tensor.cast(to)?.into());
             }
             // Only the device rounds to small floats.

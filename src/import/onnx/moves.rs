@@ -33,15 +33,29 @@ impl Builder<'_> {
         self.graph.push(op, &inputs)
     }
 
-    /// Adds an operation with one output of this element type. If the output is empty, there is nothing to compute.
+    /// Adds an operation with one output of this element type.
     pub(super) fn typed(&mut self, element: ElementType, op: impl Op, inputs: &[&Operand]) -> Result<Operand> {
+        Ok(self.several(&[element], op, inputs)?.swap_remove(0))
+    }
+
+    /// Adds an operation with outputs of these element types. If all are empty, there is nothing to compute.
+    pub(super) fn several(
+        &mut self,
+        elements: &[ElementType],
+        op: impl Op,
+        inputs: &[&Operand],
+    ) -> Result<Vec<Operand>> {
         let shapes: Vec<Shape> = inputs.iter().map(|operand| self.shape(operand)).collect();
-        let shape = op.output_shapes(&shapes)?.swap_remove(0);
-        shape.countable()?;
-        match shape.elements() {
-            0 => Ok(Tensor::empty(element, shape).into()),
-            _ => Ok(Operand::Device(self.push(op, inputs)?, element)),
+        let shapes = op.output_shapes(&shapes)?;
+        shapes.iter().try_for_each(Shape::countable)?;
+        if shapes.iter().all(|shape| shape.elements() == 0) {
+            let empty = |(&element, shape)| Tensor::empty(element, shape).into();
+            return Ok(elements.iter().zip(shapes).map(empty).collect());
         }
+        let inputs = inputs.iter().map(|operand| self.value(operand)).collect::<Result<Vec<_>>>()?;
+        let name = format!("{}_{}", op.name(), self.graph.nodes().len());
+        let values = self.graph.add_node(name, op, &inputs)?;
+        Ok(values.into_iter().zip(elements).map(|(value, &element)| Operand::Device(value, element)).collect())
     }
 
     /// Adds an operation with one output of the first input's element type.

@@ -137,7 +137,7 @@ fn linear_classifier(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let sums = sums(b, node, rows)?;
     let names: Operand = Tensor::ints(ElementType::I64, [labels.len()], labels.clone()).into();
     if rows == labels.len() && rows > 1 {
-        let place = Operand::Device(b.push(ArgReduce::argmax(1), &[&sums])?, ElementType::I64);
+        let place = b.typed(ElementType::I64, ArgReduce::argmax(1), &[&sums])?;
         return Ok(vec![b.gather(&names, 0, &place)?, transformed(b, node, &sums)?]);
     }
     if labels.len() == 1 {

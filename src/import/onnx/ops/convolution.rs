@@ -9,7 +9,7 @@ use crate::import::onnx::stored;
 use crate::import::onnx::tensor::{Tensor, foldable};
 use crate::ops::{
     BinaryKind, Conv, ConvTranspose, DeformConv2d, GridPadding, GridSample, GridSampleMode, LocalResponseNorm, Pool,
-    Pool2d, PoolKind, ReduceKind, RoiAlign, RoiAlignMode, ScatterKind,
+    Pool2d, PoolKind, ReduceKind, RoiAlign, RoiAlignMode, Scatter, ScatterKind,
 };
 use crate::{Constant, Shape};
 
@@ -143,15 +143,15 @@ fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         return Ok(vec![b.cast(&y, element)?]);
     }
     let shape = b.shape(x);
-    let value = b.value(x)?;
-    let [y, place] = match window.size.len() {
-        1 => b.graph.max_pool1d_with_indices(value, pool(&window, &pooling))?,
-        2 => b.graph.max_pool2d_with_indices(value, pool(&window, &pooling))?,
-        3 => b.graph.max_pool3d_with_indices(value, pool(&window, &pooling))?,
+    let elements = [numbers, ElementType::I64];
+    let mut outputs = match window.size.len() {
+        1 => b.several(&elements, pool::<1>(&window, &pooling).return_indices(true), &[x])?,
+        2 => b.several(&elements, pool::<2>(&window, &pooling).return_indices(true), &[x])?,
+        3 => b.several(&elements, pool::<3>(&window, &pooling).return_indices(true), &[x])?,
         other => return Err(node.refused("input", "1 to 3 spatial dimensions", other)),
     };
     // In ONNX an index counts in the whole tensor, not in its plane.
-    let mut place = Operand::Device(place, ElementType::I64);
+    let mut place = outputs.swap_remove(1);
     let number = |value: usize| Operand::from(Tensor::scalar(ElementType::I64, value as f64));
     if columns_first {
         let &[_, _, height, width] = &shape[..] else {
@@ -168,7 +168,7 @@ fn max_pool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let images = foldable(&[shape[0], shape[1]].into())?;
     let first = (0..images as i64).map(|image| image * plane as i64).collect();
     let first = Tensor::ints(ElementType::I64, sizes, first).with_fixed(false);
-    let y = b.cast(&Operand::Device(y, numbers), element)?;
+    let y = b.cast(&outputs[0], element)?;
     Ok(vec![y, b.binary(BinaryKind::Add, &place, &first.into())?])
 }
 
@@ -197,8 +197,7 @@ fn max_unpool(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     foldable(&output)?;
     let zeros = Tensor::filled(x.element(), [inferred.elements()].into(), 0.0)?.with_fixed(false).into();
     let (flat, places) = (b.reshape(x, [shape.elements()])?, b.reshape(place, [shape.elements()])?);
-    let (zeros, places, flat) = (b.value(&zeros)?, b.value(&places)?, b.value(&flat)?);
-    let y = Operand::Device(b.graph.scatter(zeros, 0, places, flat, ScatterKind::Replace)?, x.element());
+    let y = b.moved(Scatter::new(0, ScatterKind::Replace), &[&zeros, &places, &flat])?;
     let y = b.reshape(&y, inferred.clone())?;
     let pads: Vec<[i64; 2]> = output.iter().zip(inferred.iter()).map(|(a, b)| [0, (a - b) as i64]).collect();
     Ok(vec![b.pad(&y, &pads, "constant", 0.0)?])
@@ -289,6 +288,9 @@ fn global_pool(b: &mut Builder, node: &Node, kind: PoolKind, reduce: ReduceKind)
     let rank = shape.len();
     if rank < 3 {
         return Err(node.refused("input", "3 dimensions or more", shape));
+    }
+    if !x.element().is_float() {
+        return Err(node.refused("input", "floating-point numbers", x.element()));
     }
     if rank == 4 {
         return Ok(vec![b.moved(Pool2d::global(kind), &[x])?]);

@@ -6,8 +6,9 @@ use crate::error::Result;
 use crate::import::onnx::builder::{Builder, Import};
 use crate::import::onnx::element::ElementType;
 use crate::import::onnx::node::{Node, Operand};
-use crate::ops::{IntegerConv2d, Requantize};
-use crate::{Constant, IntType, Shape, Value};
+use crate::import::onnx::tensor::Tensor;
+use crate::ops::{IntegerConv2d, MatMul, Requantize};
+use crate::{Constant, IntType, Op, Shape, Value};
 
 pub(super) fn find(op: &str) -> Option<Import> {
     Some(match op {
@@ -55,38 +56,45 @@ pub(super) fn product(
     node: &Node,
     [a, w]: [&Operand; 2],
     zeros: [usize; 2],
-    end: Option<Requantize>,
-) -> Result<Value> {
-    let zeros = zero_points(b, node, zeros)?;
+    end: Option<(Requantize, ElementType)>,
+) -> Result<Operand> {
+    let element = end.as_ref().map_or(ElementType::I32, |(_, to)| *to);
+    let shapes = [b.shape(a), b.shape(w)];
+    if shapes.iter().any(|shape| shape.elements() == 0) {
+        let shape = MatMul::new().output_shapes(&shapes)?.swap_remove(0);
+        if shape.elements() == 0 || end.is_none() {
+            return Ok(Tensor::filled(element, shape, 0.0)?.with_fixed(false).into());
+        }
+    }
+    let (zeros, end) = (zero_points(b, node, zeros)?, end.map(|(end, _)| end));
     let value = b.value(a)?;
     if let Operand::Host(weight) = w
         && let (Some(int), 2) =
             (weight.element.int_type().filter(|int| matches!(int, IntType::U8 | IntType::I8)), weight.shape.len())
     {
         let weight = packed(b, node, weight, int)?;
-        return b.graph.integer_linear(value, weight, zeros, end);
+        return Ok(Operand::Device(b.graph.integer_linear(value, weight, zeros, end)?, element));
     }
     let w = b.value(w)?;
-    b.graph.integer_matmul([value, w], zeros, end)
+    Ok(Operand::Device(b.graph.integer_matmul([value, w], zeros, end)?, element))
 }
 
 fn matmul_integer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    Ok(vec![Operand::Device(product(b, node, [node.input(0)?, node.input(1)?], [2, 3], None)?, ElementType::I32)])
+    Ok(vec![product(b, node, [node.input(0)?, node.input(1)?], [2, 3], None)?])
 }
 
 fn qlinear_matmul(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (end, to) = requantize(b, node, [1, 4, 6, 7])?;
-    Ok(vec![Operand::Device(product(b, node, [node.input(0)?, node.input(3)?], [2, 5], Some(end))?, to)])
+    let end = requantize(b, node, [1, 4, 6, 7])?;
+    Ok(vec![product(b, node, [node.input(0)?, node.input(3)?], [2, 5], Some(end))?])
 }
 
 fn conv_integer(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    convolution(b, node, [0, 1], [2, 3], None, None).map(|y| vec![Operand::Device(y, ElementType::I32)])
+    Ok(vec![convolution(b, node, [0, 1], [2, 3], None, None)?])
 }
 
 fn qlinear_conv(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    let (end, to) = requantize(b, node, [1, 4, 6, 7])?;
-    let y = convolution(b, node, [0, 3], [2, 5], Some(8), Some(end))?;
-    Ok(vec![Operand::Device(y, to)])
+    let end = requantize(b, node, [1, 4, 6, 7])?;
+    Ok(vec![convolution(b, node, [0, 3], [2, 5], Some(8), Some(end))?])
 }
 
 fn convolution(
@@ -95,8 +103,8 @@ fn convolution(
     [x, w]: [usize; 2],
     zeros: [usize; 2],
     bias: Option<usize>,
-    end: Option<Requantize>,
-) -> Result<Value> {
+    end: Option<(Requantize, ElementType)>,
+) -> Result<Operand> {
     let x = node.input(x)?;
     let weight = b.known("w", node.input(w)?)?;
     let int = weight.element.int_type().ok_or_else(|| node.refused("w", "integers of 4 or 8 bits", weight.element))?;
@@ -131,15 +139,19 @@ fn convolution(
     };
     let mut conv = IntegerConv2d::new(weight, bias).stride([stride[0], stride[1]]).groups(group);
     conv = conv.dilation([dilation[0], dilation[1]]).padding_per_side([pads[0], pads[1]]);
-    if let Some(end) = end {
+    let element = end.as_ref().map_or(ElementType::I32, |(_, to)| *to);
+    if let Some((end, _)) = end {
         conv = conv.requantize(end);
     }
     let zeros = zero_points(b, node, zeros)?;
-    let value = b.value(&x)?;
-    let y = b.graph.integer_conv2d(value, conv, zeros)?;
-    if !line {
-        return Ok(y);
-    }
-    let sizes: Vec<isize> = b.graph.known_shape(y).iter().map(|&size| size as isize).collect();
-    b.graph.reshape(y, [sizes[0], sizes[1], sizes[3]])
+    let one = Shape::from([]);
+    let sizes = conv.output_shapes(&[b.shape(&x), one.clone(), one])?.swap_remove(0);
+    let y = match sizes.elements() {
+        0 => Tensor::empty(element, sizes.clone()).into(),
+        _ => {
+            let value = b.value(&x)?;
+            Operand::Device(b.graph.integer_conv2d(value, conv, zeros)?, element)
+        }
+    };
+    if line { b.reshape(&y, [sizes[0], sizes[1], sizes[3]]) } else { Ok(y) }
 }

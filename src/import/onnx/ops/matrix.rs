@@ -2,8 +2,10 @@
 
 use super::quantization::packed_linear;
 use crate::Constant;
+use crate::Op;
 use crate::error::Result;
 use crate::import::onnx::builder::{Builder, Import};
+use crate::import::onnx::math::same_element;
 use crate::import::onnx::node::{Node, Operand};
 use crate::import::onnx::tensor::Tensor;
 use crate::ops::{BinaryKind, Linear, MatMul};
@@ -35,7 +37,7 @@ pub(super) fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         node.flag("broadcast", false)?;
     }
     let product = match y {
-        Operand::Host(weight) if x.host().is_none() => {
+        Operand::Host(weight) if x.host().is_none() && weight.elements() > 0 => {
             let x = if transpose_a { b.transpose(x, &[1, 0])? } else { x.clone() };
             let out = weight.shape[usize::from(!transpose_b)];
             let bias = c.filter(|_| (alpha, beta) == (1.0, 1.0)).and_then(|c| bias(c, out));
@@ -48,7 +50,7 @@ pub(super) fn gemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
         }
         _ => {
             let op = if transpose_a { MatMul::new().transpose_a() } else { MatMul::new() };
-            b.moved(if transpose_b { op.transpose_b() } else { op }, &[x, y])?
+            product(b, if transpose_b { op.transpose_b() } else { op }, x, y)?
         }
     };
     let mut product = b.scaled(&product, alpha)?;
@@ -70,11 +72,23 @@ fn bias(operand: &Operand, out: usize) -> Option<Constant> {
 /// Adds a matrix product: a linear layer if the second matrix is known.
 pub(super) fn multiplied(b: &mut Builder, x: &Operand, y: &Operand) -> Result<Operand> {
     match y {
-        Operand::Host(weight) if weight.shape.len() == 2 && x.host().is_none() && x.element().is_float() => {
+        Operand::Host(weight)
+            if weight.shape.len() == 2 && weight.elements() > 0 && x.host().is_none() && x.element().is_float() =>
+        {
             linear(b, x, weight, false, None)
         }
-        _ => b.moved(MatMul::new(), &[x, y]),
+        _ => product(b, MatMul::new(), x, y),
     }
+}
+
+/// Adds a product of two operands. A sum of no products is 0.
+fn product(b: &mut Builder, op: MatMul, x: &Operand, y: &Operand) -> Result<Operand> {
+    let shapes = [b.shape(x), b.shape(y)];
+    if shapes.iter().all(|shape| shape.elements() > 0) {
+        return b.moved(op, &[x, y]);
+    }
+    let shape = op.output_shapes(&shapes)?.swap_remove(0);
+    Ok(Tensor::filled(same_element(x, y)?, shape, 0.0)?.with_fixed(false).into())
 }
 
 /// Adds a linear layer of a matrix `[in, out]`, or `[out, in]` if `turned`. A quantised matrix stays integer.

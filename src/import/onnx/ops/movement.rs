@@ -165,10 +165,22 @@ fn scatter_elements(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
 }
 
 fn scatter_nd(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
-    if b.shape(node.input(1)?).elements() == 0 {
+    let (x, index, updates) = (node.input(0)?, b.shape(node.input(1)?), node.input(2)?);
+    let op = ScatterNd::new(reduction(node)?);
+    if let Some((0, outer)) = index.split_last()
+        && b.shape(updates).elements() > 0
+    {
+        // An update without an index is one of the whole tensor: the only slice along a new axis.
+        let shape = b.shape(x);
+        let slice = b.reshape(x, [&[1], &shape[..]].concat())?;
+        let index = Tensor::filled(ElementType::I64, [outer, &[1]].concat().into(), 0.0)?.with_fixed(false);
+        let y = b.moved(op, &[&slice, &index.into(), updates])?;
+        return Ok(vec![b.reshape(&y, shape)?]);
+    }
+    if index.elements() == 0 {
         return scattered_nothing(b, node);
     }
-    Ok(vec![b.moved(ScatterNd::new(reduction(node)?), &[node.input(0)?, node.input(1)?, node.input(2)?])?])
+    Ok(vec![b.moved(op, &[x, node.input(1)?, updates])?])
 }
 
 /// Returns the data of a scatter without indices. There must be no updates either.
@@ -188,9 +200,13 @@ fn tile(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     if repeats.len() != shape.len() {
         return Err(node.refused("repeats", &format!("{} numbers", shape.len()), repeats.len()));
     }
+    let times = counts(&repeats).ok_or_else(|| node.refused("repeats", "0 or more", format_args!("{repeats:?}")))?;
     let mut sizes = shape.to_vec();
-    for (axis, &repeat) in repeats.iter().enumerate() {
-        let times = usize::try_from(repeat).map_err(|_| node.refused("repeats", "0 or more", repeat))?;
+    if times.contains(&0) {
+        let sizes = sizes.iter().zip(&times).map(|(size, &times)| size.saturating_mul(times)).collect::<Vec<_>>();
+        return Ok(vec![Tensor::empty(x.element(), sizes.into()).into()]);
+    }
+    for (axis, times) in times.into_iter().enumerate() {
         // The elements from the axis on are repeated as one block.
         let outer: usize = sizes[..axis].iter().product();
         let block: usize = sizes[axis..].iter().product();

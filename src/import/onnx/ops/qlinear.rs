@@ -156,7 +156,7 @@ fn qgemm(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
             return Err(node.refused(name, &of.element().to_string(), zero.element()));
         }
     }
-    let mut sums = Operand::Device(product(b, node, [&x, &w], [2, 5], None)?, ElementType::I32);
+    let mut sums = product(b, node, [&x, &w], [2, 5], None)?;
     if let Some(c) = node.optional(6) {
         if c.element() != ElementType::I32 {
             return Err(node.refused("C", "int32", c.element()));

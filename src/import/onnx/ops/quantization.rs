@@ -76,6 +76,9 @@ pub(super) fn quantised(
     whole: Granularity,
 ) -> Result<Operand> {
     let shape = b.shape(x);
+    if shape.elements() == 0 {
+        return Ok(Tensor::empty(to, shape).into());
+    }
     let (x, scale) = (b.cast(x, ElementType::F32)?, b.cast(scale, ElementType::F32)?);
     if let Some(int) = to.int_type().filter(|_| !all_known(&[Some(&x), Some(&scale), zero])) {
         let (scale, zero) = (scalar(b, &scale)?, zero.map(|zero| scalar(b, zero)).transpose()?);
@@ -173,6 +176,9 @@ pub(super) fn dequantised(
     whole: Granularity,
 ) -> Result<Operand> {
     let shape = b.shape(x);
+    if shape.elements() == 0 {
+        return Ok(Tensor::empty(to, shape).into());
+    }
     let scale = b.cast(scale, ElementType::F32)?;
     let integers = x.element().int_type().is_some() || x.element() == ElementType::I32;
     if integers && !all_known(&[Some(x), Some(&scale), zero]) {
@@ -263,6 +269,12 @@ pub(super) fn packed_linear(quantised: &Quantised, turned: bool) -> Option<Packe
 }
 
 fn dynamic_quantize(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
+    let shape = b.shape(node.input(0)?);
+    if shape.elements() == 0 {
+        let y = Tensor::empty(ElementType::U8, shape);
+        let [scale, zero] = [(ElementType::F32, 1.0), (ElementType::U8, 0.0)].map(|(of, x)| Tensor::scalar(of, x));
+        return Ok([y, scale, zero].map(|tensor| tensor.with_fixed(false).into()).into());
+    }
     let x = b.value(node.input(0)?)?;
     let [y, scale, zero] = b.graph.dynamic_quantize(x)?;
     Ok(vec![

@@ -81,8 +81,11 @@ fn arg_reduce(b: &mut Builder, node: &Node, op: fn(usize) -> ArgReduce) -> Resul
     let axis = axis(node.int("axis", 0)?, shape.len())?;
     let (keepdim, last) = (node.flag("keepdims", true)?, node.flag("select_last_index", false)?);
     let size = shape[axis];
+    if size == 0 && (0..shape.len()).all(|other| other == axis || shape[other] > 0) {
+        return Err(node.refused("input", "an axis of 1 element or more", &shape));
+    }
     let x = if last { b.slice(x, axis, size.saturating_sub(1), size, -1)? } else { x.clone() };
-    let place = Operand::Device(b.push(op(axis).keepdim(keepdim), &[&x])?, ElementType::I64);
+    let place = b.typed(ElementType::I64, op(axis).keepdim(keepdim), &[&x])?;
     if !last {
         return Ok(vec![place]);
     }
@@ -154,7 +157,7 @@ pub(super) fn along_axis(
 /// Returns 1 at the first of the largest elements along an axis, 0 elsewhere.
 fn hardmax(b: &mut Builder, x: &Operand, axis: usize) -> Result<Operand> {
     let shape = b.shape(x);
-    let place = Operand::Device(b.push(ArgReduce::argmax(axis).keepdim(true), &[x])?, ElementType::I64);
+    let place = b.typed(ElementType::I64, ArgReduce::argmax(axis).keepdim(true), &[x])?;
     let mut sizes = vec![1; shape.len()];
     sizes[axis] = shape[axis];
     let places = Tensor::ints(ElementType::I64, sizes, (0..shape[axis] as i64).collect());

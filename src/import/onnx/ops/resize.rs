@@ -52,7 +52,7 @@ impl Axis {
         let wrong = || ErrorKind::argument("scales", "factors that leave 1 element or more", scale);
         // Rounding to 32 bits cancels the scale's own rounding, as in the specification's shape inference.
         let output = (input as f32 * scale as f32).floor();
-        if !(scale.is_finite() && output >= 1.0) {
+        if !(scale.is_finite() && (output >= 1.0 || input == 0)) {
             return Err(wrong());
         }
         let output = sizes(&[output as i64])?[0];
@@ -288,7 +288,9 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
             let given = b.known_ints("sizes", given)?;
             let wanted = format!("{} numbers, 1 or more each", along.len());
             let wrong = || node.refused("sizes", &wanted, format_args!("{given:?}"));
-            let fits = |given: &Vec<usize>| given.len() == along.len() && !given.contains(&0);
+            // An axis without elements stays so.
+            let empty = |(&axis, &size): (&usize, &usize)| shape[axis] > 0 && size == 0;
+            let fits = |given: &Vec<usize>| given.len() == along.len() && !along.iter().zip(given).any(empty);
             let given = counts(&given).filter(fits).ok_or_else(wrong)?;
             for (&axis, &size) in along.iter().zip(given.iter()) {
                 all[axis] = Axis::to(shape[axis], size);
@@ -298,7 +300,7 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
             for &axis in along.iter().filter(|_| policy != "stretch") {
                 let scale = scale.unwrap_or(1.0);
                 let size = sizes(&[(scale * shape[axis] as f64 + 0.5) as i64])?[0];
-                if size == 0 {
+                if size == 0 && shape[axis] > 0 {
                     return Err(node.refused("sizes", "what leaves 1 element or more", format_args!("{given:?}")));
                 }
                 all[axis] = Axis { scale, ..Axis::to(shape[axis], size) };
@@ -316,8 +318,8 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
             all[axis].part = [part[i], part[i + along.len()]];
         }
     }
-    if let Some(empty) = shape.iter().find(|&&size| size == 0) {
-        return Err(node.refused("X", "sizes of 1 or more", empty));
+    if all.iter().any(|axis| axis.input == 0 && axis.output > 0) {
+        return Err(node.refused("X", "1 element or more along the axes that grow", shape));
     }
     Ok(all)
 }
@@ -325,6 +327,9 @@ fn resized(b: &Builder, node: &Node, rule: &Rule, shape: &Shape, along: &[usize]
 fn resample(b: &mut Builder, x: &Operand, rule: &Rule, axes: &[Axis], extrapolation: f32) -> Result<Operand> {
     let result = Shape::from(axes.iter().map(|axis| axis.output).collect::<Vec<_>>());
     sizes(&result.iter().map(|&size| size as i64).collect::<Vec<_>>())?;
+    if result.elements() == 0 {
+        return Ok(Tensor::empty(x.element(), result).into());
+    }
     for axis in axes {
         let taps = if rule.antialias { (4.0 / axis.scale.min(1.0)).ceil() as usize } else { 4 };
         foldable(&[axis.output.saturating_mul(taps)].into())?;

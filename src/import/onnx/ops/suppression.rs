@@ -10,8 +10,9 @@ pub(super) fn find(op: &str) -> Option<Import> {
     (op == "NonMaxSuppression").then_some(non_max_suppression)
 }
 
-/// The most comparisons of boxes: some detectors have 10,000 boxes of 100 classes, most below the threshold.
-const MOST: usize = 1 << 28;
+/// The most comparisons of boxes in a frame, some seconds. A detector's 25,000 boxes of 80 classes take 2^26 if a thousand
+/// of each class are above the threshold.
+const MOST: u64 = 1 << 32;
 
 fn non_max_suppression(b: &mut Builder, node: &Node) -> Result<Vec<Operand>> {
     let (boxes, scores) = (node.input(0)?, node.input(1)?);
@@ -57,7 +58,7 @@ impl Rules {
     /// Returns batch, class and box of the best boxes of each class, without those that overlap with a better one.
     fn chosen(&self, corners: &[f32], scores: &[f32], [classes, count]: [usize; 2]) -> Result<Vec<i64>, ErrorKind> {
         let corners: Vec<[f32; 4]> = corners.as_chunks().0.iter().map(|&of| sorted(of, self.centred)).collect();
-        let (mut chosen, mut steps) = (Vec::new(), 0usize);
+        let (mut chosen, mut left) = (Vec::new(), MOST);
         for (i, scores) in scores.chunks(count.max(1)).enumerate() {
             let (image, class) = (i / classes.max(1), i % classes.max(1));
             let mut candidates: Vec<usize> = (0..scores.len()).collect();
@@ -65,21 +66,21 @@ impl Rules {
             candidates.retain(|&place| self.least.is_none_or(|least| f64::from(scores[place]) > least));
             // The first of equal boxes is the better one.
             candidates.sort_by(|&a, &c| scores[c].total_cmp(&scores[a]));
-            steps = steps.saturating_add(candidates.len().saturating_mul(self.most.min(candidates.len())));
-            if steps > MOST {
-                return Err(ErrorKind::argument("boxes", format_args!("{MOST} comparisons at most"), "more"));
-            }
-            let mut best: Vec<usize> = Vec::new();
+            let mut best: Vec<[f32; 4]> = Vec::new();
             for place in candidates {
                 if best.len() >= self.most {
                     break;
                 }
-                let at = |place: usize| corners[image * count + place];
-                if best.iter().all(|&better| overlap(at(better), at(place)) <= self.limit) {
-                    best.push(place);
+                left = left.checked_sub(best.len() as u64).ok_or_else(|| {
+                    let wanted = "a score_threshold or a max_output_boxes_per_class that leaves fewer";
+                    ErrorKind::argument("boxes", wanted, format_args!("more than {MOST} comparisons"))
+                })?;
+                let corners = corners[image * count + place];
+                if best.iter().all(|&better| overlap(better, corners) <= self.limit) {
+                    best.push(corners);
+                    chosen.extend([image as i64, class as i64, place as i64]);
                 }
             }
-            chosen.extend(best.into_iter().flat_map(|place| [image as i64, class as i64, place as i64]));
         }
         Ok(chosen)
     }

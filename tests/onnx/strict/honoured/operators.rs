@@ -294,3 +294,24 @@ fn a_query_without_keys_takes_the_mean() {
         same(&got, &[3.0, 30.0, 2.0, 20.0]);
     }
 }
+
+/// Checks 25,200 boxes of 80 classes, a thousand of each above the threshold: pairs that overlap, of which the second is better.
+#[test]
+fn a_detector_may_have_many_boxes() {
+    let (classes, count, above, most) = (80, 25_200, 1_000, 300);
+    let corners: Vec<f32> = (0..count).flat_map(|i| [0.0, (i / 2) as f32, 1.0, (i / 2) as f32 + 0.9]).collect();
+    let score = |i: usize| if i % count < above { 0.5 + (i % count) as f32 * 1e-4 } else { 0.2 };
+    let scores: Vec<f32> = (0..classes * count).map(score).collect();
+    let model = Model::new(13)
+        .initialiser(&floats("boxes", &[1, count as i64, 4], &corners))
+        .initialiser(&floats("scores", &[1, classes as i64, count as i64], &scores))
+        .initialiser(&list("most", &[most]))
+        .initialiser(&floats("overlap", &[1], &[0.45]))
+        .initialiser(&floats("least", &[1], &[0.25]))
+        .node("NonMaxSuppression", &["boxes", "scores", "most", "overlap", "least"], &["y"], &[])
+        .output("y");
+    let wanted = |class: usize, i: usize| [0.0, class as f32, (above - 1 - 2 * i) as f32];
+    let wanted: Vec<f32> =
+        (0..classes).flat_map(|class| (0..most as usize).flat_map(move |i| wanted(class, i))).collect();
+    assert_eq!(run(&model, &Bindings::new(), &[]), wanted);
+}
