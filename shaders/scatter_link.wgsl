@@ -3,8 +3,7 @@
 // One invocation has one update u, an element for ScatterElements, a tuple of k indices for ScatterND. place[u - first]:
 // the sum of strides[d] times its coordinates among the updates, which have `shape`, and of own[j] times its indices, for
 // dimensions of x of these `sizes`; NONE if an index is out of range. All have eight numbers, outermost first, at the end.
-// `head` has arbitrary numbers at first. One outside of the share ends a chain; one in the share is an update with a
-// place like any other. So nobody needs to clear it. The order within a chain is arbitrary.
+// scatter_clear.wgsl has made the chains empty. The order within a chain is arbitrary.
 
 struct Params {
     shape: array<vec4<u32>, 2>, strides: array<vec4<u32>, 2>, sizes: array<vec4<u32>, 2>, own: array<vec4<u32>, 2>,

@@ -1,11 +1,15 @@
 //! Files of pixels, as a renderer writes and reads them: EXR, HDR (Radiance), PFM, PNG.
 
 use super::Result;
-use image::{DynamicImage, ImageFormat, Rgb32FImage, Rgba32FImage};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits, Rgb32FImage, Rgba32FImage};
 use shadernet::ErrorKind;
 use shadernet::import::write_whole;
 use std::io::Cursor;
 use std::path::Path;
+
+/// The longest side of a file's image, and the most bytes of it once it is decoded.
+const MOST_SIDE: u32 = 1 << 16;
+const MOST_BYTES: u64 = 8 << 30;
 
 /// The rows of pixels of a file, from the top, each pixel's three or four channels together.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,8 +54,13 @@ impl PixelFile {
             PixelFormat::Hdr => ImageFormat::Hdr,
             PixelFormat::Png => ImageFormat::Png,
         };
-        let picture = image::load_from_memory_with_format(&bytes, format);
-        let picture = picture.map_err(|error| ErrorKind::file(path, error))?;
+        // The decoder's own limit is 512 MiB. What a file says of its size is checked against its bytes as it is decoded.
+        let mut reader = ImageReader::with_format(Cursor::new(&bytes), format);
+        let mut limits = Limits::default();
+        (limits.max_image_width, limits.max_image_height) = (Some(MOST_SIDE), Some(MOST_SIDE));
+        limits.max_alloc = Some(MOST_BYTES);
+        reader.limits(limits);
+        let picture = reader.decode().map_err(|error| ErrorKind::file(path, error))?;
         let size = [picture.width() as usize, picture.height() as usize];
         let is_png = format == ImageFormat::Png;
         Ok(match picture.color().has_alpha() {
@@ -79,7 +88,7 @@ impl PixelFile {
         let (picture, format) = match format {
             PixelFormat::Png if self.channels == 4 => (picture.into_rgba16().into(), ImageFormat::Png),
             PixelFormat::Png => (picture.into_rgb16().into(), ImageFormat::Png),
-            PixelFormat::Hdr => (picture, ImageFormat::Hdr),
+            PixelFormat::Hdr => (bounded(picture), ImageFormat::Hdr),
             _ => (picture, ImageFormat::OpenExr),
         };
         let mut bytes = Cursor::new(Vec::new());
@@ -88,13 +97,25 @@ impl PixelFile {
     }
 }
 
+/// Clamps numbers to those that Radiance's format has: 0 and more, below 2^127.
+fn bounded(picture: DynamicImage) -> DynamicImage {
+    let mut picture = picture.into_rgb32f();
+    for value in picture.iter_mut() {
+        // NaN becomes 0, too.
+        *value = if *value >= f32::MIN_POSITIVE { value.min(1.69e38) } else { 0.0 };
+    }
+    picture.into()
+}
+
 /// Reads a Portable FloatMap: `PF` (or `Pf` of one channel), width, height, and a number whose sign is the byte order,
 /// each followed by a blank; then rows from the bottom.
 fn read_pfm(bytes: &[u8]) -> std::result::Result<PixelFile, String> {
     let mut rest = bytes;
     let mut word = || {
-        let end = rest.iter().take(64).position(u8::is_ascii_whitespace).ok_or("its header isn't one of PFM")?;
-        let (word, behind) = rest.split_at(end);
+        // More than one blank before a word, such as the CR LF of Windows; one after the last word.
+        let begin = rest.iter().take(64).position(|byte| !byte.is_ascii_whitespace()).unwrap_or(0);
+        let end = rest[begin..].iter().take(64).position(u8::is_ascii_whitespace);
+        let (word, behind) = rest[begin..].split_at(end.ok_or("its header isn't one of PFM")?);
         rest = &behind[1..];
         std::str::from_utf8(word).map_err(|_| "its header isn't text")
     };
@@ -105,11 +126,18 @@ fn read_pfm(bytes: &[u8]) -> std::result::Result<PixelFile, String> {
     };
     let mut number = || Ok::<f64, String>(word()?.parse().map_err(|_| "wanted a number in its header")?);
     let [width, height, order] = [number()?, number()?, number()?];
+    if !order.is_finite() || order == 0.0 {
+        return Err(format!("wanted a number above or below 0 for the byte order, got {order}"));
+    }
     let side = |side: f64| (side.fract() == 0.0 && (1.0..=65536.0).contains(&side)).then_some(side as usize);
     let size =
         side(width).zip(side(height)).ok_or_else(|| format!("wanted sides of 1 to 65536, got {width} x {height}"))?;
     let (width, height) = size;
     let wanted = width * height * channels * 4;
+    // The last word may end with CR LF.
+    if rest.len() == wanted + 1 && rest[0] == b'\n' {
+        rest = &rest[1..];
+    }
     if rest.len() != wanted {
         return Err(format!(
             "wanted {wanted} bytes after the header for {width} x {height} pixels, got {}",
@@ -137,6 +165,25 @@ mod tests {
     fn gradient(channels: usize, is_png: bool) -> PixelFile {
         let values = (0..7 * 5 * channels).map(|i| i as f32 / 128.0).collect();
         PixelFile { size: [7, 5], channels, values, is_png }
+    }
+
+    #[test]
+    fn hdr_gets_numbers_that_it_has() {
+        let values = vec![f32::INFINITY, 3e38, 1.0, f32::NAN, -1.0, 1e-42];
+        let picture: DynamicImage = Rgb32FImage::from_raw(2, 1, values).expect("two pixels").into();
+        let DynamicImage::ImageRgb32F(picture) = bounded(picture) else { panic!("it stays in f32s") };
+        assert_eq!(picture.into_raw(), [1.69e38, 1.69e38, 1.0, 0.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn a_header_of_pfm_may_have_several_blanks() {
+        let plain = write_pfm([2, 1], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let values = &plain[plain.len() - 24..];
+        let wanted = read_pfm(&plain).expect("as it was written");
+        for header in ["PF\r\n2  1\r\n-1.0\r\n", "PF 2 1 -1\n"] {
+            assert_eq!(read_pfm(&[header.as_bytes(), values].concat()).expect(header), wanted);
+        }
+        assert!(read_pfm(&[b"PF\n2 1\nnan\n", values].concat()).is_err());
     }
 
     #[test]

@@ -52,11 +52,11 @@ impl Archive {
             let owned = bytes.clone();
             let read = move || numbers(&owned.as_slice()[at.clone()], half);
             if let Some(number) = read().iter().find(|number| !number.is_finite()) {
-                return Err(failed(format!("tensor \"{name}\": wanted finite numbers, got {number}")).into());
+                return Err(failed(format!("tensor {name:?}: wanted finite numbers, got {number}")).into());
             }
             let tensor = Constant::lazy(name.clone(), shape, read).into_parameter();
             if tensors.insert(name.clone(), tensor).is_some() {
-                return Err(failed(format!("tensor \"{name}\" is there twice")).into());
+                return Err(failed(format!("tensor {name:?} is there twice")).into());
             }
         }
         Ok(Archive { path: path.to_owned(), tensors, precision })
@@ -69,7 +69,7 @@ impl Archive {
 
     /// Returns the tensor of that name. An error if there is none.
     pub fn get(&self, name: &str) -> Result<&Constant> {
-        self.tensors.get(name).ok_or_else(|| self.problem(format_args!("no tensor \"{name}\"")).into())
+        self.tensors.get(name).ok_or_else(|| self.problem(format_args!("no tensor {name:?}")).into())
     }
 
     /// Returns true if there is a tensor of that name.
@@ -162,7 +162,7 @@ impl<'a> Reader<'a> {
         let name = std::str::from_utf8(self.slice(length.into(), "a name")?);
         let name = name.map_err(|_| format!("the name that ends at byte {} isn't UTF-8", self.at))?.to_owned();
         let described = self.described(&name);
-        described.map_err(|problem| format!("tensor \"{name}\": {problem}"))
+        described.map_err(|problem| format!("tensor {name:?}: {problem}"))
     }
 
     /// Reads a tensor of the table, from its number of dimensions on.

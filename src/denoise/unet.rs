@@ -59,7 +59,7 @@ pub(super) fn unet(graph: &mut Graph, input: Value, archive: &Archive) -> Result
     }
     x = net.conv(if large { "dec_conv1c" } else { "dec_conv0" }, x)?;
     match archive.names().find(|&name| !net.used.contains(name)) {
-        Some(name) => Err(archive.problem(format_args!("tensor \"{name}\": no layer of the network has it")).into()),
+        Some(name) => Err(archive.problem(format_args!("tensor {name:?}: no layer of the network has it")).into()),
         None => Ok(x),
     }
 }

@@ -37,6 +37,12 @@ params! {
 }
 
 params! {
+    struct ClearParams {
+        count: usize,
+    }
+}
+
+params! {
     struct ChainedParams {
         inner: usize,
         first: usize,
@@ -44,7 +50,7 @@ params! {
     }
 }
 
-/// The number of updates that a pair of dispatches applies, and of the chains. With half as many updates as chains, most
+/// The number of updates that three dispatches apply together, and of the chains. With half as many updates as chains, most
 /// chains have one place. Larger shares take longer where many updates have one place.
 const SHARE: usize = 1 << 14;
 const CHAINS: usize = 1 << 15;
@@ -66,18 +72,20 @@ impl Places {
         let scratch =
             |index: usize, count: usize| move |write: bool| Binding::Scratch { index, bytes: 4 * count as u64, write };
         let (place, head, next) = (scratch(0, share), scratch(1, CHAINS), scratch(2, share));
+        let clear = shader!("scatter_clear", "chains", "index");
         let link = shader!("scatter_link", "chains", "index", "scatter", "nan");
         let apply = kind.shader(shader!("scatter_chained", "chains", "index", "scatter", "nan"), io);
         let dispatches = ranges(self.count, SHARE).flat_map(|share| {
             let &Places { shape, strides, dimensions, sizes, own, k, inner, .. } = self;
             let (first, end) = (share.start, share.end);
+            let clear = Dispatch::for_each(clear.clone(), &ClearParams { count: CHAINS }, vec![head(true)], CHAINS);
             let params = LinkParams { shape, strides, sizes, own, dimensions, k, first, end };
             let bindings = vec![Binding::Input(1), place(true), head(true), next(true)];
             let link = Dispatch::for_each(link.clone(), &params, bindings, share.len());
             let params = ChainedParams { inner, first, end };
             let bindings = vec![place(false), head(false), next(false), Binding::Input(2), Binding::Update(0)];
             let apply = Dispatch::for_each(apply.clone(), &params, bindings, share.len() * inner);
-            [link.iterations((plain(dimensions) + plain(k)).all), apply.iterations(turns)]
+            [clear, link.iterations((plain(dimensions) + plain(k)).all), apply.iterations(turns)]
         });
         Some(in_place(dispatches.collect(), range))
     }

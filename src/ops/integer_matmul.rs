@@ -66,11 +66,6 @@ impl IntegerMatMul {
         IntegerMatMul { end: Some(end), ..self }
     }
 
-    /// Returns the weight, if the sums aren't quantised.
-    pub(crate) fn weight(&self) -> Option<&Constant> {
-        self.b.as_ref().filter(|_| self.end.is_none())
-    }
-
     /// Returns the shapes of a, b and their zero points.
     fn parts<'a>(&'a self, inputs: &'a [Shape]) -> Result<[&'a Shape; 4], ErrorKind> {
         match (&self.b, inputs) {

@@ -3,9 +3,9 @@
 
 use crate::graph::constant::Quantised;
 use crate::graph::rewrite::{Replacement, Rewriting};
-use crate::graph::{Node, Source};
+use crate::graph::{Kept, Node, Source};
 use crate::kernel::WeightKey;
-use crate::ops::{BinaryKind, Cast, Conv1d, Conv2d, Dequantize, IntegerConv2d, Quantize, Requantize, Reshape};
+use crate::ops::{BinaryKind, Cast, Conv2d, Dequantize, IntegerConv2d, Quantize, Requantize};
 use crate::{Constant, IntType, Shape, Value};
 
 /// Finds a quantised convolution of a dequantised image with dequantised weights, with a clamp between or without one.
@@ -62,35 +62,19 @@ pub(super) fn scaled(seen: &Rewriting, node: &Node) -> Option<Replacement> {
     let [a, b] = seen.binary(node.outputs[0], BinaryKind::Mul)?;
     let (y, scale) = if seen.op::<Cast>(a).is_some() { (a, b) } else { (b, a) };
     let (_, sums) = seen.op::<Cast>(y).filter(|_| seen.shape(scale).elements() == 1 && seen.read_once(y))?;
-    // A line is an image one pixel high between two reshapes.
-    let line = seen.op::<Reshape>(sums[0]).filter(|_| seen.read_once(sums[0]));
-    let of = line.map_or(sums[0], |(_, image)| image[0]);
-    let (conv, inputs) = seen.op::<IntegerConv2d>(of).filter(|_| seen.read_once(of))?;
+    let (conv, inputs) = seen.op::<IntegerConv2d>(sums[0]).filter(|_| seen.read_once(sums[0]))?;
     let ((weight, window, groups), &[x, x_zero, w_zero]) = (conv.parts()?, inputs) else { return None };
     let Source::Constant(w_zero) = seen.graph().source(w_zero) else { return None };
     let (count, zero_point) = (w_zero.shape().elements(), w_zero.clone());
     let ones = Constant::known("one", if count == 1 { Shape::from([]) } else { [count].into() }, vec![1.0; count]);
     let zero_point = zero_point.with_shape(ones.shape().clone());
-    let dequantised = |weight| Dequantize::for_weight(weight).axis(0).constant(ones, Some(zero_point)).ok();
-    if line.is_some() {
-        let flat = |image: &Shape| [&image[..2], &image[3..]].concat();
-        let from = seen.op::<Reshape>(x)?.1[0];
-        if seen.shape(from)[..] != flat(seen.shape(x)) || seen.shape(sums[0])[..] != flat(seen.shape(of)) {
-            return None;
-        }
-        let weight = dequantised(weight.with_shape(flat(weight.shape())))?;
-        let conv = Conv1d::new(weight, None).stride(window.stride[1]).dilation(window.dilation[1]).groups(groups);
-        let conv = conv.padding_per_side([window.padding()[1]]);
-        return Replacement::new(move |graph| {
-            let x = graph.dequantize(from, scale, Some(x_zero), Dequantize::new())?;
-            graph.conv1d(x, conv)
-        });
-    }
-    let weight = dequantised(weight.clone())?;
+    let weight = Dequantize::for_weight(weight.clone()).axis(0).constant(ones, Some(zero_point)).ok()?;
     let conv = Conv2d::new(weight, None).stride(window.stride).dilation(window.dilation).groups(groups);
     let conv = conv.padding_per_side(window.padding());
     Replacement::new(move |graph| {
         let x = graph.dequantize(x, scale, Some(x_zero), Dequantize::new())?;
+        // A scale may be beyond f16, and the sums in its range.
+        graph.keep_f32(x, Kept::Value);
         graph.conv2d(x, conv)
     })
 }

@@ -19,7 +19,7 @@ use crate::Graph;
 use crate::graph::rewrite::{Rewrite, Rewriting, Rule};
 
 /// Rules that find one operation behind the several that stand for it.
-const RECOGNISED: [Rule; 9] = [
+const RECOGNISED: [Rule; 8] = [
     Rule { name: "activation", find: activation::find },
     Rule { name: "norm", find: norm::find },
     Rule { name: "attention", find: attention::find },
@@ -28,7 +28,6 @@ const RECOGNISED: [Rule; 9] = [
     Rule { name: "class token", find: token::find },
     Rule { name: "integer convolution", find: integer::find },
     Rule { name: "scaled integer convolution", find: integer::scaled },
-    Rule { name: "scaled integer product", find: quantized::scaled },
 ];
 
 /// Rules that leave out movements, and fold constants into weights.
