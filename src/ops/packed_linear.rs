@@ -12,7 +12,6 @@ use crate::graph::op::{Cost, Io, Metrics, Op};
 use crate::kernel::params::params;
 use crate::kernel::shader::shader;
 use crate::kernel::{Binding, Caps, Dispatch, Kernel, Layout, Storage, WeightKey, looped, plain};
-use crate::ops::{Dequantize, MatMul};
 use crate::{DType, Graph, Shape, Value};
 use std::ops::Range;
 
@@ -22,8 +21,6 @@ use std::ops::Range;
 /// It is ONNX's `DequantizeLinear` before a `MatMul`, and ONNX Runtime's `MatMulNBits`. There is one scale, one for
 /// each output, `[out]`, or one for each [block](PackedLinear::block_size) of an output's inputs,
 /// `[out, ceil(in / block_size)]`. There are one or as many zero points; the default is 0.
-///
-/// Where x has 16 rows or more, the device converts up to 16 M weights to `f32`s in each frame, and multiplies matrices.
 ///
 /// ```
 /// use shadernet::{Constant, IntType, ops::PackedLinear};
@@ -42,9 +39,6 @@ pub struct PackedLinear {
     transposed: bool,
     epilogue: Epilogue,
 }
-
-/// The most weights that are worth the memory of an `f32` each while a product needs them.
-const MOST_UNPACKED: usize = 1 << 24;
 
 params! {
     struct Params {
@@ -98,37 +92,6 @@ impl PackedLinear {
     pub(crate) fn with_bias(&self, bias: &Constant) -> Option<PackedLinear> {
         let fits = self.bias.is_none() && self.epilogue == Epilogue::default();
         (fits && bias.shape()[..] == self.sizes().ok()?[..1]).then(|| self.clone().bias(bias.clone()))
-    }
-
-    /// Returns the operations that convert the weights and multiply by them, and the scales and zero points that the first
-    /// one reads, if this layer has no epilogue yet.
-    pub(crate) fn unpacked(&self, features: usize) -> Option<(Dequantize, Constant, Option<Constant>, MatMul)> {
-        let [out, _, blocks] = self.sizes().ok().filter(|sizes| sizes[1] == features)?;
-        if self.epilogue != Epilogue::default() || self.weight.shape().elements() > MOST_UNPACKED {
-            return None;
-        }
-        let several = if self.block.is_none() {
-            Shape::from([out])
-        } else if self.transposed {
-            [blocks, out].into()
-        } else {
-            [out, blocks].into()
-        };
-        let shaped =
-            |of: &Constant| of.with_shape(if of.shape().elements() == 1 { Shape::from([]) } else { several.clone() });
-        let (scale, zero_point) = (shaped(&self.scale), self.zero_point.as_ref().map(shaped));
-        // Each zero point belongs to a scale.
-        if zero_point.as_ref().is_some_and(|zero| zero.shape().elements() > scale.shape().elements()) {
-            return None;
-        }
-        let dequantize = Dequantize::for_weight(self.weight.clone());
-        let dequantize = match (self.block, self.transposed) {
-            (None, transposed) => dequantize.axis(usize::from(transposed)),
-            (Some(block), transposed) => dequantize.axis(usize::from(!transposed)).block_size(block),
-        };
-        let product = if self.transposed { MatMul::new() } else { MatMul::new().transpose_b() };
-        let product = self.bias.iter().fold(product, |product, bias| product.bias(bias.clone()));
-        Some((dequantize, scale, zero_point, product))
     }
 
     /// Returns the numbers of outputs, inputs and blocks of the weight.

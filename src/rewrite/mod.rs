@@ -41,9 +41,8 @@ const FOLDED: [Rule; 6] = [
 ];
 
 /// Rules by which an operation takes in the one after it. A slice comes after all that its layer has taken in.
-const FUSED: [Rule; 5] = [
+const FUSED: [Rule; 4] = [
     Rule { name: "rounding", find: quantized::rounding },
-    Rule { name: "packed weights of many rows", find: quantized::many_rows },
     Rule { name: "epilogue", find: epilogue::find },
     Rule { name: "slices of a layer", find: slices::find },
     Rule { name: "elementwise chain", find: chain::find },

@@ -1,14 +1,9 @@
 //! Quantised numbers that are better computed as `f32`s.
 
-use crate::Value;
+use crate::graph::Node;
 use crate::graph::rewrite::{Replacement, Rewriting};
-use crate::graph::{Kept, Node};
 use crate::ops::unary::elementwise::{Elementwise, Function, Operand};
-use crate::ops::{Activation, BinaryKind, Dequantize, PackedLinear, Quantize, Unary};
-
-/// The rows from which on a matrix of packed weights is converted once, rather than in each workgroup: twice as many as a
-/// workgroup has.
-const MANY_ROWS: usize = 16;
+use crate::ops::{Activation, BinaryKind, Dequantize, Quantize, Unary};
 
 /// Finds a quantisation right before its inverse, such as those around an operation on `f32`s of a "QDQ" network: a
 /// rounding to multiples of the scale, within bounds.
@@ -28,24 +23,4 @@ pub(super) fn rounding(seen: &Rewriting, node: &Node) -> Option<Replacement> {
         arithmetic(BinaryKind::Mul, back),
     ])?;
     seen.gives(&op, &[x], node.outputs[0]).then(|| Replacement::op(op, &[x])).flatten()
-}
-
-/// Finds a layer of packed weights over many rows: the device converts the weights, then multiplies matrices.
-pub(super) fn many_rows(seen: &Rewriting, node: &Node) -> Option<Replacement> {
-    let linear = node.op.downcast_ref::<PackedLinear>()?;
-    let &[x] = &node.inputs[..] else { return None };
-    let features = seen.shape(x).last().copied().filter(|_| rows(seen, x) >= MANY_ROWS)?;
-    let (dequantize, scale, zero, product) = linear.unpacked(features)?;
-    Replacement::new(move |graph| {
-        let (scale, zero) = (graph.constant(scale), zero.map(|zero| graph.constant(zero)));
-        let zero = graph.zero_point(zero);
-        let weight = graph.push(dequantize, &[scale, zero])?;
-        // A scale may be beyond f16, and the product in its range.
-        graph.keep_f32(weight, Kept::Value);
-        graph.push(product, &[x, weight])
-    })
-}
-
-fn rows(seen: &Rewriting, x: Value) -> usize {
-    seen.shape(x).iter().rev().skip(1).product()
 }

@@ -157,7 +157,7 @@ fn swapped(x: &Tensor) -> Tensor {
     reference::transpose(x, &[1, 0]).with_dtype(x.dtype)
 }
 
-/// Checks layers whose weights are converted before a product of matrices.
+/// Checks layers of more rows than several workgroups have.
 fn many_rows(t: &Suite) {
     for (i, of) in TYPES.into_iter().enumerate() {
         for block in [None, Some(16)] {
