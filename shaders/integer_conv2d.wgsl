@@ -15,21 +15,10 @@ const OUT: u32 = 8u;
 const SUMS: u32 = PIXELS * OUT;
 override REQUANTIZE: bool = false;
 
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<i32>;
 @group(0) @binding(2) var<storage, read> w: array<u32>;
-@group(0) @binding(3) var<storage, read> x_zero: array<i32>;
-@group(0) @binding(4) var<storage, read> w_zero: array<i32>;
-@group(0) @binding(5) var<storage, read> bias: array<i32>;
-@group(0) @binding(6) var<storage, read> scale: array<f32>;
 @group(0) @binding(7) var<storage, read_write> y: array<i32>;
 
-fn load_x(i: u32) -> i32 { return x[i]; }
 fn load_w(i: u32) -> u32 { return w[i]; }
-fn load_x_zero(i: u32) -> i32 { return x_zero[i]; }
-fn load_w_zero(i: u32) -> i32 { return w_zero[i]; }
-fn load_bias(i: u32) -> i32 { return bias[i]; }
-fn load_scale(i: u32) -> f32 { return scale[i]; }
 fn load_y(i: u32) -> i32 { return y[i]; }
 fn store_y(i: u32, value: i32) { y[i] = value; }
 

@@ -1,4 +1,4 @@
-// The parameters of a convolution of integers, and its pixels.
+// The parameters of a convolution of integers, what its kernels read but for the weights, and its pixels.
 
 struct Params {
     in_h: u32, in_w: u32, in_c: u32, out_w: u32,
@@ -9,6 +9,19 @@ struct Params {
     offset: i32, zero: i32, lo: i32, hi: i32,
     from_plane: u32, from_row: u32, from_channel: u32, to_plane: u32, to_row: u32, to_channel: u32, begins: u32, ends: u32,
 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<i32>;
+@group(0) @binding(3) var<storage, read> x_zero: array<i32>;
+@group(0) @binding(4) var<storage, read> w_zero: array<i32>;
+@group(0) @binding(5) var<storage, read> bias: array<i32>;
+@group(0) @binding(6) var<storage, read> scale: array<f32>;
+
+fn load_x(i: u32) -> i32 { return x[i]; }
+fn load_x_zero(i: u32) -> i32 { return x_zero[i]; }
+fn load_w_zero(i: u32) -> i32 { return w_zero[i]; }
+fn load_bias(i: u32) -> i32 { return bias[i]; }
+fn load_scale(i: u32) -> f32 { return scale[i]; }
 
 // A pixel of the output: its image's first element in x, the place of the window's first tap, and its place in y.
 struct Pixel { image: u32, corner: vec2<i32>, place: u32 }

@@ -16,7 +16,7 @@ use crate::shape::{expect_countable, expect_inputs};
 /// normals, each `[1, 3, H, W]`.
 ///
 /// NaN is 0. The image is multiplied by the factor, bounded, and encoded by its transfer function; guides are bounded.
-/// What is in -1..1, such as normals, becomes 0..1. Sides are rounded up to multiples of 16, and the pixels below and
+/// Numbers in -1..1, such as normals, become numbers in 0..1. Sides are rounded up to multiples of 16, and the pixels below and
 /// to the right are 0. Source: `devices/gpu/gpu_input_process.h` of Open Image Denoise.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DenoiseInput(pub(super) Content);
