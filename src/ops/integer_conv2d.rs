@@ -28,6 +28,8 @@ pub struct IntegerConv2d {
     window: Window,
     groups: usize,
     end: Option<Requantize>,
+    /// The weight is a matrix `[in, out]`.
+    transposed: bool,
 }
 
 params! {
@@ -59,7 +61,12 @@ impl IntegerConv2d {
     /// Creates a convolution with a weight `[out, in / groups, kernel height, width]`, stride 1, no padding.
     pub fn new(weight: Constant, bias: Option<Constant>) -> IntegerConv2d {
         let window = Window::for_weight(&weight);
-        IntegerConv2d { weight, bias, window, groups: 1, end: None }
+        IntegerConv2d { weight, bias, window, groups: 1, end: None, transposed: false }
+    }
+
+    /// Returns the product of images of one pixel, `[M, K, 1, 1]`, and a matrix `[K, N]`.
+    pub(super) fn of_matrix(weight: Constant, end: Option<Requantize>) -> IntegerConv2d {
+        IntegerConv2d { weight, bias: None, window: Window::PIXEL, groups: 1, end, transposed: true }
     }
 
     window_setters!(2);
@@ -105,7 +112,7 @@ impl IntegerConv2d {
     }
 
     /// Returns llvmpipe's dispatch; `None` if it doesn't pay, or if the weight doesn't fit into a texture.
-    fn lanes(&self, io: &Io, caps: &Caps) -> Result<Option<Dispatch>, ErrorKind> {
+    pub(super) fn lanes(&self, io: &Io, caps: &Caps) -> Result<Option<Dispatch>, ErrorKind> {
         let (x, y) = (Image::new(&io.inputs[0]), Image::new(&io.outputs[0]));
         let pixels = y.n * y.h * y.w;
         let [height, width] = self.window.size;
@@ -118,17 +125,25 @@ impl IntegerConv2d {
         }
         let loops = Loops { planes: 1, rows: height, taps: width, channels: x.c4() };
         let [(part, iterations)] = loops.parts(8, caps)[..] else { return Ok(None) };
-        let tile = if pixels == 1 { 1 } else { 16 };
+        let tile = match pixels {
+            1 => 1,
+            2..=4 => 4,
+            _ => 16,
+        };
         let shader = shader!("integer_lanes", "integer_conv2d", "index", "quantize", "nan")
             .tile("PIXELS", tile as u32)
             .set("REQUANTIZE", self.end.is_some());
-        let (key, weight) = (WeightKey::new("integer lanes").constants([Some(self.weight.id())]), self.weight.clone());
-        let (inputs, in4) = (x.c, x.c4());
+        let (weight, transposed) = (self.weight.clone(), self.transposed);
+        let key = WeightKey::new("integer lanes").constants([Some(weight.id())]).sizes([usize::from(transposed)]);
+        let (inputs, in4, outputs) = (x.c, x.c4(), y.c);
         let values = move || {
             let from = weight.counted();
             let mut to = vec![0u32; rows * row * 4];
             for (i, &byte) in from.iter().enumerate() {
-                let (tap, c, o) = (i % taps, i / taps % inputs, i / (taps * inputs));
+                let (tap, c, o) = match transposed {
+                    true => (0, i / outputs, i % outputs),
+                    false => (i % taps, i / taps % inputs, i / (taps * inputs)),
+                };
                 let texel = (o / LANES_BLOCK * taps + tap) * in4 + c / 4;
                 to[texel * LANES_BLOCK + o % LANES_BLOCK] |= u32::from(byte) << (8 * (c % 4));
             }

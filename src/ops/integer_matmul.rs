@@ -1,5 +1,6 @@
 //! Product of integer matrices.
 
+use super::IntegerConv2d;
 use super::packing::{Requantize, expect_one, grouped, packed, tile};
 use super::strided::walks;
 use crate::dtype::IntType;
@@ -106,6 +107,18 @@ impl IntegerMatMul {
         Ok(Sizes { batch, a, b, m, k, n })
     }
 
+    /// Returns llvmpipe's dispatch, which is that of a convolution of images of one pixel.
+    fn lanes(&self, io: &Io, [rows, k, n]: [usize; 3], caps: &Caps) -> Result<Option<Dispatch>, ErrorKind> {
+        let (Some(b), [_, a_zero, b_zero]) = (&self.b, io.inputs) else { return Ok(None) };
+        if a_zero.elements() > 1 {
+            return Ok(None);
+        }
+        let inputs = [Shape::from([rows, k, 1, 1]), a_zero.clone(), b_zero.clone()];
+        let outputs = [Shape::from([rows, n, 1, 1])];
+        let io = Io { inputs: &inputs, outputs: &outputs, ..*io };
+        IntegerConv2d::of_matrix(b.clone(), self.end.clone()).lanes(&io, caps)
+    }
+
     /// Returns the second operand. A word of a weight holds four columns of a row.
     fn operand(&self, k: usize, n: usize, caps: &Caps) -> Result<Binding, ErrorKind> {
         let Some(b) = self.b.clone() else { return Ok(Binding::Input(1)) };
@@ -145,6 +158,7 @@ impl Op for IntegerMatMul {
 
     fn kernels(&self, io: &Io, caps: &Caps) -> Result<Vec<Kernel>, ErrorKind> {
         let Sizes { batch, a, b, m, k, n } = self.sizes(io.inputs)?;
+        let lanes = self.lanes(io, [m * batch.elements(), k, n], caps)?;
         let strides = |of: &Shape, size: usize| {
             of.broadcast_strides(&batch).into_iter().map(|stride| stride * size).collect::<Vec<_>>()
         };
@@ -185,7 +199,9 @@ impl Op for IntegerMatMul {
         let tiles = matrices * rows.div_ceil(high) * n.div_ceil(4 * columns);
         let iterations = (k * columns).div_ceil(64) + 8 * high + 16;
         let dispatch = Dispatch::new(shader, &params, bindings, tiles).iterations(iterations);
-        Ok(vec![Kernel::new(vec![Layout::ROWS; operands], Layout::ROWS, dispatch)])
+        let kernel = |dispatch| Kernel::new(vec![Layout::ROWS; operands], Layout::ROWS, dispatch);
+        let portable = kernel(dispatch).priority(u8::from(lanes.is_some()));
+        Ok(lanes.map(kernel).into_iter().chain([portable]).collect())
     }
 
     fn metrics(&self, io: &Io) -> Metrics<'_> {
