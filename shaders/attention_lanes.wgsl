@@ -5,7 +5,7 @@
 // as attention.wgsl does, 8 at a time: lane l loads a texel of key l, and shuffles with constant lanes distribute it.
 // Pairs, mask: as in attention.wgsl. q, k, v (together) and y lie in storage textures or in buffers. The length of a
 // row is the distance between two queries, keys or values; each head begins and ends with a texel, whose last
-// elements are padding unless ALIGNED.
+// elements are padding unless ALIGNED. A workgroup computes one of PARTS parts of long values, all from the same scores.
 //
 // Measured by benches/kernels.rs (llvmpipe 22.3, 2 cores, 8 heads of 64). Slower there: two pairs a lane (a seventh as
 // fast, and 3 s of compilation instead of 0.3 s); every lane loading every key from buffers (a tenth, and 4 s); for one
@@ -14,7 +14,10 @@
 override MASKED: bool = false;
 override ALIGNED: bool = true;
 const D4: u32 = 1u; // texels of d
-const DV4: u32 = 1u; // texels of dv
+const DV4: u32 = 1u; // texels of dv of a part
+const PARTS: u32 = 1u; // parts of dv
+// A head of more texels than stay in registers, D4 = 1: queries are read again for each 8 keys.
+override LONG: bool = false;
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<Texel>;
@@ -39,7 +42,8 @@ fn inside(texel: vec4<f32>, c: u32, size: u32) -> vec4<f32> {
 
 @compute @workgroup_size(8)
 fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
-    let id = linear(workgroup.id, workgroup.count);
+    let number = linear(workgroup.id, workgroup.count);
+    let id = number / PARTS;
     let pairs = params.group * params.queries;
     let tiles = (pairs + 7u) / 8u;
     let first = id % tiles * 8u;
@@ -59,12 +63,13 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
     let k_at = params.k.w + n * params.k.x + head * params.k.y;
     let v_at = params.v.w + n * params.v.x + head * params.v.y;
     let k_column = k_at % params.k.z / 4u;
+    let first_v = number % PARTS * DV4;
+    let last_v = (params.dv + 3u) / 4u - 1u;
     let v_column = v_at % params.v.z / 4u;
+    let q_row = q_at / params.q.z;
+    let q_column = q_at % params.q.z / 4u;
     var query: array<vec4<f32>, D4>;
-    for (var c = 0u; c < D4; c++) {
-        let texel = load_q(q_at / params.q.z, q_at % params.q.z / 4u + c);
-        query[c] = inside(texel, c, params.d) * params.scale;
-    }
+    for (var c = 0u; c < D4; c++) { query[c] = inside(load_q(q_row, q_column + c), c, params.d) * params.scale; }
 
     var largest = EXCLUDED;
     var total = 0.0;
@@ -75,6 +80,11 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
         for (var c = 0u; c < D4; c++) {
             let texel = inside(load_k(k_at / params.k.z + own, k_column + c), c, params.d);
             for (var j = 0u; j < 8u; j++) { weights[j] += dot(query[c], subgroupShuffle(texel, j)); }
+        }
+        for (var c = 1u; LONG && c < (params.d + 3u) / 4u; c++) {
+            let four = inside(load_q(q_row, q_column + c), c, params.d) * params.scale;
+            let texel = inside(load_k(k_at / params.k.z + own, k_column + c), c, params.d);
+            for (var j = 0u; j < 8u; j++) { weights[j] += dot(four, subgroupShuffle(texel, j)); }
         }
         var most = largest;
         for (var j = 0u; j < 8u; j++) {
@@ -95,7 +105,8 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
         }
         for (var c = 0u; c < DV4; c++) {
             // Values beyond the last key are 0: a weight of 0 times an infinity would be NaN.
-            let value = inside(load_v(v_at / params.v.z + own, v_column + c), c, params.dv);
+            let column = min(first_v + c, last_v);
+            let value = inside(load_v(v_at / params.v.z + own, v_column + column), column, params.dv);
             let texel = select(vec4<f32>(), value, key + lane < range.y);
             var sum = sums[c] * shrink;
             for (var j = 0u; j < 8u; j++) { sum += weights[j] * subgroupShuffle(texel, j); }
@@ -104,7 +115,7 @@ fn main(workgroup: Group, @builtin(local_invocation_index) lane: u32) {
     }
     if first + lane >= pairs { return; }
     let to = params.y.w + row_of(params.y, n, head, params.group, pair);
-    for (var c = 0u; c < DV4; c++) {
-        store_y(to / params.y.z, to % params.y.z / 4u + c, sums[c] * inverse(params, total));
+    for (var c = 0u; c < DV4 && first_v + c <= last_v; c++) {
+        store_y(to / params.y.z, to % params.y.z / 4u + first_v + c, sums[c] * inverse(params, total));
     }
 }

@@ -8,7 +8,7 @@
 //! most branches.
 
 use super::context::Context;
-use super::memory::{Memory, upload};
+use super::memory::{Memory, PARAMS, upload};
 use super::pipeline::{self, Key, Kind, Pipeline, group, parallel};
 use crate::error::{ErrorKind, Result};
 use crate::plan::memory::SlotKind;
@@ -16,7 +16,6 @@ use std::cmp::Reverse;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use wgpu::BufferUsages;
 
 /// The size of a buffer, at least that of any type that a shader binds.
 const BYTES: u64 = 256;
@@ -77,7 +76,7 @@ fn can_dispatch((shader, kinds): &Key) -> bool {
 /// Dispatches no workgroups of a new pipeline, and returns the time that the device took.
 fn dispatch_nothing(helper: &Context, ((shader, kinds), params): Missing) -> Result<Duration> {
     let memory = kinds.iter().map(|&kind| match kind {
-        Kind::Params(_) => upload(helper, "ahead", params, BufferUsages::UNIFORM).map(Memory::Buffer),
+        Kind::Params(_) => upload(helper, "ahead", params, PARAMS).map(Memory::Buffer),
         Kind::TextureRead(scalar) | Kind::TextureWrite(scalar) => Memory::slot(helper, SlotKind::Texture(1, 1, scalar)),
         _ => Memory::slot(helper, SlotKind::Buffer(BYTES)),
     });

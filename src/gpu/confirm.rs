@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::facts::expected;
-use super::memory::{Memory, buffer, texture, upload};
+use super::memory::{Memory, PARAMS, buffer, texture, upload};
 use super::pipeline::{Key, Kind, group, pipelines};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::shader::shader;
@@ -55,7 +55,7 @@ async fn confirmed(context: &Context) -> Result<bool> {
     let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * WIDTH), rows_per_image: None };
     context.checked(|| context.queue().write_texture(views[0].0.as_image_copy(), &zeros, layout, size))?;
     let views: Vec<Memory> = views.into_iter().map(|(_, view)| Memory::Texture(view)).collect();
-    let params = upload(context, "facts", bytemuck::bytes_of(&[ROWS, 0, 0, 0]), BufferUsages::UNIFORM)?;
+    let params = upload(context, "facts", bytemuck::bytes_of(&[ROWS, 0, 0, 0]), PARAMS)?;
     let bytes = u64::from(16 * WIDTH);
     let results = buffer(context, "facts", bytes, BufferUsages::STORAGE | BufferUsages::COPY_SRC)?;
     let download = buffer(context, "facts", bytes, BufferUsages::COPY_DST | BufferUsages::MAP_READ)?;

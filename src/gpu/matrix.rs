@@ -3,7 +3,7 @@
 //! do the right thing nevertheless. So the kernels themselves multiply before anybody relies on them.
 
 use super::context::Context;
-use super::memory::{Memory, buffer, upload};
+use super::memory::{Memory, PARAMS, buffer, upload};
 use super::pipeline::{Key, Kind, group, pipelines};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::{Binding, Caps, Matrix, Scalar};
@@ -72,7 +72,7 @@ impl Context {
                 bindings.filter_map(|of| if let Binding::Scratch { bytes, .. } = of { Some(*bytes) } else { None });
             let scratch = buffer(self, "trial", scratch.max().unwrap_or(16), Usage::STORAGE)?;
             for dispatch in &trial.kernel.dispatches {
-                let params = upload(self, "trial", &dispatch.params, Usage::UNIFORM)?;
+                let params = upload(self, "trial", &dispatch.params, PARAMS)?;
                 let weight = |binding: &Binding| match binding {
                     Binding::Weight(packed) => Memory::weight(self, packed),
                     _ => Ok(None),

@@ -116,6 +116,9 @@ pub(crate) fn check_lent(context: &Context, port: &Port, lent: &wgpu::BufferBind
     Ok(())
 }
 
+/// The uses of a buffer of parameters: a pipeline has them in the one or in the other kind of memory.
+pub(crate) const PARAMS: wgpu::BufferUsages = wgpu::BufferUsages::UNIFORM.union(wgpu::BufferUsages::STORAGE);
+
 /// Creates a buffer with contents.
 pub(crate) fn upload(context: &Context, label: &str, bytes: &[u8], usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
     context.count(1);

@@ -13,7 +13,7 @@ use std::sync::Mutex;
 /// The kind of a binding in a pipeline's layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Kind {
-    /// A uniform of so many bytes. A shader that needs more is refused at compilation, not at the dispatch.
+    /// Parameters of so many bytes. A shader that needs more is refused at compilation, not at the dispatch.
     Params(u64),
     Read,
     Write,
@@ -152,6 +152,8 @@ pub(crate) fn group<'a>(
 
 pub(super) fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Result<Pipeline> {
     context.count(1);
+    let stored = stores_params(context, kinds).then(|| shader.clone().stored_params()).flatten();
+    let shader = stored.as_ref().unwrap_or(shader);
     let wgsl = shader.wgsl()?;
     context.checked(|| {
         let layout = layout(context, shader, kinds, wgpu::ShaderStages::COMPUTE);
@@ -171,10 +173,21 @@ pub(super) fn compile(context: &Context, shader: &Shader, kinds: &[Kind]) -> Res
     })
 }
 
+/// Returns true if a pipeline had better have its parameters in a storage buffer, and may have one more.
+fn stores_params(context: &Context, kinds: &[Kind]) -> bool {
+    let buffers = kinds.iter().filter(|kind| matches!(kind, Kind::Read | Kind::Write)).count();
+    let may = buffers < context.caps().max_storage_buffers as usize;
+    may && super::facts::compiles_for_uniforms(context.info())
+}
+
 fn layout(context: &Context, shader: &Shader, kinds: &[Kind], visibility: wgpu::ShaderStages) -> wgpu::BindGroupLayout {
     let buffer = |ty| wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None };
     let params = |bytes| wgpu::BindingType::Buffer {
-        ty: wgpu::BufferBindingType::Uniform,
+        ty: if shader.has_stored_params() {
+            wgpu::BufferBindingType::Storage { read_only: true }
+        } else {
+            wgpu::BufferBindingType::Uniform
+        },
         has_dynamic_offset: false,
         min_binding_size: wgpu::BufferSize::new(bytes),
     };

@@ -1,7 +1,7 @@
 //! Dispatches outside of any network, to measure the device itself.
 
 use super::context::Context;
-use super::memory::upload;
+use super::memory::{PARAMS, upload};
 use super::pipeline::{Key, Kind, Pipeline, group, pipelines};
 use crate::error::{ErrorKind, Result};
 use crate::kernel::Shader;
@@ -24,7 +24,7 @@ impl Probe {
         writes: &[&wgpu::Buffer],
     ) -> Result<Probe> {
         let bytes: &[u8] = bytemuck::cast_slice(params);
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let usage = PARAMS | wgpu::BufferUsages::COPY_DST;
         let params = upload(context, "params", bytes, usage)?;
         let kinds = std::iter::once(Kind::Params(bytes.len() as u64));
         let kinds = kinds.chain(reads.iter().map(|_| Kind::Read)).chain(writes.iter().map(|_| Kind::Write));

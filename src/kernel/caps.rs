@@ -23,8 +23,8 @@ pub struct Caps {
     pub max_invocations: u32,
     /// `max_storage_buffers_per_shader_stage`.
     pub max_storage_buffers: u32,
-    /// `min_uniform_buffer_offset_alignment`, in bytes.
-    pub uniform_alignment: u32,
+    /// The greater of `min_uniform_buffer_offset_alignment` and `min_storage_buffer_offset_alignment`, in bytes.
+    pub params_alignment: u32,
     /// The approximate number of compute units: NVIDIA's multiprocessors, AMD's compute units, Apple's cores. WebGPU
     /// doesn't tell it. Tile sizes are chosen so that no unit is idle.
     pub units: u32,
@@ -69,7 +69,7 @@ impl Caps {
             max_workgroup_memory: 16 << 10,
             max_invocations: 256,
             max_storage_buffers: 8,
-            uniform_alignment: 256,
+            params_alignment: 256,
             units: 24,
             registers: 255,
             max_loop_iterations: u32::MAX,

@@ -25,6 +25,7 @@ pub struct Shader {
     ours: bool,
     guarded: bool,
     part: bool,
+    stored_params: bool,
 }
 
 /// A [`Shader`] from a file of `shaders/` and the files of `shaders/lib/` whose functions it calls.
@@ -44,6 +45,9 @@ pub(crate) use shader;
 const TEXEL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/texel.wgsl"));
 const HALF: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/lib/half.wgsl"));
 
+/// The declaration of the parameters, in a file or in its library.
+const PARAMS: &str = "var<uniform> params: Params;";
+
 impl Shader {
     /// Creates a shader whose entry point is `main`. `library` holds WGSL text with functions that the shader calls.
     /// wgpu guards the shader's memory accesses and loops.
@@ -61,6 +65,7 @@ impl Shader {
             ours: false,
             guarded: true,
             part: false,
+            stored_params: false,
         }
     }
 
@@ -204,6 +209,19 @@ impl Shader {
         self.part
     }
 
+    /// Reads the parameters from a storage buffer; `None` if the shader isn't one of this crate's or declares none.
+    #[must_use]
+    pub(crate) fn stored_params(mut self) -> Option<Shader> {
+        self.stored_params = true;
+        let declares = std::iter::once(&self.source).chain(self.library).any(|text| text.contains(PARAMS));
+        (self.ours && declares).then_some(self)
+    }
+
+    /// Returns true if the shader reads the parameters from a storage buffer.
+    pub(crate) fn has_stored_params(&self) -> bool {
+        self.stored_params
+    }
+
     /// Returns the file's name, without its extension.
     pub fn name(&self) -> &'static str {
         self.name
@@ -335,6 +353,9 @@ impl Shader {
             }
             text = text.replace(whole, "{ return first_workgroup + group.y * groups.x + group.x; }");
             text.push_str("\n@group(1) @binding(0) var<uniform> first_workgroup: u32;\n");
+        }
+        if self.stored_params {
+            text = text.replace(PARAMS, "var<storage, read> params: Params;");
         }
         if !self.guarded {
             // wgpu's Vulkan backend translates a module without overrides early, and then guards loops, divisions and

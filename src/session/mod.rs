@@ -20,7 +20,7 @@ pub use slices::{FrameSlice, FrameSlices};
 use crate::dtype::{Elements, View};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
-use crate::gpu::memory::{Memory, check_lent, upload};
+use crate::gpu::memory::{Memory, PARAMS, check_lent, upload};
 use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines_for};
 use crate::kernel::{Dispatch, Identity, Scalar, Storage};
 use crate::plan::memory::SlotKind;
@@ -96,7 +96,7 @@ impl Session {
         let mut places = Vec::new();
         for (i, step) in plan.steps.iter().enumerate() {
             for (j, (dispatch, resources)) in step.dispatches.iter().enumerate() {
-                params.resize(params.len().next_multiple_of(context.caps().uniform_alignment as usize), 0);
+                params.resize(params.len().next_multiple_of(context.caps().params_alignment as usize), 0);
                 places.push(((i, j), (params.len() as u64, dispatch.params.len() as u64), dispatch.workgroups));
                 params.extend(&dispatch.params);
                 wanted.push((dispatch.shader.clone(), kinds(&plan, dispatch, resources)));
@@ -111,7 +111,7 @@ impl Session {
                 Arc::new(plan.states.iter().map(zeros).collect::<Result<_>>()?)
             }
         };
-        let params = upload(context, "params", &params, wgpu::BufferUsages::UNIFORM)?;
+        let params = upload(context, "params", &params, PARAMS)?;
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let mut session = Session {
             id: NEXT.fetch_add(1, Ordering::Relaxed),

@@ -75,7 +75,7 @@ impl Session {
         if longest.is_zero() {
             return Err(ErrorKind::argument("longest", "more than no time", "0").into());
         }
-        let alignment = self.context.caps().uniform_alignment as usize;
+        let alignment = self.context.caps().params_alignment as usize;
         let (mut pieces, mut wanted, mut firsts) = (Vec::new(), Vec::new(), Vec::<u8>::new());
         let count = |workgroups: [u32; 3]| workgroups.iter().map(|&n| u64::from(n)).product::<u64>();
         for (i, resident) in self.dispatches.iter().enumerate() {

@@ -5,7 +5,7 @@ use super::{Images, Region, check_format, id, images, workgroups};
 use crate::dtype::DType;
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
-use crate::gpu::memory::upload;
+use crate::gpu::memory::{PARAMS, upload};
 use crate::gpu::pipeline::{Kind, Pipeline, group, pipelines};
 use crate::kernel::Shader;
 use crate::kernel::layout::Image;
@@ -180,7 +180,7 @@ impl TextureInput {
             first,
             _pad: [0; 2],
         };
-        let params = upload(&self.context, "params", bytemuck::bytes_of(&params), wgpu::BufferUsages::UNIFORM)?;
+        let params = upload(&self.context, "params", bytemuck::bytes_of(&params), PARAMS)?;
         let resources = [
             params.as_entire_binding(),
             wgpu::BindingResource::TextureView(&part.view),

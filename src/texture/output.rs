@@ -6,7 +6,7 @@ use super::{Images, Region, at_least, check_format, id, images, workgroups};
 use crate::dtype::DType;
 use crate::error::{ErrorKind, Result};
 use crate::gpu::Context;
-use crate::gpu::memory::{texture, upload};
+use crate::gpu::memory::{PARAMS, texture, upload};
 use crate::gpu::pipeline::{Draw, Kind, Pipeline, draw, group, pipelines};
 use crate::kernel::layout::Image;
 use crate::kernel::shader::shader;
@@ -228,7 +228,7 @@ impl TextureOutput {
             first,
             ..self.params
         };
-        let params = upload(&self.context, "params", bytemuck::bytes_of(&params), wgpu::BufferUsages::UNIFORM)?;
+        let params = upload(&self.context, "params", bytemuck::bytes_of(&params), PARAMS)?;
         let resources = [
             params.as_entire_binding(),
             wgpu::BindingResource::Buffer(self.images.binding()),
