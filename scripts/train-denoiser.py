@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""train-denoiser.py DATA OUT.tza [--minutes 40] [--threads 1]: trains the denoiser's small network.
+"""train-denoiser.py DATA OUT.tza [--minutes 40] [--threads 1] [--rate 2e-3] [--from OLD.tza]: trains the denoiser's small network.
 
     pip install numpy torch
-    cargo run --release --example path_tracer -- --dataset target/denoise-data/train --first 100 --scenes 300 --size 96
+    cargo run --release --example path_tracer -- --dataset target/denoise-data/train --first 100 --scenes 200 --size 96
     python3 scripts/train-denoiser.py target/denoise-data/train assets/denoise/small_hdr_alb_nrm.tza
 
 DATA is what the example path_tracer writes: a file for each scene, with 16 images of one sample a pixel. A mean of 1 to
@@ -112,6 +112,24 @@ def save(state, path):
     os.replace(f"{path}.part", path)
 
 
+def load(path):
+    """Reads what `save` wrote."""
+    data = Path(path).read_bytes()
+    (at,) = struct.unpack_from("<Q", data, 4)
+    (count,) = struct.unpack_from("<I", data, at)
+    at, state = at + 4, {}
+    for _ in range(count):
+        (length,) = struct.unpack_from("<H", data, at)
+        name, rank = data[at + 2 : at + 2 + length].decode(), data[at + 2 + length]
+        at += 3 + length
+        sizes = struct.unpack_from(f"<{rank}I", data, at)
+        (offset,) = struct.unpack_from("<Q", data, at + 5 * rank + 1)
+        at += 5 * rank + 9
+        values = np.frombuffer(data, "<f2", math.prod(sizes), offset).reshape(sizes)
+        state[f"convs.{name}"] = torch.from_numpy(values.astype(np.float32))
+    return state
+
+
 class Scenes:
     """The files of a folder, which may become more."""
 
@@ -200,12 +218,16 @@ def main():
     parser.add_argument("data")
     parser.add_argument("out")
     parser.add_argument("--minutes", type=float, default=40)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--from", dest="begin", help="weights to begin with")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     scenes, net = Scenes(args.data), UNet().to(memory_format=torch.channels_last)
+    if args.begin:
+        net.load_state_dict(load(args.begin))
     averaged = torch.optim.swa_utils.AveragedModel(net, avg_fn=lambda old, new, n: old + (new - old) * max(0.002, 8 / (n + 8)))
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     print(f"{sum(of.numel() for of in net.parameters())} numbers")
@@ -213,7 +235,7 @@ def main():
     while (part := (time.time() - start) / (60 * args.minutes)) < 1:
         if step % 100 == 0:
             scenes.look()
-        optimizer.param_groups[0]["lr"] = 2e-3 * min(1, (step + 1) / 100) * math.cos(math.pi / 2 * part) ** 2 + 1e-6
+        optimizer.param_groups[0]["lr"] = args.rate * min(1, (step + 1) / 100) * math.cos(math.pi / 2 * part) ** 2 + 1e-6
         x, want = batch(rng, scenes.training)
         loss = distance(net(x), want)
         optimizer.zero_grad(set_to_none=True)

@@ -31,7 +31,7 @@ pub(crate) fn render(options: &Options, folder: &Path) -> Result<(), Box<dyn Err
         if file.exists() {
             continue;
         }
-        let mut tracer = compiled.of(&Scene::seeded(seed), size);
+        let mut tracer = compiled.for_scene(&Scene::seeded(seed), size);
         // Color, albedo and normals after so many samples.
         let mut images = |seed: u32, samples: u32| -> Result<Vec<f16>, Box<dyn Error>> {
             tracer.reset(seed);

@@ -67,7 +67,7 @@ impl Tracer {
     }
 
     /// Creates a tracer of another scene or size. It shares the pipeline.
-    pub(crate) fn of(&self, scene: &Scene, size: [u32; 2]) -> Tracer {
+    pub(crate) fn for_scene(&self, scene: &Scene, size: [u32; 2]) -> Tracer {
         Tracer::with_pipeline(&self.device, self.pipeline.clone(), scene, size)
     }
 
