@@ -157,10 +157,10 @@ impl Data {
             let power = random.between(1.0, 4.0) / (a * b).sqrt();
             let (center, half) = if random.chance(0.7) || kind == 4 {
                 (self.edge_u, self.edge_v) = ([a, 0.0, 0.0], [0.0, 0.0, b, 0.0]);
-                ([random.between(-0.5, 0.5) * x, height - 0.02, random.between(-0.5, 0.5) * z], [a, 0.01, b])
+                ([random.between(-0.5, 0.5) * x, height - 0.02, random.between(-0.5, 0.5) * z], [a, 1e-3, b])
             } else {
                 (self.edge_u, self.edge_v) = ([0.0, a, 0.0], [0.0, 0.0, b, 0.0]);
-                ([-x + 0.02, 0.6 * height, random.between(-0.5, 0.3) * z], [0.01, a, b])
+                ([-x + 0.02, 0.6 * height, random.between(-0.5, 0.3) * z], [1e-3, a, b])
             };
             self.boxes[0] = Box { center, turn_cos: 1.0, half, turn_sin: 0.0 };
             self.materials[FIRST_BOX].emission = tint(random, power * 2.0);
@@ -168,8 +168,9 @@ impl Data {
         }
         if is_closed && lights.is_empty() || random.chance(0.3) {
             let radius = random.between(0.04, 0.25);
-            let center =
+            let mut center =
                 [random.between(-0.8, 0.8) * x, random.between(0.5, 0.9) * height, random.between(-0.8, 0.5) * z];
+            center[1] = center[1].min(height - radius);
             self.spheres[0] = Sphere { center, radius };
             let power = random.between(0.3, 1.2) / (radius * radius);
             self.materials[WALLS].emission = tint(random, power);

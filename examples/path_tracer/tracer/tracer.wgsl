@@ -316,9 +316,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         let center = scene.spheres[0].center - start;
         let angle = select(1.0 - scene.sun_cos, sphere_angle(start), picked == 1u);
         let axis = select(scene.sun, normalize(center), picked == 1u);
-        let on_side = scene.boxes[0].center + (u.x * scene.edge_u) + (u.y * scene.edge_v) - start;
+        // Just before the rectangle, which would block its own light.
+        let front = scene.boxes[0].center + (2e-3 * normalize(cross(scene.edge_u, scene.edge_v)));
+        let on_side = front + (u.x * scene.edge_u) + (u.y * scene.edge_v) - start;
         let into_light = select(around(axis, 1.0 - (angle * (0.5 + (0.5 * u.x)))), normalize(on_side), picked == 0u);
-        var most = select(length(center) - scene.spheres[0].radius, length(on_side), picked == 0u) - 0.02;
+        var most = select(length(center) - scene.spheres[0].radius - 1e-3, length(on_side), picked == 0u);
         most = select(most, FAR, picked == 2u);
         let bounced = reflected(material.kind, base, alpha, glossy, n, o, into_light);
         let faces = (picked != 0u) | (dot(cross(scene.edge_u, scene.edge_v), into_light) < 0.0);
