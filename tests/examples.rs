@@ -67,6 +67,25 @@ fn a_photograph_doubles() {
 }
 
 #[test]
+fn a_scene_is_traced() {
+    let folder = std::env::temp_dir().join(format!("shadernet-dataset-{}", std::process::id()));
+    let path = folder.to_str().expect("a path of letters");
+    run("path_tracer", &["--dataset", path, "--first", "2", "--scenes", "1", "--size", "16", "--samples", "32"]);
+    let file = std::fs::read(folder.join("00002.npy")).expect("it was written");
+    std::fs::remove_dir_all(&folder).expect("it is there");
+    let numbers = &file[file.len() - 2 * 49 * 3 * 256..];
+    assert!(file.starts_with(b"\x93NUMPY") && file.len() == 128 + numbers.len(), "{} bytes", file.len());
+    let mean = |image: usize| -> f32 {
+        let numbers =
+            numbers.as_chunks().0[image * 768..][..768].iter().map(|&bytes| f32::from(half::f16::from_le_bytes(bytes)));
+        numbers.inspect(|number| assert!(number.is_finite())).sum::<f32>() / 768.0
+    };
+    // 16 noisy images are as bright as the clean one.
+    let noisy = (0..16).map(|i| mean(3 * i)).sum::<f32>() / 16.0;
+    assert!(mean(48) > 0.05 && (noisy / mean(48) - 1.0).abs() < 0.15, "{noisy}, not {}", mean(48));
+}
+
+#[test]
 fn text_is_generated() {
     let printed = run("generate", &["JULIET:\n", "40", "0.7", "3"]);
     assert!(printed.starts_with("JULIET:\n"), "{printed}");

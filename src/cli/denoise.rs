@@ -6,7 +6,7 @@ use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, Guides, Im
 use shadernet::measure::thousands;
 use shadernet::{ErrorKind, Precision};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 #[derive(clap::Args)]
@@ -22,9 +22,10 @@ pub(super) struct DenoiseArgs {
     /// Albedo and normals are without noise: weights for such, where --weights is a folder
     #[arg(long, requires = "normal")]
     clean: bool,
-    /// The weights: a file of Open Image Denoise (.tza), or a folder of them under their own names
+    /// The weights: a file of Open Image Denoise (.tza), or a folder of them under their own names [default: the builtin ones,
+    /// for hdr with albedo and normals]
     #[arg(long, value_name = "FILE")]
-    weights: PathBuf,
+    weights: Option<PathBuf>,
     /// The network of a folder of weights: high (the large one, where there is one), balanced or fast
     #[arg(long, value_name = "NAME")]
     quality: Option<Quality>,
@@ -80,7 +81,7 @@ pub(super) fn denoise(args: &DenoiseArgs, device: &DeviceArgs, out: &mut dyn Wri
     };
     let (albedo, normal) = (guide(&args.albedo, to_linear)?, guide(&args.normal, to_signed)?);
 
-    let mut options = DenoiserOptions::new(content, Archive::open(weights(args, content)?)?);
+    let mut options = DenoiserOptions::new(content, weights(args, content)?);
     if let Some(factor) = args.input_scale {
         options = options.input_scale(factor);
     }
@@ -112,24 +113,27 @@ pub(super) fn denoise(args: &DenoiseArgs, device: &DeviceArgs, out: &mut dyn Wri
     Ok(())
 }
 
-/// Returns the file of the weights: the given one, or that of a folder for the content, the guides and the quality.
-fn weights(args: &DenoiseArgs, content: Content) -> shadernet::Result<PathBuf> {
-    let path: &Path = &args.weights;
-    if !path.is_dir() {
-        return match args.quality {
-            None => Ok(path.to_owned()),
-            Some(_) => Err(ErrorKind::argument("--quality", "--weights to be a folder", path.display()).into()),
-        };
-    }
+/// Returns the weights: those of the given file, those of a folder for the content, the guides and the quality, or builtin ones.
+fn weights(args: &DenoiseArgs, content: Content) -> shadernet::Result<Archive> {
     let guides = match (&args.albedo, &args.normal, args.clean) {
         (None, ..) => Guides::None,
         (Some(_), None, _) => Guides::Albedo,
         (Some(_), Some(_), false) => Guides::AlbedoNormal,
         (Some(_), Some(_), true) => Guides::CleanAlbedoNormal,
     };
-    match content.weights(guides, args.quality.unwrap_or_default()) {
-        Some(name) => Ok(path.join(name + ".tza")),
-        None => Err(ErrorKind::argument("--albedo", format_args!("none: {content} has no guides"), "one").into()),
+    match &args.weights {
+        Some(folder) if folder.is_dir() => match content.weights(guides, args.quality.unwrap_or_default()) {
+            Some(name) => Archive::open(folder.join(name + ".tza")),
+            None => Err(ErrorKind::argument("--albedo", format_args!("none: {content} has no guides"), "one").into()),
+        },
+        given if args.quality.is_some() => {
+            let got = given.as_ref().map_or("none".into(), |file| file.display().to_string());
+            Err(ErrorKind::argument("--quality", "--weights to be a folder", got).into())
+        }
+        Some(file) => Archive::open(file),
+        None => Archive::builtin(content, guides).map_err(|error| {
+            ErrorKind::argument("--weights", "a file or a folder", format_args!("none: {error}")).into()
+        }),
     }
 }
 

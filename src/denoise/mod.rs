@@ -2,8 +2,8 @@
 //!
 //! A [`Denoiser`] removes the noise of a path tracer from an image, guided by albedo and normals where its weights take them.
 //! It computes what Open Image Denoise 2 computes, on any GPU: exposure, transfer function, network and their inverses
-//! are one [`Graph`](crate::Graph) on the device. The weights are that project's `.tza` files ([`Archive`]); this crate
-//! has none.
+//! are one [`Graph`](crate::Graph) on the device. The weights are that project's `.tza` files ([`Archive`]), or those of a
+//! small network that this crate ships ([`Archive::builtin`]).
 //!
 //! ```no_run
 //! use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, Images};

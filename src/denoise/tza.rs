@@ -1,5 +1,6 @@
 //! Weights in the format of Open Image Denoise: archives of tensors, `.tza`.
 
+use super::content::{Content, Guides, Quality};
 use crate::error::{ErrorKind, Result};
 use crate::files::Mapped;
 use crate::{Constant, Precision, Shape};
@@ -38,6 +39,19 @@ impl Archive {
     /// Reads an archive in memory, under a name for errors.
     pub fn from_bytes(name: &str, bytes: impl Into<Vec<u8>>) -> Result<Archive> {
         Archive::checked(Path::new(name), Mapped::Owned(bytes.into()))
+    }
+
+    /// Returns the weights that this crate ships for images of this content with these guides: a small network that
+    /// `scripts/train-denoiser.py` trained, for [`Content::Hdr`] with [`Guides::AlbedoNormal`]. An error for others.
+    pub fn builtin(content: Content, guides: Guides) -> Result<Archive> {
+        if (content, guides) == (Content::Hdr, Guides::AlbedoNormal) {
+            let bytes = include_bytes!("../../assets/denoise/small_hdr_alb_nrm.tza");
+            return Archive::checked(Path::new("small_hdr_alb_nrm.tza"), Mapped::Static(bytes));
+        }
+        let theirs = content.weights(guides, Quality::Balanced);
+        let theirs = theirs.map_or_else(String::new, |name| format!(", here {name}.tza"));
+        let problem = "builtin weights are for hdr with noisy albedo and normals only";
+        Err(ErrorKind::Unsupported(format!("{problem}; take Open Image Denoise's for others{theirs}")).into())
     }
 
     fn checked(path: &Path, bytes: Mapped) -> Result<Archive> {

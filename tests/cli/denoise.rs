@@ -58,6 +58,10 @@ fn a_frame_is_denoised_from_file_to_file() {
     );
     assert_ne!(image::open(&exr).unwrap().into_rgb32f(), hdr);
 
+    // Builtin weights take both guides.
+    prints(&["denoise", &noisy, "--albedo", &albedo, "--normal", &normal, "--output", &exr]);
+    assert!(image::open(&exr).unwrap().into_rgb32f().as_raw().iter().any(|&number| number > 0.0));
+
     let other = folder.write("other.pfm", pfm([19, 21], |_| 0.5));
     let file = folder.path("weights/rt_hdr.tza");
     let short = folder.write("short.tza", &BASE.bytes()[..99]);
@@ -71,6 +75,11 @@ fn a_frame_is_denoised_from_file_to_file() {
         (&[&noisy, "--weights", &short, "--output", &exr], &["short.tza", "not between byte 12 and the end, 99"]),
         (&[&noisy, "--weights", &file, "--quality", "fast", "--output", &exr], &["--quality", "to be a folder"]),
         (&[&noisy, "--weights", &weights, "--quality", "fast", "--output", &exr], &["rt_hdr_small.tza"]),
+        (
+            &[&noisy, "--output", &exr],
+            &["--weights: wanted a file", "with noisy albedo and normals only", "here rt_hdr.tza"],
+        ),
+        (&[&noisy, "--quality", "fast", "--output", &exr], &["--quality", "to be a folder", "got none"]),
         (
             &[&noisy, "--weights", &file, "--albedo", &other, "--output", &exr],
             &["other.pfm", "wanted 21 x 19", "got 19 x 21"],

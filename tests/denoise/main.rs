@@ -1,6 +1,8 @@
 //! The denoiser against plain loops in f64, with small networks of the same form as Open Image Denoise's.
 
+mod builtin;
 mod reference;
+mod scenes;
 mod tiny;
 mod tza;
 

@@ -1,6 +1,9 @@
 //! The denoiser against Open Image Denoise itself, with its weights: `make test-oidn` makes the references and runs this.
 
+mod scenes;
+
 use pollster::block_on;
+use scenes::{SIZE, psnr, traced};
 use serde_json::Value;
 use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, Guides, Images, Quality};
 use shadernet::import::npy;
@@ -99,4 +102,36 @@ fn open_image_denoise_gives_the_same_in_f32() {
 #[test]
 fn open_image_denoise_gives_nearly_the_same_in_f16() {
     compare(Precision::F16, [5e-3, 2e-2]);
+}
+
+/// How far Open Image Denoise's weights are ahead of the builtin ones, on scenes that neither was trained on.
+#[test]
+fn builtin_weights_are_behind_by_little() {
+    let context = block_on(Context::with(&ContextOptions::from_env())).unwrap_or_else(|error| panic!("{error}"));
+    let theirs = |quality| {
+        let name = Content::Hdr.weights(Guides::AlbedoNormal, quality).expect("there are such weights");
+        Archive::open(folder().join(format!("weights/{name}.tza")))
+    };
+    let weights =
+        [Archive::builtin(Content::Hdr, Guides::AlbedoNormal), theirs(Quality::Fast), theirs(Quality::Balanced)];
+    let denoisers = weights.map(|weights| {
+        Denoiser::new(&context, DenoiserOptions::new(Content::Hdr, weights.unwrap_or_else(|error| panic!("{error}"))))
+            .unwrap_or_else(|error| panic!("{error}"))
+    });
+    let mut sums = [0.0; 4];
+    let scenes = traced(&context, 0..12);
+    println!("dB: noisy, builtin, their small network, their base network");
+    for (seed, scene) in scenes.iter().enumerate() {
+        let images = Images::new(SIZE, &scene.noisy).albedo(&scene.albedo).normal(&scene.normal);
+        let denoised = denoisers
+            .each_ref()
+            .map(|denoiser| denoiser.denoise_blocking(&images).unwrap_or_else(|error| panic!("{error}")));
+        let all = [&scene.noisy, &denoised[0], &denoised[1], &denoised[2]].map(|image| psnr(image, &scene.clean));
+        println!("scene {seed}: {all:.2?}");
+        sums.iter_mut().zip(all).for_each(|(sum, number)| *sum += number);
+    }
+    let [noisy, builtin, small, base] = sums.map(|sum| sum / scenes.len() as f64);
+    println!("mean: {noisy:.2}, {builtin:.2}, {small:.2}, {base:.2}");
+    assert!(small > noisy + 8.0 && base > noisy + 8.0, "their networks are run wrongly");
+    assert!(builtin > small.max(base) - 3.0, "builtin weights are far behind");
 }

@@ -86,7 +86,7 @@ fn pu(y: f64) -> f64 {
     }
 }
 
-fn encoded(content: Content, y: f64) -> f64 {
+pub(crate) fn encoded(content: Content, y: f64) -> f64 {
     match content {
         Content::Hdr => pu(y) / pu(LARGEST),
         Content::Lightmap => (y + 1.0).ln() / (LARGEST + 1.0).ln(),
