@@ -61,7 +61,13 @@ fn kernel(io: &Io, caps: &Caps, axis: usize, log: bool) -> Kernel {
     let lines = x.elements() / length.max(1);
     let params = Params { lines, length, stride };
     let bindings = vec![Binding::Input(0), Binding::Output(0)];
-    let columns = stride.next_power_of_two().min(caps.one_subgroup().unwrap_or(16) as usize);
+    let lanes = caps.one_subgroup().unwrap_or(64) as usize;
+    let columns = match stride {
+        // As many short lines as leave a texel for each invocation.
+        1 => 1 << (lanes / length.div_ceil(4).max(1)).max(1).ilog2(),
+        _ => stride.next_power_of_two(),
+    };
+    let columns = columns.min(lanes.min(16));
     let shader = shader!("softmax", "index", "nan").set("ALIGNED", stride == 1 && length.is_multiple_of(4));
     let (shader, iterations) = keeping(shader, columns * length.div_ceil(4), caps);
     let shader = shader.set("COLUMNS", columns as u32).set("LOG", log);
