@@ -1,7 +1,8 @@
 // An image of a batch, drawn into a rectangle of a texture: `main` stores into a storage texture, one invocation a
 // pixel; `corner` and `paint` draw one triangle over an attachment.
 //
-// y: [channels, height, width] from element `first` on, f32s (LABELS: i32s). rect: (x, y, width, height).
+// y: [channels, height, width] from element `first` on, f32s (LABELS: i32s), of which `place` is drawn into `rect`: each
+// x, y, width, height.
 // KIND: the use of `colors`. IMAGE: a matrix and an offset, from channels to RGBA. RAMP: colors for y[0] from `low` to
 // low + 1 / per. CLASSES: colors of the channels; the greatest shows. LABELS: colors of the labels y[0]. BLEND: 0
 // nearest pixel, 1 bilinear. CLAMP: to 0..1. CONVERT: see `convert`. ALPHA: 0 as drawn, 1 opaque, 2 the alpha of
@@ -22,7 +23,7 @@ override ALPHA: u32 = 0u;
 alias Surface = texture_storage_2d<rgba8unorm, write>;
 
 struct Params {
-    rect: vec4<u32>, part: vec4<u32>, scale: vec2<f32>, part_scale: vec2<f32>,
+    rect: vec4<u32>, part: vec4<u32>, place: vec4<u32>, scale: vec2<f32>, part_scale: vec2<f32>,
     size: vec2<u32>, channels: u32, first: u32, colors: u32, low: f32, per: f32,
 }
 
@@ -39,7 +40,8 @@ fn taps(at: vec2<u32>, scale: vec2<f32>, size: vec2<u32>) -> Around {
 }
 
 fn element(c: u32, column: u32, row: u32) -> u32 {
-    return y[params.first + (c * params.size.y + row) * params.size.x + column];
+    let at = params.place.xy + vec2<u32>(column, row);
+    return y[params.first + (c * params.size.y + at.y) * params.size.x + at.x];
 }
 
 // Interpolates between four pixels.
@@ -69,7 +71,7 @@ fn kept_alpha(at: vec2<u32>) -> f32 {
 }
 
 fn drawn(at: vec2<u32>) -> vec4<f32> {
-    let place = taps(at, params.scale, params.size);
+    let place = taps(at, params.scale, params.place.zw);
     if KIND == LABELS { return colors[element(0u, place.first.x, place.first.y) % params.colors]; }
     if KIND == CLASSES {
         var best = 0u;

@@ -1,11 +1,13 @@
 //! `shadernet denoise`: a rendered image without its noise.
 
 use super::pixel_file::{PixelFile, PixelFormat};
-use super::{DeviceArgs, Result, while_compiling};
-use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, Guides, Images, Quality};
+use super::{DeviceArgs, Progress, Result, while_compiling};
+use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, DenoiserProgress};
+use shadernet::denoise::{Guides, Images, Quality};
 use shadernet::measure::thousands;
 use shadernet::{ErrorKind, Precision};
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -39,6 +41,13 @@ pub(super) struct DenoiseArgs {
     /// Store the network's numbers as f32, as f16, or mixed [default: as the weights are]
     #[arg(long, value_name = "NAME")]
     precision: Option<Precision>,
+    /// Denoise in tiles that take at most so many bytes on the device, such as 1GiB or 512MiB [default: as few tiles as the
+    /// device allows]
+    #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
+    memory: Option<u64>,
+    /// Take the nearest numbers for albedos outside of 0..1 and normals outside of -1..1, which are an error otherwise
+    #[arg(long)]
+    clamp_guides: bool,
     /// The denoised image: .exr, .hdr, .pfm or .png. Linear colors become sRGB in a .png, and sRGB becomes linear in others
     #[arg(long, value_name = "FILE")]
     output: PathBuf,
@@ -88,6 +97,9 @@ pub(super) fn denoise(args: &DenoiseArgs, device: &DeviceArgs, out: &mut dyn Wri
     if let Some(precision) = args.precision {
         options = options.precision(precision);
     }
+    if let Some(bytes) = args.memory {
+        options = options.most_bytes(bytes);
+    }
     let context = device.context()?;
     let denoiser = Denoiser::new(&context, options)?;
     let mut images = Images::new(size, &image.values);
@@ -97,20 +109,44 @@ pub(super) fn denoise(args: &DenoiseArgs, device: &DeviceArgs, out: &mut dyn Wri
     if let Some(normal) = &normal {
         images = images.normal(&normal.values);
     }
+    if args.clamp_guides {
+        images = images.clamp_guides();
+    }
     let bytes = denoiser.bytes(size)?;
-    while_compiling(&context, || denoiser.session(size))?;
+    while_compiling(&context, || denoiser.prepare(size))?;
     let start = Instant::now();
-    let values = denoiser.denoise_blocking(&images)?;
+    let progress = (bytes.tiles > 1).then(Progress::new);
+    let values = denoiser.denoise_with_blocking(&images, |DenoiserProgress { done, tiles }| {
+        if let Some(progress) = &progress {
+            progress.stage(&format!("denoised {done} of {tiles} tiles"));
+        }
+        ControlFlow::Continue(())
+    })?;
+    let values = values.expect("nothing breaks it off");
     let took = start.elapsed();
+    drop(progress);
     mapped(PixelFile { values, ..image }, write).write(&args.output)?;
     let [width, height] = size;
     let (path, total) = (args.output.display(), thousands(bytes.total()));
+    let tiles = match (bytes.tiles, bytes.tile) {
+        (1, _) => String::new(),
+        (tiles, [w, h]) => format!(", in {tiles} tiles of {w} x {h}"),
+    };
     writeln!(
         out,
-        "{path}: {width} x {height} pixels, {content}; {:.0} ms, {total} bytes on the device",
+        "{path}: {width} x {height} pixels, {content}; {:.0} ms, {total} bytes on the device{tiles}",
         took.as_secs_f64() * 1e3
     )?;
     Ok(())
+}
+
+/// Parses a number of bytes, with a unit or none.
+fn parse_bytes(text: &str) -> std::result::Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let units = [("", 0), ("B", 0), ("KiB", 10), ("MiB", 20), ("GiB", 30)];
+    let shift = units.into_iter().find(|(unit, _)| *unit == text[digits..].trim()).map(|(_, shift)| shift);
+    let bytes = shift.and_then(|shift| text[..digits].parse::<u64>().ok()?.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "wanted a number of B, KiB, MiB or GiB, such as 512MiB".into())
 }
 
 /// Returns the weights: those of the given file, those of a folder for the content, the guides and the quality, or builtin ones.
@@ -161,4 +197,19 @@ fn to_signed(v: f32) -> f32 {
 
 fn from_signed(v: f32) -> f32 {
     v * 0.5 + 0.5
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_have_units() {
+        for (text, bytes) in [("1GiB", 1 << 30), ("512 MiB", 512 << 20), ("3KiB", 3072), ("17B", 17), ("1000", 1000)] {
+            assert_eq!(parse_bytes(text), Ok(bytes));
+        }
+        for text in ["1TB", "MiB", "", "-1", "1.5GiB", "17179869184GiB", "99999999999999999999"] {
+            assert!(parse_bytes(text).is_err_and(|error| error.contains("B, KiB, MiB or GiB")), "{text}");
+        }
+    }
 }

@@ -18,18 +18,25 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A renderer whose images are on the device binds them to the [session](Denoiser::session) of their size and records it
-//! into its own encoder, as any other network. `docs/denoise.md` has the rules and the figures.
+//! A renderer's textures are denoised in its own encoder, by a [view](Denoiser::view) of their size. Buffers on the device
+//! are bound to the [session](Denoiser::session) of their size. `docs/denoise.md` has the rules and the figures.
 
 mod content;
 mod denoiser;
 mod exposure;
 mod images;
+mod options;
 mod process;
+mod textures;
+mod tiles;
 mod tza;
 mod unet;
+mod view;
 
 pub use content::{Content, Guides, Quality};
-pub use denoiser::{Denoiser, DenoiserBytes, DenoiserOptions};
+pub use denoiser::{Denoiser, DenoiserProgress};
 pub use images::Images;
+pub use options::{DenoiserBytes, DenoiserOptions};
+pub use textures::DenoiserTextures;
 pub use tza::Archive;
+pub use view::{BoundTextures, DenoiserSlice, DenoiserSlices, DenoiserView};

@@ -24,6 +24,17 @@ fn is_large(archive: &Archive) -> bool {
     archive.contains("enc_conv1b.weight")
 }
 
+/// Returns the pixels on either side of an aligned position that the output there depends on, rounded up to a multiple of
+/// [`ALIGNMENT`]: 80 for the base and the small network, 96 for the large one.
+pub(super) fn overlap(archive: &Archive) -> usize {
+    let large = is_large(archive);
+    // From the output to the deepest stage: convolutions of 3x3, and pixels that were doubled.
+    let deepest = (1..=4).fold(3, |reach: usize, _| reach.div_ceil(2) + 2);
+    // Back to the input: poolings, and one or two convolutions after each.
+    let first = (0..4).fold(deepest, |reach, _| 2 * reach + if large { 2 } else { 1 });
+    (first + usize::from(!large)).next_multiple_of(ALIGNMENT)
+}
+
 /// Adds the network of an archive: `[1, 3 n, H, W]` to `[1, 3, H, W]`, sides being multiples of [`ALIGNMENT`].
 ///
 /// The base and the small network differ in their numbers of channels only, which are those of the tensors. Each

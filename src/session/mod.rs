@@ -13,6 +13,7 @@ pub use cache::SessionCache;
 pub(crate) use frame::whole;
 pub use frame::{BoundBuffers, Pending};
 pub use model::Model;
+pub(crate) use model::in_background;
 #[cfg(feature = "onnx")]
 pub use parts::Parts;
 pub use slices::{FrameSlice, FrameSlices};

@@ -105,22 +105,7 @@ impl Model {
     /// A browser has no other thread: the session is created when the future is awaited.
     pub fn session_in_background(&self, batch: usize) -> impl Future<Output = Result<Session>> + use<> {
         let model = self.clone();
-        #[cfg(target_arch = "wasm32")]
-        return async move { model.session(batch) };
-        #[cfg(not(target_arch = "wasm32"))]
-        {
-            let (sender, made) = futures::channel::oneshot::channel();
-            std::thread::spawn(move || {
-                let made = model.session(batch);
-                // The receiver may end the process at once, and this thread must not hold a device then.
-                drop(model);
-                // The receiver is gone if the caller dropped the future.
-                let _unheard = sender.send(made);
-            });
-            async move {
-                made.await.unwrap_or_else(|_| Err(ErrorKind::Device("the session's thread panicked".into()).into()))
-            }
-        }
+        in_background(move || model.session(batch))
     }
 
     /// Creates a session that shares the states of another session: both use the same memory. The other session may be
@@ -231,6 +216,26 @@ impl std::fmt::Debug for Model {
             Network::Graph(graph) => write!(f, "Model({} operations on {:?})", graph.nodes().len(), self.context),
             Network::Batches(_) => write!(f, "Model(on {:?})", self.context),
         }
+    }
+}
+
+/// Does work on a thread that starts now; in a browser, which has none, when the future is awaited.
+pub(crate) fn in_background<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> impl Future<Output = Result<T>> {
+    #[cfg(target_arch = "wasm32")]
+    return async move { work() };
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        let (sender, done) = futures::channel::oneshot::channel();
+        std::thread::spawn(move || {
+            // The receiver may end the process at once, and this thread must not hold a device then: the call drops
+            // what the work holds.
+            let result = work();
+            // The receiver is gone if the caller dropped the future.
+            let _unheard = sender.send(result);
+        });
+        async move { done.await.unwrap_or_else(|_| Err(ErrorKind::Device("the session's thread panicked".into()).into())) }
     }
 }
 

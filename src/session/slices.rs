@@ -203,6 +203,11 @@ impl FrameSlices {
         self.pieces.len()
     }
 
+    /// Returns the time of the next piece.
+    pub(crate) fn next_time(&self) -> Duration {
+        self.pieces.get(self.next).map(|piece| piece.time).unwrap_or_default()
+    }
+
     /// Returns the time of the longest piece. A slice takes no longer than its budget or this, whichever is longer.
     pub fn longest(&self) -> Duration {
         self.pieces.iter().map(|piece| piece.time).max().unwrap_or_default()

@@ -26,59 +26,75 @@ struct Params {
     matrix: [[f32; 4]; 4],
     offset: [f32; 4],
     rect: [u32; 4],
+    place: [u32; 4],
     scale: [f32; 2],
     size: [u32; 2],
     channels: u32,
     first: u32,
-    _pad: [u32; 2],
+    fill: f32,
+    _pad: u32,
 }
 
 /// The options for sampling a texture: channels, normalization and color spaces.
 #[derive(Clone, Debug)]
-pub struct Sampling(Colors);
+pub struct Sampling {
+    colors: Colors,
+    fill: f32,
+}
 
 impl Sampling {
     /// Returns the default: one, three or four channels as in the input, in 0..1, sRGB-encoded as in image files.
     pub fn new() -> Sampling {
-        Sampling(Colors::new())
+        Sampling { colors: Colors::new(), fill: 0.0 }
     }
 
     /// Sets the channels of the input.
     #[must_use]
     pub fn channels(self, channels: Channels) -> Sampling {
-        Sampling(Colors { channels: Some(channels), ..self.0 })
+        self.with(|colors| Colors { channels: Some(channels), ..colors })
     }
 
     /// Sets the mean, which is subtracted from a texture's channels in 0..1: one number for all channels, or one for
     /// each channel of the network in order.
     #[must_use]
     pub fn mean(self, mean: impl Into<Vec<f32>>) -> Sampling {
-        Sampling(Colors { mean: Some(mean.into()), ..self.0 })
+        self.with(|colors| Colors { mean: Some(mean.into()), ..colors })
     }
 
     /// Sets the deviation, which then divides the differences, likewise. A network trained on 0..255 has one of 1/255.
     #[must_use]
     pub fn std(self, std: impl Into<Vec<f32>>) -> Sampling {
-        Sampling(Colors { std: Some(std.into()), ..self.0 })
+        self.with(|colors| Colors { std: Some(std.into()), ..colors })
     }
 
     /// Sets the color space that the network was trained on; sRGB by default.
     #[must_use]
     pub fn network(self, space: ColorSpace) -> Sampling {
-        Sampling(Colors { network: Some(space), ..self.0 })
+        self.with(|colors| Colors { network: Some(space), ..colors })
     }
 
     /// Sets the color space that a shader reads. By default this is linear for sRGB formats, which decode on reading,
     /// and for floats; sRGB for other formats.
     #[must_use]
     pub fn texture(self, space: ColorSpace) -> Sampling {
-        Sampling(Colors { texture: Some(space), ..self.0 })
+        self.with(|colors| Colors { texture: Some(space), ..colors })
     }
 
     /// Leaves the numbers unconverted, as a shader reads them: for depths, masks and the like.
     #[must_use]
     pub fn raw(self) -> Sampling {
-        Sampling(Colors { network: None, ..self.0 })
+        self.with(|colors| Colors { network: None, ..colors })
+    }
+
+    /// Sets the number around a [rectangle of the image](Region::within), in all channels: as the network sees it, that is
+    /// normalized; 0 by default.
+    #[must_use]
+    pub fn fill(self, number: f32) -> Sampling {
+        Sampling { fill: number, ..self }
+    }
+
+    fn with(self, change: impl FnOnce(Colors) -> Colors) -> Sampling {
+        Sampling { colors: change(self.colors), ..self }
     }
 }
 
@@ -103,6 +119,7 @@ pub struct TextureInput {
     pipeline: Arc<Pipeline>,
     images: Images,
     affine: Affine,
+    fill: f32,
     workgroups: [u32; 2],
 }
 
@@ -141,7 +158,7 @@ impl TextureInput {
         port: &Port,
         lent: Option<wgpu::BufferBinding<'_>>,
         format: wgpu::TextureFormat,
-        Sampling(colors): Sampling,
+        Sampling { colors, fill }: Sampling,
     ) -> Result<TextureInput> {
         let of = images(context, port, &[DType::F32], "[N, C, H, W]", |shape| match *shape {
             [n, c, h, w] => Some(Image { n, c, h, w }),
@@ -154,7 +171,7 @@ impl TextureInput {
         let shader = INPUT.set("CONVERT", colors.convert(format, false));
         let kinds = vec![Kind::Params(size_of::<Params>() as u64), Kind::Texels, Kind::Write];
         let pipeline = pipelines(context, &[(shader, kinds)])?.swap_remove(0);
-        Ok(TextureInput { context: context.clone(), id: id(), format, pipeline, images, affine, workgroups })
+        Ok(TextureInput { context: context.clone(), id: id(), format, pipeline, images, affine, fill, workgroups })
     }
 
     /// Returns the buffer that it writes, for [`Session::bind`](crate::Session::bind).
@@ -167,18 +184,20 @@ impl TextureInput {
     pub fn bind<'a>(&self, texture: impl Into<Region<'a>>) -> Result<Source> {
         let region = texture.into();
         let first = self.images.first(region.image)?;
-        let part = region.part(&self.context, "texture", self.format, wgpu::TextureUsages::TEXTURE_BINDING)?;
         let Image { c, h, w, .. } = self.images.of;
-        let [_, _, width, height] = part.rect;
+        let place = region.place("texture", [w as u32, h as u32])?;
+        let part = region.part(&self.context, "texture", self.format, wgpu::TextureUsages::TEXTURE_BINDING)?;
         let params = Params {
             matrix: self.affine.matrix,
             offset: self.affine.offset,
             rect: part.rect,
-            scale: [width as f32 / w as f32, height as f32 / h as f32],
+            place,
+            scale: [2, 3].map(|side| part.rect[side] as f32 / place[side] as f32),
             size: [w as u32, h as u32],
             channels: c as u32,
             first,
-            _pad: [0; 2],
+            fill: self.fill,
+            _pad: 0,
         };
         let params = upload(&self.context, "params", bytemuck::bytes_of(&params), PARAMS)?;
         let resources = [

@@ -40,6 +40,7 @@ mod region;
 pub use colors::{Channels, ColorSpace};
 pub use drawing::{Alpha, Drawing, Filter};
 pub use input::{Sampling, Source, TextureInput};
+pub(crate) use output::drawn;
 pub use output::{Target, TextureOutput};
 pub use region::Region;
 
@@ -141,7 +142,7 @@ fn images(
 }
 
 /// Checks that a shader can load the single texels of a format, as floats.
-fn check_format(context: &Context, argument: &str, format: wgpu::TextureFormat) -> Result<()> {
+pub(crate) fn check_format(context: &Context, argument: &str, format: wgpu::TextureFormat) -> Result<()> {
     let features = context.device().features();
     let float = matches!(format.sample_type(None, Some(features)), Some(wgpu::TextureSampleType::Float { .. }));
     if float && !format.is_compressed() && !format.is_multi_planar_format() {

@@ -49,6 +49,7 @@ pub(super) fn shaders() -> Vec<Shader> {
 struct Params {
     rect: [u32; 4],
     part: [u32; 4],
+    place: [u32; 4],
     scale: [f32; 2],
     part_scale: [f32; 2],
     size: [u32; 2],
@@ -215,16 +216,17 @@ impl TextureOutput {
             Way::Draw(draw) => (&draw.layout, wgpu::TextureUsages::RENDER_ATTACHMENT),
             Way::Store(pipeline) => (&pipeline.layout, wgpu::TextureUsages::STORAGE_BINDING),
         };
+        let place = region.place("texture", self.params.size)?;
         let part = region.part(&self.context, "texture", self.format, usage)?;
         let [_, _, width, height] = part.rect;
         let workgroups = workgroups(&self.context, "texture", [width, height])?;
-        let scale = |w: u32, h: u32| [w as f32 / width as f32, h as f32 / height as f32];
-        let [w, h] = self.params.size;
+        let scale = |from: [u32; 4]| [from[2] as f32 / width as f32, from[3] as f32 / height as f32];
         let params = Params {
             rect: part.rect,
             part: kept.rect,
-            scale: scale(w, h),
-            part_scale: scale(kept.rect[2], kept.rect[3]),
+            place,
+            scale: scale(place),
+            part_scale: scale(kept.rect),
             first,
             ..self.params
         };
@@ -283,8 +285,13 @@ impl TextureOutput {
     }
 }
 
-/// Returns true if textures are drawn to, false if they are stored to.
-fn drawn(context: &Context, format: wgpu::TextureFormat, usage: wgpu::TextureUsages, alpha: Alpha) -> Result<bool> {
+/// Returns true if textures are drawn to, false if they are stored to. An error if they can't be either.
+pub(crate) fn drawn(
+    context: &Context,
+    format: wgpu::TextureFormat,
+    usage: wgpu::TextureUsages,
+    alpha: Alpha,
+) -> Result<bool> {
     use wgpu::TextureUsages as Usage;
     let draws = usage.contains(Usage::RENDER_ATTACHMENT);
     if !draws && !usage.contains(Usage::STORAGE_BINDING) {

@@ -14,6 +14,7 @@ pub struct Region<'a> {
     layer: u32,
     rect: Option<[u32; 4]>,
     pub(super) image: usize,
+    within: Option<[u32; 4]>,
 }
 
 /// A checked part of a texture.
@@ -26,7 +27,7 @@ pub(super) struct Part {
 impl<'a> Region<'a> {
     /// Returns all of a texture's first layer, at its largest mip level.
     pub fn whole(texture: &'a wgpu::Texture) -> Region<'a> {
-        Region { texture, mip: 0, layer: 0, rect: None, image: 0 }
+        Region { texture, mip: 0, layer: 0, rect: None, image: 0, within: None }
     }
 
     /// Selects another mip level, half as large as the one before it. For a texture many times as large as the input,
@@ -52,6 +53,20 @@ impl<'a> Region<'a> {
     #[must_use]
     pub fn image(self, image: usize) -> Region<'a> {
         Region { image, ..self }
+    }
+
+    /// Selects the rectangle of the network's image that belongs to the texture's part: x, y, width and height in pixels of the
+    /// image, all of it by default. An input [fills](super::Sampling::fill) the image around it, so that a network may
+    /// see a picture of another shape in a margin. An output draws this rectangle only.
+    #[must_use]
+    pub fn within(self, rect: [u32; 4]) -> Region<'a> {
+        Region { within: Some(rect), ..self }
+    }
+
+    /// Returns the rectangle of an image of this size; an error if it has none such.
+    pub(super) fn place(&self, argument: &str, size: [u32; 2]) -> Result<[u32; 4]> {
+        let rect = self.within.unwrap_or([0, 0, size[0], size[1]]);
+        fits(&format!("{argument}: rectangle of the image"), rect, size)
     }
 
     /// Returns true if both are of one level and layer. Rectangles don't count: a texture is used by whole levels.
@@ -91,11 +106,7 @@ impl<'a> Region<'a> {
         }
         let size = [texture.width(), texture.height()].map(|size| (size >> self.mip).max(1));
         let rect = self.rect.unwrap_or([0, 0, size[0], size[1]]);
-        let within = |first: u32, length: u32, size: u32| length > 0 && first <= size && length <= size - first;
-        if !within(rect[0], rect[2], size[0]) || !within(rect[1], rect[3], size[1]) {
-            let wanted = format!("a width and height of at least 1, within {} x {}", size[0], size[1]);
-            return wrong("rectangle (x, y, width, height)", &wanted, &format_args!("{rect:?}"));
-        }
+        fits(&format!("{argument}: rectangle"), rect, size)?;
         let descriptor = wgpu::TextureViewDescriptor {
             label: Some("shadernet"),
             format: Some(format),
@@ -110,6 +121,17 @@ impl<'a> Region<'a> {
         let view = context.checked(|| texture.create_view(&descriptor))?;
         Ok(Part { view, rect })
     }
+}
+
+/// Checks that a rectangle lies within a size, and returns it.
+fn fits(argument: &str, rect: [u32; 4], size: [u32; 2]) -> Result<[u32; 4]> {
+    let within = |first: u32, length: u32, size: u32| length > 0 && first <= size && length <= size - first;
+    if within(rect[0], rect[2], size[0]) && within(rect[1], rect[3], size[1]) {
+        return Ok(rect);
+    }
+    let wanted = format!("a width and height of at least 1, within {} x {}", size[0], size[1]);
+    let argument = format!("{argument} (x, y, width, height)");
+    Err(ErrorKind::argument(argument, wanted, format_args!("{rect:?}")).into())
 }
 
 impl<'a> From<&'a wgpu::Texture> for Region<'a> {

@@ -61,6 +61,37 @@ fn a_frame_is_denoised_from_file_to_file() {
     // Builtin weights take both guides.
     prints(&["denoise", &noisy, "--albedo", &albedo, "--normal", &normal, "--output", &exr]);
     assert!(image::open(&exr).unwrap().into_rgb32f().as_raw().iter().any(|&number| number > 0.0));
+    // In tiles, the same up to rounding.
+    let wide = folder.write("wide.pfm", pfm([1400, 33], |i| (i * 37 % 101) as f32 / 20.0));
+    let [whole, tiled] = ["whole.pfm", "tiled.pfm"].map(|name| folder.path(name));
+    let all = prints(&["denoise", &wide, "--weights", &weights, "--precision", "f32", "--output", &whole]);
+    let said = prints(&[
+        "denoise",
+        &wide,
+        "--weights",
+        &weights,
+        "--precision",
+        "f32",
+        "--memory",
+        "4MiB",
+        "--output",
+        &tiled,
+    ]);
+    assert!(
+        !all.contains("tiles") && said.contains(" bytes on the device, in ") && said.ends_with(" x 48\n"),
+        "{said}"
+    );
+    let [whole, tiled] = [whole, tiled].map(|path| std::fs::read(path).unwrap());
+    let numbers = |bytes: &[u8]| -> Vec<f32> {
+        bytes[bytes.len() - 1400 * 33 * 12..]
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+            .collect()
+    };
+    let most = numbers(&whole).iter().fold(0.0f32, |most, number| most.max(*number));
+    for (whole, tiled) in numbers(&whole).iter().zip(numbers(&tiled)) {
+        assert!((whole - tiled).abs() < 1e-4 * most, "{whole} and {tiled}");
+    }
 
     let other = folder.write("other.pfm", pfm([19, 21], |_| 0.5));
     let file = folder.path("weights/rt_hdr.tza");
@@ -73,6 +104,7 @@ fn a_frame_is_denoised_from_file_to_file() {
         (&["none.exr", "--weights", &weights, "--output", &exr], &["none.exr"]),
         (&[&short, "--weights", &weights, "--output", &exr], &["short.tza", ".pfm or .png"]),
         (&[&noisy, "--weights", &short, "--output", &exr], &["short.tza", "not between byte 12 and the end, 99"]),
+        (&[&noisy, "--weights", &file, "--memory", "9B", "--output", &exr], &["most_bytes", "or more"]),
         (&[&noisy, "--weights", &file, "--quality", "fast", "--output", &exr], &["--quality", "to be a folder"]),
         (&[&noisy, "--weights", &weights, "--quality", "fast", "--output", &exr], &["rt_hdr_small.tza"]),
         (

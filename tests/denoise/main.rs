@@ -3,6 +3,8 @@
 mod builtin;
 mod reference;
 mod scenes;
+mod textures;
+mod tiles;
 mod tiny;
 mod tza;
 
@@ -42,7 +44,7 @@ fn images([w, h]: [usize; 2], content: Content, count: usize) -> Vec<Vec<f32>> {
 }
 
 fn frame<'a>(size: [usize; 2], images: &'a [Vec<f32>]) -> Images<'a> {
-    let frame = Images::new(size, &images[0]);
+    let frame = Images::new(size, &images[0]).clamp_guides();
     match &images[1..] {
         [] => frame,
         [albedo] => frame.albedo(albedo),
@@ -219,9 +221,11 @@ fn the_bytes_are_those_of_the_session() {
     let denoiser = Denoiser::new(context(true), options(&BASE, Content::Ldr)).unwrap();
     let bytes = denoiser.bytes([100, 60]).unwrap();
     let plan = denoiser.session([100, 60]).unwrap().plan().clone();
-    let want = DenoiserBytes { weights: plan.weight_bytes(), values: plan.peak_bytes(), images: 2 * 100 * 60 * 3 * 4 };
+    let images = 2 * 100 * 60 * 3 * 4;
+    let (weights, values) = (plan.weight_bytes(), plan.peak_bytes());
+    let want = DenoiserBytes { weights, values, images, copies: images, tile: [100, 60], tiles: 1 };
     assert_eq!(bytes, want);
-    assert_eq!(bytes.total(), bytes.weights + bytes.values + bytes.images);
+    assert_eq!(bytes.total(), weights + values + 2 * images);
     let larger = denoiser.bytes([200, 60]).unwrap();
     assert!(larger.values > bytes.values && larger.images == 2 * bytes.images, "{larger:?}");
     // The session of a size stays until another size is asked for.
@@ -283,4 +287,39 @@ fn what_does_not_fit_is_refused() {
     }
     // Larger than any device: an error before anything is created.
     assert!(denoiser.session([65_536, 65_536]).is_err());
+}
+
+/// Guides out of range are refused by place and number, or clamped as Open Image Denoise does it.
+#[test]
+fn guides_out_of_range_are_named() {
+    let denoiser = Denoiser::new(context(true), options(&Tiny { images: 3, ..BASE }, Content::Ldr)).unwrap();
+    let size = [3, 2];
+    let images = images(size, Content::Ldr, 1);
+    let with = |image: usize, at: usize, number: f32| {
+        let mut guides = [vec![0.5; 18], vec![-0.5; 18]];
+        guides[image][at] = number;
+        guides
+    };
+    let denoise = |[albedo, normal]: &[Vec<f32>; 2], clamps: bool| {
+        let frame = Images::new(size, &images[0]).albedo(albedo).normal(normal);
+        denoiser.denoise_blocking(&if clamps { frame.clamp_guides() } else { frame })
+    };
+    for (image, at, number, nearest, said) in [
+        (0, 14, 1.5, 1.0, "albedo: channel 2 of pixel (1, 1): wanted 0 to 1"),
+        (0, 0, -2e-3, 0.0, "albedo: channel 0 of pixel (0, 0): wanted 0 to 1"),
+        (0, 7, f32::INFINITY, 1.0, "albedo: channel 1 of pixel (2, 0): wanted 0 to 1"),
+        (1, 17, -1.1, -1.0, "normal: channel 2 of pixel (2, 1): wanted -1 to 1"),
+        (1, 4, 255.0, 1.0, "normal: channel 1 of pixel (1, 0): wanted -1 to 1"),
+    ] {
+        let guides = with(image, at, number);
+        let error = denoise(&guides, false).unwrap_err().to_string();
+        assert!(error.starts_with(said) && error.ends_with(&format!("got {number}")), "{said}: {error}");
+        assert_eq!(denoise(&guides, true).unwrap(), denoise(&with(image, at, nearest), false).unwrap());
+    }
+    // Numbers that were rounded, NaN, and an alpha of anything are in range.
+    for (image, at, number) in [(0, 3, 1.0005), (0, 5, -5e-4), (1, 2, -1.0009), (1, 8, f32::NAN), (0, 1, f32::NAN)] {
+        denoise(&with(image, at, number), false).unwrap();
+    }
+    let (four, albedo) = ([0.5; 24], [0.5, 0.5, 0.5, 9.0].repeat(6));
+    denoiser.denoise_blocking(&Images::new(size, &four).albedo(&albedo).normal(&[0.5; 18])).unwrap();
 }

@@ -125,6 +125,10 @@ fn textures_that_dont_serve_are_refused() {
     {
         each(Region::whole(&texture).rect(rect), "texture: rectangle (x, y, width, height)", "within 8 x 6");
     }
+    for rect in [[0, 0, 7, 4], [0, 1, 6, 4], [2, 2, 0, 1], [0, u32::MAX, 1, 1]] {
+        let argument = "texture: rectangle of the image (x, y, width, height)";
+        each(Region::whole(&texture).within(rect), argument, "within 6 x 4");
+    }
     each(Region::whole(&texture).mip(1), "texture: mip level", "less than 1");
     each(Region::whole(&texture).layer(1), "texture: layer", "less than 1");
     each(Region::whole(&texture).image(2), "image", "less than the batch of \"image\", 2");

@@ -1,7 +1,8 @@
 //! Changes of size, against PyTorch's interpolation.
 
-use super::{Rgba, alone, blank, close, contents, context, drawn, encoder, filled, port, sampled};
-use shadernet::texture::{Channels, Drawing, Filter, Sampling, TextureInput, TextureOutput};
+use super::{Rgba, alone, blank, close, close_pixels, contents, context, cut, drawn, encoder};
+use super::{filled, picture, port, resized, sampled};
+use shadernet::texture::{Channels, Drawing, Filter, Region, Sampling, TextureInput, TextureOutput};
 use wgpu::{TextureFormat as Format, TextureUsages as Usage};
 
 /// Results of `torch.nn.functional.interpolate` (PyTorch 2.9) with `mode="bilinear"`, then with `mode="nearest-exact"`,
@@ -95,4 +96,53 @@ fn equal_sizes_are_exact() {
     output.encode(&mut encoder, &output.bind(&back).expect("it serves")).expect("it bound it");
     let got = contents(&context, encoder, &back);
     assert!(got.iter().zip(&values).all(|(got, &wanted)| got[0] == f64::from(wanted as f32)), "{got:?}");
+}
+
+/// A part of a texture is a rectangle of the image, and the other way round.
+#[test]
+fn a_rectangle_of_the_image_has_a_margin() {
+    let _alone = alone();
+    let context = context();
+    let (size, pixels) = ([8, 6], picture([8, 6]));
+    let usage = Usage::TEXTURE_BINDING | Usage::STORAGE_BINDING | Usage::COPY_SRC;
+    let texture = filled(&context, size, Format::Rgba32Float, usage, &pixels);
+    let (rect, shape) = ([1, 1, 6, 4], [10, 12]);
+    let part = cut(&pixels, 8, rect);
+    let port = port([1, 3, shape[1], shape[0]]);
+    let sampling = Sampling::new().raw().mean([0.5]).std([0.25]).fill(7.0);
+    let input = TextureInput::new(&context, &port, Format::Rgba32Float, sampling).expect("it fits");
+    let rect = rect.map(|side| side as u32);
+    for within in [[2, 3, 6, 4], [0, 7, 10, 5], [9, 0, 1, 12]] {
+        let [x, y, width, height] = within.map(|side: u32| side as usize);
+        let shown = resized(&part, [6, 4], [width, height]);
+        let wanted: Vec<f64> = (0..3 * 120)
+            .map(|i: usize| {
+                let (c, row, column) = (i / 120, (i / 10 % 12).wrapping_sub(y), (i % 10).wrapping_sub(x));
+                if row < height && column < width { (shown[row * width + column][c] - 0.5) * 4.0 } else { 7.0 }
+            })
+            .collect();
+        // The margin is written each time.
+        let sources = [Region::whole(&texture), Region::whole(&texture).rect(rect).within(within)];
+        let sources = sources.map(|region| input.bind(region).expect("it serves"));
+        close(&format!("{within:?}"), &sampled(&context, &input, &sources), &wanted, 1e-5);
+
+        // Only the rectangle is drawn, into a part of the target, whose other texels stay.
+        let all = picture(shape);
+        let values: Vec<f32> = (0..3).flat_map(|c| all.iter().map(move |pixel| pixel[c] as f32)).collect();
+        let drawing = Drawing::image().raw().clamp(false);
+        let output = TextureOutput::new(&context, &port, Format::Rgba32Float, usage, drawing).expect("it fits");
+        let to = filled(&context, size, Format::Rgba32Float, usage | Usage::COPY_DST, &pixels);
+        let target = output.bind(Region::whole(&to).rect(rect).within(within)).expect("it serves");
+        let shown = resized(&cut(&all, 10, [x, y, width, height]), [width, height], [6, 4]);
+        let pixel = |i: usize| {
+            let (x, y) = (i % 8, i / 8);
+            if !(1..7).contains(&x) || !(1..5).contains(&y) {
+                return pixels[i];
+            }
+            let [r, g, b, _] = shown[(y - 1) * 6 + x - 1];
+            [r, g, b, 1.0]
+        };
+        let wanted: Vec<Rgba> = (0..48).map(pixel).collect();
+        close_pixels(&format!("{within:?}"), &drawn(&context, &output, &values, &to, &target), &wanted, 1e-5);
+    }
 }
