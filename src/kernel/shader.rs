@@ -1,5 +1,7 @@
 //! A shader: a file of `shaders/` and the values of its declared constants. The only code that touches WGSL text.
 
+// Long because every change to a file's text is here: each is one line of the struct, its setter, and its edit.
+
 use crate::DType;
 use crate::error::ErrorKind;
 use std::fmt;
