@@ -2,7 +2,7 @@
 """train-denoiser.py DATA OUT.tza [--minutes 40] [--threads 1] [--rate 2e-3] [--from OLD.tza]: trains the denoiser's small network.
 
     pip install numpy torch
-    cargo run --release --example path_tracer -- --dataset target/denoise-data/train --first 100 --scenes 200 --size 96
+    cargo run --release --features image --example path_tracer -- --dataset target/denoise-data/train --scene 100 --scenes 200 --size 96x96
     python3 scripts/train-denoiser.py target/denoise-data/train assets/denoise/small_hdr_alb_nrm.tza
 
 DATA is what the example path_tracer writes: a file for each scene, with 16 images of one sample a pixel. A mean of 1 to

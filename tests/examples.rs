@@ -67,10 +67,11 @@ fn a_photograph_doubles() {
 }
 
 #[test]
+#[cfg(feature = "image")]
 fn a_scene_is_traced() {
     let folder = std::env::temp_dir().join(format!("shadernet-dataset-{}", std::process::id()));
     let path = folder.to_str().expect("a path of letters");
-    run("path_tracer", &["--dataset", path, "--first", "2", "--scenes", "1", "--size", "16", "--samples", "32"]);
+    run("path_tracer", &["--dataset", path, "--scene", "2", "--scenes", "1", "--size", "16x16", "--samples", "32"]);
     let file = std::fs::read(folder.join("00002.npy")).expect("it was written");
     std::fs::remove_dir_all(&folder).expect("it is there");
     let numbers = &file[file.len() - 2 * 49 * 3 * 256..];
@@ -83,6 +84,44 @@ fn a_scene_is_traced() {
     // 16 noisy images are as bright as the clean one.
     let noisy = (0..16).map(|i| mean(3 * i)).sum::<f32>() / 16.0;
     assert!(mean(48) > 0.05 && (noisy / mean(48) - 1.0).abs() < 0.15, "{noisy}, not {}", mean(48));
+}
+
+/// Returns the peak signal-to-noise ratio in dB of a part of a picture.
+#[cfg(feature = "image")]
+fn psnr(picture: &image::RgbImage, clean: &image::RgbImage, columns: std::ops::Range<u32>) -> f64 {
+    let pairs = picture.enumerate_pixels().filter(|(x, ..)| columns.contains(x));
+    let squares = pairs.flat_map(|(x, y, pixel)| {
+        let clean = clean.get_pixel(x, y);
+        (0..3).map(move |c| f64::from(pixel[c].abs_diff(clean[c])).powi(2))
+    });
+    let count = f64::from(3 * columns.len() as u32 * picture.height());
+    10.0 * (255.0 * 255.0 * count / squares.sum::<f64>()).log10()
+}
+
+#[test]
+#[cfg(feature = "image")]
+fn a_traced_picture_is_denoised_right_of_the_line() {
+    let drawn = |name: &str, arguments: &[&str]| {
+        let (picture, printed) = drawn("path_tracer", "--output", name, &[&["--size", "128x96"], arguments].concat());
+        assert_eq!(picture.dimensions(), (128, 96));
+        assert!(printed.contains(" traced in ") && printed.contains(" ms, denoised in "), "{printed}");
+        picture
+    };
+    let split = drawn("split", &["--samples", "4"]);
+    let noisy = drawn("noisy", &["--samples", "4", "--line", "1"]);
+    let denoised = drawn("denoised", &["--samples", "4", "--line", "0"]);
+    let clean = drawn("clean", &["--samples", "512", "--line", "1"]);
+    for (x, y, pixel) in split.enumerate_pixels() {
+        let of = if x < 64 { &noisy } else { &denoised };
+        let wanted = if (63..65).contains(&x) { &image::Rgb([255; 3]) } else { of.get_pixel(x, y) };
+        assert_eq!(pixel, wanted, "{x}, {y}");
+    }
+    for columns in [0..63, 65..128] {
+        let [before, after] = [&noisy, &denoised].map(|picture| psnr(picture, &clean, columns.clone()));
+        println!("columns {columns:?}: {before:.1} dB with noise, {after:.1} dB denoised");
+        assert!((8.0..30.0).contains(&before) && after > before + 8.0, "{before} dB with noise, {after} dB denoised");
+    }
+    assert!(drawn("other", &["--samples", "4", "--scene", "2"]) != split, "each scene is the same");
 }
 
 #[test]
@@ -122,15 +161,20 @@ fn speech_is_found() {
     assert!(!error.status.success() && String::from_utf8_lossy(&error.stderr).contains("nothing.wav"));
 }
 
-/// Returns the picture that `window_filter` draws without a window, and its output.
+/// Returns the picture that an example draws without a window, and its output.
 #[cfg(feature = "image")]
-fn filtered(name: &str, arguments: &[&str]) -> (image::RgbImage, String) {
+fn drawn(example: &str, option: &str, name: &str, arguments: &[&str]) -> (image::RgbImage, String) {
     let to = std::env::temp_dir().join(format!("shadernet-{name}-{}.png", std::process::id()));
-    let all = [&["--headless", to.to_str().expect("a path of letters")], arguments].concat();
-    let printed = run("window_filter", &all);
+    let all = [&[option, to.to_str().expect("a path of letters")], arguments].concat();
+    let printed = run(example, &all);
     let picture = image::open(&to).expect("it was written").into_rgb8();
     std::fs::remove_file(&to).expect("it is there");
     (picture, printed)
+}
+
+#[cfg(feature = "image")]
+fn filtered(name: &str, arguments: &[&str]) -> (image::RgbImage, String) {
+    drawn("window_filter", "--headless", name, arguments)
 }
 
 /// Returns the mean difference of neighbouring pixels: a sharper picture has a larger one.
@@ -197,6 +241,18 @@ fn wrong_options_are_named() {
         (&["--fullscreen"], "--no-panel"),
     ] {
         let output = program("window_filter").args(arguments).output().expect("it runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && errors.contains(said), "{arguments:?}: {errors}");
+    }
+    for (arguments, said) in [
+        (&["--size", "64"][..], "WIDTHxHEIGHT"),
+        (&["--samples", "0"], "--samples is 0"),
+        (&["--line", "NaN"], "--line is NaN"),
+        (&["--scene", "-1"], "--scene is -1"),
+        (&["--output"], "--output lacks"),
+        (&["--fullscreen"], "--dataset"),
+    ] {
+        let output = program("path_tracer").args(arguments).output().expect("it runs");
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && errors.contains(said), "{arguments:?}: {errors}");
     }

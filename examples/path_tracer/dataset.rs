@@ -17,8 +17,8 @@ pub(crate) fn render(options: &Options, folder: &Path) -> Result<(), Box<dyn Err
     std::fs::create_dir_all(folder)?;
     let context = pollster::block_on(Context::new())?;
     let (device, queue) = (context.device(), context.queue());
-    let size = [options.size; 2];
-    let compiled = Tracer::new(device, &Scene::seeded(options.first), size);
+    let (size, samples) = (options.size.unwrap_or([128; 2]), options.samples.unwrap_or(1024));
+    let compiled = Tracer::new(device, &Scene::seeded(options.scene), size);
     let download = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("download"),
         size: 3 * compiled.color.size(),
@@ -26,7 +26,7 @@ pub(crate) fn render(options: &Options, folder: &Path) -> Result<(), Box<dyn Err
         mapped_at_creation: false,
     });
     let start = Instant::now();
-    for (done, seed) in (options.first..options.first + options.scenes).enumerate() {
+    for (done, seed) in (options.scene..options.scene.saturating_add(options.scenes)).enumerate() {
         let file = folder.join(format!("{seed:05}.npy"));
         if file.exists() {
             continue;
@@ -60,9 +60,9 @@ pub(crate) fn render(options: &Options, folder: &Path) -> Result<(), Box<dyn Err
         for seed in 1..=NOISY {
             all.extend(images(seed, 1)?);
         }
-        let clean = images(0, options.samples)?;
+        let clean = images(0, samples)?;
         all.extend_from_slice(&clean[..clean.len() / 3]);
-        write(&file, [3 * NOISY + 1, 3, options.size, options.size], &all)?;
+        write(&file, [3 * NOISY + 1, 3, size[1], size[0]], &all)?;
         let each = start.elapsed().as_secs_f64() / (done + 1) as f64;
         println!("{}: {} of {}, {each:.1} s each", file.display(), done + 1, options.scenes);
     }

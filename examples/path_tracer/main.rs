@@ -1,11 +1,26 @@
-//! A progressive path tracer in WGSL: `cargo run --release --example path_tracer -- --dataset FOLDER`
+//! A progressive path tracer, denoised: `cargo run --release --features image --example path_tracer`
 //!
-//! `--dataset FOLDER` renders scenes, each made up from a seed, for the training of a denoiser, and writes one file each.
-//! `--first SEED`, `--scenes N`, `--size PIXELS`, `--samples N` (of the clean image) set what to render.
+//! A shader traces a scene that is made up from a seed, and a network removes the noise, from the tracer's buffers into one
+//! that the drawing reads: nothing leaves the device. The picture is left of a border as traced, right of it denoised.
+//! The border follows the mouse, a drag turns the camera and arrow keys move it, `n` takes the next scene, `+` and `-` change
+//! the samples of a frame.
+//!
+//! `--output FILE.png` draws without a window. `--scene SEED`, `--samples N`, `--size WIDTHxHEIGHT` and `--line 0..1` (where
+//! the border is) set what to draw.
+//!
+//! `--dataset FOLDER` renders scenes for the training of a denoiser, and writes one file each. `--scene SEED` (the first),
+//! `--scenes N`, `--size` and `--samples` (of the clean image) set what to render.
 
 mod dataset;
+#[path = "../window_filter/gpu.rs"]
+mod gpu;
+mod headless;
+#[path = "../window_filter/screen.rs"]
+mod screen;
+mod show;
 #[allow(dead_code, reason = "the programs that include the tracer use a part of it each")]
 mod tracer;
+mod window;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -21,36 +36,51 @@ fn main() -> ExitCode {
 }
 
 fn run(options: Options) -> Result<(), Box<dyn Error>> {
-    match &options.dataset {
-        Some(folder) => dataset::render(&options, folder),
-        None => Err("--dataset FOLDER is wanted".into()),
+    match (&options.dataset, &options.output) {
+        (Some(folder), _) => dataset::render(&options, folder),
+        (None, Some(file)) => headless::draw(&options, file),
+        (None, None) => window::open(options),
     }
 }
 
 struct Options {
     dataset: Option<PathBuf>,
+    output: Option<PathBuf>,
     /// The first scene's seed.
-    first: u64,
+    scene: u64,
+    /// The scenes of a dataset.
     scenes: u64,
-    /// The image's sides in pixels.
-    size: u32,
-    /// The samples of each pixel of the clean image.
-    samples: u32,
+    /// Width and height in pixels.
+    size: Option<[u32; 2]>,
+    /// The samples of each pixel: of a picture, of a dataset's clean images, or of a frame.
+    samples: Option<u32>,
+    line: f32,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-        let mut options = Options { dataset: None, first: 0, scenes: 200, size: 128, samples: 1024 };
+        let mut options =
+            Options { dataset: None, output: None, scene: 0, scenes: 200, size: None, samples: None, line: 0.5 };
         while let Some(argument) = arguments.next() {
-            let value = arguments.next().ok_or(format!("{argument} lacks its value"))?;
+            let mut value = || arguments.next().ok_or(format!("{argument} lacks its value"));
             match argument.as_str() {
-                "--dataset" => options.dataset = Some(value.into()),
-                "--first" => options.first = number(&argument, &value, 0, u64::MAX)?,
-                "--scenes" => options.scenes = number(&argument, &value, 1, 100_000)?,
-                "--size" => options.size = number(&argument, &value, 16, 1024)?,
-                "--samples" => options.samples = number(&argument, &value, 1, 1 << 20)?,
+                "--dataset" => options.dataset = Some(value()?.into()),
+                "--output" => options.output = Some(value()?.into()),
+                "--scene" => options.scene = number(&argument, &value()?, 0, u64::MAX)?,
+                "--scenes" => options.scenes = number(&argument, &value()?, 1, 100_000)?,
+                "--size" => {
+                    let value = value()?;
+                    let (width, height) =
+                        value.split_once('x').ok_or(format!("--size {value}: WIDTHxHEIGHT is wanted"))?;
+                    options.size =
+                        Some([number("the width", width, 16, 8192)?, number("the height", height, 16, 8192)?]);
+                }
+                "--samples" => options.samples = Some(number(&argument, &value()?, 1, 1 << 20)?),
+                "--line" => options.line = number(&argument, &value()?, 0.0, 1.0)?,
                 _ => {
-                    return Err(format!("{argument}? There are --dataset, --first, --scenes, --size and --samples"));
+                    return Err(format!(
+                        "{argument}? There are --output, --scene, --samples, --size, --line, --dataset and --scenes"
+                    ));
                 }
             }
         }
@@ -58,7 +88,7 @@ impl Options {
     }
 }
 
-fn number<T: FromStr + PartialOrd + std::fmt::Display>(name: &str, value: &str, low: T, high: T) -> Result<T, String> {
-    let number = value.parse().ok().filter(|number| (&low..=&high).contains(&number));
-    number.ok_or_else(|| format!("{name} {value}: a number from {low} to {high} is wanted"))
+fn number<T: FromStr + PartialOrd + std::fmt::Display>(what: &str, text: &str, least: T, most: T) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| (&least..=&most).contains(&number));
+    number.ok_or(format!("{what} is {text}, a number from {least} to {most} is wanted"))
 }

@@ -15,6 +15,7 @@ mod gpu;
 mod headless;
 mod panel;
 mod scene;
+mod screen;
 mod show;
 mod window;
 

@@ -17,6 +17,21 @@ impl Camera {
         let half_width = self.half_height * width as f32 / height as f32;
         [scaled(right, half_width), scaled(cross(right, ahead), self.half_height), ahead]
     }
+
+    /// Returns the camera after steps to the right and ahead.
+    pub(crate) fn moved(&self, right: f32, ahead: f32) -> Camera {
+        let [side, _, front] = self.axes([1, 1]);
+        let step = sum(scaled(normalized(side), right), scaled(front, ahead));
+        Camera { eye: sum(self.eye, step), target: sum(self.target, step), ..*self }
+    }
+
+    /// Returns the camera after turns to the right and up, in radians. It never looks straight up or down.
+    pub(crate) fn turned(&self, right: f32, up: f32) -> Camera {
+        let [.., [x, y, z]] = self.axes([1, 1]);
+        let (heading, height) = (x.atan2(-z) + right, (y.asin() + up).clamp(-1.5, 1.5));
+        let ahead = [heading.sin() * height.cos(), height.sin(), -heading.cos() * height.cos()];
+        Camera { target: sum(self.eye, ahead), ..*self }
+    }
 }
 
 /// Objects, materials, lights, and where they are seen from.
