@@ -181,7 +181,8 @@ fn tune_says_what_it_found_and_keeps_it() {
         assert!(status.success() && stderr.is_empty(), "{more:?}: {}", text(&stderr));
         text(&stdout).to_owned()
     };
-    let said = tune(&["--budget", "30", "--batch", "2"]);
+    // Enough beside other work, too: most of the time is compilation.
+    let said = tune(&["--budget", "120", "--batch", "2"]);
     for what in ["adapter: ", "| linear [2, ", "gemv", "rounds: ", "kept in ", "tuned-"] {
         assert!(said.contains(what), "{what} isn't in:\n{said}");
     }
