@@ -29,6 +29,7 @@ pub(crate) fn render(options: &Options, folder: &Path) -> Result<(), Box<dyn Err
     for (done, seed) in (options.scene..options.scene.saturating_add(options.scenes)).enumerate() {
         let file = folder.join(format!("{seed:05}.npy"));
         if file.exists() {
+            println!("{} is there already", file.display());
             continue;
         }
         let mut tracer = compiled.for_scene(&Scene::seeded(seed), size);
