@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """oidn-references.py PACKAGE OUT: weights of Open Image Denoise, and what its CPU device makes of small images.
 
-PACKAGE is the unpacked Python package pyoidn, whose library has the weights as archives one after the other. OUT gets
+PACKAGE is the unpacked Python package pyoidn, on PYTHONPATH, whose library has the weights as archives one after the other. OUT gets
 weights/NAME.tza under their names in that project, images and results as .npy, and index.json, the list of the results.
 """
 import json
@@ -73,7 +73,6 @@ def denoise(oidn, given, output, kind="RT", quality="high", **flags):
 
 
 def main(package, out):
-    sys.path.insert(0, package)
     import pyoidn as oidn
 
     os.makedirs(f"{out}/weights", exist_ok=True)

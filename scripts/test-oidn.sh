@@ -20,10 +20,10 @@ mkdir -p "$folder"
 if [ ! -f "$folder/package/$version" ]; then
     echo "test-oidn: fetching pyoidn $version"
     rm -rf "$folder/package"
-    python3 -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+    python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --only-binary :all: \
         --target "$folder/package" "pyoidn==$version" numpy cffi
     : >"$folder/package/$version"
 fi
 rm -rf "$folder/references"
-python3 scripts/oidn-references.py "$folder/package" "$folder/references"
+PYTHONPATH="$folder/package" python3 scripts/oidn-references.py "$folder/package" "$folder/references"
 : >"$stamp"

@@ -13,7 +13,7 @@
 const ROWS: u32 = 1u;
 // The gates whose products are summed together: all, but two for CELL 1.
 const GATES: u32 = 4u;
-// The texels of each row of r that are multiplied together: 1 or 4; 4 if PACKED.
+// The texels of each row of r that are multiplied together: 4, or 2 of f32s.
 const QUADS: u32 = 4u;
 
 override LANES: u32 = 64u;
@@ -54,7 +54,7 @@ struct Params {
 
 fn load_x(i: u32) -> f32 { return x[i]; }
 fn load_r(row: u32, column: u32) -> vec4<f32> { return r[row * params.width + column]; }
-fn load_q(i: u32) -> vec4<u32> { return q[i]; }
+fn load_q(row: u32, column: u32) -> vec4<u32> { return q[row * params.width + column]; }
 fn load_initial(i: u32) -> f32 { return initial[i]; }
 fn load_lengths(i: u32) -> i32 { return lengths[i]; }
 fn load_extra(i: u32) -> f32 { return extra[i]; }
@@ -62,14 +62,10 @@ fn store_y(i: u32, value: f32) { y[i] = value; }
 fn load_state(i: u32) -> f32 { return state[i]; }
 fn store_state(i: u32, value: f32) { state[i] = value; }
 
-// h before and after a step, each [row][unit]. If PACKED it is quantised.
+// h before and after a step, each [row][unit]. If PACKED it becomes integers: its codes less their zero point.
 var<workgroup> hidden: array<f32, BOTH>;
 // What only a unit's own invocation uses: c, or the update gate of CELL 1.
 var<workgroup> own: array<f32, HALF>;
-
-fn hidden4(i: u32) -> vec4<f32> {
-    return vec4<f32>(hidden[i], hidden[i + 1u], hidden[i + 2u], hidden[i + 3u]);
-}
 
 // Applies function 0, 1 or 2 to a number.
 fn applied(function: u32, code: u32, number: f32) -> f32 {
@@ -84,64 +80,69 @@ fn applied(function: u32, code: u32, number: f32) -> f32 {
 }
 
 // Returns the products of h with the rows of a unit's gates, from one on.
-fn products(direction: u32, unit: u32, gate: u32, before: u32) -> array<vec4<f32>, ROWS> {
+fn products(direction: u32, unit: u32, gate: u32, before: u32, lane: u32) -> array<vec4<f32>, ROWS> {
     var rows: array<u32, GATES>;
-    var scales = array<vec2<f32>, GATES>();
-    for (var g = 0u; g < GATES; g++) {
-        rows[g] = min(gate + g, params.gates - 1u) * params.hidden + unit;
-        let end = params.directions * params.blocks + direction;
-        if PACKED { scales[g] = bitcast<vec2<f32>>(load_q(end * params.width + rows[g]).xy); }
-    }
+    for (var g = 0u; g < GATES; g++) { rows[g] = min(gate + g, params.gates - 1u) * params.hidden + unit; }
     var sums = array<vec4<f32>, ROWS>();
+    var totals = array<f32, ROWS>();
     for (var block = 0u; block < params.blocks * (4u / QUADS); block++) {
         let at = direction * params.blocks * (4u / QUADS) + block;
         var w = array<vec4<f32>, QUADS * GATES>();
         if PACKED {
             var words = array<vec4<u32>, GATES>();
-            for (var g = 0u; g < GATES; g++) { words[g] = load_q(at * params.width + rows[g]); }
+            for (var g = 0u; g < GATES; g++) { words[g] = load_q(at, rows[g]); }
             for (var i = 0u; i < QUADS * GATES; i++) {
                 let bytes = (vec4<u32>(words[i / QUADS][i % QUADS]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
-                w[i] = vec4<f32>(bytes) - scales[i / QUADS].y;
+                w[i] = vec4<f32>(vec4<i32>(bytes));
             }
         } else {
             for (var i = 0u; i < QUADS * GATES; i++) { w[i] = load_r(QUADS * at + i % QUADS, rows[i / QUADS]); }
         }
         for (var row = 0u; row < ROWS; row++) {
+            let h = hidden_texels(before + row * SIZE + 4u * QUADS * block, lane);
             for (var j = 0u; j < QUADS; j++) {
-                let h = hidden4(before + row * SIZE + 4u * (QUADS * block + j));
-                for (var g = 0u; g < GATES; g++) { sums[row][g] += dot(w[QUADS * g + j], h); }
+                for (var g = 0u; g < GATES; g++) { sums[row][g] += dot(w[QUADS * g + j], h[j]); }
+                if PACKED { totals[row] += dot(vec4<f32>(1.0), h[j]); }
             }
         }
     }
-    for (var i = 0u; PACKED && i < ROWS * GATES; i++) { sums[i / GATES][i % GATES] *= scales[i % GATES].x; }
+    // The sum of (w - zero) h: the products and their sums are integers, exact up to 2^24.
+    for (var g = 0u; PACKED && g < GATES; g++) {
+        let end = bitcast<vec2<f32>>(load_q(params.directions * params.blocks + direction, rows[g]).xy);
+        for (var row = 0u; row < ROWS; row++) { sums[row][g] = (sums[row][g] - end.y * totals[row]) * end.x; }
+    }
     return sums;
 }
 
-// Quantises h of the rows that `moved`, as ONNX Runtime does before each product: to 8 bits of its range, with 0.
-fn quantize(half: u32, lane: u32, moved: array<bool, ROWS>) {
+// Quantises h of the rows that `moved`, as ONNX Runtime does before each product: to 8 bits of its range, with 0. Returns the
+// scale of each row.
+fn quantize(half: u32, lane: u32, moved: array<bool, ROWS>, before: array<f32, ROWS>) -> array<f32, ROWS> {
+    var scales = before;
     for (var row = 0u; row < ROWS; row++) {
         var least = vec4<f32>();
         var greatest = vec4<f32>();
-        for (var i = 0u; i < params.blocks; i++) {
-            for (var j = 0u; j < 4u; j++) {
-                let h = hidden4(half + row * SIZE + 16u * i + 4u * j);
-                least = min(least, h);
-                greatest = max(greatest, h);
+        for (var i = 0u; i < SIZE; i += 4u * QUADS) {
+            let h = hidden_texels(half + row * SIZE + i, lane);
+            for (var j = 0u; j < QUADS; j++) {
+                least = min(least, h[j]);
+                greatest = max(greatest, h[j]);
             }
         }
         let lo = min(min(least.x, least.y), min(least.z, least.w));
         let hi = max(max(greatest.x, greatest.y), max(greatest.z, greatest.w));
         let scale = select(1.0, (hi - lo) / 255.0, hi > lo);
         let zero = round(-lo / scale);
+        if moved[row] { scales[row] = scale; }
         workgroupBarrier();
         for (var unit = lane; unit < params.hidden && moved[row]; unit += LANES) {
             let at = half + row * SIZE + unit;
             let h = vec4<f32>(hidden[at]);
-            let rounded = (clamp(round(h / scale) + zero, vec4<f32>(), vec4<f32>(255.0)) - zero) * scale;
-            hidden[at] = select(rounded, h, is_nan(h)).x;
+            let code = clamp(round(h / scale) + zero, vec4<f32>(), vec4<f32>(255.0)) - zero;
+            hidden[at] = select(code, h, is_nan(h)).x;
         }
         workgroupBarrier();
     }
+    return scales;
 }
 
 // Writes h of a step, if its sequence is `there` and has `moved`; later outputs are 0.
@@ -165,6 +166,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     var place: array<u32, ROWS>;
     var length: array<u32, ROWS>;
     var moved: array<bool, ROWS>;
+    var scales: array<f32, ROWS>;
     for (var row = 0u; row < ROWS; row++) {
         let sequence = min(top + row, params.batch - 1u);
         place[row] = (direction * params.batch + sequence) * params.hidden;
@@ -192,14 +194,16 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         }
     }
     workgroupBarrier();
-    if PACKED { quantize(0u, lane, moved); }
+    if PACKED { scales = quantize(0u, lane, moved, scales); }
 
     var before = 0u;
     for (var i = params.first; i < params.first + params.count; i++) {
         let step = select(i, params.steps - 1u - i, backward == 1u);
         let after = HALF - before;
         for (var row = 0u; row < ROWS; row++) { moved[row] = step < length[row]; }
-        for (var unit = lane; unit < params.hidden; unit += LANES) {
+        // All invocations take part in the products; those beyond the last unit repeat it and write nothing.
+        for (var first = 0u; first < params.hidden; first += LANES) {
+            let unit = min(first + lane, params.hidden - 1u);
             let input = (step * params.batch * params.directions + direction) * params.width + unit;
             var given = array<vec4<f32>, ROWS>();
             for (var j = 0u; j < ROWS * GATES; j++) {
@@ -212,11 +216,13 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
             for (var j = 0u; EXTRA && CELL == 3u && j < 3u; j++) {
                 more[j] = load_extra((3u * direction + j) * params.hidden + unit);
             }
-            let sums = products(direction, unit, 0u, before);
+            let sums = products(direction, unit, 0u, before, lane);
+            if first + lane != unit { continue; }
             for (var row = 0u; row < ROWS; row++) {
                 let at = row * SIZE + unit;
                 let h = hidden[before + at];
-                let sum = given[row] + sums[row];
+                var sum = given[row] + sums[row];
+                if PACKED { sum = given[row] + sums[row] * scales[row]; }
                 var next = 0.0;
                 if CELL == 0u {
                     next = applied(0u, F, sum.x);
@@ -244,14 +250,16 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         }
         workgroupBarrier();
         if CELL == 1u {
-            for (var unit = lane; unit < params.hidden; unit += LANES) {
+            for (var first = 0u; first < params.hidden; first += LANES) {
+                let unit = min(first + lane, params.hidden - 1u);
                 let input = (step * params.batch * params.directions + direction) * params.width + unit;
                 var given = array<f32, ROWS>();
                 for (var row = 0u; row < ROWS; row++) {
                     let sequence = min(top + row, params.batch - 1u) * params.directions;
                     given[row] = load_x(input + sequence * params.width + 2u * params.hidden);
                 }
-                let sums = products(direction, unit, 2u, after);
+                let sums = products(direction, unit, 2u, after, lane);
+                if first + lane != unit { continue; }
                 for (var row = 0u; row < ROWS; row++) {
                     let at = row * SIZE + unit;
                     let h = hidden[before + at];
@@ -265,7 +273,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
         } else {
             before = after;
         }
-        if PACKED { quantize(before, lane, moved); }
+        if PACKED { scales = quantize(before, lane, moved, scales); }
     }
     for (var unit = lane; CELL == 3u && unit < params.hidden; unit += LANES) {
         for (var row = 0u; row < ROWS; row++) {

@@ -178,9 +178,9 @@ impl Shader {
         self.source.lines().find(|line| self.ours && line.starts_with(&start))
     }
 
-    /// Puts the tensor of that binding (`array<Texel>` in the file, `array<vec4<f32>>` for weights) into an
-    /// `rgba32float` storage texture, if `yes`. The file accesses the tensor only through its one-line function
-    /// `load_NAME` or `store_NAME`.
+    /// Puts the tensor of that binding (`array<Texel>` in the file, `array<vec4<f32>>` for weights, `array<vec4<u32>>` for
+    /// their bits) into an `rgba32float` storage texture, if `yes`. The file accesses the tensor only through its one-line
+    /// function `load_NAME` or `store_NAME`.
     #[must_use]
     pub fn texture(mut self, name: &'static str, yes: bool) -> Shader {
         if yes {
@@ -253,7 +253,8 @@ impl Shader {
             rewrite(&format!("alias {name} ="), &|_| format!("alias {name} = {of};"))?;
         }
         for name in &self.textures {
-            let element = if self.source.contains(&format!(" {name}: array<Texel>;")) { "Texel" } else { "vec4<f32>" };
+            let held = |element: &&str| self.source.contains(&format!(" {name}: array<{element}>;"));
+            let element = ["Texel", "vec4<u32>"].into_iter().find(held).unwrap_or("vec4<f32>");
             let declared = |access: &str| format!("var<storage, {access}> {name}: array<{element}>;");
             if self.source.contains(&declared("read")) {
                 rewrite(&declared("read"), &|line| {
@@ -261,9 +262,12 @@ impl Shader {
                     line.replace(&declared("read"), &texture)
                 })?;
                 rewrite(&format!("fn load_{name}("), &|_| {
-                    format!(
-                        "fn load_{name}(row: u32, column: u32) -> vec4<f32> {{ return textureLoad({name}, vec2<u32>(column, row)); }}"
-                    )
+                    let texel = format!("textureLoad({name}, vec2<u32>(column, row))");
+                    let (of, texel) = match element {
+                        "vec4<u32>" => (element, format!("bitcast<vec4<u32>>({texel})")),
+                        _ => ("vec4<f32>", texel),
+                    };
+                    format!("fn load_{name}(row: u32, column: u32) -> {of} {{ return {texel}; }}")
                 })?;
             } else {
                 rewrite(&declared("read_write"), &|line| {

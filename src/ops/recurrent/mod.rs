@@ -213,15 +213,16 @@ impl Recurrent {
         })
     }
 
-    /// Returns packed weights `[directions, blocks][gates * hidden]`, 16 bytes each, then the scales and zero points.
-    fn words(&self, weight: &Constant, scale: &Constant, sizes: Sizes) -> Prepacked {
+    /// Returns packed weights as the bits of texels `[directions, blocks][gates * hidden]`, 16 bytes each, then the scales and
+    /// zero points of each direction.
+    fn words(&self, weight: &Constant, scale: &Constant, sizes: Sizes, storage: Storage) -> Prepacked {
         let Sizes { hidden, width, blocks, .. } = sizes;
         let (directions, offset) = (self.directions, weight.int_type().map_or(0, |of| of.offset()));
         let ids = [Some(weight.id()), Some(scale.id()), self.zero_point.as_ref().map(Constant::id)];
         let key = WeightKey::new("recurrent, packed").constants(ids);
         let (weight, scale, zero) = (weight.clone(), scale.clone(), self.zero_point.clone());
         let all = directions * width;
-        buffer(key, 4 * all * (blocks + 1), move || {
+        Prepacked::new(key, storage, (directions * (blocks + 1), width), move || {
             let bytes = weight.counted();
             let mut words = vec![0; 4 * all * (blocks + 1)];
             for (i, of_row) in bytes.chunks(hidden).enumerate() {
@@ -239,7 +240,7 @@ impl Recurrent {
                 words[at] = of(&scales).to_bits();
                 words[at + 1] = (of(&zeros) + offset as f32).to_bits();
             }
-            words
+            words.into_iter().map(f32::from_bits).collect()
         })
     }
 
@@ -315,8 +316,8 @@ impl Op for Recurrent {
 
         // The rows of a workgroup share the weights that it reads, if no unit is idle then. llvmpipe, where a workgroup is
         // one subgroup, has the units of a processor; it compiles products of fewer texels sooner, and they are as fast.
-        let narrow = caps.one_subgroup().is_some();
-        let quads = if narrow && self.scale.is_none() { 1 } else { BLOCK / 4 };
+        let narrow = caps.shuffles_of_eight();
+        let quads = if narrow && self.scale.is_none() { 2 } else { BLOCK / 4 };
         let enough = if narrow { 4 } else { caps.units as usize };
         let memory = |rows: usize| 3 * 4 * rows * blocks * BLOCK;
         let fits = |rows: &usize| memory(*rows) <= caps.max_workgroup_memory as usize;
@@ -354,14 +355,20 @@ impl Op for Recurrent {
         };
         let [initial, lengths, extra] = self.inputs.map(&mut optional);
         let mut texture = false;
+        let mut storage = |rows: usize| {
+            let large = width.max(rows) > caps.max_texture as usize;
+            let storage = if large { Storage::Buffer } else { image_storage(caps)[0] };
+            texture = storage == Storage::Texture;
+            storage
+        };
         let [r, q] = match (&self.weight, &self.scale) {
             (None, _) => [optional(true), zero()],
-            (Some(weight), Some(scale)) => [zero(), Binding::Weight(self.words(weight, scale, sizes))],
+            (Some(weight), Some(scale)) => {
+                let storage = storage(directions * (blocks + 1));
+                [zero(), Binding::Weight(self.words(weight, scale, sizes, storage))]
+            }
             (Some(weight), None) => {
-                let storage = image_storage(caps)[0];
-                let large = width.max(directions * blocks * 4) > caps.max_texture as usize;
-                let storage = if large { Storage::Buffer } else { storage };
-                texture = storage == Storage::Texture;
+                let storage = storage(directions * blocks * 4);
                 [Binding::Weight(self.texels(weight, sizes, storage)), zero()]
             }
         };
@@ -372,7 +379,13 @@ impl Op for Recurrent {
         functions.resize(3, Activation::Tanh.into());
         let [there_initial, there_lengths, there_extra] = self.inputs;
         let half = rows * blocks * BLOCK;
-        let shader = shader!("recurrent", "activation", "index", "nan")
+        let shader = if narrow {
+            shader!("recurrent", "hidden_lanes", "activation", "index", "nan")
+        } else {
+            shader!("recurrent", "hidden", "activation", "index", "nan")
+        };
+        let packed = self.scale.is_some();
+        let shader = shader
             .tile("ROWS", rows as u32)
             .tile("GATES", if self.cell == RecurrentCell::Gru { 2 } else { gates as u32 })
             .tile("QUADS", quads as u32)
@@ -381,7 +394,7 @@ impl Op for Recurrent {
             .set("SIZE", (blocks * BLOCK) as u32)
             .set("HALF", half as u32)
             .set("BOTH", 2 * half as u32)
-            .set("PACKED", self.scale.is_some())
+            .set("PACKED", packed)
             .set("INITIAL", there_initial)
             .set("LENGTHS", there_lengths)
             .set("EXTRA", there_extra)
@@ -390,7 +403,7 @@ impl Op for Recurrent {
             .set("F", functions[0].code())
             .set("G", functions[1].code())
             .set("H", functions[2].code())
-            .texture("r", texture);
+            .texture(if packed { "q" } else { "r" }, texture);
         let numbers: Vec<[f32; 4]> = functions.iter().flat_map(|function| function.numbers(self.clip)).collect();
         let numbers: [[f32; 4]; 6] = numbers.try_into().expect("three functions have two vectors each");
         let params = |part: Range<usize>| Params {
