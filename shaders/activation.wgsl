@@ -18,7 +18,7 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + col
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
-    let row = i / params.width;
-    let column = i % params.width;
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
     store_y(row, column, activate(ACTIVATION, load_x(row, column), params.lo, params.hi, params.alpha));
 }

@@ -17,12 +17,12 @@ fn store_cache(i: u32, value: f32) { cache[i] = value; }
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
-    let column = i % params.width;
-    let row = i / params.width;
-    let n = row / params.length;
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
+    let n = divide(row, params.length);
     // A negative position becomes a large u32: its rows are dropped too.
     let at = u32(load_position(min(n, params.positions - 1u)));
-    let to = at + row % params.length;
+    let to = at + row - n * params.length;
     if at >= params.capacity || to >= params.capacity { return; }
     store_cache((n * params.capacity + to) * params.width + column, load_rows(i));
 }

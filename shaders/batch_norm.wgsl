@@ -20,8 +20,8 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + col
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
-    let row = i / params.width;
-    let column = i % params.width;
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
     let c = column % params.c4;
     let value = load_x(row, column) * load_scale_shift(c) + load_scale_shift(params.c4 + c);
     store_y(row, column, activate(ACTIVATION, value, params.lo, params.hi, params.alpha));

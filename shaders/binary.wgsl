@@ -29,15 +29,15 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + col
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
-    let row = i / params.width;
-    let column = i % params.width;
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
     var from_a = vec2<u32>(row, column);
     var from_b = from_a;
     if BROADCAST {
-        let n = row / params.h;
-        let h = row % params.h;
-        let w = column / params.c4;
-        let c = column % params.c4;
+        let n = divide(row, params.h);
+        let h = row - n * params.h;
+        let w = divide(column, params.c4);
+        let c = column - w * params.c4;
         from_a = vec2<u32>(n * params.a_image + h * params.a_row, w * params.a_pixel + c);
         from_b = vec2<u32>(n * params.b_image + h * params.b_row, w * params.b_pixel + c);
     }

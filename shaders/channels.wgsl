@@ -22,9 +22,10 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.y_row4 + co
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
-    let row = i / params.width;
-    let pixel = i % params.width / params.count4;
-    let c = i % params.count4;
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
+    let pixel = divide(column, params.count4);
+    let c = column - pixel * params.count4;
     let value = load_x(row, pixel * params.x_pixel4 + params.x_first4 + c);
     store_y(row, pixel * params.y_pixel4 + params.y_first4 + c, value);
 }

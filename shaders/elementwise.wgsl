@@ -44,9 +44,9 @@ fn link(code: u32, value: vec4<f32>, at: vec2<u32>, lo: f32, hi: f32, alpha: f32
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
-    let row = i / params.width;
-    let column = i % params.width;
-    let element = column % params.texels * 4u + vec4<u32>(0u, 1u, 2u, 3u);
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
+    let element = (column - divide(column, params.texels) * params.texels) * 4u + vec4<u32>(0u, 1u, 2u, 3u);
     let at = vec2<u32>(row, column);
     var value = link(LINK0, load_x(row, column), at, params.lo.x, params.hi.x, params.alpha.x);
     value = link(LINK1, value, at, params.lo.y, params.hi.y, params.alpha.y);

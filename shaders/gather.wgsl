@@ -22,9 +22,10 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let index4 = vec4<i32>(load_index(rest.x), load_index(rest.y), load_index(rest.z), load_index(rest.w));
     var place = vec4<u32>(clamp(index4, vec4<i32>(), vec4<i32>(i32(params.size) - 1))) * params.stride;
     for (var d = 7u; rest.w > 0u; d--) {
-        let size = vec4<u32>(params.sizes[d / 4u][d % 4u]);
-        place += (rest % size) * params.x[d / 4u][d % 4u];
-        rest /= size;
+        let size = params.sizes[d / 4u][d % 4u];
+        let next = divide4(rest, size);
+        place += (rest - next * size) * params.x[d / 4u][d % 4u];
+        rest = next;
     }
     store_y(i, vec4<u32>(load_x(place.x), load_x(place.y), load_x(place.z), load_x(place.w)));
 }

@@ -37,8 +37,8 @@ fn element(i: u32) -> f32 { return load_a(0u, i / 4u)[i % 4u]; }
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
-    let row = i / params.width;
-    let column = i % params.width;
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
     let half = params.half;
     var first: vec4<f32>;
     var second: vec4<f32>;

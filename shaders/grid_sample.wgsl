@@ -33,8 +33,8 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let c4 = (params.c + 3u) / 4u;
     let c = i % c4;
     let place = i / c4;
-    let ox = place % params.out_w;
-    let row = place / params.out_w;
+    let row = divide(place, params.out_w);
+    let ox = place - row * params.out_w;
     let n = row / params.out_h;
 
     let size = vec2<f32>(f32(params.in_w), f32(params.in_h));

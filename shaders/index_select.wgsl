@@ -22,12 +22,13 @@ const ELSEWHERE: u32 = 0xffffffffu;
 
 // Returns the index in x of element (or vec4) i of y, or ELSEWHERE.
 fn source(i: u32) -> u32 {
-    let row = i / params.inner;
-    let chosen = clamp(load_index(row % params.indices), 0, i32(params.size) - 1);
+    let row = divide(i, params.inner);
+    let outer = divide(row, params.indices);
+    let chosen = clamp(load_index(row - outer * params.indices), 0, i32(params.size) - 1);
     // Wraps around for a row before `first`.
     let at = u32(chosen) - params.first;
     if at >= params.rows { return ELSEWHERE; }
-    return (row / params.indices * params.rows + at) * params.inner + i % params.inner;
+    return (outer * params.rows + at) * params.inner + i - row * params.inner;
 }
 
 @compute @workgroup_size(64)

@@ -15,8 +15,8 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + col
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
-    let row = i / params.width;
-    let column = i % params.width;
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
     let c4 = (params.channels + 3u) / 4u;
     let pixel = column / c4 * c4;
     let first = i32(4u * (column % c4)) - i32(params.size / 2u);

@@ -62,8 +62,8 @@ fn joint(value: vec4<f32>) -> vec4<f32> {
 @compute @workgroup_size(LANES)
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let id = min(linear(group.id, group.count), params.count - 1u);
-    let image = id / params.units;
-    let unit = id % params.units;
+    let image = divide(id, params.units);
+    let unit = id - image * params.units;
     let texels = params.h * params.w * params.span;
 
     let first = place(0u, image, unit);

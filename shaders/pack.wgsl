@@ -16,13 +16,15 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + col
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
-    let row = i / params.width;
-    let column = i % params.width;
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
     let c4 = (params.c + 3u) / 4u;
-    let c = 4u * (column % c4);
-    let at = row % params.h * params.w + column / c4;
+    let ox = divide(column, c4);
+    let c = 4u * (column - ox * c4);
+    let image = divide(row, params.h);
+    let at = (row - image * params.h) * params.w + ox;
     let plane = params.h * params.w;
-    let first = (row / params.h * params.c + c) * plane + at;
+    let first = (image * params.c + c) * plane + at;
     var value = vec4<f32>();
     for (var j = 0u; j < min(4u, params.c - c); j++) { value[j] = load_x(first + j * plane); }
     store_y(row, column, value);

@@ -35,11 +35,12 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
     let c4 = (params.c + 3u) / 4u;
-    let c = i % c4;
-    let pixel = i / c4;
-    let ox = pixel % params.out_w;
-    let oy = pixel / params.out_w % params.out_h;
-    let n = pixel / params.out_w / params.out_h;
+    let pixel = divide(i, c4);
+    let c = i - pixel * c4;
+    let row = divide(pixel, params.out_w);
+    let ox = pixel - row * params.out_w;
+    let n = divide(row, params.out_h);
+    let oy = row - n * params.out_h;
     let iy = source(i32(oy) - params.top, params.from_y, params.to_y);
     let ix = source(i32(ox) - params.left, params.from_x, params.to_x);
     var value = clip_channels(vec4<f32>(params.value), c, params.c);

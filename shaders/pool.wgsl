@@ -34,8 +34,8 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = min(texel, params.count - 1u);
     let c = i % c4();
     let pixel = i / c4();
-    let ox = pixel % params.output.z;
-    let row = pixel / params.output.z;
+    let row = divide(pixel, params.output.z);
+    let ox = pixel - row * params.output.z;
     let plane = row / params.output.y;
 
     let down = along(1u, row % params.output.y, ADAPTIVE);

@@ -217,34 +217,35 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
                 more[j] = load_extra((3u * direction + j) * params.hidden + unit);
             }
             let sums = products(direction, unit, 0u, before, lane);
-            if first + lane != unit { continue; }
-            for (var row = 0u; row < ROWS; row++) {
-                let at = row * SIZE + unit;
-                let h = hidden[before + at];
-                var sum = given[row] + sums[row];
-                if PACKED { sum = given[row] + sums[row] * scales[row]; }
-                var next = 0.0;
-                if CELL == 0u {
-                    next = applied(0u, F, sum.x);
-                } else if CELL == 1u {
-                    own[at] = applied(0u, F, sum.x);
-                    hidden[after + at] = applied(0u, F, sum.y) * h;
-                } else if CELL == 2u {
-                    let fresh = applied(1u, G, given[row].z + applied(0u, F, sum.y) * (sums[row].z + more.x));
-                    let kept = applied(0u, F, sum.x);
-                    next = (1.0 - kept) * fresh + kept * h;
-                } else {
-                    let c = own[at];
-                    let enters = applied(0u, F, sum.x + more.x * c);
-                    var kept = 1.0 - enters;
-                    if !COUPLED { kept = applied(0u, F, sum.z + more.z * c); }
-                    let cell = kept * c + enters * applied(1u, G, sum.w);
-                    next = applied(0u, F, sum.y + more.y * cell) * applied(2u, H, cell);
-                    own[at] = select(c, cell, moved[row]);
-                }
-                if CELL != 1u {
-                    hidden[after + at] = select(h, next, moved[row]);
-                    give(place[row] + unit, step * plane, next, moved[row], top + row < params.batch);
+            if first + lane == unit {
+                for (var row = 0u; row < ROWS; row++) {
+                    let at = row * SIZE + unit;
+                    let h = hidden[before + at];
+                    var sum = given[row] + sums[row];
+                    if PACKED { sum = given[row] + sums[row] * scales[row]; }
+                    var next = 0.0;
+                    if CELL == 0u {
+                        next = applied(0u, F, sum.x);
+                    } else if CELL == 1u {
+                        own[at] = applied(0u, F, sum.x);
+                        hidden[after + at] = applied(0u, F, sum.y) * h;
+                    } else if CELL == 2u {
+                        let fresh = applied(1u, G, given[row].z + applied(0u, F, sum.y) * (sums[row].z + more.x));
+                        let kept = applied(0u, F, sum.x);
+                        next = (1.0 - kept) * fresh + kept * h;
+                    } else {
+                        let c = own[at];
+                        let enters = applied(0u, F, sum.x + more.x * c);
+                        var kept = 1.0 - enters;
+                        if !COUPLED { kept = applied(0u, F, sum.z + more.z * c); }
+                        let cell = kept * c + enters * applied(1u, G, sum.w);
+                        next = applied(0u, F, sum.y + more.y * cell) * applied(2u, H, cell);
+                        own[at] = select(c, cell, moved[row]);
+                    }
+                    if CELL != 1u {
+                        hidden[after + at] = select(h, next, moved[row]);
+                        give(place[row] + unit, step * plane, next, moved[row], top + row < params.batch);
+                    }
                 }
             }
         }
@@ -259,14 +260,15 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
                     given[row] = load_x(input + sequence * params.width + 2u * params.hidden);
                 }
                 let sums = products(direction, unit, 2u, after, lane);
-                if first + lane != unit { continue; }
-                for (var row = 0u; row < ROWS; row++) {
-                    let at = row * SIZE + unit;
-                    let h = hidden[before + at];
-                    let fresh = applied(1u, G, given[row] + sums[row].x);
-                    let next = (1.0 - own[at]) * fresh + own[at] * h;
-                    hidden[before + at] = select(h, next, moved[row]);
-                    give(place[row] + unit, step * plane, next, moved[row], top + row < params.batch);
+                if first + lane == unit {
+                    for (var row = 0u; row < ROWS; row++) {
+                        let at = row * SIZE + unit;
+                        let h = hidden[before + at];
+                        let fresh = applied(1u, G, given[row] + sums[row].x);
+                        let next = (1.0 - own[at]) * fresh + own[at] * h;
+                        hidden[before + at] = select(h, next, moved[row]);
+                        give(place[row] + unit, step * plane, next, moved[row], top + row < params.batch);
+                    }
                 }
             }
             workgroupBarrier();

@@ -27,8 +27,8 @@ fn pixel(position: vec2<u32>, tap: u32, size: u32) -> u32 {
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.count { return; }
-    let c = i % params.c4;
-    let place = i / params.c4;
+    let place = divide(i, params.c4);
+    let c = i - place * params.c4;
     let ox = place % params.out_w;
     let oy = place / params.out_w % params.out_h;
     let n = place / params.out_w / params.out_h;

@@ -27,9 +27,10 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     var to = vec4<u32>(params.y_first);
     // Once `rest` is 0, the indices of all further dimensions are 0. Its last component is the greatest.
     for (var d = 7u; rest.w > 0u; d--) {
-        let size = vec4<u32>(params.sizes[d / 4u][d % 4u]);
-        let at = rest % size;
-        rest /= size;
+        let size = params.sizes[d / 4u][d % 4u];
+        let next = divide4(rest, size);
+        let at = rest - next * size;
+        rest = next;
         source += at * params.x[d / 4u][d % 4u];
         to += at * params.y[d / 4u][d % 4u];
     }

@@ -19,8 +19,8 @@ fn store_y(row: u32, column: u32, value: vec4<f32>) { y[row * params.width + col
 fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let i = linear(group.id, group.count) * 64u + lane;
     if i >= params.rows * params.width { return; }
-    let row = i / params.width;
-    let column = i % params.width;
+    let row = divide(i, params.width);
+    let column = i - row * params.width;
     let element = column % params.texels * 4u + vec4<u32>(0u, 1u, 2u, 3u);
     let given = load_x(row, column);
     let value = unary(KIND, given);

@@ -22,17 +22,19 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let each = select(1u, 4u, PIXELS);
     if each * i >= params.rows * params.width { return; }
     let c4 = (params.c + 3u) / 4u;
-    let c = i % c4;
+    let texel = divide(i, c4);
+    let c = i - texel * c4;
     let plane = params.h * params.w;
-    let image = each * (i / c4) / plane;
-    let pixel = each * (i / c4) % plane;
+    let image = divide(each * texel, plane);
+    let pixel = each * texel - image * plane;
     let first = (image * params.c + 4u * c) * plane + pixel;
     let channels = min(4u, params.c - 4u * c);
     var value = array<vec4<f32>, 4>();
     for (var j = 0u; j < 4u; j++) {
         if j < each {
             let at = pixel + j;
-            value[j] = load_x(image * params.h + at / params.w, (at % params.w) * c4 + c);
+            let y = divide(at, params.w);
+            value[j] = load_x(image * params.h + y, (at - y * params.w) * c4 + c);
         }
     }
     if PIXELS {

@@ -10,9 +10,10 @@ fn operands(i: u32) -> Operands {
     var b = vec4<u32>();
     // Once `rest` is 0, the indices of all further dimensions are 0. Its last component is the greatest.
     for (var d = 7u; rest.w > 0u; d--) {
-        let size = vec4<u32>(params.sizes[d / 4u][d % 4u]);
-        let at = rest % size;
-        rest /= size;
+        let size = params.sizes[d / 4u][d % 4u];
+        let next = divide4(rest, size);
+        let at = rest - next * size;
+        rest = next;
         a += at * params.a[d / 4u][d % 4u];
         b += at * params.b[d / 4u][d % 4u];
     }

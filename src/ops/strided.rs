@@ -98,6 +98,34 @@ pub(crate) fn walks<const N: usize>(
 mod tests {
     use super::walks;
 
+    /// `divide` of `shaders/lib/index.wgsl`, with a reciprocal that is off by some units of its last place.
+    fn divide(a: i32, b: i32, off: i32) -> i32 {
+        let inverse = f32::from_bits((1.0 / b as f32).to_bits().wrapping_add_signed(off));
+        let guess = (a as f32 * inverse) as i32;
+        let guess = guess + (a.wrapping_sub(guess.wrapping_mul(b)) as f32 * inverse) as i32;
+        let rest = a.wrapping_sub(guess.wrapping_mul(b));
+        guess + i32::from(rest >= b) - i32::from(rest < 0)
+    }
+
+    /// WGSL lets 2.5 units pass in a division.
+    #[test]
+    fn the_shaders_quotients_are_exact_below_two_to_the_31() {
+        let mut seed = 1u64;
+        let mut next = || {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (seed >> 33) as i32
+        };
+        for i in 0..200_000 {
+            let b = ((next() >> (next() % 31)) | 1).min(1 << 30);
+            let near = next() / b * b;
+            for a in [near, near.saturating_add(b - 1), near.saturating_sub(1).max(0), i32::MAX - i % 2000, i % 2000] {
+                for off in -3..=3 {
+                    assert_eq!(divide(a, b, off), a / b, "{a} / {b}, {off} units off");
+                }
+            }
+        }
+    }
+
     #[test]
     fn dimensions_that_are_crossed_as_one_are_one() {
         let last = |walk: [usize; 8]| [walk[5], walk[6], walk[7]];

@@ -379,11 +379,9 @@ impl Op for Recurrent {
         functions.resize(3, Activation::Tanh.into());
         let [there_initial, there_lengths, there_extra] = self.inputs;
         let half = rows * blocks * BLOCK;
-        let shader = if narrow {
-            shader!("recurrent", "hidden_lanes", "activation", "index", "nan")
-        } else {
-            shader!("recurrent", "hidden", "activation", "index", "nan")
-        };
+        let portable = shader!("recurrent", "hidden", "activation", "index", "nan");
+        let shuffles = shader!("recurrent", "hidden_lanes", "activation", "index", "nan");
+        let shader = if narrow { shuffles } else { portable };
         let packed = self.scale.is_some();
         let shader = shader
             .tile("ROWS", rows as u32)
