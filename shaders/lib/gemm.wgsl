@@ -81,13 +81,6 @@ fn pixel(params: Params, p: u32, deep: bool) -> Pixel {
     return Pixel(before + within, before * params.in_c + within, z, select(-0x40000000, y, p < params.pixels), x);
 }
 
-// Returns the number, row by row, of pixel p that is counted window by window, of 2x2 pixels. The height and width are even.
-fn unwound(params: Params, p: u32) -> u32 {
-    let across = params.out_w / 2u;
-    let row = p / 4u / across;
-    return (2u * row + p % 4u / 2u) * params.out_w + 2u * (p / 4u - row * across) + p % 2u;
-}
-
 // A texel of y: its index, its number among those of an output's channels; false beyond the end of a line.
 struct Place { at: u32, c: u32, there: bool }
 

@@ -33,10 +33,17 @@ fn elements(start: Pixel, k: u32, there: bool) -> Four {
     return Four(vec4<f32>(load_x_element(at.x), load_x_element(at.y), load_x_element(at.z), load_x_element(at.w)), held);
 }
 
+// Returns the number, row by row, of pixel p that is counted window by window, of 2x2 pixels. The height and width are even.
+fn unwound(p: u32) -> u32 {
+    let across = params.out_w / 2u;
+    let row = p / 4u / across;
+    return (2u * row + p % 4u / 2u) * params.out_w + 2u * (p / 4u - row * across) + p % 2u;
+}
+
 // Returns the start of the window of output pixel p.
 fn window_of(p: u32) -> Pixel {
     if POOL == 1u { return pixel(params, p, DEEP); }
-    return pixel(params, unwound(params, p), DEEP);
+    return pixel(params, unwound(p), DEEP);
 }
 
 // Returns the place of output pixel p of the matrix and channels o.

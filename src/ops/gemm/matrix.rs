@@ -86,17 +86,8 @@ impl Variant {
 
     /// Returns the shader. `whole` is true if k fills the tiles of every tap.
     fn shader(self, whole: bool) -> Shader {
-        let mut shader = shader!(
-            "gemm_matrix",
-            "activation",
-            "index",
-            "gemm",
-            "gemm_operands",
-            "gemm_rows",
-            "blocks",
-            "groups",
-            "nan"
-        );
+        let mut shader =
+            shader!("gemm_matrix", "activation", "index", "gemm", "gemm_operands", "rows", "blocks", "groups", "nan");
         let Variant { tile: Tile { blocks, span }, side, subgroups: [least, widest] } = self;
         for (name, value) in [
             ("SIDE", side),
