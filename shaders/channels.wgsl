@@ -1,4 +1,5 @@
-// A copy of some channels of each pixel, in texels, to other channels: y[p, y_first + c] = x[p, x_first + c].
+// A copy of some channels of each pixel, in texels, to other channels: y[p, y_first + c] = x[p, x_first + c]. Where x has half
+// the rows and pixels (halve = 1), each of its pixels is copied to four.
 //
 // One invocation copies one texel. x, y: [rows][pixel][c/4] texels, channels last.
 // The same elements as numbers in rows (strided.wgsl) would need conversions of all inputs and of the output.
@@ -9,6 +10,7 @@ struct Params {
     // Texels of a row and of a pixel in memory, and the first one of a pixel that is copied.
     x_row4: u32, x_pixel4: u32, x_first4: u32,
     y_row4: u32, y_pixel4: u32, y_first4: u32,
+    halve: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -26,6 +28,6 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
     let column = i - row * params.width;
     let pixel = divide(column, params.count4);
     let c = column - pixel * params.count4;
-    let value = load_x(row, pixel * params.x_pixel4 + params.x_first4 + c);
+    let value = load_x(row >> params.halve, (pixel >> params.halve) * params.x_pixel4 + params.x_first4 + c);
     store_y(row, pixel * params.y_pixel4 + params.y_first4 + c, value);
 }

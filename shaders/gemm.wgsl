@@ -30,6 +30,8 @@ const SLICES: u32 = 1u;
 override POINT: bool = false; // A kernel of one tap with stride 1 and no padding; and matrices.
 override X_ROWS: bool = false;
 override PARTS: u32 = 0u; // The number of tensors that share the channels of x, if it isn't one (src/ops/gemm/parts.rs).
+override DOUBLED: u32 = 0u; // A bit for each part that is half as high and wide as x: a pixel of it is four of x.
+const POOL: u32 = 1u; // 4: y is pooled, the largest of each 2x2 pixels. p then counts the pixels window by window.
 override LINES: bool = false; // x is lines of in_c samples, a pixel of y several outputs (src/ops/gemm/lines.rs).
 override DEEP: bool = false; // Volumes, whose planes are images.
 override W_ROWS: bool = false;
@@ -83,7 +85,7 @@ fn tapped(start: Pixel, tap: vec2<u32>, c: u32, there: bool) -> Four {
         return Four(load_x(select(0u, sight.pixel, held)), vec4<bool>(held) & (sample < vec4<u32>(params.in_c)));
     }
     let held = sight.there && c < select(0u, params.in4, there);
-    return Four(channels_at(sight.pixel, c, held), vec4<bool>(held));
+    return Four(channels_at(vec2<u32>(sight.pixel, halved(start, sight, tap)), c, held), vec4<bool>(held));
 }
 
 // Returns the texel of pixel p that the walk is at.
@@ -92,7 +94,7 @@ fn bring_x(start: Pixel, p: u32, walk: Walk, first_c: u32, rows: u32, end: u32) 
     if X_ROWS { return elements(start, 4u * walk.k, there); }
     if !POINT { return tapped(start, walk.tap, first_c + walk.c, there); }
     let held = p < params.pixels && first_c + walk.k < select(0u, params.in4, there);
-    return Four(channels_at(rows + p, first_c + walk.k, held), vec4<bool>(held));
+    return Four(channels_at(vec2<u32>(rows + p), first_c + walk.k, held), vec4<bool>(held));
 }
 // Returns row k of four pixels of a transposed x.
 fn bring_x_column(k: u32, p4: u32, rows: u32, end: u32) -> Four {
@@ -154,7 +156,7 @@ fn of_own_groups(p: u32, o: u32, begin: u32, end: u32) -> vec4<f32> {
     var sum = vec4<f32>();
     for (var k = begin; k < end; k++) {
         let c = first_c + k % params.span4;
-        let four = tapped(pixel(params, p, DEEP), tap_of(params, k), c, true);
+        let four = tapped(window_of(p), tap_of(params, k), c, true);
         let texel = select(vec4<f32>(), four.value, four.there);
         let at = block_at(o, k, params.k4);
         let weights = mat4x4<f32>(load_w(at), load_w(at + BLOCK / 4u), load_w(at + BLOCK / 2u), load_w(at + 3u * BLOCK / 4u));
@@ -176,6 +178,14 @@ fn store_finished(sums: ptr<function, array<vec4<f32>, PIXELS * QUADS_N>>, first
     for (var i = 0u; i < 4u; i++) {
         places[i] = place_of(own, p + i, o);
         residuals[i] = residual_at(places[i]);
+    }
+    if POOL == 4u {
+        var most = finished_channels((*sums)[first] + bias, residuals[0], places[0].c);
+        for (var i = 1u; i < 4u; i++) {
+            most = maximum(most, finished_channels((*sums)[first + i] + bias, residuals[i], places[0].c));
+        }
+        if places[0].there { store_y(places[0].at, most); }
+        return;
     }
     var again = 0u;
     for (var i = 0u; i < 4u; i++) {
@@ -202,7 +212,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32) {
 
     var starts: array<Pixel, X_EACH>;
     let x_p = lane / STEP;
-    for (var j = 0u; j < X_EACH; j++) { starts[j] = pixel(params, own.tile_p + x_p + j * (LANES / STEP), DEEP); }
+    for (var j = 0u; j < X_EACH; j++) { starts[j] = window_of(own.tile_p + x_p + j * (LANES / STEP)); }
     let k = own.begin + lane % STEP;
     var walk = Walk(k, k % params.span4, tap_of(params, k));
     let next = Walk(STEP, STEP % params.span4, tap_of(params, STEP));

@@ -36,6 +36,8 @@ override X_ROWS: bool = false;
 override W_ROWS: bool = false; // w is a second tensor, [k][o/4] texels; or [o][k/4] texels.
 override W_COLUMNS: bool = false;
 override PARTS: u32 = 0u; // The number of tensors that share the channels of x, if it isn't one (src/ops/gemm/parts.rs).
+override DOUBLED: u32 = 0u; // A bit for each part that is half as high and wide as x: a pixel of it is four of x.
+const POOL: u32 = 1u; // 4: y is pooled, the largest of each 2x2 pixels. p then counts the pixels window by window.
 const LINES: bool = false;
 override DEEP: bool = false; // Volumes, whose planes are images.
 override VARYING: bool = false; // Drivers choose the width of subgroups: LANES is BLOCKS of the widest.
@@ -82,7 +84,7 @@ var<workgroup> tiles: array<f16, W_TILE + TILE_N * ROW>;
 const AREA: u32 = SIDE * SIDE;
 const SPAN: u32 = SPAN_M * SPAN_N;
 // The texels of a matrix of each block, and those that an invocation finishes.
-const TEXELS: u32 = BLOCKS * AREA / 4u;
+const TEXELS: u32 = BLOCKS * AREA / 4u / POOL;
 const EACH: u32 = (TEXELS + LANES - 1u) / LANES;
 var<workgroup> results: array<f32, BLOCKS * AREA>;
 
@@ -95,18 +97,8 @@ struct Brought {
 // Where it finds that: the windows of its rows of x; what each sees under this tap, if it is there; the starts of its rows of
 // w; its own pair of a row, or its row of k. The first row of this x; the first texel of channels, and their number.
 struct Source {
-    windows: array<Pixel, X_EACH>, x: array<u32, X_EACH>, there: array<bool, X_EACH>, w: array<u32, W_EACH>,
+    windows: array<Pixel, X_EACH>, x: array<u32, X_EACH>, halved: array<u32, X_EACH>, there: array<bool, X_EACH>, w: array<u32, W_EACH>,
     pair: u32, k: u32, first_row: u32, first_c: u32, count: u32,
-}
-
-// Returns the start of a row after some texels: a texel, or the own pair if rows are `whole`.
-fn start_of(row: u32, width: u32, after: u32, pair: u32, whole: bool) -> u32 {
-    return select(row * width + after, row * (width / 2u) + (after / 2u + pair), whole);
-}
-
-// Returns texel t of the own pair from pair c of a row on; at most the last of `count` if the row isn't whole.
-fn in_row(start: u32, c: u32, own: u32, t: u32, count: u32, whole: bool) -> u32 {
-    return select(start + min(own + t, count - 1u), 2u * (start + c) + t, whole);
 }
 
 // Looks up what the windows see under a tap.
@@ -114,6 +106,7 @@ fn look(source: ptr<function, Source>, tap: vec2<u32>) {
     for (var j = 0u; j < X_EACH; j++) {
         let sight = seen(params, (*source).windows[j], tap, DEEP);
         let at = (*source).first_row + select(0u, sight.pixel, sight.there);
+        (*source).halved[j] = select(0u, halved((*source).windows[j], sight, tap), sight.there);
         (*source).x[j] = select(at, start_of(at, params.in4, (*source).first_c, (*source).pair, WHOLE), PARTS == 0u);
         (*source).there[j] = sight.there;
     }
@@ -134,7 +127,7 @@ fn bring(source: ptr<function, Source>, c: u32) -> Brought {
             to.x[i] = bitcast<vec4<u32>>(four.value);
             to.x_there[i] = four.there;
         } else if PARTS != 0u {
-            to.x[i] = bitcast<vec4<u32>>(channels_at(start, (*source).first_c + min(t, count - 1u), true));
+            to.x[i] = bitcast<vec4<u32>>(channels_at(vec2<u32>(start, (*source).halved[i / 2u]), (*source).first_c + min(t, count - 1u), true));
         } else {
             to.x[i] = raw_x(in_row(start, c, own, i % 2u, count, WHOLE));
         }
@@ -194,8 +187,8 @@ fn multiply(sums: ptr<function, array<Sums, SPAN>>, left: u32, right: u32) {
 
 // Returns the place of texel t of the results, for one matrix of each block.
 fn finish_of(own: Share, t: u32, matrix: u32) -> Place {
-    let block = t / (AREA / 4u);
-    let row = t % (AREA / 4u) / (SIDE / 4u);
+    let block = t / (AREA / 4u / POOL);
+    let row = t % (AREA / 4u / POOL) / (SIDE / 4u) * POOL;
     let p = block / BLOCKS_N * BLOCK_M + matrix % SPAN_M * SIDE + row;
     let within = own.tile4 + (block % BLOCKS_N * BLOCK_N + matrix / SPAN_M * SIDE) / 4u + t % (SIDE / 4u);
     let o = params.first4 + within;
@@ -215,7 +208,7 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32, @builtin(subgr
     source.first_c = group_start(4u * (params.first4 + own.tile4) / BLOCK * BLOCK, params.groups).x / 4u;
     source.count = min(params.span4, params.in4 - source.first_c);
     for (var j = 0u; j < X_EACH; j++) {
-        source.windows[j] = pixel(params, own.tile_p + lane / PAIRS + j * (LANES / PAIRS), DEEP);
+        source.windows[j] = window_of(own.tile_p + lane / PAIRS + j * (LANES / PAIRS));
     }
     for (var j = 0u; j < W_EACH; j++) {
         let o = 4u * own.tile4 + lane / PAIRS + j * (LANES / PAIRS);
@@ -287,10 +280,13 @@ fn main(group: Group, @builtin(local_invocation_index) lane: u32, @builtin(subgr
         workgroupBarrier();
         var values = array<vec4<f32>, EACH>();
         for (var e = 0u; e < EACH; e++) {
-            let t = 4u * min(lane + e * LANES, TEXELS - 1u);
-            let sum = vec4<f32>(results[t], results[t + 1u], results[t + 2u], results[t + 3u]);
-            let biased = sum + biases[at / SPAN_M * EACH + e];
-            values[e] = finished_channels(biased, residuals[at * EACH + e], finish_of(own, lane + e * LANES, at).c);
+            for (var i = 0u; i < POOL; i++) {
+                let t = result_of(min(lane + e * LANES, TEXELS - 1u), i);
+                let sum = vec4<f32>(results[t], results[t + 1u], results[t + 2u], results[t + 3u]);
+                let biased = sum + biases[at / SPAN_M * EACH + e];
+                let value = finished_channels(biased, residuals[at * EACH + e], finish_of(own, lane + e * LANES, at).c);
+                if i == 0u { values[e] = value; } else { values[e] = maximum(values[e], value); }
+            }
         }
         for (var e = 0u; e < EACH; e++) {
             let to = finish_of(own, lane + e * LANES, at);

@@ -5,8 +5,11 @@ use memmap2::Mmap;
 #[cfg(unix)]
 use memmap2::UncheckedAdvice;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The most links that lead to a file one after another, as on Linux.
+const MOST_LINKS: usize = 40;
 
 /// The bytes of a file: mapped into memory, part of the program, or the caller's.
 #[derive(Debug)]
@@ -54,17 +57,39 @@ impl Mapped {
     }
 }
 
-/// Writes a file under a temporary name beside its own, then renames it: a half-written file is never found.
+/// Writes a file under a temporary name beside its own, then renames it: a half-written file is never found. A link stays, and
+/// so do the permissions of a file that was there. What is no file, such as a pipe, is written into.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     // Several threads or processes may write the same file at once.
     static NEXT: AtomicU64 = AtomicU64::new(0);
+    let failed = |error| ErrorKind::file(path, error).into();
+    let there = std::fs::metadata(path).ok();
+    if there.as_ref().is_some_and(|there| !there.is_file() && !there.is_dir()) {
+        return std::fs::write(path, bytes).map_err(failed);
+    }
+    let target = target(path).map_err(failed)?;
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let mut partial = path.as_os_str().to_owned();
+    let mut partial = target.as_os_str().to_owned();
     partial.push(format!(".{}-{number}.partial", std::process::id()));
-    let written = std::fs::write(&partial, bytes).and_then(|()| std::fs::rename(&partial, path));
+    let written = std::fs::write(&partial, bytes)
+        .and_then(|()| there.map_or(Ok(()), |there| std::fs::set_permissions(&partial, there.permissions())))
+        .and_then(|()| std::fs::rename(&partial, &target));
     written.map_err(|error| {
         // If the partial file can't be removed either, the first error is the one to report.
         let _removed = std::fs::remove_file(&partial);
-        ErrorKind::file(path, error).into()
+        failed(error)
     })
+}
+
+/// Returns the path that a chain of links leads to, whether there is a file or not.
+fn target(path: &Path) -> std::io::Result<PathBuf> {
+    let mut target = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match std::fs::read_link(&target) {
+            // A relative link starts from the folder that it is in.
+            Ok(next) => target = target.parent().unwrap_or(Path::new("")).join(next),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(std::io::Error::other(format!("more than {MOST_LINKS} links in a row")))
 }

@@ -1,11 +1,12 @@
 //! `shadernet denoise`: a rendered image without its noise.
 
+use super::exr_file::Role;
 use super::pixel_file::{PixelFile, PixelFormat};
 use super::{DeviceArgs, Progress, Result, while_compiling};
 use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, DenoiserProgress};
 use shadernet::denoise::{Guides, Images, Quality};
 use shadernet::measure::thousands;
-use shadernet::{ErrorKind, Precision};
+use shadernet::{Error, ErrorKind, Precision};
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ pub(super) struct DenoiseArgs {
     /// Its normals: in -1..1, or a .png of normal / 2 + 1/2. They need --albedo
     #[arg(long, value_name = "FILE", requires = "albedo")]
     normal: Option<PathBuf>,
-    /// Albedo and normals are without noise: weights for such, where --weights is a folder
+    /// Albedo and normals are without noise: takes the weights for such from the folder --weights
     #[arg(long, requires = "normal")]
     clean: bool,
     /// The weights: a file of Open Image Denoise (.tza), or a folder of them under their own names [default: the builtin ones,
@@ -53,9 +54,40 @@ pub(super) struct DenoiseArgs {
     output: PathBuf,
 }
 
+/// The names of the library that errors have, and the arguments that they stand for here.
+const ARGUMENTS: [(&str, &str); 5] = [
+    ("most_bytes", "--memory"),
+    ("input_scale", "--input-scale"),
+    ("Images::clamp_guides", "--clamp-guides"),
+    ("albedo", "--albedo"),
+    ("normal", "--normal"),
+];
+
 pub(super) fn denoise(args: &DenoiseArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
+    denoised(args, device, out).map_err(|error| match error.downcast::<Error>() {
+        Ok(error) => in_arguments(*error).into(),
+        Err(other) => other,
+    })
+}
+
+/// Returns an error about an argument of the library as one about the command's.
+fn in_arguments(error: Error) -> Error {
+    let Error { at, kind: ErrorKind::Argument { argument, wanted, got } } = error else { return error };
+    let (argument, wanted) = ARGUMENTS.iter().fold((argument, wanted), |(argument, wanted), (name, flag)| {
+        let argument = if argument == *name { (*flag).to_owned() } else { argument };
+        (argument, if name.contains("::") { wanted.replace(name, flag) } else { wanted })
+    });
+    Error { at, kind: ErrorKind::Argument { argument, wanted, got } }
+}
+
+fn denoised(args: &DenoiseArgs, device: &DeviceArgs, out: &mut dyn Write) -> Result {
     let format = PixelFormat::new(&args.output)?;
-    let image = PixelFile::read(&args.image)?;
+    let role = match args.content {
+        Some(Content::Albedo) => Role::Albedo,
+        Some(Content::Normal) => Role::Normal,
+        _ => Role::Color,
+    };
+    let image = PixelFile::read(&args.image, role)?;
     let content = args.content.unwrap_or(if image.is_png { Content::Srgb } else { Content::Hdr });
     let is_png = format == PixelFormat::Png;
     // A file's numbers as the content's, and the content's as a file's.
@@ -74,9 +106,9 @@ pub(super) fn denoise(args: &DenoiseArgs, device: &DeviceArgs, out: &mut dyn Wri
     };
     let size = image.size;
     let image = mapped(image, read);
-    let guide = |path: &Option<PathBuf>, read: fn(f32) -> f32| -> Result<Option<PixelFile>> {
+    let guide = |path: &Option<PathBuf>, role: Role, read: fn(f32) -> f32| -> Result<Option<PixelFile>> {
         let Some(path) = path else { return Ok(None) };
-        let guide = PixelFile::read(path)?;
+        let guide = PixelFile::read(path, role)?;
         if guide.size != size {
             let [[w, h], [width, height]] = [size, guide.size];
             return Err(ErrorKind::file(
@@ -88,7 +120,8 @@ pub(super) fn denoise(args: &DenoiseArgs, device: &DeviceArgs, out: &mut dyn Wri
         let read = guide.is_png.then_some(read);
         Ok(Some(mapped(guide, read)))
     };
-    let (albedo, normal) = (guide(&args.albedo, to_linear)?, guide(&args.normal, to_signed)?);
+    let albedo = guide(&args.albedo, Role::Albedo, to_linear)?;
+    let normal = guide(&args.normal, Role::Normal, to_signed)?;
 
     let mut options = DenoiserOptions::new(content, weights(args, content)?);
     if let Some(factor) = args.input_scale {
@@ -145,8 +178,11 @@ fn parse_bytes(text: &str) -> std::result::Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let units = [("", 0), ("B", 0), ("KiB", 10), ("MiB", 20), ("GiB", 30)];
     let shift = units.into_iter().find(|(unit, _)| *unit == text[digits..].trim()).map(|(_, shift)| shift);
-    let bytes = shift.and_then(|shift| text[..digits].parse::<u64>().ok()?.checked_mul(1 << shift));
-    bytes.ok_or_else(|| "wanted a number of B, KiB, MiB or GiB, such as 512MiB".into())
+    let Some(shift) = shift.filter(|_| digits > 0) else {
+        return Err("wanted a number of B, KiB, MiB or GiB, such as 512MiB".into());
+    };
+    let bytes = text[..digits].parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| format!("wanted at most {} GiB", u64::MAX >> 30))
 }
 
 /// Returns the weights: those of the given file, those of a folder for the content, the guides and the quality, or builtin ones.
@@ -162,13 +198,17 @@ fn weights(args: &DenoiseArgs, content: Content) -> shadernet::Result<Archive> {
             Some(name) => Archive::open(folder.join(name + ".tza")),
             None => Err(ErrorKind::argument("--albedo", format_args!("none: {content} has no guides"), "one").into()),
         },
-        given if args.quality.is_some() => {
+        given if args.quality.is_some() || (given.is_some() && args.clean) => {
+            let argument = if args.quality.is_some() { "--quality" } else { "--clean" };
             let got = given.as_ref().map_or("none".into(), |file| file.display().to_string());
-            Err(ErrorKind::argument("--quality", "--weights to be a folder", got).into())
+            Err(ErrorKind::argument(argument, "--weights to be a folder, of which it chooses a file", got).into())
         }
         Some(file) => Archive::open(file),
-        None => Archive::builtin(content, guides).map_err(|error| {
-            ErrorKind::argument("--weights", "a file or a folder", format_args!("none: {error}")).into()
+        None => Archive::builtin(content, guides).map_err(|error| match error.kind {
+            ErrorKind::Unsupported(reason) => {
+                ErrorKind::argument("--weights", format_args!("a file or a folder ({reason})"), "none").into()
+            }
+            _ => error,
         }),
     }
 }
@@ -208,8 +248,11 @@ mod tests {
         for (text, bytes) in [("1GiB", 1 << 30), ("512 MiB", 512 << 20), ("3KiB", 3072), ("17B", 17), ("1000", 1000)] {
             assert_eq!(parse_bytes(text), Ok(bytes));
         }
-        for text in ["1TB", "MiB", "", "-1", "1.5GiB", "17179869184GiB", "99999999999999999999"] {
+        for text in ["1TB", "MiB", "", "-1", "1.5GiB"] {
             assert!(parse_bytes(text).is_err_and(|error| error.contains("B, KiB, MiB or GiB")), "{text}");
+        }
+        for text in ["17179869184GiB", "99999999999GiB", "99999999999999999999"] {
+            assert!(parse_bytes(text).is_err_and(|error| error == "wanted at most 17179869183 GiB"), "{text}");
         }
     }
 }

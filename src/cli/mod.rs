@@ -7,6 +7,7 @@ mod compare;
 mod demo;
 mod denoise;
 mod devices;
+mod exr_file;
 mod given;
 mod inputs;
 mod inspect;

@@ -1,6 +1,7 @@
 //! Files of pixels, as a renderer writes and reads them: EXR, HDR (Radiance), PFM, PNG.
 
 use super::Result;
+use super::exr_file::{Role, read_exr};
 use image::{DynamicImage, ImageFormat, ImageReader, Limits, Rgb32FImage, Rgba32FImage};
 use shadernet::ErrorKind;
 use shadernet::import::write_whole;
@@ -8,8 +9,8 @@ use std::io::Cursor;
 use std::path::Path;
 
 /// The longest side of a file's image, and the most bytes of it once it is decoded.
-const MOST_SIDE: u32 = 1 << 16;
-const MOST_BYTES: u64 = 8 << 30;
+pub(super) const MOST_SIDE: u32 = 1 << 16;
+pub(super) const MOST_BYTES: u64 = 8 << 30;
 
 /// The rows of pixels of a file, from the top, each pixel's three or four channels together.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,12 +46,13 @@ impl PixelFormat {
 }
 
 impl PixelFile {
-    pub(super) fn read(path: &Path) -> shadernet::Result<PixelFile> {
+    /// Reads a file. Of a file with several images, the role decides.
+    pub(super) fn read(path: &Path, role: Role) -> shadernet::Result<PixelFile> {
         let format = PixelFormat::new(path)?;
         let bytes = std::fs::read(path).map_err(|error| ErrorKind::file(path, error))?;
         let format = match format {
             PixelFormat::Pfm => return Ok(read_pfm(&bytes).map_err(|problem| ErrorKind::file(path, problem))?),
-            PixelFormat::Exr => ImageFormat::OpenExr,
+            PixelFormat::Exr => return Ok(read_exr(&bytes, role).map_err(|problem| ErrorKind::file(path, problem))?),
             PixelFormat::Hdr => ImageFormat::Hdr,
             PixelFormat::Png => ImageFormat::Png,
         };
@@ -192,7 +194,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let again = |pixels: &PixelFile, name: &str| {
             pixels.write(&folder.join(name)).unwrap();
-            PixelFile::read(&folder.join(name)).unwrap()
+            PixelFile::read(&folder.join(name), Role::Color).unwrap()
         };
         for (channels, name) in [(3, "a.exr"), (4, "b.exr"), (3, "c.PFM")] {
             assert_eq!(again(&gradient(channels, false), name), gradient(channels, false));

@@ -16,6 +16,7 @@ params! {
         y_row4: usize,
         y_pixel4: usize,
         y_first4: usize,
+        halve: u32,
     }
 }
 
@@ -28,6 +29,8 @@ pub(crate) struct Part {
     pub(crate) first4: [usize; 2],
     /// The number of channels.
     pub(crate) count4: usize,
+    /// True if the image that is read is half as high and wide, and each of its pixels stands for four.
+    pub(crate) doubled: bool,
 }
 
 impl Part {
@@ -40,11 +43,12 @@ impl Part {
             pixel4: [x, y].map(|channels| channels.div_ceil(4)),
             first4: [from / 4, to / 4],
             count4: count.div_ceil(4),
+            doubled: false,
         };
         (from.is_multiple_of(4) && to.is_multiple_of(4) && ends).then_some(part)
     }
 
-    /// Copies the part from an input with images of this size to an output.
+    /// Copies the part from an input to an output with images of this size.
     pub(crate) fn copy(&self, [input, output]: [usize; 2], image: Image, storage: Storage) -> Dispatch {
         let texture = storage == Storage::Texture;
         let shader = shader!("channels", "index").texture("x", texture).texture("y", texture);
@@ -52,12 +56,13 @@ impl Part {
             rows: image.n * image.h,
             width: image.w * self.count4,
             count4: self.count4,
-            x_row4: image.w * self.pixel4[0],
+            x_row4: (image.w >> u32::from(self.doubled)) * self.pixel4[0],
             x_pixel4: self.pixel4[0],
             x_first4: self.first4[0],
             y_row4: image.w * self.pixel4[1],
             y_pixel4: self.pixel4[1],
             y_first4: self.first4[1],
+            halve: u32::from(self.doubled),
         };
         let bindings = vec![Binding::Input(input), Binding::Output(output)];
         Dispatch::for_each(shader, &params, bindings, params.rows * params.width)

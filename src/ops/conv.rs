@@ -181,6 +181,7 @@ impl<const D: usize> Conv<D> {
             groups: *groups,
             lines: None,
             parts: &[],
+            pools: false,
             w: Operand::Weight(weight),
             bias: bias.as_ref(),
             epilogue: *epilogue,

@@ -3,7 +3,7 @@
 use super::channels::Part;
 use super::gemm::Projections;
 use super::norm::Norm;
-use super::{Append, Concat, Conv, Conv2d, Glu, LayerNorm, Linear, Pool, RmsNorm, RotaryEmbedding, Slice};
+use super::{Append, Concat, Conv, Conv2d, Glu, LayerNorm, Linear, Pool, Resize, RmsNorm, RotaryEmbedding, Slice};
 use crate::Shape;
 use crate::graph::op::{Io, Op};
 use crate::kernel::{Caps, Kernel};
@@ -18,7 +18,10 @@ pub(crate) fn joined(
     caps: &Caps,
 ) -> Option<Vec<Kernel>> {
     let concat = op.downcast_ref::<Concat>().map(|concat| concat.parts(io));
-    let parts = concat.or_else(|| op.downcast_ref::<Slice>().map(|slice| slice.part(io).map(|part| vec![part])));
+    let one = |part: Option<Part>| part.map(|part| vec![part]);
+    let parts = concat.or_else(|| op.downcast_ref::<Slice>().map(|slice| one(slice.part(io))));
+    let doubled = |resize: &Resize| one(resize.doubled(&io.inputs[0], &io.outputs[0]));
+    let parts = parts.or_else(|| op.downcast_ref().map(doubled));
     if let Some(parts) = parts {
         let parts = parts.filter(|_| position == 0)?;
         let read = [over::<1>, over::<2>, over::<3>];

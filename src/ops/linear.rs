@@ -65,6 +65,7 @@ impl Linear {
             groups: 1,
             lines: None,
             parts: &[],
+            pools: false,
             w: Operand::Weight(&self.weight),
             bias: self.bias.as_ref(),
             epilogue: self.epilogue,

@@ -164,6 +164,7 @@ impl Op for MatMul {
             groups: 1,
             lines: None,
             parts: &[],
+            pools: false,
             w: Operand::Input { rows: k, transposed: [x.transposed, w.transposed], batch, x_batch, w_batch },
             bias: self.bias.as_ref(),
             epilogue: self.epilogue,

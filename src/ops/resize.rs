@@ -1,5 +1,6 @@
 //! Resampling of images to another size.
 
+use super::channels::Part;
 use super::image_storage;
 use crate::error::{ErrorKind, Result};
 use crate::graph::op::{Cost, Io, Metrics, Op, Reach, Taps};
@@ -182,6 +183,18 @@ impl Resize {
             _ if self.align_corners => near(y - 1, x - 1, 0, distance),
             _ => near(2 * y, 2 * x, x - y, distance),
         })
+    }
+
+    /// Returns the channels of an image that this operation doubles in height and width, each pixel standing for four, if it
+    /// does that.
+    pub(crate) fn doubled(&self, x: &Shape, y: &Shape) -> Option<Part> {
+        let picks = matches!(self.mode, ResizeMode::Nearest | ResizeMode::NearestExact) && x.len() == 4;
+        let halves = |axis: usize| {
+            let positions = || self.positions(x[axis], y[axis], self.factor(3 - axis));
+            y[axis] == 2 * x[axis] && positions().iter().enumerate().all(|(o, (pixel, _))| *pixel as usize == o / 2)
+        };
+        let part = (picks && (2..4).all(halves)).then(|| Part::new([x[1], 0], [y[1], 0], y[1]))??;
+        Some(Part { doubled: true, ..part })
     }
 
     /// Packs the positions of rows, then of columns.

@@ -4,6 +4,7 @@ mod activation;
 mod affine;
 pub(crate) mod attention;
 mod chain;
+mod doubled;
 mod epilogue;
 mod integer;
 mod movement;
@@ -41,9 +42,10 @@ const FOLDED: [Rule; 6] = [
 ];
 
 /// Rules by which an operation takes in the one after it. A slice comes after all that its layer has taken in.
-const FUSED: [Rule; 4] = [
+const FUSED: [Rule; 5] = [
     Rule { name: "rounding", find: quantized::rounding },
     Rule { name: "epilogue", find: epilogue::find },
+    Rule { name: "doubled images", find: doubled::find },
     Rule { name: "slices of a layer", find: slices::find },
     Rule { name: "elementwise chain", find: chain::find },
 ];

@@ -8,6 +8,7 @@ mod memory;
 mod precision;
 mod projections;
 mod steps;
+mod unet;
 
 use shadernet::kernel::{Caps, Dispatch};
 use shadernet::models::{all, find};

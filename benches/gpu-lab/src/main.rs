@@ -5,9 +5,12 @@
 //! * `gpu-lab assembly MACHINE KERNEL` writes the driver's statistics and texts about a kernel: its name and constants,
 //!   as in the table, with spaces.
 //! * `gpu-lab time MACHINE` writes the dispatches whose modelled time is far above their floor.
+//! * `gpu-lab denoiser MACHINE PRECISION WIDTH HEIGHT [FILE.tza]` writes the dispatches of a denoiser's frame, and the rows of
+//!   their kernels. Precisions are `f32`, `f16` and `matrix`: `f16` in matrix units.
 //! * `gpu-lab judge COMMITTED NEW` compares two tables, and fails if a kernel is worse.
 
 mod assembly;
+mod denoiser;
 mod driver;
 mod kernels;
 mod spirv;
@@ -15,6 +18,7 @@ mod table;
 mod time;
 
 use driver::Driver;
+use shadernet::denoise::{Archive, Content, Guides};
 use shadernet::kernel::Caps;
 use spirv::Module;
 use std::process::ExitCode;
@@ -35,6 +39,9 @@ fn main() -> Result<ExitCode> {
         ["compile", machine, shader] => print!("{}", compile(machine, Some(shader))?),
         ["assembly", machine, kernel] => print!("{}", assembly(machine, kernel)?),
         ["time", machine] => print!("{}", time(machine)?),
+        ["denoiser", machine, precision, width, height, ref file @ ..] if file.len() < 2 => {
+            print!("{}", denoiser(machine, precision, [width.parse()?, height.parse()?], file.first().copied())?);
+        }
         ["judge", committed, new] => {
             let read = |path: &str| Table::read(&std::fs::read_to_string(path)?);
             let (report, worse) = read(new)?.compare(&read(committed)?);
@@ -43,7 +50,7 @@ fn main() -> Result<ExitCode> {
         }
         _ => {
             return Err(
-                "usage: compile MACHINE [SHADER], assembly MACHINE KERNEL, time MACHINE, judge COMMITTED NEW".into()
+                "usage: compile MACHINE [SHADER], assembly MACHINE KERNEL, time MACHINE, denoiser MACHINE PRECISION WIDTH HEIGHT [FILE.tza], judge COMMITTED NEW".into()
             );
         }
     }
@@ -91,8 +98,22 @@ fn assembly(machine: &str, kernel: &str) -> Result<String> {
     Ok(text)
 }
 
+fn denoiser(name: &str, precision: &str, size: [usize; 2], file: Option<&str>) -> Result<String> {
+    let (driver, caps) = open(name)?;
+    let archive = match file {
+        Some(file) => Archive::open(file)?,
+        None => Archive::builtin(Content::Hdr, Guides::AlbedoNormal)?,
+    };
+    let (matrix, precision) = if precision == "matrix" { (caps.matrix, "f16") } else { (None, precision) };
+    denoiser::table(machine(name)?, driver, &Caps { matrix, ..caps }, archive, (size, precision.parse()?))
+}
+
+fn machine(name: &str) -> Result<&'static time::Machine> {
+    let machine = time::MACHINES.iter().find(|machine| machine.name == name);
+    Ok(machine.ok_or_else(|| format!("no model of {name}"))?)
+}
+
 fn time(name: &str) -> Result<String> {
     let (driver, caps) = open(name)?;
-    let machine = time::MACHINES.iter().find(|machine| machine.name == name);
-    time::table(machine.ok_or_else(|| format!("no model of {name}"))?, driver, &caps)
+    time::table(machine(name)?, driver, &caps)
 }

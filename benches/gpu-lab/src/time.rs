@@ -64,12 +64,14 @@ const WAITS: u32 = 8;
 const ENDS: f64 = 1500.0;
 /// The seconds between two dispatches of which one waits for the other.
 const LAUNCH: f64 = 3e-6;
+/// The cycles of a product of 16x16x16 in a matrix unit: a quarter of a unit, or half of one, does 128 or 256 operations in one.
+const MATRIX: f64 = 32.0;
 /// The invocations whose instructions a unit issues in a cycle.
 const LANES: f64 = 128.0;
 
 /// A dispatch's modelled time, in seconds.
 #[derive(Clone, Copy)]
-struct Time {
+pub struct Time {
     issue: f64,
     latency: f64,
     memory: f64,
@@ -80,11 +82,18 @@ struct Time {
 }
 
 impl Time {
-    fn seconds(&self) -> f64 {
+    /// Returns the modelled time.
+    pub fn seconds(&self) -> f64 {
         self.issue.max(self.latency).max(self.memory)
     }
 
-    fn bound(&self) -> &'static str {
+    /// Returns the time at the machine's peaks.
+    pub fn floor(&self) -> f64 {
+        self.floor
+    }
+
+    /// Returns what holds the dispatch up.
+    pub fn bound(&self) -> &'static str {
         let all = [(self.issue, "issue"), (self.latency, "latency"), (self.memory, "memory")];
         all.into_iter().max_by(|a, b| a.0.total_cmp(&b.0)).expect("there are three").1
     }
@@ -151,7 +160,7 @@ fn graphs() -> Result<Vec<(&'static str, Graph)>> {
 }
 
 /// What a compiler made of a kernel.
-struct Made {
+pub struct Made {
     counts: Counts,
     instructions: f64,
     /// The invocations of a workgroup, their subgroups, and the workgroups that a unit holds at once.
@@ -161,7 +170,13 @@ struct Made {
 }
 
 impl Machine {
-    fn read(&self, module: &Module, compiled: &Compiled) -> Result<Made> {
+    /// Returns the operations of a unit in a cycle.
+    fn peak(&self, matrices: bool) -> f64 {
+        if matrices { 512.0 } else { 2.0 * LANES }
+    }
+
+    /// Returns what a compiler made of a kernel.
+    pub fn read(&self, module: &Module, compiled: &Compiled) -> Result<Made> {
         let statistic = |wanted: &str| -> Result<f64> {
             let found = compiled.statistics.iter().find(|(name, _)| name == wanted);
             Ok(found.ok_or_else(|| format!("the driver doesn't tell `{wanted}`"))?.1 as f64)
@@ -176,7 +191,8 @@ impl Machine {
         Ok(Made { counts: program.counts(), instructions, invocations, subgroups, held })
     }
 
-    fn time(
+    /// Returns the time of a dispatch.
+    pub fn time(
         &self,
         plan: &Plan,
         step: &Step,
@@ -197,11 +213,13 @@ impl Machine {
             (_, Some(body)) => (body, (read / (all * f64::from(body.loaded_bits) / 8.0)).ceil()),
             _ => (Loop::default(), 0.0),
         };
+        // The products of matrix units take longer than other instructions.
+        let each_turn = f64::from(body.instructions) + (MATRIX - 1.0) * f64::from(body.matrices);
         let straight = made.instructions - f64::from(body.instructions);
-        let issued = straight + turns * f64::from(body.instructions);
+        let issued = straight + turns * each_turn;
         let each = (workgroups / self.units).ceil();
         // A subgroup issues an instruction in a cycle; in these loops, loads run beside the arithmetic.
-        let alone = f64::from(body.instructions) * (made.subgroups * self.subgroup / LANES).max(1.0);
+        let alone = each_turn * (made.subgroups * self.subgroup / LANES).max(1.0);
         let turn = if body.loaded_bits > 0 { alone.max(LOAD) } else { alone };
         let waits = f64::from(made.counts.lone_waits.min(WAITS) + 1);
         let latency = ENDS + straight + LOAD * waits + turns * turn;
@@ -211,7 +229,7 @@ impl Machine {
             issue: each * made.invocations * issued / LANES / self.hertz,
             latency: (each / made.held).ceil() * latency / self.hertz,
             memory,
-            floor: memory.max(operations / (2.0 * LANES * self.units * self.hertz)),
+            floor: memory.max(operations / (self.peak(body.matrices > 0) * self.units * self.hertz)),
             workgroups,
             turns,
         })
@@ -232,6 +250,8 @@ fn turns_over_k(dispatch: &Dispatch) -> Result<Option<f64>> {
     };
     let (texels, step) = match dispatch.shader.name() {
         "gemm" => (member("share4")?.min(member("k4")?), constant("TILE_K")? / 4),
+        // 64 of k at a time, to which the channels under a tap are padded.
+        "gemm_matrix" => (member("taps")? * member("span4")?.next_multiple_of(16), 16),
         "separable" => (member("in4")?, 4 * constant("SLICES")?),
         _ => return Ok(None),
     };
@@ -246,7 +266,7 @@ fn share(step: &Step, dispatch: &Dispatch) -> f64 {
 }
 
 /// Returns the bytes that a dispatch may read and write: those of its resources, each once.
-fn bytes(plan: &Plan, resources: &[Resource]) -> (f64, f64) {
+pub fn bytes(plan: &Plan, resources: &[Resource]) -> (f64, f64) {
     let sizes = resources.iter().map(|resource| match resource {
         Resource::Slot { slot, offset, bytes, write } => (format!("slot {slot} {offset}"), *bytes, *write),
         Resource::Input(input) => (format!("input {input}"), plan.inputs[*input].bytes(), false),

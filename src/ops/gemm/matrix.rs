@@ -87,7 +87,7 @@ impl Variant {
     /// Returns the shader. `whole` is true if k fills the tiles of every tap.
     fn shader(self, whole: bool) -> Shader {
         let mut shader =
-            shader!("gemm_matrix", "activation", "index", "gemm", "gemm_operands", "blocks", "groups", "nan");
+            shader!("gemm_matrix", "activation", "index", "gemm", "gemm_operands", "rows", "blocks", "groups", "nan");
         let Variant { tile: Tile { blocks, span }, side, subgroups: [least, widest] } = self;
         for (name, value) in [
             ("SIDE", side),
@@ -176,7 +176,7 @@ impl Gemm<'_> {
         let whole = !rows && self.parts.is_empty() && inputs.is_multiple_of(TILES_K) && 4 * span4 == inputs;
         let shader = variant.shader(whole).set("POINT", self.is_point() && !rows).set("X_ROWS", rows);
         let shader = if self.deep() || (rows && self.depth.is_some()) { shader.set("DEEP", true) } else { shader };
-        let shader = if self.parts.is_empty() { shader } else { shader.set("PARTS", self.parts.len() as u32) };
+        let shader = self.of_parts(if self.pools { shader.tile("POOL", 4) } else { shader });
         let dispatch = |shader: &Shader, share: &Share, w: Binding| {
             let params = self.params(packing, share, self.epilogue.activation);
             let mut bindings = self.bindings(w, self.bias());

@@ -52,6 +52,8 @@ pub(crate) struct Gemm<'a> {
     pub(crate) lines: Option<Lines>,
     /// The inputs that share the channels of x, if it isn't one.
     pub(crate) parts: &'a [Part],
+    /// True if the output is pooled: of each 2x2 pixels of y, whose sides are even, the largest is stored.
+    pub(crate) pools: bool,
     /// The weights.
     pub(crate) w: Operand<'a>,
     /// The bias.

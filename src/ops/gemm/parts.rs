@@ -2,8 +2,9 @@
 //! slice where the elements are, and nothing is copied.
 
 use super::Gemm;
-use crate::kernel::{Caps, Kernel};
+use crate::kernel::{Caps, Kernel, Shader};
 use crate::ops::channels::Part;
+use crate::ops::window::Window;
 use std::num::Wrapping;
 
 /// The inputs that `shaders/gemm.wgsl` can read.
@@ -21,6 +22,21 @@ pub(super) fn params(parts: &[Part]) -> [[Wrapping<usize>; 4]; 3] {
 }
 
 impl<'a> Gemm<'a> {
+    /// Returns a shader that reads x in parts, if it is in such.
+    pub(super) fn of_parts(&self, shader: Shader) -> Shader {
+        let doubled = self.parts.iter().enumerate().map(|(i, part)| u32::from(part.doubled) << i).sum::<u32>();
+        let shader = if self.parts.is_empty() { shader } else { shader.set("PARTS", self.parts.len() as u32) };
+        if doubled == 0 { shader } else { shader.set("DOUBLED", doubled) }
+    }
+
+    /// Returns true if each pixel of y sees the one pixel of x at its place in memory.
+    pub(super) fn is_point(&self) -> bool {
+        let Window { size, stride, before, .. } = self.window;
+        let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
+        let doubled = self.parts.iter().any(|part| part.doubled);
+        (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size && !doubled && !self.deep() && !self.pools
+    }
+
     /// Returns the kernels of this convolution over parts, if they are better than its kernels over one copied input.
     ///
     /// The inputs are the parts, then the residual.

@@ -1,4 +1,5 @@
-//! A convolution and the max pooling after it in one dispatch, for Mesa's llvmpipe.
+//! A convolution and the max pooling after it in one dispatch: 2x2 on GPUs, where an invocation has the sums of a whole
+//! window; 3x3 in strips on Mesa's llvmpipe.
 
 use super::lanes::BLOCK;
 use super::{Gemm, Operand};
@@ -38,9 +39,35 @@ params! {
 }
 
 impl Gemm<'_> {
-    /// Returns llvmpipe's kernels that pool the output of this product to `pooled`, if there are any: for large images
-    /// of few channels, where most of the time goes into storing them.
+    /// Returns the kernels that pool the output of this product to `pooled`, if there are any.
     pub(crate) fn pooled(&self, pool: Window, pooled: Image, caps: &Caps) -> Option<Vec<Kernel>> {
+        if caps.shuffles_of_eight() {
+            self.pooled_in_lanes(pool, pooled, caps)
+        } else {
+            self.halved(pool, pooled, caps)
+        }
+    }
+
+    /// Returns the kernels of the tiled products that store the largest of each 2x2 pixels. A split of k, which adds the sums
+    /// in another dispatch, pays more than that, and so do the kernels for few rows.
+    fn halved(&self, pool: Window, pooled: Image, caps: &Caps) -> Option<Vec<Kernel>> {
+        let Window { size, stride, dilation, before, .. } = pool;
+        let halves = (size, stride, dilation, before) == ([2; 2], [2; 2], [1; 2], [0; 2]);
+        let whole = [pooled.h, pooled.w] == [self.y.h / 2, self.y.w / 2];
+        let plain = self.groups == 1 && self.depth.is_none() && self.epilogue.residual.is_none();
+        if !(halves && whole && plain) || self.lines(caps).is_some() || !self.gemv(caps).ok()?.is_empty() {
+            return None;
+        }
+        let split = |kernel: &Kernel| kernel.dispatches.len() > 1;
+        if self.tiled(caps).ok()?.first().is_none_or(split) {
+            return None;
+        }
+        let gemm = Gemm { y: Image { h: 2 * pooled.h, w: 2 * pooled.w, ..self.y }, pools: true, ..*self };
+        Some([gemm.matrix(caps).ok()?, gemm.tiled(caps).ok()?, gemm.tiled_rows(caps).ok()?].concat())
+    }
+
+    /// Returns llvmpipe's kernels: for large images of few channels, where most of the time goes into storing them.
+    fn pooled_in_lanes(&self, pool: Window, pooled: Image, caps: &Caps) -> Option<Vec<Kernel>> {
         let Operand::Weight(w) = self.w else { return None };
         let Window { size, stride, dilation, before, .. } = self.window;
         let in4 = self.x.c4();

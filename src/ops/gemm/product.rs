@@ -85,7 +85,7 @@ impl Gemm<'_> {
     pub(super) fn pair(&self, caps: &Caps) -> Vec<Kernel> {
         let (&[part, other], Operand::Weight(w)) = (self.parts, self.w) else { return Vec::new() };
         // The kernel reads whole images.
-        if [part, other].iter().any(|part| part.count4 != part.pixel4[0]) {
+        if [part, other].iter().any(|part| part.doubled || part.count4 != part.pixel4[0]) {
             return Vec::new();
         }
         let [k4, other_k4] = [part.count4, other.count4];

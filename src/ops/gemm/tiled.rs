@@ -95,7 +95,7 @@ impl Gemm<'_> {
         };
         // The dispatch that adds shares of k knows no lines.
         let several = |splits: usize| self.lines.is_none() && self.shared(splits) <= caps.max_binding;
-        let held = |choice: &Choice| choice.splits == 1 || several(choice.splits);
+        let held = |choice: &Choice| choice.splits == 1 || (!self.pools && several(choice.splits));
         let choices = model::choices(&problem, caps).into_iter().map(|choice| packing.ending(choice, caps));
         let mut choices: Vec<Choice> = choices.filter(held).collect();
         choices.dedup();
@@ -139,7 +139,7 @@ impl Gemm<'_> {
         let shader = shader.set("POINT", self.is_point() && !rows).set("X_ROWS", rows);
         let shader = if self.lines.is_some() { shader.set("LINES", true) } else { shader };
         let shader = if self.deep() || (rows && self.depth.is_some()) { shader.set("DEEP", true) } else { shader };
-        let shader = if self.parts.is_empty() { shader } else { shader.set("PARTS", self.parts.len() as u32) };
+        let shader = self.of_parts(if self.pools { shader.tile("POOL", 4) } else { shader });
         let (shader, w_rows) = match self.w {
             Operand::Weight(_) => (shader, 0),
             Operand::Input { rows, transposed: [x, w], .. } => {
@@ -183,13 +183,6 @@ impl Gemm<'_> {
             reads[0] = Layout::ROWS;
         }
         Ok(Kernel::several(reads, vec![(self.layout)(Storage::Buffer)], dispatches))
-    }
-
-    /// Returns true if each pixel of y sees the one pixel of x at its place.
-    pub(super) fn is_point(&self) -> bool {
-        let Window { size, stride, before, .. } = self.window;
-        let same_size = (self.x.h, self.x.w) == (self.y.h, self.y.w);
-        (size, stride, before) == ([1; 2], [1; 2], [0; 2]) && same_size && !self.deep()
     }
 
     /// Returns the parameters of a dispatch, for weights packed as those of `packing`.

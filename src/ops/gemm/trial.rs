@@ -69,6 +69,7 @@ fn products(
         groups: 1,
         lines: None,
         parts: &[],
+        pools: false,
         w: transposed.map_or(Operand::Weight(&w), values),
         bias: Some(&b),
         epilogue: Epilogue::default(),

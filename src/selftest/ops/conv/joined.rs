@@ -1,7 +1,7 @@
 //! Convolutions fused with their successors: some devices compute both in one dispatch.
 
 use super::images::{Case, HALVED, PLAIN, SAME};
-use crate::ops::{Activation, Pool2d, PoolKind};
+use crate::ops::{Activation, Pool2d, PoolKind, ResizeMode};
 use crate::selftest::cases::{as_image, finished, graph, outliers, random};
 use crate::selftest::ops::slice::slice;
 use crate::selftest::reference::{self, Tensor};
@@ -11,7 +11,9 @@ pub(super) fn cases(t: &Suite) {
     depthwise_and_pointwise(t);
     and_max_pooling(t);
     and_a_product(t);
+    and_halving(t);
     over_parts(t);
+    over_doubled(t);
     over_channels(t);
 }
 
@@ -72,6 +74,35 @@ fn and_max_pooling(t: &Suite) {
     }
 }
 
+/// Checks max pooling of 2x2 pixels: odd sides, whose last row and column count nowhere; images in rows; NaN and infinities;
+/// more pixels and channels than a workgroup has; an activation that isn't monotonic.
+fn and_halving(t: &Suite) {
+    for (name, conv) in [
+        ("3x3, then 2x2", Case { x: [2, 8, 10, 14], out: 36, ..SAME }),
+        ("3x3 of odd sides, then 2x2", Case { x: [2, 12, 11, 9], out: 7, ..SAME }),
+        ("3x3 of three channels, then 2x2", Case { x: [1, 3, 9, 12], out: 16, ..SAME }),
+        ("1x1, then 2x2", Case { kernel: [1; 2], x: [1, 16, 6, 8], out: 20, ..PLAIN }),
+        ("3x3/2 to two pixels, then 2x2", Case { x: [3, 8, 3, 4], out: 16, stride: [2; 2], ..SAME }),
+        ("3x3, then 2x2, of many pixels", Case { x: [1, 64, 34, 38], out: 132, ..SAME }),
+    ] {
+        let x = random(1, conv.x);
+        for activation in [Activation::Relu, Activation::Silu] {
+            let graph = graph(&[&x], |graph, x| {
+                let x = as_image(graph, x[0])?;
+                let y = graph.conv2d(x, conv.op(true))?;
+                let y = graph.activation(y, activation)?;
+                graph.pool2d(y, Pool2d::new(PoolKind::Max, 2))
+            });
+            let finish = if activation == Activation::Relu { reference::relu } else { reference::silu };
+            let y = |x: &[&Tensor]| reference::pool(&finish(&conv.reference(x[0], true)), &HALVED);
+            t.check(name, &graph, &[&x], &y(&[&x]), Tolerance::Transcendental);
+            if activation == Activation::Relu {
+                t.check_not_finite(name, &graph, &[&x], y, Tolerance::Transcendental);
+            }
+        }
+    }
+}
+
 /// Checks the sum of two 1x1 convolutions: either of them over the larger image, in either order; also two without a
 /// common run of channels, and two with an operation between.
 fn and_a_product(t: &Suite) {
@@ -107,6 +138,49 @@ fn and_a_product(t: &Suite) {
             let y = reference::relu(&reference::add(&first, &b));
             t.check(name, &graph, &[&inputs[0], &inputs[1]], &y, Tolerance::Reduction(small.terms() + large.terms()));
         }
+    }
+}
+
+/// Checks convolutions over images that are doubled first: alone, and concatenated with others, which are doubled or not.
+fn over_doubled(t: &Suite) {
+    let point = Case { kernel: [1; 2], ..PLAIN };
+    for (name, parts, conv) in [
+        ("3x3 over a doubled image", &[(12, true)][..], Case { x: [2, 12, 10, 6], out: 7, ..SAME }),
+        ("1x1 over a doubled image", &[(6, true)], Case { x: [1, 6, 6, 14], out: 36, ..point }),
+        ("3x3 over doubled and other", &[(16, true), (9, false)], Case { x: [2, 25, 6, 10], out: 36, ..SAME }),
+        (
+            "3x3/2 over others and doubled",
+            &[(8, false), (4, true), (8, true)],
+            Case { x: [1, 20, 14, 18], out: 5, stride: [2; 2], ..SAME },
+        ),
+        ("1x1 over doubled and other", &[(32, true), (32, false)], Case { x: [2, 64, 10, 6], out: 40, ..point }),
+        ("doubled that end within a texel", &[(3, true), (6, false)], Case { x: [1, 9, 6, 10], out: 7, ..SAME }),
+        ("3x3 over doubled, of many pixels", &[(64, true), (32, false)], Case { x: [1, 96, 34, 38], out: 132, ..SAME }),
+    ] {
+        let [n, _, h, w] = conv.x;
+        let input = |(&(c, doubled), seed)| outliers(seed, if doubled { [n, c, h / 2, w / 2] } else { [n, c, h, w] });
+        let inputs: Vec<Tensor> = parts.iter().zip(1..).map(input).collect();
+        let seen = |(x, (_, doubled)): (&Tensor, &(usize, bool))| {
+            let doubled = usize::from(*doubled);
+            Tensor::build([n, x.shape[1], h, w], |i| x.at(&[i[0], i[1], i[2] >> doubled, i[3] >> doubled]))
+        };
+        let y = |inputs: &[&Tensor]| {
+            let seen: Vec<Tensor> = inputs.iter().copied().zip(parts).map(seen).collect();
+            reference::relu(&conv.reference(&reference::concat(&seen.iter().collect::<Vec<_>>(), 1), true))
+        };
+        let all: Vec<&Tensor> = inputs.iter().collect();
+        let graph = graph(&all, |graph, x| {
+            let mut images = Vec::new();
+            for (&x, (_, doubled)) in x.iter().zip(parts) {
+                let x = as_image(graph, x)?;
+                images.push(if *doubled { graph.upsample(x, 2.0, ResizeMode::Nearest)? } else { x });
+            }
+            let x = if images.len() == 1 { images[0] } else { graph.concat(&images, 1)? };
+            let y = graph.conv2d(x, conv.op(true))?;
+            graph.relu(y)
+        });
+        t.check(name, &graph, &all, &y(&all), conv.tolerance());
+        t.check_not_finite(name, &graph, &all, y, conv.tolerance());
     }
 }
 
