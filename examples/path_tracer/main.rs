@@ -7,8 +7,8 @@
 //! the samples of a frame. A panel shows samples and milliseconds, and has a slider for the denoiser's time in a frame; `p`
 //! hides it.
 //!
-//! `--output FILE.png` draws without a window. `--scene SEED`, `--samples N`, `--size WIDTHxHEIGHT` and `--line 0..1` (where
-//! the border is) set what to draw.
+//! `--output FILE.png` draws without a window. `--scene SEED`, `--samples N`, `--size WIDTHxHEIGHT`, `--line 0..1` (where
+//! the border is) and `--budget MS` (where the slider is) set what to draw.
 //!
 //! `--dataset FOLDER` renders scenes for the training of a denoiser, and writes one file each. `--scene SEED` (the first),
 //! `--scenes N`, `--size` and `--samples` (of the clean image) set what to render.
@@ -38,6 +38,7 @@ A progressive path tracer, denoised in each frame. Without options it opens a wi
   --scene SEED          the scene, or the first one of a dataset (0)
   --samples N           samples of each pixel: of a picture (4), of a window's frame (1), of a dataset's clean images (1024)
   --size WIDTHxHEIGHT   in pixels
+  --budget MS           the denoiser's time in a window's frame, in milliseconds; 0 for no limit (0)
   --line 0..1           the share of the picture that is as traced (0.5)
   --dataset FOLDER      trace scenes for the training of a denoiser, a file each
   --scenes N            the scenes of a dataset (200)";
@@ -85,13 +86,23 @@ struct Options {
     size: Option<[u32; 2]>,
     /// The samples of each pixel: of a picture, of a dataset's clean images, or of a frame.
     samples: Option<u32>,
+    /// The denoiser's time in a window's frame, in milliseconds; 0 for no limit.
+    budget: f32,
     line: f32,
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-        let mut options =
-            Options { dataset: None, output: None, scene: 0, scenes: 200, size: None, samples: None, line: 0.5 };
+        let mut options = Options {
+            dataset: None,
+            output: None,
+            scene: 0,
+            scenes: 200,
+            size: None,
+            samples: None,
+            budget: 0.0,
+            line: 0.5,
+        };
         while let Some(argument) = arguments.next() {
             let mut value = || arguments.next().ok_or(format!("{argument} lacks its value"));
             match argument.as_str() {
@@ -107,10 +118,11 @@ impl Options {
                         Some([number("the width", width, 16, 8192)?, number("the height", height, 16, 8192)?]);
                 }
                 "--samples" => options.samples = Some(number(&argument, &value()?, 1, 1 << 20)?),
+                "--budget" => options.budget = number(&argument, &value()?, 0.0, 1e3)?,
                 "--line" => options.line = number(&argument, &value()?, 0.0, 1.0)?,
                 _ => {
                     return Err(format!(
-                        "{argument}? There are --output, --scene, --samples, --size, --line, --dataset, --scenes and --help"
+                        "{argument}? There are --output, --scene, --samples, --size, --budget, --line, --dataset, --scenes and --help"
                     ));
                 }
             }

@@ -123,7 +123,7 @@ impl Open {
         let (id, most) = (egui::ViewportId::ROOT, Some(most as usize));
         let egui = egui_winit::State::new(context, id, &screen.window, Some(scale), None, most);
         let samples = options.samples.unwrap_or(1);
-        let settings = Settings { samples, budget: 0.0, frame: Duration::ZERO, frames: 0 };
+        let settings = Settings { samples, budget: options.budget, frame: Duration::ZERO, frames: 0 };
         let (mouse, turns, resized) = ([0.0; 2], false, Instant::now());
         Ok(Open { screen, show, egui, panel, settings, mouse, turns, resized, last: None, frames: 0 })
     }

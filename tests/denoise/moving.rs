@@ -6,7 +6,7 @@ use crate::scenes::{SIZE, psnr, read, shown};
 use crate::temporal::WEIGHT;
 use crate::textures::{STORED, alone, blank, contents, device, encoder};
 use shadernet::Context;
-use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, DenoiserTextures, Guides};
+use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, DenoiserTextures, DenoiserView, Guides};
 use shadernet::wgpu;
 use wgpu::TextureFormat as Format;
 
@@ -20,7 +20,7 @@ struct Moving {
 }
 
 impl Moving {
-    /// Traces frames of a scene at 4 samples a pixel, each with noise of its own, shows them to a function, and traces the clean ones at 256.
+    /// Traces frames of a scene at 4 samples a pixel, each with noise of its own, shows them to a function, and traces the clean ones at 192.
     fn traced(context: &Context, seed: u64, frames: u32, mut show: impl FnMut(&Textures)) -> Vec<Moving> {
         assert!(seed < 100, "weights were trained on these");
         let mut camera = Scene::seeded(seed).camera;
@@ -38,7 +38,7 @@ impl Moving {
             show(&textures);
             let [depth, motion] = [&textures.depth, &textures.motion].map(|texture| contents(encoder(), texture));
             tracer.reset(0);
-            tracer.sample_now(context, 256);
+            tracer.sample_now(context, 192);
             Moving { clean: read(context, &tracer.color), depth, motion }
         };
         (0..frames).map(frame).collect()
@@ -87,8 +87,10 @@ fn a_moving_camera_flickers_less() {
     // Clean images, frame by frame, with the last frame: flicker, PSNR of all frames and of the last one.
     let mut sums = [[0.0; 3]; 3];
     let scenes = 0..3;
+    // The scenes share views.
+    let mut views = [const { None::<DenoiserView> }; 2];
     for seed in scenes.clone() {
-        let mut views = [None, None];
+        views.iter().flatten().for_each(DenoiserView::reset);
         let mut denoised = [vec![], vec![]];
         let frames = Moving::traced(device(), seed, 5, |textures| {
             let plain =
