@@ -250,6 +250,8 @@ fn wrong_options_are_named() {
         (&["--line", "NaN"], "--line is NaN"),
         (&["--scene", "-1"], "--scene is -1"),
         (&["--output"], "--output lacks"),
+        (&["--output", "picture.bmp"], "--output picture.bmp: a name that ends in .png is wanted"),
+        (&["--output", "no/such/folder/picture.png"], "--output no/such/folder/picture.png: "),
         (&["--fullscreen"], "--dataset"),
     ] {
         let output = program("path_tracer").args(arguments).output().expect("it runs");

@@ -17,13 +17,14 @@ pub(crate) fn draw(options: &Options, to: &Path) -> Result<(), Box<dyn Error>> {
     let (size, samples) = (options.size.unwrap_or([512, 384]), options.samples.unwrap_or(4));
     let mut show = Show::new(gpu, PICTURE, options.scene, size)?;
     show.line = options.line;
+    show.temporal = false;
     // A driver may compile what is dispatched for the first time.
     timed(&mut show, |show, encoder| {
         show.trace(encoder, 1);
         Ok(())
     })?;
-    timed(&mut show, |show, encoder| show.denoise(encoder))?;
-    show.look(show.camera);
+    timed(&mut show, denoised)?;
+    show.restart();
     let mut traced = Duration::ZERO;
     while show.count() < samples {
         let now = AT_ONCE.min(samples - show.count());
@@ -32,7 +33,7 @@ pub(crate) fn draw(options: &Options, to: &Path) -> Result<(), Box<dyn Error>> {
             Ok(())
         })?;
     }
-    let denoised = timed(&mut show, |show, encoder| show.denoise(encoder))?;
+    let denoised = timed(&mut show, denoised)?;
     let picture = show.gpu.picture(size);
     timed(&mut show, |show, encoder| {
         show.draw(encoder, &picture, PICTURE);
@@ -44,6 +45,11 @@ pub(crate) fn draw(options: &Options, to: &Path) -> Result<(), Box<dyn Error>> {
     println!("scene {}, {width}x{height} pixels, on {}: {}", show.seed, show.gpu.context.info().name, to.display());
     println!("{} samples traced in {:.1} ms, denoised in {:.1} ms", show.count(), ms(traced), ms(denoised));
     Ok(())
+}
+
+/// Records the whole denoiser.
+fn denoised(show: &mut Show, encoder: &mut wgpu::CommandEncoder) -> shadernet::Result<()> {
+    show.denoise(encoder, Duration::ZERO).map(drop)
 }
 
 /// Records, submits and waits. Returns how long that took.

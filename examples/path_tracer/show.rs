@@ -1,10 +1,20 @@
 //! A frame: some more samples, the denoiser, and both images side by side. Nothing leaves the device.
 
 use super::gpu::Gpu;
+use super::tracer::textures::Textures;
 use super::tracer::{Camera, Scene, Tracer};
-use shadernet::denoise::{Archive, Content, Denoiser, DenoiserOptions, Guides};
-use shadernet::{BoundBuffers, Result, Session, wgpu};
-use std::sync::Arc;
+use shadernet::denoise::{
+    Archive, BoundTextures, Content, Denoiser, DenoiserOptions, DenoiserSlices, DenoiserTextures,
+};
+use shadernet::denoise::{DenoiserView, Guides};
+use shadernet::measure::{Effort, step_times};
+use shadernet::{Result, wgpu};
+use std::time::Duration;
+
+/// The weight of the last frame in the next one.
+const LAST: f32 = 0.5;
+/// The longest piece of the denoiser.
+const PIECE: Duration = Duration::from_millis(1);
 
 /// A scene that is traced, denoised and drawn.
 pub(crate) struct Show {
@@ -19,6 +29,10 @@ pub(crate) struct Show {
     pub(crate) seed: u64,
     /// The camera, which moves.
     pub(crate) camera: Camera,
+    /// True if each denoised frame is blended with the last one.
+    pub(crate) temporal: bool,
+    /// The times that the camera has moved: each time the noise is another.
+    moves: u32,
     /// The share of the picture that is as traced; right of it the picture is denoised.
     pub(crate) line: f32,
 }
@@ -27,8 +41,13 @@ pub(crate) struct Show {
 struct Image {
     size: [u32; 2],
     tracer: Tracer,
-    session: Arc<Session>,
-    bound: BoundBuffers,
+    textures: Textures,
+    view: DenoiserView,
+    bound: BoundTextures,
+    /// The progress of a frame that is denoised in slices, once they are wanted.
+    slices: Option<DenoiserSlices>,
+    /// True between the first slice and the last.
+    midway: bool,
     measure: wgpu::BindGroup,
     draw: wgpu::BindGroup,
 }
@@ -46,7 +65,8 @@ impl Show {
     /// Creates what traces, denoises and draws images of `[width, height]` pixels to textures of this format.
     pub(crate) fn new(gpu: Gpu, target: wgpu::TextureFormat, seed: u64, size: [u32; 2]) -> Result<Show> {
         let weights = Archive::builtin(Content::Hdr, Guides::AlbedoNormal)?;
-        let denoiser = Denoiser::new(&gpu.context, DenoiserOptions::new(Content::Hdr, weights))?;
+        let options = DenoiserOptions::new(Content::Hdr, weights).temporal(LAST);
+        let denoiser = Denoiser::new(&gpu.context, options)?;
         let device = &gpu.device;
         let module = device.create_shader_module(wgpu::include_wgsl!("show.wgsl"));
         let measure = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
@@ -88,7 +108,8 @@ impl Show {
         let camera = scene.camera;
         let tracer = Tracer::new(device, &scene, size);
         let image = Image::new(&denoiser, tracer, size, (&measure, &draw), [&params, &exposure])?;
-        Ok(Show { gpu, denoiser, measure, draw, params, exposure, image, seed, camera, line: 0.5 })
+        let (temporal, moves, line) = (true, 0, 0.5);
+        Ok(Show { gpu, denoiser, measure, draw, params, exposure, image, seed, camera, temporal, moves, line })
     }
 
     /// Takes another scene, with its own camera.
@@ -97,7 +118,7 @@ impl Show {
         self.resize(self.image.size)
     }
 
-    /// Takes another size. The denoiser's session is a new one then, which takes a moment.
+    /// Takes another size. The denoiser's view is a new one then, which takes a moment.
     pub(crate) fn resize(&mut self, size: [u32; 2]) -> Result<()> {
         let tracer = self.image.tracer.for_scene(&Scene::seeded(self.seed), size);
         let pipelines = (&self.measure, &self.draw);
@@ -108,8 +129,14 @@ impl Show {
 
     /// Moves the camera: the image begins anew.
     pub(crate) fn look(&mut self, camera: Camera) {
-        self.camera = camera;
+        (self.camera, self.moves) = (camera, self.moves.wrapping_add(1));
         self.image.tracer.look(camera);
+        self.image.tracer.reset(self.moves);
+    }
+
+    /// Drops all samples.
+    pub(crate) fn restart(&mut self) {
+        self.image.tracer.reset(0);
     }
 
     /// Returns width and height of the image.
@@ -127,9 +154,28 @@ impl Show {
         self.image.tracer.sample(encoder, samples);
     }
 
-    /// Records the denoiser. It reads the tracer's buffers.
-    pub(crate) fn denoise(&self, encoder: &mut wgpu::CommandEncoder) -> Result<()> {
-        self.image.session.encode(encoder, &self.image.bound)
+    /// Records as much of the denoiser as fits into a budget: all of it at a budget of zero. It reads the samples that were there
+    /// when it began. Returns true if the denoised image is complete then.
+    pub(crate) fn denoise(&mut self, encoder: &mut wgpu::CommandEncoder, budget: Duration) -> Result<bool> {
+        let Image { tracer, textures, view, bound, slices, midway, .. } = &mut self.image;
+        if !*midway {
+            textures.write(encoder, tracer);
+            if !self.temporal {
+                view.reset();
+            }
+        }
+        if budget.is_zero() && !*midway {
+            view.encode(encoder, bound)?;
+            return Ok(true);
+        }
+        let slices = match slices {
+            Some(slices) => slices,
+            None => slices.insert(view.slices(&step_times(view.session(), Effort::default())?, PIECE)?),
+        };
+        let budget = if budget.is_zero() { Duration::MAX } else { budget };
+        let slice = view.encode_within(encoder, bound, slices, budget)?;
+        *midway = !slice.finished;
+        Ok(slice.finished)
     }
 
     /// Records the drawing of both images.
@@ -166,25 +212,33 @@ impl Image {
         (measure, draw): (&wgpu::ComputePipeline, &wgpu::RenderPipeline),
         [params, exposure]: [&wgpu::Buffer; 2],
     ) -> Result<Image> {
-        let session = denoiser.session(size.map(|side| side as usize))?;
-        let device = session.context().device();
-        let denoised = device.create_buffer(&wgpu::BufferDescriptor {
+        let device = denoiser.context().device();
+        let denoised = device.create_texture(&wgpu::TextureDescriptor {
             label: Some("denoised"),
-            size: session.outputs()[0].bytes(),
-            usage: wgpu::BufferUsages::STORAGE,
-            mapped_at_creation: false,
+            size: wgpu::Extent3d { width: size[0], height: size[1], depth_or_array_layers: 1 },
+            mip_level_count: 1,
+            sample_count: 1,
+            dimension: wgpu::TextureDimension::D2,
+            format: wgpu::TextureFormat::Rgba32Float,
+            usage: wgpu::TextureUsages::STORAGE_BINDING | wgpu::TextureUsages::TEXTURE_BINDING,
+            view_formats: &[],
         });
-        let inputs = [&tracer.color, &tracer.albedo, &tracer.normal].map(wgpu::Buffer::as_entire_buffer_binding);
-        let bound = session.bind(&inputs, &[denoised.as_entire_buffer_binding()])?;
+        let textures = Textures::new(&tracer);
+        let of = DenoiserTextures::new(&textures.color, &denoised).albedo(&textures.albedo).normal(&textures.normal);
+        let of = of.depth(&textures.depth).motion(&textures.motion);
+        let view = denoiser.view(&of)?;
+        let bound = view.bind(&of)?;
+        let shown = denoised.create_view(&Default::default());
         let group = |layout, buffers: &[(u32, &wgpu::Buffer)]| {
             let entries = buffers.iter().map(|(binding, buffer)| (*binding, buffer.as_entire_binding()));
+            let entries = entries.chain([(1, wgpu::BindingResource::TextureView(&shown))]);
             let entries: Vec<_> =
                 entries.map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
             device.create_bind_group(&wgpu::BindGroupDescriptor { label: None, layout: &layout, entries: &entries })
         };
-        let measure = group(measure.get_bind_group_layout(0), &[(0, params), (1, &denoised), (4, exposure)]);
-        let all = [(0, params), (1, &denoised), (2, &tracer.color), (3, exposure)];
+        let measure = group(measure.get_bind_group_layout(0), &[(0, params), (4, exposure)]);
+        let all = [(0, params), (2, &tracer.color), (3, exposure)];
         let draw = group(draw.get_bind_group_layout(0), &all);
-        Ok(Image { size, tracer, session, bound, measure, draw })
+        Ok(Image { size, tracer, textures, view, bound, slices: None, midway: false, measure, draw })
     }
 }

@@ -1,5 +1,5 @@
 // Draws the traced image left of a border and the denoised one right of it, as a screen shows them.
-// traced, denoised: planes [3][height][width] of linear light.
+// traced: planes [3][height][width] of linear light; denoised: linear light.
 
 struct Params {
     width: u32,
@@ -10,7 +10,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> denoised: array<f32>;
+@group(0) @binding(1) var denoised: texture_2d<f32>;
 @group(0) @binding(2) var<storage, read> traced: array<f32>;
 @group(0) @binding(3) var<storage, read> exposure: f32;
 @group(0) @binding(4) var<storage, read_write> measured: f32;
@@ -28,7 +28,8 @@ fn measure(@builtin(local_invocation_index) thread: u32) {
     for (var i = 0u; i < POINTS; i++) {
         let place = (f32((i * THREADS) + thread) + 0.5) / f32(POINTS * THREADS);
         let pixel = min(u32(place * f32(plane)), plane - 1u);
-        let luminance = (0.2127 * denoised[pixel]) + (0.7152 * denoised[pixel + plane]) + (0.0722 * denoised[pixel + (2u * plane)]);
+        let light = textureLoad(denoised, vec2<u32>(pixel % params.width, pixel / params.width), 0).rgb;
+        let luminance = dot(light, vec3<f32>(0.2127, 0.7152, 0.0722));
         sum += log2(max(luminance, 1e-4));
     }
     sums[thread] = sum;
@@ -69,7 +70,7 @@ fn draw(corner: Corner) -> @location(0) vec4<f32> {
     if corner.at.x < params.border {
         light = vec3<f32>(traced[pixel], traced[pixel + plane], traced[pixel + (2u * plane)]);
     } else {
-        light = vec3<f32>(denoised[pixel], denoised[pixel + plane], denoised[pixel + (2u * plane)]);
+        light = textureLoad(denoised, at, 0).rgb;
     }
     let is_line = (abs(corner.at.x - params.border) < 1.0) & (params.border > 0.0) & (params.border < params.columns);
     return vec4<f32>(select(shown(light * exposure), vec3<f32>(1.0), is_line), 1.0);

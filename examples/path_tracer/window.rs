@@ -1,6 +1,7 @@
 //! The window: a frame traces some samples, denoises the mean of all so far, and draws both.
 
 use super::Options;
+use super::panel::{Panel, Settings};
 use super::screen::{Screen, event_loop};
 use super::show::Show;
 use std::error::Error;
@@ -30,15 +31,17 @@ struct App {
 struct Open {
     screen: Screen,
     show: Show,
-    /// The samples of a frame.
-    samples: u32,
-    /// Where the mouse is, and whether it turns the camera.
+    egui: egui_winit::State,
+    panel: Panel,
+    settings: Settings,
+    /// The place of the mouse, and whether it turns the camera.
     mouse: [f32; 2],
     turns: bool,
     resized: Instant,
-    /// The frames since the title was written, and when it was.
+    /// The start of the last frame.
+    last: Option<Instant>,
+    /// The frames of the denoised image that is being computed.
     frames: u32,
-    titled: Instant,
 }
 
 /// The time for which a window keeps its size before the image takes it: each size is a new session of the denoiser.
@@ -60,6 +63,7 @@ impl ApplicationHandler for App {
 
     fn window_event(&mut self, events: &ActiveEventLoop, _: WindowId, event: WindowEvent) {
         let Some(open) = &mut self.open else { return };
+        let taken = open.egui.on_window_event(&open.screen.window, &event).consumed;
         let outcome = match event {
             WindowEvent::CloseRequested => return self.end(events, Ok(())),
             WindowEvent::Resized(size) => {
@@ -68,16 +72,16 @@ impl ApplicationHandler for App {
             }
             WindowEvent::RedrawRequested => open.draw(),
             WindowEvent::CursorMoved { position, .. } => {
-                open.point([position.x as f32, position.y as f32]);
+                open.point([position.x as f32, position.y as f32], taken);
                 Ok(())
             }
             WindowEvent::MouseInput { state, button: MouseButton::Left, .. } => {
-                open.turns = state == ElementState::Pressed;
+                open.turns = state == ElementState::Pressed && !taken;
                 Ok(())
             }
             WindowEvent::KeyboardInput {
                 event: KeyEvent { logical_key, state: ElementState::Pressed, .. }, ..
-            } => match logical_key {
+            } if !taken => match logical_key {
                 Key::Named(NamedKey::Escape) => return self.end(events, Ok(())),
                 key => open.press(&key),
             },
@@ -113,9 +117,15 @@ impl Open {
         let (screen, gpu) = Screen::new(events, display, "shadernet: a path tracer, denoised", size)?;
         let mut show = Show::new(gpu, screen.format, options.scene, screen.size().map(|side| side.max(1)))?;
         show.line = options.line;
-        let (samples, now) = (options.samples.unwrap_or(1), Instant::now());
-        let (mouse, turns) = ([0.0; 2], false);
-        Ok(Open { screen, show, samples, mouse, turns, resized: now, frames: 0, titled: now })
+        let panel = Panel::new(&show.gpu, screen.format);
+        let (scale, most) = (screen.window.scale_factor() as f32, show.gpu.device.limits().max_texture_dimension_2d);
+        let context = panel.context.clone();
+        let (id, most) = (egui::ViewportId::ROOT, Some(most as usize));
+        let egui = egui_winit::State::new(context, id, &screen.window, Some(scale), None, most);
+        let samples = options.samples.unwrap_or(1);
+        let settings = Settings { samples, budget: options.budget, frame: Duration::ZERO, frames: 0 };
+        let (mouse, turns, resized) = ([0.0; 2], false, Instant::now());
+        Ok(Open { screen, show, egui, panel, settings, mouse, turns, resized, last: None, frames: 0 })
     }
 
     fn draw(&mut self) -> Result<(), Box<dyn Error>> {
@@ -124,31 +134,33 @@ impl Open {
             self.show.resize(size)?;
         }
         let Some(frame) = self.screen.next(&self.show.gpu)? else { return Ok(()) };
+        // The time is a mean over about ten frames.
+        let passed = self.last.replace(Instant::now()).map_or(Duration::ZERO, |last| last.elapsed());
+        let mean = &mut self.settings.frame;
+        *mean = if mean.is_zero() { passed } else { mean.mul_f32(0.9) + passed.mul_f32(0.1) };
+        let input = self.egui.take_egui_input(&self.screen.window);
+        let mut output = self.panel.run(input, &mut self.show, &mut self.settings);
+        self.egui.handle_platform_output(&self.screen.window, std::mem::take(&mut output.platform_output));
         let mut encoder = self.show.gpu.device.create_command_encoder(&Default::default());
-        self.show.trace(&mut encoder, self.samples);
-        self.show.denoise(&mut encoder)?;
+        self.show.trace(&mut encoder, self.settings.samples);
+        self.frames += 1;
+        if self.show.denoise(&mut encoder, Duration::from_secs_f32(self.settings.budget / 1e3))? {
+            self.settings.frames = std::mem::take(&mut self.frames);
+        }
         self.show.draw(&mut encoder, &frame.texture, self.screen.format);
+        self.panel.encode(&self.show.gpu, &mut encoder, (&frame.texture, self.screen.format), output);
         self.show.gpu.queue.submit([encoder.finish()]);
         self.screen.present(&self.show.gpu, frame);
-        self.frames += 1;
-        let time = self.titled.elapsed();
-        if time > Duration::from_millis(500) {
-            let ms = 1e3 * time.as_secs_f64() / f64::from(self.frames);
-            let (seed, count, each) = (self.show.seed, self.show.count(), self.samples);
-            let title = format!("scene {seed}: {count} samples, {each} a frame of {ms:.1} ms");
-            self.screen.window.set_title(&title);
-            (self.frames, self.titled) = (0, Instant::now());
-        }
         self.show.gpu.check()
     }
 
-    /// The border follows the mouse. A drag turns the camera instead.
-    fn point(&mut self, mouse: [f32; 2]) {
+    /// The border follows the mouse, unless it is over the panel. A drag turns the camera instead.
+    fn point(&mut self, mouse: [f32; 2], taken: bool) {
         let [width, height] = self.screen.size().map(|side| side.max(1) as f32);
         if self.turns {
             let [right, up] = [mouse[0] - self.mouse[0], self.mouse[1] - mouse[1]].map(|way| TURN * way / height);
             self.show.look(self.show.camera.turned(right, up));
-        } else {
+        } else if !taken {
             self.show.line = (mouse[0] / width).clamp(0.0, 1.0);
         }
         self.mouse = mouse;
@@ -161,8 +173,10 @@ impl Open {
             Key::Named(NamedKey::ArrowRight) => step(STEP, 0.0),
             Key::Named(NamedKey::ArrowUp) => step(0.0, STEP),
             Key::Named(NamedKey::ArrowDown) => step(0.0, -STEP),
-            Key::Character(c) if c == "+" || c == "=" => self.samples = (2 * self.samples).min(64),
-            Key::Character(c) if c == "-" => self.samples = (self.samples / 2).max(1),
+            Key::Character(c) if c == "+" || c == "=" => self.settings.samples = (2 * self.settings.samples).min(64),
+            Key::Character(c) if c == "-" => self.settings.samples = (self.settings.samples / 2).max(1),
+            Key::Character(c) if c.eq_ignore_ascii_case("t") => self.show.temporal ^= true,
+            Key::Character(c) if c.eq_ignore_ascii_case("p") => self.panel.shown ^= true,
             Key::Character(c) if c.eq_ignore_ascii_case("n") => self.show.load(self.show.seed.wrapping_add(1))?,
             _ => (),
         }

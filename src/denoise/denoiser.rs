@@ -156,6 +156,10 @@ impl Denoiser {
         blocks: bool,
         mut tile_done: impl FnMut(DenoiserProgress) -> ControlFlow<()>,
     ) -> Result<Option<Vec<f32>>> {
+        if self.options.temporal.is_some() {
+            let wanted = "options that aren't temporal: the history is that of a view's textures";
+            return Err(ErrorKind::argument("temporal", wanted, "images in host memory").into());
+        }
         let count = self.options.images()?;
         let mut image = images.checked(count)?.to_vec();
         let sessions = self.sessions(images.size())?;

@@ -18,7 +18,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! A renderer's textures are denoised in its own encoder, by a [view](Denoiser::view) of their size. Buffers on the device
+//! A renderer's textures are denoised in its own encoder, by a [view](Denoiser::view) of their size, which may
+//! blend each frame with the [last one](DenoiserOptions::temporal). Buffers on the device
 //! are bound to the [session](Denoiser::session) of their size. `docs/denoise.md` has the rules and the figures.
 
 mod content;

@@ -9,6 +9,7 @@ use super::tiles::Tiles;
 use super::unet::{image_count, overlap, unet};
 use crate::error::{ErrorKind, Result};
 use crate::plan::{Plan, Port};
+use crate::texture::History;
 use crate::{Constant, Context, Graph, Precision, Value};
 
 /// The longest side of an image, in pixels: more than any device's memory holds.
@@ -25,6 +26,8 @@ pub struct DenoiserOptions {
     input_scale: Option<f32>,
     pub(super) precision: Option<Precision>,
     most_bytes: Option<u64>,
+    /// The weight of a view's last frame.
+    pub(super) temporal: Option<f32>,
 }
 
 /// The memory on the device that images of one size take, in bytes, and the tiles that they are denoised in.
@@ -38,6 +41,8 @@ pub struct DenoiserBytes {
     pub images: u64,
     /// The buffers through which images in host memory are copied. Textures and buffers on the device need none.
     pub copies: u64,
+    /// The last frame of a view, and what it is compared by: 0 unless the options are [temporal](DenoiserOptions::temporal).
+    pub history: u64,
     /// The size of a tile, `[width, height]`: the image's if there is only one.
     pub tile: [usize; 2],
     /// The number of tiles.
@@ -47,7 +52,7 @@ pub struct DenoiserBytes {
 impl DenoiserBytes {
     /// Returns the sum.
     pub fn total(&self) -> u64 {
-        [self.values, self.images, self.copies].into_iter().fold(self.weights, u64::saturating_add)
+        [self.values, self.images, self.copies, self.history].into_iter().fold(self.weights, u64::saturating_add)
     }
 }
 
@@ -74,7 +79,7 @@ impl DenoiserOptions {
     /// Creates options for images of this content, with these weights. Weights for another content give bad images: an
     /// archive says only how many images its network takes. [`Content::weights`] names the right ones.
     pub fn new(content: Content, archive: Archive) -> DenoiserOptions {
-        DenoiserOptions { content, archive, input_scale: None, precision: None, most_bytes: None }
+        DenoiserOptions { content, archive, input_scale: None, precision: None, most_bytes: None, temporal: None }
     }
 
     /// Sets the factor by which the image is multiplied before it is encoded, and divided afterwards. By default it is
@@ -100,6 +105,16 @@ impl DenoiserOptions {
         DenoiserOptions { most_bytes: Some(bytes), ..self }
     }
 
+    /// Lets a [view](super::Denoiser::view) blend each denoised frame with its last one, so that a sequence flickers less. `weight`
+    /// is the part of the last frame, above 0 and below 1: 0.5 halves what a change of light shows in a frame.
+    ///
+    /// Its textures then include [depth](super::DenoiserTextures::depth), [motion](super::DenoiserTextures::motion) and normals. Images
+    /// in host memory are refused: they have no last frame.
+    #[must_use]
+    pub fn temporal(self, weight: f32) -> DenoiserOptions {
+        DenoiserOptions { temporal: Some(weight), ..self }
+    }
+
     /// Builds the graph for whole images of `[width, height]` pixels. Its inputs are `image` and, as the weights take them,
     /// `albedo` and `normal`, its output is `denoised`: each `[1, 3, H, W]`.
     pub fn graph(&self, size: [usize; 2]) -> Result<Graph> {
@@ -119,6 +134,9 @@ impl DenoiserOptions {
     fn network(&self, size: [usize; 2], scale: Scale) -> Result<Graph> {
         if let Some(side) = size.into_iter().find(|side| !(1..=MOST_SIDE).contains(side)) {
             return Err(ErrorKind::argument("size", format_args!("sides of 1 to {MOST_SIDE} pixels"), side).into());
+        }
+        if let Some(weight) = self.temporal.filter(|&weight| !(weight > 0.0 && weight < 1.0)) {
+            return Err(ErrorKind::argument("temporal", "a weight above 0 and below 1", weight).into());
         }
         let count = self.images()?;
         if count > 1 && !self.content.takes_guides() {
@@ -175,6 +193,7 @@ impl DenoiserOptions {
             images: tile + whole,
             // A frame in flight has its buffers on the device, and as much again that the host maps.
             copies: tile + whole + 2 * more * tile,
+            history: self.temporal.map_or(0, |_| History::bytes(image)),
             tile: tiles.size(),
             tiles: tiles.count(),
         };

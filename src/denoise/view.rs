@@ -5,9 +5,10 @@ use super::denoiser::{Denoiser, DenoiserProgress, Sessions};
 use super::textures::{DenoiserTextures, Formats, drawing, sampling};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::memory::buffer;
+use crate::plan::Port;
 use crate::session::{BoundBuffers, FrameSlices, Session, in_background};
 use crate::texture::{Alpha, Region, Source, Target, TextureInput, TextureOutput};
-use crate::texture::{check_format, drawn};
+use crate::texture::{History, drawn};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -24,7 +25,10 @@ pub struct DenoiserView {
     exposure: Option<(TextureInput, BoundBuffers)>,
     inputs: Vec<TextureInput>,
     bound: BoundBuffers,
+    /// It writes a tile: to the host's texture, or to the history's.
     output: TextureOutput,
+    /// The pass that blends the frame with the last one, and the drawing to the host's texture.
+    history: Option<(History, TextureOutput)>,
 }
 
 /// The textures of a frame that a [`DenoiserView`] has bound, and keeps alive.
@@ -34,6 +38,7 @@ pub struct BoundTextures {
     exposure: Option<Source>,
     /// For each tile.
     tiles: Vec<(Vec<Source>, Target)>,
+    history: Option<(wgpu::BindGroup, Target)>,
 }
 
 /// The progress of a [`DenoiserView`] through a frame that is encoded slice by slice.
@@ -66,7 +71,7 @@ impl Denoiser {
     ///
     /// An error, before anything is created, for textures of different sizes and for formats that can't serve.
     pub fn view(&self, textures: &DenoiserTextures<'_>) -> Result<DenoiserView> {
-        self.view_of(textures.formats(self.options.images()?)?)
+        self.view_of(self.formats(textures)?)
     }
 
     /// Creates a view on a thread that starts now, so that nothing here waits for compilation.
@@ -76,15 +81,17 @@ impl Denoiser {
         &self,
         textures: &DenoiserTextures<'_>,
     ) -> impl Future<Output = Result<DenoiserView>> + use<> {
-        let (denoiser, formats) = (self.clone(), self.options.images().and_then(|count| textures.formats(count)));
+        let (denoiser, formats) = (self.clone(), self.formats(textures));
         in_background(move || denoiser.view_of(formats?))
+    }
+
+    fn formats(&self, textures: &DenoiserTextures<'_>) -> Result<Formats> {
+        textures.formats(self.options.images()?, self.options.temporal.is_some())
     }
 
     fn view_of(&self, formats: Formats) -> Result<DenoiserView> {
         let (context, content) = (self.context(), self.options.content);
-        for (name, format) in formats.inputs.iter().copied().chain([("output", formats.output)]) {
-            check_format(context, &format!("{name}: format"), format)?;
-        }
+        formats.check(context)?;
         let drawn = drawn(context, formats.output, formats.usage, Alpha::Kept);
         drawn.map_err(|error| named("output", "usage", named("output", "format", error)))?;
         let graphs = self.options.graphs(context, formats.size)?;
@@ -97,8 +104,24 @@ impl Denoiser {
         };
         let inputs = (0..formats.inputs.len()).map(|i| input(network, i)).collect::<Result<Vec<_>>>()?;
         let output = &network.outputs()[0];
-        let drawing = drawing(content, formats.output);
-        let output = TextureOutput::new(context, output, formats.output, formats.usage, drawing)?;
+        let (output, history) = match self.options.temporal {
+            None => {
+                let drawing = drawing(content, formats.output);
+                (TextureOutput::new(context, output, formats.output, formats.usage, drawing)?, None)
+            }
+            Some(weight) => {
+                let history = History::new(context, formats.size, weight)?;
+                let (image, usage) = (history.image().format(), wgpu::TextureUsages::STORAGE_BINDING);
+                let tile = TextureOutput::new(context, output, image, usage, drawing(content, image))?;
+                let [w, h] = formats.size;
+                let whole = Port { shape: [1, 3, h, w].into(), ..output.clone() };
+                // The history's numbers are those of a texture of floats.
+                let drawing = drawing(if content == Content::Srgb { Content::Ldr } else { content }, formats.output);
+                let (format, usage) = (formats.output, formats.usage);
+                let shown = TextureOutput::with_buffer(context, &whole, history.buffer(), format, usage, drawing)?;
+                (tile, Some((history, shown)))
+            }
+        };
         let mut buffers: Vec<_> = inputs.iter().map(TextureInput::buffer).collect();
         let scale = match &sessions.exposure {
             Some(exposure) => {
@@ -116,7 +139,7 @@ impl Denoiser {
             }
             _ => None,
         };
-        Ok(DenoiserView { id: id(), formats, sessions, exposure, inputs, bound, output })
+        Ok(DenoiserView { id: id(), formats, sessions, exposure, inputs, bound, output, history })
     }
 }
 
@@ -124,7 +147,9 @@ impl DenoiserView {
     /// Binds the textures of a frame, once for all the frames that use them: bind groups for each tile, nothing is compiled.
     /// They have the size, formats and usages of those that the view was created for.
     pub fn bind(&self, textures: &DenoiserTextures<'_>) -> Result<BoundTextures> {
-        let inputs = textures.inputs(self.inputs.len())?;
+        let inputs = textures.inputs(self.inputs.len(), self.history.is_some())?;
+        let followed = inputs.followed(textures.motion_scale);
+        let inputs = inputs.network;
         let [w, h] = self.formats.size;
         let got = [textures.color.width(), textures.color.height()];
         if got.map(|side| side as usize) != [w, h] {
@@ -144,11 +169,19 @@ impl DenoiserView {
             let sources = self.inputs.iter().zip(&inputs).map(|(input, &texture)| bind(input, texture, part));
             let sources = sources.collect::<Result<_>>()?;
             let core = pixels(tile.core);
-            let drawn = Region::whole(textures.output).rect(core).within(pixels(tile.core_within()));
+            let output = self.history.as_ref().map_or(textures.output, |(history, _)| history.image());
+            let drawn = Region::whole(output).rect(core).within(pixels(tile.core_within()));
             let target = self.output.bind_keeping(drawn, Region::whole(textures.color).rect(core));
             tiles.push((sources, target.map_err(|error| named("output", "texture", error))?));
         }
-        Ok(BoundTextures { id: id(), view: self.id, exposure, tiles })
+        let history = match self.history.as_ref().zip(followed) {
+            Some(((history, shown), followed)) => {
+                let target = shown.bind_keeping(textures.output, textures.color);
+                Some((history.bind(&followed)?, target.map_err(|error| named("output", "texture", error))?))
+            }
+            None => None,
+        };
+        Ok(BoundTextures { id: id(), view: self.id, exposure, tiles, history })
     }
 
     /// Records a frame into an encoder, between bound textures. It allocates, creates, submits and waits for nothing.
@@ -164,7 +197,28 @@ impl DenoiserView {
     pub fn encode_tile(&self, encoder: &mut wgpu::CommandEncoder, bound: &BoundTextures, tile: usize) -> Result<()> {
         self.begin(encoder, bound, tile)?;
         self.sessions.network.encode(encoder, &self.bound)?;
-        self.output.encode(encoder, &bound.tiles[tile].1)
+        self.end(encoder, bound, tile)
+    }
+
+    /// Records all that comes after the network of a tile.
+    fn end(&self, encoder: &mut wgpu::CommandEncoder, bound: &BoundTextures, tile: usize) -> Result<()> {
+        self.output.encode(encoder, &bound.tiles[tile].1)?;
+        let of_frame = self.history.as_ref().zip(bound.history.as_ref());
+        match of_frame.filter(|_| tile + 1 == self.tiles()) {
+            Some(((history, shown), (group, target))) => {
+                history.encode(encoder, group)?;
+                shown.encode(encoder, target)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Forgets the last frame, if the options are [temporal](super::DenoiserOptions::temporal): the next one to be finished is as it would
+    /// be alone. For cuts, and if an encoder that a frame was recorded into isn't submitted.
+    pub fn reset(&self) {
+        if let Some((history, _)) = &self.history {
+            history.reset();
+        }
     }
 
     /// Records all that comes before the network of a tile.
@@ -221,7 +275,7 @@ impl DenoiserView {
             let slice = slice.inspect_err(|_| slices.restart())?;
             time = time.saturating_add(slice.time);
             if slice.finished {
-                self.output.encode(encoder, &bound.tiles[slices.tile].1)?;
+                self.end(encoder, bound, slices.tile)?;
                 (slices.in_tile, slices.tile) = (false, slices.tile + 1);
             }
             let progress = DenoiserProgress { done: slices.tile, tiles };

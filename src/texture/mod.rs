@@ -33,12 +33,14 @@
 
 mod colors;
 mod drawing;
+mod history;
 mod input;
 mod output;
 mod region;
 
 pub use colors::{Channels, ColorSpace};
 pub use drawing::{Alpha, Drawing, Filter};
+pub(crate) use history::{Followed, History, check_depth};
 pub use input::{Sampling, Source, TextureInput};
 pub(crate) use output::drawn;
 pub use output::{Target, TextureOutput};
@@ -55,7 +57,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Returns the shaders that read and write textures, in all their variants.
 pub fn shaders() -> Vec<Shader> {
-    input::shaders().into_iter().chain(output::shaders()).collect()
+    [input::shaders(), output::shaders(), history::shaders()].concat()
 }
 
 /// The width and height, in pixels, of the part that one workgroup of either shader computes.

@@ -1,8 +1,10 @@
 //! The denoiser against plain loops in f64, with small networks of the same form as Open Image Denoise's.
 
 mod builtin;
+mod moving;
 mod reference;
 mod scenes;
+mod temporal;
 mod textures;
 mod tiles;
 mod tiny;
@@ -223,7 +225,7 @@ fn the_bytes_are_those_of_the_session() {
     let plan = denoiser.session([100, 60]).unwrap().plan().clone();
     let images = 2 * 100 * 60 * 3 * 4;
     let (weights, values) = (plan.weight_bytes(), plan.peak_bytes());
-    let want = DenoiserBytes { weights, values, images, copies: images, tile: [100, 60], tiles: 1 };
+    let want = DenoiserBytes { weights, values, images, copies: images, history: 0, tile: [100, 60], tiles: 1 };
     assert_eq!(bytes, want);
     assert_eq!(bytes.total(), weights + values + 2 * images);
     let larger = denoiser.bytes([200, 60]).unwrap();

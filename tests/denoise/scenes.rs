@@ -2,7 +2,7 @@
 
 #[allow(dead_code, reason = "the programs that include the tracer use a part of it each")]
 #[path = "../../examples/path_tracer/tracer/mod.rs"]
-mod tracer;
+pub(crate) mod tracer;
 
 use shadernet::{Context, wgpu};
 use tracer::{Scene, Tracer};
@@ -36,7 +36,7 @@ pub(crate) fn traced(context: &Context, seeds: std::ops::Range<u64>) -> Vec<Trac
 }
 
 impl Tracer {
-    fn sample_now(&mut self, context: &Context, samples: u32) {
+    pub(crate) fn sample_now(&mut self, context: &Context, samples: u32) {
         while self.count() < samples {
             let mut encoder = context.device().create_command_encoder(&Default::default());
             self.sample(&mut encoder, (samples - self.count()).min(64));
@@ -46,7 +46,7 @@ impl Tracer {
 }
 
 /// Reads planes as pixels.
-fn read(context: &Context, image: &wgpu::Buffer) -> Vec<f32> {
+pub(crate) fn read(context: &Context, image: &wgpu::Buffer) -> Vec<f32> {
     let usage = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ;
     let descriptor = wgpu::BufferDescriptor { label: None, size: image.size(), usage, mapped_at_creation: false };
     let download = context.device().create_buffer(&descriptor);
@@ -64,15 +64,20 @@ fn read(context: &Context, image: &wgpu::Buffer) -> Vec<f32> {
 /// Returns the peak signal-to-noise ratio in dB, of images as a screen shows them: at an exposure that brings the geometric mean of
 /// the clean image's luminance to 0.18, clipped to 0..1 and encoded as sRGB.
 pub(crate) fn psnr(image: &[f32], clean: &[f32]) -> f64 {
+    assert_eq!(image.len(), clean.len());
+    assert!(image.iter().all(|number| number.is_finite()));
+    let squares = shown(image, clean).into_iter().zip(shown(clean, clean)).map(|(a, b)| (a - b).powi(2));
+    -10.0 * (squares.sum::<f64>() / clean.len() as f64).log10()
+}
+
+/// Returns an image's numbers as a screen shows them, by the exposure of a clean one.
+pub(crate) fn shown(image: &[f32], clean: &[f32]) -> Vec<f64> {
     let luminance = |pixel: &[f32]| 0.212671 * pixel[0] + 0.71516 * pixel[1] + 0.072169 * pixel[2];
     let logs = clean.chunks_exact(3).map(|pixel| f64::from(luminance(pixel)).max(1e-6).ln());
     let exposure = 0.18 / (logs.sum::<f64>() / (clean.len() / 3) as f64).exp();
-    let shown = |number: f32| {
+    let code = |&number: &f32| {
         let linear = (f64::from(number) * exposure).clamp(0.0, 1.0);
         if linear <= 0.0031308 { 12.92 * linear } else { 1.055 * linear.powf(1.0 / 2.4) - 0.055 }
     };
-    assert_eq!(image.len(), clean.len());
-    assert!(image.iter().all(|number| number.is_finite()));
-    let squares = image.iter().zip(clean).map(|(&a, &b)| (shown(a) - shown(b)).powi(2));
-    -10.0 * (squares.sum::<f64>() / clean.len() as f64).log10()
+    image.iter().map(code).collect()
 }

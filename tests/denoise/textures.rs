@@ -13,23 +13,23 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use wgpu::{TextureFormat as Format, TextureUsages as Usage};
 
-const BOUND: Usage = Usage::TEXTURE_BINDING.union(Usage::COPY_DST);
-const STORED: Usage = Usage::STORAGE_BINDING.union(Usage::COPY_SRC).union(Usage::COPY_DST);
+pub(crate) const BOUND: Usage = Usage::TEXTURE_BINDING.union(Usage::COPY_DST);
+pub(crate) const STORED: Usage = Usage::STORAGE_BINDING.union(Usage::COPY_SRC).union(Usage::COPY_DST);
 const DRAWN: Usage = Usage::RENDER_ATTACHMENT.union(Usage::COPY_SRC).union(Usage::COPY_DST);
 
 /// Returns a context that other tests don't use, so that what is created can be counted.
-fn device() -> &'static Context {
+pub(crate) fn device() -> &'static Context {
     static CONTEXT: OnceLock<Context> = OnceLock::new();
     let context = || block_on(Context::with(&ContextOptions::from_env().portable()));
     CONTEXT.get_or_init(|| context().unwrap_or_else(|error| panic!("these tests need a GPU adapter: {error}")))
 }
 
-fn alone() -> MutexGuard<'static, ()> {
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn blank([width, height]: [usize; 2], format: Format, usage: Usage) -> wgpu::Texture {
+pub(crate) fn blank([width, height]: [usize; 2], format: Format, usage: Usage) -> wgpu::Texture {
     device().device().create_texture(&wgpu::TextureDescriptor {
         label: None,
         size: wgpu::Extent3d { width: width as u32, height: height as u32, depth_or_array_layers: 1 },
@@ -93,12 +93,12 @@ fn filled(size: [usize; 2], format: Format, pixels: &[[f32; 4]], is_normal: bool
     (texture, held)
 }
 
-fn encoder() -> wgpu::CommandEncoder {
+pub(crate) fn encoder() -> wgpu::CommandEncoder {
     device().device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
 }
 
 /// Submits an encoder's commands and returns what a texture holds then, in four numbers a pixel.
-fn contents(mut encoder: wgpu::CommandEncoder, texture: &wgpu::Texture) -> Vec<f32> {
+pub(crate) fn contents(mut encoder: wgpu::CommandEncoder, texture: &wgpu::Texture) -> Vec<f32> {
     let (format, [w, h]) = (texture.format(), [texture.width(), texture.height()]);
     let texel = format.block_copy_size(None).unwrap();
     let row = (w * texel).next_multiple_of(256);
@@ -116,7 +116,9 @@ fn contents(mut encoder: wgpu::CommandEncoder, texture: &wgpu::Texture) -> Vec<f
     let rows = view.chunks(row as usize).flat_map(|row| &row[..(w * texel) as usize]).copied();
     let bytes: Vec<u8> = rows.collect();
     match format {
-        Format::Rgba32Float => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+        Format::Rgba32Float | Format::R32Float | Format::Rg32Float => {
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
+        }
         Format::Rgba16Float => bytes.chunks_exact(2).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
         Format::Rgba8Unorm | Format::Rgba8UnormSrgb => bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect(),
         _ => panic!("{format:?}"),
@@ -142,7 +144,7 @@ fn textures<'a>(inputs: &'a [wgpu::Texture], output: &'a wgpu::Texture) -> Denoi
 }
 
 #[track_caller]
-fn close(what: &str, got: &[f32], want: &[f32], tolerance: f32) {
+pub(crate) fn close(what: &str, got: &[f32], want: &[f32], tolerance: f32) {
     assert_eq!(got.len(), want.len(), "{what}");
     let most = want.iter().fold(0.0f32, |most, number| most.max(number.abs()));
     for (i, (got, want)) in got.iter().zip(want).enumerate() {
@@ -313,7 +315,7 @@ fn textures_of(view: &DenoiserView, camera: &Camera) -> BoundTextures {
 }
 
 #[track_caller]
-fn refused<T>(result: Result<T>, said: &str) {
+pub(crate) fn refused<T>(result: Result<T>, said: &str) {
     let error: Error = result.map(drop).expect_err(said);
     assert!(error.to_string().contains(said), "\"{said}\" isn't in: {error}");
 }

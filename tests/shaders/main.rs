@@ -485,6 +485,10 @@ fn every_shader_of_textures_is_valid() {
         let buffer = |write| Bound::Buffer { write };
         let wanted = match shader.name() {
             "texture_input" => vec![Bound::Uniform, Bound::Texels, buffer(true)],
+            "texture_history" => {
+                let buffers = [false, false, true, true].map(buffer);
+                std::iter::once(Bound::Uniform).chain([Bound::Texels; 5]).chain(buffers).collect()
+            }
             _ => {
                 vec![Bound::Uniform, buffer(false), buffer(false), Bound::Texels, bound[4]]
             }
@@ -492,7 +496,7 @@ fn every_shader_of_textures_is_valid() {
         assert_eq!(bound, wanted, "{shader}");
         let stages: Vec<ShaderStage> = module.entry_points.iter().map(|entry| entry.stage).collect();
         match shader.name() {
-            "texture_input" => assert_eq!(stages, [ShaderStage::Compute]),
+            "texture_input" | "texture_history" => assert_eq!(stages, [ShaderStage::Compute]),
             _ => assert_eq!(stages, [ShaderStage::Compute, ShaderStage::Vertex, ShaderStage::Fragment]),
         }
     }

@@ -8,6 +8,7 @@
 //! ```
 
 mod scene;
+pub(crate) mod textures;
 
 pub(crate) use scene::{Camera, Scene};
 use shadernet::wgpu;
@@ -27,6 +28,7 @@ pub(crate) struct Tracer {
     pipeline: wgpu::ComputePipeline,
     bindings: wgpu::BindGroup,
     params: wgpu::Buffer,
+    scene: wgpu::Buffer,
     pub(crate) color: wgpu::Buffer,
     pub(crate) albedo: wgpu::Buffer,
     pub(crate) normal: wgpu::Buffer,
@@ -49,6 +51,14 @@ struct Params {
     samples: u32,
     seed: u32,
     pad: [u32; 3],
+    last_eye: [f32; 3],
+    pad_eye: u32,
+    last_right: [f32; 3],
+    pad_right: u32,
+    last_up: [f32; 3],
+    pad_up: u32,
+    last_ahead: [f32; 3],
+    pad_ahead: u32,
 }
 
 impl Tracer {
@@ -94,25 +104,16 @@ impl Tracer {
             layout: &pipeline.get_bind_group_layout(0),
             entries: &entries.collect::<Vec<_>>(),
         });
-        let (device, camera) = (device.clone(), scene.camera);
-        Tracer { device, pipeline, bindings, params, color, albedo, normal, size, camera, seed: 0, count: 0 }
+        let (device, camera, scene) = (device.clone(), scene.camera, data);
+        Tracer { device, pipeline, bindings, params, scene, color, albedo, normal, size, camera, seed: 0, count: 0 }
     }
 
     /// Records so many further samples of each pixel.
     pub(crate) fn sample(&mut self, encoder: &mut wgpu::CommandEncoder, mut samples: u32) {
         while samples > 0 {
             let now = samples.min(MOST);
-            let [right, up, ahead] = self.camera.axes(self.size);
             let [width, height] = self.size;
-            let Tracer { seed, count, camera: Camera { eye, .. }, .. } = *self;
-            let params = Params { eye, width, right, height, up, count, ahead, samples: now, seed, pad: [0; 3] };
-            // Calls that are recorded into one encoder each have their own parameters.
-            let staged = self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
-                label: Some("tracer's next parameters"),
-                contents: bytemuck::bytes_of(&params),
-                usage: wgpu::BufferUsages::COPY_SRC,
-            });
-            encoder.copy_buffer_to_buffer(&staged, 0, &self.params, 0, None);
+            self.stage(encoder, now, self.camera);
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
             pass.set_pipeline(&self.pipeline);
             pass.set_bind_group(0, &self.bindings, &[]);
@@ -120,6 +121,39 @@ impl Tracer {
             self.count += now;
             samples -= now;
         }
+    }
+
+    /// Records the parameters of the next pass. Calls that are recorded into one encoder each have their own.
+    fn stage(&self, encoder: &mut wgpu::CommandEncoder, samples: u32, last: Camera) {
+        let ([right, up, ahead], [width, height]) = (self.camera.axes(self.size), self.size);
+        let [last_right, last_up, last_ahead] = last.axes(self.size);
+        let Tracer { seed, count, camera: Camera { eye, .. }, .. } = *self;
+        let params = Params {
+            eye,
+            width,
+            right,
+            height,
+            up,
+            count,
+            ahead,
+            samples,
+            seed,
+            pad: [0; 3],
+            last_eye: last.eye,
+            pad_eye: 0,
+            last_right,
+            pad_right: 0,
+            last_up,
+            pad_up: 0,
+            last_ahead,
+            pad_ahead: 0,
+        };
+        let staged = self.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+            label: Some("tracer's next parameters"),
+            contents: bytemuck::bytes_of(&params),
+            usage: wgpu::BufferUsages::COPY_SRC,
+        });
+        encoder.copy_buffer_to_buffer(&staged, 0, &self.params, 0, None);
     }
 
     /// Returns the samples of each pixel so far.

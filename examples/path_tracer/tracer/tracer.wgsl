@@ -62,6 +62,11 @@ struct Params {
     up: vec3<f32>, count: u32,
     ahead: vec3<f32>, samples: u32,
     seed: u32, pad0: u32, pad1: u32, pad2: u32,
+    // The camera of the last frame.
+    last_eye: vec3<f32>, pad3: u32,
+    last_right: vec3<f32>, pad4: u32,
+    last_up: vec3<f32>, pad5: u32,
+    last_ahead: vec3<f32>, pad6: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -69,6 +74,11 @@ struct Params {
 @group(0) @binding(2) var<storage, read_write> color: array<f32>;
 @group(0) @binding(3) var<storage, read_write> albedo: array<f32>;
 @group(0) @binding(4) var<storage, read_write> normal: array<f32>;
+@group(0) @binding(5) var color_texture: texture_storage_2d<rgba32float, write>;
+@group(0) @binding(6) var albedo_texture: texture_storage_2d<rgba16float, write>;
+@group(0) @binding(7) var normal_texture: texture_storage_2d<rgba16float, write>;
+@group(0) @binding(8) var depth_texture: texture_storage_2d<r32float, write>;
+@group(0) @binding(9) var motion_texture: texture_storage_2d<rg32float, write>;
 
 var<private> state: u32;
 
@@ -371,4 +381,37 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         albedo[i] = (select(albedo[i], 0.0, is_first) * before) + (albedo_sum[c] * each);
         normal[i] = (select(normal[i], 0.0, is_first) * before) + (normal_sum[c] * each);
     }
+}
+
+// Writes the means into textures.
+@compute @workgroup_size(8, 8)
+fn publish(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x >= params.width) | (id.y >= params.height) { return; }
+    let plane = params.width * params.height;
+    let i = (id.y * params.width) + id.x;
+    textureStore(color_texture, id.xy, vec4<f32>(color[i], color[i + plane], color[i + (2u * plane)], 1.0));
+    textureStore(albedo_texture, id.xy, vec4<f32>(albedo[i], albedo[i + plane], albedo[i + (2u * plane)], 1.0));
+    textureStore(normal_texture, id.xy, vec4<f32>(normal[i], normal[i + plane], normal[i + (2u * plane)], 1.0));
+}
+
+// Writes the distance of what a pixel's center shows, and the way in pixels to where the last frame showed it.
+@compute @workgroup_size(8, 8)
+fn follow(@builtin(global_invocation_id) id: vec3<u32>) {
+    if (id.x >= params.width) | (id.y >= params.height) { return; }
+    let size = vec2<f32>(f32(params.width), f32(params.height));
+    let center = vec2<f32>(id.xy) + 0.5;
+    let at = (2.0 * center / size) - 1.0;
+    let ray = Ray(params.eye, normalize(params.ahead + (at.x * params.right) - (at.y * params.up)));
+    let hit = nearest(ray);
+    // The sky is so far away that only turns move it.
+    let is_sky = hit.id == SKY;
+    let way = select((hit.t * ray.direction) + params.eye - params.last_eye, ray.direction, is_sky);
+    let ahead = dot(way, params.last_ahead);
+    let x = dot(way, params.last_right) / (ahead * dot(params.last_right, params.last_right));
+    let y = dot(way, params.last_up) / (ahead * dot(params.last_up, params.last_up));
+    let last = (vec2<f32>(x, -y) + 1.0) * 0.5 * size;
+    // What was behind the camera was not in the image.
+    let motion = select(vec2<f32>(1e9), last - center, ahead > 1e-6);
+    textureStore(depth_texture, id.xy, vec4<f32>(select(hit.t, 1e6, is_sky)));
+    textureStore(motion_texture, id.xy, vec4<f32>(motion, 0.0, 0.0));
 }
